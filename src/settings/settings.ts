@@ -1,0 +1,90 @@
+// The settings as the rest of the program sees them: one typed value, every default filled in, no field optional.
+// schema.ts turns a file into it; nothing here reads anything.
+
+import type { AbsolutePath, CountryCode, HostName, SshHost, SshUser } from '../names.js';
+
+export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519'] as const;
+export type KeyType = (typeof keyTypes)[number];
+
+export const tableTypes = ['texthash', 'hash', 'lmdb', 'cdb'] as const;
+export type TableType = (typeof tableTypes)[number];
+
+export const roles = ['smtpd-server', 'smtp-client'] as const;
+export type Role = (typeof roles)[number];
+
+/** How the operator's machine reaches a host. `port` is a TCP port; 22 needs no mention in a command. */
+export interface Ssh {
+  readonly user: SshUser;
+  readonly host: SshHost;
+  readonly port: number;
+}
+
+export interface SmtpdServer {
+  readonly role: 'smtpd-server';
+  readonly hostname: HostName;
+  /** The TCP port of the relay service; never 25. */
+  readonly port: number;
+  readonly altNames: readonly HostName[];
+  readonly ssh: Ssh;
+  /** postconf(5) smtpd_tls_loglevel, 0 to 4. */
+  readonly tlsLogLevel: number;
+}
+
+export interface SmtpClient {
+  readonly role: 'smtp-client';
+  readonly hostname: HostName;
+  readonly ssh: Ssh;
+  /** postconf(5) smtp_tls_loglevel, 0 to 4. */
+  readonly tlsLogLevel: number;
+}
+
+export type HostSettings = SmtpdServer | SmtpClient;
+
+/** RFC 5280 subject attributes besides the commonName; '' where the settings have none. */
+export interface Subject {
+  readonly country: CountryCode | '';
+  readonly state: string;
+  readonly locality: string;
+  readonly organization: string;
+  readonly organizationalUnit: string;
+}
+
+export interface Settings {
+  /** Absolute path of the settings file. */
+  readonly file: string;
+  /** Absolute path of the folder it lies in; certs/ and hosts/ lie beside it. */
+  readonly folder: string;
+  readonly domain: HostName;
+  readonly smtpdServers: readonly [SmtpdServer, ...SmtpdServer[]];
+  readonly smtpClients: readonly [SmtpClient, ...SmtpClient[]];
+  readonly subject: Subject;
+  readonly ca: {
+    readonly commonName: string;
+    readonly validDays: number;
+    readonly keyType: KeyType;
+    readonly permittedDomains: readonly HostName[];
+  };
+  readonly certificates: {
+    readonly validDays: number;
+    readonly keyType: KeyType;
+    readonly renewBeforeDays: number;
+  };
+  readonly passphrase: {
+    /** Absolute path, `~` resolved. */
+    readonly file: string;
+    /** As written: a path (relative to `folder`), or what `gpg --export` understands. */
+    readonly recipients: readonly string[];
+  };
+  readonly postfix: {
+    readonly directory: AbsolutePath;
+    readonly tableType: TableType;
+    readonly pin: 'public-key' | 'certificate';
+    readonly unlisted: 'defer' | 'reject';
+    readonly masterChroot: 'y' | 'n' | '-';
+  };
+}
+
+/** All hosts, the smtpd-servers first, in the settings' order. */
+export function hostsOf(settings: Settings): readonly HostSettings[] {
+  return [...settings.smtpdServers, ...settings.smtpClients];
+}

@@ -1,0 +1,40 @@
+// Bundles src/ into dist/: one small entry, and a chunk for each part that only some commands load. Beside it goes
+// the licence text of every package whose code is in the bundle. No source maps: the package holds what runs, no more.
+
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+await rm('dist', { recursive: true, force: true });
+const { metafile } = await build({
+  entryPoints: { main: 'src/main.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  mainFields: ['module', 'main'],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+  // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
+  banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+});
+
+const packages = new Set();
+for (const input of Object.keys(metafile.inputs)) {
+  const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(input);
+  if (found?.[1] !== undefined) packages.add(found[1]);
+}
+const texts = [];
+for (const name of [...packages].sort()) {
+  const folder = join('node_modules', name);
+  const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)(\.|$)/iu.test(entry));
+  const text = file === undefined ? '(the package names its licence, and holds no text of it)' : await readFile(join(folder, file), 'utf8');
+  texts.push(`${name} ${version}\n${license}\n\n${text.trim()}\n`);
+}
+await writeFile(join('dist', 'THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));

@@ -1,0 +1,266 @@
+// The disk, as relaycerts uses it. A file is written whole or not at all: a temporary file in the same folder, fsync,
+// rename, fsync of the folder. A private file is opened with its final mode, so it is never wider than that, whatever
+// the umask. Nothing here follows a symbolic link in the last component of a path that it reads keys from or writes to.
+
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { constants, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { RelaycertsError, quote, systemCode, type ErrorCode } from '../errors.js';
+
+/** The modes that relaycerts gives to files and folders. */
+export type Mode = 0o600 | 0o644 | 0o700 | 0o755;
+
+/** What lies at a path; `mode` is the permission bits alone. */
+export interface FileState {
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  readonly mode: number;
+  readonly uid: number;
+  readonly size: number;
+}
+
+const temporaryName = /^\.(.+)\.relaycerts-[0-9a-f]{12}\.tmp$/u;
+const pending = new Set<string>();
+
+const meanings: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EIO: 'the disk failed',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  ELOOP: 'it is a symbolic link',
+  ENAMETOOLONG: 'the name is too long',
+  ENOENT: 'there is no such file or folder',
+  EEXIST: 'it is already there',
+  EMFILE: 'too many files are open',
+  ENOTEMPTY: 'the folder is not empty',
+};
+
+const mends: Readonly<Record<string, (path: string) => string>> = {
+  EACCES: (path) => `look at who owns it: ls -ld ${quote(path)} ${quote(dirname(path))}`,
+  EPERM: (path) => `look at who owns it, and at its attributes: ls -ld ${quote(path)}; lsattr -d ${quote(path)}`,
+  EROFS: () => 'work in a folder of a file system that can be written; what was there is untouched',
+  ENOSPC: () => 'make room and run the same command again; what was there is untouched',
+  EDQUOT: () => 'make room and run the same command again; what was there is untouched',
+  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${quote(path)}`,
+};
+
+/** Turns a system error into one that says what could not be done to which file; anything else passes unchanged. */
+export function fileError(error: unknown, doing: string, path: string, code: ErrorCode = 'files'): unknown {
+  const system = systemCode(error);
+  if (system === undefined || error instanceof RelaycertsError) return error;
+  const hint = mends[system]?.(path);
+  return new RelaycertsError(
+    code,
+    `cannot ${doing} ${quote(path)}: ${meanings[system] ?? system}`,
+    hint === undefined ? { cause: error } : { cause: error, hint },
+  );
+}
+
+async function guard<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError(error, doing, path);
+  }
+}
+
+/** What lies at `path`, without following a link; undefined where nothing does. */
+export async function statFile(path: string): Promise<FileState | undefined> {
+  return guard('look at', path, async () => {
+    try {
+      const stats = await lstat(path);
+      const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
+      return { kind, mode: stats.mode & 0o7777, uid: stats.uid, size: stats.size };
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+      throw error;
+    }
+  });
+}
+
+/**
+ * The bytes of a regular file of at most `limit` octets; undefined where there is none.
+ * @throws files - not a regular file, too large, a link (unless `followLink`), unreadable
+ */
+export async function readFile(
+  path: string,
+  { limit = 1 << 20, followLink = false }: { readonly limit?: number; readonly followLink?: boolean } = {},
+): Promise<Buffer | undefined> {
+  return guard('read', path, async () => {
+    let file;
+    try {
+      // O_NONBLOCK: a FIFO must not hang the program.
+      const flags = constants.O_RDONLY | constants.O_NONBLOCK | (followLink ? 0 : constants.O_NOFOLLOW);
+      file = await open(path, flags);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+      throw error;
+    }
+    try {
+      const stats = await file.stat();
+      if (stats.isDirectory()) throw new RelaycertsError('files', `cannot read ${quote(path)}: it is a folder`);
+      if (!stats.isFile()) throw new RelaycertsError('files', `cannot read ${quote(path)}: it is not a regular file`);
+      if (stats.size > limit) {
+        throw new RelaycertsError('files', `cannot read ${quote(path)}: it is larger than ${limit} octets`);
+      }
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** The names in a folder, sorted; none where there is no such folder. */
+export async function listFolder(path: string): Promise<readonly string[]> {
+  return guard('list', path, async () => {
+    try {
+      return (await readdir(path)).sort();
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return [];
+      throw error;
+    }
+  });
+}
+
+/** Makes a folder and what is missing above it, each durable in its parent; one that is there keeps its mode. */
+export async function makeFolder(path: string, mode: Mode): Promise<void> {
+  const state = await statFile(path);
+  if (state?.kind === 'folder') return;
+  if (state !== undefined) {
+    throw new RelaycertsError('files', `cannot make the folder ${quote(path)}: something else has its name`, {
+      hint: `look at it, and move it away: ls -ld ${quote(path)}`,
+    });
+  }
+  if (dirname(path) !== path) await makeFolder(dirname(path), mode);
+  await guard('make the folder', path, async () => {
+    try {
+      await mkdir(path, { mode });
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    }
+    await syncFolder(dirname(path));
+  });
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  await guard('sync', path, async () => {
+    const folder = await open(path, constants.O_RDONLY);
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  });
+}
+
+async function writeTemporary(path: string, bytes: string | Uint8Array, mode: Mode): Promise<string> {
+  const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(6).toString('hex')}.tmp`);
+  pending.add(temporary);
+  const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode & 0o600);
+  try {
+    await file.writeFile(bytes);
+    // Widens a public file past the umask; a private one already has just this mode.
+    await file.chmod(mode);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return temporary;
+}
+
+async function dropTemporary(temporary: string | undefined): Promise<void> {
+  if (temporary === undefined) return;
+  await unlink(temporary).catch(() => undefined);
+  pending.delete(temporary);
+}
+
+/**
+ * Writes a file whole: whoever looks sees the old bytes or the new ones. The caller syncs the folder when all of a
+ * group is written (`syncFolder`). A link at `path` is replaced, never followed.
+ */
+export async function writeFile(path: string, bytes: string | Uint8Array, mode: Mode): Promise<void> {
+  await guard('write', path, async () => {
+    let temporary: string | undefined;
+    try {
+      temporary = await writeTemporary(path, bytes, mode);
+      await rename(temporary, path);
+      pending.delete(temporary);
+    } catch (error) {
+      await dropTemporary(temporary);
+      throw error;
+    }
+  });
+}
+
+/** Writes a file that must not be there yet, whole and durable; false where something has its name already. */
+export async function createFile(path: string, bytes: string | Uint8Array, mode: Mode): Promise<boolean> {
+  return guard('write', path, async () => {
+    let temporary: string | undefined;
+    try {
+      temporary = await writeTemporary(path, bytes, mode);
+      await link(temporary, path);
+      await dropTemporary(temporary);
+      await syncFolder(dirname(path));
+      return true;
+    } catch (error) {
+      await dropTemporary(temporary);
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
+/** Appends bytes to a file and makes them durable; the file is made with `mode` where it is missing. */
+export async function appendFile(path: string, bytes: string, mode: Mode): Promise<void> {
+  await guard('append to', path, async () => {
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+    const file = await open(path, flags, mode);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** Removes a file; false where there was none. */
+export async function removeFile(path: string): Promise<boolean> {
+  return guard('remove', path, async () => {
+    try {
+      await unlink(path);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return false;
+      throw error;
+    }
+  });
+}
+
+/** Removes a folder that is empty; false where it is not, or is not there. */
+export async function removeEmptyFolder(path: string): Promise<boolean> {
+  return guard('remove', path, async () => {
+    try {
+      await rmdir(path);
+      return true;
+    } catch (error) {
+      if (['ENOENT', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false;
+      throw error;
+    }
+  });
+}
+
+/** True for the name of a temporary file that a relaycerts which died left behind. */
+export function isTemporaryName(name: string): boolean {
+  return temporaryName.test(name);
+}
+
+/** Removes this process's temporary files at once; for the way out at Ctrl-C. */
+export function dropPendingFiles(): void {
+  for (const path of pending) rmSync(path, { force: true });
+}

@@ -1,0 +1,30 @@
+// The outside world as commands see it: where they stand, the clock, the terminal, other programs. Files are beside it
+// in files.ts. Data goes to stdout; progress, warnings and questions go to stderr.
+
+import type { Run } from './run.js';
+
+export interface Host {
+  /** The folder that relative paths of the command line start from. */
+  readonly cwd: string;
+  readonly home: string;
+  /** XDG_CONFIG_HOME, or ~/.config where it is unset or not absolute (XDG Base Directory Specification). */
+  readonly configHome: string;
+  /** The effective user id. */
+  readonly uid: number;
+  /** True where questions can be asked: stdin and stderr are terminals. */
+  readonly interactive: boolean;
+  now(): Date;
+  /** Data, to stdout, as it is. */
+  write(text: string): void;
+  /** Progress: one line to stderr; silent with --quiet. */
+  say(line: string): void;
+  /** Detail: one line to stderr with --verbose alone. */
+  detail(line: string): void;
+  /** One line to stderr, with the hint that mends it; never silent. */
+  warn(line: string, hint?: string): void;
+  /** Asks yes or no; no is the default. Only where `interactive`. */
+  confirm(question: string): Promise<boolean>;
+  /** All of standard input, at most `limit` octets. @throws files */
+  readStdin(limit: number): Promise<Buffer>;
+  readonly run: Run;
+}

@@ -1,0 +1,79 @@
+// The Host of a real process: the only reader of process.* besides main.ts.
+
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { styleText } from 'node:util';
+import { RelaycertsError } from '../errors.js';
+import type { Host } from './host.js';
+import { run } from './run.js';
+
+export interface OutputOptions {
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: boolean;
+}
+
+/** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
+export function processHost({ quiet, verbose, color }: OutputOptions): Host {
+  const { env, stdin, stdout, stderr } = process;
+  const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
+  const mark = (style: 'yellow' | 'cyan', word: string): string =>
+    colored ? styleText(style, word, { validateStream: false }) : word;
+  const line = (text: string): void => {
+    stderr.write(`${text}\n`);
+  };
+  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homedir();
+  const configHome = env['XDG_CONFIG_HOME'];
+  return {
+    cwd: process.cwd(),
+    home,
+    configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
+    uid: process.geteuid?.() ?? -1,
+    interactive: stdin.isTTY && stderr.isTTY,
+    now: () => new Date(),
+    write: (text) => {
+      stdout.write(text);
+    },
+    say: (text) => {
+      if (!quiet) line(`relaycerts: ${text}`);
+    },
+    detail: (text) => {
+      if (verbose && !quiet) line(`relaycerts: ${text}`);
+    },
+    warn: (text, hint) => {
+      line(`relaycerts: ${mark('yellow', 'warning:')} ${text}`);
+      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${hint}`);
+    },
+    confirm,
+    readStdin,
+    run,
+  };
+}
+
+async function confirm(question: string): Promise<boolean> {
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ output: process.stderr });
+  try {
+    const { answer } = await prompt<{ answer: boolean }>([
+      { type: 'confirm', name: 'answer', message: question, default: false },
+    ]);
+    return answer;
+  } catch (error) {
+    if (error instanceof Error && error.name === 'ExitPromptError') {
+      throw new RelaycertsError('interrupted', 'interrupted; nothing was touched', { cause: error });
+    }
+    throw error;
+  }
+}
+
+async function readStdin(limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of process.stdin) {
+    const bytes = chunk as Buffer;
+    size += bytes.length;
+    if (size > limit) throw new RelaycertsError('files', `standard input is larger than ${limit} octets`);
+    chunks.push(bytes);
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,96 @@
+// Where everything lies: artefact -> path and mode. Pure; DESIGN's file names are a contract that hosts and scripts
+// rely on.
+
+import { join } from 'node:path';
+import type { HostName } from '../names.js';
+import type { Role, Settings } from '../settings/settings.js';
+
+export interface Place {
+  /** Absolute. */
+  readonly path: string;
+  readonly mode: 0o600 | 0o644;
+}
+
+/** The names of the files in a host's bundle; the same on the host, in `postfix.directory`. */
+export interface BundleNames {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** The key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
+  readonly chain: string;
+}
+
+export type BundlePart = keyof BundleNames | 'table';
+
+export const tableName = 'relay_clientcerts';
+
+export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
+  return {
+    ca: `${domain}-ca.crt.pem`,
+    certificate: `${hostname}.crt.pem`,
+    key: `${hostname}.key.pem`,
+    chain: `${hostname}.chain.pem`,
+  };
+}
+
+export interface Layout {
+  readonly folder: string;
+  readonly lock: string;
+  readonly certsFolder: string;
+  readonly caFolder: string;
+  readonly caKey: Place;
+  readonly caCertificate: Place;
+  readonly ledger: Place;
+  readonly hostsFolder: string;
+  roleFolder(role: Role): string;
+  key(role: Role, hostname: HostName): Place;
+  certificate(role: Role, hostname: HostName): Place;
+  bundleFolder(hostname: HostName): string;
+  /** Every file of a host's bundle, by its part. */
+  bundle(hostname: HostName): Readonly<Record<BundlePart, Place>>;
+}
+
+/** The layout beside a settings file. */
+export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>): Layout {
+  const certsFolder = join(folder, 'certs');
+  const caFolder = join(certsFolder, 'ca');
+  const hostsFolder = join(folder, 'hosts');
+  const roleFolder = (role: Role): string => join(certsFolder, role);
+  const bundleFolder = (hostname: HostName): string => join(hostsFolder, hostname);
+  return {
+    folder,
+    lock: join(folder, '.relaycerts.lock'),
+    certsFolder,
+    caFolder,
+    caKey: { path: join(caFolder, `${domain}-ca.key.pem`), mode: 0o600 },
+    caCertificate: { path: join(caFolder, `${domain}-ca.crt.pem`), mode: 0o644 },
+    ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
+    hostsFolder,
+    roleFolder,
+    key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),
+    certificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.crt.pem`), mode: 0o644 }),
+    bundleFolder,
+    bundle: (hostname) => {
+      const names = bundleNames(domain, hostname);
+      const place = (name: string, mode: Place['mode']): Place => ({ path: join(bundleFolder(hostname), name), mode });
+      return {
+        ca: place(names.ca, 0o644),
+        certificate: place(names.certificate, 0o644),
+        key: place(names.key, 0o600),
+        chain: place(names.chain, 0o600),
+        table: place(tableName, 0o644),
+      };
+    },
+  };
+}
+
+/** The operator key: one for all projects of this user. */
+export function operatorKeyPlace(configHome: string): Place {
+  return { path: join(configHome, 'relaycerts', 'operator-key.asc'), mode: 0o600 };
+}
+
+/** The parts that a host's bundle has: the table of pins is for a relay alone. */
+export function bundleParts(role: Role): readonly BundlePart[] {
+  const parts = ['ca', 'certificate', 'key', 'chain'] as const;
+  return role === 'smtpd-server' ? [...parts, 'table'] : parts;
+}

@@ -1,0 +1,64 @@
+// The ledger, certs/ca/issued.jsonl: one JSON object a line for each certificate ever issued. Lines are only ever
+// appended; a serial that stands in it may belong to a certificate that a crash kept from being stored.
+
+import { appendFile, readFile } from '../host/files.js';
+import type { Layout } from './layout.js';
+
+/** One line. Times are ISO 8601 in UTC; fingerprints are SHA-256. */
+export interface LedgerEntry {
+  readonly time: string;
+  readonly event: 'issued';
+  readonly role: 'ca' | 'smtpd-server' | 'smtp-client';
+  /** The host's FQDN; the CA's commonName for the CA. */
+  readonly name: string;
+  readonly serial: string;
+  readonly certificateSha256: string;
+  readonly publicKeySha256: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+}
+
+/** Octets; a line is about 480, so this is room for some hundred thousand certificates. */
+const ledgerLimit = 256 << 20;
+
+/** Appends entries and makes them durable; a torn last line of a crash is ended first, so that it spoils no other. */
+export async function appendLedger(layout: Layout, entries: readonly LedgerEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const { path, mode } = layout.ledger;
+  const before = await readFile(path, { limit: ledgerLimit });
+  const torn = before !== undefined && before.length > 0 && before.at(-1) !== 0x0a;
+  const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`).join('');
+  await appendFile(path, `${torn ? '\n' : ''}${lines}`, mode);
+}
+
+/** What the ledger holds; `damaged` counts the lines that are no entry (a torn one of a crash). */
+export async function readLedger(
+  layout: Layout,
+): Promise<{ readonly entries: readonly LedgerEntry[]; readonly damaged: number }> {
+  const bytes = await readFile(layout.ledger.path, { limit: ledgerLimit });
+  const lines = (bytes ?? Buffer.alloc(0)).toString('utf8').split('\n').filter((line) => line !== '');
+  const entries = lines.flatMap((line) => parseEntry(line) ?? []);
+  return { entries, damaged: lines.length - entries.length };
+}
+
+function parseEntry(line: string): LedgerEntry | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return isEntry(value) ? value : undefined;
+}
+
+const textFields = ['time', 'name', 'serial', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
+
+function isEntry(value: unknown): value is LedgerEntry {
+  if (typeof value !== 'object' || value === null) return false;
+  const entry = value as Readonly<Record<string, unknown>>;
+  return (
+    textFields.every((field) => typeof entry[field] === 'string') &&
+    entry['event'] === 'issued' &&
+    ['ca', 'smtpd-server', 'smtp-client'].includes(String(entry['role']))
+  );
+}

@@ -1,0 +1,108 @@
+// One process at a time writes beside a settings file. The lock is a file that names its process; where that process
+// is gone (also after a reboot, when its number may be another's), the lock is taken over, with a word. Readers need
+// no lock: every file changes by rename alone.
+
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { link, readFile, rename } from 'node:fs/promises';
+import { RelaycertsError, quote, systemCode } from '../errors.js';
+import { createFile, fileError, removeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+
+interface Holder {
+  readonly pid: number;
+  /** From /proc, where there is one: the boot's id, and the process's start in clock ticks since boot. */
+  readonly boot: string;
+  readonly start: string;
+}
+
+const held = new Set<string>();
+
+/**
+ * Runs `work` while this process alone holds the lock at `path`.
+ * @throws lock - another relaycerts holds it
+ */
+export async function withLock<T>(path: string, host: Pick<Host, 'say'>, work: () => Promise<T>): Promise<T> {
+  await takeLock(path, host);
+  held.add(path);
+  try {
+    return await work();
+  } finally {
+    await removeFile(path);
+    held.delete(path);
+  }
+}
+
+/** Lets go of all locks at once; for the way out at Ctrl-C. */
+export function dropLocks(): void {
+  for (const path of held) rmSync(path, { force: true });
+}
+
+async function takeLock(path: string, host: Pick<Host, 'say'>): Promise<void> {
+  const mine = JSON.stringify(await describeProcess(process.pid));
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    if (await createFile(path, `${mine}\n`, 0o600)) return;
+    const holder = await readHolder(path);
+    if (holder === 'gone') continue;
+    if (holder !== 'unreadable' && (await isAlive(holder))) {
+      throw new RelaycertsError('lock', `another relaycerts (process ${holder.pid}) is at work here`, {
+        hint: `wait for it to end, or look at it: ps -fp ${holder.pid}`,
+      });
+    }
+    if (await takeAway(path, holder)) host.say(`took over the lock ${quote(path)} of a relaycerts that has ended`);
+  }
+  throw new RelaycertsError('lock', `cannot take the lock ${quote(path)}`, { hint: 'run the same command again' });
+}
+
+/** Moves a stale lock aside; whoever moves away a lock that is not the one it judged puts it back. */
+async function takeAway(path: string, judged: Holder | 'unreadable'): Promise<boolean> {
+  const aside = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw fileError(error, 'take over the lock', path);
+  }
+  const moved = await readHolder(aside);
+  if (JSON.stringify(moved) !== JSON.stringify(judged)) await link(aside, path).catch(() => undefined);
+  await removeFile(aside);
+  return JSON.stringify(moved) === JSON.stringify(judged);
+}
+
+async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return 'gone';
+    throw fileError(error, 'read the lock', path, 'lock');
+  }
+  try {
+    const { pid, boot, start } = JSON.parse(text) as Partial<Holder>;
+    if (Number.isSafeInteger(pid) && typeof boot === 'string' && typeof start === 'string') {
+      return { pid: pid as number, boot, start };
+    }
+  } catch {
+    // Not ours, or torn by a crash of the machine.
+  }
+  return 'unreadable';
+}
+
+async function isAlive(holder: Holder): Promise<boolean> {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    if (systemCode(error) === 'ESRCH') return false;
+  }
+  const now = await describeProcess(holder.pid);
+  return now.boot === holder.boot && now.start === holder.start;
+}
+
+async function describeProcess(pid: number): Promise<Holder> {
+  const [boot, stat] = await Promise.all(
+    ['/proc/sys/kernel/random/boot_id', `/proc/${pid}/stat`].map((path) => readFile(path, 'utf8').catch(() => '')),
+  );
+  // proc(5): the second field, a name in parentheses, may hold anything; starttime is the 20th after it.
+  const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ');
+  return { pid, boot: (boot ?? '').trim(), start: fields[19] ?? '' };
+}

@@ -13,8 +13,8 @@ import { join } from 'node:path';
 const packageOfProgram = {
   certtool: 'gnutls-bin',
   certutil: 'libnss3-tools',
+  dnsmasq: 'dnsmasq-base',
   faketime: 'faketime',
-  git: 'git',
   'gnutls-cli': 'gnutls-bin',
   gpg: 'gnupg',
   ip: 'iproute2',
@@ -33,7 +33,8 @@ const packageOfProgram = {
   sshd: 'openssh-server',
   strace: 'strace',
   sudo: 'sudo',
-  swaks: 'swaks',
+  // swaks loads its TLS from a package that Debian only recommends with it.
+  swaks: 'swaks libnet-ssleay-perl',
   tmux: 'tmux',
   unshare: 'util-linux',
 };
@@ -119,7 +120,7 @@ function main(args) {
   const missing = programs.filter((program) => !isInstalled(program));
   if (missing.length === 0) return 0;
 
-  const packages = [...new Set(missing.map((program) => packageOfProgram[program]))].sort();
+  const packages = [...new Set(missing.flatMap((program) => packageOfProgram[program].split(' ')))];
   const isRoot = process.getuid?.() === 0;
   const hasApt = isInstalled('apt-get');
   const byHand = `apt-get install --no-install-recommends ${packages.join(' ')}`;

@@ -1,0 +1,80 @@
+// Who may log in where: sshd on the hosts with root and a sudoer, and the operator's own account, whose key all hosts
+// know and who knows all hosts' keys, so that ssh and rsync need no flag.
+
+import { rootAccount } from './machine.js';
+import type { Account, Machine } from './machine.js';
+
+/** The operator is no root: what rsync would keep of the operator's ownership must show in a test. */
+export const operatorAccount: Account = {
+  name: 'operator',
+  uid: 4711,
+  home: '/home/operator',
+  path: '/opt/bin:/usr/local/bin:/usr/bin:/bin',
+};
+
+/** May do everything through sudo, without a password. */
+export const adminAccount: Account = {
+  name: 'admin',
+  uid: 4712,
+  home: '/home/admin',
+  path: '/usr/local/bin:/usr/bin:/bin',
+};
+
+const sshPorts = [22, 2222] as const;
+
+// As Debian has it, but without PAM, whose session modules differ from one container to the next.
+const sshdConfig = `${sshPorts.map((port) => `Port ${port}`).join('\n')}
+KbdInteractiveAuthentication no
+PasswordAuthentication no
+UsePAM no
+PrintMotd no
+AcceptEnv LANG LC_*
+Subsystem sftp /usr/lib/openssh/sftp-server
+PidFile /run/sshd.pid
+`;
+
+const relaycertsCommand = `#!/bin/sh
+exec /opt/bin/node /opt/relaycerts/bin/relaycerts.js "$@"
+`;
+
+async function addAccount(machine: Machine, { name, uid, home }: Account): Promise<void> {
+  // A '*' is no password; a '!' would be a locked account, which sshd turns away.
+  const script = `echo "$1:x:$2:$2::$3:/bin/sh" >> /etc/passwd
+echo "$1:*:19000:0:99999:7:::" >> /etc/shadow
+echo "$1:x:$2:" >> /etc/group
+mkdir -m 0755 "$3"
+chown "$2:$2" "$3"`;
+  await machine.execAs(rootAccount, ['sh', '-euc', script, 'sh', name, String(uid), home]);
+}
+
+/** Makes the operator's account, ssh key and `relaycerts` command; resolves with the public key's line. */
+export async function prepareOperator(operator: Machine): Promise<string> {
+  await addAccount(operator, operatorAccount);
+  const script = 'cat > /opt/bin/relaycerts && chmod 755 /opt/bin/relaycerts';
+  await operator.execAs(rootAccount, ['sh', '-euc', script], { input: relaycertsCommand });
+  const probe = await operator.exec(['test', '-r', '/opt/relaycerts/package.json'], { anyExit: true });
+  if (probe.code !== 0)
+    throw new Error('the checkout is closed to others, so the lab operator cannot run it: chmod -R go+rX .');
+  await operator.sh('umask 077; mkdir .ssh; ssh-keygen -q -t ed25519 -N "" -C operator -f .ssh/id_ed25519');
+  return operator.readFile('.ssh/id_ed25519.pub');
+}
+
+/** Starts sshd (ports 22 and 2222) with new host keys, for root and admin; resolves with the host's known_hosts lines. */
+export async function startSshd(host: Machine, operatorKey: string): Promise<string> {
+  await addAccount(host, adminAccount);
+  await host.writeFile('/etc/ssh/sshd_config', sshdConfig);
+  await host.writeFile('/etc/sudoers.d/admin', 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', '0440');
+  for (const { home } of [rootAccount, adminAccount]) {
+    await host.writeFile(`${home}/.ssh/authorized_keys`, operatorKey, '0600');
+  }
+  const script = `chown -R admin:admin /home/admin/.ssh
+chmod 0700 /root/.ssh /home/admin/.ssh
+sed -i 's/^root:[^:]*:/root:*:/' /etc/shadow
+rm -f /etc/ssh/ssh_host_* /etc/ssh/sshd_config.d/*
+ssh-keygen -q -t ed25519 -N "" -C "" -f /etc/ssh/ssh_host_ed25519_key
+mkdir -m 0755 /run/sshd
+/usr/sbin/sshd -E /var/log/sshd.log`;
+  await host.exec(['sh', '-euc', script]);
+  const key = (await host.readFile('/etc/ssh/ssh_host_ed25519_key.pub')).trim();
+  return sshPorts.map((port) => `${port === 22 ? host.hostname : `[${host.hostname}]:${port}`} ${key}\n`).join('');
+}

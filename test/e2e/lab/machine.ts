@@ -1,0 +1,247 @@
+// One machine of the lab: a process that holds network, mount, UTS, IPC and PID namespaces, and a way to run programs
+// and to read and write files inside. It knows nothing of mail.
+//
+// Everything that a machine writes lands in memory (tmpfs) that only it sees; the rest of the file system is read-only
+// to it. The holder waits for the end of its standard input: when this Node process ends, however it ends, the holder
+// ends too, and the kernel takes every process, mount and interface of the machine along. Nothing can be left behind.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { readlink } from 'node:fs/promises';
+
+export interface ExecOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds until the call fails; 60,000 where not given. */
+  readonly timeoutMs?: number;
+  /** Resolve whatever the exit code is, instead of rejecting unless it is 0. */
+  readonly anyExit?: boolean;
+}
+
+export interface ExecResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Who programs on a machine run as. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly home: string;
+  readonly path: string;
+}
+
+export const rootAccount: Account = {
+  name: 'root',
+  uid: 0,
+  home: '/root',
+  path: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+};
+
+// PID 1 of a machine. A shell that waits for a child reaps the orphans of the machine meanwhile; `cat` alone would not.
+const holderScript = `set -eu
+read -r pid rest < /proc/self/stat
+echo "pid $pid"
+mount -t proc proc /proc
+mount -t tmpfs -o mode=0755 lab /mnt
+cp -a /etc/. /mnt
+mount --move /mnt /etc
+mount -t tmpfs -o mode=0755 lab /run
+mkdir -m 0700 /run/lab
+mkdir -m 1777 /run/lock
+if [ -n "$2" ]; then
+  mkdir /run/lab/checkout
+  mount --bind "$2" /run/lab/checkout
+  mount -o remount,bind,ro /run/lab/checkout
+  : > /run/lab/node
+  mount --bind "$3" /run/lab/node
+  mount -t tmpfs -o mode=0755 lab /opt
+  mkdir /opt/relaycerts /opt/bin
+  mount --move /run/lab/checkout /opt/relaycerts
+  : > /opt/bin/node
+  mount --move /run/lab/node /opt/bin/node
+fi
+mount -t tmpfs -o mode=0755 lab /var
+mkdir -p /var/cache /var/lib /var/log /var/spool/cron
+mkdir -m 1777 /var/tmp
+mkdir -m 2775 /var/mail
+chgrp mail /var/mail
+ln -s ../mail /var/spool/mail
+ln -s /run /var/run
+ln -s /run/lock /var/lock
+mount -t tmpfs -o mode=0755 lab /home
+mount -t tmpfs -o mode=0700 lab /root
+mount -t tmpfs -o mode=1777 lab /tmp
+mount -o remount,bind,ro /
+rm -f /etc/hostname /etc/hosts /etc/resolv.conf /etc/nsswitch.conf
+hostname "$1"
+echo "$1" > /etc/hostname
+ip link set lo up
+echo ready
+cat > /dev/null
+exit 0
+`;
+
+/** A machine that runs; make one with `bootMachine`. */
+export class Machine {
+  readonly hostname: string;
+  readonly account: Account;
+  /** The process ID of the machine's PID 1, as this process sees it. */
+  readonly pid: number;
+  /** The PID namespace (`pid:[4026532...]`): what `/proc/PID/ns/pid` of each of its processes says. */
+  readonly namespace: string;
+  readonly #holder: ChildProcess;
+
+  constructor(hostname: string, account: Account, pid: number, namespace: string, holder: ChildProcess) {
+    this.hostname = hostname;
+    this.account = account;
+    this.pid = pid;
+    this.namespace = namespace;
+    this.#holder = holder;
+  }
+
+  /** Runs a program as the machine's account, in its home folder, with an environment that owes nothing to the tests'. */
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return this.execAs(this.account, argv, options);
+  }
+
+  /** Runs a program as another account of the machine; see `exec`. */
+  async execAs(account: Account, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const enter = ['--target', String(this.pid), '--mount', '--uts', '--ipc', '--net', '--pid'];
+    if (account.uid !== 0) enter.push(`--setuid=${account.uid}`, `--setgid=${account.uid}`);
+    const env = {
+      PATH: account.path,
+      HOME: account.home,
+      USER: account.name,
+      LOGNAME: account.name,
+      SHELL: '/bin/sh',
+      LANG: 'C.UTF-8',
+      ...options.env,
+    };
+    const result = await runProcess(
+      ['nsenter', ...enter, '--', 'sh', '-c', 'umask 022; cd && exec "$@"', 'sh', ...argv],
+      env,
+      options,
+    );
+    if (result.code !== 0 && options.anyExit !== true) {
+      throw new Error(
+        `${this.hostname}: exit ${result.code} of: ${argv.join(' ').slice(0, 2000)}\n${result.stdout}${result.stderr}`,
+      );
+    }
+    return result;
+  }
+
+  /** Runs a POSIX shell script as the machine's account. */
+  sh(script: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.exec(['sh', '-c', script], options);
+  }
+
+  /** The file's text. */
+  async readFile(path: string): Promise<string> {
+    return (await this.exec(['cat', '--', path])).stdout;
+  }
+
+  /** Writes a file, making its folders. `mode` is octal digits. */
+  async writeFile(path: string, content: string | Uint8Array, mode = '0644'): Promise<void> {
+    const script = 'mkdir -p -- "$(dirname -- "$1")" && umask 077 && cat > "$1" && chmod "$2" -- "$1"';
+    await this.exec(['sh', '-c', script, 'sh', path, mode], { input: content });
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return (await this.exec(['test', '-e', path], { anyExit: true })).code === 0;
+  }
+
+  /** Ends every process of the machine and waits until they are gone. */
+  async powerOff(): Promise<void> {
+    const holder = this.#holder;
+    if (holder.exitCode !== null || holder.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
+    holder.stdin?.end();
+    const timer = setTimeout(() => holder.kill('SIGKILL'), 10_000);
+    await gone;
+    clearTimeout(timer);
+  }
+}
+
+export interface BootOptions {
+  readonly hostname: string;
+  readonly account?: Account;
+  /** The absolute path of the checkout, for a machine that runs relaycerts: at /opt/relaycerts, with node in /opt/bin. */
+  readonly checkout?: string;
+}
+
+/** Starts a machine with a loopback interface and nothing else running. */
+export async function bootMachine({ hostname, account = rootAccount, checkout = '' }: BootOptions): Promise<Machine> {
+  const label = hostname.split('.')[0] ?? hostname;
+  const namespaces = ['--net', '--mount', '--uts', '--ipc', '--pid', '--propagation', 'private'];
+  const [program, ...args] = [
+    'unshare',
+    ...namespaces,
+    '--fork',
+    '--kill-child=KILL',
+    '--',
+    'sh',
+    '-c',
+    holderScript,
+  ] as const;
+  const holder = spawn(program, [...args, 'sh', label, checkout, process.execPath], {
+    // A group of its own: Ctrl-C reaches Node alone, whose end then ends the machine.
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: rootAccount.path },
+  });
+  const pid = await new Promise<number>((resolve, reject) => {
+    let stdout = '';
+    let stderr = '';
+    holder.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+      if (stdout.endsWith('ready\n')) resolve(Number(/^pid (\d+)$/m.exec(stdout)?.[1]));
+    });
+    holder.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    holder.once('error', reject);
+    holder.once('close', () => reject(new Error(`the lab cannot start ${hostname}: ${stderr.trim()}`)));
+    // An early death closes the pipe that powerOff ends.
+    holder.stdin.on('error', () => undefined);
+  });
+  return new Machine(hostname, account, pid, await readlink(`/proc/${pid}/ns/pid`), holder);
+}
+
+function textOf(chunks: readonly Buffer[]): string {
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Runs a process on the real machine; resolves whatever its exit code is (255 where a signal ended it). */
+export async function runProcess(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { input, timeoutMs = 60_000 }: ExecOptions,
+): Promise<ExecResult> {
+  const [program = '', ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      child.stderr.destroy();
+      reject(new Error(`no end after ${timeoutMs} ms: ${argv.join(' ')}\n${textOf(stdout)}${textOf(stderr)}`));
+    }, timeoutMs);
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+    // A program may end without reading what it was given.
+    child.stdin.on('error', () => undefined);
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? 255, stdout: textOf(stdout), stderr: textOf(stderr) });
+    });
+    child.stdin.end(input);
+  });
+}

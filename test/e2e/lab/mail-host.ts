@@ -1,0 +1,157 @@
+// A machine with a stock Debian Postfix: its log, its queue, and mail in and out. Nothing here sets TLS up: that is
+// for the tests.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { z } from 'zod';
+
+import type { Machine } from './machine.js';
+import { outsideMaildir, readMailLog, restoreStock } from './postfix.js';
+
+export interface Mail {
+  readonly from: string;
+  readonly to: string;
+  readonly subject: string;
+}
+
+/** One line of `postqueue -j` (postqueue(1)). */
+const queuedMail = z.object({
+  queue_name: z.enum(['active', 'corrupt', 'deferred', 'hold', 'incoming', 'maildrop']),
+  queue_id: z.string(),
+  sender: z.string(),
+  recipients: z.array(z.object({ address: z.string(), delay_reason: z.string().optional() })),
+});
+export type QueuedMail = z.infer<typeof queuedMail>;
+
+/** Asks again every 50 ms until the answer is not undefined; undefined once the time is over. */
+async function poll<Answer>(ask: () => Promise<Answer | undefined>, timeoutMs: number): Promise<Answer | undefined> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined || performance.now() > end) return answer;
+    await sleep(50);
+  }
+}
+
+/** A host of the lab. Paths, ports and programs are a real Debian host's: /etc/postfix, /var/log/mail.log, root's shell. */
+export class MailHost {
+  readonly hostname: string;
+  readonly address: string;
+  readonly machine: Machine;
+  #marked = 0;
+
+  constructor(machine: Machine, address: string) {
+    this.machine = machine;
+    this.hostname = machine.hostname;
+    this.address = address;
+  }
+
+  exec(...args: Parameters<Machine['exec']>): ReturnType<Machine['exec']> {
+    return this.machine.exec(...args);
+  }
+
+  sh(...args: Parameters<Machine['sh']>): ReturnType<Machine['sh']> {
+    return this.machine.sh(...args);
+  }
+
+  readFile(path: string): Promise<string> {
+    return this.machine.readFile(path);
+  }
+
+  writeFile(...args: Parameters<Machine['writeFile']>): Promise<void> {
+    return this.machine.writeFile(...args);
+  }
+
+  /** From here on, mailLog and waitForLog see only what is logged later. */
+  async markLog(): Promise<void> {
+    this.#marked = (await readMailLog(this.machine)).length;
+  }
+
+  /** The mail log since the last mark. */
+  async mailLog(): Promise<string> {
+    return (await readMailLog(this.machine)).slice(this.#marked);
+  }
+
+  /** Waits until the log since the last mark matches; throws with the log where it does not in time. */
+  async waitForLog(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
+    const found = await poll(async () => pattern.exec(await this.mailLog()) ?? undefined, timeoutMs);
+    if (found !== undefined) return found;
+    throw new Error(`${this.hostname}: nothing matched ${String(pattern)} in its log:\n${await this.mailLog()}`);
+  }
+
+  /** What postqueue shows now. */
+  async queue(): Promise<readonly QueuedMail[]> {
+    const { stdout } = await this.exec(['postqueue', '-j']);
+    return stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => queuedMail.parse(JSON.parse(line)));
+  }
+
+  /** Waits until a mail is in the deferred queue; resolves with why (`delay_reason`). */
+  async waitForDeferred(timeoutMs = 15_000): Promise<string> {
+    const reason = await poll(async () => {
+      const deferred = (await this.queue()).find((mail) => mail.queue_name === 'deferred');
+      return deferred?.recipients[0]?.delay_reason;
+    }, timeoutMs);
+    if (reason !== undefined) return reason;
+    throw new Error(`${this.hostname}: no mail was deferred; its log:\n${await this.mailLog()}`);
+  }
+
+  /** Tries every queued mail again now. */
+  async flushQueue(): Promise<void> {
+    await this.exec(['postqueue', '-f']);
+  }
+
+  /** Hands a mail to sendmail(1), as a program on the host would. */
+  async sendMail({ from, to, subject }: Mail): Promise<void> {
+    const input = `From: ${from}\nTo: ${to}\nSubject: ${subject}\n\n${subject}\n`;
+    await this.exec(['/usr/sbin/sendmail', '-i', '-f', from, to], { input });
+  }
+
+  /** Sets main.cf parameters with postconf -e; nothing sees them before `reload`. */
+  async setMainCf(parameters: Readonly<Record<string, string>>): Promise<void> {
+    const words = Object.entries(parameters).map(([name, value]) => `${name} = ${value}`);
+    await this.exec(['postconf', '-e', ...words]);
+    await this.#settleMainCf();
+  }
+
+  /** Makes main.cf look 10 s old: every Postfix program waits for up to 2 s where it has only just been written. */
+  async #settleMainCf(): Promise<void> {
+    await this.exec(['touch', '--no-create', '--date=10 seconds ago', '/etc/postfix/main.cf']);
+  }
+
+  /** `postfix reload`; resolves once the master has done it. */
+  async reload(): Promise<void> {
+    const before = (await readMailLog(this.machine)).length;
+    await this.#settleMainCf();
+    await this.exec(['postfix', 'reload']);
+    const reloaded = async (): Promise<true | undefined> =>
+      /postfix\/master\[\d+\]: reload/.test((await readMailLog(this.machine)).slice(before)) ? true : undefined;
+    if ((await poll(reloaded, 15_000)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);
+  }
+
+  /** Back to the stock /etc/postfix and /etc/cron.d, an empty queue and no cached TLS session, with Postfix running. */
+  async restorePostfix(): Promise<void> {
+    await restoreStock(this.machine);
+    await this.markLog();
+  }
+}
+
+/** The outside world's MX: takes every mail for its domain and keeps it. */
+export class OutsideMx extends MailHost {
+  /** The full text of every mail that has arrived. */
+  async mails(): Promise<readonly string[]> {
+    // Maildir: what is in new/ is complete.
+    const script = `cd ${outsideMaildir}/new 2> /dev/null && for file in *; do [ -f "$file" ] && cat "$file" && printf '\\000'; done; true`;
+    return (await this.sh(script)).stdout.split('\0').filter((text) => text !== '');
+  }
+
+  /** Waits until a mail with this subject has arrived; resolves with its full text. */
+  async waitForMail(subject: string, timeoutMs = 20_000): Promise<string> {
+    const isIt = (text: string): boolean => text.split('\n').includes(`Subject: ${subject}`);
+    const mail = await poll(async () => (await this.mails()).find(isIt), timeoutMs);
+    if (mail !== undefined) return mail;
+    throw new Error(`no mail ${JSON.stringify(subject)} reached ${this.hostname}; its log:\n${await this.mailLog()}`);
+  }
+}

@@ -1,0 +1,96 @@
+// What a fresh Debian installation of Postfix ("Internet Site") writes to /etc, made from the files that Debian's
+// package ships for that. One line is the lab's own: maillog_file, since no syslog daemon runs on its hosts.
+
+import type { Machine } from './machine.js';
+
+export interface MailRole {
+  readonly hostname: string;
+  /** The domain whose mail it takes, every recipient's, into the Maildir /var/mail/outside; '' for none. */
+  readonly takesMailOf: string;
+}
+
+const logFile = '/var/log/mail.log';
+/** Where `virtual` of the outside MX puts what it gets. */
+export const outsideMaildir = '/var/mail/outside';
+/** The stock /etc/postfix and /etc/cron.d, to go back to. */
+const stockFolder = '/run/lab/stock';
+
+function stockMainCf(shipped: string, { hostname, takesMailOf }: MailRole): string {
+  const takes = `
+virtual_mailbox_domains = ${takesMailOf}
+virtual_mailbox_maps = static:outside/
+virtual_mailbox_base = /var/mail
+virtual_uid_maps = static:8
+virtual_gid_maps = static:8
+virtual_minimum_uid = 8
+`;
+  return `${shipped.trimEnd()}
+
+# TLS parameters
+smtpd_tls_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem
+smtpd_tls_key_file=/etc/ssl/private/ssl-cert-snakeoil.key
+smtpd_tls_security_level=may
+
+smtp_tls_CApath=/etc/ssl/certs
+smtp_tls_security_level=may
+smtp_tls_session_cache_database = btree:\${data_directory}/smtp_scache
+
+
+smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination
+myhostname = ${hostname}
+alias_maps = hash:/etc/aliases
+alias_database = hash:/etc/aliases
+myorigin = /etc/mailname
+mydestination = $myhostname, ${hostname}, localhost.${hostname.replace(/^[^.]+\./, '')}, localhost
+relayhost = 
+mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128
+mailbox_size_limit = 0
+recipient_delimiter = +
+inet_interfaces = all
+inet_protocols = all
+maillog_file = ${logFile}
+${takesMailOf === '' ? '' : takes}`;
+}
+
+// What the machine's own /etc/postfix holds besides the package's files is not for the lab.
+const installScript = `cd /etc/postfix
+for entry in * ; do
+  case "$entry" in
+    dynamicmaps.cf* | makedefs.out | post-install | postfix-files* | postfix-script | sasl) ;;
+    *) rm -rf "$entry" ;;
+  esac
+done
+cat > main.cf
+cp /usr/share/postfix/master.cf.dist master.cf
+echo "$1" > /etc/mailname
+echo "postmaster: root" > /etc/aliases
+openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 3650 -subj "/CN=$1" \\
+  -keyout /etc/ssl/private/ssl-cert-snakeoil.key -out /etc/ssl/certs/ssl-cert-snakeoil.pem 2> /dev/null
+mkdir -p /etc/cron.d ${stockFolder} /var/spool/postfix
+install -d -o postfix -g postfix /var/lib/postfix
+newaliases
+cp -a /etc/postfix /etc/cron.d ${stockFolder}`;
+
+/** Installs and starts Postfix as Debian's package would. */
+export async function startPostfix(host: Machine, role: MailRole): Promise<void> {
+  const shipped = await host.readFile('/usr/share/postfix/main.cf.debian');
+  await host.exec(['sh', '-euc', installScript, 'sh', role.hostname], { input: stockMainCf(shipped, role) });
+  await host.sh(
+    `{ /usr/lib/postfix/configure-instance.sh - && postfix start; } > /run/lab/start.log 2>&1 || { cat /run/lab/start.log ${logFile} >&2; exit 1; }`,
+  );
+}
+
+/** Puts the stock /etc/postfix and /etc/cron.d back, empties the queue, and starts Postfix anew. */
+export async function restoreStock(host: Machine): Promise<void> {
+  const script = `postfix status > /dev/null 2>&1 && postfix stop > /dev/null 2>&1
+rsync --archive --checksum --delete ${stockFolder}/postfix ${stockFolder}/cron.d /etc/
+postsuper -d ALL > /dev/null 2>&1
+rm -f /var/lib/postfix/*
+postfix start > /dev/null 2>&1`;
+  await host.sh(script);
+}
+
+/** The whole mail log. */
+export async function readMailLog(host: Machine): Promise<string> {
+  return (await host.exec(['cat', logFile], { anyExit: true })).stdout;
+}

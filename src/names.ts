@@ -1,5 +1,10 @@
 // The names that come from outside, each with the one parser that lets only its own alphabet pass. What these types
 // hold is safe in a path, a Postfix file, a DN and (quoted besides) a shell word.
+// Nothing is looked up: a name that parses need not exist.
+
+import { isIP } from 'node:net';
+import { domainToASCII, domainToUnicode } from 'node:url';
+import { quote, RelaycertsError } from './errors.js';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -18,3 +23,216 @@ export type CountryCode = Branded<'CountryCode'>;
 export type Fingerprint = Branded<'Fingerprint'>;
 /** A certificate's serial number: lower-case hexadecimal, an even number of digits. */
 export type Serial = Branded<'Serial'>;
+
+/** The one way from text to a name, for the parsers below: they have looked at every character. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller's return type chooses the name
+function branded<Name extends Branded<string>>(text: string): Name {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a brand exists in types alone
+  return text as Name;
+}
+
+const hostNameHint = 'write a DNS name such as relayhost.example.org: letters, digits and hyphens, with dots between';
+const ldhLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+const numericLabel = /^(?:[0-9]+|0x[0-9a-f]*)$/i;
+
+/**
+ * A DNS host name of two or more labels, lower-cased, internationalised labels turned into A-labels.
+ *
+ * Refused: wildcards, addresses in any notation, a trailing dot, underscores, labels over 63 octets, names over 253.
+ * @throws name
+ * @source RFC 1123 2.1 (letters, digits, hyphen), RFC 1035 2.3.4 (sizes), RFC 5890 2.3.2.1 (A-labels)
+ */
+export function parseHostName(input: unknown): HostName {
+  const name = parseLabels(input);
+  if (!name.includes('.')) throw notHostName(input, 'it has one label only', 'write the whole name, with its domain');
+  return branded(name);
+}
+
+/**
+ * A host name as the settings write it: one label is completed with the domain, anything else is a whole name.
+ *
+ * @throws name
+ */
+export function completeHostName(label: string, domain: HostName): HostName {
+  const name = parseLabels(label);
+  if (name.includes('.')) return branded(name);
+  return parseHostName(`${name}.${domain}`);
+}
+
+function parseLabels(input: unknown): string {
+  if (typeof input !== 'string') throw notHostName(input, 'it is not text');
+  const flaw = findHostNameFlaw(input);
+  if (flaw !== undefined) throw notHostName(input, flaw);
+  const labels = input.split('.').map((label) => {
+    const ascii = toALabel(label);
+    if (ascii === undefined) throw notHostName(input, `${quote(label)} cannot be an internationalised label`);
+    if (ascii.length > 63) throw notHostName(input, 'a label is over 63 octets long');
+    return ascii;
+  });
+  const name = labels.join('.');
+  if (name.length > 253) throw notHostName(input, 'it is over 253 octets long');
+  // Some rules (right-to-left scripts) look at all labels together.
+  if (name.includes('xn--') && domainToASCII(name) !== name) {
+    throw notHostName(input, 'its internationalised labels do not go together');
+  }
+  return name;
+}
+
+function findHostNameFlaw(text: string): string | undefined {
+  if (text === '') return 'it is empty';
+  if (text.length > 1000) return 'it is over 253 octets long';
+  if (text.includes('*')) return 'it has a wildcard';
+  if (text.includes(':') && isIP(text.replaceAll(/^\[|\]$/g, '')) !== 0) return 'it is an address';
+  if (text.includes('_')) return 'it has an underscore';
+  if (text.includes('/') || text.includes(':')) return 'it is a URL, a path or has a port';
+  if (!/^(?:[A-Za-z0-9.-]|(?![\0-\x7f])[\p{L}\p{M}\p{Nd}])+$/u.test(text))
+    return 'it has a character that no DNS name has';
+  // Full-width letters and dots, ligatures and the Kelvin sign would turn into other characters on the way.
+  if (text.normalize('NFKC') !== text) return 'it has a character that only looks like another one';
+  if (text.endsWith('.')) return 'it ends with a dot';
+  const labels = text.split('.');
+  if (labels.includes('')) return 'it has an empty label';
+  if (labels.some((label) => label.startsWith('-') || label.endsWith('-')))
+    return 'a label begins or ends with a hyphen';
+  // inet_aton and URL parsers read 127.1, 1.2.3 and 0x7f.1 as IPv4 addresses; no top-level domain is a number.
+  if (labels.length > 1 && numericLabel.test(labels.at(-1) ?? '')) return 'it is an address or would be read as one';
+  return undefined;
+}
+
+/** The lower-case A-label or LDH label of one label, or undefined; what is converted must convert back to itself. */
+function toALabel(label: string): string | undefined {
+  // Letter by letter, as UTS 46 maps it: the whole word's lower case has another final sigma.
+  const lower = Array.from(label, (character) => character.toLowerCase()).join('');
+  if (ldhLabel.test(lower) && !lower.startsWith('xn--')) return lower;
+  const ascii = domainToASCII(lower);
+  if (!ldhLabel.test(ascii) || !ascii.startsWith('xn--')) return undefined;
+  const back = domainToUnicode(ascii);
+  if (back === '' || back.startsWith('xn--') || /^[\0-\x7f]*$/.test(back)) return undefined;
+  return lower === ascii || lower === back ? ascii : undefined;
+}
+
+function notHostName(input: unknown, flaw: string, hint = hostNameHint): RelaycertsError {
+  return new RelaycertsError('name', `not a host name (${flaw}): ${quote(input)}`, { hint });
+}
+
+/**
+ * What ssh connects to: a DNS name, an ssh_config alias (its case kept), an IPv4 or an IPv6 address without brackets
+ * and zone. It never begins with a hyphen, so ssh cannot take it for an option.
+ *
+ * @throws name
+ */
+export function parseSshHost(input: unknown): SshHost {
+  const hint = 'write a DNS name, an alias of ssh_config, or an IP address without brackets and zone';
+  const refuse = (flaw: string) => new RelaycertsError('name', `not an ssh host (${flaw}): ${quote(input)}`, { hint });
+  if (typeof input !== 'string') throw refuse('it is not text');
+  if (input.includes('%')) throw refuse('it has a zone or a character that no host has');
+  if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input) !== 0) return branded(input);
+  if (input.length > 253) throw refuse('it is over 253 characters long');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(input)) {
+    if (!/[^\0-\x7f]/.test(input)) throw refuse('it has a character that no host has, or begins with one');
+    return branded(parseLabels(input));
+  }
+  // 127.1 and 0x7f000001 are addresses to inet_aton, and not the ones that they look like.
+  if (input.split('.').every((label) => numericLabel.test(label))) throw refuse('it is half an address');
+  return branded(input);
+}
+
+/**
+ * A login name on a host: a letter or underscore, then up to 31 letters, digits, dots, underscores and hyphens.
+ *
+ * @throws name
+ */
+export function parseSshUser(input: unknown): SshUser {
+  if (typeof input === 'string' && /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(input)) return branded(input);
+  throw new RelaycertsError('name', `not a login name: ${quote(input)}`, {
+    hint: 'write a login name such as root: at most 32 letters, digits, dots, hyphens and underscores',
+  });
+}
+
+const foreignTrees =
+  /^\/(?:bin|boot|dev|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|var\/run|var\/tmp|var\/spool)(?:\/|$)/;
+const foreignFolders = new Set(
+  [
+    [
+      'etc',
+      'apt cron.d default dovecot exim4 init.d letsencrypt opendkim pam.d pki postfix profile.d rspamd ssh ssl sudoers.d',
+    ],
+    ['etc', 'sysconfig systemd pki/ca-trust pki/tls pki/tls/certs pki/tls/private ssl/certs ssl/private'],
+    ['usr/local/etc', 'dovecot pki postfix rc.d ssh ssl ssl/certs ssl/private'],
+  ].flatMap(([parent, children]) => (children ?? '').split(' ').map((child) => `/${parent ?? ''}/${child}`)),
+);
+
+/**
+ * An absolute path on a Postfix host for a folder that holds our files alone and may have its mode set.
+ *
+ * At most 200 characters of `[A-Za-z0-9._-]` components, none of them `.` or `..` or with a leading hyphen; one
+ * trailing slash is removed. Folders that are other programs' or the system's, and those under which nothing lasts or
+ * Postfix's chroot and queue lie, are refused.
+ * @throws name
+ */
+export function parseAbsolutePath(input: unknown): AbsolutePath {
+  const hint = 'write a folder of its own, such as /etc/postfix/relaycerts';
+  const refuse = (flaw: string) =>
+    new RelaycertsError('name', `not a usable path (${flaw}): ${quote(input)}`, { hint });
+  if (typeof input !== 'string') throw refuse('it is not text');
+  if (!input.startsWith('/')) throw refuse('it does not begin with a slash');
+  if (input.length > 200) throw refuse('it is over 200 characters long');
+  const path = input === '/' ? input : input.replace(/\/$/, '');
+  const components = path.slice(1).split('/');
+  if (path !== '/' && components.includes('')) throw refuse('it has a double slash');
+  if (components.some((part) => part === '.' || part === '..')) throw refuse('it has a . or .. component');
+  if (components.some((part) => part.startsWith('-'))) throw refuse('a component begins with a hyphen');
+  if (!/^[A-Za-z0-9._/-]+$/.test(path))
+    throw refuse('only letters, digits, dots, hyphens and underscores may be in it');
+  if (isForeignFolder(path, components)) throw refuse('that folder holds other things and keeps its own mode');
+  return branded(path);
+}
+
+function isForeignFolder(path: string, components: readonly string[]): boolean {
+  const [root, second] = components;
+  if (components.length === 1 || foreignTrees.test(path) || foreignFolders.has(path)) return true;
+  if (root === 'usr') return second !== 'local' || components[2] !== 'etc' || components.length < 4;
+  return (root === 'home' || root === 'var') && components.length === 2;
+}
+
+/**
+ * An ISO 3166-1 alpha-2 country code, upper-cased; that the code is assigned is not checked.
+ *
+ * @throws name
+ */
+export function parseCountryCode(input: unknown): CountryCode {
+  if (typeof input === 'string' && /^[A-Za-z]{2}$/.test(input)) return branded(input.toUpperCase());
+  throw new RelaycertsError('name', `not a country code: ${quote(input)}`, { hint: 'write two letters, such as NL' });
+}
+
+/**
+ * A certificate's or public key's digest of 16 (MD5), 20 (SHA-1), 32 (SHA-256) or 64 (SHA-512) octets, upper-cased.
+ *
+ * @throws name
+ * @source postconf(5) relay_clientcerts: colons are required, case is not
+ */
+export function parseFingerprint(input: unknown): Fingerprint {
+  const digest =
+    /^(?:[0-9A-Fa-f]{2}:){15}(?:(?:[0-9A-Fa-f]{2}:){4}|(?:[0-9A-Fa-f]{2}:){16}|(?:[0-9A-Fa-f]{2}:){48})?[0-9A-Fa-f]{2}$/;
+  if (typeof input === 'string' && digest.test(input)) return branded(input.toUpperCase());
+  throw new RelaycertsError('name', `not a fingerprint: ${quote(input)}`, {
+    hint: 'write 32 hexadecimal octets with colons between (AB:CD:...), as relaycerts fingerprint prints them',
+  });
+}
+
+/**
+ * A certificate's serial number of 1 to 20 octets in hexadecimal, lower-cased, without leading zero octets (which DER
+ * adds for the sign); never zero.
+ *
+ * @throws name
+ * @source RFC 5280 4.1.2.2
+ */
+export function parseSerial(input: unknown): Serial {
+  if (typeof input === 'string' && /^(?:[0-9A-Fa-f]{2}){1,21}$/.test(input)) {
+    const serial = input.toLowerCase().replace(/^(?:00)+/, '');
+    if (serial !== '' && serial.length <= 40) return branded(serial);
+  }
+  throw new RelaycertsError('name', `not a serial number: ${quote(input)}`, {
+    hint: 'write 1 to 20 hexadecimal octets without colons, as openssl x509 -serial prints them',
+  });
+}

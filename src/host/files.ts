@@ -215,6 +215,13 @@ export async function createFile(path: string, bytes: string | Uint8Array, mode:
   });
 }
 
+/** The error where `createFile` found something: what another process made meanwhile is never overwritten. */
+export function appeared(path: string): RelaycertsError {
+  return new RelaycertsError('files', `${quote(path)} appeared while relaycerts was about to make it`, {
+    hint: 'run the same command again; it goes on from what is there now',
+  });
+}
+
 /** Appends bytes to a file and makes them durable; the file is made with `mode` where it is missing. */
 export async function appendFile(path: string, bytes: string, mode: Mode): Promise<void> {
   await guard('append to', path, async () => {

@@ -13,6 +13,8 @@ export interface Host {
   readonly uid: number;
   /** True where questions can be asked: stdin and stderr are terminals. */
   readonly interactive: boolean;
+  /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none. */
+  readonly tty: string | undefined;
   now(): Date;
   /** Data, to stdout, as it is. */
   write(text: string): void;

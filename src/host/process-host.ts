@@ -1,5 +1,6 @@
 // The Host of a real process: the only reader of process.* besides main.ts.
 
+import { readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
@@ -30,6 +31,7 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
     uid: process.geteuid?.() ?? -1,
     interactive: stdin.isTTY && stderr.isTTY,
+    tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
     now: () => new Date(),
     write: (text) => {
       stdout.write(text);
@@ -48,6 +50,14 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     readStdin,
     run,
   };
+}
+
+function terminalName(fallback: string | undefined): string | undefined {
+  try {
+    return readlinkSync('/proc/self/fd/0');
+  } catch {
+    return fallback;
+  }
 }
 
 async function confirm(question: string): Promise<boolean> {

@@ -2,36 +2,33 @@
 // or in the environment.
 
 import { spawn } from 'node:child_process';
-import type { Writable } from 'node:stream';
-import { RelaycertsError, systemCode } from '../errors.js';
+import { Readable, Writable } from 'node:stream';
 import type { Secret } from '../secret.js';
 
 export interface RunOptions {
-  /** What the program reads from its standard input; nothing (/dev/null) where absent. */
+  /** Written to the child's standard input, which is then closed; without it the input is empty. */
   readonly input?: Uint8Array;
-  /** Reaches the program on file descriptor 3. */
-  readonly secret?: Secret;
-  /** The program's file descriptor 4 is collected as `statusText`. */
-  readonly collectStatus?: boolean;
-  /** Added to the environment that this process has; undefined takes a name out. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Written to a pipe that the child has as file descriptor 3. */
+  readonly secretFd?: Secret;
+  /** Gives the child a pipe as file descriptor 4 and collects what it writes there. */
+  readonly statusFd?: boolean;
+  /** Set in the child's environment, on top of the inherited one. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunResult {
-  /** The exit status; 128 + the signal's place where a signal ended it, as a shell counts. */
-  readonly status: number;
+  /** The exit status; null where a signal ended the child. */
+  readonly status: number | null;
   readonly stdout: Buffer;
   readonly stderr: string;
+  /** What came through file descriptor 4. */
   readonly statusText: string;
 }
 
-export type Run = (command: string, args: readonly string[], options?: RunOptions) => Promise<RunResult>;
+/** Runs a program to its end, all output captured; rejects with Node's system error where it cannot be started. */
+export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
-/**
- * Runs a program to its end and collects what it says.
- * @throws tool - the program is not there or cannot be started
- */
-export const run: Run = (command, args, options = {}) =>
+export const run: Run = (command, args, options) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       env: { ...process.env, ...options.env },
@@ -39,42 +36,36 @@ export const run: Run = (command, args, options = {}) =>
         options.input === undefined ? 'ignore' : 'pipe',
         'pipe',
         'pipe',
-        options.secret === undefined ? 'ignore' : 'pipe',
-        options.collectStatus === true ? 'pipe' : 'ignore',
+        options.secretFd === undefined ? 'ignore' : 'pipe',
+        options.statusFd === true ? 'pipe' : 'ignore',
       ],
     });
-    const collected: Buffer[][] = [[], [], []];
-    for (const [at, stream] of [child.stdout, child.stderr, child.stdio[4]].entries()) {
-      if (stream !== null && stream !== undefined && 'on' in stream) {
-        stream.on('data', (chunk: Buffer) => collected[at]?.push(chunk));
-      }
-    }
-    child.on('error', (error) => {
-      const missing = systemCode(error) === 'ENOENT';
-      reject(
-        new RelaycertsError('tool', `cannot run ${command}: ${missing ? 'it is not installed' : error.message}`, {
-          cause: error,
-          ...(missing ? { hint: `install it: apt-get install ${packages[command] ?? command}` } : {}),
-        }),
-      );
-    });
-    child.on('close', (code, signal) => {
-      const [stdout, stderr, status] = collected.map((chunks) => Buffer.concat(chunks));
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
+    const statusText = collect(child.stdio[4]);
+    child.on('error', reject);
+    child.on('close', (status) => {
       resolve({
-        status: code ?? 128 + (signal === 'SIGINT' ? 2 : 15),
-        stdout: stdout ?? Buffer.alloc(0),
-        stderr: (stderr ?? '').toString(),
-        statusText: (status ?? '').toString(),
+        status,
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr).toString(),
+        statusText: Buffer.concat(statusText).toString(),
       });
     });
     feed(child.stdin, options.input);
-    feed(child.stdio[3] as Writable | null | undefined, options.secret?.revealBytes());
+    feed(child.stdio[3], options.secretFd?.revealBytes());
   });
 
-const packages: Readonly<Record<string, string>> = { gpg: 'gnupg', ssh: 'openssh-client' };
+type ChildStream = Readable | Writable | null | undefined;
 
-function feed(stream: Writable | null | undefined, bytes: Uint8Array | undefined): void {
-  if (stream === null || stream === undefined || bytes === undefined) return;
+function collect(stream: ChildStream): readonly Buffer[] {
+  const chunks: Buffer[] = [];
+  if (stream instanceof Readable) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return chunks;
+}
+
+function feed(stream: ChildStream, bytes: Uint8Array | undefined): void {
+  if (!(stream instanceof Writable) || bytes === undefined) return;
   // A program that ends before it has read all of its input says so with its exit status.
   stream.on('error', () => undefined);
   stream.end(bytes);

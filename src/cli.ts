@@ -1,0 +1,201 @@
+// The command line: the commander tree turns flags into typed options and calls one command. After this file no option
+// is optional. Each command is loaded only when it runs, so that --help and a fingerprint stay quick.
+
+import { resolve } from 'node:path';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import type { GlobalOptions } from './commands/options.js';
+import { digests, fingerprintFormats, pinKinds } from './certificate/fingerprint.js';
+import { RelaycertsError } from './errors.js';
+import type { Host } from './host/host.js';
+import type { OutputOptions } from './host/process-host.js';
+import { formats, sections } from './render/sections.js';
+
+type HostFactory = (options: OutputOptions) => Host;
+
+interface RawGlobal {
+  readonly settings: string;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+  readonly color: boolean;
+}
+
+/**
+ * Runs one command line (without the program's own name).
+ * @throws whatever the command throws; `usage` where the line itself is wrong
+ */
+export async function runCommandLine(args: readonly string[], hostFor: HostFactory): Promise<void> {
+  const program = buildProgram(hostFor);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    throw usageError(error);
+  }
+}
+
+function usageError({ message }: CommanderError): RelaycertsError {
+  const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
+  const meant = suggestion === undefined ? '' : ` ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
+  return new RelaycertsError('usage', `${what}${meant}`, { hint: 'relaycerts --help, or relaycerts COMMAND --help' });
+}
+
+function buildProgram(hostFor: HostFactory): Command {
+  const program = new Command('relaycerts')
+    .description(
+      'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for\n' +
+        'the host that relays its mail, and prints what to run on both.',
+    )
+    .option('--settings <file>', 'the settings; all that is made lies beside them', 'settings.json')
+    .option('--json', 'machine-readable output')
+    .option('--quiet', 'no progress, only warnings and errors')
+    .option('--verbose', 'more about what is done')
+    .option('--no-color', 'no colour (NO_COLOR does the same)')
+    .version(packageJson.version, '--version', 'print the version')
+    .helpOption('--help', 'print this, or a command\'s help')
+    .helpCommand('help [command]', 'print a command\'s help')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  const withHost =
+    <Rest extends unknown[]>(work: (host: Host, global: GlobalOptions, ...rest: Rest) => Promise<void>) =>
+    (...rest: Rest): Promise<void> => {
+      const raw = program.opts<RawGlobal>();
+      const output = { quiet: raw.quiet === true, verbose: raw.verbose === true, color: raw.color };
+      const host = hostFor(output);
+      return work(host, { settings: resolve(host.cwd, raw.settings), json: raw.json === true }, ...rest);
+    };
+
+  addMake(program, withHost);
+  addShow(program, withHost);
+  addFingerprint(program, withHost);
+  addClean(program, withHost);
+  program.addHelpText(
+    'after',
+    example(
+      'relaycerts make                                    make all that settings.json asks for',
+      'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
+      'relaycerts fingerprint --of certificate            pins for relay_clientcerts',
+    ),
+  );
+  program.action(() => {
+    program.outputHelp();
+  });
+  return program;
+}
+
+type WithHost = <Rest extends unknown[]>(
+  work: (host: Host, global: GlobalOptions, ...rest: Rest) => Promise<void>,
+) => (...rest: Rest) => Promise<void>;
+
+function addMake(program: Command, withHost: WithHost): void {
+  program
+    .command('make')
+    .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
+    .option('--dry-run', 'print what would be made, and make nothing')
+    .addOption(passphraseFd())
+    .addHelpText('after', example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'))
+    .action(
+      withHost(async (host, global, flags: { dryRun?: true; passphraseFd?: number }) => {
+        const { make } = await import('./commands/make.js');
+        await make({ ...global, dryRun: flags.dryRun === true, passphraseFd: flags.passphraseFd }, host);
+      }),
+    );
+}
+
+function addShow(program: Command, withHost: WithHost): void {
+  program
+    .command('show')
+    .description('print the instructions again; no passphrase is needed')
+    .argument('[host...]', 'the hosts, by name; all where none is named')
+    .addOption(new Option('--section <name>', 'one section alone').choices(sections))
+    .addOption(new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host').choices(formats).default('text'))
+    .option('--undo', 'the inverse: what takes it back')
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts show',
+        'relaycerts show relayhost --section relay_clientcerts',
+        'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
+        'relaycerts show mailhost --format sh --undo | ssh root@mailhost.example.org sh',
+      ),
+    )
+    .action(
+      withHost(
+        async (
+          host,
+          global,
+          hosts: string[],
+          flags: { section?: (typeof sections)[number]; format: (typeof formats)[number]; undo?: true },
+        ) => {
+          const { show } = await import('./commands/show.js');
+          await show({ ...global, hosts, section: flags.section, format: flags.format, undo: flags.undo === true }, host);
+        },
+      ),
+    );
+}
+
+function addFingerprint(program: Command, withHost: WithHost): void {
+  program
+    .command('fingerprint')
+    .description('print pins for relay_clientcerts: of all clients, or of the given files')
+    .addArgument(new Argument('[file...]', 'certificates or public keys, PEM or DER; - is standard input'))
+    .addOption(new Option('--of <what>', 'what is pinned (default: what the settings say, or the public key)').choices(pinKinds))
+    .addOption(new Option('--digest <name>', 'the digest').choices(digests).default('sha256'))
+    .addOption(new Option('--format <format>', 'the form of a line').choices(fingerprintFormats).default('postfix'))
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts fingerprint',
+        'relaycerts fingerprint certs/smtp-client/mailhost.example.org.crt.pem --format openssl',
+        'openssl s_client -connect HOST:443 </dev/null | relaycerts fingerprint - --of certificate',
+      ),
+    )
+    .action(
+      withHost(
+        async (
+          host,
+          global,
+          files: string[],
+          flags: {
+            of?: (typeof pinKinds)[number];
+            digest: (typeof digests)[number];
+            format: (typeof fingerprintFormats)[number];
+          },
+        ) => {
+          const { fingerprint } = await import('./commands/fingerprint.js');
+          const format = global.json ? 'json' : flags.format;
+          await fingerprint({ ...global, files, of: flags.of, digest: flags.digest, format }, host);
+        },
+      ),
+    );
+}
+
+function addClean(program: Command, withHost: WithHost): void {
+  program
+    .command('clean')
+    .description('list what make made, ask, and remove it')
+    .option('--yes', 'do not ask')
+    .option('--all', 'the passphrase file and the operator key too')
+    .addHelpText('after', example('relaycerts clean', 'relaycerts clean --yes'))
+    .action(
+      withHost(async (host, global, flags: { yes?: true; all?: true }) => {
+        const { clean } = await import('./commands/clean.js');
+        await clean({ ...global, yes: flags.yes === true, all: flags.all === true }, host);
+      }),
+    );
+}
+
+function passphraseFd(): Option {
+  return new Option('--passphrase-fd <n>', "read the CA's passphrase from this file descriptor").argParser((text) => {
+    const fd = Number(text);
+    if (!/^\d{1,6}$/u.test(text)) throw new InvalidArgumentError('It is the number of a file descriptor.');
+    return fd;
+  });
+}
+
+function example(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}

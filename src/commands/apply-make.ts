@@ -1,0 +1,211 @@
+// Carries a plan of `make` out. The order is what makes a crash harmless: the passphrase before the key that it opens,
+// keys before certificates, the ledger's line before its certificate, the CA before its leaves, bundles last. Whatever
+// is cut off, the next plan finds a key without a certificate, or a bundle that is not whole, and goes on from there.
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { dirname } from 'node:path';
+import { parseCertificates, type CertificateInfo } from '../certificate/certificate.js';
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import { samePublicKey } from '../certificate/public-key.js';
+import { RelaycertsError, quote } from '../errors.js';
+import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { encodePrivateKey, generateKey } from '../issue/keys.js';
+import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
+import type { HostName } from '../names.js';
+import type { Inventory } from '../plan/inventory.js';
+import { describeStep, type Plan, type Step } from '../plan/plan.js';
+import type { Secret } from '../secret.js';
+import type { Settings } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { obtainPassphrase } from './obtain-passphrase.js';
+import { appendLedger, type LedgerEntry } from '../store/ledger.js';
+
+/** How many files are written at the same time. */
+const writersAtOnce = 16;
+
+export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
+
+export interface Work {
+  readonly plan: Plan;
+  readonly settings: Settings;
+  readonly inventory: Inventory;
+  readonly host: Host;
+  readonly at: Date;
+  /** From --passphrase-fd; undefined where the passphrase file has to be opened. */
+  readonly passphrase: Secret | undefined;
+}
+
+interface Signer {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+/**
+ * Makes all that the plan says but the bundles.
+ * @throws passphrase, recipient, tool, files - what was made until then stays, and the next run goes on from it
+ */
+export async function applyMake(work: Work): Promise<void> {
+  const { plan, settings, inventory, host, at } = work;
+  const layout = layoutOf(settings);
+  const steps = <Kind extends Step['kind']>(kind: Kind): readonly StepOf<Kind>[] =>
+    plan.steps.filter((step): step is StepOf<Kind> => step.kind === kind);
+
+  await recordFound(work, steps('record'));
+  const certificates = steps('certificate');
+  const [caStep] = steps('ca-certificate');
+  if (caStep === undefined && certificates.length === 0) return;
+
+  // Key generation runs in the thread pool while the passphrase is made or opened.
+  const generated = Promise.all(steps('key').map(async (step) => ({ step, pair: await generateKey(step.keyType) })));
+  generated.catch(() => undefined);
+  const [caKeyStep] = steps('ca-key');
+  const generatedCa = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
+  generatedCa?.catch(() => undefined);
+  const x509 = import('../issue/x509.js');
+  x509.catch(() => undefined);
+
+  const { passphrase, typed } = await obtainPassphrase(work, steps('operator-key')[0], steps('passphrase')[0]);
+  await Promise.all(
+    [layout.caFolder, layout.roleFolder('smtpd-server'), layout.roleFolder('smtp-client')].map((folder) =>
+      makeFolder(folder, 0o755),
+    ),
+  );
+  let ca: Signer;
+  if (generatedCa === undefined) {
+    ca = await openCaKey(inventory, passphrase);
+  } else {
+    ca = await generatedCa;
+    const pem = await encryptPrivateKey(ca.privateKey, passphrase, typed ? 'typed' : 'random');
+    if (!(await createFile(layout.caKey.path, pem, layout.caKey.mode))) throw appeared(layout.caKey.path);
+    host.say(`made ${describeStep(caKeyStep as Step)}`);
+  }
+
+  const keys = new Map<HostName, KeyObject>();
+  for (const { host: { hostname }, key } of inventory.hosts) if (key !== undefined) keys.set(hostname, key.privateKey);
+  await inGroups(await generated, async ({ step, pair }) => {
+    await writeFile(step.path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
+    keys.set(step.hostname, pair.privateKey);
+    host.say(`made ${describeStep(step)}`);
+  });
+  await syncFolders(steps('key').map(({ path }) => path));
+
+  const { issueCa, issueLeaf } = await x509;
+  let caPem = inventory.caCertificate?.info.pem;
+  if (caPem === undefined) {
+    const { commonName, validDays, permittedDomains } = settings.ca;
+    caPem = await issueCa({ commonName, subject: settings.subject, keyPair: ca, at, validDays, permittedDomains });
+    await appendLedger(layout, [entryOf('ca', commonName, readBack(caPem), at)]);
+    await writeFile(layout.caCertificate.path, caPem, layout.caCertificate.mode);
+    await syncFolder(layout.caFolder);
+    host.say(`made ${describeStep(caStep as Step)}`);
+  }
+  const issued: { readonly step: StepOf<'certificate'>; readonly pem: string }[] = [];
+  const hosts = new Map(inventory.hosts.map((found) => [found.host.hostname, found.host]));
+  for (const step of certificates) {
+    const key = keys.get(step.hostname);
+    const target = hosts.get(step.hostname);
+    if (key === undefined || target === undefined) throw new TypeError(`the plan has no key for ${step.hostname}`);
+    const pem = await issueLeaf({
+      role: step.role,
+      hostname: step.hostname,
+      altNames: target.role === 'smtpd-server' ? target.altNames : [],
+      subject: settings.subject,
+      publicKey: createPublicKey(key),
+      ca: { certificatePem: caPem, privateKey: ca.privateKey },
+      at,
+      validDays: step.validDays,
+    });
+    issued.push({ step, pem });
+  }
+  await appendLedger(
+    layout,
+    issued.map(({ step, pem }) => entryOf(step.role, step.hostname, readBack(pem), at)),
+  );
+  await inGroups(issued, async ({ step, pem }) => {
+    await writeFile(step.path, pem, 0o644);
+    host.say(`made ${describeStep(step)}`);
+  });
+  await syncFolders(certificates.map(({ path }) => path));
+}
+
+/** Writes the files of bundles that differ from what is there, each whole; their folders are private. */
+export async function writeBundles(
+  inventory: Inventory,
+  bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
+  host: Pick<Host, 'say'>,
+): Promise<void> {
+  await inGroups(inventory.hosts, async ({ host: { hostname }, bundle, bundleFolder }) => {
+    const changed = [...(bundles.get(hostname) ?? [])].filter(([name, bytes]) => bundle.get(name)?.equals(bytes) !== true);
+    if (changed.length === 0) return;
+    await makeFolder(dirname(bundleFolder), 0o755);
+    await makeFolder(bundleFolder, 0o700);
+    for (const [name, bytes] of changed) {
+      const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
+      await writeFile(`${bundleFolder}/${name}`, bytes, isPrivate ? 0o600 : 0o644);
+    }
+    await syncFolder(bundleFolder);
+    host.say(`made the bundle of ${hostname} (${changed.map(([name]) => name).join(', ')}): ${bundleFolder}`);
+  });
+}
+
+async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
+  if (caKey === undefined) throw new TypeError('the plan opens a CA key that is not there');
+  const privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: caKeyPath });
+  const publicKey = createPublicKey(privateKey);
+  if (caCertificate !== undefined && !samePublicKey(publicKey, caCertificate.info.publicKey)) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the CA's key ${quote(caKeyPath)} does not belong to its certificate ${quote(caCertificate.path)}`,
+      { hint: 'bring both back from the same backup' },
+    );
+  }
+  return { privateKey, publicKey };
+}
+
+async function recordFound({ inventory, settings, host }: Work, records: readonly StepOf<'record'>[]): Promise<void> {
+  if (records.length === 0) return;
+  const serials = new Set(records.map(({ serial }) => serial));
+  const { caCertificate, hosts } = inventory;
+  const found: LedgerEntry[] = hosts.flatMap(({ host: { role, hostname }, certificate }) =>
+    certificate === undefined || !serials.has(certificate.info.serial)
+      ? []
+      : [entryOf(role, hostname, certificate.info, certificate.info.notBefore)],
+  );
+  if (caCertificate !== undefined && serials.has(caCertificate.info.serial)) {
+    const { info } = caCertificate;
+    found.unshift(entryOf('ca', settings.ca.commonName, info, info.notBefore));
+  }
+  await appendLedger(layoutOf(settings), found);
+  for (const step of records) host.say(`made ${describeStep(step)}`);
+}
+
+function entryOf(role: LedgerEntry['role'], name: string, info: CertificateInfo, time: Date): LedgerEntry {
+  return {
+    time: time.toISOString(),
+    event: 'issued',
+    role,
+    name,
+    serial: info.serial,
+    certificateSha256: fingerprintOf(info, 'certificate', 'sha256'),
+    publicKeySha256: fingerprintOf(info, 'public-key', 'sha256'),
+    notBefore: info.notBefore.toISOString(),
+    notAfter: info.notAfter.toISOString(),
+  };
+}
+
+function readBack(pem: string): CertificateInfo {
+  const [info] = parseCertificates(Buffer.from(pem), { from: 'the new certificate' });
+  if (info === undefined) throw new TypeError('a new certificate cannot be read back');
+  return info;
+}
+
+async function syncFolders(paths: readonly string[]): Promise<void> {
+  for (const folder of new Set(paths.map((path) => dirname(path)))) await syncFolder(folder);
+}
+
+async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += writersAtOnce) {
+    await Promise.all(items.slice(at, at + writersAtOnce).map(work));
+  }
+}

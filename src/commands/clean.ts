@@ -1,0 +1,122 @@
+// `relaycerts clean`: removes what make made, and nothing else. Every path comes from the layout and from the names in
+// the settings and the ledger, never from a pattern; what lies beside them stays and is named.
+
+import { join } from 'node:path';
+import { RelaycertsError, quote } from '../errors.js';
+import { listFolder, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { parseHostName, type HostName } from '../names.js';
+import { readSettings } from '../settings/load.js';
+import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
+import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
+import { readLedger } from '../store/ledger.js';
+import { withLock } from '../store/lock.js';
+import type { GlobalOptions } from './options.js';
+
+export interface CleanOptions extends GlobalOptions {
+  readonly yes: boolean;
+  /** The passphrase file and the operator key too. */
+  readonly all: boolean;
+}
+
+/** @throws settings, usage, lock, files, interrupted */
+export async function clean(options: CleanOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const layout = layoutOf(settings);
+  const files = await whatIsThere(settings, layout, host, options.all);
+  if (files.length === 0) {
+    host.say('nothing to remove');
+    if (options.json) host.write(`${JSON.stringify({ removed: [] })}\n`);
+    return;
+  }
+  if (!options.json) host.write(files.map((path) => `${path}\n`).join(''));
+  const bundles = files.filter((path) => path.startsWith(`${layout.hostsFolder}/`));
+  if (bundles.length > 0) {
+    host.warn(
+      'bundles were made and may be deployed: hosts that carry them go on until their certificates expire, but with a ' +
+        'new CA every host has to be installed again',
+    );
+  }
+  if (options.all) {
+    host.warn('with --all the passphrase goes too: a copy of the CA\'s key that you kept stays closed for ever');
+  }
+  await agree(options, host, files.length);
+  await withLock(layout.lock, host, async () => {
+    for (const path of files) await removeFile(path);
+    await removeFolders(layout, files, host);
+  });
+  if (options.json) host.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
+  host.say(`removed ${files.length} files`);
+}
+
+async function agree({ yes }: CleanOptions, host: Host, count: number): Promise<void> {
+  if (yes) return;
+  if (!host.interactive) {
+    throw new RelaycertsError('usage', 'clean asks before it removes, and here is no terminal to ask on', {
+      hint: 'to remove without a question: relaycerts clean --yes',
+    });
+  }
+  if (!(await host.confirm(`Remove these ${count} files?`))) {
+    throw new RelaycertsError('interrupted', 'nothing was removed');
+  }
+}
+
+// Certificates before keys and the ledger last: what a crash leaves is a state that make and clean understand.
+async function whatIsThere(
+  settings: Settings,
+  layout: Layout,
+  host: Pick<Host, 'configHome'>,
+  all: boolean,
+): Promise<readonly string[]> {
+  const hosts = await knownHosts(settings, layout);
+  const paths = [
+    ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
+    ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
+    ...hosts.map(([role, hostname]) => layout.key(role, hostname).path),
+    layout.caCertificate.path,
+    layout.caKey.path,
+    layout.ledger.path,
+    ...(all ? [settings.passphrase.file, operatorKeyPlace(host.configHome).path] : []),
+  ];
+  const found: string[] = [];
+  for (const path of new Set(paths)) {
+    const state = await statFile(path);
+    if (state?.kind === 'file' || state?.kind === 'link') found.push(path);
+  }
+  return found;
+}
+
+async function knownHosts(settings: Settings, layout: Layout): Promise<readonly (readonly [Role, HostName])[]> {
+  const hosts = new Map<string, readonly [Role, HostName]>();
+  for (const { role, hostname } of hostsOf(settings)) hosts.set(`${role} ${hostname}`, [role, hostname]);
+  for (const { role, name } of (await readLedger(layout)).entries) {
+    if (role === 'ca') continue;
+    try {
+      hosts.set(`${role} ${name}`, [role, parseHostName(name)]);
+    } catch {
+      // A ledger that somebody changed names no path of ours.
+    }
+  }
+  return [...hosts.values()];
+}
+
+async function removeFolders(layout: Layout, files: readonly string[], host: Pick<Host, 'warn'>): Promise<void> {
+  const bundles = new Set(
+    files.filter((path) => path.startsWith(`${layout.hostsFolder}/`)).map((path) => join(path, '..')),
+  );
+  const folders = [
+    ...bundles,
+    layout.hostsFolder,
+    ...roles.map((role) => layout.roleFolder(role)),
+    layout.caFolder,
+    layout.certsFolder,
+  ];
+  for (const folder of folders) {
+    if (await removeEmptyFolder(folder)) continue;
+    const left = await listFolder(folder);
+    const strange = left.filter((name) => !folders.includes(join(folder, name)));
+    if (strange.length > 0) {
+      host.warn(`${quote(folder)} stays: it holds what make did not make (${strange.slice(0, 5).map((name) => quote(name)).join(', ')})`);
+    }
+  }
+}

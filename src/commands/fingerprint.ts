@@ -1,0 +1,76 @@
+// `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the certificates and public keys given.
+
+import { resolve } from 'node:path';
+import {
+  parsePinned,
+  pinOf,
+  renderPins,
+  type Digest,
+  type FingerprintFormat,
+  type Pinned,
+  type PinKind,
+} from '../certificate/fingerprint.js';
+import { RelaycertsError, quote } from '../errors.js';
+import { readFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { readSettings } from '../settings/load.js';
+import { layoutOf } from '../store/layout.js';
+import { readHostCertificate } from '../store/read.js';
+import type { GlobalOptions } from './options.js';
+
+export interface FingerprintOptions extends GlobalOptions {
+  /** As typed; `-` is standard input; all clients of the settings where empty. */
+  readonly files: readonly string[];
+  /** Undefined: what the settings pin; the public key where files are given, for which no settings are read. */
+  readonly of: PinKind | undefined;
+  readonly digest: Digest;
+  readonly format: FingerprintFormat;
+}
+
+/** Octets; a certificate is a few kilobytes. */
+const inputLimit = 1 << 20;
+
+/** @throws settings, contradiction, certificate, files */
+export async function fingerprint(options: FingerprintOptions, host: Host): Promise<void> {
+  const { pinned, of } =
+    options.files.length > 0
+      ? { pinned: await pinnedOfFiles(options.files, host), of: options.of ?? 'public-key' }
+      : await pinnedOfClients(options, host);
+  const pins = pinned.map((one) => pinOf(one, of, options.digest));
+  host.write(renderPins(pins, options.format));
+}
+
+async function pinnedOfClients(
+  options: FingerprintOptions,
+  host: Host,
+): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
+  const settings = await readSettings(options.settings, host.home);
+  const layout = layoutOf(settings);
+  const found = await Promise.all(
+    settings.smtpClients.map(async (client) => ({ client, certificate: await readHostCertificate(layout, client) })),
+  );
+  const missing = found.find(({ certificate }) => certificate === undefined);
+  if (missing !== undefined) {
+    throw new RelaycertsError('contradiction', `there is no certificate yet for ${missing.client.hostname}`, {
+      hint: 'relaycerts make',
+    });
+  }
+  const pinned = found.flatMap(({ certificate }) => (certificate === undefined ? [] : [certificate.info]));
+  return { pinned, of: options.of ?? settings.postfix.pin };
+}
+
+async function pinnedOfFiles(files: readonly string[], host: Host): Promise<readonly Pinned[]> {
+  const pinned: Pinned[] = [];
+  for (const file of files) {
+    const from = file === '-' ? 'standard input' : quote(file);
+    const bytes =
+      file === '-'
+        ? await host.readStdin(inputLimit)
+        : await readFile(resolve(host.cwd, file), { limit: inputLimit, followLink: true });
+    if (bytes === undefined) {
+      throw new RelaycertsError('files', `there is no file ${from}`, { hint: 'ls certs/smtp-client' });
+    }
+    pinned.push(...parsePinned(bytes, { from }));
+  }
+  return pinned;
+}

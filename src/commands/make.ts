@@ -1,0 +1,79 @@
+// `relaycerts make`: brings everything that the settings ask for into being, leaves alone what is there and right, then
+// prints the instructions for every host.
+
+import { RelaycertsError } from '../errors.js';
+import type { Host } from '../host/host.js';
+import { describeStep, planMake, type Plan } from '../plan/plan.js';
+import { pinsOf } from '../render/pin.js';
+import { bundlesOf } from '../render/bundle.js';
+import { renderHost } from '../render/host.js';
+import { readSettings } from '../settings/load.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import type { Inventory } from '../plan/inventory.js';
+import { applyMake, writeBundles } from './apply-make.js';
+import type { GlobalOptions } from './options.js';
+
+export interface MakeOptions extends GlobalOptions {
+  readonly dryRun: boolean;
+  /** A file descriptor to read the CA's passphrase from. */
+  readonly passphraseFd: number | undefined;
+}
+
+/** @throws settings, contradiction, lock, passphrase, recipient, tool, files */
+export async function make(options: MakeOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  if (options.dryRun) {
+    const { plan } = await planFor(settings, host);
+    if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
+    else host.write(renderPlan(plan));
+    return;
+  }
+  const passphrase = await readGivenPassphrase(options.passphraseFd);
+  const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
+    const before = await planFor(settings, host);
+    if (before.plan.steps.length === 0) return before;
+    await applyMake({ ...before, settings, host, at: before.at, passphrase });
+    const after = await readInventory(settings, host);
+    if (after.problems.length > 0) throw contradiction(after.problems);
+    await writeBundles(after, bundlesOf(settings, after), host);
+    return { plan: before.plan, inventory: after };
+  });
+  if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
+  const pins = pinsOf(settings, inventory);
+  if (options.json) {
+    const hosts = hostsOf(settings).map((one) => JSON.parse(renderHost(settings, one, pins, { format: 'json', undo: false })) as unknown);
+    host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
+    return;
+  }
+  for (const one of hostsOf(settings)) host.write(renderHost(settings, one, pins, { format: 'text', undo: false }));
+}
+
+async function planFor(
+  settings: Settings,
+  host: Host,
+): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
+  const at = host.now();
+  const inventory = await readInventory(settings, host);
+  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), layoutOf(settings).ledger.path, at);
+  for (const { message, hint } of plan.warnings) host.warn(message, hint);
+  if (plan.problems.length > 0) throw contradiction(plan.problems);
+  return { plan, inventory, at };
+}
+
+function contradiction(problems: Plan['problems']): RelaycertsError {
+  return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
+}
+
+function renderPlan({ steps }: Plan): string {
+  if (steps.length === 0) return 'nothing to make: everything that the settings ask for is there and right\n';
+  return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
+}
+
+async function readGivenPassphrase(fd: number | undefined): Promise<import('../secret.js').Secret | undefined> {
+  if (fd === undefined) return undefined;
+  const { readPassphraseFd } = await import('../custody/passphrase.js');
+  return readPassphraseFd(fd);
+}

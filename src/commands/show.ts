@@ -1,0 +1,75 @@
+// `relaycerts show`: prints the instructions again, from the settings and the certificates alone; no key is opened.
+
+import { RelaycertsError, quote } from '../errors.js';
+import type { Host } from '../host/host.js';
+import { parseHostName } from '../names.js';
+import { pinsOf } from '../render/pin.js';
+import { renderHost } from '../render/host.js';
+import type { Format, Section } from '../render/sections.js';
+import { readSettings } from '../settings/load.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { readHostCertificate } from '../store/read.js';
+import type { GlobalOptions } from './options.js';
+
+export interface ShowOptions extends GlobalOptions {
+  /** As typed; all hosts where empty. */
+  readonly hosts: readonly string[];
+  readonly section: Section | undefined;
+  readonly format: Format;
+  readonly undo: boolean;
+}
+
+/** @throws settings, usage, contradiction, certificate, files */
+export async function show(options: ShowOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const wanted = options.hosts.length === 0 ? hostsOf(settings) : options.hosts.map((name) => findHost(settings, name));
+  const format = options.json ? 'json' : options.format;
+  if (format === 'sh' && wanted.length > 1) {
+    throw new RelaycertsError('usage', 'a script is for one host, and here are several', {
+      hint: `name one: relaycerts show ${wanted[0]?.hostname ?? 'HOST'} --format sh`,
+    });
+  }
+  const layout = layoutOf(settings);
+  const hosts = await Promise.all(
+    hostsOf(settings).map(async (one) => ({ host: one, certificate: await readHostCertificate(layout, one) })),
+  );
+  const missing = hosts.filter(
+    (one) => one.certificate === undefined && (one.host.role === 'smtp-client' || wanted.includes(one.host)),
+  );
+  if (missing.length > 0 && !options.undo) {
+    const names = missing.slice(0, 5).map((one) => one.host.hostname);
+    throw new RelaycertsError(
+      'contradiction',
+      `there is no certificate yet for ${names.join(', ')}${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}`,
+      { hint: 'relaycerts make' },
+    );
+  }
+  const pins = pinsOf(settings, { hosts });
+  const { section, undo } = options;
+  const texts = wanted.map((one) =>
+    renderHost(settings, one, pins, { format, undo, ...(section === undefined ? {} : { section }) }),
+  );
+  if (format !== 'json') host.write(texts.join(''));
+  else if (options.hosts.length === 1) host.write(texts.join(''));
+  else host.write(`${JSON.stringify(texts.map((text) => JSON.parse(text) as unknown), undefined, 2)}\n`);
+}
+
+/** The host that a name on the command line means: its FQDN, or its label within the domain. @throws usage */
+export function findHost(settings: Settings, name: string): HostSettings {
+  const hosts = hostsOf(settings);
+  const found = hosts.find(({ hostname }) => hostname === name.toLowerCase() || hostname === completed(name, settings));
+  if (found !== undefined) return found;
+  const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
+  throw new RelaycertsError('usage', `the settings name no host ${quote(name)}`, {
+    hint: `the hosts are: ${known.join(', ')}${hosts.length > known.length ? ', ...' : ''}`,
+  });
+}
+
+function completed(name: string, { domain }: Settings): string | undefined {
+  try {
+    return parseHostName(name.includes('.') ? name : `${name}.${domain}`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,248 @@
+// Certificates as they are read: PEM or DER into one typed value, with node:crypto and der.ts alone, so that commands
+// that only read load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate
+// can bend; here they come from the DER. What the values mean is judged in verify.ts.
+
+import { type KeyObject, X509Certificate } from 'node:crypto';
+import { RelaycertsError } from '../errors.js';
+import type { Serial } from '../names.js';
+import { type KeyUsageBit, keyUsageBits } from '../plan/profile.js';
+import * as der from './der.js';
+import { boundInput, looksLikePem, readPemBlocks, writePem } from './pem.js';
+
+/** Texts (`commonName`, `dnsNames`) are as the certificate has them: unchecked, and not to be printed unquoted. */
+export interface CertificateInfo {
+  /** One CERTIFICATE block, normalised, with a newline at the end. */
+  readonly pem: string;
+  readonly der: Buffer;
+  readonly x509: X509Certificate;
+  /** The last (most specific) commonName of the subject. */
+  readonly commonName: string | undefined;
+  /** The dNSName entries of the subjectAltName. */
+  readonly dnsNames: readonly string[];
+  /** How many subjectAltName entries are something else (addresses, URIs, mailboxes). */
+  readonly otherNameCount: number;
+  readonly serial: Serial;
+  readonly notBefore: Date;
+  /** The last second that counts (RFC 5280 4.1.2.5). */
+  readonly notAfter: Date;
+  /** Whether OpenSSL takes it for a CA: basicConstraints, and keyCertSign where there is a keyUsage. */
+  readonly isCa: boolean;
+  /** Undefined where there is no such extension, which allows everything. */
+  readonly keyUsage: readonly KeyUsageBit[] | undefined;
+  /** OIDs; empty where there is no such extension. */
+  readonly extendedKeyUsage: readonly string[];
+  /** The permitted dNSName subtrees of the nameConstraints; undefined where there are none. */
+  readonly permittedDomains: readonly string[] | undefined;
+  /** DER of the subject and of the issuer. */
+  readonly subject: Buffer;
+  readonly issuer: Buffer;
+  /** Lower-case hexadecimal. */
+  readonly subjectKeyIdentifier: string | undefined;
+  readonly authorityKeyIdentifier: string | undefined;
+  /** DER SubjectPublicKeyInfo, as the certificate has it. */
+  readonly spki: Buffer;
+  /** @throws 'certificate' where node:crypto does not know the algorithm */
+  readonly publicKey: KeyObject;
+}
+
+/**
+ * The one certificate of a PEM text or DER file (of a chain, the first). `from` names it in errors.
+ * @throws 'certificate'
+ */
+export function parseCertificate(
+  bytes: Uint8Array | string,
+  { from }: { from: string } = { from: 'the certificate' },
+): CertificateInfo {
+  const [first] = parseCertificates(bytes, { from });
+  if (first === undefined) throw noCertificate(from);
+  return first;
+}
+
+/**
+ * Every certificate of a PEM text (other blocks are skipped), or the one of a DER file; at least one, at most 1 MiB.
+ * @throws 'certificate', naming `from`
+ */
+export function parseCertificates(
+  bytes: Uint8Array | string,
+  { from }: { from: string },
+): readonly [CertificateInfo, ...CertificateInfo[]] {
+  const input = boundInput(bytes, from);
+  const encoded = looksLikePem(input)
+    ? readPemBlocks(input, from)
+        .filter(({ label }) => label === 'CERTIFICATE')
+        .map((block) => block.der)
+    : input[0] === der.derTags.sequence
+      ? [input]
+      : [];
+  const [first, ...others] = encoded.map((certificate) => readCertificate(certificate, from));
+  if (first === undefined) throw noCertificate(from);
+  return [first, ...others];
+}
+
+function noCertificate(from: string): RelaycertsError {
+  return new RelaycertsError('certificate', `${from} holds no certificate in PEM or DER form`, {
+    hint: 'give a file that has a line -----BEGIN CERTIFICATE-----',
+  });
+}
+
+function readCertificate(bytes: Buffer, from: string): CertificateInfo {
+  try {
+    // OpenSSL first: what it does not take for a certificate is none, whatever der.ts makes of it.
+    const x509 = new X509Certificate(bytes);
+    return readContents(bytes, x509, from);
+  } catch (error) {
+    throw new RelaycertsError('certificate', `the certificate in ${from} is damaged`, {
+      hint: 'copy the file again, whole',
+      cause: error,
+    });
+  }
+}
+
+function readContents(bytes: Buffer, x509: X509Certificate, from: string): CertificateInfo {
+  const [tbs] = der.readInside(der.readElement(bytes, der.derTags.sequence));
+  const fields = [...der.readInside(tbs)];
+  if (fields[0]?.tag === versionTag) fields.shift();
+  const [serial, , issuer, validity, subject, spki, ...optional] = fields;
+  const [notBefore, notAfter] = der.readInside(validity);
+  const extensions = readExtensions(optional.find(({ tag }) => tag === extensionsTag));
+  const names = readAltNames(extensions.get('2.5.29.17'));
+  let publicKey: KeyObject | undefined;
+  return {
+    pem: writePem('CERTIFICATE', bytes),
+    der: bytes,
+    x509,
+    commonName: readCommonName(subject),
+    dnsNames: names.filter(({ tag }) => tag === dnsNameTag).map(({ contents }) => contents.toString('latin1')),
+    otherNameCount: names.filter(({ tag }) => tag !== dnsNameTag).length,
+    serial: readSerial(serial),
+    notBefore: readTime(notBefore),
+    notAfter: readTime(notAfter),
+    isCa: x509.ca,
+    keyUsage: readKeyUsage(extensions.get('2.5.29.15')),
+    extendedKeyUsage: readExtendedKeyUsage(extensions.get('2.5.29.37')),
+    permittedDomains: readPermittedDomains(extensions.get('2.5.29.30')),
+    subject: der.expectTag(subject, der.derTags.sequence).raw,
+    issuer: der.expectTag(issuer, der.derTags.sequence).raw,
+    subjectKeyIdentifier: readSubjectKeyIdentifier(extensions.get('2.5.29.14')),
+    authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions.get('2.5.29.35')),
+    spki: der.expectTag(spki, der.derTags.sequence).raw,
+    get publicKey() {
+      return (publicKey ??= readPublicKey(x509, from));
+    },
+  };
+}
+
+/** Context tags of RFC 5280 4.1: TBSCertificate, GeneralName, AuthorityKeyIdentifier, NameConstraints. */
+const versionTag = 0xa0;
+const extensionsTag = 0xa3;
+const dnsNameTag = 0x82;
+const keyIdentifierTag = 0x80;
+const permittedSubtreesTag = 0xa0;
+
+function readPublicKey(x509: X509Certificate, from: string): KeyObject {
+  try {
+    return x509.publicKey;
+  } catch (error) {
+    throw new RelaycertsError('certificate', `the public key of the certificate in ${from} is of an unknown kind`, {
+      hint: 'use an ECDSA, RSA or Ed25519 key',
+      cause: error,
+    });
+  }
+}
+
+/** extnID to the octets of extnValue. */
+function readExtensions(element: der.DerElement | undefined): ReadonlyMap<string, Buffer> {
+  const extensions = new Map<string, Buffer>();
+  if (element === undefined) return extensions;
+  for (const extension of der.readInside(der.readInside(element, extensionsTag)[0])) {
+    const parts = der.readInside(extension);
+    const oid = der.readOid(parts[0]);
+    // RFC 5280 4.2: no more than one instance. Which of two would count is up to each reader.
+    if (extensions.has(oid)) throw new der.DerError(`extension ${oid} twice`);
+    extensions.set(oid, der.expectTag(parts.at(-1), der.derTags.octetString).contents);
+  }
+  return extensions;
+}
+
+function readAltNames(value: Buffer | undefined): readonly der.DerElement[] {
+  return value === undefined ? [] : der.readInside(der.readElement(value, der.derTags.sequence));
+}
+
+function readExtendedKeyUsage(value: Buffer | undefined): readonly string[] {
+  return value === undefined ? [] : der.readInside(der.readElement(value, der.derTags.sequence)).map(der.readOid);
+}
+
+function readKeyUsage(value: Buffer | undefined): readonly KeyUsageBit[] | undefined {
+  if (value === undefined) return undefined;
+  const octets = der.readElement(value, der.derTags.bitString).contents.subarray(1);
+  return keyUsageBits.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
+}
+
+function readPermittedDomains(value: Buffer | undefined): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  const permitted = der
+    .readInside(der.readElement(value, der.derTags.sequence))
+    .find(({ tag }) => tag === permittedSubtreesTag);
+  if (permitted === undefined) return undefined;
+  const bases = der.readElements(permitted.contents).map((subtree) => der.readInside(subtree)[0]);
+  const domains = bases
+    .filter((base) => base?.tag === dnsNameTag)
+    .map((base) => base?.contents.toString('latin1') ?? '');
+  return domains.length === 0 ? undefined : domains;
+}
+
+function readSubjectKeyIdentifier(value: Buffer | undefined): string | undefined {
+  return value === undefined ? undefined : der.readElement(value, der.derTags.octetString).contents.toString('hex');
+}
+
+function readAuthorityKeyIdentifier(value: Buffer | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const parts = der.readInside(der.readElement(value, der.derTags.sequence));
+  return parts.find(({ tag }) => tag === keyIdentifierTag)?.contents.toString('hex');
+}
+
+function readSerial(element: der.DerElement | undefined): Serial {
+  const { contents } = der.expectTag(element, der.derTags.integer);
+  const isPadded = contents.length > 1 && contents[0] === 0;
+  return (isPadded ? contents.subarray(1) : contents).toString('hex') as Serial;
+}
+
+function readCommonName(subject: der.DerElement | undefined): string | undefined {
+  const attributes = der.readInside(subject).flatMap((set) => der.readInside(set, der.derTags.set));
+  const values = attributes
+    .map((attribute) => der.readInside(attribute))
+    .filter(([type]) => der.readOid(type) === '2.5.4.3')
+    .map(([, value]) => readText(value));
+  return values.at(-1);
+}
+
+/** RFC 5280 4.1.2.4 DirectoryString; undefined for what is none, or is not well-formed. */
+function readText(element: der.DerElement | undefined): string | undefined {
+  switch (element?.tag) {
+    case der.derTags.utf8String: {
+      const text = element.contents.toString('utf8');
+      return Buffer.from(text, 'utf8').equals(element.contents) ? text : undefined;
+    }
+    case der.derTags.printableString:
+    case der.derTags.ia5String:
+    case der.derTags.teletexString:
+      return element.contents.toString('latin1');
+    case der.derTags.bmpString:
+      return element.contents.length % 2 === 0 ? Buffer.from(element.contents).swap16().toString('utf16le') : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** UTCTime (1950 to 2049) or GeneralizedTime, in the only forms that RFC 5280 4.1.2.5 allows. */
+function readTime(element: der.DerElement | undefined): Date {
+  const text = element?.contents.toString('latin1') ?? '';
+  let digits: string;
+  if (element?.tag === der.derTags.utcTime && /^\d{12}Z$/u.test(text)) digits = (text < '5' ? '20' : '19') + text;
+  else if (element?.tag === der.derTags.generalizedTime && /^\d{14}Z$/u.test(text)) digits = text;
+  else throw new der.DerError('not a time');
+  const iso = digits.replace(/^(....)(..)(..)(..)(..)(..)Z$/u, '$1-$2-$3T$4:$5:$6.000Z');
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== iso) throw new der.DerError('not a time');
+  return time;
+}

@@ -1,0 +1,141 @@
+// Fingerprints of certificates and public keys: the pins of relay_clientcerts, and the four ways to print them. What is
+// printed comes through the parser of names.ts or is hexadecimal: a foreign certificate cannot add a line to a table.
+
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { RelaycertsError } from '../errors.js';
+import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
+import { type CertificateInfo, parseCertificates } from './certificate.js';
+import { boundInput, looksLikePem, readPemBlocks } from './pem.js';
+import { encodeSpki } from './public-key.js';
+
+export const pinKinds = ['public-key', 'certificate'] as const;
+export type PinKind = (typeof pinKinds)[number];
+
+export const digests = ['sha256', 'sha1', 'sha512', 'md5'] as const;
+export type Digest = (typeof digests)[number];
+
+export const fingerprintFormats = ['postfix', 'openssl', 'hex', 'json'] as const;
+export type FingerprintFormat = (typeof fingerprintFormats)[number];
+
+/** What has a fingerprint: a certificate (both kinds), or a public key alone. */
+export type Pinned = CertificateInfo | KeyObject;
+
+/**
+ * The digest of the DER certificate, or of its DER SubjectPublicKeyInfo (postconf(5) smtpd_tls_fingerprint_digest).
+ * @throws 'certificate' where a certificate's fingerprint is asked of a public key alone
+ */
+export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
+  return colonsOf(createHash(digest).update(octetsOf(pinned, of)).digest('hex'));
+}
+
+function octetsOf(pinned: Pinned, of: PinKind): Uint8Array {
+  if ('der' in pinned) return of === 'certificate' ? pinned.der : pinned.spki;
+  if (of === 'public-key') return encodeSpki(pinned);
+  throw new RelaycertsError('certificate', 'a public key alone has no certificate fingerprint', {
+    hint: 'give the certificate, or ask for the public key: --of public-key',
+  });
+}
+
+function colonsOf(hex: string): Fingerprint {
+  return parseFingerprint(hex.match(/../gu)?.join(':'));
+}
+
+/** The name that stands beside a pin: the first DNS name or the commonName, where that is a host name at all. */
+export function pinnedNameOf(pinned: Pinned): HostName | undefined {
+  if (!('der' in pinned)) return undefined;
+  try {
+    return parseHostName(pinned.dnsNames[0] ?? pinned.commonName);
+  } catch (error) {
+    if (error instanceof RelaycertsError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The certificates of a PEM or DER file or, where it holds none, its public keys (`PUBLIC KEY`). At least one.
+ * @throws 'certificate', naming `from`
+ */
+export function parsePinned(bytes: Uint8Array | string, { from }: { from: string }): readonly Pinned[] {
+  const input = boundInput(bytes, from);
+  if (looksLikePem(input)) {
+    const labels = readPemBlocks(input, from);
+    const publicKeys = labels.filter(({ label }) => label === 'PUBLIC KEY');
+    if (publicKeys.length > 0 && !labels.some(({ label }) => label === 'CERTIFICATE')) {
+      return publicKeys.map(({ der }) => parsePublicKey(der, from));
+    }
+  }
+  return parseCertificates(input, { from });
+}
+
+function parsePublicKey(der: Buffer, from: string): KeyObject {
+  try {
+    return createPublicKey({ key: der, format: 'der', type: 'spki' });
+  } catch (error) {
+    throw new RelaycertsError('certificate', `the public key in ${from} is damaged or of an unknown kind`, {
+      hint: 'write it again: openssl pkey -in KEYFILE -pubout',
+      cause: error,
+    });
+  }
+}
+
+/** One pin with what is said about it. `undefined` where a public key alone cannot say it. */
+export interface Pin {
+  readonly fingerprint: Fingerprint;
+  readonly of: PinKind;
+  readonly digest: Digest;
+  readonly name: HostName | undefined;
+  readonly notAfter: Date | undefined;
+  /** The fingerprint of the other kind, with the same digest. */
+  readonly other: Fingerprint | undefined;
+}
+
+/** The pin and its circumstances. @throws 'certificate' as fingerprintOf */
+export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
+  const isCertificate = 'der' in pinned;
+  return {
+    fingerprint: fingerprintOf(pinned, of, digest),
+    of,
+    digest,
+    name: pinnedNameOf(pinned),
+    notAfter: isCertificate ? pinned.notAfter : undefined,
+    other: isCertificate
+      ? fingerprintOf(pinned, of === 'certificate' ? 'public-key' : 'certificate', digest)
+      : undefined,
+  };
+}
+
+/** The pins as text, a newline at the end of each line; `postfix` is what relay_clientcerts takes as it is. */
+export function renderPins(pins: readonly Pin[], format: FingerprintFormat): string {
+  switch (format) {
+    case 'postfix':
+      return pins.map(renderPostfix).join('');
+    case 'openssl':
+      return pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join('');
+    case 'hex':
+      return pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join('');
+    case 'json':
+      return `${JSON.stringify(pins.map(jsonOf), undefined, 2)}\n`;
+  }
+}
+
+/** A `#` line for people, then `FINGERPRINT name`: texthash drops a line that has no value. */
+function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {
+  const name: string = known ?? 'unnamed';
+  const about = [
+    name,
+    ...(notAfter === undefined ? [] : [`expires ${notAfter.toISOString().slice(0, 19)}Z`]),
+    ...(other === undefined ? [] : [`${of === 'certificate' ? 'public key' : 'certificate'} ${other}`]),
+  ];
+  return `# ${about.join(', ')}\n${fingerprint} ${name}\n`;
+}
+
+function jsonOf({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
+  return {
+    name: name ?? null,
+    of,
+    digest,
+    fingerprint,
+    [of === 'certificate' ? 'publicKeyFingerprint' : 'certificateFingerprint']: other ?? null,
+    expires: notAfter?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,217 @@
+// GnuPG, run as a child process, and decrypting with it (its lists of keys are in keyring.ts). What happened is read
+// from the status lines (GnuPG's doc/DETAILS), never from translated text. Asking for the passphrase of the user's own
+// key is left to gpg-agent and its pinentry, so that smartcards work; this file sees it only as `keyPassword`.
+
+import { quote, RelaycertsError, systemCode } from '../errors.js';
+import type { Run, RunOptions, RunResult } from '../host/run.js';
+import { Secret } from '../secret.js';
+
+/** How gpg is reached. */
+export interface GpgContext {
+  readonly run: Run;
+  /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none, and then nobody is asked. */
+  readonly tty?: string | undefined;
+}
+
+/**
+ * Decrypts an OpenPGP message with GnuPG and gives exactly what was in it.
+ *
+ * `from` names the file in errors. With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode
+ * loopback in gpg.conf) itself; without one it never does. `keyPassword` opens the user's own key by loopback.
+ * @throws RelaycertsError `passphrase` for everything that keeps the message closed, `tool` where gpg or its agent or
+ * pinentry cannot run
+ */
+export async function decryptWithGpg(
+  bytes: Uint8Array,
+  {
+    from,
+    gpg,
+    keyPassword,
+  }: { readonly from: string; readonly gpg: GpgContext; readonly keyPassword?: Secret | undefined },
+): Promise<Secret> {
+  const mayAsk = gpg.tty !== undefined && keyPassword === undefined;
+  const args = [
+    ...(mayAsk ? [] : ['--batch', '--no-tty']),
+    ...(keyPassword === undefined ? [] : ['--pinentry-mode', 'loopback', '--passphrase-fd', '3']),
+    // A file that is signed as well must not make gpg ask a keyserver. Not --quiet: it takes NO_SECKEY away.
+    '--no-auto-key-retrieve',
+    '--status-fd',
+    '4',
+    '--decrypt',
+  ];
+  const result = await runGpg(gpg.run, args, {
+    input: bytes,
+    statusFd: true,
+    ...(keyPassword === undefined ? {} : { secretFd: keyPassword }),
+    // LC_ALL=C would reach pinentry too, and spoil a passphrase that is not ASCII.
+    env: { LANGUAGE: 'en', ...(gpg.tty === undefined ? {} : { GPG_TTY: gpg.tty }) },
+  });
+  const status = parseStatus(result.statusText);
+  if (isWhole(status)) {
+    const secret = new Secret(result.stdout);
+    result.stdout.fill(0);
+    return secret;
+  }
+  result.stdout.fill(0);
+  throw explainFailure(status, result, from, keyPassword !== undefined, gpg.tty !== undefined);
+}
+
+/**
+ * Runs gpg.
+ * @throws RelaycertsError `tool` where it is not installed or cannot be started
+ */
+export async function runGpg(run: Run, args: readonly string[], options: RunOptions): Promise<RunResult> {
+  try {
+    return await run('gpg', args, options);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT') {
+      throw new RelaycertsError('tool', 'gpg is not installed', { hint: 'apt-get install gnupg', cause: error });
+    }
+    if (code === undefined) throw error;
+    throw new RelaycertsError('tool', `gpg cannot be started (${code})`, { hint: 'gpg --version', cause: error });
+  }
+}
+
+interface StatusLine {
+  readonly word: string;
+  readonly rest: readonly string[];
+}
+
+/** The status lines among what gpg wrote to --status-fd. */
+export function parseStatus(text: string): readonly StatusLine[] {
+  return text.split('\n').flatMap((line) => {
+    const [prefix, word, ...rest] = line.trimEnd().split(' ');
+    return prefix === '[GNUPG:]' && word !== undefined ? [{ word, rest }] : [];
+  });
+}
+
+/** Decrypted, and under integrity protection: gpg's exit status alone says neither (a missing signer makes it 2). */
+function isWhole(status: readonly StatusLine[]): boolean {
+  const has = (word: string): boolean => status.some((line) => line.word === word);
+  const isAead = status.some(({ word, rest }) => word === 'DECRYPTION_INFO' && Number(rest[2] ?? 0) > 0);
+  return has('DECRYPTION_OKAY') && !has('DECRYPTION_FAILED') && !has('BADSIG') && (has('GOODMDC') || isAead);
+}
+
+/** libgpg-error's code without its source: the number's low 16 bits, or what stands before the name. */
+export function errorNumber(field: string | undefined): number {
+  return Number.parseInt(field ?? '', 10) & 0xffff;
+}
+
+/** The codes of libgpg-error (gpg-error.h) that mean something to a user here. */
+const gpgError = {
+  badPassphrase: 11,
+  badPin: 87,
+  notSupported: 60,
+  timeout: 62,
+  noAgent: 77,
+  agent: 78,
+  noPinentry: 85,
+  cancelled: 99,
+  fullyCancelled: 198,
+  noTerminal: 32870, // ENOTTY
+} as const;
+
+const otherWayIn = 'or hand the passphrase itself in with --passphrase-fd';
+
+function fail(message: string, hint: string): RelaycertsError {
+  return new RelaycertsError('passphrase', message, { hint });
+}
+
+function unavailable(message: string, hint: string): RelaycertsError {
+  return new RelaycertsError('tool', message, { hint });
+}
+
+function explainFailure(
+  status: readonly StatusLine[],
+  result: RunResult,
+  from: string,
+  hadPassword: boolean,
+  hadTerminal: boolean,
+): RelaycertsError {
+  const has = (word: string): boolean => status.some((line) => line.word === word);
+  const file = quote(from);
+  const keyIds = status.flatMap(({ word, rest }) => (word === 'ENC_TO' ? [rest[0] ?? ''] : []));
+  const codes = status.flatMap(({ word, rest }) =>
+    word === 'ERROR' && /^(?:pkdecrypt_failed|symkey_decrypt|set_pinentry_mode)/u.test(rest[0] ?? '')
+      ? [errorNumber(rest[1])]
+      : [],
+  );
+  const askAgain = 'run it again and give the passphrase of the OpenPGP key';
+
+  if (codes.includes(gpgError.cancelled) || codes.includes(gpgError.fullyCancelled)) {
+    return fail(`the question for the OpenPGP key's passphrase was cancelled, so ${file} stays closed`, askAgain);
+  }
+  if (codes.includes(gpgError.timeout)) {
+    return fail(`nobody answered the question for the OpenPGP key's passphrase, so ${file} stays closed`, askAgain);
+  }
+  if (codes.includes(gpgError.badPassphrase) || codes.includes(gpgError.badPin) || has('BAD_PASSPHRASE')) {
+    return fail(`gpg cannot open ${file}: that was not the passphrase of the OpenPGP key`, askAgain);
+  }
+  if (codes.includes(gpgError.noPinentry)) {
+    return unavailable(
+      `gpg cannot open ${file}: gpg-agent finds no pinentry to ask for the OpenPGP key's passphrase`,
+      'apt-get install pinentry-curses && gpgconf --kill gpg-agent',
+    );
+  }
+  if (codes.includes(gpgError.noTerminal) || (has('NEED_PASSPHRASE') && !has('DECRYPTION_FAILED'))) {
+    return unavailable(
+      `gpg cannot open ${file}: the OpenPGP key has a passphrase and there is no terminal to ask for it`,
+      hadTerminal ? 'export GPG_TTY=$(tty), and run it again' : `run it on a terminal, ${otherWayIn}`,
+    );
+  }
+  if (hadPassword && codes.includes(gpgError.notSupported)) {
+    return unavailable(
+      `gpg cannot open ${file}: gpg-agent does not take passphrases from other programs`,
+      'take no-allow-loopback-pinentry out of gpg-agent.conf, then gpgconf --kill gpg-agent',
+    );
+  }
+  if (status.some(({ word, rest }) => word === 'ERROR' && rest[0] === 'add_keyblock_resource')) {
+    return unavailable(
+      `gpg cannot open ${file}: its keyring is not there or not readable (${lastLine(result.stderr, /keyb/u)})`,
+      'gpg --list-secret-keys',
+    );
+  }
+  // An agent that does not start has no status line of its own: gpg then believes that there are no secret keys.
+  const isAgentGone =
+    codes.includes(gpgError.noAgent) || codes.includes(gpgError.agent) || /\bagent\b/iu.test(result.stderr);
+  if (isAgentGone && (has('NO_SECKEY') || codes.length > 0)) {
+    return unavailable(
+      `gpg cannot open ${file}: gpg-agent does not run and cannot be started (${lastLine(result.stderr, /agent/iu)})`,
+      'gpgconf --launch gpg-agent',
+    );
+  }
+  if (has('NO_SECKEY') && codes.length === 0 && !has('DECRYPTION_INFO')) {
+    return fail(
+      `${file} is encrypted to ${keyIds.join(', ')}, and GnuPG has the secret key of none of them`,
+      `gpg --import the secret key of one of them, ${otherWayIn}`,
+    );
+  }
+  if (has('BADMDC') || has('BADSIG') || has('DECRYPTION_INFO') || codes.length > 0) {
+    return fail(`${file} is damaged: it does not decrypt to what was encrypted`, 'restore it from a backup');
+  }
+  if (has('NODATA') || has('UNEXPECTED') || has('BADARMOR')) {
+    return fail(`${file} is not an OpenPGP message, or is damaged`, 'restore it from a backup');
+  }
+  if (has('PLAINTEXT')) return fail(`${file} is signed but not encrypted`, 'encrypt it: gpg --encrypt');
+  return unavailable(
+    `gpg cannot open ${file} (${lastLine(result.stderr, /./u)})`,
+    `gpg --decrypt ${file} > /dev/null says more`,
+  );
+}
+
+/** The last line of gpg's messages that matches, without the program's name; gpg prints no secrets there. */
+function lastLine(stderr: string, matching: RegExp): string {
+  const line = stderr
+    .split('\n')
+    .map((each) => each.replace(/^gpg: /u, '').trim())
+    .findLast((each) => each !== '' && matching.test(each));
+  return line === undefined ? 'it did not say why' : line.slice(0, 120);
+}
+
+/** The error for a gpg command that failed for no reason of the user's. */
+export function gpgFailed(command: string, result: RunResult): RelaycertsError {
+  return new RelaycertsError('tool', `${command} failed (${lastLine(result.stderr, /./u)})`, {
+    hint: `${command} says the same when it is run by hand`,
+  });
+}

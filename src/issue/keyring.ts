@@ -1,0 +1,122 @@
+// The keys that GnuPG knows: listed as data (from its colon listings) and exported. It decides nothing about them.
+
+import type { Run } from '../host/run.js';
+import { errorNumber, gpgFailed, parseStatus, runGpg } from './gpg.js';
+
+/** A key as `gpg --with-colons` lists it; dates are undefined where the key has none. */
+export interface ListedKey {
+  /** The primary key's, upper-case hex. */
+  readonly fingerprint: string;
+  readonly userIds: readonly { readonly text: string; readonly isTrusted: boolean }[];
+  /** `rsa3072`, `ed25519`, `nistp256`... of the primary key. */
+  readonly algorithm: string;
+  readonly created: Date | undefined;
+  readonly expires: Date | undefined;
+  readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
+  /** Has a valid key for encryption (and, listed as a secret key, its secret part is here or on a card). */
+  readonly canEncrypt: boolean;
+  /** A secret part of it lies on a smartcard. */
+  readonly isOnCard: boolean;
+}
+
+/**
+ * The keys of the GnuPG keyring that match `pattern` (gpg(1), HOW TO SPECIFY A USER ID); none where none does.
+ * @throws RelaycertsError `tool`
+ */
+export async function listPublicKeys(run: Run, pattern: string): Promise<readonly ListedKey[]> {
+  return listKeys(run, ['--list-keys', '--', pattern]);
+}
+
+/**
+ * The secret keys that GnuPG has, on disk or on cards, as data for a question.
+ * @throws RelaycertsError `tool`
+ */
+export async function listSecretKeys(run: Run): Promise<readonly ListedKey[]> {
+  return listKeys(run, ['--list-secret-keys']);
+}
+
+/**
+ * The binary public key with this fingerprint, without other people's signatures; empty where there is none.
+ * @throws RelaycertsError `tool`
+ */
+export async function exportPublicKey(run: Run, fingerprint: string): Promise<Uint8Array> {
+  const args = ['--batch', '--no-tty', '--export-options', 'export-minimal', '--export', '--', fingerprint];
+  const result = await runGpg(run, args, { env: { LC_ALL: 'C' } });
+  if (result.status !== 0) throw gpgFailed('gpg --export', result);
+  return result.stdout;
+}
+
+async function listKeys(run: Run, command: readonly string[]): Promise<readonly ListedKey[]> {
+  const args = ['--batch', '--no-tty', '--utf8-strings', '--with-colons', '--status-fd', '4', ...command];
+  const result = await runGpg(run, args, { statusFd: true, env: { LC_ALL: 'C' } });
+  // "keylist.getkey 9" is GPG_ERR_NO_PUBKEY: nothing matches, which is an answer.
+  const isNoMatch = parseStatus(result.statusText).some(
+    ({ word, rest }) => word === 'ERROR' && rest[0] === 'keylist.getkey' && errorNumber(rest[1]) === 9,
+  );
+  if (result.status !== 0 && !isNoMatch) throw gpgFailed(`gpg ${command[0] ?? ''}`, result);
+  return parseColons(new TextDecoder().decode(result.stdout));
+}
+
+/** GnuPG's doc/DETAILS, "Format of the colon listings". */
+function parseColons(text: string): readonly ListedKey[] {
+  const keys: string[][][] = [];
+  for (const line of text.split('\n')) {
+    const fields = line.split(':');
+    if (fields[0] === 'pub' || fields[0] === 'sec') keys.push([fields]);
+    else keys.at(-1)?.push(fields);
+  }
+  return keys.map((records) => {
+    const primary = records[0] ?? [];
+    const isSecret = primary[0] === 'sec';
+    const keyRecords = records.filter(([type]) => type === 'pub' || type === 'sub' || type === 'sec' || type === 'ssb');
+    return {
+      fingerprint: records.find(([type]) => type === 'fpr')?.[9] ?? '',
+      userIds: records
+        .filter(([type, validity]) => type === 'uid' && validity !== 'r')
+        .map((fields) => ({ text: unescapeField(fields[9] ?? ''), isTrusted: /^[ufm]/u.test(fields[1] ?? '') })),
+      algorithm: nameAlgorithm(primary),
+      created: parseDate(primary[5]),
+      expires: parseDate(primary[6]),
+      state: stateOf(primary),
+      canEncrypt:
+        (primary[11] ?? '').includes('E') &&
+        keyRecords.some((fields) => canEncrypt(fields) && (!isSecret || hasSecret(fields))),
+      isOnCard: isSecret && keyRecords.some((fields) => /^[0-9A-F]{8,}$/u.test(fields[14] ?? '')),
+    };
+  });
+}
+
+function stateOf(primary: readonly string[]): ListedKey['state'] {
+  if ((primary[11] ?? '').includes('D')) return 'disabled';
+  if (primary[1] === 'r') return 'revoked';
+  if (primary[1] === 'e') return 'expired';
+  return primary[1] === 'i' ? 'invalid' : 'usable';
+}
+
+function canEncrypt(fields: readonly string[]): boolean {
+  return (fields[11] ?? '').includes('e') && !/^[redi]/u.test(fields[1] ?? '');
+}
+
+/** Field 15: `+` here, a serial number on that card, `#` a stub whose secret is elsewhere. */
+function hasSecret(fields: readonly string[]): boolean {
+  const token = fields[14] ?? '';
+  return token !== '' && token !== '#';
+}
+
+function nameAlgorithm(fields: readonly string[]): string {
+  const bits = fields[2] ?? '';
+  const names: Readonly<Record<string, string>> = { 1: `rsa${bits}`, 16: `elg${bits}`, 17: `dsa${bits}` };
+  const number = fields[3] ?? '';
+  return fields[16] || (names[number] ?? `algorithm ${number}`);
+}
+
+/** Seconds since 1970, or (a field with a `T`) ISO 8601 basic format. */
+function parseDate(field: string | undefined): Date | undefined {
+  if (field === undefined || field === '') return undefined;
+  if (!field.includes('T')) return new Date(Number(field) * 1000);
+  return new Date(field.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/u, '$1-$2-$3T$4:$5:$6Z'));
+}
+
+function unescapeField(field: string): string {
+  return field.replaceAll(/\\x([0-9a-f]{2})/giu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}

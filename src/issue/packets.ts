@@ -1,0 +1,134 @@
+// OpenPGP framing (RFC 9580 sections 4.2 and 6.2): armor taken off, packets told apart, key IDs read from the packets
+// that carry a session key. Enough to say what a file is, and to whom it is encrypted, before anything is decrypted.
+// It decrypts nothing, checks no signature, and never throws: what it cannot follow is reported as a flaw.
+
+/** RFC 9580 section 5, table 3: the packet types that tell what a file is. */
+export const packetTag = {
+  publicKeySession: 1,
+  signature: 2,
+  passwordSession: 3,
+  onePassSignature: 4,
+  secretKey: 5,
+  publicKey: 6,
+  compressed: 8,
+  encrypted: 9,
+  literal: 11,
+  encryptedProtected: 18,
+  encryptedAead: 20,
+} as const;
+
+export interface Packet {
+  readonly tag: number;
+  readonly body: Uint8Array;
+}
+
+/** `flaw` is set where the bytes end inside a packet, or no packet starts where one must. */
+export interface PacketSequence {
+  readonly packets: readonly Packet[];
+  readonly flaw: 'truncated' | 'not-a-packet' | undefined;
+}
+
+export interface ArmorBlock {
+  /** What stands after `BEGIN PGP`: `MESSAGE`, `PUBLIC KEY BLOCK`... */
+  readonly type: string;
+  /** The binary packets; undefined where the block has no end or is not base64. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** Tells text from binary OpenPGP: no OpenPGP packet that a file can start with is valid UTF-8 without controls. */
+export function isText(bytes: Uint8Array): boolean {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+    return !/[\u0000-\u0008\u000e-\u001f]/u.test(text);
+  } catch {
+    return false;
+  }
+}
+
+/** The armored blocks in a file, in order; none where it is not armored. The optional checksum is not looked at. */
+export function readArmor(bytes: Uint8Array): readonly ArmorBlock[] {
+  const text = Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n');
+  return [...text.matchAll(/^(?:\u00ef\u00bb\u00bf)?-----BEGIN PGP ([A-Z ]+)-----[ \t]*\n/gmu)].map((begin) => {
+    const type = begin[1] ?? '';
+    const rest = text.slice(begin.index + begin[0].length);
+    const end = rest.indexOf(`\n-----END PGP ${type}-----`);
+    // The headers end at the first empty line; some writers leave both out.
+    const body = end < 0 ? undefined : rest.slice(0, end + 1).replace(/^(?:[A-Za-z]+:.*\n)*[ \t]*\n/u, '');
+    const base64 = body?.replace(/^=[A-Za-z0-9+/]{4}[ \t]*$/mu, '').replaceAll(/\s/gu, '');
+    const isBase64 = base64 !== undefined && base64 !== '' && /^[A-Za-z0-9+/]+={0,2}$/u.test(base64);
+    return { type, bytes: isBase64 ? Uint8Array.from(Buffer.from(base64, 'base64')) : undefined };
+  });
+}
+
+/** Splits binary OpenPGP into its outermost packets, old and new format, partial lengths joined. */
+export function readPackets(bytes: Uint8Array): PacketSequence {
+  const packets: Packet[] = [];
+  let offset = 0;
+  while (offset < bytes.length) {
+    const header = bytes[offset] ?? 0;
+    if ((header & 0x80) === 0) return { packets, flaw: 'not-a-packet' };
+    const read = (header & 0x40) === 0 ? readOldBody(bytes, offset + 1, header & 3) : readNewBody(bytes, offset + 1);
+    if (read === undefined) return { packets, flaw: 'truncated' };
+    packets.push({ tag: (header & 0x40) === 0 ? (header >> 2) & 0x0f : header & 0x3f, body: read.body });
+    offset = read.next;
+  }
+  return { packets, flaw: undefined };
+}
+
+/** The key ID (16 upper-case hex digits, all zero for a hidden recipient) of a session key packet, versions 3 and 6. */
+export function readSessionKeyId(packet: Packet): string | undefined {
+  const { body } = packet;
+  const hex = (from: number, to: number): string =>
+    Buffer.from(body.subarray(from, to)).toString('hex').toUpperCase().padEnd(16, '0');
+  if (body[0] === 3 && body.length > 9) return hex(1, 9);
+  if (body[0] !== 6 || body.length < 2) return undefined;
+  // Version 6 names a fingerprint: a version 4 key ID is its end, a version 6 key ID its beginning.
+  const length = body[1] ?? 0;
+  if (length === 0) return '0'.repeat(16);
+  return body[2] === 6 ? hex(3, 11) : hex(2 + length - 8, 2 + length);
+}
+
+interface Read {
+  readonly body: Uint8Array;
+  readonly next: number;
+}
+
+function readOldBody(bytes: Uint8Array, offset: number, lengthType: number): Read | undefined {
+  if (lengthType === 3) return { body: bytes.subarray(offset), next: bytes.length };
+  const octets = 1 << lengthType;
+  return slice(bytes, offset + octets, readNumber(bytes, offset, octets));
+}
+
+function readNewBody(bytes: Uint8Array, start: number): Read | undefined {
+  const parts: Uint8Array[] = [];
+  let offset = start;
+  for (;;) {
+    const first = bytes[offset];
+    if (first === undefined) return undefined;
+    const isPartial = first >= 224 && first < 255;
+    const part = isPartial
+      ? slice(bytes, offset + 1, 2 ** (first & 0x1f))
+      : first < 192
+        ? slice(bytes, offset + 1, first)
+        : first < 224
+          ? slice(bytes, offset + 2, ((first - 192) << 8) + (bytes[offset + 1] ?? Number.NaN) + 192)
+          : slice(bytes, offset + 5, readNumber(bytes, offset + 1, 4));
+    if (part === undefined) return undefined;
+    parts.push(part.body);
+    if (!isPartial) return { body: parts.length === 1 ? part.body : Buffer.concat(parts), next: part.next };
+    offset = part.next;
+  }
+}
+
+function readNumber(bytes: Uint8Array, offset: number, octets: number): number {
+  let value = 0;
+  for (let i = 0; i < octets; i += 1) value = value * 256 + (bytes[offset + i] ?? Number.NaN);
+  return value;
+}
+
+/** undefined where the bytes end before the body does (or its length did: NaN). */
+function slice(bytes: Uint8Array, offset: number, length: number): Read | undefined {
+  if (!(offset + length <= bytes.length)) return undefined;
+  return { body: bytes.subarray(offset, offset + length), next: offset + length };
+}

@@ -1,0 +1,152 @@
+// The CA key at rest: PKCS#8 EncryptedPrivateKeyInfo with PBES2 (RFC 8018), scrypt (RFC 7914) and AES-256-CBC, a frame
+// that `openssl pkey` opens. Node's own encrypted export stops at 2048 rounds of PBKDF2, so the frame is written here
+// around Node's native scrypt; reading is left to OpenSSL, once the frame is known to be PBES2 of a bearable cost.
+// CBC carries no integrity: that the key fits its certificate is checked where it is used.
+
+import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
+import { RelaycertsError } from '../errors.js';
+import type { Secret } from '../secret.js';
+import * as der from './der.js';
+import { boundInput, readPemBlocks, writePem } from './pem.js';
+
+/** Who made the passphrase: relaycerts (256 random bits) or a person, whose guessable one wants a costlier scrypt. */
+export type PassphraseStrength = 'random' | 'typed';
+
+const oids = {
+  pbes2: '1.2.840.113549.1.5.13',
+  pbkdf2: '1.2.840.113549.1.5.12',
+  scrypt: '1.3.6.1.4.1.11591.4.11',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
+} as const;
+/** AES-128, -192 and -256 in CBC mode: what `openssl pkcs8 -topk8 -v2` is asked for in practice. */
+const readableCiphers: readonly string[] = ['2.16.840.1.101.3.4.1.2', '2.16.840.1.101.3.4.1.22', oids.aes256Cbc];
+
+const label = 'ENCRYPTED PRIVATE KEY';
+const blockSize = 8;
+/** N = 2^14 and r = 8 stay below the 32 MiB that OpenSSL lends a scrypt frame; only p can rise. */
+const iterations = 2 ** 14;
+const parallelization: Readonly<Record<PassphraseStrength, number>> = { random: 1, typed: 5 };
+const keyOctets = 32;
+/** OpenSSL's own limit (PEM_BUFSIZE): a longer passphrase would make a key that nothing opens. */
+const maxPassphraseOctets = 1024;
+/** Bounds on what a frame from outside may ask for: a few seconds of work. */
+const maxScryptWork = 2 ** 14 * 8 * 64;
+const maxPbkdf2Rounds = 8_000_000;
+
+/**
+ * The key as PEM `ENCRYPTED PRIVATE KEY`, under the passphrase (1 to 1024 octets).
+ * @throws 'passphrase' where it is empty or too long
+ */
+export async function encryptPrivateKey(
+  key: KeyObject,
+  passphrase: Secret,
+  strength: PassphraseStrength,
+): Promise<string> {
+  const secret = revealPassphrase(passphrase);
+  const salt = randomBytes(16);
+  const iv = randomBytes(16);
+  const p = parallelization[strength];
+  const derivedKey = await new Promise<Buffer>((resolve, reject) => {
+    scrypt(secret, salt, keyOctets, { N: iterations, r: blockSize, p, maxmem: 64 * 2 ** 20 }, (error, derived) => {
+      if (error === null) resolve(derived);
+      else reject(error);
+    });
+  });
+  const cipher = createCipheriv('aes-256-cbc', derivedKey, iv);
+  const ciphertext = Buffer.concat([cipher.update(key.export({ type: 'pkcs8', format: 'der' })), cipher.final()]);
+
+  const kdf = der.writeSequence(
+    der.writeOid(oids.scrypt),
+    der.writeSequence(
+      der.writeOctetString(salt),
+      der.writeInteger(iterations),
+      der.writeInteger(blockSize),
+      der.writeInteger(p),
+      der.writeInteger(keyOctets),
+    ),
+  );
+  const encryption = der.writeSequence(der.writeOid(oids.aes256Cbc), der.writeOctetString(iv));
+  const algorithm = der.writeSequence(der.writeOid(oids.pbes2), der.writeSequence(kdf, encryption));
+  return writePem(label, der.writeSequence(algorithm, der.writeOctetString(ciphertext)));
+}
+
+/**
+ * The key in a PEM `ENCRYPTED PRIVATE KEY` with PBES2 over scrypt or PBKDF2. `from` names it in errors.
+ * @throws 'passphrase' where the passphrase does not open it; 'certificate' where it is damaged or another format
+ */
+export async function decryptPrivateKey(
+  pem: Uint8Array | string,
+  passphrase: Secret,
+  { from }: { from: string } = { from: 'the encrypted key' },
+): Promise<KeyObject> {
+  const block = readPemBlocks(boundInput(pem, from), from).find((candidate) => candidate.label.endsWith('PRIVATE KEY'));
+  if (block === undefined) {
+    throw new RelaycertsError('certificate', `${from} holds no private key in PEM form`, {
+      hint: 'restore it from a backup',
+    });
+  }
+  if (block.label !== label) {
+    throw new RelaycertsError('certificate', `the private key in ${from} is not encrypted PKCS#8`, {
+      hint: 'encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE',
+    });
+  }
+  checkFrame(block.der, from);
+  const secret = revealPassphrase(passphrase);
+  try {
+    return createPrivateKey({ key: block.der, format: 'der', type: 'pkcs8', passphrase: secret });
+  } catch {
+    throw new RelaycertsError('passphrase', `the passphrase does not open ${from}`, {
+      hint: 'use the passphrase file that was made together with this key',
+    });
+  }
+}
+
+function revealPassphrase(passphrase: Secret): Buffer {
+  const bytes = passphrase.revealBytes();
+  if (bytes.length === 0 || bytes.length > maxPassphraseOctets) {
+    throw new RelaycertsError(
+      'passphrase',
+      bytes.length === 0 ? 'the passphrase is empty' : `the passphrase is longer than ${maxPassphraseOctets} octets`,
+      { hint: 'use the first line of a file that holds the passphrase alone' },
+    );
+  }
+  return Buffer.from(bytes.buffer);
+}
+
+/** After this, what OpenSSL refuses was refused because of the passphrase. */
+function checkFrame(frame: Buffer, from: string): void {
+  let problem: string | undefined;
+  try {
+    problem = problemOf(frame);
+  } catch (error) {
+    if (!(error instanceof der.DerError)) throw error;
+    problem = 'is damaged';
+  }
+  if (problem !== undefined) {
+    throw new RelaycertsError('certificate', `the encrypted key in ${from} ${problem}`, {
+      hint: 'restore it from a backup, or write it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE',
+    });
+  }
+}
+
+function problemOf(frame: Buffer): string | undefined {
+  const [algorithm, ciphertext] = der.readInside(der.readElement(frame, der.derTags.sequence));
+  const [scheme, parameters] = der.readInside(algorithm);
+  const { length } = der.expectTag(ciphertext, der.derTags.octetString).contents;
+  if (der.readOid(scheme) !== oids.pbes2) return 'is not encrypted with PBES2';
+  const [kdf, encryption] = der.readInside(parameters);
+  if (!readableCiphers.includes(der.readOid(der.readInside(encryption)[0]))) return 'is not encrypted with AES-CBC';
+  if (length === 0 || length % 16 !== 0) return 'is damaged';
+  const [kdfOid, kdfParameters] = der.readInside(kdf);
+  const [, first, second, third] = der.readInside(kdfParameters);
+  switch (der.readOid(kdfOid)) {
+    case oids.scrypt: {
+      const work = der.readSmallInteger(first) * der.readSmallInteger(second) * der.readSmallInteger(third);
+      return work > maxScryptWork ? 'asks for more scrypt work than is safe to do' : undefined;
+    }
+    case oids.pbkdf2:
+      return der.readSmallInteger(first) > maxPbkdf2Rounds ? 'asks for more rounds than is safe to do' : undefined;
+    default:
+      return 'derives its key with neither scrypt nor PBKDF2';
+  }
+}

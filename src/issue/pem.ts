@@ -1,0 +1,74 @@
+// The textual encoding of RFC 7468: blocks between -----BEGIN and -----END lines. Text around the blocks is skipped, as
+// OpenSSL does. What a label means is for the caller.
+
+import { RelaycertsError, quote } from '../errors.js';
+
+/** No certificate, key or chain that Postfix reads comes near this many octets. */
+export const maxInputOctets = 1024 * 1024;
+
+export interface PemBlock {
+  /** `CERTIFICATE`, `PRIVATE KEY`... */
+  readonly label: string;
+  readonly der: Buffer;
+  /** RFC 1421 headers were there (`Proc-Type: 4,ENCRYPTED`); `der` is then not DER. */
+  readonly hasHeaders: boolean;
+}
+
+const blockStart = '-----BEGIN ';
+const dashes = '-----';
+
+/** The input as bytes, at most 1 MiB. @throws 'certificate' */
+export function boundInput(input: Uint8Array | string, from: string): Buffer {
+  const bytes = typeof input === 'string' ? Buffer.from(input, 'utf8') : Buffer.from(input);
+  if (bytes.length > maxInputOctets) {
+    throw new RelaycertsError('certificate', `${from} has ${bytes.length} octets, more than ${maxInputOctets}`, {
+      hint: 'give a file that holds certificates or keys and nothing else',
+    });
+  }
+  return bytes;
+}
+
+/** Whether there is a PEM block in the bytes at all. */
+export function looksLikePem(bytes: Buffer): boolean {
+  return bytes.includes(blockStart);
+}
+
+/**
+ * All blocks, in the file's order. `from` names the input in errors.
+ * @throws 'certificate' where a block does not end or is not base64
+ */
+export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] {
+  const text = bytes.toString('latin1');
+  const blocks: PemBlock[] = [];
+  for (let at = text.indexOf(blockStart); at !== -1; at = text.indexOf(blockStart, at)) {
+    const labelEnd = text.indexOf(dashes, at + blockStart.length);
+    const label = text.slice(at + blockStart.length, labelEnd === -1 ? at + blockStart.length : labelEnd);
+    const end = `${dashes}END ${label}${dashes}`;
+    const bodyEnd = label === '' || label.includes('\n') ? -1 : text.indexOf(end, labelEnd);
+    if (bodyEnd === -1) {
+      throw new RelaycertsError('certificate', `${from} holds a PEM block that does not end`, {
+        hint: 'copy the file again, whole',
+      });
+    }
+    const body = text.slice(labelEnd + dashes.length, bodyEnd);
+    const hasHeaders = body.includes(':');
+    const base64 = body.replaceAll(/\s/gu, '');
+    if (!hasHeaders && !/^[A-Za-z0-9+/]+={0,2}$/u.test(base64)) {
+      throw new RelaycertsError('certificate', `${from} holds a PEM block ${quote(label)} that is not base64`, {
+        hint: 'copy the file again, whole',
+      });
+    }
+    blocks.push({ label, der: hasHeaders ? Buffer.alloc(0) : Buffer.from(base64, 'base64'), hasHeaders });
+    at = bodyEnd + end.length;
+  }
+  return blocks;
+}
+
+/** One block: 64 characters a line, a newline at the end. */
+export function writePem(label: string, der: Uint8Array): string {
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/gu) ?? [];
+  return `${dashes}BEGIN ${label}${dashes}\n${lines.join('\n')}\n${dashes}END ${label}${dashes}\n`;
+}

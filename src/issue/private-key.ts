@@ -1,0 +1,44 @@
+// Private keys as they are read from PEM, unencrypted. Encrypted ones are pbes2.ts's.
+
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { RelaycertsError, quote } from '../errors.js';
+import { boundInput, readPemBlocks } from './pem.js';
+
+/** The formats of the labels that hold a plain private key: RFC 5208, RFC 5915 (SEC 1), RFC 8017 (PKCS#1). */
+const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new Map([
+  ['PRIVATE KEY', 'pkcs8'],
+  ['EC PRIVATE KEY', 'sec1'],
+  ['RSA PRIVATE KEY', 'pkcs1'],
+]);
+
+/**
+ * The first private key of a PEM text, which must not be encrypted; other blocks are skipped. `from` names it in errors.
+ * @throws 'certificate' where there is none, it is encrypted or it is damaged; never with its contents
+ */
+export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: string } = { from: 'the key' }): KeyObject {
+  const block = readPemBlocks(boundInput(pem, from), from).find(({ label }) => label.endsWith('PRIVATE KEY'));
+  if (block === undefined) {
+    throw new RelaycertsError('certificate', `${from} holds no private key in PEM form`, {
+      hint: 'give a file that has a line -----BEGIN PRIVATE KEY-----',
+    });
+  }
+  if (block.hasHeaders || block.label === 'ENCRYPTED PRIVATE KEY') {
+    throw new RelaycertsError('certificate', `the private key in ${from} is encrypted`, {
+      hint: 'decrypt it: openssl pkey -in FILE -out NEWFILE',
+    });
+  }
+  const type = privateKeyFormats.get(block.label);
+  if (type === undefined) {
+    throw new RelaycertsError('certificate', `${from} holds a ${quote(block.label)}, which TLS does not use`, {
+      hint: 'convert it to PKCS#8: openssl pkcs8 -topk8 -nocrypt -in FILE -out NEWFILE',
+    });
+  }
+  try {
+    return createPrivateKey({ key: block.der, format: 'der', type });
+  } catch {
+    // Without the cause: whatever OpenSSL says about a private key is nobody's business.
+    throw new RelaycertsError('certificate', `the private key in ${from} is damaged`, {
+      hint: 'copy the file again, whole',
+    });
+  }
+}

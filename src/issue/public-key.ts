@@ -1,0 +1,56 @@
+// Public keys: their DER, their type, their equality. Nothing secret comes here.
+//
+// Node 20 deadlocks now and then when a fresh EC key's `asymmetricKeyDetails` is read, or it is exported as JWK, by the
+// thousand: so the type is read from the SPKI, whose export is safe.
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyType } from '../settings/settings.js';
+import { derTags, expectTag, readElement, readInside, readOid } from './der.js';
+
+/** The DER SubjectPublicKeyInfo (RFC 5280 4.1.2.7) of a public key, or of a private key's public half. */
+export function encodeSpki(key: KeyObject): Buffer {
+  return (key.type === 'private' ? createPublicKey(key) : key).export({ type: 'spki', format: 'der' });
+}
+
+/** The key type that the settings would call it, or undefined for every other algorithm, curve and size. */
+export function keyTypeOf(publicKey: KeyObject): KeyType | undefined {
+  return keyTypeOfSpki(encodeSpki(publicKey));
+}
+
+/** The same for a DER SubjectPublicKeyInfo. @throws DerError where it is none */
+export function keyTypeOfSpki(spki: Buffer): KeyType | undefined {
+  const [algorithm, bits] = readInside(readElement(spki, derTags.sequence));
+  const [oid, parameters] = readInside(algorithm);
+  switch (readOid(oid)) {
+    case '1.2.840.10045.2.1': // RFC 5480 id-ecPublicKey
+      if (parameters?.tag !== derTags.oid) return undefined;
+      if (readOid(parameters) === '1.2.840.10045.3.1.7') return 'ecdsa-p256';
+      return readOid(parameters) === '1.3.132.0.34' ? 'ecdsa-p384' : undefined;
+    case '1.2.840.113549.1.1.1': {
+      // RFC 3279 rsaEncryption
+      const rsaKey = expectTag(bits, derTags.bitString).contents.subarray(1);
+      const [modulus] = readInside(readElement(rsaKey, derTags.sequence));
+      return rsaTypes.get(bitLength(expectTag(modulus, derTags.integer).contents));
+    }
+    case '1.3.101.112': // RFC 8410 id-Ed25519
+      return 'ed25519';
+    default:
+      return undefined;
+  }
+}
+
+const rsaTypes: ReadonlyMap<number, KeyType> = new Map([
+  [2048, 'rsa-2048'],
+  [3072, 'rsa-3072'],
+  [4096, 'rsa-4096'],
+]);
+
+function bitLength(integer: Buffer): number {
+  const start = integer.findIndex((octet) => octet !== 0);
+  return start === -1 ? 0 : (integer.length - start) * 8 - Math.clz32(integer[start] ?? 0) + 24;
+}
+
+/** Whether two keys have the same public half (compared as DER). */
+export function samePublicKey(a: KeyObject, b: KeyObject): boolean {
+  return encodeSpki(a).equals(encodeSpki(b));
+}

@@ -1,0 +1,138 @@
+// From what passphrase.recipients says to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID
+// or address. An address that several keys claim is refused, never chosen for; a fingerprint is held to. What the keys
+// are worth is judged in seal.ts.
+
+import { join, resolve } from 'node:path';
+import { quote, RelaycertsError, systemCode } from '../errors.js';
+import type { Run } from '../host/run.js';
+import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
+import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
+
+export interface RecipientContext {
+  /** The settings' folder, which relative paths start from. */
+  readonly folder: string;
+  /** The user's home, for `~/`. */
+  readonly home: string;
+  readonly at: Date;
+  readonly run: Run;
+  /** A whole file, links followed; rejects with Node's system error. */
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+}
+
+/** What a recipient in the settings can be in the keyring. */
+type Wanted =
+  | { readonly kind: 'fingerprint' | 'key-id'; readonly hex: string }
+  | { readonly kind: 'address'; readonly pattern: string };
+
+/**
+ * The keys that one entry of passphrase.recipients stands for: one, or several where a file holds several.
+ *
+ * Their `warnings` hold what was noticed on the way too (an address that nobody vouches for, a short key ID).
+ * @throws RelaycertsError `recipient` where there is no such key, more than one, or one that cannot be used; `tool`
+ * where gpg is missing
+ */
+export async function findRecipient(recipient: string, context: RecipientContext): Promise<readonly RecipientKey[]> {
+  const path = recipient.startsWith('~/') ? join(context.home, recipient.slice(2)) : resolve(context.folder, recipient);
+  const bytes = recipient === '' ? undefined : await readKeyFile(path, context);
+  if (bytes !== undefined) return readRecipientKeys(bytes, { from: path, at: context.at });
+  if (!recipient.includes('/')) return findInKeyring(recipient, context);
+  throw new RelaycertsError('recipient', `the recipient's key file ${quote(path)} does not exist`, {
+    hint: `gpg --export --armor FINGERPRINT > ${quote(path)}`,
+  });
+}
+
+async function readKeyFile(path: string, { readFile }: RecipientContext): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code === 'ENOENT') return undefined;
+    if (code === undefined) throw error;
+    throw new RelaycertsError('recipient', `the recipient's key file ${quote(path)} cannot be read (${code})`, {
+      hint: `ls -ld ${quote(path)}`,
+      cause: error,
+    });
+  }
+}
+
+async function findInKeyring(recipient: string, { run, at }: RecipientContext): Promise<readonly RecipientKey[]> {
+  const name = `recipient ${quote(recipient)}`;
+  const refuse = (what: string, hint: string): RelaycertsError =>
+    new RelaycertsError('recipient', `${name} ${what}`, { hint });
+  const wanted = parseWanted(recipient);
+  if (wanted === undefined) {
+    throw refuse(
+      'is neither a file beside the settings nor a fingerprint, a key ID or an address',
+      'gpg --list-keys shows the fingerprints',
+    );
+  }
+  const listed = await listPublicKeys(run, wanted.kind === 'address' ? wanted.pattern : `0x${wanted.hex}`);
+  const [only, ...others] = [...new Map(listed.map((key) => [key.fingerprint, key])).values()];
+  if (only === undefined) {
+    throw refuse('is not in the GnuPG keyring', 'gpg --import FILE, or give the path of its key file');
+  }
+  if (others.length > 0) {
+    const matches = [only, ...others].map((key) => describeMatch(key, at)).join(', ');
+    throw refuse(
+      `matches ${others.length + 1} keys: ${matches}`,
+      'put the fingerprint of the right one into passphrase.recipients',
+    );
+  }
+  if (only.state === 'disabled')
+    throw refuse('is disabled in the keyring', `gpg --edit-key ${only.fingerprint} enable`);
+  const bytes = await exportPublicKey(run, only.fingerprint);
+  if (bytes.length === 0) throw refuse('could not be exported from the keyring', `gpg --export ${only.fingerprint}`);
+  const keys = await readRecipientKeys(bytes, { from: `GnuPG keyring, ${recipient}`, at });
+  return keys.map((key) => {
+    assertAsked(key, only, wanted, refuse);
+    return { ...key, warnings: [...noticed(name, wanted, only), ...key.warnings] };
+  });
+}
+
+/** gpg finds substrings of user IDs too; only what names a key for certain is passed on. */
+function parseWanted(recipient: string): Wanted | undefined {
+  const hex = recipient.replaceAll(/\s/gu, '').replace(/^0x/iu, '').toUpperCase();
+  if (/^[0-9A-F]+$/u.test(hex)) {
+    if (hex.length === 40 || hex.length === 64) return { kind: 'fingerprint', hex };
+    if (hex.length === 16 || hex.length === 8) return { kind: 'key-id', hex };
+  }
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  if (/[\u0000-\u001f\u007f]/u.test(recipient)) return undefined;
+  if (/^[^\s<>@]+@[^\s<>@]+$/u.test(recipient)) return { kind: 'address', pattern: `<${recipient}>` };
+  if (/^<[^\s<>@]+@[^\s<>@]+>$/u.test(recipient)) return { kind: 'address', pattern: recipient };
+  return /^[^<>]+ <[^\s<>@]+@[^\s<>@]+>$/u.test(recipient) ? { kind: 'address', pattern: `=${recipient}` } : undefined;
+}
+
+/** What the settings named must be what was exported, whatever gpg made of the name. */
+function assertAsked(
+  key: RecipientKey,
+  listed: ListedKey,
+  wanted: Wanted,
+  refuse: (what: string, hint: string) => RelaycertsError,
+): void {
+  const isAsked =
+    wanted.kind === 'address' || key.allFingerprints.some((fingerprint) => fingerprint.endsWith(wanted.hex));
+  if (!isAsked || key.fingerprint !== listed.fingerprint) {
+    throw refuse(`is another key in the keyring: ${key.fingerprint}`, 'gpg --list-keys shows the fingerprints');
+  }
+}
+
+function noticed(name: string, wanted: Wanted, listed: ListedKey): readonly string[] {
+  const pin = `put ${listed.fingerprint} into passphrase.recipients`;
+  if (wanted.kind === 'key-id' && wanted.hex.length === 8) {
+    return [`${name} is a short key ID, which can be forged: ${pin}`];
+  }
+  const isVouchedFor = listed.userIds.some(({ isTrusted }) => isTrusted);
+  return wanted.kind === 'address' && !isVouchedFor
+    ? [`${name} is a key that nothing in the keyring vouches for: compare its fingerprint with its owner, then ${pin}`]
+    : [];
+}
+
+function describeMatch({ fingerprint, userIds, expires, state }: ListedKey, at: Date): string {
+  const userId = userIds[0] === undefined ? '' : ` ${quote(userIds[0].text)}`;
+  const expiry =
+    expires === undefined
+      ? 'never expires'
+      : `${expires <= at ? 'expired' : 'expires'} ${expires.toISOString().slice(0, 10)}`;
+  return `${fingerprint}${userId} (${state === 'usable' || state === 'expired' ? expiry : state})`;
+}

@@ -1,0 +1,164 @@
+// One certificate's contents as the typed ASN.1 objects of @peculiar/asn1-x509: names, extensions, algorithms, after the
+// profile of plan/profile.ts. Nothing is signed or judged here. Imported by x509.ts and x509-read-back.ts alone.
+
+import { createHash } from 'node:crypto';
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
+import * as asn from '@peculiar/asn1-x509';
+import { keyUsageOf, profiles } from '../plan/profile.js';
+import type { KeyType, Role, Subject } from '../settings/settings.js';
+
+/** What goes into one certificate; built from it, and held against it afterwards. */
+export interface Contents {
+  readonly kind: 'ca' | Role;
+  readonly subject: asn.Name;
+  readonly issuer: asn.Name;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly spki: asn.SubjectPublicKeyInfo;
+  readonly keyType: KeyType;
+  readonly authorityKeyIdentifier: Buffer;
+  readonly dnsNames: readonly string[];
+  readonly permittedDomains: readonly string[];
+}
+
+/** RFC 5758 3.2 (ECDSA, no parameters), RFC 4055 5 (RSA, NULL), RFC 8410 3 (Ed25519, no parameters). */
+const ecdsaSha256 = { digest: 'sha256', algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.2' }) };
+const ecdsaSha384 = { digest: 'sha384', algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.3' }) };
+const rsaSha256 = {
+  digest: 'sha256',
+  algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.113549.1.1.11', parameters: null }),
+};
+const ed25519 = { digest: null, algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.3.101.112' }) };
+
+export interface SignatureAlgorithm {
+  /** Null where the algorithm digests by itself. */
+  readonly digest: string | null;
+  readonly algorithm: asn.AlgorithmIdentifier;
+}
+
+/** How a CA with a key of the type signs. */
+export const signatures: Readonly<Record<KeyType, SignatureAlgorithm>> = {
+  'ecdsa-p256': ecdsaSha256,
+  'ecdsa-p384': ecdsaSha384,
+  'rsa-2048': rsaSha256,
+  'rsa-3072': rsaSha256,
+  'rsa-4096': rsaSha256,
+  ed25519,
+};
+
+/** The octets that are signed. `serial` is a positive INTEGER's. */
+export function buildTbs(contents: Contents, serial: Buffer, signature: asn.AlgorithmIdentifier): Buffer {
+  return serialize(
+    new asn.TBSCertificate({
+      version: asn.Version.v3,
+      serialNumber: arrayBufferOf(serial),
+      signature,
+      issuer: contents.issuer,
+      validity: new asn.Validity({ notBefore: contents.notBefore, notAfter: contents.notAfter }),
+      subject: contents.subject,
+      subjectPublicKeyInfo: contents.spki,
+      extensions: new asn.Extensions(buildExtensions(contents)),
+    }),
+  );
+}
+
+/** DER of one of the typed objects. */
+export function serialize(value: unknown): Buffer {
+  return Buffer.from(AsnConvert.serialize(value));
+}
+
+/** The keyUsage that the contents ask for, as the bits of asn.KeyUsage. */
+export function keyUsageFlagsOf({ kind, keyType }: Contents): number {
+  return keyUsageOf(kind, keyType).reduce((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
+}
+
+function buildExtensions(contents: Contents): asn.Extension[] {
+  const profile = profiles[contents.kind];
+  const { isCa, pathLength, extendedKeyUsage } = profile;
+  const basicConstraints = new asn.BasicConstraints({
+    cA: isCa,
+    ...(pathLength === undefined ? {} : { pathLenConstraint: pathLength }),
+  });
+  const extensions = [
+    extension(asn.id_ce_basicConstraints, true, basicConstraints),
+    extension(asn.id_ce_keyUsage, true, new asn.KeyUsage(keyUsageFlagsOf(contents))),
+    extension(
+      asn.id_ce_subjectKeyIdentifier,
+      false,
+      new asn.SubjectKeyIdentifier(arrayBufferOf(keyIdentifierOf(contents.spki))),
+    ),
+    extension(
+      asn.id_ce_authorityKeyIdentifier,
+      false,
+      new asn.AuthorityKeyIdentifier({
+        keyIdentifier: new asn.KeyIdentifier(arrayBufferOf(contents.authorityKeyIdentifier)),
+      }),
+    ),
+  ];
+  if (extendedKeyUsage.length > 0) {
+    extensions.push(extension(asn.id_ce_extKeyUsage, false, new asn.ExtendedKeyUsage([...extendedKeyUsage])));
+  }
+  if (contents.dnsNames.length > 0) {
+    const names = contents.dnsNames.map((dNSName) => new asn.GeneralName({ dNSName }));
+    // RFC 5280 4.2.1.6: critical where the subject is empty.
+    const isCritical = contents.subject.length === 0;
+    extensions.push(extension(asn.id_ce_subjectAltName, isCritical, new asn.SubjectAlternativeName(names)));
+  }
+  if (contents.permittedDomains.length > 0) {
+    extensions.push(extension(asn.id_ce_nameConstraints, true, buildNameConstraints(contents.permittedDomains)));
+  }
+  return extensions;
+}
+
+/** RFC 5280 4.2.1.10: a dNSName subtree has no leading dot; all addresses are 8 or 32 zero octets. */
+function buildNameConstraints(permittedDomains: readonly string[]): asn.NameConstraints {
+  const subtree = (base: Partial<asn.GeneralName>): asn.GeneralSubtree =>
+    new asn.GeneralSubtree({ base: new asn.GeneralName(base) });
+  return new asn.NameConstraints({
+    permittedSubtrees: new asn.GeneralSubtrees(permittedDomains.map((dNSName) => subtree({ dNSName }))),
+    excludedSubtrees: new asn.GeneralSubtrees([subtree({ iPAddress: '0.0.0.0/0' }), subtree({ iPAddress: '::/0' })]),
+  });
+}
+
+function extension(extnID: string, critical: boolean, value: unknown): asn.Extension {
+  return new asn.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
+}
+
+/** One attribute an RDN, the widest first. RFC 5280 4.1.2.4: country is a PrintableString, the others UTF8String. */
+export function buildName(subject: Subject, commonName: string | undefined): asn.Name {
+  const attributes: readonly (readonly [type: string, value: string])[] = [
+    ['2.5.4.6', subject.country],
+    ['2.5.4.8', subject.state],
+    ['2.5.4.7', subject.locality],
+    ['2.5.4.10', subject.organization],
+    ['2.5.4.11', subject.organizationalUnit],
+    ['2.5.4.3', commonName ?? ''],
+  ];
+  return new asn.Name(
+    attributes
+      .filter(([, value]) => value !== '')
+      .map(([type, text]) => {
+        const value = new asn.AttributeValue(type === '2.5.4.6' ? { printableString: text } : { utf8String: text });
+        return new asn.RelativeDistinguishedName([new asn.AttributeTypeAndValue({ type, value })]);
+      }),
+  );
+}
+
+/** A DER SubjectPublicKeyInfo as the typed object. */
+export function readSpki(spki: Buffer): asn.SubjectPublicKeyInfo {
+  return AsnConvert.parse(spki, asn.SubjectPublicKeyInfo);
+}
+
+/** RFC 7093 2, method 1: the leftmost 160 bits of the SHA-256 of the subjectPublicKey's octets. */
+export function keyIdentifierOf(spki: asn.SubjectPublicKeyInfo): Buffer {
+  return createHash('sha256').update(Buffer.from(spki.subjectPublicKey)).digest().subarray(0, 20);
+}
+
+/** The subject of a CA's certificate, octet for octet as it has to stand in its leaves' issuer. */
+export function readName(der: Buffer): asn.Name {
+  return AsnConvert.parse(der, asn.Name);
+}
+
+function arrayBufferOf(bytes: Buffer): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer;
+}

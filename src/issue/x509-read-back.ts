@@ -1,0 +1,79 @@
+// Proves that a new certificate holds what it should, with @peculiar/x509, whose code had no part in the signing. What
+// fails here is a bug in relaycerts, never the user's to mend. Imported by x509.ts alone.
+
+import './reflect.js';
+import { webcrypto } from 'node:crypto';
+import * as reader from '@peculiar/x509';
+import { profiles } from '../plan/profile.js';
+import type { KeyType } from '../settings/settings.js';
+import { type CertificateInfo, parseCertificate } from './certificate.js';
+import { isSignedBy } from './verify.js';
+import { type Contents, keyUsageFlagsOf, serialize } from './x509-build.js';
+
+const webAlgorithms: Readonly<
+  Record<KeyType, EcKeyImportParams | RsaHashedImportParams | { readonly name: 'Ed25519' }>
+> = {
+  'ecdsa-p256': { name: 'ECDSA', namedCurve: 'P-256' },
+  'ecdsa-p384': { name: 'ECDSA', namedCurve: 'P-384' },
+  'rsa-2048': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  'rsa-3072': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  'rsa-4096': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  ed25519: { name: 'Ed25519' },
+};
+
+/** The CA's public key as readBack wants it. */
+export async function importVerifyKey(spki: Buffer, keyType: KeyType): Promise<CryptoKey> {
+  return await webcrypto.subtle.importKey('spki', spki, webAlgorithms[keyType], false, ['verify']);
+}
+
+/**
+ * Holds the certificate against the contents it was to have, and its signature against the CA's key. `info` is the CA's
+ * certificate, or undefined where this one is it.
+ * @throws Error
+ */
+export async function readBack(
+  der: Buffer,
+  contents: Contents,
+  serial: Buffer,
+  ca: { readonly verifyKey: CryptoKey; readonly info: CertificateInfo | undefined },
+): Promise<void> {
+  const info = parseCertificate(der);
+  const read = new reader.X509Certificate(Uint8Array.from(der));
+  const profile = profiles[contents.kind];
+  const constraints = read.getExtension(reader.BasicConstraintsExtension);
+  const altNames = read.getExtension(reader.SubjectAlternativeNameExtension)?.names.items ?? [];
+  const wanted: Readonly<Record<string, boolean>> = {
+    serial: read.serialNumber === serial.toString('hex'),
+    issuer: isSignedBy(info, ca.info ?? info),
+    subject: info.subject.equals(serialize(contents.subject)),
+    notBefore: read.notBefore.getTime() === contents.notBefore.getTime(),
+    notAfter: read.notAfter.getTime() === contents.notAfter.getTime() && contents.notAfter > contents.notBefore,
+    publicKey: Buffer.from(read.publicKey.rawData).equals(serialize(contents.spki)),
+    basicConstraints:
+      constraints?.critical === true &&
+      constraints.ca === profile.isCa &&
+      constraints.pathLength === profile.pathLength,
+    keyUsage: read.getExtension(reader.KeyUsagesExtension)?.usages === keyUsageFlagsOf(contents),
+    extendedKeyUsage: sameList(
+      read.getExtension(reader.ExtendedKeyUsageExtension)?.usages.map(String) ?? [],
+      profile.extendedKeyUsage,
+    ),
+    subjectAltName:
+      altNames.every(({ type }) => type === 'dns') &&
+      sameList(
+        altNames.map(({ value }) => value),
+        contents.dnsNames,
+      ),
+    authorityKeyIdentifier:
+      read.getExtension(reader.AuthorityKeyIdentifierExtension)?.keyId ===
+      contents.authorityKeyIdentifier.toString('hex'),
+    nameConstraints: sameList(info.permittedDomains ?? [], contents.permittedDomains),
+    signature: await read.verify({ publicKey: ca.verifyKey, signatureOnly: true }),
+  };
+  const wrong = Object.keys(wanted).filter((field) => wanted[field] !== true);
+  if (wrong.length > 0) throw new Error(`a new certificate did not read back: ${wrong.join(', ')}`);
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((member, index) => member === b[index]);
+}

@@ -1,0 +1,35 @@
+// The program's way in and out: the only reader of process.argv, and the one that sets the exit code.
+
+import { runCommandLine } from './cli.js';
+import { exitCodeOf, renderError } from './errors.js';
+import { dropPendingFiles } from './host/files.js';
+import { processHost } from './host/process-host.js';
+import { dropLocks } from './store/lock.js';
+
+// A reader that goes away (relaycerts show | head) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exitCode = 0;
+});
+
+for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+  process.on(signal, () => {
+    dropPendingFiles();
+    dropLocks();
+    process.stderr.write('\nrelaycerts: interrupted; what was made stays, and the same command goes on from it\n');
+    process.exit(status);
+  });
+}
+
+try {
+  await runCommandLine(process.argv.slice(2), processHost);
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+  const debug = process.env['RELAYCERTS_DEBUG'] === '1';
+  const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
+  process.stderr.write([...renderError(error), ...stack, ''].join('\n'));
+}
+
+function causes(error: Error): readonly string[] {
+  return error.cause instanceof Error ? [`caused by ${error.cause.stack ?? ''}`, ...causes(error.cause)] : [];
+}

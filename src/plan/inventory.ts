@@ -1,0 +1,52 @@
+// What is there: the facts about the files beside the settings that a plan is made from. A type alone; store/read.ts
+// fills it.
+
+import type { KeyObject } from 'node:crypto';
+import type { CertificateInfo } from '../certificate/certificate.js';
+import type { Problem } from '../errors.js';
+import type { HostSettings } from '../settings/settings.js';
+
+export interface FoundCertificate {
+  readonly path: string;
+  readonly info: CertificateInfo;
+}
+
+export interface FoundKey {
+  readonly path: string;
+  readonly privateKey: KeyObject;
+  /** The file's own text, as it goes into the bundle. */
+  readonly pem: Buffer;
+}
+
+export interface HostInventory {
+  readonly host: HostSettings;
+  readonly keyPath: string;
+  readonly key: FoundKey | undefined;
+  readonly certificatePath: string;
+  readonly certificate: FoundCertificate | undefined;
+  readonly bundleFolder: string;
+  /** The bundle's files by name; a missing one is absent. */
+  readonly bundle: ReadonlyMap<string, Buffer>;
+}
+
+export interface Inventory {
+  readonly caKeyPath: string;
+  /** The encrypted key's PEM. */
+  readonly caKey: Buffer | undefined;
+  readonly caCertificatePath: string;
+  readonly caCertificate: FoundCertificate | undefined;
+  readonly passphraseFile: Buffer | undefined;
+  readonly operatorKeyPath: string;
+  readonly operatorKey: Buffer | undefined;
+  readonly hosts: readonly HostInventory[];
+  /** Serials that the ledger has. */
+  readonly recorded: ReadonlySet<string>;
+  /** True where the ledger has a CA. */
+  readonly caRecorded: boolean;
+  /** Lines of the ledger that are no entry. */
+  readonly damagedLedgerLines: number;
+  /** Files that are there and cannot be what their name says, or are open to others. */
+  readonly problems: readonly Problem[];
+  /** Bundles of hosts that the settings no longer name. */
+  readonly strangers: readonly string[];
+}

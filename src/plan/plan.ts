@@ -1,0 +1,225 @@
+// Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing is issued
+// for the key that is there; a key is made only where there is neither; the CA is made only where nothing of it, and
+// nothing that it signed, is left. What contradicts is a problem, and then there is nothing to do but to say so.
+
+import { dirname } from 'node:path';
+import { checkCa, checkLeaf } from '../certificate/verify.js';
+import { samePublicKey } from '../certificate/public-key.js';
+import { quote, type Problem } from '../errors.js';
+import type { HostName } from '../names.js';
+import { describeFinding } from './findings.js';
+import type { KeyType, Role, Settings } from '../settings/settings.js';
+import type { HostInventory, Inventory } from './inventory.js';
+
+/** One thing to make. In a plan they stand in the order in which they are carried out. */
+export type Step =
+  | { readonly kind: 'operator-key'; readonly path: string }
+  | { readonly kind: 'passphrase'; readonly path: string; readonly recipients: readonly string[] }
+  | { readonly kind: 'ca-key'; readonly path: string; readonly keyType: KeyType }
+  | { readonly kind: 'key'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly keyType: KeyType }
+  | { readonly kind: 'ca-certificate'; readonly path: string; readonly commonName: string; readonly validDays: number }
+  | { readonly kind: 'certificate'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly validDays: number }
+  | { readonly kind: 'record'; readonly path: string; readonly name: string; readonly serial: string }
+  | { readonly kind: 'bundle'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly files: readonly string[] };
+
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** What contradicts; where there is one, `steps` must not be carried out. */
+  readonly problems: readonly Problem[];
+  /** What a person should look at, and nothing that stops the work. */
+  readonly warnings: readonly Problem[];
+}
+
+/** The bundles as they should be, by host and file name; only those hosts whose key and certificate are there. */
+export type Bundles = ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>;
+
+/** The plan that brings everything that the settings ask for into being. */
+export function planMake(
+  settings: Settings,
+  inventory: Inventory,
+  bundles: Bundles,
+  ledgerPath: string,
+  at: Date,
+): Plan {
+  // A file that could not be read would only look like a missing one.
+  if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, warnings: [] };
+  const problems = [...caProblems(settings, inventory, at)];
+  const warnings: Problem[] = strangerWarnings(inventory);
+  const unsealed: Step[] = [];
+  const keys: Step[] = [];
+  const certificates: Step[] = [];
+  const records: Step[] = [];
+
+  if (inventory.caKey === undefined) {
+    keys.push({ kind: 'ca-key', path: inventory.caKeyPath, keyType: settings.ca.keyType });
+  }
+  if (inventory.caCertificate === undefined) {
+    const { commonName, validDays } = settings.ca;
+    certificates.push({ kind: 'ca-certificate', path: inventory.caCertificatePath, commonName, validDays });
+  }
+  for (const found of inventory.hosts) {
+    const { role, hostname } = found.host;
+    problems.push(...hostProblems(found, inventory, at));
+    warnings.push(...hostWarnings(found, settings, at));
+    if (found.certificate !== undefined) continue;
+    const { keyType, validDays } = settings.certificates;
+    if (found.key === undefined) keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
+    certificates.push({ kind: 'certificate', path: found.certificatePath, role, hostname, validDays });
+  }
+  for (const found of [inventory.caCertificate, ...inventory.hosts.map(({ certificate }) => certificate)]) {
+    if (found === undefined || inventory.recorded.has(found.info.serial)) continue;
+    const name = found.info.dnsNames[0] ?? found.info.commonName ?? found.path;
+    records.push({ kind: 'record', path: ledgerPath, name, serial: found.info.serial });
+  }
+  if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, problems));
+  return {
+    steps: [...unsealed, ...keys, ...records, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
+    problems,
+    warnings,
+  };
+}
+
+function passphraseSteps(settings: Settings, inventory: Inventory, problems: Problem[]): readonly Step[] {
+  const { file, recipients } = settings.passphrase;
+  if (inventory.passphraseFile !== undefined) return [];
+  if (inventory.caKey !== undefined) {
+    problems.push({
+      message: `the passphrase file ${quote(file)} is missing, and without it the CA's key stays closed`,
+      hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N',
+    });
+    return [];
+  }
+  const operator: readonly Step[] =
+    recipients.length === 0 && inventory.operatorKey === undefined
+      ? [{ kind: 'operator-key', path: inventory.operatorKeyPath }]
+      : [];
+  return [...operator, { kind: 'passphrase', path: file, recipients }];
+}
+
+function caProblems(settings: Settings, inventory: Inventory, at: Date): readonly Problem[] {
+  const { caKey, caKeyPath, caCertificate, caCertificatePath } = inventory;
+  const leaf = inventory.hosts.find(({ certificate }) => certificate !== undefined)?.certificate;
+  if (caCertificate === undefined) {
+    if (leaf === undefined) return caKey === undefined ? traceProblems(inventory) : [];
+    const file = caKey === undefined ? 'key and certificate are' : 'certificate is';
+    return [
+      {
+        message: `the CA's ${file} missing, but ${quote(leaf.path)} was signed by it`,
+        hint: `bring ${quote(caKey === undefined ? caKeyPath : caCertificatePath)} back from a backup; to begin anew with another CA: relaycerts clean`,
+      },
+    ];
+  }
+  const missingKey: readonly Problem[] =
+    caKey === undefined
+      ? [
+          {
+            message: `the CA's certificate ${quote(caCertificate.path)} is there, but its key ${quote(caKeyPath)} is missing`,
+            hint: 'bring the key back from a backup; to begin anew with another CA: relaycerts clean',
+          },
+        ]
+      : [];
+  return [
+    ...missingKey,
+    ...checkCa(caCertificate.info, settings.ca, at).map((finding) => describeFinding(finding, 'ca', caCertificate.path)),
+  ];
+}
+
+// A CA that was there once is never made again by itself: what hosts carry would stop to fit, all at once.
+function traceProblems({ caRecorded, caKeyPath, hosts }: Inventory): readonly Problem[] {
+  const bundle = hosts.find((found) => found.bundle.size > 0);
+  const trace = caRecorded ? 'the ledger names one' : bundle && `${quote(bundle.bundleFolder)} was made with one`;
+  if (trace === undefined) return [];
+  return [
+    {
+      message: `the CA's key and certificate are missing, but ${trace}`,
+      hint: `bring ${quote(dirname(caKeyPath))} back from a backup; to begin anew with another CA: relaycerts clean`,
+    },
+  ];
+}
+
+function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
+  const { certificate, key, host } = found;
+  if (certificate === undefined) return [];
+  const problems: Problem[] = [];
+  if (key === undefined) {
+    problems.push({
+      message: `the certificate ${quote(certificate.path)} is there, but its key ${quote(found.keyPath)} is missing`,
+      hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${quote(certificate.path)}`,
+    });
+  } else if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
+    problems.push({
+      message: `the key ${quote(key.path)} does not belong to the certificate ${quote(certificate.path)}`,
+      hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${quote(certificate.path)} ${quote(`${certificate.path}.old`)}`,
+    });
+  }
+  if (inventory.caCertificate === undefined) return problems;
+  const altNames = host.role === 'smtpd-server' ? host.altNames : [];
+  const expected = { role: host.role, hostname: host.hostname, altNames };
+  const findings = checkLeaf(certificate.info, inventory.caCertificate.info, expected, at);
+  return [...problems, ...findings.filter(({ code }) => code !== 'expired').map((finding) => describeFinding(finding, 'leaf', certificate.path))];
+}
+
+function hostWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
+  if (certificate === undefined) return [];
+  const { notAfter } = certificate.info;
+  const daysLeft = Math.floor((notAfter.getTime() - at.getTime()) / 86_400_000);
+  if (daysLeft >= settings.certificates.renewBeforeDays) return [];
+  const day = notAfter.toISOString().slice(0, 10);
+  return [
+    {
+      message: `the certificate of ${host.hostname} ${daysLeft < 0 ? `expired on ${day}` : `expires on ${day}, in ${daysLeft} days`}`,
+      hint: `for a new one with the same key and pin, remove it, run make and install it on the host: rm ${quote(certificate.path)}`,
+    },
+  ];
+}
+
+function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
+  const warnings: Problem[] = strangers.map((name) => ({
+    message: `hosts/${name} is there, but the settings name no such host; its pin stands in no table`,
+    hint: `where the host is gone for good: rm -r ${quote(`hosts/${name}`)}`,
+  }));
+  if (damagedLedgerLines > 0) {
+    warnings.push({ message: `the ledger has ${damagedLedgerLines} lines that are no entry, as a crash leaves them` });
+  }
+  return warnings;
+}
+
+function bundleSteps(inventory: Inventory, bundles: Bundles, certificates: readonly Step[]): readonly Step[] {
+  const anew = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
+  const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
+  const newClient = certificates.some((step) => 'role' in step && step.role === 'smtp-client');
+  return inventory.hosts.flatMap(({ host: { role, hostname }, bundle, bundleFolder }) => {
+    const wanted = bundles.get(hostname);
+    const all = wanted === undefined || newCa || anew.has(hostname);
+    const files = all
+      ? ['all files']
+      : [...wanted].flatMap(([name, bytes]) => {
+          const changes = name === 'relay_clientcerts' && newClient;
+          return changes || bundle.get(name)?.equals(bytes) !== true ? [name] : [];
+        });
+    if (files.length === 0) return [];
+    return [{ kind: 'bundle' as const, path: bundleFolder, role, hostname, files }];
+  });
+}
+
+/** A step in words, for --dry-run and for progress. */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'operator-key':
+      return `the operator key, an OpenPGP key that opens the passphrase: ${step.path}`;
+    case 'passphrase':
+      return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}: ${step.path}`;
+    case 'ca-key':
+      return `the CA's key, ${step.keyType}, encrypted: ${step.path}`;
+    case 'key':
+      return `the key of ${step.hostname}, ${step.keyType}: ${step.path}`;
+    case 'ca-certificate':
+      return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days: ${step.path}`;
+    case 'certificate':
+      return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days: ${step.path}`;
+    case 'record':
+      return `the ledger's line for ${step.name}, serial ${step.serial}: ${step.path}`;
+    case 'bundle':
+      return `the bundle of ${step.hostname} (${step.files.join(', ')}): ${step.path}`;
+  }
+}

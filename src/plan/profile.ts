@@ -1,0 +1,68 @@
+// The certificate profile as data: what a CA, an smtpd-server and an smtp-client certificate hold. issue/x509.ts builds
+// from it and issue/verify.ts judges by it. Names, dates and keys are not here.
+
+import type { KeyType, Role } from '../settings/settings.js';
+
+/** RFC 5280 4.2.1.3, in the order of the bits. */
+export const keyUsageBits = [
+  'digitalSignature',
+  'nonRepudiation',
+  'keyEncipherment',
+  'dataEncipherment',
+  'keyAgreement',
+  'keyCertSign',
+  'cRLSign',
+  'encipherOnly',
+  'decipherOnly',
+] as const;
+export type KeyUsageBit = (typeof keyUsageBits)[number];
+
+export interface Profile {
+  /** basicConstraints, always critical. */
+  readonly isCa: boolean;
+  readonly pathLength: number | undefined;
+  /** keyUsage, always critical. */
+  readonly keyUsage: readonly KeyUsageBit[];
+  /** Added where the certificate's own key is RSA: the RSA key exchange of TLS 1.2. */
+  readonly rsaKeyUsage: readonly KeyUsageBit[];
+  /** extKeyUsage OIDs; empty means no such extension (OpenSSL applies a root's to its leaves). */
+  readonly extendedKeyUsage: readonly string[];
+}
+
+/** RFC 5280 4.2.1.12 id-kp-serverAuth. */
+export const serverAuth = '1.3.6.1.5.5.7.3.1';
+/** RFC 5280 4.2.1.12 id-kp-clientAuth. */
+export const clientAuth = '1.3.6.1.5.5.7.3.2';
+
+export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
+  ca: {
+    isCa: true,
+    pathLength: 0,
+    keyUsage: ['keyCertSign', 'cRLSign'],
+    rsaKeyUsage: [],
+    extendedKeyUsage: [],
+  },
+  'smtpd-server': {
+    isCa: false,
+    pathLength: undefined,
+    keyUsage: ['digitalSignature'],
+    rsaKeyUsage: ['keyEncipherment'],
+    extendedKeyUsage: [serverAuth],
+  },
+  'smtp-client': {
+    isCa: false,
+    pathLength: undefined,
+    keyUsage: ['digitalSignature'],
+    rsaKeyUsage: [],
+    extendedKeyUsage: [clientAuth],
+  },
+};
+
+/** The key usage of a certificate whose own key is of the type. */
+export function keyUsageOf(kind: 'ca' | Role, keyType: KeyType): readonly KeyUsageBit[] {
+  const { keyUsage, rsaKeyUsage } = profiles[kind];
+  return keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
+}
+
+/** X.520 ub-common-name, in characters: a longer commonName is left out of a leaf and refused in a CA. */
+export const maxCommonNameLength = 64;

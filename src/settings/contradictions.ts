@@ -1,0 +1,160 @@
+// What the values of a settings file say about each other: names that stand twice or outside the permitted domains, a
+// certificate that is due as soon as it is made. It looks at the raw value and steps over whatever is wrong by itself,
+// so that these problems are told together with the others.
+
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { quote, RelaycertsError } from '../errors.js';
+import { completeHostName, parseHostName, type HostName } from '../names.js';
+
+/** Where a value stands in the settings file: keys and indexes. */
+export type Path = readonly PropertyKey[];
+
+/** One problem between values, at the later of the two. */
+export interface Contradiction {
+  readonly path: Path;
+  readonly what: string;
+  readonly hint: string;
+}
+
+interface Named {
+  readonly path: Path;
+  readonly name: HostName;
+}
+
+/** `smtpClients[2].hostname` */
+export function formatPath(path: Path): string {
+  return path
+    .map((part) => (typeof part === 'number' ? `[${String(part)}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+/** A path as the settings mean it: `~/` is the home folder, anything else is relative to the settings' folder. */
+export function resolvePath(path: string, folder: string, home: string): string {
+  return path.startsWith('~/') ? resolve(home, path.slice(2)) : resolve(folder, path);
+}
+
+/** All contradictions in a settings file's JSON value; `domain` is undefined where the file has no good one. */
+export function findContradictions(
+  value: unknown,
+  domain: HostName | undefined,
+  context: { readonly file: string; readonly home: string },
+): readonly Contradiction[] {
+  const names = domain === undefined ? [] : namesIn(value, domain);
+  return [
+    ...findTwins(names),
+    ...findOutsiders(names, member(member(value, 'ca'), 'permittedDomains')),
+    ...findCaNamedLikeHost(names, member(member(value, 'ca'), 'commonName')),
+    ...findEarlyRenewal(member(value, 'certificates')),
+    ...findTwiceListed(member(member(value, 'passphrase'), 'recipients')),
+    ...findBadPassphrasePath(member(member(value, 'passphrase'), 'file'), context),
+  ];
+}
+
+/** An own member of an object of JSON, or undefined. */
+export function member(value: unknown, key: string): unknown {
+  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function items(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Every host's hostname and altNames, those that are good names; all hostnames first. */
+function namesIn(value: unknown, domain: HostName): readonly Named[] {
+  const hosts = ['smtpdServers', 'smtpClients'].flatMap((key) =>
+    items(member(value, key)).map((host, index) => ({ host, path: [key, index] })),
+  );
+  const written = [
+    ...hosts.map(({ host, path }) => ({ text: member(host, 'hostname'), path: [...path, 'hostname'] })),
+    ...hosts.flatMap(({ host, path }) =>
+      items(member(host, 'altNames')).map((text, index) => ({ text, path: [...path, 'altNames', index] })),
+    ),
+  ];
+  return written.flatMap(({ text, path }) => {
+    const name = typeof text === 'string' ? attempt(() => completeHostName(text, domain)) : undefined;
+    return name === undefined ? [] : [{ path, name }];
+  });
+}
+
+/** What a parser gives, or undefined where it refuses. */
+export function attempt<Value>(parse: () => Value): Value | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof RelaycertsError) return undefined;
+    throw error;
+  }
+}
+
+function findTwins(names: readonly Named[]): readonly Contradiction[] {
+  const first = new Map<HostName, Path>();
+  return names.flatMap(({ path, name }) => {
+    const twin = first.get(name);
+    if (twin === undefined) {
+      first.set(name, path);
+      return [];
+    }
+    const what = `stands already at ${formatPath(twin)}: ${quote(name)}`;
+    return [{ path, what, hint: 'give it another name, or remove one of the two' }];
+  });
+}
+
+function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
+  const permitted = items(permittedDomains).flatMap((text) => attempt(() => parseHostName(text)) ?? []);
+  if (permitted.length === 0 || permitted.length < items(permittedDomains).length) return [];
+  const isInside = (name: HostName) => permitted.some((domain) => name === domain || name.endsWith(`.${domain}`));
+  return names
+    .filter(({ name }) => !isInside(name))
+    .map(({ path, name }) => ({
+      path,
+      what: `is outside ca.permittedDomains: ${quote(name)}`,
+      hint: `add its domain to ca.permittedDomains, or use a name under ${permitted[0] ?? ''}`,
+    }));
+}
+
+function findCaNamedLikeHost(names: readonly Named[], commonName: unknown): readonly Contradiction[] {
+  const twin = names.find(({ name }) => typeof commonName === 'string' && name === commonName.toLowerCase());
+  if (twin === undefined) return [];
+  const what = `is the name of a host (${formatPath(twin.path)}): ${quote(commonName)}`;
+  return [{ path: ['ca', 'commonName'], what, hint: 'remove the key: the default names the domain' }];
+}
+
+function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
+  const validDays = member(certificates, 'validDays') ?? 398;
+  const renewBeforeDays = member(certificates, 'renewBeforeDays') ?? 30;
+  if (typeof validDays !== 'number' || typeof renewBeforeDays !== 'number') return [];
+  // Whatever is out of its own range is told there.
+  if (validDays < 1 || renewBeforeDays < validDays || renewBeforeDays > 3649) return [];
+  const what = `must be less than certificates.validDays (${String(validDays)}): ${String(renewBeforeDays)}`;
+  const hint = `write "renewBeforeDays": ${String(Math.floor(validDays / 12))}`;
+  return [{ path: ['certificates', 'renewBeforeDays'], what, hint }];
+}
+
+function findTwiceListed(recipients: unknown): readonly Contradiction[] {
+  return items(recipients).flatMap((recipient, index, all) =>
+    typeof recipient === 'string' && all.indexOf(recipient) < index
+      ? [{ path: ['passphrase', 'recipients', index], what: `stands twice: ${quote(recipient)}`, hint: 'remove one' }]
+      : [],
+  );
+}
+
+function findBadPassphrasePath(
+  path: unknown,
+  { file, home }: { readonly file: string; readonly home: string },
+): readonly Contradiction[] {
+  const at = { path: ['passphrase', 'file'] };
+  if (path !== undefined && typeof path !== 'string') return [];
+  if ((path === undefined || path.startsWith('~/')) && !isAbsolute(home)) {
+    const hint = 'set HOME, or write an absolute path there';
+    return [{ ...at, what: `there is no home folder for "~/": ${quote(home)}`, hint }];
+  }
+  if (path === undefined || resolvePath(path, dirname(file), home) !== file) return [];
+  return [
+    { ...at, what: `is the settings file itself: ${quote(path)}`, hint: 'write a path of its own, or remove it' },
+  ];
+}

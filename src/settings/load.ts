@@ -1,0 +1,120 @@
+// Reads the settings file from disk, within bounds: a regular file of UTF-8 without a byte order mark, at most 1 MiB.
+// Whatever the path names (a folder, a FIFO, a device, somebody else's file), it neither hangs nor shows a stack.
+// What the settings mean is schema.ts's.
+
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { quote, RelaycertsError, systemCode } from '../errors.js';
+import { findJsonFlaws } from './json.js';
+import { nameFile, parseSettings } from './schema.js';
+import type { Settings } from './settings.js';
+
+const maxBytes = 1_048_576;
+
+/**
+ * The settings of a file; `home` is what `~/` in them stands for.
+ *
+ * @throws settings
+ */
+export async function readSettings(file: string, home: string): Promise<Settings> {
+  const path = resolve(file);
+  const text = decodeText(await readBounded(path), path);
+  return parseSettings(parseJson(text, path), { file: path, home });
+}
+
+function refuse(message: string, hint: string, cause?: unknown): RelaycertsError {
+  return new RelaycertsError('settings', message, { hint, cause });
+}
+
+async function readBounded(path: string): Promise<Uint8Array> {
+  try {
+    // Opening a FIFO waits for a writer unless it is non-blocking; a terminal must not become ours.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    try {
+      const stats = await handle.stat();
+      if (stats.isDirectory()) {
+        throw refuse(
+          `the settings file is a folder: ${quote(path)}`,
+          `name the file in it: --settings ${quote(join(path, 'settings.json'))}`,
+        );
+      }
+      if (!stats.isFile()) {
+        throw refuse(`the settings file is not a regular file: ${quote(path)}`, 'copy the settings into a file first');
+      }
+      // One octet more than allowed, whatever the size was a moment ago.
+      const buffer = new Uint8Array(maxBytes + 1);
+      let length = 0;
+      for (let bytesRead = -1; bytesRead !== 0 && length < buffer.length; length += bytesRead) {
+        ({ bytesRead } = await handle.read(buffer, length, buffer.length - length));
+      }
+      if (length > maxBytes) {
+        throw refuse(`${nameFile(path)}: over 1 MiB long`, 'is that the settings file? see settings.example.json');
+      }
+      return buffer.subarray(0, length);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (error instanceof RelaycertsError) throw error;
+    throw explainSystemError(error, path);
+  }
+}
+
+function explainSystemError(error: unknown, path: string): RelaycertsError {
+  const code = systemCode(error);
+  const start = 'run relaycerts wizard, or copy settings.example.json to settings.json';
+  if (code === 'ENOENT' || code === 'ENOTDIR') return refuse(`no settings file ${quote(path)}`, start, error);
+  if (code === 'EACCES' || code === 'EPERM') {
+    return refuse(`the settings file may not be read: ${quote(path)}`, `look at its owner and mode: ls -l`, error);
+  }
+  if (code === 'ELOOP') return refuse(`the settings file is a link to itself: ${quote(path)}`, start, error);
+  const what = `the settings file cannot be read (${code ?? String(error)}): ${quote(path)}`;
+  return refuse(what, 'name another file with --settings FILE', error);
+}
+
+function decodeText(bytes: Uint8Array, path: string): string {
+  const name = nameFile(path);
+  const saveAs = 'save it as UTF-8 without a byte order mark';
+  if (bytes.length === 0)
+    throw refuse(`${name}: empty`, 'run relaycerts wizard, or copy settings.example.json over it');
+  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
+    throw refuse(`${name}: begins with a byte order mark`, saveAs);
+  }
+  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
+    throw refuse(`${name}: is UTF-16, not UTF-8`, saveAs);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw refuse(`${name}: not UTF-8${placeOfBadOctet(bytes)}`, saveAs, error);
+  }
+}
+
+/** `, line 3`: the first line that does not decode by itself (no UTF-8 sequence holds a line feed). */
+function placeOfBadOctet(bytes: Uint8Array): string {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let line = 1;
+  for (let start = 0; start <= bytes.length; line++) {
+    const feed = bytes.indexOf(0x0a, start);
+    const end = feed === -1 ? bytes.length : feed;
+    try {
+      decoder.decode(bytes.subarray(start, end));
+    } catch {
+      return `: line ${String(line)}`;
+    }
+    start = end + 1;
+  }
+  return '';
+}
+
+function parseJson(text: string, path: string): unknown {
+  const name = nameFile(path);
+  const problems = findJsonFlaws(text).map(({ line, column, what, hint }) => ({
+    message: `${name}: line ${String(line)}, column ${String(column)}: ${what}`,
+    hint,
+  }));
+  const [first] = problems;
+  if (first !== undefined) throw new RelaycertsError('settings', first.message, { hint: first.hint, problems });
+  return JSON.parse(text);
+}

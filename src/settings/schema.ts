@@ -1,0 +1,141 @@
+// From the JSON value of a settings file to Settings, every default filled in. All problems are found at once, each with
+// its path and what mends it. The keys are in file.ts; what they say about each other in contradictions.ts. Nothing
+// here reads a file or asks whether a host exists.
+
+import { basename, dirname } from 'node:path';
+import { closestMatch } from 'leven';
+import * as z from 'zod/mini';
+import { quote, RelaycertsError, type Problem } from '../errors.js';
+import { parseHostName, parseSshHost } from '../names.js';
+import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
+import { buildSchema } from './file.js';
+import type { Settings, Ssh } from './settings.js';
+
+/** Where a settings value comes from; both are absolute paths, and `home` is what `~/` stands for. */
+export interface SettingsContext {
+  readonly file: string;
+  readonly home: string;
+}
+
+type Schema = ReturnType<typeof buildSchema>;
+type FileValue = z.output<Schema['file']>;
+
+// Stands in for a domain that is missing or wrong, so that the rest can be checked; nothing is made with it.
+const placeholderDomain = parseHostName('example.org');
+
+/** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
+export function settingsJsonSchema(): object {
+  const { $schema, description, ...schema } = z.toJSONSchema(buildSchema(placeholderDomain).file, { io: 'input' });
+  return { $schema, title: 'relaycerts settings', description, ...schema };
+}
+
+/**
+ * The settings of a file's JSON value, every default filled in; what is wrong is thrown as one error with all problems.
+ *
+ * @throws settings
+ */
+export function parseSettings(value: unknown, context: SettingsContext): Settings {
+  const given = attempt(() => parseHostName(member(value, 'domain')));
+  const schema = buildSchema(given ?? placeholderDomain);
+  const result = schema.file.safeParse(value, { jitless: true });
+  const name = nameFile(context.file);
+  const problems = [
+    ...(result.success ? [] : result.error.issues.flatMap((issue) => describeIssue(issue, name, schema))),
+    ...findContradictions(value, given, context).map(({ path, what, hint }) => problemAt(name, path, what, hint)),
+  ];
+  const seen = new Set<string>();
+  const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
+  const [first] = distinct;
+  if (first === undefined && result.success) return fillIn(result.data, context);
+  const message = distinct.length === 1 ? (first?.message ?? '') : `${name}: ${String(distinct.length)} problems`;
+  throw new RelaycertsError('settings', message, {
+    ...(distinct.length === 1 && first?.hint !== undefined ? { hint: first.hint } : {}),
+    problems: distinct,
+  });
+}
+
+/** A settings file's name in a message: as it is, or quoted where it holds more than plain characters. */
+export function nameFile(file: string): string {
+  const name = basename(file);
+  return /^[\w.-]+$/.test(name) ? name : quote(name);
+}
+
+function problemAt(name: string, path: Path, what: string, hint: string): Problem {
+  const place = formatPath(path);
+  return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
+}
+
+function describeIssue(issue: z.core.$ZodIssue, name: string, schema: Schema): readonly Problem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const [what, hint] = describeUnknownKey(key, issue.path, schema);
+      return problemAt(name, issue.path, what, hint);
+    });
+  }
+  const [what = '', hint = ''] = issue.message.split('\n');
+  return [problemAt(name, issue.path, what, hint)];
+}
+
+function describeUnknownKey(key: string, path: Path, { file, places }: Schema): readonly [string, string] {
+  const [section] = path;
+  const place = Object.entries(places).find(([name]) => name === section)?.[1] ?? file;
+  const known = Object.keys(place.shape);
+  const near = closestMatch(
+    key.slice(0, 64).toLowerCase(),
+    known.map((each) => each.toLowerCase()),
+    {
+      maxDistance: Math.max(2, Math.ceil(Math.min(key.length, 64) * 0.4)),
+    },
+  );
+  const nearest = known.find((each) => each.toLowerCase() === near);
+  if (nearest !== undefined) {
+    const what = `unknown key ${quote(key)}, did you mean "${nearest}"?`;
+    return [what, `rename it to "${nearest}", or remove it`];
+  }
+  const home = Object.entries(places).find(([, { shape }]) => Object.hasOwn(shape, key))?.[0];
+  const hint = home === undefined ? `remove it; known here: ${known.join(', ')}` : `move it into ${quote(home)}`;
+  return [`unknown key ${quote(key)}`, hint];
+}
+
+/** The settings of a file that passed every check. */
+function fillIn(file: FileValue, context: SettingsContext): Settings {
+  const { domain, ca, certificates, passphrase, postfix } = file;
+  const folder = dirname(context.file);
+  const ssh = (host: FileValue['smtpClients'][number]): Ssh => ({
+    user: host.sshUser,
+    host: host.sshHost ?? parseSshHost(host.hostname),
+    port: host.sshPort,
+  });
+  const [server, ...servers] = file.smtpdServers.map((host) => ({
+    role: 'smtpd-server' as const,
+    hostname: host.hostname,
+    port: host.port,
+    altNames: host.altNames,
+    ssh: ssh(host),
+    tlsLogLevel: host.tlsLogLevel,
+  }));
+  const [client, ...clients] = file.smtpClients.map((host) => ({
+    role: 'smtp-client' as const,
+    hostname: host.hostname,
+    ssh: ssh(host),
+    tlsLogLevel: host.tlsLogLevel,
+  }));
+  if (server === undefined || client === undefined) throw new TypeError('a schema without minLength');
+  const { country = '', state = '', locality = '', organization = '', organizationalUnit = '' } = file.subject;
+  const commonName = `${domain} relay CA`;
+  return {
+    file: context.file,
+    folder,
+    domain,
+    smtpdServers: [server, ...servers],
+    smtpClients: [client, ...clients],
+    subject: { country, state, locality, organization, organizationalUnit },
+    ca: { ...ca, commonName: ca.commonName ?? (commonName.length <= 64 ? commonName : 'relay CA') },
+    certificates,
+    passphrase: {
+      file: resolvePath(passphrase.file ?? `~/.${domain}-relaycerts-passphrase.gpg`, folder, context.home),
+      recipients: passphrase.recipients,
+    },
+    postfix,
+  };
+}

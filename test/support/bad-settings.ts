@@ -1,0 +1,323 @@
+// Settings that must be refused, each with the place and the words of the problem that must be told. `only` names what
+// only the parser can see (the JSON Schema takes it): a relation between values, or a rule that no pattern expresses.
+
+/** One refused value; `at` is the problem's path and `says` a part of its message. */
+export interface BadSettings {
+  readonly name: string;
+  readonly value: unknown;
+  readonly at: string;
+  readonly says: string;
+  readonly only?: 'cross-check' | 'parser rule';
+}
+
+/** The smallest settings that parse. */
+export const smallest = {
+  domain: 'example.org',
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: [{ hostname: 'mailhost' }],
+} as const;
+
+function row(name: string, changes: object, at: string, says: string, only?: BadSettings['only']): BadSettings {
+  return { name, value: { ...smallest, ...changes }, at, says, ...(only === undefined ? {} : { only }) };
+}
+
+function relay(name: string, changes: object, key: string, says: string, only?: BadSettings['only']): BadSettings {
+  return row(name, { smtpdServers: [{ hostname: 'relayhost', ...changes }] }, `smtpdServers[0].${key}`, says, only);
+}
+
+/** A second client with this hostname. */
+function client(name: string, hostname: unknown, says: string, only?: BadSettings['only']): BadSettings {
+  return row(name, { smtpClients: [{ hostname: 'mailhost' }, { hostname }] }, 'smtpClients[1].hostname', says, only);
+}
+
+const label63 = 'a'.repeat(63);
+const octets254 = `${label63}.${label63}.${label63}.${'b'.repeat(58)}.org`;
+
+export const badHostNames: readonly (readonly [name: string, hostname: unknown, says: string, only?: 'parser rule'])[] =
+  [
+    ['a command substitution', '$(id)', 'a character that no DNS name has'],
+    ['backticks', '`id`', 'a character that no DNS name has'],
+    ['a semicolon', 'a;b', 'a character that no DNS name has'],
+    ['a double quote', 'a"b', 'a character that no DNS name has'],
+    ['a single quote', "a'b", 'a character that no DNS name has'],
+    ['a backslash', 'a\\b', 'a character that no DNS name has'],
+    ['a space', 'mail host', 'a character that no DNS name has'],
+    ['a leading space', ' mailhost', 'a character that no DNS name has'],
+    ['a line feed at the end', 'mailhost\n', 'a character that no DNS name has'],
+    ['a line feed', 'mail\nhost', 'a character that no DNS name has'],
+    ['NUL', 'mail\0host', 'a character that no DNS name has'],
+    ['percent-encoding', 'm%61il.example.org', 'a character that no DNS name has'],
+    ['a path', '../etc/passwd', 'a URL, a path or has a port'],
+    ['a parent folder', '..', 'ends with a dot'],
+    ['a port', 'mailhost:25', 'a URL, a path or has a port'],
+    ['a URL', 'https://mailhost.example.org', 'a URL, a path or has a port'],
+    ['an option of ssh', '-oProxyCommand=x', 'a character that no DNS name has'],
+    ['a leading hyphen', '-mailhost', 'begins or ends with a hyphen'],
+    ['a trailing hyphen', 'mailhost-.example.org', 'begins or ends with a hyphen'],
+    ['an underscore', 'mail_host', 'an underscore'],
+    ['a wildcard', '*.example.org', 'a wildcard'],
+    ['a trailing dot', 'mailhost.example.org.', 'ends with a dot'],
+    ['an empty label', 'mailhost..example.org', 'an empty label'],
+    ['an empty name', '', 'it is empty'],
+    ['an IPv4 address', '192.0.2.1', 'an address'],
+    ['a short IPv4 address', '127.1', 'an address'],
+    ['a hexadecimal IPv4 address', '0x7f.0.0.0x1', 'an address'],
+    ['an IPv6 address', '2001:db8::1', 'an address'],
+    ['a bracketed IPv6 address', '[2001:db8::1]', 'an address'],
+    ['a label of 64 octets', `${'a'.repeat(64)}.example.org`, 'over 63 octets'],
+    ['254 octets', octets254, 'over 253 octets'],
+    ['a label that the domain makes too long', `${label63}.${label63}.${label63}.${label63}`, 'over 253 octets'],
+    ['a soft hyphen', 'mail\u00adhost', 'a character that no DNS name has'],
+    ['a zero-width joiner', 'mail\u200dhost', 'a character that no DNS name has'],
+    ['a right-to-left override', 'mail\u202ehost', 'a character that no DNS name has'],
+    ['an ideographic full stop', 'mailhost\u3002example\u3002org', 'a character that no DNS name has'],
+    ['a full-width full stop', 'mailhost\uff0eexample\uff0eorg', 'a character that no DNS name has'],
+    ['an emoji', '\u{1f4a9}.example.org', 'a character that no DNS name has'],
+    ['a lone surrogate', 'mail\ud800host', 'a character that no DNS name has'],
+    ['full-width digits', '\uff11\uff12\uff17.example.org', 'only looks like another', 'parser rule'],
+    ['full-width letters', '\uff4d\uff41\uff49\uff4c', 'only looks like another', 'parser rule'],
+    ['a Kelvin sign', '\u212aelvin.example.org', 'only looks like another', 'parser rule'],
+    ['a ligature', 'o\ufb03ce.example.org', 'only looks like another', 'parser rule'],
+    ['an A-label that decodes to nothing', 'xn--a.example.org', 'internationalised label', 'parser rule'],
+    ['an A-label without a rest', 'xn--0.example.org', 'internationalised label', 'parser rule'],
+    ['an A-label that decodes to ASCII', 'xn--abc-1.example.org', 'internationalised label', 'parser rule'],
+    ['a label that begins with a combining mark', '\u0300a.example.org', 'internationalised label', 'parser rule'],
+    ['an IDN label over 63 octets', `${'\u00fc'.repeat(60)}.example.org`, 'over 63 octets', 'parser rule'],
+    ['a number', 7, 'must be text'],
+    ['null', null, 'must be text'],
+    ['a list', ['mailhost'], 'must be text'],
+  ];
+
+const manyClients = Array.from({ length: 5001 }, (_, index) => ({ hostname: `client${String(index)}` }));
+
+export const badSettings: readonly BadSettings[] = [
+  { name: 'a list', value: [], at: '', says: 'must be an object, is a list' },
+  { name: 'null', value: null, at: '', says: 'must be an object, is null' },
+  { name: 'text', value: 'example.org', at: '', says: 'must be an object, is text' },
+  { name: 'a number', value: 1, at: '', says: 'must be an object, is a number' },
+  { name: 'nothing in it', value: {}, at: 'domain', says: 'is missing' },
+  { name: 'no relays', value: { domain: 'example.org' }, at: 'smtpdServers', says: 'is missing' },
+  row('an empty list of relays', { smtpdServers: [] }, 'smtpdServers', 'must name a relay'),
+  row('an empty list of clients', { smtpClients: [] }, 'smtpClients', 'must name a client'),
+  row('5001 clients', { smtpClients: manyClients }, 'smtpClients', 'at most 5000'),
+  row('an object for the clients', { smtpClients: { hostname: 'mailhost' } }, 'smtpClients', 'a list, is an object'),
+  row('a text for a client', { smtpClients: ['mailhost'] }, 'smtpClients[0]', 'must be an object, is text'),
+  row('a list for the subject', { subject: [] }, 'subject', 'must be an object, is a list'),
+  row('null for the CA', { ca: null }, 'ca', 'must be an object, is null'),
+  row('a number for $schema', { $schema: 1 }, '$schema', 'must be text'),
+
+  row('a domain of one label', { domain: 'localhost' }, 'domain', 'it has one label only'),
+  row('a domain with a shell word', { domain: 'example.org;id' }, 'domain', 'a character that no DNS name has'),
+  row('an address for a domain', { domain: '192.0.2.1' }, 'domain', 'an address'),
+  row('no text for a domain', { domain: 1 }, 'domain', 'must be text'),
+  row('a wildcard domain', { domain: '*.example.org' }, 'domain', 'a wildcard'),
+  ...badHostNames.map(([name, hostname, says, only]) => client(`a hostname with ${name}`, hostname, says, only)),
+  row('a client without a hostname', { smtpClients: [{}] }, 'smtpClients[0].hostname', 'is missing'),
+  relay('a wildcard among altNames', { altNames: ['ok', '*.example.org'] }, 'altNames[1]', 'a wildcard'),
+  relay('text for altNames', { altNames: 'relay2' }, 'altNames', 'must be a list, is text'),
+  row(
+    'a label that is too long with its domain',
+    { domain: `${label63}.${label63}.${label63}.org`, smtpClients: [{ hostname: label63 }] },
+    'smtpClients[0].hostname',
+    'over 253 octets',
+    'cross-check',
+  ),
+
+  relay('port 0', { port: 0 }, 'port', 'from 1 to 65535: 0'),
+  relay('port 65536', { port: 65536 }, 'port', 'from 1 to 65535: 65536'),
+  relay('port 25', { port: 25 }, 'port', 'must not be 25, which stays as it is'),
+  relay('a port as text', { port: '2500' }, 'port', 'whole number from 1 to 65535: "2500"'),
+  relay('half a port', { port: 2500.5 }, 'port', 'whole number from 1 to 65535: 2500.5'),
+  relay('port 1e9', { port: 1e9 }, 'port', 'from 1 to 65535: 1000000000'),
+  relay('a negative port', { port: -1 }, 'port', 'from 1 to 65535: -1'),
+  relay('null for a port', { port: null }, 'port', 'from 1 to 65535: null'),
+  relay('ssh port 0', { sshPort: 0 }, 'sshPort', 'from 1 to 65535: 0'),
+  relay('log level 5', { tlsLogLevel: 5 }, 'tlsLogLevel', 'from 0 to 4: 5'),
+  relay('an option for sshHost', { sshHost: '-oProxyCommand=x' }, 'sshHost', 'not an ssh host'),
+  relay('a zone in sshHost', { sshHost: 'fe80::1%eth0' }, 'sshHost', 'a zone'),
+  relay('brackets around sshHost', { sshHost: '[2001:db8::1]' }, 'sshHost', 'a character that no host has'),
+  relay('half an address for sshHost', { sshHost: '127.1' }, 'sshHost', 'half an address', 'parser rule'),
+  relay('a user in sshHost', { sshHost: 'root@relay' }, 'sshHost', 'a character that no host has'),
+  relay('an option for sshUser', { sshUser: '-l' }, 'sshUser', 'not a login name: "-l"'),
+  relay('a shell word for sshUser', { sshUser: '$(id)' }, 'sshUser', 'not a login name'),
+  relay('a sshUser of 33 characters', { sshUser: 'a'.repeat(33) }, 'sshUser', 'not a login name'),
+  relay('a line feed in sshUser', { sshUser: 'root\n' }, 'sshUser', 'not a login name: "root\\n"'),
+
+  row('three letters for a country', { subject: { country: 'NLD' } }, 'subject.country', 'not a country code: "NLD"'),
+  row('a dotless i for a country', { subject: { country: '\u0131T' } }, 'subject.country', 'not a country code'),
+  row('an empty state', { subject: { state: '' } }, 'subject.state', 'must not be empty'),
+  row(
+    'a state of 129',
+    { subject: { state: 'a'.repeat(129) } },
+    'subject.state',
+    'at most 128 characters long, is 129',
+  ),
+  row(
+    'an organization of 65',
+    { subject: { organization: '\u{20000}'.repeat(65) } },
+    'subject.organization',
+    'at most 64',
+  ),
+  row(
+    'a space before a locality',
+    { subject: { locality: ' Utrecht' } },
+    'subject.locality',
+    'begin or end with a space',
+  ),
+  row('a tab in a state', { subject: { state: 'a\tb' } }, 'subject.state', 'no control, invisible'),
+  row(
+    'an override in a unit',
+    { subject: { organizationalUnit: 'a\u202eb' } },
+    'subject.organizationalUnit',
+    '\\u202e',
+  ),
+  row('a line separator in a name', { ca: { commonName: 'a\u2028b' } }, 'ca.commonName', 'no control, invisible'),
+  row('a CA name of 65', { ca: { commonName: 'a'.repeat(65) } }, 'ca.commonName', 'at most 64 characters long, is 65'),
+  row('a CA of 0 days', { ca: { validDays: 0 } }, 'ca.validDays', 'from 1 to 36500: 0'),
+  row('a CA of 36501 days', { ca: { validDays: 36501 } }, 'ca.validDays', 'from 1 to 36500: 36501'),
+  row('a weak key', { ca: { keyType: 'rsa-1024' } }, 'ca.keyType', 'must be one of "ecdsa-p256"'),
+  row(
+    'a permitted domain with a dot before',
+    { ca: { permittedDomains: ['.example.org'] } },
+    'ca.permittedDomains[0]',
+    'empty label',
+  ),
+  row('certificates of 3651 days', { certificates: { validDays: 3651 } }, 'certificates.validDays', 'from 1 to 3650'),
+  row('renewal before -1 days', { certificates: { renewBeforeDays: -1 } }, 'certificates.renewBeforeDays', 'from 0 to'),
+
+  row('text for the passphrase', { passphrase: 'hunter2' }, 'passphrase', 'must be an object, is text'),
+  row('NUL in a path', { passphrase: { file: 'a\0b' } }, 'passphrase.file', "not a file's path"),
+  row('a line feed in a path', { passphrase: { file: 'a\nb' } }, 'passphrase.file', "not a file's path"),
+  row("another user's home", { passphrase: { file: '~root/x' } }, 'passphrase.file', "not a file's path"),
+  row('a folder for a file', { passphrase: { file: '~/' } }, 'passphrase.file', "not a file's path"),
+  row('an empty path', { passphrase: { file: '' } }, 'passphrase.file', "not a file's path"),
+  row(
+    'an option for a recipient',
+    { passphrase: { recipients: ['--yes'] } },
+    'passphrase.recipients[0]',
+    'not a recipient',
+  ),
+  row('an empty recipient', { passphrase: { recipients: [''] } }, 'passphrase.recipients[0]', 'not a recipient'),
+  row('a recipient twice', { passphrase: { recipients: ['a', 'b', 'a'] } }, 'passphrase.recipients[2]', 'stands twice'),
+
+  row('a relative directory', { postfix: { directory: 'relaycerts' } }, 'postfix.directory', 'begin with a slash'),
+  row('a shell word in a directory', { postfix: { directory: '/etc/$(id)' } }, 'postfix.directory', 'only letters'),
+  row('a space in a directory', { postfix: { directory: '/etc/my certs' } }, 'postfix.directory', 'only letters'),
+  row('the parent folder', { postfix: { directory: '/etc/postfix/../x' } }, 'postfix.directory', '. or .. component'),
+  row('a hyphen in front', { postfix: { directory: '/etc/-rf' } }, 'postfix.directory', 'begins with a hyphen'),
+  row('the root folder', { postfix: { directory: '/' } }, 'postfix.directory', 'holds other things'),
+  row('a system folder', { postfix: { directory: '/etc' } }, 'postfix.directory', 'holds other things'),
+  row(
+    "Postfix's own folder",
+    { postfix: { directory: '/etc/postfix/' } },
+    'postfix.directory',
+    'holds other things',
+    'parser rule',
+  ),
+  row(
+    'a folder below /tmp',
+    { postfix: { directory: '/tmp/x' } },
+    'postfix.directory',
+    'holds other things',
+    'parser rule',
+  ),
+  row('an unknown map type', { postfix: { tableType: 'btree' } }, 'postfix.tableType', 'must be one of "texthash"'),
+  row('an unknown pin', { postfix: { pin: 'publickey' } }, 'postfix.pin', 'must be one of "public-key"'),
+  row(
+    'an unknown answer',
+    { postfix: { unlisted: true } },
+    'postfix.unlisted',
+    'must be one of "defer", "reject": true',
+  ),
+
+  row('an unknown key', { smtpClient: [] }, '', 'unknown key "smtpClient", did you mean "smtpClients"?'),
+  row('an unknown key in a section', { postfix: { Directory: '/x/y' } }, 'postfix', 'did you mean "directory"?'),
+  row(
+    'an unknown key in a host',
+    { smtpdServers: [{ hostname: 'a', sshuser: 'x' }] },
+    'smtpdServers[0]',
+    'did you mean "sshUser"?',
+  ),
+  row('a port for a client', { smtpClients: [{ hostname: 'a', port: 1 }] }, 'smtpClients[0]', 'unknown key "port"'),
+  row('a prototype', Object.fromEntries([['__proto__', { polluted: true }]]), '', 'unknown key "__proto__"'),
+  row('a constructor', { constructor: { prototype: { polluted: true } } }, '', 'unknown key "constructor"'),
+
+  row(
+    'a relay twice',
+    { smtpdServers: [{ hostname: 'a' }, { hostname: 'A.example.org' }] },
+    'smtpdServers[1].hostname',
+    'stands already at smtpdServers[0].hostname: "a.example.org"',
+    'cross-check',
+  ),
+  row(
+    'a client twice',
+    { smtpClients: [{ hostname: 'a' }, { hostname: 'a' }] },
+    'smtpClients[1].hostname',
+    'stands already at smtpClients[0]',
+    'cross-check',
+  ),
+  row(
+    'a client that is a relay',
+    { smtpClients: [{ hostname: 'relayhost' }] },
+    'smtpClients[0].hostname',
+    'stands already at smtpdServers[0]',
+    'cross-check',
+  ),
+  row(
+    'an IDN twice',
+    { smtpClients: [{ hostname: 'b\u00fccher' }, { hostname: 'xn--bcher-kva' }] },
+    'smtpClients[1].hostname',
+    'stands already',
+    'cross-check',
+  ),
+  relay(
+    'an altName that is a client',
+    { altNames: ['mailhost'] },
+    'altNames[0]',
+    'stands already at smtpClients[0].hostname',
+    'cross-check',
+  ),
+  relay('an altName that is the relay', { altNames: ['relayhost'] }, 'altNames[0]', 'stands already', 'cross-check'),
+  relay(
+    'an altName twice',
+    { altNames: ['a', 'a'] },
+    'altNames[1]',
+    'stands already at smtpdServers[0].altNames[0]',
+    'cross-check',
+  ),
+  row(
+    'a host outside the permitted domains',
+    { ca: { permittedDomains: ['example.net'] } },
+    'smtpClients[0].hostname',
+    'is outside ca.permittedDomains: "mailhost.example.org"',
+    'cross-check',
+  ),
+  row(
+    'a domain that only ends alike',
+    { ca: { permittedDomains: ['ample.org'] } },
+    'smtpdServers[0].hostname',
+    'is outside',
+    'cross-check',
+  ),
+  row(
+    'a CA named like a host',
+    { ca: { commonName: 'Mailhost.example.org' } },
+    'ca.commonName',
+    'is the name of a host',
+    'cross-check',
+  ),
+  row(
+    'a renewal before its own issue',
+    { certificates: { validDays: 30 } },
+    'certificates.renewBeforeDays',
+    'less than certificates.validDays (30): 30',
+    'cross-check',
+  ),
+  row(
+    'the settings for a passphrase file',
+    { passphrase: { file: './settings.json' } },
+    'passphrase.file',
+    'is the settings file itself',
+    'cross-check',
+  ),
+];

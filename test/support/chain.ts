@@ -1,0 +1,76 @@
+// A CA and leaves for tests, made by the code under test with short arguments.
+
+import { type CertificateInfo, parseCertificate } from '../../src/issue/certificate.js';
+import { generateKey, type KeyPair } from '../../src/issue/keys.js';
+import { issueCa, issueLeaf } from '../../src/issue/x509.js';
+import { type HostName, parseHostName } from '../../src/names.js';
+import type { KeyType, Role, Subject } from '../../src/settings/settings.js';
+
+export const noSubject: Subject = { country: '', state: '', locality: '', organization: '', organizationalUnit: '' };
+
+/** The instant of issue in tests that do not care: now, as certtool and keytool know no other clock. */
+export const issuedAt = new Date();
+
+export interface TestCa {
+  readonly pem: string;
+  readonly info: CertificateInfo;
+  readonly keyPair: KeyPair;
+}
+
+export interface TestLeaf {
+  readonly pem: string;
+  readonly info: CertificateInfo;
+  readonly keyPair: KeyPair;
+}
+
+export interface CaOptions {
+  readonly keyType?: KeyType;
+  readonly commonName?: string;
+  readonly subject?: Subject;
+  readonly at?: Date;
+  readonly validDays?: number;
+  readonly permittedDomains?: readonly string[];
+}
+
+export async function makeCa(options: CaOptions = {}): Promise<TestCa> {
+  const keyPair = await generateKey(options.keyType ?? 'ecdsa-p256');
+  const pem = await issueCa({
+    commonName: options.commonName ?? 'example.org relay CA',
+    subject: options.subject ?? noSubject,
+    keyPair,
+    at: options.at ?? issuedAt,
+    validDays: options.validDays ?? 3650,
+    permittedDomains: (options.permittedDomains ?? []).map(parseHostName),
+  });
+  return { pem, info: parseCertificate(pem), keyPair };
+}
+
+export interface LeafOptions {
+  readonly keyType?: KeyType;
+  readonly keyPair?: KeyPair;
+  readonly role?: Role;
+  readonly hostname?: string;
+  readonly altNames?: readonly string[];
+  readonly subject?: Subject;
+  readonly at?: Date;
+  readonly validDays?: number;
+}
+
+export async function makeLeaf(ca: TestCa, options: LeafOptions = {}): Promise<TestLeaf> {
+  const keyPair = options.keyPair ?? (await generateKey(options.keyType ?? 'ecdsa-p256'));
+  const pem = await issueLeaf({
+    role: options.role ?? 'smtp-client',
+    hostname: hostName(options.hostname ?? 'mailhost.example.org'),
+    altNames: (options.altNames ?? []).map(hostName),
+    subject: options.subject ?? noSubject,
+    publicKey: keyPair.publicKey,
+    ca: { certificatePem: ca.pem, privateKey: ca.keyPair.privateKey },
+    at: options.at ?? issuedAt,
+    validDays: options.validDays ?? 398,
+  });
+  return { pem, info: parseCertificate(pem), keyPair };
+}
+
+export function hostName(name: string): HostName {
+  return parseHostName(name);
+}

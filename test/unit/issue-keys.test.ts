@@ -1,0 +1,140 @@
+// Keys without any other program: what is refused, and that no secret leaks into what is said.
+
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { RelaycertsError } from '../../src/errors.js';
+import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
+import { decryptPrivateKey, encryptPrivateKey } from '../../src/issue/pbes2.js';
+import { readPemBlocks, writePem } from '../../src/issue/pem.js';
+import { parsePrivateKey } from '../../src/issue/private-key.js';
+import { keyTypeOf, samePublicKey } from '../../src/issue/public-key.js';
+import { Secret } from '../../src/secret.js';
+import { keyTypes } from '../../src/settings/settings.js';
+
+test.each(keyTypes)('a key of %s says so, and comes back from PEM as itself', async (keyType) => {
+  const { privateKey, publicKey } = await generateKey(keyType);
+  expect(keyTypeOf(publicKey)).toBe(keyType);
+  expect(keyTypeOf(privateKey)).toBe(keyType);
+  const encoded = encodePrivateKey(privateKey);
+  expect(`${encoded}${inspect(encoded)}${JSON.stringify(encoded)}`).not.toContain('PRIVATE');
+  expect(encoded.revealText()).toMatch(/^-----BEGIN PRIVATE KEY-----\n[^]*\n-----END PRIVATE KEY-----\n$/u);
+  expect(samePublicKey(parsePrivateKey(encoded.revealBytes()), publicKey)).toBe(true);
+});
+
+test('two keys of one type are not the same', async () => {
+  const [a, b] = await Promise.all([generateKey('ed25519'), generateKey('ed25519')]);
+  expect(samePublicKey(a.publicKey, b.publicKey)).toBe(false);
+  expect(samePublicKey(a.privateKey, a.publicKey)).toBe(true);
+});
+
+const body = randomBytes(48).toString('base64');
+
+test.each([
+  ['nothing', '', 'holds no private key'],
+  ['a certificate', writePem('CERTIFICATE', randomBytes(60)), 'holds no private key'],
+  ['a public key', writePem('PUBLIC KEY', randomBytes(60)), 'holds no private key'],
+  ['random DER', writePem('PRIVATE KEY', randomBytes(60)), 'is damaged'],
+  ['an encrypted key', writePem('ENCRYPTED PRIVATE KEY', randomBytes(60)), 'is encrypted'],
+  [
+    'RFC 1421 headers',
+    `-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n${body}\n-----END RSA PRIVATE KEY-----`,
+    'is encrypted',
+  ],
+  ['an OpenSSH key', writePem('OPENSSH PRIVATE KEY', randomBytes(60)), 'which TLS does not use'],
+  ['no end', `-----BEGIN PRIVATE KEY-----\n${body}\n`, 'does not end'],
+  ['another end', `-----BEGIN PRIVATE KEY-----\n${body}\n-----END CERTIFICATE-----`, 'does not end'],
+  ['no base64', '-----BEGIN PRIVATE KEY-----\n$%&/\n-----END PRIVATE KEY-----', 'is not base64'],
+  ['an empty block', '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----', 'is not base64'],
+  ['two mebibytes', 'x'.repeat(2 * 2 ** 20), 'more than 1048576'],
+])('a key file with %s is refused', (_name, text, words) => {
+  let caught: unknown;
+  try {
+    parsePrivateKey(text, { from: 'host.key.pem' });
+  } catch (error) {
+    caught = error;
+  }
+  expect(caught).toBeInstanceOf(RelaycertsError);
+  expect(caught).toMatchObject({ code: 'certificate', hint: expect.any(String) as string });
+  expect((caught as RelaycertsError).message).toContain(words);
+  expect((caught as RelaycertsError).message).toContain('host.key.pem');
+  expect(inspect(caught)).not.toContain(body);
+});
+
+test('the private key is found behind other blocks, and the first one counts', async () => {
+  const [a, b] = await Promise.all([generateKey('ecdsa-p256'), generateKey('ecdsa-p256')]);
+  const text = writePem('CERTIFICATE', randomBytes(9)) + encodePrivateKey(a.privateKey).revealText();
+  expect(samePublicKey(parsePrivateKey(text + encodePrivateKey(b.privateKey).revealText()), a.publicKey)).toBe(true);
+});
+
+test('hostile PEM costs no more than its length', () => {
+  const text = '-----BEGIN '.repeat(90_000);
+  const started = performance.now();
+  expect(() => readPemBlocks(Buffer.from(text), 'x')).toThrow('does not end');
+  expect(performance.now() - started).toBeLessThan(1000);
+});
+
+describe('the encrypted key', () => {
+  test('opens with its passphrase alone, and differs each time', async () => {
+    const { privateKey, publicKey } = await generateKey('ecdsa-p256');
+    const passphrase = new Secret(randomBytes(32).toString('base64url'));
+    const pem = await encryptPrivateKey(privateKey, passphrase, 'random');
+    expect(pem).toMatch(
+      /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n(?:[A-Za-z0-9+/=]{1,64}\n)+-----END ENCRYPTED PRIVATE KEY-----\n$/u,
+    );
+    expect(await encryptPrivateKey(privateKey, passphrase, 'random')).not.toBe(pem);
+    expect(samePublicKey(await decryptPrivateKey(Buffer.from(pem), passphrase), publicKey)).toBe(true);
+  });
+
+  test('says passphrase where that is wrong, and never says it', async () => {
+    const { privateKey } = await generateKey('ecdsa-p256');
+    const pem = await encryptPrivateKey(privateKey, new Secret('the right one'), 'random');
+    for (const wrong of ['a wrong one', 'the right one\n', 'THE RIGHT ONE', 'x'.repeat(1024)]) {
+      const error: unknown = await decryptPrivateKey(pem, new Secret(wrong), { from: 'ca.key' }).catch(
+        (e: unknown) => e,
+      );
+      expect(error).toMatchObject({ code: 'passphrase', message: 'the passphrase does not open ca.key' });
+      expect(inspect(error, { depth: 9 })).not.toContain(wrong.trim());
+    }
+  });
+
+  test.each([
+    ['', 'the passphrase is empty'],
+    ['x'.repeat(1025), 'longer than 1024'],
+  ])('is not made or opened with a passphrase that openssl could not take', async (text, words) => {
+    const { privateKey } = await generateKey('ed25519');
+    const refusal = { code: 'passphrase', message: expect.stringContaining(words) as string };
+    await expect(encryptPrivateKey(privateKey, new Secret(text), 'typed')).rejects.toMatchObject(refusal);
+    const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'typed');
+    await expect(decryptPrivateKey(pem, new Secret(text))).rejects.toMatchObject(refusal);
+  });
+
+  test('is damaged, not locked, where its frame is cut or bent', async () => {
+    const { privateKey } = await generateKey('ecdsa-p256');
+    const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'random');
+    const der = readPemBlocks(Buffer.from(pem), 'x')[0]?.der ?? Buffer.alloc(0);
+    const damaged = [der.subarray(0, -1), der.subarray(0, 40), Buffer.concat([der, Buffer.of(0)]), randomBytes(200)];
+    // N = 2^14 made 2^30.
+    damaged.push(Buffer.from(der.toString('hex').replace('02024000', '0202ffff'), 'hex'));
+    for (const bytes of damaged) {
+      const written = writePem('ENCRYPTED PRIVATE KEY', bytes);
+      await expect(decryptPrivateKey(written, new Secret('x'))).rejects.toMatchObject({ code: 'certificate' });
+    }
+    for (const bent of [
+      // p = 1 made 127, PBES2's OID another, AES-256's OID another, and scrypt's.
+      ['020108020101', '02010802017f', 'more scrypt work'],
+      ['2a864886f70d01050d', '2a864886f70d010501', 'not encrypted with PBES2'],
+      ['60864801650304012a', '608648016503040101', 'not encrypted with AES-CBC'],
+      ['2b06010401da47040b', '2b06010401da47040c', 'neither scrypt nor PBKDF2'],
+    ] as const) {
+      const hex = der.toString('hex');
+      expect(hex).toContain(bent[0]);
+      const written = writePem('ENCRYPTED PRIVATE KEY', Buffer.from(hex.replace(bent[0], bent[1]), 'hex'));
+      const refusal = { code: 'certificate', message: expect.stringContaining(bent[2]) as string };
+      await expect(decryptPrivateKey(written, new Secret('x'))).rejects.toMatchObject(refusal);
+    }
+    for (const text of ['', 'garbage', encodePrivateKey(privateKey).revealText()]) {
+      await expect(decryptPrivateKey(text, new Secret('x'))).rejects.toMatchObject({ code: 'certificate' });
+    }
+  });
+});

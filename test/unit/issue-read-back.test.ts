@@ -1,0 +1,93 @@
+// The last guard of issuing finds what should not have been issued, and the packages that issuing needs stay out of
+// everything else.
+
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { writeBitString, writeSequence } from '../../src/issue/der.js';
+import { encodeSpki } from '../../src/issue/public-key.js';
+import {
+  buildName,
+  buildTbs,
+  type Contents,
+  keyIdentifierOf,
+  readSpki,
+  serialize,
+  signatures,
+} from '../../src/issue/x509-build.js';
+import { importVerifyKey, readBack } from '../../src/issue/x509-read-back.js';
+import { noSubject } from '../support/chain.js';
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+const spki = readSpki(encodeSpki(publicKey));
+const name = buildName(noSubject, 'a CA');
+const serial = Buffer.from('0123456789abcdef', 'hex');
+const right: Contents = {
+  kind: 'ca',
+  subject: name,
+  issuer: name,
+  notBefore: new Date('2026-01-01T00:00:00Z'),
+  notAfter: new Date('2027-01-01T00:00:00Z'),
+  spki,
+  keyType: 'ecdsa-p256',
+  authorityKeyIdentifier: keyIdentifierOf(spki),
+  dnsNames: [],
+  permittedDomains: [],
+};
+
+async function check(made: Contents, wanted: Contents, bend: (der: Buffer) => Buffer = (der) => der): Promise<void> {
+  const { algorithm } = signatures['ecdsa-p256'];
+  const tbs = buildTbs(made, serial, algorithm);
+  const der = bend(writeSequence(tbs, serialize(algorithm), writeBitString(sign('sha256', tbs, privateKey))));
+  const verifyKey = await importVerifyKey(encodeSpki(publicKey), 'ecdsa-p256');
+  await readBack(der, wanted, serial, { verifyKey, info: undefined });
+}
+
+test('what was asked for passes', async () => {
+  await expect(check(right, right)).resolves.toBeUndefined();
+});
+
+test.each([
+  ['notAfter', { notAfter: new Date('2027-01-01T00:00:01Z') }],
+  ['notBefore', { notBefore: new Date('2025-12-31T23:59:59Z') }],
+  ['subject', { subject: buildName(noSubject, 'another CA'), issuer: buildName(noSubject, 'another CA') }],
+  ['keyUsage', { kind: 'smtp-client' as const }],
+  ['subjectAltName', { dnsNames: ['mailhost.example.org'] }],
+  ['nameConstraints', { permittedDomains: ['example.org'] }],
+  ['authorityKeyIdentifier', { authorityKeyIdentifier: Buffer.alloc(20) }],
+])('another %s is found', async (field, difference) => {
+  await expect(check({ ...right, ...difference }, right)).rejects.toThrow(field);
+});
+
+test('a validity that ends before it begins is found', async () => {
+  const backwards = { ...right, notAfter: new Date('2025-01-01T00:00:00Z') };
+  await expect(check(backwards, backwards)).rejects.toThrow('notAfter');
+});
+
+test('a signature that does not hold is found', async () => {
+  const bend = (der: Buffer): Buffer => {
+    const copy = Buffer.from(der);
+    copy[copy.length - 3] = (copy[copy.length - 3] ?? 0) ^ 1;
+    return copy;
+  };
+  await expect(check(right, right, bend)).rejects.toThrow(/issuer.*signature/u);
+});
+
+test('only the building and the read-back import @peculiar, and only x509.ts imports those', () => {
+  const folder = new URL('../../src/', import.meta.url);
+  const importers = new Map<string, string[]>();
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    path.endsWith('.ts'),
+  )) {
+    const text = readFileSync(new URL(file, folder), 'utf8');
+    for (const [, module = ''] of text.matchAll(/^(?:import|export)(?! type)[^;]*?from '([^']+)'/gmu)) {
+      const target = module.startsWith('@peculiar/') ? '@peculiar' : (/\/(x509[a-z-]*)\.js$/u.exec(module)?.[1] ?? '');
+      importers.set(target, [...(importers.get(target) ?? []), file.replace(/^.*\//u, '')]);
+    }
+  }
+  expect([...new Set(importers.get('@peculiar'))].toSorted()).toEqual(['x509-build.ts', 'x509-read-back.ts']);
+  expect([...new Set(importers.get('x509-build'))].toSorted()).toEqual(['x509-read-back.ts', 'x509.ts']);
+  expect(importers.get('x509-read-back')).toEqual(['x509.ts']);
+  // Static imports of x509.ts would load the packages with every command: it is imported where it is needed, by import().
+  expect(importers.get('x509')).toBeUndefined();
+});

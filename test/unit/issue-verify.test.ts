@@ -1,0 +1,144 @@
+// Judging certificates: each fault gives its own code, and what issuing itself refuses.
+
+import { createHash, type KeyObject } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { generateKey } from '../../src/issue/keys.js';
+import { checkCa, checkLeaf, type ExpectedLeaf, isPermitted } from '../../src/issue/verify.js';
+import { hostName, issuedAt, makeCa, makeLeaf, noSubject, type TestCa, type TestLeaf } from '../support/chain.js';
+
+const expected: ExpectedLeaf = { role: 'smtp-client', hostname: 'mailhost.example.org', altNames: [] };
+
+let ca: TestCa;
+let leaf: TestLeaf;
+beforeAll(async () => {
+  ca = await makeCa();
+  leaf = await makeLeaf(ca);
+});
+
+const codes = (findings: readonly { readonly code: string }[]): readonly string[] => findings.map(({ code }) => code);
+
+test('nothing is wrong with what was just issued', () => {
+  expect(checkLeaf(leaf.info, ca.info, expected, issuedAt)).toEqual([]);
+  expect(checkCa(ca.info, { commonName: 'example.org relay CA', permittedDomains: [] }, issuedAt)).toEqual([]);
+});
+
+describe('a leaf', () => {
+  test('for another name, for a name more, or for a name less', async () => {
+    const other = { ...expected, hostname: 'other.example.org' };
+    expect(checkLeaf(leaf.info, ca.info, other, issuedAt)).toEqual([
+      { code: 'wrong-name', text: 'is for "DNS:mailhost.example.org", not for "other.example.org"' },
+    ]);
+    const more = { ...expected, altNames: ['mx.example.org'] };
+    expect(codes(checkLeaf(leaf.info, ca.info, more, issuedAt))).toEqual(['wrong-name']);
+    const wide = await makeLeaf(ca, { altNames: ['mx.example.org'] });
+    expect(codes(checkLeaf(wide.info, ca.info, expected, issuedAt))).toEqual(['wrong-name']);
+    // The order of the names does not matter.
+    const both = await makeLeaf(ca, { hostname: 'mailhost.example.org', altNames: ['b.example.org', 'a.example.org'] });
+    const sorted = { ...expected, altNames: ['a.example.org', 'b.example.org'] };
+    expect(checkLeaf(both.info, ca.info, sorted, issuedAt)).toEqual([]);
+  });
+
+  test('for the other role', async () => {
+    const server = await makeLeaf(ca, { role: 'smtpd-server' });
+    expect(checkLeaf(server.info, ca.info, expected, issuedAt)).toEqual([
+      { code: 'wrong-purpose', text: 'has the purpose "serverAuth", which is not that of an smtp-client' },
+    ]);
+  });
+
+  test('of another CA with the same name', async () => {
+    const impostor = await makeCa();
+    expect(codes(checkLeaf(leaf.info, impostor.info, expected, issuedAt))).toEqual(['wrong-issuer']);
+  });
+
+  test('of a CA with the same key and another name', async () => {
+    const renamed = await makeCa({ commonName: 'another' });
+    expect(codes(checkLeaf(leaf.info, renamed.info, expected, issuedAt))).toEqual(['wrong-issuer']);
+  });
+
+  test('that is the CA itself', () => {
+    expect(codes(checkLeaf(ca.info, ca.info, expected, issuedAt))).toEqual(['is-ca', 'wrong-name', 'wrong-purpose']);
+  });
+
+  test('outside of its time', () => {
+    const { notBefore, notAfter } = leaf.info;
+    const at = (date: Date, milliseconds: number): readonly string[] =>
+      codes(checkLeaf(leaf.info, ca.info, expected, new Date(date.getTime() + milliseconds)));
+    expect(at(notBefore, -1)).toEqual(['not-yet-valid']);
+    expect(at(notBefore, 0)).toEqual([]);
+    expect(at(notAfter, -1)).toEqual([]);
+    expect(at(notAfter, 0)).toEqual(['expired']);
+  });
+
+  test('that outlives a shorter CA, or is outside of a narrower one, with the same key', async () => {
+    const { issueCa } = await import('../../src/issue/x509.js');
+    const { parseCertificate } = await import('../../src/issue/certificate.js');
+    const request = { commonName: 'example.org relay CA', subject: noSubject, keyPair: ca.keyPair, at: issuedAt };
+    const short = await issueCa({ ...request, validDays: 10, permittedDomains: [] });
+    expect(codes(checkLeaf(leaf.info, parseCertificate(short), expected, issuedAt))).toEqual(['outlives-ca']);
+    const narrow = await issueCa({ ...request, validDays: 3650, permittedDomains: [hostName('example.net')] });
+    expect(codes(checkLeaf(leaf.info, parseCertificate(narrow), expected, issuedAt))).toEqual(['outside-constraints']);
+  });
+});
+
+test('a CA with another name, other domains, or which is none', async () => {
+  expect(checkCa(ca.info, { commonName: 'another' }, issuedAt)).toEqual([
+    {
+      code: 'wrong-name',
+      text: 'is that of the CA "example.org relay CA", not of "another"',
+      hint: 'set ca.commonName in the settings to "example.org relay CA"',
+    },
+  ]);
+  const domains = { commonName: 'example.org relay CA', permittedDomains: ['example.org'] };
+  expect(codes(checkCa(ca.info, domains, issuedAt))).toEqual(['wrong-constraints']);
+  expect(codes(checkCa((await makeCa({ permittedDomains: ['example.org'] })).info, domains, issuedAt))).toEqual([]);
+  const found = codes(checkCa(leaf.info, { commonName: 'mailhost.example.org' }, issuedAt));
+  expect(found).toEqual(['not-ca', 'wrong-issuer', 'wrong-purpose']);
+  expect(codes(checkCa(ca.info, { commonName: 'example.org relay CA' }, ca.info.notAfter))).toEqual(['expired']);
+});
+
+test.each([
+  ['example.org', true],
+  ['a.b.example.org', true],
+  ['notexample.org', false],
+  ['example.org.example.com', false],
+  ['org', false],
+])('example.org permits %s: %s', (name, is) => {
+  expect(isPermitted(name, ['example.net', 'example.org'])).toBe(is);
+});
+
+describe('issuing', () => {
+  test('cuts a leaf to its CA, at both ends', async () => {
+    const late = await makeLeaf(ca, { at: new Date(ca.info.notAfter.getTime() - 86_400_000) });
+    expect(late.info.notAfter).toEqual(ca.info.notAfter);
+    const early = await makeLeaf(ca, { at: issuedAt });
+    expect(early.info.notBefore).toEqual(ca.info.notBefore);
+  });
+
+  test('refuses after the CA expired, outside its domains, and with a key that is not its own', async () => {
+    await expect(makeLeaf(ca, { at: ca.info.notAfter })).rejects.toMatchObject({ code: 'certificate' });
+    const narrow = await makeCa({ permittedDomains: ['example.org'] });
+    await expect(makeLeaf(narrow, { hostname: 'a.example.com' })).rejects.toMatchObject({
+      code: 'contradiction',
+      message: '"a.example.com" is outside the domains that the CA may sign for',
+    });
+    const other = { ...ca, keyPair: await generateKey('ecdsa-p256') };
+    await expect(makeLeaf(other)).rejects.toMatchObject({ code: 'certificate' });
+  });
+
+  test('refuses a commonName over 64 characters for a CA, and counts characters', async () => {
+    await expect(makeCa({ commonName: 'é'.repeat(65) })).rejects.toMatchObject({ code: 'settings' });
+    expect((await makeCa({ commonName: '🔑'.repeat(64) })).info.commonName).toBe('🔑'.repeat(64));
+  });
+
+  test('the key identifiers are the leftmost 160 bits of a SHA-256 (RFC 7093)', () => {
+    expect(leaf.info.subjectKeyIdentifier).toBe(keyIdentifier(leaf.keyPair.publicKey));
+    expect(ca.info.subjectKeyIdentifier).toBe(keyIdentifier(ca.keyPair.publicKey));
+    expect(leaf.info.authorityKeyIdentifier).toBe(ca.info.subjectKeyIdentifier);
+  });
+});
+
+/** A P-256 point is the last 65 octets of its SPKI. */
+function keyIdentifier(key: KeyObject): string {
+  const point = key.export({ type: 'spki', format: 'der' }).subarray(-65);
+  return createHash('sha256').update(point).digest('hex').slice(0, 40);
+}

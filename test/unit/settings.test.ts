@@ -1,0 +1,395 @@
+// The settings file: what parses and to what, what is refused with which words, that the JSON Schema agrees with the
+// parser (judged by ajv), and that reading a file from disk ends well whatever lies there.
+
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { RelaycertsError, renderError } from '../../src/errors.js';
+import { findJsonFlaws } from '../../src/settings/json.js';
+import { readSettings } from '../../src/settings/load.js';
+import { parseSettings, settingsJsonSchema } from '../../src/settings/schema.js';
+import { badSettings, smallest } from '../support/bad-settings.js';
+import { refusalOf } from '../support/refusal.js';
+
+const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const repository = new URL('../../', import.meta.url);
+
+async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
+  const outcome = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof RelaycertsError) return outcome;
+  throw new Error('no RelaycertsError was thrown', { cause: outcome });
+}
+
+describe('good settings', () => {
+  test('the smallest get every default', () => {
+    const { smtpdServers, smtpClients, ...rest } = parseSettings(smallest, context);
+    expect(smtpdServers).toEqual([
+      {
+        role: 'smtpd-server',
+        hostname: 'relayhost.example.org',
+        port: 2500,
+        altNames: [],
+        ssh: { user: 'root', host: 'relayhost.example.org', port: 22 },
+        tlsLogLevel: 1,
+      },
+    ]);
+    expect(smtpClients).toEqual([
+      {
+        role: 'smtp-client',
+        hostname: 'mailhost.example.org',
+        ssh: { user: 'root', host: 'mailhost.example.org', port: 22 },
+        tlsLogLevel: 1,
+      },
+    ]);
+    expect(rest).toEqual({
+      file: '/srv/mail/settings.json',
+      folder: '/srv/mail',
+      domain: 'example.org',
+      subject: { country: '', state: '', locality: '', organization: '', organizationalUnit: '' },
+      ca: { commonName: 'example.org relay CA', validDays: 3650, keyType: 'ecdsa-p256', permittedDomains: [] },
+      certificates: { validDays: 398, keyType: 'ecdsa-p256', renewBeforeDays: 30 },
+      passphrase: { file: '/home/postmaster/.example.org-relaycerts-passphrase.gpg', recipients: [] },
+      postfix: {
+        directory: '/etc/postfix/relaycerts',
+        tableType: 'texthash',
+        pin: 'public-key',
+        unlisted: 'defer',
+        masterChroot: 'y',
+      },
+    });
+  });
+
+  test('names are completed, lower-cased and turned into A-labels', () => {
+    const settings = parseSettings(
+      {
+        ...smallest,
+        domain: 'B\u00fccher.Example',
+        smtpdServers: [{ hostname: 'RELAY', altNames: ['relay.example.net'], sshHost: '2001:db8::1' }],
+      },
+      context,
+    );
+    expect(settings.domain).toBe('xn--bcher-kva.example');
+    expect(settings.smtpdServers[0].hostname).toBe('relay.xn--bcher-kva.example');
+    expect(settings.smtpdServers[0].altNames).toEqual(['relay.example.net']);
+    expect(settings.smtpdServers[0].ssh.host).toBe('2001:db8::1');
+    expect(settings.passphrase.file).toBe('/home/postmaster/.xn--bcher-kva.example-relaycerts-passphrase.gpg');
+  });
+
+  test.each([
+    ['~/x.gpg', '/home/postmaster/x.gpg'],
+    ['x.gpg', '/srv/mail/x.gpg'],
+    ['../x.gpg', '/srv/x.gpg'],
+    ['/root/x y.gpg', '/root/x y.gpg'],
+  ])('passphrase file %j is %j', (file, path) => {
+    expect(parseSettings({ ...smallest, passphrase: { file } }, context).passphrase.file).toBe(path);
+  });
+
+  test("a CA's default name fits its 64 characters", () => {
+    const domain = `${'a'.repeat(50)}.example`;
+    expect(parseSettings({ ...smallest, domain }, context).ca.commonName).toBe('relay CA');
+    expect(parseSettings({ ...smallest, domain: domain.slice(3) }, context).ca.commonName).toHaveLength(64);
+  });
+
+  test('attributes are counted in characters, not in UTF-16 units', () => {
+    const organization = '\u{20000}'.repeat(64);
+    expect(parseSettings({ ...smallest, subject: { organization } }, context).subject.organization).toBe(organization);
+  });
+
+  test('5000 clients parse', () => {
+    const smtpClients = Array.from({ length: 5000 }, (_, index) => ({ hostname: `client${String(index)}` }));
+    expect(parseSettings({ ...smallest, smtpClients }, context).smtpClients).toHaveLength(5000);
+  });
+});
+
+describe('bad settings', () => {
+  test('the table is long enough and its rows have names of their own', () => {
+    expect(badSettings.length).toBeGreaterThanOrEqual(60);
+    expect(new Set(badSettings.map(({ name }) => name)).size).toBe(badSettings.length);
+  });
+
+  test.each(badSettings)('$name', ({ value, at, says }) => {
+    const error = refusalOf(() => parseSettings(value, context));
+    expect(error.code).toBe('settings');
+    const start = at === '' ? 'settings.json: ' : `settings.json: ${at}: `;
+    const messages = error.problems.map(({ message }) => message);
+    const problem = error.problems.find(({ message }) => message.startsWith(start) && message.includes(says));
+    expect(problem, `expected ${start}...${says}... among ${messages.join('\n')}`).toBeDefined();
+    for (const { message, hint } of error.problems) {
+      expect(hint).toMatch(/./);
+      expect(`${message}${hint ?? ''}`).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
+      expect(message).not.toMatch(/invalid input/i);
+    }
+  });
+
+  test('every problem is told at once, each place once', () => {
+    const error = refusalOf(() =>
+      parseSettings(
+        {
+          domain: 'example.org',
+          smtpdServers: [{ hostname: 'a', port: '25' }, { hostname: 'a' }],
+          smtpClients: [{ hostname: '$(id)' }, { hostname: 'a', sshUsr: 'root' }],
+          passphrase: 'hunter2',
+        },
+        context,
+      ),
+    );
+    expect(error.message).toBe('settings.json: 6 problems');
+    expect(error.problems.map(({ message }) => message.split(': ')[1])).toEqual([
+      'smtpdServers[0].port',
+      'smtpClients[0].hostname',
+      'smtpClients[1]',
+      'passphrase',
+      'smtpdServers[1].hostname',
+      'smtpClients[1].hostname',
+    ]);
+    expect(renderError(error).join('\n')).not.toContain('hunter2');
+  });
+
+  test('one problem is the error itself', () => {
+    const error = refusalOf(() => parseSettings({ ...smallest, domain: 'a b.c' }, context));
+    expect(error.message).toBe(
+      'settings.json: domain: not a host name (it has a character that no DNS name has): "a b.c"',
+    );
+    expect(error.hint).toContain('relayhost.example.org');
+  });
+
+  test('no key of the file pollutes a prototype', () => {
+    const value: unknown = JSON.parse(
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"ca":{"__proto__":{"validDays":1}}}',
+    );
+    const messages = refusalOf(() => parseSettings(value, context)).problems.map(({ message }) => message);
+    expect(messages).toContain('settings.json: unknown key "__proto__"');
+    expect(messages).toContain('settings.json: unknown key "constructor"');
+    expect(messages).toContain('settings.json: ca: unknown key "__proto__"');
+    expect('polluted' in {}).toBe(false);
+  });
+
+  test('without a home folder a path under ~/ is refused, another is not', () => {
+    const homeless = { ...context, home: '' };
+    expect(refusalOf(() => parseSettings(smallest, homeless)).message).toContain(
+      'passphrase.file: there is no home folder',
+    );
+    expect(parseSettings({ ...smallest, passphrase: { file: '/x/y' } }, homeless).passphrase.file).toBe('/x/y');
+  });
+
+  test("a settings file's own odd name is quoted", () => {
+    const file = '/srv/a\nb.json';
+    expect(refusalOf(() => parseSettings([], { ...context, file })).message).toMatch(/^"a\\nb\.json": must be/);
+  });
+});
+
+describe('the JSON Schema', () => {
+  const validate = new Ajv2020({ allErrors: true, strict: true }).compile(settingsJsonSchema());
+
+  test('on disk is the one that the source gives', async () => {
+    const text = await readFile(new URL('settings.schema.json', repository), 'utf8');
+    expect(JSON.parse(text)).toEqual(settingsJsonSchema());
+  });
+
+  test.each(badSettings)('judges as the parser does: $name', ({ value, only }) => {
+    expect(validate(value)).toBe(only !== undefined);
+  });
+
+  test.each([
+    ['the smallest', smallest],
+    ['an IDN', { ...smallest, domain: 'b\u00fccher.example', smtpClients: [{ hostname: '\u05d0\u05d1\u05d2' }] }],
+    ['a label of digits', { ...smallest, smtpClients: [{ hostname: '1234' }] }],
+    ['the longest label', { ...smallest, smtpClients: [{ hostname: 'a'.repeat(63) }] }],
+    [
+      'every key',
+      {
+        $schema: './settings.schema.json',
+        domain: 'example.org',
+        smtpdServers: [
+          { hostname: 'r', port: 1, altNames: ['s'], sshUser: '_u', sshHost: '::1', sshPort: 65535, tlsLogLevel: 4 },
+        ],
+        smtpClients: [{ hostname: 'c', sshUser: 'u', sshHost: '192.0.2.1', sshPort: 1, tlsLogLevel: 0 }],
+        subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },
+        ca: { commonName: 'My CA', validDays: 36500, keyType: 'rsa-4096', permittedDomains: ['example.org'] },
+        certificates: { validDays: 3650, keyType: 'ed25519', renewBeforeDays: 3649 },
+        passphrase: { file: '~/x', recipients: ['keys/a.asc', '0xDEADBEEF', 'a@example.org'] },
+        postfix: {
+          directory: '/usr/local/etc/postfix/relaycerts/',
+          tableType: 'cdb',
+          pin: 'certificate',
+          unlisted: 'reject',
+          masterChroot: '-',
+        },
+      },
+    ],
+  ])('takes what the parser takes: %s', (_, value) => {
+    expect(parseSettings(value, context).domain).toMatch(/example/);
+    expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
+  });
+
+  test('every default in it is the one that the parser fills in', () => {
+    interface Node {
+      readonly default?: unknown;
+      readonly properties?: Readonly<Record<string, Node>>;
+      readonly items?: Node;
+    }
+    const withDefaults = (node: Node): Readonly<Record<string, unknown>> =>
+      Object.fromEntries(
+        Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
+          if (child.properties !== undefined) return [[key, withDefaults(child)]];
+          return child.default === undefined ? [] : [[key, child.default]];
+        }),
+      );
+    const schema: Node = settingsJsonSchema();
+    const host = (key: string, hostname: string) => ({
+      ...withDefaults(schema.properties?.[key]?.items ?? {}),
+      hostname,
+    });
+    const spelled = {
+      ...smallest,
+      ...withDefaults(schema),
+      smtpdServers: [host('smtpdServers', 'relayhost')],
+      smtpClients: [host('smtpClients', 'mailhost')],
+    };
+    expect(Object.keys(spelled.smtpdServers[0] ?? {})).toContain('tlsLogLevel');
+    expect(parseSettings(spelled, context)).toEqual(parseSettings(smallest, context));
+  });
+});
+
+describe('the example', () => {
+  const file = new URL('settings.example.json', repository).pathname;
+
+  test('parses, and its schema takes it', async () => {
+    const settings = await readSettings(file, '/home/postmaster');
+    expect(settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${String(port)}`)).toEqual([
+      'relayhost.example.org:2500',
+    ]);
+    expect(settings.smtpClients.map(({ hostname }) => hostname)).toEqual(['mailhost.example.org']);
+    expect(settings.passphrase.recipients).toEqual([]);
+    const value: unknown = JSON.parse(await readFile(file, 'utf8'));
+    expect(value).toMatchObject({ $schema: './settings.schema.json' });
+    expect(new Ajv2020().validate(settingsJsonSchema(), value)).toBe(true);
+  });
+});
+
+describe('JSON that is none', () => {
+  test.each([
+    ['{\n  "a": 1,\n}', 2, 9, 'a comma before "}"', 'remove that comma'],
+    ['{\n  "a": 1\n  "b": 2\n}', 3, 3, 'expected "," or "}", found "\\""', 'put a comma'],
+    ['{ // why\n}', 1, 3, 'expected a key in double quotes, found "/"', 'no comments'],
+    ["{'a': 1}", 1, 2, 'found "\'"', 'straight double quotes'],
+    ['{\u201ca\u201d: 1}', 1, 2, 'found "\u201c"', 'straight double quotes'],
+    ['{a: 1}', 1, 2, 'found "a"', 'into double quotes'],
+    ['{"a" 1}', 1, 6, 'expected ":" after key "a", found "1"', 'settings.example.json'],
+    ['{"a": }', 1, 7, 'expected a value, found "}"', 'missing value'],
+    ['{"a": yes}', 1, 7, 'expected a value, found "yes"', 'into double quotes'],
+    ['{"a": 01}', 1, 7, 'expected a value, found "01"', 'settings.example.json'],
+    ['{"a": [1, 2}', 1, 12, 'expected "," or "]", found "}"', 'other kind'],
+    ['{"a": "b', 1, 7, 'without its closing quote', 'close it'],
+    ['{"a": "b\nc"}', 1, 7, 'without its closing quote', 'close it'],
+    ['{"a": "b\tc"}', 1, 9, 'the control character "\\t"', 'remove that character'],
+    ['{"a": "C:\\dir"}', 1, 10, 'which is no escape', 'a backslash as'],
+    ['{"\u{1f4a9}": x}', 1, 7, 'found "x"', 'into double quotes'],
+    ['{"a": 1', 1, 8, 'found the end of the file', 'complete'],
+    ['   \n', 2, 1, 'expected a value, found the end of the file', 'complete'],
+    ['{} {}', 1, 4, 'the JSON ends before "{"', 'remove what follows'],
+    ['{"a": 1, "b": {"a": 1, "\\u0061": 2}}', 1, 24, 'key "a" stands twice', 'keep one'],
+    ['['.repeat(100_000), 1, 34, 'nested over 32 deep', 'settings.example.json'],
+  ])('flaw %#', (text, line, column, what, hint) => {
+    const [flaw, ...others] = findJsonFlaws(text);
+    expect(flaw).toMatchObject({ line, column });
+    expect(flaw?.what).toContain(what);
+    expect(flaw?.hint).toContain(hint);
+    expect(others).toEqual([]);
+  });
+
+  test('a text of a megabyte is walked', () => {
+    expect(findJsonFlaws(`{"a": "${'\\"'.repeat(250_000)}${'x'.repeat(500_000)}"}`)).toEqual([]);
+  });
+});
+
+describe('reading the file', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'relaycerts-settings-'));
+  });
+  afterAll(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  async function refuse(name: string, content?: string | Uint8Array): Promise<RelaycertsError> {
+    const file = join(folder, name);
+    if (content !== undefined) await writeFile(file, content);
+    const error = await rejectionOf(readSettings(file, '/home/postmaster'));
+    expect(error.code).toBe('settings');
+    expect(error.problems.every(({ hint }) => hint !== undefined && hint !== '')).toBe(true);
+    expect(renderError(error).join('\n')).not.toMatch(/\n\s+at |SyntaxError/);
+    return error;
+  }
+
+  const json = JSON.stringify(smallest);
+
+  test.each([
+    ['empty', '', 'empty.json: empty'],
+    ['a byte order mark', Buffer.from(`\ufeff${json}`), 'begins with a byte order mark'],
+    ['UTF-16', Buffer.from(`\ufeff${json}`, 'utf16le'), 'is UTF-16, not UTF-8'],
+    ['Latin-1', Buffer.from('{\n"subject": {"state": "Z\u00fcrich"}}', 'latin1'), 'not UTF-8: line 2'],
+    ['NUL', `${json}\0`, 'line 1, column 107: the JSON ends before "\\u0000"'],
+    ['not JSON', 'domain = example.org\n', 'line 1, column 1: expected a value, found "domain"'],
+    ['YAML', 'domain: example.org\n', 'line 1, column 1: expected a value, found "domain"'],
+    ['a list', '[]', 'must be an object, is a list'],
+    ['a key twice', json.replace('{', '{"domain":"example.net",'), 'key "domain" stands twice'],
+    ['over a mebibyte', `${json}${' '.repeat(1_048_576)}`, 'over 1 MiB long'],
+  ])('%s', async (name, content, message) => {
+    expect((await refuse(`${name.replaceAll(' ', '-')}.json`, content)).message).toContain(message);
+  });
+
+  test('a folder', async () => {
+    await mkdir(join(folder, 'folder'));
+    const { message, hint } = await refuse('folder');
+    expect(message).toContain('the settings file is a folder');
+    expect(hint).toContain('--settings');
+  });
+
+  test('nothing there, or a file where a folder should be', async () => {
+    expect((await refuse('missing.json')).hint).toContain('relaycerts wizard');
+    await writeFile(join(folder, 'file'), json);
+    expect((await refuse('file/settings.json')).message).toContain('no settings file');
+  });
+
+  test('a link to itself', async () => {
+    await symlink('loop.json', join(folder, 'loop.json'));
+    expect((await refuse('loop.json')).message).toContain('a link to itself');
+  });
+
+  test('a FIFO does not make it wait', async () => {
+    execFileSync('mkfifo', [join(folder, 'fifo.json')]);
+    expect((await refuse('fifo.json')).message).toContain('not a regular file');
+  });
+
+  test('a device', async () => {
+    expect((await rejectionOf(readSettings('/dev/zero', '/home/x'))).message).toContain('not a regular file');
+  });
+
+  test('a file that may not be read', async () => {
+    // Root reads everything, so it steps down for the moment; the folder must let others in for that.
+    await chmod(folder, 0o755);
+    await writeFile(join(folder, 'closed.json'), json, { mode: 0o000 });
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      const { message } = await rejectionOf(readSettings(join(folder, 'closed.json'), '/home/x'));
+      expect(message).toContain('the settings file may not be read');
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
+
+  test('a good file, by way of a link and up to the last octet allowed', async () => {
+    await writeFile(join(folder, 'good.json'), json.padEnd(1_048_576));
+    await symlink('good.json', join(folder, 'link.json'));
+    const settings = await readSettings(join(folder, 'link.json'), '/home/postmaster');
+    expect(settings).toEqual(parseSettings(smallest, { file: join(folder, 'link.json'), home: '/home/postmaster' }));
+  });
+});

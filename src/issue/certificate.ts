@@ -204,7 +204,10 @@ function readAuthorityKeyIdentifier(value: Buffer | undefined): string | undefin
 function readSerial(element: der.DerElement | undefined): Serial {
   const { contents } = der.expectTag(element, der.derTags.integer);
   const isPadded = contents.length > 1 && contents[0] === 0;
-  return (isPadded ? contents.subarray(1) : contents).toString('hex') as Serial;
+  const hex = (isPadded ? contents.subarray(1) : contents).toString('hex');
+  // Not through parseSerial: certificates from elsewhere have serials (0) that ours never have.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
+  return hex as Serial;
 }
 
 function readCommonName(subject: der.DerElement | undefined): string | undefined {
@@ -218,7 +221,8 @@ function readCommonName(subject: der.DerElement | undefined): string | undefined
 
 /** RFC 5280 4.1.2.4 DirectoryString; undefined for what is none, or is not well-formed. */
 function readText(element: der.DerElement | undefined): string | undefined {
-  switch (element?.tag) {
+  if (element === undefined) return undefined;
+  switch (element.tag) {
     case der.derTags.utf8String: {
       const text = element.contents.toString('utf8');
       return Buffer.from(text, 'utf8').equals(element.contents) ? text : undefined;

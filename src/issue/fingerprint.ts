@@ -106,17 +106,15 @@ export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
 
 /** The pins as text, a newline at the end of each line; `postfix` is what relay_clientcerts takes as it is. */
 export function renderPins(pins: readonly Pin[], format: FingerprintFormat): string {
-  switch (format) {
-    case 'postfix':
-      return pins.map(renderPostfix).join('');
-    case 'openssl':
-      return pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join('');
-    case 'hex':
-      return pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join('');
-    case 'json':
-      return `${JSON.stringify(pins.map(jsonOf), undefined, 2)}\n`;
-  }
+  return renderers[format](pins);
 }
+
+const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => string>> = {
+  postfix: (pins) => pins.map(renderPostfix).join(''),
+  openssl: (pins) => pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join(''),
+  hex: (pins) => pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join(''),
+  json: (pins) => `${JSON.stringify(pins.map(jsonOf), undefined, 2)}\n`,
+};
 
 /** A `#` line for people, then `FINGERPRINT name`: texthash drops a line that has no value. */
 function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {

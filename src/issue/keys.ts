@@ -12,22 +12,14 @@ export interface KeyPair {
 
 const generate = promisify(generateKeyPair);
 
+const curves = { 'ecdsa-p256': 'prime256v1', 'ecdsa-p384': 'secp384r1' } as const;
+const modulusLengths = { 'rsa-2048': 2048, 'rsa-3072': 3072, 'rsa-4096': 4096 } as const;
+
 /** A new key pair, made in the thread pool: start RSA keys together and they run in parallel. */
 export async function generateKey(keyType: KeyType): Promise<KeyPair> {
-  switch (keyType) {
-    case 'ecdsa-p256':
-      return await generate('ec', { namedCurve: 'prime256v1' });
-    case 'ecdsa-p384':
-      return await generate('ec', { namedCurve: 'secp384r1' });
-    case 'rsa-2048':
-      return await generate('rsa', { modulusLength: 2048 });
-    case 'rsa-3072':
-      return await generate('rsa', { modulusLength: 3072 });
-    case 'rsa-4096':
-      return await generate('rsa', { modulusLength: 4096 });
-    case 'ed25519':
-      return await generate('ed25519');
-  }
+  if (keyType === 'ed25519') return generate('ed25519');
+  if (keyType === 'ecdsa-p256' || keyType === 'ecdsa-p384') return generate('ec', { namedCurve: curves[keyType] });
+  return generate('rsa', { modulusLength: modulusLengths[keyType] });
 }
 
 /** The key as unencrypted PKCS#8 PEM, which Postfix reads (it cannot ask for a passphrase). */

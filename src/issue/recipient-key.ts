@@ -11,8 +11,8 @@ export interface RecipientKey {
   readonly fingerprint: string;
   /** The key ID (16 upper-case hex digits) of the key, mostly a subkey, that the passphrase is encrypted to. */
   readonly keyId: string;
-  /** The fingerprints of the primary key and all subkeys, upper-case hex. */
-  readonly allFingerprints: readonly string[];
+  /** The fingerprint of the key with `keyId`, upper-case hex. */
+  readonly encryptionFingerprint: string;
   /** The primary user ID, '' where there is none. */
   readonly userId: string;
   /** When it can no longer be sealed to; undefined for never. */
@@ -89,20 +89,19 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
   const refuse = (what: string, hint: string): RelaycertsError =>
     new RelaycertsError('recipient', `${name} ${what}`, { hint });
 
-  const newer = 'export its current state, or take it out of passphrase.recipients';
   if (await key.isRevoked(undefined, undefined, at)) {
     throw refuse('is revoked', "put its owner's current key into passphrase.recipients");
   }
   const primaryExpires = asDate(await key.getExpirationTime());
   if (primaryExpires !== undefined && primaryExpires <= at) {
-    throw refuse(`expired on ${day(primaryExpires)}`, `gpg --quick-set-expire ${fingerprint} 2y, then ${newer}`);
+    throw refuse(`expired on ${day(primaryExpires)}`, `gpg --quick-set-expire ${fingerprint} 2y, then export it again`);
   }
   let encryptionKey: Key | Subkey;
   try {
     encryptionKey = await key.getEncryptionKey(undefined, at);
   } catch (error) {
     const { reason, hint } = await explainUnusable(key, fingerprint, at, error);
-    throw refuse(reason, hint ?? newer);
+    throw refuse(reason, hint ?? 'take it out of passphrase.recipients');
   }
   const subkeyExpires =
     encryptionKey instanceof Object && 'mainKey' in encryptionKey
@@ -112,7 +111,7 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
   return {
     fingerprint,
     keyId: encryptionKey.getKeyID().toHex().toUpperCase(),
-    allFingerprints: key.getKeys().map((each) => each.getFingerprint().toUpperCase()),
+    encryptionFingerprint: encryptionKey.getFingerprint().toUpperCase(),
     userId,
     expires: expiries.length === 0 ? undefined : new Date(Math.min(...expiries.map(Number))),
     from,
@@ -139,14 +138,11 @@ async function explainUnusable(
       hint: 'gpg --quick-generate-key ADDRESS future-default',
     };
   }
-  if (/insecure hash|hash algorithm/iu.test(said)) {
-    return {
-      reason: 'binds its user ID with SHA-1 or MD5, which can be forged',
-      hint: `gpg --cert-digest-algo SHA256 --quick-set-expire ${fingerprint} 2y, then export it again`,
-    };
-  }
   if (key.keyPacket.created > at)
-    return { reason: `begins on ${day(key.keyPacket.created)}, in the future`, hint: 'date' };
+    return {
+      reason: `begins on ${day(key.keyPacket.created)}, in the future`,
+      hint: "set this machine's clock right: date -u",
+    };
   for (const subkey of key.subkeys) {
     if (!subkey.bindingSignatures.some(({ keyFlags }) => ((keyFlags?.[0] ?? 0) & encryptFlags) !== 0)) continue;
     const id = subkey.getKeyID().toHex().toUpperCase();

@@ -22,7 +22,7 @@ export interface RecipientContext {
 /** What a recipient in the settings can be in the keyring. */
 type Wanted =
   | { readonly kind: 'fingerprint' | 'key-id'; readonly hex: string }
-  | { readonly kind: 'address'; readonly pattern: string };
+  | { readonly kind: 'address'; readonly pattern: string; readonly address: string };
 
 /**
  * The keys that one entry of passphrase.recipients stands for: one, or several where a file holds several.
@@ -98,22 +98,32 @@ function parseWanted(recipient: string): Wanted | undefined {
   }
   // eslint-disable-next-line no-control-regex -- control characters are what is refused
   if (/[\u0000-\u001f\u007f]/u.test(recipient)) return undefined;
-  if (/^[^\s<>@]+@[^\s<>@]+$/u.test(recipient)) return { kind: 'address', pattern: `<${recipient}>` };
-  if (/^<[^\s<>@]+@[^\s<>@]+>$/u.test(recipient)) return { kind: 'address', pattern: recipient };
-  return /^[^<>]+ <[^\s<>@]+@[^\s<>@]+>$/u.test(recipient) ? { kind: 'address', pattern: `=${recipient}` } : undefined;
+  const [, name = '', address = ''] = /^(?:(.*) )?<?([^\s<>@]+@[^\s<>@]+)>?$/u.exec(recipient) ?? [];
+  if (address === '' || /[<>]/u.test(name)) return undefined;
+  if (name !== '')
+    return recipient === `${name} <${address}>` ? { kind: 'address', pattern: `=${recipient}`, address } : undefined;
+  return recipient === address || recipient === `<${address}>`
+    ? { kind: 'address', pattern: `<${address}>`, address }
+    : undefined;
 }
 
-/** What the settings named must be what was exported, whatever gpg made of the name. */
+/**
+ * What the settings named must be the key, or the very subkey, that will be encrypted to. To be any of its subkeys is
+ * not enough: whoever makes a key can hang somebody else's subkey on it.
+ */
 function assertAsked(
-  key: RecipientKey,
+  { fingerprint, encryptionFingerprint }: RecipientKey,
   listed: ListedKey,
   wanted: Wanted,
   refuse: (what: string, hint: string) => RelaycertsError,
 ): void {
   const isAsked =
-    wanted.kind === 'address' || key.allFingerprints.some((fingerprint) => fingerprint.endsWith(wanted.hex));
-  if (!isAsked || key.fingerprint !== listed.fingerprint) {
-    throw refuse(`is another key in the keyring: ${key.fingerprint}`, 'gpg --list-keys shows the fingerprints');
+    wanted.kind === 'address' || fingerprint.endsWith(wanted.hex) || encryptionFingerprint.endsWith(wanted.hex);
+  if (!isAsked || fingerprint !== listed.fingerprint) {
+    throw refuse(
+      `is not the key that the keyring would encrypt to: ${fingerprint}`,
+      'gpg --list-keys shows the fingerprints',
+    );
   }
 }
 
@@ -122,8 +132,10 @@ function noticed(name: string, wanted: Wanted, listed: ListedKey): readonly stri
   if (wanted.kind === 'key-id' && wanted.hex.length === 8) {
     return [`${name} is a short key ID, which can be forged: ${pin}`];
   }
-  const isVouchedFor = listed.userIds.some(({ isTrusted }) => isTrusted);
-  return wanted.kind === 'address' && !isVouchedFor
+  if (wanted.kind !== 'address') return [];
+  // A certified user ID says nothing of the key's other ones, which its owner can add at will.
+  const named = listed.userIds.filter(({ text }) => text.toLowerCase().includes(wanted.address.toLowerCase()));
+  return !named.some(({ isTrusted }) => isTrusted)
     ? [`${name} is a key that nothing in the keyring vouches for: compare its fingerprint with its owner, then ${pin}`]
     : [];
 }

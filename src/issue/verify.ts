@@ -1,7 +1,6 @@
 // Whether a certificate is what the settings ask for, as data: never an exception. Pure: no disk, no clock. The same
 // rules judge what was just issued and what lies on the disk.
 
-import { quote } from '../errors.js';
 import { clientAuth, profiles, serverAuth } from '../plan/profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from './certificate.js';
@@ -18,12 +17,11 @@ export type CertificateFindingCode =
   | 'is-ca' // a leaf that could sign
   | 'not-ca'; // a CA that cannot
 
+/** Put into words in plan/findings.ts. `found` may come from a foreign certificate: quote it before it is printed. */
 export interface CertificateFinding {
   readonly code: CertificateFindingCode;
-  /** What follows `the certificate FILE ...`; every value from the certificate is quoted in it. */
-  readonly text: string;
-  /** What mends it, where it is not simply a new certificate. */
-  readonly hint?: string;
+  readonly expected: string;
+  readonly found: string;
 }
 
 export interface ExpectedLeaf {
@@ -46,13 +44,9 @@ export function checkLeaf(
   at: Date,
 ): readonly CertificateFinding[] {
   const findings: CertificateFinding[] = [];
-  if (leaf.isCa) findings.push({ code: 'is-ca', text: 'is a CA and could sign others' });
-  if (!isSignedBy(leaf, ca)) {
-    findings.push({
-      code: 'wrong-issuer',
-      text: `was not signed by ${quote(nameOf(ca))} but by ${quote(leaf.x509.issuer)}`,
-    });
-  }
+  if (leaf.isCa) findings.push({ code: 'is-ca', expected: 'not a CA', found: 'a CA' });
+  if (!isSignedBy(leaf, ca))
+    findings.push({ code: 'wrong-issuer', expected: ca.x509.subject, found: leaf.x509.issuer });
 
   const names = [...new Set([expected.hostname, ...expected.altNames])];
   const isNamed =
@@ -60,29 +54,28 @@ export function checkLeaf(
     haveSameMembers(names, leaf.dnsNames) &&
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   if (!isNamed) {
-    const found = leaf.x509.subjectAltName ?? leaf.x509.subject;
-    findings.push({ code: 'wrong-name', text: `is for ${quote(found)}, not for ${quote(names.join(', '))}` });
+    const found =
+      leaf.otherNameCount === 0 && leaf.dnsNames.length > 0 ? leaf.dnsNames.join(', ') : describeNames(leaf);
+    findings.push({ code: 'wrong-name', expected: names.join(', '), found });
   }
 
   const profile = profiles[expected.role];
   const hasUsage = profile.keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true);
   if (!hasUsage || !haveSameMembers(profile.extendedKeyUsage, leaf.extendedKeyUsage)) {
-    const found = leaf.extendedKeyUsage.map((oid) => purposeNames.get(oid) ?? oid).join(', ');
     findings.push({
       code: 'wrong-purpose',
-      text: `has the purpose ${quote(found)}, which is not that of an ${expected.role}`,
+      expected: describePurposes(profile.extendedKeyUsage),
+      found: describePurposes(leaf.extendedKeyUsage),
     });
   }
 
   const outside = names.filter((name) => !isPermitted(name, ca.permittedDomains));
   if (outside.length > 0) {
-    findings.push({
-      code: 'outside-constraints',
-      text: `is for ${quote(outside.join(', '))}, outside what its CA may sign for: ${quote(ca.permittedDomains?.join(', '))}`,
-    });
+    const expectedDomains = (ca.permittedDomains ?? []).join(', ');
+    findings.push({ code: 'outside-constraints', expected: expectedDomains, found: outside.join(', ') });
   }
   if (leaf.notAfter > ca.notAfter) {
-    findings.push({ code: 'outlives-ca', text: `expires ${day(leaf.notAfter)}, after its CA (${day(ca.notAfter)})` });
+    findings.push({ code: 'outlives-ca', expected: ca.notAfter.toISOString(), found: leaf.notAfter.toISOString() });
   }
   return [...findings, ...checkValidity(leaf, at)];
 }
@@ -90,28 +83,20 @@ export function checkLeaf(
 /** Everything that is wrong with a CA certificate at this instant; empty where nothing is. */
 export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): readonly CertificateFinding[] {
   const findings: CertificateFinding[] = [];
-  if (!ca.isCa) findings.push({ code: 'not-ca', text: 'is not that of a CA' });
-  if (!isSignedBy(ca, ca)) {
-    findings.push({ code: 'wrong-issuer', text: `is not self-signed but signed by ${quote(ca.x509.issuer)}` });
-  }
+  if (!ca.isCa) findings.push({ code: 'not-ca', expected: 'a CA', found: 'not a CA' });
+  if (!isSignedBy(ca, ca)) findings.push({ code: 'wrong-issuer', expected: ca.x509.subject, found: ca.x509.issuer });
   if (ca.commonName !== expected.commonName) {
-    const found = ca.commonName ?? ca.x509.subject;
-    findings.push({
-      code: 'wrong-name',
-      text: `is that of the CA ${quote(found)}, not of ${quote(expected.commonName)}`,
-      hint: `set ca.commonName in the settings to ${quote(found)}`,
-    });
+    findings.push({ code: 'wrong-name', expected: expected.commonName, found: ca.commonName ?? ca.x509.subject });
   }
   if (ca.extendedKeyUsage.length > 0) {
-    findings.push({ code: 'wrong-purpose', text: 'has an extended key usage, which OpenSSL applies to all it signs' });
+    findings.push({ code: 'wrong-purpose', expected: '', found: describePurposes(ca.extendedKeyUsage) });
   }
   const { permittedDomains } = expected;
   if (permittedDomains !== undefined && !haveSameMembers(permittedDomains, ca.permittedDomains ?? [])) {
-    const found = ca.permittedDomains ?? [];
     findings.push({
       code: 'wrong-constraints',
-      text: `may sign for ${found.length === 0 ? 'every name' : quote(found.join(', '))}, which is not what ca.permittedDomains says`,
-      hint: `set ca.permittedDomains in the settings to ${quote(found)}`,
+      expected: permittedDomains.join(', '),
+      found: (ca.permittedDomains ?? []).join(', '),
     });
   }
   return [...findings, ...checkValidity(ca, at)];
@@ -122,13 +107,10 @@ export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): re
  * on, and what Postfix refuses is not valid here.
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
-  if (at < certificate.notBefore) {
-    const begins = certificate.notBefore.toISOString();
-    return [
-      { code: 'not-yet-valid', text: `is not valid before ${begins}`, hint: "check this machine's clock: date -u" },
-    ];
-  }
-  return at >= certificate.notAfter ? [{ code: 'expired', text: `expired ${certificate.notAfter.toISOString()}` }] : [];
+  const { notBefore, notAfter } = certificate;
+  const found = at.toISOString();
+  if (at < notBefore) return [{ code: 'not-yet-valid', expected: notBefore.toISOString(), found }];
+  return at >= notAfter ? [{ code: 'expired', expected: notAfter.toISOString(), found }] : [];
 }
 
 /** Whether the CA's name, key identifier and signature are on it; the validity of either is not looked at. */
@@ -152,12 +134,12 @@ const purposeNames: ReadonlyMap<string, string> = new Map([
   [clientAuth, 'clientAuth'],
 ]);
 
-function day(date: Date): string {
-  return date.toISOString().slice(0, 10);
+function describePurposes(oids: readonly string[]): string {
+  return oids.map((oid) => purposeNames.get(oid) ?? oid).join(', ');
 }
 
-function nameOf(certificate: CertificateInfo): string {
-  return certificate.commonName ?? certificate.x509.subject;
+function describeNames(certificate: CertificateInfo): string {
+  return certificate.x509.subjectAltName ?? certificate.x509.subject;
 }
 
 function haveSameMembers(a: readonly string[], b: readonly string[]): boolean {

@@ -112,12 +112,14 @@ function buildExtensions(contents: Contents): asn.Extension[] {
 
 /** RFC 5280 4.2.1.10: a dNSName subtree has no leading dot; all addresses are 8 or 32 zero octets. */
 function buildNameConstraints(permittedDomains: readonly string[]): asn.NameConstraints {
-  const subtree = (base: Partial<asn.GeneralName>): asn.GeneralSubtree =>
-    new asn.GeneralSubtree({ base: new asn.GeneralName(base) });
   return new asn.NameConstraints({
     permittedSubtrees: new asn.GeneralSubtrees(permittedDomains.map((dNSName) => subtree({ dNSName }))),
     excludedSubtrees: new asn.GeneralSubtrees([subtree({ iPAddress: '0.0.0.0/0' }), subtree({ iPAddress: '::/0' })]),
   });
+}
+
+function subtree(base: Partial<asn.GeneralName>): asn.GeneralSubtree {
+  return new asn.GeneralSubtree({ base: new asn.GeneralName(base) });
 }
 
 function extension(extnID: string, critical: boolean, value: unknown): asn.Extension {

@@ -1,6 +1,7 @@
 // Proves that a new certificate holds what it should, with @peculiar/x509, whose code had no part in the signing. What
 // fails here is a bug in relaycerts, never the user's to mend. Imported by x509.ts alone.
 
+// oxlint-disable-next-line import/no-unassigned-import -- has to run before @peculiar/x509 does
 import './reflect.js';
 import { webcrypto } from 'node:crypto';
 import * as reader from '@peculiar/x509';
@@ -23,7 +24,7 @@ const webAlgorithms: Readonly<
 
 /** The CA's public key as readBack wants it. */
 export async function importVerifyKey(spki: Buffer, keyType: KeyType): Promise<CryptoKey> {
-  return await webcrypto.subtle.importKey('spki', spki, webAlgorithms[keyType], false, ['verify']);
+  return webcrypto.subtle.importKey('spki', spki, webAlgorithms[keyType], false, ['verify']);
 }
 
 /**
@@ -53,7 +54,7 @@ export async function readBack(
       constraints?.critical === true &&
       constraints.ca === profile.isCa &&
       constraints.pathLength === profile.pathLength,
-    keyUsage: read.getExtension(reader.KeyUsagesExtension)?.usages === keyUsageFlagsOf(contents),
+    keyUsage: Number(read.getExtension(reader.KeyUsagesExtension)?.usages) === keyUsageFlagsOf(contents),
     extendedKeyUsage: sameList(
       read.getExtension(reader.ExtendedKeyUsageExtension)?.usages.map(String) ?? [],
       profile.extendedKeyUsage,

@@ -57,7 +57,7 @@ export interface LeafRequest {
  */
 export async function issueCa(request: CaRequest): Promise<string> {
   const { commonName, subject, keyPair, at, validDays, permittedDomains } = request;
-  if ([...commonName].length > maxCommonNameLength) {
+  if (Array.from(commonName).length > maxCommonNameLength) {
     throw new RelaycertsError(
       'settings',
       `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`,
@@ -69,7 +69,7 @@ export async function issueCa(request: CaRequest): Promise<string> {
   const signer = await openSigner(keyPair.privateKey, keyPair.publicKey);
   const notBefore = hourBefore(at);
   const name = buildName(subject, commonName);
-  return await issue(
+  return issue(
     {
       kind: 'ca',
       subject: name,
@@ -108,7 +108,7 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
     });
   }
   const notBefore = later(hourBefore(at), ca.info.notBefore);
-  return await issue(
+  return issue(
     {
       kind: role,
       subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
@@ -149,10 +149,10 @@ const openIssuers = new WeakMap<KeyObject, { readonly pem: string; readonly open
 
 async function openIssuer({ certificatePem: pem, privateKey }: Issuer): Promise<OpenIssuer> {
   const known = openIssuers.get(privateKey);
-  if (known?.pem === pem) return await known.opened;
+  if (known?.pem === pem) return known.opened;
   const opened = parseIssuer(pem, privateKey);
   openIssuers.set(privateKey, { pem, opened });
-  return await opened;
+  return opened;
 }
 
 async function parseIssuer(pem: string, privateKey: KeyObject): Promise<OpenIssuer> {

@@ -3,34 +3,13 @@
 
 import { join } from 'node:path';
 import type { HostName } from '../names.js';
+import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
 import type { Role, Settings } from '../settings/settings.js';
 
 export interface Place {
   /** Absolute. */
   readonly path: string;
   readonly mode: 0o600 | 0o644;
-}
-
-/** The names of the files in a host's bundle; the same on the host, in `postfix.directory`. */
-export interface BundleNames {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-  /** The key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
-  readonly chain: string;
-}
-
-export type BundlePart = keyof BundleNames | 'table';
-
-export const tableName = 'relay_clientcerts';
-
-export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
-  return {
-    ca: `${domain}-ca.crt.pem`,
-    certificate: `${hostname}.crt.pem`,
-    key: `${hostname}.key.pem`,
-    chain: `${hostname}.chain.pem`,
-  };
 }
 
 export interface Layout {
@@ -87,10 +66,4 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
 /** The operator key: one for all projects of this user. */
 export function operatorKeyPlace(configHome: string): Place {
   return { path: join(configHome, 'relaycerts', 'operator-key.asc'), mode: 0o600 };
-}
-
-/** The parts that a host's bundle has: the table of pins is for a relay alone. */
-export function bundleParts(role: Role): readonly BundlePart[] {
-  const parts = ['ca', 'certificate', 'key', 'chain'] as const;
-  return role === 'smtpd-server' ? [...parts, 'table'] : parts;
 }

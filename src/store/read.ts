@@ -9,7 +9,8 @@ import { listFolder, readFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import type { FoundCertificate, FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { bundleParts, layoutOf, operatorKeyPlace, type Layout } from './layout.js';
+import { bundleParts } from '../plan/bundle-names.js';
+import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { readLedger } from './ledger.js';
 
 /** How many hosts' files are read at the same time. */

@@ -72,13 +72,22 @@ describe('in the keyring', () => {
   ])('%s', async (_, name) => {
     const found = await find(name());
     expect(found).toMatchObject([{ fingerprint: alice, userId: 'Alice Ünsal <alice@example.org>', warnings: [] }]);
-    expect(found[0]?.allFingerprints).toEqual([alice, aliceSubkey]);
+    expect(found[0]?.encryptionFingerprint).toBe(aliceSubkey);
     expect(found[0]?.keyId).toBe(aliceSubkey.slice(-16));
   });
 
   it('a user ID that is an address alone', async () => {
     const fingerprint = gnupg.makeKey({ userId: 'bare@example.org' });
     expect(await find('bare@example.org')).toMatchObject([{ fingerprint }]);
+  });
+
+  it('a subkey that is not the one encrypted to is refused', async () => {
+    const fingerprint = gnupg.makeKey({ userId: 'subkeys@example.org' });
+    gnupg.gpg(['--pinentry-mode', 'loopback', '--passphrase', '', '--quick-add-key', fingerprint, 'ed25519', 'sign']);
+    const lines = gnupg.gpg(['--with-colons', '--list-keys', fingerprint]).toString();
+    const signing = /^sub:(?:[^:]*:){10}s:.*\nfpr:+([0-9A-F]+):/mu.exec(lines)?.[1] ?? '';
+    expect(await find(fingerprint)).toHaveLength(1);
+    await refuse(signing, /is not the key that the keyring would encrypt to/u, /gpg --list-keys/u);
   });
 
   it('a short key ID, with a warning', async () => {
@@ -98,6 +107,14 @@ describe('in the keyring', () => {
         expect.stringMatching(/nothing in the keyring vouches for.*put [0-9A-F]{40}/u),
       ]);
       expect((await find(fingerprint))[0]?.warnings).toEqual([]);
+
+      // One user ID that somebody has certified says nothing of the others.
+      const secret = ['--pinentry-mode', 'loopback', '--passphrase', ''];
+      other.gpg([...secret, '--quick-add-uid', fingerprint, 'Claimed <claimed@example.org>']);
+      gnupg.gpg(['--import'], other.gpg(['--export', fingerprint]));
+      gnupg.gpg([...secret, '--quick-lsign-key', fingerprint, 'unknown@example.org']);
+      expect((await find('unknown@example.org'))[0]?.warnings).toEqual([]);
+      expect((await find('claimed@example.org'))[0]?.warnings).toHaveLength(1);
     } finally {
       other.dispose();
     }
@@ -177,15 +194,28 @@ describe('in the keyring', () => {
     const other = gnupg.gpg(['--export', gnupg.makeKey({ userId: 'other@example.org' })]);
     for (const name of [alice, alice.slice(-16), 'alice@example.org']) {
       const swapped = () => find(name, instead(other));
-      await expectRefusal(swapped, 'recipient', /is another key in the keyring: [0-9A-F]{40}$/u, /--list-keys/u);
+      await expectRefusal(
+        swapped,
+        'recipient',
+        /is not the key that the keyring would encrypt to: [0-9A-F]{40}$/u,
+        /--list-keys/u,
+      );
     }
   });
 
   it('gpg is missing, or fails', async () => {
-    const missing = () => find(alice, withEnv({ PATH: folder }));
-    await expectRefusal(missing, 'tool', /^gpg is not installed$/u, /^apt-get install gnupg$/u);
-    const broken = () => find(alice, withEnv({ GNUPGHOME: '/nonexistent/gnupg' }));
-    await expectRefusal(broken, 'tool', /^gpg --list-keys failed \(.*does not exist/u, /gpg --list-keys/u);
+    await expectRefusal(
+      () => find(alice, withEnv({ PATH: folder })),
+      'tool',
+      /^gpg is not installed$/u,
+      /^apt-get install gnupg$/u,
+    );
+    await expectRefusal(
+      () => find(alice, withEnv({ GNUPGHOME: '/nonexistent/gnupg' })),
+      'tool',
+      /^gpg --list-keys failed \(.*does not exist/u,
+      /gpg --list-keys/u,
+    );
   });
 });
 
@@ -253,10 +283,11 @@ describe('listSecretKeys', () => {
   });
 
   it('tells a key on a card and a key whose secret part is elsewhere', async () => {
-    const of = async (token: string) => (await listSecretKeys(withListing(listing(token))))[0];
-    expect(await of('D2760001240103040006123456780000')).toMatchObject({ canEncrypt: true, isOnCard: true });
-    expect(await of('+')).toMatchObject({ canEncrypt: true, isOnCard: false });
-    expect(await of('#')).toMatchObject({ canEncrypt: false, isOnCard: false });
+    expect(await listSecretKeys(withListing(listing('D2760001240103040006123456780000')))).toMatchObject([
+      { canEncrypt: true, isOnCard: true },
+    ]);
+    expect(await listSecretKeys(withListing(listing('+')))).toMatchObject([{ canEncrypt: true, isOnCard: false }]);
+    expect(await listSecretKeys(withListing(listing('#')))).toMatchObject([{ canEncrypt: false, isOnCard: false }]);
   });
 
   it('and public keys list what cannot be opened here as well', async () => {

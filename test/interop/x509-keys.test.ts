@@ -9,7 +9,7 @@ import { decryptPrivateKey, encryptPrivateKey } from '../../src/issue/pbes2.js';
 import { parsePrivateKey } from '../../src/issue/private-key.js';
 import { encodeSpki, keyTypeOf, samePublicKey } from '../../src/issue/public-key.js';
 import { Secret } from '../../src/secret.js';
-import { keyTypes } from '../../src/settings/settings.js';
+import { type KeyType, keyTypes } from '../../src/settings/settings.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 import { makeScratch, openssl, runTool } from '../support/openssl.js';
 
@@ -17,6 +17,15 @@ const scratch = makeScratch();
 afterAll(() => {
   scratch.remove();
 });
+
+const genpkeyArguments: Readonly<Record<KeyType, readonly [string, ...string[]]>> = {
+  'ecdsa-p256': ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+  'ecdsa-p384': ['EC', '-pkeyopt', 'ec_paramgen_curve:P-384'],
+  'rsa-2048': ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+  'rsa-3072': ['RSA', '-pkeyopt', 'rsa_keygen_bits:3072'],
+  'rsa-4096': ['RSA', '-pkeyopt', 'rsa_keygen_bits:4096'],
+  ed25519: ['ED25519'],
+};
 
 describe.each(keyTypes)('%s', (keyType) => {
   test('openssl reads our key, plain and encrypted, and gives the same key back', async () => {
@@ -41,15 +50,7 @@ describe.each(keyTypes)('%s', (keyType) => {
   });
 
   test('we tell the type of the key that openssl makes', () => {
-    const [algorithm, option] = {
-      'ecdsa-p256': ['EC', 'ec_paramgen_curve:P-256'],
-      'ecdsa-p384': ['EC', 'ec_paramgen_curve:P-384'],
-      'rsa-2048': ['RSA', 'rsa_keygen_bits:2048'],
-      'rsa-3072': ['RSA', 'rsa_keygen_bits:3072'],
-      'rsa-4096': ['RSA', 'rsa_keygen_bits:4096'],
-      ed25519: ['ED25519', undefined],
-    }[keyType] as [string, string | undefined];
-    const options = option === undefined ? [] : ['-pkeyopt', option];
+    const [algorithm, ...options] = genpkeyArguments[keyType];
     const key = parsePrivateKey(openssl(['genpkey', '-algorithm', algorithm, ...options]));
     expect(keyTypeOf(createPublicKey(key))).toBe(keyType);
   });
@@ -90,10 +91,9 @@ test.each([
   ['the traditional encryption', ['rsa', '-aes256', '-traditional', '-passout', 'pass:x'], 'is not encrypted PKCS#8'],
 ])('%s is refused in words', async (_name, args, words) => {
   const plain = openssl(['genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048']);
-  await expect(decryptPrivateKey(openssl(args, plain), new Secret('x'))).rejects.toMatchObject({
-    code: 'certificate',
-    message: expect.stringContaining(words) as string,
-  });
+  const opening = decryptPrivateKey(openssl(args, plain), new Secret('x'));
+  await expect(opening).rejects.toMatchObject({ code: 'certificate' });
+  await expect(opening).rejects.toThrow(words);
 });
 
 test('we read the SEC 1 and PKCS#1 keys that openssl writes, with what stands around them', () => {
@@ -107,18 +107,31 @@ test('we read the SEC 1 and PKCS#1 keys that openssl writes, with what stands ar
   expect(() => parsePrivateKey(encrypted, { from: 'a.key' })).toThrow('the private key in a.key is encrypted');
 });
 
+const iso = (date: Date): string => date.toISOString().replace('T', ' ').replace('.000', '');
+
 test('we read what openssl req -x509 writes', () => {
   const key = scratch.path('req.key');
   const pem = openssl([
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key],
-    ...['-subj', '/C=DE/O=Example, Inc./CN=host.example.org', '-days', '10', '-utf8'],
-    ...['-addext', 'subjectAltName=DNS:host.example.org,DNS:other.example.org,IP:192.0.2.1,email:a@example.org'],
-    ...[
-      '-addext',
-      'extendedKeyUsage=serverAuth,clientAuth',
-      '-addext',
-      'keyUsage=critical,digitalSignature,keyCertSign',
-    ],
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    key,
+    '-subj',
+    '/C=DE/O=Example, Inc./CN=host.example.org',
+    '-days',
+    '10',
+    '-utf8',
+    '-addext',
+    'subjectAltName=DNS:host.example.org,DNS:other.example.org,IP:192.0.2.1,email:a@example.org',
+    '-addext',
+    'extendedKeyUsage=serverAuth,clientAuth',
+    '-addext',
+    'keyUsage=critical,digitalSignature,keyCertSign',
   ]);
   const info = parseCertificate(pem);
   expect(info).toMatchObject({
@@ -132,7 +145,6 @@ test('we read what openssl req -x509 writes', () => {
   expect(info.pem).toBe(pem);
   expect(openssl(['x509', '-noout', '-serial'], pem).trim()).toBe(`serial=${info.serial.toUpperCase()}`);
   const dates = openssl(['x509', '-noout', '-dates', '-dateopt', 'iso_8601'], pem);
-  const iso = (date: Date): string => date.toISOString().replace('T', ' ').replace('.000', '');
   expect(dates).toBe(`notBefore=${iso(info.notBefore)}\nnotAfter=${iso(info.notAfter)}\n`);
   const der = runTool('openssl', ['x509', '-outform', 'DER'], pem).bytes;
   expect(parseCertificates(der, { from: 'x.der' })[0].der.equals(info.der)).toBe(true);
@@ -148,18 +160,21 @@ test.each([
   const value = Buffer.concat([Buffer.of(0x30, entry.length + 2, 0x82, entry.length), entry]);
   const hex = value.toString('hex').replaceAll(/..(?=.)/gu, '$&:');
   const pem = openssl([
-    ...[
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-keyout',
-      scratch.path('h.key'),
-    ],
-    ...['-subj', '/CN=mailhost.example.org', '-days', '10', '-addext', `subjectAltName=DER:${hex}`],
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-keyout',
+    scratch.path('h.key'),
+    '-subj',
+    '/CN=mailhost.example.org',
+    '-days',
+    '10',
+    '-addext',
+    `subjectAltName=DER:${hex}`,
   ]);
   const info = parseCertificate(pem);
   expect(info.dnsNames).toEqual([hostile]);

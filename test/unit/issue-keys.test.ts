@@ -17,7 +17,7 @@ test.each(keyTypes)('a key of %s says so, and comes back from PEM as itself', as
   expect(keyTypeOf(publicKey)).toBe(keyType);
   expect(keyTypeOf(privateKey)).toBe(keyType);
   const encoded = encodePrivateKey(privateKey);
-  expect(`${encoded}${inspect(encoded)}${JSON.stringify(encoded)}`).not.toContain('PRIVATE');
+  expect(encoded.toString() + inspect(encoded) + JSON.stringify(encoded)).not.toContain('PRIVATE');
   expect(encoded.revealText()).toMatch(/^-----BEGIN PRIVATE KEY-----\n[^]*\n-----END PRIVATE KEY-----\n$/u);
   expect(samePublicKey(parsePrivateKey(encoded.revealBytes()), publicKey)).toBe(true);
 });
@@ -27,6 +27,16 @@ test('two keys of one type are not the same', async () => {
   expect(samePublicKey(a.publicKey, b.publicKey)).toBe(false);
   expect(samePublicKey(a.privateKey, a.publicKey)).toBe(true);
 });
+
+function catchError(work: () => unknown): RelaycertsError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof RelaycertsError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
 
 const body = randomBytes(48).toString('base64');
 
@@ -48,16 +58,11 @@ test.each([
   ['an empty block', '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----', 'is not base64'],
   ['two mebibytes', 'x'.repeat(2 * 2 ** 20), 'more than 1048576'],
 ])('a key file with %s is refused', (_name, text, words) => {
-  let caught: unknown;
-  try {
-    parsePrivateKey(text, { from: 'host.key.pem' });
-  } catch (error) {
-    caught = error;
-  }
-  expect(caught).toBeInstanceOf(RelaycertsError);
-  expect(caught).toMatchObject({ code: 'certificate', hint: expect.any(String) as string });
-  expect((caught as RelaycertsError).message).toContain(words);
-  expect((caught as RelaycertsError).message).toContain('host.key.pem');
+  const caught = catchError(() => parsePrivateKey(text, { from: 'host.key.pem' }));
+  expect(caught.code).toBe('certificate');
+  expect(caught.hint).toBeTruthy();
+  expect(caught.message).toContain(words);
+  expect(caught.message).toContain('host.key.pem');
   expect(inspect(caught)).not.toContain(body);
 });
 
@@ -103,10 +108,11 @@ describe('the encrypted key', () => {
     ['x'.repeat(1025), 'longer than 1024'],
   ])('is not made or opened with a passphrase that openssl could not take', async (text, words) => {
     const { privateKey } = await generateKey('ed25519');
-    const refusal = { code: 'passphrase', message: expect.stringContaining(words) as string };
-    await expect(encryptPrivateKey(privateKey, new Secret(text), 'typed')).rejects.toMatchObject(refusal);
+    const sealing = encryptPrivateKey(privateKey, new Secret(text), 'typed');
+    await expect(sealing).rejects.toMatchObject({ code: 'passphrase' });
+    await expect(sealing).rejects.toThrow(words);
     const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'typed');
-    await expect(decryptPrivateKey(pem, new Secret(text))).rejects.toMatchObject(refusal);
+    await expect(decryptPrivateKey(pem, new Secret(text))).rejects.toThrow(words);
   });
 
   test('is damaged, not locked, where its frame is cut or bent', async () => {
@@ -130,8 +136,9 @@ describe('the encrypted key', () => {
       const hex = der.toString('hex');
       expect(hex).toContain(bent[0]);
       const written = writePem('ENCRYPTED PRIVATE KEY', Buffer.from(hex.replace(bent[0], bent[1]), 'hex'));
-      const refusal = { code: 'certificate', message: expect.stringContaining(bent[2]) as string };
-      await expect(decryptPrivateKey(written, new Secret('x'))).rejects.toMatchObject(refusal);
+      const opening = decryptPrivateKey(written, new Secret('x'));
+      await expect(opening).rejects.toMatchObject({ code: 'certificate' });
+      await expect(opening).rejects.toThrow(bent[2]);
     }
     for (const text of ['', 'garbage', encodePrivateKey(privateKey).revealText()]) {
       await expect(decryptPrivateKey(text, new Secret('x'))).rejects.toMatchObject({ code: 'certificate' });

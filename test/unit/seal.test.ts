@@ -336,6 +336,12 @@ describe('files that are no recipients', () => {
     signs.publicKey.subkeys = [];
     const bytes = signs.publicKey.write();
     await refuseKeys(bytes, /can only sign: it has no subkey/u, /quick-add-key [0-9A-F]{40} cv25519 encr/u);
+    const [user] = other.recipient.key.users;
+    const certifications = user?.selfCertifications ?? [];
+    const taken = certifications.splice(0);
+    const bare = other.recipient.key.write();
+    certifications.push(...taken);
+    await refuseKeys(bare, /has no valid signature of its own on a user ID$/u, /passphrase\.recipients/u);
     const later = await makeOperatorKey(new Date('2030-01-01T00:00:00Z'), 'later');
     await refuseKeys(later.recipient.key.write(), /begins on 2030-01-01, in the future/u, /date/u);
   });

@@ -1,0 +1,38 @@
+// The names of the files in a host's bundle; the same here and on the host, in `postfix.directory`.
+
+import type { HostName } from '../names.js';
+import type { Role } from '../settings/settings.js';
+
+export interface BundleNames {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** The key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
+  readonly chain: string;
+}
+
+export type BundlePart = keyof BundleNames | 'table';
+
+/** The pins of all clients; on a relay alone. */
+export const tableName = 'relay_clientcerts';
+
+export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
+  return {
+    ca: `${domain}-ca.crt.pem`,
+    certificate: `${hostname}.crt.pem`,
+    key: `${hostname}.key.pem`,
+    chain: `${hostname}.chain.pem`,
+  };
+}
+
+/** The parts that a host's bundle has. */
+export function bundleParts(role: Role): readonly BundlePart[] {
+  const parts = ['ca', 'certificate', 'key', 'chain'] as const;
+  return role === 'smtpd-server' ? [...parts, 'table'] : parts;
+}
+
+/** The file names of a host's bundle. */
+export function bundleFiles(domain: HostName, { role, hostname }: { readonly role: Role; readonly hostname: HostName }): readonly string[] {
+  const names = bundleNames(domain, hostname);
+  return bundleParts(role).map((part) => (part === 'table' ? tableName : names[part]));
+}

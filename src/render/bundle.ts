@@ -1,0 +1,32 @@
+// What each host's bundle holds: its own key and certificate, the CA's certificate, and on a relay the table of pins.
+// The CA's key and other hosts' keys do not come into reach here.
+
+import type { HostName } from '../names.js';
+import { bundleNames, tableName } from '../plan/bundle-names.js';
+import type { Inventory } from '../plan/inventory.js';
+import type { Bundles } from '../plan/plan.js';
+import type { Settings } from '../settings/settings.js';
+import { pinsOf } from './pin.js';
+import { renderTable } from './table.js';
+
+/** The files of every host whose key and certificate are there, by host and file name. */
+export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
+  const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
+  const ca = inventory.caCertificate;
+  if (ca === undefined) return bundles;
+  const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
+  for (const { host, key, certificate } of inventory.hosts) {
+    if (key === undefined || certificate === undefined) continue;
+    const names = bundleNames(settings.domain, host.hostname);
+    const pem = Buffer.from(certificate.info.pem);
+    const files = new Map([
+      [names.ca, Buffer.from(ca.info.pem)],
+      [names.certificate, pem],
+      [names.key, key.pem],
+      [names.chain, Buffer.concat([key.pem, pem])],
+    ]);
+    if (host.role === 'smtpd-server') files.set(tableName, table);
+    bundles.set(host.hostname, files);
+  }
+  return bundles;
+}

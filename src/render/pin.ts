@@ -1,0 +1,42 @@
+// The pins that a relay's table lists: one for each client of the settings.
+
+import { type CertificateInfo } from '../certificate/certificate.js';
+import { fingerprintOf, type PinKind } from '../certificate/fingerprint.js';
+import type { Fingerprint, HostName } from '../names.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+
+/** One line of relay_clientcerts, SHA-256. */
+export interface Pin {
+  readonly hostname: HostName;
+  readonly of: PinKind;
+  readonly fingerprint: Fingerprint;
+  /** The fingerprint of the other kind. */
+  readonly other: Fingerprint;
+  readonly notAfter: Date;
+}
+
+/** The hosts with the certificates that are there. */
+export interface CertifiedHosts {
+  readonly hosts: readonly {
+    readonly host: HostSettings;
+    readonly certificate: { readonly info: CertificateInfo } | undefined;
+  }[];
+}
+
+/** The pins of all clients that have a certificate, in the settings' order. */
+export function pinsOf({ postfix }: Settings, { hosts }: CertifiedHosts): readonly Pin[] {
+  const of = postfix.pin;
+  return hosts.flatMap(({ host: { role, hostname }, certificate }) => {
+    if (role !== 'smtp-client' || certificate === undefined) return [];
+    const { info } = certificate;
+    return [
+      {
+        hostname,
+        of,
+        fingerprint: fingerprintOf(info, of, 'sha256'),
+        other: fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256'),
+        notAfter: info.notAfter,
+      },
+    ];
+  });
+}

@@ -1,0 +1,96 @@
+// The Postfix configuration of both sides, as data: what is set, to what, since which Postfix. What each
+// parameter means is in postconf(5) and TLS_README. Both locks are here: the relay takes a client only if this CA signed its
+// certificate (smtpd_tls_req_ccert) and its pin is listed (relay_clientcerts); everything else waits at home.
+
+import type { SmtpClient, SmtpdServer, Settings } from '../settings/settings.js';
+import { bundleNames, tableName } from '../plan/bundle-names.js';
+
+/** A Postfix release: major, minor. */
+export type Release = readonly [number, number];
+
+export interface Parameter {
+  readonly name: string;
+  /** '' empties the parameter. */
+  readonly value: string;
+  /** Older releases do not know it, and warn of it. */
+  readonly since?: Release;
+}
+
+/** The name under which the relay's service logs, and by which it is known as ours. */
+export const syslogName = 'postfix/relaycerts';
+
+/** `>=TLSv1.2` would be clearer, but is understood from 3.6 on only. */
+const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
+
+/** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
+export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-server'): Release {
+  return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];
+}
+
+/** main.cf of a home host. */
+export function homeParameters(settings: Settings, client: SmtpClient): readonly Parameter[] {
+  const { directory } = settings.postfix;
+  const names = bundleNames(settings.domain, client.hostname);
+  const relays = settings.smtpdServers;
+  return [
+    // The brackets turn MX look-ups off.
+    { name: 'relayhost', value: relays.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ') },
+    { name: 'smtp_tls_security_level', value: 'secure' },
+    // From the settings, not from DNS.
+    { name: 'smtp_tls_secure_cert_match', value: relays.map(({ hostname }) => hostname).join(', ') },
+    { name: 'smtp_tls_CAfile', value: `${directory}/${names.ca}` },
+    // With the system's store any public CA could vouch for the relay.
+    { name: 'smtp_tls_CApath', value: '' },
+    { name: 'tls_append_default_CA', value: 'no' },
+    { name: 'smtp_tls_chain_files', value: `${directory}/${names.chain}` },
+    { name: 'smtp_tls_mandatory_protocols', value: protocols },
+    { name: 'smtp_tls_loglevel', value: String(client.tlsLogLevel) },
+    // A message's header `TLS-Required: no` would open the level.
+    { name: 'tls_required_enable', value: 'no', since: [3, 10] },
+  ];
+}
+
+export interface Service {
+  /** The first two columns of master.cf: `2500/inet`. */
+  readonly id: string;
+  /** The line without its overrides. */
+  readonly line: string;
+  /** Without white space in any value: 3.7's `postconf -P` refuses it. */
+  readonly overrides: readonly Parameter[];
+}
+
+/** The relay's own service in master.cf; port 25 and main.cf stay as they are. */
+export function relayService(settings: Settings, server: SmtpdServer): Service {
+  const { directory, tableType, unlisted, masterChroot } = settings.postfix;
+  const names = bundleNames(settings.domain, server.hostname);
+  const overrides: readonly Parameter[] = [
+    { name: 'syslog_name', value: syslogName },
+    { name: 'smtpd_tls_security_level', value: 'encrypt' },
+    { name: 'smtpd_tls_req_ccert', value: 'yes' },
+    { name: 'smtpd_tls_CAfile', value: `${directory}/${names.ca}` },
+    // Whatever main.cf has here would let other CAs open the first lock.
+    { name: 'smtpd_tls_CApath', value: '' },
+    { name: 'tls_append_default_CA', value: 'no' },
+    { name: 'smtpd_tls_chain_files', value: `${directory}/${names.chain}` },
+    // Ignored beside chain files, but each connection would log a warning.
+    ...['smtpd_tls_cert_file', 'smtpd_tls_key_file', 'smtpd_tls_eccert_file', 'smtpd_tls_eckey_file'].map((name) => ({
+      name,
+      value: '',
+    })),
+    { name: 'smtpd_tls_fingerprint_digest', value: 'sha256' },
+    { name: 'smtpd_tls_mandatory_protocols', value: protocols },
+    { name: 'smtpd_tls_loglevel', value: String(server.tlsLogLevel) },
+    { name: 'relay_clientcerts', value: `${tableType}:${directory}/${tableName}` },
+    { name: 'smtpd_relay_restrictions', value: `permit_tls_clientcerts,${unlisted}` },
+    // An inherited blocklist check would stop the dynamic addresses that this is for.
+    ...['client', 'helo', 'sender', 'recipient', 'data', 'end_of_data'].map((stage) => ({
+      name: `smtpd_${stage}_restrictions`,
+      value: '',
+    })),
+    { name: 'smtpd_sasl_auth_enable', value: 'no' },
+    { name: 'smtpd_reject_unlisted_recipient', value: 'no' },
+    // Keeps the home address out of Received.
+    { name: 'smtpd_hide_client_session', value: 'yes', since: [3, 10] },
+  ];
+  return { id: `${server.port}/inet`, line: `${server.port} inet n - ${masterChroot} - - smtpd`, overrides };
+}

@@ -1,0 +1,71 @@
+// The secret keys that GnuPG has, as choices for a question: a line for each, and why one cannot be chosen. It runs gpg
+// to list, and makes no GnuPG home where there is none.
+
+import { RelaycertsError } from '../errors.js';
+import { statFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { listSecretKeys, type ListedKey } from '../issue/keyring.js';
+
+/** One option of a question; one with a reason is shown and cannot be chosen. */
+export interface Option {
+  readonly value: string;
+  readonly label: string;
+  readonly reason?: string;
+}
+
+/** GnuPG's secret keys (their values are fingerprints), and why it has none that can be used. */
+export interface SecretKeys {
+  readonly keys: readonly Option[];
+  readonly problem: string | undefined;
+}
+
+/** Lists the secret keys of GnuPG; where that cannot be done, the reason is in `problem`. */
+export async function readSecretKeys(host: Pick<Host, 'run' | 'now'>): Promise<SecretKeys> {
+  try {
+    const listed = (await hasGnupgHome(host)) ? await listSecretKeys(host.run) : [];
+    const keys = listed.map((key) => keyOption(key, host.now()));
+    if (keys.length === 0) return { keys, problem: 'GnuPG has no secret key here' };
+    if (keys.some(({ reason }) => reason === undefined)) return { keys, problem: undefined };
+    const reasons = keys.map(({ label, reason }) => `${label}: ${reason ?? ''}`);
+    return { keys, problem: `none can be used: ${reasons.slice(0, 3).join('; ')}` };
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    return { keys: [], problem: error.message };
+  }
+}
+
+/** gpg makes its home when it lists keys; a question that is not answered yet must not leave that behind. */
+async function hasGnupgHome({ run }: Pick<Host, 'run'>): Promise<boolean> {
+  try {
+    const { status, stdout } = await run('gpgconf', ['--list-dirs', 'homedir'], {});
+    const path = decodeURIComponent(stdout.toString().trim());
+    return status !== 0 || path === '' || (await statFile(path)) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** One key as an option: who, the key's last 16 digits, what kind, until when. */
+export function keyOption(key: ListedKey, at: Date): Option {
+  const expires = key.expires === undefined ? 'never expires' : `until ${day(key.expires)}`;
+  const owner = plain(key.userIds[0]?.text ?? 'no name');
+  const card = key.isOnCard ? ', on a card' : '';
+  const label = `${owner} ${key.fingerprint.slice(-16)} (${key.algorithm}, ${expires}${card})`;
+  const reason = reasonAgainst(key, at);
+  return { value: key.fingerprint, label, ...(reason === undefined ? {} : { reason }) };
+}
+
+function reasonAgainst({ state, expires, canEncrypt }: ListedKey, at: Date): string | undefined {
+  if (state === 'expired' || (expires !== undefined && expires <= at)) return 'expired';
+  if (state !== 'usable') return state;
+  return canEncrypt ? undefined : 'cannot encrypt';
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+/** A user ID is anybody's text: nothing in it may move the cursor or turn the line around. */
+function plain(text: string): string {
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 100);
+}

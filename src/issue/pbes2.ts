@@ -6,8 +6,8 @@
 import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import type { Secret } from '../secret.js';
-import * as der from './der.js';
-import { boundInput, readPemBlocks, writePem } from './pem.js';
+import * as der from '../certificate/der.js';
+import { boundInput, readPemBlocks, writePem } from '../certificate/pem.js';
 
 /** Who made the passphrase: relaycerts (256 random bits) or a person, whose guessable one wants a costlier scrypt. */
 export type PassphraseStrength = 'random' | 'typed';

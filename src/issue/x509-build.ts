@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import * as asn from '@peculiar/asn1-x509';
-import { keyUsageOf, profiles } from '../plan/profile.js';
+import { keyUsageOf, profiles } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
 /** What goes into one certificate; built from it, and held against it afterwards. */

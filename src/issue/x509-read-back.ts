@@ -5,10 +5,10 @@
 import './reflect.js';
 import { webcrypto } from 'node:crypto';
 import * as reader from '@peculiar/x509';
-import { profiles } from '../plan/profile.js';
+import { profiles } from '../certificate/profile.js';
 import type { KeyType } from '../settings/settings.js';
-import { type CertificateInfo, parseCertificate } from './certificate.js';
-import { isSignedBy } from './verify.js';
+import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
+import { isSignedBy } from '../certificate/verify.js';
 import { type Contents, keyUsageFlagsOf, serialize } from './x509-build.js';
 
 const webAlgorithms: Readonly<

@@ -5,14 +5,14 @@
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
 import type { HostName } from '../names.js';
-import { maxCommonNameLength } from '../plan/profile.js';
+import { maxCommonNameLength } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
-import { type CertificateInfo, parseCertificate } from './certificate.js';
-import { writeBitString, writeSequence } from './der.js';
+import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
+import { writeBitString, writeSequence } from '../certificate/der.js';
 import type { KeyPair } from './keys.js';
-import { writePem } from './pem.js';
-import { encodeSpki, keyTypeOfSpki, samePublicKey } from './public-key.js';
-import { isPermitted } from './verify.js';
+import { writePem } from '../certificate/pem.js';
+import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
+import { isPermitted } from '../certificate/verify.js';
 import {
   buildName,
   buildTbs,

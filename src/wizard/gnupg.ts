@@ -4,7 +4,7 @@
 import { RelaycertsError } from '../errors.js';
 import { statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { listSecretKeys, type ListedKey } from '../issue/keyring.js';
+import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
 
 /** One option of a question; one with a reason is shown and cannot be chosen. */
 export interface Option {

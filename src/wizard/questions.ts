@@ -1,12 +1,13 @@
 // The wizard's questions as data: what is asked, why, the default, and the parser. They are asked in this order; the
 // asking is ask.ts's, and an answers file has the same ids.
 
-import { parseHostName, type HostName } from '../names.js';
+import { RelaycertsError } from '../errors.js';
+import { parseHostName, parseSshUser, type HostName } from '../names.js';
+import { parseRecipient } from '../settings/fields.js';
 import { keyTypes, type KeyType, type Settings } from '../settings/settings.js';
 import { recipientSources, type Answers, type QuestionId, type Start } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
-import { formatList, parseField, parseHostList, parseKeyFingerprints, parseList, parseWord } from './parse.js';
-import { RelaycertsError } from '../errors.js';
+import { formatList, parseNumber, parseHostList, parseKeyFingerprints, parseList, parseWord } from './parse.js';
 
 export interface Question {
   readonly id: QuestionId;
@@ -70,9 +71,7 @@ export const questions: readonly Question[] = [
     initial: (start) => String(shared(start, ({ smtpdServers }) => smtpdServers.map(({ port }) => port)) ?? 2500),
     when: (start) => alike(start, ({ smtpdServers }) => smtpdServers.map(({ port }) => port), 'relays', 'ports'),
     options: noOptions,
-    parse: (text, given) => ({
-      relayPort: parseField<number>(text, domainOf(given), ({ places }) => places.smtpdServers.shape.port),
-    }),
+    parse: (text) => ({ relayPort: parseNumber(text, ({ smtpdServers }) => smtpdServers.shape.port) }),
   },
   {
     id: 'relayUser',
@@ -82,9 +81,7 @@ export const questions: readonly Question[] = [
     initial: (start) => shared(start, ({ smtpdServers }) => smtpdServers.map(({ ssh }) => ssh.user)) ?? 'root',
     when: (start) => alike(start, ({ smtpdServers }) => smtpdServers.map(({ ssh }) => ssh.user), 'relays', 'ssh users'),
     options: noOptions,
-    parse: (text, given) => ({
-      relayUser: parseField<string>(text, domainOf(given), ({ places }) => places.smtpdServers.shape.sshUser),
-    }),
+    parse: (text) => ({ relayUser: parseSshUser(text.trim()) }),
   },
   {
     id: 'clients',
@@ -104,9 +101,7 @@ export const questions: readonly Question[] = [
     initial: (start) => shared(start, ({ smtpClients }) => smtpClients.map(({ ssh }) => ssh.user)) ?? 'root',
     when: (start) => alike(start, ({ smtpClients }) => smtpClients.map(({ ssh }) => ssh.user), 'clients', 'ssh users'),
     options: noOptions,
-    parse: (text, given) => ({
-      clientUser: parseField<string>(text, domainOf(given), ({ places }) => places.smtpClients.shape.sshUser),
-    }),
+    parse: (text) => ({ clientUser: parseSshUser(text.trim()) }),
   },
   {
     id: 'keyType',
@@ -132,9 +127,7 @@ export const questions: readonly Question[] = [
     initial: (start) => String(start?.settings.certificates.validDays ?? 398),
     when: always,
     options: noOptions,
-    parse: (text, given) => ({
-      validDays: parseField<number>(text, domainOf(given), ({ places }) => places.certificates.shape.validDays),
-    }),
+    parse: (text) => ({ validDays: parseNumber(text, ({ certificates }) => certificates.shape.validDays) }),
   },
   {
     id: 'recipientsFrom',
@@ -175,16 +168,16 @@ export const questions: readonly Question[] = [
     initial: (start) => formatList(start?.settings.passphrase.recipients ?? []),
     when: (_, { recipientsFrom }) => recipientsFrom === 'typed',
     options: noOptions,
-    parse: (text, given) => ({ recipients: parseRecipients(text, domainOf(given)) }),
+    parse: (text) => ({ recipients: parseRecipients(text) }),
   },
 ];
 
-function parseRecipients(text: string, domain: HostName): readonly string[] {
+function parseRecipients(text: string): readonly string[] {
   const items = parseList(text);
-  if (items.length > 0) {
-    return items.map((item) => parseField<string>(item, domain, ({ recipient }) => recipient));
-  }
-  throw new RelaycertsError('recipient', 'a recipient is needed', { hint: 'write a file, a fingerprint or an address' });
+  if (items.length > 0) return items.map((item) => parseRecipient(item));
+  throw new RelaycertsError('recipient', 'a recipient is needed', {
+    hint: 'write a file, a fingerprint or an address',
+  });
 }
 
 function isFingerprint(text: string): boolean {

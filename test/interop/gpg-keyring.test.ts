@@ -5,8 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Run } from '../../src/host/run.js';
-import { listPublicKeys, listSecretKeys } from '../../src/issue/keyring.js';
-import { findRecipient } from '../../src/issue/recipients.js';
+import { listPublicKeys, listSecretKeys } from '../../src/custody/keyring.js';
+import { findRecipient } from '../../src/custody/recipients.js';
 import { expectRefusal, makeGnupg, type Gnupg } from '../support/gnupg.js';
 
 // Later than every key that the tests make.

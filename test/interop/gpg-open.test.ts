@@ -5,9 +5,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Run } from '../../src/host/run.js';
-import { decryptWithGpg } from '../../src/issue/gpg.js';
-import { readPackets } from '../../src/issue/packets.js';
-import { openPassphrase } from '../../src/issue/passphrase.js';
+import { decryptWithGpg } from '../../src/custody/gpg.js';
+import { readPackets } from '../../src/custody/packets.js';
+import { openPassphrase } from '../../src/custody/passphrase.js';
 import { Secret } from '../../src/secret.js';
 import { expectRefusal, makeGnupg, reveal, type Gnupg } from '../support/gnupg.js';
 import { requireTools } from '../support/require-tools.js';

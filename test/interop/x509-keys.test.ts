@@ -2,12 +2,12 @@
 
 import { createPublicKey } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
-import { parseCertificate, parseCertificates } from '../../src/issue/certificate.js';
-import { digests, fingerprintOf, parsePinned, pinOf, renderPins } from '../../src/issue/fingerprint.js';
+import { parseCertificate, parseCertificates } from '../../src/certificate/certificate.js';
+import { digests, fingerprintOf, parsePinned, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../../src/issue/pbes2.js';
-import { parsePrivateKey } from '../../src/issue/private-key.js';
-import { encodeSpki, keyTypeOf, samePublicKey } from '../../src/issue/public-key.js';
+import { parsePrivateKey } from '../../src/certificate/private-key.js';
+import { encodeSpki, keyTypeOf, samePublicKey } from '../../src/certificate/public-key.js';
 import { Secret } from '../../src/secret.js';
 import { type KeyType, keyTypes } from '../../src/settings/settings.js';
 import { makeCa, makeLeaf } from '../support/chain.js';

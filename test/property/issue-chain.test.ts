@@ -4,9 +4,9 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateKey, type KeyPair } from '../../src/issue/keys.js';
-import { parseCertificate } from '../../src/issue/certificate.js';
-import { fingerprintOf } from '../../src/issue/fingerprint.js';
-import { checkCa, checkLeaf } from '../../src/issue/verify.js';
+import { parseCertificate } from '../../src/certificate/certificate.js';
+import { fingerprintOf } from '../../src/certificate/fingerprint.js';
+import { checkCa, checkLeaf } from '../../src/certificate/verify.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import { type HostName, parseCountryCode, parseHostName } from '../../src/names.js';
 import { roles } from '../../src/settings/settings.js';

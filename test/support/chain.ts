@@ -1,6 +1,6 @@
 // A CA and leaves for tests, made by the code under test with short arguments.
 
-import { type CertificateInfo, parseCertificate } from '../../src/issue/certificate.js';
+import { type CertificateInfo, parseCertificate } from '../../src/certificate/certificate.js';
 import { generateKey, type KeyPair } from '../../src/issue/keys.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import { type HostName, parseHostName } from '../../src/names.js';

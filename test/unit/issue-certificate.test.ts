@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
-import { parseCertificate, parseCertificates } from '../../src/issue/certificate.js';
+import { parseCertificate, parseCertificates } from '../../src/certificate/certificate.js';
 import {
   DerError,
   readElement,
@@ -12,10 +12,10 @@ import {
   writeElement,
   writeInteger,
   writeOid,
-} from '../../src/issue/der.js';
+} from '../../src/certificate/der.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
-import { writePem } from '../../src/issue/pem.js';
-import { keyTypeOf, samePublicKey } from '../../src/issue/public-key.js';
+import { writePem } from '../../src/certificate/pem.js';
+import { keyTypeOf, samePublicKey } from '../../src/certificate/public-key.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 
 test('the fields of our own certificates', async () => {

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { fingerprintOf, parsePinned, pinnedNameOf, pinOf, renderPins } from '../../src/issue/fingerprint.js';
+import { fingerprintOf, parsePinned, pinnedNameOf, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 
 const hexOf = (bytes: Uint8Array, digest = 'sha256'): string => createHash(digest).update(bytes).digest('hex');

@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../../src/issue/pbes2.js';
-import { readPemBlocks, writePem } from '../../src/issue/pem.js';
-import { parsePrivateKey } from '../../src/issue/private-key.js';
-import { keyTypeOf, samePublicKey } from '../../src/issue/public-key.js';
+import { readPemBlocks, writePem } from '../../src/certificate/pem.js';
+import { parsePrivateKey } from '../../src/certificate/private-key.js';
+import { keyTypeOf, samePublicKey } from '../../src/certificate/public-key.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
 

@@ -4,8 +4,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { writeBitString, writeSequence } from '../../src/issue/der.js';
-import { encodeSpki } from '../../src/issue/public-key.js';
+import { writeBitString, writeSequence } from '../../src/certificate/der.js';
+import { encodeSpki } from '../../src/certificate/public-key.js';
 import {
   buildName,
   buildTbs,

@@ -2,9 +2,9 @@
 
 import { createHash, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parseCertificate } from '../../src/issue/certificate.js';
+import { parseCertificate } from '../../src/certificate/certificate.js';
 import { generateKey } from '../../src/issue/keys.js';
-import { checkCa, checkLeaf, type ExpectedLeaf, isPermitted } from '../../src/issue/verify.js';
+import { checkCa, checkLeaf, type ExpectedLeaf, isPermitted } from '../../src/certificate/verify.js';
 import { issueCa } from '../../src/issue/x509.js';
 import { hostName, issuedAt, makeCa, makeLeaf, noSubject, type TestCa, type TestLeaf } from '../support/chain.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isText, readArmor, readPackets, readSessionKeyId } from '../../src/issue/packets.js';
+import { isText, readArmor, readPackets, readSessionKeyId } from '../../src/custody/packets.js';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const many = (length: number): number[] => Array.from({ length }, (_, at) => at & 0xff);

@@ -11,18 +11,18 @@ import {
   parsePassphrase,
   readPassphraseFd,
   type OperatorKeyFile,
-} from '../../src/issue/passphrase.js';
-import type { GpgContext } from '../../src/issue/gpg.js';
-import { readPackets } from '../../src/issue/packets.js';
-import { readRecipientKeys } from '../../src/issue/recipient-key.js';
+} from '../../src/custody/passphrase.js';
+import type { GpgContext } from '../../src/custody/gpg.js';
+import { readPackets } from '../../src/custody/packets.js';
+import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import {
   makeOperatorKey,
   openSealed,
   operatorRecipient,
   readOperatorKey,
   sealPassphrase,
-} from '../../src/issue/seal.js';
-import { readSealedTo } from '../../src/issue/sealed-to.js';
+} from '../../src/custody/seal.js';
+import { readSealedTo } from '../../src/custody/sealed-to.js';
 import { Secret } from '../../src/secret.js';
 import { expectRefusal, reveal } from '../support/gnupg.js';
 

@@ -2,7 +2,7 @@
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
-import { boundInput, readPemBlocks } from './pem.js';
+import { boundInput, readPemBlocks } from '../certificate/pem.js';
 
 /** The formats of the labels that hold a plain private key: RFC 5208, RFC 5915 (SEC 1), RFC 8017 (PKCS#1). */
 const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new Map([

@@ -5,7 +5,7 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import type { Serial } from '../names.js';
-import { type KeyUsageBit, keyUsageBits } from '../plan/profile.js';
+import { type KeyUsageBit, keyUsageBits } from './profile.js';
 import * as der from './der.js';
 import { boundInput, looksLikePem, readPemBlocks, writePem } from './pem.js';
 

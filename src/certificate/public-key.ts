@@ -5,7 +5,7 @@
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { KeyType } from '../settings/settings.js';
-import { derTags, expectTag, readElement, readInside, readOid } from './der.js';
+import { derTags, expectTag, readElement, readInside, readOid } from '../certificate/der.js';
 
 /** The DER SubjectPublicKeyInfo (RFC 5280 4.1.2.7) of a public key, or of a private key's public half. */
 export function encodeSpki(key: KeyObject): Buffer {

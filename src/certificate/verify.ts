@@ -1,9 +1,9 @@
 // Whether a certificate is what the settings ask for, as data: never an exception. Pure: no disk, no clock. The same
 // rules judge what was just issued and what lies on the disk.
 
-import { clientAuth, profiles, serverAuth } from '../plan/profile.js';
+import { clientAuth, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
-import type { CertificateInfo } from './certificate.js';
+import type { CertificateInfo } from '../certificate/certificate.js';
 
 export type CertificateFindingCode =
   | 'wrong-name' // names other than those expected, be it one too many

@@ -4,7 +4,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
-import { type CertificateInfo, parseCertificates } from './certificate.js';
+import { type CertificateInfo, parseCertificates } from '../certificate/certificate.js';
 import { boundInput, looksLikePem, readPemBlocks } from './pem.js';
 import { encodeSpki } from './public-key.js';
 

@@ -1,0 +1,292 @@
+// `relaycerts wizard`: asks what the settings need, or takes the answers from a file, and writes settings.json whole or
+// not at all. Until that moment nothing is touched. What it does not ask stays as it is in settings that are there.
+
+import { constants } from 'node:fs';
+import { access, readFile as readWhole, realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { quote, RelaycertsError, type Problem } from '../errors.js';
+import {
+  appeared,
+  createFile,
+  fileError,
+  makeFolder,
+  readFile,
+  statFile,
+  syncFolder,
+  writeFile,
+} from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { readSettings } from '../settings/load.js';
+import { nameFile, parseSettings } from '../settings/schema.js';
+import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
+import { applyAnswers, formatSettings, type Answers, type JsonObject, type Start } from '../wizard/answers.js';
+import type { Asker } from '../wizard/ask.js';
+import { describeMake } from '../wizard/describe.js';
+import { readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
+import { holdInterview, type Interview, type Texts } from '../wizard/interview.js';
+import type { GlobalOptions } from './options.js';
+
+export interface WizardOptions extends GlobalOptions {
+  /** A file of answers, `-` for standard input: nothing is asked then. Undefined: a person answers. */
+  readonly answers: string | undefined;
+  /** Runs make with the settings that were written. */
+  readonly runMake: () => Promise<void>;
+}
+
+/** The settings file as it was found. */
+interface Found {
+  readonly start: Start;
+  /** Where it lies, links followed. */
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly mode: 0o600 | 0o644;
+}
+
+/** Octets; an answers file of thousands of clients is smaller. */
+const answersLimit = 1 << 20;
+
+/**
+ * Makes or changes the settings file. `answers` is JSON, by the questions' ids: `domain` (needed where there are no
+ * settings yet), `relays`, `relayPort`, `relayUser`, `clients`, `clientUser`, `keyType`, `validDays`, `recipientsFrom`
+ * ("operator-key", "gnupg" or "typed"), `gnupgKeys` (fingerprints), `recipients` (as passphrase.recipients has them).
+ * What is missing is what Enter would take. With `json` the settings go to stdout.
+ *
+ * @throws usage where nobody can be asked; settings, files; interrupted, and then nothing was written
+ */
+export async function wizard(options: WizardOptions, host: Host): Promise<void> {
+  if (options.answers === undefined && !host.interactive) {
+    throw new RelaycertsError('usage', 'the wizard asks, and there is no terminal to ask on', {
+      hint: 'relaycerts wizard --answers FILE',
+    });
+  }
+  const found = await findSettings(options.settings, host);
+  await assertWritable(found?.path ?? options.settings);
+  if (options.answers !== undefined) await answerFromFile(options, options.answers, found, host);
+  else await answerOnTerminal(options, found, host);
+}
+
+async function answerFromFile(
+  { settings, json }: WizardOptions,
+  from: string,
+  found: Found | undefined,
+  host: Host,
+): Promise<void> {
+  const texts = await readAnswersFile(from, host);
+  const problems: Problem[] = [];
+  const visited = new Set<string>();
+  const { answers } = await holdInterview(
+    {
+      ...interviewFor(settings, found, host),
+      ask: async (id, { initial, check }) => {
+        visited.add(id);
+        const text = texts[id] ?? initial;
+        const problem = await check(text);
+        if (problem === undefined) return text;
+        const isMissing = texts[id] === undefined && initial === '';
+        problems.push(
+          isMissing
+            ? { message: `${id}: is missing`, hint: `add it: "${id}": "..."` }
+            : { ...problem, message: `${id}: ${problem.message}` },
+        );
+        return undefined;
+      },
+      note: (line) => host.detail(line),
+    },
+    texts,
+  );
+  const unasked = Object.keys(texts).filter((id) => !visited.has(id));
+  for (const id of unasked) {
+    const source = texts.recipientsFrom ?? 'operator-key';
+    problems.push({
+      message: `${id}: is not asked where recipientsFrom is ${quote(source)}`,
+      hint: 'remove one of them',
+    });
+  }
+  if (problems.length > 0) throw refuseAnswers(from, problems);
+  const value = settingsWith(answers, settings, found, host).value;
+  const name = nameFile(settings);
+  if (isUnchanged(value, found)) host.say(`${name} says all this already, and stays as it is`);
+  else {
+    await writeSettings(settings, value, found);
+    host.say(
+      `wrote ${name}; what was there and was not asked stayed`.slice(
+        0,
+        found === undefined ? name.length + 6 : undefined,
+      ),
+    );
+  }
+  if (json) host.write(formatSettings(value));
+}
+
+async function answerOnTerminal(options: WizardOptions, found: Found | undefined, host: Host): Promise<void> {
+  const { openAsker } = await import('../wizard/ask.js');
+  const asker = await openAsker();
+  try {
+    const decision = await decide(options, found, host, asker);
+    if (decision === undefined) {
+      asker.tell('Nothing was written.');
+      return;
+    }
+    const { value, isMakeWanted } = decision;
+    if (!isUnchanged(value, found)) {
+      await writeSettings(options.settings, value, found);
+      host.say(`wrote ${nameFile(options.settings)}`);
+    }
+    if (options.json) host.write(formatSettings(value));
+    if (!isMakeWanted && !options.json) host.say('next: relaycerts make');
+    if (!isMakeWanted) return;
+  } finally {
+    asker.close();
+  }
+  await options.runMake();
+}
+
+/** Asks until the person is content; undefined where nothing is to be written. */
+async function decide(
+  { settings, json }: WizardOptions,
+  found: Found | undefined,
+  host: Host,
+  asker: Asker,
+): Promise<{ readonly value: JsonObject; readonly isMakeWanted: boolean } | undefined> {
+  const name = nameFile(settings);
+  asker.tell(
+    found === undefined
+      ? `This makes ${name}. Enter takes what stands in brackets; Ctrl-C leaves, and nothing is written.`
+      : `${name} is there: Enter keeps what it says. What is not asked stays as it is. Ctrl-C leaves it untouched.`,
+  );
+  const interview: Interview = {
+    ...interviewFor(settings, found, host),
+    ask: (_, prompt) => asker.ask(prompt),
+    note: (line) => asker.tell(`\n${line}`),
+  };
+  let texts: Texts = {};
+  for (;;) {
+    const round = await holdInterview(interview, texts);
+    texts = round.texts;
+    const { value, meaning } = settingsWith(round.answers, settings, found, host);
+    const unchanged = isUnchanged(value, found);
+    const what = unchanged
+      ? 'stays as it is:'
+      : found === undefined
+        ? 'will be:'
+        : 'is there, and will be replaced by:';
+    asker.tell(`\n${name} ${what}\n`);
+    asker.show(formatSettings(value));
+    asker.tell(`\n${describeMake(meaning)}`);
+    const next = await asker.ask({
+      kind: 'one',
+      message: unchanged ? 'And now:' : `Write ${name}:`,
+      why: '',
+      initial: json ? 'write' : 'make',
+      options: nextSteps(unchanged, json),
+      check: () => Promise.resolve(undefined),
+    });
+    if (next === 'leave') return undefined;
+    if (next !== 'again') return { value, isMakeWanted: next === 'make' };
+  }
+}
+
+function nextSteps(unchanged: boolean, json: boolean): readonly Option[] {
+  return [
+    ...(json ? [] : [{ value: 'make', label: unchanged ? 'run make' : 'yes, and run make' }]),
+    ...(unchanged && !json
+      ? []
+      : [{ value: 'write', label: unchanged ? 'print it' : json ? 'yes' : 'yes, nothing more' }]),
+    { value: 'again', label: unchanged ? 'ask again' : 'no, ask again' },
+    { value: 'leave', label: unchanged ? 'leave' : 'no, leave' },
+  ];
+}
+
+function interviewFor(
+  file: string,
+  found: Found | undefined,
+  host: Host,
+): Pick<Interview, 'start' | 'file' | 'home' | 'keys' | 'proveRecipient'> {
+  let keys: Promise<SecretKeys> | undefined;
+  return {
+    start: found?.start,
+    file,
+    home: host.home,
+    keys: () => (keys ??= readSecretKeys(host)),
+    proveRecipient: async (recipient) => {
+      const { findRecipient } = await import('../issue/recipients.js');
+      const { home, run } = host;
+      return findRecipient(recipient, { folder: dirname(file), home, at: host.now(), run, readFile: readWhole });
+    },
+  };
+}
+
+/** @throws settings */
+function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home }: Host) {
+  const value = applyAnswers(found?.start, answers);
+  return { value, meaning: parseSettings(value, { file, home }) };
+}
+
+function isUnchanged(value: JsonObject, found: Found | undefined): boolean {
+  return found !== undefined && formatSettings(value) === formatSettings(found.start.value);
+}
+
+async function readAnswersFile(from: string, host: Host): Promise<Texts> {
+  const limit = answersLimit;
+  const bytes =
+    from === '-' ? await host.readStdin(limit) : await readFile(resolve(host.cwd, from), { limit, followLink: true });
+  if (bytes !== undefined) return readAnswers(bytes, from);
+  throw new RelaycertsError('files', `there is no answers file ${quote(from)}`, {
+    hint: 'write one: { "domain": "example.org" }',
+  });
+}
+
+/** The settings file that is there. @throws settings where it is not right: the wizard builds on nothing else */
+async function findSettings(file: string, { home }: Host): Promise<Found | undefined> {
+  if ((await statFile(file)) === undefined) return undefined;
+  const name = nameFile(file);
+  try {
+    const settings = await readSettings(file, home);
+    const path = await realpath(file);
+    const bytes = await readFile(path);
+    const state = await statFile(path);
+    if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
+    const value = JSON.parse(bytes.toString()) as JsonObject;
+    return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;
+    throw new RelaycertsError('settings', error.message, {
+      cause: error,
+      problems: [
+        ...error.problems,
+        {
+          message: `the wizard starts from right settings alone, and left ${name} as it is`,
+          hint: `mend it, or move it away: mv ${name} ${name}.old`,
+        },
+      ],
+    });
+  }
+}
+
+/** Said before anything is asked, and not after the last answer. */
+async function assertWritable(file: string): Promise<void> {
+  let folder = dirname(file);
+  while ((await statFile(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw fileError(error, 'write', file);
+  }
+}
+
+async function writeSettings(file: string, value: JsonObject, found: Found | undefined): Promise<void> {
+  const text = formatSettings(value);
+  if (found === undefined) {
+    await makeFolder(dirname(file), 0o755);
+    if (!(await createFile(file, text, 0o644))) throw appeared(file);
+    return;
+  }
+  const now = await readFile(found.path);
+  if (now === undefined || !now.equals(found.bytes)) {
+    throw new RelaycertsError('files', `${quote(found.path)} changed while the wizard ran, and was left as it is`, {
+      hint: 'run relaycerts wizard again; it starts from what is there now',
+    });
+  }
+  await writeFile(found.path, text, found.mode);
+  await syncFolder(dirname(found.path));
+}

@@ -1,0 +1,102 @@
+// Asks on a terminal, with inquirer; on one that cannot move its cursor (TERM=dumb), line by line (ask-lines.ts).
+// Everything goes to stderr. What is asked and what is a good answer is not known here.
+
+import { RelaycertsError, type Problem } from '../errors.js';
+import { linesAsker } from './ask-lines.js';
+import type { Prompt } from './interview.js';
+import { formatList, parseList } from './parse.js';
+import { wrapText } from './wrap.js';
+
+export interface Asker {
+  /** Text for the eye, wrapped at the terminal's width. */
+  tell(text: string): void;
+  /** Text as it is. */
+  show(text: string): void;
+  /** The first answer that passes the check; several options are a list (parse.ts). @throws interrupted */
+  ask(prompt: Prompt): Promise<string>;
+  close(): void;
+}
+
+/** Lines around the options: the question, the help, a long error. */
+const linesAroundOptions = 8;
+
+/** The asker for this process's terminal. */
+export async function openAsker(): Promise<Asker> {
+  const { stdin, stderr, env } = process;
+  const tell = (text: string): void => void stderr.write(`${wrapText(text, stderr.columns)}\n`);
+  const show = (text: string): void => void stderr.write(text);
+  if (['', 'dumb'].includes(env['TERM'] ?? '')) return linesAsker({ input: stdin, tell, show });
+
+  const { default: inquirer } = await import('inquirer');
+  const ask = async (prompt: Prompt): Promise<string> => {
+    const left = new AbortController();
+    // Ctrl-D closes inquirer's line editor and leaves its promise open for ever.
+    const leave = (): void => left.abort();
+    const onKey = (_: unknown, key: { readonly ctrl?: boolean; readonly name?: string } | undefined): void => {
+      if (key?.ctrl === true && key.name === 'd') setImmediate(() => stdin.isPaused() && leave());
+    };
+    // After Ctrl-Z and fg the line editor is back, and waits for somebody to let its input flow again.
+    const onContinue = (): void => void setImmediate(() => stdin.resume());
+    stdin.on('keypress', onKey).on('end', leave);
+    process.on('SIGCONT', onContinue);
+    try {
+      const module = inquirer.createPromptModule({ input: stdin, output: stderr, signal: left.signal });
+      const { answer } = await module<{ answer: string | readonly string[] }>([
+        { name: 'answer', ...toInquirer(prompt, stderr.rows) },
+      ]);
+      return typeof answer === 'string' ? answer : formatList(answer);
+    } catch (error) {
+      if (error instanceof Error && (error.name === 'ExitPromptError' || error.name === 'AbortPromptError')) {
+        throw new RelaycertsError('interrupted', 'interrupted; nothing was written', { cause: error });
+      }
+      throw error;
+    } finally {
+      stdin.off('keypress', onKey).off('end', leave);
+      process.off('SIGCONT', onContinue);
+    }
+  };
+  return {
+    tell,
+    show,
+    ask: (prompt) => {
+      if (prompt.why !== '') tell(`\n${prompt.why}`);
+      return ask(prompt);
+    },
+    close: () => undefined,
+  };
+}
+
+/** The words of a refused answer. */
+export function describeProblem({ message, hint }: Problem): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
+}
+
+function toInquirer({ kind, message, initial, options, check }: Prompt, rows: number) {
+  const judge = async (text: string): Promise<true | string> => {
+    const problem = await check(text);
+    return problem === undefined ? true : describeProblem(problem);
+  };
+  if (kind === 'text') return { type: 'input' as const, message, default: initial, validate: judge };
+  const checked = parseList(initial);
+  const choices = options.map(({ value, label, reason }) => ({
+    value,
+    name: label,
+    short: value,
+    checked: checked.includes(value) && reason === undefined,
+    ...(reason === undefined ? {} : { disabled: `(${reason})` }),
+  }));
+  const pageSize = Math.max(4, rows - linesAroundOptions);
+  const help = kind === 'one' ? 'arrow keys, then Enter' : 'arrow keys, space marks, then Enter';
+  const common = { message, choices, pageSize, loop: false };
+  const style = { keysHelpTip: () => help };
+  if (kind === 'one') {
+    const theme = { style, i18n: { disabledError: 'this cannot be chosen, for the reason that stands there' } };
+    return { type: 'select' as const, ...common, default: initial, theme };
+  }
+  return {
+    type: 'checkbox' as const,
+    ...common,
+    theme: { style, i18n: { disabledError: 'this cannot be marked, for the reason that stands there' } },
+    validate: (marked: readonly { readonly value: string }[]) => judge(formatList(marked.map(({ value }) => value))),
+  };
+}

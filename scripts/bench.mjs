@@ -37,7 +37,8 @@ function run(folder, command, args) {
     env: { ...environment, HOME: join(folder, 'home'), XDG_CONFIG_HOME: '', GNUPGHOME: join(root, 'gnupg') },
   });
   const ms = Number(process.hrtime.bigint() - start) / 1e6;
-  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')} failed: ${String(result.stderr ?? result.error)}`);
+  if (result.status !== 0)
+    throw new Error(`${command} ${args.join(' ')} failed: ${String(result.stderr ?? result.error)}`);
   return ms;
 }
 
@@ -79,7 +80,17 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 function prepareGnuPg() {
   const home = join(root, 'gnupg');
   mkdirSync(home, { mode: 0o700 });
-  run(freshFolder('ecdsa-p256'), 'gpg', ['--batch', '--quiet', '--passphrase', '', '--quick-gen-key', 'bench@example.org', 'future-default', 'default', 'never']);
+  run(freshFolder('ecdsa-p256'), 'gpg', [
+    '--batch',
+    '--quiet',
+    '--passphrase',
+    '',
+    '--quick-gen-key',
+    'bench@example.org',
+    'future-default',
+    'default',
+    'never',
+  ]);
 }
 
 try {
@@ -107,12 +118,19 @@ try {
   console.log(`node ${process.version}, ${rounds} rounds, medians`);
   for (const [name, values] of times) {
     const ms = median(values);
-    const versus = name.startsWith('first make') ? times.get(name.replace('first make', 'openssl + gpg script')) : undefined;
+    const versus = name.startsWith('first make')
+      ? times.get(name.replace('first make', 'openssl + gpg script'))
+      : undefined;
     const ratio = versus === undefined ? '' : `   ${(ms / median(versus)).toFixed(2)} x openssl + gpg`;
-    console.log(`${name.padEnd(34)} ${ms.toFixed(0).padStart(6)} ms   ${(ms / base).toFixed(2).padStart(6)} x node -e 0${ratio}`);
+    console.log(
+      `${name.padEnd(34)} ${ms.toFixed(0).padStart(6)} ms   ${(ms / base).toFixed(2).padStart(6)} x node -e 0${ratio}`,
+    );
   }
   if (process.env.BENCH_JSON !== undefined) {
-    writeFileSync(process.env.BENCH_JSON, JSON.stringify(Object.fromEntries([...times].map(([name, values]) => [name, median(values)]))));
+    writeFileSync(
+      process.env.BENCH_JSON,
+      JSON.stringify(Object.fromEntries([...times].map(([name, values]) => [name, median(values)]))),
+    );
   }
 } finally {
   spawnSync('gpgconf', ['--homedir', join(root, 'gnupg'), '--kill', 'all']);

@@ -34,7 +34,10 @@ for (const name of [...packages].sort()) {
   const folder = join('node_modules', name);
   const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
   const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)(\.|$)/iu.test(entry));
-  const text = file === undefined ? '(the package names its licence, and holds no text of it)' : await readFile(join(folder, file), 'utf8');
+  const text =
+    file === undefined
+      ? '(the package names its licence, and holds no text of it)'
+      : await readFile(join(folder, file), 'utf8');
   texts.push(`${name} ${version}\n${license}\n\n${text.trim()}\n`);
 }
 await writeFile(join('dist', 'THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));

@@ -45,7 +45,7 @@ function usageError({ message }: CommanderError): RelaycertsError {
 function buildProgram(hostFor: HostFactory): Command {
   const program = new Command('relaycerts')
     .description(
-      'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for\n' +
+      'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
         'the host that relays its mail, and prints what to run on both.',
     )
     .option('--settings <file>', 'the settings; all that is made lies beside them', 'settings.json')
@@ -54,8 +54,8 @@ function buildProgram(hostFor: HostFactory): Command {
     .option('--verbose', 'more about what is done')
     .option('--no-color', 'no colour (NO_COLOR does the same)')
     .version(packageJson.version, '--version', 'print the version')
-    .helpOption('--help', 'print this, or a command\'s help')
-    .helpCommand('help [command]', 'print a command\'s help')
+    .helpOption('--help', "print this, or a command's help")
+    .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
@@ -96,7 +96,10 @@ function addMake(program: Command, withHost: WithHost): void {
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
     .option('--dry-run', 'print what would be made, and make nothing')
     .addOption(passphraseFd())
-    .addHelpText('after', example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'))
+    .addHelpText(
+      'after',
+      example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'),
+    )
     .action(
       withHost(async (host, global, flags: { dryRun?: true; passphraseFd?: number }) => {
         const { make } = await import('./commands/make.js');
@@ -111,7 +114,11 @@ function addShow(program: Command, withHost: WithHost): void {
     .description('print the instructions again; no passphrase is needed')
     .argument('[host...]', 'the hosts, by name; all where none is named')
     .addOption(new Option('--section <name>', 'one section alone').choices(sections))
-    .addOption(new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host').choices(formats).default('text'))
+    .addOption(
+      new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host')
+        .choices(formats)
+        .default('text'),
+    )
     .option('--undo', 'the inverse: what takes it back')
     .addHelpText(
       'after',
@@ -131,7 +138,10 @@ function addShow(program: Command, withHost: WithHost): void {
           flags: { section?: (typeof sections)[number]; format: (typeof formats)[number]; undo?: true },
         ) => {
           const { show } = await import('./commands/show.js');
-          await show({ ...global, hosts, section: flags.section, format: flags.format, undo: flags.undo === true }, host);
+          await show(
+            { ...global, hosts, section: flags.section, format: flags.format, undo: flags.undo === true },
+            host,
+          );
         },
       ),
     );
@@ -142,7 +152,9 @@ function addFingerprint(program: Command, withHost: WithHost): void {
     .command('fingerprint')
     .description('print pins for relay_clientcerts: of all clients, or of the given files')
     .addArgument(new Argument('[file...]', 'certificates or public keys, PEM or DER; - is standard input'))
-    .addOption(new Option('--of <what>', 'what is pinned (default: what the settings say, or the public key)').choices(pinKinds))
+    .addOption(
+      new Option('--of <what>', 'what is pinned (default: what the settings say, or the public key)').choices(pinKinds),
+    )
     .addOption(new Option('--digest <name>', 'the digest').choices(digests).default('sha256'))
     .addOption(new Option('--format <format>', 'the form of a line').choices(fingerprintFormats).default('postfix'))
     .addHelpText(
@@ -197,5 +209,5 @@ function passphraseFd(): Option {
 }
 
 function example(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }

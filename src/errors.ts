@@ -59,8 +59,7 @@ export class RelaycertsError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
-    this.problems =
-      options.problems ?? [options.hint === undefined ? { message } : { message, hint: options.hint }];
+    this.problems = options.problems ?? [options.hint === undefined ? { message } : { message, hint: options.hint }];
   }
 }
 
@@ -87,8 +86,9 @@ export function renderError(error: unknown): readonly string[] {
 /** A value in an error message: quoted, control characters escaped, cut at 80 characters. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replaceAll(/[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu, (character) =>
-    `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0') ?? ''}`,
+  const safe = text.replaceAll(
+    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
+    (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0') ?? ''}`,
   );
   return safe.length <= 80 ? safe : `${safe.slice(0, 76)}..."`;
 }

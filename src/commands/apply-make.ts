@@ -82,7 +82,11 @@ export async function applyMake(work: Work): Promise<void> {
   }
 
   const keys = new Map<HostName, KeyObject>();
-  for (const { host: { hostname }, key } of inventory.hosts) if (key !== undefined) keys.set(hostname, key.privateKey);
+  for (const {
+    host: { hostname },
+    key,
+  } of inventory.hosts)
+    if (key !== undefined) keys.set(hostname, key.privateKey);
   await inGroups(await generated, async ({ step, pair }) => {
     await writeFile(step.path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
     keys.set(step.hostname, pair.privateKey);
@@ -136,7 +140,9 @@ export async function writeBundles(
   host: Pick<Host, 'say'>,
 ): Promise<void> {
   await inGroups(inventory.hosts, async ({ host: { hostname }, bundle, bundleFolder }) => {
-    const changed = [...(bundles.get(hostname) ?? [])].filter(([name, bytes]) => bundle.get(name)?.equals(bytes) !== true);
+    const changed = [...(bundles.get(hostname) ?? [])].filter(
+      ([name, bytes]) => bundle.get(name)?.equals(bytes) !== true,
+    );
     if (changed.length === 0) return;
     await makeFolder(dirname(bundleFolder), 0o755);
     await makeFolder(bundleFolder, 0o700);

@@ -38,7 +38,7 @@ export async function clean(options: CleanOptions, host: Host): Promise<void> {
     );
   }
   if (options.all) {
-    host.warn('with --all the passphrase goes too: a copy of the CA\'s key that you kept stays closed for ever');
+    host.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
   }
   await agree(options, host, files.length);
   await withLock(layout.lock, host, async () => {
@@ -116,7 +116,12 @@ async function removeFolders(layout: Layout, files: readonly string[], host: Pic
     const left = await listFolder(folder);
     const strange = left.filter((name) => !folders.includes(join(folder, name)));
     if (strange.length > 0) {
-      host.warn(`${quote(folder)} stays: it holds what make did not make (${strange.slice(0, 5).map((name) => quote(name)).join(', ')})`);
+      host.warn(
+        `${quote(folder)} stays: it holds what make did not make (${strange
+          .slice(0, 5)
+          .map((name) => quote(name))
+          .join(', ')})`,
+      );
     }
   }
 }

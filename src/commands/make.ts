@@ -44,7 +44,9 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
   const pins = pinsOf(settings, inventory);
   if (options.json) {
-    const hosts = hostsOf(settings).map((one) => JSON.parse(renderHost(settings, one, pins, { format: 'json', undo: false })) as unknown);
+    const hosts = hostsOf(settings).map(
+      (one) => JSON.parse(renderHost(settings, one, pins, { format: 'json', undo: false })) as unknown,
+    );
     host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
     return;
   }

@@ -52,7 +52,14 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
   );
   if (format !== 'json') host.write(texts.join(''));
   else if (options.hosts.length === 1) host.write(texts.join(''));
-  else host.write(`${JSON.stringify(texts.map((text) => JSON.parse(text) as unknown), undefined, 2)}\n`);
+  else
+    host.write(
+      `${JSON.stringify(
+        texts.map((text) => JSON.parse(text) as unknown),
+        undefined,
+        2,
+      )}\n`,
+    );
 }
 
 /** The host that a name on the command line means: its FQDN, or its label within the domain. @throws usage */

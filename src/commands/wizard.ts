@@ -19,11 +19,17 @@ import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
-import { applyAnswers, formatSettings, type Answers, type JsonObject, type Start } from '../wizard/answers.js';
-import type { Asker } from '../wizard/ask.js';
+import {
+  applyAnswers,
+  asObject,
+  formatSettings,
+  type Answers,
+  type JsonObject,
+  type Start,
+} from '../wizard/answers.js';
 import { describeMake } from '../wizard/describe.js';
 import { readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
-import { holdInterview, type Interview, type Texts } from '../wizard/interview.js';
+import { holdInterview, type Asker, type Interview, type Texts } from '../wizard/interview.js';
 import type { GlobalOptions } from './options.js';
 
 export interface WizardOptions extends GlobalOptions {
@@ -108,12 +114,7 @@ async function answerFromFile(
   if (isUnchanged(value, found)) host.say(`${name} says all this already, and stays as it is`);
   else {
     await writeSettings(settings, value, found);
-    host.say(
-      `wrote ${name}; what was there and was not asked stayed`.slice(
-        0,
-        found === undefined ? name.length + 6 : undefined,
-      ),
-    );
+    host.say(`wrote ${name}`);
   }
   if (json) host.write(formatSettings(value));
 }
@@ -209,7 +210,7 @@ function interviewFor(
     home: host.home,
     keys: () => (keys ??= readSecretKeys(host)),
     proveRecipient: async (recipient) => {
-      const { findRecipient } = await import('../issue/recipients.js');
+      const { findRecipient } = await import('../custody/recipients.js');
       const { home, run } = host;
       return findRecipient(recipient, { folder: dirname(file), home, at: host.now(), run, readFile: readWhole });
     },
@@ -246,7 +247,7 @@ async function findSettings(file: string, { home }: Host): Promise<Found | undef
     const bytes = await readFile(path);
     const state = await statFile(path);
     if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
-    const value = JSON.parse(bytes.toString()) as JsonObject;
+    const value = asObject(JSON.parse(bytes.toString()));
     return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;

@@ -32,7 +32,10 @@ export function bundleParts(role: Role): readonly BundlePart[] {
 }
 
 /** The file names of a host's bundle. */
-export function bundleFiles(domain: HostName, { role, hostname }: { readonly role: Role; readonly hostname: HostName }): readonly string[] {
+export function bundleFiles(
+  domain: HostName,
+  { role, hostname }: { readonly role: Role; readonly hostname: HostName },
+): readonly string[] {
   const names = bundleNames(domain, hostname);
   return bundleParts(role).map((part) => (part === 'table' ? tableName : names[part]));
 }

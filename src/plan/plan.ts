@@ -16,11 +16,29 @@ export type Step =
   | { readonly kind: 'operator-key'; readonly path: string }
   | { readonly kind: 'passphrase'; readonly path: string; readonly recipients: readonly string[] }
   | { readonly kind: 'ca-key'; readonly path: string; readonly keyType: KeyType }
-  | { readonly kind: 'key'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly keyType: KeyType }
+  | {
+      readonly kind: 'key';
+      readonly path: string;
+      readonly role: Role;
+      readonly hostname: HostName;
+      readonly keyType: KeyType;
+    }
   | { readonly kind: 'ca-certificate'; readonly path: string; readonly commonName: string; readonly validDays: number }
-  | { readonly kind: 'certificate'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly validDays: number }
+  | {
+      readonly kind: 'certificate';
+      readonly path: string;
+      readonly role: Role;
+      readonly hostname: HostName;
+      readonly validDays: number;
+    }
   | { readonly kind: 'record'; readonly path: string; readonly name: string; readonly serial: string }
-  | { readonly kind: 'bundle'; readonly path: string; readonly role: Role; readonly hostname: HostName; readonly files: readonly string[] };
+  | {
+      readonly kind: 'bundle';
+      readonly path: string;
+      readonly role: Role;
+      readonly hostname: HostName;
+      readonly files: readonly string[];
+    };
 
 export interface Plan {
   readonly steps: readonly Step[];
@@ -120,7 +138,9 @@ function caProblems(settings: Settings, inventory: Inventory, at: Date): readonl
       : [];
   return [
     ...missingKey,
-    ...checkCa(caCertificate.info, settings.ca, at).map((finding) => describeFinding(finding, 'ca', caCertificate.path)),
+    ...checkCa(caCertificate.info, settings.ca, at).map((finding) =>
+      describeFinding(finding, 'ca', caCertificate.path),
+    ),
   ];
 }
 
@@ -156,7 +176,12 @@ function hostProblems(found: HostInventory, inventory: Inventory, at: Date): rea
   const altNames = host.role === 'smtpd-server' ? host.altNames : [];
   const expected = { role: host.role, hostname: host.hostname, altNames };
   const findings = checkLeaf(certificate.info, inventory.caCertificate.info, expected, at);
-  return [...problems, ...findings.filter(({ code }) => code !== 'expired').map((finding) => describeFinding(finding, 'leaf', certificate.path))];
+  return [
+    ...problems,
+    ...findings
+      .filter(({ code }) => code !== 'expired')
+      .map((finding) => describeFinding(finding, 'leaf', certificate.path)),
+  ];
 }
 
 function hostWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {

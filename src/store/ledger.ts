@@ -36,7 +36,10 @@ export async function readLedger(
   layout: Layout,
 ): Promise<{ readonly entries: readonly LedgerEntry[]; readonly damaged: number }> {
   const bytes = await readFile(layout.ledger.path, { limit: ledgerLimit });
-  const lines = (bytes ?? Buffer.alloc(0)).toString('utf8').split('\n').filter((line) => line !== '');
+  const lines = (bytes ?? Buffer.alloc(0))
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   const entries = lines.flatMap((line) => parseEntry(line) ?? []);
   return { entries, damaged: lines.length - entries.length };
 }

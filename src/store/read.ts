@@ -17,10 +17,7 @@ import { readLedger } from './ledger.js';
 const readersAtOnce = 32;
 
 /** The inventory of everything that the settings ask for. @throws files - what cannot be looked at at all */
-export async function readInventory(
-  settings: Settings,
-  host: Pick<Host, 'configHome' | 'uid'>,
-): Promise<Inventory> {
+export async function readInventory(settings: Settings, host: Pick<Host, 'configHome' | 'uid'>): Promise<Inventory> {
   const layout = layoutOf(settings);
   const problems: Problem[] = [];
   const operatorKey = operatorKeyPlace(host.configHome).path;

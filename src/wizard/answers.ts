@@ -66,6 +66,16 @@ function recipientsOf({ recipientsFrom, gnupgKeys, recipients }: Partial<Answers
   return { 'operator-key': [], gnupg: gnupgKeys, typed: recipients }[recipientsFrom];
 }
 
+/** An object of JSON; empty where it is something else. */
+export function asObject(value: unknown): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
+}
+
+/** A list of objects of JSON. */
+export function asObjects(value: unknown): readonly JsonObject[] {
+  return Array.isArray(value) ? value.map((item) => asObject(item)) : [];
+}
+
 type Wanted = Readonly<Record<string, unknown>>;
 
 interface KnownHost {
@@ -77,8 +87,7 @@ interface KnownHost {
 }
 
 function knownHosts(written: unknown, hosts: readonly HostSettings[] = [], domain: HostName): readonly KnownHost[] {
-  if (!Array.isArray(written)) return [];
-  return (written as readonly JsonObject[]).map((host, index) => {
+  return asObjects(written).map((host, index) => {
     const settings = hosts[index];
     const port = settings?.role === 'smtpd-server' ? settings.port : undefined;
     const name = completeHostName(String(host['hostname']), domain);
@@ -96,7 +105,7 @@ function hostWith(hostname: string, hosts: readonly KnownHost[], domain: HostNam
 
 function setSection(value: Record<string, unknown>, key: string, wanted: Wanted, has: object | undefined): void {
   const set = differing(wanted, { ...has });
-  if (Object.keys(set).length > 0) value[key] = { ...(value[key] as JsonObject | undefined), ...set };
+  if (Object.keys(set).length > 0) value[key] = { ...asObject(value[key]), ...set };
 }
 
 function differing(wanted: Wanted, has: Wanted): Wanted {

@@ -3,9 +3,8 @@
 
 import { createInterface } from 'node:readline';
 import { RelaycertsError, type Problem } from '../errors.js';
-import type { Asker } from './ask.js';
 import type { Option } from './gnupg.js';
-import type { Prompt } from './interview.js';
+import { describeProblem, type Asker, type Prompt } from './interview.js';
 import { formatList, parseList } from './parse.js';
 
 interface Lines {
@@ -28,16 +27,16 @@ export function linesAsker({ input, tell, show }: Lines): Asker {
     const how = { text: '', one: ' (a number)', several: ' (numbers, commas between)' }[kind];
     for (;;) {
       show(`${message}${how}${offered === '' ? '' : ` [${offered}]`} `);
-      const { value, done } = await lines.next();
-      if (done === true) {
+      const line: IteratorResult<string, undefined> = await lines.next();
+      if (line.done === true) {
         show('\n');
         throw new RelaycertsError('interrupted', 'interrupted; nothing was written');
       }
-      const typed = value.trim() === '' ? offered : value.trim();
+      const typed = line.value.trim() === '' ? offered : line.value.trim();
       const answer = kind === 'text' ? typed : valuesOf(typed, kind, options);
-      const problem: Problem | undefined = typeof answer === 'string' ? await check(answer) : answer;
-      if (problem === undefined) return String(answer);
-      tell(`> ${problem.message}${problem.hint === undefined ? '' : `; ${problem.hint}`}`);
+      const problem = answer === undefined ? notChoice(kind) : await check(answer);
+      if (answer !== undefined && problem === undefined) return answer;
+      if (problem !== undefined) tell(`> ${describeProblem(problem)}`);
     }
   };
   return { tell, show, ask, close: () => reader.close() };
@@ -50,13 +49,17 @@ function numbersOf(initial: string, options: readonly Option[]): string {
     .join(', ');
 }
 
-function valuesOf(typed: string, kind: Prompt['kind'], options: readonly Option[]): string | Problem {
+/** The list of what was chosen; undefined where that is no choice. */
+function valuesOf(typed: string, kind: Prompt['kind'], options: readonly Option[]): string | undefined {
   const numbers = parseList(typed);
   const chosen = numbers.flatMap((number) => (/^\d+$/u.test(number) ? (options[Number(number) - 1] ?? []) : []));
   const isRight =
     chosen.length === numbers.length &&
     chosen.every(({ reason }) => reason === undefined) &&
     (kind === 'several' || chosen.length === 1);
-  if (isRight) return formatList(chosen.map(({ value }) => value));
+  return isRight ? formatList(chosen.map(({ value }) => value)) : undefined;
+}
+
+function notChoice(kind: Prompt['kind']): Problem {
   return { message: 'not a choice', hint: kind === 'one' ? 'type one of the numbers' : 'type numbers, such as 1, 2' };
 }

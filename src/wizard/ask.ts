@@ -1,24 +1,16 @@
 // Asks on a terminal, with inquirer; on one that cannot move its cursor (TERM=dumb), line by line (ask-lines.ts).
 // Everything goes to stderr. What is asked and what is a good answer is not known here.
 
-import { RelaycertsError, type Problem } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import { linesAsker } from './ask-lines.js';
-import type { Prompt } from './interview.js';
+import { describeProblem, type Asker, type Prompt } from './interview.js';
 import { formatList, parseList } from './parse.js';
 import { wrapText } from './wrap.js';
 
-export interface Asker {
-  /** Text for the eye, wrapped at the terminal's width. */
-  tell(text: string): void;
-  /** Text as it is. */
-  show(text: string): void;
-  /** The first answer that passes the check; several options are a list (parse.ts). @throws interrupted */
-  ask(prompt: Prompt): Promise<string>;
-  close(): void;
-}
-
 /** Lines around the options: the question, the help, a long error. */
 const linesAroundOptions = 8;
+/** Columns before an option or an error: the pointer, the box, the space. */
+const markWidth = 3;
 
 /** The asker for this process's terminal. */
 export async function openAsker(): Promise<Asker> {
@@ -42,7 +34,7 @@ export async function openAsker(): Promise<Asker> {
     try {
       const module = inquirer.createPromptModule({ input: stdin, output: stderr, signal: left.signal });
       const { answer } = await module<{ answer: string | readonly string[] }>([
-        { name: 'answer', ...toInquirer(prompt, stderr.rows) },
+        { name: 'answer', ...toInquirer(prompt, stderr.rows, stderr.columns) },
       ]);
       return typeof answer === 'string' ? answer : formatList(answer);
     } catch (error) {
@@ -66,37 +58,32 @@ export async function openAsker(): Promise<Asker> {
   };
 }
 
-/** The words of a refused answer. */
-export function describeProblem({ message, hint }: Problem): string {
-  return hint === undefined ? message : `${message}; ${hint}`;
-}
-
-function toInquirer({ kind, message, initial, options, check }: Prompt, rows: number) {
+function toInquirer({ kind, message, initial, options, check }: Prompt, rows: number, columns: number) {
+  // inquirer breaks lines inside words.
   const judge = async (text: string): Promise<true | string> => {
     const problem = await check(text);
-    return problem === undefined ? true : describeProblem(problem);
+    return problem === undefined ? true : wrapText(describeProblem(problem), columns - markWidth);
   };
   if (kind === 'text') return { type: 'input' as const, message, default: initial, validate: judge };
   const checked = parseList(initial);
-  const choices = options.map(({ value, label, reason }) => ({
-    value,
-    name: label,
-    short: value,
-    checked: checked.includes(value) && reason === undefined,
-    ...(reason === undefined ? {} : { disabled: `(${reason})` }),
-  }));
+  const choices = options.map(({ value, label, reason }) => {
+    const text = reason === undefined ? label : `${label} (${reason})`;
+    return {
+      value,
+      name: wrapText(text, columns - markWidth).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
+      short: value,
+      checked: checked.includes(value) && reason === undefined,
+      disabled: reason === undefined ? false : ' ',
+    };
+  });
   const pageSize = Math.max(4, rows - linesAroundOptions);
   const help = kind === 'one' ? 'arrow keys, then Enter' : 'arrow keys, space marks, then Enter';
-  const common = { message, choices, pageSize, loop: false };
-  const style = { keysHelpTip: () => help };
-  if (kind === 'one') {
-    const theme = { style, i18n: { disabledError: 'this cannot be chosen, for the reason that stands there' } };
-    return { type: 'select' as const, ...common, default: initial, theme };
-  }
+  const theme = { style: { keysHelpTip: () => help }, i18n: { disabledError: 'it cannot be chosen: see there' } };
+  const common = { message, choices, pageSize, loop: false, theme };
+  if (kind === 'one') return { type: 'select' as const, ...common, default: initial };
   return {
     type: 'checkbox' as const,
     ...common,
-    theme: { style, i18n: { disabledError: 'this cannot be marked, for the reason that stands there' } },
     validate: (marked: readonly { readonly value: string }[]) => judge(formatList(marked.map(({ value }) => value))),
   };
 }

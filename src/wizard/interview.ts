@@ -19,6 +19,22 @@ export interface Prompt {
   readonly check: (text: string) => Promise<Problem | undefined>;
 }
 
+/** Whoever puts the questions to a person. */
+export interface Asker {
+  /** Text for the eye, wrapped at the terminal's width. */
+  tell(text: string): void;
+  /** Text as it is. */
+  show(text: string): void;
+  /** The first answer that passes the check; several options are a list (parse.ts). @throws interrupted */
+  ask(prompt: Prompt): Promise<string>;
+  close(): void;
+}
+
+/** The words of a refused answer. */
+export function describeProblem({ message, hint }: Problem): string {
+  return hint === undefined ? message : `${message}; ${hint}`;
+}
+
 /** Typed answers, by their questions' ids. */
 export type Texts = Readonly<Partial<Record<QuestionId, string>>>;
 

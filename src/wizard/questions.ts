@@ -5,7 +5,7 @@ import { RelaycertsError } from '../errors.js';
 import { parseHostName, parseSshUser, type HostName } from '../names.js';
 import { parseRecipient } from '../settings/fields.js';
 import { keyTypes, type KeyType, type Settings } from '../settings/settings.js';
-import { recipientSources, type Answers, type QuestionId, type Start } from './answers.js';
+import { asObjects, recipientSources, type Answers, type QuestionId, type Start } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
 import { formatList, parseNumber, parseHostList, parseKeyFingerprints, parseList, parseWord } from './parse.js';
 
@@ -56,8 +56,8 @@ export const questions: readonly Question[] = [
   {
     id: 'relays',
     kind: 'text',
-    message: 'Relay (commas between several):',
-    why: 'The server with a fixed address that sends your mail on. Several are tried in this order.',
+    message: 'Relay:',
+    why: 'The server with a fixed address that sends your mail on. Several: with commas, first tried first.',
     initial: (start) => writtenHosts(start, 'smtpdServers') ?? 'relayhost',
     when: (start) => fewHosts(start, 'smtpdServers', 'relays'),
     options: noOptions,
@@ -86,8 +86,8 @@ export const questions: readonly Question[] = [
   {
     id: 'clients',
     kind: 'text',
-    message: 'Mail server at home (commas between several):',
-    why: 'The Postfix that hands its mail to the relay.',
+    message: 'Mail server at home:',
+    why: 'The Postfix that hands its mail to the relay. Several: with commas.',
     initial: (start) => writtenHosts(start, 'smtpClients') ?? 'mailhost',
     when: (start) => fewHosts(start, 'smtpClients', 'clients'),
     options: noOptions,
@@ -96,8 +96,8 @@ export const questions: readonly Question[] = [
   {
     id: 'clientUser',
     kind: 'text',
-    message: 'ssh user on the mail server at home:',
-    why: 'The same there (default root).',
+    message: 'ssh user on it:',
+    why: 'For the commands that copy and install there (default root).',
     initial: (start) => shared(start, ({ smtpClients }) => smtpClients.map(({ ssh }) => ssh.user)) ?? 'root',
     when: (start) => alike(start, ({ smtpClients }) => smtpClients.map(({ ssh }) => ssh.user), 'clients', 'ssh users'),
     options: noOptions,
@@ -106,8 +106,8 @@ export const questions: readonly Question[] = [
   {
     id: 'keyType',
     kind: 'one',
-    message: 'Key type of the certificates:',
-    why: 'Both hosts get such a key. The default is right unless something forbids it.',
+    message: 'Key type:',
+    why: "Of the hosts' certificates. The default is right unless something forbids it.",
     initial: (start) => start?.settings.certificates.keyType ?? 'ecdsa-p256',
     when: always,
     options: () =>
@@ -163,8 +163,8 @@ export const questions: readonly Question[] = [
   {
     id: 'recipients',
     kind: 'text',
-    message: 'Recipients (commas between several):',
-    why: 'OpenPGP public key files (paths start at the settings file), or fingerprints or addresses that gpg knows.',
+    message: 'Recipients:',
+    why: 'OpenPGP public key files (paths start at the settings file), fingerprints or addresses that gpg knows; with commas.',
     initial: (start) => formatList(start?.settings.passphrase.recipients ?? []),
     when: (_, { recipientsFrom }) => recipientsFrom === 'typed',
     options: noOptions,
@@ -188,12 +188,9 @@ function domainOf({ domain }: Partial<Answers>): HostName {
   return domain ?? placeholderDomain;
 }
 
-function hostnamesOf(start: Start, key: 'smtpdServers' | 'smtpClients'): readonly string[] {
-  return (start.value[key] as readonly { readonly hostname: string }[]).map(({ hostname }) => hostname);
-}
-
+/** The hosts as they are written; undefined where there are no settings. */
 function writtenHosts(start: Start | undefined, key: 'smtpdServers' | 'smtpClients'): string | undefined {
-  return start === undefined ? undefined : formatList(hostnamesOf(start, key));
+  return start && formatList(asObjects(start.value[key]).map(({ hostname }) => String(hostname)));
 }
 
 function fewHosts(start: Start | undefined, key: 'smtpdServers' | 'smtpClients', what: string): boolean | string {

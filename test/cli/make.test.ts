@@ -106,8 +106,13 @@ describe('a first make', () => {
     const [ca] = secretsOf(project.read('certs/ca/example.org-ca.key.pem'));
     const [relayKey] = secretsOf(project.read(`certs/smtpd-server/${relay}.key.pem`));
     const [homeKey] = secretsOf(project.read(`certs/smtp-client/${home}.key.pem`));
-    for (const [host, own] of [[relay, relayKey], [home, homeKey]] as const) {
-      const all = readdirSync(project.path('hosts', host)).flatMap((name) => secretsOf(project.read('hosts', host, name)));
+    for (const [host, own] of [
+      [relay, relayKey],
+      [home, homeKey],
+    ] as const) {
+      const all = readdirSync(project.path('hosts', host)).flatMap((name) =>
+        secretsOf(project.read('hosts', host, name)),
+      );
       expect(new Set(all)).toEqual(new Set([own]));
       expect(all).not.toContain(ca);
     }
@@ -134,9 +139,7 @@ describe('a second make', () => {
     const before = [treeOf(project.folder), treeOf(project.home)];
     const again = project.run(['make']);
     expect(again.status).toBe(0);
-    expect(again.stderr).toBe(
-      'relaycerts: nothing to make: everything that the settings ask for is there and right\n',
-    );
+    expect(again.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
     expect(again.stdout).toBe(project.run(['show']).stdout);
   });

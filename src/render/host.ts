@@ -1,0 +1,147 @@
+// Everything that `show` prints for one host, in each format.
+//
+// The text's markers, one grammar for eyes and programs:
+//   # >>> relaycerts: run here                    commands for the machine that relaycerts runs on
+//   # >>> relaycerts: run on HOST as root         commands for that host
+//   # >>> relaycerts: FILE on HOST                lines of a file there
+//   # <<< relaycerts
+// All that stands between two markers is copied as it is; the markers are comments to sh and to Postfix.
+
+import { RelaycertsError } from '../errors.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import type { Pin } from './pin.js';
+import { renderScript } from './script.js';
+import type { Format, Section } from './sections.js';
+import { sections } from './sections.js';
+import { programWord, rootShell } from './shell.js';
+import { copyCommand, fileOf, stepsOf, type Block, type Step } from './steps.js';
+
+export interface RenderOptions {
+  readonly section?: Section;
+  readonly format: Format;
+  readonly undo: boolean;
+}
+
+/** The text, script or JSON of one host. @throws usage - a section that has no script */
+export function renderHost(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  options: RenderOptions,
+): string {
+  switch (options.format) {
+    case 'sh':
+      return renderSh(settings, host, pins, options);
+    case 'json':
+      return `${JSON.stringify(jsonOf(settings, host, pins, options), undefined, 2)}\n`;
+    case 'text':
+      return options.section === undefined
+        ? renderAll(settings, host, pins, options.undo)
+        : renderSection(settings, host, pins, options.section, options.undo);
+  }
+}
+
+function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[], undo: boolean): string {
+  const { hostname, ssh } = host;
+  const what =
+    host.role === 'smtp-client'
+      ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
+      : `smtpd-server, relays on port ${host.port}`;
+  const title = `${hostname}: ${what}`;
+  const command = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
+  const short = undo
+    ? `In one go, with every setting put back by itself:\n    ${command}`
+    : `After step 1, one script does steps 2 and 3, with more checks, and may be run again at any time:\n    ${command}`;
+  const steps = stepsOf(settings, host, pins, undo).map(
+    (step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`,
+  );
+  return `${title}\n${'='.repeat(title.length)}\n\n${short}\n\n${steps.join('\n')}\n`;
+}
+
+/** A section for eyes: a configuration file's lines where it is about one, otherwise its step. */
+function renderSection(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  section: Section,
+  undo: boolean,
+): string {
+  const file = undo ? undefined : fileOf(settings, host, section, pins);
+  if (file !== undefined) return `${renderBlock(file, host)}\n`;
+  const step = stepsOf(settings, host, pins, undo).find((one) => one.section === section);
+  return step === undefined
+    ? `# ${host.hostname} (${host.role}): nothing to do in ${section}\n`
+    : `${renderParts(step, host)}\n`;
+}
+
+function renderParts({ parts }: Step, host: HostSettings): string {
+  return parts.map((part) => `${typeof part === 'string' ? wrap(part) : renderBlock(part, host)}\n`).join('\n');
+}
+
+function renderBlock({ where, lines }: Block, { hostname }: HostSettings): string {
+  const place =
+    where === 'here' ? 'run here' : where === 'host' ? `run on ${hostname} as root` : `${where.file} on ${hostname}`;
+  return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'].join('\n');
+}
+
+function renderSh(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  { section, undo }: RenderOptions,
+): string {
+  if (section === undefined || section === 'install') return renderScript(settings, host, { undo });
+  if (section === 'rsync' && !undo) return `#!/bin/sh\nset -eu\n${copyCommand(settings, host).join('\n')}\n`;
+  const step = undo ? undefined : stepsOf(settings, host, pins, undo).find((one) => one.section === section);
+  if (step !== undefined && (section === 'monitor' || section === 'verify')) {
+    const blocks = step.parts.flatMap((part) => (typeof part === 'string' ? [] : part.lines));
+    return `#!/bin/sh\nset -eu\n${blocks.join('\n')}\n`;
+  }
+  throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
+    hint: `relaycerts show ${host.hostname} --format sh${undo ? ' --undo' : ''}, or --format text`,
+  });
+}
+
+function jsonOf(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  { section, undo }: RenderOptions,
+): unknown {
+  const wanted = section === undefined ? sections : [section];
+  const steps = stepsOf(settings, host, pins, undo);
+  return {
+    host: host.hostname,
+    role: host.role,
+    undo,
+    sections: Object.fromEntries(
+      wanted.flatMap((name) => {
+        const file = undo ? undefined : fileOf(settings, host, name, pins);
+        const step = steps.find((one) => one.section === name);
+        const blocks = step?.parts.flatMap((part) => (typeof part === 'string' ? [] : [jsonBlock(part)])) ?? [];
+        if (file === undefined && step === undefined) return [];
+        return [[name, { ...(file === undefined ? {} : { text: `${file.lines.join('\n')}\n` }), blocks }]];
+      }),
+    ),
+    ...(section === undefined ? { script: renderScript(settings, host, { undo }) } : {}),
+  };
+}
+
+function jsonBlock({ where, lines }: Block): unknown {
+  return { where: typeof where === 'string' ? where : where.file, text: `${lines.join('\n')}\n` };
+}
+
+/** Words at most 100 columns wide; blocks are never wrapped. */
+function wrap(text: string): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > 100) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line].join('\n');
+}

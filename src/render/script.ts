@@ -1,0 +1,231 @@
+// `show HOST --format sh`: one script that installs a host, the same result however often it is run, and its inverse.
+// It checks first, saves, edits with postconf alone, reads back what it wrote (postconf exits 0 on a misspelt name),
+// and puts the saved file back where anything fails.
+
+import { bundleFiles, bundleNames, tableName } from '../plan/bundle-names.js';
+import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
+import { commonFunctions } from './script-common.js';
+import { programWord, rootShell, shellWord } from './shell.js';
+
+/** The script for a host; with `undo`, the one that takes it back. */
+export function renderScript(settings: Settings, host: HostSettings, { undo }: { readonly undo: boolean }): string {
+  const { hostname, role } = host;
+  const how = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(host.ssh)}`;
+  const body = host.role === 'smtp-client' ? homeFunctions(settings, host) : relayFunctions(settings, host);
+  return `#!/bin/sh
+# relaycerts: ${undo ? 'takes back the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Runs there, as root:
+#   ${how}
+# It may be run again at any time. Nothing runs until its last line has arrived.
+set -eu
+umask 077
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+${variables(settings, host)}
+${commonFunctions}${body}
+main() { ${undo ? 'undo_all' : 'install_all'}; }
+
+main
+`;
+}
+
+function variables(settings: Settings, host: HostSettings): string {
+  const { directory } = settings.postfix;
+  const names = bundleNames(settings.domain, host.hostname);
+  const [major, minor] = oldestRelease(settings, host.role);
+  const active =
+    host.role === 'smtp-client'
+      ? `it hands its mail to ${settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ')} over verified TLS; look for "Verified" in its mail log`
+      : `port ${host.port} relays for the listed clients alone; look for "Trusted" in its mail log`;
+  const lines: readonly (readonly [string, string])[] = [
+    ['host', host.hostname],
+    ['folder', directory],
+    ['saved', `${directory}/saved`],
+    ['edited', host.role === 'smtp-client' ? 'main.cf' : 'master.cf'],
+    ['chain', names.chain],
+    ['key', names.key],
+    ['certificate', names.certificate],
+    ['ca', names.ca],
+    ['bundle_files', bundleFiles(settings.domain, host).join(' ')],
+    ['purpose', host.role === 'smtp-client' ? 'sslclient' : 'sslserver'],
+    ['oldest_major', String(major)],
+    ['oldest_minor', String(minor)],
+    ['copy_hint', `${programWord(settings)} show ${host.hostname} --section rsync`],
+    ['active', active],
+    ['changing', 'no'],
+    ['first_run', 'no'],
+    ['was_running', 'no'],
+  ];
+  return lines.map(([name, value]) => `${name}=${shellWord(value)}`).join('\n');
+}
+
+function homeFunctions(settings: Settings, client: SmtpClient): string {
+  const parameters = homeParameters(settings, client);
+  return `
+# name=value, one a line.
+parameters() {
+  cat <<'END'
+${always(parameters)}
+END
+${later(parameters, ({ name, value }) => `echo ${shellWord(`${name}=${value}`)}`)}
+}
+
+check_role() {
+  for name in transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps smtp_tls_policy_maps; do
+    value=$(postconf -xh "$name" 2>/dev/null)
+    [ -z "$value" ] || warn "$name = $value: mail that it matches may go another way than through the relay, or with other TLS settings"
+  done
+  value=$(postconf -xh default_transport)
+  [ "$value" = smtp ] || warn "default_transport = $value: mail goes to the relay only where that is the smtp client"
+}
+
+prepare_tables() { :; }
+
+configuration_is_right() {
+  wanted=$(parameters | sed 's/=/ = /; s/ *$//' | sort)
+  found=$(parameters | sed 's/=.*//' | xargs postconf | sed 's/ *$//' | sort)
+  [ "$wanted" = "$found" ]
+}
+
+change_configuration() {
+  set --
+  while IFS= read -r line; do
+    set -- "$@" "$line"
+  done <<END
+$(parameters)
+END
+  postconf -e "$@" </dev/null
+}
+
+check_active() { :; }
+
+# What still is as we set it goes back to what it was, or away; what was changed since is left, and said.
+undo_settings() {
+  set --
+  while IFS= read -r line; do
+    name=\${line%%=*}
+    if [ "$(postconf -h "$name")" = "\${line#*=}" ]; then
+      if old=$(postconf -c "$saved/before" -n | grep "^$name ="); then
+        set -- "$@" "$old"
+      else
+        postconf -X "$name" </dev/null
+      fi
+    else
+      warn "$name was changed since; it stays as it is"
+    fi
+  done <<END
+$(parameters)
+END
+  [ $# -eq 0 ] || postconf -e "$@" </dev/null
+}
+`;
+}
+
+function relayFunctions(settings: Settings, server: SmtpdServer): string {
+  const { tableType } = settings.postfix;
+  const { id, line, overrides } = relayService(settings, server);
+  const table = `${tableType}:${settings.postfix.directory}/${tableName}`;
+  const postmap = `postmap ${shellWord(table)} </dev/null || fail ${shellWord(`postmap cannot make ${table}`)} "look at what it said above"`;
+  return `
+service=${shellWord(id)}
+port=${server.port}
+
+# name=value, one a line.
+overrides() {
+  cat <<'END'
+${always(overrides)}
+END
+${later(overrides, ({ name, value }) => `echo ${shellWord(`${name}=${value}`)}`)}
+}
+
+# The services that are ours, by the name under which they log.
+our_services() { postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n ${shellWord(`s,/syslog_name = ${syslogName}$,,p`)}; }
+
+check_role() {
+  own_file ${tableName} 644
+  postconf -m | grep -qx ${tableType} ||
+    fail "this Postfix has no map type ${tableType}" 'set postfix.tableType in the settings to one of: '"$(postconf -m | tr '\\n' ' ')"
+  if [ -n "$(postconf -M "$service" 2>/dev/null)" ]; then
+    our_services | grep -qx "$service" ||
+      fail "master.cf has a service $service that is not ours" "choose another port in the settings, or remove it: postconf -MX $service"
+  else
+    check_port
+  fi
+  case $(postconf -xh inet_interfaces) in
+    loopback-only | localhost | 127.0.0.1) warn "inet_interfaces = $(postconf -h inet_interfaces): no other host can reach port $port" ;;
+  esac
+}
+
+# A second listener on one port would stop Postfix as a whole at the reload.
+check_port() {
+  for name in $(postconf -M 2>/dev/null | awk '$2 == "inet" { print $1 }'); do
+    number=\${name##*:}
+    found=$(getent services "$number/tcp" 2>/dev/null | awk '{ sub("/.*", "", $2); print $2 }') || :
+    [ "\${found:-$number}" != "$port" ] ||
+      fail "master.cf has a service $name on port $port already" "choose another port in the settings"
+  done
+  if command -v ss >/dev/null 2>&1 && [ -n "$(ss -H -ltn "sport = :$port" 2>/dev/null)" ]; then
+    fail "another program listens on port $port of $host" "choose another port in the settings; ss -ltnp shows the program"
+  fi
+}
+
+prepare_tables() {
+  ${tableType === 'texthash' ? ':' : postmap}
+}
+
+configuration_is_right() {
+  wanted="${line} $(overrides | sed 's/^/-o /' | tr '\\n' ' ')"
+  found=$(postconf -M "$service" 2>/dev/null | tr -s '[:space:]' ' ')
+  [ "$wanted" = "$found" ] && [ "$(our_services)" = "$service" ]
+}
+
+change_configuration() {
+  for old in $(our_services); do
+    [ "$old" = "$service" ] || postconf -MX "$old" </dev/null
+  done
+  postconf -M "$service="${shellWord(line)} </dev/null
+  set --
+  for override in $(overrides); do
+    set -- "$@" "$service/$override"
+  done
+  postconf -P "$@" </dev/null
+}
+
+# Postfix opens the port at the reload; anything that keeps it from that is in the mail log.
+check_active() {
+  if [ "$was_running" = yes ] && command -v ss >/dev/null 2>&1; then
+    for _ in 1 2 3 4 5; do
+      [ -z "$(ss -H -ltn "sport = :$port" 2>/dev/null)" ] || return 0
+      sleep 1
+    done
+    fail "Postfix does not listen on port $port" "look at the mail log: it says why"
+  fi
+}
+
+undo_settings() {
+  for old in $(our_services); do
+    postconf -MX "$old" </dev/null
+  done
+}
+`;
+}
+
+function always(parameters: readonly Parameter[]): string {
+  return parameters
+    .filter(({ since }) => since === undefined)
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('\n');
+}
+
+/** One guarded line for each parameter that only later releases know. */
+function later(parameters: readonly Parameter[], command: (parameter: Parameter) => string): string {
+  return parameters
+    .flatMap((parameter) =>
+      parameter.since === undefined
+        ? []
+        : [`  if at_least ${parameter.since.join(' ')}; then ${command(parameter)}; fi`],
+    )
+    .join('\n');
+}

@@ -1,0 +1,111 @@
+// A real terminal for tests: a program in a private tmux server, of a given size and TERM. Keys go in as a person types
+// them, and what is asserted is what stands on the screen. Disposing ends the server and everything in it.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { requireTools } from './require-tools.js';
+
+export interface TerminalRequest {
+  readonly command: readonly [string, ...string[]];
+  readonly cwd: string;
+  /** The whole environment, besides TERM. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly term?: string;
+  /** Sends the program's stdout into this file. */
+  readonly stdout?: string;
+}
+
+export interface Terminal {
+  /** Presses keys by their tmux names: `Enter`, `Up`, `Down`, `Space`, `BSpace`, `C-c`. */
+  press(...keys: readonly [string, ...string[]]): void;
+  /** Types text, and no Enter. */
+  type(text: string): void;
+  /** What stands on the screen and above it. */
+  screen(): string;
+  /** Every byte that the program sent to the terminal. */
+  sent(): string;
+  /**
+   * Waits until the text stands below where it was last waited for; spaces and line breaks do not count, so that
+   * text is found however it is wrapped. @throws Error with the screen after `seconds`
+   */
+  waitFor(text: string, seconds?: number): Promise<void>;
+  /** Waits for the program's end and gives its exit status. */
+  ended(seconds?: number): Promise<number>;
+  dispose(): void;
+}
+
+let started = 0;
+
+/** Starts a program in a terminal of its own. @throws Error naming the Debian package where tmux is missing */
+export async function openTerminal(request: TerminalRequest): Promise<Terminal> {
+  requireTools('tmux');
+  const { command, cwd, env, columns = 80, rows = 40, term = 'tmux-256color' } = request;
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-tty-'));
+  const [log, status] = [join(folder, 'log'), join(folder, 'status')];
+  started += 1;
+  const server = `relaycerts-${String(process.pid)}-${String(started)}`;
+  const tmux = (...args: readonly string[]): string => {
+    const result = spawnSync('tmux', ['-L', server, '-f', '/dev/null', ...args], {
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: folder,
+        LANG: 'C.UTF-8',
+        TERM: 'xterm-256color',
+        TMUX_TMPDIR: folder,
+      },
+    });
+    if (result.status !== 0) throw new Error(`tmux ${args[0] ?? ''}: ${result.stderr.toString()}`);
+    return result.stdout.toString();
+  };
+  // The shell waits until the terminal is recorded, and leaves the exit status where it can be read whole.
+  const wait = `while [ ! -e '${log}' ]; do sleep 0.02; done`;
+  const output = request.stdout === undefined ? '' : ` > '${request.stdout}'`;
+  const script = `${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
+  const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
+  tmux(
+    ...['new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd],
+    ...['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command],
+  );
+  tmux('pipe-pane', '-O', `cat > '${log}'`);
+  const screen = (): string => tmux('capture-pane', '-p', '-S', '-');
+  let seen = 0;
+  const until = async (what: string, seconds: number, isTrue: () => boolean): Promise<void> => {
+    const end = Date.now() + seconds * 1000;
+    while (!isTrue()) {
+      if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}; the screen:\n${screen()}`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  };
+  return {
+    press: (...keys) => void tmux('send-keys', ...keys),
+    type: (text) => void tmux('send-keys', '-l', '--', text),
+    screen,
+    sent: () => readFileSync(log, 'utf8'),
+    waitFor: (text, seconds = 20) => {
+      const wanted = bare(text);
+      return until(JSON.stringify(text), seconds, () => {
+        const place = bare(screen()).indexOf(wanted, seen);
+        if (place === -1) return false;
+        seen = place + wanted.length;
+        return true;
+      });
+    },
+    ended: async (seconds = 20) => {
+      await until('the end', seconds, () => existsSync(status));
+      return Number(readFileSync(status, 'utf8'));
+    },
+    dispose: () => {
+      spawnSync('tmux', ['-L', server, 'kill-server'], { env: { ...process.env, TMUX_TMPDIR: folder } });
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Text as it is compared: without spaces and line breaks, which depend on the width. */
+export function bare(text: string): string {
+  return text.replaceAll(/\s/gu, '');
+}

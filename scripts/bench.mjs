@@ -75,7 +75,7 @@ openssl x509 -in certs/smtp-client/mailhost.crt.pem -noout -pubkey | openssl pke
 `;
 };
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 function prepareGnuPg() {
   const home = join(root, 'gnupg');

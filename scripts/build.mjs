@@ -30,7 +30,7 @@ for (const input of Object.keys(metafile.inputs)) {
   if (found?.[1] !== undefined) packages.add(found[1]);
 }
 const texts = [];
-for (const name of [...packages].sort()) {
+for (const name of [...packages].toSorted((a, b) => a.localeCompare(b))) {
   const folder = join('node_modules', name);
   const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
   const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)(\.|$)/iu.test(entry));

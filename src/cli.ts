@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './commands/options.js';
-import { digests, fingerprintFormats, pinKinds } from './certificate/fingerprint.js';
+import { digests, fingerprintFormats, pinKinds } from './certificate/pin-kinds.js';
 import { RelaycertsError } from './errors.js';
 import type { Host } from './host/host.js';
 import type { OutputOptions } from './host/process-host.js';
@@ -72,17 +72,27 @@ function buildProgram(hostFor: HostFactory): Command {
   addShow(program, withHost);
   addFingerprint(program, withHost);
   addClean(program, withHost);
+  addWizard(program, withHost);
   program.addHelpText(
     'after',
     example(
+      'relaycerts wizard                                  ask for the settings, and write settings.json',
       'relaycerts make                                    make all that settings.json asks for',
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
       'relaycerts fingerprint --of certificate            pins for relay_clientcerts',
     ),
   );
-  program.action(() => {
-    program.outputHelp();
-  });
+  program.action(
+    withHost(async (host, global) => {
+      const { existsSync } = await import('node:fs');
+      if (!host.interactive || existsSync(global.settings)) {
+        program.outputHelp();
+        return;
+      }
+      host.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
+      await runWizard(host, global, undefined);
+    }),
+  );
   return program;
 }
 
@@ -198,6 +208,28 @@ function addClean(program: Command, withHost: WithHost): void {
         await clean({ ...global, yes: flags.yes === true, all: flags.all === true }, host);
       }),
     );
+}
+
+function addWizard(program: Command, withHost: WithHost): void {
+  program
+    .command('wizard')
+    .description('ask for the settings, write settings.json, and offer to run make')
+    .option('--answers <file>', 'take the answers from this JSON file, and ask nothing; - is standard input')
+    .addHelpText('after', example('relaycerts wizard', 'relaycerts wizard --answers answers.json'))
+    .action(
+      withHost(async (host, global, flags: { answers?: string }) => {
+        await runWizard(host, global, flags.answers);
+      }),
+    );
+}
+
+async function runWizard(host: Host, global: GlobalOptions, answers: string | undefined): Promise<void> {
+  const { wizard } = await import('./commands/wizard.js');
+  const runMake = async (): Promise<void> => {
+    const { make } = await import('./commands/make.js');
+    await make({ ...global, dryRun: false, passphraseFd: undefined }, host);
+  };
+  await wizard({ ...global, answers, runMake }, host);
 }
 
 function passphraseFd(): Option {

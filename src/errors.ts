@@ -83,14 +83,19 @@ export function renderError(error: unknown): readonly string[] {
   ];
 }
 
-/** A value in an error message: quoted, control characters escaped, cut at 80 characters. */
-export function quote(value: unknown): string {
+/** A value in an error message: quoted, control characters escaped, cut at `limit` characters. */
+export function quote(value: unknown, limit = 80): string {
   const text = JSON.stringify(value) ?? String(value);
   const safe = text.replaceAll(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
     (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0') ?? ''}`,
   );
-  return safe.length <= 80 ? safe : `${safe.slice(0, 76)}..."`;
+  return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
+}
+
+/** A path in an error message: quoted like any value, but whole, because a cut path names nothing. */
+export function quotePath(path: string): string {
+  return quote(path, 8192);
 }
 
 /** The `code` of a Node system error (`ENOENT`), or undefined. */

@@ -2,9 +2,8 @@
 
 import { runCommandLine } from './cli.js';
 import { exitCodeOf, renderError } from './errors.js';
-import { dropPendingFiles } from './host/files.js';
+import { dropLeftovers } from './host/leftovers.js';
 import { processHost } from './host/process-host.js';
-import { dropLocks } from './store/lock.js';
 
 // A reader that goes away (relaycerts show | head) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -18,8 +17,7 @@ for (const [signal, status] of [
   ['SIGHUP', 129],
 ] as const) {
   process.on(signal, () => {
-    dropPendingFiles();
-    dropLocks();
+    dropLeftovers();
     process.stderr.write('\nrelaycerts: interrupted; what was made stays, and the same command goes on from it\n');
     process.exit(status);
   });

@@ -6,16 +6,8 @@ import { RelaycertsError } from '../errors.js';
 import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
 import { type CertificateInfo, parseCertificates } from '../certificate/certificate.js';
 import { boundInput, looksLikePem, readPemBlocks } from './pem.js';
+import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
 import { encodeSpki } from './public-key.js';
-
-export const pinKinds = ['public-key', 'certificate'] as const;
-export type PinKind = (typeof pinKinds)[number];
-
-export const digests = ['sha256', 'sha1', 'sha512', 'md5'] as const;
-export type Digest = (typeof digests)[number];
-
-export const fingerprintFormats = ['postfix', 'openssl', 'hex', 'json'] as const;
-export type FingerprintFormat = (typeof fingerprintFormats)[number];
 
 /** What has a fingerprint: a certificate (both kinds), or a public key alone. */
 export type Pinned = CertificateInfo | KeyObject;

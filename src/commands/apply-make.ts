@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { parseCertificates, type CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
-import { RelaycertsError, quote } from '../errors.js';
+import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
@@ -78,7 +78,7 @@ export async function applyMake(work: Work): Promise<void> {
     ca = await generatedCa;
     const pem = await encryptPrivateKey(ca.privateKey, passphrase, typed ? 'typed' : 'random');
     if (!(await createFile(layout.caKey.path, pem, layout.caKey.mode))) throw appeared(layout.caKey.path);
-    host.say(`made ${describeStep(caKeyStep as Step)}`);
+    if (caKeyStep !== undefined) host.say(`made ${describeStep(caKeyStep)}`);
   }
 
   const keys = new Map<HostName, KeyObject>();
@@ -102,7 +102,7 @@ export async function applyMake(work: Work): Promise<void> {
     await appendLedger(layout, [entryOf('ca', commonName, readBack(caPem), at)]);
     await writeFile(layout.caCertificate.path, caPem, layout.caCertificate.mode);
     await syncFolder(layout.caFolder);
-    host.say(`made ${describeStep(caStep as Step)}`);
+    if (caStep !== undefined) host.say(`made ${describeStep(caStep)}`);
   }
   const issued: { readonly step: StepOf<'certificate'>; readonly pem: string }[] = [];
   const hosts = new Map(inventory.hosts.map((found) => [found.host.hostname, found.host]));
@@ -157,12 +157,12 @@ export async function writeBundles(
 
 async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
   if (caKey === undefined) throw new TypeError('the plan opens a CA key that is not there');
-  const privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: caKeyPath });
+  const privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
   const publicKey = createPublicKey(privateKey);
   if (caCertificate !== undefined && !samePublicKey(publicKey, caCertificate.info.publicKey)) {
     throw new RelaycertsError(
       'contradiction',
-      `the CA's key ${quote(caKeyPath)} does not belong to its certificate ${quote(caCertificate.path)}`,
+      `the CA's key ${quotePath(caKeyPath)} does not belong to its certificate ${quotePath(caCertificate.path)}`,
       { hint: 'bring both back from the same backup' },
     );
   }

@@ -2,7 +2,7 @@
 // the settings and the ledger, never from a pattern; what lies beside them stays and is named.
 
 import { join } from 'node:path';
-import { RelaycertsError, quote } from '../errors.js';
+import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { listFolder, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { parseHostName, type HostName } from '../names.js';
@@ -117,7 +117,7 @@ async function removeFolders(layout: Layout, files: readonly string[], host: Pic
     const strange = left.filter((name) => !folders.includes(join(folder, name)));
     if (strange.length > 0) {
       host.warn(
-        `${quote(folder)} stays: it holds what make did not make (${strange
+        `${quotePath(folder)} stays: it holds what make did not make (${strange
           .slice(0, 5)
           .map((name) => quote(name))
           .join(', ')})`,

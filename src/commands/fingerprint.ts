@@ -1,16 +1,9 @@
 // `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the certificates and public keys given.
 
 import { resolve } from 'node:path';
-import {
-  parsePinned,
-  pinOf,
-  renderPins,
-  type Digest,
-  type FingerprintFormat,
-  type Pinned,
-  type PinKind,
-} from '../certificate/fingerprint.js';
-import { RelaycertsError, quote } from '../errors.js';
+import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';
+import type { Digest, FingerprintFormat, PinKind } from '../certificate/pin-kinds.js';
+import { RelaycertsError, quotePath } from '../errors.js';
 import { readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
@@ -62,7 +55,7 @@ async function pinnedOfClients(
 async function pinnedOfFiles(files: readonly string[], host: Host): Promise<readonly Pinned[]> {
   const pinned: Pinned[] = [];
   for (const file of files) {
-    const from = file === '-' ? 'standard input' : quote(file);
+    const from = file === '-' ? 'standard input' : quotePath(file);
     const bytes =
       file === '-'
         ? await host.readStdin(inputLimit)

@@ -10,10 +10,12 @@ import { renderHost } from '../render/host.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
+import { sweepTemporaries } from '../store/sweep.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import type { Inventory } from '../plan/inventory.js';
 import { applyMake, writeBundles } from './apply-make.js';
+import type { Secret } from '../secret.js';
 import type { GlobalOptions } from './options.js';
 
 export interface MakeOptions extends GlobalOptions {
@@ -35,6 +37,7 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
     const before = await planFor(settings, host);
     if (before.plan.steps.length === 0) return before;
+    await sweepTemporaries(settings);
     await applyMake({ ...before, settings, host, at: before.at, passphrase });
     const after = await readInventory(settings, host);
     if (after.problems.length > 0) throw contradiction(after.problems);
@@ -74,7 +77,7 @@ function renderPlan({ steps }: Plan): string {
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }
 
-async function readGivenPassphrase(fd: number | undefined): Promise<import('../secret.js').Secret | undefined> {
+async function readGivenPassphrase(fd: number | undefined): Promise<Secret | undefined> {
   if (fd === undefined) return undefined;
   const { readPassphraseFd } = await import('../custody/passphrase.js');
   return readPassphraseFd(fd);

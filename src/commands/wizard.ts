@@ -1,35 +1,18 @@
 // `relaycerts wizard`: asks what the settings need, or takes the answers from a file, and writes settings.json whole or
 // not at all. Until that moment nothing is touched. What it does not ask stays as it is in settings that are there.
 
-import { constants } from 'node:fs';
-import { access, readFile as readWhole, realpath } from 'node:fs/promises';
+import { readFile as readWhole } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import {
-  appeared,
-  createFile,
-  fileError,
-  makeFolder,
-  readFile,
-  statFile,
-  syncFolder,
-  writeFile,
-} from '../host/files.js';
+import { readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { readSettings } from '../settings/load.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
-import {
-  applyAnswers,
-  asObject,
-  formatSettings,
-  type Answers,
-  type JsonObject,
-  type Start,
-} from '../wizard/answers.js';
+import { applyAnswers, formatSettings, type Answers, type JsonObject } from '../wizard/answers.js';
 import { describeMake } from '../wizard/describe.js';
-import { readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
+import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
 import { holdInterview, type Asker, type Interview, type Texts } from '../wizard/interview.js';
+import { assertWritable, findSettings, writeSettings, type Found } from '../wizard/settings-file.js';
 import type { GlobalOptions } from './options.js';
 
 export interface WizardOptions extends GlobalOptions {
@@ -37,15 +20,6 @@ export interface WizardOptions extends GlobalOptions {
   readonly answers: string | undefined;
   /** Runs make with the settings that were written. */
   readonly runMake: () => Promise<void>;
-}
-
-/** The settings file as it was found. */
-interface Found {
-  readonly start: Start;
-  /** Where it lies, links followed. */
-  readonly path: string;
-  readonly bytes: Buffer;
-  readonly mode: 0o600 | 0o644;
 }
 
 /** Octets; an answers file of thousands of clients is smaller. */
@@ -65,7 +39,7 @@ export async function wizard(options: WizardOptions, host: Host): Promise<void> 
       hint: 'relaycerts wizard --answers FILE',
     });
   }
-  const found = await findSettings(options.settings, host);
+  const found = await findSettings(options.settings, host.home);
   await assertWritable(found?.path ?? options.settings);
   if (options.answers !== undefined) await answerFromFile(options, options.answers, found, host);
   else await answerOnTerminal(options, found, host);
@@ -113,7 +87,7 @@ async function answerFromFile(
   const name = nameFile(settings);
   if (isUnchanged(value, found)) host.say(`${name} says all this already, and stays as it is`);
   else {
-    await writeSettings(settings, value, found);
+    await writeSettings(settings, formatSettings(value), found);
     host.say(`wrote ${name}`);
   }
   if (json) host.write(formatSettings(value));
@@ -130,7 +104,7 @@ async function answerOnTerminal(options: WizardOptions, found: Found | undefined
     }
     const { value, isMakeWanted } = decision;
     if (!isUnchanged(value, found)) {
-      await writeSettings(options.settings, value, found);
+      await writeSettings(options.settings, formatSettings(value), found);
       host.say(`wrote ${nameFile(options.settings)}`);
     }
     if (options.json) host.write(formatSettings(value));
@@ -211,8 +185,8 @@ function interviewFor(
     keys: () => (keys ??= readSecretKeys(host)),
     proveRecipient: async (recipient) => {
       const { findRecipient } = await import('../custody/recipients.js');
-      const { home, run } = host;
-      return findRecipient(recipient, { folder: dirname(file), home, at: host.now(), run, readFile: readWhole });
+      const context = { folder: dirname(file), home: host.home, at: host.now(), readFile: readWhole };
+      return findRecipient(recipient, { ...context, run: await gentleRun(host.run) });
     },
   };
 }
@@ -235,59 +209,4 @@ async function readAnswersFile(from: string, host: Host): Promise<Texts> {
   throw new RelaycertsError('files', `there is no answers file ${quote(from)}`, {
     hint: 'write one: { "domain": "example.org" }',
   });
-}
-
-/** The settings file that is there. @throws settings where it is not right: the wizard builds on nothing else */
-async function findSettings(file: string, { home }: Host): Promise<Found | undefined> {
-  if ((await statFile(file)) === undefined) return undefined;
-  const name = nameFile(file);
-  try {
-    const settings = await readSettings(file, home);
-    const path = await realpath(file);
-    const bytes = await readFile(path);
-    const state = await statFile(path);
-    if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
-    const value = asObject(JSON.parse(bytes.toString()));
-    return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
-  } catch (error) {
-    if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;
-    throw new RelaycertsError('settings', error.message, {
-      cause: error,
-      problems: [
-        ...error.problems,
-        {
-          message: `the wizard starts from right settings alone, and left ${name} as it is`,
-          hint: `mend it, or move it away: mv ${name} ${name}.old`,
-        },
-      ],
-    });
-  }
-}
-
-/** Said before anything is asked, and not after the last answer. */
-async function assertWritable(file: string): Promise<void> {
-  let folder = dirname(file);
-  while ((await statFile(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw fileError(error, 'write', file);
-  }
-}
-
-async function writeSettings(file: string, value: JsonObject, found: Found | undefined): Promise<void> {
-  const text = formatSettings(value);
-  if (found === undefined) {
-    await makeFolder(dirname(file), 0o755);
-    if (!(await createFile(file, text, 0o644))) throw appeared(file);
-    return;
-  }
-  const now = await readFile(found.path);
-  if (now === undefined || !now.equals(found.bytes)) {
-    throw new RelaycertsError('files', `${quote(found.path)} changed while the wizard ran, and was left as it is`, {
-      hint: 'run relaycerts wizard again; it starts from what is there now',
-    });
-  }
-  await writeFile(found.path, text, found.mode);
-  await syncFolder(dirname(found.path));
 }

@@ -2,7 +2,7 @@
 // from the status lines (GnuPG's doc/DETAILS), never from translated text. Asking for the passphrase of the user's own
 // key is left to gpg-agent and its pinentry, so that smartcards work; this file sees it only as `keyPassword`.
 
-import { quote, RelaycertsError, systemCode } from '../errors.js';
+import { quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run, RunOptions, RunResult } from '../host/run.js';
 import { Secret } from '../secret.js';
 
@@ -130,7 +130,7 @@ function explainFailure(
   hadTerminal: boolean,
 ): RelaycertsError {
   const has = (word: string): boolean => status.some((line) => line.word === word);
-  const file = quote(from);
+  const file = quotePath(from);
   const keyIds = status.flatMap(({ word, rest }) => (word === 'ENC_TO' ? [rest[0] ?? ''] : []));
   const codes = status.flatMap(({ word, rest }) =>
     word === 'ERROR' && /^(?:pkdecrypt_failed|symkey_decrypt|set_pinentry_mode)/u.test(rest[0] ?? '')

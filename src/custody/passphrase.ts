@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
 
-import { quote, RelaycertsError, systemCode } from '../errors.js';
+import { quotePath, RelaycertsError, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
 import { decryptWithGpg, type GpgContext } from './gpg.js';
 import { isSealedTo, openSealed, readOperatorKey } from './seal.js';
@@ -47,7 +47,7 @@ export function parsePassphrase(raw: Secret, from: string): Secret {
   const newline = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
   const line = bytes.subarray(0, bytes.length - newline);
   const refuse = (what: string): RelaycertsError =>
-    new RelaycertsError('passphrase', `the passphrase from ${quote(from)} ${what}`, {
+    new RelaycertsError('passphrase', `the passphrase from ${quotePath(from)} ${what}`, {
       hint: 'it must be one line, as openssl pkey -passin takes it',
     });
   try {

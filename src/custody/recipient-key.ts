@@ -1,7 +1,7 @@
 // A recipient's public key: read from armored or binary bytes and judged. Only a key that is valid now, strong enough and
 // able to encrypt becomes a RecipientKey; everything else is refused with its reason and what mends it.
 
-import { quote, RelaycertsError } from '../errors.js';
+import { quote, quotePath, RelaycertsError } from '../errors.js';
 import { loadOpenpgp, type Key, type PublicKey, type Subkey } from './openpgp.js';
 import { isText, packetTag, readArmor, readPackets, type Packet } from './packets.js';
 
@@ -41,7 +41,7 @@ export async function readRecipientKeys(
   { from, at }: { readonly from: string; readonly at: Date },
 ): Promise<readonly RecipientKey[]> {
   const refuse = (what: string, hint = 'gpg --export --armor FINGERPRINT > FILE'): RelaycertsError =>
-    new RelaycertsError('recipient', `${quote(from)} ${what}`, { hint });
+    new RelaycertsError('recipient', `${quotePath(from)} ${what}`, { hint });
   if (bytes.length === 0) throw refuse('is empty: it holds no OpenPGP public key');
   const blocks = readArmor(bytes);
   const secret = 'holds a private key: a recipient is a public key';
@@ -85,7 +85,7 @@ function describe(primaries: readonly Packet[]): string {
 export async function judgeKey(key: Key, from: string, at: Date): Promise<RecipientKey> {
   const fingerprint = key.getFingerprint().toUpperCase();
   const userId = await primaryUserId(key, at);
-  const name = `key ${fingerprint}${userId === '' ? '' : ` ${quote(userId)}`} from ${quote(from)}`;
+  const name = `key ${fingerprint}${userId === '' ? '' : ` ${quote(userId)}`} from ${quotePath(from)}`;
   const refuse = (what: string, hint: string): RelaycertsError =>
     new RelaycertsError('recipient', `${name} ${what}`, { hint });
 

@@ -3,7 +3,7 @@
 // are worth is judged in seal.ts.
 
 import { join, resolve } from 'node:path';
-import { quote, RelaycertsError, systemCode } from '../errors.js';
+import { quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run } from '../host/run.js';
 import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
@@ -36,8 +36,8 @@ export async function findRecipient(recipient: string, context: RecipientContext
   const bytes = recipient === '' ? undefined : await readKeyFile(path, context);
   if (bytes !== undefined) return readRecipientKeys(bytes, { from: path, at: context.at });
   if (!recipient.includes('/')) return findInKeyring(recipient, context);
-  throw new RelaycertsError('recipient', `the recipient's key file ${quote(path)} does not exist`, {
-    hint: `gpg --export --armor FINGERPRINT > ${quote(path)}`,
+  throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} does not exist`, {
+    hint: `gpg --export --armor FINGERPRINT > ${quotePath(path)}`,
   });
 }
 
@@ -48,8 +48,8 @@ async function readKeyFile(path: string, { readFile }: RecipientContext): Promis
     const code = systemCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    throw new RelaycertsError('recipient', `the recipient's key file ${quote(path)} cannot be read (${code})`, {
-      hint: `ls -ld ${quote(path)}`,
+    throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} cannot be read (${code})`, {
+      hint: `ls -ld ${quotePath(path)}`,
       cause: error,
     });
   }

@@ -4,7 +4,7 @@
 // opened in gpg.ts.
 
 import { randomBytes } from 'node:crypto';
-import { quote, RelaycertsError } from '../errors.js';
+import { quote, quotePath, RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
 import { loadOpenpgp, type PartialConfig, type PrivateKey } from './openpgp.js';
 import { packetTag, readPackets, readSessionKeyId } from './packets.js';
@@ -115,9 +115,13 @@ export async function readOperatorKey(armored: Secret, from = defaultName): Prom
     key = await readPrivateKey({ armoredKey: armored.revealText() });
   } catch {
     // The library's own words are dropped: they may quote the file.
-    throw new RelaycertsError('passphrase', `the operator key ${quote(from)} is not an armored OpenPGP private key`, {
-      hint: 'restore it from a backup',
-    });
+    throw new RelaycertsError(
+      'passphrase',
+      `the operator key ${quotePath(from)} is not an armored OpenPGP private key`,
+      {
+        hint: 'restore it from a backup',
+      },
+    );
   }
   const keyIds = key.getKeys().map((each) => each.getKeyID().toHex().toUpperCase());
   const isLocked = key.getKeys().some(({ keyPacket }) => !keyPacket.isDecrypted());
@@ -160,7 +164,7 @@ export async function openSealed(
     const ids = sealedTo.keyIds.length === 0 ? 'a password' : sealedTo.keyIds.join(', ');
     throw new RelaycertsError(
       'passphrase',
-      `${quote(from)} is encrypted to ${ids}, not to the operator key ${quote(keyFrom)}`,
+      `${quotePath(from)} is encrypted to ${ids}, not to the operator key ${quote(keyFrom)}`,
       { hint: 'open it with the key that it is encrypted to: gpg --decrypt' },
     );
   }
@@ -179,16 +183,20 @@ export async function openSealed(
     data.fill(0);
     return secret;
   } catch {
-    throw new RelaycertsError('passphrase', `${quote(from)} is damaged: it does not decrypt to what was encrypted`, {
-      hint: 'restore it from a backup',
-    });
+    throw new RelaycertsError(
+      'passphrase',
+      `${quotePath(from)} is damaged: it does not decrypt to what was encrypted`,
+      {
+        hint: 'restore it from a backup',
+      },
+    );
   }
 }
 
 async function unlock({ key, isLocked }: OperatorKey, from: string, password: Secret | undefined): Promise<PrivateKey> {
   if (!isLocked) return key;
   if (password === undefined) {
-    throw new RelaycertsError('passphrase', `the operator key ${quote(from)} has a password, and none was given`, {
+    throw new RelaycertsError('passphrase', `the operator key ${quotePath(from)} has a password, and none was given`, {
       hint: 'run it on a terminal, or hand the passphrase itself in with --passphrase-fd',
     });
   }
@@ -196,7 +204,7 @@ async function unlock({ key, isLocked }: OperatorKey, from: string, password: Se
   try {
     return await decryptKey({ privateKey: key, passphrase: password.revealText() });
   } catch {
-    throw new RelaycertsError('passphrase', `that was not the password of the operator key ${quote(from)}`, {
+    throw new RelaycertsError('passphrase', `that was not the password of the operator key ${quotePath(from)}`, {
       hint: 'run it again and give the password of the operator key',
     });
   }

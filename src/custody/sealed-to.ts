@@ -1,7 +1,7 @@
 // What an encrypted file says about itself before anything opens it: whether it is one, whole, and to whom it is
 // encrypted. It decrypts nothing and needs no openpgp.js.
 
-import { quote, RelaycertsError } from '../errors.js';
+import { quotePath, RelaycertsError } from '../errors.js';
 import { isText, packetTag, readArmor, readPackets, readSessionKeyId } from './packets.js';
 
 /** To whom a message is encrypted; a hidden recipient's key ID is all zeros. */
@@ -25,7 +25,7 @@ export const largestMessage = 65_536;
  */
 export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: string }): SealedTo {
   const refuse = (what: string, hint = 'restore it from a backup'): RelaycertsError =>
-    new RelaycertsError('passphrase', `${quote(from)} ${what}`, { hint });
+    new RelaycertsError('passphrase', `${quotePath(from)} ${what}`, { hint });
   const encrypt = 'encrypt it: gpg --encrypt --recipient ADDRESS';
   if (bytes.length === 0) throw refuse('is empty');
   if (bytes.length > largestMessage) throw refuse(`is too large for a passphrase: ${bytes.length} bytes`);

@@ -3,10 +3,11 @@
 // the umask. Nothing here follows a symbolic link in the last component of a path that it reads keys from or writes to.
 
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { constants, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { RelaycertsError, quote, systemCode, type ErrorCode } from '../errors.js';
+import { RelaycertsError, quotePath, systemCode, type ErrorCode } from '../errors.js';
+import { leftovers } from './leftovers.js';
+import { shellWord } from '../shell-word.js';
 
 /** The modes that relaycerts gives to files and folders. */
 export type Mode = 0o600 | 0o644 | 0o700 | 0o755;
@@ -20,7 +21,6 @@ export interface FileState {
 }
 
 const temporaryName = /^\.(.+)\.relaycerts-[0-9a-f]{12}\.tmp$/u;
-const pending = new Set<string>();
 
 const meanings: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
@@ -40,12 +40,13 @@ const meanings: Readonly<Record<string, string>> = {
 };
 
 const mends: Readonly<Record<string, (path: string) => string>> = {
-  EACCES: (path) => `look at who owns it: ls -ld ${quote(path)} ${quote(dirname(path))}`,
-  EPERM: (path) => `look at who owns it, and at its attributes: ls -ld ${quote(path)}; lsattr -d ${quote(path)}`,
+  EACCES: (path) => `look at who owns it: ls -ld ${shellWord(path)} ${shellWord(dirname(path))}`,
+  EPERM: (path) =>
+    `look at who owns it, and at its attributes: ls -ld ${shellWord(path)}; lsattr -d ${shellWord(path)}`,
   EROFS: () => 'work in a folder of a file system that can be written; what was there is untouched',
   ENOSPC: () => 'make room and run the same command again; what was there is untouched',
   EDQUOT: () => 'make room and run the same command again; what was there is untouched',
-  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${quote(path)}`,
+  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${shellWord(path)}`,
 };
 
 /** Turns a system error into one that says what could not be done to which file; anything else passes unchanged. */
@@ -55,7 +56,7 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   const hint = mends[system]?.(path);
   return new RelaycertsError(
     code,
-    `cannot ${doing} ${quote(path)}: ${meanings[system] ?? system}`,
+    `cannot ${doing} ${quotePath(path)}: ${meanings[system] ?? system}`,
     hint === undefined ? { cause: error } : { cause: error, hint },
   );
 }
@@ -102,10 +103,17 @@ export async function readFile(
     }
     try {
       const stats = await file.stat();
-      if (stats.isDirectory()) throw new RelaycertsError('files', `cannot read ${quote(path)}: it is a folder`);
-      if (!stats.isFile()) throw new RelaycertsError('files', `cannot read ${quote(path)}: it is not a regular file`);
-      if (stats.size > limit) {
-        throw new RelaycertsError('files', `cannot read ${quote(path)}: it is larger than ${limit} octets`);
+      const flaw = stats.isDirectory()
+        ? 'it is a folder'
+        : !stats.isFile()
+          ? 'it is not a regular file'
+          : stats.size > limit
+            ? `it is larger than ${limit} octets`
+            : undefined;
+      if (flaw !== undefined) {
+        throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
+          hint: `look at what it is: ls -ld ${shellWord(path)}`,
+        });
       }
       return await file.readFile();
     } finally {
@@ -118,7 +126,7 @@ export async function readFile(
 export async function listFolder(path: string): Promise<readonly string[]> {
   return guard('list', path, async () => {
     try {
-      return (await readdir(path)).sort();
+      return (await readdir(path)).toSorted();
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return [];
       throw error;
@@ -131,8 +139,8 @@ export async function makeFolder(path: string, mode: Mode): Promise<void> {
   const state = await statFile(path);
   if (state?.kind === 'folder') return;
   if (state !== undefined) {
-    throw new RelaycertsError('files', `cannot make the folder ${quote(path)}: something else has its name`, {
-      hint: `look at it, and move it away: ls -ld ${quote(path)}`,
+    throw new RelaycertsError('files', `cannot make the folder ${quotePath(path)}: something else has its name`, {
+      hint: `look at it, and move it away: ls -ld ${shellWord(path)}`,
     });
   }
   if (dirname(path) !== path) await makeFolder(dirname(path), mode);
@@ -160,7 +168,7 @@ export async function syncFolder(path: string): Promise<void> {
 
 async function writeTemporary(path: string, bytes: string | Uint8Array, mode: Mode): Promise<string> {
   const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(6).toString('hex')}.tmp`);
-  pending.add(temporary);
+  leftovers.add(temporary);
   const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode & 0o600);
   try {
     await file.writeFile(bytes);
@@ -176,7 +184,7 @@ async function writeTemporary(path: string, bytes: string | Uint8Array, mode: Mo
 async function dropTemporary(temporary: string | undefined): Promise<void> {
   if (temporary === undefined) return;
   await unlink(temporary).catch(() => undefined);
-  pending.delete(temporary);
+  leftovers.delete(temporary);
 }
 
 /**
@@ -189,7 +197,7 @@ export async function writeFile(path: string, bytes: string | Uint8Array, mode: 
     try {
       temporary = await writeTemporary(path, bytes, mode);
       await rename(temporary, path);
-      pending.delete(temporary);
+      leftovers.delete(temporary);
     } catch (error) {
       await dropTemporary(temporary);
       throw error;
@@ -217,7 +225,7 @@ export async function createFile(path: string, bytes: string | Uint8Array, mode:
 
 /** The error where `createFile` found something: what another process made meanwhile is never overwritten. */
 export function appeared(path: string): RelaycertsError {
-  return new RelaycertsError('files', `${quote(path)} appeared while relaycerts was about to make it`, {
+  return new RelaycertsError('files', `${quotePath(path)} appeared while relaycerts was about to make it`, {
     hint: 'run the same command again; it goes on from what is there now',
   });
 }
@@ -228,6 +236,8 @@ export async function appendFile(path: string, bytes: string, mode: Mode): Promi
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
     const file = await open(path, flags, mode);
     try {
+      // A new file has what the umask left of its mode.
+      if ((await file.stat()).size === 0) await file.chmod(mode);
       await file.writeFile(bytes);
       await file.sync();
     } finally {
@@ -265,9 +275,4 @@ export async function removeEmptyFolder(path: string): Promise<boolean> {
 /** True for the name of a temporary file that a relaycerts which died left behind. */
 export function isTemporaryName(name: string): boolean {
   return temporaryName.test(name);
-}
-
-/** Removes this process's temporary files at once; for the way out at Ctrl-C. */
-export function dropPendingFiles(): void {
-  for (const path of pending) rmSync(path, { force: true });
 }

@@ -6,7 +6,6 @@ import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
 import { RelaycertsError } from '../errors.js';
 import type { Host } from './host.js';
-import { run } from './run.js';
 
 export interface OutputOptions {
   readonly quiet: boolean;
@@ -48,7 +47,8 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     },
     confirm,
     readStdin,
-    run,
+    // Loaded when it is needed: child processes are a part of few commands.
+    run: async (...call) => (await import('./run.js')).run(...call),
   };
 }
 
@@ -79,8 +79,8 @@ async function confirm(question: string): Promise<boolean> {
 async function readStdin(limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of process.stdin) {
-    const bytes = chunk as Buffer;
+  const input: AsyncIterable<Buffer> = process.stdin;
+  for await (const bytes of input) {
     size += bytes.length;
     if (size > limit) throw new RelaycertsError('files', `standard input is larger than ${limit} octets`);
     chunks.push(bytes);

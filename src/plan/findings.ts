@@ -1,18 +1,19 @@
 // What was found wrong with a certificate, in words, with what mends it.
 
 import type { CertificateFinding } from '../certificate/verify.js';
-import { quote, type Problem } from '../errors.js';
+import { quote, quotePath, type Problem } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 
 /** One finding about the CA's certificate or a leaf, at `path`. */
 export function describeFinding(finding: CertificateFinding, kind: 'ca' | 'leaf', path: string): Problem {
   const aside =
     kind === 'ca'
       ? 'put the settings back as they were; to begin anew with another CA: relaycerts clean'
-      : `to have a right one issued for the same key, move it away and run make: mv ${quote(path)} ${quote(`${path}.old`)}`;
+      : `to have a right one issued for the same key, move it away and run make: mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
   const clock = "look at this machine's clock: date -u";
   const { code, expected, found } = finding;
   const say = (what: string, hint: string = aside): Problem => ({
-    message: `the certificate ${quote(path)} ${what}`,
+    message: `the certificate ${quotePath(path)} ${what}`,
     hint,
   });
   switch (code) {

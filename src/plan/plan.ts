@@ -5,7 +5,8 @@
 import { dirname } from 'node:path';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import { samePublicKey } from '../certificate/public-key.js';
-import { quote, type Problem } from '../errors.js';
+import { quote, quotePath, type Problem } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 import type { HostName } from '../names.js';
 import { describeFinding } from './findings.js';
 import type { KeyType, Role, Settings } from '../settings/settings.js';
@@ -102,7 +103,7 @@ function passphraseSteps(settings: Settings, inventory: Inventory, problems: Pro
   if (inventory.passphraseFile !== undefined) return [];
   if (inventory.caKey !== undefined) {
     problems.push({
-      message: `the passphrase file ${quote(file)} is missing, and without it the CA's key stays closed`,
+      message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed`,
       hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N',
     });
     return [];
@@ -122,8 +123,8 @@ function caProblems(settings: Settings, inventory: Inventory, at: Date): readonl
     const file = caKey === undefined ? 'key and certificate are' : 'certificate is';
     return [
       {
-        message: `the CA's ${file} missing, but ${quote(leaf.path)} was signed by it`,
-        hint: `bring ${quote(caKey === undefined ? caKeyPath : caCertificatePath)} back from a backup; to begin anew with another CA: relaycerts clean`,
+        message: `the CA's ${file} missing, but ${quotePath(leaf.path)} was signed by it`,
+        hint: `bring ${quotePath(caKey === undefined ? caKeyPath : caCertificatePath)} back from a backup; to begin anew with another CA: relaycerts clean`,
       },
     ];
   }
@@ -131,7 +132,7 @@ function caProblems(settings: Settings, inventory: Inventory, at: Date): readonl
     caKey === undefined
       ? [
           {
-            message: `the CA's certificate ${quote(caCertificate.path)} is there, but its key ${quote(caKeyPath)} is missing`,
+            message: `the CA's certificate ${quotePath(caCertificate.path)} is there, but its key ${quotePath(caKeyPath)} is missing`,
             hint: 'bring the key back from a backup; to begin anew with another CA: relaycerts clean',
           },
         ]
@@ -147,12 +148,12 @@ function caProblems(settings: Settings, inventory: Inventory, at: Date): readonl
 // A CA that was there once is never made again by itself: what hosts carry would stop to fit, all at once.
 function traceProblems({ caRecorded, caKeyPath, hosts }: Inventory): readonly Problem[] {
   const bundle = hosts.find((found) => found.bundle.size > 0);
-  const trace = caRecorded ? 'the ledger names one' : bundle && `${quote(bundle.bundleFolder)} was made with one`;
+  const trace = caRecorded ? 'the ledger names one' : bundle && `${quotePath(bundle.bundleFolder)} was made with one`;
   if (trace === undefined) return [];
   return [
     {
       message: `the CA's key and certificate are missing, but ${trace}`,
-      hint: `bring ${quote(dirname(caKeyPath))} back from a backup; to begin anew with another CA: relaycerts clean`,
+      hint: `bring ${quotePath(dirname(caKeyPath))} back from a backup; to begin anew with another CA: relaycerts clean`,
     },
   ];
 }
@@ -163,13 +164,13 @@ function hostProblems(found: HostInventory, inventory: Inventory, at: Date): rea
   const problems: Problem[] = [];
   if (key === undefined) {
     problems.push({
-      message: `the certificate ${quote(certificate.path)} is there, but its key ${quote(found.keyPath)} is missing`,
-      hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${quote(certificate.path)}`,
+      message: `the certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(found.keyPath)} is missing`,
+      hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${shellWord(certificate.path)}`,
     });
   } else if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
     problems.push({
-      message: `the key ${quote(key.path)} does not belong to the certificate ${quote(certificate.path)}`,
-      hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${quote(certificate.path)} ${quote(`${certificate.path}.old`)}`,
+      message: `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
+      hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
     });
   }
   if (inventory.caCertificate === undefined) return problems;
@@ -193,7 +194,7 @@ function hostWarnings({ certificate, host }: HostInventory, settings: Settings, 
   return [
     {
       message: `the certificate of ${host.hostname} ${daysLeft < 0 ? `expired on ${day}` : `expires on ${day}, in ${daysLeft} days`}`,
-      hint: `for a new one with the same key and pin, remove it, run make and install it on the host: rm ${quote(certificate.path)}`,
+      hint: `for a new one with the same key and pin, remove it, run make and install it on the host: rm ${shellWord(certificate.path)}`,
     },
   ];
 }
@@ -201,7 +202,7 @@ function hostWarnings({ certificate, host }: HostInventory, settings: Settings, 
 function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
   const warnings: Problem[] = strangers.map((name) => ({
     message: `hosts/${name} is there, but the settings name no such host; its pin stands in no table`,
-    hint: `where the host is gone for good: rm -r ${quote(`hosts/${name}`)}`,
+    hint: `where the host is gone for good: rm -r ${shellWord(`hosts/${name}`)}`,
   }));
   if (damagedLedgerLines > 0) {
     warnings.push({ message: `the ledger has ${damagedLedgerLines} lines that are no entry, as a crash leaves them` });

@@ -13,7 +13,7 @@ import type { Pin } from './pin.js';
 import { renderScript } from './script.js';
 import type { Format, Section } from './sections.js';
 import { sections } from './sections.js';
-import { programWord, rootShell } from './shell.js';
+import { programWord, rootShell } from './commands.js';
 import { copyCommand, fileOf, stepsOf, type Block, type Step } from './steps.js';
 
 export interface RenderOptions {

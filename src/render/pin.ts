@@ -1,7 +1,8 @@
 // The pins that a relay's table lists: one for each client of the settings.
 
 import { type CertificateInfo } from '../certificate/certificate.js';
-import { fingerprintOf, type PinKind } from '../certificate/fingerprint.js';
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import type { PinKind } from '../certificate/pin-kinds.js';
 import type { Fingerprint, HostName } from '../names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 

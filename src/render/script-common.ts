@@ -74,6 +74,7 @@ check_bundle() {
 }
 
 # What tells whether the bundle changed since the last run; nothing rests on it but a reload.
+# shellcheck disable=SC2086 # file names of ours, without white space
 bundle_state() { (cd "$folder" && cksum $bundle_files); }
 
 copy_file() {

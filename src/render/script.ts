@@ -6,7 +6,8 @@ import { bundleFiles, bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
 import { commonFunctions } from './script-common.js';
-import { programWord, rootShell, shellWord } from './shell.js';
+import { programWord, rootShell } from './commands.js';
+import { shellWord } from '../shell-word.js';
 
 /** The script for a host; with `undo`, the one that takes it back. */
 export function renderScript(settings: Settings, host: HostSettings, { undo }: { readonly undo: boolean }): string {

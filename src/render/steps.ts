@@ -9,7 +9,8 @@ import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../setting
 import type { Pin } from './pin.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from './postfix.js';
 import type { Section } from './sections.js';
-import { programWord, shellWord } from './shell.js';
+import { programWord } from './commands.js';
+import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
 
 export interface Block {

@@ -58,10 +58,10 @@ const textFields = ['time', 'name', 'serial', 'certificateSha256', 'publicKeySha
 
 function isEntry(value: unknown): value is LedgerEntry {
   if (typeof value !== 'object' || value === null) return false;
-  const entry = value as Readonly<Record<string, unknown>>;
+  const entry = new Map<string, unknown>(Object.entries(value));
   return (
-    textFields.every((field) => typeof entry[field] === 'string') &&
-    entry['event'] === 'issued' &&
-    ['ca', 'smtpd-server', 'smtp-client'].includes(String(entry['role']))
+    textFields.every((field) => typeof entry.get(field) === 'string') &&
+    entry.get('event') === 'issued' &&
+    ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role'))
   );
 }

@@ -3,10 +3,11 @@
 // no lock: every file changes by rename alone.
 
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { link, readFile, rename } from 'node:fs/promises';
-import { RelaycertsError, quote, systemCode } from '../errors.js';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 import { createFile, fileError, removeFile } from '../host/files.js';
+import { leftovers } from '../host/leftovers.js';
 import type { Host } from '../host/host.js';
 
 interface Holder {
@@ -16,26 +17,19 @@ interface Holder {
   readonly start: string;
 }
 
-const held = new Set<string>();
-
 /**
  * Runs `work` while this process alone holds the lock at `path`.
  * @throws lock - another relaycerts holds it
  */
 export async function withLock<T>(path: string, host: Pick<Host, 'say'>, work: () => Promise<T>): Promise<T> {
   await takeLock(path, host);
-  held.add(path);
+  leftovers.add(path);
   try {
     return await work();
   } finally {
     await removeFile(path);
-    held.delete(path);
+    leftovers.delete(path);
   }
-}
-
-/** Lets go of all locks at once; for the way out at Ctrl-C. */
-export function dropLocks(): void {
-  for (const path of held) rmSync(path, { force: true });
 }
 
 async function takeLock(path: string, host: Pick<Host, 'say'>): Promise<void> {
@@ -49,9 +43,9 @@ async function takeLock(path: string, host: Pick<Host, 'say'>): Promise<void> {
         hint: `wait for it to end, or look at it: ps -fp ${holder.pid}`,
       });
     }
-    if (await takeAway(path, holder)) host.say(`took over the lock ${quote(path)} of a relaycerts that has ended`);
+    if (await takeAway(path, holder)) host.say(`took over the lock ${quotePath(path)} of a relaycerts that has ended`);
   }
-  throw new RelaycertsError('lock', `cannot take the lock ${quote(path)}`, { hint: 'run the same command again' });
+  throw new RelaycertsError('lock', `cannot take the lock ${shellWord(path)}`, { hint: 'run the same command again' });
 }
 
 /** Moves a stale lock aside; whoever moves away a lock that is not the one it judged puts it back. */
@@ -77,15 +71,22 @@ async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'>
     if (systemCode(error) === 'ENOENT') return 'gone';
     throw fileError(error, 'read the lock', path, 'lock');
   }
+  return parseHolder(text) ?? 'unreadable';
+}
+
+function parseHolder(text: string): Holder | undefined {
+  let value: unknown;
   try {
-    const { pid, boot, start } = JSON.parse(text) as Partial<Holder>;
-    if (Number.isSafeInteger(pid) && typeof boot === 'string' && typeof start === 'string') {
-      return { pid: pid as number, boot, start };
-    }
+    value = JSON.parse(text);
   } catch {
-    // Not ours, or torn by a crash of the machine.
+    return undefined;
   }
-  return 'unreadable';
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!('pid' in value) || !('boot' in value) || !('start' in value)) return undefined;
+  const { pid, boot, start } = value;
+  if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1) return undefined;
+  if (typeof boot !== 'string' || typeof start !== 'string') return undefined;
+  return { pid, boot, start };
 }
 
 async function isAlive(holder: Holder): Promise<boolean> {

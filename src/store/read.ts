@@ -4,7 +4,8 @@
 import { join } from 'node:path';
 import { parseCertificates } from '../certificate/certificate.js';
 import { parsePrivateKey } from '../certificate/private-key.js';
-import { RelaycertsError, quote, type Problem } from '../errors.js';
+import { RelaycertsError, quotePath, type Problem } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 import { listFolder, readFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import type { FoundCertificate, FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
@@ -68,7 +69,9 @@ async function readHost(host: HostSettings, layout: Layout, uid: number, problem
     }),
   ]);
   const key = await collect(problems, (): FoundKey | undefined =>
-    pem === undefined ? undefined : { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: keyPath }) },
+    pem === undefined
+      ? undefined
+      : { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) },
   );
   return { host, keyPath, key, certificatePath, certificate, bundleFolder: layout.bundleFolder(hostname), bundle };
 }
@@ -77,14 +80,14 @@ async function readHost(host: HostSettings, layout: Layout, uid: number, problem
 export async function readHostCertificate(layout: Layout, host: HostSettings): Promise<FoundCertificate | undefined> {
   const { path } = layout.certificate(host.role, host.hostname);
   const bytes = await readFile(path);
-  const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: path });
+  const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
   return info === undefined ? undefined : { path, info };
 }
 
 async function readCertificate(path: string, problems: Problem[]): Promise<FoundCertificate | undefined> {
   return collect(problems, async () => {
     const bytes = await readFile(path);
-    const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: path });
+    const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
     return info === undefined ? undefined : { path, info };
   });
 }
@@ -95,14 +98,14 @@ async function readPrivate(path: string, uid: number, problems: Problem[]): Prom
   if (state.kind === 'file' && (state.mode & 0o077) !== 0) {
     const mode = state.mode.toString(8).padStart(4, '0');
     problems.push({
-      message: `${quote(path)} holds a private key and has mode ${mode}: others can read or change it`,
-      hint: `chmod 600 ${quote(path)}; if others were on this machine, take the key for lost`,
+      message: `${quotePath(path)} holds a private key and has mode ${mode}: others can read or change it`,
+      hint: `chmod 600 ${shellWord(path)}; if others were on this machine, take the key for lost`,
     });
   }
   if (state.kind === 'file' && uid > 0 && state.uid !== uid) {
     problems.push({
-      message: `${quote(path)} holds a private key and belongs to another user (uid ${state.uid})`,
-      hint: `run relaycerts as that user, or take the file over: chown ${uid} ${quote(path)}`,
+      message: `${quotePath(path)} holds a private key and belongs to another user (uid ${state.uid})`,
+      hint: `run relaycerts as that user, or take the file over: chown ${uid} ${shellWord(path)}`,
     });
   }
   return collect(problems, () => readFile(path));

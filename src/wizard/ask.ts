@@ -71,7 +71,7 @@ function toInquirer({ kind, message, initial, options, check }: Prompt, rows: nu
     return {
       value,
       name: wrapText(text, columns - markWidth).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
-      short: value,
+      short: label.split(/ \(|: /u)[0] ?? value,
       checked: checked.includes(value) && reason === undefined,
       disabled: reason === undefined ? false : ' ',
     };

@@ -4,6 +4,7 @@
 import { RelaycertsError } from '../errors.js';
 import { statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
+import type { Run } from '../host/run.js';
 import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
 
 /** One option of a question; one with a reason is shown and cannot be chosen. */
@@ -22,7 +23,7 @@ export interface SecretKeys {
 /** Lists the secret keys of GnuPG; where that cannot be done, the reason is in `problem`. */
 export async function readSecretKeys(host: Pick<Host, 'run' | 'now'>): Promise<SecretKeys> {
   try {
-    const listed = (await hasGnupgHome(host)) ? await listSecretKeys(host.run) : [];
+    const listed = await listSecretKeys(await gentleRun(host.run));
     const keys = listed.map((key) => keyOption(key, host.now()));
     if (keys.length === 0) return { keys, problem: 'GnuPG has no secret key here' };
     if (keys.some(({ reason }) => reason === undefined)) return { keys, problem: undefined };
@@ -34,8 +35,18 @@ export async function readSecretKeys(host: Pick<Host, 'run' | 'now'>): Promise<S
   }
 }
 
-/** gpg makes its home when it lists keys; a question that is not answered yet must not leave that behind. */
-async function hasGnupgHome({ run }: Pick<Host, 'run'>): Promise<boolean> {
+/**
+ * Runs programs as `run` does; where there is no GnuPG home, gpg is not run, because it would make one, and a question
+ * that is not answered yet must leave nothing behind. The answer is the one that gpg gives of an empty keyring.
+ * @source GnuPG doc/DETAILS, ERROR: GPG_ERR_NO_PUBKEY is 9
+ */
+export async function gentleRun(run: Run): Promise<Run> {
+  if (await hasGnupgHome(run)) return run;
+  const nothing = { status: 2, stdout: Buffer.alloc(0), stderr: '', statusText: '[GNUPG:] ERROR keylist.getkey 9\n' };
+  return (command, args, options) => (command === 'gpg' ? Promise.resolve(nothing) : run(command, args, options));
+}
+
+async function hasGnupgHome(run: Run): Promise<boolean> {
   try {
     const { status, stdout } = await run('gpgconf', ['--list-dirs', 'homedir'], {});
     const path = decodeURIComponent(stdout.toString().trim());

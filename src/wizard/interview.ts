@@ -105,7 +105,9 @@ async function findProblem(
     if (contradiction !== undefined) {
       const { path, what, hint } = contradiction;
       const isOwn = path.some((part) => part === 'hostname' || part === 'recipients');
-      return { message: isOwn ? what : `${formatPath(path)} ${what}`, hint };
+      if (isOwn) return { message: what, hint };
+      const place = formatPath(path);
+      return { message: `${place} ${what}`, hint: `answer otherwise, or set ${place} in the settings file first` };
     }
     for (const recipient of answer.gnupgKeys ?? answer.recipients ?? []) await proveRecipient(recipient);
     return undefined;

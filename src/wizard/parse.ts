@@ -53,8 +53,8 @@ export function parseNumber(text: string, field: (places: Schema['places']) => F
   // The fields that hold numbers do not look at the domain.
   const result = field(buildSchema(parseHostName('example.org')).places).safeParse(number, { jitless: true });
   if (result.success && typeof number === 'number') return number;
-  const [what = ''] = (result.success ? '' : (result.error.issues[0]?.message ?? '')).split('\n');
-  throw new RelaycertsError('settings', what, { hint: 'write digits alone' });
+  const [what = '', hint = ''] = (result.success ? '' : (result.error.issues[0]?.message ?? '')).split('\n');
+  throw new RelaycertsError('settings', what, { hint: hint.replace(' without quotes', '') });
 }
 
 /**

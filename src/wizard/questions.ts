@@ -122,7 +122,7 @@ export const questions: readonly Question[] = [
   {
     id: 'validDays',
     kind: 'text',
-    message: 'Days that a certificate is valid:',
+    message: 'Days a certificate is valid:',
     why: 'A year and a month (default 398): a renewal keeps the key and its pin, so it costs little.',
     initial: (start) => String(start?.settings.certificates.validDays ?? 398),
     when: always,
@@ -132,7 +132,7 @@ export const questions: readonly Question[] = [
   {
     id: 'recipientsFrom',
     kind: 'one',
-    message: "Who can open the CA's passphrase:",
+    message: 'Who opens the passphrase:',
     why: "The CA's key lies encrypted on this machine. Its passphrase is in a file that only these can open.",
     initial: (start) => ((start?.settings.passphrase.recipients.length ?? 0) > 0 ? 'typed' : 'operator-key'),
     when: always,
@@ -153,7 +153,7 @@ export const questions: readonly Question[] = [
   {
     id: 'gnupgKeys',
     kind: 'several',
-    message: 'GnuPG keys that can open it:',
+    message: 'GnuPG keys that open it:',
     why: 'Each of them can open it alone. Two are safer than one: a lost key is then no lost CA.',
     initial: (start) => formatList((start?.settings.passphrase.recipients ?? []).filter(isFingerprint)),
     when: (_, { recipientsFrom }) => recipientsFrom === 'gnupg',

@@ -9,6 +9,11 @@ import { makeProject, modesOf, smallSettings, treeOf, type Project } from '../su
 const relay = 'relayhost.example.org';
 const home = 'mailhost.example.org';
 
+/** The bodies of the private keys in a PEM text. */
+function secretsOf(pem: string): string[] {
+  return pem.match(/-----BEGIN[^-]*PRIVATE KEY-----[^-]+/gu) ?? [];
+}
+
 let project: Project;
 beforeEach(() => {
   project = makeProject();
@@ -102,7 +107,6 @@ describe('a first make', () => {
 
   it('keeps the CA key out of every bundle, and each key to its host', () => {
     project.run(['make']);
-    const secretsOf = (pem: string): string[] => pem.match(/-----BEGIN[^-]*PRIVATE KEY-----[^-]+/gu) ?? [];
     const [ca] = secretsOf(project.read('certs/ca/example.org-ca.key.pem'));
     const [relayKey] = secretsOf(project.read(`certs/smtpd-server/${relay}.key.pem`));
     const [homeKey] = secretsOf(project.read(`certs/smtp-client/${home}.key.pem`));
@@ -158,7 +162,7 @@ describe('a second make', () => {
     expect(again.status, again.stderr).toBe(0);
     const after = treeOf(project.folder);
     const changed = Object.keys(after).filter((name) => after[name] !== before[name]);
-    expect(changed.sort()).toEqual(
+    expect(changed.toSorted()).toEqual(
       [
         'settings.json',
         'certs/ca/issued.jsonl',
@@ -170,7 +174,7 @@ describe('a second make', () => {
         'hosts/second.example.org/second.example.org.crt.pem',
         'hosts/second.example.org/second.example.org.key.pem',
         'hosts/second.example.org/second.example.org.chain.pem',
-      ].sort(),
+      ].toSorted(),
     );
     const table = project.read(`hosts/${relay}/relay_clientcerts`);
     const pins = table.split('\n').filter((line) => /^[0-9A-F]{2}:/u.test(line));
@@ -225,56 +229,56 @@ const contradictions: readonly {
 }[] = [
   {
     name: 'a CA without its key',
-    change: (it) => rmSync(it.path('certs/ca/example.org-ca.key.pem')),
+    change: (made) => rmSync(made.path('certs/ca/example.org-ca.key.pem')),
     says: /example\.org-ca\.crt\.pem" is there, but its key .*example\.org-ca\.key\.pem" is missing/u,
   },
   {
     name: "leaves without the CA's certificate",
-    change: (it) => rmSync(it.path('certs/ca/example.org-ca.crt.pem')),
+    change: (made) => rmSync(made.path('certs/ca/example.org-ca.crt.pem')),
     says: /the CA's certificate is missing, but .*relayhost\.example\.org\.crt\.pem" was signed by it/u,
   },
   {
     name: 'the whole CA gone, and the leaves with it',
-    change: (it) => {
-      rmSync(it.path('certs'), { recursive: true });
+    change: (made) => {
+      rmSync(made.path('certs'), { recursive: true });
     },
     says: /the CA's key and certificate are missing, but .*hosts.*was made with one/u,
   },
   {
     name: 'a certificate without its key',
-    change: (it) => rmSync(it.path(`certs/smtp-client/${home}.key.pem`)),
+    change: (made) => rmSync(made.path(`certs/smtp-client/${home}.key.pem`)),
     says: /mailhost\.example\.org\.crt\.pem" is there, but its key .* is missing/u,
   },
   {
     name: 'a key that does not match',
-    change: (it) => it.write(`certs/smtp-client/${home}.key.pem`, it.read(`certs/smtpd-server/${relay}.key.pem`)),
+    change: (made) => made.write(`certs/smtp-client/${home}.key.pem`, made.read(`certs/smtpd-server/${relay}.key.pem`)),
     says: /mailhost\.example\.org\.key\.pem" does not belong to the certificate/u,
   },
   {
     name: 'a certificate with another name',
-    change: (it) => {
+    change: (made) => {
       for (const end of ['key.pem', 'crt.pem']) {
-        it.write(`certs/smtp-client/other.example.org.${end}`, it.read(`certs/smtp-client/${home}.${end}`));
-        chmodSync(it.path(`certs/smtp-client/other.example.org.${end}`), 0o600);
+        made.write(`certs/smtp-client/other.example.org.${end}`, made.read(`certs/smtp-client/${home}.${end}`));
+        chmodSync(made.path(`certs/smtp-client/other.example.org.${end}`), 0o600);
       }
-      it.settings(smallSettings({ smtpClients: [{ hostname: 'other' }] }));
+      made.settings(smallSettings({ smtpClients: [{ hostname: 'other' }] }));
     },
     says: /other\.example\.org\.crt\.pem" .*mailhost\.example\.org/u,
   },
   {
     name: "a relay's certificate in a client's place",
-    change: (it) => {
-      it.write(`certs/smtp-client/${home}.crt.pem`, it.read(`certs/smtpd-server/${relay}.crt.pem`));
+    change: (made) => {
+      made.write(`certs/smtp-client/${home}.crt.pem`, made.read(`certs/smtpd-server/${relay}.crt.pem`));
     },
     says: /mailhost\.example\.org\.crt\.pem" /u,
   },
   {
     name: 'a certificate of another CA',
-    change: (it) => {
+    change: (made) => {
       const other = makeProject();
       other.run(['make']);
       for (const end of ['key.pem', 'crt.pem']) {
-        it.write(`certs/smtp-client/${home}.${end}`, other.read(`certs/smtp-client/${home}.${end}`));
+        made.write(`certs/smtp-client/${home}.${end}`, other.read(`certs/smtp-client/${home}.${end}`));
       }
       other.remove();
     },
@@ -282,38 +286,38 @@ const contradictions: readonly {
   },
   {
     name: 'another name for the CA in the settings',
-    change: (it) => it.settings(smallSettings({ ca: { commonName: 'Another CA' } })),
+    change: (made) => made.settings(smallSettings({ ca: { commonName: 'Another CA' } })),
     says: /example\.org-ca\.crt\.pem" .*Another CA/u,
   },
   {
     name: 'a name that the certificate lacks',
-    change: (it) => it.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] })),
+    change: (made) => made.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] })),
     says: /relayhost\.example\.org\.crt\.pem" .*mx\.example\.org/u,
   },
   {
     name: 'a certificate that is no certificate',
-    change: (it) => it.write(`certs/smtpd-server/${relay}.crt.pem`, 'not a certificate\n'),
+    change: (made) => made.write(`certs/smtpd-server/${relay}.crt.pem`, 'not a certificate\n'),
     says: /relayhost\.example\.org\.crt\.pem.* holds no certificate/u,
   },
   {
     name: 'a key that is open to others',
-    change: (it) => chmodSync(it.path(`certs/smtp-client/${home}.key.pem`), 0o640),
+    change: (made) => chmodSync(made.path(`certs/smtp-client/${home}.key.pem`), 0o640),
     says: /mailhost\.example\.org\.key\.pem" holds a private key and has mode 0640/u,
   },
   {
     name: 'a link where a key should be',
-    change: (it) => {
-      const key = it.path(`certs/smtp-client/${home}.key.pem`);
-      renameSync(key, it.path('elsewhere'));
-      symlinkSync(it.path('elsewhere'), key);
+    change: (made) => {
+      const key = made.path(`certs/smtp-client/${home}.key.pem`);
+      renameSync(key, made.path('elsewhere'));
+      symlinkSync(made.path('elsewhere'), key);
     },
     says: /mailhost\.example\.org\.key\.pem": it is a symbolic link/u,
   },
   {
     name: 'a folder where a certificate should be',
-    change: (it) => {
-      rmSync(it.path(`certs/smtp-client/${home}.crt.pem`));
-      mkdirSync(it.path(`certs/smtp-client/${home}.crt.pem`));
+    change: (made) => {
+      rmSync(made.path(`certs/smtp-client/${home}.crt.pem`));
+      mkdirSync(made.path(`certs/smtp-client/${home}.crt.pem`));
     },
     says: /mailhost\.example\.org\.crt\.pem": it is a folder/u,
   },

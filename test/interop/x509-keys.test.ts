@@ -3,7 +3,8 @@
 import { createPublicKey } from 'node:crypto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseCertificate, parseCertificates } from '../../src/certificate/certificate.js';
-import { digests, fingerprintOf, parsePinned, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
+import { fingerprintOf, parsePinned, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
+import { digests } from '../../src/certificate/pin-kinds.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../../src/issue/pbes2.js';
 import { parsePrivateKey } from '../../src/certificate/private-key.js';

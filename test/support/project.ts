@@ -104,13 +104,13 @@ export function treeOf(folder: string): Record<string, string> {
     const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0');
     if (stats.isDirectory()) {
       tree[`${name}/`] = mode;
-      for (const entry of readdirSync(path).sort()) visit(join(path, entry), `${name}/${entry}`);
+      for (const entry of readdirSync(path).toSorted()) visit(join(path, entry), `${name}/${entry}`);
     } else {
       const digest = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16);
       tree[name] = `${mode} ${digest} ${stats.mtimeMs}`;
     }
   };
-  for (const entry of readdirSync(folder).sort()) visit(join(folder, entry), entry);
+  for (const entry of readdirSync(folder).toSorted()) visit(join(folder, entry), entry);
   return tree;
 }
 

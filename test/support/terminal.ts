@@ -66,10 +66,8 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   const output = request.stdout === undefined ? '' : ` > '${request.stdout}'`;
   const script = `${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
   const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
-  tmux(
-    ...['new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd],
-    ...['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command],
-  );
+  const program = ['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command];
+  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, ...program);
   tmux('pipe-pane', '-O', `cat > '${log}'`);
   const screen = (): string => tmux('capture-pane', '-p', '-S', '-');
   let seen = 0;

@@ -1,15 +1,8 @@
-// Words for POSIX sh. Every value has been through its own parser before; quoting comes besides.
+// The commands that are printed for a person: what is typed here, and how a script reaches a host.
 
 import { basename } from 'node:path';
 import type { Ssh } from '../settings/settings.js';
-
-const plain = /^[A-Za-z0-9_@%+=:,./-]+$/u;
-
-/** `text` as one word of POSIX sh: as it is where nothing in it is special, otherwise in single quotes. */
-export function shellWord(text: string): string {
-  if (/[\0\n\r]/u.test(text)) throw new TypeError('a shell word of ours never holds a line end');
-  return plain.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
+import { shellWord } from '../shell-word.js';
 
 /** `relaycerts` as it is typed for these settings, from any folder that has a settings.json, or from all. */
 export function programWord({ file }: { readonly file: string }): string {

@@ -1,0 +1,84 @@
+// The settings file as the wizard finds it and writes it: whole or not at all, and never over something that it has not
+// seen. A link is followed, so that the file it names is the one that changes.
+
+import { constants } from 'node:fs';
+import { access, realpath } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { quote, RelaycertsError } from '../errors.js';
+import {
+  appeared,
+  createFile,
+  fileError,
+  makeFolder,
+  readFile,
+  statFile,
+  syncFolder,
+  writeFile,
+} from '../host/files.js';
+import { readSettings } from '../settings/load.js';
+import { nameFile } from '../settings/schema.js';
+import { asObject, type Start } from './answers.js';
+
+/** The settings file as it was found. */
+export interface Found {
+  readonly start: Start;
+  /** Where it lies, links followed. */
+  readonly path: string;
+  readonly bytes: Buffer;
+  readonly mode: 0o600 | 0o644;
+}
+
+/** The settings file that is there. @throws settings where it is not right: the wizard builds on nothing else */
+export async function findSettings(file: string, home: string): Promise<Found | undefined> {
+  if ((await statFile(file)) === undefined) return undefined;
+  const name = nameFile(file);
+  try {
+    const settings = await readSettings(file, home);
+    const path = await realpath(file);
+    const bytes = await readFile(path);
+    const state = await statFile(path);
+    if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
+    const value = asObject(JSON.parse(bytes.toString()));
+    return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;
+    throw new RelaycertsError('settings', error.message, {
+      cause: error,
+      problems: [
+        ...error.problems,
+        {
+          message: `the wizard starts from right settings alone, and left ${name} as it is`,
+          hint: `mend it, or move it away: mv ${name} ${name}.old`,
+        },
+      ],
+    });
+  }
+}
+
+/** Refuses a folder that cannot be written: said before anything is asked, not after the last answer. @throws files */
+export async function assertWritable(file: string): Promise<void> {
+  let folder = dirname(file);
+  while ((await statFile(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw fileError(error, 'write', file);
+  }
+}
+
+/** Writes the text whole; what appeared or changed since it was found is left alone. @throws files */
+export async function writeSettings(file: string, text: string, found: Found | undefined): Promise<void> {
+  if (found === undefined) {
+    await makeFolder(dirname(file), 0o755);
+    if (!(await createFile(file, text, 0o644))) throw appeared(file);
+    return;
+  }
+  const now = await readFile(found.path);
+  if (now === undefined || !now.equals(found.bytes)) {
+    throw new RelaycertsError('files', `${quote(found.path)} changed while the wizard ran, and was left as it is`, {
+      hint: 'run relaycerts wizard again; it starts from what is there now',
+    });
+  }
+  await writeFile(found.path, text, found.mode);
+  await syncFolder(dirname(found.path));
+}

@@ -6,7 +6,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import packageJson from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './commands/options.js';
 import { digests, fingerprintFormats, pinKinds } from './certificate/pin-kinds.js';
-import { RelaycertsError } from './errors.js';
+import { RelaycertsError, quote } from './errors.js';
 import type { Host } from './host/host.js';
 import type { OutputOptions } from './host/process-host.js';
 import { formats, sections } from './render/sections.js';
@@ -38,8 +38,23 @@ export async function runCommandLine(args: readonly string[], hostFor: HostFacto
 
 function usageError({ message }: CommanderError): RelaycertsError {
   const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
-  const meant = suggestion === undefined ? '' : ` ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
-  return new RelaycertsError('usage', `${what}${meant}`, { hint: 'relaycerts --help, or relaycerts COMMAND --help' });
+  const meant = suggestion === undefined ? '' : `, ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
+  return new RelaycertsError('usage', `${what.replace(/\.$/u, '')}${meant}`, {
+    hint: 'relaycerts --help, or relaycerts COMMAND --help',
+  });
+}
+
+async function unknownCommand(program: Command, word: string): Promise<RelaycertsError> {
+  const { closestMatch } = await import('leven');
+  const names = program.commands.map((command) => command.name());
+  const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
+  return new RelaycertsError(
+    'usage',
+    `unknown command ${quote(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
+    {
+      hint: near === undefined ? 'relaycerts --help' : `relaycerts ${near}`,
+    },
+  );
 }
 
 function buildProgram(hostFor: HostFactory): Command {
@@ -57,6 +72,7 @@ function buildProgram(hostFor: HostFactory): Command {
     .helpOption('--help', "print this, or a command's help")
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
+    .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
   const withHost =
@@ -73,6 +89,8 @@ function buildProgram(hostFor: HostFactory): Command {
   addFingerprint(program, withHost);
   addClean(program, withHost);
   addWizard(program, withHost);
+  // The program itself takes any word, to say which command was meant; its commands take none too many.
+  for (const command of program.commands) command.allowExcessArguments(false);
   program.addHelpText(
     'after',
     example(
@@ -84,6 +102,8 @@ function buildProgram(hostFor: HostFactory): Command {
   );
   program.action(
     withHost(async (host, global) => {
+      const [word] = program.args;
+      if (word !== undefined) throw await unknownCommand(program, word);
       const { existsSync } = await import('node:fs');
       if (!host.interactive || existsSync(global.settings)) {
         program.outputHelp();

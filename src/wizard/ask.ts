@@ -20,6 +20,8 @@ export async function openAsker(): Promise<Asker> {
   if (['', 'dumb'].includes(env['TERM'] ?? '')) return linesAsker({ input: stdin, tell, show });
 
   const { default: inquirer } = await import('inquirer');
+  // A signal that ends the program leaves inquirer no time to show the cursor again.
+  const showCursor = (): void => show('\u001b[?25h');
   const ask = async (prompt: Prompt): Promise<string> => {
     const left = new AbortController();
     // Ctrl-D closes inquirer's line editor and leaves its promise open for ever.
@@ -30,7 +32,7 @@ export async function openAsker(): Promise<Asker> {
     // After Ctrl-Z and fg the line editor is back, and waits for somebody to let its input flow again.
     const onContinue = (): void => void setImmediate(() => stdin.resume());
     stdin.on('keypress', onKey).on('end', leave);
-    process.on('SIGCONT', onContinue);
+    process.on('SIGCONT', onContinue).on('exit', showCursor);
     try {
       const module = inquirer.createPromptModule({ input: stdin, output: stderr, signal: left.signal });
       const { answer } = await module<{ answer: string | readonly string[] }>([
@@ -44,7 +46,7 @@ export async function openAsker(): Promise<Asker> {
       throw error;
     } finally {
       stdin.off('keypress', onKey).off('end', leave);
-      process.off('SIGCONT', onContinue);
+      process.off('SIGCONT', onContinue).off('exit', showCursor);
     }
   };
   return {

@@ -29,8 +29,8 @@ export interface Terminal {
   /** Every byte that the program sent to the terminal. */
   sent(): string;
   /**
-   * Waits until the text stands below where it was last waited for; spaces and line breaks do not count, so that
-   * text is found however it is wrapped. @throws Error with the screen after `seconds`
+   * Waits until the text stands on the screen or above it; spaces and line breaks do not count, so that text is found
+   * however it is wrapped. @throws Error with the screen after `seconds`
    */
   waitFor(text: string, seconds?: number): Promise<void>;
   /** Waits for the program's end and gives its exit status. */
@@ -70,7 +70,6 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, ...program);
   tmux('pipe-pane', '-O', `cat > '${log}'`);
   const screen = (): string => tmux('capture-pane', '-p', '-S', '-');
-  let seen = 0;
   const until = async (what: string, seconds: number, isTrue: () => boolean): Promise<void> => {
     const end = Date.now() + seconds * 1000;
     while (!isTrue()) {
@@ -83,15 +82,7 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
     type: (text) => void tmux('send-keys', '-l', '--', text),
     screen,
     sent: () => readFileSync(log, 'utf8'),
-    waitFor: (text, seconds = 20) => {
-      const wanted = bare(text);
-      return until(JSON.stringify(text), seconds, () => {
-        const place = bare(screen()).indexOf(wanted, seen);
-        if (place === -1) return false;
-        seen = place + wanted.length;
-        return true;
-      });
-    },
+    waitFor: (text, seconds = 20) => until(JSON.stringify(text), seconds, () => bare(screen()).includes(bare(text))),
     ended: async (seconds = 20) => {
       await until('the end', seconds, () => existsSync(status));
       return Number(readFileSync(status, 'utf8'));

@@ -1,0 +1,88 @@
+// What the operator does, as a person would: write the settings, run relaycerts, and run what it prints, unchanged.
+
+import { blocksFor, pipedCommands } from '../../support/blocks.js';
+import type { ExecResult, Machine } from './machine.js';
+import type { MailHost, OutsideMx } from './mail-host.js';
+
+let mailCount = 0;
+
+/** A folder with settings on the operator's machine. */
+export class Desk {
+  readonly machine: Machine;
+  readonly folder: string;
+
+  constructor(machine: Machine, folder = '/home/operator') {
+    this.machine = machine;
+    this.folder = folder;
+  }
+
+  /** Runs a command line of the operator's in the folder. */
+  run(command: string, anyExit = false): Promise<ExecResult> {
+    return this.machine.sh(`cd ${this.folder} || exit\n${command}`, { anyExit });
+  }
+
+  async settings(settings: Readonly<Record<string, unknown>>): Promise<void> {
+    const text = JSON.stringify({ domain: 'example.org', ...settings }, undefined, 2);
+    await this.machine.writeFile(`${this.folder}/settings.json`, `${text}\n`);
+  }
+
+  /** Writes the settings, runs make, and resolves with what it printed. */
+  async make(settings: Readonly<Record<string, unknown>>): Promise<string> {
+    await this.settings(settings);
+    return (await this.run('relaycerts make')).stdout;
+  }
+
+  async show(words: string): Promise<string> {
+    return (await this.run(`relaycerts show ${words}`)).stdout;
+  }
+
+  /** Runs the rsync command that is printed for a host. */
+  async copy({ hostname }: MailHost): Promise<void> {
+    const [command, ...more] = blocksFor(await this.show(`${hostname} --section rsync`), 'here');
+    if (command === undefined || more.length > 0) throw new Error('not one command to copy the bundle');
+    await this.run(command);
+  }
+
+  /** Runs the script on a host by the command that the text prints for it. */
+  async script({ hostname }: MailHost, words: '' | '--undo' = ''): Promise<ExecResult> {
+    const [command, ...more] = pipedCommands(await this.show(`${hostname} ${words}`));
+    if (command === undefined || more.length > 0) throw new Error('not one command to run the script');
+    return this.run(command, true);
+  }
+
+  /** Copies the bundle and runs the script, on all of these hosts at once; throws where one fails. */
+  async install(...hosts: readonly MailHost[]): Promise<void> {
+    await Promise.all(
+      hosts.map(async (host) => {
+        await this.copy(host);
+        const { code, stderr } = await this.script(host);
+        if (code !== 0) throw new Error(`${host.hostname}: the script ended with ${code}: ${stderr}`);
+      }),
+    );
+  }
+}
+
+/** Sends a mail from a home to the outside; resolves with its subject at once. */
+export async function send(home: MailHost): Promise<string> {
+  const subject = `mail ${++mailCount}`;
+  await home.markLog();
+  await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
+  return subject;
+}
+
+/** Sends a mail and waits until it is at the outside MX; resolves with its text. */
+export async function deliver(home: MailHost, outside: OutsideMx): Promise<string> {
+  return outside.waitForMail(await send(home));
+}
+
+/** Whatever could show that a configuration was touched: owner, mode, time, size, inode and digest of both files. */
+export async function configurationOf(host: MailHost): Promise<string> {
+  const script = `cd /etc/postfix && stat -c '%n %u:%g %a %s %y %i' main.cf master.cf && sha256sum main.cf master.cf`;
+  return (await host.sh(script)).stdout;
+}
+
+/** The bytes, owner and mode of both files, whenever they were written. */
+export async function contentOf(host: MailHost): Promise<string> {
+  const script = `cd /etc/postfix && stat -c '%n %u:%g %a' main.cf master.cf && cat main.cf master.cf`;
+  return (await host.sh(script)).stdout;
+}

@@ -11,8 +11,10 @@ import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 
 const packageOfProgram = {
+  busybox: 'busybox',
   certtool: 'gnutls-bin',
   certutil: 'libnss3-tools',
+  dash: 'dash',
   dnsmasq: 'dnsmasq-base',
   faketime: 'faketime',
   'gnutls-cli': 'gnutls-bin',

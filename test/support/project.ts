@@ -54,6 +54,7 @@ export function smallSettings(change: Readonly<Record<string, unknown>> = {}): R
   };
 }
 
+/** A new project; with `null`, without settings. */
 export function makeProject(settings: unknown = smallSettings()): Project {
   const root = mkdtempSync(join(tmpdir(), 'relaycerts-cli-'));
   chmodSync(root, 0o755);
@@ -92,7 +93,7 @@ export function makeProject(settings: unknown = smallSettings()): Project {
     settings: (value) => writeFileSync(join(folder, 'settings.json'), JSON.stringify(value, undefined, 2)),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
-  if (settings !== undefined) project.settings(settings);
+  if (settings !== null) project.settings(settings);
   return project;
 }
 

@@ -1,0 +1,157 @@
+// `relaycerts show`: sections, formats and refusals, as the whole program prints them.
+
+import { rmSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProject, smallSettings, treeOf, type Project } from '../support/project.js';
+
+let project: Project;
+beforeAll(() => {
+  project = makeProject();
+  expect(project.run(['make']).status).toBe(0);
+});
+afterAll(() => {
+  project.remove();
+});
+
+const show = (...args: readonly string[]): string => {
+  const result = project.run(['show', ...args]);
+  expect([result.status, result.stderr]).toEqual([0, '']);
+  return result.stdout;
+};
+
+describe('show', () => {
+  it('prints every host, relays first; a label names a host as well as its FQDN', () => {
+    const all = show();
+    expect(all.indexOf('relayhost.example.org: smtpd-server')).toBe(0);
+    expect(all.indexOf('mailhost.example.org: smtp-client')).toBeGreaterThan(0);
+    expect(all).toBe(show('relayhost') + show('mailhost.example.org'));
+    expect(show('MAILHOST')).toBe(show('mailhost'));
+  });
+
+  it('writes nothing and needs no key', () => {
+    const elsewhere = makeProject();
+    elsewhere.run(['make']);
+    const before = show();
+    rmSync(elsewhere.path('certs/ca/example.org-ca.key.pem'));
+    rmSync(elsewhere.path('hosts'), { recursive: true });
+    const tree = treeOf(elsewhere.folder);
+    expect(elsewhere.run(['show', 'mailhost', '--section', 'main.cf']).stdout).toBe(
+      show('mailhost', '--section', 'main.cf'),
+    );
+    expect(treeOf(elsewhere.folder)).toEqual(tree);
+    elsewhere.remove();
+    expect(before).toBe(show());
+  });
+
+  it('main.cf: the lines of the home host', () => {
+    expect(show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
+relayhost = [relayhost.example.org]:2500
+smtp_tls_security_level = secure
+smtp_tls_secure_cert_match = relayhost.example.org
+smtp_tls_CAfile = /etc/postfix/relaycerts/example.org-ca.crt.pem
+smtp_tls_CApath =
+tls_append_default_CA = no
+smtp_tls_chain_files = /etc/postfix/relaycerts/mailhost.example.org.chain.pem
+smtp_tls_mandatory_protocols = !SSLv2,!SSLv3,!TLSv1,!TLSv1.1
+smtp_tls_loglevel = 1
+# Postfix 3.10 and later:
+tls_required_enable = no
+# <<< relaycerts
+`);
+  });
+
+  it('master.cf: the service of the relay', () => {
+    expect(show('relayhost', '--section', 'master.cf')).toBe(`# >>> relaycerts: master.cf on relayhost.example.org
+2500 inet n - y - - smtpd
+  -o syslog_name=postfix/relaycerts
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_req_ccert=yes
+  -o smtpd_tls_CAfile=/etc/postfix/relaycerts/example.org-ca.crt.pem
+  -o smtpd_tls_CApath=
+  -o tls_append_default_CA=no
+  -o smtpd_tls_chain_files=/etc/postfix/relaycerts/relayhost.example.org.chain.pem
+  -o smtpd_tls_cert_file=
+  -o smtpd_tls_key_file=
+  -o smtpd_tls_eccert_file=
+  -o smtpd_tls_eckey_file=
+  -o smtpd_tls_fingerprint_digest=sha256
+  -o smtpd_tls_mandatory_protocols=!SSLv2,!SSLv3,!TLSv1,!TLSv1.1
+  -o smtpd_tls_loglevel=1
+  -o relay_clientcerts=texthash:/etc/postfix/relaycerts/relay_clientcerts
+  -o smtpd_relay_restrictions=permit_tls_clientcerts,defer
+  -o smtpd_client_restrictions=
+  -o smtpd_helo_restrictions=
+  -o smtpd_sender_restrictions=
+  -o smtpd_recipient_restrictions=
+  -o smtpd_data_restrictions=
+  -o smtpd_end_of_data_restrictions=
+  -o smtpd_sasl_auth_enable=no
+  -o smtpd_reject_unlisted_recipient=no
+# Postfix 3.10 and later:
+  -o smtpd_hide_client_session=yes
+# <<< relaycerts
+`);
+  });
+
+  it('relay_clientcerts: the text of the bundle', () => {
+    const lines = show('relayhost', '--section', 'relay_clientcerts').split('\n');
+    expect(`${lines.slice(1, -2).join('\n')}\n`).toBe(project.read('hosts/relayhost.example.org/relay_clientcerts'));
+  });
+
+  it('--json: every section of every host, and the script', () => {
+    const hosts = JSON.parse(show('--json')) as {
+      host: string;
+      role: string;
+      sections: Record<string, unknown>;
+      script: string;
+    }[];
+    expect(hosts.map(({ host, role, sections }) => [host, role, Object.keys(sections)])).toEqual([
+      [
+        'relayhost.example.org',
+        'smtpd-server',
+        ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify', 'monitor'],
+      ],
+      ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'install', 'verify', 'monitor']],
+    ]);
+    expect(hosts[1]?.script).toBe(show('mailhost', '--format', 'sh'));
+  });
+
+  it('names the settings file in its commands where that has another name', () => {
+    project.write('other.json', JSON.stringify(smallSettings()));
+    const text = show('mailhost', '--settings', 'other.json');
+    expect(text).toContain(
+      `relaycerts --settings ${project.path('other.json')} show mailhost.example.org --format sh | ssh`,
+    );
+  });
+
+  it('prints nothing that Postfix calls deprecated', () => {
+    const everything = show() + show('mailhost', '--format', 'sh') + show('relayhost', '--format', 'sh');
+    expect(everything).not.toMatch(
+      /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site|permit_tls_all_clientcerts|smtp_tls_cert_file/u,
+    );
+  });
+
+  it.each([
+    [['show', 'nohost'], 2, /name no host "nohost"/u],
+    [['show', '$(id)'], 2, /name no host/u],
+    [['show', '--format', 'sh'], 2, /a script is for one host/u],
+    [['show', 'mailhost', '--format', 'sh', '--section', 'main.cf'], 2, /has no script of its own/u],
+    [['show', '--section', 'everything'], 2, /Allowed choices/u],
+  ])('%j: exit %d and one clear error', (args, status, says) => {
+    const result = project.run(args);
+    expect(result.status).toBe(status);
+    expect(result.stderr).toMatch(says);
+    expect(result.stderr).toMatch(/relaycerts: hint: \S/u);
+    expect(result.stdout).toBe('');
+  });
+
+  it('before make: says that there is no certificate yet', () => {
+    const fresh = makeProject();
+    const result = fresh.run(['show']);
+    fresh.remove();
+    expect(result.status).toBe(1);
+    expect(result.stderr).toMatch(
+      /no certificate yet for relayhost\.example\.org, mailhost\.example\.org\nrelaycerts: hint: relaycerts make/u,
+    );
+  });
+});

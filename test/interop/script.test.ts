@@ -1,0 +1,91 @@
+// The printed shell text under every setting that reaches it: dash and busybox parse it, shellcheck finds nothing, and
+// every parameter in it is one that Postfix knows.
+
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProject, smallSettings, type Project } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+
+const variants: Readonly<Record<string, Record<string, unknown>>> = {
+  'the defaults': smallSettings(),
+  'an IPv6 address, another ssh port, a user who is not root': smallSettings({
+    smtpdServers: [{ hostname: 'relayhost', sshHost: '2001:db8::25', sshPort: 2222, sshUser: 'admin' }],
+  }),
+  'two relays, other ports': smallSettings({
+    smtpdServers: [
+      { hostname: 'relayhost', port: 2525 },
+      { hostname: 'relay2.example.net', port: 587, altNames: ['mx'] },
+    ],
+  }),
+  'hash tables, no chroot, certificate pins, reject': smallSettings({
+    postfix: {
+      tableType: 'hash',
+      masterChroot: 'n',
+      pin: 'certificate',
+      unlisted: 'reject',
+      directory: '/etc/mail_certs/relay.d',
+    },
+  }),
+  'an IDN domain': smallSettings({
+    domain: 'bücher.example',
+    subject: { organization: `O'Reilly $(id) "Söhne" \\ %s` },
+  }),
+};
+
+function check(command: string, args: readonly string[], input: string): void {
+  const result = spawnSync(command, args, { input });
+  expect([result.error, result.stdout.toString(), result.stderr.toString(), result.status]).toEqual([
+    undefined,
+    '',
+    '',
+    0,
+  ]);
+}
+
+describe.each(Object.entries(variants))('%s', (_name, settings) => {
+  let project: Project;
+  const texts: string[] = [];
+  beforeAll(() => {
+    requireTools('shellcheck', 'postconf', 'dash', 'busybox');
+    project = makeProject(settings);
+    const made = project.run(['make', '--json']);
+    expect(made.status, made.stderr).toBe(0);
+    const { hosts } = JSON.parse(made.stdout) as { hosts: { host: string }[] };
+    const print = (args: readonly string[]): void => {
+      const result = project.run(['show', ...args]);
+      expect(result.status, result.stderr).toBe(0);
+      texts.push(result.stdout);
+    };
+    for (const { host } of hosts) {
+      print([host, '--format', 'sh']);
+      print([host, '--format', 'sh', '--undo']);
+      for (const section of ['rsync', 'verify', 'monitor']) print([host, '--format', 'sh', '--section', section]);
+    }
+  });
+  afterAll(() => {
+    project.remove();
+  });
+
+  it('dash and busybox parse every script', () => {
+    expect(texts.length).toBeGreaterThanOrEqual(10);
+    for (const text of texts) {
+      check('dash', ['-n'], text);
+      check('busybox', ['ash', '-n'], text);
+    }
+  });
+
+  it('shellcheck finds nothing', () => {
+    for (const text of texts) check('shellcheck', ['--shell=sh', '-'], text);
+  });
+
+  it('every parameter is known to Postfix, or is of a later release and guarded', () => {
+    const all = texts.join('\n');
+    const names = new Set([...all.matchAll(/^(relay\w+|smtpd?_\w+|tls_\w+)=/gmu)].map(([, name = '']) => name));
+    expect(names.size).toBeGreaterThan(15);
+    const known = spawnSync('postconf', ['-d']).stdout.toString();
+    for (const name of names) expect(known).toMatch(new RegExp(`^${name} = `, 'mu'));
+    for (const name of ['tls_required_enable', 'smtpd_hide_client_session']) {
+      expect(all).toMatch(new RegExp(`if at_least 3 10; then echo ${name}=`, 'u'));
+    }
+  });
+});

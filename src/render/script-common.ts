@@ -1,6 +1,6 @@
-// The parts of the host's script that both roles share, as POSIX sh (dash, busybox ash). Everything is a function and
-// `main` is called on the last line, so that a script whose pipe was cut runs nothing; nothing reads standard input,
-// which may be the script itself.
+// The parts of the host's script that both roles share, as POSIX sh (dash, busybox ash). The whole script stands in one
+// pair of braces, so that one whose pipe was cut is a syntax error and runs nothing; nothing reads standard input, which
+// may be the script itself.
 
 /** Everything but what a role sets: the variables at the script's top, check_role, prepare_tables,
  * configuration_is_right, change_configuration, check_active and undo_settings. */
@@ -58,8 +58,13 @@ check_bundle() {
     *'PRIVATE KEY'*) ;;
     *) fail "$folder/$chain does not begin with the key" "copy the bundle again: $copy_hint" ;;
   esac
-  public=$(openssl pkey -in "$folder/$chain" -passin pass: -pubout 2>/dev/null </dev/null) ||
-    fail "openssl cannot read the key in $folder/$chain" "copy the bundle again: $copy_hint"
+  for file in "$key" "$chain"; do
+    public=$(openssl pkey -in "$folder/$file" -passin pass: -pubout 2>/dev/null </dev/null) ||
+      fail "openssl cannot read the key in $folder/$file" "copy the bundle again: $copy_hint"
+    [ "$file" != "$key" ] || separate=$public
+  done
+  [ "$public" = "$separate" ] ||
+    fail "the keys in $folder/$key and $folder/$chain are not the same" "copy the whole bundle again: $copy_hint"
   for file in "$chain" "$certificate"; do
     named=$(openssl x509 -in "$folder/$file" -noout -pubkey 2>/dev/null </dev/null) ||
       fail "openssl cannot read the certificate in $folder/$file" "copy the bundle again: $copy_hint"
@@ -103,7 +108,9 @@ save_configuration() {
 # On any way out but the good one: the configuration of before this run.
 put_back() {
   status=$?
-  trap - EXIT HUP INT TERM
+  trap - EXIT
+  # A second signal does not stop it halfway; a handler, unlike an ignored signal, is not handed on to Postfix.
+  trap : HUP INT PIPE TERM
   if [ "$changing" = yes ]; then
     copy_file "$saved/now" "$config/$edited"
     [ "$first_run" = no ] || rm -rf "$saved"
@@ -126,13 +133,15 @@ begin_change() {
   trap put_back EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
+  # Nobody reads what it says any more: the connection is gone.
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM
   changing=yes
 }
 
 end_change() {
   changing=no
-  trap - EXIT HUP INT TERM
+  trap - EXIT HUP INT PIPE TERM
   rm -f "$saved/now"
 }
 

@@ -17,7 +17,8 @@ export function renderScript(settings: Settings, host: HostSettings, { undo }: {
   return `#!/bin/sh
 # relaycerts: ${undo ? 'takes back the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Runs there, as root:
 #   ${how}
-# It may be run again at any time. Nothing runs until its last line has arrived.
+# It may be run again at any time. Nothing runs until its last line, the closing brace, has arrived.
+{
 set -eu
 umask 077
 LC_ALL=C
@@ -26,9 +27,8 @@ export LC_ALL PATH
 
 ${variables(settings, host)}
 ${commonFunctions}${body}
-main() { ${undo ? 'undo_all' : 'install_all'}; }
-
-main
+${undo ? 'undo_all' : 'install_all'}
+}
 `;
 }
 
@@ -104,21 +104,23 @@ check_active() { :; }
 
 # What still is as we set it goes back to what it was, or away; what was changed since is left, and said.
 undo_settings() {
+  before=$(postconf -c "$saved/before" -n)
+  gone=
   set --
   while IFS= read -r line; do
     name=\${line%%=*}
-    if [ "$(postconf -h "$name")" = "\${line#*=}" ]; then
-      if old=$(postconf -c "$saved/before" -n | grep "^$name ="); then
-        set -- "$@" "$old"
-      else
-        postconf -X "$name" </dev/null
-      fi
-    else
+    if [ "$(postconf -h "$name")" != "\${line#*=}" ]; then
       warn "$name was changed since; it stays as it is"
+    elif old=$(printf '%s\\n' "$before" | grep "^$name ="); then
+      set -- "$@" "$old"
+    else
+      gone="$gone $name"
     fi
   done <<END
 $(parameters)
 END
+  # Whatever reads main.cf waits until its last edit is two seconds old: so all at once.
+  [ -z "$gone" ] || printf '%s\\n' "$gone" | xargs postconf -X
   [ $# -eq 0 ] || postconf -e "$@" </dev/null
 }
 `;

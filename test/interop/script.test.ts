@@ -83,7 +83,7 @@ describe.each(Object.entries(variants))('%s', (_name, settings) => {
     const names = new Set([...all.matchAll(/^(relay\w+|smtpd?_\w+|tls_\w+)=/gmu)].map(([, name = '']) => name));
     expect(names.size).toBeGreaterThan(15);
     const known = spawnSync('postconf', ['-d']).stdout.toString();
-    for (const name of names) expect(known).toMatch(new RegExp(`^${name} = `, 'mu'));
+    for (const name of names) expect(known).toMatch(new RegExp(`^${name} =`, 'mu'));
     for (const name of ['tls_required_enable', 'smtpd_hide_client_session']) {
       expect(all).toMatch(new RegExp(`if at_least 3 10; then echo ${name}=`, 'u'));
     }

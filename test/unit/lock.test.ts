@@ -1,0 +1,92 @@
+// The lock: one holder at a time, taken over from the dead, never from the living.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RelaycertsError } from '../../src/errors.js';
+import { withLock } from '../../src/store/lock.js';
+
+let folder: string;
+let path: string;
+let said: string[];
+const host = { say: (line: string): void => void said.push(line) };
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'relaycerts-lock-'));
+  path = join(folder, '.relaycerts.lock');
+  said = [];
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const hold = (holder: unknown): void => writeFileSync(path, JSON.stringify(holder));
+const taken = (): Promise<string> => withLock(path, host, () => Promise.resolve('done'));
+const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+const startOf = (pid: number): string => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+};
+
+describe('withLock', () => {
+  it('holds it while the work runs, and leaves nothing', async () => {
+    await withLock(path, host, () => {
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ pid: process.pid, boot, start: startOf(process.pid) });
+      return Promise.resolve();
+    });
+    expect(readdirSync(folder)).toEqual([]);
+    expect(said).toEqual([]);
+  });
+
+  it('lets go where the work fails', async () => {
+    await expect(withLock(path, host, () => Promise.reject(new Error('work')))).rejects.toThrow('work');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('is refused while a living process holds it', async () => {
+    await withLock(path, host, async () => {
+      const refused = await taken().catch((error: unknown) => error);
+      expect(refused).toBeInstanceOf(RelaycertsError);
+      expect(refused).toMatchObject({ code: 'lock', message: expect.stringContaining(String(process.pid)) as string });
+    });
+  });
+
+  it.each([
+    ['of a process that is gone', () => hold({ pid: 4_194_303, boot, start: '1' })],
+    ['of before a reboot, its number used again', () => hold({ pid: process.pid, boot: 'another', start: '1' })],
+    ['of an earlier process with the same number', () => hold({ pid: process.pid, boot, start: '1' })],
+    ['that is torn', () => writeFileSync(path, '{"pid": 12')],
+    ['that is empty', () => writeFileSync(path, '')],
+    ['that is something else', () => writeFileSync(path, '{"pid": "1; rm -rf /", "boot": 1, "start": []}')],
+  ])('is taken over %s, with a word', async (_name, make) => {
+    make();
+    await expect(taken()).resolves.toBe('done');
+    expect(said).toEqual([expect.stringContaining('took over the lock')]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('of a living stranger is respected', async () => {
+    const child = spawn('sleep', ['60']);
+    hold({ pid: child.pid, boot, start: startOf(child.pid ?? 0) });
+    await expect(taken()).rejects.toThrow(`process ${child.pid}`);
+    child.kill();
+  });
+
+  it('goes to one of many at a time', async () => {
+    let inside = 0;
+    let most = 0;
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, () =>
+        withLock(path, host, async () => {
+          inside += 1;
+          most = Math.max(most, inside);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          inside -= 1;
+        }),
+      ),
+    );
+    expect(most).toBe(1);
+    expect(results.some(({ status }) => status === 'fulfilled')).toBe(true);
+  });
+});

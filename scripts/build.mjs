@@ -1,14 +1,16 @@
 // Bundles src/ into dist/: one small entry, and a chunk for each part that only some commands load. Beside it goes
 // the licence text of every package whose code is in the bundle. No source maps: the package holds what runs, no more.
 
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
-await rm('dist', { recursive: true, force: true });
+// Built aside and swapped in, so that a program that runs meanwhile finds the old bundle or the new one.
+const fresh = `dist.new-${process.pid}`;
+const old = `dist.old-${process.pid}`;
 const { metafile } = await build({
   entryPoints: { main: 'src/main.ts' },
-  outdir: 'dist',
+  outdir: fresh,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -21,7 +23,7 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
   // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
-  banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" },
+  banner: { js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);" },
 });
 
 const packages = new Set();
@@ -40,4 +42,9 @@ for (const name of [...packages].toSorted((a, b) => a.localeCompare(b))) {
       : await readFile(join(folder, file), 'utf8');
   texts.push(`${name} ${version}\n${license}\n\n${text.trim()}\n`);
 }
-await writeFile(join('dist', 'THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+await writeFile(join(fresh, 'THIRD-PARTY-LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+await rename('dist', old).catch((error) => {
+  if (error.code !== 'ENOENT') throw error;
+});
+await rename(fresh, 'dist');
+await rm(old, { recursive: true, force: true });

@@ -18,7 +18,8 @@ import { describeStep, type Plan, type Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
-import { obtainPassphrase } from './obtain-passphrase.js';
+import { newPassphrase } from '../custody/passphrase.js';
+import { openPassphraseFile, sealPassphraseFile } from './obtain-passphrase.js';
 import { appendLedger, type LedgerEntry } from '../store/ledger.js';
 
 /** How many files are written at the same time. */
@@ -56,29 +57,39 @@ export async function applyMake(work: Work): Promise<void> {
   const [caStep] = steps('ca-certificate');
   if (caStep === undefined && certificates.length === 0) return;
 
-  // Key generation runs in the thread pool while the passphrase is made or opened.
-  const generated = Promise.all(steps('key').map(async (step) => ({ step, pair: await generateKey(step.keyType) })));
-  generated.catch(() => undefined);
+  // Keys and the key derivation run in the thread pool while the packages load and the passphrase is sealed.
+  const generated = start(
+    Promise.all(steps('key').map(async (step) => ({ step, pair: await generateKey(step.keyType) }))),
+  );
   const [caKeyStep] = steps('ca-key');
-  const generatedCa = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
-  generatedCa?.catch(() => undefined);
-  const x509 = import('../issue/x509.js');
-  x509.catch(() => undefined);
+  const [passphraseStep] = steps('passphrase');
+  const passphrase = work.passphrase ?? (passphraseStep === undefined ? undefined : newPassphrase());
+  // Whatever a person may have chosen has to resist guessing.
+  const strength = work.passphrase === undefined && passphraseStep !== undefined ? 'random' : 'typed';
+  const generatedCa = caKeyStep === undefined ? undefined : start(generateKey(caKeyStep.keyType));
+  const encryptedCa =
+    passphrase === undefined || generatedCa === undefined
+      ? undefined
+      : start(generatedCa.then(({ privateKey }) => encryptPrivateKey(privateKey, passphrase, strength)));
+  const x509 = start(import('../issue/x509.js'));
 
-  const { passphrase, typed } = await obtainPassphrase(work, steps('operator-key')[0], steps('passphrase')[0]);
+  if (passphrase !== undefined && passphraseStep !== undefined) {
+    await sealPassphraseFile(work, passphrase, steps('operator-key')[0], passphraseStep);
+  }
   await Promise.all(
     [layout.caFolder, layout.roleFolder('smtpd-server'), layout.roleFolder('smtp-client')].map((folder) =>
       makeFolder(folder, 0o755),
     ),
   );
   let ca: Signer;
-  if (generatedCa === undefined) {
-    ca = await openCaKey(inventory, passphrase);
+  if (caKeyStep === undefined || generatedCa === undefined) {
+    ca = await openCaKey(inventory, passphrase ?? (await openPassphraseFile(work)));
   } else {
     ca = await generatedCa;
-    const pem = await encryptPrivateKey(ca.privateKey, passphrase, typed ? 'typed' : 'random');
+    const pem =
+      (await encryptedCa) ?? (await encryptPrivateKey(ca.privateKey, await openPassphraseFile(work), strength));
     if (!(await createFile(layout.caKey.path, pem, layout.caKey.mode))) throw appeared(layout.caKey.path);
-    if (caKeyStep !== undefined) host.say(`made ${describeStep(caKeyStep)}`);
+    host.say(`made ${describeStep(caKeyStep)}`);
   }
 
   const keys = new Map<HostName, KeyObject>();
@@ -104,9 +115,9 @@ export async function applyMake(work: Work): Promise<void> {
     await syncFolder(layout.caFolder);
     if (caStep !== undefined) host.say(`made ${describeStep(caStep)}`);
   }
-  const issued: { readonly step: StepOf<'certificate'>; readonly pem: string }[] = [];
+  const issuer = { certificatePem: caPem, privateKey: ca.privateKey };
   const hosts = new Map(inventory.hosts.map((found) => [found.host.hostname, found.host]));
-  for (const step of certificates) {
+  const issued = await inGroups(certificates, async (step) => {
     const key = keys.get(step.hostname);
     const target = hosts.get(step.hostname);
     if (key === undefined || target === undefined) throw new TypeError(`the plan has no key for ${step.hostname}`);
@@ -116,15 +127,15 @@ export async function applyMake(work: Work): Promise<void> {
       altNames: target.role === 'smtpd-server' ? target.altNames : [],
       subject: settings.subject,
       publicKey: createPublicKey(key),
-      ca: { certificatePem: caPem, privateKey: ca.privateKey },
+      ca: issuer,
       at,
       validDays: step.validDays,
     });
-    issued.push({ step, pem });
-  }
+    return { step, pem, info: readBack(pem) };
+  });
   await appendLedger(
     layout,
-    issued.map(({ step, pem }) => entryOf(step.role, step.hostname, readBack(pem), at)),
+    issued.map(({ step, info }) => entryOf(step.role, step.hostname, info, at)),
   );
   await inGroups(issued, async ({ step, pem }) => {
     await writeFile(step.path, pem, 0o644);
@@ -146,10 +157,12 @@ export async function writeBundles(
     if (changed.length === 0) return;
     await makeFolder(dirname(bundleFolder), 0o755);
     await makeFolder(bundleFolder, 0o700);
-    for (const [name, bytes] of changed) {
-      const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
-      await writeFile(`${bundleFolder}/${name}`, bytes, isPrivate ? 0o600 : 0o644);
-    }
+    await Promise.all(
+      changed.map(([name, bytes]) => {
+        const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
+        return writeFile(`${bundleFolder}/${name}`, bytes, isPrivate ? 0o600 : 0o644);
+      }),
+    );
     await syncFolder(bundleFolder);
     host.say(`made the bundle of ${hostname} (${changed.map(([name]) => name).join(', ')}): ${bundleFolder}`);
   });
@@ -206,12 +219,21 @@ function readBack(pem: string): CertificateInfo {
   return info;
 }
 
+/** Begins work whose failure is told where it is awaited, and nowhere else. */
+function start<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  return work;
+}
+
 async function syncFolders(paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) await syncFolder(folder);
 }
 
-async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+/** Works on some at a time; the results in the items' order. */
+async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const results: R[] = [];
   for (let at = 0; at < items.length; at += writersAtOnce) {
-    await Promise.all(items.slice(at, at + writersAtOnce).map(work));
+    results.push(...(await Promise.all(items.slice(at, at + writersAtOnce).map(work))));
   }
+  return results;
 }

@@ -15,6 +15,8 @@ export interface ListedKey {
   readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
   /** Has a valid key for encryption (and, listed as a secret key, its secret part is here or on a card). */
   readonly canEncrypt: boolean;
+  /** The key IDs of the primary key and all subkeys; listed as a secret key, of those whose secret part is here. */
+  readonly keyIds: readonly string[];
   /** A secret part of it lies on a smartcard. */
   readonly isOnCard: boolean;
 }
@@ -81,6 +83,7 @@ function parseColons(text: string): readonly ListedKey[] {
       canEncrypt:
         (primary[11] ?? '').includes('E') &&
         keyRecords.some((fields) => canEncrypt(fields) && (!isSecret || hasSecret(fields))),
+      keyIds: keyRecords.filter((fields) => !isSecret || hasSecret(fields)).map((fields) => fields[4] ?? ''),
       isOnCard: isSecret && keyRecords.some((fields) => /^[0-9A-F]{8,}$/u.test(fields[14] ?? '')),
     };
   });

@@ -1,6 +1,8 @@
 // OpenPGP framing (RFC 9580 sections 4.2 and 6.2): armor taken off, packets told apart, key IDs read from the packets
-// that carry a session key. Enough to say what a file is, and to whom it is encrypted, before anything is decrypted.
+// that carry a session key, and computed for public keys. Enough to say what a file is, and to whom it is encrypted, before anything is decrypted.
 // It decrypts nothing, checks no signature, and never throws: what it cannot follow is reported as a flaw.
+
+import { createHash } from 'node:crypto';
 
 /** RFC 9580 section 5, table 3: the packet types that tell what a file is. */
 export const packetTag = {
@@ -13,6 +15,7 @@ export const packetTag = {
   compressed: 8,
   encrypted: 9,
   literal: 11,
+  publicSubkey: 14,
   encryptedProtected: 18,
   encryptedAead: 20,
 } as const;
@@ -33,6 +36,14 @@ export interface ArmorBlock {
   readonly type: string;
   /** The binary packets; undefined where the block has no end or is not base64. */
   readonly bytes: Uint8Array | undefined;
+}
+
+/** One public key by its IDs alone. */
+export interface KeyIds {
+  /** The primary key's, upper-case hex. */
+  readonly fingerprint: string;
+  /** 16 upper-case hex digits each: the primary key's and all subkeys'. */
+  readonly keyIds: readonly string[];
 }
 
 /** Tells text from binary OpenPGP: no OpenPGP packet that a file can start with is valid UTF-8 without controls. */
@@ -87,6 +98,41 @@ export function readSessionKeyId(packet: Packet): string | undefined {
   const length = body[1] ?? 0;
   if (length === 0) return '0'.repeat(16);
   return body[2] === 6 ? hex(3, 11) : hex(2 + length - 8, 2 + length);
+}
+
+/**
+ * The public keys in armored or binary bytes by their IDs, signatures not looked at; undefined where anything in them
+ * is not a whole public key of version 4 or 6.
+ * @source RFC 9580 5.5.4: key IDs and fingerprints
+ */
+export function readKeyIds(bytes: Uint8Array): readonly KeyIds[] | undefined {
+  const blocks = readArmor(bytes);
+  const parts = blocks.length === 0 ? [bytes] : blocks.map((block) => block.bytes);
+  const keys: { fingerprint: string; keyIds: string[] }[] = [];
+  for (const part of parts) {
+    const { packets, flaw } = readPackets(part ?? new Uint8Array([0]));
+    if (flaw !== undefined) return undefined;
+    for (const { tag, body } of packets) {
+      if (tag === packetTag.secretKey) return undefined;
+      if (tag !== packetTag.publicKey && tag !== packetTag.publicSubkey) continue;
+      const id = identify(body);
+      if (id === undefined) return undefined;
+      if (tag === packetTag.publicKey) keys.push({ fingerprint: id.fingerprint, keyIds: [id.keyId] });
+      else keys.at(-1)?.keyIds.push(id.keyId);
+    }
+  }
+  return keys.length === 0 ? undefined : keys;
+}
+
+function identify(body: Uint8Array): { readonly fingerprint: string; readonly keyId: string } | undefined {
+  const version = body[0];
+  if (version !== 4 && version !== 6) return undefined;
+  const header = Buffer.alloc(version === 4 ? 3 : 5);
+  header[0] = version === 4 ? 0x99 : 0x9b;
+  header.writeUIntBE(body.length, 1, version === 4 ? 2 : 4);
+  const hash = createHash(version === 4 ? 'sha1' : 'sha256').update(header).update(body);
+  const fingerprint = hash.digest('hex').toUpperCase();
+  return { fingerprint, keyId: version === 4 ? fingerprint.slice(-16) : fingerprint.slice(0, 16) };
 }
 
 interface Read {

@@ -8,15 +8,15 @@ import { promisify } from 'node:util';
 import { quotePath, RelaycertsError, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
 import { decryptWithGpg, type GpgContext } from './gpg.js';
-import { isSealedTo, openSealed, readOperatorKey } from './seal.js';
+import { isSealedTo, openSealed, readOperatorKey, type Password } from './seal.js';
 import { readSealedTo } from './sealed-to.js';
 
-/** The operator key's file, and its own password where it has one and the user has given it. */
+/** The operator key's file, and its own password (or how to ask for it) where it may have one. */
 export interface OperatorKeyFile {
   readonly armored: Secret;
   /** Its path, for errors. */
   readonly from: string;
-  readonly password: Secret | undefined;
+  readonly password: Password;
 }
 
 /** A passphrase file, and the operator key that may open it. */
@@ -96,14 +96,14 @@ export async function chooseOpener({ bytes, from, operatorKey }: Sealed): Promis
 const readAsync = promisify(read);
 
 /**
- * Reads a passphrase from a file descriptor until its end (`--passphrase-fd`), at most 64 KiB.
+ * Reads a passphrase from a file descriptor until its end, at most 64 KiB. `flag` names the option in errors.
  * @throws RelaycertsError `usage` where the descriptor is not open for reading, `passphrase` as parsePassphrase
  */
-export async function readPassphraseFd(fd: number): Promise<Secret> {
+export async function readPassphraseFd(fd: number, flag = '--passphrase-fd'): Promise<Secret> {
   const from = `file descriptor ${fd}`;
   const fail = (what: string, cause?: unknown): RelaycertsError =>
-    new RelaycertsError('usage', `--passphrase-fd ${fd}: ${what}`, {
-      hint: 'gpg --decrypt FILE | relaycerts ... --passphrase-fd 0',
+    new RelaycertsError('usage', `${flag} ${fd}: ${what}`, {
+      hint: `gpg --decrypt FILE | relaycerts ... ${flag} 0`,
       ...(cause === undefined ? {} : { cause }),
     });
   if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) throw fail('not a file descriptor');

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run } from '../host/run.js';
 import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
+import { readKeyIds, type KeyIds } from './packets.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
 
 export interface RecipientContext {
@@ -32,8 +33,7 @@ type Wanted =
  * where gpg is missing
  */
 export async function findRecipient(recipient: string, context: RecipientContext): Promise<readonly RecipientKey[]> {
-  const path = recipient.startsWith('~/') ? join(context.home, recipient.slice(2)) : resolve(context.folder, recipient);
-  const bytes = recipient === '' ? undefined : await readKeyFile(path, context);
+  const { path, bytes } = await readKeyFile(recipient, context);
   if (bytes !== undefined) return readRecipientKeys(bytes, { from: path, at: context.at });
   if (!recipient.includes('/')) return findInKeyring(recipient, context);
   throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} does not exist`, {
@@ -41,12 +41,37 @@ export async function findRecipient(recipient: string, context: RecipientContext
   });
 }
 
-async function readKeyFile(path: string, { readFile }: RecipientContext): Promise<Uint8Array | undefined> {
+/**
+ * The same keys by their IDs alone, for comparing: whether a key could be sealed to now is not judged, so that an
+ * expired one is still itself. Subkeys of a key file are taken as they stand in it, their signatures unverified.
+ * @throws RelaycertsError `recipient` where there is no such key or more than one, `tool` where gpg is missing
+ */
+export async function findRecipientIds(recipient: string, context: RecipientContext): Promise<readonly KeyIds[]> {
+  const { bytes } = await readKeyFile(recipient, context);
+  const found = bytes === undefined ? await findIdsInKeyring(recipient, context) : readKeyIds(bytes);
+  if (found !== undefined) return found;
+  // What is not told so cheaply is read whole, or refused with its reason.
+  const keys = await findRecipient(recipient, context);
+  return keys.map(({ fingerprint, keyId }) => ({ fingerprint, keyIds: [keyId] }));
+}
+
+async function findIdsInKeyring(recipient: string, { run }: RecipientContext): Promise<readonly KeyIds[] | undefined> {
+  const wanted = parseWanted(recipient);
+  if (wanted === undefined) return undefined;
+  const listed = await listPublicKeys(run, patternOf(wanted));
+  return new Set(listed.map(({ fingerprint }) => fingerprint)).size === 1 ? listed.slice(0, 1) : undefined;
+}
+
+async function readKeyFile(
+  recipient: string,
+  { home, folder, readFile }: RecipientContext,
+): Promise<{ readonly path: string; readonly bytes: Uint8Array | undefined }> {
+  const path = recipient.startsWith('~/') ? join(home, recipient.slice(2)) : resolve(folder, recipient);
   try {
-    return await readFile(path);
+    return { path, bytes: recipient === '' ? undefined : await readFile(path) };
   } catch (error) {
     const code = systemCode(error);
-    if (code === 'ENOENT') return undefined;
+    if (code === 'ENOENT') return { path, bytes: undefined };
     if (code === undefined) throw error;
     throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} cannot be read (${code})`, {
       hint: `ls -ld ${quotePath(path)}`,
@@ -55,7 +80,14 @@ async function readKeyFile(path: string, { readFile }: RecipientContext): Promis
   }
 }
 
-async function findInKeyring(recipient: string, { run, at }: RecipientContext): Promise<readonly RecipientKey[]> {
+/**
+ * One key of the GnuPG keyring, by fingerprint, key ID or address; never a file.
+ * @throws RelaycertsError as findRecipient
+ */
+export async function findInKeyring(
+  recipient: string,
+  { run, at }: Pick<RecipientContext, 'run' | 'at'>,
+): Promise<readonly RecipientKey[]> {
   const name = `recipient ${quote(recipient)}`;
   const refuse = (what: string, hint: string): RelaycertsError =>
     new RelaycertsError('recipient', `${name} ${what}`, { hint });
@@ -66,7 +98,7 @@ async function findInKeyring(recipient: string, { run, at }: RecipientContext): 
       'gpg --list-keys shows the fingerprints',
     );
   }
-  const listed = await listPublicKeys(run, wanted.kind === 'address' ? wanted.pattern : `0x${wanted.hex}`);
+  const listed = await listPublicKeys(run, patternOf(wanted));
   const [only, ...others] = [...new Map(listed.map((key) => [key.fingerprint, key])).values()];
   if (only === undefined) {
     throw refuse('is not in the GnuPG keyring', 'gpg --import FILE, or give the path of its key file');
@@ -87,6 +119,10 @@ async function findInKeyring(recipient: string, { run, at }: RecipientContext): 
     assertAsked(key, only, wanted, refuse);
     return { ...key, warnings: [...noticed(name, wanted, only), ...key.warnings] };
   });
+}
+
+function patternOf(wanted: Wanted): string {
+  return wanted.kind === 'address' ? wanted.pattern : `0x${wanted.hex}`;
 }
 
 /** gpg finds substrings of user IDs too; only what names a key for certain is passed on. */

@@ -11,6 +11,9 @@ import { packetTag, readPackets, readSessionKeyId } from './packets.js';
 import { judgeKey, type RecipientKey } from './recipient-key.js';
 import { largestMessage, readSealedTo, type SealedTo } from './sealed-to.js';
 
+/** A password, or how to ask for one where it is needed; undefined where nobody can be asked. */
+export type Password = Secret | (() => Promise<Secret>) | undefined;
+
 /** The operator key as read from its file. */
 export interface OperatorKey {
   readonly fingerprint: string;
@@ -98,10 +101,34 @@ export async function makeOperatorKey(
     date: at,
     format: 'object',
     ...(password === undefined ? {} : { passphrase: password.revealText() }),
-    config: { v6Keys: false, aeadProtect: false, s2kType: openpgp.enums.s2k.iterated, s2kIterationCountByte: 0xf0 },
+    config: { v6Keys: false, ...lockConfig(openpgp) },
   });
   const recipient = await judgeKey(publicKey, 'the operator key', at);
   return { armored: new Secret(privateKey.armor()), fingerprint: recipient.fingerprint, recipient };
+}
+
+/** A private key's password in the form that GnuPG 2.2 reads: iterated and salted (RFC 9580 3.7.1.3), no AEAD. */
+function lockConfig({ enums }: Awaited<ReturnType<typeof loadOpenpgp>>): PartialConfig {
+  return { aeadProtect: false, s2kType: enums.s2k.iterated, s2kIterationCountByte: 0xf0 };
+}
+
+/**
+ * The operator key under another password, or (`next` undefined) under none.
+ * @throws RelaycertsError `passphrase` where it is no private key, or `current` is not its password
+ */
+export async function relockOperatorKey(
+  armored: Secret,
+  { from, current, next }: { readonly from: string; readonly current: Password; readonly next: Secret | undefined },
+): Promise<Secret> {
+  const key = await unlock(await readOperatorKey(armored, from), from, current);
+  if (next === undefined) return new Secret(key.armor());
+  const openpgp = await loadOpenpgp();
+  const locked = await openpgp.encryptKey({
+    privateKey: key,
+    passphrase: next.revealText(),
+    config: lockConfig(openpgp),
+  });
+  return new Secret(locked.armor());
 }
 
 /**
@@ -156,7 +183,7 @@ export async function openSealed(
     from,
     keyFrom = defaultName,
     password,
-  }: { readonly from: string; readonly keyFrom?: string | undefined; readonly password?: Secret | undefined },
+  }: { readonly from: string; readonly keyFrom?: string | undefined; readonly password?: Password },
 ): Promise<Secret> {
   const sealedTo = readSealedTo(bytes, { from });
   const operatorKey = await readOperatorKey(operatorKeyArmored, keyFrom);
@@ -193,16 +220,17 @@ export async function openSealed(
   }
 }
 
-async function unlock({ key, isLocked }: OperatorKey, from: string, password: Secret | undefined): Promise<PrivateKey> {
+async function unlock({ key, isLocked }: OperatorKey, from: string, password: Password): Promise<PrivateKey> {
   if (!isLocked) return key;
-  if (password === undefined) {
+  const given = typeof password === 'function' ? await password() : password;
+  if (given === undefined) {
     throw new RelaycertsError('passphrase', `the operator key ${quotePath(from)} has a password, and none was given`, {
       hint: 'run it on a terminal, or hand the passphrase itself in with --passphrase-fd',
     });
   }
   const { decryptKey } = await loadOpenpgp();
   try {
-    return await decryptKey({ privateKey: key, passphrase: password.revealText() });
+    return await decryptKey({ privateKey: key, passphrase: given.revealText() });
   } catch {
     throw new RelaycertsError('passphrase', `that was not the password of the operator key ${quotePath(from)}`, {
       hint: 'run it again and give the password of the operator key',

@@ -29,6 +29,21 @@ export interface HostInventory {
   readonly bundle: ReadonlyMap<string, Buffer>;
 }
 
+/** The keys that the passphrase file is encrypted to, against the recipients in the settings. */
+export type RecipientChange =
+  | { readonly kind: 'same' }
+  /** It hides whom it is encrypted to (`gpg --hidden-recipient`). */
+  | { readonly kind: 'hidden' }
+  /** `removed`: who can open it and is no recipient any more; key IDs, or `a password`. */
+  | { readonly kind: 'changed'; readonly removed: readonly string[] };
+
+/** What is known about the passphrase beyond its file's bytes. */
+export interface Custody {
+  readonly recipients: RecipientChange;
+  /** The passphrase itself was given, by --passphrase-fd. */
+  readonly isGiven: boolean;
+}
+
 export interface Inventory {
   readonly caKeyPath: string;
   /** The encrypted key's PEM. */

@@ -10,12 +10,19 @@ import { shellWord } from '../shell-word.js';
 import type { HostName } from '../names.js';
 import { describeFinding } from './findings.js';
 import type { KeyType, Role, Settings } from '../settings/settings.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import type { Custody, HostInventory, Inventory } from './inventory.js';
 
 /** One thing to make. In a plan they stand in the order in which they are carried out. */
 export type Step =
   | { readonly kind: 'operator-key'; readonly path: string }
   | { readonly kind: 'passphrase'; readonly path: string; readonly recipients: readonly string[] }
+  /** The passphrase that is there, encrypted anew; `removed` as in RecipientChange. */
+  | {
+      readonly kind: 'reseal';
+      readonly path: string;
+      readonly recipients: readonly string[];
+      readonly removed: readonly string[];
+    }
   | { readonly kind: 'ca-key'; readonly path: string; readonly keyType: KeyType }
   | {
       readonly kind: 'key';
@@ -59,12 +66,13 @@ export function planMake(
   bundles: Bundles,
   ledgerPath: string,
   at: Date,
+  custody: Custody = { recipients: { kind: 'same' }, isGiven: false },
 ): Plan {
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, warnings: [] };
   const problems = [...caProblems(settings, inventory, at)];
   const warnings: Problem[] = strangerWarnings(inventory);
-  const unsealed: Step[] = [];
+  const unsealed: Step[] = [...resealSteps(settings, custody, warnings)];
   const keys: Step[] = [];
   const certificates: Step[] = [];
   const records: Step[] = [];
@@ -90,7 +98,7 @@ export function planMake(
     const name = found.info.dnsNames[0] ?? found.info.commonName ?? found.path;
     records.push({ kind: 'record', path: ledgerPath, name, serial: found.info.serial });
   }
-  if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, problems));
+  if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   return {
     steps: [...unsealed, ...keys, ...records, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
     problems,
@@ -98,10 +106,31 @@ export function planMake(
   };
 }
 
-function passphraseSteps(settings: Settings, inventory: Inventory, problems: Problem[]): readonly Step[] {
+function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]): readonly Step[] {
+  const { file, recipients } = settings.passphrase;
+  if (custody.recipients.kind === 'changed') {
+    return [{ kind: 'reseal', path: file, recipients, removed: custody.recipients.removed }];
+  }
+  if (custody.recipients.kind === 'hidden') {
+    warnings.push({
+      message: `the passphrase file ${quotePath(file)} hides its recipients, so it stays as it is whatever passphrase.recipients says`,
+      hint: 'for a new passphrase, encrypted to the recipients in the settings: relaycerts passphrase change',
+    });
+  }
+  return [];
+}
+
+function passphraseSteps(
+  settings: Settings,
+  inventory: Inventory,
+  { isGiven }: Custody,
+  problems: Problem[],
+): readonly Step[] {
   const { file, recipients } = settings.passphrase;
   if (inventory.passphraseFile !== undefined) return [];
   if (inventory.caKey !== undefined) {
+    // Not made anew: whoever keeps the passphrase elsewhere wants no second copy of it.
+    if (isGiven) return [];
     problems.push({
       message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed`,
       hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N',
@@ -235,6 +264,8 @@ export function describeStep(step: Step): string {
       return `the operator key, an OpenPGP key that opens the passphrase: ${step.path}`;
     case 'passphrase':
       return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}: ${step.path}`;
+    case 'reseal':
+      return `the CA's passphrase, encrypted anew to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
     case 'ca-key':
       return `the CA's key, ${step.keyType}, encrypted: ${step.path}`;
     case 'key':

@@ -80,7 +80,10 @@ function toInquirer({ kind, message, initial, options, check }: Prompt, rows: nu
   });
   const pageSize = Math.max(4, rows - linesAroundOptions);
   const help = kind === 'one' ? 'arrow keys, then Enter' : 'arrow keys, space marks, then Enter';
-  const theme = { style: { keysHelpTip: () => help }, i18n: { disabledError: 'it cannot be chosen: see there' } };
+  const theme = {
+    style: { keysHelpTip: () => help },
+    i18n: { disabledError: 'not this one: the reason stands behind it' },
+  };
   const common = { message, choices, pageSize, loop: false, theme };
   if (kind === 'one') return { type: 'select' as const, ...common, default: initial };
   return {

@@ -104,6 +104,14 @@ describe('from nothing', () => {
     expect(project.run(['make']).stderr).toContain('nothing to make');
   });
 
+  test('relaycerts alone, where there are no settings, is the wizard', async () => {
+    const terminal = await openWizard({ command: [process.execPath, program] });
+    await terminal.waitFor('there are no settings here yet');
+    await take(terminal, [...defaults, justWrite]);
+    expect(await terminal.ended()).toBe(0);
+    expect(written()).toEqual(expected);
+  });
+
   test('arrow keys choose, up, down and past a line that is not wanted', async () => {
     const terminal = await openWizard();
     const chosen: Step = ['? Key type:', '', 'Down', 'Down', 'Down', 'Up', 'Up', 'Enter'];
@@ -169,27 +177,27 @@ describe('from nothing', () => {
 });
 
 describe('a wrong answer', () => {
-  test.each<[string, readonly Step[], Step, string, string]>([
-    ['domain', [], domain, 'a_b', 'it has an underscore'],
-    ['relay', [domain], relays, 'relay;reboot', 'it has a character that no DNS name has'],
-    ['two relays alike', [domain], relays, 'relay, RELAY.example.org', 'stands already at smtpdServers[0].hostname'],
-    ['port', [domain, relays], port, '25', 'must not be 25'],
-    ['port in words', [domain, relays], port, 'smtp', 'must be a whole number from 1 to 65535: "smtp"'],
-    ['user', [domain, relays, port], relayUser, '-oProxyCommand=x', 'not a login name'],
-    ['client = relay', defaults.slice(0, 4), clients, 'relayhost', 'stands already at smtpdServers[0].hostname'],
-    ['validity', defaults.slice(0, 7), days, '30', 'certificates.renewBeforeDays must be less than'],
-  ])('is said where it is typed, and corrected: %s', async (_, before, step, wrong, said) => {
+  const relay = { hostname: 'relayhost', port: 2500, sshUser: 'root' };
+  const noHost = 'not a host name';
+
+  test.each<[string, number, string, string, string, object]>([
+    ['domain', 0, 'a_b', `${noHost} (it has an underscore)`, 'example.org', {}],
+    ['relay', 1, 'r;reboot', noHost, 'r', { smtpdServers: [{ ...relay, hostname: 'r' }] }],
+    ['two relays alike', 1, 'relay, RELAY.example.org', 'stands already at smtpdServers[0].hostname', 'relayhost', {}],
+    ['port', 2, '25', 'must not be 25', '26', { smtpdServers: [{ ...relay, port: 26 }] }],
+    ['port in words', 2, 'smtp', 'must be a whole number from 1 to 65535: "smtp"', '2500', {}],
+    ['user', 3, '-oX=y', 'not a login name', 'pi', { smtpdServers: [{ ...relay, sshUser: 'pi' }] }],
+    ['client = relay', 4, 'relayhost', 'stands already at smtpdServers[0].hostname', 'mailhost', {}],
+    ['validity', 7, '30', 'certificates.renewBeforeDays must be less than', '398', {}],
+  ])('is said where it is typed, and corrected: %s', async (_, index, wrong, said, right, change) => {
     const terminal = await openWizard();
-    await take(terminal, [...before, [step[0], wrong, 'Enter']]);
+    const wait = defaults[index]?.[0] ?? '';
+    await take(terminal, [...defaults.slice(0, index), [wait, wrong, 'Enter']]);
     await terminal.waitFor(`> ${said}`);
-    const right = step === domain ? 'example.org' : step === port ? '2500' : step === days ? '398' : 'fine';
-    terminal.press(...(Array.from(wrong, () => 'BSpace') as [string]));
-    await take(terminal, [[step[0], right, 'Enter']]);
-    const rest = defaults.slice(defaults.indexOf(step) + 1);
-    await take(terminal, [...rest, justWrite]);
+    for (let left = wrong.length; left > 0; left -= 1) terminal.press('BSpace');
+    await take(terminal, [[wait, right, 'Enter'], ...defaults.slice(index + 1), justWrite]);
     expect(await terminal.ended()).toBe(0);
-    expect(JSON.stringify(written())).not.toContain(wrong);
-    expect(Object.keys(written() as object)).toEqual(Object.keys(expected));
+    expect(written()).toEqual({ ...expected, ...change });
   });
 
   test('no domain at all: Enter is not an answer', async () => {
@@ -202,7 +210,7 @@ describe('a wrong answer', () => {
 });
 
 describe('Ctrl-C', () => {
-  const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Enter'];
+  const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Down', 'Enter'];
   const route = [...defaults.slice(0, 8), typed] as const;
   const questions = [...route.map(([wait]) => wait), '? Recipients:'];
 
@@ -438,7 +446,7 @@ describe('recipients', () => {
     expect(screen).toMatch(/Old <old@example\.org> [^()]*\(ed25519, until 2020-12-31\) \(expired\)/u);
     expect(screen).toContain('Carol ?[2J<carol@example.org>');
     terminal.press('Down', 'Space');
-    await terminal.waitFor('it cannot be chosen');
+    await terminal.waitFor('not this one');
     terminal.press('Up', 'Space', 'Down', 'Down', 'Down', 'Space', 'Enter');
     await take(terminal, [justWrite]);
     expect(await terminal.ended()).toBe(0);
@@ -491,7 +499,7 @@ describe('recipients', () => {
     await take(terminal, defaults.slice(0, 8));
     await terminal.waitFor('secret keys that GnuPG has, cards too (gpg is not installed)');
     await take(terminal, [['? Who opens the passphrase:', '', 'Down', 'Enter']]);
-    await terminal.waitFor('it cannot be chosen');
+    await terminal.waitFor('not this one');
     terminal.press('Up', 'Enter');
     await take(terminal, [justWrite]);
     expect(await terminal.ended()).toBe(0);

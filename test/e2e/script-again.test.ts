@@ -14,6 +14,7 @@ let home: MailHost;
 let stock: ReadonlyMap<MailHost, string>;
 
 const oneRelay = { smtpdServers: [{ hostname: 'relayhost' }] };
+const otherPort = { smtpdServers: [{ hostname: 'relayhost', port: 2600 }] };
 const twoHomes = { smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }] };
 const threeHomes = { smtpClients: [...twoHomes.smtpClients, { hostname: 'mailhost3' }] };
 
@@ -21,6 +22,17 @@ const threeHomes = { smtpClients: [...twoHomes.smtpClients, { hostname: 'mailhos
 async function postconf(host: MailHost, option: '-n' | '-M'): Promise<readonly string[]> {
   const { stdout } = await host.exec(['postconf', option]);
   return stdout.replace(/ +/g, ' ').trimEnd().split('\n').sort();
+}
+
+/** For the relay and the home at once. */
+async function both(each: (host: MailHost) => Promise<unknown>): Promise<void> {
+  await Promise.all([relay, home].map(each));
+}
+
+/** Which of the relay's two ports are open. */
+async function listeners(): Promise<readonly string[]> {
+  const { stdout } = await relay.exec(['ss', '-Hlt4n', 'sport = :2500 or sport = :2600']);
+  return [...stdout.matchAll(/:(2[56]00) /g)].map(([, port = '']) => port);
 }
 
 beforeAll(async () => {
@@ -37,7 +49,7 @@ afterAll(() => lab.stop());
 
 describe('the script again', { timeout: 60_000 }, () => {
   test('a second run says that there is nothing to change, and touches nothing', async () => {
-    for (const host of [relay, home]) {
+    await both(async (host) => {
       const before = await configurationOf(host);
       await host.markLog();
       const { code, stdout, stderr } = await desk.script(host);
@@ -46,37 +58,30 @@ describe('the script again', { timeout: 60_000 }, () => {
       expect(code).toBe(0);
       expect(await configurationOf(host)).toBe(before);
       expect(await host.mailLog()).toBe('');
-    }
+    });
   });
 
   test('another port in the settings: the old service goes, the new one relays', async () => {
-    await desk.make({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }], ...twoHomes });
+    await desk.make({ ...otherPort, ...twoHomes });
     await desk.install(relay, home);
     expect((await relay.exec(['postconf', '-M', '2500/inet'])).stdout).toBe('');
-    const { stdout } = await relay.exec(['ss', '-Hltn', 'sport = :2500 or sport = :2600']);
-    expect(stdout).toContain(':2600');
-    expect(stdout).not.toContain(':2500');
+    expect(await listeners()).toEqual(['2600']);
     await deliver(home, lab.outside);
     await home.waitForLog(/Verified TLS connection established to relayhost\.example\.org\S*:2600: /);
-    await desk.make({ ...oneRelay, ...twoHomes });
-    await desk.install(relay, home);
-    await deliver(home, lab.outside);
-    await home.waitForLog(/Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
   });
 
   test('one more client: its bundle and the table are all that is new, and both clients relay', async () => {
     const [, , third] = lab.homes;
     if (third === undefined) throw new TypeError('the lab has three homes');
-    const others = `find certs hosts -type f -exec sha256sum {} + | grep -Ev 'mailhost3|ledger|issued|relay_clientcerts' | sort`;
-    const [files, homeBefore] = [(await desk.run(others)).stdout, await configurationOf(home)];
+    const old = `find certs hosts -type f ! -name issued.jsonl ! -name relay_clientcerts ! -name 'mailhost3*' -exec sha256sum {} +`;
+    const [files, homeBefore] = [(await desk.run(old)).stdout, await configurationOf(home)];
     expect(files).toContain('mailhost2.example.org.key.pem');
-    await desk.make({ ...oneRelay, ...threeHomes });
-    expect((await desk.run(others)).stdout).toBe(files);
+    await desk.make({ ...otherPort, ...threeHomes });
+    expect((await desk.run(`${old} | grep -v hosts/mailhost3`)).stdout).toBe(files);
 
     await desk.copy(relay);
-    const { stdout } = await desk.script(relay);
+    const [{ stdout }] = await Promise.all([desk.script(relay), desk.install(third)]);
     expect(stdout).toContain('relaycerts: Postfix on relayhost.example.org took up the new bundle: ');
-    await desk.install(third);
     await deliver(third, lab.outside);
     await relay.waitForLog(/Trusted TLS connection established from mailhost3\.example\.org/);
     await deliver(home, lab.outside);
@@ -84,7 +89,7 @@ describe('the script again', { timeout: 60_000 }, () => {
   });
 
   test('--undo gives back the bytes, owner and mode of before, and the second time has nothing to do', async () => {
-    for (const host of [relay, home]) {
+    await both(async (host) => {
       const undone = await desk.script(host, '--undo');
       expect(undone.stderr).toBe('');
       expect(undone.stdout).toContain(`relaycerts: ${host.hostname} is as it was before`);
@@ -97,49 +102,42 @@ describe('the script again', { timeout: 60_000 }, () => {
       expect(again.stdout).toContain(`relaycerts: nothing to undo on ${host.hostname}`);
       expect(again.code).toBe(0);
       expect(await configurationOf(host)).toBe(before);
-    }
-    expect((await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout).toBe('');
+    });
+    expect(await listeners()).toEqual([]);
   });
 });
 
 describe("--undo after somebody else's edits", { timeout: 60_000 }, () => {
-  beforeAll(() => lab.restore());
-
-  test('at home: theirs stay, ours go, and what was there before is back', async () => {
-    const before = await postconf(home, '-n');
-    expect(before).toContain('smtp_tls_CApath = /etc/ssl/certs');
-    await desk.install(home);
+  test('theirs stay, ours go, and what was there before is back', async () => {
+    const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
+    expect(parameters).toContain('smtp_tls_CApath = /etc/ssl/certs');
+    await desk.install(relay, home);
     await home.sh('echo "# kept" >> /etc/postfix/main.cf');
     await home.setMainCf({ message_size_limit: '12345678', smtp_tls_loglevel: '2' });
-    const { code, stdout, stderr } = await desk.script(home, '--undo');
-    expect(stderr).toBe('relaycerts: warning: smtp_tls_loglevel was changed since; it stays as it is\n');
-    expect(stdout).toContain('is as it was before');
-    expect(code).toBe(0);
-    const theirs = ['message_size_limit = 12345678', 'smtp_tls_loglevel = 2'];
-    expect(await postconf(home, '-n')).toEqual([...before, ...theirs].sort());
-    expect(await home.readFile('/etc/postfix/main.cf')).toContain('\n# kept\n');
-  });
-
-  test('at the relay: their service stays, ours goes', async () => {
-    const before = await postconf(relay, '-M');
-    await desk.install(relay);
     await relay.exec(['postconf', '-M', 'submission/inet=submission inet n - y - - smtpd']);
-    expect((await desk.script(relay, '--undo')).code).toBe(0);
-    expect(await postconf(relay, '-M')).toEqual([...before, 'submission inet n - y - - smtpd'].sort());
+
+    const [ofHome, ofRelay] = await Promise.all([desk.script(home, '--undo'), desk.script(relay, '--undo')]);
+    expect(ofHome.stderr).toBe('relaycerts: warning: smtp_tls_loglevel was changed since; it stays as it is\n');
+    expect([ofHome.code, ofRelay.code]).toEqual([0, 0]);
+    const theirs = ['message_size_limit = 12345678', 'smtp_tls_loglevel = 2'];
+    expect(await postconf(home, '-n')).toEqual([...parameters, ...theirs].sort());
+    expect(await home.readFile('/etc/postfix/main.cf')).toContain('\n# kept\n');
+    expect(await postconf(relay, '-M')).toEqual([...services, 'submission inet n - y - - smtpd'].sort());
   });
 
-  test('and so after the script was run again meanwhile', async () => {
-    await lab.restore();
-    const [settings, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
+  test('and so where the script ran again in between, which takes back only what is ours', async () => {
+    await both((host) => host.restorePostfix());
+    const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
     await desk.install(relay, home);
     await home.setMainCf({ message_size_limit: '12345678', smtp_tls_loglevel: '2' });
     await relay.exec(['postconf', '-M', '2525/inet=2525 inet n - y - - smtpd']);
-    await relay.exec(['postconf', '-P', '2500/inet/smtpd_tls_loglevel=2']);
-    await desk.install(relay, home);
+    await relay.exec(['postconf', '-P', '2600/inet/smtpd_tls_loglevel=2']);
+    await both((host) => desk.script(host));
     expect((await home.exec(['postconf', '-h', 'smtp_tls_loglevel'])).stdout).toBe('1\n');
-    expect((await desk.script(home, '--undo')).code).toBe(0);
-    expect((await desk.script(relay, '--undo')).code).toBe(0);
-    expect(await postconf(home, '-n')).toEqual([...settings, 'message_size_limit = 12345678'].sort());
+    await both(async (host) => {
+      expect((await desk.script(host, '--undo')).code).toBe(0);
+    });
+    expect(await postconf(home, '-n')).toEqual([...parameters, 'message_size_limit = 12345678'].sort());
     expect(await postconf(relay, '-M')).toEqual([...services, '2525 inet n - y - - smtpd'].sort());
   });
 });

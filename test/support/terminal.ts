@@ -61,10 +61,10 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
     if (result.status !== 0) throw new Error(`tmux ${args[0] ?? ''}: ${result.stderr.toString()}`);
     return result.stdout.toString();
   };
-  // The shell waits until the terminal is recorded, and leaves the exit status where it can be read whole.
+  // The shell waits until the terminal is recorded, outlives Ctrl-C, and leaves the exit status to be read whole.
   const wait = `while [ ! -e '${log}' ]; do sleep 0.02; done`;
   const output = request.stdout === undefined ? '' : ` > '${request.stdout}'`;
-  const script = `${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
+  const script = `trap : INT; ${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
   const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
   const program = ['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command];
   tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, ...program);

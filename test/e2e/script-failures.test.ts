@@ -1,0 +1,231 @@
+// The script where something is wrong: it says what and what to do, exits with a failure, and main.cf and master.cf are
+// what they were; where it had begun to change them, it puts them back and Postfix runs on.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { makeCertificate } from './lab/certificates.js';
+import type { ExecResult } from './lab/machine.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, configurationOf, contentOf } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+
+/** Runs the script; it must fail, say so and what to do, and leave the configuration alone. */
+async function refuses(
+  host: MailHost,
+  says: RegExp,
+  run: () => Promise<ExecResult> = () => desk.script(host),
+): Promise<void> {
+  const before = await configurationOf(host);
+  const { code, stderr } = await run();
+  expect(stderr).toMatch(says);
+  expect(stderr).toMatch(/^relaycerts: error: .*\nrelaycerts: hint: \S.*\n$/);
+  expect(code).toBe(1);
+  expect(await configurationOf(host)).toBe(before);
+  expect(await host.machine.exists(`${folder}/saved`)).toBe(false);
+}
+
+/** Puts both files back, byte by byte, whatever `change` does to them before the script runs. */
+async function aside<Answer>(host: MailHost, change: string, then: () => Promise<Answer>): Promise<Answer> {
+  await host.sh(`cp -a /etc/postfix /root/aside && { ${change}\n}`);
+  try {
+    return await then();
+  } finally {
+    await host.sh('cp -a /root/aside/main.cf /root/aside/master.cf /etc/postfix/ && rm -r /root/aside');
+  }
+}
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
+}, 60_000);
+afterAll(() => lab.stop());
+
+describe('before any change', { timeout: 30_000 }, () => {
+  test('the bundle is not there', async () => {
+    await Promise.all([relay, home].map((host) => refuses(host, /the folder \/etc\/postfix\/relaycerts is missing/)));
+  });
+
+  describe('with the bundle copied', () => {
+    beforeEach(async () => {
+      await Promise.all(
+        [relay, home].map(async (host) => {
+          await host.sh(`rm -rf ${folder}`);
+          await desk.copy(host);
+        }),
+      );
+    });
+
+    test('the user is not root', async () => {
+      const asAdmin = () => desk.run(`relaycerts show mailhost --format sh | ssh admin@${home.hostname} sh`, true);
+      await refuses(home, /has to run as root on mailhost\.example\.org/, asAdmin);
+    });
+
+    test.each(['chain', 'crt', 'key'])('the %s file is of another key: half a copy', async (part) => {
+      const name = home.hostname;
+      const other = await makeCertificate(home.machine, { name, purpose: 'clientAuth', issuer: 'self' });
+      const ours = await home.readFile(`${folder}/${name}.crt.pem`);
+      const files = { chain: other.key + ours, crt: other.certificate, key: other.key };
+      await home.writeFile(`${folder}/${name}.${part}.pem`, files[part as keyof typeof files], '0600');
+      await refuses(home, /does not belong to|are not the same/);
+    });
+
+    test('a file is cut short, or is not there', async () => {
+      const chain = `${folder}/${relay.hostname}.chain.pem`;
+      await relay.sh(`head -c 300 ${chain} > ${folder}/cut && mv ${folder}/cut ${chain}`);
+      await refuses(relay, /cannot read the certificate in \S*chain\.pem/);
+      await relay.sh(`: > ${chain}`);
+      await refuses(relay, /chain\.pem is empty/);
+      await relay.sh(`rm ${folder}/relay_clientcerts`);
+      await desk.copy(relay);
+      await relay.sh(`rm ${folder}/relay_clientcerts`);
+      await refuses(relay, /relay_clientcerts is missing/);
+    });
+
+    test('the certificate has expired, or is of another CA', async () => {
+      const name = home.hostname;
+      for (const [expired, says] of [
+        [true, /has expired/],
+        [false, /is not one of the CA/],
+      ] as const) {
+        const other = await makeCertificate(home.machine, { name, purpose: 'clientAuth', issuer: 'self', expired });
+        await home.writeFile(`${folder}/${name}.chain.pem`, other.chain, '0600');
+        await home.writeFile(`${folder}/${name}.crt.pem`, other.certificate, '0600');
+        await home.writeFile(`${folder}/${name}.key.pem`, other.key, '0600');
+        await refuses(home, says);
+      }
+    });
+
+    test('a bundle file is a symbolic link, which is not followed', async () => {
+      const key = `${folder}/${home.hostname}.key.pem`;
+      await home.sh(`mv ${key} /root/key && chown admin /root/key && ln -s /root/key ${key}`);
+      await refuses(home, /key\.pem is missing, or is not a regular file/);
+      expect((await home.sh('stat -c %U /root/key')).stdout).toBe('admin\n');
+      await home.sh(`rm -r ${folder} && mkdir /root/elsewhere && ln -s /root/elsewhere ${folder}`);
+      await refuses(home, /the folder \S+ is missing, or is a link/);
+    });
+
+    test.each(['2500', '0.0.0.0:2500', 'relayport'])('master.cf has a service %s of its own', async (name) => {
+      await relay.sh('grep -q relayport /etc/services || echo "relayport 2500/tcp" >> /etc/services');
+      await aside(relay, `postconf -M '${name}/inet=${name} inet n - n - - smtpd'`, () =>
+        refuses(relay, /master\.cf has a service \S+ (that is not ours|on port 2500 already)/),
+      );
+    });
+
+    test('another program listens on the port', async () => {
+      await relay.sh('/usr/sbin/sshd -p 2500 -o PidFile=/run/other.pid');
+      await refuses(relay, /another program listens on port 2500/);
+      await relay.sh('kill $(cat /run/other.pid)');
+    });
+
+    test('the pipe was cut, wherever', async () => {
+      for (const host of [relay, home]) {
+        const script = await desk.show(`${host.hostname} --format sh`);
+        await host.writeFile('/root/script', script);
+        const before = await configurationOf(host);
+        // Past the comments, in which a cut leaves an empty script; to the last byte, the newline, which may be missing.
+        const [from, to] = [script.indexOf('\n{\n') + 2, Buffer.byteLength(script) - 2];
+        const cuts = [`seq ${from} 61 ${to}`, `seq ${to - 40} ${to}`].map((seq) => `$(${seq})`).join(' ');
+        const tryAll = `for cut in ${cuts}; do head -c $cut /root/script | sh > /root/said 2>&1 && echo $cut; done; true`;
+        expect((await host.sh(tryAll)).stdout).toBe('');
+        const { code, stderr } = await desk.run(
+          `relaycerts show ${host.hostname} --format sh | head -c ${to} | ssh root@${host.hostname} sh`,
+          true,
+        );
+        expect(stderr).toMatch(/end of file|EOF/);
+        expect(code).not.toBe(0);
+        expect(await configurationOf(host)).toBe(before);
+        expect(await host.machine.exists(`${folder}/saved`)).toBe(false);
+      }
+    });
+  });
+});
+
+describe('in the middle of the change', { timeout: 30_000 }, () => {
+  beforeAll(async () => {
+    await lab.restore();
+    await Promise.all([relay, home].map((host) => desk.copy(host)));
+  });
+
+  /** The script fails in the middle, and everything is as before. */
+  async function putsBack(host: MailHost, run: () => Promise<ExecResult>): Promise<ExecResult> {
+    const before = await contentOf(host);
+    const result = await run();
+    expect(result.code).not.toBe(0);
+    expect(await contentOf(host)).toBe(before);
+    expect(await host.machine.exists(`${folder}/saved`)).toBe(false);
+    return result;
+  }
+
+  const asItWas = /^relaycerts: error: it failed; \/etc\/postfix\/ma\S+\.cf is as it was before$/m;
+
+  // Nothing that reads the settings minds this group; the postfix command does.
+  const brokenCheck = 'sed -i "\\$a setgid_group = nosuchgroup" /etc/postfix/main.cf';
+
+  test('postfix check fails', async () => {
+    await Promise.all(
+      [relay, home].map((host) =>
+        aside(host, brokenCheck, async () => {
+          const { stderr } = await putsBack(host, () => desk.script(host));
+          expect(stderr).toMatch(/^relaycerts: error: postfix check found an error in \/etc\/postfix$/m);
+          expect(stderr).toMatch(/^relaycerts: hint: /m);
+          expect(stderr).toMatch(asItWas);
+        }),
+      ),
+    );
+  });
+
+  test('and nobody reads what the script says', async () => {
+    await aside(home, brokenCheck, () =>
+      putsBack(home, () =>
+        desk.run(
+          `relaycerts show mailhost --format sh | ssh root@${home.hostname} '{ sh; echo $? > code; } 2>&1 | true; exit $(cat code)'`,
+          true,
+        ),
+      ),
+    );
+  });
+
+  test('Postfix stops at the reload, since the port is taken in a way that no list shows', async () => {
+    const bind = `use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(2500, INADDR_ANY)) or die; sleep 60`;
+    await relay.sh(`perl -e '${bind}' > /dev/null 2>&1 & echo $! > /run/bound.pid`);
+    const { stderr } = await putsBack(relay, () => desk.script(relay));
+    await relay.sh('kill $(cat /run/bound.pid)');
+    expect(stderr).toMatch(/Postfix stopped at the reload|does not listen on port 2500/);
+    expect(stderr).toMatch(asItWas);
+    await relay.exec(['postfix', 'status']);
+    expect((await relay.exec(['ss', '-Hltn', 'sport = :25'])).stdout).not.toBe('');
+  });
+
+  test.each([
+    ['HUP', 129, () => relay],
+    ['TERM', 143, () => home],
+  ] as const)('SIG%s', async (signal, status, hostOf) => {
+    const host = hostOf();
+    const { code, stderr } = await putsBack(host, async () => {
+      const running = desk.script(host);
+      // The script's only sleep is after its reload.
+      await host.sh(`until sleeping=$(pgrep -x sleep); do :; done; kill -${signal} $(ps -o ppid= -p $sleeping)`);
+      expect(await host.machine.exists(`${folder}/saved/now`)).toBe(true);
+      return running;
+    });
+    expect(stderr).toMatch(asItWas);
+    expect(code).toBe(status);
+    await host.exec(['postfix', 'status']);
+    expect((await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout).toBe('');
+  });
+
+  test('and once nothing is wrong, it works', async () => {
+    await desk.install(relay, home);
+  });
+});

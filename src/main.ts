@@ -5,6 +5,12 @@ import { exitCodeOf, renderError } from './errors.js';
 import { dropLeftovers } from './host/leftovers.js';
 import { processHost } from './host/process-host.js';
 
+// What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
+process.removeAllListeners('warning');
+process.on('warning', ({ stack, message }) => {
+  if (process.env['RELAYCERTS_DEBUG'] === '1') process.stderr.write(`${stack ?? message}\n`);
+});
+
 // A reader that goes away (relaycerts show | head) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

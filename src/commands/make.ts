@@ -1,6 +1,7 @@
 // `relaycerts make`: brings everything that the settings ask for into being, leaves alone what is there and right, then
 // prints the instructions for every host.
 
+import { readFile } from 'node:fs/promises';
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import { describeStep, planMake, type Plan } from '../plan/plan.js';
@@ -13,7 +14,7 @@ import { layoutOf } from '../store/layout.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { Inventory, RecipientChange } from '../plan/inventory.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import type { Secret } from '../secret.js';
 import type { GlobalOptions } from './options.js';
@@ -28,16 +29,16 @@ export interface MakeOptions extends GlobalOptions {
 export async function make(options: MakeOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
   if (options.dryRun) {
-    const { plan } = await planFor(settings, host);
+    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined);
     if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
     else host.write(renderPlan(plan));
     return;
   }
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
-    const before = await planFor(settings, host);
+    const before = await planFor(settings, host, passphrase !== undefined);
     if (before.plan.steps.length === 0) return before;
-    await sweepTemporaries(settings);
+    await sweepTemporaries(settings, before.at);
     await applyMake({ ...before, settings, host, at: before.at, passphrase });
     const after = await readInventory(settings, host);
     if (after.problems.length > 0) throw contradiction(after.problems);
@@ -59,13 +60,29 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
 async function planFor(
   settings: Settings,
   host: Host,
+  isGiven: boolean,
 ): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
   const at = host.now();
   const inventory = await readInventory(settings, host);
-  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), layoutOf(settings).ledger.path, at);
+  const recipients = await compareWithSettings(settings, inventory, host, at);
+  const ledger = layoutOf(settings).ledger.path;
+  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
   for (const { message, hint } of plan.warnings) host.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   return { plan, inventory, at };
+}
+
+/** With no recipients in the settings, a passphrase file is right whoever it is encrypted to. */
+async function compareWithSettings(
+  { passphrase, folder }: Settings,
+  { passphraseFile, problems }: Inventory,
+  { home, run }: Host,
+  at: Date,
+): Promise<RecipientChange> {
+  const { file, recipients } = passphrase;
+  if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
+  const { compareRecipients } = await import('../custody/compare.js');
+  return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile });
 }
 
 function contradiction(problems: Plan['problems']): RelaycertsError {

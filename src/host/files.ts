@@ -18,6 +18,7 @@ export interface FileState {
   readonly mode: number;
   readonly uid: number;
   readonly size: number;
+  readonly changed: Date;
 }
 
 const temporaryName = /^\.(.+)\.relaycerts-[0-9a-f]{12}\.tmp$/u;
@@ -75,7 +76,7 @@ export async function statFile(path: string): Promise<FileState | undefined> {
     try {
       const stats = await lstat(path);
       const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
-      return { kind, mode: stats.mode & 0o7777, uid: stats.uid, size: stats.size };
+      return { kind, mode: stats.mode & 0o7777, uid: stats.uid, size: stats.size, changed: stats.mtime };
     } catch (error) {
       if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
       throw error;
@@ -166,23 +167,28 @@ export async function syncFolder(path: string): Promise<void> {
   });
 }
 
+/** A new file beside `path` with the bytes in it, durable; gone again where it could not be written whole. */
 async function writeTemporary(path: string, bytes: string | Uint8Array, mode: Mode): Promise<string> {
   const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(6).toString('hex')}.tmp`);
   leftovers.add(temporary);
-  const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode & 0o600);
   try {
-    await file.writeFile(bytes);
-    // Widens a public file past the umask; a private one already has just this mode.
-    await file.chmod(mode);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      await file.writeFile(bytes);
+      // Widens a public file past the umask; a private one already has just this mode.
+      await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await dropTemporary(temporary);
+    throw error;
   }
   return temporary;
 }
 
-async function dropTemporary(temporary: string | undefined): Promise<void> {
-  if (temporary === undefined) return;
+async function dropTemporary(temporary: string): Promise<void> {
   await unlink(temporary).catch(() => undefined);
   leftovers.delete(temporary);
 }
@@ -193,9 +199,8 @@ async function dropTemporary(temporary: string | undefined): Promise<void> {
  */
 export async function writeFile(path: string, bytes: string | Uint8Array, mode: Mode): Promise<void> {
   await guard('write', path, async () => {
-    let temporary: string | undefined;
+    const temporary = await writeTemporary(path, bytes, mode);
     try {
-      temporary = await writeTemporary(path, bytes, mode);
       await rename(temporary, path);
       leftovers.delete(temporary);
     } catch (error) {
@@ -208,18 +213,17 @@ export async function writeFile(path: string, bytes: string | Uint8Array, mode: 
 /** Writes a file that must not be there yet, whole and durable; false where something has its name already. */
 export async function createFile(path: string, bytes: string | Uint8Array, mode: Mode): Promise<boolean> {
   return guard('write', path, async () => {
-    let temporary: string | undefined;
+    const temporary = await writeTemporary(path, bytes, mode);
     try {
-      temporary = await writeTemporary(path, bytes, mode);
       await link(temporary, path);
-      await dropTemporary(temporary);
-      await syncFolder(dirname(path));
-      return true;
     } catch (error) {
-      await dropTemporary(temporary);
       if (systemCode(error) === 'EEXIST') return false;
       throw error;
+    } finally {
+      await dropTemporary(temporary);
     }
+    await syncFolder(dirname(path));
+    return true;
   });
 }
 

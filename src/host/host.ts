@@ -1,6 +1,7 @@
 // The outside world as commands see it: where they stand, the clock, the terminal, other programs. Files are beside it
 // in files.ts. Data goes to stdout; progress, warnings and questions go to stderr.
 
+import type { Secret } from '../secret.js';
 import type { Run } from './run.js';
 
 export interface Host {
@@ -26,6 +27,10 @@ export interface Host {
   warn(line: string, hint?: string): void;
   /** Asks yes or no; no is the default. Only where `interactive`. */
   confirm(question: string): Promise<boolean>;
+  /** Asks for a password, shown nowhere; '' where Enter is all. Only where `interactive`. @throws interrupted */
+  askSecret(question: string): Promise<Secret>;
+  /** The same for a new one, asked for twice until both are alike. @throws interrupted */
+  askNewSecret(question: string): Promise<Secret>;
   /** All of standard input, at most `limit` octets. @throws files */
   readStdin(limit: number): Promise<Buffer>;
   readonly run: Run;

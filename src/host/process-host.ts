@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
 import { RelaycertsError } from '../errors.js';
+import { Secret } from '../secret.js';
 import type { Host } from './host.js';
 
 export interface OutputOptions {
@@ -45,7 +46,17 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
       line(`relaycerts: ${mark('yellow', 'warning:')} ${text}`);
       if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${hint}`);
     },
-    confirm,
+    confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
+    askSecret,
+    askNewSecret: async (question) => {
+      for (;;) {
+        const first = await askSecret(question);
+        if (first.revealText() === '') return first;
+        const second = await askSecret('The same again:');
+        if (first.revealText() === second.revealText()) return first;
+        line('relaycerts: the two are not alike; once more');
+      }
+    },
     readStdin,
     // Loaded when it is needed: child processes are a part of few commands.
     run: async (...call) => (await import('./run.js')).run(...call),
@@ -60,13 +71,22 @@ function terminalName(fallback: string | undefined): string | undefined {
   }
 }
 
-async function confirm(question: string): Promise<boolean> {
+async function askSecret(question: string): Promise<Secret> {
+  const answer = await ask({ type: 'password', message: question, mask: false });
+  if (typeof answer !== 'string') throw new TypeError('inquirer gave something else than text');
+  return new Secret(answer);
+}
+
+type Question =
+  | { readonly type: 'confirm'; readonly message: string; readonly default: boolean }
+  | { readonly type: 'password'; readonly message: string; readonly mask: boolean };
+
+/** One question to the terminal, by way of stderr. @throws interrupted */
+async function ask(question: Question): Promise<unknown> {
   const { default: inquirer } = await import('inquirer');
   const prompt = inquirer.createPromptModule({ output: process.stderr });
   try {
-    const { answer } = await prompt<{ answer: boolean }>([
-      { type: 'confirm', name: 'answer', message: question, default: false },
-    ]);
+    const { answer } = await prompt<{ answer: unknown }>([{ ...question, name: 'answer' }]);
     return answer;
   } catch (error) {
     if (error instanceof Error && error.name === 'ExitPromptError') {

@@ -10,6 +10,15 @@ export function programWord({ file }: { readonly file: string }): string {
 }
 
 /** The command that runs a script, coming through a pipe, as root on a host. */
-export function rootShell({ user, host, port }: Ssh): string {
-  return `ssh ${port === 22 ? '' : `-p ${port} `}${user}@${host} ${user === 'root' ? 'sh' : 'sudo sh'}`;
+export function rootShell(ssh: Ssh): string {
+  return rootCommand(ssh, '', 'sh');
+}
+
+/** The command that runs a program as root on a host, on a terminal. */
+export function rootTerminal(ssh: Ssh, command: string): string {
+  return rootCommand(ssh, '-t ', command);
+}
+
+function rootCommand({ user, host, port }: Ssh, options: string, command: string): string {
+  return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${user}@${host} ${user === 'root' ? '' : 'sudo '}${command}`;
 }

@@ -50,7 +50,7 @@ function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[],
   const title = `${hostname}: ${what}`;
   const command = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
   const short = undo
-    ? `In one go, with every setting put back by itself:\n    ${command}`
+    ? `Where the script configured it, the script takes it back, every setting by itself:\n    ${command}`
     : `After step 1, one script does steps 2 and 3, with more checks, and may be run again at any time:\n    ${command}`;
   const steps = stepsOf(settings, host, pins, undo).map(
     (step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`,

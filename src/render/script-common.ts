@@ -25,12 +25,13 @@ at_least() {
 }
 
 check_tools() {
-  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "pipe it to root's shell: ... | ssh root@$host sh"
+  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix"
   command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
   at_least "$oldest_major" "$oldest_minor" ||
     fail "Postfix $(postconf -h mail_version) is too old: $oldest_major.$oldest_minor or later is needed" "upgrade Postfix"
   config=$(postconf -h config_directory)
+  postfix check </dev/null || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint"
 }
 
 # A file of the bundle: there, no link, root's alone, mode $2.
@@ -146,7 +147,7 @@ end_change() {
 }
 
 check_and_reload() {
-  postfix check </dev/null || fail "postfix check found an error in $config" "look at what it said above"
+  postfix check </dev/null || fail "postfix check found an error in $config" "$check_hint"
   if [ "$was_running" = yes ]; then
     postfix reload </dev/null >/dev/null 2>&1 || fail "postfix reload failed" "look at the mail log: it says why"
     sleep 1
@@ -196,7 +197,7 @@ install_all() {
 }
 # The way back; it leaves the certificates, and says so.
 undo_all() {
-  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "pipe it to root's shell: ... | ssh root@$host sh"
+  [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
   command -v postconf >/dev/null 2>&1 || fail "postconf is not installed on $host" "install it: apt-get install postfix"
   config=$(postconf -h config_directory)
   if [ ! -f "$saved/before/$edited" ]; then

@@ -6,7 +6,7 @@ import { bundleFiles, bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
 import { commonFunctions } from './script-common.js';
-import { programWord, rootShell } from './commands.js';
+import { programWord, rootShell, rootTerminal } from './commands.js';
 import { shellWord } from '../shell-word.js';
 
 /** The script for a host; with `undo`, the one that takes it back. */
@@ -54,6 +54,9 @@ function variables(settings: Settings, host: HostSettings): string {
     ['oldest_major', String(major)],
     ['oldest_minor', String(minor)],
     ['copy_hint', `${programWord(settings)} show ${host.hostname} --section rsync`],
+    ['root_hint', `pipe it to root's shell: ... | ${rootShell(host.ssh)}`],
+    // Without a terminal, postfix(1) says nothing.
+    ['check_hint', rootTerminal(host.ssh, 'postfix check')],
     ['active', active],
     ['changing', 'no'],
     ['first_run', 'no'],

@@ -271,7 +271,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
     parts: [
       host.role === 'smtpd-server'
         ? 'The service goes; main.cf was never changed.'
-        : 'main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
+        : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
       { where: 'host', lines: [...undo, 'rm -f /etc/cron.d/relaycerts', 'postfix check', 'postfix reload'] },
       `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
     ],

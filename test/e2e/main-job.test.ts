@@ -28,7 +28,7 @@ describe('two relays and two homes', { timeout: 60_000 }, () => {
         const name = host.hostname;
         const own = ['example.org-ca.crt.pem', `${name}.chain.pem`, `${name}.crt.pem`, `${name}.key.pem`];
         const table = name.startsWith('relayhost') ? ['relay_clientcerts'] : [];
-        const files = [...own, ...table].sort().map((file) => `./${file} root:root 600\n`);
+        const files = [...own, ...table].toSorted().map((file) => `./${file} root:root 600\n`);
         const { stdout } = await host.sh(
           `cd /etc/postfix/relaycerts && find . -printf '%p %u:%g %m\n' | LC_ALL=C sort`,
         );

@@ -21,7 +21,7 @@ const threeHomes = { smtpClients: [...twoHomes.smtpClients, { hostname: 'mailhos
 /** The lines that postconf prints, sorted, and with one space where it aligns columns. */
 async function postconf(host: MailHost, option: '-n' | '-M'): Promise<readonly string[]> {
   const { stdout } = await host.exec(['postconf', option]);
-  return stdout.replace(/ +/g, ' ').trimEnd().split('\n').sort();
+  return stdout.replace(/ +/g, ' ').trimEnd().split('\n').toSorted();
 }
 
 /** For the relay and the home at once. */
@@ -120,9 +120,9 @@ describe("--undo after somebody else's edits", { timeout: 60_000 }, () => {
     expect(ofHome.stderr).toBe('relaycerts: warning: smtp_tls_loglevel was changed since; it stays as it is\n');
     expect([ofHome.code, ofRelay.code]).toEqual([0, 0]);
     const theirs = ['message_size_limit = 12345678', 'smtp_tls_loglevel = 2'];
-    expect(await postconf(home, '-n')).toEqual([...parameters, ...theirs].sort());
+    expect(await postconf(home, '-n')).toEqual([...parameters, ...theirs].toSorted());
     expect(await home.readFile('/etc/postfix/main.cf')).toContain('\n# kept\n');
-    expect(await postconf(relay, '-M')).toEqual([...services, 'submission inet n - y - - smtpd'].sort());
+    expect(await postconf(relay, '-M')).toEqual([...services, 'submission inet n - y - - smtpd'].toSorted());
   });
 
   test('and so where the script ran again in between, which takes back only what is ours', async () => {
@@ -137,7 +137,7 @@ describe("--undo after somebody else's edits", { timeout: 60_000 }, () => {
     await both(async (host) => {
       expect((await desk.script(host, '--undo')).code).toBe(0);
     });
-    expect(await postconf(home, '-n')).toEqual([...parameters, 'message_size_limit = 12345678'].sort());
-    expect(await postconf(relay, '-M')).toEqual([...services, '2525 inet n - y - - smtpd'].sort());
+    expect(await postconf(home, '-n')).toEqual([...parameters, 'message_size_limit = 12345678'].toSorted());
+    expect(await postconf(relay, '-M')).toEqual([...services, '2525 inet n - y - - smtpd'].toSorted());
   });
 });

@@ -1,6 +1,6 @@
 // What the operator does, as a person would: write the settings, run relaycerts, and run what it prints, unchanged.
 
-import { blocksFor, pipedCommands } from '../../support/blocks.js';
+import { blocksFor, blocksOf, pipedCommands } from '../../support/blocks.js';
 import type { ExecResult, Machine } from './machine.js';
 import type { MailHost, OutsideMx } from './mail-host.js';
 
@@ -48,6 +48,22 @@ export class Desk {
     const [command, ...more] = pipedCommands(await this.show(`${hostname} ${words}`));
     if (command === undefined || more.length > 0) throw new Error('not one command to run the script');
     return this.run(command, true);
+  }
+
+  /** Pastes each printed block of a host at its place, in the order of the text; resolves with what each said. */
+  async paste(host: MailHost, words: '' | '--undo' = ''): Promise<readonly string[]> {
+    const said: string[] = [];
+    for (const block of blocksOf(await this.show(`${host.hostname} ${words}`))) {
+      if (block.where === 'file' || (block.where === 'host' && block.host !== host.hostname)) {
+        throw new Error(`a block that is not for ${host.hostname}: ${block.text}`);
+      }
+      const { stdout } =
+        block.where === 'here'
+          ? await this.run(`exec 2>&1\n${block.text}`)
+          : await host.exec(['sh', '-c', 'exec sh 2>&1'], { input: block.text });
+      said.push(stdout);
+    }
+    return said;
   }
 
   /** Copies the bundle and runs the script, on all of these hosts at once; throws where one fails. */

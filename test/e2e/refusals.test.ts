@@ -1,0 +1,206 @@
+// Who is turned away, with relaycerts' own configuration in place on both sides: the relay takes no client but ours,
+// home hands its mail to no relay but ours, and whatever is wrong, the mail waits at home and goes once it is put right.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { makeCa, makeCertificate } from './lab/certificates.js';
+import type { Authority, CertificateOptions, Credential } from './lab/certificates.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver, send } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let ca: Authority;
+let otherCa: Authority;
+let port25Before: string;
+/** Each host's own chain file. */
+const right = new Map<MailHost, string>();
+
+/** What port 25 of the relay says to a stranger, to the last reply. */
+async function port25(...options: readonly string[]): Promise<string> {
+  const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--quit-after', 'RCPT', ...options];
+  return (await lab.operator.exec(swaks, { anyExit: true })).stdout;
+}
+
+/** A certificate of our CA for the home host, and whatever is to differ. */
+function ofClient(options: Partial<CertificateOptions>): Promise<Credential> {
+  return makeCertificate(lab.operator, { name: home.hostname, purpose: 'clientAuth', issuer: ca, ...options });
+}
+
+/** A certificate of our CA for the relay, and whatever is to differ. */
+function ofServer(options: Partial<CertificateOptions>): Promise<Credential> {
+  return makeCertificate(lab.operator, { name: relay.hostname, purpose: 'serverAuth', issuer: ca, ...options });
+}
+
+/** Makes the host show this chain file instead of its own. */
+async function show(host: MailHost, chain = right.get(host) ?? ''): Promise<void> {
+  await host.writeFile(`${folder}/${host.hostname}.chain.pem`, chain, '0600');
+  await host.reload();
+}
+
+/** Adds these public keys to the relay's table. */
+async function list(...credentials: readonly Credential[]): Promise<void> {
+  const lines = credentials.map(({ publicKeySha256 }, at) => `${publicKeySha256} extra${at}\n`).join('');
+  await relay.exec(['sh', '-c', `cat >> ${folder}/relay_clientcerts`], { input: lines });
+  await relay.reload();
+}
+
+interface Refusal {
+  /** Why it waits, as the home queue has it. */
+  readonly reason: string;
+  /** What home said on the relay's service before the connection ended: `ehlo=2 starttls=1 ...`. */
+  readonly commands: string;
+  /** Both hosts' log. */
+  readonly log: string;
+}
+
+/** Sends a mail that must wait at home; puts things right, and it must arrive. */
+async function waits(putRight: () => Promise<void>): Promise<Refusal> {
+  await relay.markLog();
+  const subject = await send(home);
+  const reason = await home.waitForDeferred();
+  expect(await home.queue()).toHaveLength(1);
+  const [, commands = ''] = await relay.waitForLog(/postfix\/relaycerts\/smtpd\[\d+\]: disconnect from \S+ (.*)$/m);
+  const log = `${await home.mailLog()}${await relay.mailLog()}`;
+  await putRight();
+  await home.flushQueue();
+  await lab.outside.waitForMail(subject);
+  expect(await home.mailLog()).not.toContain('status=bounced');
+  return { reason, commands, log };
+}
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  port25Before = await port25('--to', 'b@example.net');
+  await desk.make(settings);
+  await desk.install(relay, home);
+  // Each connection is to show its own certificate, and not the last one's session.
+  await home.setMainCf({ smtp_tls_session_cache_database: '' });
+  await home.reload();
+  for (const host of [relay, home]) right.set(host, await host.readFile(`${folder}/${host.hostname}.chain.pem`));
+
+  await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
+  const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
+    openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin`;
+  ca = {
+    certificate: await lab.operator.readFile('certs/ca/example.org-ca.crt.pem'),
+    key: (await desk.run(open)).stdout,
+  };
+  otherCa = await makeCa(lab.operator, 'example.org relay CA');
+}, 60_000);
+afterAll(() => lab.stop());
+
+describe('the relay', { timeout: 30_000 }, () => {
+  test('takes a mail from home', async () => {
+    await deliver(home, lab.outside);
+  });
+
+  test('defers a client without a certificate, before MAIL FROM', async () => {
+    await home.setMainCf({ smtp_tls_chain_files: '' });
+    await home.reload();
+    const { reason, commands } = await waits(async () => {
+      await home.setMainCf({ smtp_tls_chain_files: `${folder}/${home.hostname}.chain.pem` });
+      await home.reload();
+    });
+    expect(reason).toMatch(/421 4\.7\.1 .*No client certificate presented/);
+    expect(commands).toContain('starttls=1');
+    expect(commands).not.toContain('mail=');
+  });
+
+  test.each([
+    ['of another CA with the same names', 'self-signed|unknown issuer|untrusted issuer', () => ({ issuer: otherCa })],
+    ['that has expired', 'certificate has expired', () => ({ expired: true })],
+    [
+      'for serverAuth',
+      'not designated for use as a client certificate|unsupported certificate purpose',
+      () => ({ purpose: 'serverAuth' as const }),
+    ],
+  ])('defers a certificate %s before MAIL FROM, though its pin is listed', async (_what, logged, options) => {
+    const client = await ofClient(options());
+    await list(client);
+    await show(home, client.chain);
+    const { reason, commands, log } = await waits(() => show(home));
+    expect(reason).toMatch(/421 4\.7\.1 .*Client certificate not trusted/);
+    expect(log).toMatch(new RegExp(`relaycerts/smtpd\\[\\d+\\]: .*(${logged})`));
+    expect(commands).toContain('starttls=1');
+    expect(commands).not.toContain('mail=');
+  });
+
+  test('defers a certificate of ours that is not listed, at RCPT, until it is', async () => {
+    const client = await ofClient({});
+    await show(home, client.chain);
+    const { reason, log } = await waits(() => list(client));
+    expect(reason).toMatch(/said: 450 4\.3\.2 .*\(in reply to RCPT TO command\)/);
+    expect(log).toContain('Trusted TLS connection established from mailhost');
+    await show(home);
+  });
+
+  test('with postfix.unlisted "reject", refuses for good what is not listed, and only that', async () => {
+    await desk.make({ ...settings, postfix: { unlisted: 'reject' } });
+    await desk.install(relay);
+    const client = await ofClient({});
+    await show(home, client.chain);
+    const subject = await send(home);
+    const [, reply] = await home.waitForLog(/to=<bob@example\.net>.* status=bounced \((.*)\)$/m);
+    expect(reply).toMatch(/said: 554 5\.7\.1 .*\(in reply to RCPT TO command\)/);
+    expect((await lab.outside.mails()).join('')).not.toContain(`Subject: ${subject}\n`);
+    await home.sh('postsuper -d ALL 2> /dev/null');
+
+    const stranger = await ofClient({ issuer: otherCa });
+    await show(home, stranger.chain);
+    expect((await waits(() => show(home))).reason).toMatch(/421 4\.7\.1 .*Client certificate not trusted/);
+    await desk.make(settings);
+    await desk.install(relay);
+  });
+
+  test('answers on port 25 as before, with our certificate too, and takes mail for itself', async () => {
+    expect(port25Before).toContain('454 4.7.1 <b@example.net>: Relay access denied');
+    expect(await port25('--to', 'b@example.net')).toBe(port25Before);
+    const mine = `/home/operator/hosts/${home.hostname}/${home.hostname}`;
+    const tls = ['--tls', '--tls-cert', `${mine}.crt.pem`, '--tls-key', `${mine}.key.pem`];
+    const withCertificate = await port25('--to', 'b@example.net', ...tls);
+    expect(withCertificate).toContain('=== TLS started');
+    expect(withCertificate).toContain('454 4.7.1 <b@example.net>: Relay access denied');
+    await relay.markLog();
+    const own = ['--server', relay.hostname, '--from', 'a@example.net', '--to', `root@${relay.hostname}`];
+    await lab.operator.exec(['swaks', ...own]);
+    await relay.waitForLog(/to=<root@relayhost\.example\.org>.* status=sent/);
+  });
+});
+
+describe('the home host', { timeout: 30_000 }, () => {
+  test.each([
+    ['of another CA with the same names', 'untrusted issuer|self-signed certificate', () => ({ issuer: otherCa })],
+    ['that has expired', 'certificate has expired', () => ({ expired: true })],
+    ['with another name', 'hostname mismatch', () => ({ name: 'relayhost2.example.org' })],
+  ])('keeps its mail where the relay shows a certificate %s', async (_what, logged, options) => {
+    await show(relay, (await ofServer(options())).chain);
+    const { reason, commands, log } = await waits(() => show(relay));
+    expect(reason).toContain('Server certificate not verified');
+    expect(log).toMatch(new RegExp(`postfix/smtp\\[\\d+\\]: .*(${logged})`));
+    expect(commands).toContain('starttls=1');
+    expect(commands).not.toContain('mail=');
+  });
+
+  test('and also a mail that asks to be sent without TLS (RFC 8689)', async () => {
+    await show(relay, (await ofServer({ issuer: otherCa })).chain);
+    await relay.markLog();
+    const mail = 'TLS-Required: no\nSubject: in the clear\n\n.\n';
+    await home.exec(['/usr/sbin/sendmail', '-f', 'ann@example.org', 'bob@example.net'], { input: mail });
+    expect(await home.waitForDeferred()).toContain('Server certificate not verified');
+    expect(await relay.mailLog()).not.toContain(' mail=');
+    await show(relay);
+    await home.flushQueue();
+    await lab.outside.waitForMail('in the clear');
+  });
+});

@@ -44,7 +44,7 @@ function usageError({ message }: CommanderError): RelaycertsError {
   });
 }
 
-async function unknownCommand(program: Command, word: string): Promise<RelaycertsError> {
+async function unknownCommand(program: Command, word: string, prefix = 'relaycerts'): Promise<RelaycertsError> {
   const { closestMatch } = await import('leven');
   const names = program.commands.map((command) => command.name());
   const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
@@ -52,7 +52,7 @@ async function unknownCommand(program: Command, word: string): Promise<Relaycert
     'usage',
     `unknown command ${quote(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
     {
-      hint: near === undefined ? 'relaycerts --help' : `relaycerts ${near}`,
+      hint: near === undefined ? `${prefix} --help` : `${prefix} ${near}`,
     },
   );
 }
@@ -89,8 +89,12 @@ function buildProgram(hostFor: HostFactory): Command {
   addFingerprint(program, withHost);
   addClean(program, withHost);
   addWizard(program, withHost);
+  addPassphrase(program, withHost);
   // The program itself takes any word, to say which command was meant; its commands take none too many.
-  for (const command of program.commands) command.allowExcessArguments(false);
+  for (const command of program.commands) {
+    if (command.commands.length === 0) command.allowExcessArguments(false);
+    for (const part of command.commands) part.allowExcessArguments(false);
+  }
   program.addHelpText(
     'after',
     example(
@@ -243,6 +247,101 @@ function addWizard(program: Command, withHost: WithHost): void {
     );
 }
 
+function addPassphrase(program: Command, withHost: WithHost): void {
+  const group = program
+    .command('passphrase')
+    .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase recipients                   who can open the passphrase file',
+        'relaycerts passphrase change                       a new passphrase, for the same CA',
+        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+      ),
+    )
+    .action(async () => {
+      const [word] = group.args;
+      if (word !== undefined) throw await unknownCommand(group, word, 'relaycerts passphrase');
+      const names = group.commands.map((command) => command.name()).join(', ');
+      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, { hint: 'relaycerts passphrase --help' });
+    });
+  const yes = ['--yes', 'do not ask'] as const;
+  group
+    .command('recipients')
+    .description('print who can open the passphrase file')
+    .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
+    .action(
+      withHost(async (host, global) => {
+        const { printRecipients } = await import('./commands/passphrase-recipients.js');
+        await printRecipients(global, host);
+      }),
+    );
+  group
+    .command('show')
+    .description('print the passphrase')
+    .option(...yes)
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase show',
+        'relaycerts passphrase show --yes | openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin -noout -text_pub',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { yes?: true }) => {
+        const { showPassphrase } = await import('./commands/passphrase-show.js');
+        await showPassphrase({ ...global, yes: flags.yes === true }, host);
+      }),
+    );
+  group
+    .command('change')
+    .description("encrypt the CA's key under a new passphrase")
+    .addOption(passphraseFd())
+    .addOption(fileDescriptor('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor'))
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase change',
+        'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< new',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
+        const { changePassphrase } = await import('./commands/passphrase-change.js');
+        const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
+        await changePassphrase({ ...global, passphraseFd: fd, newPassphraseFd: newFd }, host);
+      }),
+    );
+  group
+    .command('export-key')
+    .description('print the operator key, a private key, for a backup')
+    .option(...yes)
+    .addHelpText(
+      'after',
+      example(
+        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+        'relaycerts passphrase export-key --yes | gpg --import',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { yes?: true }) => {
+        const { exportKey } = await import('./commands/passphrase-show.js');
+        await exportKey({ ...global, yes: flags.yes === true }, host);
+      }),
+    );
+  group
+    .command('operator-password')
+    .description("set, change or remove the operator key's own password")
+    .addHelpText('after', example('relaycerts passphrase operator-password'))
+    .action(
+      withHost(async (host) => {
+        const { changeOperatorPassword } = await import('./commands/passphrase-operator.js');
+        await changeOperatorPassword(host);
+      }),
+    );
+}
+
 async function runWizard(host: Host, global: GlobalOptions, answers: string | undefined): Promise<void> {
   const { wizard } = await import('./commands/wizard.js');
   const runMake = async (): Promise<void> => {
@@ -253,7 +352,11 @@ async function runWizard(host: Host, global: GlobalOptions, answers: string | un
 }
 
 function passphraseFd(): Option {
-  return new Option('--passphrase-fd <n>', "read the CA's passphrase from this file descriptor").argParser((text) => {
+  return fileDescriptor('--passphrase-fd <n>', "read the CA's passphrase from this file descriptor");
+}
+
+function fileDescriptor(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
     const fd = Number(text);
     if (!/^\d{1,6}$/u.test(text)) throw new InvalidArgumentError('It is the number of a file descriptor.');
     return fd;

@@ -19,7 +19,12 @@ import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { newPassphrase } from '../custody/passphrase.js';
-import { openPassphraseFile, sealPassphraseFile } from './obtain-passphrase.js';
+import {
+  assertGivenInFile,
+  openPassphraseFile,
+  resealPassphraseFile,
+  sealPassphraseFile,
+} from './obtain-passphrase.js';
 import { appendLedger, type LedgerEntry } from '../store/ledger.js';
 
 /** How many files are written at the same time. */
@@ -55,7 +60,10 @@ export async function applyMake(work: Work): Promise<void> {
   await recordFound(work, steps('record'));
   const certificates = steps('certificate');
   const [caStep] = steps('ca-certificate');
+  const [resealStep] = steps('reseal');
+  const opened = resealStep === undefined ? undefined : await resealPassphraseFile(work, resealStep);
   if (caStep === undefined && certificates.length === 0) return;
+  await assertGivenInFile(work);
 
   // Keys and the key derivation run in the thread pool while the packages load and the passphrase is sealed.
   const generated = start(
@@ -63,7 +71,7 @@ export async function applyMake(work: Work): Promise<void> {
   );
   const [caKeyStep] = steps('ca-key');
   const [passphraseStep] = steps('passphrase');
-  const passphrase = work.passphrase ?? (passphraseStep === undefined ? undefined : newPassphrase());
+  const passphrase = opened ?? work.passphrase ?? (passphraseStep === undefined ? undefined : newPassphrase());
   // Whatever a person may have chosen has to resist guessing.
   const strength = work.passphrase === undefined && passphraseStep !== undefined ? 'random' : 'typed';
   const generatedCa = caKeyStep === undefined ? undefined : start(generateKey(caKeyStep.keyType));
@@ -168,7 +176,8 @@ export async function writeBundles(
   });
 }
 
-async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
+/** The CA's key pair, which fits its certificate where there is one. @throws passphrase, certificate, contradiction */
+export async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
   if (caKey === undefined) throw new TypeError('the plan opens a CA key that is not there');
   const privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
   const publicKey = createPublicKey(privateKey);

@@ -1,26 +1,60 @@
-// The passphrase file: opened when the CA's key is needed, and made, sealed to its recipients, before any key depends
-// on it.
+// The passphrase file, as make uses it: opened when the CA's key is needed, made and sealed to its recipients before any
+// key depends on it, and sealed anew where the recipients in the settings have changed.
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/seal.js';
+import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder } from '../host/files.js';
+import type { Host } from '../host/host.js';
 import { describeStep } from '../plan/plan.js';
-import { Secret } from '../secret.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { Secret } from '../secret.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import type { StepOf, Work } from './apply-make.js';
+import { custodianOf, openWithCustodian, opensCaKey, opensNothing } from './passphrase-open.js';
 
-/** Opens the passphrase file. @throws passphrase, tool */
+/** Opens the passphrase file. @throws passphrase, tool, files */
 export async function openPassphraseFile({ settings, inventory, host }: Work): Promise<Secret> {
-  return openPassphrase({
-    bytes: inventory.passphraseFile ?? Buffer.alloc(0),
-    from: settings.passphrase.file,
-    operatorKey: operatorKeyOf(inventory),
-    gpg: { run: host.run, tty: host.tty },
+  return openWithCustodian(custodianOf(settings, host, inventory));
+}
+
+/**
+ * Seals the passphrase that is there to the recipients of the settings, and gives it.
+ * @throws recipient, passphrase, tool, files - and then the file is what it was
+ */
+export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): Promise<Secret> {
+  const { settings, inventory, host, at, passphrase: given } = work;
+  const custodian = custodianOf(settings, host, inventory);
+  const { caKey } = inventory;
+  // Without a CA key there is nothing but the file that a given passphrase could be held against.
+  const passphrase = caKey !== undefined && given !== undefined ? given : await openWithCustodian(custodian);
+  if (caKey !== undefined && !(await opensCaKey(caKey, passphrase))) throw opensNothing(settings);
+  const { resealPassphrase } = await import('./passphrase-seal.js');
+  await resealPassphrase(custodian, step, passphrase, at);
+  return passphrase;
+}
+
+/**
+ * A new CA key must not be made under a given passphrase that the file which is there does not hold.
+ * @throws passphrase
+ */
+export async function assertGivenInFile({ settings, inventory, host, passphrase: given }: Work): Promise<void> {
+  if (given === undefined || inventory.caKey !== undefined || inventory.passphraseFile === undefined) return;
+  const { isSame } = await import('../custody/prove.js');
+  const file = quotePath(settings.passphrase.file);
+  let held: Secret;
+  try {
+    held = await openWithCustodian(custodianOf(settings, host, inventory));
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
+    host.warn(`whether ${file} holds the given passphrase cannot be told here: ${error.message}`);
+    return;
+  }
+  if (isSame(held, given)) return;
+  throw new RelaycertsError('passphrase', `${file} holds another passphrase than the given one`, {
+    hint: 'run it without --passphrase-fd, or name another passphrase.file in the settings',
   });
 }
 
@@ -34,14 +68,14 @@ export async function sealPassphraseFile(
   let operatorRecipients: readonly RecipientKey[] = [];
   if (operatorStep !== undefined) {
     const place = operatorKeyPlace(host.configHome);
-    const made = await makeOperatorKey(at, `relaycerts operator key`);
+    const made = await makeOperatorKey(at, `relaycerts operator key`, await offerPassword(host));
     await makeFolder(dirname(place.path), 0o700);
     if (!(await createFile(place.path, made.armored.revealBytes(), place.mode))) throw appeared(place.path);
     operatorRecipients = [made.recipient];
     host.say(`made ${describeStep(operatorStep)}`);
     host.say(`  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${place.path}`);
   }
-  const operatorKey = operatorKeyOf(inventory);
+  const { operatorKey } = custodianOf(settings, host, inventory);
   if (passphraseStep.recipients.length === 0 && operatorKey !== undefined) {
     operatorRecipients = [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
   }
@@ -57,7 +91,11 @@ export async function sealPassphraseFile(
   host.say(`made ${describeStep(passphraseStep)}`);
 }
 
-function operatorKeyOf({ operatorKey, operatorKeyPath }: Inventory): OperatorKeyFile | undefined {
-  if (operatorKey === undefined) return undefined;
-  return { armored: new Secret(operatorKey), from: operatorKeyPath, password: undefined };
+/** The operator key's own password, where there is a terminal and the user wants one. */
+async function offerPassword(host: Host): Promise<Secret | undefined> {
+  if (!host.interactive) return undefined;
+  host.say("the operator key, made now, opens the CA's passphrase. With a password,");
+  host.say('  stolen files open nothing; make then asks for it to issue a certificate.');
+  const password = await host.askNewSecret('Password of the new operator key (Enter: none):');
+  return password.revealBytes().length === 0 ? undefined : password;
 }

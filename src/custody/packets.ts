@@ -130,7 +130,9 @@ function identify(body: Uint8Array): { readonly fingerprint: string; readonly ke
   const header = Buffer.alloc(version === 4 ? 3 : 5);
   header[0] = version === 4 ? 0x99 : 0x9b;
   header.writeUIntBE(body.length, 1, version === 4 ? 2 : 4);
-  const hash = createHash(version === 4 ? 'sha1' : 'sha256').update(header).update(body);
+  const hash = createHash(version === 4 ? 'sha1' : 'sha256')
+    .update(header)
+    .update(body);
   const fingerprint = hash.digest('hex').toUpperCase();
   return { fingerprint, keyId: version === 4 ? fingerprint.slice(-16) : fingerprint.slice(0, 16) };
 }

@@ -67,8 +67,17 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   const script = `trap : INT; ${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
   const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
   const program = ['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command];
-  tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, ...program);
-  tmux('pipe-pane', '-O', `cat > '${log}'`);
+  const dispose = (): void => {
+    spawnSync('tmux', ['-L', server, 'kill-server'], { env: { ...process.env, TMUX_TMPDIR: folder } });
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    tmux('new-session', '-d', '-x', String(columns), '-y', String(rows), '-c', cwd, ...program);
+    tmux('pipe-pane', '-O', `cat > '${log}'`);
+  } catch (error) {
+    dispose();
+    throw error;
+  }
   const screen = (): string => tmux('capture-pane', '-p', '-S', '-');
   const until = async (what: string, seconds: number, isTrue: () => boolean): Promise<void> => {
     const end = Date.now() + seconds * 1000;
@@ -87,10 +96,7 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
       await until('the end', seconds, () => existsSync(status));
       return Number(readFileSync(status, 'utf8'));
     },
-    dispose: () => {
-      spawnSync('tmux', ['-L', server, 'kill-server'], { env: { ...process.env, TMUX_TMPDIR: folder } });
-      rmSync(folder, { recursive: true, force: true });
-    },
+    dispose,
   };
 }
 

@@ -1,0 +1,149 @@
+// `relaycerts passphrase change`: the CA's key under a new passphrase, with no instant at which nothing opens it. First
+// the new passphrase, encrypted, lies durable beside the key; it is opened from there, and the key encrypted under it is
+// opened with that; then the key is replaced, then the passphrase file, and what lay beside the key goes last. A crash
+// leaves one of the two passphrases with the key that it opens: passphrase-open.ts goes on from there.
+
+import { readFile as readWhole } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
+import { proveSealed } from '../custody/prove.js';
+import { sealPassphrase } from '../custody/seal.js';
+import { samePublicKey } from '../certificate/public-key.js';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { statFile, syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
+import type { Secret } from '../secret.js';
+import { readSettings } from '../settings/load.js';
+import type { Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { layoutOf } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import { openCaKey } from './apply-make.js';
+import type { GlobalOptions } from './options.js';
+import {
+  custodianOf,
+  openWithCustodian,
+  pendingPlace,
+  removePending,
+  replacePassphraseFile,
+  type Custodian,
+} from './passphrase-open.js';
+import { recipientsForChange } from './passphrase-seal.js';
+
+export interface ChangeOptions extends GlobalOptions {
+  /** File descriptors to read the passphrases from; undefined: the file is opened, and a new one made. */
+  readonly passphraseFd: number | undefined;
+  readonly newPassphraseFd: number | undefined;
+}
+
+/** @throws settings, usage, lock, contradiction, passphrase, recipient, tool, files */
+export async function changePassphrase(options: ChangeOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const { passphraseFd, newPassphraseFd } = options;
+  if (passphraseFd !== undefined && passphraseFd === newPassphraseFd) {
+    throw new RelaycertsError('usage', `both passphrases from one file descriptor: ${passphraseFd}`, {
+      hint: 'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< OLD 4< NEW',
+    });
+  }
+  const old = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
+  const next =
+    newPassphraseFd === undefined ? undefined : await readPassphraseFd(newPassphraseFd, '--new-passphrase-fd');
+  await withLock(layoutOf(settings).lock, host, () => change(settings, host, old, next));
+  if (options.json) host.write(`${JSON.stringify({ changed: layoutOf(settings).caKey.path })}\n`);
+}
+
+async function change(
+  settings: Settings,
+  host: Host,
+  old: Secret | undefined,
+  chosen: Secret | undefined,
+): Promise<void> {
+  const at = host.now();
+  const inventory = await readInventory(settings, host);
+  if (inventory.problems.length > 0) {
+    const message = inventory.problems.map((problem) => problem.message).join('; ');
+    throw new RelaycertsError('contradiction', message, { problems: inventory.problems });
+  }
+  if (inventory.caKey === undefined) {
+    throw new RelaycertsError('contradiction', `there is no CA's key ${quotePath(inventory.caKeyPath)} yet`, {
+      hint: 'relaycerts make',
+    });
+  }
+  const custodian = custodianOf(settings, host, inventory);
+  const passphrase = old ?? (await openWithCustodian(custodian));
+  const { privateKey } = await openCaKey(inventory, passphrase);
+  if (old !== undefined) await settleWithGiven(custodian, old, at);
+
+  const recipients = await recipientsForChange(custodian, at);
+  const next = chosen ?? newPassphrase();
+  const sealed = await sealPassphrase(next, recipients, at);
+  for (const warning of sealed.warnings) host.warn(warning);
+  const { path: pending, mode } = pendingPlace(settings);
+  const { caKey } = layoutOf(settings);
+  try {
+    await writeFile(pending, sealed.bytes, mode);
+    await syncFolder(dirname(pending));
+    const proven = await provePending(custodian, pending, next, chosen !== undefined);
+    const pem = await encryptPrivateKey(privateKey, proven, chosen === undefined ? 'random' : 'typed');
+    if (!samePublicKey(await decryptPrivateKey(pem, proven), privateKey)) {
+      throw new Error('the CA key that was just encrypted opens to another key');
+    }
+    await writeFile(caKey.path, pem, caKey.mode);
+  } catch (error) {
+    // Where the key could not be replaced, the old pair is whole; where that is not known, the pending file must stay.
+    if (error instanceof RelaycertsError) await dropPendingOf(settings, inventory.caKey);
+    throw error;
+  }
+  await syncFolder(dirname(caKey.path));
+  const file = await replacePassphraseFile(settings, sealed.bytes);
+  await removePending(settings);
+  host.say(`changed the passphrase: the CA's key ${caKey.path} is encrypted under a new one, which ${file} holds`);
+  host.say(
+    "  copies of the CA's key from before open with the old passphrase still: make a new backup, destroy the old",
+  );
+  const kept = `${settings.passphrase.file}.old`;
+  if ((await statFile(kept)) !== undefined) {
+    host.warn(`${quotePath(kept)} holds an old passphrase, which opens nothing here`, `rm ${shellWord(kept)}`);
+  }
+}
+
+/** The passphrase as read back from the file that will replace the old one. */
+async function provePending(
+  { settings, host, operatorKey }: Custodian,
+  pending: string,
+  next: Secret,
+  isGiven: boolean,
+): Promise<Secret> {
+  const { file } = settings.passphrase;
+  const gpg = { run: host.run, tty: host.tty };
+  const proof = await proveSealed({ bytes: await readWhole(pending), from: file, operatorKey, gpg }, next);
+  if (proof !== undefined) return proof;
+  if (isGiven) {
+    host.warn(
+      'nobody here can open the new passphrase file, so that it opens could not be proven: keep the passphrase',
+    );
+    return next;
+  }
+  throw new RelaycertsError(
+    'passphrase',
+    `nothing was changed: no secret key of the recipients is here, and a passphrase in a file that could not be opened would be a risk`,
+    { hint: 'run it where a recipient can open it, or give the new passphrase with --new-passphrase-fd N' },
+  );
+}
+
+async function dropPendingOf(settings: Settings, caKeyBefore: Buffer): Promise<void> {
+  const now = await readWhole(layoutOf(settings).caKey.path);
+  if (now.equals(caKeyBefore)) await removePending(settings);
+}
+
+/** With the passphrase given, an older change that was cut off is ended by sealing what was given, which opens the key. */
+async function settleWithGiven(custodian: Custodian, given: Secret, at: Date): Promise<void> {
+  const { settings, host } = custodian;
+  if ((await statFile(pendingPlace(settings).path)) === undefined) return;
+  const { bytes } = await sealPassphrase(given, await recipientsForChange(custodian, at), at);
+  const file = await replacePassphraseFile(settings, bytes);
+  await removePending(settings);
+  host.say(`a change of the passphrase was cut off: ended it; ${file} holds the given passphrase, which opens the key`);
+}

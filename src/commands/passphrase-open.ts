@@ -1,0 +1,159 @@
+// Opening the passphrase file, for every command that needs the passphrase. A `passphrase change` that was cut off is
+// settled here: its new passphrase lies, encrypted, beside the CA's key until both files are replaced, and which of the
+// two opens the key says which of the two holds. Nothing is removed before that is known.
+
+import { realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { OperatorKeyFile } from '../custody/passphrase.js';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import type { Inventory } from '../plan/inventory.js';
+import { Secret } from '../secret.js';
+import type { Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
+
+/** What opening needs. */
+export interface Custodian {
+  readonly settings: Settings;
+  readonly host: Host;
+  /** The encrypted key's PEM. */
+  readonly caKey: Buffer | undefined;
+  readonly passphraseFile: Buffer | undefined;
+  readonly operatorKey: OperatorKeyFile | undefined;
+}
+
+/** The custodian of an inventory that was read already. */
+export function custodianOf(settings: Settings, host: Host, inventory: Inventory): Custodian {
+  const { caKey, passphraseFile, operatorKey, operatorKeyPath } = inventory;
+  return { settings, host, caKey, passphraseFile, operatorKey: withPassword(operatorKey, operatorKeyPath, host) };
+}
+
+/** The custodian alone, for commands that look at no certificate. @throws files, permissions */
+export async function readCustodian(settings: Settings, host: Host): Promise<Custodian> {
+  return {
+    settings,
+    host,
+    caKey: await readFile(layoutOf(settings).caKey.path),
+    passphraseFile: await readFile(settings.passphrase.file, { followLink: true }),
+    operatorKey: await readOperatorKeyFile(host),
+  };
+}
+
+/** The operator key's file; undefined where there is none. @throws files, permissions - others can read it */
+export async function readOperatorKeyFile(host: Host): Promise<OperatorKeyFile | undefined> {
+  const { path } = operatorKeyPlace(host.configHome);
+  const state = await statFile(path);
+  if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
+    throw new RelaycertsError('permissions', `the operator key ${quotePath(path)} can be read or changed by others`, {
+      hint: `chmod 600 ${shellWord(path)}; if others were on this machine, take the key for lost`,
+    });
+  }
+  return withPassword(await readFile(path), path, host);
+}
+
+/** Asks for the key's own password where it is needed, once, and only on a terminal. */
+function withPassword(bytes: Buffer | undefined, from: string, host: Host): OperatorKeyFile | undefined {
+  if (bytes === undefined) return undefined;
+  let asked: Promise<Secret> | undefined;
+  const ask = (): Promise<Secret> => (asked ??= host.askSecret(`Password of the operator key ${from}:`));
+  return { armored: new Secret(bytes), from, password: host.interactive ? ask : undefined };
+}
+
+/** Where a change keeps the new passphrase, encrypted, until it is done. */
+export function pendingPlace(settings: Settings): Place {
+  return { path: join(layoutOf(settings).caFolder, `${settings.domain}-ca.passphrase.new.gpg`), mode: 0o600 };
+}
+
+/**
+ * The passphrase in the passphrase file. The caller holds the lock where a change may be pending.
+ * @throws passphrase, tool, files
+ */
+export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
+  const { settings, passphraseFile } = custodian;
+  const { file } = settings.passphrase;
+  const pending = await readFile(pendingPlace(settings).path);
+  if (pending !== undefined) return settle(custodian, pending);
+  if (passphraseFile === undefined) {
+    throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
+      hint: 'bring it back from a backup, or name its place as passphrase.file in the settings',
+    });
+  }
+  return open(custodian, passphraseFile, file);
+}
+
+/** Whether the passphrase opens the CA's key. @throws certificate - the key is damaged */
+export async function opensCaKey(caKey: Buffer, passphrase: Secret): Promise<boolean> {
+  const { decryptPrivateKey } = await import('../issue/pbes2.js');
+  try {
+    await decryptPrivateKey(caKey, passphrase);
+    return true;
+  } catch (error) {
+    if (error instanceof RelaycertsError && error.code === 'passphrase') return false;
+    throw error;
+  }
+}
+
+/** The error for a passphrase that does not open the CA's key. */
+export function opensNothing(settings: Settings): RelaycertsError {
+  return new RelaycertsError(
+    'passphrase',
+    `the passphrase does not open the CA's key ${quotePath(layoutOf(settings).caKey.path)}`,
+    { hint: 'use the passphrase file that was made together with this key' },
+  );
+}
+
+/** Replaces the passphrase file (where it is a link, what the link names) whole and durably. @throws files */
+export async function replacePassphraseFile(settings: Settings, bytes: Uint8Array): Promise<string> {
+  const path = await resolveLink(settings.passphrase.file);
+  await makeFolder(dirname(path), 0o700);
+  await writeFile(path, bytes, 0o600);
+  await syncFolder(dirname(path));
+  return path;
+}
+
+/** Removes what a change left beside the CA's key. @throws files */
+export async function removePending(settings: Settings): Promise<void> {
+  const { path } = pendingPlace(settings);
+  if (await removeFile(path)) await syncFolder(dirname(path));
+}
+
+async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
+  const { settings, host, caKey, passphraseFile } = custodian;
+  const { path } = pendingPlace(settings);
+  let failure: unknown = opensNothing(settings);
+  if (passphraseFile !== undefined) {
+    try {
+      const passphrase = await open(custodian, passphraseFile, settings.passphrase.file);
+      if (caKey === undefined || (await opensCaKey(caKey, passphrase))) {
+        await removePending(settings);
+        host.say(`a change of the passphrase was cut off: removed ${path}; ${settings.passphrase.file} holds`);
+        return passphrase;
+      }
+    } catch (error) {
+      if (!(error instanceof RelaycertsError)) throw error;
+      failure = error;
+    }
+  }
+  const passphrase = await open(custodian, pending, path);
+  if (caKey === undefined || !(await opensCaKey(caKey, passphrase))) throw failure;
+  const file = await replacePassphraseFile(settings, pending);
+  await removePending(settings);
+  host.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);
+  return passphrase;
+}
+
+async function open({ host, operatorKey }: Custodian, bytes: Buffer, from: string): Promise<Secret> {
+  const { openPassphrase } = await import('../custody/passphrase.js');
+  return openPassphrase({ bytes, from, operatorKey, gpg: { run: host.run, tty: host.tty } });
+}
+
+async function resolveLink(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return path;
+    throw error;
+  }
+}

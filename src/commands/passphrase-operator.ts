@@ -1,0 +1,48 @@
+// `relaycerts passphrase operator-password`: sets, changes or removes the operator key's own password. The key itself
+// stays the same, so everything that is encrypted to it opens as before.
+
+import { dirname } from 'node:path';
+import { readOperatorKey, relockOperatorKey } from '../custody/seal.js';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { operatorKeyPlace } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import { readOperatorKeyFile } from './passphrase-open.js';
+
+/** @throws usage, files, permissions, passphrase, lock, interrupted */
+export async function changeOperatorPassword(host: Host): Promise<void> {
+  const { path, mode } = operatorKeyPlace(host.configHome);
+  const found = await readOperatorKeyFile(host);
+  if (found === undefined) {
+    throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
+      hint: 'relaycerts make makes it where passphrase.recipients names nobody',
+    });
+  }
+  if (!host.interactive) {
+    throw new RelaycertsError('usage', 'operator-password asks for passwords, and here is no terminal to ask on', {
+      hint: 'run it on a terminal',
+    });
+  }
+  await withLock(`${path}.lock`, host, async () => {
+    const { isLocked, fingerprint } = await readOperatorKey(found.armored, path);
+    const unlocked = isLocked
+      ? await relockOperatorKey(found.armored, { from: path, current: found.password, next: undefined })
+      : found.armored;
+    const password = await host.askNewSecret(`New password of the operator key (Enter: none):`);
+    const next = password.revealBytes().length === 0 ? undefined : password;
+    if (next === undefined && !isLocked) {
+      host.say('the operator key has no password, and stays as it is');
+      return;
+    }
+    const armored = await relockOperatorKey(unlocked, { from: path, current: undefined, next });
+    // Unlocked again before the old file goes.
+    const back = await relockOperatorKey(armored, { from: path, current: next, next: undefined });
+    if ((await readOperatorKey(back, path)).fingerprint !== fingerprint) {
+      throw new Error('the operator key with its new password is another key');
+    }
+    await writeFile(path, armored.revealBytes(), mode);
+    await syncFolder(dirname(path));
+    host.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
+  });
+}

@@ -1,0 +1,100 @@
+// `relaycerts passphrase recipients`: who can open the passphrase file, by its key IDs, which the file shows to anybody.
+// Names come from the operator key, the key files in the settings and the GnuPG keyring. Nothing is decrypted.
+
+import { readFile as readWhole } from 'node:fs/promises';
+import { listPublicKeys, listSecretKeys } from '../custody/keyring.js';
+import type { RecipientKey } from '../custody/recipient-key.js';
+import { findRecipient } from '../custody/recipients.js';
+import { readOperatorKey, type OperatorKey } from '../custody/seal.js';
+import { readSealedTo } from '../custody/sealed-to.js';
+import { RelaycertsError, quote, quotePath } from '../errors.js';
+import type { Host } from '../host/host.js';
+import { readSettings } from '../settings/load.js';
+import type { Settings } from '../settings/settings.js';
+import type { GlobalOptions } from './options.js';
+import { readCustodian } from './passphrase-open.js';
+
+/** One who can open the file; null for what is not known. */
+interface Opener {
+  readonly keyId: string;
+  readonly fingerprint: string | null;
+  readonly userId: string | null;
+  readonly from: 'operator key' | 'keyring' | 'key file' | 'hidden' | 'unknown key';
+  /** Its secret key is on this machine (or on a card that GnuPG knows). */
+  readonly isHere: boolean;
+}
+
+/** @throws settings, files, permissions, passphrase - the file is missing or damaged */
+export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const { passphraseFile, operatorKey } = await readCustodian(settings, host);
+  const { file } = settings.passphrase;
+  if (passphraseFile === undefined) {
+    throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
+      hint: 'relaycerts make makes it; --dry-run shows for whom',
+    });
+  }
+  const { keyIds, hasPassword } = readSealedTo(passphraseFile, { from: file });
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  const openers = await describeOpeners(keyIds, own, settings, host);
+  if (options.json) {
+    host.write(`${JSON.stringify({ file, recipients: openers, hasPassword }, undefined, 2)}\n`);
+    return;
+  }
+  const lines = [...openers.map(describe), ...(hasPassword ? ['a password'] : [])];
+  host.write([`${file} can be opened by:`, ...lines.map((line) => `  ${line}`), ''].join('\n'));
+}
+
+function describe({ keyId, fingerprint, userId, from, isHere }: Opener): string {
+  if (from === 'hidden') return `${keyId}  a hidden recipient`;
+  if (fingerprint === null) return `${keyId}  unknown key`;
+  const where = `${from}${isHere ? ', its secret key is here' : ''}`;
+  return `${keyId}  ${fingerprint}  ${userId === null ? '' : `${quote(userId)} `}(${where})`;
+}
+
+async function describeOpeners(
+  keyIds: readonly string[],
+  own: OperatorKey | undefined,
+  settings: Settings,
+  host: Host,
+): Promise<readonly Opener[]> {
+  const others = keyIds.some((id) => own?.keyIds.includes(id) !== true);
+  const here = others ? await quietly(host, async () => listSecretKeys(host.run)) : [];
+  const files = others ? await readKeyFiles(settings, host) : [];
+  const openers: Opener[] = [];
+  for (const keyId of keyIds) {
+    if (own?.keyIds.includes(keyId) === true) {
+      const userId = own.key.getUserIDs()[0] ?? null;
+      openers.push({ keyId, fingerprint: own.fingerprint, userId, from: 'operator key', isHere: true });
+      continue;
+    }
+    if (/^0+$/u.test(keyId)) {
+      openers.push({ keyId, fingerprint: null, userId: null, from: 'hidden', isHere: false });
+      continue;
+    }
+    const isHere = here.some((key) => key.keyIds.includes(keyId));
+    const [listed] = await quietly(host, async () => listPublicKeys(host.run, `0x${keyId}`));
+    const inFile = files.find((key) => key.keyId === keyId);
+    const userId = listed?.userIds[0]?.text ?? inFile?.userId ?? null;
+    const from = listed !== undefined ? 'keyring' : inFile !== undefined ? 'key file' : 'unknown key';
+    openers.push({ keyId, fingerprint: listed?.fingerprint ?? inFile?.fingerprint ?? null, userId, from, isHere });
+  }
+  return openers;
+}
+
+/** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */
+async function readKeyFiles(settings: Settings, host: Host): Promise<readonly RecipientKey[]> {
+  const context = { folder: settings.folder, home: host.home, at: host.now(), run: host.run, readFile: readWhole };
+  const found = settings.passphrase.recipients.map((name) => quietly(host, async () => findRecipient(name, context)));
+  return (await Promise.all(found)).flat();
+}
+
+async function quietly<T>(host: Host, work: () => Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    host.detail(error.message);
+    return [];
+  }
+}

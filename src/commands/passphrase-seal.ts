@@ -1,0 +1,98 @@
+// Encrypting the passphrase to its recipients, again: to those of the settings when they have changed. The old file is
+// replaced only when the new one has been opened; where nobody here can open it, the old one stays beside it.
+
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { findInKeyring, findRecipient } from '../custody/recipients.js';
+import { proveSealed } from '../custody/prove.js';
+import type { RecipientKey } from '../custody/recipient-key.js';
+import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '../custody/seal.js';
+import { readSealedTo } from '../custody/sealed-to.js';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { syncFolder, writeFile } from '../host/files.js';
+import { describeStep } from '../plan/plan.js';
+import type { Secret } from '../secret.js';
+import { shellWord } from '../shell-word.js';
+import type { StepOf } from './apply-make.js';
+import { replacePassphraseFile, type Custodian } from './passphrase-open.js';
+
+/**
+ * Encrypts the passphrase to the recipients of the settings and replaces the file.
+ * @throws recipient, passphrase, tool, files - and then the old file is whole
+ */
+export async function resealPassphrase(
+  custodian: Custodian,
+  step: StepOf<'reseal'>,
+  passphrase: Secret,
+  at: Date,
+): Promise<void> {
+  const { settings, host, passphraseFile } = custodian;
+  const recipients = await recipientsOfSettings(custodian, at);
+  const sealed = await sealPassphrase(passphrase, recipients, at);
+  for (const warning of sealed.warnings) host.warn(warning);
+  const gpg = { run: host.run, tty: host.tty };
+  const { operatorKey } = custodian;
+  const proof = await proveSealed({ bytes: sealed.bytes, from: step.path, operatorKey, gpg }, passphrase);
+  let kept: string | undefined;
+  if (proof === undefined && passphraseFile !== undefined) {
+    kept = `${settings.passphrase.file}.old`;
+    await writeFile(kept, passphraseFile, 0o600);
+    await syncFolder(dirname(kept));
+  }
+  await replacePassphraseFile(settings, sealed.bytes);
+  host.say(`made ${describeStep(step)}`);
+  if (kept !== undefined) {
+    host.warn(
+      `nobody here can open the new passphrase file, so that it opens could not be proven; the old one is ${quotePath(kept)}`,
+      `when a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept)}`,
+    );
+  }
+  if (step.removed.length > 0) {
+    host.warn(
+      `whoever could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
+      'relaycerts passphrase change',
+    );
+  }
+}
+
+/** The keys that passphrase.recipients names. @throws recipient, tool */
+export async function recipientsOfSettings(
+  { settings, host }: Pick<Custodian, 'settings' | 'host'>,
+  at: Date,
+): Promise<readonly RecipientKey[]> {
+  const context = { folder: settings.folder, home: host.home, at, run: host.run, readFile };
+  const found = await Promise.all(settings.passphrase.recipients.map((name) => findRecipient(name, context)));
+  return found.flat();
+}
+
+/**
+ * To whom a new passphrase goes: the recipients of the settings; where there are none, whoever can open the old file;
+ * without a file, the operator key.
+ * @throws recipient - it cannot be told; tool
+ */
+export async function recipientsForChange(custodian: Custodian, at: Date): Promise<readonly RecipientKey[]> {
+  const { settings, host, passphraseFile, operatorKey } = custodian;
+  const { file, recipients } = settings.passphrase;
+  if (recipients.length > 0) return recipientsOfSettings(custodian, at);
+  const refuse = (what: string): RelaycertsError =>
+    new RelaycertsError('recipient', `to whom the new passphrase should be encrypted cannot be told: ${what}`, {
+      hint: 'name its recipients as passphrase.recipients in the settings',
+    });
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  if (passphraseFile === undefined) {
+    if (operatorKey === undefined) throw refuse(`${quotePath(file)} does not exist, and there is no operator key`);
+    return [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
+  }
+  const sealedTo = readSealedTo(passphraseFile, { from: file });
+  if (sealedTo.hasPassword) throw refuse(`${quotePath(file)} is encrypted to a password`);
+  if (sealedTo.keyIds.includes('0'.repeat(16))) throw refuse(`${quotePath(file)} hides its recipients`);
+  const found: RecipientKey[] = [];
+  if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
+    found.push(await operatorRecipient(operatorKey.armored, at, operatorKey.from));
+  }
+  for (const id of sealedTo.keyIds) {
+    if (own?.keyIds.includes(id) === true) continue;
+    found.push(...(await findInKeyring(id, { run: host.run, at })));
+  }
+  return found;
+}

@@ -1,0 +1,66 @@
+// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
+
+import { RelaycertsError, quotePath } from '../errors.js';
+import { statFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { readSettings } from '../settings/load.js';
+import { layoutOf, operatorKeyPlace } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import type { GlobalOptions } from './options.js';
+import { openWithCustodian, pendingPlace, readCustodian, readOperatorKeyFile } from './passphrase-open.js';
+
+export interface ShowSecretOptions extends GlobalOptions {
+  /** Do not ask. */
+  readonly yes: boolean;
+}
+
+/**
+ * Prints the passphrase and a newline; with `json` an object.
+ * @throws settings, usage, passphrase, tool, files, lock, interrupted
+ */
+export async function showPassphrase(options: ShowSecretOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  await agree(options, host, 'show', "Print the CA's passphrase here?");
+  const open = async () => openWithCustodian(await readCustodian(settings, host));
+  const isPending = (await statFile(pendingPlace(settings).path)) !== undefined;
+  const passphrase = await (isPending ? withLock(layoutOf(settings).lock, host, open) : open());
+  const text = passphrase.revealText();
+  if (!Buffer.from(text).equals(passphrase.revealBytes())) {
+    throw new RelaycertsError('passphrase', 'the passphrase is not text in UTF-8, so it cannot be printed as it is', {
+      hint: `gpg --decrypt ${quotePath(settings.passphrase.file)}`,
+    });
+  }
+  host.write(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
+}
+
+/**
+ * Prints the operator key as it lies in its file, armored; with `json` an object.
+ * @throws usage, files, permissions, interrupted
+ */
+export async function exportKey(options: ShowSecretOptions, host: Host): Promise<void> {
+  const operatorKey = await readOperatorKeyFile(host);
+  if (operatorKey === undefined) {
+    const { path } = operatorKeyPlace(host.configHome);
+    throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
+      hint: 'relaycerts make makes it where passphrase.recipients names nobody',
+    });
+  }
+  await agree(options, host, 'export-key', 'Print the operator key, a private key, here?');
+  const armored = operatorKey.armored.revealText();
+  const { readOperatorKey } = await import('../custody/seal.js');
+  const { fingerprint, isLocked } = await readOperatorKey(operatorKey.armored, operatorKey.from);
+  host.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
+  host.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
+  host.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
+  host.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${operatorKey.from}`);
+}
+
+async function agree({ yes }: ShowSecretOptions, host: Host, command: string, question: string): Promise<void> {
+  if (yes) return;
+  if (!host.interactive) {
+    throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and here is no terminal to ask on`, {
+      hint: `to print it without a question: relaycerts passphrase ${command} --yes`,
+    });
+  }
+  if (!(await host.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');
+}

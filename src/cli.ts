@@ -87,6 +87,7 @@ function buildProgram(hostFor: HostFactory): Command {
   addMake(program, withHost);
   addShow(program, withHost);
   addFingerprint(program, withHost);
+  addStatus(program, withHost);
   addClean(program, withHost);
   addWizard(program, withHost);
   addPassphrase(program, withHost);
@@ -216,6 +217,34 @@ function addFingerprint(program: Command, withHost: WithHost): void {
           await fingerprint({ ...global, files, of: flags.of, digest: flags.digest, format }, host);
         },
       ),
+    );
+}
+
+function addStatus(program: Command, withHost: WithHost): void {
+  program
+    .command('status')
+    .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
+    .addOption(
+      days(
+        '--warn <days>',
+        'a certificate is due so many days before it expires (default: certificates.renewBeforeDays)',
+      ),
+    )
+    .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
+    .addOption(
+      new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
+        .choices(['table', 'nagios'])
+        .default('table'),
+    )
+    .addHelpText(
+      'after',
+      example('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21'),
+    )
+    .action(
+      withHost(async (host, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
+        const { status } = await import('./commands/status.js');
+        await status({ ...global, warnDays: flags.warn, criticalDays: flags.critical, format: flags.format }, host);
+      }),
     );
 }
 
@@ -349,6 +378,13 @@ async function runWizard(host: Host, global: GlobalOptions, answers: string | un
     await make({ ...global, dryRun: false, passphraseFd: undefined }, host);
   };
   await wizard({ ...global, answers, runMake }, host);
+}
+
+function days(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    if (!/^\d{1,5}$/u.test(text)) throw new InvalidArgumentError('It is a number of days.');
+    return Number(text);
+  });
 }
 
 function passphraseFd(): Option {

@@ -33,5 +33,7 @@ export interface Host {
   askNewSecret(question: string): Promise<Secret>;
   /** All of standard input, at most `limit` octets. @throws files */
   readStdin(limit: number): Promise<Buffer>;
+  /** The program's exit code where it ends without an error: 0 unless this says otherwise. */
+  endWith(status: number): void;
   readonly run: Run;
 }

@@ -58,6 +58,9 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
       }
     },
     readStdin,
+    endWith: (status) => {
+      process.exitCode = status;
+    },
     // Loaded when it is needed: child processes are a part of few commands.
     run: async (...call) => (await import('./run.js')).run(...call),
   };

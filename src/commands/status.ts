@@ -1,0 +1,33 @@
+// `relaycerts status`: how every certificate stands, the most urgent first. It reads, and changes nothing.
+
+import type { Host } from '../host/host.js';
+import { statusOf } from '../plan/status.js';
+import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
+import { readSettings } from '../settings/load.js';
+import { readInventory } from '../store/read.js';
+import type { GlobalOptions } from './options.js';
+
+export interface StatusOptions extends GlobalOptions {
+  /** Undefined: certificates.renewBeforeDays of the settings. */
+  readonly warnDays: number | undefined;
+  readonly criticalDays: number;
+  readonly format: 'table' | 'nagios';
+}
+
+/** Ends with 0 where all is well, 3 where something needs care; in the plugin's form with the plugin's codes. */
+export async function status(options: StatusOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const inventory = await readInventory(settings, host);
+  const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
+  const rows = statusOf(settings, inventory, host.now(), { warnDays });
+  if (options.format === 'nagios') {
+    const { line, status: code } = renderPlugin(rows, { warnDays, criticalDays: options.criticalDays });
+    host.write(line);
+    host.endWith(code);
+    return;
+  }
+  host.write(options.json ? renderStatusJson(rows) : renderStatusTable(rows));
+  for (const { message, hint } of inventory.problems) host.warn(message, hint);
+  if (!options.json) for (const { name, why } of rows.filter(needsCare)) host.warn(`${name}: ${why ?? ''}`);
+  if (inventory.problems.length > 0 || rows.some(needsCare)) host.endWith(3);
+}

@@ -1,0 +1,112 @@
+// How every certificate stands: a pure judgement of what was read, the most urgent first.
+
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import { samePublicKey } from '../certificate/public-key.js';
+import { checkCa, checkLeaf } from '../certificate/verify.js';
+import type { Role, Settings } from '../settings/settings.js';
+import { describeFinding } from './findings.js';
+import type { HostInventory, Inventory } from './inventory.js';
+
+/** From the most urgent to the least. */
+export const states = ['expired', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
+export type State = (typeof states)[number];
+
+export interface CertificateStatus {
+  /** The FQDN; the CA's commonName for the CA. */
+  readonly name: string;
+  readonly role: 'ca' | Role;
+  readonly state: State;
+  /** Whole days until it expires, negative afterwards; undefined where there is no certificate. */
+  readonly daysLeft: number | undefined;
+  readonly expires: Date | undefined;
+  readonly serial: string | undefined;
+  /** SHA-256, of what the settings pin. */
+  readonly pin: string | undefined;
+  /** Why it is not ok, in words. */
+  readonly why: string | undefined;
+}
+
+/** The status of the CA and of every host; `warnDays` before it expires a certificate is due. */
+export function statusOf(
+  settings: Settings,
+  inventory: Inventory,
+  at: Date,
+  { warnDays }: { readonly warnDays: number },
+): readonly CertificateStatus[] {
+  const rows = [
+    caStatus(settings, inventory, at, warnDays),
+    ...inventory.hosts.map((host) => hostStatus(settings, inventory, host, at, warnDays)),
+  ];
+  return rows.toSorted(
+    (a, b) =>
+      states.indexOf(a.state) - states.indexOf(b.state) ||
+      (a.daysLeft ?? 0) - (b.daysLeft ?? 0) ||
+      a.name.localeCompare(b.name),
+  );
+}
+
+function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: number): CertificateStatus {
+  const found = inventory.caCertificate;
+  const blank = { name: settings.ca.commonName, role: 'ca' as const };
+  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: 'there is no CA yet' };
+  const findings = checkCa(found.info, settings.ca, at);
+  const wrong = findings.find(({ code }) => code !== 'expired');
+  const isExpired = findings.some(({ code }) => code === 'expired');
+  const facts = factsOf(found.info, at, settings);
+  if (isExpired) return { ...blank, ...facts, state: 'expired', why: 'no host takes its certificates any more' };
+  if (wrong !== undefined) {
+    return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'ca', found.path).message };
+  }
+  if (inventory.caKey === undefined) return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
+  return { ...blank, ...facts, ...dueOrOk(facts.daysLeft, warnDays) };
+}
+
+function hostStatus(
+  settings: Settings,
+  inventory: Inventory,
+  found: HostInventory,
+  at: Date,
+  warnDays: number,
+): CertificateStatus {
+  const { host, certificate, key } = found;
+  const blank = { name: host.hostname, role: host.role };
+  if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: 'run relaycerts make' };
+  const facts = factsOf(certificate.info, at, settings);
+  const expected = {
+    role: host.role,
+    hostname: host.hostname,
+    altNames: host.role === 'smtpd-server' ? host.altNames : [],
+  };
+  const ca = inventory.caCertificate?.info;
+  const findings = ca === undefined ? [] : checkLeaf(certificate.info, ca, expected, at);
+  if (findings.some(({ code }) => code === 'expired')) {
+    return { ...blank, ...facts, state: 'expired', why: 'its mail waits in the queue' };
+  }
+  const [wrong] = findings;
+  if (wrong !== undefined) {
+    return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'leaf', certificate.path).message };
+  }
+  if (key !== undefined && !samePublicKey(key.privateKey, certificate.info.publicKey)) {
+    return { ...blank, ...facts, state: 'mismatched', why: 'its key is another' };
+  }
+  return { ...blank, ...facts, ...dueOrOk(facts.daysLeft, warnDays) };
+}
+
+const absent = { daysLeft: undefined, expires: undefined, serial: undefined, pin: undefined };
+
+function factsOf(
+  info: NonNullable<HostInventory['certificate']>['info'],
+  at: Date,
+  { postfix }: Settings,
+): Pick<CertificateStatus, 'expires' | 'serial' | 'pin'> & { readonly daysLeft: number } {
+  return {
+    daysLeft: Math.floor((info.notAfter.getTime() - at.getTime()) / 86_400_000),
+    expires: info.notAfter,
+    serial: info.serial,
+    pin: fingerprintOf(info, postfix.pin, 'sha256'),
+  };
+}
+
+function dueOrOk(daysLeft: number, warnDays: number): Pick<CertificateStatus, 'state' | 'why'> {
+  return daysLeft < warnDays ? { state: 'due', why: `expires in ${daysLeft} days` } : { state: 'ok', why: undefined };
+}

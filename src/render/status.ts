@@ -1,0 +1,79 @@
+// `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin.
+
+import { states, type CertificateStatus } from '../plan/status.js';
+
+/** Columns padded with spaces; the pin last, whole. */
+export function renderStatusTable(rows: readonly CertificateStatus[]): string {
+  const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES', 'SERIAL', 'PIN'];
+  const cells = rows.map(({ name, role, state, daysLeft, expires, serial, pin }) => [
+    name,
+    role,
+    state,
+    daysLeft === undefined ? '-' : String(daysLeft),
+    expires?.toISOString().slice(0, 10) ?? '-',
+    serial ?? '-',
+    pin ?? '-',
+  ]);
+  const widths = header.map((word, at) => Math.max(word.length, ...cells.map((row) => row[at]?.length ?? 0)));
+  const lines = [header, ...cells].map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** An array of objects; times are ISO 8601 in UTC, what there is none of is null. */
+export function renderStatusJson(rows: readonly CertificateStatus[]): string {
+  const objects = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why }) => ({
+    host: name,
+    role,
+    state,
+    daysLeft: daysLeft ?? null,
+    expires: expires?.toISOString() ?? null,
+    serial: serial ?? null,
+    pin: pin ?? null,
+    why: why ?? null,
+  }));
+  return `${JSON.stringify(objects, undefined, 2)}\n`;
+}
+
+export interface PluginResult {
+  /** One line: the verdict, and the days left of each certificate as performance data. */
+  readonly line: string;
+  /** The Monitoring Plugins' codes: 0 OK, 1 WARNING, 2 CRITICAL. */
+  readonly status: 0 | 1 | 2;
+}
+
+/** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
+export function renderPlugin(
+  rows: readonly CertificateStatus[],
+  { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
+): PluginResult {
+  const care = rows.filter(({ state }) => state !== 'ok' && state !== 'revoked');
+  const isCritical = care.some(
+    ({ state, daysLeft }) =>
+      state === 'expired' || state === 'mismatched' || state === 'missing' || (daysLeft ?? criticalDays) < criticalDays,
+  );
+  const status = isCritical ? 2 : care.length > 0 ? 1 : 0;
+  const next = rows
+    .filter(({ daysLeft }) => daysLeft !== undefined)
+    .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
+  const what =
+    care.length > 0
+      ? care
+          .slice(0, 5)
+          .map(({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`)
+          .join(', ')
+      : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+  const data = rows.flatMap(({ name, daysLeft }) =>
+    daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
+  );
+  return { line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL'][status]} - ${what} | ${data.join(' ')}\n`, status };
+}
+
+/** True where somebody should look: everything but ok and revoked. */
+export function needsCare({ state }: CertificateStatus): boolean {
+  return states.indexOf(state) < states.indexOf('revoked');
+}

@@ -1,0 +1,109 @@
+// `relaycerts status`, its codes and forms, with time moved by faketime.
+
+import { rmSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+
+const day = 86_400_000;
+
+let project: Project;
+beforeEach(() => {
+  requireTools('faketime');
+  project = makeProject();
+  expect(project.run(['make']).status).toBe(0);
+});
+afterEach(() => {
+  project.remove();
+});
+
+/** The command as it runs so many days from now. */
+function inDays(days: number, args: readonly string[]): Result {
+  const at = new Date(Date.now() + days * day).toISOString().slice(0, 19).replace('T', ' ');
+  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+}
+
+interface Row {
+  readonly host: string;
+  readonly role: string;
+  readonly state: string;
+  readonly daysLeft: number | null;
+}
+
+function rowsOf({ stdout }: Result): readonly Row[] {
+  return JSON.parse(stdout) as readonly Row[];
+}
+
+describe('status', () => {
+  it('is ok after make: exit 0, a line for each certificate, nothing written', () => {
+    const before = treeOf(project.folder);
+    const result = project.run(['status']);
+    expect([result.status, result.stderr]).toEqual([0, '']);
+    const lines = result.stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^HOST +ROLE +STATE +DAYS +EXPIRES +SERIAL +PIN$/u);
+    expect(lines.slice(1).map((line) => line.split(/ {2,}/u).slice(0, 4))).toEqual([
+      ['mailhost.example.org', 'smtp-client', 'ok', '397'],
+      ['relayhost.example.org', 'smtpd-server', 'ok', '397'],
+      ['example.org relay CA', 'ca', 'ok', '3649'],
+    ]);
+    expect(treeOf(project.folder)).toEqual(before);
+  });
+
+  it.each([
+    [0, 0, 'ok', 0],
+    [360, 0, 'ok', 0],
+    [370, 3, 'due', 1],
+    [392, 3, 'due', 2],
+    [400, 3, 'expired', 2],
+  ])('in %d days: exit %d, %s; as a plugin %d', (days, code, state, plugin) => {
+    const json = inDays(days, ['status', '--json']);
+    expect(json.status, json.stderr).toBe(code);
+    expect(rowsOf(json)[0]).toMatchObject({ state });
+    const nagios = inDays(days, ['status', '--format', 'nagios']);
+    expect(nagios.status).toBe(plugin);
+    expect(nagios.stdout).toMatch(/^RELAYCERTS (OK|WARNING|CRITICAL) - [^|\n]+ \| ('[^']+'=-?\d+;30:;7: ?){3}\n$/u);
+  });
+
+  it('--warn and --critical move the borders', () => {
+    expect(project.run(['status', '--warn', '397']).status).toBe(0);
+    expect(project.run(['status', '--warn', '398']).status).toBe(3);
+    expect(project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398']).status).toBe(2);
+    expect(project.run(['status', '--warn', 'soon']).status).toBe(2);
+  });
+
+  it('says what is missing, and what does not fit', () => {
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    project.write(
+      'certs/smtp-client/mailhost.example.org.crt.pem',
+      project.read('certs/smtpd-server/relayhost.example.org.crt.pem'),
+    );
+    const result = project.run(['status', '--json']);
+    expect(result.status).toBe(3);
+    expect(rowsOf(result).map(({ host, state }) => [host, state])).toEqual([
+      ['mailhost.example.org', 'mismatched'],
+      ['second.example.org', 'missing'],
+      ['relayhost.example.org', 'ok'],
+      ['example.org relay CA', 'ok'],
+    ]);
+  });
+
+  it('before make, everything is missing', () => {
+    rmSync(project.path('certs'), { recursive: true });
+    const result = project.run(['status', '--json']);
+    expect(result.status).toBe(3);
+    expect(rowsOf(result).map(({ state }) => state)).toEqual(['missing', 'missing', 'missing']);
+  });
+
+  it('names the CA that is about to end, and a leaf never outlives it', () => {
+    project.run(['clean', '--yes']);
+    project.settings(smallSettings({ ca: { validDays: 100 } }));
+    expect(project.run(['make']).status).toBe(0);
+    const rows = rowsOf(project.run(['status', '--json']));
+    expect(rows.map(({ daysLeft }) => daysLeft)).toEqual([99, 99, 99]);
+    expect(rowsOf(inDays(101, ['status', '--json'])).map(({ state }) => state)).toEqual([
+      'expired',
+      'expired',
+      'expired',
+    ]);
+  });
+});

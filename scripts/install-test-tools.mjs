@@ -24,6 +24,7 @@ const packageOfProgram = {
   mount: 'mount',
   nsenter: 'util-linux',
   openssl: 'openssl',
+  pk12util: 'libnss3-tools',
   postconf: 'postfix',
   postfix: 'postfix',
   'posttls-finger': 'postfix',

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { GlobalOptions } from './commands/options.js';
+import type { PassphraseRequest } from './commands/passphrase.js';
 import { digests, fingerprintFormats, pinKinds } from './certificate/pin-kinds.js';
 import { RelaycertsError, quote } from './errors.js';
 import type { Host } from './host/host.js';
@@ -88,6 +89,8 @@ function buildProgram(hostFor: HostFactory): Command {
   addShow(program, withHost);
   addFingerprint(program, withHost);
   addStatus(program, withHost);
+  addSign(program, withHost);
+  addExport(program, withHost);
   addClean(program, withHost);
   addWizard(program, withHost);
   addPassphrase(program, withHost);
@@ -248,6 +251,60 @@ function addStatus(program: Command, withHost: WithHost): void {
     );
 }
 
+function addSign(program: Command, withHost: WithHost): void {
+  program
+    .command('sign')
+    .description('sign the certificate request of a host that makes its own key')
+    .argument('<file>', 'the request, PEM or DER; - is standard input')
+    .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
+    .addOption(passphraseFd())
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts show mailhost --section request         how the host makes key and request',
+        'relaycerts sign mailhost.example.org.csr.pem --host mailhost',
+      ),
+    )
+    .action(
+      withHost(async (host, global, file: string, flags: { host: string; passphraseFd?: number }) => {
+        const { sign } = await import('./commands/sign.js');
+        await sign({ ...global, file, hostname: flags.host, passphraseFd: flags.passphraseFd }, host);
+      }),
+    );
+}
+
+function addExport(program: Command, withHost: WithHost): void {
+  const group = program
+    .command('export')
+    .description("a host's key and certificates in one file, for programs that are no Postfix")
+    .helpCommand(false)
+    .addHelpText('after', example('relaycerts export p12 mailhost'))
+    .action(async () => {
+      const [word] = group.args;
+      if (word !== undefined) throw await unknownCommand(group, word, 'relaycerts export');
+      throw new RelaycertsError('usage', 'export needs a format: p12', { hint: 'relaycerts export --help' });
+    });
+  group
+    .command('p12')
+    .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
+    .argument('<host>', 'the host, by name')
+    .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
+    .option('--out <file>', 'where to write it, instead of FQDN.p12 here; - is standard output')
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts export p12 mailhost                     asks for a password, writes mailhost.example.org.p12',
+        'relaycerts export p12 mailhost --out exchange.pfx --password-fd 3 3< password.txt',
+      ),
+    )
+    .action(
+      withHost(async (host, global, name: string, flags: { passwordFd?: number; out?: string }) => {
+        const { exportPkcs12 } = await import('./commands/export-p12.js');
+        await exportPkcs12({ ...global, hostname: name, passwordFd: flags.passwordFd, out: flags.out }, host);
+      }),
+    );
+}
+
 function addClean(program: Command, withHost: WithHost): void {
   program
     .command('clean')
@@ -302,8 +359,7 @@ function addPassphrase(program: Command, withHost: WithHost): void {
     .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
     .action(
       withHost(async (host, global) => {
-        const { printRecipients } = await import('./commands/passphrase-recipients.js');
-        await printRecipients(global, host);
+        await runPassphrase({ command: 'recipients', ...global }, host);
       }),
     );
   group
@@ -319,8 +375,7 @@ function addPassphrase(program: Command, withHost: WithHost): void {
     )
     .action(
       withHost(async (host, global, flags: { yes?: true }) => {
-        const { showPassphrase } = await import('./commands/passphrase-show.js');
-        await showPassphrase({ ...global, yes: flags.yes === true }, host);
+        await runPassphrase({ command: 'show', ...global, yes: flags.yes === true }, host);
       }),
     );
   group
@@ -337,9 +392,8 @@ function addPassphrase(program: Command, withHost: WithHost): void {
     )
     .action(
       withHost(async (host, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
-        const { changePassphrase } = await import('./commands/passphrase-change.js');
         const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
-        await changePassphrase({ ...global, passphraseFd: fd, newPassphraseFd: newFd }, host);
+        await runPassphrase({ command: 'change', ...global, passphraseFd: fd, newPassphraseFd: newFd }, host);
       }),
     );
   group
@@ -355,8 +409,7 @@ function addPassphrase(program: Command, withHost: WithHost): void {
     )
     .action(
       withHost(async (host, global, flags: { yes?: true }) => {
-        const { exportKey } = await import('./commands/passphrase-show.js');
-        await exportKey({ ...global, yes: flags.yes === true }, host);
+        await runPassphrase({ command: 'export-key', ...global, yes: flags.yes === true }, host);
       }),
     );
   group
@@ -365,10 +418,14 @@ function addPassphrase(program: Command, withHost: WithHost): void {
     .addHelpText('after', example('relaycerts passphrase operator-password'))
     .action(
       withHost(async (host) => {
-        const { changeOperatorPassword } = await import('./commands/passphrase-operator.js');
-        await changeOperatorPassword(host);
+        await runPassphrase({ command: 'operator-password' }, host);
       }),
     );
+}
+
+async function runPassphrase(request: PassphraseRequest, host: Host): Promise<void> {
+  const { passphrase } = await import('./commands/passphrase.js');
+  await passphrase(request, host);
 }
 
 async function runWizard(host: Host, global: GlobalOptions, answers: string | undefined): Promise<void> {

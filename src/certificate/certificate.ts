@@ -135,7 +135,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
 /** Context tags of RFC 5280 4.1: TBSCertificate, GeneralName, AuthorityKeyIdentifier, NameConstraints. */
 const versionTag = 0xa0;
 const extensionsTag = 0xa3;
-const dnsNameTag = 0x82;
+export const dnsNameTag = 0x82;
 const keyIdentifierTag = 0x80;
 const permittedSubtreesTag = 0xa0;
 
@@ -150,11 +150,14 @@ function readPublicKey(x509: X509Certificate, from: string): KeyObject {
   }
 }
 
-/** extnID to the octets of extnValue. */
 function readExtensions(element: der.DerElement | undefined): ReadonlyMap<string, Buffer> {
+  return element === undefined ? new Map() : readExtensionList(der.readInside(element, extensionsTag)[0]);
+}
+
+/** RFC 5280 4.1 Extensions: extnID to the octets of extnValue. @throws DerError */
+export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap<string, Buffer> {
   const extensions = new Map<string, Buffer>();
-  if (element === undefined) return extensions;
-  for (const extension of der.readInside(der.readInside(element, extensionsTag)[0])) {
+  for (const extension of der.readInside(list)) {
     const parts = der.readInside(extension);
     const oid = der.readOid(parts[0]);
     // RFC 5280 4.2: no more than one instance. Which of two would count is up to each reader.
@@ -164,7 +167,8 @@ function readExtensions(element: der.DerElement | undefined): ReadonlyMap<string
   return extensions;
 }
 
-function readAltNames(value: Buffer | undefined): readonly der.DerElement[] {
+/** The GeneralNames in a subjectAltName extension's value. @throws DerError */
+export function readAltNames(value: Buffer | undefined): readonly der.DerElement[] {
   return value === undefined ? [] : der.readInside(der.readElement(value, der.derTags.sequence));
 }
 
@@ -210,7 +214,8 @@ function readSerial(element: der.DerElement | undefined): Serial {
   return hex as Serial;
 }
 
-function readCommonName(subject: der.DerElement | undefined): string | undefined {
+/** The last (most specific) commonName of a Name; undefined where it has none. @throws DerError */
+export function readCommonName(subject: der.DerElement | undefined): string | undefined {
   const attributes = der.readInside(subject).flatMap((set) => der.readInside(set, der.derTags.set));
   const values = attributes
     .map((attribute) => der.readInside(attribute))

@@ -101,11 +101,10 @@ export async function applyMake(work: Work): Promise<void> {
   }
 
   const keys = new Map<HostName, KeyObject>();
-  for (const {
-    host: { hostname },
-    key,
-  } of inventory.hosts)
-    if (key !== undefined) keys.set(hostname, key.privateKey);
+  for (const { host: target, key, request } of inventory.hosts) {
+    const known = request?.info.publicKey ?? key?.privateKey;
+    if (known !== undefined) keys.set(target.hostname, known);
+  }
   await inGroups(await generated, async ({ step, pair }) => {
     await writeFile(step.path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
     keys.set(step.hostname, pair.privateKey);
@@ -134,7 +133,7 @@ export async function applyMake(work: Work): Promise<void> {
       hostname: step.hostname,
       altNames: target.role === 'smtpd-server' ? target.altNames : [],
       subject: settings.subject,
-      publicKey: createPublicKey(key),
+      publicKey: key.type === 'public' ? key : createPublicKey(key),
       ca: issuer,
       at,
       validDays: step.validDays,

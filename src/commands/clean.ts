@@ -73,6 +73,7 @@ async function whatIsThere(
     ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
     ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
     ...hosts.map(([role, hostname]) => layout.key(role, hostname).path),
+    ...hosts.map(([role, hostname]) => layout.request(role, hostname).path),
     layout.caCertificate.path,
     layout.caKey.path,
     layout.ledger.path,

@@ -2,6 +2,8 @@
 // prints the instructions for every host.
 
 import { readFile } from 'node:fs/promises';
+import { compareRecipients } from '../custody/compare.js';
+import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import { describeStep, planMake, type Plan } from '../plan/plan.js';
@@ -9,12 +11,12 @@ import { pinsOf } from '../render/pin.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { readSettings } from '../settings/load.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
-import type { Inventory, RecipientChange } from '../plan/inventory.js';
+import type { HostInventory, Inventory, RecipientChange } from '../plan/inventory.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import type { Secret } from '../secret.js';
 import type { GlobalOptions } from './options.js';
@@ -47,14 +49,14 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   });
   if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
   const pins = pinsOf(settings, inventory);
+  const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
+    renderHost(settings, one, pins, { format, undo: false, keyPlace: request === undefined ? 'here' : 'host' });
   if (options.json) {
-    const hosts = hostsOf(settings).map(
-      (one) => JSON.parse(renderHost(settings, one, pins, { format: 'json', undo: false })) as unknown,
-    );
+    const hosts = inventory.hosts.map((found) => JSON.parse(render(found, 'json')) as unknown);
     host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
     return;
   }
-  for (const one of hostsOf(settings)) host.write(renderHost(settings, one, pins, { format: 'text', undo: false }));
+  for (const found of inventory.hosts) host.write(render(found, 'text'));
 }
 
 async function planFor(
@@ -81,11 +83,11 @@ async function compareWithSettings(
 ): Promise<RecipientChange> {
   const { file, recipients } = passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
-  const { compareRecipients } = await import('../custody/compare.js');
   return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile });
 }
 
-function contradiction(problems: Plan['problems']): RelaycertsError {
+/** The error that tells all problems of a plan or an inventory. */
+export function contradiction(problems: Plan['problems']): RelaycertsError {
   return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
 }
 
@@ -94,8 +96,8 @@ function renderPlan({ steps }: Plan): string {
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }
 
-async function readGivenPassphrase(fd: number | undefined): Promise<Secret | undefined> {
+/** The passphrase from --passphrase-fd; undefined where none is given. @throws usage, passphrase */
+export async function readGivenPassphrase(fd: number | undefined): Promise<Secret | undefined> {
   if (fd === undefined) return undefined;
-  const { readPassphraseFd } = await import('../custody/passphrase.js');
   return readPassphraseFd(fd);
 }

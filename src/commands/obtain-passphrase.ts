@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isSame } from '../custody/prove.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/seal.js';
@@ -14,6 +15,7 @@ import type { Secret } from '../secret.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import type { StepOf, Work } from './apply-make.js';
 import { custodianOf, openWithCustodian, opensCaKey, opensNothing } from './passphrase-open.js';
+import { resealPassphrase } from './passphrase-seal.js';
 
 /** Opens the passphrase file. @throws passphrase, tool, files */
 export async function openPassphraseFile({ settings, inventory, host }: Work): Promise<Secret> {
@@ -31,7 +33,6 @@ export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): 
   // Without a CA key there is nothing but the file that a given passphrase could be held against.
   const passphrase = caKey !== undefined && given !== undefined ? given : await openWithCustodian(custodian);
   if (caKey !== undefined && !(await opensCaKey(caKey, passphrase))) throw opensNothing(settings);
-  const { resealPassphrase } = await import('./passphrase-seal.js');
   await resealPassphrase(custodian, step, passphrase, at);
   return passphrase;
 }
@@ -42,7 +43,6 @@ export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): 
  */
 export async function assertGivenInFile({ settings, inventory, host, passphrase: given }: Work): Promise<void> {
   if (given === undefined || inventory.caKey !== undefined || inventory.passphraseFile === undefined) return;
-  const { isSame } = await import('../custody/prove.js');
   const file = quotePath(settings.passphrase.file);
   let held: Secret;
   try {
@@ -94,8 +94,8 @@ export async function sealPassphraseFile(
 /** The operator key's own password, where there is a terminal and the user wants one. */
 async function offerPassword(host: Host): Promise<Secret | undefined> {
   if (!host.interactive) return undefined;
-  host.say("the operator key, made now, opens the CA's passphrase. With a password,");
-  host.say('  stolen files open nothing; make then asks for it to issue a certificate.');
+  host.say('a password for the operator key keeps stolen files shut; make then');
+  host.say('  asks for it whenever it issues a certificate');
   const password = await host.askNewSecret('Password of the new operator key (Enter: none):');
   return password.revealBytes().length === 0 ? undefined : password;
 }

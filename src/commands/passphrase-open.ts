@@ -4,10 +4,11 @@
 
 import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { OperatorKeyFile } from '../custody/passphrase.js';
+import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
+import { decryptPrivateKey } from '../issue/pbes2.js';
 import type { Inventory } from '../plan/inventory.js';
 import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
@@ -85,7 +86,6 @@ export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
 
 /** Whether the passphrase opens the CA's key. @throws certificate - the key is damaged */
 export async function opensCaKey(caKey: Buffer, passphrase: Secret): Promise<boolean> {
-  const { decryptPrivateKey } = await import('../issue/pbes2.js');
   try {
     await decryptPrivateKey(caKey, passphrase);
     return true;
@@ -145,7 +145,6 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
 }
 
 async function open({ host, operatorKey }: Custodian, bytes: Buffer, from: string): Promise<Secret> {
-  const { openPassphrase } = await import('../custody/passphrase.js');
   return openPassphrase({ bytes, from, operatorKey, gpg: { run: host.run, tty: host.tty } });
 }
 

@@ -74,18 +74,14 @@ export async function recipientsForChange(custodian: Custodian, at: Date): Promi
   const { settings, host, passphraseFile, operatorKey } = custodian;
   const { file, recipients } = settings.passphrase;
   if (recipients.length > 0) return recipientsOfSettings(custodian, at);
-  const refuse = (what: string): RelaycertsError =>
-    new RelaycertsError('recipient', `to whom the new passphrase should be encrypted cannot be told: ${what}`, {
-      hint: 'name its recipients as passphrase.recipients in the settings',
-    });
   const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
   if (passphraseFile === undefined) {
-    if (operatorKey === undefined) throw refuse(`${quotePath(file)} does not exist, and there is no operator key`);
+    if (operatorKey === undefined) throw cannotTell(`${quotePath(file)} does not exist, and there is no operator key`);
     return [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
   }
   const sealedTo = readSealedTo(passphraseFile, { from: file });
-  if (sealedTo.hasPassword) throw refuse(`${quotePath(file)} is encrypted to a password`);
-  if (sealedTo.keyIds.includes('0'.repeat(16))) throw refuse(`${quotePath(file)} hides its recipients`);
+  if (sealedTo.hasPassword) throw cannotTell(`${quotePath(file)} is encrypted to a password`);
+  if (sealedTo.keyIds.includes('0'.repeat(16))) throw cannotTell(`${quotePath(file)} hides its recipients`);
   const found: RecipientKey[] = [];
   if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
     found.push(await operatorRecipient(operatorKey.armored, at, operatorKey.from));
@@ -95,4 +91,10 @@ export async function recipientsForChange(custodian: Custodian, at: Date): Promi
     found.push(...(await findInKeyring(id, { run: host.run, at })));
   }
   return found;
+}
+
+function cannotTell(what: string): RelaycertsError {
+  return new RelaycertsError('recipient', `to whom the new passphrase should be encrypted cannot be told: ${what}`, {
+    hint: 'name its recipients as passphrase.recipients in the settings',
+  });
 }

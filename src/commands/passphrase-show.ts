@@ -1,5 +1,6 @@
 // `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
 
+import { readOperatorKey } from '../custody/seal.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
@@ -47,7 +48,6 @@ export async function exportKey(options: ShowSecretOptions, host: Host): Promise
   }
   await agree(options, host, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
-  const { readOperatorKey } = await import('../custody/seal.js');
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey.armored, operatorKey.from);
   host.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
   host.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);

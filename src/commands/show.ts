@@ -9,7 +9,7 @@ import type { Format, Section } from '../render/sections.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
-import { readHostCertificate } from '../store/read.js';
+import { findKeyPlace, readHostCertificate } from '../store/read.js';
 import type { GlobalOptions } from './options.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -37,7 +37,7 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
   const missing = hosts.filter(
     (one) => one.certificate === undefined && (one.host.role === 'smtp-client' || wanted.includes(one.host)),
   );
-  if (missing.length > 0 && !options.undo) {
+  if (missing.length > 0 && !options.undo && options.section !== 'request') {
     const names = missing.slice(0, 5).map((one) => one.host.hostname);
     throw new RelaycertsError(
       'contradiction',
@@ -47,8 +47,11 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
   }
   const pins = pinsOf(settings, { hosts });
   const { section, undo } = options;
-  const texts = wanted.map((one) =>
-    renderHost(settings, one, pins, { format, undo, ...(section === undefined ? {} : { section }) }),
+  const texts = await Promise.all(
+    wanted.map(async (one) => {
+      const keyPlace = await findKeyPlace(layout, one);
+      return renderHost(settings, one, pins, { format, undo, keyPlace, ...(section === undefined ? {} : { section }) });
+    }),
   );
   if (format !== 'json') host.write(texts.join(''));
   else if (options.hosts.length === 1) host.write(texts.join(''));

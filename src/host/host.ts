@@ -17,8 +17,10 @@ export interface Host {
   /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none. */
   readonly tty: string | undefined;
   now(): Date;
+  /** True where stdout is a terminal, which binary data would garble. */
+  readonly outputIsTerminal: boolean;
   /** Data, to stdout, as it is. */
-  write(text: string): void;
+  write(data: string | Uint8Array): void;
   /** Progress: one line to stderr; silent with --quiet. */
   say(line: string): void;
   /** Detail: one line to stderr with --verbose alone. */

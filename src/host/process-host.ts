@@ -33,8 +33,9 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     interactive: stdin.isTTY && stderr.isTTY,
     tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
     now: () => new Date(),
-    write: (text) => {
-      stdout.write(text);
+    outputIsTerminal: stdout.isTTY,
+    write: (data) => {
+      stdout.write(data);
     },
     say: (text) => {
       if (!quiet) line(`relaycerts: ${text}`);

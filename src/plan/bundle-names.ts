@@ -13,6 +13,9 @@ export interface BundleNames {
 
 export type BundlePart = keyof BundleNames | 'table';
 
+/** Where a host's private key is: made here, or made on the host, which never gives it away. */
+export type KeyPlace = 'here' | 'host';
+
 /** The pins of all clients; on a relay alone. */
 export const tableName = 'relay_clientcerts';
 
@@ -25,9 +28,10 @@ export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
   };
 }
 
-/** The parts that a host's bundle has. */
-export function bundleParts(role: Role): readonly BundlePart[] {
-  const parts = ['ca', 'certificate', 'key', 'chain'] as const;
+/** The parts that a host's bundle has: with the key at the host, neither the key nor the chain that holds it. */
+export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart[] {
+  const parts: readonly BundlePart[] =
+    keyPlace === 'here' ? ['ca', 'certificate', 'key', 'chain'] : ['ca', 'certificate'];
   return role === 'smtpd-server' ? [...parts, 'table'] : parts;
 }
 
@@ -35,7 +39,8 @@ export function bundleParts(role: Role): readonly BundlePart[] {
 export function bundleFiles(
   domain: HostName,
   { role, hostname }: { readonly role: Role; readonly hostname: HostName },
+  keyPlace: KeyPlace,
 ): readonly string[] {
   const names = bundleNames(domain, hostname);
-  return bundleParts(role).map((part) => (part === 'table' ? tableName : names[part]));
+  return bundleParts(role, keyPlace).map((part) => (part === 'table' ? tableName : names[part]));
 }

@@ -3,6 +3,7 @@
 
 import type { KeyObject } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
+import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
 
@@ -18,10 +19,18 @@ export interface FoundKey {
   readonly pem: Buffer;
 }
 
+export interface FoundRequest {
+  readonly path: string;
+  readonly info: RequestInfo;
+}
+
 export interface HostInventory {
   readonly host: HostSettings;
   readonly keyPath: string;
   readonly key: FoundKey | undefined;
+  /** The request of a host that keeps its own key. */
+  readonly requestPath: string;
+  readonly request: FoundRequest | undefined;
   readonly certificatePath: string;
   readonly certificate: FoundCertificate | undefined;
   readonly bundleFolder: string;

@@ -1,15 +1,16 @@
 // Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing is issued
-// for the key that is there; a key is made only where there is neither; the CA is made only where nothing of it, and
+// for the key or the request that is there; a key is made only where there is none of the three; the CA is made only where nothing of it, and
 // nothing that it signed, is left. What contradicts is a problem, and then there is nothing to do but to say so.
 
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
-import { samePublicKey } from '../certificate/public-key.js';
+import { encodeSpki, samePublicKey } from '../certificate/public-key.js';
 import { quote, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { HostName } from '../names.js';
+import { bundleNames } from './bundle-names.js';
 import { describeFinding } from './findings.js';
-import type { KeyType, Role, Settings } from '../settings/settings.js';
+import type { HostSettings, KeyType, Role, Settings } from '../settings/settings.js';
 import type { Custody, HostInventory, Inventory } from './inventory.js';
 
 /** One thing to make. In a plan they stand in the order in which they are carried out. */
@@ -86,11 +87,12 @@ export function planMake(
   }
   for (const found of inventory.hosts) {
     const { role, hostname } = found.host;
-    problems.push(...hostProblems(found, inventory, at));
+    problems.push(...requestProblems(found, inventory), ...hostProblems(found, inventory, at));
     warnings.push(...hostWarnings(found, settings, at));
     if (found.certificate !== undefined) continue;
     const { keyType, validDays } = settings.certificates;
-    if (found.key === undefined) keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
+    if (found.key === undefined && found.request === undefined)
+      keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
     certificates.push({ kind: 'certificate', path: found.certificatePath, role, hostname, validDays });
   }
   for (const found of [inventory.caCertificate, ...inventory.hosts.map(({ certificate }) => certificate)]) {
@@ -187,11 +189,51 @@ function traceProblems({ caRecorded, caKeyPath, hosts }: Inventory): readonly Pr
   ];
 }
 
+// A request says that the key is at the host. One key, one host: two with the same pin could not be told apart.
+function requestProblems({ request, key, keyPath, host }: HostInventory, inventory: Inventory): readonly Problem[] {
+  if (request === undefined) return [];
+  const problems: Problem[] = [];
+  if (key !== undefined) {
+    problems.push({
+      message: `the request ${quotePath(request.path)} says that ${host.hostname} keeps its own key, but its key ${quotePath(keyPath)} is here too`,
+      hint: `keep one: rm ${shellWord(keyPath)}, or rm ${shellWord(request.path)}`,
+    });
+  }
+  const owner = ownerOf(request.info.spki, host, inventory);
+  if (owner !== undefined) {
+    problems.push({
+      message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
+      hint: `make a new key on ${host.hostname}, and a new request; first: rm ${shellWord(request.path)}`,
+    });
+  }
+  return problems;
+}
+
+/** Who, other than the host, has this public key (DER); undefined where nobody does. */
+function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inventory): string | undefined {
+  if (caCertificate?.info.spki.equals(spki) === true) return 'the CA';
+  const other = hosts.find(
+    ({ host, key, request, certificate }) =>
+      host.hostname !== self.hostname &&
+      (certificate?.info.spki.equals(spki) === true ||
+        request?.info.spki.equals(spki) === true ||
+        (key !== undefined && encodeSpki(key.privateKey).equals(spki))),
+  );
+  return other?.host.hostname;
+}
+
 function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
-  const { certificate, key, host } = found;
+  const { certificate, key, request, host } = found;
   if (certificate === undefined) return [];
   const problems: Problem[] = [];
-  if (key === undefined) {
+  if (request !== undefined) {
+    if (!request.info.spki.equals(encodeSpki(certificate.info.publicKey))) {
+      problems.push({
+        message: `the certificate ${quotePath(certificate.path)} is not for the key of the request ${quotePath(request.path)}`,
+        hint: `move the certificate away so that make issues one for the request: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
+      });
+    }
+  } else if (key === undefined) {
     problems.push({
       message: `the certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(found.keyPath)} is missing`,
       hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${shellWord(certificate.path)}`,
@@ -214,7 +256,27 @@ function hostProblems(found: HostInventory, inventory: Inventory, at: Date): rea
   ];
 }
 
-function hostWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
+function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
+  return [...leftoverWarnings(found, settings), ...expiryWarnings(found, settings, at)];
+}
+
+function leftoverWarnings(
+  { request, host, bundle, bundleFolder }: HostInventory,
+  settings: Settings,
+): readonly Problem[] {
+  if (request === undefined) return [];
+  const names = bundleNames(settings.domain, host.hostname);
+  const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
+  if (left.length === 0) return [];
+  return [
+    {
+      message: `${host.hostname} keeps its own key, but an older key of it lies in its bundle: ${left.map(quotePath).join(', ')}`,
+      hint: `rm ${left.map(shellWord).join(' ')}`,
+    },
+  ];
+}
+
+function expiryWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
   if (certificate === undefined) return [];
   const { notAfter } = certificate.info;
   const daysLeft = Math.floor((notAfter.getTime() - at.getTime()) / 86_400_000);

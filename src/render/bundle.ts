@@ -1,4 +1,5 @@
-// What each host's bundle holds: its own key and certificate, the CA's certificate, and on a relay the table of pins.
+// What each host's bundle holds: its own key and certificate, the CA's certificate, and on a relay the table of pins. A
+// host that keeps its own key gets no key, and no chain, which would hold it.
 // The CA's key and other hosts' keys do not come into reach here.
 
 import type { HostName } from '../names.js';
@@ -9,22 +10,24 @@ import type { Settings } from '../settings/settings.js';
 import { pinsOf } from './pin.js';
 import { renderTable } from './table.js';
 
-/** The files of every host whose key and certificate are there, by host and file name. */
+/** The files of every host whose certificate, and key or request, are there, by host and file name. */
 export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
   const ca = inventory.caCertificate;
   if (ca === undefined) return bundles;
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-  for (const { host, key, certificate } of inventory.hosts) {
-    if (key === undefined || certificate === undefined) continue;
+  for (const { host, key, request, certificate } of inventory.hosts) {
+    if (certificate === undefined || (key === undefined && request === undefined)) continue;
     const names = bundleNames(settings.domain, host.hostname);
     const pem = Buffer.from(certificate.info.pem);
-    const files = new Map([
+    const files = new Map<string, Buffer>([
       [names.ca, Buffer.from(ca.info.pem)],
       [names.certificate, pem],
-      [names.key, key.pem],
-      [names.chain, Buffer.concat([key.pem, pem])],
     ]);
+    if (key !== undefined && request === undefined) {
+      files.set(names.key, key.pem);
+      files.set(names.chain, Buffer.concat([key.pem, pem]));
+    }
     if (host.role === 'smtpd-server') files.set(tableName, table);
     bundles.set(host.hostname, files);
   }

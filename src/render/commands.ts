@@ -14,6 +14,11 @@ export function rootShell(ssh: Ssh): string {
   return rootCommand(ssh, '', 'sh');
 }
 
+/** The command that runs a program as root on a host, without a terminal. */
+export function rootProgram(ssh: Ssh, command: string): string {
+  return rootCommand(ssh, '', command);
+}
+
 /** The command that runs a program as root on a host, on a terminal. */
 export function rootTerminal(ssh: Ssh, command: string): string {
   return rootCommand(ssh, '-t ', command);

@@ -8,8 +8,10 @@
 // All that stands between two markers is copied as it is; the markers are comments to sh and to Postfix.
 
 import { RelaycertsError } from '../errors.js';
+import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
+import { requestLines, requestStep } from './request.js';
 import { renderScript } from './script.js';
 import type { Format, Section } from './sections.js';
 import { sections } from './sections.js';
@@ -20,6 +22,7 @@ export interface RenderOptions {
   readonly section?: Section;
   readonly format: Format;
   readonly undo: boolean;
+  readonly keyPlace: KeyPlace;
 }
 
 /** The text, script or JSON of one host. @throws usage - a section that has no script */
@@ -36,12 +39,24 @@ export function renderHost(
       return `${JSON.stringify(jsonOf(settings, host, pins, options), undefined, 2)}\n`;
     case 'text':
       return options.section === undefined
-        ? renderAll(settings, host, pins, options.undo)
-        : renderSection(settings, host, pins, options.section, options.undo);
+        ? renderAll(settings, host, pins, options)
+        : renderSection(settings, host, pins, options.section, options);
   }
 }
 
-function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[], undo: boolean): string {
+/** The steps of a host; the request has its step for every host that is asked for it. */
+function wantedSteps(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  { section, undo, keyPlace }: Omit<RenderOptions, 'format'>,
+): readonly Step[] {
+  if (section === 'request' && !undo) return [requestStep(settings, host)];
+  return stepsOf(settings, host, pins, { undo, keyPlace });
+}
+
+function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
+  const { undo, keyPlace } = options;
   const { hostname, ssh } = host;
   const what =
     host.role === 'smtp-client'
@@ -51,8 +66,8 @@ function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[],
   const command = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
   const short = undo
     ? `Where the script configured it, the script takes it back, every setting by itself:\n    ${command}`
-    : `After step 1, one script does steps 2 and 3, with more checks, and may be run again at any time:\n    ${command}`;
-  const steps = stepsOf(settings, host, pins, undo).map(
+    : `${keyPlace === 'here' ? 'After step 1, one script does steps 2 and 3' : 'After the first command of step 2, one script does the rest of it and steps 3 and 4'}, with more checks, and may be run again at any time:\n    ${command}`;
+  const steps = wantedSteps(settings, host, pins, options).map(
     (step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`,
   );
   return `${title}\n${'='.repeat(title.length)}\n\n${short}\n\n${steps.join('\n')}\n`;
@@ -64,11 +79,12 @@ function renderSection(
   host: HostSettings,
   pins: readonly Pin[],
   section: Section,
-  undo: boolean,
+  options: RenderOptions,
 ): string {
+  const { undo } = options;
   const file = undo ? undefined : fileOf(settings, host, section, pins);
   if (file !== undefined) return `${renderBlock(file, host)}\n`;
-  const step = stepsOf(settings, host, pins, undo).find((one) => one.section === section);
+  const step = wantedSteps(settings, host, pins, options).find((one) => one.section === section);
   return step === undefined
     ? `# ${host.hostname} (${host.role}): nothing to do in ${section}\n`
     : `${renderParts(step, host)}\n`;
@@ -84,15 +100,12 @@ function renderBlock({ where, lines }: Block, { hostname }: HostSettings): strin
   return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'].join('\n');
 }
 
-function renderSh(
-  settings: Settings,
-  host: HostSettings,
-  pins: readonly Pin[],
-  { section, undo }: RenderOptions,
-): string {
-  if (section === undefined || section === 'install') return renderScript(settings, host, { undo });
-  if (section === 'rsync' && !undo) return `#!/bin/sh\nset -eu\n${copyCommand(settings, host).join('\n')}\n`;
-  const step = undo ? undefined : stepsOf(settings, host, pins, undo).find((one) => one.section === section);
+function renderSh(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
+  const { section, undo, keyPlace } = options;
+  if (section === undefined || section === 'install') return renderScript(settings, host, { undo, keyPlace });
+  if (section === 'rsync' && !undo) return `#!/bin/sh\nset -eu\n${copyCommand(settings, host, keyPlace).join('\n')}\n`;
+  if (section === 'request' && !undo) return `#!/bin/sh\nset -eu\n${requestLines(settings, host).join('\n')}\n`;
+  const step = undo ? undefined : wantedSteps(settings, host, pins, options).find((one) => one.section === section);
   if (step !== undefined && (section === 'monitor' || section === 'verify')) {
     const blocks = step.parts.flatMap((part) => (typeof part === 'string' ? [] : part.lines));
     return `#!/bin/sh\nset -eu\n${blocks.join('\n')}\n`;
@@ -102,14 +115,10 @@ function renderSh(
   });
 }
 
-function jsonOf(
-  settings: Settings,
-  host: HostSettings,
-  pins: readonly Pin[],
-  { section, undo }: RenderOptions,
-): unknown {
+function jsonOf(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): unknown {
+  const { section, undo, keyPlace } = options;
   const wanted = section === undefined ? sections : [section];
-  const steps = stepsOf(settings, host, pins, undo);
+  const steps = wantedSteps(settings, host, pins, options);
   return {
     host: host.hostname,
     role: host.role,
@@ -123,7 +132,7 @@ function jsonOf(
         return [[name, { ...(file === undefined ? {} : { text: `${file.lines.join('\n')}\n` }), blocks }]];
       }),
     ),
-    ...(section === undefined ? { script: renderScript(settings, host, { undo }) } : {}),
+    ...(section === undefined ? { script: renderScript(settings, host, { undo, keyPlace }) } : {}),
   };
 }
 

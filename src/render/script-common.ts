@@ -2,7 +2,7 @@
 // pair of braces, so that one whose pipe was cut is a syntax error and runs nothing; nothing reads standard input, which
 // may be the script itself.
 
-/** Everything but what a role sets: the variables at the script's top, check_role, prepare_tables,
+/** Everything but prepare_chain and what a role sets: the variables at the script's top, check_role, prepare_tables,
  * configuration_is_right, change_configuration, check_active and undo_settings. */
 export const commonFunctions = `
 say() { printf 'relaycerts: %s\\n' "$1"; }
@@ -50,6 +50,7 @@ check_bundle() {
   fi
   chown 0:0 "$folder"
   chmod 700 "$folder"
+  prepare_chain
   own_file "$chain" 600
   own_file "$key" 600
   own_file "$certificate" 644
@@ -216,5 +217,33 @@ undo_all() {
   end_change
   rm -rf "$saved"
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
+}
+`;
+
+/** prepare_chain where the bundle brings key and chain. */
+export const bundledChain = `
+prepare_chain() { :; }
+`;
+
+/** prepare_chain where the key was made on the host. */
+export const ownChain = `
+# The key was made on this host and stays here, so the chain is put together here; nothing but a whole one replaces it.
+prepare_chain() {
+  [ -f "$folder/$key" ] || fail "$folder/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
+  own_file "$key" 600
+  own_file "$certificate" 644
+  public=$(openssl pkey -in "$folder/$key" -passin pass: -pubout 2>/dev/null </dev/null) ||
+    fail "openssl cannot read the key in $folder/$key" "it must be a key in PEM form, without a password"
+  named=$(openssl x509 -in "$folder/$certificate" -noout -pubkey 2>/dev/null </dev/null) ||
+    fail "openssl cannot read the certificate in $folder/$certificate" "copy the bundle again: $copy_hint"
+  [ "$public" = "$named" ] ||
+    fail "the key $folder/$key does not belong to the certificate $folder/$certificate" "have a request of this key signed, and copy the bundle again: $request_hint"
+  rm -f "$folder/$chain.new"
+  cat "$folder/$key" "$folder/$certificate" >"$folder/$chain.new"
+  if [ ! -L "$folder/$chain" ] && cmp -s "$folder/$chain.new" "$folder/$chain"; then
+    rm -f "$folder/$chain.new"
+  else
+    mv -f "$folder/$chain.new" "$folder/$chain"
+  fi
 }
 `;

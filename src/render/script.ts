@@ -2,15 +2,19 @@
 // It checks first, saves, edits with postconf alone, reads back what it wrote (postconf exits 0 on a misspelt name),
 // and puts the saved file back where anything fails.
 
-import { bundleFiles, bundleNames, tableName } from '../plan/bundle-names.js';
+import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
-import { commonFunctions } from './script-common.js';
+import { bundledChain, commonFunctions, ownChain } from './script-common.js';
 import { programWord, rootShell, rootTerminal } from './commands.js';
 import { shellWord } from '../shell-word.js';
 
 /** The script for a host; with `undo`, the one that takes it back. */
-export function renderScript(settings: Settings, host: HostSettings, { undo }: { readonly undo: boolean }): string {
+export function renderScript(
+  settings: Settings,
+  host: HostSettings,
+  { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
+): string {
   const { hostname, role } = host;
   const how = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(host.ssh)}`;
   const body = host.role === 'smtp-client' ? homeFunctions(settings, host) : relayFunctions(settings, host);
@@ -25,14 +29,14 @@ LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
-${variables(settings, host)}
-${commonFunctions}${body}
+${variables(settings, host, keyPlace)}
+${commonFunctions}${keyPlace === 'here' ? bundledChain : ownChain}${body}
 ${undo ? 'undo_all' : 'install_all'}
 }
 `;
 }
 
-function variables(settings: Settings, host: HostSettings): string {
+function variables(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, host.hostname);
   const [major, minor] = oldestRelease(settings, host.role);
@@ -49,11 +53,14 @@ function variables(settings: Settings, host: HostSettings): string {
     ['key', names.key],
     ['certificate', names.certificate],
     ['ca', names.ca],
-    ['bundle_files', bundleFiles(settings.domain, host).join(' ')],
+    ['bundle_files', bundleFiles(settings.domain, host, 'here').join(' ')],
     ['purpose', host.role === 'smtp-client' ? 'sslclient' : 'sslserver'],
     ['oldest_major', String(major)],
     ['oldest_minor', String(minor)],
     ['copy_hint', `${programWord(settings)} show ${host.hostname} --section rsync`],
+    ...(keyPlace === 'here'
+      ? []
+      : [['request_hint', `${programWord(settings)} show ${host.hostname} --section request`] as const]),
     ['root_hint', `pipe it to root's shell: ... | ${rootShell(host.ssh)}`],
     // Without a terminal, postfix(1) says nothing.
     ['check_hint', rootTerminal(host.ssh, 'postfix check')],

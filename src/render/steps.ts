@@ -4,12 +4,13 @@
 
 import { join } from 'node:path';
 import { isIPv6 } from 'node:net';
-import { bundleFiles, bundleNames, tableName } from '../plan/bundle-names.js';
+import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from './postfix.js';
 import type { Section } from './sections.js';
 import { programWord } from './commands.js';
+import { chainParts, requestStep } from './request.js';
 import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
 
@@ -27,11 +28,17 @@ export interface Step {
 }
 
 /** The steps of a host, in order; with `undo`, those that take it back. */
-export function stepsOf(settings: Settings, host: HostSettings, pins: readonly Pin[], undo: boolean): readonly Step[] {
+export function stepsOf(
+  settings: Settings,
+  host: HostSettings,
+  pins: readonly Pin[],
+  { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
+): readonly Step[] {
   if (undo) return [undoStep(settings, host)];
   const configure = host.role === 'smtp-client' ? [mainCfStep(settings, host)] : [masterCfStep(settings, host)];
   return [
-    copyStep(settings, host),
+    ...(keyPlace === 'host' ? [requestStep(settings, host)] : []),
+    copyStep(settings, host, keyPlace),
     ...configure,
     checkStep(settings, host),
     verifyStep(settings, host, pins),
@@ -68,12 +75,12 @@ export function fileOf(
 }
 
 /** The rsync command: each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
-export function copyCommand(settings: Settings, host: HostSettings): readonly string[] {
+export function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
   const { directory } = settings.postfix;
   const { user, port } = host.ssh;
   const sudo = user === 'root' ? '' : 'sudo ';
   const target = isIPv6(host.ssh.host) ? `[${host.ssh.host}]` : host.ssh.host;
-  const files = bundleFiles(settings.domain, host).map((name) =>
+  const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
   const options = [
@@ -84,12 +91,16 @@ export function copyCommand(settings: Settings, host: HostSettings): readonly st
   return continued([`rsync ${options.join(' ')}`, ...files, shellWord(`${user}@${target}:${directory}/`)]);
 }
 
-function copyStep(settings: Settings, host: HostSettings): Step {
+function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Step {
   const rootless = host.ssh.user === 'root' ? [] : [`The user ${host.ssh.user} needs sudo without a password there.`];
   return {
     section: 'rsync',
     title: `Copy the bundle to ${host.hostname}`,
-    parts: [...rootless, { where: 'here', lines: copyCommand(settings, host) }],
+    parts: [
+      ...rootless,
+      { where: 'here', lines: copyCommand(settings, host, keyPlace) },
+      ...(keyPlace === 'host' ? chainParts(settings, host) : []),
+    ],
   };
 }
 

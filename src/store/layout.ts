@@ -24,6 +24,8 @@ export interface Layout {
   roleFolder(role: Role): string;
   key(role: Role, hostname: HostName): Place;
   certificate(role: Role, hostname: HostName): Place;
+  /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
+  request(role: Role, hostname: HostName): Place;
   bundleFolder(hostname: HostName): string;
   /** Every file of a host's bundle, by its part. */
   bundle(hostname: HostName): Readonly<Record<BundlePart, Place>>;
@@ -48,6 +50,7 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     roleFolder,
     key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),
     certificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.crt.pem`), mode: 0o644 }),
+    request: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.csr.pem`), mode: 0o644 }),
     bundleFolder,
     bundle: (hostname) => {
       const names = bundleNames(domain, hostname);

@@ -4,13 +4,14 @@
 import { join } from 'node:path';
 import { parseCertificates } from '../certificate/certificate.js';
 import { parsePrivateKey } from '../certificate/private-key.js';
+import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, readFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import type { FoundCertificate, FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
-import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { bundleParts } from '../plan/bundle-names.js';
+import type { FoundCertificate, FoundKey, FoundRequest, HostInventory, Inventory } from '../plan/inventory.js';
+import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
+import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { readLedger } from './ledger.js';
 
@@ -32,9 +33,10 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
   ]);
   const hosts: HostInventory[] = [];
   const all = hostsOf(settings);
+  const requests = await listRequests(layout);
   for (let at = 0; at < all.length; at += readersAtOnce) {
     const some = all.slice(at, at + readersAtOnce);
-    hosts.push(...(await Promise.all(some.map((one) => readHost(one, layout, host.uid, problems)))));
+    hosts.push(...(await Promise.all(some.map((one) => readHost(one, layout, requests, host.uid, problems)))));
   }
   return {
     caKeyPath: layout.caKey.path,
@@ -53,16 +55,55 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
   };
 }
 
-async function readHost(host: HostSettings, layout: Layout, uid: number, problems: Problem[]): Promise<HostInventory> {
+/** One host's files and the CA's certificate, for what is about that host alone. @throws files */
+export async function readHostFiles(
+  settings: Settings,
+  one: HostSettings,
+  { uid }: Pick<Host, 'uid'>,
+): Promise<{
+  readonly files: HostInventory;
+  readonly caCertificate: FoundCertificate | undefined;
+  readonly problems: readonly Problem[];
+}> {
+  const layout = layoutOf(settings);
+  const problems: Problem[] = [];
+  const files = await readHost(one, layout, await listRequests(layout), uid, problems);
+  return { files, caCertificate: await readCertificate(layout.caCertificate.path, problems), problems };
+}
+
+/** Where a host's key is. @throws files */
+export async function findKeyPlace(layout: Layout, { role, hostname }: HostSettings): Promise<KeyPlace> {
+  return (await statFile(layout.request(role, hostname).path)) === undefined ? 'here' : 'host';
+}
+
+/** The paths of all requests: few hosts have one, so two folders are listed instead of asking for each. */
+async function listRequests(layout: Layout): Promise<ReadonlySet<string>> {
+  const folders = await Promise.all(
+    roles.map(async (role) => {
+      const folder = layout.roleFolder(role);
+      return (await listFolder(folder)).filter((name) => name.endsWith('.csr.pem')).map((name) => join(folder, name));
+    }),
+  );
+  return new Set(folders.flat());
+}
+
+async function readHost(
+  host: HostSettings,
+  layout: Layout,
+  requests: ReadonlySet<string>,
+  uid: number,
+  problems: Problem[],
+): Promise<HostInventory> {
   const { role, hostname } = host;
   const keyPath = layout.key(role, hostname).path;
   const certificatePath = layout.certificate(role, hostname).path;
+  const requestPath = layout.request(role, hostname).path;
   const bundle = new Map<string, Buffer>();
   const places = layout.bundle(hostname);
   const [pem, certificate] = await Promise.all([
     readPrivate(keyPath, uid, problems),
     readCertificate(certificatePath, problems),
-    ...bundleParts(role).map(async (part) => {
+    ...bundleParts(role, 'here').map(async (part) => {
       const { path, mode } = places[part];
       const bytes = await collect(problems, () => (mode === 0o600 ? readPrivate(path, uid, problems) : readFile(path)));
       if (bytes !== undefined) bundle.set(path.slice(layout.bundleFolder(hostname).length + 1), bytes);
@@ -73,7 +114,9 @@ async function readHost(host: HostSettings, layout: Layout, uid: number, problem
       ? undefined
       : { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) },
   );
-  return { host, keyPath, key, certificatePath, certificate, bundleFolder: layout.bundleFolder(hostname), bundle };
+  const request = requests.has(requestPath) ? await readRequest(requestPath, problems) : undefined;
+  const bundleFolder = layout.bundleFolder(hostname);
+  return { host, keyPath, key, requestPath, request, certificatePath, certificate, bundleFolder, bundle };
 }
 
 /** A host's certificate as it lies in certs/; undefined where there is none. @throws certificate, files */
@@ -89,6 +132,13 @@ async function readCertificate(path: string, problems: Problem[]): Promise<Found
     const bytes = await readFile(path);
     const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
     return info === undefined ? undefined : { path, info };
+  });
+}
+
+async function readRequest(path: string, problems: Problem[]): Promise<FoundRequest | undefined> {
+  return collect(problems, async () => {
+    const bytes = await readFile(path);
+    return bytes === undefined ? undefined : { path, info: parseRequest(bytes, { from: quotePath(path) }) };
   });
 }
 

@@ -298,23 +298,23 @@ describe('change', () => {
   });
 });
 
-describe('a change that was cut off', () => {
-  /** The three states that a crash can leave, from the files of before and after a whole change. */
-  function craft(state: { readonly key: 'old' | 'new'; readonly file: 'old' | 'new' }): Record<'old' | 'new', string> {
-    make();
-    const passphrase = { old: shown(), new: '' };
-    const key = { old: project.read(caKey), new: '' };
-    const file = { old: readFileSync(sealedFile()), new: Buffer.alloc(0) };
-    expect(project.run(['passphrase', 'change']).status).toBe(0);
-    passphrase.new = shown();
-    key.new = project.read(caKey);
-    file.new = readFileSync(sealedFile());
-    project.write(caKey, key[state.key]);
-    writeFileSync(sealedFile(), file[state.file]);
-    project.write(pending, file.new);
-    return passphrase;
-  }
+/** The three states that a crash can leave, from the files of before and after a whole change. */
+function craft(state: { readonly key: 'old' | 'new'; readonly file: 'old' | 'new' }): Record<'old' | 'new', string> {
+  make();
+  const passphrase = { old: shown(), new: '' };
+  const key = { old: project.read(caKey), new: '' };
+  const file = { old: readFileSync(sealedFile()), new: Buffer.alloc(0) };
+  expect(project.run(['passphrase', 'change']).status).toBe(0);
+  passphrase.new = shown();
+  key.new = project.read(caKey);
+  file.new = readFileSync(sealedFile());
+  project.write(caKey, key[state.key]);
+  writeFileSync(sealedFile(), file[state.file]);
+  project.write(pending, file.new);
+  return passphrase;
+}
 
+describe('a change that was cut off', () => {
   it.each([
     [
       'the new passphrase is there, the key is the old one',
@@ -448,7 +448,7 @@ describe("the operator key's own password", () => {
     await screen.waitFor('Password of the new operator key (Enter: none):');
     screen.press('Enter');
     expect(await screen.ended(60)).toBe(0);
-    expect(screen.screen()).toContain('stolen files open nothing');
+    expect(screen.screen()).toContain('keeps stolen files shut');
     expect(opensKey(shown())).toBe(true);
   });
 

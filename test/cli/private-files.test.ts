@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, modesOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { joinedLines } from '../support/strace.js';
 
 let project: Project;
 beforeEach(() => {
@@ -30,7 +31,7 @@ describe('under umask 000', () => {
       under: ['sh', '-c', 'umask 000; exec "$@"', 'sh', 'strace', '-f', '-qq', '-s', '4096', '-o', trace, '-e', calls],
     });
     expect(made.status, made.stderr).toBe(0);
-    const lines = readFileSync(trace, 'utf8').split('\n');
+    const lines = joinedLines(readFileSync(trace, 'utf8'));
     rmSync(trace);
 
     const created = lines.filter((line) => /\bopen(at)?\(.*O_CREAT/u.test(line) && isPrivate(line));

@@ -90,7 +90,11 @@ describe('from nothing', () => {
 
   test('to finished certificates', async () => {
     const terminal = await openWizard();
-    await take(terminal, [...defaults, ['? Write settings.json:', '', 'Enter']]);
+    await take(terminal, [
+      ...defaults,
+      ['? Write settings.json:', '', 'Enter'],
+      ['? Password of the new operator key', '', 'Enter'],
+    ]);
     expect(await terminal.ended(60)).toBe(0);
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     for (const [role, host, purpose] of [

@@ -189,13 +189,12 @@ describe('two recipients', () => {
 });
 
 describe('a file that the user made', () => {
-  const line = (way: string, address: string): string => `${way} | gpg --batch -e -r ${address} -o "$OUT"`;
   it.each([
     ["echo 'four words of mine'", 'four words of mine'],
     ["printf %s 'pässwörd  €'", 'pässwörd  €'],
   ])('%s | gpg -e -r', (way, passphrase) => {
     const env = { ...process.env, GNUPGHOME: alice.home, OUT: sealedFile() };
-    const sealed = spawnSync('sh', ['-c', line(way, 'alice@example.org')], { env });
+    const sealed = spawnSync('sh', ['-c', `${way} | gpg --batch -e -r alice@example.org -o "$OUT"`], { env });
     expect(sealed.status, sealed.stderr.toString()).toBe(0);
     const bytes = readFileSync(sealedFile());
     succeed(['make']);

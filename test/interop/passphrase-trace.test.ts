@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { joinedLines } from '../support/strace.js';
 
 let gnupg: Gnupg;
 let project: Project;
@@ -50,22 +51,9 @@ function traced(args: readonly string[], input = '', options: readonly string[] 
   const env = { GNUPGHOME: gnupg.home, TMPDIR: temporary(), UV_USE_IO_URING: '0' };
   const result = project.run([...args, '--verbose'], { under: strace, env, input });
   expect(result.status, result.stderr).toBe(0);
-  const lines = joined(readFileSync(file, 'latin1').split('\n'));
+  const lines = joinedLines(readFileSync(file, 'latin1'));
   rmSync(file);
   return { ...result, lines };
-}
-
-/** strace cuts a call in two where another thread calls meanwhile. */
-function joined(lines: readonly string[]): readonly string[] {
-  const begun = new Map<string, string>();
-  return lines.flatMap((line) => {
-    const [, pid = '', call = ''] = /^(\d+) +(.*)$/u.exec(line) ?? [];
-    const rest = /^<\.\.\. \w+ resumed>(.*)$/u.exec(call)?.[1];
-    if (rest !== undefined) return [`${begun.get(pid) ?? line}${rest}`];
-    if (!call.endsWith('<unfinished ...>')) return [line];
-    begun.set(pid, line.slice(0, -'<unfinished ...>'.length));
-    return [];
-  });
 }
 
 /** The lines that hold the secret; all of them reads and writes of pipes and sockets between the programs. */
@@ -81,7 +69,7 @@ function linesWith({ lines, stdout, stderr }: Traced, secret: string): readonly 
 }
 
 const isStarted = ({ lines }: Traced, name: string): boolean =>
-  lines.some((line) => / execve\("[^"]*"/u.test(line) && line.includes(`/${name}"`) && / = 0$/u.test(line));
+  lines.some((line) => / execve\("[^"]*"/u.test(line) && line.includes(`/${name}"`) && line.endsWith(' = 0'));
 
 function filesBelow(folder: string): readonly string[] {
   return readdirSync(folder).flatMap((name) => {

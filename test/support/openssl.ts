@@ -1,4 +1,4 @@
-// Runs openssl, certtool and keytool for the tests, and keeps their files in a folder that goes away. A missing program
+// Runs openssl, certtool, keytool and NSS's tools for the tests, and keeps their files in a folder that goes away. A missing program
 // fails the test with the Debian package that has it.
 
 import { spawnSync } from 'node:child_process';
@@ -6,7 +6,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const packages = { openssl: 'openssl', certtool: 'gnutls-bin', keytool: 'default-jre-headless' } as const;
+const packages = {
+  openssl: 'openssl',
+  certtool: 'gnutls-bin',
+  keytool: 'default-jre-headless',
+  certutil: 'libnss3-tools',
+  pk12util: 'libnss3-tools',
+} as const;
 
 export interface ToolResult {
   readonly status: number;

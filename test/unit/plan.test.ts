@@ -73,6 +73,8 @@ function hostInventory(host: HostInventory['host'], privateKey: KeyObject, pem: 
     host,
     keyPath,
     key: { path: keyPath, privateKey, pem: Buffer.from(encodePrivateKey(privateKey).revealBytes()) },
+    requestPath: `/project/certs/${role}/${hostname}.csr.pem`,
+    request: undefined,
     certificatePath,
     certificate: { path: certificatePath, info: parseCertificate(pem) },
     bundleFolder: `/project/hosts/${hostname}`,

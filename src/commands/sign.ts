@@ -1,0 +1,203 @@
+// `relaycerts sign`: the certificate of a host that makes its own key. The request is stored first: from then on it says
+// that the key is at the host, and whatever is cut off after that, the next make or sign goes on from it. The rest is a
+// make of what this host needs: the CA where there is none yet, the certificate, the bundles that change.
+
+import { resolve } from 'node:path';
+import { parseRequest, type RequestInfo } from '../certificate/request.js';
+import { encodeSpki } from '../certificate/public-key.js';
+import { RelaycertsError, quote, quotePath } from '../errors.js';
+import { appeared, createFile, makeFolder, readFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { planMake, type Step } from '../plan/plan.js';
+import { bundlesOf } from '../render/bundle.js';
+import { programWord } from '../render/commands.js';
+import type { Secret } from '../secret.js';
+import { readSettings } from '../settings/load.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { layoutOf } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import { sweepTemporaries } from '../store/sweep.js';
+import { applyMake, writeBundles } from './apply-make.js';
+import { contradiction, readGivenPassphrase } from './make.js';
+import type { GlobalOptions } from './options.js';
+import { findHost } from './show.js';
+
+export interface SignOptions extends GlobalOptions {
+  /** The request, as typed; `-` is standard input. */
+  readonly file: string;
+  /** As typed: the host whose certificate it is. */
+  readonly hostname: string;
+  /** A file descriptor to read the CA's passphrase from. */
+  readonly passphraseFd: number | undefined;
+}
+
+/** Octets; a request for an RSA key of 4096 bits has 2 KB. */
+const requestLimit = 64 * 1024;
+
+/** @throws settings, usage, certificate, contradiction, lock, passphrase, recipient, tool, files */
+export async function sign(options: SignOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const one = findHost(settings, options.hostname);
+  if (options.file === '-' && options.passphraseFd === 0) {
+    throw new RelaycertsError('usage', 'the request and the passphrase cannot both come from standard input', {
+      hint: `relaycerts sign FILE --host ${one.hostname} --passphrase-fd 0`,
+    });
+  }
+  const request = await readRequest(options.file, host);
+  sayIgnored(request, one, host);
+  const passphrase = await readGivenPassphrase(options.passphraseFd);
+  const layout = layoutOf(settings);
+  const { steps, inventory } = await withLock(layout.lock, host, () =>
+    signLocked(settings, one, request, host, passphrase),
+  );
+  const { certificate } = foundOf(inventory, one);
+  if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);
+  if (options.json) {
+    const { info, path } = certificate;
+    const { hostname } = one;
+    const request = layout.request(one.role, hostname).path;
+    const made = {
+      host: hostname,
+      request,
+      certificate: path,
+      serial: info.serial,
+      expires: info.notAfter,
+      made: steps,
+    };
+    host.write(`${JSON.stringify(made, undefined, 2)}\n`);
+  }
+  if (steps.length === 0)
+    host.say(`nothing to sign: ${one.hostname} has its certificate for this key: ${certificate.path}`);
+  sayNext(settings, one, inventory, host);
+}
+
+async function signLocked(
+  settings: Settings,
+  one: HostSettings,
+  info: RequestInfo,
+  host: Host,
+  passphrase: Secret | undefined,
+): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
+  const at = host.now();
+  const layout = layoutOf(settings);
+  const before = await readInventory(settings, host);
+  if (before.problems.length > 0) throw contradiction(before.problems);
+  const found = foundOf(before, one);
+  assertSignable(found, info, settings);
+
+  // The plan of a make that finds the request in its place; of it, what this host needs.
+  const { path, mode } = layout.request(one.role, one.hostname);
+  const request = found.request ?? { path, info };
+  const inventory = {
+    ...before,
+    hosts: before.hosts.map((other) => (other === found ? { ...found, request } : other)),
+  };
+  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at, {
+    recipients: { kind: 'same' },
+    isGiven: passphrase !== undefined,
+  });
+  for (const { message, hint } of plan.warnings) host.warn(message, hint);
+  if (plan.problems.length > 0) throw contradiction(plan.problems);
+  const steps = stepsFor(one, plan.steps);
+
+  await sweepTemporaries(settings, at);
+  if (found.request === undefined) {
+    await makeFolder(layout.roleFolder(one.role), 0o755);
+    if (!(await createFile(path, info.pem, mode))) throw appeared(path);
+    host.say(`stored the request, which says that ${one.hostname} keeps its key: ${path}`);
+  }
+  await applyMake({ plan: { ...plan, steps }, settings, inventory, host, at, passphrase });
+  const after = await readInventory(settings, host);
+  if (after.problems.length > 0) throw contradiction(after.problems);
+  await writeBundles(after, bundlesOf(settings, after), host);
+  return { steps, inventory: after };
+}
+
+/** The steps without which this host has no certificate; none where it has it. */
+function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly Step[] {
+  const kinds: readonly Step['kind'][] = ['operator-key', 'passphrase', 'ca-key', 'ca-certificate', 'record'];
+  const isOwn = (step: Step): boolean => step.kind === 'certificate' && step.hostname === hostname;
+  if (!steps.some(isOwn)) return [];
+  return steps.filter((step) => isOwn(step) || kinds.includes(step.kind));
+}
+
+/** Nothing that is there is replaced: how to go on is for the user to say, by removing it. @throws contradiction */
+function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: Settings): void {
+  const { host, key, keyPath, request, requestPath, certificate, bundleFolder } = found;
+  const { hostname } = host;
+  const remove = (...paths: readonly string[]): string => `rm ${paths.map((path) => shellWord(path)).join(' ')}`;
+  const pinChanges = host.role === 'smtp-client' ? '; the relays need their new bundles then, for the pin changes' : '';
+  if (key !== undefined) {
+    const { key: bundled, chain } = layoutOf(settings).bundle(hostname);
+    const paths = [
+      keyPath,
+      ...(certificate === undefined ? [] : [certificate.path]),
+      ...[bundled, chain]
+        .map(({ path }) => path)
+        .filter((path) => found.bundle.has(path.slice(bundleFolder.length + 1))),
+    ];
+    throw new RelaycertsError('contradiction', `${hostname} has a key that was made here: ${quotePath(keyPath)}`, {
+      hint: `to let the host have a key of its own, make a new one there, then here: ${remove(...paths)}, and sign again${pinChanges}`,
+    });
+  }
+  if (request !== undefined && !request.info.spki.equals(spki)) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the request is for another key than the one that is stored for ${hostname}: ${quotePath(requestPath)}`,
+      {
+        hint: `where the host has a new key: ${remove(requestPath, ...(certificate === undefined ? [] : [certificate.path]))}, and sign again${pinChanges}`,
+      },
+    );
+  }
+  if (certificate !== undefined && !encodeSpki(certificate.info.publicKey).equals(spki)) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the request is for another key than the certificate of ${hostname}: ${quotePath(certificate.path)}`,
+      { hint: `where the host has a new key: ${remove(certificate.path)}, and sign again${pinChanges}` },
+    );
+  }
+}
+
+function foundOf({ hosts }: Inventory, { hostname }: HostSettings): HostInventory {
+  const found = hosts.find((one) => one.host.hostname === hostname);
+  if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
+  return found;
+}
+
+async function readRequest(file: string, host: Host): Promise<RequestInfo> {
+  const from = file === '-' ? 'standard input' : quotePath(file);
+  const bytes =
+    file === '-'
+      ? await host.readStdin(requestLimit)
+      : await readFile(resolve(host.cwd, file), { limit: requestLimit, followLink: true });
+  if (bytes === undefined) {
+    throw new RelaycertsError('files', `there is no file ${from}`, {
+      hint: 'relaycerts show HOST --section request prints how to make it',
+    });
+  }
+  return parseRequest(bytes, { from });
+}
+
+function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void {
+  const own: readonly string[] = [one.hostname, ...(one.role === 'smtpd-server' ? one.altNames : [])];
+  const others = [...new Set(names)].filter((name) => !own.includes(name.toLowerCase()));
+  if (others.length === 0) return;
+  const some = others.slice(0, 5).map((name) => quote(name));
+  const more = others.length > some.length ? ` and ${others.length - some.length} more` : '';
+  host.say(`the request asks for ${some.join(', ')}${more}: ignored; the settings say ${own.join(', ')}`);
+}
+
+function sayNext(settings: Settings, one: HostSettings, { hosts }: Inventory, host: Host): void {
+  const program = programWord(settings);
+  if (hosts.some(({ certificate }) => certificate === undefined)) {
+    host.say(`next: ${program} make, for the other hosts`);
+    return;
+  }
+  host.say(`next: ${program} show ${one.hostname}`);
+  if (one.role === 'smtp-client') {
+    host.say(`  and on every relay, for the table: ${program} show ${settings.smtpdServers[0].hostname}`);
+  }
+}

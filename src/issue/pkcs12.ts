@@ -1,0 +1,206 @@
+// A key and its certificates in one PKCS#12 file (RFC 7292) as today's programs open it without legacy switches: PBES2
+// with PBKDF2-HMAC-SHA256 and AES-256-CBC, and a MAC with HMAC-SHA256. The frame is node-forge's ASN.1 layer, because
+// its PKCS#12 call takes RSA keys alone; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
+// file is made, and the sole importer of node-forge.
+
+import { createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
+import asn1 from 'node-forge/lib/asn1.js';
+import { RelaycertsError } from '../errors.js';
+import type { Secret } from '../secret.js';
+
+export interface Pkcs12Request {
+  readonly privateKey: KeyObject;
+  /** DER. */
+  readonly certificate: Uint8Array;
+  /** DER; what is above the certificate. */
+  readonly authorities: readonly Uint8Array[];
+  /** What programs show, and keytool calls the alias. */
+  readonly friendlyName: string;
+  /** UTF-8, without NUL. */
+  readonly password: Secret;
+}
+
+/**
+ * Rounds of both key derivations. What opens a file counts them: .NET refuses more than 300,000 by default
+ * (Pkcs12LoaderLimits), Java more than 5,000,000.
+ */
+const rounds = 250_000;
+const saltOctets = 16;
+
+const oids = {
+  data: '1.2.840.113549.1.7.1',
+  encryptedData: '1.2.840.113549.1.7.6',
+  shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
+  certBag: '1.2.840.113549.1.12.10.1.3',
+  x509Certificate: '1.2.840.113549.1.9.22.1',
+  friendlyName: '1.2.840.113549.1.9.20',
+  localKeyId: '1.2.840.113549.1.9.21',
+  pbes2: '1.2.840.113549.1.5.13',
+  pbkdf2: '1.2.840.113549.1.5.12',
+  hmacSha256: '1.2.840.113549.2.9',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
+  sha256: '2.16.840.1.101.3.4.2.1',
+} as const;
+
+/**
+ * The file's bytes: key and certificate paired by a localKeyId, then the authorities.
+ * @throws 'passphrase' where the password is empty, or is not UTF-8
+ */
+export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
+  const { privateKey, certificate, authorities, friendlyName, password } = request;
+  const octets = passwordOctets(password);
+  try {
+    const keyId = hash('sha1', certificate, 'buffer');
+    const attributes = set(
+      attribute(oids.friendlyName, bmpString(friendlyName)),
+      attribute(oids.localKeyId, octetString(keyId)),
+    );
+    const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
+    const key = await encrypt(pkcs8, octets);
+    pkcs8.fill(0);
+    const keyBags = sequence(
+      bag(oids.shroudedKeyBag, sequence(key.algorithm, octetString(key.ciphertext)), attributes),
+    );
+    const certificateBags = sequence(
+      bag(oids.certBag, certBag(certificate), attributes),
+      ...authorities.map((authority) => bag(oids.certBag, certBag(authority))),
+    );
+    const certificates = await encrypt(toDer(certificateBags), octets);
+    const contents = toDer(
+      sequence(
+        contentInfo(oids.encryptedData, encryptedData(certificates)),
+        contentInfo(oids.data, octetString(toDer(keyBags))),
+      ),
+    );
+    const version3 = small(3);
+    return toDer(sequence(version3, contentInfo(oids.data, octetString(contents)), macData(contents, octets)));
+  } finally {
+    octets.fill(0);
+  }
+}
+
+function passwordOctets(password: Secret): Buffer {
+  const octets = Buffer.from(password.revealBytes().buffer);
+  // The MAC takes the password's characters, so it has to be text.
+  const isText = Buffer.from(octets.toString('utf8'), 'utf8').equals(octets);
+  if (octets.length > 0 && isText) return octets;
+  throw new RelaycertsError('passphrase', `the password is ${octets.length === 0 ? 'empty' : 'not text in UTF-8'}`, {
+    hint: 'choose another one',
+  });
+}
+
+interface Encrypted {
+  readonly algorithm: asn1.Asn1;
+  readonly ciphertext: Buffer;
+}
+
+const derive = promisify(pbkdf2);
+
+/** PBES2 (RFC 8018 6.2) under the password as UTF-8, which is what OpenSSL gives it. */
+async function encrypt(plain: Uint8Array, password: Buffer): Promise<Encrypted> {
+  const salt = randomBytes(saltOctets);
+  const iv = randomBytes(16);
+  const cipher = createCipheriv('aes-256-cbc', await derive(password, salt, rounds, 32, 'sha256'), iv);
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
+  const kdf = sequence(
+    oid(oids.pbkdf2),
+    sequence(octetString(salt), small(rounds), sequence(oid(oids.hmacSha256), nothing())),
+  );
+  const scheme = sequence(oid(oids.aes256Cbc), octetString(iv));
+  return { algorithm: sequence(oid(oids.pbes2), sequence(kdf, scheme)), ciphertext };
+}
+
+/** RFC 5652 8 EncryptedData, its contents tagged [0] IMPLICIT. */
+function encryptedData({ algorithm, ciphertext }: Encrypted): asn1.Asn1 {
+  const contents = asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, false, ciphertext.toString('latin1'));
+  return sequence(small(0), sequence(oid(oids.data), algorithm, contents));
+}
+
+function macData(contents: Buffer, password: Buffer): asn1.Asn1 {
+  const salt = randomBytes(saltOctets);
+  const mac = createHmac('sha256', deriveMacKey(password, salt)).update(contents).digest();
+  return sequence(sequence(sequence(oid(oids.sha256), nothing()), octetString(mac)), octetString(salt), small(rounds));
+}
+
+/**
+ * RFC 7292 appendix B with SHA-256, for a MAC key (ID 3): one digest is as long as the key, so one block is all. The
+ * password is a BMPString with its two zero octets (B.1); what is outside the BMP is a surrogate pair, as OpenSSL and
+ * Java have it.
+ */
+function deriveMacKey(password: Buffer, salt: Buffer): Buffer {
+  const characters = Buffer.from(`${password.toString('utf8')}\0`, 'utf16le').swap16();
+  let block = hash('sha256', Buffer.concat([Buffer.alloc(64, 3), repeated(salt), repeated(characters)]), 'buffer');
+  characters.fill(0);
+  for (let round = 1; round < rounds; round += 1) block = hash('sha256', block, 'buffer');
+  return block;
+}
+
+/** Copies of the octets until whole blocks of SHA-256 (64 octets) are full. */
+function repeated(octets: Buffer): Buffer {
+  return Buffer.alloc(Math.ceil(octets.length / 64) * 64, octets);
+}
+
+function bag(type: string, value: asn1.Asn1, attributes?: asn1.Asn1): asn1.Asn1 {
+  return sequence(oid(type), explicit(value), ...(attributes === undefined ? [] : [attributes]));
+}
+
+function certBag(certificate: Uint8Array): asn1.Asn1 {
+  return sequence(oid(oids.x509Certificate), explicit(octetString(certificate)));
+}
+
+function attribute(type: string, value: asn1.Asn1): asn1.Asn1 {
+  return sequence(oid(type), set(value));
+}
+
+function contentInfo(type: string, content: asn1.Asn1): asn1.Asn1 {
+  return sequence(oid(type), explicit(content));
+}
+
+function universal(type: asn1.Type, value: Uint8Array | readonly asn1.Asn1[]): asn1.Asn1 {
+  const { UNIVERSAL } = asn1.Class;
+  return value instanceof Uint8Array
+    ? asn1.create(UNIVERSAL, type, false, Buffer.from(value).toString('latin1'))
+    : asn1.create(UNIVERSAL, type, true, [...value]);
+}
+
+function sequence(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
+  return universal(asn1.Type.SEQUENCE, parts);
+}
+
+/** X.690 11.6: the parts of a SET OF in the order of their encodings. */
+function set(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
+  return universal(
+    asn1.Type.SET,
+    parts.toSorted((a, b) => Buffer.compare(toDer(a), toDer(b))),
+  );
+}
+
+function explicit(value: asn1.Asn1): asn1.Asn1 {
+  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, [value]);
+}
+
+function octetString(octets: Uint8Array): asn1.Asn1 {
+  return universal(asn1.Type.OCTETSTRING, octets);
+}
+
+function bmpString(text: string): asn1.Asn1 {
+  // toDer writes the characters of this type alone as two octets each.
+  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BMPSTRING, false, text);
+}
+
+function small(value: number): asn1.Asn1 {
+  return universal(asn1.Type.INTEGER, Buffer.from(asn1.integerToDer(value).getBytes(), 'latin1'));
+}
+
+function oid(dotted: string): asn1.Asn1 {
+  return universal(asn1.Type.OID, Buffer.from(asn1.oidToDer(dotted).getBytes(), 'latin1'));
+}
+
+function nothing(): asn1.Asn1 {
+  return universal(asn1.Type.NULL, Buffer.alloc(0));
+}
+
+function toDer(value: asn1.Asn1): Buffer {
+  return Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
+}

@@ -1,0 +1,85 @@
+// What a host that makes its own key is told: the openssl lines that make key and request there, how the request is
+// brought here and signed, and how the host puts its chain together. The lines may be pasted again: a key that is there
+// stays.
+
+import { maxCommonNameLength } from '../certificate/profile.js';
+import { bundleNames } from '../plan/bundle-names.js';
+import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { programWord, rootProgram } from './commands.js';
+import type { Block, Step } from './steps.js';
+
+/** genpkey(1) options for a key of each type. */
+const keyOptions: Readonly<Record<KeyType, string>> = {
+  'ecdsa-p256': '-algorithm EC -pkeyopt ec_paramgen_curve:P-256',
+  'ecdsa-p384': '-algorithm EC -pkeyopt ec_paramgen_curve:P-384',
+  'rsa-2048': '-algorithm RSA -pkeyopt rsa_keygen_bits:2048',
+  'rsa-3072': '-algorithm RSA -pkeyopt rsa_keygen_bits:3072',
+  'rsa-4096': '-algorithm RSA -pkeyopt rsa_keygen_bits:4096',
+  ed25519: '-algorithm ED25519',
+};
+
+/** The lines that make a host's key, for root alone from its first instant, and a request for it. */
+export function requestLines(settings: Settings, { hostname }: HostSettings): readonly string[] {
+  const { directory } = settings.postfix;
+  const { key } = bundleNames(settings.domain, hostname);
+  // A name in a request is for people alone; a commonName ends at 64 characters.
+  const name = hostname.length > maxCommonNameLength ? (hostname.split('.')[0] ?? '') : hostname;
+  return [
+    '(',
+    '  umask 077',
+    `  mkdir -p ${directory}`,
+    `  cd ${directory} || exit`,
+    `  test -s ${key} || {`,
+    `    openssl genpkey ${keyOptions[settings.certificates.keyType]} -out ${key}.new &&`,
+    `      mv ${key}.new ${key}`,
+    '  }',
+    `  openssl req -new -key ${key} -subj ${shellWord(`/CN=${name}`)} -out ${requestName(hostname)}`,
+    ')',
+  ];
+}
+
+/** Key and request on the host, then the signature here. */
+export function requestStep(settings: Settings, host: HostSettings): Step {
+  const { hostname, ssh } = host;
+  const request = requestName(hostname);
+  return {
+    section: 'request',
+    title: `Make the key on ${hostname}, and sign its request here`,
+    parts: [
+      'The key never leaves the host; where it is there already, it stays.',
+      { where: 'host', lines: requestLines(settings, host) },
+      'Of the request the public key alone is taken; where it was signed already, nothing changes.',
+      {
+        where: 'here',
+        lines: [
+          `${rootProgram(ssh, `cat ${settings.postfix.directory}/${request}`)} >${request} &&`,
+          `  ${programWord(settings)} sign ${request} --host ${hostname}`,
+        ],
+      },
+    ],
+  };
+}
+
+/** After the copy: key and certificate become the chain that Postfix reads. */
+export function chainParts(settings: Settings, { hostname }: HostSettings): readonly (string | Block)[] {
+  const { key, certificate, chain } = bundleNames(settings.domain, hostname);
+  return [
+    'The host puts its own key and the certificate together; the script does this too.',
+    {
+      where: 'host',
+      lines: [
+        '(',
+        `  cd ${settings.postfix.directory} || exit`,
+        '  umask 077',
+        `  cat ${key} ${certificate} >${chain}.new &&`,
+        `    mv ${chain}.new ${chain}`,
+        ')',
+      ],
+    },
+  ];
+}
+
+function requestName(hostname: string): string {
+  return `${hostname}.csr.pem`;
+}

@@ -1,0 +1,14 @@
+// What strace wrote, made whole.
+
+/** The lines of a trace, those joined that strace cut in two where another thread called meanwhile. */
+export function joinedLines(trace: string): readonly string[] {
+  const begun = new Map<string, string>();
+  return trace.split('\n').flatMap((line) => {
+    const [, pid = '', call = ''] = /^(\d+) +(.*)$/u.exec(line) ?? [];
+    const rest = /^<\.\.\. \w+ resumed>(.*)$/u.exec(call)?.[1];
+    if (rest !== undefined) return [`${begun.get(pid) ?? line}${rest}`];
+    if (!call.endsWith('<unfinished ...>')) return [line];
+    begun.set(pid, line.slice(0, -'<unfinished ...>'.length));
+    return [];
+  });
+}

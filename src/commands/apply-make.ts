@@ -5,7 +5,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { dirname } from 'node:path';
 import { parseCertificates, type CertificateInfo } from '../certificate/certificate.js';
-import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../host/files.js';
@@ -25,7 +24,7 @@ import {
   resealPassphraseFile,
   sealPassphraseFile,
 } from './obtain-passphrase.js';
-import { appendLedger, type LedgerEntry } from '../store/ledger.js';
+import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
 
 /** How many files are written at the same time. */
 const writersAtOnce = 16;
@@ -117,7 +116,7 @@ export async function applyMake(work: Work): Promise<void> {
   if (caPem === undefined) {
     const { commonName, validDays, permittedDomains } = settings.ca;
     caPem = await issueCa({ commonName, subject: settings.subject, keyPair: ca, at, validDays, permittedDomains });
-    await appendLedger(layout, [entryOf('ca', commonName, readBack(caPem), at)]);
+    await appendLedger(layout, [entryOf('issued', 'ca', commonName, readBack(caPem), at)]);
     await writeFile(layout.caCertificate.path, caPem, layout.caCertificate.mode);
     await syncFolder(layout.caFolder);
     if (caStep !== undefined) host.say(`made ${describeStep(caStep)}`);
@@ -142,7 +141,7 @@ export async function applyMake(work: Work): Promise<void> {
   });
   await appendLedger(
     layout,
-    issued.map(({ step, info }) => entryOf(step.role, step.hostname, info, at)),
+    issued.map(({ step, info }) => entryOf(step.event, step.role, step.hostname, info, at)),
   );
   await inGroups(issued, async ({ step, pem }) => {
     await writeFile(step.path, pem, 0o644);
@@ -197,28 +196,14 @@ async function recordFound({ inventory, settings, host }: Work, records: readonl
   const found: LedgerEntry[] = hosts.flatMap(({ host: { role, hostname }, certificate }) =>
     certificate === undefined || !serials.has(certificate.info.serial)
       ? []
-      : [entryOf(role, hostname, certificate.info, certificate.info.notBefore)],
+      : [entryOf('issued', role, hostname, certificate.info, certificate.info.notBefore)],
   );
   if (caCertificate !== undefined && serials.has(caCertificate.info.serial)) {
     const { info } = caCertificate;
-    found.unshift(entryOf('ca', settings.ca.commonName, info, info.notBefore));
+    found.unshift(entryOf('issued', 'ca', settings.ca.commonName, info, info.notBefore));
   }
   await appendLedger(layoutOf(settings), found);
   for (const step of records) host.say(`made ${describeStep(step)}`);
-}
-
-function entryOf(role: LedgerEntry['role'], name: string, info: CertificateInfo, time: Date): LedgerEntry {
-  return {
-    time: time.toISOString(),
-    event: 'issued',
-    role,
-    name,
-    serial: info.serial,
-    certificateSha256: fingerprintOf(info, 'certificate', 'sha256'),
-    publicKeySha256: fingerprintOf(info, 'public-key', 'sha256'),
-    notBefore: info.notBefore.toISOString(),
-    notAfter: info.notAfter.toISOString(),
-  };
 }
 
 function readBack(pem: string): CertificateInfo {

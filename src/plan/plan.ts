@@ -35,6 +35,8 @@ export type Step =
   | { readonly kind: 'ca-certificate'; readonly path: string; readonly commonName: string; readonly validDays: number }
   | {
       readonly kind: 'certificate';
+      /** What the ledger will say: the first one, or a new one for the same key. */
+      readonly event: 'issued' | 'renewed';
       readonly path: string;
       readonly role: Role;
       readonly hostname: HostName;
@@ -93,7 +95,7 @@ export function planMake(
     const { keyType, validDays } = settings.certificates;
     if (found.key === undefined && found.request === undefined)
       keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
-    certificates.push({ kind: 'certificate', path: found.certificatePath, role, hostname, validDays });
+    certificates.push({ kind: 'certificate', event: 'issued', path: found.certificatePath, role, hostname, validDays });
   }
   for (const found of [inventory.caCertificate, ...inventory.hosts.map(({ certificate }) => certificate)]) {
     if (found === undefined || inventory.recorded.has(found.info.serial)) continue;

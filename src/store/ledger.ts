@@ -1,13 +1,22 @@
 // The ledger, certs/ca/issued.jsonl: one JSON object a line for each certificate ever issued. Lines are only ever
 // appended; a serial that stands in it may belong to a certificate that a crash kept from being stored.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
+import { fingerprintOf } from '../certificate/fingerprint.js';
 import { appendFile, readFile } from '../host/files.js';
 import type { Layout } from './layout.js';
+
+/**
+ * What happened to a certificate: `renewed` is a new one for the same key, `rekeyed` one for a new key; `retired` ends a
+ * rekey (the old pin is gone), `revoked` takes a host out for good.
+ */
+export const ledgerEvents = ['issued', 'renewed', 'rekeyed', 'retired', 'revoked'] as const;
+export type LedgerEvent = (typeof ledgerEvents)[number];
 
 /** One line. Times are ISO 8601 in UTC; fingerprints are SHA-256. */
 export interface LedgerEntry {
   readonly time: string;
-  readonly event: 'issued';
+  readonly event: LedgerEvent;
   readonly role: 'ca' | 'smtpd-server' | 'smtp-client';
   /** The host's FQDN; the CA's commonName for the CA. */
   readonly name: string;
@@ -16,6 +25,29 @@ export interface LedgerEntry {
   readonly publicKeySha256: string;
   readonly notBefore: string;
   readonly notAfter: string;
+  /** Of a revocation. */
+  readonly reason?: string;
+}
+
+/** The line for an event of a certificate. `time` is when it happened. */
+export function entryOf(
+  event: LedgerEvent,
+  role: LedgerEntry['role'],
+  name: string,
+  info: CertificateInfo,
+  time: Date,
+): LedgerEntry {
+  return {
+    time: time.toISOString(),
+    event,
+    role,
+    name,
+    serial: info.serial,
+    certificateSha256: fingerprintOf(info, 'certificate', 'sha256'),
+    publicKeySha256: fingerprintOf(info, 'public-key', 'sha256'),
+    notBefore: info.notBefore.toISOString(),
+    notAfter: info.notAfter.toISOString(),
+  };
 }
 
 /** Octets; a line is about 480, so this is room for some hundred thousand certificates. */
@@ -61,7 +93,8 @@ function isEntry(value: unknown): value is LedgerEntry {
   const entry = new Map<string, unknown>(Object.entries(value));
   return (
     textFields.every((field) => typeof entry.get(field) === 'string') &&
-    entry.get('event') === 'issued' &&
-    ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role'))
+    ledgerEvents.some((event) => event === entry.get('event')) &&
+    ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role')) &&
+    ['string', 'undefined'].includes(typeof entry.get('reason'))
   );
 }

@@ -2,7 +2,7 @@
 // certificates come out for every key type, and a wrong password opens nothing.
 
 import { createPrivateKey } from 'node:crypto';
-import { readFileSync, readdirSync, mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePkcs12 } from '../../src/issue/pkcs12.js';
 import { Secret } from '../../src/secret.js';
@@ -86,17 +86,23 @@ Shrouded Keybag: PBES2, PBKDF2, AES-256-CBC, Iteration 250000, PRF hmacWithSHA25
   });
 
   it('certtool: the key and both certificates', () => {
+    const publicPem = leaf.keyPair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
     const info = ['--p12-info', '--inder', '--infile', file, '--password'];
     const { stdout, stderr, status } = runTool('certtool', [...info, password]);
     expect(status, stderr).toBe(0);
     expect(certificatesIn(stdout)).toEqual([leaf.pem, ca.pem]);
     expect(stdout + stderr).toContain('Schema: PBES2-AES256-CBC');
     expect(stdout + stderr).not.toContain('unknown');
+    const [encrypted = ''] = /-----BEGIN ENCRYPTED[^]*KEY-----\n/u.exec(stdout) ?? [];
+    const opened = runTool('certtool', [
+      ...['--pubkey-info', '--pkcs8', '--password', password],
+      ...['--load-privkey', scratch.write('encrypted.pem', encrypted)],
+    ]);
+    expect(opened.stdout, opened.stderr).toContain(publicPem);
     const wrong = runTool('certtool', [...info, 'wrong password']);
-    expect(wrong.stdout).not.toContain('BEGIN');
-    expect(wrong.stdout + wrong.stderr).toMatch(
-      /MAC could not be verified|MAC verification failed|Decryption has failed/u,
-    );
+    expect(wrong.status).not.toBe(0);
+    expect(certificatesIn(wrong.stdout)).toEqual([]);
+    expect(wrong.stdout + wrong.stderr).toContain('Message Authentication Code verification failed');
   });
 
   it('a wrong password opens nothing with openssl', () => {
@@ -109,7 +115,7 @@ Shrouded Keybag: PBES2, PBKDF2, AES-256-CBC, Iteration 250000, PRF hmacWithSHA25
   });
 });
 
-// NSS knows Ed25519 from 3.9x on, for certificates alone.
+// The NSS of Debian 12 takes no Ed25519 key, whoever wrote the file.
 describe.each(keyTypes.filter((keyType) => keyType !== 'ed25519'))('NSS: %s', (keyType) => {
   it('pk12util imports key and chain, paired', async () => {
     const leaf = await makeLeaf(ca, { keyType });

@@ -89,6 +89,9 @@ function buildProgram(hostFor: HostFactory): Command {
   addShow(program, withHost);
   addFingerprint(program, withHost);
   addStatus(program, withHost);
+  addRenew(program, withHost);
+  addRetire(program, withHost);
+  addRevoke(program, withHost);
   addSign(program, withHost);
   addExport(program, withHost);
   addClean(program, withHost);
@@ -133,15 +136,17 @@ function addMake(program: Command, withHost: WithHost): void {
     .command('make')
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
     .option('--dry-run', 'print what would be made, and make nothing')
+    .option('--again <host>', 'make a host again that was revoked')
     .addOption(passphraseFd())
     .addHelpText(
       'after',
       example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'),
     )
     .action(
-      withHost(async (host, global, flags: { dryRun?: true; passphraseFd?: number }) => {
+      withHost(async (host, global, flags: { dryRun?: true; again?: string; passphraseFd?: number }) => {
         const { make } = await import('./commands/make.js');
-        await make({ ...global, dryRun: flags.dryRun === true, passphraseFd: flags.passphraseFd }, host);
+        const { again, passphraseFd } = flags;
+        await make({ ...global, dryRun: flags.dryRun === true, again, passphraseFd }, host);
       }),
     );
 }
@@ -305,6 +310,57 @@ function addExport(program: Command, withHost: WithHost): void {
     );
 }
 
+function addRenew(program: Command, withHost: WithHost): void {
+  program
+    .command('renew')
+    .description('new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays')
+    .argument('[host...]', 'the hosts, by name; all that are due where none is named')
+    .option('--due', 'what is due alone; so it is without this too')
+    .option('--force', 'what is not due as well')
+    .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
+    .addOption(passphraseFd())
+    .addHelpText(
+      'after',
+      example('relaycerts renew', 'relaycerts renew mailhost --force', 'relaycerts renew --rekey mailhost'),
+    )
+    .action(
+      withHost(async (host, global, hosts: string[], flags: { force?: true; rekey?: true; passphraseFd?: number }) => {
+        const { renew } = await import('./commands/renew.js');
+        const { passphraseFd } = flags;
+        await renew({ ...global, hosts, force: flags.force === true, rekey: flags.rekey === true, passphraseFd }, host);
+      }),
+    );
+}
+
+function addRetire(program: Command, withHost: WithHost): void {
+  program
+    .command('retire')
+    .description('end a rekey: take the old pin out of the table, once the new key is in use')
+    .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
+    .addHelpText('after', example('relaycerts retire mailhost'))
+    .action(
+      withHost(async (host, global, hosts: string[]) => {
+        const { retire } = await import('./commands/retire.js');
+        await retire({ ...global, hosts }, host);
+      }),
+    );
+}
+
+function addRevoke(program: Command, withHost: WithHost): void {
+  program
+    .command('revoke')
+    .description('take a host out for good, and print what to run on the relays')
+    .argument('<host>', 'the host, by name')
+    .option('--reason <text>', 'for the ledger', '')
+    .addHelpText('after', example("relaycerts revoke mailhost --reason 'the disk was stolen'"))
+    .action(
+      withHost(async (host, global, hostname: string, flags: { reason: string }) => {
+        const { revoke } = await import('./commands/revoke.js');
+        await revoke({ ...global, hostname, reason: flags.reason }, host);
+      }),
+    );
+}
+
 function addClean(program: Command, withHost: WithHost): void {
   program
     .command('clean')
@@ -432,7 +488,7 @@ async function runWizard(host: Host, global: GlobalOptions, answers: string | un
   const { wizard } = await import('./commands/wizard.js');
   const runMake = async (): Promise<void> => {
     const { make } = await import('./commands/make.js');
-    await make({ ...global, dryRun: false, passphraseFd: undefined }, host);
+    await make({ ...global, dryRun: false, again: undefined, passphraseFd: undefined }, host);
   };
   await wizard({ ...global, answers, runMake }, host);
 }

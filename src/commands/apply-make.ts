@@ -174,6 +174,16 @@ export async function writeBundles(
   });
 }
 
+/** The CA's certificate and key, opened with the passphrase. @throws passphrase, certificate, contradiction, tool */
+export async function openIssuer(
+  work: Omit<Work, 'plan'>,
+): Promise<{ readonly certificatePem: string; readonly privateKey: KeyObject }> {
+  const { inventory, passphrase } = work;
+  if (inventory.caCertificate === undefined) throw new TypeError('an issuer without a certificate');
+  const { privateKey } = await openCaKey(inventory, passphrase ?? (await openPassphraseFile(work)));
+  return { certificatePem: inventory.caCertificate.info.pem, privateKey };
+}
+
 /** The CA's key pair, which fits its certificate where there is one. @throws passphrase, certificate, contradiction */
 export async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
   if (caKey === undefined) throw new TypeError('the plan opens a CA key that is not there');

@@ -7,8 +7,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
-import { layoutOf } from '../store/layout.js';
-import { readHostCertificate } from '../store/read.js';
+import { readCertifiedHosts } from '../store/read.js';
 import type { GlobalOptions } from './options.js';
 
 export interface FingerprintOptions extends GlobalOptions {
@@ -38,17 +37,19 @@ async function pinnedOfClients(
   host: Host,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
   const settings = await readSettings(options.settings, host.home);
-  const layout = layoutOf(settings);
-  const found = await Promise.all(
-    settings.smtpClients.map(async (client) => ({ client, certificate: await readHostCertificate(layout, client) })),
+  const clients = (await readCertifiedHosts(settings)).filter(
+    ({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked,
   );
-  const missing = found.find(({ certificate }) => certificate === undefined);
+  const missing = clients.find(({ certificate }) => certificate === undefined);
   if (missing !== undefined) {
-    throw new RelaycertsError('contradiction', `there is no certificate yet for ${missing.client.hostname}`, {
+    throw new RelaycertsError('contradiction', `there is no certificate yet for ${missing.host.hostname}`, {
       hint: 'relaycerts make',
     });
   }
-  const pinned = found.flatMap(({ certificate }) => (certificate === undefined ? [] : [certificate.info]));
+  const pinned = clients.flatMap(({ certificate, previous }) => [
+    ...(certificate === undefined ? [] : [certificate.info]),
+    ...(previous === undefined ? [] : [previous.info]),
+  ]);
   return { pinned, of: options.of ?? settings.postfix.pin };
 }
 

@@ -13,6 +13,9 @@ import { renderHost } from '../render/host.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
+import { settleRekeys } from '../store/rekey.js';
+import type { HostName } from '../names.js';
+import { findHost } from './show.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
@@ -23,6 +26,8 @@ import type { GlobalOptions } from './options.js';
 
 export interface MakeOptions extends GlobalOptions {
   readonly dryRun: boolean;
+  /** A revoked host, as typed, that is to be made again. */
+  readonly again: string | undefined;
   /** A file descriptor to read the CA's passphrase from. */
   readonly passphraseFd: number | undefined;
 }
@@ -30,15 +35,17 @@ export interface MakeOptions extends GlobalOptions {
 /** @throws settings, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
+  const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
   if (options.dryRun) {
-    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined);
+    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined, again);
     if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
     else host.write(renderPlan(plan));
     return;
   }
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
-    const before = await planFor(settings, host, passphrase !== undefined);
+    await settleRekeys(settings, host);
+    const before = await planFor(settings, host, passphrase !== undefined, again);
     if (before.plan.steps.length === 0) return before;
     await sweepTemporaries(settings, before.at);
     await applyMake({ ...before, settings, host, at: before.at, passphrase });
@@ -49,29 +56,37 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   });
   if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
   const pins = pinsOf(settings, inventory);
+  const shown = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
   const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
     renderHost(settings, one, pins, { format, undo: false, keyPlace: request === undefined ? 'here' : 'host' });
   if (options.json) {
-    const hosts = inventory.hosts.map((found) => JSON.parse(render(found, 'json')) as unknown);
+    const hosts = shown.map((found) => JSON.parse(render(found, 'json')) as unknown);
     host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
     return;
   }
-  for (const found of inventory.hosts) host.write(render(found, 'text'));
+  for (const found of shown) host.write(render(found, 'text'));
 }
 
 async function planFor(
   settings: Settings,
   host: Host,
   isGiven: boolean,
+  again: HostName | undefined,
 ): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
   const at = host.now();
-  const inventory = await readInventory(settings, host);
+  const inventory = reinstate(await readInventory(settings, host), again);
   const recipients = await compareWithSettings(settings, inventory, host, at);
   const ledger = layoutOf(settings).ledger.path;
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
   for (const { message, hint } of plan.warnings) host.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   return { plan, inventory, at };
+}
+
+/** The inventory as if this host had never been revoked: then its files are missing, and are made. */
+function reinstate(inventory: Inventory, again: HostName | undefined): Inventory {
+  const hosts = inventory.hosts.map((one) => (one.host.hostname === again ? { ...one, isRevoked: false } : one));
+  return { ...inventory, hosts };
 }
 
 /** With no recipients in the settings, a passphrase file is right whoever it is encrypted to. */

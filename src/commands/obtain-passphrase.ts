@@ -18,7 +18,11 @@ import { custodianOf, openWithCustodian, opensCaKey, opensNothing } from './pass
 import { resealPassphrase } from './passphrase-seal.js';
 
 /** Opens the passphrase file. @throws passphrase, tool, files */
-export async function openPassphraseFile({ settings, inventory, host }: Work): Promise<Secret> {
+export async function openPassphraseFile({
+  settings,
+  inventory,
+  host,
+}: Pick<Work, 'settings' | 'inventory' | 'host'>): Promise<Secret> {
   return openWithCustodian(custodianOf(settings, host, inventory));
 }
 

@@ -9,7 +9,7 @@ import type { Format, Section } from '../render/sections.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
-import { findKeyPlace, readHostCertificate } from '../store/read.js';
+import { findKeyPlace, readCertifiedHosts } from '../store/read.js';
 import type { GlobalOptions } from './options.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -23,7 +23,18 @@ export interface ShowOptions extends GlobalOptions {
 /** @throws settings, usage, contradiction, certificate, files */
 export async function show(options: ShowOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
-  const wanted = options.hosts.length === 0 ? hostsOf(settings) : options.hosts.map((name) => findHost(settings, name));
+  const hosts = await readCertifiedHosts(settings);
+  const revoked = new Set(hosts.filter(({ isRevoked }) => isRevoked).map(({ host: { hostname } }) => hostname));
+  const wanted =
+    options.hosts.length === 0
+      ? hostsOf(settings).filter(({ hostname }) => !revoked.has(hostname))
+      : options.hosts.map((name) => findHost(settings, name));
+  const gone = wanted.find(({ hostname }) => revoked.has(hostname));
+  if (gone !== undefined && !options.undo) {
+    throw new RelaycertsError('contradiction', `${gone.hostname} is revoked`, {
+      hint: `to let it relay again, with a new key: relaycerts make --again ${gone.hostname}`,
+    });
+  }
   const format = options.json ? 'json' : options.format;
   if (format === 'sh' && wanted.length > 1) {
     throw new RelaycertsError('usage', 'a script is for one host, and here are several', {
@@ -31,11 +42,9 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
     });
   }
   const layout = layoutOf(settings);
-  const hosts = await Promise.all(
-    hostsOf(settings).map(async (one) => ({ host: one, certificate: await readHostCertificate(layout, one) })),
-  );
   const missing = hosts.filter(
-    (one) => one.certificate === undefined && (one.host.role === 'smtp-client' || wanted.includes(one.host)),
+    (one) =>
+      one.certificate === undefined && !one.isRevoked && (one.host.role === 'smtp-client' || wanted.includes(one.host)),
   );
   if (missing.length > 0 && !options.undo && options.section !== 'request') {
     const names = missing.slice(0, 5).map((one) => one.host.hostname);

@@ -33,6 +33,12 @@ export interface HostInventory {
   readonly request: FoundRequest | undefined;
   readonly certificatePath: string;
   readonly certificate: FoundCertificate | undefined;
+  /** The one before a rekey, until it is retired: its pin stays listed. */
+  readonly previous: FoundCertificate | undefined;
+  /** True between the stages of a rekey that was cut off. */
+  readonly isRekeyCut: boolean;
+  /** True where the last that the ledger says of the host is that it was revoked. */
+  readonly isRevoked: boolean;
   readonly bundleFolder: string;
   /** The bundle's files by name; a missing one is absent. */
   readonly bundle: ReadonlyMap<string, Buffer>;

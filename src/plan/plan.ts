@@ -89,6 +89,8 @@ export function planMake(
   }
   for (const found of inventory.hosts) {
     const { role, hostname } = found.host;
+    if (found.isRevoked) continue;
+    if (found.isRekeyCut) problems.push(cutProblem(found));
     problems.push(...requestProblems(found, inventory), ...hostProblems(found, inventory, at));
     warnings.push(...hostWarnings(found, settings, at));
     if (found.certificate !== undefined) continue;
@@ -224,6 +226,10 @@ function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inv
   return other?.host.hostname;
 }
 
+function cutProblem({ host: { hostname } }: HostInventory): Problem {
+  return { message: `the rekey of ${hostname} was cut off`, hint: 'relaycerts make: it finishes it' };
+}
+
 function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
   const { certificate, key, request, host } = found;
   if (certificate === undefined) return [];
@@ -307,7 +313,8 @@ function bundleSteps(inventory: Inventory, bundles: Bundles, certificates: reado
   const anew = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
   const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
   const newClient = certificates.some((step) => 'role' in step && step.role === 'smtp-client');
-  return inventory.hosts.flatMap(({ host: { role, hostname }, bundle, bundleFolder }) => {
+  return inventory.hosts.flatMap(({ host: { role, hostname }, bundle, bundleFolder, isRevoked }) => {
+    if (isRevoked) return [];
     const wanted = bundles.get(hostname);
     const all = wanted === undefined || newCa || anew.has(hostname);
     const files = all

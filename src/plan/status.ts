@@ -70,6 +70,7 @@ function hostStatus(
 ): CertificateStatus {
   const { host, certificate, key } = found;
   const blank = { name: host.hostname, role: host.role };
+  if (found.isRevoked) return { ...blank, ...absent, state: 'revoked', why: 'make does not make it again by itself' };
   if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: 'run relaycerts make' };
   const facts = factsOf(certificate.info, at, settings);
   const expected = {
@@ -89,7 +90,16 @@ function hostStatus(
   if (key !== undefined && !samePublicKey(key.privateKey, certificate.info.publicKey)) {
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is another' };
   }
-  return { ...blank, ...facts, ...dueOrOk(facts.daysLeft, warnDays) };
+  const state = dueOrOk(facts.daysLeft, warnDays);
+  if (found.previous !== undefined && state.state === 'ok') {
+    return {
+      ...blank,
+      ...facts,
+      state: 'pending',
+      why: `its pin before the new key is still listed: relaycerts retire ${host.hostname}`,
+    };
+  }
+  return { ...blank, ...facts, ...state };
 }
 
 const absent = { daysLeft: undefined, expires: undefined, serial: undefined, pin: undefined };

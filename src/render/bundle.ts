@@ -16,8 +16,8 @@ export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
   const ca = inventory.caCertificate;
   if (ca === undefined) return bundles;
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-  for (const { host, key, request, certificate } of inventory.hosts) {
-    if (certificate === undefined || (key === undefined && request === undefined)) continue;
+  for (const { host, key, request, certificate, isRevoked } of inventory.hosts) {
+    if (isRevoked || certificate === undefined || (key === undefined && request === undefined)) continue;
     const names = bundleNames(settings.domain, host.hostname);
     const pem = Buffer.from(certificate.info.pem);
     const files = new Map<string, Buffer>([

@@ -25,5 +25,5 @@ export function rootTerminal(ssh: Ssh, command: string): string {
 }
 
 function rootCommand({ user, host, port }: Ssh, options: string, command: string): string {
-  return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${user}@${host} ${user === 'root' ? '' : 'sudo '}${command}`;
+  return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} ${user === 'root' ? '' : 'sudo '}${command}`;
 }

@@ -14,6 +14,8 @@ export interface Pin {
   /** The fingerprint of the other kind. */
   readonly other: Fingerprint;
   readonly notAfter: Date;
+  /** True for the pin before a rekey, which stays until it is retired. */
+  readonly isPrevious: boolean;
 }
 
 /** The hosts with the certificates that are there. */
@@ -21,23 +23,28 @@ export interface CertifiedHosts {
   readonly hosts: readonly {
     readonly host: HostSettings;
     readonly certificate: { readonly info: CertificateInfo } | undefined;
+    readonly previous: { readonly info: CertificateInfo } | undefined;
+    readonly isRevoked: boolean;
   }[];
 }
 
-/** The pins of all clients that have a certificate, in the settings' order. */
+/** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
 export function pinsOf({ postfix }: Settings, { hosts }: CertifiedHosts): readonly Pin[] {
-  const of = postfix.pin;
-  return hosts.flatMap(({ host: { role, hostname }, certificate }) => {
-    if (role !== 'smtp-client' || certificate === undefined) return [];
-    const { info } = certificate;
-    return [
-      {
-        hostname,
-        of,
-        fingerprint: fingerprintOf(info, of, 'sha256'),
-        other: fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256'),
-        notAfter: info.notAfter,
-      },
-    ];
+  return hosts.flatMap(({ host: { role, hostname }, certificate, previous, isRevoked }) => {
+    if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
+    const pin = pinOf(hostname, certificate.info, postfix.pin, false);
+    const before = previous === undefined ? undefined : pinOf(hostname, previous.info, postfix.pin, true);
+    return before === undefined || before.fingerprint === pin.fingerprint ? [pin] : [pin, before];
   });
+}
+
+function pinOf(hostname: HostName, info: CertificateInfo, of: PinKind, isPrevious: boolean): Pin {
+  return {
+    hostname,
+    of,
+    fingerprint: fingerprintOf(info, of, 'sha256'),
+    other: fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256'),
+    notAfter: info.notAfter,
+    isPrevious,
+  };
 }

@@ -3,7 +3,7 @@
 // may be the script itself.
 
 /** Everything but prepare_chain and what a role sets: the variables at the script's top, check_role, prepare_tables,
- * configuration_is_right, change_configuration, check_active and undo_settings. */
+ * configuration_is_right, change_configuration, our_settings, check_active and undo_settings. */
 export const commonFunctions = `
 say() { printf 'relaycerts: %s\\n' "$1"; }
 
@@ -17,7 +17,8 @@ fail() {
 
 # True where this Postfix is release $1.$2 or later.
 at_least() {
-  version=$(postconf -h mail_version)
+  # The default is what runs; main.cf may hide it.
+  version=$(postconf -dh mail_version)
   major=\${version%%.*}
   minor=\${version#*.}
   minor=\${minor%%[!0-9]*}
@@ -29,9 +30,15 @@ check_tools() {
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix"
   command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
   at_least "$oldest_major" "$oldest_minor" ||
-    fail "Postfix $(postconf -h mail_version) is too old: $oldest_major.$oldest_minor or later is needed" "upgrade Postfix"
-  config=$(postconf -h config_directory)
+    fail "Postfix $(postconf -dh mail_version) is too old: $oldest_major.$oldest_minor or later is needed" "upgrade Postfix"
+  find_configuration
   postfix check </dev/null || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint"
+}
+
+# What is changed: the file itself, also where main.cf or master.cf is a link to it.
+find_configuration() {
+  config=$(postconf -h config_directory)
+  target=$(readlink -f "$config/$edited" 2>/dev/null) || target=$config/$edited
 }
 
 # A file of the bundle: there, no link, root's alone, mode $2.
@@ -75,8 +82,10 @@ check_bundle() {
   done
   openssl x509 -in "$folder/$chain" -noout -checkend 0 >/dev/null 2>&1 </dev/null ||
     fail "the certificate in $folder/$chain has expired" "make a new one where relaycerts runs, and copy the bundle again: $copy_hint"
-  openssl verify -CAfile "$folder/$ca" -purpose "$purpose" "$folder/$certificate" >/dev/null 2>&1 </dev/null ||
-    fail "the certificate $folder/$certificate is not one of the CA $folder/$ca for this purpose, or the clock is wrong" \\
+  # With the system's store any public CA could vouch here.
+  SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$folder/$ca" -purpose "$purpose" \\
+    -verify_hostname "$host" "$folder/$certificate" >/dev/null 2>&1 </dev/null ||
+    fail "the certificate $folder/$certificate is not one of the CA $folder/$ca for $host and this purpose, or the clock is wrong" \\
       "look at date -u, then copy the whole bundle again: $copy_hint"
 }
 
@@ -90,7 +99,8 @@ copy_file() {
 }
 
 # saved/before: the configuration as it was before the first run; saved/after: as our last run left it; saved/now: as
-# it was before this run; saved/edited: somebody else changed $edited since, so that undo goes setting by setting.
+# it was before this run; saved/settings: what our last run set; saved/edited: somebody else changed $edited since, so
+# that undo goes setting by setting.
 save_configuration() {
   mkdir -p "$saved"
   chown 0:0 "$saved"
@@ -101,10 +111,23 @@ save_configuration() {
     cp -p "$config/main.cf" "$config/master.cf" "$saved/before.part/"
     mv "$saved/before.part" "$saved/before"
     first_run=yes
-  elif [ ! -f "$saved/after" ] || ! cmp -s "$saved/after" "$config/$edited"; then
+  elif [ ! -f "$saved/after" ] || ! cmp -s "$saved/after" "$target"; then
     : >"$saved/edited"
   fi
-  copy_file "$config/$edited" "$saved/now"
+  copy_file "$target" "$saved/now"
+}
+
+# postconf edits a copy (the function $1 gets its folder), which then takes the file's place at once: nobody ever
+# reads half of it, and the owner and mode stay, which postconf itself would not keep.
+edit_configuration() {
+  rm -rf "$saved/new"
+  mkdir "$saved/new"
+  cp -p "$config/main.cf" "$config/master.cf" "$saved/new/"
+  "$1" "$saved/new"
+  cp -p "$target" "$target.relaycerts"
+  cat "$saved/new/$edited" >"$target.relaycerts"
+  mv -f "$target.relaycerts" "$target"
+  rm -rf "$saved/new"
 }
 
 # On any way out but the good one: the configuration of before this run.
@@ -114,7 +137,8 @@ put_back() {
   # A second signal does not stop it halfway; a handler, unlike an ignored signal, is not handed on to Postfix.
   trap : HUP INT PIPE TERM
   if [ "$changing" = yes ]; then
-    copy_file "$saved/now" "$config/$edited"
+    copy_file "$saved/now" "$target"
+    rm -rf "$saved/new"
     [ "$first_run" = no ] || rm -rf "$saved"
     if [ "$was_running" = yes ]; then
       if postfix status >/dev/null 2>&1 </dev/null; then
@@ -160,7 +184,8 @@ check_and_reload() {
 
 # After this, a run that changes nothing leaves everything as it is.
 remember() {
-  [ -f "$saved/edited" ] || copy_file "$config/$edited" "$saved/after"
+  [ -f "$saved/edited" ] || copy_file "$target" "$saved/after"
+  our_settings >"$saved/settings"
   bundle_state >"$saved/bundle"
 }
 
@@ -188,7 +213,7 @@ install_all() {
   save_configuration
   begin_change
   prepare_tables
-  change_configuration
+  edit_configuration change_configuration
   configuration_is_right || fail "postconf did not take every setting" "look at what it said above"
   check_and_reload
   check_active
@@ -196,22 +221,23 @@ install_all() {
   end_change
   say "$host is set up: $active"
 }
+
 # The way back; it leaves the certificates, and says so.
 undo_all() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
   command -v postconf >/dev/null 2>&1 || fail "postconf is not installed on $host" "install it: apt-get install postfix"
-  config=$(postconf -h config_directory)
+  find_configuration
   if [ ! -f "$saved/before/$edited" ]; then
     say "nothing to undo on $host: no configuration was saved in $saved"
     return
   fi
-  copy_file "$config/$edited" "$saved/now"
+  copy_file "$target" "$saved/now"
   first_run=no
   begin_change
-  if [ ! -f "$saved/edited" ] && [ -f "$saved/after" ] && cmp -s "$saved/after" "$config/$edited"; then
-    copy_file "$saved/before/$edited" "$config/$edited"
+  if [ ! -f "$saved/edited" ] && [ -f "$saved/after" ] && cmp -s "$saved/after" "$target"; then
+    copy_file "$saved/before/$edited" "$target"
   else
-    undo_settings
+    edit_configuration undo_settings
   fi
   check_and_reload
   end_change

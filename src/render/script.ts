@@ -90,6 +90,9 @@ check_role() {
   done
   value=$(postconf -xh default_transport)
   [ "$value" = smtp ] || warn "default_transport = $value: mail goes to the relay only where that is the smtp client"
+  for override in $(postconf -P 'smtp/unix/*' 2>/dev/null | sed -n 's, = .*,,; /\\/relayhost$/p; /\\/smtp_tls_/p; /\\/tls_/p'); do
+    warn "master.cf overrides what is set here: $(postconf -P "$override")"
+  done
 }
 
 prepare_tables() { :; }
@@ -101,25 +104,29 @@ configuration_is_right() {
 }
 
 change_configuration() {
+  copy=$1
   set --
   while IFS= read -r line; do
     set -- "$@" "$line"
   done <<END
 $(parameters)
 END
-  postconf -e "$@" </dev/null
+  postconf -c "$copy" -e "$@" </dev/null
 }
+
+our_settings() { parameters; }
 
 check_active() { :; }
 
 # What still is as we set it goes back to what it was, or away; what was changed since is left, and said.
 undo_settings() {
+  copy=$1
   before=$(postconf -c "$saved/before" -n)
   gone=
   set --
   while IFS= read -r line; do
     name=\${line%%=*}
-    if [ "$(postconf -h "$name")" != "\${line#*=}" ]; then
+    if [ "$(postconf -c "$copy" -h "$name")" != "\${line#*=}" ]; then
       warn "$name was changed since; it stays as it is"
     elif old=$(printf '%s\\n' "$before" | grep "^$name ="); then
       set -- "$@" "$old"
@@ -127,11 +134,11 @@ undo_settings() {
       gone="$gone $name"
     fi
   done <<END
-$(parameters)
+$(cat "$saved/settings" 2>/dev/null || parameters)
 END
   # Whatever reads main.cf waits until its last edit is two seconds old: so all at once.
-  [ -z "$gone" ] || printf '%s\\n' "$gone" | xargs postconf -X
-  [ $# -eq 0 ] || postconf -e "$@" </dev/null
+  [ -z "$gone" ] || printf '%s\\n' "$gone" | xargs postconf -c "$copy" -X
+  [ $# -eq 0 ] || postconf -c "$copy" -e "$@" </dev/null
 }
 `;
 }
@@ -141,6 +148,7 @@ function relayFunctions(settings: Settings, server: SmtpdServer): string {
   const { id, line, overrides } = relayService(settings, server);
   const table = `${tableType}:${settings.postfix.directory}/${tableName}`;
   const postmap = `postmap ${shellWord(table)} </dev/null || fail ${shellWord(`postmap cannot make ${table}`)} "look at what it said above"`;
+  const made = tableType === 'texthash' ? undefined : `${tableName}.${tableType === 'hash' ? 'db' : tableType}`;
   return `
 service=${shellWord(id)}
 port=${server.port}
@@ -153,8 +161,19 @@ END
 ${later(overrides, ({ name, value }) => `echo ${shellWord(`${name}=${value}`)}`)}
 }
 
-# The services that are ours, by the name under which they log.
-our_services() { postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n ${shellWord(`s,/syslog_name = ${syslogName}$,,p`)}; }
+# Every service that relaycerts made, by the name under which it logs.
+all_services() {
+  postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n ${shellWord(`s,/syslog_name = ${syslogName}$,,p`)}
+}
+
+# Those of this folder: another domain may have its own on the same host.
+our_services() {
+  for name in $(all_services); do
+    case $(postconf -P "$name/relay_clientcerts" 2>/dev/null) in
+      *":$folder/"${tableName}) echo "$name" ;;
+    esac
+  done
+}
 
 check_role() {
   own_file ${tableName} 644
@@ -188,22 +207,28 @@ prepare_tables() {
   ${tableType === 'texthash' ? ':' : postmap}
 }
 
+tables_are_there() { ${made === undefined ? ':' : `[ -f "$folder"/${made} ]`}; }
+
 configuration_is_right() {
+  tables_are_there || return 1
   wanted="${line} $(overrides | sed 's/^/-o /' | tr '\\n' ' ')"
   found=$(postconf -M "$service" 2>/dev/null | tr -s '[:space:]' ' ')
   [ "$wanted" = "$found" ] && [ "$(our_services)" = "$service" ]
 }
 
+our_settings() { overrides; }
+
 change_configuration() {
+  copy=$1
   for old in $(our_services); do
-    [ "$old" = "$service" ] || postconf -MX "$old" </dev/null
+    [ "$old" = "$service" ] || postconf -c "$copy" -MX "$old" </dev/null
   done
-  postconf -M "$service="${shellWord(line)} </dev/null
+  postconf -c "$copy" -M "$service="${shellWord(line)} </dev/null
   set --
   for override in $(overrides); do
     set -- "$@" "$service/$override"
   done
-  postconf -P "$@" </dev/null
+  postconf -c "$copy" -P "$@" </dev/null
 }
 
 # Postfix opens the port at the reload; anything that keeps it from that is in the mail log.
@@ -219,7 +244,7 @@ check_active() {
 
 undo_settings() {
   for old in $(our_services); do
-    postconf -MX "$old" </dev/null
+    postconf -c "$1" -MX "$old" </dev/null
   done
 }
 `;

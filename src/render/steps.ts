@@ -166,9 +166,9 @@ function checkStep(settings: Settings, host: HostSettings): Step {
       {
         where: 'host',
         lines: [
-          `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate}`,
-          'postfix check',
-          'postfix reload',
+          `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+          '  postfix check &&',
+          '  postfix reload',
         ],
       },
     ],
@@ -267,15 +267,13 @@ function monitorStep(settings: Settings, host: HostSettings): Step {
 }
 
 function undoStep(settings: Settings, host: HostSettings): Step {
-  const file = host.role === 'smtp-client' ? 'main.cf' : 'master.cf';
-  const saved = `/etc/postfix/${file}.before-relaycerts`;
   const undo =
     host.role === 'smtpd-server'
-      ? [`postconf -MX ${relayService(settings, host).id}`, `rm -f ${saved}`]
-      : [
-          `test -f ${saved} && cp -p /etc/postfix/main.cf /etc/postfix/main.cf.after-relaycerts`,
-          `test -f ${saved} && mv ${saved} /etc/postfix/main.cf`,
-        ];
+      ? [`postconf -MX ${relayService(settings, host).id}`, ...inConfiguration(['rm -f master.cf.before-relaycerts'])]
+      : inConfiguration([
+          'test -f main.cf.before-relaycerts || exit',
+          'cp -p main.cf main.cf.after-relaycerts && mv main.cf.before-relaycerts main.cf',
+        ]);
   return {
     section: 'install',
     title: `Take the configuration back`,
@@ -283,15 +281,19 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       host.role === 'smtpd-server'
         ? 'The service goes; main.cf was never changed.'
         : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
-      { where: 'host', lines: [...undo, 'rm -f /etc/cron.d/relaycerts', 'postfix check', 'postfix reload'] },
+      { where: 'host', lines: [...undo, 'rm -f /etc/cron.d/relaycerts', 'postfix check && postfix reload'] },
       `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
     ],
   };
 }
 
+/** Asks Postfix, for not every system has it in /etc/postfix. */
+function inConfiguration(lines: readonly string[]): readonly string[] {
+  return ['(', '  cd "$(postconf -h config_directory)" || exit', ...lines.map((line) => `  ${line}`), ')'];
+}
+
 function backup(file: string): readonly string[] {
-  const path = `/etc/postfix/${file}`;
-  return [`test -e ${path}.before-relaycerts || cp -p ${path} ${path}.before-relaycerts`];
+  return inConfiguration([`test -e ${file}.before-relaycerts || cp -p ${file} ${file}.before-relaycerts`]);
 }
 
 function always(parameters: readonly Parameter[]): readonly Parameter[] {

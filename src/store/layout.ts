@@ -26,6 +26,14 @@ export interface Layout {
   certificate(role: Role, hostname: HostName): Place;
   /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
   request(role: Role, hostname: HostName): Place;
+  /** The certificate before a rekey, whose pin stays listed until it is retired. */
+  previous(role: Role, hostname: HostName): Place;
+  /** What a rekey has made and not yet put into its place. */
+  nextKey(role: Role, hostname: HostName): Place;
+  nextCertificate(role: Role, hostname: HostName): Place;
+  /** Where retired certificates and the files of revoked hosts are kept. */
+  readonly retiredFolder: string;
+  readonly revokedFolder: string;
   bundleFolder(hostname: HostName): string;
   /** Every file of a host's bundle, by its part. */
   bundle(hostname: HostName): Readonly<Record<BundlePart, Place>>;
@@ -51,6 +59,11 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),
     certificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.crt.pem`), mode: 0o644 }),
     request: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.csr.pem`), mode: 0o644 }),
+    previous: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.old.crt.pem`), mode: 0o644 }),
+    nextKey: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.key.pem`), mode: 0o600 }),
+    nextCertificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.crt.pem`), mode: 0o644 }),
+    retiredFolder: join(certsFolder, 'retired'),
+    revokedFolder: join(certsFolder, 'revoked'),
     bundleFolder,
     bundle: (hostname) => {
       const names = bundleNames(domain, hostname);

@@ -76,6 +76,12 @@ export async function readLedger(
   return { entries, damaged: lines.length - entries.length };
 }
 
+/** The hosts (`ROLE FQDN`) of which the last event is their revocation. */
+export function revokedHosts(entries: readonly LedgerEntry[]): ReadonlySet<string> {
+  const last = new Map(entries.map(({ role, name, event }) => [`${role} ${name}`, event]));
+  return new Set([...last].filter(([, event]) => event === 'revoked').map(([host]) => host));
+}
+
 function parseEntry(line: string): LedgerEntry | undefined {
   let value: unknown;
   try {

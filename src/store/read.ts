@@ -13,7 +13,7 @@ import type { FoundCertificate, FoundKey, FoundRequest, HostInventory, Inventory
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
-import { readLedger } from './ledger.js';
+import { readLedger, revokedHosts } from './ledger.js';
 
 /** How many hosts' files are read at the same time. */
 const readersAtOnce = 32;
@@ -33,10 +33,10 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
   ]);
   const hosts: HostInventory[] = [];
   const all = hostsOf(settings);
-  const requests = await listRequests(layout);
+  const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: host.uid };
   for (let at = 0; at < all.length; at += readersAtOnce) {
     const some = all.slice(at, at + readersAtOnce);
-    hosts.push(...(await Promise.all(some.map((one) => readHost(one, layout, requests, host.uid, problems)))));
+    hosts.push(...(await Promise.all(some.map((one) => readHost(one, context, problems)))));
   }
   return {
     caKeyPath: layout.caKey.path,
@@ -67,7 +67,8 @@ export async function readHostFiles(
 }> {
   const layout = layoutOf(settings);
   const problems: Problem[] = [];
-  const files = await readHost(one, layout, await listRequests(layout), uid, problems);
+  const revoked = revokedHosts((await readLedger(layout)).entries);
+  const files = await readHost(one, { layout, special: await listSpecial(layout), revoked, uid }, problems);
   return { files, caCertificate: await readCertificate(layout.caCertificate.path, problems), problems };
 }
 
@@ -76,22 +77,30 @@ export async function findKeyPlace(layout: Layout, { role, hostname }: HostSetti
   return (await statFile(layout.request(role, hostname).path)) === undefined ? 'here' : 'host';
 }
 
-/** The paths of all requests: few hosts have one, so two folders are listed instead of asking for each. */
-async function listRequests(layout: Layout): Promise<ReadonlySet<string>> {
+/** The paths of requests and of what a rekey leaves: few hosts have any, so two folders are listed once for all. */
+async function listSpecial(layout: Layout): Promise<ReadonlySet<string>> {
   const folders = await Promise.all(
     roles.map(async (role) => {
       const folder = layout.roleFolder(role);
-      return (await listFolder(folder)).filter((name) => name.endsWith('.csr.pem')).map((name) => join(folder, name));
+      const names = await listFolder(folder);
+      return names
+        .filter((name) => /\.(?:csr|old\.crt|new\.crt|new\.key)\.pem$/u.test(name))
+        .map((name) => join(folder, name));
     }),
   );
   return new Set(folders.flat());
 }
 
+interface ReadContext {
+  readonly layout: Layout;
+  readonly special: ReadonlySet<string>;
+  readonly revoked: ReadonlySet<string>;
+  readonly uid: number;
+}
+
 async function readHost(
   host: HostSettings,
-  layout: Layout,
-  requests: ReadonlySet<string>,
-  uid: number,
+  { layout, special, revoked, uid }: ReadContext,
   problems: Problem[],
 ): Promise<HostInventory> {
   const { role, hostname } = host;
@@ -114,25 +123,61 @@ async function readHost(
       ? undefined
       : { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) },
   );
-  const request = requests.has(requestPath) ? await readRequest(requestPath, problems) : undefined;
+  const request = special.has(requestPath) ? await readRequest(requestPath, problems) : undefined;
+  const previousPath = layout.previous(role, hostname).path;
+  const previous = special.has(previousPath) ? await readCertificate(previousPath, problems) : undefined;
+  const isRekeyCut = [layout.nextKey, layout.nextCertificate].some((place) => special.has(place(role, hostname).path));
+  const isRevoked = revoked.has(`${role} ${hostname}`);
   const bundleFolder = layout.bundleFolder(hostname);
-  return { host, keyPath, key, requestPath, request, certificatePath, certificate, bundleFolder, bundle };
+  return {
+    host,
+    keyPath,
+    key,
+    requestPath,
+    request,
+    certificatePath,
+    certificate,
+    previous,
+    isRekeyCut,
+    isRevoked,
+    bundleFolder,
+    bundle,
+  };
 }
 
-/** A host's certificate as it lies in certs/; undefined where there is none. @throws certificate, files */
-export async function readHostCertificate(layout: Layout, host: HostSettings): Promise<FoundCertificate | undefined> {
-  const { path } = layout.certificate(host.role, host.hostname);
+export interface CertifiedHost {
+  readonly host: HostSettings;
+  readonly certificate: FoundCertificate | undefined;
+  readonly previous: FoundCertificate | undefined;
+  readonly isRevoked: boolean;
+}
+
+/** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
+export async function readCertifiedHosts(settings: Settings): Promise<readonly CertifiedHost[]> {
+  const layout = layoutOf(settings);
+  const revoked = revokedHosts((await readLedger(layout)).entries);
+  const all = hostsOf(settings);
+  const found: CertifiedHost[] = [];
+  for (let at = 0; at < all.length; at += readersAtOnce) {
+    const some = all.slice(at, at + readersAtOnce).map(async (host) => {
+      const { role, hostname } = host;
+      const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
+      const previous = await readWholeCertificate(layout.previous(role, hostname).path);
+      return { host, certificate, previous, isRevoked: revoked.has(`${role} ${hostname}`) };
+    });
+    found.push(...(await Promise.all(some)));
+  }
+  return found;
+}
+
+async function readWholeCertificate(path: string): Promise<FoundCertificate | undefined> {
   const bytes = await readFile(path);
   const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
   return info === undefined ? undefined : { path, info };
 }
 
 async function readCertificate(path: string, problems: Problem[]): Promise<FoundCertificate | undefined> {
-  return collect(problems, async () => {
-    const bytes = await readFile(path);
-    const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
-    return info === undefined ? undefined : { path, info };
-  });
+  return collect(problems, () => readWholeCertificate(path));
 }
 
 async function readRequest(path: string, problems: Problem[]): Promise<FoundRequest | undefined> {

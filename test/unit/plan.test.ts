@@ -79,6 +79,9 @@ function hostInventory(host: HostInventory['host'], privateKey: KeyObject, pem: 
     certificate: { path: certificatePath, info: parseCertificate(pem) },
     bundleFolder: `/project/hosts/${hostname}`,
     bundle: new Map(),
+    previous: undefined,
+    isRekeyCut: false,
+    isRevoked: false,
   };
 }
 

@@ -1,0 +1,256 @@
+// The script on a stock Debian configuration that is nobody else's: each run has its own mount namespace, with copies
+// of main.cf and master.cf and with Postfix not running. The real postconf, postfix check and openssl do the work. How
+// mail flows afterwards is test/e2e's.
+
+import { execFile } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blocksFor } from '../support/blocks.js';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+
+const bundle = '/etc/postfix/relaycerts';
+
+// smtp_tls_CApath: as Debian's installation adds it.
+const stock = `
+set -eu
+top=/mnt
+mount -t tmpfs none "$top"
+mkdir "$top/etc"
+cp -a /etc/postfix/. "$top/etc/"
+rm -rf "$top/etc/relaycerts"
+cp /usr/share/postfix/main.cf.debian "$top/etc/main.cf"
+cp /usr/share/postfix/master.cf.dist "$top/etc/master.cf"
+printf 'myhostname = stock.example.org\\nsmtp_tls_CApath = /etc/ssl/certs\\n' >>"$top/etc/main.cf"
+mount --bind "$top/etc" /etc/postfix
+mount -t tmpfs none /var/spool/postfix
+mount -t tmpfs none /var/lib/postfix
+chown postfix /var/lib/postfix
+cd "$project"
+receive() { mkdir -p -m 700 "$2" && cp "$1/"* "$2/"; }
+paste() { printf '%s\\n' "$1"; }
+differ() { if cmp -s "$1" "$2"; then echo "the same: $1 $2" >&2; exit 1; fi; }
+state() { (cd /etc/postfix && stat -c '%n %F %U:%G %a' main.cf master.cf && sha256sum main.cf master.cf); }
+`;
+
+let project: Project;
+/** Another domain's, with a relay on the same host. */
+let another: Project;
+const scripts = new Map<string, string>();
+
+/** Runs sh commands as root of a host with a stock Postfix; what was printed is in the shell's variables. */
+function onHost(commands: string, variables: Readonly<Record<string, string>> = {}): Promise<Result> {
+  const folders = { project: project.folder, another: another.folder };
+  const env = { ...process.env, ...folders, ...Object.fromEntries(scripts), ...variables };
+  return new Promise((fulfil) => {
+    const child = execFile('unshare', ['--mount', 'sh', '-c', `${stock}${commands}`], { env }, (_, stdout, stderr) => {
+      fulfil({ status: child.exitCode, stdout, stderr });
+    });
+  });
+}
+
+/** What the commands print; they must succeed. */
+async function answer(commands: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
+  const { status, stdout, stderr } = await onHost(commands, variables);
+  expect([stderr.replaceAll(/^relaycerts: warning: Postfix is not running .*\n/gmu, ''), status]).toEqual(['', 0]);
+  return stdout;
+}
+
+function run(of: Project, ...args: readonly string[]): string {
+  const { status, stdout, stderr } = of.run(args);
+  expect(status, stderr).toBe(0);
+  return stdout;
+}
+
+/** What show prints, in a variable of the hosts' shell. */
+function print(variable: string, ...args: readonly string[]): void {
+  scripts.set(variable, run(project, 'show', ...args));
+}
+
+function make(settings: Record<string, unknown>): void {
+  project.settings(settings);
+  run(project, 'make', '--quiet');
+}
+
+/** The block of a printed text that the host runs first. */
+function firstBlock(variable: string, host: string): string {
+  return blocksFor(scripts.get(variable) ?? '', { host })[0] ?? 'exit 99';
+}
+
+const relaysNow = [{ hostname: 'relayhost' }];
+const relaysThen = [...relaysNow, { hostname: 'relay2' }];
+
+beforeAll(() => {
+  requireTools('postconf', 'openssl', 'dash', 'busybox');
+  project = makeProject(smallSettings());
+  make(smallSettings({ smtpdServers: relaysThen }));
+  print('home_two_relays', 'mailhost', '--format', 'sh');
+  another = makeProject({
+    ...smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }),
+    domain: 'example.net',
+    postfix: { directory: '/etc/postfix/relaycerts-net' },
+  });
+  run(another, 'make', '--quiet');
+  scripts.set('net', run(another, 'show', 'relayhost', '--format', 'sh'));
+  make(smallSettings({ smtpdServers: relaysNow, postfix: { tableType: 'hash' } }));
+  print('relay_hash', 'relayhost', '--format', 'sh');
+  make(smallSettings({ smtpdServers: relaysNow }));
+  for (const [variable, host] of [
+    ['home', 'mailhost'],
+    ['relay', 'relayhost'],
+  ] as const) {
+    print(variable, host, '--format', 'sh');
+    print(`${variable}_undo`, host, '--format', 'sh', '--undo');
+    print(`${variable}_text`, host, '--format', 'text');
+    print(`${variable}_text_undo`, host, '--undo');
+  }
+}, 60_000);
+afterAll(() => {
+  project.remove();
+  another.remove();
+});
+
+describe.concurrent.each([
+  ['home', 'mailhost.example.org', 'main.cf'],
+  ['relay', 'relayhost.example.org', 'master.cf'],
+])('%s', (role, host, file) => {
+  it.each([
+    ['dash', ':'],
+    ['busybox ash', ':'],
+    // Owner and mode that postconf would not keep.
+    ['dash', `chgrp postfix /etc/postfix/${file} && chmod 640 /etc/postfix/${file}`],
+    ['dash', `mv /etc/postfix/${file} /etc/postfix/real.cf && ln -s real.cf /etc/postfix/${file}`],
+    // at_least asks the program, not main.cf.
+    ['dash', 'echo "mail_version = none of your business" >>/etc/postfix/main.cf'],
+  ])('%s, %s: twice is as once, and --undo gives back bytes, owner and mode', async (shell, before) => {
+    const said = await answer(`
+${before}
+receive hosts/${host} ${bundle}
+state >"$top/stock"
+paste "$${role}" | ${shell}
+state >"$top/first"
+stat -c '%i %Y' /etc/postfix/ma*.cf >"$top/inodes"
+paste "$${role}" | ${shell}
+state | cmp - "$top/first"
+stat -c '%i %Y' /etc/postfix/ma*.cf | cmp - "$top/inodes"
+differ "$top/first" "$top/stock"
+grep -v '[0-9a-f]\\{64\\}' "$top/first" >"$top/owners"
+grep -v '[0-9a-f]\\{64\\}' "$top/stock" | cmp - "$top/owners"
+stat -c '%U:%G %a' ${bundle} ${bundle}/saved ${bundle}/*.key.pem ${bundle}/*.chain.pem
+paste "$${role}_undo" | ${shell}
+state | cmp - "$top/stock"
+test ! -e ${bundle}/saved
+find /etc/postfix -name '*.relaycerts'
+paste "$${role}_undo" | ${shell}
+`);
+    expect(
+      said.split('\n').map((line) => line.replace(/(?:: it hands| on \/| with|; its|: port|: no) .*$/u, '')),
+    ).toEqual([
+      `relaycerts: ${host} is set up`,
+      `relaycerts: nothing to change on ${host}`,
+      'root:root 700',
+      'root:root 700',
+      'root:root 600',
+      'root:root 600',
+      `relaycerts: ${host} is as it was before`,
+      `relaycerts: nothing to undo on ${host}`,
+      '',
+    ]);
+  });
+
+  it('a certificate of the same CA for another name is refused, and nothing is touched', async () => {
+    const { status, stderr, stdout } = await onHost(`
+receive hosts/${host} ${bundle}
+for part in key crt chain; do cp hosts/relay2.example.org/relay2.example.org.$part.pem ${bundle}/${host}.$part.pem; done
+state >"$top/stock"
+paste "$${role}" | sh && status=0 || status=$?
+state | cmp - "$top/stock"
+exit $status
+`);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/is not one of the CA \S+ for \S+ and this purpose/u);
+    expect(stderr).toMatch(/\nrelaycerts: hint: \S/u);
+  });
+
+  it('the text: its edit, and its inverse', async () => {
+    const edit = firstBlock(`${role}_text`, host);
+    const undo = firstBlock(`${role}_text_undo`, host);
+    await answer(
+      `
+receive hosts/${host} ${bundle}
+state >"$top/stock"
+paste "$edit" | sh
+state >"$top/first"
+differ "$top/first" "$top/stock"
+test -f /etc/postfix/${file}.before-relaycerts
+# Once more: the copy stays the one from before the first time.
+paste "$edit" | sh
+paste "$undo" | sh 2>/dev/null || :
+state | cmp - "$top/stock"
+test ! -e /etc/postfix/${file}.before-relaycerts
+`,
+      { edit, undo },
+    );
+  });
+});
+
+describe.concurrent('the home host', () => {
+  it('--undo knows what the last run set, whatever the settings are by now', async () => {
+    const said = await answer(`
+receive hosts/mailhost.example.org ${bundle}
+cp /etc/postfix/main.cf "$top/stock"
+paste "$home_two_relays" | sh
+postconf -h relayhost
+postconf -e message_size_limit=12345678
+paste "$home_undo" | sh
+echo 'message_size_limit = 12345678' >>"$top/stock"
+sort /etc/postfix/main.cf >"$top/sorted"
+sort "$top/stock" | diff - "$top/sorted"
+`);
+    expect(said).toContain('\n[relayhost.example.org]:2500, [relay2.example.org]:2500\n');
+  });
+
+  it('warns of what leads mail past the relay or past the locks', async () => {
+    const { status, stderr } = await onHost(`
+receive hosts/mailhost.example.org ${bundle}
+postconf -P smtp/unix/smtp_tls_security_level=may smtp/unix/smtp_helo_timeout=9s
+postconf -e transport_maps=texthash:/etc/hosts
+paste "$home" | sh
+`);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/warning: transport_maps = texthash:\/etc\/hosts: /u);
+    expect(stderr).toMatch(
+      /warning: master\.cf overrides what is set here: smtp\/unix\/smtp_tls_security_level = may\n/u,
+    );
+    expect(stderr).not.toContain('smtp_helo_timeout');
+  });
+});
+
+describe.concurrent('the relay', () => {
+  it("leaves another domain's service alone, and takes back its own", async () => {
+    const ports = `postconf -M | sed -n 's/^\\([0-9]*\\) *inet.*/\\1/p' | tr '\\n' ' '`;
+    const said = await answer(`
+receive hosts/relayhost.example.org ${bundle}
+receive "$another"/hosts/relayhost.example.net /etc/postfix/relaycerts-net
+paste "$relay" | sh
+paste "$net" | sh
+${ports}; echo
+paste "$relay" | sh
+paste "$relay_undo" | sh
+${ports}; echo
+`);
+    expect(said).toMatch(/\n2500 2600 \n(?:.*\n)*2600 \n$/u);
+    expect(said).toContain('nothing to change on relayhost.example.org');
+  });
+
+  it('makes a lost hash table again', async () => {
+    await answer(`
+receive hosts/relayhost.example.org ${bundle}
+paste "$relay_hash" | sh
+test -s ${bundle}/relay_clientcerts.db
+rm ${bundle}/relay_clientcerts.db
+paste "$relay_hash" | sh
+test -s ${bundle}/relay_clientcerts.db
+paste "$relay_hash" | sh | grep -q 'nothing to change'
+`);
+  });
+});

@@ -1,0 +1,124 @@
+// What is printed for Postfix, as tables: both locks, the order of the relays, what only later releases know, the words
+// of the commands. No disk, no program.
+
+import { describe, expect, it } from 'vitest';
+import { parseSshHost, parseSshUser } from '../../src/names.js';
+import { programWord, rootShell } from '../../src/render/commands.js';
+import { homeParameters, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
+import { renderTable } from '../../src/render/table.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import type { Settings } from '../../src/settings/settings.js';
+import { shellWord } from '../../src/shell-word.js';
+
+function settingsWith(change: Readonly<Record<string, unknown>> = {}): Settings {
+  const small = {
+    domain: 'example.org',
+    smtpdServers: [{ hostname: 'relayhost' }],
+    smtpClients: [{ hostname: 'mail' }],
+  };
+  return parseSettings({ ...small, ...change }, { file: '/project/settings.json', home: '/home/operator' });
+}
+
+const one = settingsWith();
+const two = settingsWith({ smtpdServers: [{ hostname: 'a' }, { hostname: 'b.example.net', port: 587 }] });
+const valueOf = (parameters: readonly Parameter[], name: string): string | undefined =>
+  parameters.find((parameter) => parameter.name === name)?.value;
+const laterOf = (parameters: readonly Parameter[]): readonly string[] =>
+  parameters.flatMap(({ name, since }) => (since === undefined ? [] : [`${name} ${since.join('.')}`]));
+
+describe('shellWord', () => {
+  it.each([
+    ['a.b-c_d/e:f@g%h+i=j,k', 'a.b-c_d/e:f@g%h+i=j,k'],
+    ['', "''"],
+    ['a b', "'a b'"],
+    ["it's", String.raw`'it'\''s'`],
+    ['$(id)`id`"\\', "'$(id)`id`\"\\'"],
+    ['~/x', "'~/x'"],
+    ['!SSLv2', "'!SSLv2'"],
+    ['[a]:25', "'[a]:25'"],
+    ['ü', "'ü'"],
+  ])('%j is printed as %s', (text, word) => {
+    expect(shellWord(text)).toBe(word);
+  });
+
+  it.each(['a\nb', 'a\rb', 'a\0b'])('%j is a mistake of ours', (text) => {
+    expect(() => shellWord(text)).toThrow(TypeError);
+  });
+});
+
+describe('the home host', () => {
+  it('names the relays in the order of the settings, and trusts their names and no others', () => {
+    const parameters = homeParameters(two, two.smtpClients[0]);
+    expect(valueOf(parameters, 'relayhost')).toBe('[a.example.org]:2500, [b.example.net]:587');
+    expect(valueOf(parameters, 'smtp_tls_secure_cert_match')).toBe('a.example.org, b.example.net');
+    expect(valueOf(parameters, 'smtp_tls_security_level')).toBe('secure');
+  });
+
+  it('leaves no CA but ours', () => {
+    const parameters = homeParameters(one, one.smtpClients[0]);
+    expect(valueOf(parameters, 'smtp_tls_CApath')).toBe('');
+    expect(valueOf(parameters, 'tls_append_default_CA')).toBe('no');
+    expect(valueOf(parameters, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');
+    expect(laterOf(parameters)).toEqual(['tls_required_enable 3.10']);
+  });
+
+  it('needs Postfix 3.5 for several relays alone', () => {
+    expect([oldestRelease(one, 'smtp-client'), oldestRelease(two, 'smtp-client')]).toEqual([
+      [3, 4],
+      [3, 5],
+    ]);
+    expect(oldestRelease(two, 'smtpd-server')).toEqual([3, 4]);
+  });
+});
+
+describe('the relay', () => {
+  const { id, line, overrides } = relayService(one, one.smtpdServers[0]);
+
+  it('has both locks', () => {
+    expect(valueOf(overrides, 'smtpd_tls_security_level')).toBe('encrypt');
+    expect(valueOf(overrides, 'smtpd_tls_req_ccert')).toBe('yes');
+    expect(valueOf(overrides, 'smtpd_tls_CApath')).toBe('');
+    expect(valueOf(overrides, 'smtpd_relay_restrictions')).toBe('permit_tls_clientcerts,defer');
+    expect(valueOf(overrides, 'smtpd_tls_fingerprint_digest')).toBe('sha256');
+    expect(laterOf(overrides)).toEqual(['smtpd_hide_client_session 3.10']);
+  });
+
+  it('has no white space in a value, and no name twice', () => {
+    expect([id, line]).toEqual(['2500/inet', '2500 inet n - y - - smtpd']);
+    expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
+    expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
+  });
+
+  it('takes port, chroot, table type, folder and the answer to the unlisted from the settings', () => {
+    const postfix = { directory: '/etc/mtls', tableType: 'cdb', unlisted: 'reject', masterChroot: 'n' };
+    const other = settingsWith({ postfix, smtpdServers: [{ hostname: 'relayhost', port: 2626, tlsLogLevel: 2 }] });
+    const service = relayService(other, other.smtpdServers[0]);
+    expect(service.line).toBe('2626 inet n - n - - smtpd');
+    expect(valueOf(service.overrides, 'relay_clientcerts')).toBe('cdb:/etc/mtls/relay_clientcerts');
+    expect(valueOf(service.overrides, 'smtpd_relay_restrictions')).toBe('permit_tls_clientcerts,reject');
+    expect(valueOf(service.overrides, 'smtpd_tls_loglevel')).toBe('2');
+  });
+});
+
+describe('relay_clientcerts', () => {
+  it('without pins is a comment alone', () => {
+    expect(renderTable(one, [])).toMatch(/^# [^\n]+\n$/u);
+  });
+});
+
+describe('the commands that reach a host', () => {
+  it.each([
+    ['root', 'relayhost.example.org', 22, 'ssh root@relayhost.example.org sh'],
+    ['root', '2001:db8::25', 22, 'ssh root@2001:db8::25 sh'],
+    ['admin', 'vps', 2222, 'ssh -p 2222 admin@vps sudo sh'],
+  ])('%s, %s, %d', (user, host, port, command) => {
+    expect(rootShell({ user: parseSshUser(user), host: parseSshHost(host), port })).toBe(command);
+  });
+
+  it('name the settings file where it is not settings.json', () => {
+    expect(programWord({ file: '/project/settings.json' })).toBe('relaycerts');
+    expect(programWord({ file: "/my project's/other.json" })).toBe(
+      String.raw`relaycerts --settings '/my project'\''s/other.json'`,
+    );
+  });
+});

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { listFolder, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { parseHostName, type HostName } from '../names.js';
+import { parseHostName, parseSerial, type HostName } from '../names.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
@@ -73,7 +73,11 @@ async function whatIsThere(
     ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
     ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
     ...hosts.map(([role, hostname]) => layout.key(role, hostname).path),
-    ...hosts.map(([role, hostname]) => layout.request(role, hostname).path),
+    ...[layout.request, layout.previous, layout.nextCertificate, layout.nextKey].flatMap((place) =>
+      hosts.map(([role, hostname]) => place(role, hostname).path),
+    ),
+    ...(await putAwayPaths(layout)),
+    layout.pendingPassphrase.path,
     layout.caCertificate.path,
     layout.caKey.path,
     layout.ledger.path,
@@ -101,6 +105,23 @@ async function knownHosts(settings: Settings, layout: Layout): Promise<readonly 
   return [...hosts.values()];
 }
 
+/** What retire and revoke keep, under the names that the ledger's hosts and serials give. */
+async function putAwayPaths(layout: Layout): Promise<readonly string[]> {
+  const { entries } = await readLedger(layout);
+  return entries.flatMap(({ name, serial, role }) => {
+    if (role === 'ca') return [];
+    try {
+      const base = `${parseHostName(name)}-${parseSerial(serial)}`;
+      return [
+        join(layout.retiredFolder, `${base}.crt.pem`),
+        ...['crt.pem', 'key.pem', 'old.crt.pem', 'csr.pem'].map((end) => join(layout.revokedFolder, `${base}.${end}`)),
+      ];
+    } catch {
+      return [];
+    }
+  });
+}
+
 async function removeFolders(layout: Layout, files: readonly string[], host: Pick<Host, 'warn'>): Promise<void> {
   const bundles = new Set(
     files.filter((path) => path.startsWith(`${layout.hostsFolder}/`)).map((path) => join(path, '..')),
@@ -109,6 +130,8 @@ async function removeFolders(layout: Layout, files: readonly string[], host: Pic
     ...bundles,
     layout.hostsFolder,
     ...roles.map((role) => layout.roleFolder(role)),
+    layout.retiredFolder,
+    layout.revokedFolder,
     layout.caFolder,
     layout.certsFolder,
   ];

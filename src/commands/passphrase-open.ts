@@ -3,7 +3,7 @@
 // two opens the key says which of the two holds. Nothing is removed before that is known.
 
 import { realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
@@ -64,7 +64,7 @@ function withPassword(bytes: Buffer | undefined, from: string, host: Host): Oper
 
 /** Where a change keeps the new passphrase, encrypted, until it is done. */
 export function pendingPlace(settings: Settings): Place {
-  return { path: join(layoutOf(settings).caFolder, `${settings.domain}-ca.passphrase.new.gpg`), mode: 0o600 };
+  return layoutOf(settings).pendingPassphrase;
 }
 
 /**

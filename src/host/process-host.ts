@@ -6,6 +6,7 @@ import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
 import { RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
+import type { TerminalQuestion } from './prompt.js';
 import type { Host } from './host.js';
 
 export interface OutputOptions {
@@ -20,6 +21,8 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
   const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
     colored ? styleText(style, word, { validateStream: false }) : word;
+  // inquirer asks the environment alone.
+  if (!color) env['NO_COLOR'] = '1';
   const line = (text: string): void => {
     stderr.write(`${text}\n`);
   };
@@ -81,23 +84,9 @@ async function askSecret(question: string): Promise<Secret> {
   return new Secret(answer);
 }
 
-type Question =
-  | { readonly type: 'confirm'; readonly message: string; readonly default: boolean }
-  | { readonly type: 'password'; readonly message: string; readonly mask: boolean };
-
-/** One question to the terminal, by way of stderr. @throws interrupted */
-async function ask(question: Question): Promise<unknown> {
-  const { default: inquirer } = await import('inquirer');
-  const prompt = inquirer.createPromptModule({ output: process.stderr });
-  try {
-    const { answer } = await prompt<{ answer: unknown }>([{ ...question, name: 'answer' }]);
-    return answer;
-  } catch (error) {
-    if (error instanceof Error && error.name === 'ExitPromptError') {
-      throw new RelaycertsError('interrupted', 'interrupted; nothing was touched', { cause: error });
-    }
-    throw error;
-  }
+async function ask(question: TerminalQuestion): Promise<unknown> {
+  const { promptOnce } = await import('./prompt.js');
+  return promptOnce(question, 'touched');
 }
 
 async function readStdin(limit: number): Promise<Buffer> {

@@ -19,6 +19,10 @@ const maxBytes = 1_048_576;
  */
 export async function readSettings(file: string, home: string): Promise<Settings> {
   const path = resolve(file);
+  // Commands with this path are printed for a shell, a line each.
+  if (/\p{Cc}/u.test(path)) {
+    throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
+  }
   const text = decodeText(await readBounded(path), path);
   return parseSettings(parseJson(text, path), { file: path, home });
 }

@@ -20,6 +20,8 @@ export interface Layout {
   readonly caKey: Place;
   readonly caCertificate: Place;
   readonly ledger: Place;
+  /** A new passphrase, sealed, until the CA's key is under it. */
+  readonly pendingPassphrase: Place;
   readonly hostsFolder: string;
   roleFolder(role: Role): string;
   key(role: Role, hostname: HostName): Place;
@@ -54,6 +56,7 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     caKey: { path: join(caFolder, `${domain}-ca.key.pem`), mode: 0o600 },
     caCertificate: { path: join(caFolder, `${domain}-ca.crt.pem`), mode: 0o644 },
     ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
+    pendingPassphrase: { path: join(caFolder, `${domain}-ca.passphrase.new.gpg`), mode: 0o600 },
     hostsFolder,
     roleFolder,
     key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { runTool } from '../support/openssl.js';
 import { makeProject, program, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { openTerminal, type Terminal } from '../support/terminal.js';
@@ -33,6 +34,8 @@ afterAll(() => {
 
 const exportHost = (...words: readonly string[]): Result =>
   project.run(['export', 'p12', 'mailhost', ...words, '--password-fd', '0'], { input: `${secret}\n` });
+
+const runExport = (...words: readonly string[]): Result => project.run(['export', ...words], { input: secret });
 
 /** The certificates and the key that openssl finds in a file. */
 function contentsOf(file: string, password = secret): string {
@@ -151,9 +154,8 @@ describe('the password', () => {
     expect(result.status).toBe(0);
     expect(result.stderr).toContain('relaycerts: warning: the password has characters beyond ASCII');
     contentsOf(name, 'päss \u{1f511}');
-    requireTools('keytool');
     const list = ['-J-Dfile.encoding=UTF-8', '-list', '-storetype', 'PKCS12', '-keystore', project.path(name)];
-    const java = spawnSync('keytool', list, { input: 'päss \u{1f511}\n', env: { ...process.env, LC_ALL: 'C.UTF-8' } });
+    const java = runTool('keytool', list, 'päss \u{1f511}\n');
     expect(java.status).not.toBe(0);
   });
 
@@ -190,12 +192,11 @@ describe('what the system sees, under umask 000', () => {
 
 describe('refused', () => {
   it('hosts that the settings do not name, formats that there are none of', () => {
-    const run = (...words: readonly string[]): Result => project.run(['export', ...words], { input: secret });
-    expectError(run('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
-    expectError(run(), 2, /export needs a format: p12/u, /--help/u);
-    expectError(run('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
-    expectError(run('p12'), 2, /missing required argument/u, /--help/u);
-    expectError(run('p12', 'mailhost', 'relayhost'), 2, /too many arguments/u, /--help/u);
+    expectError(runExport('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
+    expectError(runExport(), 2, /export needs a format: p12/u, /--help/u);
+    expectError(runExport('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
+    expectError(runExport('p12'), 2, /missing required argument/u, /--help/u);
+    expectError(runExport('p12', 'mailhost', 'relayhost'), 2, /too many arguments/u, /--help/u);
   });
 
   it('a host without a certificate, a key that is open or of another, an expired certificate', () => {

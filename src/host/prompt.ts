@@ -1,0 +1,69 @@
+// One question to the terminal, with inquirer, by way of stderr. Loaded only where something is asked.
+
+import inquirer from 'inquirer';
+import { RelaycertsError } from '../errors.js';
+
+interface Choice {
+  readonly value: string;
+  readonly name: string;
+  readonly short: string;
+  readonly checked: boolean;
+  readonly disabled: boolean | string;
+}
+
+interface Choices {
+  readonly message: string;
+  readonly choices: Choice[];
+  readonly pageSize: number;
+  readonly loop: boolean;
+  readonly theme: object;
+}
+
+/** The kinds of inquirer questions that are asked here. */
+export type TerminalQuestion =
+  | { readonly type: 'confirm'; readonly message: string; readonly default: boolean }
+  | { readonly type: 'password'; readonly message: string; readonly mask: boolean }
+  | {
+      readonly type: 'input';
+      readonly message: string;
+      readonly default: string;
+      readonly validate: (text: string) => Promise<true | string>;
+    }
+  | ({ readonly type: 'select'; readonly default: string } & Choices)
+  | ({
+      readonly type: 'checkbox';
+      readonly validate: (marked: readonly { readonly value: string }[]) => Promise<true | string>;
+    } & Choices);
+
+/**
+ * The answer to one inquirer question (its `name` is set here). `nothing` says what did not happen, for Ctrl-C.
+ * @throws interrupted - Ctrl-C, Ctrl-D, or the terminal went away
+ */
+export async function promptOnce(question: TerminalQuestion, nothing: string): Promise<unknown> {
+  const { stdin, stderr } = process;
+  const left = new AbortController();
+  // Ctrl-D closes inquirer's line editor and leaves its promise open for ever.
+  const leave = (): void => left.abort();
+  const onKey = (_: unknown, key: { readonly ctrl?: boolean; readonly name?: string } | undefined): void => {
+    if (key?.ctrl === true && key.name === 'd') setImmediate(() => stdin.isPaused() && leave());
+  };
+  // After Ctrl-Z and fg the line editor is back, and waits for somebody to let its input flow again.
+  const onContinue = (): void => void setImmediate(() => stdin.resume());
+  // A signal that ends the program leaves inquirer no time to show the cursor again.
+  const showCursor = (): void => void stderr.write('\u001b[?25h');
+  stdin.on('keypress', onKey).on('end', leave);
+  process.on('SIGCONT', onContinue).on('exit', showCursor);
+  try {
+    const prompt = inquirer.createPromptModule({ input: stdin, output: stderr, signal: left.signal });
+    const { answer } = await prompt<{ answer: unknown }>([{ ...question, name: 'answer' }]);
+    return answer;
+  } catch (error) {
+    if (error instanceof Error && (error.name === 'ExitPromptError' || error.name === 'AbortPromptError')) {
+      throw new RelaycertsError('interrupted', `interrupted; nothing was ${nothing}`, { cause: error });
+    }
+    throw error;
+  } finally {
+    stdin.off('keypress', onKey).off('end', leave);
+    process.off('SIGCONT', onContinue).off('exit', showCursor);
+  }
+}

@@ -262,6 +262,7 @@ function addSign(program: Command, withHost: WithHost): void {
     .description('sign the certificate request of a host that makes its own key')
     .argument('<file>', 'the request, PEM or DER; - is standard input')
     .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
+    .option('--again', 'a host that was revoked relays again, with a new key')
     .addOption(passphraseFd())
     .addHelpText(
       'after',
@@ -271,9 +272,10 @@ function addSign(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, file: string, flags: { host: string; passphraseFd?: number }) => {
+      withHost(async (host, global, file: string, flags: { host: string; again?: true; passphraseFd?: number }) => {
         const { sign } = await import('./commands/sign.js');
-        await sign({ ...global, file, hostname: flags.host, passphraseFd: flags.passphraseFd }, host);
+        const again = flags.again === true;
+        await sign({ ...global, file, hostname: flags.host, again, passphraseFd: flags.passphraseFd }, host);
       }),
     );
 }

@@ -3,6 +3,7 @@
 // make of what this host needs: the CA where there is none yet, the certificate, the bundles that change.
 
 import { resolve } from 'node:path';
+import { fingerprintOf } from '../certificate/fingerprint.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
@@ -16,9 +17,11 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { layoutOf } from '../store/layout.js';
+import { layoutOf, type Layout } from '../store/layout.js';
+import { readLedger } from '../store/ledger.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
+import { settleRekeys } from '../store/rekey.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import { contradiction, readGivenPassphrase } from './make.js';
@@ -30,6 +33,8 @@ export interface SignOptions extends GlobalOptions {
   readonly file: string;
   /** As typed: the host whose certificate it is. */
   readonly hostname: string;
+  /** The host was revoked, and is to relay again. */
+  readonly again: boolean;
   /** A file descriptor to read the CA's passphrase from. */
   readonly passphraseFd: number | undefined;
 }
@@ -46,25 +51,25 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
       hint: `relaycerts sign FILE --host ${one.hostname} --passphrase-fd 0`,
     });
   }
-  const request = await readRequest(options.file, host);
-  sayIgnored(request, one, host);
+  const info = await readRequest(options.file, host);
+  sayIgnored(info, one, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const layout = layoutOf(settings);
   const { steps, inventory } = await withLock(layout.lock, host, () =>
-    signLocked(settings, one, request, host, passphrase),
+    signLocked({ settings, one, info, again: options.again, host, passphrase }),
   );
   const { certificate } = foundOf(inventory, one);
   if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);
   if (options.json) {
-    const { info, path } = certificate;
+    const { path } = certificate;
     const { hostname } = one;
     const request = layout.request(one.role, hostname).path;
     const made = {
       host: hostname,
       request,
       certificate: path,
-      serial: info.serial,
-      expires: info.notAfter,
+      serial: certificate.info.serial,
+      expires: certificate.info.notAfter,
       made: steps,
     };
     host.write(`${JSON.stringify(made, undefined, 2)}\n`);
@@ -74,18 +79,30 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
   sayNext(settings, one, inventory, host);
 }
 
-async function signLocked(
-  settings: Settings,
-  one: HostSettings,
-  info: RequestInfo,
-  host: Host,
-  passphrase: Secret | undefined,
-): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
+interface Work {
+  readonly settings: Settings;
+  readonly one: HostSettings;
+  readonly info: RequestInfo;
+  readonly again: boolean;
+  readonly host: Host;
+  readonly passphrase: Secret | undefined;
+}
+
+async function signLocked({
+  settings,
+  one,
+  info,
+  again,
+  host,
+  passphrase,
+}: Work): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
   const at = host.now();
   const layout = layoutOf(settings);
+  await settleRekeys(settings, host);
   const before = await readInventory(settings, host);
   if (before.problems.length > 0) throw contradiction(before.problems);
   const found = foundOf(before, one);
+  await assertNotRevoked(layout, found, info, again);
   assertSignable(found, info, settings);
 
   // The plan of a make that finds the request in its place; of it, what this host needs.
@@ -93,7 +110,7 @@ async function signLocked(
   const request = found.request ?? { path, info };
   const inventory = {
     ...before,
-    hosts: before.hosts.map((other) => (other === found ? { ...found, request } : other)),
+    hosts: before.hosts.map((other) => (other === found ? { ...found, request, isRevoked: false } : other)),
   };
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at, {
     recipients: { kind: 'same' },
@@ -124,11 +141,14 @@ function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly 
   return steps.filter((step) => isOwn(step) || kinds.includes(step.kind));
 }
 
+function remove(...paths: readonly string[]): string {
+  return `rm ${paths.map((path) => shellWord(path)).join(' ')}`;
+}
+
 /** Nothing that is there is replaced: how to go on is for the user to say, by removing it. @throws contradiction */
 function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: Settings): void {
   const { host, key, keyPath, request, requestPath, certificate, bundleFolder } = found;
   const { hostname } = host;
-  const remove = (...paths: readonly string[]): string => `rm ${paths.map((path) => shellWord(path)).join(' ')}`;
   const pinChanges = host.role === 'smtp-client' ? '; the relays need their new bundles then, for the pin changes' : '';
   if (key !== undefined) {
     const { key: bundled, chain } = layoutOf(settings).bundle(hostname);
@@ -158,6 +178,30 @@ function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: S
       `the request is for another key than the certificate of ${hostname}: ${quotePath(certificate.path)}`,
       { hint: `where the host has a new key: ${remove(certificate.path)}, and sign again${pinChanges}` },
     );
+  }
+}
+
+/** A key that was revoked stays out for good; a host comes back only where that is said. @throws contradiction */
+async function assertNotRevoked(
+  layout: Layout,
+  { host: { hostname }, isRevoked }: HostInventory,
+  { publicKey }: RequestInfo,
+  again: boolean,
+): Promise<void> {
+  const pin = fingerprintOf(publicKey, 'public-key', 'sha256');
+  const { entries } = await readLedger(layout);
+  const revoked = entries.find(({ event, publicKeySha256 }) => event === 'revoked' && publicKeySha256 === pin);
+  if (revoked !== undefined) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the key of the request was revoked on ${quote(revoked.time.slice(0, 10))}, as that of ${quote(revoked.name)}`,
+      { hint: `make a new key on ${hostname}, and a new request` },
+    );
+  }
+  if (isRevoked && !again) {
+    throw new RelaycertsError('contradiction', `${hostname} is revoked`, {
+      hint: `to let it relay again, with this new key: relaycerts sign FILE --host ${hostname} --again`,
+    });
   }
 }
 
@@ -192,7 +236,7 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
 
 function sayNext(settings: Settings, one: HostSettings, { hosts }: Inventory, host: Host): void {
   const program = programWord(settings);
-  if (hosts.some(({ certificate }) => certificate === undefined)) {
+  if (hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
     host.say(`next: ${program} make, for the other hosts`);
     return;
   }

@@ -90,6 +90,9 @@ function passwordOctets(password: Secret): Buffer {
   });
 }
 
+/** node-forge has no name for context tags but those of the universal types with the same number. */
+const tag0 = asn1.Type.NONE;
+
 interface Encrypted {
   readonly algorithm: asn1.Asn1;
   readonly ciphertext: Buffer;
@@ -113,7 +116,7 @@ async function encrypt(plain: Uint8Array, password: Buffer): Promise<Encrypted> 
 
 /** RFC 5652 8 EncryptedData, its contents tagged [0] IMPLICIT. */
 function encryptedData({ algorithm, ciphertext }: Encrypted): asn1.Asn1 {
-  const contents = asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, false, ciphertext.toString('latin1'));
+  const contents = asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, false, ciphertext.toString('latin1'));
   return sequence(small(0), sequence(oid(oids.data), algorithm, contents));
 }
 
@@ -177,7 +180,7 @@ function set(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
 }
 
 function explicit(value: asn1.Asn1): asn1.Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, [value]);
+  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, true, [value]);
 }
 
 function octetString(octets: Uint8Array): asn1.Asn1 {

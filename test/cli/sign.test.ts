@@ -277,6 +277,20 @@ describe('signed again', () => {
     expect(succeed(project.run(['fingerprint', '--format', 'hex'])).stdout).toBe(pins);
   });
 
+  it('renew issues for the same key, and makes no other', () => {
+    const key = writeRequest();
+    succeed(sign());
+    succeed(project.run(['make']));
+    const pins = succeed(project.run(['fingerprint', '--format', 'hex'])).stdout;
+    const before = project.read(certificate);
+    succeed(project.run(['renew', home, '--force']));
+    expect(project.read(certificate)).not.toBe(before);
+    expect(openssl(['x509', '-in', project.path(certificate), '-noout', '-pubkey'])).toBe(publicKeyOf(key));
+    expect(succeed(project.run(['fingerprint', '--format', 'hex'])).stdout).toBe(pins);
+    expect(Object.keys(modesOf(project.path('hosts', home)))).toEqual(['example.org-ca.crt.pem', `${home}.crt.pem`]);
+    expectUntouched(() => project.run(['renew', home, '--rekey']), 1, /keeps its own key/u, /--section request/u);
+  });
+
   it('a certificate whose key went to the host: its request puts all right', () => {
     succeed(project.run(['make']));
     renameSync(project.path(homeKey), join(project.home, 'moved.key'));
@@ -347,6 +361,30 @@ describe('refused, and nothing is touched', () => {
     expect(readdirSync(project.path('hosts', home)).toSorted()).toEqual(['example.org-ca.crt.pem', `${home}.crt.pem`]);
     expect(openssl(['x509', '-in', project.path(certificate), '-noout', '-pubkey'])).toBe(publicKeyOf(key));
     expect(succeed(project.run(['make'])).stderr).toMatch(/^relaycerts: nothing to make/u);
+  });
+
+  it('a host that was revoked, without --again, and the revoked key for ever', () => {
+    const key = writeRequest();
+    succeed(sign());
+    succeed(project.run(['make']));
+    succeed(project.run(['revoke', home]));
+    expectUntouched(
+      sign,
+      1,
+      /the key of the request was revoked on ".*", as that of "mailhost\.example\.org"/u,
+      /new key/u,
+    );
+    expectUntouched(() => sign('--again'), 1, /the key of the request was revoked/u, /new key/u);
+    const fresh = writeRequest();
+    expectUntouched(sign, 1, /mailhost\.example\.org is revoked/u, /--again$/u);
+    expect(succeed(project.run(['show', home, '--section', 'request'])).stdout).toContain('openssl genpkey');
+    succeed(sign('--again'));
+    expect(openssl(['x509', '-in', project.path(certificate), '-noout', '-pubkey'])).toBe(publicKeyOf(fresh));
+    const pins = project.read('hosts', relay, 'relay_clientcerts');
+    expect(pins.match(/^[0-9A-F:]{95} /gmu)).toHaveLength(1);
+    expect(succeed(project.run(['status'])).stdout).toMatch(new RegExp(`^${home} +smtp-client +ok `, 'mu'));
+    expect(succeed(project.run(['make'])).stderr).toMatch(/^relaycerts: nothing to make/u);
+    expect(key).not.toBe(fresh);
   });
 
   it("another host's key, a signed host's key, the CA's key", () => {

@@ -35,7 +35,11 @@ async function encode(leaf: TestLeaf, secret: string | Uint8Array = password): P
 const certificatesIn = (text: string): readonly string[] =>
   text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/gu) ?? [];
 const words = (from: string, secret: string): readonly string[] => [
-  ...['pkcs12', '-in', from, '-passin', `file:${scratch.write('password', secret)}`],
+  'pkcs12',
+  '-in',
+  from,
+  '-passin',
+  `file:${scratch.write('password', secret)}`,
 ];
 
 describe.each(keyTypes)('%s', (keyType: KeyType) => {
@@ -94,10 +98,9 @@ Shrouded Keybag: PBES2, PBKDF2, AES-256-CBC, Iteration 250000, PRF hmacWithSHA25
     expect(stdout + stderr).toContain('Schema: PBES2-AES256-CBC');
     expect(stdout + stderr).not.toContain('unknown');
     const [encrypted = ''] = /-----BEGIN ENCRYPTED[^]*KEY-----\n/u.exec(stdout) ?? [];
-    const opened = runTool('certtool', [
-      ...['--pubkey-info', '--pkcs8', '--password', password],
-      ...['--load-privkey', scratch.write('encrypted.pem', encrypted)],
-    ]);
+    const from = scratch.write('encrypted.pem', encrypted);
+    const load = ['--pubkey-info', '--pkcs8', '--password', password, '--load-privkey', from];
+    const opened = runTool('certtool', load);
     expect(opened.stdout, opened.stderr).toContain(publicPem);
     const wrong = runTool('certtool', [...info, 'wrong password']);
     expect(wrong.status).not.toBe(0);

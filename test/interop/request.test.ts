@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRequest } from '../../src/certificate/request.js';
-import { RelaycertsError } from '../../src/errors.js';
+import type { RelaycertsError } from '../../src/errors.js';
 import type { KeyType } from '../../src/settings/settings.js';
 import { makeScratch, openssl, runTool, type Scratch } from '../support/openssl.js';
 import { refusalOf } from '../support/refusal.js';

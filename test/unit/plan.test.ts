@@ -3,6 +3,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseCertificate } from '../../src/certificate/certificate.js';
+import { encodeSpki } from '../../src/certificate/public-key.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
@@ -167,9 +168,9 @@ describe('what is made', () => {
   });
 });
 
-describe('what contradicts', () => {
-  const messages = (result: Plan): string => result.problems.map(({ message }) => message).join('\n');
+const messages = (result: Plan): string => result.problems.map(({ message }) => message).join('\n');
 
+describe('what contradicts', () => {
   it.each([
     ['a certificate without its key', () => without('second', 'key'), /second.* is there, but its key .* is missing/u],
     ['a CA without its key', () => ({ ...whole, caKey: undefined }), /its key .*ca\.key\.pem" is missing/u],
@@ -222,5 +223,63 @@ describe('what contradicts', () => {
   it('a file that could not be read is not taken for a missing one', () => {
     const result = plan({ ...without('second', 'both'), problems: [{ message: 'cannot read it' }] });
     expect(result).toEqual({ steps: [], problems: [{ message: 'cannot read it' }], warnings: [] });
+  });
+});
+
+/** mailhost's key went to the host, and a request for it is here. */
+const signed = (request: HostInventory['request'], change: Partial<HostInventory> = {}): Inventory => ({
+  ...whole,
+  hosts: whole.hosts.map((one) =>
+    one.host.hostname === 'mailhost.example.org'
+      ? { ...one, key: undefined, bundle: new Map(), request, ...change }
+      : one,
+  ),
+});
+const requestOf = (publicKey: KeyObject): NonNullable<HostInventory['request']> => ({
+  path: '/project/certs/smtp-client/mailhost.example.org.csr.pem',
+  info: { pem: '', publicKey, spki: encodeSpki(publicKey), keyType: 'ecdsa-p256', names: [] },
+});
+const found = (hostname: string): HostInventory => {
+  const one = whole.hosts.find(({ host }) => host.hostname === hostname);
+  if (one?.certificate === undefined) throw new Error(`no ${hostname}`);
+  return one;
+};
+const own = (): KeyObject => found('mailhost.example.org').certificate!.info.publicKey;
+
+describe('a host that keeps its own key', () => {
+  it('needs no key, and its bundle has none', () => {
+    const inventory = signed(requestOf(own()));
+    expect(plan(inventory).problems).toEqual([]);
+    expect(kinds(plan(inventory))).toEqual(['bundle mailhost.example.org']);
+    expect([
+      ...(bundlesOf(settings, inventory).get(found('mailhost.example.org').host.hostname)?.keys() ?? []),
+    ]).toEqual(['example.org-ca.crt.pem', 'mailhost.example.org.crt.pem']);
+  });
+
+  it('gets a certificate for the request where there is none', () => {
+    expect(kinds(plan(signed(requestOf(own()), { certificate: undefined })))).toEqual([
+      'certificate mailhost.example.org',
+      'bundle relayhost.example.org',
+      'bundle mailhost.example.org',
+    ]);
+  });
+
+  it("contradicts with a key here, another certificate, another host's key and the CA's", () => {
+    const here = signed(requestOf(own()), { key: found('mailhost.example.org').key });
+    expect(messages(plan(here))).toMatch(/keeps its own key, but its key .* is here too/u);
+    const second = requestOf(found('second.example.org').certificate!.info.publicKey);
+    expect(messages(plan(signed(second)))).toMatch(/is second\.example\.org's: every host/u);
+    expect(messages(plan(signed(second)))).toMatch(/is not for the key of the request/u);
+    const ca = requestOf(whole.caCertificate!.info.publicKey);
+    expect(messages(plan(signed(ca, { certificate: undefined })))).toMatch(/is the CA's: every host/u);
+  });
+
+  it('is warned of where an older key lies in its bundle', () => {
+    const { bundle } = found('mailhost.example.org');
+    const { warnings, problems } = plan(signed(requestOf(own()), { bundle }));
+    expect(problems).toEqual([]);
+    expect(warnings.map(({ hint }) => hint)).toEqual([
+      'rm /project/hosts/mailhost.example.org/mailhost.example.org.key.pem /project/hosts/mailhost.example.org/mailhost.example.org.chain.pem',
+    ]);
   });
 });

@@ -293,7 +293,7 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
   return [
     {
       message: `the certificate of ${host.hostname} ${daysLeft < 0 ? `expired on ${day}` : `expires on ${day}, in ${daysLeft} days`}`,
-      hint: `for a new one with the same key and pin, remove it, run make and install it on the host: rm ${shellWord(certificate.path)}`,
+      hint: `relaycerts renew ${host.hostname}, then install it there`,
     },
   ];
 }

@@ -23,7 +23,9 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
   // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
-  banner: { js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);" },
+  banner: {
+    js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);",
+  },
 });
 
 const packages = new Set();

@@ -137,7 +137,7 @@ function addMake(program: Command, withHost: WithHost): void {
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
     .option('--dry-run', 'print what would be made, and make nothing')
     .option('--again <host>', 'make a host again that was revoked')
-    .addOption(passphraseFd())
+    .addOption(passphraseFdOption())
     .addHelpText(
       'after',
       example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'),
@@ -263,7 +263,7 @@ function addSign(program: Command, withHost: WithHost): void {
     .argument('<file>', 'the request, PEM or DER; - is standard input')
     .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
     .option('--again', 'a host that was revoked relays again, with a new key')
-    .addOption(passphraseFd())
+    .addOption(passphraseFdOption())
     .addHelpText(
       'after',
       example(
@@ -320,7 +320,7 @@ function addRenew(program: Command, withHost: WithHost): void {
     .option('--due', 'what is due alone; so it is without this too')
     .option('--force', 'what is not due as well')
     .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
-    .addOption(passphraseFd())
+    .addOption(passphraseFdOption())
     .addHelpText(
       'after',
       example('relaycerts renew', 'relaycerts renew mailhost --force', 'relaycerts renew --rekey mailhost'),
@@ -439,7 +439,7 @@ function addPassphrase(program: Command, withHost: WithHost): void {
   group
     .command('change')
     .description("encrypt the CA's key under a new passphrase")
-    .addOption(passphraseFd())
+    .addOption(passphraseFdOption())
     .addOption(fileDescriptor('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor'))
     .addHelpText(
       'after',
@@ -502,7 +502,7 @@ function days(flags: string, description: string): Option {
   });
 }
 
-function passphraseFd(): Option {
+function passphraseFdOption(): Option {
   return fileDescriptor('--passphrase-fd <n>', "read the CA's passphrase from this file descriptor");
 }
 

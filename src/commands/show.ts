@@ -30,7 +30,7 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
       ? hostsOf(settings).filter(({ hostname }) => !revoked.has(hostname))
       : options.hosts.map((name) => findHost(settings, name));
   const gone = wanted.find(({ hostname }) => revoked.has(hostname));
-  if (gone !== undefined && !options.undo) {
+  if (gone !== undefined && !options.undo && options.section !== 'request') {
     throw new RelaycertsError('contradiction', `${gone.hostname} is revoked`, {
       hint: `to let it relay again, with a new key: relaycerts make --again ${gone.hostname}`,
     });

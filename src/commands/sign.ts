@@ -9,7 +9,9 @@ import { encodeSpki } from '../certificate/public-key.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
+import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { bundleNames } from '../plan/bundle-names.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { programWord } from '../render/commands.js';
@@ -17,7 +19,7 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { layoutOf, type Layout } from '../store/layout.js';
+import { layoutOf } from '../store/layout.js';
 import { readLedger } from '../store/ledger.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
@@ -102,7 +104,7 @@ async function signLocked({
   const before = await readInventory(settings, host);
   if (before.problems.length > 0) throw contradiction(before.problems);
   const found = foundOf(before, one);
-  await assertNotRevoked(layout, found, info, again);
+  await assertNotRevoked(settings, found, info, again);
   assertSignable(found, info, settings);
 
   // The plan of a make that finds the request in its place; of it, what this host needs.
@@ -141,6 +143,12 @@ function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly 
   return steps.filter((step) => isOwn(step) || kinds.includes(step.kind));
 }
 
+/** What to do on the host, whose printed lines keep a key that is there. */
+function newKey(settings: Settings, hostname: HostName): string {
+  const key = `${settings.postfix.directory}/${bundleNames(settings.domain, hostname).key}`;
+  return `rm ${key}, and ${programWord(settings)} show ${hostname} --section request`;
+}
+
 function remove(...paths: readonly string[]): string {
   return `rm ${paths.map((path) => shellWord(path)).join(' ')}`;
 }
@@ -149,6 +157,7 @@ function remove(...paths: readonly string[]): string {
 function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: Settings): void {
   const { host, key, keyPath, request, requestPath, certificate, bundleFolder } = found;
   const { hostname } = host;
+  const anew = `there: ${newKey(settings, hostname)}`;
   const pinChanges = host.role === 'smtp-client' ? '; the relays need their new bundles then, for the pin changes' : '';
   if (key !== undefined) {
     const { key: bundled, chain } = layoutOf(settings).bundle(hostname);
@@ -160,7 +169,7 @@ function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: S
         .filter((path) => found.bundle.has(path.slice(bundleFolder.length + 1))),
     ];
     throw new RelaycertsError('contradiction', `${hostname} has a key that was made here: ${quotePath(keyPath)}`, {
-      hint: `to let the host have a key of its own, make a new one there, then here: ${remove(...paths)}, and sign again${pinChanges}`,
+      hint: `for a key of its own, ${anew}; then here: ${remove(...paths)}, and sign again${pinChanges}`,
     });
   }
   if (request !== undefined && !request.info.spki.equals(spki)) {
@@ -168,7 +177,7 @@ function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: S
       'contradiction',
       `the request is for another key than the one that is stored for ${hostname}: ${quotePath(requestPath)}`,
       {
-        hint: `where the host has a new key: ${remove(requestPath, ...(certificate === undefined ? [] : [certificate.path]))}, and sign again${pinChanges}`,
+        hint: `where the host has a new key, here: ${remove(requestPath, ...(certificate === undefined ? [] : [certificate.path]))}, and sign again${pinChanges}`,
       },
     );
   }
@@ -176,26 +185,26 @@ function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: S
     throw new RelaycertsError(
       'contradiction',
       `the request is for another key than the certificate of ${hostname}: ${quotePath(certificate.path)}`,
-      { hint: `where the host has a new key: ${remove(certificate.path)}, and sign again${pinChanges}` },
+      { hint: `where the host has a new key, here: ${remove(certificate.path)}, and sign again${pinChanges}` },
     );
   }
 }
 
 /** A key that was revoked stays out for good; a host comes back only where that is said. @throws contradiction */
 async function assertNotRevoked(
-  layout: Layout,
+  settings: Settings,
   { host: { hostname }, isRevoked }: HostInventory,
   { publicKey }: RequestInfo,
   again: boolean,
 ): Promise<void> {
   const pin = fingerprintOf(publicKey, 'public-key', 'sha256');
-  const { entries } = await readLedger(layout);
+  const { entries } = await readLedger(layoutOf(settings));
   const revoked = entries.find(({ event, publicKeySha256 }) => event === 'revoked' && publicKeySha256 === pin);
   if (revoked !== undefined) {
     throw new RelaycertsError(
       'contradiction',
       `the key of the request was revoked on ${quote(revoked.time.slice(0, 10))}, as that of ${quote(revoked.name)}`,
-      { hint: `make a new key on ${hostname}, and a new request` },
+      { hint: `there: ${newKey(settings, hostname)}` },
     );
   }
   if (isRevoked && !again) {

@@ -1,6 +1,6 @@
 // One question to the terminal, with inquirer, by way of stderr. Loaded only where something is asked.
 
-import inquirer from 'inquirer';
+import { createPromptModule } from 'inquirer';
 import { RelaycertsError } from '../errors.js';
 
 interface Choice {
@@ -54,7 +54,7 @@ export async function promptOnce(question: TerminalQuestion, nothing: string): P
   stdin.on('keypress', onKey).on('end', leave);
   process.on('SIGCONT', onContinue).on('exit', showCursor);
   try {
-    const prompt = inquirer.createPromptModule({ input: stdin, output: stderr, signal: left.signal });
+    const prompt = createPromptModule({ input: stdin, output: stderr, signal: left.signal });
     const { answer } = await prompt<{ answer: unknown }>([{ ...question, name: 'answer' }]);
     return answer;
   } catch (error) {

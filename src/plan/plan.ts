@@ -207,7 +207,7 @@ function requestProblems({ request, key, keyPath, host }: HostInventory, invento
   if (owner !== undefined) {
     problems.push({
       message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
-      hint: `make a new key on ${host.hostname}, and a new request; first: rm ${shellWord(request.path)}`,
+      hint: `remove the key on ${host.hostname}, and make a new one: relaycerts show ${host.hostname} --section request`,
     });
   }
   return problems;

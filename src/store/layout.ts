@@ -23,22 +23,22 @@ export interface Layout {
   /** A new passphrase, sealed, until the CA's key is under it. */
   readonly pendingPassphrase: Place;
   readonly hostsFolder: string;
-  roleFolder(role: Role): string;
-  key(role: Role, hostname: HostName): Place;
-  certificate(role: Role, hostname: HostName): Place;
+  readonly roleFolder: (role: Role) => string;
+  readonly key: (role: Role, hostname: HostName) => Place;
+  readonly certificate: (role: Role, hostname: HostName) => Place;
   /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
-  request(role: Role, hostname: HostName): Place;
+  readonly request: (role: Role, hostname: HostName) => Place;
   /** The certificate before a rekey, whose pin stays listed until it is retired. */
-  previous(role: Role, hostname: HostName): Place;
+  readonly previous: (role: Role, hostname: HostName) => Place;
   /** What a rekey has made and not yet put into its place. */
-  nextKey(role: Role, hostname: HostName): Place;
-  nextCertificate(role: Role, hostname: HostName): Place;
+  readonly nextKey: (role: Role, hostname: HostName) => Place;
+  readonly nextCertificate: (role: Role, hostname: HostName) => Place;
   /** Where retired certificates and the files of revoked hosts are kept. */
   readonly retiredFolder: string;
   readonly revokedFolder: string;
-  bundleFolder(hostname: HostName): string;
+  readonly bundleFolder: (hostname: HostName) => string;
   /** Every file of a host's bundle, by its part. */
-  bundle(hostname: HostName): Readonly<Record<BundlePart, Place>>;
+  readonly bundle: (hostname: HostName) => Readonly<Record<BundlePart, Place>>;
 }
 
 /** The layout beside a settings file. */

@@ -222,7 +222,7 @@ describe('signed again', () => {
       /is for another key than the one that is stored for mailhost\.example\.org/u,
       /rm .*csr\.pem .*crt\.pem, and sign again; the relays need/u,
     );
-    const hint = /: (rm [^,]*), and sign/u.exec(sign().stderr)?.[1] ?? '';
+    const hint = /here: (rm [^,]*), and sign/u.exec(sign().stderr)?.[1] ?? '';
     expect(spawnSync('sh', ['-c', hint]).status).toBe(0);
     succeed(sign());
     expect(openssl(['x509', '-in', project.path(certificate), '-noout', '-pubkey'])).toBe(publicKeyOf(key));
@@ -355,7 +355,7 @@ describe('refused, and nothing is touched', () => {
       /has a key that was made here: .*mailhost\.example\.org\.key\.pem/u,
       /rm .*, and sign again; the relays need their new bundles/u,
     );
-    const hint = /: (rm [^,]*), and sign/u.exec(sign().stderr)?.[1] ?? '';
+    const hint = /here: (rm [^,]*), and sign/u.exec(sign().stderr)?.[1] ?? '';
     expect(spawnSync('sh', ['-c', hint]).status).toBe(0);
     succeed(sign());
     expect(readdirSync(project.path('hosts', home)).toSorted()).toEqual(['example.org-ca.crt.pem', `${home}.crt.pem`]);
@@ -372,9 +372,9 @@ describe('refused, and nothing is touched', () => {
       sign,
       1,
       /the key of the request was revoked on ".*", as that of "mailhost\.example\.org"/u,
-      /new key/u,
+      /there: rm .*--section request/u,
     );
-    expectUntouched(() => sign('--again'), 1, /the key of the request was revoked/u, /new key/u);
+    expectUntouched(() => sign('--again'), 1, /the key of the request was revoked/u, /there: rm .*--section request/u);
     const fresh = writeRequest();
     expectUntouched(sign, 1, /mailhost\.example\.org is revoked/u, /--again$/u);
     expect(succeed(project.run(['show', home, '--section', 'request'])).stdout).toContain('openssl genpkey');
@@ -395,7 +395,7 @@ describe('refused, and nothing is touched', () => {
     succeed(project.run(['sign', 'second.csr', '--host', 'second']));
     writeRequest([], { key: own });
     const reused = /is second\.example\.org's: every host has a key of its own/u;
-    expectUntouched(sign, 1, reused, /make a new key on mailhost/u);
+    expectUntouched(sign, 1, reused, /remove the key on mailhost.*--section request/u);
     writeRequest();
     succeed(sign());
     succeed(project.run(['make']));
@@ -405,7 +405,7 @@ describe('refused, and nothing is touched', () => {
     );
     writeRequest([], { key: theirs });
     const fourth = (): Result => project.run(['sign', request, '--host', 'fourth']);
-    expectUntouched(fourth, 1, /is third\.example\.org's/u, /make a new key/u);
+    expectUntouched(fourth, 1, /is third\.example\.org's/u, /make a new one/u);
     const passphrase = succeed(project.run(['passphrase', 'show', '--yes'])).stdout;
     const ca = [
       'req',
@@ -418,7 +418,7 @@ describe('refused, and nothing is touched', () => {
       '/CN=x',
     ];
     project.write(request, openssl(ca, passphrase));
-    expectUntouched(fourth, 1, /is the CA's: every host/u, /make a new key/u);
+    expectUntouched(fourth, 1, /is the CA's: every host/u, /make a new one/u);
   });
 
   it('weak and unknown keys, a signature that does not hold, garbage, what is huge, what is not there', () => {

@@ -109,7 +109,7 @@ describe('keys that never left their hosts', { timeout: 60_000 }, () => {
     for (const host of [relay, home]) {
       const [, refused] = await pasteSection(host, 'request').catch((error: unknown) => ['', String(error)]);
       expect(refused).toContain('is for another key than the one that is stored');
-      const remove = /: (rm [^,]*), and sign again/u.exec(refused ?? '')?.[1] ?? '';
+      const remove = /here: (rm [^,]*), and sign again/u.exec(refused ?? '')?.[1] ?? '';
       await desk.run(remove);
       await pasteSection(host, 'request');
     }

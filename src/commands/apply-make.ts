@@ -13,9 +13,8 @@ import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
-import { describeStep, type Plan, type Step } from '../plan/plan.js';
+import { describeStep, type Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
-import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { newPassphrase } from '../custody/passphrase.js';
 import {
@@ -25,21 +24,10 @@ import {
   sealPassphraseFile,
 } from './obtain-passphrase.js';
 import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
+import type { StepOf, Work } from './work.js';
 
 /** How many files are written at the same time. */
 const writersAtOnce = 16;
-
-export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
-
-export interface Work {
-  readonly plan: Plan;
-  readonly settings: Settings;
-  readonly inventory: Inventory;
-  readonly host: Host;
-  readonly at: Date;
-  /** From --passphrase-fd; undefined where the passphrase file has to be opened. */
-  readonly passphrase: Secret | undefined;
-}
 
 interface Signer {
   readonly privateKey: KeyObject;

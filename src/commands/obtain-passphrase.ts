@@ -13,7 +13,7 @@ import type { Host } from '../host/host.js';
 import { describeStep } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { operatorKeyPlace } from '../store/layout.js';
-import type { StepOf, Work } from './apply-make.js';
+import type { StepOf, Work } from './work.js';
 import { custodianOf, openWithCustodian, opensCaKey, opensNothing } from './passphrase-open.js';
 import { resealPassphrase } from './passphrase-seal.js';
 

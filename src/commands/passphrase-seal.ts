@@ -13,7 +13,7 @@ import { syncFolder, writeFile } from '../host/files.js';
 import { describeStep } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
-import type { StepOf } from './apply-make.js';
+import type { StepOf } from './work.js';
 import { replacePassphraseFile, type Custodian } from './passphrase-open.js';
 
 /**

@@ -16,7 +16,8 @@ import { renderScript } from './script.js';
 import type { Format, Section } from './sections.js';
 import { sections } from './sections.js';
 import { programWord, rootShell } from './commands.js';
-import { copyCommand, fileOf, stepsOf, type Block, type Step } from './steps.js';
+import type { Block, Step } from './step.js';
+import { copyCommand, fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
   readonly section?: Section;
@@ -107,7 +108,9 @@ function renderSh(settings: Settings, host: HostSettings, pins: readonly Pin[], 
   if (section === 'request' && !undo) return `#!/bin/sh\nset -eu\n${requestLines(settings, host).join('\n')}\n`;
   const step = undo ? undefined : wantedSteps(settings, host, pins, options).find((one) => one.section === section);
   if (step !== undefined && (section === 'monitor' || section === 'verify')) {
-    const blocks = step.parts.flatMap((part) => (typeof part === 'string' ? [] : part.lines));
+    const blocks = step.parts.flatMap((part) =>
+      typeof part === 'string' || typeof part.where !== 'string' ? [] : part.lines,
+    );
     return `#!/bin/sh\nset -eu\n${blocks.join('\n')}\n`;
   }
   throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
@@ -142,6 +145,12 @@ function jsonBlock({ where, lines }: Block): unknown {
 
 /** Words at most 100 columns wide; blocks are never wrapped. */
 function wrap(text: string): string {
+  return text.split('\n').map(wrapLine).join('\n');
+}
+
+/** An indented line is a command in the middle of words. */
+function wrapLine(text: string): string {
+  if (text.startsWith('    ')) return text;
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {

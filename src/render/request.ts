@@ -7,7 +7,7 @@ import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { programWord, rootProgram } from './commands.js';
-import type { Block, Step } from './steps.js';
+import type { Block, Step } from './step.js';
 
 /** genpkey(1) options for a key of each type. */
 const keyOptions: Readonly<Record<KeyType, string>> = {

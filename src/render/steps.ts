@@ -1,6 +1,4 @@
-// What a person does for one host, as data: numbered steps of words and blocks. A block is what is copied: commands
-// for one place, or a file's lines. text.ts puts the markers around it, so that what is pasted and what is tested are
-// the same bytes.
+// The numbered steps of a host, in order: copy, configure, check and reload, verify, monitor; and their inverse.
 
 import { join } from 'node:path';
 import { isIPv6 } from 'node:net';
@@ -9,23 +7,12 @@ import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../setting
 import type { Pin } from './pin.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from './postfix.js';
 import type { Section } from './sections.js';
-import { programWord } from './commands.js';
+import { monitorStep } from './monitor.js';
 import { chainParts, requestStep } from './request.js';
+import { continued, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
-
-export interface Block {
-  /** Where it is run: on this machine, or on the host as root; or lines of the file that is named. */
-  readonly where: 'here' | 'host' | { readonly file: string };
-  readonly lines: readonly string[];
-}
-
-export interface Step {
-  readonly section: Section;
-  readonly title: string;
-  /** Words and blocks in the order in which they are read. */
-  readonly parts: readonly (string | Block)[];
-}
+import { verifyStep } from './verify.js';
 
 /** The steps of a host, in order; with `undo`, those that take it back. */
 export function stepsOf(
@@ -175,97 +162,6 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   };
 }
 
-function verifyStep(settings: Settings, host: HostSettings, pins: readonly Pin[]): Step {
-  return host.role === 'smtp-client' ? verifyHomeStep(settings, host) : verifyRelayStep(settings, host, pins);
-}
-
-function verifyHomeStep(settings: Settings, client: SmtpClient): Step {
-  const { directory } = settings.postfix;
-  const names = bundleNames(settings.domain, client.hostname);
-  const [ca, key, certificate] = [names.ca, names.key, names.certificate].map((name) => `${directory}/${name}`);
-  const mailbox = `postmaster@${settings.domain}`;
-  const parts = settings.smtpdServers.flatMap(({ hostname, port }): (string | Block)[] => [
-    `It must say "Verified TLS connection established to ${hostname}" (the command ends with 0 whatever it finds):`,
-    {
-      where: 'host',
-      lines: continued([
-        'posttls-finger -c -l secure',
-        `-F ${ca} -k ${certificate} -K ${key}`,
-        shellWord(`[${hostname}]:${port}`),
-        hostname,
-      ]),
-    },
-    `The relay must answer "250 2.1.5 Ok" to RCPT, the last line but one; no mail is sent:`,
-    {
-      where: 'host',
-      lines: [
-        `{ sleep 2; echo 'EHLO ${client.hostname}'; sleep 1; echo 'MAIL FROM:<${mailbox}>'; sleep 1; echo 'RCPT TO:<${mailbox}>'; sleep 1; echo QUIT; } |`,
-        ...continued([
-          `  openssl s_client -quiet -crlf -starttls smtp -connect ${hostname}:${port} -servername ${hostname}`,
-          `  -CAfile ${ca} -cert ${certificate} -key ${key}`,
-          `  -verify_hostname ${hostname} -verify_return_error`,
-        ]),
-      ],
-    },
-  ]);
-  return {
-    section: 'verify',
-    title: 'See that it works',
-    parts: [
-      ...parts,
-      `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. The mail log here must say "Verified TLS connection established", the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
-    ],
-  };
-}
-
-function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly Pin[]): Step {
-  const table = `${settings.postfix.tableType}:${settings.postfix.directory}/${tableName}`;
-  const [pin] = pins;
-  const lookUp: readonly (string | Block)[] =
-    pin === undefined
-      ? []
-      : [
-          `The table must answer with the client's name, ${pin.hostname}:`,
-          { where: 'host', lines: [`postmap -q ${shellWord(pin.fingerprint)} ${shellWord(table)}`] },
-        ];
-  return {
-    section: 'verify',
-    title: 'See that it works',
-    parts: [
-      `It must say LISTEN; let the port through the firewall, the provider's too:`,
-      { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
-      ...lookUp,
-      `The rest is seen from a client: ${programWord(settings)} show ${settings.smtpClients[0].hostname} --section verify.`,
-    ],
-  };
-}
-
-function monitorStep(settings: Settings, host: HostSettings): Step {
-  const { directory } = settings.postfix;
-  const names = bundleNames(settings.domain, host.hostname);
-  const { renewBeforeDays } = settings.certificates;
-  const line = (minute: number, name: string, what: string): string =>
-    `${minute} 6 * * * root openssl x509 -checkend ${renewBeforeDays * 86_400} -noout -in ${directory}/${name} >/dev/null || echo "relaycerts: ${what} expires within ${renewBeforeDays} days, or cannot be read: ${directory}/${name}"`;
-  return {
-    section: 'monitor',
-    title: 'Be warned before a certificate expires',
-    parts: [
-      `Each morning, with openssl alone; cron sends what it prints to root by mail.`,
-      {
-        where: 'host',
-        lines: [
-          "cat >/etc/cron.d/relaycerts <<'END'",
-          `# relaycerts: the certificates of ${host.hostname}`,
-          line(11, names.certificate, `the certificate of ${host.hostname}`),
-          line(12, names.ca, `the CA of ${settings.domain}`),
-          'END',
-          'chmod 644 /etc/cron.d/relaycerts',
-        ],
-      },
-    ],
-  };
-}
-
 function undoStep(settings: Settings, host: HostSettings): Step {
   const undo =
     host.role === 'smtpd-server'
@@ -318,9 +214,4 @@ function withReleases(parameters: readonly Parameter[], line: (parameter: Parame
       ? [line(parameter)]
       : [`# Postfix ${parameter.since.join('.')} and later:`, line(parameter)],
   );
-}
-
-/** One command over several lines. */
-function continued(lines: readonly string[]): readonly string[] {
-  return lines.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === lines.length - 1 ? '' : ' \\'}`);
 }

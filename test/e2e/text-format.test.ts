@@ -64,6 +64,25 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
     }
   });
 
+  test('the systemd service runs what warns by mail, and nothing is sent now', async () => {
+    for (const host of [relay, home]) {
+      const unit = await host.readFile('/etc/systemd/system/relaycerts-expiry.service');
+      const commands = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, command = '']) => command);
+      expect(commands).toHaveLength(2);
+      for (const command of commands) {
+        expect((await host.sh(command)).stdout).toBe('');
+        await host.markLog();
+        // With the file away, the same command sends its mail.
+        const file = / -in (\S+) /.exec(command)?.[1] ?? '';
+        await host.sh(`mv ${file} ${file}.away`);
+        await host.sh(command);
+        await host.sh(`mv ${file}.away ${file}`);
+        await host.waitForLog(/postfix\/pickup\[\d+\]: \w+: uid=0 from=<root>/);
+      }
+      expect(await host.readFile('/etc/systemd/system/relaycerts-expiry.timer')).toMatch(/^OnCalendar=/m);
+    }
+  });
+
   test('the cron lines are silent now, and warn of what ends soon or is not there', async () => {
     for (const host of [relay, home]) {
       const crontab = await host.readFile('/etc/cron.d/relaycerts');

@@ -54,8 +54,12 @@ export class Desk {
   async paste(host: MailHost, words: '' | '--undo' = ''): Promise<readonly string[]> {
     const said: string[] = [];
     for (const block of blocksOf(await this.show(`${host.hostname} ${words}`))) {
-      if (block.where === 'file' || (block.where === 'host' && block.host !== host.hostname)) {
+      if (block.where !== 'here' && block.host !== host.hostname) {
         throw new Error(`a block that is not for ${host.hostname}: ${block.text}`);
+      }
+      if (block.where === 'file') {
+        await host.writeFile(block.file, block.text);
+        continue;
       }
       const { stdout } =
         block.where === 'here'

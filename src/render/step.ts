@@ -1,0 +1,23 @@
+// What a person does for one host, as data: a step has words and blocks. A block is what is copied: commands for one
+// place, or a file's lines. host.ts puts the markers around it, so that what is pasted and what is tested are the same
+// bytes.
+
+import type { Section } from './sections.js';
+
+export interface Block {
+  /** Where it is run: on this machine, or on the host as root; or lines of the file that is named. */
+  readonly where: 'here' | 'host' | { readonly file: string };
+  readonly lines: readonly string[];
+}
+
+export interface Step {
+  readonly section: Section;
+  readonly title: string;
+  /** Words and blocks in the order in which they are read. */
+  readonly parts: readonly (string | Block)[];
+}
+
+/** One command over several lines. */
+export function continued(lines: readonly string[]): readonly string[] {
+  return lines.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === lines.length - 1 ? '' : ' \\'}`);
+}

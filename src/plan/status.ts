@@ -68,7 +68,7 @@ function hostStatus(
   at: Date,
   warnDays: number,
 ): CertificateStatus {
-  const { host, certificate, key } = found;
+  const { host, certificate, key, request } = found;
   const blank = { name: host.hostname, role: host.role };
   if (found.isRevoked) return { ...blank, ...absent, state: 'revoked', why: 'make does not make it again by itself' };
   if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: 'run relaycerts make' };
@@ -89,6 +89,12 @@ function hostStatus(
   }
   if (key !== undefined && !samePublicKey(key.privateKey, certificate.info.publicKey)) {
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is another' };
+  }
+  if (request !== undefined && !request.info.spki.equals(certificate.info.spki)) {
+    return { ...blank, ...facts, state: 'mismatched', why: 'it is not for the key of its request' };
+  }
+  if (key === undefined && request === undefined) {
+    return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
   }
   const state = dueOrOk(facts.daysLeft, warnDays);
   if (found.previous !== undefined && state.state === 'ok') {

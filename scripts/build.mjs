@@ -33,6 +33,7 @@ for (const input of Object.keys(metafile.inputs)) {
   const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(input);
   if (found?.[1] !== undefined) packages.add(found[1]);
 }
+if (packages.size === 0) throw new Error('the bundle names no package under node_modules: is it a link?');
 const texts = [];
 for (const name of [...packages].toSorted((a, b) => a.localeCompare(b))) {
   const folder = join('node_modules', name);

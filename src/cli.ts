@@ -320,17 +320,47 @@ function addRenew(program: Command, withHost: WithHost): void {
     .option('--due', 'what is due alone; so it is without this too')
     .option('--force', 'what is not due as well')
     .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
+    .addOption(
+      new Option(
+        '--ca',
+        'the CA itself: for the same key at once; with --rekey for a new key, one of three stages with each run',
+      ).conflicts(['due', 'force']),
+    )
     .addOption(passphraseFdOption())
     .addHelpText(
       'after',
-      example('relaycerts renew', 'relaycerts renew mailhost --force', 'relaycerts renew --rekey mailhost'),
+      example(
+        'relaycerts renew',
+        'relaycerts renew mailhost --force',
+        'relaycerts renew --rekey mailhost',
+        'relaycerts renew --ca                              a new certificate of the CA, for the same key',
+        'relaycerts renew --ca --rekey                      the next stage to a CA with a new key',
+      ),
     )
     .action(
-      withHost(async (host, global, hosts: string[], flags: { force?: true; rekey?: true; passphraseFd?: number }) => {
-        const { renew } = await import('./commands/renew.js');
-        const { passphraseFd } = flags;
-        await renew({ ...global, hosts, force: flags.force === true, rekey: flags.rekey === true, passphraseFd }, host);
-      }),
+      withHost(
+        async (
+          host,
+          global,
+          hosts: string[],
+          flags: { ca?: true; force?: true; rekey?: true; passphraseFd?: number },
+        ) => {
+          const { passphraseFd } = flags;
+          const rekey = flags.rekey === true;
+          if (flags.ca !== true) {
+            const { renew } = await import('./commands/renew.js');
+            await renew({ ...global, hosts, force: flags.force === true, rekey, passphraseFd }, host);
+            return;
+          }
+          if (hosts.length > 0) {
+            throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
+              hint: `relaycerts renew --ca${rekey ? ' --rekey' : ''}`,
+            });
+          }
+          const { renewCa } = await import('./commands/renew-ca.js');
+          await renewCa({ ...global, rekey, passphraseFd }, host);
+        },
+      ),
     );
 }
 

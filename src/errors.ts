@@ -100,6 +100,7 @@ export function quotePath(path: string): string {
 
 /** The `code` of a Node system error (`ENOENT`), or undefined. */
 export function systemCode(error: unknown): string | undefined {
+  if (error instanceof RelaycertsError) return undefined;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return undefined;
 }

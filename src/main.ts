@@ -11,11 +11,14 @@ process.on('warning', ({ stack, message }) => {
   if (process.env['RELAYCERTS_DEBUG'] === '1') process.stderr.write(`${stack ?? message}\n`);
 });
 
-// A reader that goes away (relaycerts show | head) is no error.
+// A reader that goes away (relaycerts show | head) is no error, and changes no exit code; a full disk is one.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exitCode = 0;
+  if (error.code === 'EPIPE') return;
+  process.exitCode = 1;
+  process.stderr.write(`relaycerts: error: cannot write to standard output: ${error.code ?? error.message}\n`);
 });
+// Progress that nobody reads must not stop the work half-way.
+process.stderr.on('error', () => undefined);
 
 for (const [signal, status] of [
   ['SIGINT', 130],

@@ -1,5 +1,5 @@
 // The certificate profile as data: what a CA, an smtpd-server and an smtp-client certificate hold. issue/x509.ts builds
-// from it and issue/verify.ts judges by it. Names, dates and keys are not here.
+// from it and certificate/verify.ts judges by it. Names, dates and keys are not here.
 
 import type { KeyType, Role } from '../settings/settings.js';
 

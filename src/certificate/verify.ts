@@ -1,6 +1,7 @@
 // Whether a certificate is what the settings ask for, as data: never an exception. Pure: no disk, no clock. The same
 // rules judge what was just issued and what lies on the disk.
 
+import { generationOf } from './ca-name.js';
 import { clientAuth, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
@@ -31,6 +32,7 @@ export interface ExpectedLeaf {
 }
 
 export interface ExpectedCa {
+  /** As in the settings; a CA of a later key has a number behind it. */
   readonly commonName: string;
   /** Where left out, not checked. */
   readonly permittedDomains?: readonly string[];
@@ -85,7 +87,7 @@ export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): re
   const findings: CertificateFinding[] = [];
   if (!ca.isCa) findings.push({ code: 'not-ca', expected: 'a CA', found: 'not a CA' });
   if (!isSignedBy(ca, ca)) findings.push({ code: 'wrong-issuer', expected: ca.x509.subject, found: ca.x509.issuer });
-  if (ca.commonName !== expected.commonName) {
+  if (generationOf(expected.commonName, ca.commonName) === undefined) {
     findings.push({ code: 'wrong-name', expected: expected.commonName, found: ca.commonName ?? ca.x509.subject });
   }
   if (ca.extendedKeyUsage.length > 0) {

@@ -24,6 +24,7 @@ import {
   sealPassphraseFile,
 } from './obtain-passphrase.js';
 import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
+import { assertNothingPending, keepPrevious } from './keep-previous.js';
 import type { StepOf, Work } from './work.js';
 
 /** How many files are written at the same time. */
@@ -51,6 +52,9 @@ export async function applyMake(work: Work): Promise<void> {
   const opened = resealStep === undefined ? undefined : await resealPassphraseFile(work, resealStep);
   if (caStep === undefined && certificates.length === 0) return;
   await assertGivenInFile(work);
+  const anew = new Set(certificates.filter(({ event }) => event === 'renewed').map(({ hostname }) => hostname));
+  const renewed = inventory.hosts.filter(({ host: one }) => anew.has(one.hostname));
+  assertNothingPending(settings, renewed);
 
   // Keys and the key derivation run in the thread pool while the packages load and the passphrase is sealed.
   const generated = start(
@@ -127,6 +131,7 @@ export async function applyMake(work: Work): Promise<void> {
     });
     return { step, pem, info: readBack(pem) };
   });
+  await keepPrevious(settings, renewed);
   await appendLedger(
     layout,
     issued.map(({ step, info }) => entryOf(step.event, step.role, step.hostname, info, at)),
@@ -198,7 +203,7 @@ async function recordFound({ inventory, settings, host }: Work, records: readonl
   );
   if (caCertificate !== undefined && serials.has(caCertificate.info.serial)) {
     const { info } = caCertificate;
-    found.unshift(entryOf('issued', 'ca', settings.ca.commonName, info, info.notBefore));
+    found.unshift(entryOf('issued', 'ca', info.commonName ?? settings.ca.commonName, info, info.notBefore));
   }
   await appendLedger(layoutOf(settings), found);
   for (const step of records) host.say(`made ${describeStep(step)}`);

@@ -78,6 +78,10 @@ async function whatIsThere(
     ),
     ...(await putAwayPaths(layout)),
     layout.pendingPassphrase.path,
+    layout.nextCaCertificate.path,
+    layout.nextCaKey.path,
+    layout.formerCaCertificate.path,
+    layout.formerCaKey.path,
     layout.caCertificate.path,
     layout.caKey.path,
     layout.ledger.path,
@@ -109,8 +113,10 @@ async function knownHosts(settings: Settings, layout: Layout): Promise<readonly 
 async function putAwayPaths(layout: Layout): Promise<readonly string[]> {
   const { entries } = await readLedger(layout);
   return entries.flatMap(({ name, serial, role }) => {
-    if (role === 'ca') return [];
     try {
+      if (role === 'ca') {
+        return [layout.retiredCaCertificate, layout.retiredCaKey].map((place) => place(parseSerial(serial)).path);
+      }
       const base = `${parseHostName(name)}-${parseSerial(serial)}`;
       return [
         join(layout.retiredFolder, `${base}.crt.pem`),

@@ -1,10 +1,10 @@
 // `relaycerts make`: brings everything that the settings ask for into being, leaves alone what is there and right, then
 // prints the instructions for every host.
 
-import { readFile } from 'node:fs/promises';
 import { compareRecipients } from '../custody/compare.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError } from '../errors.js';
+import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { describeStep, planMake, type Plan } from '../plan/plan.js';
 import { pinsOf } from '../render/pin.js';
@@ -14,6 +14,7 @@ import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { settleRekeys } from '../store/rekey.js';
+import { settleRevocations } from '../store/revocation.js';
 import type { HostName } from '../names.js';
 import { findHost } from './show.js';
 import { sweepTemporaries } from '../store/sweep.js';
@@ -44,10 +45,11 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   }
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
+    await settleRevocations(settings, host);
     await settleRekeys(settings, host);
     const before = await planFor(settings, host, passphrase !== undefined, again);
-    if (before.plan.steps.length === 0) return before;
     await sweepTemporaries(settings, before.at);
+    if (before.plan.steps.length === 0) return before;
     await applyMake({ ...before, settings, host, at: before.at, passphrase });
     const after = await readInventory(settings, host);
     if (after.problems.length > 0) throw contradiction(after.problems);
@@ -98,7 +100,7 @@ async function compareWithSettings(
 ): Promise<RecipientChange> {
   const { file, recipients } = passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
-  return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile });
+  return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile: readNamedFile });
 }
 
 /** The error that tells all problems of a plan or an inventory. */

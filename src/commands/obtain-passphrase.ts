@@ -1,14 +1,13 @@
 // The passphrase file, as make uses it: opened when the CA's key is needed, made and sealed to its recipients before any
 // key depends on it, and sealed anew where the recipients in the settings have changed.
 
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isSame } from '../custody/prove.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/seal.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { appeared, createFile, makeFolder } from '../host/files.js';
+import { appeared, createFile, makeFolder, readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { describeStep } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
@@ -85,7 +84,7 @@ export async function sealPassphraseFile(
   }
   const found = await Promise.all(
     passphraseStep.recipients.map((name) =>
-      findRecipient(name, { folder: settings.folder, home: host.home, at, run: host.run, readFile }),
+      findRecipient(name, { folder: settings.folder, home: host.home, at, run: host.run, readFile: readNamedFile }),
     ),
   );
   const sealed = await sealPassphrase(passphrase, [...operatorRecipients, ...found.flat()], at);

@@ -71,6 +71,15 @@ async function change(
       hint: 'relaycerts make',
     });
   }
+  if (inventory.nextCa !== undefined || inventory.formerCa !== undefined || inventory.isCaCut) {
+    throw new RelaycertsError(
+      'contradiction',
+      'the CA is being rekeyed, and both of its keys are under this passphrase',
+      {
+        hint: 'finish that first: relaycerts renew --ca --rekey',
+      },
+    );
+  }
   const custodian = custodianOf(settings, host, inventory);
   const passphrase = old ?? (await openWithCustodian(custodian));
   const { privateKey } = await openCaKey(inventory, passphrase);

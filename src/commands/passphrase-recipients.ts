@@ -1,13 +1,13 @@
 // `relaycerts passphrase recipients`: who can open the passphrase file, by its key IDs, which the file shows to anybody.
 // Names come from the operator key, the key files in the settings and the GnuPG keyring. Nothing is decrypted.
 
-import { readFile as readWhole } from 'node:fs/promises';
 import { listPublicKeys, listSecretKeys } from '../custody/keyring.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { readOperatorKey, type OperatorKey } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
+import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
@@ -84,7 +84,7 @@ async function describeOpeners(
 
 /** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */
 async function readKeyFiles(settings: Settings, host: Host): Promise<readonly RecipientKey[]> {
-  const context = { folder: settings.folder, home: host.home, at: host.now(), run: host.run, readFile: readWhole };
+  const context = { folder: settings.folder, home: host.home, at: host.now(), run: host.run, readFile: readNamedFile };
   const found = settings.passphrase.recipients.map((name) => quietly(host, async () => findRecipient(name, context)));
   return (await Promise.all(found)).flat();
 }

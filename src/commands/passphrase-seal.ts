@@ -1,7 +1,6 @@
 // Encrypting the passphrase to its recipients, again: to those of the settings when they have changed. The old file is
 // replaced only when the new one has been opened; where nobody here can open it, the old one stays beside it.
 
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { findInKeyring, findRecipient } from '../custody/recipients.js';
 import { proveSealed } from '../custody/prove.js';
@@ -9,7 +8,7 @@ import type { RecipientKey } from '../custody/recipient-key.js';
 import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { syncFolder, writeFile } from '../host/files.js';
+import { syncFolder, writeFile, readNamedFile } from '../host/files.js';
 import { describeStep } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
@@ -60,7 +59,7 @@ export async function recipientsOfSettings(
   { settings, host }: Pick<Custodian, 'settings' | 'host'>,
   at: Date,
 ): Promise<readonly RecipientKey[]> {
-  const context = { folder: settings.folder, home: host.home, at, run: host.run, readFile };
+  const context = { folder: settings.folder, home: host.home, at, run: host.run, readFile: readNamedFile };
   const found = await Promise.all(settings.passphrase.recipients.map((name) => findRecipient(name, context)));
   return found.flat();
 }

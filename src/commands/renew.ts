@@ -16,9 +16,9 @@ import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { swapIn } from '../store/rekey.js';
 import { applyMake, openIssuer } from './apply-make.js';
-import { certifiedHost, changeCertificates } from './change.js';
+import { certifiedHost, changeCertificates, findHosts, installedRelays } from './change.js';
+import { stillPending } from './keep-previous.js';
 import { readGivenPassphrase } from './make.js';
-import { findHost } from './show.js';
 import type { GlobalOptions } from './options.js';
 
 export interface RenewOptions extends GlobalOptions {
@@ -39,7 +39,7 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
       hint: `relaycerts renew --rekey ${hostsOf(settings).at(-1)?.hostname ?? 'HOST'}`,
     });
   }
-  const named = options.hosts.map((name) => findHost(settings, name));
+  const named = findHosts(settings, options.hosts);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { result: renewed, inventory } = await changeCertificates(settings, host, async (before, at) => {
     const all = before.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
@@ -78,21 +78,8 @@ async function renewAll(
   }
   if (steps.length === 0) return [];
   const renewed = chosen.filter(({ host: { hostname } }) => steps.some((step) => step.hostname === hostname));
-  if (settings.postfix.pin === 'certificate') await keepPrevious(settings, renewed);
   await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
   return renewed;
-}
-
-/** Where the certificate is pinned, a renewal changes the pin: the old one stays listed, as after a rekey. */
-async function keepPrevious(settings: Settings, hosts: readonly HostInventory[]): Promise<void> {
-  const layout = layoutOf(settings);
-  for (const { host, certificate, previous } of hosts) {
-    if (host.role !== 'smtp-client' || certificate === undefined) continue;
-    if (previous !== undefined) throw stillPending(host.hostname);
-    const { path, mode } = layout.previous(host.role, host.hostname);
-    await writeFile(path, certificate.info.pem, mode);
-    await syncFolder(layout.roleFolder(host.role));
-  }
 }
 
 async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<readonly HostInventory[]> {
@@ -137,12 +124,6 @@ async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<r
   return chosen;
 }
 
-function stillPending(hostname: string): RelaycertsError {
-  return new RelaycertsError('contradiction', `${hostname} has an old pin that is still listed`, {
-    hint: `when its new key is in use: relaycerts retire ${hostname}`,
-  });
-}
-
 /** What to install now, and in which order, so that no mail waits. */
 function sayNext(
   settings: Settings,
@@ -170,7 +151,7 @@ function sayNext(
     if (!isSame && one.role === 'smtp-client') changed.push(one.hostname);
   }
   if (changed.length > 0) {
-    for (const { hostname } of settings.smtpdServers)
+    for (const { hostname } of installedRelays(after))
       host.say(`first, for the table with both pins: ${install(hostname)}`);
   }
   for (const { host: one } of renewed) host.say(`${changed.length > 0 ? 'then' : 'now'}: ${install(one.hostname)}`);

@@ -1,17 +1,14 @@
 // `relaycerts retire`: ends a rekey. The pin of the key before leaves the table; the certificate is kept in
 // certs/retired/, because nobody can make it again.
 
-import { join } from 'node:path';
 import { RelaycertsError } from '../errors.js';
-import { makeFolder, syncFolder } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { programWord } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
-import { move } from '../store/rekey.js';
-import { certifiedHost, changeCertificates } from './change.js';
-import { findHost } from './show.js';
+import { putRetired } from '../store/rekey.js';
+import { certifiedHost, changeCertificates, findHosts, installedRelays } from './change.js';
 import type { GlobalOptions } from './options.js';
 
 export interface RetireOptions extends GlobalOptions {
@@ -23,8 +20,8 @@ export interface RetireOptions extends GlobalOptions {
 export async function retire(options: RetireOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
   const layout = layoutOf(settings);
-  const named = options.hosts.map((name) => findHost(settings, name));
-  const { result: retired } = await changeCertificates(settings, host, async (inventory, at) => {
+  const named = findHosts(settings, options.hosts);
+  const { result: retired, inventory: after } = await changeCertificates(settings, host, async (inventory, at) => {
     const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
     const pending = chosen.filter(({ previous, isRevoked }) => previous !== undefined && !isRevoked);
     const none = named.find(({ hostname }) => !pending.some((one) => one.host.hostname === hostname));
@@ -36,10 +33,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     for (const { host: one, previous } of pending) {
       if (previous === undefined) continue;
       await appendLedger(layout, [entryOf('retired', one.role, one.hostname, previous.info, at)]);
-      await makeFolder(layout.retiredFolder, 0o755);
-      await move(previous.path, join(layout.retiredFolder, `${one.hostname}-${previous.info.serial}.crt.pem`));
-      await syncFolder(layout.retiredFolder);
-      await syncFolder(layout.roleFolder(one.role));
+      await putRetired(layout, one, previous.info);
       host.say(`the old pin of ${one.hostname} is out of the table, serial ${previous.info.serial}`);
     }
     return pending;
@@ -52,7 +46,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     host.write(`${JSON.stringify({ retired: rows }, undefined, 2)}\n`);
   }
   if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
-  for (const { hostname } of retired.length === 0 ? [] : settings.smtpdServers) {
+  for (const { hostname } of retired.length === 0 ? [] : installedRelays(after)) {
     host.say(`now: ${programWord(settings)} show ${hostname}: copy its bundle and run its script`);
   }
 }

@@ -24,6 +24,7 @@ import { readLedger } from '../store/ledger.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { settleRekeys } from '../store/rekey.js';
+import { settleRevocations } from '../store/revocation.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import { contradiction, readGivenPassphrase } from './make.js';
@@ -100,6 +101,7 @@ async function signLocked({
 }: Work): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
   const at = host.now();
   const layout = layoutOf(settings);
+  await settleRevocations(settings, host);
   await settleRekeys(settings, host);
   const before = await readInventory(settings, host);
   if (before.problems.length > 0) throw contradiction(before.problems);

@@ -21,7 +21,8 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const rows = statusOf(settings, inventory, host.now(), { warnDays });
   if (options.format === 'nagios') {
-    const { line, status: code } = renderPlugin(rows, { warnDays, criticalDays: options.criticalDays });
+    const { criticalDays } = options;
+    const { line, status: code } = renderPlugin(rows, inventory.problems, { warnDays, criticalDays });
     host.write(line);
     host.endWith(code);
     return;

@@ -1,10 +1,9 @@
 // `relaycerts wizard`: asks what the settings need, or takes the answers from a file, and writes settings.json whole or
 // not at all. Until that moment nothing is touched. What it does not ask stays as it is in settings that are there.
 
-import { readFile as readWhole } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { readFile } from '../host/files.js';
+import { readFile, readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
@@ -185,7 +184,7 @@ function interviewFor(
     keys: () => (keys ??= readSecretKeys(host)),
     proveRecipient: async (recipient) => {
       const { findRecipient } = await import('../custody/recipients.js');
-      const context = { folder: dirname(file), home: host.home, at: host.now(), readFile: readWhole };
+      const context = { folder: dirname(file), home: host.home, at: host.now(), readFile: readNamedFile };
       return findRecipient(recipient, { ...context, run: await gentleRun(host.run) });
     },
   };

@@ -100,7 +100,10 @@ export function errorNumber(field: string | undefined): number {
 
 /** The codes of libgpg-error (gpg-error.h) that mean something to a user here. */
 const gpgError = {
+  checksum: 10,
   badPassphrase: 11,
+  noSecretKey: 17,
+  wrongSecretKey: 18,
   badPin: 87,
   notSupported: 60,
   timeout: 62,
@@ -109,8 +112,12 @@ const gpgError = {
   noPinentry: 85,
   cancelled: 99,
   fullyCancelled: 198,
+  endOfFile: 16383,
   noTerminal: 32870, // ENOTTY
 } as const;
+
+/** What a secret key says to a session key that is not for it. */
+const notForThisKey: readonly number[] = [gpgError.noSecretKey, gpgError.wrongSecretKey, gpgError.checksum];
 
 const otherWayIn = 'or hand the passphrase itself in with --passphrase-fd';
 
@@ -132,21 +139,26 @@ function explainFailure(
   const has = (word: string): boolean => status.some((line) => line.word === word);
   const file = quotePath(from);
   const keyIds = status.flatMap(({ word, rest }) => (word === 'ENC_TO' ? [rest[0] ?? ''] : []));
-  const codes = status.flatMap(({ word, rest }) =>
-    word === 'ERROR' && /^(?:pkdecrypt_failed|symkey_decrypt|set_pinentry_mode)/u.test(rest[0] ?? '')
-      ? [errorNumber(rest[1])]
+  const errors = status.flatMap(({ word, rest }) =>
+    word === 'ERROR' && /^(?:pkdecrypt_failed|symkey_decrypt|get_passphrase)/u.test(rest[0] ?? '')
+      ? [rest[1] ?? '']
       : [],
   );
+  const codes = errors.map(errorNumber);
   const askAgain = 'run it again and give the passphrase of the OpenPGP key';
 
+  // First, because GnuPG 2.4 then asks by pinentry all the same, and says how that went as well.
+  if (hadPassword && isLoopbackRefused(status)) {
+    return unavailable(
+      `gpg cannot open ${file}: gpg-agent does not take passphrases from other programs`,
+      'take no-allow-loopback-pinentry out of gpg-agent.conf, then gpgconf --kill gpg-agent',
+    );
+  }
   if (codes.includes(gpgError.cancelled) || codes.includes(gpgError.fullyCancelled)) {
     return fail(`the question for the OpenPGP key's passphrase was cancelled, so ${file} stays closed`, askAgain);
   }
   if (codes.includes(gpgError.timeout)) {
     return fail(`nobody answered the question for the OpenPGP key's passphrase, so ${file} stays closed`, askAgain);
-  }
-  if (codes.includes(gpgError.badPassphrase) || codes.includes(gpgError.badPin) || has('BAD_PASSPHRASE')) {
-    return fail(`gpg cannot open ${file}: that was not the passphrase of the OpenPGP key`, askAgain);
   }
   if (codes.includes(gpgError.noPinentry)) {
     return unavailable(
@@ -160,11 +172,9 @@ function explainFailure(
       hadTerminal ? 'export GPG_TTY=$(tty), and run it again' : `run it on a terminal, ${otherWayIn}`,
     );
   }
-  if (hadPassword && codes.includes(gpgError.notSupported)) {
-    return unavailable(
-      `gpg cannot open ${file}: gpg-agent does not take passphrases from other programs`,
-      'take no-allow-loopback-pinentry out of gpg-agent.conf, then gpgconf --kill gpg-agent',
-    );
+  // After the two above: GnuPG 2.4 calls it a wrong passphrase too where nobody could be asked for one.
+  if (codes.includes(gpgError.badPassphrase) || codes.includes(gpgError.badPin) || has('BAD_PASSPHRASE')) {
+    return fail(`gpg cannot open ${file}: that was not the passphrase of the OpenPGP key`, askAgain);
   }
   if (status.some(({ word, rest }) => word === 'ERROR' && rest[0] === 'add_keyblock_resource')) {
     return unavailable(
@@ -174,17 +184,30 @@ function explainFailure(
   }
   // An agent that does not start has no status line of its own: gpg then believes that there are no secret keys.
   const isAgentGone =
-    codes.includes(gpgError.noAgent) || codes.includes(gpgError.agent) || /\bagent\b/iu.test(result.stderr);
+    codes.includes(gpgError.noAgent) ||
+    codes.includes(gpgError.agent) ||
+    messagesOf(result.stderr).some((line) => /\bagent\b/iu.test(line));
   if (isAgentGone && (has('NO_SECKEY') || codes.length > 0)) {
     return unavailable(
       `gpg cannot open ${file}: gpg-agent does not run and cannot be started (${lastLine(result.stderr, /agent/iu)})`,
       'gpgconf --launch gpg-agent',
     );
   }
-  if (has('NO_SECKEY') && codes.length === 0 && !has('DECRYPTION_INFO')) {
+  // GnuPG 2.2 gives no error beside NO_SECKEY. 2.4 has NO_SECKEY whatever failed, and an error that says what.
+  const isHidden = keyIds.some((id) => /^0+$/u.test(id));
+  const isForOthers = codes.every(
+    (code) => code === gpgError.noSecretKey || (isHidden && notForThisKey.includes(code)),
+  );
+  if (has('NO_SECKEY') && isForOthers && !has('DECRYPTION_INFO')) {
     return fail(
-      `${file} is encrypted to ${keyIds.join(', ')}, and GnuPG has the secret key of none of them`,
+      `${file} is encrypted to ${keyIds.map(nameKeyId).join(', ')}, and GnuPG has the secret key of none of them`,
       `gpg --import the secret key of one of them, ${otherWayIn}`,
+    );
+  }
+  if (errors.some(isOfConversation)) {
+    return unavailable(
+      `gpg cannot open ${file}: gpg-agent or its pinentry broke off (${lastLine(result.stderr, /key decryption failed|agent/iu)})`,
+      `gpg --decrypt ${file} > /dev/null says more`,
     );
   }
   if (has('BADMDC') || has('BADSIG') || has('DECRYPTION_INFO') || codes.length > 0) {
@@ -200,12 +223,35 @@ function explainFailure(
   );
 }
 
-/** The last line of gpg's messages that matches, without the program's name; gpg prints no secrets there. */
-function lastLine(stderr: string, matching: RegExp): string {
-  const line = stderr
+function isLoopbackRefused(status: readonly StatusLine[]): boolean {
+  return status.some(
+    ({ word, rest: [where, code] }) =>
+      word === 'ERROR' && where === 'set_pinentry_mode' && errorNumber(code) === gpgError.notSupported,
+  );
+}
+
+/** Pinentry's own errors (source 5), the end of a conversation (GPG_ERR_EOF), and those of the system (bit 15). */
+function isOfConversation(field: string): boolean {
+  const code = errorNumber(field);
+  return Number.parseInt(field, 10) >>> 24 === 5 || code === gpgError.endOfFile || (code & 0x8000) !== 0;
+}
+
+/** RFC 4880 5.1: a key ID of zeros hides whom the message is for (`gpg --throw-keyids`). */
+function nameKeyId(keyId: string): string {
+  return /^0+$/u.test(keyId) ? 'a hidden recipient' : keyId;
+}
+
+/** What gpg said, without its name, and without the user IDs of keys, which it puts on lines of their own. */
+function messagesOf(stderr: string): readonly string[] {
+  return stderr
     .split('\n')
-    .map((each) => each.replace(/^gpg: /u, '').trim())
-    .findLast((each) => each !== '' && matching.test(each));
+    .map((line) => line.replace(/^gpg: /u, '').trim())
+    .filter((line) => line !== '' && !line.startsWith('"'));
+}
+
+/** The last of gpg's messages that matches; gpg prints no secrets there. */
+function lastLine(stderr: string, matching: RegExp): string {
+  const line = messagesOf(stderr).findLast((each) => matching.test(each));
   return line === undefined ? 'it did not say why' : line.slice(0, 120);
 }
 

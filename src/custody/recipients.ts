@@ -1,6 +1,6 @@
 // From what passphrase.recipients says to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID
 // or address. An address that several keys claim is refused, never chosen for; a fingerprint is held to. What the keys
-// are worth is judged in seal.ts.
+// are worth is judged in recipient-key.ts.
 
 import { join, resolve } from 'node:path';
 import { quote, quotePath, RelaycertsError, systemCode } from '../errors.js';

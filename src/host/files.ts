@@ -123,6 +123,13 @@ export async function readFile(
   });
 }
 
+/** A file that a person named, at most 1 MiB; a missing one rejects with Node's ENOENT. @throws files - as readFile */
+export async function readNamedFile(path: string): Promise<Buffer> {
+  const bytes = await readFile(path, { followLink: true });
+  if (bytes === undefined) throw Object.assign(new Error(`there is no file ${quotePath(path)}`), { code: 'ENOENT' });
+  return bytes;
+}
+
 /** The names in a folder, sorted; none where there is no such folder. */
 export async function listFolder(path: string): Promise<readonly string[]> {
   return guard('list', path, async () => {
@@ -248,6 +255,11 @@ export async function appendFile(path: string, bytes: string, mode: Mode): Promi
       await file.close();
     }
   });
+}
+
+/** Renames one file of ours over another; the caller syncs the folders. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await guard('rename', from, () => rename(from, to));
 }
 
 /** Removes a file; false where there was none. */

@@ -1,7 +1,7 @@
 // The Host of a real process: the only reader of process.* besides main.ts.
 
 import { readlinkSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
 import { RelaycertsError } from '../errors.js';
@@ -26,7 +26,7 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
   const line = (text: string): void => {
     stderr.write(`${text}\n`);
   };
-  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homedir();
+  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : userInfo().homedir;
   const configHome = env['XDG_CONFIG_HOME'];
   return {
     cwd: process.cwd(),

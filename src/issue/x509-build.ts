@@ -1,5 +1,5 @@
 // One certificate's contents as the typed ASN.1 objects of @peculiar/asn1-x509: names, extensions, algorithms, after the
-// profile of plan/profile.ts. Nothing is signed or judged here. Imported by x509.ts and x509-read-back.ts alone.
+// profile of certificate/profile.ts. Nothing is signed or judged here. Imported by x509.ts and x509-read-back.ts alone.
 
 import { createHash } from 'node:crypto';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';

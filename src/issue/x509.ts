@@ -66,9 +66,27 @@ export async function issueCa(request: CaRequest): Promise<string> {
       },
     );
   }
+  return issueRoot(buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
+}
+
+/**
+ * A new certificate for the key and the name of a CA that is there, as PEM with a newline at the end: what one of the two
+ * signed verifies against both. The name is the old one's, octet for octet, whatever the settings say by now.
+ * @throws 'certificate' where the key is of no known type
+ */
+export async function reissueCa(
+  before: CertificateInfo,
+  request: Omit<CaRequest, 'commonName' | 'subject'>,
+): Promise<string> {
+  return issueRoot(readName(before.subject), request);
+}
+
+async function issueRoot(
+  name: Contents['issuer'],
+  { keyPair, at, validDays, permittedDomains }: Omit<CaRequest, 'commonName' | 'subject'>,
+): Promise<string> {
   const signer = await openSigner(keyPair.privateKey, keyPair.publicKey);
   const notBefore = hourBefore(at);
-  const name = buildName(subject, commonName);
   return issue(
     {
       kind: 'ca',
@@ -104,7 +122,7 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
   }
   if (at >= ca.info.notAfter) {
     throw new RelaycertsError('certificate', `the CA expired ${ca.info.notAfter.toISOString()}`, {
-      hint: "check this machine's clock (date -u), or begin anew with another CA: relaycerts clean",
+      hint: "check this machine's clock (date -u), or renew the CA: relaycerts renew --ca",
     });
   }
   const notBefore = later(hourBefore(at), ca.info.notBefore);

@@ -35,7 +35,7 @@ export function describeFinding(finding: CertificateFinding, kind: 'ca' | 'leaf'
         'give the host a name within ca.permittedDomains; to begin anew with another CA: relaycerts clean',
       );
     case 'expired':
-      return say(`expired on ${expected}`, kind === 'ca' ? 'to begin anew with another CA: relaycerts clean' : aside);
+      return say(`expired on ${expected}`, kind === 'ca' ? 'relaycerts renew --ca' : aside);
     case 'not-yet-valid':
       return say(`is valid from ${expected} on, and it is ${found} now`, clock);
     case 'outlives-ca':

@@ -5,6 +5,7 @@ import type { KeyObject } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
+import type { HostName } from '../names.js';
 import type { HostSettings } from '../settings/settings.js';
 
 export interface FoundCertificate {
@@ -22,6 +23,14 @@ export interface FoundKey {
 export interface FoundRequest {
   readonly path: string;
   readonly info: RequestInfo;
+}
+
+/** A CA beside the one that signs. */
+export interface FoundCa {
+  readonly keyPath: string;
+  /** The encrypted key's PEM. */
+  readonly key: Buffer | undefined;
+  readonly certificate: FoundCertificate;
 }
 
 export interface HostInventory {
@@ -59,12 +68,24 @@ export interface Custody {
   readonly isGiven: boolean;
 }
 
+export interface Stranger {
+  readonly hostname: HostName;
+  /** Absolute; the bundle's folder, keys, certificates and requests. */
+  readonly paths: readonly string[];
+}
+
 export interface Inventory {
   readonly caKeyPath: string;
   /** The encrypted key's PEM. */
   readonly caKey: Buffer | undefined;
   readonly caCertificatePath: string;
   readonly caCertificate: FoundCertificate | undefined;
+  /** Between the first and the second stage of the CA's rekey: the CA to come. */
+  readonly nextCa: FoundCa | undefined;
+  /** Between the second and the third: the CA before. Every host trusts it, and the one that signs. */
+  readonly formerCa: FoundCa | undefined;
+  /** True where a stage of the CA's rekey was cut off between two files. */
+  readonly isCaCut: boolean;
   readonly passphraseFile: Buffer | undefined;
   readonly operatorKeyPath: string;
   readonly operatorKey: Buffer | undefined;
@@ -77,6 +98,6 @@ export interface Inventory {
   readonly damagedLedgerLines: number;
   /** Files that are there and cannot be what their name says, or are open to others. */
   readonly problems: readonly Problem[];
-  /** Bundles of hosts that the settings no longer name. */
-  readonly strangers: readonly string[];
+  /** Hosts that the settings no longer name, with what is left of them. */
+  readonly strangers: readonly Stranger[];
 }

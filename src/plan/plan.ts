@@ -9,6 +9,7 @@ import { quote, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { HostName } from '../names.js';
 import { bundleNames } from './bundle-names.js';
+import { isOfFormerCa, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostSettings, KeyType, Role, Settings } from '../settings/settings.js';
 import type { Custody, HostInventory, Inventory } from './inventory.js';
@@ -93,11 +94,14 @@ export function planMake(
     if (found.isRekeyCut) problems.push(cutProblem(found));
     problems.push(...requestProblems(found, inventory), ...hostProblems(found, inventory, at));
     warnings.push(...hostWarnings(found, settings, at));
-    if (found.certificate !== undefined) continue;
     const { keyType, validDays } = settings.certificates;
+    if (isOfFormerCa(found, inventory)) {
+      certificates.push({ ...certificateStep(found, validDays), event: 'renewed' });
+    }
+    if (found.certificate !== undefined) continue;
     if (found.key === undefined && found.request === undefined)
       keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
-    certificates.push({ kind: 'certificate', event: 'issued', path: found.certificatePath, role, hostname, validDays });
+    certificates.push(certificateStep(found, validDays));
   }
   for (const found of [inventory.caCertificate, ...inventory.hosts.map(({ certificate }) => certificate)]) {
     if (found === undefined || inventory.recorded.has(found.info.serial)) continue;
@@ -110,6 +114,13 @@ export function planMake(
     problems,
     warnings,
   };
+}
+
+function certificateStep(
+  { host: { role, hostname }, certificatePath }: HostInventory,
+  validDays: number,
+): Extract<Step, { readonly kind: 'certificate' }> {
+  return { kind: 'certificate', event: 'issued', path: certificatePath, role, hostname, validDays };
 }
 
 function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]): readonly Step[] {
@@ -177,7 +188,30 @@ function caProblems(settings: Settings, inventory: Inventory, at: Date): readonl
     ...checkCa(caCertificate.info, settings.ca, at).map((finding) =>
       describeFinding(finding, 'ca', caCertificate.path),
     ),
+    ...caRekeyProblems(settings, inventory, at),
   ];
+}
+
+/** That the CA expired: the one problem that renewing the CA mends. */
+export function expiredCaProblem({ ca }: Settings, { caCertificate }: Inventory, at: Date): Problem | undefined {
+  if (caCertificate === undefined) return undefined;
+  const expired = checkCa(caCertificate.info, ca, at).find(({ code }) => code === 'expired');
+  return expired && describeFinding(expired, 'ca', caCertificate.path);
+}
+
+function caRekeyProblems(settings: Settings, { nextCa, isCaCut }: Inventory, at: Date): readonly Problem[] {
+  if (isCaCut) return [{ message: 'the rekey of the CA was cut off', hint: 'relaycerts make: it finishes it' }];
+  if (nextCa === undefined) return [];
+  const { key, keyPath, certificate } = nextCa;
+  const giveUp = `to give the new CA up: rm -f ${shellWord(keyPath)} ${shellWord(certificate.path)}, relaycerts make, and install every host`;
+  const missing = `the new CA's certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(keyPath)} is missing`;
+  const findings = checkCa(certificate.info, settings.ca, at).map((one) =>
+    describeFinding(one, 'ca', certificate.path),
+  );
+  return [...(key === undefined ? [missing] : []), ...findings.map(({ message }) => message)].map((message) => ({
+    message,
+    hint: `bring it back from a backup; ${giveUp}`,
+  }));
 }
 
 // A CA that was there once is never made again by itself: what hosts carry would stop to fit, all at once.
@@ -207,7 +241,7 @@ function requestProblems({ request, key, keyPath, host }: HostInventory, invento
   if (owner !== undefined) {
     problems.push({
       message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
-      hint: `remove the key on ${host.hostname}, and make a new one: relaycerts show ${host.hostname} --section request`,
+      hint: `remove the key on ${host.hostname}, and make a new one: relaycerts show ${host.hostname} --section request; where it is stored here already: rm ${shellWord(request.path)}`,
     });
   }
   return problems;
@@ -252,10 +286,11 @@ function hostProblems(found: HostInventory, inventory: Inventory, at: Date): rea
       hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
     });
   }
-  if (inventory.caCertificate === undefined) return problems;
+  const signer = signerOf(certificate.info, inventory);
+  if (signer === undefined) return problems;
   const altNames = host.role === 'smtpd-server' ? host.altNames : [];
   const expected = { role: host.role, hostname: host.hostname, altNames };
-  const findings = checkLeaf(certificate.info, inventory.caCertificate.info, expected, at);
+  const findings = checkLeaf(certificate.info, signer.info, expected, at);
   return [
     ...problems,
     ...findings
@@ -299,9 +334,9 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
 }
 
 function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
-  const warnings: Problem[] = strangers.map((name) => ({
-    message: `hosts/${name} is there, but the settings name no such host; its pin stands in no table`,
-    hint: `where the host is gone for good: rm -r ${shellWord(`hosts/${name}`)}`,
+  const warnings: Problem[] = strangers.map(({ hostname, paths }) => ({
+    message: `the settings no longer name ${hostname}, and its pin stands in no table; named again, it would get the same key, for it is still here`,
+    hint: `where the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
   }));
   if (damagedLedgerLines > 0) {
     warnings.push({ message: `the ledger has ${damagedLedgerLines} lines that are no entry, as a crash leaves them` });

@@ -4,6 +4,7 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Role, Settings } from '../settings/settings.js';
+import { caStageOf, isOfFormerCa, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
@@ -47,7 +48,7 @@ export function statusOf(
 
 function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: number): CertificateStatus {
   const found = inventory.caCertificate;
-  const blank = { name: settings.ca.commonName, role: 'ca' as const };
+  const blank = { name: found?.info.commonName ?? settings.ca.commonName, role: 'ca' as const };
   if (found === undefined) return { ...blank, ...absent, state: 'missing', why: 'there is no CA yet' };
   const findings = checkCa(found.info, settings.ca, at);
   const wrong = findings.find(({ code }) => code !== 'expired');
@@ -58,7 +59,27 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
     return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'ca', found.path).message };
   }
   if (inventory.caKey === undefined) return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
-  return { ...blank, ...facts, ...dueOrOk(facts.daysLeft, warnDays) };
+  const state = dueOrOk(facts.daysLeft, warnDays);
+  const next = caRekeyNext(inventory);
+  if (next === undefined) return { ...blank, ...facts, ...state };
+  // What is due and on its way to be replaced needs nothing but the next stage.
+  return { ...blank, ...facts, state: 'pending', why: next };
+}
+
+/** What goes on with a rekey of the CA; undefined where none is under way. */
+function caRekeyNext(inventory: Inventory): string | undefined {
+  const again = 'relaycerts renew --ca --rekey';
+  if (inventory.isCaCut) return 'its rekey was cut off: relaycerts make';
+  switch (caStageOf(inventory)) {
+    case 0:
+      return undefined;
+    case 1:
+      return `a new CA waits beside it; when every host has the CA file with both: ${again}`;
+    case 2:
+      return inventory.hosts.some((found) => isOfFormerCa(found, inventory))
+        ? 'some certificates are still of the CA before it: relaycerts make'
+        : `the CA before it is still trusted; when every host has its new certificate: ${again}`;
+  }
 }
 
 function hostStatus(
@@ -78,7 +99,7 @@ function hostStatus(
     hostname: host.hostname,
     altNames: host.role === 'smtpd-server' ? host.altNames : [],
   };
-  const ca = inventory.caCertificate?.info;
+  const ca = signerOf(certificate.info, inventory)?.info;
   const findings = ca === undefined ? [] : checkLeaf(certificate.info, ca, expected, at);
   if (findings.some(({ code }) => code === 'expired')) {
     return { ...blank, ...facts, state: 'expired', why: 'its mail waits in the queue' };
@@ -97,6 +118,9 @@ function hostStatus(
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
   }
   const state = dueOrOk(facts.daysLeft, warnDays);
+  if (isOfFormerCa(found, inventory)) {
+    return { ...blank, ...facts, state: 'pending', why: 'its certificate is of the CA before: relaycerts make' };
+  }
   if (found.previous !== undefined && state.state === 'ok') {
     return {
       ...blank,

@@ -1,9 +1,10 @@
-// What each host's bundle holds: its own key and certificate, the CA's certificate, and on a relay the table of pins. A
+// What each host's bundle holds: its own key and certificate, the CA's certificate (both during a rekey of the CA), and on a relay the table of pins. A
 // host that keeps its own key gets no key, and no chain, which would hold it.
 // The CA's key and other hosts' keys do not come into reach here.
 
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
+import { trustedCas } from '../plan/ca-rekey.js';
 import type { Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
@@ -13,15 +14,19 @@ import { renderTable } from './table.js';
 /** The files of every host whose certificate, and key or request, are there, by host and file name. */
 export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
-  const ca = inventory.caCertificate;
-  if (ca === undefined) return bundles;
+  if (inventory.caCertificate === undefined) return bundles;
+  const cas = Buffer.from(
+    trustedCas(inventory)
+      .map(({ info }) => info.pem)
+      .join(''),
+  );
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
   for (const { host, key, request, certificate, isRevoked } of inventory.hosts) {
     if (isRevoked || certificate === undefined || (key === undefined && request === undefined)) continue;
     const names = bundleNames(settings.domain, host.hostname);
     const pem = Buffer.from(certificate.info.pem);
     const files = new Map<string, Buffer>([
-      [names.ca, Buffer.from(ca.info.pem)],
+      [names.ca, cas],
       [names.certificate, pem],
     ]);
     if (key !== undefined && request === undefined) {

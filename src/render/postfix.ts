@@ -36,6 +36,8 @@ export function homeParameters(settings: Settings, client: SmtpClient): readonly
     // The brackets turn MX look-ups off.
     { name: 'relayhost', value: relays.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ') },
     { name: 'smtp_tls_security_level', value: 'secure' },
+    // Left over from a provider's port 465 it would keep STARTTLS from ever beginning.
+    { name: 'smtp_tls_wrappermode', value: 'no' },
     // From the settings, not from DNS.
     { name: 'smtp_tls_secure_cert_match', value: relays.map(({ hostname }) => hostname).join(', ') },
     { name: 'smtp_tls_CAfile', value: `${directory}/${names.ca}` },
@@ -66,6 +68,7 @@ export function relayService(settings: Settings, server: SmtpdServer): Service {
   const overrides: readonly Parameter[] = [
     { name: 'syslog_name', value: syslogName },
     { name: 'smtpd_tls_security_level', value: 'encrypt' },
+    { name: 'smtpd_tls_wrappermode', value: 'no' },
     { name: 'smtpd_tls_req_ccert', value: 'yes' },
     { name: 'smtpd_tls_CAfile', value: `${directory}/${names.ca}` },
     // Whatever main.cf has here would let other CAs open the first lock.
@@ -79,6 +82,9 @@ export function relayService(settings: Settings, server: SmtpdServer): Service {
     })),
     { name: 'smtpd_tls_fingerprint_digest', value: 'sha256' },
     { name: 'smtpd_tls_mandatory_protocols', value: protocols },
+    // A resumed session shows the certificate of its first connection, for an hour: a pin that is retired by now, or a
+    // certificate that has expired. So each connection shows its own. (smtpd_tls_session_cache_timeout is tlsmgr's alone.)
+    { name: 'tls_session_ticket_cipher', value: '' },
     { name: 'smtpd_tls_loglevel', value: String(server.tlsLogLevel) },
     { name: 'relay_clientcerts', value: `${tableType}:${directory}/${tableName}` },
     { name: 'smtpd_relay_restrictions', value: `permit_tls_clientcerts,${unlisted}` },

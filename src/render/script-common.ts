@@ -55,6 +55,12 @@ check_bundle() {
   if [ -L "$folder" ] || [ ! -d "$folder" ]; then
     fail "the folder $folder is missing, or is a link" "copy the bundle first: $copy_hint"
   fi
+  for other in "$folder"/*-ca.crt.pem; do
+    if [ -e "$other" ] && [ "$other" != "$folder/$ca" ]; then
+      fail "$folder holds the CA of another domain: $other" \\
+        "give each domain a postfix.directory of its own and copy both bundles again; where that domain is gone: rm $other"
+    fi
+  done
   chown 0:0 "$folder"
   chmod 700 "$folder"
   prepare_chain
@@ -242,6 +248,8 @@ undo_all() {
   check_and_reload
   end_change
   rm -rf "$saved"
+  cron=/etc/cron.d/relaycerts
+  if [ -f "$cron" ] && grep -qx "# relaycerts: the certificates of $host" "$cron"; then rm -f "$cron"; fi
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }
 `;

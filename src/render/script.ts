@@ -62,7 +62,7 @@ function variables(settings: Settings, host: HostSettings, keyPlace: KeyPlace): 
       ? []
       : [['request_hint', `${programWord(settings)} show ${host.hostname} --section request`] as const]),
     ['root_hint', `pipe it to root's shell: ... | ${rootShell(host.ssh)}`],
-    // Without a terminal, postfix(1) says nothing.
+    // Without a terminal, postfix(1) of 3.7 says nothing; that of 3.10 does.
     ['check_hint', rootTerminal(host.ssh, 'postfix check')],
     ['active', active],
     ['changing', 'no'],
@@ -88,6 +88,14 @@ check_role() {
     value=$(postconf -xh "$name" 2>/dev/null)
     [ -z "$value" ] || warn "$name = $value: mail that it matches may go another way than through the relay, or with other TLS settings"
   done
+  value=$(postconf -h smtp_tls_chain_files)
+  case $value in
+    "$folder/$chain") ;;
+    */"$chain")
+      [ ! -d "\${value%/*}/saved/before" ] ||
+        fail "$host is configured by relaycerts from \${value%/*} still, and could not be brought back from there" "first take that back, with postfix.directory as it was in the settings: the same command with --undo"
+      ;;
+  esac
   value=$(postconf -xh default_transport)
   [ "$value" = smtp ] || warn "default_transport = $value: mail goes to the relay only where that is the smtp client"
   for override in $(postconf -P 'smtp/unix/*' 2>/dev/null | sed -n 's, = .*,,; /\\/relayhost$/p; /\\/smtp_tls_/p; /\\/tls_/p'); do

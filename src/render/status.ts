@@ -1,5 +1,6 @@
 // `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin.
 
+import type { Problem } from '../errors.js';
 import { states, type CertificateStatus } from '../plan/status.js';
 
 /** Columns padded with spaces; the pin last, whole. */
@@ -49,6 +50,7 @@ export interface PluginResult {
 /** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
 export function renderPlugin(
   rows: readonly CertificateStatus[],
+  problems: readonly Problem[],
   { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
 ): PluginResult {
   const care = rows.filter(({ state }) => state !== 'ok' && state !== 'revoked');
@@ -56,17 +58,21 @@ export function renderPlugin(
     ({ state, daysLeft }) =>
       state === 'expired' || state === 'mismatched' || state === 'missing' || (daysLeft ?? criticalDays) < criticalDays,
   );
-  const status = isCritical ? 2 : care.length > 0 ? 1 : 0;
+  const status = isCritical || problems.length > 0 ? 2 : care.length > 0 ? 1 : 0;
   const next = rows
     .filter(({ daysLeft }) => daysLeft !== undefined)
     .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
   const what =
-    care.length > 0
-      ? care
-          .slice(0, 5)
-          .map(({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`)
-          .join(', ')
-      : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+    problems[0] !== undefined
+      ? problems[0].message.replaceAll('|', ' ')
+      : care.length > 0
+        ? care
+            .slice(0, 5)
+            .map(
+              ({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`,
+            )
+            .join(', ')
+        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
   const data = rows.flatMap(({ name, daysLeft }) =>
     daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
   );

@@ -71,7 +71,7 @@ export function copyCommand(settings: Settings, host: HostSettings, keyPlace: Ke
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
   const options = [
-    '--times --perms --chmod=F600',
+    '--checksum --times --perms --chmod=F600',
     ...(port === 22 ? [] : [`--rsh=${shellWord(`ssh -p ${port}`)}`]),
     `--rsync-path=${shellWord(`${sudo}mkdir -p -m 0700 ${directory} && ${sudo}rsync`)}`,
   ];
@@ -122,7 +122,7 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
     section: 'master.cf',
     title: `Add the relay service, port ${server.port}, to master.cf`,
     parts: [
-      'A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed.',
+      `A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
       {
         where: 'host',
         lines: [

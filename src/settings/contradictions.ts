@@ -43,6 +43,7 @@ export function findContradictions(
   const names = domain === undefined ? [] : namesIn(value, domain);
   return [
     ...findTwins(names),
+    ...findLongNames(names, domain),
     ...findOutsiders(names, member(member(value, 'ca'), 'permittedDomains')),
     ...findCaNamedLikeHost(names, member(member(value, 'ca'), 'commonName')),
     ...findEarlyRenewal(member(value, 'certificates')),
@@ -104,6 +105,29 @@ function findTwins(names: readonly Named[]): readonly Contradiction[] {
   });
 }
 
+/** Octets: FQDN-SERIAL.old.crt.pem has to fit into the 255 that a file's name may have. */
+const longestFileName = 200;
+
+function findLongNames(names: readonly Named[], domain: HostName | undefined): readonly Contradiction[] {
+  const hint = `use a name of at most ${String(longestFileName)} octets`;
+  const hosts = names
+    .filter(({ path, name }) => path.at(-1) === 'hostname' && name.length > longestFileName)
+    .map(({ path, name }) => ({ path, what: `is too long for the names of its files: ${quote(name)}`, hint }));
+  // FQDN.old.crt.pem is the certificate before FQDN's, DOMAIN-ca.crt.pem the CA's.
+  const taken = names
+    .filter(
+      ({ path, name }) => path.at(-1) === 'hostname' && (/\.(?:old|new)$/u.test(name) || name === `${domain ?? ''}-ca`),
+    )
+    .map(({ path, name }) => ({
+      path,
+      what: `would take the file names of another: ${quote(name)}`,
+      hint: 'use another name',
+    }));
+  hosts.push(...taken);
+  if (domain === undefined || domain.length <= longestFileName) return hosts;
+  return [{ path: ['domain'], what: `is too long for the names of its files: ${quote(domain)}`, hint }, ...hosts];
+}
+
 function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
   const permitted = items(permittedDomains).flatMap((text) => attempt(() => parseHostName(text)) ?? []);
   if (permitted.length === 0 || permitted.length < items(permittedDomains).length) return [];
@@ -153,8 +177,24 @@ function findBadPassphrasePath(
     const hint = 'set HOME, or write an absolute path there';
     return [{ ...at, what: `there is no home folder for "~/": ${quote(home)}`, hint }];
   }
-  if (path === undefined || resolvePath(path, dirname(file), home) !== file) return [];
+  if (path === undefined) return [];
+  const resolved = resolvePath(path, dirname(file), home);
+  if (resolved === file) {
+    return [
+      { ...at, what: `is the settings file itself: ${quote(path)}`, hint: 'write a path of its own, or remove it' },
+    ];
+  }
+  // What make writes there would write over it.
+  const taken = ['certs', 'hosts', '.relaycerts.lock'].find((name) => {
+    const ours = resolve(dirname(file), name);
+    return resolved === ours || resolved.startsWith(`${ours}/`);
+  });
+  if (taken === undefined) return [];
   return [
-    { ...at, what: `is the settings file itself: ${quote(path)}`, hint: 'write a path of its own, or remove it' },
+    {
+      ...at,
+      what: `is within what relaycerts writes itself (${taken}): ${quote(path)}`,
+      hint: 'write a path outside, or remove it',
+    },
   ];
 }

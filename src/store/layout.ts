@@ -2,7 +2,7 @@
 // rely on.
 
 import { join } from 'node:path';
-import type { HostName } from '../names.js';
+import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
 import type { Role, Settings } from '../settings/settings.js';
 
@@ -19,6 +19,12 @@ export interface Layout {
   readonly caFolder: string;
   readonly caKey: Place;
   readonly caCertificate: Place;
+  /** The CA to come, from the first stage of its rekey to the second. */
+  readonly nextCaKey: Place;
+  readonly nextCaCertificate: Place;
+  /** The CA before, from the second stage to the third. */
+  readonly formerCaKey: Place;
+  readonly formerCaCertificate: Place;
   readonly ledger: Place;
   /** A new passphrase, sealed, until the CA's key is under it. */
   readonly pendingPassphrase: Place;
@@ -35,6 +41,8 @@ export interface Layout {
   readonly nextCertificate: (role: Role, hostname: HostName) => Place;
   /** Where retired certificates and the files of revoked hosts are kept. */
   readonly retiredFolder: string;
+  readonly retiredCaKey: (serial: Serial) => Place;
+  readonly retiredCaCertificate: (serial: Serial) => Place;
   readonly revokedFolder: string;
   readonly bundleFolder: (hostname: HostName) => string;
   /** Every file of a host's bundle, by its part. */
@@ -46,6 +54,7 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
   const certsFolder = join(folder, 'certs');
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
+  const retiredFolder = join(certsFolder, 'retired');
   const roleFolder = (role: Role): string => join(certsFolder, role);
   const bundleFolder = (hostname: HostName): string => join(hostsFolder, hostname);
   return {
@@ -55,6 +64,10 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     caFolder,
     caKey: { path: join(caFolder, `${domain}-ca.key.pem`), mode: 0o600 },
     caCertificate: { path: join(caFolder, `${domain}-ca.crt.pem`), mode: 0o644 },
+    nextCaKey: { path: join(caFolder, `${domain}-ca.new.key.pem`), mode: 0o600 },
+    nextCaCertificate: { path: join(caFolder, `${domain}-ca.new.crt.pem`), mode: 0o644 },
+    formerCaKey: { path: join(caFolder, `${domain}-ca.old.key.pem`), mode: 0o600 },
+    formerCaCertificate: { path: join(caFolder, `${domain}-ca.old.crt.pem`), mode: 0o644 },
     ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
     pendingPassphrase: { path: join(caFolder, `${domain}-ca.passphrase.new.gpg`), mode: 0o600 },
     hostsFolder,
@@ -65,7 +78,9 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     previous: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.old.crt.pem`), mode: 0o644 }),
     nextKey: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.key.pem`), mode: 0o600 }),
     nextCertificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.crt.pem`), mode: 0o644 }),
-    retiredFolder: join(certsFolder, 'retired'),
+    retiredFolder,
+    retiredCaKey: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.key.pem`), mode: 0o600 }),
+    retiredCaCertificate: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.crt.pem`), mode: 0o644 }),
     revokedFolder: join(certsFolder, 'revoked'),
     bundleFolder,
     bundle: (hostname) => {

@@ -3,10 +3,11 @@
 // no lock: every file changes by rename alone.
 
 import { randomBytes } from 'node:crypto';
-import { link, readFile, rename } from 'node:fs/promises';
+import { link, readFile as readProc, readlink, rename } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
-import { createFile, fileError, removeFile } from '../host/files.js';
+import { createFile, fileError, readFile, removeFile } from '../host/files.js';
 import { leftovers } from '../host/leftovers.js';
 import type { Host } from '../host/host.js';
 
@@ -15,6 +16,8 @@ interface Holder {
   /** From /proc, where there is one: the boot's id, and the process's start in clock ticks since boot. */
   readonly boot: string;
   readonly start: string;
+  /** The PID namespace and host name that the number is of: another container's processes cannot be seen from here. */
+  readonly place: string;
 }
 
 /**
@@ -40,7 +43,7 @@ async function takeLock(path: string, host: Pick<Host, 'say'>): Promise<void> {
     if (holder === 'gone') continue;
     if (holder !== 'unreadable' && (await isAlive(holder))) {
       throw new RelaycertsError('lock', `another relaycerts (process ${holder.pid}) is at work here`, {
-        hint: `wait for it to end, or look at it: ps -fp ${holder.pid}`,
+        hint: `wait for it to end, or look at it: ps -fp ${holder.pid}; where it is gone for sure: rm ${shellWord(path)}`,
       });
     }
     if (await takeAway(path, holder)) host.say(`took over the lock ${quotePath(path)} of a relaycerts that has ended`);
@@ -64,13 +67,9 @@ async function takeAway(path: string, judged: Holder | 'unreadable'): Promise<bo
 }
 
 async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return 'gone';
-    throw fileError(error, 'read the lock', path, 'lock');
-  }
+  const bytes = await readFile(path, { limit: 4096 });
+  if (bytes === undefined) return 'gone';
+  const text = bytes.toString('utf8');
   return parseHolder(text) ?? 'unreadable';
 }
 
@@ -82,14 +81,16 @@ function parseHolder(text: string): Holder | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  if (!('pid' in value) || !('boot' in value) || !('start' in value)) return undefined;
-  const { pid, boot, start } = value;
+  if (!('pid' in value) || !('boot' in value) || !('start' in value) || !('place' in value)) return undefined;
+  const { pid, boot, start, place } = value;
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1) return undefined;
-  if (typeof boot !== 'string' || typeof start !== 'string') return undefined;
-  return { pid, boot, start };
+  if (typeof boot !== 'string' || typeof start !== 'string' || typeof place !== 'string') return undefined;
+  return { pid, boot, start, place };
 }
 
 async function isAlive(holder: Holder): Promise<boolean> {
+  // Another container on the same volume, or another machine: nothing can be told from here.
+  if (holder.place !== (await describePlace())) return true;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -101,9 +102,14 @@ async function isAlive(holder: Holder): Promise<boolean> {
 
 async function describeProcess(pid: number): Promise<Holder> {
   const [boot, stat] = await Promise.all(
-    ['/proc/sys/kernel/random/boot_id', `/proc/${pid}/stat`].map((path) => readFile(path, 'utf8').catch(() => '')),
+    ['/proc/sys/kernel/random/boot_id', `/proc/${pid}/stat`].map((path) => readProc(path, 'utf8').catch(() => '')),
   );
   // proc(5): the second field, a name in parentheses, may hold anything; starttime is the 20th after it.
   const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ');
-  return { pid, boot: (boot ?? '').trim(), start: fields[19] ?? '' };
+  return { pid, boot: (boot ?? '').trim(), start: fields[19] ?? '', place: await describePlace() };
+}
+
+async function describePlace(): Promise<string> {
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+  return `${hostname()} ${namespace}`.trim();
 }

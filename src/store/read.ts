@@ -7,9 +7,17 @@ import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
+import { parseHostName, type HostName } from '../names.js';
 import { listFolder, readFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import type { FoundCertificate, FoundKey, FoundRequest, HostInventory, Inventory } from '../plan/inventory.js';
+import type {
+  FoundCertificate,
+  FoundKey,
+  FoundRequest,
+  HostInventory,
+  Inventory,
+  Stranger,
+} from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
@@ -23,6 +31,7 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
   const layout = layoutOf(settings);
   const problems: Problem[] = [];
   const operatorKey = operatorKeyPlace(host.configHome).path;
+  await findOddFolders(layout, problems);
   const [caKey, caCertificate, passphraseFile, operator, ledger, strangers] = await Promise.all([
     readPrivate(layout.caKey.path, host.uid, problems),
     readCertificate(layout.caCertificate.path, problems),
@@ -31,6 +40,7 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     readLedger(layout),
     findStrangers(settings, layout),
   ]);
+  const ca = await readOtherCas(layout, host.uid, problems);
   const hosts: HostInventory[] = [];
   const all = hostsOf(settings);
   const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: host.uid };
@@ -43,6 +53,7 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     caKey,
     caCertificatePath: layout.caCertificate.path,
     caCertificate,
+    ...ca,
     passphraseFile,
     operatorKeyPath: operatorKey,
     operatorKey: operator,
@@ -52,6 +63,27 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     damagedLedgerLines: ledger.damaged,
     problems,
     strangers,
+  };
+}
+
+/** What a rekey of the CA has beside the one that signs. */
+async function readOtherCas(
+  layout: Layout,
+  uid: number,
+  problems: Problem[],
+): Promise<Pick<Inventory, 'nextCa' | 'formerCa' | 'isCaCut'>> {
+  const [nextKey, next, formerKey, former] = await Promise.all([
+    readPrivate(layout.nextCaKey.path, uid, problems),
+    readCertificate(layout.nextCaCertificate.path, problems),
+    readPrivate(layout.formerCaKey.path, uid, problems),
+    readCertificate(layout.formerCaCertificate.path, problems),
+  ]);
+  const hasNext = nextKey !== undefined || next !== undefined;
+  const hasFormer = formerKey !== undefined || former !== undefined;
+  return {
+    nextCa: next && { keyPath: layout.nextCaKey.path, key: nextKey, certificate: next },
+    formerCa: former && { keyPath: layout.formerCaKey.path, key: formerKey, certificate: former },
+    isCaCut: (hasNext && hasFormer) || (nextKey !== undefined && next === undefined),
   };
 }
 
@@ -125,7 +157,8 @@ async function readHost(
   );
   const request = special.has(requestPath) ? await readRequest(requestPath, problems) : undefined;
   const previousPath = layout.previous(role, hostname).path;
-  const previous = special.has(previousPath) ? await readCertificate(previousPath, problems) : undefined;
+  const before = special.has(previousPath) ? await readCertificate(previousPath, problems) : undefined;
+  const previous = isSame(before, certificate) ? undefined : before;
   const isRekeyCut = [layout.nextKey, layout.nextCertificate].some((place) => special.has(place(role, hostname).path));
   const isRevoked = revoked.has(`${role} ${hostname}`);
   const bundleFolder = layout.bundleFolder(hostname);
@@ -163,11 +196,21 @@ export async function readCertifiedHosts(settings: Settings): Promise<readonly C
       const { role, hostname } = host;
       const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
       const previous = await readWholeCertificate(layout.previous(role, hostname).path);
-      return { host, certificate, previous, isRevoked: revoked.has(`${role} ${hostname}`) };
+      return {
+        host,
+        certificate,
+        previous: isSame(previous, certificate) ? undefined : previous,
+        isRevoked: revoked.has(`${role} ${hostname}`),
+      };
     });
     found.push(...(await Promise.all(some)));
   }
   return found;
+}
+
+/** A renewal that was cut off before the new certificate leaves the same one twice: it is no previous one yet. */
+function isSame(one: FoundCertificate | undefined, other: FoundCertificate | undefined): boolean {
+  return one !== undefined && other !== undefined && one.info.der.equals(other.info.der);
 }
 
 async function readWholeCertificate(path: string): Promise<FoundCertificate | undefined> {
@@ -206,11 +249,48 @@ async function readPrivate(path: string, uid: number, problems: Problem[]): Prom
   return collect(problems, () => readFile(path));
 }
 
-async function findStrangers(settings: Settings, layout: Layout): Promise<readonly string[]> {
+/** What is left of hosts that the settings no longer name. Other files and folders there are not ours to speak of. */
+async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
   const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
-  const names = (await listFolder(layout.hostsFolder)).filter((name) => !known.has(name));
-  const states = await Promise.all(names.map((name) => statFile(join(layout.hostsFolder, name))));
-  return names.filter((_name, at) => states[at]?.kind === 'folder');
+  const left = new Map<HostName, string[]>();
+  const note = (name: string | undefined, path: string): void => {
+    const hostname = name === undefined || known.has(name) ? undefined : hostNameOf(name);
+    if (hostname !== undefined) left.set(hostname, [...(left.get(hostname) ?? []), path]);
+  };
+  for (const name of await listFolder(layout.hostsFolder)) note(name, join(layout.hostsFolder, name));
+  for (const role of roles) {
+    const folder = layout.roleFolder(role);
+    for (const file of await listFolder(folder)) {
+      note(/^(.+?)(?:\.old|\.new)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1], join(folder, file));
+    }
+  }
+  return [...left].map(([hostname, paths]) => ({ hostname, paths }));
+}
+
+function hostNameOf(name: string): HostName | undefined {
+  try {
+    return parseHostName(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Folders that are links, or something else, lead what is written elsewhere: said before anything is made. */
+async function findOddFolders(layout: Layout, problems: Problem[]): Promise<void> {
+  const folders = [
+    layout.certsFolder,
+    layout.caFolder,
+    ...roles.map((role) => layout.roleFolder(role)),
+    layout.hostsFolder,
+  ];
+  for (const folder of folders) {
+    const state = await statFile(folder);
+    if (state === undefined || state.kind === 'folder') continue;
+    problems.push({
+      message: `${quotePath(folder)} is ${state.kind === 'link' ? 'a symbolic link' : 'no folder'}`,
+      hint: `put the folder itself there: ls -ld ${shellWord(folder)}`,
+    });
+  }
 }
 
 async function collect<T>(problems: Problem[], work: () => T | Promise<T>): Promise<T | undefined> {

@@ -2,24 +2,74 @@
 // when both are durable; the old certificate stays as FQDN.old.crt.pem, whose pin stays listed until it is retired.
 // Cut off anywhere, `settleRekeys` goes on to the end, or back to the beginning where there is no new certificate yet.
 
-import { rename } from 'node:fs/promises';
-import { fileError, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
+import { basename, join } from 'node:path';
+import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
+import { quotePath } from '../errors.js';
+import {
+  listFolder,
+  makeFolder,
+  moveFile,
+  readFile,
+  removeFile,
+  statFile,
+  syncFolder,
+  writeFile,
+} from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { layoutOf, type Layout } from './layout.js';
+import { hostsOf, roles, type HostSettings, type Role, type Settings } from '../settings/settings.js';
+import { settleCaRekey } from './ca-rekey.js';
+import { layoutOf, type Layout, type Place } from './layout.js';
+import { readLedger } from './ledger.js';
 
 /** Finishes or undoes every rekey that was cut off, with a word. Only while holding the lock. @throws files */
 export async function settleRekeys(settings: Settings, host: Pick<Host, 'say'>): Promise<void> {
   const layout = layoutOf(settings);
+  await settleCaRekey(layout, host);
+  // Few hosts have anything to settle, so two folders are listed once for all.
+  const names = new Map<Role, ReadonlySet<string>>();
+  for (const role of roles) names.set(role, new Set(await listFolder(layout.roleFolder(role))));
   for (const one of hostsOf(settings)) {
     const { role, hostname } = one;
-    if ((await statFile(layout.nextCertificate(role, hostname).path)) !== undefined) {
+    const isThere = ({ path }: Place): boolean => names.get(role)?.has(basename(path)) === true;
+    if (isThere(layout.nextCertificate(role, hostname))) {
       await swapIn(layout, one);
       host.say(`finished the rekey of ${hostname}, which was cut off`);
-    } else if (await removeFile(layout.nextKey(role, hostname).path)) {
+    } else if (isThere(layout.nextKey(role, hostname))) {
+      await removeFile(layout.nextKey(role, hostname).path);
       host.say(`removed the key of a rekey of ${hostname} that was cut off before anything used it`);
     }
+    if (isThere(layout.previous(role, hostname))) await settlePrevious(layout, one, host);
   }
+}
+
+/** A previous certificate is one only beside a newer one, and until the ledger says that it is retired. */
+async function settlePrevious(layout: Layout, one: HostSettings, host: Pick<Host, 'say'>): Promise<void> {
+  const { role, hostname } = one;
+  const { path } = layout.previous(role, hostname);
+  const bytes = await readFile(path);
+  if (bytes === undefined) return;
+  if ((await readFile(layout.certificate(role, hostname).path))?.equals(bytes) === true) {
+    await removeFile(path);
+    await syncFolder(layout.roleFolder(role));
+    return;
+  }
+  const { entries } = await readLedger(layout);
+  const info = parseCertificate(bytes, { from: quotePath(path) });
+  if (!entries.some(({ event, serial }) => event === 'retired' && serial === info.serial)) return;
+  await putRetired(layout, one, info);
+  host.say(`finished the retirement of ${hostname}'s old pin, which was cut off`);
+}
+
+/** Moves the certificate before a rekey to certs/retired/; with it its pin leaves the table. @throws files */
+export async function putRetired(
+  layout: Layout,
+  { role, hostname }: HostSettings,
+  { serial }: CertificateInfo,
+): Promise<void> {
+  await makeFolder(layout.retiredFolder, 0o755);
+  await moveFile(layout.previous(role, hostname).path, join(layout.retiredFolder, `${hostname}-${serial}.crt.pem`));
+  await syncFolder(layout.retiredFolder);
+  await syncFolder(layout.roleFolder(role));
 }
 
 /** Brings a rekey's key and certificate, both durable, into their places. Doing it again from anywhere is the same. */
@@ -37,18 +87,9 @@ export async function swapIn(layout: Layout, { role, hostname }: HostSettings): 
       await writeFile(path, before, mode);
       await syncFolder(folder);
     }
-    await move(nextKey, key);
+    await moveFile(nextKey, key);
     await syncFolder(folder);
   }
-  await move(nextCertificate, certificate);
+  await moveFile(nextCertificate, certificate);
   await syncFolder(folder);
-}
-
-/** Renames one file of ours over another. @throws files */
-export async function move(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    throw fileError(error, 'rename', from);
-  }
 }

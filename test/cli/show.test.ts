@@ -47,6 +47,7 @@ describe('show', () => {
     expect(show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
 relayhost = [relayhost.example.org]:2500
 smtp_tls_security_level = secure
+smtp_tls_wrappermode = no
 smtp_tls_secure_cert_match = relayhost.example.org
 smtp_tls_CAfile = /etc/postfix/relaycerts/example.org-ca.crt.pem
 smtp_tls_CApath =
@@ -65,6 +66,7 @@ tls_required_enable = no
 2500 inet n - y - - smtpd
   -o syslog_name=postfix/relaycerts
   -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_wrappermode=no
   -o smtpd_tls_req_ccert=yes
   -o smtpd_tls_CAfile=/etc/postfix/relaycerts/example.org-ca.crt.pem
   -o smtpd_tls_CApath=

@@ -58,6 +58,7 @@ describe('two relays and two homes', { timeout: 60_000 }, () => {
       const mail = await deliver(home, lab.outside);
       expect(mail).toMatch(/^Received: from relayhost\.example\.org .*\n.*by mx\.example\.net/m);
       expect(mail).toMatch(/by relayhost\.example\.org \(Postfix\)/);
+      expect(mail.includes(home.address)).toBe(!(await relay.knows('smtpd_hide_client_session')));
       await home.waitForLog(/smtp\[\d+\]: Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
       const from = home.hostname.replaceAll('.', String.raw`\.`);
       await relay.waitForLog(new RegExp(`postfix/relaycerts/smtpd\\[\\d+\\]: Trusted TLS connection .* ${from}\\[`));

@@ -166,7 +166,9 @@ describe("the user's own key has a passphrase", () => {
     useCurses();
     tmux('new-session', '-d', '-x', '80', '-y', '24', 'sleep 600');
     try {
-      const opening = open(toLocked, { tty: tmux('display-message', '-p', '#{pane_tty}').trim() });
+      // On TERM=dumb, which the tests may run under, pinentry-curses shows nothing but the first words.
+      const run = withEnv({ TERM: 'screen' });
+      const opening = open(toLocked, { run, tty: tmux('display-message', '-p', '#{pane_tty}').trim() });
       await vi.waitFor(() => expect(tmux('capture-pane', '-p')).toMatch(/Locked <locked@example\.org>/u), {
         timeout: 20_000,
       });
@@ -224,6 +226,34 @@ describe("the user's own key has a passphrase", () => {
     );
   });
 
+  it('and the pinentry ends before it answers', async () => {
+    gnupg.answerPinentry(keyPassword);
+    writeFileSync(
+      join(gnupg.home, 'pinentry'),
+      `#!/bin/sh
+echo "OK ready"
+while read -r word rest; do
+  if [ "$word" = GETPIN ]; then exit 1; fi
+  echo OK
+done
+`,
+    );
+    await expectRefusal(
+      () => open(toLocked, { tty: '/dev/pts/42' }),
+      'tool',
+      /gpg-agent or its pinentry broke off \(public key decryption failed: /u,
+      /gpg --decrypt/u,
+      secrets,
+    );
+  });
+
+  it('and there is no pinentry for a file with a password alone', async () => {
+    const args = ['--pinentry-mode', 'loopback', '--passphrase', keyPassword, '--symmetric'];
+    const bytes = gnupg.gpg(args, secretText);
+    gnupg.configureAgent(['pinentry-program /nonexistent/pinentry']);
+    await expectRefusal(() => open(bytes), 'tool', /finds no pinentry/u, /pinentry-curses/u, secrets);
+  });
+
   it('and the agent takes none from other programs', async () => {
     gnupg.configureAgent(['no-allow-loopback-pinentry']);
     await expectRefusal(
@@ -253,6 +283,29 @@ describe('nothing opens it', () => {
       () => open(toLocked, { run: stranger.run }),
       'passphrase',
       /none of them/u,
+      /gpg --import/u,
+      secrets,
+    );
+  });
+
+  it('because nobody here is its hidden recipient', async () => {
+    stranger.makeKey({ userId: 'stranger@example.org' });
+    await expectRefusal(
+      () => open(encryptTo('open@example.org', secretText, ['--throw-keyids']), { run: stranger.run }),
+      'passphrase',
+      /^"\/home\/u\/\.p\.gpg" is encrypted to a hidden recipient, and GnuPG has the secret key of none of them$/u,
+      /gpg --import/u,
+      secrets,
+    );
+  });
+
+  it('because only the public key is there, whose owner is called after an agent', async () => {
+    gnupg.makeKey({ userId: 'Agent <agent@example.org>' });
+    stranger.gpg(['--import'], gnupg.gpg(['--export', 'agent@example.org']));
+    await expectRefusal(
+      () => open(encryptTo('agent@example.org'), { run: stranger.run }),
+      'passphrase',
+      /none of them$/u,
       /gpg --import/u,
       secrets,
     );

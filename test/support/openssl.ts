@@ -10,6 +10,7 @@ const packages = {
   openssl: 'openssl',
   certtool: 'gnutls-bin',
   keytool: 'default-jre-headless',
+  java: 'default-jre-headless',
   certutil: 'libnss3-tools',
   pk12util: 'libnss3-tools',
 } as const;

@@ -1,8 +1,8 @@
 // The lock: one holder at a time, taken over from the dead, never from the living.
 
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
@@ -24,6 +24,7 @@ afterEach(() => {
 const hold = (holder: unknown): void => writeFileSync(path, JSON.stringify(holder));
 const taken = (): Promise<string> => withLock(path, host, () => Promise.resolve('done'));
 const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+const place = `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
 const startOf = (pid: number): string => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
@@ -32,7 +33,12 @@ const startOf = (pid: number): string => {
 describe('withLock', () => {
   it('holds it while the work runs, and leaves nothing', async () => {
     await withLock(path, host, () => {
-      expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ pid: process.pid, boot, start: startOf(process.pid) });
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+        pid: process.pid,
+        boot,
+        start: startOf(process.pid),
+        place,
+      });
       return Promise.resolve();
     });
     expect(readdirSync(folder)).toEqual([]);
@@ -53,9 +59,9 @@ describe('withLock', () => {
   });
 
   it.each([
-    ['of a process that is gone', () => hold({ pid: 4_194_303, boot, start: '1' })],
-    ['of before a reboot, its number used again', () => hold({ pid: process.pid, boot: 'another', start: '1' })],
-    ['of an earlier process with the same number', () => hold({ pid: process.pid, boot, start: '1' })],
+    ['of a process that is gone', () => hold({ pid: 4_194_303, boot, start: '1', place })],
+    ['of before a reboot, its number used again', () => hold({ pid: process.pid, boot: 'another', start: '1', place })],
+    ['of an earlier process with the same number', () => hold({ pid: process.pid, boot, start: '1', place })],
     ['that is torn', () => writeFileSync(path, '{"pid": 12')],
     ['that is empty', () => writeFileSync(path, '')],
     ['that is something else', () => writeFileSync(path, '{"pid": "1; rm -rf /", "boot": 1, "start": []}')],
@@ -68,9 +74,22 @@ describe('withLock', () => {
 
   it('of a living stranger is respected', async () => {
     const child = spawn('sleep', ['60']);
-    hold({ pid: child.pid, boot, start: startOf(child.pid ?? 0) });
+    hold({ pid: child.pid, boot, start: startOf(child.pid ?? 0), place });
     await expect(taken()).rejects.toThrow(`process ${child.pid}`);
     child.kill();
+  });
+
+  it('of another container or machine is respected, because nothing can be told of it', async () => {
+    hold({ pid: 1, boot, start: '1', place: 'elsewhere pid:[1]' });
+    await expect(taken()).rejects.toMatchObject({
+      code: 'lock',
+      hint: expect.stringContaining(`rm ${path}`) as string,
+    });
+  });
+
+  it('that is a FIFO is an error, and nothing hangs', async () => {
+    execFileSync('mkfifo', [path]);
+    await expect(taken()).rejects.toMatchObject({ code: 'files' });
   });
 
   it('goes to one of many at a time', async () => {

@@ -109,6 +109,11 @@ export class MailHost {
     await this.exec(['/usr/sbin/sendmail', '-i', '-f', from, to], { input });
   }
 
+  /** Whether this release of Postfix knows a parameter. */
+  async knows(parameter: string): Promise<boolean> {
+    return (await this.exec(['postconf', '-d', parameter])).stdout !== '';
+  }
+
   /** Sets main.cf parameters with postconf -e; nothing sees them before `reload`. */
   async setMainCf(parameters: Readonly<Record<string, string>>): Promise<void> {
     const words = Object.entries(parameters).map(([name, value]) => `${name} = ${value}`);

@@ -15,41 +15,32 @@ export const outsideMaildir = '/var/mail/outside';
 /** The stock /etc/postfix and /etc/cron.d, to go back to. */
 const stockFolder = '/run/lab/stock';
 
-function stockMainCf(shipped: string, { hostname, takesMailOf }: MailRole): string {
-  const takes = `
-virtual_mailbox_domains = ${takesMailOf}
-virtual_mailbox_maps = static:outside/
-virtual_mailbox_base = /var/mail
-virtual_uid_maps = static:8
-virtual_gid_maps = static:8
-virtual_minimum_uid = 8
-`;
-  return `${shipped.trimEnd()}
-
-# TLS parameters
-smtpd_tls_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem
-smtpd_tls_key_file=/etc/ssl/private/ssl-cert-snakeoil.key
-smtpd_tls_security_level=may
-
-smtp_tls_CApath=/etc/ssl/certs
-smtp_tls_security_level=may
-smtp_tls_session_cache_database = btree:\${data_directory}/smtp_scache
-
-
-smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination
-myhostname = ${hostname}
-alias_maps = hash:/etc/aliases
-alias_database = hash:/etc/aliases
-myorigin = /etc/mailname
-mydestination = $myhostname, ${hostname}, localhost.${hostname.replace(/^[^.]+\./, '')}, localhost
-relayhost = 
-mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128
-mailbox_size_limit = 0
-recipient_delimiter = +
-inet_interfaces = all
-inet_protocols = all
-maillog_file = ${logFile}
-${takesMailOf === '' ? '' : takes}`;
+/** What the package's questions and their default answers set, as its postinst does: over what the files below say. */
+function answers({ hostname, takesMailOf }: MailRole): readonly string[] {
+  const takes = [
+    `virtual_mailbox_domains = ${takesMailOf}`,
+    'virtual_mailbox_maps = static:outside/',
+    'virtual_mailbox_base = /var/mail',
+    'virtual_uid_maps = static:8',
+    'virtual_gid_maps = static:8',
+    'virtual_minimum_uid = 8',
+  ];
+  return [
+    'smtpd_relay_restrictions = permit_mynetworks permit_sasl_authenticated defer_unauth_destination',
+    `myhostname = ${hostname}`,
+    'alias_maps = hash:/etc/aliases',
+    'alias_database = hash:/etc/aliases',
+    'myorigin = /etc/mailname',
+    `mydestination = $myhostname, ${hostname}, localhost.${hostname.replace(/^[^.]+\./, '')}, localhost`,
+    'relayhost = ',
+    'mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128',
+    'mailbox_size_limit = 0',
+    'recipient_delimiter = +',
+    'inet_interfaces = all',
+    'inet_protocols = all',
+    `maillog_file = ${logFile}`,
+    ...(takesMailOf === '' ? [] : takes),
+  ];
 }
 
 // What the machine's own /etc/postfix holds besides the package's files is not for the lab.
@@ -60,23 +51,31 @@ for entry in * ; do
     *) rm -rf "$entry" ;;
   esac
 done
-cat > main.cf
+cat /usr/share/postfix/main.cf.debian /usr/share/postfix/main.cf.tls > main.cf
 cp /usr/share/postfix/master.cf.dist master.cf
-echo "$1" > /etc/mailname
+hostname=$1
+shift
+postconf -e "$@"
+echo "$hostname" > /etc/mailname
 echo "postmaster: root" > /etc/aliases
-openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 3650 -subj "/CN=$1" \\
+openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 3650 -subj "/CN=$hostname" \\
   -keyout /etc/ssl/private/ssl-cert-snakeoil.key -out /etc/ssl/certs/ssl-cert-snakeoil.pem 2> /dev/null
 mkdir -p /etc/cron.d ${stockFolder} /var/spool/postfix
 install -d -o postfix -g postfix /var/lib/postfix
 newaliases
 cp -a /etc/postfix /etc/cron.d ${stockFolder}`;
 
+// From 3.9 on, Debian's `postfix start` fills the chroot itself; before, whatever started Postfix had to.
+const startScript = `if ! grep -q configure-instance.sh /usr/lib/postfix/sbin/post-install; then
+  /usr/lib/postfix/configure-instance.sh -
+fi
+postfix start`;
+
 /** Installs and starts Postfix as Debian's package would. */
 export async function startPostfix(host: Machine, role: MailRole): Promise<void> {
-  const shipped = await host.readFile('/usr/share/postfix/main.cf.debian');
-  await host.exec(['sh', '-euc', installScript, 'sh', role.hostname], { input: stockMainCf(shipped, role) });
+  await host.exec(['sh', '-euc', installScript, 'sh', role.hostname, ...answers(role)]);
   await host.sh(
-    `{ /usr/lib/postfix/configure-instance.sh - && postfix start; } > /run/lab/start.log 2>&1 || { cat /run/lab/start.log ${logFile} >&2; exit 1; }`,
+    `sh -euc '${startScript}' > /run/lab/start.log 2>&1 || { cat /run/lab/start.log ${logFile} >&2; exit 1; }`,
   );
 }
 

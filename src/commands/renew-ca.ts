@@ -1,0 +1,129 @@
+// `relaycerts renew --ca`: a new certificate for the CA's key and name. What the CA signed verifies against the old and the
+// new one alike, so hosts may be installed one after the other; that it does is proven before anything is replaced. With
+// --rekey, rekey-ca.ts goes one stage further to a CA with a new key.
+
+import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
+import { checkLeaf } from '../certificate/verify.js';
+import { RelaycertsError, quotePath, type Problem } from '../errors.js';
+import { syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { describeFinding } from '../plan/findings.js';
+import type { Inventory } from '../plan/inventory.js';
+import { renderCaRenewal } from '../render/ca-renewal.js';
+import type { Secret } from '../secret.js';
+import { readSettings } from '../settings/load.js';
+import type { Settings } from '../settings/settings.js';
+import { appendLedger, entryOf } from '../store/ledger.js';
+import { layoutOf } from '../store/layout.js';
+import { openCaKey } from './apply-make.js';
+import { certifiedCa, changeCertificates } from './change.js';
+import { contradiction, readGivenPassphrase } from './make.js';
+import { openPassphraseFile } from './obtain-passphrase.js';
+import type { GlobalOptions } from './options.js';
+import { rekeyCa } from './rekey-ca.js';
+
+export interface RenewCaOptions extends GlobalOptions {
+  readonly rekey: boolean;
+  /** A file descriptor to read the CA's passphrase from. */
+  readonly passphraseFd: number | undefined;
+}
+
+/** @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
+export async function renewCa(options: RenewCaOptions, host: Host): Promise<void> {
+  const settings = await readSettings(options.settings, host.home);
+  const passphrase = await readGivenPassphrase(options.passphraseFd);
+  if (options.rekey) {
+    await rekeyCa(settings, host, passphrase, options.json);
+    return;
+  }
+  const { result: before, inventory } = await changeCertificates(
+    settings,
+    host,
+    (found, at) => replace({ settings, inventory: found, host, at, passphrase }),
+    { mayCaBeExpired: true },
+  );
+  const renewed = inventory.caCertificate?.info;
+  if (renewed === undefined) throw new TypeError('no CA after it was renewed');
+  const hosts = inventory.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
+  if (options.json) {
+    const { serial, notAfter: expires, commonName } = renewed;
+    const install = hosts.map(({ host: { hostname } }) => hostname);
+    const row = { host: commonName ?? settings.ca.commonName, serial, expires };
+    host.write(`${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`);
+  } else {
+    host.write(
+      renderCaRenewal(
+        settings,
+        before,
+        renewed,
+        hosts.map((found) => found.host),
+      ),
+    );
+  }
+}
+
+interface CaWork {
+  readonly settings: Settings;
+  readonly inventory: Inventory;
+  readonly host: Host;
+  readonly at: Date;
+  readonly passphrase: Secret | undefined;
+}
+
+/** Resolves with the certificate that was replaced. */
+async function replace(work: CaWork): Promise<CertificateInfo> {
+  const { settings, inventory, host, at } = work;
+  const { info: before, path } = certifiedCa(inventory);
+  if (inventory.nextCa !== undefined || inventory.formerCa !== undefined) {
+    throw new RelaycertsError(
+      'contradiction',
+      'the CA is getting a new key, and has two certificates until that is done',
+      {
+        hint: 'go on with it: relaycerts renew --ca --rekey',
+      },
+    );
+  }
+  const passphrase = work.passphrase ?? (await openPassphraseFile(work));
+  const keyPair = await openCaKey(inventory, passphrase);
+  const { reissueCa } = await import('../issue/x509.js');
+  const { validDays, permittedDomains } = settings.ca;
+  const pem = await reissueCa(before, { keyPair, at, validDays, permittedDomains });
+  const info = parseCertificate(pem);
+  const refused = leavesRefused(inventory, info, path, at);
+  if (refused.length > 0) throw contradiction(refused);
+
+  const layout = layoutOf(settings);
+  await appendLedger(layout, [entryOf('renewed', 'ca', info.commonName ?? settings.ca.commonName, info, at)]);
+  await writeFile(layout.caCertificate.path, pem, layout.caCertificate.mode);
+  await syncFolder(layout.caFolder);
+  host.say(`made the CA's certificate anew, for the same key, ${validDays} days: ${path}`);
+  return before;
+}
+
+/** What would stop to verify, were this the CA's certificate. A leaf that has expired is no worse off than before. */
+function leavesRefused({ hosts }: Inventory, ca: CertificateInfo, caPath: string, at: Date): readonly Problem[] {
+  return hosts.flatMap(({ host, certificate, previous, isRevoked }) => {
+    if (isRevoked) return [];
+    const expected = {
+      role: host.role,
+      hostname: host.hostname,
+      altNames: host.role === 'smtpd-server' ? host.altNames : [],
+    };
+    return [certificate, previous].flatMap((found) => {
+      if (found === undefined) return [];
+      const findings = checkLeaf(found.info, ca, expected, at).filter(({ code }) => code !== 'expired');
+      return findings.map((finding) => ({
+        message: `with a new CA certificate, ${describeFinding(finding, 'leaf', found.path).message}`,
+        hint:
+          finding.code === 'outlives-ca'
+            ? `set ca.validDays in the settings to ${daysBetween(ca.notBefore, found.info.notAfter)} or more; nothing was changed`
+            : `nothing was changed: ${quotePath(caPath)} is what it was`,
+      }));
+    });
+  });
+}
+
+/** Whole days, so that what begins at the one ends after the other. */
+function daysBetween(from: Date, until: Date): number {
+  return Math.ceil((until.getTime() + 1000 - from.getTime()) / 86_400_000);
+}

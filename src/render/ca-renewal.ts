@@ -1,0 +1,103 @@
+// What is printed when the CA is renewed or gets a new key: what was done, what to install where now, how to see that it
+// works, and what comes next. Pure.
+
+import type { CertificateInfo } from '../certificate/certificate.js';
+import { bundleNames } from '../plan/bundle-names.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { programWord, rootProgram, rootShell } from './commands.js';
+
+/** A new certificate for the same key. `hosts` are those with something to install. */
+export function renderCaRenewal(
+  settings: Settings,
+  before: CertificateInfo,
+  now: CertificateInfo,
+  hosts: readonly HostSettings[],
+): string {
+  return `The CA has a certificate until ${dayOf(now)}; the one before ends on ${dayOf(before)}. Both have the same key and name, so
+every certificate that it signed verifies against either: pins and certificates of the hosts stay as they are.
+
+Install before ${dayOf(before)}, one host after the other, in any order:
+${hosts.map((host) => installOne(settings, host, undefined)).join('')}`;
+}
+
+export interface CaStage {
+  /** The one that is reached now. */
+  readonly stage: 1 | 2 | 3;
+  /** True where it had begun before and was cut off. */
+  readonly isResumed: boolean;
+  /** The commonNames of the CAs in the hosts' CA file, the old one first. */
+  readonly trusted: readonly string[];
+  /** Those with something to install. */
+  readonly hosts: readonly HostSettings[];
+}
+
+/** The plan as it stands after a stage. */
+export function renderCaStage(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
+  const [first = '', second = ''] = trusted;
+  const again = `${programWord(settings)} renew --ca --rekey`;
+  const isPinned = settings.postfix.pin === 'certificate';
+  const words = {
+    1: {
+      did: `a new CA "${second}" is there beside "${first}", and signs nothing yet.
+Every host's CA file now holds both, so that it takes certificates of either.`,
+      order: 'in any order',
+      see: 'The last command of each must print 2, and mail flows as before',
+      next: `When every host is installed, stage 2 has the new CA sign all certificates anew:\n  ${again}\n`,
+    },
+    2: {
+      did: `"${second}" has signed a new certificate for every host, for the same key.
+Every host's CA file still holds both CAs, so that hosts with an old and with a new certificate take each other's.`,
+      order: isPinned ? 'the relays first, for the table with the old and the new pins' : 'in any order',
+      see: `The last command of each must name ${second}, and mail flows as before`,
+      next: `When every host is installed, stage 3 takes the old CA out:\n  ${again}\n`,
+    },
+    3: {
+      did: `the old CA is out of every host's CA file; "${first}" is the CA.
+The old one's certificate and its key, still encrypted, are in certs/retired/.`,
+      order: 'in any order',
+      see: 'The last command of each must print 1, and mail flows as before',
+      next: 'When every host is installed, the old CA counts for nothing any more.\n',
+    },
+  }[stage];
+  const client = settings.smtpClients[0].hostname;
+  return `A new key for the CA, stage ${stage} of 3${isResumed ? ', which was cut off and is finished now' : ''}: ${words.did}
+
+Install now, one host after the other, ${words.order}:
+${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
+${words.see} (${programWord(settings)} show ${client} --section verify).
+
+${words.next}`;
+}
+
+/** The same as data. */
+export function caStageJson(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
+  const next = stage === 3 ? null : `${programWord(settings)} renew --ca --rekey`;
+  const names = hosts.map(({ hostname }) => hostname);
+  return `${JSON.stringify({ stage, stages: 3, resumed: isResumed, trusted, install: names, next }, undefined, 2)}\n`;
+}
+
+function installOne(settings: Settings, host: HostSettings, see: string | undefined): string {
+  const word = programWord(settings);
+  return [
+    '',
+    `  ${word} show ${host.hostname} --section rsync --format sh | sh`,
+    `  ${word} show ${host.hostname} --format sh | ${rootShell(host.ssh)}`,
+    ...(see === undefined ? [] : [`  ${see}`]),
+    '',
+  ].join('\n');
+}
+
+/** What shows on a host that a stage is installed. */
+function seen({ domain, postfix }: Settings, { hostname, ssh }: HostSettings, stage: CaStage['stage']): string {
+  const names = bundleNames(domain, hostname);
+  return rootProgram(
+    ssh,
+    stage === 2
+      ? `openssl x509 -noout -issuer -in ${postfix.directory}/${names.certificate}`
+      : `grep -c BEGIN ${postfix.directory}/${names.ca}`,
+  );
+}
+
+function dayOf({ notAfter }: CertificateInfo): string {
+  return notAfter.toISOString().slice(0, 10);
+}

@@ -1,0 +1,48 @@
+// What a revocation does on disk, once the ledger has it: the host's files go to certs/revoked/ and its bundle goes. The
+// certificate moves last, so that one which the ledger calls revoked and which is in its place says that the rest was
+// cut off.
+
+import { join } from 'node:path';
+import { parseCertificate } from '../certificate/certificate.js';
+import { quotePath } from '../errors.js';
+import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
+import type { Host } from '../host/host.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { layoutOf, type Layout } from './layout.js';
+import { readLedger, revokedHosts } from './ledger.js';
+
+/** Puts a revoked host's key, request and certificates away, and removes its bundle: the host has its own copy. */
+export async function putAway(layout: Layout, { role, hostname }: HostSettings, serial: string): Promise<void> {
+  for (const { path } of Object.values(layout.bundle(hostname))) await removeFile(path);
+  await removeEmptyFolder(layout.bundleFolder(hostname));
+  await makeFolder(layout.revokedFolder, 0o700);
+  const places = [layout.previous, layout.request, layout.key, layout.certificate].map((place) =>
+    place(role, hostname),
+  );
+  for (const { path } of places) {
+    if ((await statFile(path)) === undefined) continue;
+    const end = path.slice(layout.roleFolder(role).length + hostname.length + 2);
+    await moveFile(path, join(layout.revokedFolder, `${hostname}-${serial}.${end}`));
+    await syncFolder(layout.revokedFolder);
+    await syncFolder(layout.roleFolder(role));
+  }
+}
+
+/** Finishes every revocation that was cut off, with a word. Only while holding the lock. @throws files, certificate */
+export async function settleRevocations(settings: Settings, host: Pick<Host, 'say'>): Promise<void> {
+  const layout = layoutOf(settings);
+  const { entries } = await readLedger(layout);
+  const revoked = revokedHosts(entries);
+  if (revoked.size === 0) return;
+  const serials = new Set(entries.filter(({ event }) => event === 'revoked').map(({ serial }) => serial));
+  for (const one of hostsOf(settings)) {
+    if (!revoked.has(`${one.role} ${one.hostname}`)) continue;
+    const { path } = layout.certificate(one.role, one.hostname);
+    const bytes = await readFile(path);
+    if (bytes === undefined) continue;
+    const { serial } = parseCertificate(bytes, { from: quotePath(path) });
+    if (!serials.has(serial)) continue;
+    await putAway(layout, one, serial);
+    host.say(`finished the revocation of ${one.hostname}, which was cut off`);
+  }
+}

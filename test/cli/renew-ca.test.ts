@@ -1,0 +1,605 @@
+// `relaycerts renew --ca`: the same key at once, and a new key in three stages; every state in between as make, status,
+// show, renew, sign and clean find it, and each run cut off at every rename. openssl says what verifies.
+
+import { spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeScratch, openssl, runTool } from '../support/openssl.js';
+import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+
+const home = 'mailhost.example.org';
+const relay = 'relayhost.example.org';
+const caFile = 'certs/ca/example.org-ca.crt.pem';
+const caKeyFile = 'certs/ca/example.org-ca.key.pem';
+const tableFile = `hosts/${relay}/relay_clientcerts`;
+const [nextKey, nextCertificate] = ['certs/ca/example.org-ca.new.key.pem', 'certs/ca/example.org-ca.new.crt.pem'];
+const [oldKey, oldCertificate] = ['certs/ca/example.org-ca.old.key.pem', 'certs/ca/example.org-ca.old.crt.pem'];
+const passphraseFile = '.example.org-relaycerts-passphrase.gpg';
+
+const scratch = makeScratch();
+afterAll(() => {
+  scratch.remove();
+});
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject();
+  succeed(project.run(['make']));
+});
+afterEach(() => {
+  project.remove();
+});
+
+function succeed(result: Result): Result {
+  expect(result.status, result.stderr).toBe(0);
+  return result;
+}
+
+const run = (...args: readonly string[]): Result => project.run(args);
+
+/** The command as it runs so many days from now. */
+function inDays(days: number, ...args: readonly string[]): Result {
+  requireTools('faketime');
+  const at = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19).replace('T', ' ');
+  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+}
+
+const nextStage = (): Result => succeed(run('renew', '--ca', '--rekey'));
+
+const withWrongPassphrase = (): Result =>
+  project.run(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input: 'wrong' });
+
+/** The stage that a run says it reached. */
+const stageIn = ({ stdout }: Result): number => Number(/stage (\d) of 3/u.exec(stdout)?.[1]);
+
+function certificatesIn(pem: string): readonly X509Certificate[] {
+  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/gu) ?? []).map(
+    (one) => new X509Certificate(one),
+  );
+}
+
+const nameOf = (certificate: X509Certificate | undefined): string =>
+  /^CN=(.*)$/mu.exec(certificate?.subject ?? '')?.[1] ?? '';
+
+/** The commonNames in a host's CA file, in its order. */
+function trustedBy(hostname: string): readonly string[] {
+  return certificatesIn(project.read('hosts', hostname, 'example.org-ca.crt.pem')).map(nameOf);
+}
+
+/** What openssl says of a host's certificate with a host's CA file, both as they are in the bundles. */
+function isTaken(leafOf: string, trustOf: string): boolean {
+  const file = project.path('hosts', trustOf, 'example.org-ca.crt.pem');
+  const leaf = project.path('hosts', leafOf, `${leafOf}.crt.pem`);
+  const purpose = leafOf.startsWith('relayhost') ? 'sslserver' : 'sslclient';
+  const trust = ['-no-CAfile', '-no-CApath', '-no-CAstore', '-CAfile', file];
+  return runTool('openssl', ['verify', '-x509_strict', ...trust, '-purpose', purpose, leaf]).status === 0;
+}
+
+function issuerOf(hostname: string): string {
+  const [leaf] = certificatesIn(project.read('hosts', hostname, `${hostname}.crt.pem`));
+  return /^CN=(.*)$/mu.exec(leaf?.issuer ?? '')?.[1] ?? '';
+}
+
+interface Entry {
+  readonly event: string;
+  readonly role: string;
+  readonly name: string;
+  readonly serial: string;
+}
+
+function ledger(): readonly string[] {
+  return project
+    .read('certs/ca/issued.jsonl')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Entry)
+    .map(({ event, name }) => `${event} ${name}`);
+}
+
+interface Row {
+  readonly host: string;
+  readonly role: string;
+  readonly state: string;
+  readonly why: string | null;
+}
+
+function rows(): readonly Row[] {
+  return JSON.parse(run('status', '--json').stdout) as readonly Row[];
+}
+
+const caRow = (): Row | undefined => rows().find(({ role }) => role === 'ca');
+
+/** All is at rest: make has nothing to do and writes nothing, show works, no temporary file is left. */
+function expectAtRest(): void {
+  const before = treeOf(project.folder);
+  expect(succeed(run('make')).stderr).toContain('nothing to make');
+  expect(succeed(run('show')).stdout).toContain(home);
+  expect(treeOf(project.folder)).toEqual(before);
+  expect(Object.keys(before).filter((name) => /\.tmp$|\.lock$/u.test(name))).toEqual([]);
+}
+
+/** Nothing beside the settings has changed, and the error is one. */
+function expectUntouched(work: () => Result, status: number, message: RegExp, hint: RegExp): void {
+  const before = treeOf(project.folder);
+  const result = work();
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+  expect(treeOf(project.folder)).toEqual(before);
+}
+
+/** The names of files that are not the same in both trees. */
+function changed(before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): readonly string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].filter((name) => before[name] !== after[name]).toSorted();
+}
+
+describe('renew --ca', () => {
+  it('the same key and name: nothing but the CA certificate is new, and every leaf verifies against it', () => {
+    const [before] = certificatesIn(project.read(caFile));
+    const tree = treeOf(project.folder);
+    const said = succeed(run('renew', '--ca'));
+    const [after] = certificatesIn(project.read(caFile));
+    expect(after?.subject).toBe(before?.subject);
+    expect(after?.publicKey.equals(before?.publicKey ?? after.publicKey)).toBe(true);
+    expect(after?.serialNumber).not.toBe(before?.serialNumber);
+    expect(changed(tree, treeOf(project.folder))).toEqual([
+      caFile,
+      'certs/ca/issued.jsonl',
+      `hosts/${home}/example.org-ca.crt.pem`,
+      `hosts/${relay}/example.org-ca.crt.pem`,
+    ]);
+    expect([isTaken(home, relay), isTaken(relay, home)]).toEqual([true, true]);
+    expect(ledger().at(-1)).toBe('renewed example.org relay CA');
+    expect(said.stdout).toContain('in any order');
+    for (const host of [relay, home]) {
+      expect(said.stdout).toContain(`relaycerts show ${host} --section rsync --format sh | sh\n`);
+      expect(said.stdout).toContain(`relaycerts show ${host} --format sh | ssh root@${host} sh\n`);
+    }
+    expectAtRest();
+    expect(rows().every(({ state }) => state === 'ok')).toBe(true);
+    // A leaf of the new certificate, on a host that has the old one.
+    succeed(run('renew', 'mailhost', '--force'));
+    const old = scratch.write('old-ca.pem', before?.toString() ?? '');
+    openssl(['verify', '-x509_strict', '-no-CApath', '-CAfile', old, project.path('hosts', home, `${home}.crt.pem`)]);
+  });
+
+  it('--json, and the passphrase from a file descriptor', () => {
+    const passphrase = succeed(run('passphrase', 'show', '--yes')).stdout;
+    rmSync(join(project.home, passphraseFile));
+    const result = project.run(['renew', '--ca', '--json', '--passphrase-fd', '0'], { input: passphrase });
+    const { renewed, install } = JSON.parse(succeed(result).stdout) as {
+      readonly renewed: readonly { readonly host: string; readonly serial: string }[];
+      readonly install: readonly string[];
+    };
+    const [ca] = certificatesIn(project.read(caFile));
+    expect(renewed).toMatchObject([{ host: 'example.org relay CA' }]);
+    expect(BigInt(`0x${renewed[0]?.serial ?? ''}`)).toBe(BigInt(`0x${ca?.serialNumber ?? ''}`));
+    expect(install).toEqual([relay, home]);
+  });
+
+  it('keeps its name where the subject in the settings is another by now', () => {
+    const [before] = certificatesIn(project.read(caFile));
+    project.settings(smallSettings({ subject: { organization: 'Another' } }));
+    succeed(run('renew', '--ca'));
+    expect(certificatesIn(project.read(caFile))[0]?.subject).toBe(before?.subject);
+    expect(isTaken(home, relay)).toBe(true);
+  });
+
+  it('mends a CA that has expired, when the leaves are renewed after it', () => {
+    const expired = inDays(3651, 'make');
+    expect(expired.status).toBe(1);
+    expect(expired.stderr).toMatch(/expired on .*\nrelaycerts: hint: relaycerts renew --ca\n/u);
+    expect(inDays(3651, 'renew').status).toBe(1);
+    succeed(inDays(3651, 'renew', '--ca'));
+    succeed(inDays(3651, 'renew'));
+    expect(inDays(3651, 'status').status).toBe(0);
+  });
+
+  it('refuses where a leaf would outlive it, and touches nothing; with the days of the hint it goes', () => {
+    project.settings(smallSettings({ ca: { validDays: 100 } }));
+    const before = treeOf(project.folder);
+    const refused = run('renew', '--ca');
+    expect([refused.status, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toMatch(/error: with a new CA certificate, .*longer than its CA/u);
+    expect(treeOf(project.folder)).toEqual(before);
+    const days = Number(/hint: set ca\.validDays in the settings to (\d+) or more/u.exec(refused.stderr)?.[1]);
+    project.settings(smallSettings({ ca: { validDays: days } }));
+    succeed(run('renew', '--ca'));
+    expect(isTaken(home, relay)).toBe(true);
+    project.settings(smallSettings({ ca: { validDays: days - 1 } }));
+    expect(run('renew', '--ca').status).toBe(1);
+  });
+
+  it('refuses what it cannot do, and touches nothing', () => {
+    expectUntouched(() => run('renew', '--ca', 'mailhost'), 2, /--ca renews the CA alone/u, /renew --ca$/u);
+    expectUntouched(() => run('renew', '--ca', '--rekey', 'mailhost'), 2, /the CA alone/u, /renew --ca --rekey$/u);
+    expectUntouched(() => run('renew', '--ca', '--due'), 2, /--ca.*--due/u, /--help/u);
+    expectUntouched(() => run('renew', '--ca', '--force'), 2, /--ca.*--force/u, /--help/u);
+    project.settings(smallSettings({ ca: { permittedDomains: ['example.org'] } }));
+    expectUntouched(() => run('renew', '--ca'), 1, /permits the domains/u, /put the settings back/u);
+    rmSync(project.path('certs'), { recursive: true });
+    rmSync(project.path('hosts'), { recursive: true });
+    expectUntouched(() => run('renew', '--ca'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    expectUntouched(() => run('renew', '--ca', '--rekey'), 1, /there is no CA yet/u, /relaycerts make$/u);
+  });
+});
+
+describe('renew --ca --rekey', () => {
+  const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
+
+  it('three stages: both CAs are trusted while the leaves change, and no key of a host, pin or table does', () => {
+    const hostKeys = (): readonly string[] =>
+      [home, relay].map((name) => project.read('hosts', name, `${name}.key.pem`));
+    const [keys, pins] = [hostKeys(), run('fingerprint', '--format', 'hex').stdout];
+    const caKey = project.read(caKeyFile);
+    const oldLeaf = scratch.write('old-leaf.pem', project.read('hosts', home, `${home}.crt.pem`));
+    const tableLines = (): readonly string[] => project.read(tableFile).match(/^[0-9A-F:]+ .*$/gmu) ?? [];
+    const lines = tableLines();
+
+    const one = nextStage();
+    expect(one.stdout).toContain(`stage 1 of 3: a new CA "${second}" is there beside "${first}"`);
+    expect(one.stdout).toContain(`ssh root@${home} grep -c BEGIN /etc/postfix/relaycerts/example.org-ca.crt.pem\n`);
+    expect(one.stdout).toMatch(/\n {2}relaycerts renew --ca --rekey\n$/u);
+    expect([trustedBy(home), trustedBy(relay)]).toEqual([
+      [first, second],
+      [first, second],
+    ]);
+    expect([issuerOf(home), issuerOf(relay)]).toEqual([first, first]);
+    expect([isTaken(home, relay), isTaken(relay, home)]).toEqual([true, true]);
+    expect(project.read(nextKey)).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/u);
+    expect(modesOf(project.folder)[nextKey]).toBe('0600');
+    expect(ledger().at(-1)).toBe(`rekeyed ${second}`);
+    expect(caRow()).toMatchObject({ host: first, state: 'pending' });
+    expect(caRow()?.why).toContain('renew --ca --rekey');
+    expectAtRest();
+
+    const two = nextStage();
+    expect(two.stdout).toContain(`stage 2 of 3: "${second}" has signed a new certificate for every host`);
+    expect(two.stdout).toContain('in any order');
+    expect([trustedBy(home), trustedBy(relay)]).toEqual([
+      [first, second],
+      [first, second],
+    ]);
+    expect([issuerOf(home), issuerOf(relay)]).toEqual([second, second]);
+    expect([isTaken(home, relay), isTaken(relay, home)]).toEqual([true, true]);
+    openssl(['verify', '-CAfile', project.path('hosts', relay, 'example.org-ca.crt.pem'), oldLeaf]);
+    expect([existsSync(project.path(nextKey)), existsSync(project.path(nextCertificate))]).toEqual([false, false]);
+    expect(project.read(oldKey)).toBe(caKey);
+    expect(modesOf(project.folder)[oldKey]).toBe('0600');
+    expect(modesOf(project.folder)[caKeyFile]).toBe('0600');
+    expect(ledger().slice(-2).toSorted()).toEqual([`renewed ${home}`, `renewed ${relay}`]);
+    expect(caRow()).toMatchObject({ host: second, state: 'pending' });
+    expect(caRow()?.why).toContain('--ca --rekey');
+    expect(rows().filter(({ state }) => state !== 'ok')).toHaveLength(1);
+    expectAtRest();
+
+    const three = nextStage();
+    expect(three.stdout).toContain(`stage 3 of 3: the old CA is out of every host's CA file; "${second}" is the CA`);
+    expect([trustedBy(home), trustedBy(relay)]).toEqual([[second], [second]]);
+    expect([isTaken(home, relay), isTaken(relay, home)]).toEqual([true, true]);
+    const alone = ['-no-CApath', '-CAfile', project.path(caFile)];
+    expect(runTool('openssl', ['verify', ...alone, oldLeaf]).status).not.toBe(0);
+    const retired = readdirSync(project.path('certs/retired')).toSorted();
+    expect(retired).toEqual([
+      expect.stringMatching(/^example\.org-ca-[0-9a-f]+\.crt\.pem$/u),
+      expect.stringMatching(/^example\.org-ca-[0-9a-f]+\.key\.pem$/u),
+    ]);
+    expect(modesOf(project.folder)[`certs/retired/${retired[1] ?? ''}`]).toBe('0600');
+    expect(project.read('certs/retired', retired[1] ?? '')).toBe(caKey);
+    expect(readdirSync(project.path('certs/ca')).filter((name) => /\.(?:old|new)\./u.test(name))).toEqual([]);
+    expect(ledger().at(-1)).toBe(`retired ${first}`);
+    expect(run('status').status).toBe(0);
+    expectAtRest();
+
+    expect(hostKeys()).toEqual(keys);
+    expect(run('fingerprint', '--format', 'hex').stdout).toBe(pins);
+    expect(tableLines()).toEqual(lines);
+    expect(project.read(tableFile)).not.toContain('before its new key');
+
+    // And again, years later.
+    expect(nextStage().stdout).toContain('a new CA "example.org relay CA 3" is there beside "example.org relay CA 2"');
+    for (const stage of [2, 3]) expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+    expect(trustedBy(home)).toEqual(['example.org relay CA 3']);
+    expect(isTaken(home, relay)).toBe(true);
+    expectAtRest();
+  });
+
+  it('the passphrase opens the old and the new key alike, and the new one is of the type in the settings', () => {
+    project.settings(smallSettings({ ca: { keyType: 'rsa-2048' } }));
+    nextStage();
+    const pass = `file:${scratch.write('passphrase', succeed(run('passphrase', 'show', '--yes')).stdout)}`;
+    for (const file of [caKeyFile, nextKey]) openssl(['pkey', '-in', project.path(file), '-passin', pass, '-noout']);
+    expect(openssl(['x509', '-in', project.path(nextCertificate), '-noout', '-text'])).toContain('(2048 bit)');
+  });
+
+  it('with --json each stage is data', () => {
+    const stages = [1, 2, 3].map(
+      () => JSON.parse(succeed(run('renew', '--ca', '--rekey', '--json')).stdout) as unknown,
+    );
+    const install = [relay, home];
+    const next = 'relaycerts renew --ca --rekey';
+    expect(stages).toEqual([
+      { stage: 1, stages: 3, resumed: false, trusted: [first, second], install, next },
+      { stage: 2, stages: 3, resumed: false, trusted: [first, second], install, next },
+      { stage: 3, stages: 3, resumed: false, trusted: [second], install, next: null },
+    ]);
+  });
+
+  it('where certificates are pinned, stage 2 lists both pins, the relays first, and stage 3 the new ones alone', () => {
+    const settings = smallSettings({ postfix: { pin: 'certificate' } });
+    project.settings(settings);
+    succeed(run('make'));
+    const pins = (): readonly string[] => project.read(tableFile).match(/^[0-9A-F:]+(?= )/gmu) ?? [];
+    const [before] = pins();
+    nextStage();
+    expect(pins()).toEqual([before]);
+    expect(nextStage().stdout).toContain('the relays first');
+    expect(pins()).toHaveLength(2);
+    expect(pins()[1]).toBe(before);
+    const [now] = pins();
+    expectAtRest();
+    expect(nextStage().stderr).toContain(`the old pin of ${home} is out of the table`);
+    expect(pins()).toEqual([now]);
+    expect(ledger().slice(-2)).toEqual([`retired ${first}`, `retired ${home}`]);
+    expectAtRest();
+  });
+
+  it('where certificates are pinned, an old pin that is still listed comes first', () => {
+    project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
+    succeed(run('make'));
+    succeed(run('renew', 'mailhost', '--force'));
+    nextStage();
+    expectUntouched(() => run('renew', '--ca', '--rekey'), 1, /old pin that is still listed/u, /retire mailhost/u);
+    succeed(run('retire'));
+    expect(nextStage().stdout).toContain('stage 2 of 3');
+  });
+
+  it('hosts come, are renewed, rekeyed and signed for between the stages', () => {
+    const add = (...names: readonly string[]): void => {
+      project.settings(smallSettings({ smtpClients: ['mailhost', ...names].map((hostname) => ({ hostname })) }));
+    };
+    nextStage();
+    add('second');
+    succeed(run('make'));
+    expect([issuerOf('second.example.org'), trustedBy('second.example.org')]).toEqual([first, [first, second]]);
+    succeed(run('renew', 'mailhost', '--force'));
+    expect(issuerOf(home)).toBe(first);
+    succeed(run('renew', 'mailhost', '--rekey'));
+    nextStage();
+    for (const host of [home, relay, 'second.example.org']) expect(issuerOf(host)).toBe(second);
+    // The host's old key is listed still, for the key is what is pinned.
+    expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(2);
+    add('second', 'third');
+    const key = scratch.path('third.key.pem');
+    openssl(['genpkey', '-algorithm', 'ED25519', '-out', key]);
+    openssl(['req', '-new', '-key', key, '-subj', '/CN=third.example.org', '-out', scratch.path('third.csr.pem')]);
+    succeed(run('sign', scratch.path('third.csr.pem'), '--host', 'third'));
+    expect([issuerOf('third.example.org'), trustedBy('third.example.org')]).toEqual([second, [first, second]]);
+    succeed(run('renew', 'third', '--force'));
+    expectAtRest();
+    nextStage();
+    for (const host of [home, relay, 'second.example.org', 'third.example.org']) {
+      expect(trustedBy(host)).toEqual([second]);
+      expect(isTaken(host, relay)).toBe(true);
+    }
+    // The key before went with the CA that had signed for it.
+    expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(1);
+    expectAtRest();
+  });
+
+  it('a host that keeps its own key has its certificate signed anew from its request', () => {
+    rmSync(project.path(`certs/smtp-client/${home}.key.pem`));
+    rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
+    rmSync(project.path(`hosts/${home}`), { recursive: true });
+    const key = scratch.path('own.key.pem');
+    openssl(['genpkey', '-algorithm', 'ED25519', '-out', key]);
+    openssl(['req', '-new', '-key', key, '-subj', `/CN=${home}`, '-out', scratch.path('own.csr.pem')]);
+    succeed(run('sign', scratch.path('own.csr.pem'), '--host', home));
+    for (const stage of [1, 2, 3]) {
+      expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+      expect(isTaken(home, relay)).toBe(true);
+      expectAtRest();
+    }
+    const [leaf] = certificatesIn(project.read('hosts', home, `${home}.crt.pem`));
+    expect(leaf?.publicKey.export({ type: 'spki', format: 'pem' })).toBe(openssl(['pkey', '-in', key, '-pubout']));
+  });
+
+  it('a revoked host stays out of it', () => {
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    succeed(run('make'));
+    succeed(run('revoke', 'second'));
+    for (const stage of [1, 2, 3]) {
+      const { stdout } = nextStage();
+      expect(stdout).toContain(`stage ${stage} of 3`);
+      expect(stdout).not.toContain('second.example.org');
+    }
+    expect(existsSync(project.path('hosts/second.example.org'))).toBe(false);
+  });
+
+  it('between the stages the passphrase stays, and the CA is not renewed', () => {
+    nextStage();
+    for (const stage of [1, 2]) {
+      expectUntouched(() => run('passphrase', 'change'), 1, /the CA is being rekeyed/u, /renew --ca --rekey$/u);
+      expectUntouched(() => run('renew', '--ca'), 1, /getting a new key/u, /renew --ca --rekey$/u);
+      expect(nextStage().stdout).toContain(`stage ${stage + 1} of 3`);
+    }
+    succeed(run('passphrase', 'change'));
+    succeed(run('renew', '--ca'));
+    expect(certificatesIn(project.read(caFile)).map(nameOf)).toEqual([second]);
+  });
+
+  it('a new key that is gone is said, and the hint gives the new CA up', () => {
+    nextStage();
+    rmSync(project.path(nextKey));
+    expectUntouched(
+      () => run('renew', '--ca', '--rekey'),
+      1,
+      /its key .* is missing/u,
+      /to give the new CA up: rm -f /u,
+    );
+    const { stderr } = run('make');
+    const command = /to give the new CA up: (rm -f [^,]*), relaycerts make/u.exec(stderr)?.[1] ?? '';
+    expect(spawnSync('sh', ['-c', command]).status).toBe(0);
+    succeed(run('make'));
+    expect(trustedBy(home)).toEqual([first]);
+    expect(nextStage().stdout).toContain('stage 1 of 3');
+  });
+
+  it('a passphrase that opens nothing changes nothing, in each stage that needs it', () => {
+    expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
+    nextStage();
+    expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
+  });
+
+  it('clean takes every file of every stage', () => {
+    for (const stage of [1, 2, 3]) {
+      expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+      const copy = `${project.folder}-${stage}`;
+      expect(spawnSync('cp', ['-a', project.folder, copy]).status).toBe(0);
+      succeed(run('--settings', join(copy, 'settings.json'), 'clean', '--yes'));
+      expect(readdirSync(copy)).toEqual(['settings.json']);
+    }
+  });
+});
+
+describe('cut off', () => {
+  const env = { UV_THREADPOOL_SIZE: '1' };
+
+  it('between the certificates of stage 2: make and the same command both finish it', () => {
+    const leaf = `certs/smtp-client/${home}.crt.pem`;
+    const before = project.read(leaf);
+    nextStage();
+    nextStage();
+    for (const finish of [['make'], ['renew', '--ca', '--rekey']]) {
+      writeFileSync(project.path(leaf), before);
+      expect(rows().find(({ host }) => host === home)).toMatchObject({ state: 'pending' });
+      expect(caRow()).toMatchObject({ state: 'pending' });
+      expect(caRow()?.why).toMatch(/relaycerts make$/u);
+      const { stdout } = succeed(run(...finish));
+      if (finish[0] === 'renew') expect(stdout).toContain('stage 2 of 3, which was cut off and is finished now');
+      expect(issuerOf(home)).toBe('example.org relay CA 2');
+      expect(isTaken(home, relay)).toBe(true);
+      expect([existsSync(project.path(oldKey)), existsSync(project.path(oldCertificate))]).toEqual([true, true]);
+      expectAtRest();
+    }
+    expect(nextStage().stdout).toContain('stage 3 of 3');
+  });
+
+  it('before the bundles of a stage: the same stage is told again', () => {
+    const file = `hosts/${home}/example.org-ca.crt.pem`;
+    const alone = project.read(file);
+    nextStage();
+    const both = project.read(file);
+    writeFileSync(project.path(file), alone);
+    expect(nextStage().stdout).toContain('stage 1 of 3, which was cut off');
+    expect(project.read(file)).toBe(both);
+    nextStage();
+    rmSync(project.path(file));
+    expect(nextStage().stdout).toContain('stage 2 of 3, which was cut off');
+    nextStage();
+    writeFileSync(project.path(file), both);
+    expect(nextStage().stdout).toContain('stage 3 of 3, which was cut off');
+    expect(trustedBy(home)).toEqual(['example.org relay CA 2']);
+    expect(existsSync(project.path(nextKey))).toBe(false);
+  });
+
+  it('a dry run says what was cut off, and does not mend it', () => {
+    mkdirSync(project.path('certs/ca'), { recursive: true });
+    writeFileSync(project.path(nextKey), project.read(caKeyFile), { mode: 0o600 });
+    const tree = treeOf(project.folder);
+    expect(run('make', '--dry-run').stderr).toContain('the rekey of the CA was cut off');
+    expect(caRow()).toMatchObject({ state: 'pending' });
+    expect(caRow()?.why).toMatch(/cut off: relaycerts make$/u);
+    expect(treeOf(project.folder)).toEqual(tree);
+    expect(succeed(run('make')).stderr).toContain('removed the key of a new CA that was cut off');
+    expectAtRest();
+  });
+
+  it.each([
+    ['renew --ca', 0, ['renew', '--ca']],
+    ['stage 1', 0, ['renew', '--ca', '--rekey']],
+    ['stage 2', 1, ['renew', '--ca', '--rekey']],
+    ['stage 3', 2, ['renew', '--ca', '--rekey']],
+  ] as const)(
+    'at every rename of %s: what is there works, and the same command goes on',
+    { timeout: 600_000 },
+    (...row) => {
+      const [, done, command] = row;
+      requireTools('strace');
+      project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
+      succeed(run('make'));
+      for (let stage = 0; stage < done; stage++) nextStage();
+      const copyOf = (name: string): Project => {
+        const victim = makeProject(null);
+        for (const [from, to] of [
+          [project.folder, victim.folder],
+          [project.home, victim.home],
+        ] as const) {
+          if (spawnSync('cp', ['-a', `${from}/.`, to]).status !== 0) throw new Error(`cannot copy ${name}`);
+        }
+        return victim;
+      };
+      const calls = 'rename,unlink,fsync';
+      const whole = copyOf('the whole');
+      const trace = join(whole.home, 'trace');
+      succeed(whole.run(command, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls}`] }));
+      const counts = new Map<string, number>();
+      const points = readFileSync(trace, 'utf8')
+        .split('\n')
+        .flatMap((line) => {
+          const call = /^\d+ +(\w+)\(/u.exec(line)?.[1];
+          if (call === undefined) return [];
+          const nth = (counts.get(call) ?? 0) + 1;
+          counts.set(call, nth);
+          return [{ call, nth }];
+        });
+      whole.remove();
+      expect(points.filter(({ call }) => call === 'rename').length).toBeGreaterThan(2);
+      // Every rename in the daily run, every call on request.
+      const chosen = points.filter(({ call }) => process.env['RELAYCERTS_DEEP'] === '1' || call === 'rename');
+      const original = project;
+      for (const { call, nth } of chosen) {
+        project = copyOf(`${call} ${nth}`);
+        try {
+          const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=SIGKILL:when=${nth}`];
+          expect([call, nth, project.run(command, { env, under: inject }).status]).not.toEqual([call, nth, 0]);
+          // Nothing that is there contradicts; what was installed before and what is in the bundles now verify.
+          expect(rows().filter(({ state }) => !['ok', 'pending'].includes(state))).toEqual([]);
+          // Cut off after its last byte, a stage is whole, and the next run would be the next one's.
+          const isThere = [existsSync(project.path(nextCertificate)), existsSync(project.path(oldCertificate))];
+          const files = command.length === 3 && [isThere[0], isThere[1], !isThere[1]][done] === true;
+          const isWhole = files && run('make', '--dry-run').stdout.startsWith('nothing to make');
+          const healed = isWhole ? undefined : succeed(run(...command));
+          if (command.length === 3) {
+            if (healed !== undefined) expect([call, nth, stageIn(healed)]).toEqual([call, nth, done + 1]);
+            while (caRow()?.state === 'pending') nextStage();
+            expect(trustedBy(home)).toEqual(['example.org relay CA 2']);
+          }
+          expect([call, nth, isTaken(home, relay), isTaken(relay, home)]).toEqual([call, nth, true, true]);
+          expect(project.read(tableFile).match(/^[0-9A-F:]+ /gmu)).toHaveLength(1);
+          expect(Object.keys(modesOf(project.path('certs'))).filter((name) => /\.(?:new|old)\./u.test(name))).toEqual(
+            [],
+          );
+          expect(run('status').status).toBe(0);
+          expect(run('make').stderr).toContain('nothing to make');
+        } finally {
+          project.remove();
+          project = original;
+        }
+      }
+      process.stderr.write(`crash points of ${row[0]}: ${points.length}, tried ${chosen.length}\n`);
+    },
+  );
+});
+
+describe('help', () => {
+  it('renew --help shows both', () => {
+    const { stdout } = succeed(run('renew', '--help'));
+    expect(stdout).toContain('relaycerts renew --ca ');
+    expect(stdout).toContain('relaycerts renew --ca --rekey');
+  });
+});

@@ -1,0 +1,571 @@
+// `relaycerts renew` and `retire` by the built program, with time moved by faketime, and both cut off at every system
+// call that changes files. What openssl and node:crypto read of keys and certificates counts, not what is printed.
+
+import { spawnSync } from 'node:child_process';
+import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openssl } from '../support/openssl.js';
+import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+
+const day = 86_400_000;
+const home = 'mailhost.example.org';
+const relay = 'relayhost.example.org';
+const tableFile = `hosts/${relay}/relay_clientcerts`;
+const homeCertificate = `certs/smtp-client/${home}.crt.pem`;
+const oldCertificate = `certs/smtp-client/${home}.old.crt.pem`;
+const ledgerFile = 'certs/ca/issued.jsonl';
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject();
+});
+afterEach(() => {
+  project.remove();
+});
+
+function succeed(result: Result): Result {
+  expect(result.status, result.stderr).toBe(0);
+  return result;
+}
+
+const run = (...args: readonly string[]): Result => project.run(args);
+
+/** The command as it runs so many days from now. */
+function inDays(days: number, args: readonly string[]): Result {
+  requireTools('faketime');
+  const at = new Date(Date.now() + days * day).toISOString().slice(0, 19).replace('T', ' ');
+  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+}
+
+/** Nothing beside the settings has changed, and the error is one. */
+function expectUntouched(work: () => Result, status: number, message: RegExp, hint: RegExp): void {
+  const before = treeOf(project.folder);
+  const result = work();
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect(result.stderr).not.toMatch(/\bbug\b/u);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+  expect(treeOf(project.folder)).toEqual(before);
+}
+
+const colons = (digest: Buffer): string =>
+  digest
+    .toString('hex')
+    .toUpperCase()
+    .replaceAll(/..(?!$)/gu, '$&:');
+
+interface Read {
+  readonly x509: X509Certificate;
+  readonly serial: string;
+  readonly notAfter: number;
+  /** SHA-256 of its public key. */
+  readonly pin: string;
+}
+
+function certificateIn({ folder }: Project, path: string): Read {
+  const x509 = new X509Certificate(readFileSync(join(folder, path)));
+  const spki = x509.publicKey.export({ type: 'spki', format: 'der' });
+  return {
+    x509,
+    serial: x509.serialNumber.toLowerCase(),
+    notAfter: Date.parse(x509.validTo),
+    pin: colons(createHash('sha256').update(spki).digest()),
+  };
+}
+
+const certificate = (path = homeCertificate): Read => certificateIn(project, path);
+
+/** The pins that the relay's bundle lists, as [pin, name]. */
+function listed({ folder }: Project = project): readonly (readonly string[])[] {
+  return readFileSync(join(folder, tableFile), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.split(' '));
+}
+
+interface Line {
+  readonly event: string;
+  readonly name: string;
+  readonly serial: string;
+}
+
+function ledger({ folder }: Project = project): readonly Line[] {
+  const text = readFileSync(join(folder, ledgerFile), 'utf8').trimEnd();
+  return text.split('\n').map((line) => JSON.parse(line) as Line);
+}
+
+const eventsSince = (count: number): readonly (readonly string[])[] =>
+  ledger()
+    .slice(count)
+    .map(({ event, name }) => [event, name]);
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+  readonly daysLeft: number;
+}
+
+const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout) as readonly Row[];
+
+function expectVerified(path = homeCertificate, purpose = 'sslclient', inDays = 0): void {
+  const ca = project.path('certs/ca/example.org-ca.crt.pem');
+  const at = String(Math.floor(Date.now() / 1000) + inDays * 86_400);
+  openssl(['verify', '-x509_strict', '-attime', at, '-purpose', purpose, '-CAfile', ca, project.path(path)]);
+}
+
+describe('renew, for the same key', () => {
+  beforeEach(() => {
+    succeed(run('make'));
+  });
+
+  it('leaves alone what is not due, and says how long it has', () => {
+    const before = treeOf(project.folder);
+    const result = succeed(run('renew'));
+    for (const host of [home, relay]) expect(result.stderr).toContain(`${host} is not due: 397 days left`);
+    expect(result.stdout).toBe('');
+    expect(treeOf(project.folder)).toEqual(before);
+    expect(JSON.parse(succeed(run('renew', '--json')).stdout)).toEqual({ renewed: [] });
+  });
+
+  it('renews what is due, and only that: the pin and every byte of the table stay', () => {
+    const before = { ...certificate(), table: project.read(tableFile), lines: ledger().length };
+    expect(inDays(366, ['renew']).stderr).toContain('is not due: 31 days left');
+    const result = succeed(inDays(368, ['renew']));
+    expect(result.stderr).not.toContain('not due');
+    for (const host of [home, relay]) {
+      expect(result.stderr).toMatch(new RegExp(`${host} has a certificate until .*, with the same pin`, 'u'));
+    }
+    const after = certificate();
+    expect(after.pin).toBe(before.pin);
+    expect(after.serial).not.toBe(before.serial);
+    expect(Math.round((after.notAfter - before.notAfter) / day)).toBe(368);
+    expect(project.read(tableFile)).toBe(before.table);
+    expect(result.stderr).not.toContain('relay_clientcerts');
+    expect(eventsSince(before.lines).toSorted()).toEqual([
+      ['renewed', home],
+      ['renewed', relay],
+    ]);
+    expect(ledger().map(({ serial }) => serial)).toContain(after.serial);
+    expect(project.read(`hosts/${home}/${home}.crt.pem`)).toBe(project.read(homeCertificate));
+    expect(inDays(368, ['status']).status).toBe(0);
+    expect(inDays(368, ['make']).stderr).toContain('nothing to make');
+  });
+
+  it('renews what has expired, too', () => {
+    const pin = certificate().pin;
+    expect(inDays(400, ['status']).status).toBe(3);
+    succeed(inDays(400, ['renew', 'mailhost']));
+    expect(certificate().pin).toBe(pin);
+    expect(rowsOf(inDays(400, ['status', '--json'])).map(({ host, state }) => [host, state])).toEqual([
+      [relay, 'expired'],
+      [home, 'ok'],
+      ['example.org relay CA', 'ok'],
+    ]);
+  });
+
+  it('--force renews what is not due, by label or FQDN, each once however often it is named', () => {
+    const before = {
+      ...certificate(),
+      lines: ledger().length,
+      relay: project.read(`certs/smtpd-server/${relay}.crt.pem`),
+    };
+    const result = succeed(run('renew', '--force', '--json', 'mailhost', home, 'MAILHOST.example.org'));
+    const after = certificate();
+    expect(JSON.parse(result.stdout)).toEqual({
+      renewed: [{ host: home, serial: after.serial, expires: new Date(after.notAfter).toISOString() }],
+    });
+    expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
+    expect(eventsSince(before.lines)).toEqual([['renewed', home]]);
+    expect(project.read(`certs/smtpd-server/${relay}.crt.pem`)).toBe(before.relay);
+    expectVerified();
+  });
+
+  it('never outlives the CA, and says the end that it has', () => {
+    succeed(run('clean', '--yes'));
+    project.settings(smallSettings({ ca: { validDays: 500 } }));
+    succeed(run('make'));
+    succeed(inDays(390, ['renew']));
+    const ca = certificate('certs/ca/example.org-ca.crt.pem');
+    expect(certificate().notAfter).toBe(ca.notAfter);
+    expectVerified(homeCertificate, 'sslclient', 390);
+    expectVerified(`certs/smtpd-server/${relay}.crt.pem`, 'sslserver', 390);
+    expect(rowsOf(inDays(390, ['status', '--json'])).map(({ state, daysLeft }) => [state, daysLeft])).toEqual([
+      ['ok', 109],
+      ['ok', 109],
+      ['ok', 109],
+    ]);
+    // Once the CA has ended, there is nothing that a new leaf could be signed with.
+    const before = treeOf(project.folder);
+    const late = inDays(501, ['renew']);
+    expect(late.status).toBe(1);
+    expect(late.stderr).toMatch(/example\.org-ca\.crt\.pem" expired on /u);
+    expect(treeOf(project.folder)).toEqual(before);
+  });
+
+  it('with a clock a day behind: refuses to sign, and touches nothing', () => {
+    expectUntouched(() => inDays(-1, ['renew', '--force']), 1, /is valid from .* on, and it is .* now/u, /date -u/u);
+    expect(inDays(-1, ['status']).status).toBe(3);
+  });
+
+  it('a leaf that is renewed with a clock a day ahead is good on a host whose clock is an hour further behind', () => {
+    succeed(inDays(1, ['renew', '--force', 'mailhost']));
+    const ca = project.path('certs/ca/example.org-ca.crt.pem');
+    const at = String(Math.floor((Date.now() + day) / 1000) - 3500);
+    openssl(['verify', '-attime', at, '-CAfile', ca, project.path(homeCertificate)]);
+    const early = rowsOf(run('status', '--json'))[0];
+    expect(early).toMatchObject({ host: home, state: 'mismatched' });
+    expect(rowsOf(inDays(1, ['status', '--json'])).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
+  });
+
+  it('of a host that keeps its own key: a certificate for that key, from the request', () => {
+    succeed(run('clean', '--yes'));
+    const key = join(project.home, 'host.key');
+    openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
+    openssl(['req', '-new', '-key', key, '-subj', `/CN=${home}`, '-out', project.path('host.csr')]);
+    succeed(run('sign', 'host.csr', '--host', 'mailhost'));
+    succeed(run('make'));
+    const before = { ...certificate(), table: project.read(tableFile) };
+    const result = succeed(run('renew', '--force', 'mailhost'));
+    expect(result.stderr).toContain(`${home} has a certificate until`);
+    const after = certificate();
+    expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
+    expect(after.x509.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true);
+    expect(project.read(tableFile)).toBe(before.table);
+    expect(readdirSync(project.path(`hosts/${home}`)).toSorted()).toEqual([
+      'example.org-ca.crt.pem',
+      `${home}.crt.pem`,
+    ]);
+    expectUntouched(() => run('renew', '--rekey', 'mailhost'), 1, /keeps its own key/u, /--section request/u);
+  });
+
+  it('refuses what it cannot do, and touches nothing', () => {
+    expectUntouched(() => run('renew', 'nobody'), 2, /the settings name no host "nobody"/u, /the hosts are: /u);
+    expectUntouched(() => run('renew', '--rekey'), 2, /hosts that are named/u, /renew --rekey mailhost/u);
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    expectUntouched(() => run('renew', 'second'), 1, /no certificate yet for second/u, /relaycerts make/u);
+    expectUntouched(() => run('renew', '--rekey', 'second'), 1, /no certificate yet for second/u, /relaycerts make/u);
+  });
+});
+
+describe('renew, where the certificate is pinned', () => {
+  const certificatePin = (path = homeCertificate): string => certificate(path).x509.fingerprint256;
+  beforeEach(() => {
+    project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
+    succeed(run('make'));
+  });
+
+  it('lists the old pin beside the new one until it is retired', () => {
+    const before = certificatePin();
+    const result = succeed(run('renew', '--force'));
+    expect(result.stderr).toMatch(/mailhost\.example\.org has a certificate until .*, with a new pin/u);
+    expect(result.stderr).toMatch(/relayhost\.example\.org has a certificate until .*, with a new pin/u);
+    expect(result.stderr).toMatch(/first, for the table with both pins: .*relayhost/u);
+    expect(listed()).toEqual([
+      [certificatePin(), home],
+      [before, home],
+    ]);
+    expect(rowsOf(run('status', '--json'))[0]).toMatchObject({ host: home, state: 'pending' });
+    expectUntouched(() => run('renew', '--force', 'mailhost'), 1, /old pin that is still listed/u, /retire mailhost/u);
+    succeed(run('retire', 'mailhost'));
+    expect(listed()).toEqual([[certificatePin(), home]]);
+  });
+
+  it('a renewal that could not sign leaves nothing pending', () => {
+    const before = { pins: listed(), serial: certificate().serial };
+    const wrong = project.run(['renew', '--force', 'mailhost', '--passphrase-fd', '0'], { input: 'wrong' });
+    expect(wrong.status).toBe(1);
+    expect(rowsOf(succeed(run('status', '--json'))).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
+    expectUntouched(() => run('retire', 'nobody'), 2, /no host/u, /hosts are/u);
+    const none = run('retire', 'mailhost');
+    expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no old pin to retire')]);
+    expect([listed(), certificate().serial]).toEqual([before.pins, before.serial]);
+    expect(existsSync(project.path(oldCertificate))).toBe(false);
+    succeed(run('renew', '--force', 'mailhost'));
+    expect(listed()[1]).toEqual(before.pins[0]);
+  });
+
+  it('one pending host stops the renewal of all, before anything is written', () => {
+    project.settings(
+      smallSettings({
+        postfix: { pin: 'certificate' },
+        smtpClients: [{ hostname: 'first' }, { hostname: 'mailhost' }],
+      }),
+    );
+    succeed(run('make'));
+    succeed(run('renew', '--force', 'mailhost'));
+    expectUntouched(() => run('renew', '--force'), 1, /mailhost\.example\.org has an old pin/u, /retire mailhost/u);
+  });
+});
+
+describe('renew --rekey and retire', () => {
+  beforeEach(() => {
+    succeed(run('make'));
+  });
+
+  it('a new key: both pins are listed, the bundle has the new one alone, and retire ends it', () => {
+    const before = certificate();
+    const lines = ledger().length;
+    const result = succeed(run('renew', '--rekey', 'mailhost'));
+    const after = certificate();
+    expect(after.pin).not.toBe(before.pin);
+    expect(listed()).toEqual([
+      [after.pin, home],
+      [before.pin, home],
+    ]);
+    expect(result.stderr).toMatch(
+      /first, for the table with both pins: .*relayhost[^]*then: .*mailhost[^]*retire mailhost/u,
+    );
+    const chain = project.read(`hosts/${home}/${home}.chain.pem`);
+    expect(chain).toBe(project.read(`certs/smtp-client/${home}.key.pem`) + project.read(homeCertificate));
+    expect(after.x509.checkPrivateKey(createPrivateKey(chain))).toBe(true);
+    expect(modesOf(project.folder)).toMatchObject({
+      [`certs/smtp-client/${home}.key.pem`]: '0600',
+      [oldCertificate]: '0644',
+      [`hosts/${home}/${home}.chain.pem`]: '0600',
+    });
+    expectVerified();
+    expect(rowsOf(run('status', '--json'))[0]).toMatchObject({ host: home, state: 'pending' });
+    expect(run('status').status).toBe(3);
+    expect(succeed(run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
+    expect(succeed(run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(`${before.pin} ${home}`);
+    expect(succeed(run('make')).stderr).toContain('nothing to make');
+
+    expectUntouched(() => run('renew', '--rekey', home), 1, /old pin that is still listed/u, /retire mailhost/u);
+
+    const retired = succeed(run('retire', 'mailhost', home));
+    expect(retired.stderr).toContain(`the old pin of ${home} is out of the table, serial ${before.serial}`);
+    expect(retired.stderr).toContain(`show ${relay}`);
+    expect(listed()).toEqual([[after.pin, home]]);
+    const kept = `certs/retired/${home}-${before.serial}.crt.pem`;
+    expect(certificate(kept).serial).toBe(before.serial);
+    expect(existsSync(project.path(oldCertificate))).toBe(false);
+    expect(
+      ledger()
+        .slice(lines)
+        .map(({ event, serial }) => [event, serial]),
+    ).toEqual([
+      ['rekeyed', after.serial],
+      ['retired', before.serial],
+    ]);
+    succeed(run('status'));
+    expect(succeed(run('make')).stderr).toContain('nothing to make');
+  });
+
+  it('a host that is named twice is rekeyed once, so that the pin in use stays listed', () => {
+    const before = certificate();
+    const lines = ledger().length;
+    const result = succeed(run('renew', '--rekey', '--json', 'mailhost', home));
+    expect(JSON.parse(result.stdout)).toMatchObject({ rekeyed: [{ host: home, serial: certificate().serial }] });
+    expect(listed().map(([pin]) => pin)).toEqual([certificate().pin, before.pin]);
+    expect(eventsSince(lines)).toEqual([['rekeyed', home]]);
+  });
+
+  it('a renewal in between keeps both pins', () => {
+    const before = certificate();
+    succeed(run('renew', '--rekey', 'mailhost'));
+    const pins = listed();
+    succeed(run('renew', '--force', 'mailhost'));
+    expect(listed()).toEqual(pins);
+    expect(certificate(oldCertificate).serial).toBe(before.serial);
+  });
+
+  it('of a relay needs no second pin, for clients know it by its name', () => {
+    const path = `certs/smtpd-server/${relay}.crt.pem`;
+    const before = { ...certificate(path), table: project.read(tableFile) };
+    succeed(run('renew', '--rekey', 'relayhost'));
+    expect(certificate(path).pin).not.toBe(before.pin);
+    expect(project.read(tableFile)).toBe(before.table);
+    expectVerified(path, 'sslserver');
+    succeed(run('status'));
+    expectUntouched(() => run('retire', 'relayhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
+  });
+
+  it('retire with nothing pending', () => {
+    const before = treeOf(project.folder);
+    expect(succeed(run('retire')).stderr).toContain('nothing to retire');
+    expect(JSON.parse(succeed(run('retire', '--json')).stdout)).toEqual({ retired: [] });
+    expect(treeOf(project.folder)).toEqual(before);
+    expectUntouched(() => run('retire', 'mailhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
+    expectUntouched(() => run('retire', 'nobody'), 2, /no host "nobody"/u, /the hosts are/u);
+  });
+
+  it('with every other key type, as the settings say now', () => {
+    project.settings(smallSettings({ certificates: { keyType: 'ed25519' } }));
+    succeed(run('renew', '--rekey', 'mailhost'));
+    expect(certificate().x509.publicKey.asymmetricKeyType).toBe('ed25519');
+    expect(listed()).toHaveLength(2);
+  });
+
+  it('clean takes away what a rekey and its end have put aside', () => {
+    succeed(run('renew', '--rekey', 'mailhost'));
+    succeed(run('retire'));
+    succeed(run('renew', '--rekey', 'mailhost'));
+    const cleaned = succeed(run('clean', '--yes'));
+    expect(cleaned.stdout).toMatch(/certs\/retired\/mailhost\.example\.org-[0-9a-f]+\.crt\.pem\n/u);
+    expect(cleaned.stdout).toContain(project.path(oldCertificate));
+    expect(readdirSync(project.folder)).toEqual(['settings.json']);
+  });
+
+  it('clean leaves what only looks like it', () => {
+    succeed(run('renew', '--rekey', 'mailhost'));
+    succeed(run('retire'));
+    const mine = `certs/retired/${home}-00.crt.pem`;
+    project.write(mine, 'mine');
+    succeed(run('clean', '--yes'));
+    expect(readdirSync(project.path('certs/retired'))).toEqual([`${home}-00.crt.pem`]);
+  });
+});
+
+const calls = 'rename,link,unlink,mkdir,rmdir,fsync,fchmod';
+/** One thread for all file work, because strace counts the calls of each thread by itself. */
+const env = { UV_THREADPOOL_SIZE: '1' };
+
+/** A project that is the same as another, byte by byte. */
+function copyOf({ folder, home: homeFolder }: Project): Project {
+  const copy = makeProject(null);
+  for (const [from, to] of [
+    [folder, copy.folder],
+    [homeFolder, copy.home],
+  ]) {
+    const { status, stderr } = spawnSync('cp', ['-a', `${from ?? ''}/.`, `${to ?? ''}/`]);
+    if (status !== 0) throw new Error(stderr.toString());
+  }
+  return copy;
+}
+
+/** Every file-changing call of the command, in order, as strace counts them. */
+function crashPoints(
+  base: Project,
+  args: readonly string[],
+): readonly { readonly call: string; readonly nth: number }[] {
+  const whole = copyOf(base);
+  try {
+    const trace = join(whole.home, 'trace');
+    succeed(whole.run(args, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls}`] }));
+    const counts = new Map<string, number>();
+    return readFileSync(trace, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        const call = /^\d+ +(\w+)\(/u.exec(line)?.[1];
+        if (call === undefined) return [];
+        const nth = (counts.get(call) ?? 0) + 1;
+        counts.set(call, nth);
+        return [{ call, nth }];
+      });
+  } finally {
+    whole.remove();
+  }
+}
+
+/** No private key is open to others, under whatever name the crash left it. */
+function expectPrivate({ folder }: Project): void {
+  for (const [name, mode] of Object.entries(modesOf(folder))) {
+    if (/\.(?:key|chain)\.pem/u.test(name)) expect([name, mode]).toEqual([name, '0600']);
+    if (/^hosts\/[^/]+\/$|^certs\/revoked\/$/u.test(name)) expect([name, mode]).toEqual([name, '0700']);
+  }
+}
+
+/** Every pair fits, every bundle holds what certs/ holds, every listed pin has its certificate, and all is recorded. */
+function expectWhole(victim: Project, revoked: readonly string[]): void {
+  const serials = new Set(ledger(victim).map(({ serial }) => serial));
+  const pins: string[] = [];
+  for (const [role, host] of [
+    ['smtp-client', home],
+    ['smtpd-server', relay],
+  ] as const) {
+    const base = join(victim.folder, 'certs', role, host);
+    if (revoked.includes(host)) {
+      const left = readdirSync(join(victim.folder, 'certs', role)).filter((name) => name.startsWith(host));
+      expect([left, existsSync(join(victim.folder, 'hosts', host))]).toEqual([[], false]);
+      continue;
+    }
+    const { x509, serial, pin } = certificateIn(victim, `certs/${role}/${host}.crt.pem`);
+    const key = readFileSync(`${base}.key.pem`, 'utf8');
+    expect(x509.checkPrivateKey(createPrivateKey(key))).toBe(true);
+    expect(serials).toContain(serial);
+    const pem = readFileSync(`${base}.crt.pem`, 'utf8');
+    const bundled = (end: string): string => readFileSync(join(victim.folder, 'hosts', host, `${host}.${end}`), 'utf8');
+    expect([bundled('chain.pem'), bundled('crt.pem'), bundled('key.pem')]).toEqual([key + pem, pem, key]);
+    if (role !== 'smtp-client') continue;
+    pins.push(pin);
+    if (existsSync(`${base}.old.crt.pem`)) pins.push(certificateIn(victim, oldCertificate).pin);
+  }
+  expect(listed(victim)).toEqual(pins.map((pin) => [pin, home]));
+}
+
+describe('SIGKILL', () => {
+  it.each([
+    ['renew --force', [], ['renew', '--force']],
+    ['renew --rekey', [], ['renew', '--rekey', 'mailhost']],
+    ['retire', [['renew', '--rekey', 'mailhost']], ['retire']],
+    ['revoke', [['renew', '--rekey', 'mailhost']], ['revoke', 'mailhost']],
+  ])(
+    'at every system call of %s that changes files: the next make heals',
+    { timeout: 900_000 },
+    (what, first, args) => {
+      requireTools('strace');
+      succeed(run('make'));
+      for (const words of first) succeed(run(...words));
+      const before = { current: certificate(), pins: listed(), lines: ledger().length };
+      const points = crashPoints(project, args);
+      expect(points.length).toBeGreaterThan(15);
+      const step = process.env['RELAYCERTS_DEEP'] === '1' ? 1 : 7;
+      const chosen = points.filter((_point, at) => at % step === 0);
+      let killed = 0;
+      for (const { call, nth } of chosen) {
+        const victim = copyOf(project);
+        const label = `${what} cut at ${call} ${nth}`;
+        try {
+          const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=SIGKILL:when=${nth}`];
+          if (victim.run(args, { env, under: inject }).status !== 0) killed += 1;
+          expectPrivate(victim);
+          // What the relay's bundle lists as the crash left it still lets the key relay that is on the host.
+          const events = ledger(victim)
+            .slice(before.lines)
+            .map(({ event }) => event);
+          const isRevoked = events.includes('revoked');
+          if (!isRevoked) expect(listed(victim), label).toContainEqual([before.current.pin, home]);
+
+          const healed = victim.run(['make']);
+          const words = healed.stderr.replaceAll(/^relaycerts: (?:made|took|finished|removed) .*\n/gmu, '');
+          expect([label, healed.status, words]).toEqual([
+            label,
+            0,
+            expect.stringMatching(/^$|^relaycerts: nothing to make/u) as string,
+          ]);
+          expectPrivate(victim);
+          expectWhole(victim, isRevoked ? [home] : []);
+          if (isRevoked) {
+            expect(readdirSync(victim.path('certs/revoked')).toSorted(), label).toEqual(
+              ['crt.pem', 'key.pem', 'old.crt.pem'].map((end) => `${home}-${before.current.serial}.${end}`),
+            );
+          } else {
+            expect(listed(victim), label).toContainEqual([before.current.pin, home]);
+            const isRetired = events.includes('retired');
+            expect(listed(victim).length, label).toBe(
+              what === 'renew --force' || isRetired
+                ? 1
+                : what === 'renew --rekey' && certificateIn(victim, homeCertificate).pin === before.current.pin
+                  ? 1
+                  : 2,
+            );
+          }
+          expect(victim.run(['make']).stderr, label).toContain('nothing to make');
+          // A lock's own temporary file is another process's for all that make can know, until it is old.
+          const left = Object.keys(modesOf(victim.folder)).filter(
+            (name) => name.endsWith('.lock') || /\.new\.\w+\.pem$/u.test(name) || /(?<!\.lock\..*)\.tmp$/u.test(name),
+          );
+          expect([label, left]).toEqual([label, []]);
+        } finally {
+          victim.remove();
+        }
+      }
+      process.stderr.write(`crash points of ${what}: ${points.length}, tried ${chosen.length}, killed ${killed}\n`);
+      expect(killed).toBe(chosen.length);
+    },
+  );
+});

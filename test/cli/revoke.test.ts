@@ -1,0 +1,329 @@
+// `relaycerts revoke` by the built program: what is left of a host afterwards, where its pin no longer stands, what is
+// printed to run, and how it comes back. Cut off at every system call: test/cli/renew.test.ts.
+
+import { X509Certificate, createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openssl } from '../support/openssl.js';
+import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+
+const home = 'mailhost.example.org';
+const second = 'second.example.org';
+const relay = 'relayhost.example.org';
+const relay2 = 'relayhost2.example.org';
+const ledgerFile = 'certs/ca/issued.jsonl';
+const two = smallSettings({
+  smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }],
+  smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
+});
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject(two);
+  succeed(run('make'));
+});
+afterEach(() => {
+  project.remove();
+});
+
+const run = (...args: readonly string[]): Result => project.run(args);
+
+function succeed(result: Result): Result {
+  expect(result.status, result.stderr).toBe(0);
+  return result;
+}
+
+/** Nothing beside the settings has changed, and the error is one. */
+function expectUntouched(work: () => Result, status: number, message: RegExp, hint: RegExp): void {
+  const before = treeOf(project.folder);
+  const result = work();
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+  expect(treeOf(project.folder)).toEqual(before);
+}
+
+function certificate(path = `certs/smtp-client/${home}.crt.pem`): { readonly serial: string; readonly pin: string } {
+  const x509 = new X509Certificate(readFileSync(project.path(path)));
+  const digest = createHash('sha256').update(x509.publicKey.export({ type: 'spki', format: 'der' }));
+  const pin = digest
+    .digest('hex')
+    .toUpperCase()
+    .replaceAll(/..(?!$)/gu, '$&:');
+  return { serial: x509.serialNumber.toLowerCase(), pin };
+}
+
+const table = (host = relay): string => project.read(`hosts/${host}/relay_clientcerts`);
+
+interface Line {
+  readonly event: string;
+  readonly role: string;
+  readonly name: string;
+  readonly serial: string;
+  readonly publicKeySha256: string;
+  readonly reason?: string;
+}
+
+const ledger = (): readonly Line[] =>
+  project
+    .read(ledgerFile)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+
+/** Files whose text, wherever they lie, holds this. */
+const holding = (text: string): readonly string[] =>
+  Object.keys(treeOf(project.folder)).filter((name) => !name.endsWith('/') && project.read(name).includes(text));
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+}
+
+const rows = (): readonly (readonly string[])[] =>
+  (JSON.parse(run('status', '--json').stdout) as readonly Row[]).map(({ host, state }) => [host, state]);
+
+describe('revoke', () => {
+  it('takes the pin out of every table, puts the files away, removes the bundle, and says what to run', () => {
+    const { serial, pin } = certificate();
+    const tables = [table(), table(relay2)];
+    const result = succeed(run('revoke', 'mailhost', '--reason', 'the disk was stolen'));
+    expect(result.stderr).toContain(`revoked ${home}, serial ${serial}`);
+    expect(result.stdout).toBe(`${home} relays until every relay has the new table. Now:
+  relaycerts show ${relay} --section rsync --format sh | sh
+  relaycerts show ${relay} --format sh | ssh root@${relay} sh
+  relaycerts show ${relay2} --section rsync --format sh | sh
+  relaycerts show ${relay2} --format sh | ssh root@${relay2} sh
+After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
+make does not make ${home} again, unless told to: relaycerts make --again ${home}
+`);
+    for (const before of tables) expect(before).toContain(pin);
+    expect(holding(pin)).toEqual([ledgerFile]);
+    for (const host of [relay, relay2]) expect(table(host)).toMatch(/^# .*\n(?:[0-9A-F]{2}:){31}[0-9A-F]{2} second\./u);
+
+    const modes = modesOf(project.folder);
+    expect(Object.entries(modes).filter(([name]) => name.includes(home) || name.startsWith('certs/revoked'))).toEqual([
+      ['certs/revoked/', '0700'],
+      [`certs/revoked/${home}-${serial}.crt.pem`, '0644'],
+      [`certs/revoked/${home}-${serial}.key.pem`, '0600'],
+    ]);
+    expect(ledger().at(-1)).toMatchObject({
+      event: 'revoked',
+      role: 'smtp-client',
+      name: home,
+      serial,
+      publicKeySha256: pin,
+      reason: 'the disk was stolen',
+    });
+  });
+
+  it('is not undone by make, and every other command knows of it', () => {
+    const { pin } = certificate();
+    succeed(run('revoke', home));
+    expect(ledger().at(-1)).not.toHaveProperty('reason');
+    const before = treeOf(project.folder);
+    const made = succeed(run('make'));
+    expect(made.stderr).toContain('nothing to make');
+    expect(made.stdout).not.toContain(`on ${home}`);
+    expect(made.stdout).toContain(`on ${second}`);
+    expect(rows()).toEqual([
+      [home, 'revoked'],
+      [relay, 'ok'],
+      [relay2, 'ok'],
+      [second, 'ok'],
+      ['example.org relay CA', 'ok'],
+    ]);
+    succeed(run('status'));
+    expect(run('status', '--format', 'nagios').stdout).toMatch(/^RELAYCERTS OK - /u);
+    expect(succeed(run('show')).stdout).not.toContain(`run on ${home}`);
+    expect(succeed(run('fingerprint')).stdout).not.toContain(home);
+    for (const host of [relay, relay2]) {
+      expect(succeed(run('show', host, '--section', 'relay_clientcerts')).stdout).not.toContain(pin);
+    }
+    for (const words of [
+      ['show', home],
+      ['revoke', home],
+      ['renew', home],
+      ['renew', '--rekey', home],
+      ['retire', home],
+    ]) {
+      expectUntouched(() => run(...words), 1, /mailhost\.example\.org is revoked/u, /make --again mailhost/u);
+    }
+    expectUntouched(
+      () => run('export', 'p12', home, '--password-fd', '0'),
+      1,
+      /mailhost\.example\.org/u,
+      /relaycerts make/u,
+    );
+    expect(succeed(run('show', home, '--format', 'sh', '--undo')).stdout).toContain(home);
+    expect(succeed(run('renew')).stderr).not.toContain(home);
+    expect(treeOf(project.folder)).toEqual(before);
+  });
+
+  it('make --again brings it back, with a new key', () => {
+    const revoked = certificate();
+    succeed(run('revoke', 'mailhost'));
+    const key = project.read(`certs/revoked/${home}-${revoked.serial}.key.pem`);
+    succeed(run('make', '--again', 'mailhost'));
+    const now = certificate();
+    expect(now.pin).not.toBe(revoked.pin);
+    expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
+    for (const host of [relay, relay2]) {
+      expect(table(host)).toContain(`${now.pin} ${home}\n`);
+      expect(table(host)).not.toContain(revoked.pin);
+    }
+    expect(readdirSync(project.path('hosts', home))).toHaveLength(4);
+    expect(rows()[0]?.[1]).toBe('ok');
+    expect(run('make').stderr).toContain('nothing to make');
+    // And a second time.
+    succeed(run('revoke', 'mailhost'));
+    expect(readdirSync(project.path('certs/revoked'))).toHaveLength(4);
+    expect(table()).not.toContain(now.pin);
+  });
+
+  it('cut off after the ledger: neither make nor make --again lists the revoked key again', () => {
+    const before = certificate();
+    const saved = project.path('../saved');
+    mkdirSync(saved);
+    for (const name of ['certs', 'hosts']) cpSync(project.path(name), `${saved}/${name}`, { recursive: true });
+    succeed(run('revoke', 'mailhost'));
+    const line = project.read(ledgerFile);
+    // As if the power had gone when only the ledger's line was on the disk.
+    for (const name of ['certs', 'hosts']) {
+      rmSync(project.path(name), { recursive: true });
+      cpSync(`${saved}/${name}`, project.path(name), { recursive: true });
+    }
+    project.write(ledgerFile, line);
+    const again = succeed(run('make', '--again', 'mailhost'));
+    expect(again.stderr).toContain(`finished the revocation of ${home}, which was cut off`);
+    expect(certificate().pin).not.toBe(before.pin);
+    expect(table()).toContain(`${certificate().pin} ${home}\n`);
+    expect(holding(before.pin)).toEqual([ledgerFile]);
+    expect(existsSync(project.path(`certs/revoked/${home}-${before.serial}.key.pem`))).toBe(true);
+  });
+
+  it('during a rekey takes both pins out', () => {
+    const before = certificate();
+    succeed(run('renew', '--rekey', 'mailhost'));
+    const after = certificate();
+    const result = succeed(run('revoke', 'mailhost', '--json'));
+    expect(JSON.parse(result.stdout)).toEqual({
+      revoked: home,
+      serials: [before.serial, after.serial],
+      relays: [relay, relay2],
+    });
+    for (const { pin } of [before, after]) expect(holding(pin)).toEqual([ledgerFile]);
+    expect(readdirSync(project.path('certs/revoked'))).toEqual(
+      ['crt', 'key', 'old.crt'].map((end) => `${home}-${after.serial}.${end}.pem`),
+    );
+    expect(
+      ledger()
+        .slice(-2)
+        .map(({ event, serial }) => [event, serial]),
+    ).toEqual([
+      ['revoked', before.serial],
+      ['revoked', after.serial],
+    ]);
+    expect(succeed(run('retire')).stderr).toContain('nothing to retire');
+  });
+
+  it('of the last client leaves a table that lets nobody in', () => {
+    succeed(run('revoke', 'mailhost'));
+    succeed(run('revoke', 'second'));
+    for (const host of [relay, relay2]) expect(table(host)).toMatch(/^# [^\n]+\n$/u);
+    expect(run('make').stderr).toContain('nothing to make');
+    expect([run('fingerprint').status, run('fingerprint').stdout]).toEqual([0, '']);
+    expect(succeed(run('show')).stdout).toContain(relay);
+    expect(succeed(run('show', relay, '--format', 'sh')).stdout).toContain(relay);
+  });
+
+  it('of a relay says that clients still trust it, and leaves it out of what is to be done later', () => {
+    const result = succeed(run('revoke', 'relayhost'));
+    expect(result.stdout).toContain('until each client is\nconfigured without it');
+    expect(existsSync(project.path('hosts', relay))).toBe(false);
+    expect(run('make').stderr).toContain('nothing to make');
+    expect(ledger().at(-1)).toMatchObject({ event: 'revoked', role: 'smtpd-server', name: relay });
+    // What is printed from now on can be run: nothing of it asks for the relay that is gone.
+    const later = succeed(run('revoke', 'second')).stdout;
+    expect(later).toContain(`show ${relay2} `);
+    expect(later).not.toContain(`show ${relay} `);
+    for (const words of [['renew', '--rekey', 'mailhost'], ['retire']]) {
+      const { stderr } = succeed(run(...words));
+      expect(stderr).toContain(`show ${relay2}`);
+      expect(stderr).not.toContain(`show ${relay}:`);
+    }
+    expectUntouched(() => run('show', relay), 1, /is revoked/u, /--again/u);
+  });
+
+  it('of a host that keeps its own key puts the request away, and its key never comes back', () => {
+    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }, { hostname: 'own' }] });
+    const key = project.path('../own.key');
+    openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
+    openssl(['req', '-new', '-key', key, '-subj', '/CN=own', '-out', project.path('own.csr')]);
+    succeed(run('sign', 'own.csr', '--host', 'own'));
+    succeed(run('make'));
+    const { serial } = certificate('certs/smtp-client/own.example.org.crt.pem');
+    succeed(run('revoke', 'own'));
+    expect(readdirSync(project.path('certs/revoked'))).toEqual(
+      ['crt.pem', 'csr.pem'].map((end) => `own.example.org-${serial}.${end}`),
+    );
+    expectUntouched(
+      () => run('sign', 'own.csr', '--host', 'own', '--again'),
+      1,
+      /was revoked on/u,
+      /--section request/u,
+    );
+  });
+
+  it('refuses what the settings do not name, or what was never made', () => {
+    for (const name of ['nobody', 'nobody.example.org', '../mailhost', '']) {
+      expectUntouched(() => run('revoke', name), 2, /the settings name no host/u, /the hosts are: relayhost/u);
+    }
+    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }, { hostname: 'new' }] });
+    expectUntouched(() => run('revoke', 'new'), 1, /no certificate yet for new\.example\.org/u, /relaycerts make/u);
+  });
+});
+
+describe('the reason', () => {
+  it('may hold anything: one line of the ledger, which no terminal obeys, and whole again when it is read', () => {
+    const reason = 'it said: "lost"\n{"event":"issued"}\r\t\u001B[2J\u007F\u009B31m\u202Egro.elpmaxe\u2028 ünïcödé 💾';
+    succeed(run('revoke', 'mailhost', '--reason', reason));
+    const text = project.read(ledgerFile);
+    expect(text.trimEnd().split('\n')).toHaveLength(6);
+    expect(text).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F-\u009F\u200B-\u200F\u2028-\u202E]/u);
+    expect(ledger().at(-1)?.reason).toBe(reason);
+    expect(run('status').stderr).toBe('');
+  });
+
+  it('may have 10 kB', () => {
+    const reason = 'why '.repeat(2500);
+    succeed(run('revoke', 'mailhost', '--reason', reason));
+    expect(ledger().at(-1)?.reason).toBe(reason);
+    expect(rows()[0]).toEqual([home, 'revoked']);
+    succeed(run('make', '--again', 'mailhost'));
+    expect(ledger()).toHaveLength(7);
+  });
+});
+
+describe('clean', () => {
+  it('takes what was revoked too, under the names that the ledger gives, and nothing else', () => {
+    succeed(run('renew', '--rekey', 'second'));
+    succeed(run('revoke', 'second'));
+    succeed(run('revoke', 'mailhost'));
+    project.write('certs/revoked/notes', 'mine');
+    const cleaned = succeed(run('clean', '--yes'));
+    expect(cleaned.stdout.match(/certs\/revoked\//gu)).toHaveLength(5);
+    expect(cleaned.stderr).toMatch(/certs\/revoked" stays: .*notes/u);
+    expect(readdirSync(project.path('certs/revoked'))).toEqual(['notes']);
+    rmSync(project.path('certs/revoked/notes'));
+    expect(existsSync(project.path(ledgerFile))).toBe(false);
+  });
+
+  it('leaves nothing behind, and with the ledger the revocation goes: another CA begins', () => {
+    succeed(run('revoke', 'mailhost'));
+    succeed(run('clean', '--yes'));
+    expect(readdirSync(project.folder)).toEqual(['settings.json']);
+    succeed(run('make'));
+    expect(rows().map(([, state]) => state)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
+  });
+});

@@ -1,0 +1,251 @@
+// The years after, with mail flowing: renewals and a rekey on both hosts in their stages, a revocation by the printed
+// commands to the letter, and the warnings before the end. No mail is lost, bounced or late; what is to wait, waits.
+
+import { X509Certificate, createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { blocksFor } from '../support/blocks.js';
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver, send } from './lab/operator.js';
+
+const logFile = '/var/log/mail.log';
+const folder = '/etc/postfix/relaycerts';
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let other: MailHost;
+
+beforeAll(async () => {
+  requireTools('faketime', 'openssl');
+  lab = await startLab({ relays: 1, homes: 2 });
+  desk = new Desk(lab.operator);
+  const [second] = lab.homes.slice(1);
+  if (second === undefined) throw new TypeError('a lab with two homes');
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  other = second;
+  // The relay's log then has the pin that each connection shows; a session that a home resumes shows an older one.
+  await desk.make({
+    smtpdServers: [{ hostname: 'relayhost', tlsLogLevel: 2 }],
+    smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
+  });
+  await desk.install(relay, home, other);
+}, 60_000);
+afterAll(() => lab.stop());
+
+interface Shown {
+  readonly serial: string;
+  /** SHA-256 of the public key, as Postfix logs it. */
+  readonly pin: string;
+}
+
+/** What the operator has for a host now. */
+async function madeFor({ hostname }: MailHost): Promise<Shown> {
+  const role = hostname.startsWith('relay') ? 'smtpd-server' : 'smtp-client';
+  const x509 = new X509Certificate(await lab.operator.readFile(`certs/${role}/${hostname}.crt.pem`));
+  const digest = createHash('sha256').update(x509.publicKey.export({ type: 'spki', format: 'der' }));
+  return {
+    serial: x509.serialNumber.toLowerCase(),
+    pin: digest
+      .digest('hex')
+      .toUpperCase()
+      .replaceAll(/..(?!$)/gu, '$&:'),
+  };
+}
+
+/** The serial of the certificate that the relay's service shows on the wire. */
+async function servedSerial(): Promise<string> {
+  const { stdout } =
+    await desk.run(`openssl s_client -starttls smtp -connect ${relay.hostname}:2500 </dev/null 2>/dev/null |
+    openssl x509 -noout -serial`);
+  return stdout.trim().replace('serial=', '').toLowerCase();
+}
+
+/** Delivers a mail and resolves with the pins that its connections showed. */
+async function shownPins(from: MailHost = home): Promise<readonly string[]> {
+  await relay.markLog();
+  await deliver(from, lab.outside);
+  const name = from.hostname.replaceAll('.', String.raw`\.`);
+  const log = await relay.mailLog();
+  return [...log.matchAll(new RegExp(`${name}\\[[^\\n]* pkey_fingerprint=([0-9A-F:]+)`, 'gu'))].map(
+    ([, pin = '']) => pin,
+  );
+}
+
+let steadyCount = 0;
+
+/** Does the work while the home sends a mail about every second; every one of them arrives, at the first attempt. */
+async function withMail(work: () => Promise<void>): Promise<void> {
+  const before = (await home.readFile(logFile)).length;
+  const subjects: string[] = [];
+  const stop = new AbortController();
+  const sending = (async () => {
+    while (!stop.signal.aborted) {
+      const subject = `steady ${++steadyCount}`;
+      await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
+      subjects.push(subject);
+      await sleep(1000, undefined, { signal: stop.signal }).catch(() => undefined);
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    stop.abort();
+    await sending;
+  }
+  const last = `steady ${++steadyCount}`;
+  await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: last });
+  for (const subject of [...subjects, last]) await lab.outside.waitForMail(subject);
+  const log = (await home.readFile(logFile)).slice(before);
+  expect(log.match(/status=(?!sent).*/gu) ?? []).toEqual([]);
+  expect(log.match(/ status=sent \(250/gu)?.length).toBeGreaterThan(subjects.length);
+  expect(log).not.toContain('warning:');
+  expect(await home.queue()).toEqual([]);
+  expect(subjects.length).toBeGreaterThan(3);
+}
+
+describe('a renewal for the same key', { timeout: 60_000 }, () => {
+  test.each([
+    ['the relay first', (): readonly MailHost[] => [relay, home]],
+    ['home first', (): readonly MailHost[] => [home, relay]],
+  ])('%s, with mail meanwhile', async (_what, order) => {
+    const before = { home: await madeFor(home), relay: await madeFor(relay), table: '' };
+    before.table = await relay.readFile(`${folder}/relay_clientcerts`);
+    await withMail(async () => {
+      await desk.run('relaycerts renew --force mailhost relayhost');
+      for (const host of order()) await desk.install(host);
+    });
+    const after = { home: await madeFor(home), relay: await madeFor(relay) };
+    expect([after.home.pin, after.relay.pin]).toEqual([before.home.pin, before.relay.pin]);
+    expect(after.home.serial).not.toBe(before.home.serial);
+    expect(after.relay.serial).not.toBe(before.relay.serial);
+    expect(await servedSerial()).toBe(after.relay.serial);
+    expect(await relay.readFile(`${folder}/relay_clientcerts`)).toBe(before.table);
+    expect(new Set(await shownPins())).toEqual(new Set([before.home.pin]));
+  });
+});
+
+describe('a rekey', { timeout: 60_000 }, () => {
+  test('in its stages, with mail meanwhile and in each', async () => {
+    const before = await madeFor(home);
+    await withMail(async () => {
+      await desk.run('relaycerts renew --rekey mailhost');
+      await desk.install(relay);
+      expect(new Set(await shownPins())).toEqual(new Set([before.pin]));
+      expect((await desk.run('relaycerts make 2>&1 >/dev/null')).stdout).toContain('nothing to make');
+      await desk.install(home);
+      const { pin } = await madeFor(home);
+      expect(pin).not.toBe(before.pin);
+      expect(new Set(await shownPins())).toEqual(new Set([pin]));
+      await desk.run('relaycerts retire mailhost');
+      await desk.install(relay);
+      expect(new Set(await shownPins())).toEqual(new Set([pin]));
+    });
+    expect(await relay.readFile(`${folder}/relay_clientcerts`)).not.toContain(before.pin);
+  });
+
+  test('no session that a home kept shows the old key, even where nothing was reloaded', async () => {
+    const before = await madeFor(home);
+    expect((await home.exec(['postconf', '-h', 'smtp_tls_session_cache_database'])).stdout).toMatch(/^btree:/u);
+    await desk.run('relaycerts renew --rekey mailhost');
+    await desk.install(relay);
+    await deliver(home, lab.outside);
+    // The files alone come, and Postfix's processes end by age, as they do: the session cache outlives them.
+    await desk.copy(home);
+    await home.sh('pkill -x smtp; true');
+    const { pin } = await madeFor(home);
+    expect(new Set(await shownPins())).toEqual(new Set([pin]));
+    await desk.run('relaycerts retire mailhost');
+    await desk.copy(relay);
+    await relay.sh('pkill -x smtpd; true');
+    expect(await relay.readFile(`${folder}/relay_clientcerts`)).not.toContain(before.pin);
+    expect(new Set(await shownPins())).toEqual(new Set([pin]));
+  });
+
+  test.each(['-tls1_2', '-tls1_3'])('the service resumes no session (%s), and port 25 still does', async (version) => {
+    const base = `hosts/${home.hostname}/${home.hostname}`;
+    const client = (port: number, session: string): string =>
+      `echo QUIT | openssl s_client -ign_eof -starttls smtp -connect ${relay.hostname}:${port} ${version} \
+       -cert ${base}.crt.pem -key ${base}.key.pem ${session} 2>&1 | grep -oE '^(New|Reused),' || true`;
+    const twice = async (port: number): Promise<string> => {
+      const file = `session${port}${version}.pem`;
+      await desk.run(client(port, `-sess_out ${file}`));
+      return (await desk.run(`test ! -s ${file} || { ${client(port, `-sess_in ${file}`)}; }`)).stdout.trim();
+    };
+    expect(await twice(25)).toBe('Reused,');
+    expect(await twice(2500)).not.toBe('Reused,');
+  });
+});
+
+describe('a revocation', { timeout: 60_000 }, () => {
+  test('stops that client and no other, after the printed commands and not before', async () => {
+    const { stdout } = await desk.run("relaycerts revoke mailhost2 --reason 'the disk was stolen'");
+    for (const host of [home, other]) await deliver(host, lab.outside);
+    const commands = stdout.split('\n').filter((line) => line.startsWith('  '));
+    expect(commands).toHaveLength(2);
+    await desk.run(commands[0] ?? '');
+    await deliver(other, lab.outside);
+    await withMail(async () => {
+      await desk.run(commands[1] ?? '');
+      const subject = await send(other);
+      const reason = await other.waitForDeferred();
+      expect(reason).toMatch(/said: 450 4\.3\.2 .*\(in reply to RCPT TO command\)/u);
+      expect(await other.queue()).toHaveLength(1);
+      expect(await other.mailLog()).not.toContain('status=bounced');
+      expect((await lab.outside.mails()).join('')).not.toContain(`Subject: ${subject}\n`);
+
+      const { stdout: table } = await desk.run('relaycerts status --json');
+      expect(JSON.parse(table)).toContainEqual(expect.objectContaining({ host: other.hostname, state: 'revoked' }));
+      expect((await desk.run('relaycerts make 2>&1 >/dev/null')).stdout).toContain('nothing to make');
+      await other.flushQueue();
+      await other.waitForLog(/status=deferred [^]*status=deferred /u);
+
+      await desk.run('relaycerts make --again mailhost2');
+      await desk.install(relay, other);
+      await other.flushQueue();
+      await lab.outside.waitForMail(subject);
+    });
+    expect(new Set(await shownPins(other))).toEqual(new Set([(await madeFor(other)).pin]));
+  });
+});
+
+describe('the warnings', { timeout: 60_000 }, () => {
+  /** The commands of /etc/cron.d/relaycerts, run as cron would so many days from now. */
+  async function cronSays(host: MailHost, days: number): Promise<string> {
+    const lines = (await host.readFile('/etc/cron.d/relaycerts')).split('\n').filter((line) => /^\d/u.test(line));
+    expect(lines).toHaveLength(2);
+    const commands = lines.map((line) => line.replace(/^(?:\S+ ){5}root /u, ''));
+    return (await host.sh(`faketime -f +${days}d sh -s <<'END'\n${commands.join('\n')}\nEND`)).stdout;
+  }
+
+  test('the printed cron lines are silent until a certificate is due, and after its renewal', async () => {
+    const [install, ...more] = blocksFor(await desk.show('mailhost --section monitor'), { host: home.hostname });
+    expect(more).toEqual([]);
+    await home.exec(['sh', '-c', 'exec sh'], { input: install ?? '' });
+    expect(await cronSays(home, 0)).toBe('');
+    expect(await cronSays(home, 366)).toBe('');
+    expect(await cronSays(home, 369)).toBe(
+      `relaycerts: the certificate of ${home.hostname} expires within 30 days, or cannot be read: ${folder}/${home.hostname}.crt.pem\n`,
+    );
+  });
+
+  test('status, and its line for monitoring, where relaycerts runs', async () => {
+    const crontab = /^ {4}11 6 \* \* \* (cd .*)$/mu.exec(await desk.show('mailhost --section monitor'))?.[1] ?? '';
+    expect((await desk.run(`{ ${crontab}; } 2>&1`)).stdout).toBe('');
+    const later = await desk.run(`faketime -f +369d sh -c '${crontab}' 2>&1`, true);
+    expect(later.code).toBe(3);
+    expect(later.stdout).toMatch(/mailhost\.example\.org +smtp-client +due +2\d /u);
+    expect((await desk.run('relaycerts status --format nagios')).stdout).toMatch(/^RELAYCERTS OK - 4 certificates/u);
+    const plugin = await desk.run('faketime -f +392d relaycerts status --format nagios', true);
+    expect([plugin.code, plugin.stdout]).toEqual([
+      2,
+      expect.stringMatching(/^RELAYCERTS CRITICAL - .*due \(\d days\)/u),
+    ]);
+  });
+});

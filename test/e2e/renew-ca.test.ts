@@ -1,0 +1,159 @@
+// A CA's new certificate, and a CA with a new key in its three stages, installed on one host after the other while mail
+// flows: before, during and after every single installation. Nothing bounces, everything arrives once, and what the
+// printed plan says to look at shows what it says.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, send } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let otherHome: MailHost;
+const sent: string[] = [];
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 1, homes: 2 });
+  [relay] = lab.relays;
+  const [one, two] = lab.homes;
+  if (two === undefined) throw new TypeError('a lab with two homes');
+  [home, otherHome] = [one, two];
+  desk = new Desk(lab.operator);
+  await desk.make({
+    smtpdServers: [{ hostname: 'relayhost' }],
+    smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
+  });
+  await desk.install(relay, home, otherHome);
+  await flow();
+}, 60_000);
+afterAll(() => lab.stop());
+
+/** Sends a mail from each home; resolves with the subjects at once. */
+async function sendAll(): Promise<readonly string[]> {
+  const subjects = await Promise.all([send(home), send(otherHome)]);
+  sent.push(...subjects);
+  return subjects;
+}
+
+/** Waits until all are at the outside MX; what a reload deferred is tried again. */
+async function arrive(subjects: readonly string[]): Promise<void> {
+  await Promise.all([home.flushQueue(), otherHome.flushQueue()]);
+  for (const subject of subjects) await lab.outside.waitForMail(subject);
+}
+
+async function flow(): Promise<void> {
+  await arrive(await sendAll());
+}
+
+/** Installs one host after the other; mail flows while each is installed, and with each state in between. */
+async function installWhileMailFlows(...hosts: readonly MailHost[]): Promise<void> {
+  for (const host of hosts) {
+    const before = await sendAll();
+    const [, during] = await Promise.all([desk.install(host), sendAll()]);
+    await arrive([...before, ...during]);
+    await flow();
+  }
+}
+
+/** Runs the line that the plan prints for a host, after those that install it. */
+async function see(plan: string, { hostname }: MailHost): Promise<string> {
+  const name = hostname.replaceAll('.', String.raw`\.`);
+  const command = new RegExp(`^ {2}(ssh root@${name} (?:grep|openssl) .*)$`, 'mu').exec(plan)?.[1];
+  if (command === undefined) throw new Error(`no line to look at ${hostname}:\n${plan}`);
+  return (await desk.run(command)).stdout;
+}
+
+/** What the relay answers to a client that shows the key and certificate of a file on the home. */
+async function answerTo(chain: string): Promise<string> {
+  const { stdout } = await home.sh(
+    `{ sleep 1; echo 'EHLO ${home.hostname}'; sleep 1; echo 'MAIL FROM:<ann@example.org>'; sleep 1; echo 'RCPT TO:<bob@example.net>'; sleep 1; echo QUIT; } |
+      openssl s_client -quiet -crlf -starttls smtp -connect relayhost.example.org:2500 -CAfile ${folder}/example.org-ca.crt.pem -cert ${chain} -key ${chain} 2>&1`,
+    { anyExit: true },
+  );
+  return stdout;
+}
+
+const issuerAt = async (host: MailHost): Promise<string> =>
+  (await host.sh(`openssl x509 -noout -issuer -in ${folder}/${host.hostname}.crt.pem`)).stdout;
+
+describe('renew --ca', { timeout: 120_000 }, () => {
+  test('the same key: installed in one order, and in the other', async () => {
+    const serialAt = async (host: MailHost): Promise<string> =>
+      (await host.sh(`openssl x509 -noout -serial -in ${folder}/example.org-ca.crt.pem`)).stdout;
+    for (const order of [
+      [relay, home, otherHome],
+      [otherHome, home, relay],
+    ]) {
+      const before = await serialAt(relay);
+      const plan = (await desk.run('relaycerts renew --ca')).stdout;
+      for (const host of order) expect(plan).toContain(`relaycerts show ${host.hostname} --section rsync`);
+      await installWhileMailFlows(...order);
+      const serials = await Promise.all(order.map(serialAt));
+      expect(new Set(serials).size).toBe(1);
+      expect(serials[0]).not.toBe(before);
+    }
+  });
+});
+
+describe('renew --ca --rekey', { timeout: 120_000 }, () => {
+  const old = '/root/old.chain.pem';
+
+  test('stage 1: every host trusts both CAs', async () => {
+    await home.sh(`umask 077; cp ${folder}/${home.hostname}.chain.pem ${old}`);
+    const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
+    expect(plan).toContain('stage 1 of 3');
+    await flow();
+    await installWhileMailFlows(home, relay, otherHome);
+    for (const host of [home, relay, otherHome]) {
+      expect(await see(plan, host)).toBe('2\n');
+      expect(await issuerAt(host)).toBe(`issuer=CN = ${first}\n`);
+    }
+  });
+
+  test('stage 2: the leaves of either are taken, the home first or the relay first', async () => {
+    const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
+    expect(plan).toContain('stage 2 of 3');
+    await flow();
+    await installWhileMailFlows(home, relay, otherHome);
+    for (const host of [home, relay, otherHome]) {
+      expect(await see(plan, host)).toBe(`issuer=CN = ${second}\n`);
+    }
+    expect(await answerTo(old)).toContain('250 2.1.5 Ok');
+  });
+
+  test('stage 3: the old CA counts for nothing any more', async () => {
+    const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
+    expect(plan).toContain('stage 3 of 3');
+    await flow();
+    await installWhileMailFlows(otherHome, relay, home);
+    for (const host of [home, relay, otherHome]) expect(await see(plan, host)).toBe('1\n');
+    expect(await answerTo(`${folder}/${home.hostname}.chain.pem`)).toContain('250 2.1.5 Ok');
+    expect(await answerTo(old)).toMatch(/^421 4\.7\.1 .*Client certificate not trusted/mu);
+    expect((await desk.run('relaycerts status')).code).toBe(0);
+  });
+
+  test('every mail arrived once, over verified TLS, none bounced, deferred for nothing but a reload', async () => {
+    const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
+    expect(arrived.toSorted()).toEqual(sent.toSorted());
+    expect(sent.length).toBeGreaterThan(90);
+    for (const host of [home, otherHome]) {
+      expect(await host.queue()).toEqual([]);
+      const log = await host.readFile('/var/log/mail.log');
+      expect(log).not.toMatch(/status=bounced|Untrusted|not verified|certificate verification failed/u);
+      const deferred = log.split('\n').filter((line) => line.includes('status=deferred'));
+      for (const line of deferred) {
+        expect(line).toMatch(
+          /lost connection|Connection refused|421 4\.3\.2|TLS-related service|Server configuration/u,
+        );
+      }
+    }
+    expect(await relay.readFile('/var/log/mail.log')).not.toMatch(/Untrusted TLS|Anonymous TLS|NOQUEUE: reject: RCPT/u);
+  });
+});

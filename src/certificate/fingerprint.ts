@@ -56,7 +56,22 @@ export function parsePinned(bytes: Uint8Array | string, { from }: { from: string
       return publicKeys.map(({ der }) => parsePublicKey(der, from));
     }
   }
-  return parseCertificates(input, { from });
+  try {
+    return parseCertificates(input, { from });
+  } catch (error) {
+    // A DER file may be a public key alone.
+    if (!looksLikePem(input) && isPublicKey(input)) return [parsePublicKey(input, from)];
+    throw error;
+  }
+}
+
+function isPublicKey(der: Buffer): boolean {
+  try {
+    createPublicKey({ key: der, format: 'der', type: 'spki' });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function parsePublicKey(der: Buffer, from: string): KeyObject {

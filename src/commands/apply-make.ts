@@ -88,6 +88,11 @@ export async function applyMake(work: Work): Promise<void> {
     const pem =
       (await encryptedCa) ?? (await encryptPrivateKey(ca.privateKey, await openPassphraseFile(work), strength));
     if (!(await createFile(layout.caKey.path, pem, layout.caKey.mode))) throw appeared(layout.caKey.path);
+    if (passphraseStep === undefined && work.passphrase === undefined) {
+      host.say(
+        `took the passphrase that was there already, which other projects may share: ${settings.passphrase.file}`,
+      );
+    }
     host.say(`made ${describeStep(caKeyStep)}`);
   }
 

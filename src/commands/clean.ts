@@ -2,10 +2,12 @@
 // the settings and the ledger, never from a pattern; what lies beside them stays and is named.
 
 import { join } from 'node:path';
+import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
-import { listFolder, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
+import { listFolder, readFile, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { parseHostName, parseSerial, type HostName } from '../names.js';
+import { shellWord } from '../shell-word.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
@@ -65,7 +67,7 @@ async function agree({ yes }: CleanOptions, host: Host, count: number): Promise<
 async function whatIsThere(
   settings: Settings,
   layout: Layout,
-  host: Pick<Host, 'configHome'>,
+  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
   all: boolean,
 ): Promise<readonly string[]> {
   const hosts = await knownHosts(settings, layout);
@@ -85,7 +87,7 @@ async function whatIsThere(
     layout.caCertificate.path,
     layout.caKey.path,
     layout.ledger.path,
-    ...(all ? [settings.passphrase.file, operatorKeyPlace(host.configHome).path] : []),
+    ...(all ? await custodyPaths(settings, host) : []),
   ];
   const found: string[] = [];
   for (const path of new Set(paths)) {
@@ -93,6 +95,41 @@ async function whatIsThere(
     if (state?.kind === 'file' || state?.kind === 'link') found.push(path);
   }
   return found;
+}
+
+/** The passphrase file, where it is one, and the operator key, where no other project of this user has a passphrase. */
+async function custodyPaths(
+  settings: Settings,
+  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+): Promise<readonly string[]> {
+  const { file } = settings.passphrase;
+  const paths: string[] = [];
+  const bytes = await readFile(file, { followLink: true });
+  if (bytes !== undefined && isSealed(bytes, file)) paths.push(file);
+  else if (bytes !== undefined) host.warn(`${quotePath(file)} is no OpenPGP message, so it stays`);
+  const operatorKey = operatorKeyPlace(host.configHome).path;
+  const others = (await listFolder(host.home))
+    .filter((name) => /^\..+-relaycerts-passphrase\.gpg$/u.test(name))
+    .map((name) => join(host.home, name))
+    .filter((path) => path !== file);
+  if (others.length === 0) return [...paths, operatorKey];
+  if ((await statFile(operatorKey)) !== undefined) {
+    host.warn(
+      `the operator key stays: it may open ${others.map((path) => quotePath(path)).join(', ')} too`,
+      `where it opens nothing any more: rm ${shellWord(operatorKey)}`,
+    );
+  }
+  return paths;
+}
+
+function isSealed(bytes: Uint8Array, from: string): boolean {
+  try {
+    readSealedTo(bytes, { from });
+    return true;
+  } catch (error) {
+    if (error instanceof RelaycertsError) return false;
+    throw error;
+  }
 }
 
 async function knownHosts(settings: Settings, layout: Layout): Promise<readonly (readonly [Role, HostName])[]> {

@@ -110,7 +110,7 @@ async function change(
   await removePending(settings);
   host.say(`changed the passphrase: the CA's key ${caKey.path} is encrypted under a new one, which ${file} holds`);
   host.say(
-    "  copies of the CA's key from before open with the old passphrase still: make a new backup, destroy the old",
+    `  make a new backup of both: a copy of the CA's key from before opens only with a copy of the file from before`,
   );
   const kept = `${settings.passphrase.file}.old`;
   if ((await statFile(kept)) !== undefined) {

@@ -43,6 +43,18 @@ describe('clean', () => {
     expect(existsSync(join(project.home, '.config/relaycerts/operator-key.asc'))).toBe(false);
   });
 
+  it('--all keeps the operator key where another project has a passphrase, and whatever is no passphrase file', () => {
+    project.write('../home/.example.net-relaycerts-passphrase.gpg', 'of another project');
+    project.settings(smallSettings({ passphrase: { file: '~/precious' } }));
+    project.write('../home/precious', 'not an OpenPGP message');
+    const cleaned = project.run(['clean', '--yes', '--all']);
+    expect(cleaned.status, cleaned.stderr).toBe(0);
+    expect(cleaned.stderr).toMatch(/precious" is no OpenPGP message, so it stays/u);
+    expect(cleaned.stderr).toMatch(/the operator key stays: it may open .*example\.net/u);
+    expect(existsSync(join(project.home, 'precious'))).toBe(true);
+    expect(existsSync(join(project.home, '.config/relaycerts/operator-key.asc'))).toBe(true);
+  });
+
   it('leaves what it does not know, names it, and keeps its folder', () => {
     project.write('certs/ca/mine.pem', 'mine');
     project.write('hosts/relayhost.example.org/notes', 'mine');

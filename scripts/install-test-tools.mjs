@@ -20,6 +20,7 @@ const packageOfProgram = {
   'gnutls-cli': 'gnutls-bin',
   gpg: 'gnupg',
   ip: 'iproute2',
+  jq: 'jq',
   keytool: 'default-jre-headless',
   mount: 'mount',
   nsenter: 'util-linux',

@@ -111,9 +111,9 @@ interface Row {
 
 const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout) as readonly Row[];
 
-function expectVerified(path = homeCertificate, purpose = 'sslclient', inDays = 0): void {
+function expectVerified(path = homeCertificate, purpose = 'sslclient', days = 0): void {
   const ca = project.path('certs/ca/example.org-ca.crt.pem');
-  const at = String(Math.floor(Date.now() / 1000) + inDays * 86_400);
+  const at = String(Math.floor(Date.now() / 1000) + days * 86_400);
   openssl(['verify', '-x509_strict', '-attime', at, '-purpose', purpose, '-CAfile', ca, project.path(path)]);
 }
 
@@ -145,10 +145,9 @@ describe('renew, for the same key', () => {
     expect(Math.round((after.notAfter - before.notAfter) / day)).toBe(368);
     expect(project.read(tableFile)).toBe(before.table);
     expect(result.stderr).not.toContain('relay_clientcerts');
-    expect(eventsSince(before.lines).toSorted()).toEqual([
-      ['renewed', home],
-      ['renewed', relay],
-    ]);
+    expect(new Set(eventsSince(before.lines).map((line) => line.join(' ')))).toEqual(
+      new Set([`renewed ${home}`, `renewed ${relay}`]),
+    );
     expect(ledger().map(({ serial }) => serial)).toContain(after.serial);
     expect(project.read(`hosts/${home}/${home}.crt.pem`)).toBe(project.read(homeCertificate));
     expect(inDays(368, ['status']).status).toBe(0);
@@ -251,8 +250,9 @@ describe('renew, for the same key', () => {
   });
 });
 
+const certificatePin = (): string => certificate().x509.fingerprint256;
+
 describe('renew, where the certificate is pinned', () => {
-  const certificatePin = (path = homeCertificate): string => certificate(path).x509.fingerprint256;
   beforeEach(() => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
     succeed(run('make'));

@@ -78,6 +78,7 @@ tls_required_enable = no
   -o smtpd_tls_eckey_file=
   -o smtpd_tls_fingerprint_digest=sha256
   -o smtpd_tls_mandatory_protocols=!SSLv2,!SSLv3,!TLSv1,!TLSv1.1
+  -o tls_session_ticket_cipher=
   -o smtpd_tls_loglevel=1
   -o relay_clientcerts=texthash:/etc/postfix/relaycerts/relay_clientcerts
   -o smtpd_relay_restrictions=permit_tls_clientcerts,defer

@@ -56,7 +56,9 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
 
   test('then mail flows, Verified at home and Trusted at the relay', async () => {
     await relay.markLog();
-    expect(await deliver(home, lab.outside)).toMatch(/by relayhost\.example\.org \(Postfix\)/);
+    const mail = await deliver(home, lab.outside);
+    expect(mail).toMatch(/by relayhost\.example\.org \(Postfix\)/);
+    expect(mail.includes(home.address)).toBe(!(await relay.knows('smtpd_hide_client_session')));
     await home.waitForLog(/Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
     await relay.waitForLog(/postfix\/relaycerts\/smtpd\[\d+\]: Trusted TLS connection established from mailhost/);
     for (const host of [relay, home]) {

@@ -191,22 +191,21 @@ describe('revokedHosts', () => {
   });
 });
 
+/** The jq lines of the section, in order, as they stand there. */
+function printedLines(): readonly string[] {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const section = /^## The ledger\n([^]*?)^## /mu.exec(readme)?.[1] ?? '';
+  return section.split('\n').filter((line) => line.startsWith('jq '));
+}
+
+function answer(line: string): readonly string[] {
+  const { status, stdout, stderr, error } = spawnSync('sh', ['-c', line], { cwd: folder, encoding: 'utf8' });
+  if (error !== undefined || status === 127) throw new Error('jq cannot be run: apt-get install jq', { cause: error });
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout.split('\n').filter((row) => row !== '');
+}
+
 describe('the questions that the README answers', () => {
-  /** The jq lines of the section, in order, as they stand there. */
-  function printedLines(): readonly string[] {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const section = /^## The ledger\n([^]*?)^## /mu.exec(readme)?.[1] ?? '';
-    return section.split('\n').filter((line) => line.startsWith('jq '));
-  }
-
-  function answer(line: string): readonly string[] {
-    const { status, stdout, stderr, error } = spawnSync('sh', ['-c', line], { cwd: folder, encoding: 'utf8' });
-    if (error !== undefined || status === 127)
-      throw new Error('jq cannot be run: apt-get install jq', { cause: error });
-    expect([status, stderr]).toEqual([0, '']);
-    return stdout.split('\n').filter((row) => row !== '');
-  }
-
   it('every serial that this CA issued, which of them are revoked and why, and what still lets a client in', async () => {
     const later = await makeLeaf(ca, { keyPair: leaf.keyPair });
     await appendLedger(layout, [

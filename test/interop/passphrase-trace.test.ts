@@ -113,6 +113,19 @@ describe('the passphrase', () => {
     expectOnNoDisk(passphrase);
   });
 
+  it.each([
+    ['a renewal', ['renew', 'mailhost', '--force']],
+    ['a new key', ['renew', 'mailhost', '--rekey']],
+    ["a renewal of the CA's certificate", ['renew', '--ca']],
+  ])('opened by gpg for %s goes through a pipe, and nowhere else', (_name, args) => {
+    project.run(['make'], { env: { GNUPGHOME: gnupg.home } });
+    const passphrase = shown();
+    const renewed = traced(args);
+    expect(isStarted(renewed, 'gpg')).toBe(true);
+    expect(linesWith(renewed, passphrase).some((line) => / write\(/u.test(line))).toBe(true);
+    expectOnNoDisk(passphrase);
+  });
+
   it('given by --passphrase-fd is read, and nothing more', () => {
     const passphrase = 'correct horse battery staple';
     const made = traced(['make', '--passphrase-fd', '0'], `${passphrase}\n`);

@@ -1,6 +1,18 @@
 #!/usr/bin/env node
-import('../dist/main.js').catch((error) => {
-  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-  process.stderr.write('relaycerts: error: this checkout is not built yet\nrelaycerts: hint: npm run build\n');
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+// The package brings dist/; a fresh checkout has to make it once.
+const root = fileURLToPath(new URL('..', import.meta.url));
+let status = 0;
+if (!existsSync(`${root}dist/main.js`)) {
+  const output = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
+  status = spawnSync(process.execPath, ['scripts/build.mjs'], output).status ?? 1;
+}
+if (status === 0) {
+  await import('../dist/main.js');
+} else {
+  process.stderr.write('relaycerts: error: this checkout cannot be built\nrelaycerts: hint: npm ci && npm run build\n');
   process.exitCode = 1;
-});
+}

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -7,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 let status = 0;
 if (!existsSync(`${root}dist/main.js`)) {
+  const { spawnSync } = await import('node:child_process');
   const output = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] };
   status = spawnSync(process.execPath, ['scripts/build.mjs'], output).status ?? 1;
 }

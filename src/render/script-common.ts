@@ -25,6 +25,11 @@ at_least() {
   [ "$major" -gt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -ge "$2" ]; }
 }
 
+# Debian's, from 3.9 on, names every file that it copies into the chroot on stdout; errors go to stderr or the log.
+check_postfix() {
+  postfix check </dev/null >/dev/null
+}
+
 check_tools() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix"
@@ -32,7 +37,7 @@ check_tools() {
   at_least "$oldest_major" "$oldest_minor" ||
     fail "Postfix $(postconf -dh mail_version) is too old: $oldest_major.$oldest_minor or later is needed" "upgrade Postfix"
   find_configuration
-  postfix check </dev/null || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint"
+  check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint"
 }
 
 # What is changed: the file itself, also where main.cf or master.cf is a link to it.
@@ -178,7 +183,7 @@ end_change() {
 }
 
 check_and_reload() {
-  postfix check </dev/null || fail "postfix check found an error in $config" "$check_hint"
+  check_postfix || fail "postfix check found an error in $config" "$check_hint"
   if [ "$was_running" = yes ]; then
     postfix reload </dev/null >/dev/null 2>&1 || fail "postfix reload failed" "look at the mail log: it says why"
     sleep 1

@@ -22,8 +22,8 @@ cp /usr/share/postfix/main.cf.debian "$top/etc/main.cf"
 cp /usr/share/postfix/master.cf.dist "$top/etc/master.cf"
 printf 'myhostname = stock.example.org\\nsmtp_tls_CApath = /etc/ssl/certs\\n' >>"$top/etc/main.cf"
 mount --bind "$top/etc" /etc/postfix
-mount -t tmpfs none /var/spool/postfix
-mount -t tmpfs none /var/lib/postfix
+mount -t tmpfs -o mode=755 none /var/spool/postfix
+mount -t tmpfs -o mode=755 none /var/lib/postfix
 chown postfix /var/lib/postfix
 cd "$project"
 receive() { mkdir -p -m 700 "$2" && cp "$1/"* "$2/"; }
@@ -51,7 +51,11 @@ function onHost(commands: string, variables: Readonly<Record<string, string>> = 
 /** What the commands print; they must succeed. */
 async function answer(commands: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
   const { status, stdout, stderr } = await onHost(commands, variables);
-  expect([stderr.replaceAll(/^relaycerts: warning: Postfix is not running .*\n/gmu, ''), status]).toEqual(['', 0]);
+  const said = stderr
+    // Where main.cf is a link, `postfix check` of 3.10 warns of the link's own mode, which means nothing.
+    .replaceAll(/^postfix\/postlog: warning: group or other writable: \/etc\/postfix\/\.\/(?:main|master)\.cf\n/gmu, '')
+    .replaceAll(/^relaycerts: warning: Postfix is not running .*\n/gmu, '');
+  expect([said, status]).toEqual(['', 0]);
   return stdout;
 }
 

@@ -49,6 +49,13 @@ export function openssl(args: readonly string[], input: string | Uint8Array = ''
   return stdout;
 }
 
+/** The same, with what it says of a signature, which is on stderr in OpenSSL 3.0 and on stdout in 3.5. */
+export function verified(args: readonly string[], input: string | Uint8Array = ''): string {
+  const { status, stdout, stderr } = runTool('openssl', args, input);
+  if (status !== 0) throw new Error(`openssl ${args.join(' ')} exited ${status}: ${stderr}`);
+  return `${stdout}${stderr}`;
+}
+
 /** A folder for the files that the programs want. */
 export interface Scratch {
   /** Writes a file (0600) and gives its path. */

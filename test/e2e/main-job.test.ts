@@ -82,7 +82,9 @@ describe('two relays and two homes', { timeout: 60_000 }, () => {
     for (const host of [...lab.relays, ...lab.homes]) {
       const warnings = (await host.readFile('/var/log/mail.log'))
         .split('\n')
-        .filter((line) => /warning|error|fatal|backwards-compatible|legacy/.test(line));
+        .filter((line) => /warning|error|fatal|backwards-compatible|legacy/.test(line))
+        // The machine's own clocks, a tick apart.
+        .filter((line) => !/file system clock is 1 seconds ahead|resetting file time stamps/.test(line));
       expect(warnings).toEqual([]);
     }
   });

@@ -207,8 +207,9 @@ postconf -h relayhost
 postconf -e message_size_limit=12345678
 paste "$home_undo" | sh
 echo 'message_size_limit = 12345678' >>"$top/stock"
-sort /etc/postfix/main.cf >"$top/sorted"
-sort "$top/stock" | diff - "$top/sorted"
+# postconf writes an empty value with a space before it, whether there was one or not.
+sed 's/ *$//' /etc/postfix/main.cf | sort >"$top/sorted"
+sed 's/ *$//' "$top/stock" | sort | diff - "$top/sorted"
 `);
     expect(said).toContain('\n[relayhost.example.org]:2500, [relay2.example.org]:2500\n');
   });

@@ -11,7 +11,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fast', include: ['test/{unit,property,interop,cli}/**/*.test.ts'] },
+        test: {
+          name: 'fast',
+          include: ['test/{unit,property,interop,cli}/**/*.test.ts'],
+          // Most of them wait for programs that they run; vitest would leave one core of two alone.
+          maxWorkers: '100%',
+        },
       },
       {
         extends: true,

@@ -3,40 +3,14 @@
 
 import { readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { bundle, packagesIn } from './bundle.mjs';
 
 // Built aside and swapped in, so that a program that runs meanwhile finds the old bundle or the new one.
 const fresh = `dist.new-${process.pid}`;
 const old = `dist.old-${process.pid}`;
-const { metafile } = await build({
-  entryPoints: { main: 'src/main.ts' },
-  outdir: fresh,
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  mainFields: ['module', 'main'],
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: 'none',
-  metafile: true,
-  logLevel: 'warning',
-  // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
-  banner: {
-    js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);",
-  },
-});
-
-const packages = new Set();
-for (const input of Object.keys(metafile.inputs)) {
-  const found = /^node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(input);
-  if (found?.[1] !== undefined) packages.add(found[1]);
-}
-if (packages.size === 0) throw new Error('the bundle names no package under node_modules: is it a link?');
+const packages = packagesIn(await bundle({ outdir: fresh, write: true }));
 const texts = [];
-for (const name of [...packages].toSorted((a, b) => a.localeCompare(b))) {
-  const folder = join('node_modules', name);
+for (const { name, folder } of packages) {
   const { version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
   const file = (await readdir(folder)).find((entry) => /^(licen[cs]e|copying)(\.|$)/iu.test(entry));
   const text =

@@ -31,6 +31,7 @@ const packageOfProgram = {
   'posttls-finger': 'postfix',
   ps: 'procps',
   rsync: 'rsync',
+  setpriv: 'util-linux',
   shellcheck: 'shellcheck',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',

@@ -72,13 +72,13 @@ export function exitCodeOf(error: unknown): number {
 export function renderError(error: unknown): readonly string[] {
   if (error instanceof RelaycertsError) {
     return error.problems.flatMap(({ message, hint }) => [
-      `relaycerts: error: ${message}`,
-      ...(hint === undefined ? [] : [`relaycerts: hint: ${hint}`]),
+      `relaycerts: error: ${escapeControls(message)}`,
+      ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(hint)}`]),
     ]);
   }
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return [
-    `relaycerts: error: a bug in relaycerts: ${what}`,
+    `relaycerts: error: a bug in relaycerts: ${escapeControls(what)}`,
     'relaycerts: hint: run it again with RELAYCERTS_DEBUG=1 and report what it prints; it holds no secret',
   ];
 }
@@ -86,11 +86,26 @@ export function renderError(error: unknown): readonly string[] {
 /** A value in an error message: quoted, control characters escaped, cut at `limit` characters. */
 export function quote(value: unknown, limit = 80): string {
   const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replaceAll(
-    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
-    (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0') ?? ''}`,
+  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, unit) => character.charCodeAt(unit))
+      .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
+      .join(''),
   );
   return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
+}
+
+/** One line for a terminal, whatever is in it: control characters (line ends too) as JSON writes them. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
+    const json = JSON.stringify(character).slice(1, -1);
+    return json === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : json;
+  });
+}
+
+/** The first of many in an error message, and how many more there are. */
+export function listSome(words: readonly string[], separator = ', '): string {
+  const more = words.length > 5 ? ` and ${String(words.length - 5)} more` : '';
+  return `${words.slice(0, 5).join(separator)}${more}`;
 }
 
 /** A path in an error message: quoted like any value, but whole, because a cut path names nothing. */

@@ -48,6 +48,16 @@ export function parseHostName(input: unknown): HostName {
   return branded(name);
 }
 
+/** The host name that a file's name, a ledger's or a word of the command line is; undefined where it is none. */
+export function findHostName(input: string): HostName | undefined {
+  try {
+    return parseHostName(input);
+  } catch (error) {
+    if (error instanceof RelaycertsError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * A host name as the settings write it: one label is completed with the domain, anything else is a whole name.
  *

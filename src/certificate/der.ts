@@ -30,11 +30,15 @@ export const derTags = {
   set: 0x31,
 } as const;
 
+/** No list in a certificate or request is as long; a mebibyte has room for half a million. */
+const mostElements = 65_536;
+
 /** The elements that fill `bytes` to the last octet. @throws DerError */
 export function readElements(bytes: Buffer): readonly DerElement[] {
   const elements: DerElement[] = [];
   for (let offset = 0; offset < bytes.length;) {
     const element = readAt(bytes, offset);
+    if (elements.length === mostElements) throw new DerError('a list beyond bounds');
     elements.push(element);
     offset += element.raw.length;
   }

@@ -8,13 +8,16 @@ import { parseCertificates, type CertificateInfo } from '../certificate/certific
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../host/files.js';
+import { allEnded, inGroups } from '../host/all-ended.js';
 import type { Host } from '../host/host.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
-import { describeStep, type Step } from '../plan/plan.js';
+import { describeStep } from '../plan/describe-step.js';
+import type { Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
+import { writeBundleFolder } from '../store/bundle-folder.js';
 import { layoutOf } from '../store/layout.js';
 import { newPassphrase } from '../custody/passphrase.js';
 import {
@@ -75,7 +78,7 @@ export async function applyMake(work: Work): Promise<void> {
   if (passphrase !== undefined && passphraseStep !== undefined) {
     await sealPassphraseFile(work, passphrase, steps('operator-key')[0], passphraseStep);
   }
-  await Promise.all(
+  await allEnded(
     [layout.caFolder, layout.roleFolder('smtpd-server'), layout.roleFolder('smtp-client')].map((folder) =>
       makeFolder(folder, 0o755),
     ),
@@ -101,7 +104,7 @@ export async function applyMake(work: Work): Promise<void> {
     const known = request?.info.publicKey ?? key?.privateKey;
     if (known !== undefined) keys.set(target.hostname, known);
   }
-  await inGroups(await generated, async ({ step, pair }) => {
+  await inGroups(await generated, writersAtOnce, async ({ step, pair }) => {
     await writeFile(step.path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
     keys.set(step.hostname, pair.privateKey);
     host.say(`made ${describeStep(step)}`);
@@ -120,7 +123,7 @@ export async function applyMake(work: Work): Promise<void> {
   }
   const issuer = { certificatePem: caPem, privateKey: ca.privateKey };
   const hosts = new Map(inventory.hosts.map((found) => [found.host.hostname, found.host]));
-  const issued = await inGroups(certificates, async (step) => {
+  const issued = await inGroups(certificates, writersAtOnce, async (step) => {
     const key = keys.get(step.hostname);
     const target = hosts.get(step.hostname);
     if (key === undefined || target === undefined) throw new TypeError(`the plan has no key for ${step.hostname}`);
@@ -132,7 +135,7 @@ export async function applyMake(work: Work): Promise<void> {
       publicKey: key.type === 'public' ? key : createPublicKey(key),
       ca: issuer,
       at,
-      validDays: step.validDays,
+      validDays: settings.certificates.validDays,
     });
     return { step, pem, info: readBack(pem) };
   });
@@ -141,34 +144,31 @@ export async function applyMake(work: Work): Promise<void> {
     layout,
     issued.map(({ step, info }) => entryOf(step.event, step.role, step.hostname, info, at)),
   );
-  await inGroups(issued, async ({ step, pem }) => {
+  await inGroups(issued, writersAtOnce, async ({ step, pem }) => {
     await writeFile(step.path, pem, 0o644);
     host.say(`made ${describeStep(step)}`);
   });
   await syncFolders(certificates.map(({ path }) => path));
 }
 
-/** Writes the files of bundles that differ from what is there, each whole; their folders are private. */
+/** Brings the bundles that differ from what is there into being, each as a whole. */
 export async function writeBundles(
   inventory: Inventory,
   bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
   host: Pick<Host, 'say'>,
 ): Promise<void> {
-  await inGroups(inventory.hosts, async ({ host: { hostname }, bundle, bundleFolder }) => {
-    const changed = [...(bundles.get(hostname) ?? [])].filter(
-      ([name, bytes]) => bundle.get(name)?.equals(bytes) !== true,
+  await inGroups(inventory.hosts, writersAtOnce, async ({ host: { hostname }, bundle, bundleFolder }) => {
+    const wanted = [...(bundles.get(hostname) ?? [])];
+    const changed = new Set(
+      wanted.flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])),
     );
-    if (changed.length === 0) return;
-    await makeFolder(dirname(bundleFolder), 0o755);
-    await makeFolder(bundleFolder, 0o700);
-    await Promise.all(
-      changed.map(([name, bytes]) => {
-        const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
-        return writeFile(`${bundleFolder}/${name}`, bytes, isPrivate ? 0o600 : 0o644);
-      }),
-    );
-    await syncFolder(bundleFolder);
-    host.say(`made the bundle of ${hostname} (${changed.map(([name]) => name).join(', ')}): ${bundleFolder}`);
+    if (changed.size === 0) return;
+    const files = wanted.map(([name, bytes]) => {
+      const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
+      return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
+    });
+    await writeBundleFolder(bundleFolder, files, changed);
+    host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
   });
 }
 
@@ -228,13 +228,4 @@ function start<T>(work: Promise<T>): Promise<T> {
 
 async function syncFolders(paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) await syncFolder(folder);
-}
-
-/** Works on some at a time; the results in the items' order. */
-async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
-  const results: R[] = [];
-  for (let at = 0; at < items.length; at += writersAtOnce) {
-    results.push(...(await Promise.all(items.slice(at, at + writersAtOnce).map(work))));
-  }
-  return results;
 }

@@ -1,44 +1,64 @@
 // What every command that changes the certificates does around its own work: settle what was cut off, look at what is
 // there, refuse to touch what contradicts, and write the bundles that differ afterwards. All of it under the lock.
 
+import type { CertificateFindingCode } from '../certificate/verify.js';
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
-import { expiredCaProblem, planMake } from '../plan/plan.js';
-import { bundlesOf } from '../render/bundle.js';
+import { mendedCaProblems } from '../plan/ca-problems.js';
+import { planMake, type Plan } from '../plan/plan.js';
+import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
+import { guardWriting } from '../store/look.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
-import { settleRekeys } from '../store/rekey.js';
-import { settleRevocations } from '../store/revocation.js';
+import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { writeBundles } from './apply-make.js';
 import { contradiction } from './make.js';
-import { findHost } from './show.js';
+import { findHost, isRevokedError } from './show.js';
 
-/** Runs `work` on an inventory without contradictions; what it returns, with the inventory of afterwards. */
+/**
+ * Runs `work` on an inventory without contradictions; what it returns, with the inventory of afterwards. `mends`: what
+ * may be wrong with the CA's certificate, because the work replaces it. What is urgent
+ * goes through all the same: then the contradictions are warnings, and of the bundles the tables alone are written.
+ */
 export async function changeCertificates<T>(
   settings: Settings,
   host: Host,
   work: (inventory: Inventory, at: Date) => Promise<T>,
-  { mayCaBeExpired = false }: { readonly mayCaBeExpired?: boolean } = {},
+  {
+    mends = [],
+    isUrgent = false,
+  }: { readonly mends?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
 ): Promise<{ readonly result: T; readonly inventory: Inventory }> {
   const layout = layoutOf(settings);
+  await guardWriting(settings, host);
   return withLock(layout.lock, host, async () => {
     const at = host.now();
-    await settleRevocations(settings, host);
-    await settleRekeys(settings, host);
+    const planFor = (inventory: Inventory): Plan =>
+      planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at);
+    await settle(settings, host, { isUrgent });
     const before = await readInventory(settings, host);
-    const plan = planMake(settings, before, bundlesOf(settings, before), layout.ledger.path, at);
-    const expired = mayCaBeExpired ? expiredCaProblem(settings, before, at)?.message : undefined;
-    const problems = plan.problems.filter(({ message }) => message !== expired);
-    if (problems.length > 0) throw contradiction(problems);
-    await sweepTemporaries(settings, at);
+    const mended = new Set(mendedCaProblems(settings, before, at, mends).map(({ message }) => message));
+    const plan = planFor(before);
+    const problems = plan.problems.filter(({ message }) => !mended.has(message));
+    if (problems.length > 0 && !isUrgent) throw contradiction(problems);
+    await sweepTemporaries(settings, host, at);
+    // What a run that was cut off left behind: `work` may refuse, and a table must not go on listing a revoked pin.
+    const isBehind = problems.length === 0 && plan.steps.every(({ kind }) => kind === 'bundle');
+    if (isBehind) await writeBundles(before, bundlesOf(settings, before), host);
     const result = await work(before, at);
     const inventory = await readInventory(settings, host);
-    if (inventory.problems.length > 0) throw contradiction(inventory.problems);
-    await writeBundles(inventory, bundlesOf(settings, inventory), host);
+    const left = isUrgent ? planFor(inventory).problems : inventory.problems;
+    if (left.length > 0 && !isUrgent) throw contradiction(left);
+    await writeBundles(
+      inventory,
+      left.length > 0 ? tablesOf(settings, inventory) : bundlesOf(settings, inventory),
+      host,
+    );
+    for (const { message, hint } of left) host.warn(message, hint);
     return { result, inventory };
   });
 }
@@ -62,15 +82,14 @@ export function certifiedCa({ caCertificate }: Inventory): FoundCertificate {
 /** One host's files; it must have a certificate and not be revoked. @throws contradiction */
 export function certifiedHost(inventory: Inventory, one: HostSettings): HostInventory {
   const found = inventory.hosts.find(({ host }) => host.hostname === one.hostname);
-  if (found?.isRevoked === true) {
-    throw new RelaycertsError('contradiction', `${one.hostname} is revoked`, {
-      hint: `to let it relay again, with a new key: relaycerts make --again ${one.hostname}`,
-    });
-  }
-  if (found?.certificate === undefined) {
-    throw new RelaycertsError('contradiction', `there is no certificate yet for ${one.hostname}`, {
-      hint: 'relaycerts make',
-    });
-  }
+  if (found?.isRevoked === true) throw isRevokedError(one);
+  if (found?.certificate === undefined) throw notCertifiedError(one);
   return found;
+}
+
+/** For what needs a certificate that is there. */
+export function notCertifiedError({ hostname }: HostSettings): RelaycertsError {
+  return new RelaycertsError('contradiction', `there is no certificate yet for ${hostname}`, {
+    hint: 'relaycerts make',
+  });
 }

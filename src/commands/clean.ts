@@ -6,13 +6,16 @@ import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { listFolder, readFile, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { parseHostName, parseSerial, type HostName } from '../names.js';
+import { findHostName, parseHostName, parseSerial, type HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
+import { settleBundleFolders } from '../store/bundle-folder.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
-import { readLedger } from '../store/ledger.js';
+import { guardWriting } from '../store/look.js';
+import { readHistory } from '../store/history.js';
 import { withLock } from '../store/lock.js';
+import { sweepTemporaries } from '../store/sweep.js';
 import type { GlobalOptions } from './options.js';
 
 export interface CleanOptions extends GlobalOptions {
@@ -24,10 +27,22 @@ export interface CleanOptions extends GlobalOptions {
 /** @throws settings, usage, lock, files, interrupted */
 export async function clean(options: CleanOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
+  await guardWriting(settings, host);
+  await withLock(layoutOf(settings).lock, host, () => cleanLocked(options, settings, host));
+}
+
+// Under the lock from the first look on: what was agreed to is what is removed.
+async function cleanLocked(options: CleanOptions, settings: Settings, host: Host): Promise<void> {
   const layout = layoutOf(settings);
-  const files = await whatIsThere(settings, layout, host, options.all);
+  await settleBundleFolders(layout, host);
+  // What a make that died has left in the folders would keep them, and may hold a key.
+  await sweepTemporaries(settings, host, host.now());
+  const hosts = await knownHosts(settings, layout);
+  const files = await whatIsThere(settings, layout, hosts, host, options.all);
+  const folders = ownFolders(layout, hosts);
   if (files.length === 0) {
-    host.say('nothing to remove');
+    const isCutOff = await removeFolders(folders, host);
+    host.say(isCutOff ? 'finished a clean that was cut off' : 'nothing to remove');
     if (options.json) host.write(`${JSON.stringify({ removed: [] })}\n`);
     return;
   }
@@ -43,10 +58,12 @@ export async function clean(options: CleanOptions, host: Host): Promise<void> {
     host.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
   }
   await agree(options, host, files.length);
-  await withLock(layout.lock, host, async () => {
-    for (const path of files) await removeFile(path);
-    await removeFolders(layout, files, host);
-  });
+  for (const path of files) {
+    // The ledger alone names hosts that the settings no longer do: their folders go before it.
+    if (path === layout.ledger.path) for (const folder of folders) await removeEmptyFolder(folder);
+    await removeFile(path);
+  }
+  await removeFolders(folders, host);
   if (options.json) host.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
   host.say(`removed ${files.length} files`);
 }
@@ -67,10 +84,10 @@ async function agree({ yes }: CleanOptions, host: Host, count: number): Promise<
 async function whatIsThere(
   settings: Settings,
   layout: Layout,
+  hosts: KnownHosts,
   host: Pick<Host, 'configHome' | 'home' | 'warn'>,
   all: boolean,
 ): Promise<readonly string[]> {
-  const hosts = await knownHosts(settings, layout);
   const paths = [
     ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
     ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
@@ -132,23 +149,23 @@ function isSealed(bytes: Uint8Array, from: string): boolean {
   }
 }
 
-async function knownHosts(settings: Settings, layout: Layout): Promise<readonly (readonly [Role, HostName])[]> {
+type KnownHosts = readonly (readonly [Role, HostName])[];
+
+async function knownHosts(settings: Settings, layout: Layout): Promise<KnownHosts> {
   const hosts = new Map<string, readonly [Role, HostName]>();
   for (const { role, hostname } of hostsOf(settings)) hosts.set(`${role} ${hostname}`, [role, hostname]);
-  for (const { role, name } of (await readLedger(layout)).entries) {
+  for (const { role, name } of (await readHistory(layout)).entries) {
     if (role === 'ca') continue;
-    try {
-      hosts.set(`${role} ${name}`, [role, parseHostName(name)]);
-    } catch {
-      // A ledger that somebody changed names no path of ours.
-    }
+    // A ledger that somebody changed names no path of ours.
+    const hostname = findHostName(name);
+    if (hostname !== undefined) hosts.set(`${role} ${name}`, [role, hostname]);
   }
   return [...hosts.values()];
 }
 
 /** What retire and revoke keep, under the names that the ledger's hosts and serials give. */
 async function putAwayPaths(layout: Layout): Promise<readonly string[]> {
-  const { entries } = await readLedger(layout);
+  const { entries } = await readHistory(layout);
   return entries.flatMap(({ name, serial, role }) => {
     try {
       if (role === 'ca') {
@@ -165,12 +182,10 @@ async function putAwayPaths(layout: Layout): Promise<readonly string[]> {
   });
 }
 
-async function removeFolders(layout: Layout, files: readonly string[], host: Pick<Host, 'warn'>): Promise<void> {
-  const bundles = new Set(
-    files.filter((path) => path.startsWith(`${layout.hostsFolder}/`)).map((path) => join(path, '..')),
-  );
-  const folders = [
-    ...bundles,
+/** The folders that make makes, the inner ones first. */
+function ownFolders(layout: Layout, hosts: KnownHosts): readonly string[] {
+  return [
+    ...hosts.map(([, hostname]) => layout.bundleFolder(hostname)),
     layout.hostsFolder,
     ...roles.map((role) => layout.roleFolder(role)),
     layout.retiredFolder,
@@ -178,8 +193,17 @@ async function removeFolders(layout: Layout, files: readonly string[], host: Pic
     layout.caFolder,
     layout.certsFolder,
   ];
+}
+
+/** Removes those that are empty; true where there was one. */
+async function removeFolders(folders: readonly string[], host: Pick<Host, 'warn'>): Promise<boolean> {
+  let hasRemoved = false;
   for (const folder of folders) {
-    if (await removeEmptyFolder(folder)) continue;
+    if (await removeEmptyFolder(folder)) {
+      hasRemoved = true;
+      continue;
+    }
+    if ((await statFile(folder))?.kind !== 'folder') continue;
     const left = await listFolder(folder);
     const strange = left.filter((name) => !folders.includes(join(folder, name)));
     if (strange.length > 0) {
@@ -191,4 +215,5 @@ async function removeFolders(layout: Layout, files: readonly string[], host: Pic
       );
     }
   }
+  return hasRemoved;
 }

@@ -1,24 +1,28 @@
-// `relaycerts export p12`: a host's key, its certificate and the CA's in one PKCS#12 file under a password, for programs
-// that are no Postfix. It writes one new file, for its owner alone, and changes nothing else.
+// `relaycerts export p12`: a host's key, its certificate and the CA's (both CAs' while the CA gets a new key, as in the
+// host's CA file) in one PKCS#12 file under a password, for programs that are no Postfix. It writes one new file, for its
+// owner alone, and changes nothing else.
 
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { createFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { bundleNames } from '../plan/bundle-names.js';
+import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate, FoundKey } from '../plan/inventory.js';
 import { programWord } from '../render/commands.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { pathWord } from '../shell-word.js';
+import { guardFolder, guardReading } from '../store/look.js';
 import { readHostFiles } from '../store/read.js';
+import { readSteadily } from '../store/steady.js';
 import { contradiction } from './make.js';
 import type { GlobalOptions } from './options.js';
-import { findHost } from './show.js';
+import { findHost, isRevokedError } from './show.js';
 
 export interface ExportOptions extends GlobalOptions {
   /** As typed. */
@@ -34,7 +38,9 @@ export async function exportPkcs12(options: ExportOptions, host: Host): Promise<
   const settings = await readSettings(options.settings, host.home);
   const one = findHost(settings, options.hostname);
   const path = await choosePath(options, one, host);
-  const { key, certificate, ca } = await readPair(settings, one, host);
+  await guardReading(settings, host);
+  if (path !== undefined) await guardFolder(dirname(path), 'custody', host);
+  const { key, certificate, authorities } = await readPair(settings, one, host);
   const password = await obtainPassword(options, one, host);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
     host.warn('the password has characters beyond ASCII, and Java opens no such file', 'choose another one for Java');
@@ -43,7 +49,7 @@ export async function exportPkcs12(options: ExportOptions, host: Host): Promise<
   const bytes = await encodePkcs12({
     privateKey: key.privateKey,
     certificate: certificate.info.der,
-    authorities: [ca.info.der],
+    authorities: authorities.map(({ info }) => info.der),
     friendlyName: one.hostname,
     password,
   });
@@ -81,15 +87,21 @@ function isThere(path: string, { hostname }: HostSettings): RelaycertsError {
   });
 }
 
-/** Key and certificates that belong together. @throws contradiction */
+/** Key and certificates that belong together; of the authorities, the one that signed is the first. @throws contradiction */
 async function readPair(
   settings: Settings,
   one: HostSettings,
   host: Host,
-): Promise<{ readonly key: FoundKey; readonly certificate: FoundCertificate; readonly ca: FoundCertificate }> {
-  const { files, caCertificate: ca, problems } = await readHostFiles(settings, one, host);
+): Promise<{
+  readonly key: FoundKey;
+  readonly certificate: FoundCertificate;
+  readonly authorities: readonly FoundCertificate[];
+}> {
+  const { files, cas, problems } = await readSteadily(settings, host, () => readHostFiles(settings, one, host));
+  if (files.isRevoked) throw isRevokedError(one);
   if (problems.length > 0) throw contradiction(problems);
   const { key, certificate, request } = files;
+  const ca = certificate && signerOf(certificate.info, cas);
   if (request !== undefined) {
     const names = bundleNames(settings.domain, one.hostname);
     throw new RelaycertsError('contradiction', `the key of ${one.hostname} was made there, and is not here`, {
@@ -103,7 +115,7 @@ async function readPair(
   }
   const altNames = one.role === 'smtpd-server' ? one.altNames : [];
   const findings = checkLeaf(certificate.info, ca.info, { ...one, altNames }, host.now()).map((finding) =>
-    describeFinding(finding, 'leaf', certificate.path),
+    describeFinding(finding, one.hostname, certificate.path),
   );
   if (findings.length > 0) throw contradiction(findings);
   if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
@@ -113,7 +125,7 @@ async function readPair(
       { hint: `bring the right key back, or see what make says: ${programWord(settings)} make --dry-run` },
     );
   }
-  return { key, certificate, ca };
+  return { key, certificate, authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)] };
 }
 
 async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, host: Host): Promise<Secret> {
@@ -121,7 +133,7 @@ async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSetti
     const { readPassphraseFd } = await import('../custody/passphrase.js');
     return readPassphraseFd(passwordFd, '--password-fd');
   }
-  const target = out === undefined ? '' : ` --out ${shellWord(out)}`;
+  const target = out === undefined ? '' : ` --out ${pathWord(out)}`;
   const byFd = `relaycerts export p12 ${one.hostname}${target} --password-fd 3 3< FILE`;
   if (!host.interactive) {
     throw new RelaycertsError('usage', 'the PKCS#12 file needs a password, and here is no terminal to ask on', {

@@ -7,7 +7,9 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
+import { guardReading } from '../store/look.js';
 import { readCertifiedHosts } from '../store/read.js';
+import { readSteadily } from '../store/steady.js';
 import type { GlobalOptions } from './options.js';
 
 export interface FingerprintOptions extends GlobalOptions {
@@ -37,9 +39,9 @@ async function pinnedOfClients(
   host: Host,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
   const settings = await readSettings(options.settings, host.home);
-  const clients = (await readCertifiedHosts(settings)).filter(
-    ({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked,
-  );
+  await guardReading(settings, host);
+  const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
+  const clients = hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.find(({ certificate }) => certificate === undefined);
   if (missing !== undefined) {
     throw new RelaycertsError('contradiction', `there is no certificate yet for ${missing.host.hostname}`, {

@@ -6,24 +6,29 @@ import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError } from '../errors.js';
 import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { describeStep, planMake, type Plan } from '../plan/plan.js';
+import { describeStep } from '../plan/describe-step.js';
+import { describeDrift } from '../plan/drift.js';
+import { planMake, type Plan } from '../plan/plan.js';
 import { pinsOf } from '../render/pin.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
-import { settleRekeys } from '../store/rekey.js';
-import { settleRevocations } from '../store/revocation.js';
+import { guardReading, guardWriting } from '../store/look.js';
+import { settle } from '../store/settle.js';
 import type { HostName } from '../names.js';
 import { findHost } from './show.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
+import { assertRoom, workOf } from '../store/room.js';
+import { readSteadily } from '../store/steady.js';
 import type { HostInventory, Inventory, RecipientChange } from '../plan/inventory.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import type { Secret } from '../secret.js';
 import type { GlobalOptions } from './options.js';
+import { custodianOf, endPendingChange } from './passphrase-open.js';
 
 export interface MakeOptions extends GlobalOptions {
   readonly dryRun: boolean;
@@ -38,22 +43,30 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
   const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
   if (options.dryRun) {
-    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined, again);
+    await guardReading(settings, host);
+    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined, again, (read) =>
+      readSteadily(settings, host, read),
+    );
     if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
     else host.write(renderPlan(plan));
     return;
   }
+  await guardWriting(settings, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
-    await settleRevocations(settings, host);
-    await settleRekeys(settings, host);
+    await settle(settings, host);
     const before = await planFor(settings, host, passphrase !== undefined, again);
-    await sweepTemporaries(settings, before.at);
-    if (before.plan.steps.length === 0) return before;
+    await sweepTemporaries(settings, host, before.at);
+    if (before.plan.steps.length === 0) {
+      await endPendingChange(custodianOf(settings, host, before.inventory));
+      return before;
+    }
+    await assertRoom(settings, host, workOf(before.plan.steps));
     await applyMake({ ...before, settings, host, at: before.at, passphrase });
     const after = await readInventory(settings, host);
     if (after.problems.length > 0) throw contradiction(after.problems);
     await writeBundles(after, bundlesOf(settings, after), host);
+    await endPendingChange(custodianOf(settings, host, after));
     return { plan: before.plan, inventory: after };
   });
   if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
@@ -74,13 +87,15 @@ async function planFor(
   host: Host,
   isGiven: boolean,
   again: HostName | undefined,
+  steadily: (read: () => Promise<Inventory>) => Promise<Inventory> = (read) => read(),
 ): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
   const at = host.now();
-  const inventory = reinstate(await readInventory(settings, host), again);
+  const inventory = reinstate(await steadily(() => readInventory(settings, host)), again);
   const recipients = await compareWithSettings(settings, inventory, host, at);
   const ledger = layoutOf(settings).ledger.path;
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
   for (const { message, hint } of plan.warnings) host.warn(message, hint);
+  for (const line of plan.problems.length > 0 ? [] : describeDrift(settings, inventory)) host.say(line);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   return { plan, inventory, at };
 }

@@ -9,8 +9,9 @@ import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/s
 import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import { describeStep } from '../plan/plan.js';
+import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
+import { pathWord } from '../shell-word.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import type { StepOf, Work } from './work.js';
 import { custodianOf, openWithCustodian, opensCaKey, opensNothing } from './passphrase-open.js';
@@ -72,11 +73,11 @@ export async function sealPassphraseFile(
   if (operatorStep !== undefined) {
     const place = operatorKeyPlace(host.configHome);
     const made = await makeOperatorKey(at, `relaycerts operator key`, await offerPassword(host));
-    await makeFolder(dirname(place.path), 0o700);
+    await makeFolder(dirname(place.path), 0o700, { followLink: true });
     if (!(await createFile(place.path, made.armored.revealBytes(), place.mode))) throw appeared(place.path);
     operatorRecipients = [made.recipient];
     host.say(`made ${describeStep(operatorStep)}`);
-    host.say(`  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${place.path}`);
+    host.say(`  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${pathWord(place.path)}`);
   }
   const { operatorKey } = custodianOf(settings, host, inventory);
   if (passphraseStep.recipients.length === 0 && operatorKey !== undefined) {
@@ -89,7 +90,7 @@ export async function sealPassphraseFile(
   );
   const sealed = await sealPassphrase(passphrase, [...operatorRecipients, ...found.flat()], at);
   for (const warning of sealed.warnings) host.warn(warning);
-  await makeFolder(dirname(passphraseStep.path), 0o700);
+  await makeFolder(dirname(passphraseStep.path), 0o700, { followLink: true });
   if (!(await createFile(passphraseStep.path, sealed.bytes, 0o600))) throw appeared(passphraseStep.path);
   host.say(`made ${describeStep(passphraseStep)}`);
 }

@@ -18,8 +18,11 @@ import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
+import { guardWriting } from '../store/look.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
+import { assertRoom } from '../store/room.js';
+import { sweepTemporaries } from '../store/sweep.js';
 import { openCaKey } from './apply-make.js';
 import type { GlobalOptions } from './options.js';
 import {
@@ -50,6 +53,8 @@ export async function changePassphrase(options: ChangeOptions, host: Host): Prom
   const old = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
   const next =
     newPassphraseFd === undefined ? undefined : await readPassphraseFd(newPassphraseFd, '--new-passphrase-fd');
+  await guardWriting(settings, host);
+  await assertRoom(settings, host, { hosts: 0, custody: true });
   await withLock(layoutOf(settings).lock, host, () => change(settings, host, old, next));
   if (options.json) host.write(`${JSON.stringify({ changed: layoutOf(settings).caKey.path })}\n`);
 }
@@ -80,6 +85,7 @@ async function change(
       },
     );
   }
+  await sweepTemporaries(settings, host, at);
   const custodian = custodianOf(settings, host, inventory);
   const passphrase = old ?? (await openWithCustodian(custodian));
   const { privateKey } = await openCaKey(inventory, passphrase);

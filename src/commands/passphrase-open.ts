@@ -47,9 +47,13 @@ export async function readOperatorKeyFile(host: Host): Promise<OperatorKeyFile |
   const { path } = operatorKeyPlace(host.configHome);
   const state = await statFile(path);
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
-    throw new RelaycertsError('permissions', `the operator key ${quotePath(path)} can be read or changed by others`, {
-      hint: `chmod 600 ${shellWord(path)}; if others were on this machine, take the key for lost`,
-    });
+    throw new RelaycertsError(
+      'permissions',
+      `the operator key ${quotePath(path)} can be read or changed by others, and where others were on this machine, it is lost to them`,
+      {
+        hint: `chmod 600 ${shellWord(path)}`,
+      },
+    );
   }
   return withPassword(await readFile(path), path, host);
 }
@@ -84,6 +88,25 @@ export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
   return open(custodian, passphraseFile, file);
 }
 
+/**
+ * Ends a change that was cut off, for a command that needs no passphrase: until then the passphrase file alone may open
+ * nothing. Where nobody here can open it, that is said. Only while holding the lock. @throws files, interrupted
+ */
+export async function endPendingChange(custodian: Custodian): Promise<void> {
+  const { settings, host } = custodian;
+  const { path } = pendingPlace(settings);
+  if ((await statFile(path)) === undefined) return;
+  try {
+    await openWithCustodian(custodian);
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code === 'files' || error.code === 'interrupted') throw error;
+    host.warn(
+      `a change of the passphrase was cut off, and could not be ended here (${error.message}): keep ${quotePath(path)}`,
+      'where a recipient can open it: relaycerts passphrase show',
+    );
+  }
+}
+
 /** Whether the passphrase opens the CA's key. @throws certificate - the key is damaged */
 export async function opensCaKey(caKey: Buffer, passphrase: Secret): Promise<boolean> {
   try {
@@ -107,7 +130,7 @@ export function opensNothing(settings: Settings): RelaycertsError {
 /** Replaces the passphrase file (where it is a link, what the link names) whole and durably. @throws files */
 export async function replacePassphraseFile(settings: Settings, bytes: Uint8Array): Promise<string> {
   const path = await resolveLink(settings.passphrase.file);
-  await makeFolder(dirname(path), 0o700);
+  await makeFolder(dirname(path), 0o700, { followLink: true });
   await writeFile(path, bytes, 0o600);
   await syncFolder(dirname(path));
   return path;

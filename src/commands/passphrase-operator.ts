@@ -7,6 +7,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { operatorKeyPlace } from '../store/layout.js';
+import { guardFolder } from '../store/look.js';
 import { withLock } from '../store/lock.js';
 import { readOperatorKeyFile } from './passphrase-open.js';
 
@@ -24,6 +25,7 @@ export async function changeOperatorPassword(host: Host): Promise<void> {
       hint: 'run it on a terminal',
     });
   }
+  await guardFolder(dirname(path), 'custody', host);
   await withLock(`${path}.lock`, host, async () => {
     const { isLocked, fingerprint } = await readOperatorKey(found.armored, path);
     const unlocked = isLocked

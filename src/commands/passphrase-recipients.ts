@@ -10,6 +10,7 @@ import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
+import { guardReading } from '../store/look.js';
 import type { Settings } from '../settings/settings.js';
 import type { GlobalOptions } from './options.js';
 import { readCustodian } from './passphrase-open.js';
@@ -27,6 +28,7 @@ interface Opener {
 /** @throws settings, files, permissions, passphrase - the file is missing or damaged */
 export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
+  await guardReading(settings, host);
   const { passphraseFile, operatorKey } = await readCustodian(settings, host);
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {

@@ -9,7 +9,7 @@ import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { syncFolder, writeFile, readNamedFile } from '../host/files.js';
-import { describeStep } from '../plan/plan.js';
+import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import type { StepOf } from './work.js';

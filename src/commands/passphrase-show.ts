@@ -5,8 +5,10 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
+import { pathWord } from '../shell-word.js';
 import { layoutOf, operatorKeyPlace } from '../store/layout.js';
 import { withLock } from '../store/lock.js';
+import { guardWriting } from '../store/look.js';
 import type { GlobalOptions } from './options.js';
 import { openWithCustodian, pendingPlace, readCustodian, readOperatorKeyFile } from './passphrase-open.js';
 
@@ -24,11 +26,13 @@ export async function showPassphrase(options: ShowSecretOptions, host: Host): Pr
   await agree(options, host, 'show', "Print the CA's passphrase here?");
   const open = async () => openWithCustodian(await readCustodian(settings, host));
   const isPending = (await statFile(pendingPlace(settings).path)) !== undefined;
+  // Ending a change that was cut off writes.
+  if (isPending) await guardWriting(settings, host);
   const passphrase = await (isPending ? withLock(layoutOf(settings).lock, host, open) : open());
   const text = passphrase.revealText();
   if (!Buffer.from(text).equals(passphrase.revealBytes())) {
     throw new RelaycertsError('passphrase', 'the passphrase is not text in UTF-8, so it cannot be printed as it is', {
-      hint: `gpg --decrypt ${quotePath(settings.passphrase.file)}`,
+      hint: `gpg --decrypt ${pathWord(settings.passphrase.file)}`,
     });
   }
   host.write(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
@@ -52,7 +56,7 @@ export async function exportKey(options: ShowSecretOptions, host: Host): Promise
   host.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
   host.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
   host.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
-  host.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${operatorKey.from}`);
+  host.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);
 }
 
 async function agree({ yes }: ShowSecretOptions, host: Host, command: string, question: string): Promise<void> {

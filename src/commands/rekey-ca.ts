@@ -11,6 +11,7 @@ import { encryptPrivateKey } from '../issue/pbes2.js';
 import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { isSignedBy } from '../certificate/verify.js';
+import { leafDays } from '../plan/leaf-days.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { bundlesOf } from '../render/bundle.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
@@ -20,6 +21,7 @@ import { putFormerCaAway, swapCaIn } from '../store/ca-rekey.js';
 import { appendLedger, entryOf, readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { putRetired } from '../store/rekey.js';
+import { assertRoom } from '../store/room.js';
 import { applyMake, openCaKey } from './apply-make.js';
 import { certifiedCa, changeCertificates } from './change.js';
 import { assertNothingPending } from './keep-previous.js';
@@ -46,7 +48,7 @@ export async function rekeyCa(
     settings,
     host,
     (found, at) => goOn({ settings, inventory: found, host, at, passphrase }),
-    { mayCaBeExpired: true },
+    { mends: ['expired', 'not-yet-valid', 'wrong-name', 'wrong-constraints'] },
   );
   const installed = inventory.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
   const stage: CaStage = {
@@ -60,6 +62,7 @@ export async function rekeyCa(
 async function goOn(work: CaWork): Promise<Reached> {
   const { settings, inventory } = work;
   certifiedCa(inventory);
+  await assertRoom(settings, work.host, { hosts: inventory.hosts.length, custody: false });
   const stage = caStageOf(inventory);
   if (inventory.hosts.some((found) => isOfFormerCa(found, inventory))) {
     await signAnew(work);
@@ -138,7 +141,8 @@ async function takeOver(work: CaWork): Promise<void> {
 }
 
 async function signAnew(work: CaWork): Promise<void> {
-  const { inventory, settings } = work;
+  const { inventory, settings, at } = work;
+  const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   const steps = inventory.hosts
     .filter((found) => isOfFormerCa(found, inventory))
     .map(({ host: { role, hostname }, certificatePath: path }) => ({
@@ -147,7 +151,7 @@ async function signAnew(work: CaWork): Promise<void> {
       path,
       role,
       hostname,
-      validDays: settings.certificates.validDays,
+      validDays,
     }));
   await applyMake({ ...work, plan: { steps, problems: [], warnings: [] } });
 }

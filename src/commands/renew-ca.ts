@@ -15,6 +15,7 @@ import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
+import { assertRoom } from '../store/room.js';
 import { openCaKey } from './apply-make.js';
 import { certifiedCa, changeCertificates } from './change.js';
 import { contradiction, readGivenPassphrase } from './make.js';
@@ -40,7 +41,7 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
     settings,
     host,
     (found, at) => replace({ settings, inventory: found, host, at, passphrase }),
-    { mayCaBeExpired: true },
+    { mends: ['expired', 'not-yet-valid'] },
   );
   const renewed = inventory.caCertificate?.info;
   if (renewed === undefined) throw new TypeError('no CA after it was renewed');
@@ -83,6 +84,7 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
       },
     );
   }
+  await assertRoom(settings, host, { hosts: inventory.hosts.length, custody: false });
   const passphrase = work.passphrase ?? (await openPassphraseFile(work));
   const keyPair = await openCaKey(inventory, passphrase);
   const { reissueCa } = await import('../issue/x509.js');
@@ -100,7 +102,7 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
   return before;
 }
 
-/** What would stop to verify, were this the CA's certificate. A leaf that has expired is no worse off than before. */
+/** What would stop to verify, were this the CA's certificate. A leaf whose validity is over, or has not begun, is no worse off. */
 function leavesRefused({ hosts }: Inventory, ca: CertificateInfo, caPath: string, at: Date): readonly Problem[] {
   return hosts.flatMap(({ host, certificate, previous, isRevoked }) => {
     if (isRevoked) return [];
@@ -111,9 +113,11 @@ function leavesRefused({ hosts }: Inventory, ca: CertificateInfo, caPath: string
     };
     return [certificate, previous].flatMap((found) => {
       if (found === undefined) return [];
-      const findings = checkLeaf(found.info, ca, expected, at).filter(({ code }) => code !== 'expired');
+      const findings = checkLeaf(found.info, ca, expected, at).filter(
+        ({ code }) => code !== 'expired' && code !== 'not-yet-valid',
+      );
       return findings.map((finding) => ({
-        message: `with a new CA certificate, ${describeFinding(finding, 'leaf', found.path).message}`,
+        message: `with a new CA certificate, ${describeFinding(finding, host.hostname, found.path).message}`,
         hint:
           finding.code === 'outlives-ca'
             ? `set ca.validDays in the settings to ${daysBetween(ca.notBefore, found.info.notAfter)} or more; nothing was changed`

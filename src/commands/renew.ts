@@ -7,6 +7,7 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import type { Host } from '../host/host.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { syncFolder, writeFile } from '../host/files.js';
+import { leafDays } from '../plan/leaf-days.js';
 import { planRenewals } from '../plan/renew.js';
 import { programWord } from '../render/commands.js';
 import type { Secret } from '../secret.js';
@@ -15,6 +16,7 @@ import { hostsOf, type Settings } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { swapIn } from '../store/rekey.js';
+import { assertRoom, workOf } from '../store/room.js';
 import { applyMake, openIssuer } from './apply-make.js';
 import { certifiedHost, changeCertificates, findHosts, installedRelays } from './change.js';
 import { stillPending } from './keep-previous.js';
@@ -71,12 +73,14 @@ async function renewAll(
   force: boolean,
 ): Promise<readonly HostInventory[]> {
   const { settings, inventory, host, at } = work;
-  const { validDays, renewBeforeDays } = settings.certificates;
+  const { renewBeforeDays } = settings.certificates;
+  const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   const { steps, notDue } = planRenewals(chosen, at, { validDays, renewBeforeDays, force });
   for (const { hostname, daysLeft } of notDue) {
     host.say(`${hostname} is not due: ${daysLeft} days left (--force renews it all the same)`);
   }
   if (steps.length === 0) return [];
+  await assertRoom(settings, host, workOf(steps));
   const renewed = chosen.filter(({ host: { hostname } }) => steps.some((step) => step.hostname === hostname));
   await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
   return renewed;
@@ -93,6 +97,7 @@ async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<r
       });
     }
   }
+  await assertRoom(settings, host, { hosts: chosen.length, custody: false });
   const { validDays, keyType } = settings.certificates;
   const pairs = await Promise.all(chosen.map(() => generateKey(keyType)));
   const issuer = await openIssuer(work);

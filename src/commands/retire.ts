@@ -7,6 +7,7 @@ import { programWord } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
+import { assertRoom } from '../store/room.js';
 import { putRetired } from '../store/rekey.js';
 import { certifiedHost, changeCertificates, findHosts, installedRelays } from './change.js';
 import type { GlobalOptions } from './options.js';
@@ -30,6 +31,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
         hint: 'relaycerts status',
       });
     }
+    await assertRoom(settings, host, { hosts: pending.length, custody: false });
     for (const { host: one, previous } of pending) {
       if (previous === undefined) continue;
       await appendLedger(layout, [entryOf('retired', one.role, one.hostname, previous.info, at)]);

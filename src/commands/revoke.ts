@@ -1,17 +1,20 @@
 // `relaycerts revoke`: takes a host out for good. Postfix has no revocation list: what stops a client is that its pin
 // leaves the table of every relay, and until a relay has the new table, the client relays. The ledger comes first, so
-// that whatever is cut off, no later make lists the pin again.
+// that whatever is cut off, no later make lists the pin again. It is urgent: what contradicts elsewhere does not stop it.
 
 import type { Host } from '../host/host.js';
-import type { FoundCertificate, Inventory } from '../plan/inventory.js';
+import { parseSerial } from '../names.js';
+import { tableName } from '../plan/bundle-names.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { programWord, rootShell } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { layoutOf } from '../store/layout.js';
-import { appendLedger, entryOf } from '../store/ledger.js';
+import { layoutOf, type Layout } from '../store/layout.js';
+import { appendLedger, entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
+import { assertRoom } from '../store/room.js';
 import { putAway } from '../store/revocation.js';
-import { certifiedHost, changeCertificates, installedRelays } from './change.js';
-import { findHost } from './show.js';
+import { changeCertificates, installedRelays, notCertifiedError } from './change.js';
+import { findHost, isRevokedError } from './show.js';
 import type { GlobalOptions } from './options.js';
 
 export interface RevokeOptions extends GlobalOptions {
@@ -26,36 +29,90 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
   const settings = await readSettings(options.settings, host.home);
   const one = findHost(settings, options.hostname);
   const layout = layoutOf(settings);
-  const { result: revoked, inventory: after } = await changeCertificates(settings, host, async (inventory, at) => {
-    const { certificate, previous } = certifiedHost(inventory, one);
-    const found = [previous, certificate].filter((each): each is FoundCertificate => each !== undefined);
-    await appendLedger(
-      layout,
-      found.map(({ info }) => ({
-        ...entryOf('revoked', one.role, one.hostname, info, at),
-        ...(options.reason === '' ? {} : { reason: options.reason }),
-      })),
-    );
-    if (certificate !== undefined) await putAway(layout, one, certificate.info.serial);
-    return found;
-  });
-  for (const { info } of revoked) host.say(`revoked ${one.hostname}, serial ${info.serial}`);
+  const { result, inventory: after } = await changeCertificates(
+    settings,
+    host,
+    async (inventory, at) => {
+      const found = inventory.hosts.find((each) => each.host.hostname === one.hostname);
+      if (found?.isRevoked === true) throw isRevokedError(one);
+      const entries = await whatIsRevoked(layout, one, found, at);
+      await assertRoom(settings, host, { hosts: 1, custody: false });
+      await appendLedger(
+        layout,
+        entries.map((entry) => ({ ...entry, ...(options.reason === '' ? {} : { reason: options.reason }) })),
+      );
+      const serials = entries.map(({ serial }) => serial);
+      await putAway(layout, one, serials.at(-1) ?? '');
+      return { serials, keepsKey: found?.request !== undefined };
+    },
+    { isUrgent: true },
+  );
+  const { serials, keepsKey } = result;
+  for (const serial of serials) host.say(`revoked ${one.hostname}, serial ${serial}`);
+  sayUnlisted(settings, after, host);
   if (options.json) {
-    const serials = revoked.map(({ info }) => info.serial);
     host.write(
       `${JSON.stringify({ revoked: one.hostname, serials, relays: installedRelays(after).map(({ hostname }) => hostname) }, undefined, 2)}\n`,
     );
   } else {
-    host.write(renderNext(settings, one, after));
+    host.write(renderNext(settings, one, after, keepsKey));
   }
 }
 
-function renderNext(settings: Settings, one: HostSettings, after: Inventory): string {
+/** The ledger's lines: of the certificates that are there; where that cannot be read, of the last that was issued. */
+async function whatIsRevoked(
+  layout: Layout,
+  one: HostSettings,
+  found: HostInventory | undefined,
+  at: Date,
+): Promise<readonly LedgerEntry[]> {
+  const { role, hostname } = one;
+  const entries = [found?.previous, found?.certificate].flatMap((each) =>
+    each === undefined ? [] : [entryOf('revoked', role, hostname, each.info, at)],
+  );
+  if (found?.certificate !== undefined) return entries;
+  const last = (await readLedger(layout)).entries.findLast((entry) => entry.role === role && entry.name === hostname);
+  if (last === undefined) throw notCertifiedError(one);
+  return [...entries, { ...last, serial: parseSerial(last.serial), event: 'revoked', time: at.toISOString() }];
+}
+
+/** A client whose certificate cannot be read has gone from the tables with the revoked one. */
+function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 'warn'>): void {
+  // The inventory is of before the tables were written.
+  const before = hosts.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
+  for (const {
+    host: { role, hostname },
+    certificate,
+    isRevoked,
+  } of hosts) {
+    if (role !== 'smtp-client' || certificate !== undefined || isRevoked || !before.includes(` ${hostname}\n`))
+      continue;
+    host.warn(
+      `${hostname} is in no table any more, for its certificate cannot be read`,
+      `mend that, then: ${programWord(settings)} make`,
+    );
+  }
+}
+
+function renderNext(settings: Settings, one: HostSettings, after: Inventory, keepsKey: boolean): string {
   const word = programWord(settings);
+  const again = keepsKey
+    ? `${word} sign FILE --host ${one.hostname} --again, with a request for a new key`
+    : `${word} make --again ${one.hostname}`;
   if (one.role === 'smtpd-server') {
-    return `${one.hostname} is a relay, and clients know it by this CA and its name alone: until each client is
-configured without it (take it out of the settings, run ${word} make, install every client), whoever has its key can
-pose as it. Where the key is lost to somebody else, begin anew with another CA: ${word} clean.
+    return `${one.hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: whoever
+has its key can pose as it until they are configured otherwise. Two ways to that end:
+
+- another name: give the relay another hostname in the settings, or take it out of them, then
+    ${word} make
+  and install every client. Where they relay elsewhere, nobody poses as their relay.
+
+- the same name: a new key for it, then a new key for the CA, in three stages with an installation after each:
+    ${again}
+    ${word} renew --ca --rekey
+  The lost key is of no use against a client that has the third stage installed.
+
+No client's key was ever on it: their keys and pins stay as they are.
 `;
   }
   const lines = installedRelays(after).flatMap(({ hostname, ssh }) => [
@@ -65,6 +122,6 @@ pose as it. Where the key is lost to somebody else, begin anew with another CA: 
   return `${one.hostname} relays until every relay has the new table. Now:
 ${lines.join('\n')}
 After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
-make does not make ${one.hostname} again, unless told to: ${word} make --again ${one.hostname}
+make does not make ${one.hostname} again, unless told to: ${again}
 `;
 }

@@ -1,15 +1,17 @@
 // `relaycerts show`: prints the instructions again, from the settings and the certificates alone; no key is opened.
 
-import { RelaycertsError, quote } from '../errors.js';
+import { RelaycertsError, listSome, quote } from '../errors.js';
 import type { Host } from '../host/host.js';
-import { parseHostName } from '../names.js';
+import { findHostName } from '../names.js';
 import { pinsOf } from '../render/pin.js';
 import { renderHost } from '../render/host.js';
 import type { Format, Section } from '../render/sections.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
+import { guardReading } from '../store/look.js';
 import { findKeyPlace, readCertifiedHosts } from '../store/read.js';
+import { readSteadily } from '../store/steady.js';
 import type { GlobalOptions } from './options.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -23,7 +25,8 @@ export interface ShowOptions extends GlobalOptions {
 /** @throws settings, usage, contradiction, certificate, files */
 export async function show(options: ShowOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
-  const hosts = await readCertifiedHosts(settings);
+  await guardReading(settings, host);
+  const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
   const revoked = new Set(hosts.filter(({ isRevoked }) => isRevoked).map(({ host: { hostname } }) => hostname));
   const wanted =
     options.hosts.length === 0
@@ -31,9 +34,7 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
       : options.hosts.map((name) => findHost(settings, name));
   const gone = wanted.find(({ hostname }) => revoked.has(hostname));
   if (gone !== undefined && !options.undo && options.section !== 'request') {
-    throw new RelaycertsError('contradiction', `${gone.hostname} is revoked`, {
-      hint: `to let it relay again, with a new key: relaycerts make --again ${gone.hostname}`,
-    });
+    throw isRevokedError(gone);
   }
   const format = options.json ? 'json' : options.format;
   if (format === 'sh' && wanted.length > 1) {
@@ -47,12 +48,8 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
       one.certificate === undefined && !one.isRevoked && (one.host.role === 'smtp-client' || wanted.includes(one.host)),
   );
   if (missing.length > 0 && !options.undo && options.section !== 'request') {
-    const names = missing.slice(0, 5).map((one) => one.host.hostname);
-    throw new RelaycertsError(
-      'contradiction',
-      `there is no certificate yet for ${names.join(', ')}${missing.length > 5 ? ` and ${missing.length - 5} more` : ''}`,
-      { hint: 'relaycerts make' },
-    );
+    const names = listSome(missing.map((one) => one.host.hostname));
+    throw new RelaycertsError('contradiction', `there is no certificate yet for ${names}`, { hint: 'relaycerts make' });
   }
   const pins = pinsOf(settings, { hosts });
   const { section, undo } = options;
@@ -85,10 +82,13 @@ export function findHost(settings: Settings, name: string): HostSettings {
   });
 }
 
+/** What every command but make says of a revoked host. */
+export function isRevokedError({ hostname }: HostSettings): RelaycertsError {
+  return new RelaycertsError('contradiction', `${hostname} is revoked`, {
+    hint: `to let it relay again, with a new key: relaycerts make --again ${hostname}`,
+  });
+}
+
 function completed(name: string, { domain }: Settings): string | undefined {
-  try {
-    return parseHostName(name.includes('.') ? name : `${name}.${domain}`);
-  } catch {
-    return undefined;
-  }
+  return findHostName(name.includes('.') ? name : `${name}.${domain}`);
 }

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { encodeSpki } from '../certificate/public-key.js';
-import { RelaycertsError, quote, quotePath } from '../errors.js';
+import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import type { HostName } from '../names.js';
@@ -20,11 +20,12 @@ import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
+import { guardWriting } from '../store/look.js';
 import { readLedger } from '../store/ledger.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
-import { settleRekeys } from '../store/rekey.js';
-import { settleRevocations } from '../store/revocation.js';
+import { assertRoom, workOf } from '../store/room.js';
+import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { applyMake, writeBundles } from './apply-make.js';
 import { contradiction, readGivenPassphrase } from './make.js';
@@ -56,6 +57,7 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
   }
   const info = await readRequest(options.file, host);
   sayIgnored(info, one, host);
+  await guardWriting(settings, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const layout = layoutOf(settings);
   const { steps, inventory } = await withLock(layout.lock, host, () =>
@@ -101,8 +103,7 @@ async function signLocked({
 }: Work): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
   const at = host.now();
   const layout = layoutOf(settings);
-  await settleRevocations(settings, host);
-  await settleRekeys(settings, host);
+  await settle(settings, host);
   const before = await readInventory(settings, host);
   if (before.problems.length > 0) throw contradiction(before.problems);
   const found = foundOf(before, one);
@@ -124,7 +125,8 @@ async function signLocked({
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   const steps = stepsFor(one, plan.steps);
 
-  await sweepTemporaries(settings, at);
+  await assertRoom(settings, host, workOf(steps));
+  await sweepTemporaries(settings, host, at);
   if (found.request === undefined) {
     await makeFolder(layout.roleFolder(one.role), 0o755);
     if (!(await createFile(path, info.pem, mode))) throw appeared(path);
@@ -240,9 +242,9 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
   const own: readonly string[] = [one.hostname, ...(one.role === 'smtpd-server' ? one.altNames : [])];
   const others = [...new Set(names)].filter((name) => !own.includes(name.toLowerCase()));
   if (others.length === 0) return;
-  const some = others.slice(0, 5).map((name) => quote(name));
-  const more = others.length > some.length ? ` and ${others.length - some.length} more` : '';
-  host.say(`the request asks for ${some.join(', ')}${more}: ignored; the settings say ${own.join(', ')}`);
+  host.say(
+    `the request asks for ${listSome(others.map((name) => quote(name)))}: ignored; the settings say ${own.join(', ')}`,
+  );
 }
 
 function sayNext(settings: Settings, one: HostSettings, { hosts }: Inventory, host: Host): void {

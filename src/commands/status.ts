@@ -4,7 +4,9 @@ import type { Host } from '../host/host.js';
 import { statusOf } from '../plan/status.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
 import { readSettings } from '../settings/load.js';
+import { guardReading } from '../store/look.js';
 import { readInventory } from '../store/read.js';
+import { readSteadily } from '../store/steady.js';
 import type { GlobalOptions } from './options.js';
 
 export interface StatusOptions extends GlobalOptions {
@@ -17,7 +19,8 @@ export interface StatusOptions extends GlobalOptions {
 /** Ends with 0 where all is well, 3 where something needs care; in the plugin's form with the plugin's codes. */
 export async function status(options: StatusOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host.home);
-  const inventory = await readInventory(settings, host);
+  await guardReading(settings, host);
+  const inventory = await readSteadily(settings, host, () => readInventory(settings, host));
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const rows = statusOf(settings, inventory, host.now(), { warnDays });
   if (options.format === 'nagios') {

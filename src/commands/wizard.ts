@@ -7,11 +7,12 @@ import { readFile, readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
+import { guardFolder } from '../store/look.js';
 import { applyAnswers, formatSettings, type Answers, type JsonObject } from '../wizard/answers.js';
 import { describeMake } from '../wizard/describe.js';
 import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
 import { holdInterview, type Asker, type Interview, type Texts } from '../wizard/interview.js';
-import { assertWritable, findSettings, writeSettings, type Found } from '../wizard/settings-file.js';
+import { assertWritable, findSettings, writeSchema, writeSettings, type Found } from '../wizard/settings-file.js';
 import type { GlobalOptions } from './options.js';
 
 export interface WizardOptions extends GlobalOptions {
@@ -40,6 +41,7 @@ export async function wizard(options: WizardOptions, host: Host): Promise<void> 
   }
   const found = await findSettings(options.settings, host.home);
   await assertWritable(found?.path ?? options.settings);
+  await guardFolder(dirname(options.settings), 'project', host);
   if (options.answers !== undefined) await answerFromFile(options, options.answers, found, host);
   else await answerOnTerminal(options, found, host);
 }
@@ -89,6 +91,7 @@ async function answerFromFile(
     await writeSettings(settings, formatSettings(value), found);
     host.say(`wrote ${name}`);
   }
+  await writeSchema(settings, value);
   if (json) host.write(formatSettings(value));
 }
 
@@ -106,6 +109,7 @@ async function answerOnTerminal(options: WizardOptions, found: Found | undefined
       await writeSettings(options.settings, formatSettings(value), found);
       host.say(`wrote ${nameFile(options.settings)}`);
     }
+    await writeSchema(options.settings, value);
     if (options.json) host.write(formatSettings(value));
     if (!isMakeWanted && !options.json) host.say('next: relaycerts make');
     if (!isMakeWanted) return;

@@ -2,9 +2,10 @@
 // from the status lines (GnuPG's doc/DETAILS), never from translated text. Asking for the passphrase of the user's own
 // key is left to gpg-agent and its pinentry, so that smartcards work; this file sees it only as `keyPassword`.
 
-import { quotePath, RelaycertsError, systemCode } from '../errors.js';
+import { listSome, quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run, RunOptions, RunResult } from '../host/run.js';
 import { Secret } from '../secret.js';
+import { pathWord } from '../shell-word.js';
 
 /** How gpg is reached. */
 export interface GpgContext {
@@ -200,14 +201,14 @@ function explainFailure(
   );
   if (has('NO_SECKEY') && isForOthers && !has('DECRYPTION_INFO')) {
     return fail(
-      `${file} is encrypted to ${keyIds.map(nameKeyId).join(', ')}, and GnuPG has the secret key of none of them`,
+      `${file} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and GnuPG has the secret key of none of them`,
       `gpg --import the secret key of one of them, ${otherWayIn}`,
     );
   }
   if (errors.some(isOfConversation)) {
     return unavailable(
       `gpg cannot open ${file}: gpg-agent or its pinentry broke off (${lastLine(result.stderr, /key decryption failed|agent/iu)})`,
-      `gpg --decrypt ${file} > /dev/null says more`,
+      `gpg --decrypt ${pathWord(from)} > /dev/null says more`,
     );
   }
   if (has('BADMDC') || has('BADSIG') || has('DECRYPTION_INFO') || codes.length > 0) {
@@ -219,7 +220,7 @@ function explainFailure(
   if (has('PLAINTEXT')) return fail(`${file} is signed but not encrypted`, 'encrypt it: gpg --encrypt');
   return unavailable(
     `gpg cannot open ${file} (${lastLine(result.stderr, /./u)})`,
-    `gpg --decrypt ${file} > /dev/null says more`,
+    `gpg --decrypt ${pathWord(from)} > /dev/null says more`,
   );
 }
 
@@ -238,14 +239,21 @@ function isOfConversation(field: string): boolean {
 
 /** RFC 4880 5.1: a key ID of zeros hides whom the message is for (`gpg --throw-keyids`). */
 function nameKeyId(keyId: string): string {
+  if (!/^[0-9A-F]{1,64}$/u.test(keyId)) return 'a key without an ID';
   return /^0+$/u.test(keyId) ? 'a hidden recipient' : keyId;
 }
 
-/** What gpg said, without its name, and without the user IDs of keys, which it puts on lines of their own. */
+/** What gpg said, without its name and what a terminal would obey, and without the user IDs of keys, which it puts on lines of their own. */
 function messagesOf(stderr: string): readonly string[] {
   return stderr
+    .slice(-65_536)
     .split('\n')
-    .map((line) => line.replace(/^gpg: /u, '').trim())
+    .map((line) =>
+      line
+        .replace(/^gpg: /u, '')
+        .replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
+        .trim(),
+    )
     .filter((line) => line !== '' && !line.startsWith('"'));
 }
 

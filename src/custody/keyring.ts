@@ -59,7 +59,7 @@ async function listKeys(run: Run, command: readonly string[]): Promise<readonly 
   return parseColons(new TextDecoder().decode(result.stdout));
 }
 
-/** GnuPG's doc/DETAILS, "Format of the colon listings". */
+/** GnuPG's doc/DETAILS, "Format of the colon listings". A key without a fingerprint is none. */
 function parseColons(text: string): readonly ListedKey[] {
   const keys: string[][][] = [];
   for (const line of text.split('\n')) {
@@ -67,12 +67,14 @@ function parseColons(text: string): readonly ListedKey[] {
     if (fields[0] === 'pub' || fields[0] === 'sec') keys.push([fields]);
     else keys.at(-1)?.push(fields);
   }
-  return keys.map((records) => {
+  return keys.flatMap((records) => {
+    const fingerprint = records.find(([type]) => type === 'fpr')?.[9] ?? '';
+    if (!/^[0-9A-F]{32,64}$/u.test(fingerprint)) return [];
     const primary = records[0] ?? [];
     const isSecret = primary[0] === 'sec';
     const keyRecords = records.filter(([type]) => type === 'pub' || type === 'sub' || type === 'sec' || type === 'ssb');
-    return {
-      fingerprint: records.find(([type]) => type === 'fpr')?.[9] ?? '',
+    const key: ListedKey = {
+      fingerprint,
       userIds: records
         .filter(([type, validity]) => type === 'uid' && validity !== 'r')
         .map((fields) => ({ text: unescapeField(fields[9] ?? ''), isTrusted: /^[ufm]/u.test(fields[1] ?? '') })),
@@ -86,6 +88,7 @@ function parseColons(text: string): readonly ListedKey[] {
       keyIds: keyRecords.filter((fields) => !isSecret || hasSecret(fields)).map((fields) => fields[4] ?? ''),
       isOnCard: isSecret && keyRecords.some((fields) => /^[0-9A-F]{8,}$/u.test(fields[14] ?? '')),
     };
+    return [key];
   });
 }
 
@@ -110,14 +113,16 @@ function nameAlgorithm(fields: readonly string[]): string {
   const bits = fields[2] ?? '';
   const names: Readonly<Record<string, string>> = { 1: `rsa${bits}`, 16: `elg${bits}`, 17: `dsa${bits}` };
   const number = fields[3] ?? '';
-  return fields[16] || (names[number] ?? `algorithm ${number}`);
+  const name = fields[16] || (Object.hasOwn(names, number) ? names[number] : undefined);
+  return name !== undefined && /^\w{1,40}$/u.test(name) ? name : `algorithm ${/^\d{1,5}$/u.exec(number)?.[0] ?? '?'}`;
 }
 
 /** Seconds since 1970, or (a field with a `T`) ISO 8601 basic format. */
 function parseDate(field: string | undefined): Date | undefined {
   if (field === undefined || field === '') return undefined;
-  if (!field.includes('T')) return new Date(Number(field) * 1000);
-  return new Date(field.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/u, '$1-$2-$3T$4:$5:$6Z'));
+  const iso = field.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)$/u, '$1-$2-$3T$4:$5:$6Z');
+  const date = new Date(field.includes('T') ? iso : Number(field) * 1000);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 function unescapeField(field: string): string {

@@ -25,11 +25,14 @@ export interface Packet {
   readonly body: Uint8Array;
 }
 
-/** `flaw` is set where the bytes end inside a packet, or no packet starts where one must. */
+/** `flaw` is set where the bytes end inside a packet, no packet starts where one must, or there are over 1000. */
 export interface PacketSequence {
   readonly packets: readonly Packet[];
-  readonly flaw: 'truncated' | 'not-a-packet' | undefined;
+  readonly flaw: 'truncated' | 'not-a-packet' | 'too-many' | undefined;
 }
+
+/** A key without other people's signatures has a dozen; each signature of its own costs a public-key operation. */
+export const mostPackets = 1000;
 
 export interface ArmorBlock {
   /** What stands after `BEGIN PGP`: `MESSAGE`, `PUBLIC KEY BLOCK`... */
@@ -57,19 +60,29 @@ export function isText(bytes: Uint8Array): boolean {
   }
 }
 
-/** The armored blocks in a file, in order; none where it is not armored. The optional checksum is not looked at. */
+/**
+ * The armored blocks in a file, in order; none where it is not armored. The optional checksum is not looked at. A block
+ * without an end is the last: each end is looked for once, so that no file takes longer than its length.
+ */
 export function readArmor(bytes: Uint8Array): readonly ArmorBlock[] {
   const text = Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n');
-  return [...text.matchAll(/^(?:\u00ef\u00bb\u00bf)?-----BEGIN PGP ([A-Z ]+)-----[ \t]*\n/gmu)].map((begin) => {
+  const blockStart = /^(?:\u00ef\u00bb\u00bf)?-----BEGIN PGP ([A-Z ]{1,64})-----[ \t]*$/gmu;
+  const blocks: ArmorBlock[] = [];
+  for (let begin = blockStart.exec(text); begin !== null; begin = blockStart.exec(text)) {
     const type = begin[1] ?? '';
-    const rest = text.slice(begin.index + begin[0].length);
-    const end = rest.indexOf(`\n-----END PGP ${type}-----`);
-    // The headers end at the first empty line; some writers leave both out.
-    const body = end < 0 ? undefined : rest.slice(0, end + 1).replace(/^(?:[A-Za-z]+:.*\n)*[ \t]*\n/u, '');
-    const base64 = body?.replace(/^=[A-Za-z0-9+/]{4}[ \t]*$/mu, '').replaceAll(/\s/gu, '');
-    const isBase64 = base64 !== undefined && base64 !== '' && /^[A-Za-z0-9+/]+={0,2}$/u.test(base64);
-    return { type, bytes: isBase64 ? Uint8Array.from(Buffer.from(base64, 'base64')) : undefined };
-  });
+    const end = text.indexOf(`\n-----END PGP ${type}-----`, blockStart.lastIndex);
+    if (end < 0) return [...blocks, { type, bytes: undefined }];
+    blocks.push({ type, bytes: readBase64(text.slice(blockStart.lastIndex + 1, end + 1)) });
+    blockStart.lastIndex = end + 1;
+  }
+  return blocks;
+}
+
+function readBase64(block: string): Uint8Array | undefined {
+  // The headers end at the first empty line; some writers leave both out.
+  const body = block.replace(/^(?:[A-Za-z]+:.*\n)*[ \t]*\n/u, '');
+  const base64 = body.replace(/^=[A-Za-z0-9+/]{4}[ \t]*$/mu, '').replaceAll(/\s/gu, '');
+  return /^[A-Za-z0-9+/]+={0,2}$/u.test(base64) ? Uint8Array.from(Buffer.from(base64, 'base64')) : undefined;
 }
 
 /** Splits binary OpenPGP into its outermost packets, old and new format, partial lengths joined. */
@@ -77,6 +90,7 @@ export function readPackets(bytes: Uint8Array): PacketSequence {
   const packets: Packet[] = [];
   let offset = 0;
   while (offset < bytes.length) {
+    if (packets.length === mostPackets) return { packets, flaw: 'too-many' };
     const header = bytes[offset] ?? 0;
     if ((header & 0x80) === 0) return { packets, flaw: 'not-a-packet' };
     const read = (header & 0x40) === 0 ? readOldBody(bytes, offset + 1, header & 3) : readNewBody(bytes, offset + 1);
@@ -127,6 +141,8 @@ export function readKeyIds(bytes: Uint8Array): readonly KeyIds[] | undefined {
 function identify(body: Uint8Array): { readonly fingerprint: string; readonly keyId: string } | undefined {
   const version = body[0];
   if (version !== 4 && version !== 6) return undefined;
+  // A longer one has no fingerprint: the length in front of it has two octets.
+  if (version === 4 && body.length > 0xffff) return undefined;
   const header = Buffer.alloc(version === 4 ? 3 : 5);
   header[0] = version === 4 ? 0x99 : 0x9b;
   header.writeUIntBE(body.length, 1, version === 4 ? 2 : 4);

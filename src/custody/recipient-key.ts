@@ -1,9 +1,9 @@
 // A recipient's public key: read from armored or binary bytes and judged. Only a key that is valid now, strong enough and
 // able to encrypt becomes a RecipientKey; everything else is refused with its reason and what mends it.
 
-import { quote, quotePath, RelaycertsError } from '../errors.js';
+import { listSome, quote, quotePath, RelaycertsError } from '../errors.js';
 import { loadOpenpgp, type Key, type PublicKey, type Subkey } from './openpgp.js';
-import { isText, packetTag, readArmor, readPackets, type Packet } from './packets.js';
+import { isText, mostPackets, packetTag, readArmor, readPackets, type Packet } from './packets.js';
 
 /** A public key that the passphrase can be sealed to: valid, strong enough, able to encrypt. */
 export interface RecipientKey {
@@ -24,6 +24,8 @@ export interface RecipientKey {
   readonly key: PublicKey;
 }
 
+/** In one file: each is judged with public-key operations of its own. */
+const mostKeys = 100;
 /** RFC 9580 5.2.3.32 */
 const featureSeipdV2 = 0x08;
 /** RFC 9580 5.2.3.29: encrypts communications, or storage. */
@@ -53,16 +55,30 @@ export async function readRecipientKeys(
   const { packets, flaw } = readPackets(binary);
   const has = (tag: number): boolean => packets.some((packet) => packet.tag === tag);
   if (has(packetTag.secretKey)) throw refuse(secret);
+  if (flaw === 'too-many') {
+    const hint = 'gpg --export --export-options export-minimal --armor FINGERPRINT > FILE';
+    throw refuse(`holds over ${mostPackets} OpenPGP packets, most of them signatures that nobody needs here`, hint);
+  }
   if (flaw !== undefined || parts.includes(undefined)) {
     throw refuse(packets.length === 0 ? 'is not an OpenPGP public key' : 'is damaged: it ends inside a key');
   }
   const primaries = packets.filter(({ tag }) => tag === packetTag.publicKey);
   if (primaries.length === 0) throw refuse('is OpenPGP, but not a public key');
+  if (primaries.length > mostKeys) throw refuse(`holds over ${mostKeys} keys`);
 
   const keys = await readKeys(binary);
   // openpgp.js passes over a key that it cannot read; a recipient must not get lost like that.
   if (keys?.length !== primaries.length) throw refuse(`holds a key that cannot be read (${describe(primaries)})`);
-  return Promise.all(keys.map((key) => judgeKey(key, from, at)));
+  const judge = async (key: Key): Promise<RecipientKey> => {
+    try {
+      return await judgeKey(key, from, at);
+    } catch (error) {
+      if (error instanceof RelaycertsError) throw error;
+      // openpgp.js throws what it will at a key that is only nearly one.
+      throw refuse(`holds a key that is damaged (${describe(primaries)})`);
+    }
+  };
+  return Promise.all(keys.map(judge));
 }
 
 async function readKeys(binaryKeys: Uint8Array): Promise<readonly Key[] | undefined> {
@@ -75,7 +91,10 @@ async function readKeys(binaryKeys: Uint8Array): Promise<readonly Key[] | undefi
 }
 
 function describe(primaries: readonly Packet[]): string {
-  return primaries.map(({ body }) => `version ${body[0] ?? 0}, algorithm ${body[5] ?? 0}`).join('; ');
+  return listSome(
+    primaries.map(({ body }) => `version ${body[0] ?? 0}, algorithm ${body[5] ?? 0}`),
+    '; ',
+  );
 }
 
 /**

@@ -3,11 +3,12 @@
 // are worth is judged in recipient-key.ts.
 
 import { join, resolve } from 'node:path';
-import { quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
+import { listSome, quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run } from '../host/run.js';
 import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
 import { readKeyIds, type KeyIds } from './packets.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
+import { pathWord } from '../shell-word.js';
 
 export interface RecipientContext {
   /** The settings' folder, which relative paths start from. */
@@ -37,7 +38,7 @@ export async function findRecipient(recipient: string, context: RecipientContext
   if (bytes !== undefined) return readRecipientKeys(bytes, { from: path, at: context.at });
   if (!recipient.includes('/')) return findInKeyring(recipient, context);
   throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} does not exist`, {
-    hint: `gpg --export --armor FINGERPRINT > ${quotePath(path)}`,
+    hint: `gpg --export --armor FINGERPRINT > ${pathWord(path)}`,
   });
 }
 
@@ -74,7 +75,7 @@ async function readKeyFile(
     if (code === 'ENOENT') return { path, bytes: undefined };
     if (code === undefined) throw error;
     throw new RelaycertsError('recipient', `the recipient's key file ${quotePath(path)} cannot be read (${code})`, {
-      hint: `ls -ld ${quotePath(path)}`,
+      hint: `ls -ld ${pathWord(path)}`,
       cause: error,
     });
   }
@@ -104,7 +105,7 @@ export async function findInKeyring(
     throw refuse('is not in the GnuPG keyring', 'gpg --import FILE, or give the path of its key file');
   }
   if (others.length > 0) {
-    const matches = [only, ...others].map((key) => describeMatch(key, at)).join(', ');
+    const matches = listSome([only, ...others].map((key) => describeMatch(key, at)));
     throw refuse(
       `matches ${others.length + 1} keys: ${matches}`,
       'put the fingerprint of the right one into passphrase.recipients',

@@ -4,7 +4,7 @@
 // opened in gpg.ts.
 
 import { randomBytes } from 'node:crypto';
-import { quote, quotePath, RelaycertsError } from '../errors.js';
+import { listSome, quote, quotePath, RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
 import { loadOpenpgp, type PartialConfig, type PrivateKey } from './openpgp.js';
 import { packetTag, readPackets, readSessionKeyId } from './packets.js';
@@ -25,6 +25,8 @@ export interface OperatorKey {
 }
 
 const defaultName = 'operator-key.asc';
+/** Octets; the operator key has 700, an RSA key of 4096 bits 7000. openpgp.js takes seconds over a mebibyte of nothing. */
+const largestKey = 65_536;
 
 /**
  * Encrypts the passphrase, and nothing besides, to every recipient.
@@ -137,9 +139,11 @@ export async function relockOperatorKey(
  */
 export async function readOperatorKey(armored: Secret, from = defaultName): Promise<OperatorKey> {
   const { readPrivateKey } = await loadOpenpgp();
+  const text = armored.revealText();
   let key: PrivateKey;
   try {
-    key = await readPrivateKey({ armoredKey: armored.revealText() });
+    if (text.length > largestKey) throw new RangeError('too large');
+    key = await readPrivateKey({ armoredKey: text });
   } catch {
     // The library's own words are dropped: they may quote the file.
     throw new RelaycertsError(
@@ -188,7 +192,7 @@ export async function openSealed(
   const sealedTo = readSealedTo(bytes, { from });
   const operatorKey = await readOperatorKey(operatorKeyArmored, keyFrom);
   if (!isSealedTo(sealedTo, operatorKey)) {
-    const ids = sealedTo.keyIds.length === 0 ? 'a password' : sealedTo.keyIds.join(', ');
+    const ids = sealedTo.keyIds.length === 0 ? 'a password' : listSome(sealedTo.keyIds);
     throw new RelaycertsError(
       'passphrase',
       `${quotePath(from)} is encrypted to ${ids}, not to the operator key ${quote(keyFrom)}`,

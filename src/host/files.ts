@@ -3,11 +3,12 @@
 // the umask. Nothing here follows a symbolic link in the last component of a path that it reads keys from or writes to.
 
 import { randomBytes } from 'node:crypto';
-import { constants, link, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { constants, link, lstat, mkdir, open, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { RelaycertsError, quotePath, systemCode, type ErrorCode } from '../errors.js';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { pathWord } from '../shell-word.js';
+import { fileError } from './file-error.js';
 import { leftovers } from './leftovers.js';
-import { shellWord } from '../shell-word.js';
 
 /** The modes that relaycerts gives to files and folders. */
 export type Mode = 0o600 | 0o644 | 0o700 | 0o755;
@@ -17,50 +18,13 @@ export interface FileState {
   readonly kind: 'file' | 'folder' | 'link' | 'other';
   readonly mode: number;
   readonly uid: number;
+  readonly gid: number;
   readonly size: number;
   readonly changed: Date;
 }
 
-const temporaryName = /^\.(.+)\.relaycerts-[0-9a-f]{12}\.tmp$/u;
-
-const meanings: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'not permitted',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  EIO: 'the disk failed',
-  EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of the path is not a folder',
-  ELOOP: 'it is a symbolic link',
-  ENAMETOOLONG: 'the name is too long',
-  ENOENT: 'there is no such file or folder',
-  EEXIST: 'it is already there',
-  EMFILE: 'too many files are open',
-  ENOTEMPTY: 'the folder is not empty',
-};
-
-const mends: Readonly<Record<string, (path: string) => string>> = {
-  EACCES: (path) => `look at who owns it: ls -ld ${shellWord(path)} ${shellWord(dirname(path))}`,
-  EPERM: (path) =>
-    `look at who owns it, and at its attributes: ls -ld ${shellWord(path)}; lsattr -d ${shellWord(path)}`,
-  EROFS: () => 'work in a folder of a file system that can be written; what was there is untouched',
-  ENOSPC: () => 'make room and run the same command again; what was there is untouched',
-  EDQUOT: () => 'make room and run the same command again; what was there is untouched',
-  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${shellWord(path)}`,
-};
-
-/** Turns a system error into one that says what could not be done to which file; anything else passes unchanged. */
-export function fileError(error: unknown, doing: string, path: string, code: ErrorCode = 'files'): unknown {
-  const system = systemCode(error);
-  if (system === undefined || error instanceof RelaycertsError) return error;
-  const hint = mends[system]?.(path);
-  return new RelaycertsError(
-    code,
-    `cannot ${doing} ${quotePath(path)}: ${meanings[system] ?? system}`,
-    hint === undefined ? { cause: error } : { cause: error, hint },
-  );
-}
+/** Named after the file, the process and nothing else: `.relay_clientcerts.relaycerts-1234-0a1b.tmp`. */
+const temporaryName = /^\.(.+)\.relaycerts-(\d{1,10})-[0-9a-f]{4}\.tmp$/u;
 
 async function guard<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -76,7 +40,14 @@ export async function statFile(path: string): Promise<FileState | undefined> {
     try {
       const stats = await lstat(path);
       const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : stats.isSymbolicLink() ? 'link' : 'other';
-      return { kind, mode: stats.mode & 0o7777, uid: stats.uid, size: stats.size, changed: stats.mtime };
+      return {
+        kind,
+        mode: stats.mode & 0o7777,
+        uid: stats.uid,
+        gid: stats.gid,
+        size: stats.size,
+        changed: stats.mtime,
+      };
     } catch (error) {
       if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
       throw error;
@@ -113,7 +84,7 @@ export async function readFile(
             : undefined;
       if (flaw !== undefined) {
         throw new RelaycertsError('files', `cannot read ${quotePath(path)}: ${flaw}`, {
-          hint: `look at what it is: ls -ld ${shellWord(path)}`,
+          hint: `look at what it is: ls -ld ${pathWord(path)}`,
         });
       }
       return await file.readFile();
@@ -136,22 +107,46 @@ export async function listFolder(path: string): Promise<readonly string[]> {
     try {
       return (await readdir(path)).toSorted();
     } catch (error) {
-      if (systemCode(error) === 'ENOENT') return [];
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
       throw error;
     }
   });
 }
 
-/** Makes a folder and what is missing above it, each durable in its parent; one that is there keeps its mode. */
-export async function makeFolder(path: string, mode: Mode): Promise<void> {
+/** The paths of the symbolic links in a folder, sorted; none where there is no such folder. */
+export async function listLinks(path: string): Promise<readonly string[]> {
+  return guard('list', path, async () => {
+    try {
+      const entries = await readdir(path, { withFileTypes: true });
+      return entries
+        .filter((entry) => entry.isSymbolicLink())
+        .map(({ name }) => join(path, name))
+        .toSorted();
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return [];
+      throw error;
+    }
+  });
+}
+
+/**
+ * Makes a folder and what is missing above it, each durable in its parent; one that is there keeps its mode. With
+ * `followLink` a link to a folder is one, at the path and above it: for places that are the user's own.
+ */
+export async function makeFolder(
+  path: string,
+  mode: Mode,
+  { followLink = false }: { readonly followLink?: boolean } = {},
+): Promise<void> {
   const state = await statFile(path);
   if (state?.kind === 'folder') return;
+  if (followLink && state?.kind === 'link' && (await guard('look at', path, () => stat(path))).isDirectory()) return;
   if (state !== undefined) {
     throw new RelaycertsError('files', `cannot make the folder ${quotePath(path)}: something else has its name`, {
-      hint: `look at it, and move it away: ls -ld ${shellWord(path)}`,
+      hint: `look at it, and move it away: ls -ld ${pathWord(path)}`,
     });
   }
-  if (dirname(path) !== path) await makeFolder(dirname(path), mode);
+  if (dirname(path) !== path) await makeFolder(dirname(path), mode, { followLink });
   await guard('make the folder', path, async () => {
     try {
       await mkdir(path, { mode });
@@ -176,7 +171,7 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** A new file beside `path` with the bytes in it, durable; gone again where it could not be written whole. */
 async function writeTemporary(path: string, bytes: string | Uint8Array, mode: Mode): Promise<string> {
-  const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryPath(path);
   leftovers.add(temporary);
   try {
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
@@ -217,8 +212,16 @@ export async function writeFile(path: string, bytes: string | Uint8Array, mode: 
   });
 }
 
-/** Writes a file that must not be there yet, whole and durable; false where something has its name already. */
-export async function createFile(path: string, bytes: string | Uint8Array, mode: Mode): Promise<boolean> {
+/**
+ * Writes a file that must not be there yet, whole; false where something has its name already. Its name is durable too,
+ * unless it `mayVanish` with the machine.
+ */
+export async function createFile(
+  path: string,
+  bytes: string | Uint8Array,
+  mode: Mode,
+  { mayVanish = false }: { readonly mayVanish?: boolean } = {},
+): Promise<boolean> {
   return guard('write', path, async () => {
     const temporary = await writeTemporary(path, bytes, mode);
     try {
@@ -229,7 +232,7 @@ export async function createFile(path: string, bytes: string | Uint8Array, mode:
     } finally {
       await dropTemporary(temporary);
     }
-    await syncFolder(dirname(path));
+    if (!mayVanish) await syncFolder(dirname(path));
     return true;
   });
 }
@@ -288,7 +291,13 @@ export async function removeEmptyFolder(path: string): Promise<boolean> {
   });
 }
 
-/** True for the name of a temporary file that a relaycerts which died left behind. */
-export function isTemporaryName(name: string): boolean {
-  return temporaryName.test(name);
+/** A new name beside `path` for what is to take its place; no longer than 29 octets more, with Linux's largest pid. */
+export function temporaryPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.relaycerts-${process.pid}-${randomBytes(2).toString('hex')}.tmp`);
+}
+
+/** The file that a temporary file or folder of that name was to become, and the process that made it. */
+export function parseTemporaryName(name: string): { readonly target: string; readonly pid: number } | undefined {
+  const [, target, pid] = temporaryName.exec(name) ?? [];
+  return target === undefined || pid === undefined ? undefined : { target, pid: Number(pid) };
 }

@@ -17,6 +17,8 @@ export interface Host {
   /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none. */
   readonly tty: string | undefined;
   now(): Date;
+  /** How long a command waits for another relaycerts that is at work beside the same settings, in seconds. */
+  readonly lockWait: number;
   /** True where stdout is a terminal, which binary data would garble. */
   readonly outputIsTerminal: boolean;
   /** Data, to stdout, as it is. */

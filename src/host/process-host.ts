@@ -4,19 +4,21 @@ import { readlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
-import { RelaycertsError } from '../errors.js';
+import { escapeControls, quote, RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Host } from './host.js';
 
-export interface OutputOptions {
+export interface HostOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
+  /** In seconds. */
+  readonly wait: number;
 }
 
 /** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
-export function processHost({ quiet, verbose, color }: OutputOptions): Host {
+export function processHost({ quiet, verbose, color, wait }: HostOptions): Host {
   const { env, stdin, stdout, stderr } = process;
   const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
@@ -26,6 +28,8 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
   const line = (text: string): void => {
     stderr.write(`${text}\n`);
   };
+  assertPlainPath(env, 'HOME');
+  assertPlainPath(env, 'XDG_CONFIG_HOME');
   const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : userInfo().homedir;
   const configHome = env['XDG_CONFIG_HOME'];
   return {
@@ -36,19 +40,20 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     interactive: stdin.isTTY && stderr.isTTY,
     tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
     now: () => new Date(),
+    lockWait: wait,
     outputIsTerminal: stdout.isTTY,
     write: (data) => {
       stdout.write(data);
     },
     say: (text) => {
-      if (!quiet) line(`relaycerts: ${text}`);
+      if (!quiet) line(`relaycerts: ${escapeControls(text)}`);
     },
     detail: (text) => {
-      if (verbose && !quiet) line(`relaycerts: ${text}`);
+      if (verbose && !quiet) line(`relaycerts: ${escapeControls(text)}`);
     },
     warn: (text, hint) => {
-      line(`relaycerts: ${mark('yellow', 'warning:')} ${text}`);
-      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${hint}`);
+      line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
+      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(hint)}`);
     },
     confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
     askSecret,
@@ -68,6 +73,14 @@ export function processHost({ quiet, verbose, color }: OutputOptions): Host {
     // Loaded when it is needed: child processes are a part of few commands.
     run: async (...call) => (await import('./run.js')).run(...call),
   };
+}
+
+/** What lies below is told and listed, a path a line, and stands in commands. @throws usage */
+function assertPlainPath(env: NodeJS.ProcessEnv, name: string): void {
+  if (!/\p{Cc}/u.test(env[name] ?? '')) return;
+  throw new RelaycertsError('usage', `${name} has a control character: ${quote(env[name], 200)}`, {
+    hint: `set ${name} to another folder`,
+  });
 }
 
 function terminalName(fallback: string | undefined): string | undefined {

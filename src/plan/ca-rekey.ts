@@ -7,13 +7,19 @@ import { isSignedBy } from '../certificate/verify.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
 
+/** Every CA that is there. */
+export type Cas = Pick<Inventory, 'caCertificate' | 'nextCa' | 'formerCa'>;
+
 /** The stage that was reached; 0 where no rekey is under way. */
 export function caStageOf({ nextCa, formerCa }: Inventory): 0 | 1 | 2 {
   return formerCa !== undefined ? 2 : nextCa !== undefined ? 1 : 0;
 }
 
 /** The CA that a leaf is held against: the former one where that signed it, otherwise the one that signs now. */
-export function signerOf(leaf: CertificateInfo, inventory: Inventory): FoundCertificate | undefined {
+export function signerOf(
+  leaf: CertificateInfo,
+  inventory: Pick<Cas, 'caCertificate' | 'formerCa'>,
+): FoundCertificate | undefined {
   const former = inventory.formerCa?.certificate;
   return former !== undefined && isSignedBy(leaf, former.info) ? former : inventory.caCertificate;
 }
@@ -25,6 +31,6 @@ export function isOfFormerCa({ certificate, isRevoked }: HostInventory, inventor
 }
 
 /** Every certificate that hosts trust as a CA's, the old one first. */
-export function trustedCas({ formerCa, caCertificate, nextCa }: Inventory): readonly FoundCertificate[] {
+export function trustedCas({ formerCa, caCertificate, nextCa }: Cas): readonly FoundCertificate[] {
   return [formerCa?.certificate, caCertificate, nextCa?.certificate].filter((found) => found !== undefined);
 }

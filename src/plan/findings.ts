@@ -2,15 +2,19 @@
 
 import type { CertificateFinding } from '../certificate/verify.js';
 import { quote, quotePath, type Problem } from '../errors.js';
+import type { HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 
-/** One finding about the CA's certificate or a leaf, at `path`. */
-export function describeFinding(finding: CertificateFinding, kind: 'ca' | 'leaf', path: string): Problem {
+/** One finding about the certificate of the CA or of a host, at `path`. */
+export function describeFinding(finding: CertificateFinding, of: 'ca' | HostName, path: string): Problem {
   const aside =
-    kind === 'ca'
+    of === 'ca'
       ? 'put the settings back as they were; to begin anew with another CA: relaycerts clean'
       : `to have a right one issued for the same key, move it away and run make: mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
-  const clock = "look at this machine's clock: date -u";
+  const anew =
+    of === 'ca'
+      ? 'put the settings back as they were; for a CA with a new key, as they are now: relaycerts renew --ca --rekey'
+      : aside;
   const { code, expected, found } = finding;
   const say = (what: string, hint: string = aside): Problem => ({
     message: `the certificate ${quotePath(path)} ${what}`,
@@ -18,26 +22,32 @@ export function describeFinding(finding: CertificateFinding, kind: 'ca' | 'leaf'
   });
   switch (code) {
     case 'wrong-name':
-      return say(`is for ${quote(found)}, and the settings ask for ${quote(expected)}`);
+      return say(`is for ${quote(found)}, and the settings ask for ${quote(expected)}`, anew);
     case 'wrong-issuer':
       return say(
-        kind === 'ca'
+        of === 'ca'
           ? 'is not signed with its own key'
           : `is not signed by this CA ${quote(expected)}, but by another CA (${quote(found)})`,
       );
     case 'wrong-purpose':
       return say(`is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`);
     case 'wrong-constraints':
-      return say(`permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`);
+      return say(
+        `permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`,
+        anew,
+      );
     case 'outside-constraints':
       return say(
         `names ${quote(found)}, outside of what its CA permits (${quote(expected)})`,
         'give the host a name within ca.permittedDomains; to begin anew with another CA: relaycerts clean',
       );
     case 'expired':
-      return say(`expired on ${expected}`, kind === 'ca' ? 'relaycerts renew --ca' : aside);
+      return say(`expired on ${expected}`, of === 'ca' ? 'relaycerts renew --ca' : `relaycerts renew ${of}`);
     case 'not-yet-valid':
-      return say(`is valid from ${expected} on, and it is ${found} now`, clock);
+      return say(
+        `is valid from ${expected} on, and it is ${found} now`,
+        `set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts renew ${of === 'ca' ? '--ca' : `${of} --force`}`,
+      );
     case 'outlives-ca':
       return say(`is valid until ${found}, longer than its CA (${expected})`);
     case 'is-ca':

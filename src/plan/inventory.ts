@@ -92,6 +92,8 @@ export interface Inventory {
   readonly hosts: readonly HostInventory[];
   /** Serials that the ledger has. */
   readonly recorded: ReadonlySet<string>;
+  /** SHA-256 of the public keys that the ledger calls revoked. */
+  readonly revokedKeys: ReadonlySet<string>;
   /** True where the ledger has a CA. */
   readonly caRecorded: boolean;
   /** Lines of the ledger that are no entry. */

@@ -1,5 +1,6 @@
 // How every certificate stands: a pure judgement of what was read, the most urgent first.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
@@ -9,7 +10,7 @@ import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
 /** From the most urgent to the least. */
-export const states = ['expired', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
+export const states = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
 export type State = (typeof states)[number];
 
 export interface CertificateStatus {
@@ -51,7 +52,7 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
   const blank = { name: found?.info.commonName ?? settings.ca.commonName, role: 'ca' as const };
   if (found === undefined) return { ...blank, ...absent, state: 'missing', why: 'there is no CA yet' };
   const findings = checkCa(found.info, settings.ca, at);
-  const wrong = findings.find(({ code }) => code !== 'expired');
+  const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
   const isExpired = findings.some(({ code }) => code === 'expired');
   const facts = factsOf(found.info, at, settings);
   if (isExpired) return { ...blank, ...facts, state: 'expired', why: 'no host takes its certificates any more' };
@@ -59,6 +60,9 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
     return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'ca', found.path).message };
   }
   if (inventory.caKey === undefined) return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
+  if (at < found.info.notBefore) {
+    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(found.info, 'relaycerts renew --ca') };
+  }
   const state = dueOrOk(facts.daysLeft, warnDays);
   const next = caRekeyNext(inventory);
   if (next === undefined) return { ...blank, ...facts, ...state };
@@ -104,9 +108,14 @@ function hostStatus(
   if (findings.some(({ code }) => code === 'expired')) {
     return { ...blank, ...facts, state: 'expired', why: 'its mail waits in the queue' };
   }
-  const [wrong] = findings;
+  const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
   if (wrong !== undefined) {
-    return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'leaf', certificate.path).message };
+    return {
+      ...blank,
+      ...facts,
+      state: 'mismatched',
+      why: describeFinding(wrong, host.hostname, certificate.path).message,
+    };
   }
   if (key !== undefined && !samePublicKey(key.privateKey, certificate.info.publicKey)) {
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is another' };
@@ -116,6 +125,10 @@ function hostStatus(
   }
   if (key === undefined && request === undefined) {
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
+  }
+  if (at < certificate.info.notBefore) {
+    const mend = `relaycerts renew ${host.hostname} --force`;
+    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(certificate.info, mend) };
   }
   const state = dueOrOk(facts.daysLeft, warnDays);
   if (isOfFormerCa(found, inventory)) {
@@ -132,10 +145,14 @@ function hostStatus(
   return { ...blank, ...facts, ...state };
 }
 
+function whyNotYet({ notBefore }: CertificateInfo, mend: string): string {
+  return `not valid before ${notBefore.toISOString()}; where the clock was ahead when it was made: ${mend}`;
+}
+
 const absent = { daysLeft: undefined, expires: undefined, serial: undefined, pin: undefined };
 
 function factsOf(
-  info: NonNullable<HostInventory['certificate']>['info'],
+  info: CertificateInfo,
   at: Date,
   { postfix }: Settings,
 ): Pick<CertificateStatus, 'expires' | 'serial' | 'pin'> & { readonly daysLeft: number } {

@@ -11,6 +11,13 @@ import type { Settings } from '../settings/settings.js';
 import { pinsOf } from './pin.js';
 import { renderTable } from './table.js';
 
+/** The tables alone, of every relay that has one in its bundle: what can be written whatever else contradicts. */
+export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
+  const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
+  const relays = inventory.hosts.filter(({ bundle, isRevoked }) => bundle.has(tableName) && !isRevoked);
+  return new Map(relays.map(({ host: { hostname } }) => [hostname, new Map([[tableName, table]])]));
+}
+
 /** The files of every host whose certificate, and key or request, are there, by host and file name. */
 export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();

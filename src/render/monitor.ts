@@ -12,12 +12,12 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   const { hostname } = host;
   const names = bundleNames(settings.domain, hostname);
   const { renewBeforeDays } = settings.certificates;
+  const checkend = `openssl x509 -checkend ${renewBeforeDays * 86_400} -noout`;
+  const [certificate, ca] = [`${directory}/${names.certificate}`, `${directory}/${names.ca}`];
   const files = [
-    { path: `${directory}/${names.certificate}`, what: `the certificate of ${hostname}` },
-    { path: `${directory}/${names.ca}`, what: `the CA of ${settings.domain}` },
+    { path: certificate, what: `the certificate of ${hostname}`, check: `${checkend} -in ${certificate} >/dev/null` },
+    { path: ca, what: `the CA of ${settings.domain}`, check: eachOf(ca, checkend) },
   ];
-  const check = (path: string): string =>
-    `openssl x509 -checkend ${renewBeforeDays * 86_400} -noout -in ${path} >/dev/null`;
   const warning = (what: string, path: string): string =>
     `relaycerts: ${what} expires within ${renewBeforeDays} days, or cannot be read: ${path}`;
   return {
@@ -31,7 +31,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
           "cat >/etc/cron.d/relaycerts <<'END'",
           `# relaycerts: the certificates of ${hostname}`,
           ...files.map(
-            ({ path, what }, at) => `${11 + at} 6 * * * root ${check(path)} || echo "${warning(what, path)}"`,
+            ({ path, what, check }, at) => `${11 + at} 6 * * * root ${check} || echo "${warning(what, path)}"`,
           ),
           'END',
           'chmod 644 /etc/cron.d/relaycerts',
@@ -47,8 +47,8 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
           '[Service]',
           'Type=oneshot',
           ...files.map(
-            ({ path, what }) =>
-              `ExecStart=/bin/sh -c '${check(path)} || { echo "Subject: ${what} expires"; echo; echo "${warning(what, path)}"; } | /usr/sbin/sendmail root'`,
+            ({ path, what, check }) =>
+              `ExecStart=/bin/sh -c '${check.replaceAll('$', '$$$$')} || { echo "Subject: ${what} expires"; echo; echo "${warning(what, path)}"; } | /usr/sbin/sendmail root'`,
           ),
         ],
       },
@@ -71,11 +71,23 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   };
 }
 
-/** A crontab's command, which is silent where all is well: a % has a meaning of its own there. */
+/**
+ * Runs a check on each certificate of a file, of which openssl x509 looks at the first alone: while the CA gets a new
+ * key, the CA file has two. A file without one fails too. The shell reads no further than its line, so that the rest of
+ * the file is there for the next turn; no percent sign, which is a line's end for cron.
+ */
+function eachOf(path: string, check: string): string {
+  const one = `{ echo "$a"; while read -r b; do echo "$b"; case $b in *END*) break; esac; done; }`;
+  return `(r=1; while read -r a; do ${one} | ${check} >/dev/null || exit 1; r=0; done; exit $r) <${path}`;
+}
+
+/**
+ * A crontab's command, which is silent where all is well. A % ends a command there, and \% is one; whether \\ stays two
+ * depends on the cron, so that no backslash stands before another one or before a %: the quotes close and open between.
+ */
 function fromFolder(settings: Settings): string {
   const status = `${programWord(settings)} status`;
-  return `cd ${shellWord(settings.folder)} && { ${status} >/dev/null 2>&1 || ${status}; }`.replaceAll(
-    '%',
-    String.raw`\%`,
-  );
+  return `cd ${shellWord(settings.folder)} && { ${status} >/dev/null 2>&1 || ${status}; }`
+    .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
+    .replaceAll('%', String.raw`\%`);
 }

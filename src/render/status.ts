@@ -56,7 +56,8 @@ export function renderPlugin(
   const care = rows.filter(({ state }) => state !== 'ok' && state !== 'revoked');
   const isCritical = care.some(
     ({ state, daysLeft }) =>
-      state === 'expired' || state === 'mismatched' || state === 'missing' || (daysLeft ?? criticalDays) < criticalDays,
+      ['expired', 'not-yet-valid', 'mismatched', 'missing'].includes(state) ||
+      (daysLeft ?? criticalDays) < criticalDays,
   );
   const status = isCritical || problems.length > 0 ? 2 : care.length > 0 ? 1 : 0;
   const next = rows

@@ -68,7 +68,7 @@ function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly
       `It must say LISTEN; let the port through the firewall, the provider's too:`,
       { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
       ...lookUp,
-      `The rest is seen from a client: ${programWord(settings)} show ${settings.smtpClients[0].hostname} --section verify.`,
+      `The rest is seen from a client:\n    ${programWord(settings)} show ${settings.smtpClients[0].hostname} --section verify`,
     ],
   };
 }

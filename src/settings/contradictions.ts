@@ -131,7 +131,11 @@ function findLongNames(names: readonly Named[], domain: HostName | undefined): r
 function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
   const permitted = items(permittedDomains).flatMap((text) => attempt(() => parseHostName(text)) ?? []);
   if (permitted.length === 0 || permitted.length < items(permittedDomains).length) return [];
-  const isInside = (name: HostName) => permitted.some((domain) => name === domain || name.endsWith(`.${domain}`));
+  const domains = new Set<string>(permitted);
+  const isInside = (name: HostName) => {
+    const labels = name.split('.');
+    return labels.some((_, index) => domains.has(labels.slice(index).join('.')));
+  };
   return names
     .filter(({ name }) => !isInside(name))
     .map(({ path, name }) => ({
@@ -160,11 +164,16 @@ function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
 }
 
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {
-  return items(recipients).flatMap((recipient, index, all) =>
-    typeof recipient === 'string' && all.indexOf(recipient) < index
-      ? [{ path: ['passphrase', 'recipients', index], what: `stands twice: ${quote(recipient)}`, hint: 'remove one' }]
-      : [],
-  );
+  const seen = new Set<unknown>();
+  return items(recipients).flatMap((recipient, index) => {
+    if (typeof recipient !== 'string' || !seen.has(recipient)) {
+      seen.add(recipient);
+      return [];
+    }
+    return [
+      { path: ['passphrase', 'recipients', index], what: `stands twice: ${quote(recipient)}`, hint: 'remove one' },
+    ];
+  });
 }
 
 function findBadPassphrasePath(

@@ -13,6 +13,8 @@ export interface JsonFlaw {
 }
 
 const maxDepth = 32;
+/** More keys that stand twice than this are not told: each costs a look at the text before it. */
+const maxTwins = 20;
 
 class Flaw extends Error {
   readonly offset: number;
@@ -100,7 +102,7 @@ function scanKey(text: string, offset: number, keys: Set<unknown>, flaws: Flaw[]
   if (text[offset] !== '"') throw unexpected(text, offset, 'a key in double quotes');
   const end = scanString(text, offset);
   const key: unknown = JSON.parse(text.slice(offset, end));
-  if (keys.has(key)) {
+  if (keys.has(key) && flaws.length < maxTwins) {
     flaws.push(new Flaw(offset, `key ${quote(key)} stands twice in one object`, 'keep one of the two'));
   }
   keys.add(key);

@@ -95,21 +95,11 @@ function decodeText(bytes: Uint8Array, path: string): string {
   }
 }
 
-/** `, line 3`: the first line that does not decode by itself (no UTF-8 sequence holds a line feed). */
+/** `: line 3`: the line of the first octet that does not come back from decoding as it was. */
 function placeOfBadOctet(bytes: Uint8Array): string {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let line = 1;
-  for (let start = 0; start <= bytes.length; line++) {
-    const feed = bytes.indexOf(0x0a, start);
-    const end = feed === -1 ? bytes.length : feed;
-    try {
-      decoder.decode(bytes.subarray(start, end));
-    } catch {
-      return `: line ${String(line)}`;
-    }
-    start = end + 1;
-  }
-  return '';
+  const again = new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
+  const bad = bytes.findIndex((octet, index) => octet !== again[index]);
+  return bad === -1 ? '' : `: line ${String(bytes.subarray(0, bad).filter((octet) => octet === 0x0a).length + 1)}`;
 }
 
 function parseJson(text: string, path: string): unknown {

@@ -20,6 +20,12 @@ export interface SettingsContext {
 type Schema = ReturnType<typeof buildSchema>;
 type FileValue = z.output<Schema['file']>;
 
+/** More items in all lists together, or values of any kind, are no settings: 5000 clients with every key have half. */
+const mostItems = 10_000;
+const mostValues = 60_000;
+/** How many problems are told; whoever mends these sees the rest. */
+const mostProblems = 100;
+
 // Stands in for a domain that is missing or wrong, so that the rest can be checked; nothing is made with it.
 const placeholderDomain = parseHostName('example.org');
 
@@ -35,23 +41,43 @@ export function settingsJsonSchema(): object {
  * @throws settings
  */
 export function parseSettings(value: unknown, context: SettingsContext): Settings {
+  const name = nameFile(context.file);
+  const { items, values } = countValues(value);
+  if (items > mostItems || values > mostValues) {
+    const what = items > mostItems ? `${String(mostItems)} items in its lists` : `${String(mostValues)} values`;
+    throw new RelaycertsError('settings', `${name}: over ${what}`, { hint: 'split it into several settings files' });
+  }
   const given = attempt(() => parseHostName(member(value, 'domain')));
   const schema = buildSchema(given ?? placeholderDomain);
   const result = schema.file.safeParse(value, { jitless: true });
-  const name = nameFile(context.file);
   const problems = [
-    ...(result.success ? [] : result.error.issues.flatMap((issue) => describeIssue(issue, name, schema))),
+    ...(result.success ? [] : result.error.issues.slice(0, mostProblems)).flatMap((issue) =>
+      describeIssue(issue, name, schema),
+    ),
     ...findContradictions(value, given, context).map(({ path, what, hint }) => problemAt(name, path, what, hint)),
   ];
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first] = distinct;
   if (first === undefined && result.success) return fillIn(result.data, context);
-  const message = distinct.length === 1 ? (first?.message ?? '') : `${name}: ${String(distinct.length)} problems`;
+  const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
+  const message = distinct.length === 1 ? (first?.message ?? '') : `${name}: ${count} problems`;
   throw new RelaycertsError('settings', message, {
     ...(distinct.length === 1 && first?.hint !== undefined ? { hint: first.hint } : {}),
-    problems: distinct,
+    problems: distinct.slice(0, mostProblems),
   });
+}
+
+/** The items of all lists in a JSON value, and its values of any kind, however deep (json.ts has bounded that). */
+function countValues(value: unknown): { readonly items: number; readonly values: number } {
+  if (typeof value !== 'object' || value === null) return { items: 0, values: 1 };
+  let [items, values] = [Array.isArray(value) ? value.length : 0, 1];
+  for (const each of Object.values(value)) {
+    const inside = countValues(each);
+    items += inside.items;
+    values += inside.values;
+  }
+  return { items, values };
 }
 
 /** A settings file's name in a message: as it is, or quoted where it holds more than plain characters. */
@@ -67,7 +93,7 @@ function problemAt(name: string, path: Path, what: string, hint: string): Proble
 
 function describeIssue(issue: z.core.$ZodIssue, name: string, schema: Schema): readonly Problem[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
+    return issue.keys.slice(0, mostProblems).map((key) => {
       const [what, hint] = describeUnknownKey(key, issue.path, schema);
       return problemAt(name, issue.path, what, hint);
     });

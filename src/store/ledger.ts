@@ -3,6 +3,7 @@
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
+import { RelaycertsError, quotePath } from '../errors.js';
 import { appendFile, readFile } from '../host/files.js';
 import type { Layout } from './layout.js';
 
@@ -50,8 +51,12 @@ export function entryOf(
   };
 }
 
-/** Octets; a line is about 480, so this is room for some hundred thousand certificates. */
-const ledgerLimit = 256 << 20;
+/** Octets; a line is about 480, so this is room for over a hundred thousand certificates. */
+const ledgerLimit = 64 << 20;
+/** Octets; a reason of a command line (128 KiB in Linux) fits, escaped. */
+const longestLine = 1 << 20;
+/** A crash tears one line: a file with more that are no entry is something else. */
+const mostDamaged = 1000;
 
 /** Appends entries and makes them durable; a torn last line of a crash is ended first, so that it spoils no other. */
 export async function appendLedger(layout: Layout, entries: readonly LedgerEntry[]): Promise<void> {
@@ -71,22 +76,48 @@ function writeLine(entry: LedgerEntry): string {
   );
 }
 
-/** What the ledger holds; `damaged` counts the lines that are no entry (a torn one of a crash). */
+/**
+ * What the ledger holds; `damaged` counts the lines that are no entry (a torn one of a crash).
+ * @throws files - cannot be read, or is no ledger at all
+ */
 export async function readLedger(
   layout: Layout,
 ): Promise<{ readonly entries: readonly LedgerEntry[]; readonly damaged: number }> {
   const bytes = await readFile(layout.ledger.path, { limit: ledgerLimit });
-  const lines = (bytes ?? Buffer.alloc(0))
-    .toString('utf8')
-    .split('\n')
-    .filter((line) => line !== '');
-  const entries = lines.flatMap((line) => parseEntry(line) ?? []);
-  return { entries, damaged: lines.length - entries.length };
+  const entries: LedgerEntry[] = [];
+  let damaged = 0;
+  let empty = 0;
+  for (const line of linesOf(bytes ?? Buffer.alloc(0))) {
+    const entry = line.length > longestLine ? undefined : parseEntry(line.toString('utf8'));
+    if (entry !== undefined) entries.push(entry);
+    else if (line.length === 0) empty += 1;
+    else damaged += 1;
+    if (damaged + empty > mostDamaged) {
+      throw new RelaycertsError(
+        'files',
+        `${quotePath(layout.ledger.path)} is no ledger: ${mostDamaged} lines are none`,
+        {
+          hint: 'restore it from a backup',
+        },
+      );
+    }
+  }
+  return { entries, damaged };
 }
 
-/** The hosts (`ROLE FQDN`) of which the last event is their revocation. */
+function* linesOf(bytes: Buffer): Generator<Buffer> {
+  for (let start = 0; start < bytes.length;) {
+    const feed = bytes.indexOf(0x0a, start);
+    const end = feed === -1 ? bytes.length : feed;
+    yield bytes.subarray(start, end);
+    start = end + 1;
+  }
+}
+
+/** The hosts (`ROLE FQDN`) of which the last event is their revocation; that an old pin was retired takes none back. */
 export function revokedHosts(entries: readonly LedgerEntry[]): ReadonlySet<string> {
-  const last = new Map(entries.map(({ role, name, event }) => [`${role} ${name}`, event]));
+  const counting = entries.filter(({ event }) => event !== 'retired');
+  const last = new Map(counting.map(({ role, name, event }) => [`${role} ${name}`, event]));
   return new Set([...last].filter(([, event]) => event === 'revoked').map(([host]) => host));
 }
 

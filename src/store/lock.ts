@@ -1,15 +1,19 @@
 // One process at a time writes beside a settings file. The lock is a file that names its process; where that process
 // is gone (also after a reboot, when its number may be another's), the lock is taken over, with a word. Readers need
-// no lock: every file changes by rename alone.
+// no lock (steady.ts).
 
-import { randomBytes } from 'node:crypto';
-import { link, readFile as readProc, readlink, rename } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readFile as readProc, readlink, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
-import { createFile, fileError, readFile, removeFile } from '../host/files.js';
+import { createFile, readFile, removeFile } from '../host/files.js';
+import { fileError } from '../host/file-error.js';
 import { leftovers } from '../host/leftovers.js';
 import type { Host } from '../host/host.js';
+
+type Waiting = Pick<Host, 'say' | 'lockWait'>;
 
 interface Holder {
   readonly pid: number;
@@ -20,11 +24,23 @@ interface Holder {
   readonly place: string;
 }
 
+interface FoundLock {
+  /** Undefined where the file says nothing that can be read, as a disk that failed leaves it. */
+  readonly holder: Holder | undefined;
+  /** When it was taken, in nanoseconds since the epoch. */
+  readonly since: bigint;
+  /** Of this very file: another lock at the same path has another one. */
+  readonly identity: string;
+}
+
+/** How long a lock that nobody holds is fought over before that is an error, in milliseconds. */
+const patience = 5000;
+
 /**
- * Runs `work` while this process alone holds the lock at `path`.
+ * Runs `work` while this process alone holds the lock at `path`; waits `host.lockWait` seconds for it.
  * @throws lock - another relaycerts holds it
  */
-export async function withLock<T>(path: string, host: Pick<Host, 'say'>, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(path: string, host: Waiting, work: () => Promise<T>): Promise<T> {
   await takeLock(path, host);
   leftovers.add(path);
   try {
@@ -35,42 +51,85 @@ export async function withLock<T>(path: string, host: Pick<Host, 'say'>, work: (
   }
 }
 
-async function takeLock(path: string, host: Pick<Host, 'say'>): Promise<void> {
-  const mine = JSON.stringify(await describeProcess(process.pid));
-  for (let attempt = 0; attempt < 5; attempt += 1) {
-    if (await createFile(path, `${mine}\n`, 0o600)) return;
-    const holder = await readHolder(path);
-    if (holder === 'gone') continue;
-    if (holder !== 'unreadable' && (await isAlive(holder))) {
-      throw new RelaycertsError('lock', `another relaycerts (process ${holder.pid}) is at work here`, {
-        hint: `wait for it to end, or look at it: ps -fp ${holder.pid}; where it is gone for sure: rm ${shellWord(path)}`,
+/** Since when a living process holds the lock, in nanoseconds since the epoch; undefined where none does. */
+export async function heldSince(path: string): Promise<bigint | undefined> {
+  const found = await findLock(path);
+  return found !== undefined && (await isHeld(found)) ? found.since : undefined;
+}
+
+async function takeLock(path: string, { say, lockWait }: Waiting): Promise<void> {
+  const begun = performance.now();
+  let hasSaid = false;
+  for (;;) {
+    const found = await findLock(path);
+    if (found === undefined) {
+      if (await createFile(path, await describeSelf(), 0o600, { mayVanish: true })) return;
+      continue;
+    }
+    const waited = performance.now() - begun;
+    if (await isHeld(found)) {
+      if (waited >= lockWait * 1000) throw heldError(path, found, lockWait);
+      if (!hasSaid) say(`waiting for another relaycerts (process ${found.holder?.pid}), at most ${lockWait} seconds`);
+      hasSaid = true;
+      await sleep(50 + 100 * Math.random());
+    } else if (await removeStale(path, found)) {
+      say(`took over the lock ${quotePath(path)} of a relaycerts that has ended`);
+    } else if (waited < Math.max(patience, lockWait * 1000)) {
+      await sleep(5 + 20 * Math.random());
+    } else {
+      throw new RelaycertsError('lock', `cannot take the lock ${quotePath(path)}, though its process has ended`, {
+        hint: `remove it, and run the same command again: rm -f ${shellWord(path)} ${shellWord(path)}.*`,
       });
     }
-    if (await takeAway(path, holder)) host.say(`took over the lock ${quotePath(path)} of a relaycerts that has ended`);
   }
-  throw new RelaycertsError('lock', `cannot take the lock ${shellWord(path)}`, { hint: 'run the same command again' });
 }
 
-/** Moves a stale lock aside; whoever moves away a lock that is not the one it judged puts it back. */
-async function takeAway(path: string, judged: Holder | 'unreadable'): Promise<boolean> {
-  const aside = `${path}.${randomBytes(6).toString('hex')}`;
+function heldError(path: string, { holder }: FoundLock, lockWait: number): RelaycertsError {
+  const still = lockWait === 0 ? '' : ' still';
+  const after = lockWait === 0 ? '' : `, after ${lockWait} seconds of waiting`;
+  const wait = lockWait === 0 ? 'to wait for it, add --wait 60' : 'wait for it to end';
+  return new RelaycertsError('lock', `another relaycerts (process ${holder?.pid}) is${still} at work here${after}`, {
+    hint: `${wait}; or look at it: ps -fp ${holder?.pid}; where it is gone for sure: rm ${shellWord(path)}`,
+  });
+}
+
+/**
+ * Removes a lock whose process has ended; false where somebody else did, or is about to. Only who makes the claim, a
+ * file named after that very lock, may remove it: so no lock is removed that somebody has taken in the meantime.
+ */
+async function removeStale(path: string, judged: FoundLock): Promise<boolean> {
+  const claim = `${path}.${judged.identity}`;
+  if (!(await createFile(claim, await describeSelf(), 0o600, { mayVanish: true }))) {
+    const other = await findLock(claim);
+    if (other !== undefined && !(await isHeld(other))) await removeStale(claim, other);
+    return false;
+  }
+  leftovers.add(claim);
   try {
-    await rename(path, aside);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw fileError(error, 'take over the lock', path);
+    if ((await findLock(path))?.identity !== judged.identity) return false;
+    return await removeFile(path);
+  } finally {
+    await removeFile(claim);
+    leftovers.delete(claim);
   }
-  const moved = await readHolder(aside);
-  if (JSON.stringify(moved) !== JSON.stringify(judged)) await link(aside, path).catch(() => undefined);
-  await removeFile(aside);
-  return JSON.stringify(moved) === JSON.stringify(judged);
 }
 
-async function readHolder(path: string): Promise<Holder | 'gone' | 'unreadable'> {
+/** True for the name of a claim on the lock of that name. */
+export function isClaimName(name: string, lockName: string): boolean {
+  return name.startsWith(`${lockName}.`) && /^(?:\.[0-9a-f]{16})+$/u.test(name.slice(lockName.length));
+}
+
+async function findLock(path: string): Promise<FoundLock | undefined> {
   const bytes = await readFile(path, { limit: 4096 });
-  if (bytes === undefined) return 'gone';
-  const text = bytes.toString('utf8');
-  return parseHolder(text) ?? 'unreadable';
+  if (bytes === undefined) return undefined;
+  try {
+    const { mtimeNs, ino } = await stat(path, { bigint: true });
+    const identity = createHash('sha256').update(bytes).update(`${mtimeNs} ${ino}`).digest('hex').slice(0, 16);
+    return { holder: parseHolder(bytes.toString('utf8')), since: mtimeNs, identity };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw fileError(error, 'look at', path);
+  }
 }
 
 function parseHolder(text: string): Holder | undefined {
@@ -88,7 +147,8 @@ function parseHolder(text: string): Holder | undefined {
   return { pid, boot, start, place };
 }
 
-async function isAlive(holder: Holder): Promise<boolean> {
+async function isHeld({ holder }: FoundLock): Promise<boolean> {
+  if (holder === undefined) return false;
   // Another container on the same volume, or another machine: nothing can be told from here.
   if (holder.place !== (await describePlace())) return true;
   try {
@@ -100,12 +160,16 @@ async function isAlive(holder: Holder): Promise<boolean> {
   return now.boot === holder.boot && now.start === holder.start;
 }
 
+async function describeSelf(): Promise<string> {
+  return `${JSON.stringify(await describeProcess(process.pid))}\n`;
+}
+
 async function describeProcess(pid: number): Promise<Holder> {
-  const [boot, stat] = await Promise.all(
+  const [boot, stats] = await Promise.all(
     ['/proc/sys/kernel/random/boot_id', `/proc/${pid}/stat`].map((path) => readProc(path, 'utf8').catch(() => '')),
   );
   // proc(5): the second field, a name in parentheses, may hold anything; starttime is the 20th after it.
-  const fields = (stat ?? '').slice((stat ?? '').lastIndexOf(')') + 2).split(' ');
+  const fields = (stats ?? '').slice((stats ?? '').lastIndexOf(')') + 2).split(' ');
   return { pid, boot: (boot ?? '').trim(), start: fields[19] ?? '', place: await describePlace() };
 }
 

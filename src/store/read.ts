@@ -7,7 +7,8 @@ import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
-import { parseHostName, type HostName } from '../names.js';
+import { findHostName, type HostName } from '../names.js';
+import { inGroups } from '../host/all-ended.js';
 import { listFolder, readFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import type {
@@ -20,8 +21,10 @@ import type {
 } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
+import type { Cas } from '../plan/ca-rekey.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
-import { readLedger, revokedHosts } from './ledger.js';
+import { readHistory } from './history.js';
+import { revokedHosts } from './ledger.js';
 
 /** How many hosts' files are read at the same time. */
 const readersAtOnce = 32;
@@ -37,17 +40,12 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     readCertificate(layout.caCertificate.path, problems),
     collect(problems, () => readFile(settings.passphrase.file, { followLink: true })),
     readPrivate(operatorKey, host.uid, problems),
-    readLedger(layout),
+    readHistory(layout),
     findStrangers(settings, layout),
   ]);
   const ca = await readOtherCas(layout, host.uid, problems);
-  const hosts: HostInventory[] = [];
-  const all = hostsOf(settings);
   const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: host.uid };
-  for (let at = 0; at < all.length; at += readersAtOnce) {
-    const some = all.slice(at, at + readersAtOnce);
-    hosts.push(...(await Promise.all(some.map((one) => readHost(one, context, problems)))));
-  }
+  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context, problems));
   return {
     caKeyPath: layout.caKey.path,
     caKey,
@@ -59,6 +57,9 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     operatorKey: operator,
     hosts,
     recorded: new Set(ledger.entries.map(({ serial }) => serial)),
+    revokedKeys: new Set(
+      ledger.entries.flatMap(({ event, publicKeySha256 }) => (event === 'revoked' ? [publicKeySha256] : [])),
+    ),
     caRecorded: ledger.entries.some(({ role }) => role === 'ca'),
     damagedLedgerLines: ledger.damaged,
     problems,
@@ -87,21 +88,23 @@ async function readOtherCas(
   };
 }
 
-/** One host's files and the CA's certificate, for what is about that host alone. @throws files */
+/** One host's files and the CAs, for what is about that host alone. @throws files */
 export async function readHostFiles(
   settings: Settings,
   one: HostSettings,
   { uid }: Pick<Host, 'uid'>,
 ): Promise<{
   readonly files: HostInventory;
-  readonly caCertificate: FoundCertificate | undefined;
+  readonly cas: Cas;
   readonly problems: readonly Problem[];
 }> {
   const layout = layoutOf(settings);
   const problems: Problem[] = [];
-  const revoked = revokedHosts((await readLedger(layout)).entries);
+  const revoked = revokedHosts((await readHistory(layout)).entries);
   const files = await readHost(one, { layout, special: await listSpecial(layout), revoked, uid }, problems);
-  return { files, caCertificate: await readCertificate(layout.caCertificate.path, problems), problems };
+  const caCertificate = await readCertificate(layout.caCertificate.path, problems);
+  const { nextCa, formerCa } = await readOtherCas(layout, uid, problems);
+  return { files, cas: { caCertificate, nextCa, formerCa }, problems };
 }
 
 /** Where a host's key is. @throws files */
@@ -188,24 +191,18 @@ export interface CertifiedHost {
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
 export async function readCertifiedHosts(settings: Settings): Promise<readonly CertifiedHost[]> {
   const layout = layoutOf(settings);
-  const revoked = revokedHosts((await readLedger(layout)).entries);
-  const all = hostsOf(settings);
-  const found: CertifiedHost[] = [];
-  for (let at = 0; at < all.length; at += readersAtOnce) {
-    const some = all.slice(at, at + readersAtOnce).map(async (host) => {
-      const { role, hostname } = host;
-      const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
-      const previous = await readWholeCertificate(layout.previous(role, hostname).path);
-      return {
-        host,
-        certificate,
-        previous: isSame(previous, certificate) ? undefined : previous,
-        isRevoked: revoked.has(`${role} ${hostname}`),
-      };
-    });
-    found.push(...(await Promise.all(some)));
-  }
-  return found;
+  const revoked = revokedHosts((await readHistory(layout)).entries);
+  return inGroups(hostsOf(settings), readersAtOnce, async (host) => {
+    const { role, hostname } = host;
+    const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
+    const previous = await readWholeCertificate(layout.previous(role, hostname).path);
+    return {
+      host,
+      certificate,
+      previous: isSame(previous, certificate) ? undefined : previous,
+      isRevoked: revoked.has(`${role} ${hostname}`),
+    };
+  });
 }
 
 /** A renewal that was cut off before the new certificate leaves the same one twice: it is no previous one yet. */
@@ -236,14 +233,14 @@ async function readPrivate(path: string, uid: number, problems: Problem[]): Prom
   if (state.kind === 'file' && (state.mode & 0o077) !== 0) {
     const mode = state.mode.toString(8).padStart(4, '0');
     problems.push({
-      message: `${quotePath(path)} holds a private key and has mode ${mode}: others can read or change it`,
-      hint: `chmod 600 ${shellWord(path)}; if others were on this machine, take the key for lost`,
+      message: `${quotePath(path)} holds a private key and has mode ${mode}: others can read or change it, and where others were on this machine, it is lost to them`,
+      hint: `chmod 600 ${shellWord(path)}`,
     });
   }
   if (state.kind === 'file' && uid > 0 && state.uid !== uid) {
     problems.push({
       message: `${quotePath(path)} holds a private key and belongs to another user (uid ${state.uid})`,
-      hint: `run relaycerts as that user, or take the file over: chown ${uid} ${shellWord(path)}`,
+      hint: `sudo chown ${uid} ${shellWord(path)}`,
     });
   }
   return collect(problems, () => readFile(path));
@@ -254,7 +251,7 @@ async function findStrangers(settings: Settings, layout: Layout): Promise<readon
   const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
   const left = new Map<HostName, string[]>();
   const note = (name: string | undefined, path: string): void => {
-    const hostname = name === undefined || known.has(name) ? undefined : hostNameOf(name);
+    const hostname = name === undefined || known.has(name) ? undefined : findHostName(name);
     if (hostname !== undefined) left.set(hostname, [...(left.get(hostname) ?? []), path]);
   };
   for (const name of await listFolder(layout.hostsFolder)) note(name, join(layout.hostsFolder, name));
@@ -265,14 +262,6 @@ async function findStrangers(settings: Settings, layout: Layout): Promise<readon
     }
   }
   return [...left].map(([hostname, paths]) => ({ hostname, paths }));
-}
-
-function hostNameOf(name: string): HostName | undefined {
-  try {
-    return parseHostName(name);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Folders that are links, or something else, lead what is written elsewhere: said before anything is made. */

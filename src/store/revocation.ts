@@ -9,7 +9,8 @@ import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile
 import type { Host } from '../host/host.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf, type Layout } from './layout.js';
-import { readLedger, revokedHosts } from './ledger.js';
+import { readHistory } from './history.js';
+import { appendLedger, revokedHosts } from './ledger.js';
 
 /** Puts a revoked host's key, request and certificates away, and removes its bundle: the host has its own copy. */
 export async function putAway(layout: Layout, { role, hostname }: HostSettings, serial: string): Promise<void> {
@@ -28,10 +29,21 @@ export async function putAway(layout: Layout, { role, hostname }: HostSettings, 
   }
 }
 
-/** Finishes every revocation that was cut off, with a word. Only while holding the lock. @throws files, certificate */
-export async function settleRevocations(settings: Settings, host: Pick<Host, 'say'>): Promise<void> {
+/**
+ * Finishes every revocation that was cut off, with a word, and writes those that the ledger has lost. Only while holding
+ * the lock. @throws files, certificate
+ */
+export async function settleRevocations(settings: Settings, host: Pick<Host, 'say' | 'now'>): Promise<void> {
   const layout = layoutOf(settings);
-  const { entries } = await readLedger(layout);
+  const { entries, lost } = await readHistory(layout);
+  const time = host.now().toISOString();
+  await appendLedger(
+    layout,
+    lost.map((entry) => (entry.event === 'issued' ? entry : { ...entry, time })),
+  );
+  for (const { event, name, serial } of lost) {
+    host.say(`made the ledger's line for ${name}, ${event}, serial ${serial}: ${layout.ledger.path}`);
+  }
   const revoked = revokedHosts(entries);
   if (revoked.size === 0) return;
   const serials = new Set(entries.filter(({ event }) => event === 'revoked').map(({ serial }) => serial));

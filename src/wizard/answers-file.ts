@@ -10,6 +10,9 @@ import { formatList } from './parse.js';
 import type { Texts } from './interview.js';
 import { questions } from './questions.js';
 
+/** How many problems are told; whoever mends these sees the rest. */
+const mostProblems = 100;
+
 const ids: readonly QuestionId[] = questions.map(({ id }) => id);
 
 /**
@@ -25,6 +28,7 @@ export function readAnswers(bytes: Uint8Array, from: string): Texts {
   const problems: Problem[] = [];
   const texts: Partial<Record<QuestionId, string>> = {};
   for (const [key, answer] of Object.entries(value)) {
+    if (problems.length === mostProblems) break;
     const id = ids.find((each) => each === key);
     const text = asText(answer);
     if (id === undefined) problems.push(describeUnknown(key));
@@ -64,7 +68,8 @@ function parseJson(bytes: Uint8Array, from: string): unknown {
 function asText(answer: unknown): string | undefined {
   if (typeof answer === 'string') return answer;
   if (typeof answer === 'number') return String(answer);
-  const isList = Array.isArray(answer) && answer.every((item) => typeof item === 'string');
+  // In a list as text, a quote would end an item that has commas.
+  const isList = Array.isArray(answer) && answer.every((item) => typeof item === 'string' && !item.includes('"'));
   return isList ? formatList(answer) : undefined;
 }
 
@@ -81,7 +86,12 @@ function describeUnknown(key: string): Problem {
 }
 
 function describeBadKind(id: QuestionId, answer: unknown): Problem {
-  const kind = answer === null ? 'null' : Array.isArray(answer) ? 'a list with more than text in it' : typeof answer;
+  const kind =
+    answer === null
+      ? 'null'
+      : Array.isArray(answer)
+        ? 'a list with more than text, or with double quotes, in it'
+        : typeof answer;
   return {
     message: `${id}: must be text, a number or a list of text, is ${kind}`,
     hint: 'write text in double quotes',

@@ -7,6 +7,9 @@ import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** What settings call the JSON Schema beside them. */
+export const schemaName = './settings.schema.json';
+
 /** The settings file that is there: its JSON value, which parsed without a problem, and what it means. */
 export interface Start {
   readonly value: JsonObject;
@@ -36,9 +39,7 @@ export type QuestionId = keyof Answers;
 /** The settings' JSON value with these answers in it; an answer that is missing leaves what is there. */
 export function applyAnswers(start: Start | undefined, answers: Partial<Answers>): JsonObject {
   const old = start?.value ?? {};
-  const value: Record<string, unknown> = Object.hasOwn(old, '$schema')
-    ? { ...old }
-    : { $schema: './settings.schema.json', ...old };
+  const value: Record<string, unknown> = Object.hasOwn(old, '$schema') ? { ...old } : { $schema: schemaName, ...old };
   if (answers.domain !== undefined && answers.domain !== start?.settings.domain) value['domain'] = answers.domain;
   const { relayPort: port, relayUser, clientUser } = answers;
   const known = answers.domain ?? start?.settings.domain;

@@ -15,10 +15,28 @@ type FieldResult =
   | { readonly success: true }
   | { readonly success: false; readonly error: { readonly issues: readonly { readonly message: string }[] } };
 
-/** The items of a list with commas between; an item that holds a comma stands in double quotes. */
+/** As many as there may be smtp-clients; nothing else that is asked has more. */
+const mostItems = 5000;
+
+/**
+ * The items of a list with commas between; an item that holds a comma stands in double quotes.
+ * @throws settings - more than 5000
+ */
 export function parseList(text: string): readonly string[] {
-  const items = [...text.matchAll(/\s*(?:"([^"]*)"\s*(?=,|$)|([^,]*))(?:,|$)/gu)];
-  return items.map(([, quoted, plain]) => quoted ?? plain?.trim() ?? '').filter((item) => item !== '');
+  const items: string[] = [];
+  let count = 0;
+  for (const [, quoted, plain] of text.matchAll(/\s*(?:"([^"]*)"\s*(?=,|$)|([^,]*))(?:,|$)/gu)) {
+    count += 1;
+    // The last match is the empty one at the end.
+    if (count > mostItems + 1) {
+      throw new RelaycertsError('settings', `a list of over ${String(mostItems)} items`, {
+        hint: 'write them into the settings file',
+      });
+    }
+    const item = quoted ?? plain?.trim() ?? '';
+    if (item !== '') items.push(item);
+  }
+  return items;
 }
 
 /** The inverse of parseList. */

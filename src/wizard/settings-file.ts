@@ -3,21 +3,14 @@
 
 import { constants } from 'node:fs';
 import { access, realpath } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import {
-  appeared,
-  createFile,
-  fileError,
-  makeFolder,
-  readFile,
-  statFile,
-  syncFolder,
-  writeFile,
-} from '../host/files.js';
+import { appeared, createFile, makeFolder, readFile, statFile, syncFolder, writeFile } from '../host/files.js';
+import { fileError } from '../host/file-error.js';
 import { readSettings } from '../settings/load.js';
-import { nameFile } from '../settings/schema.js';
-import { asObject, type Start } from './answers.js';
+import { pathWord } from '../shell-word.js';
+import { nameFile, settingsJsonSchema } from '../settings/schema.js';
+import { asObject, schemaName, type JsonObject, type Start } from './answers.js';
 
 /** The settings file as it was found. */
 export interface Found {
@@ -48,7 +41,7 @@ export async function findSettings(file: string, home: string): Promise<Found | 
         ...error.problems,
         {
           message: `the wizard starts from right settings alone, and left ${name} as it is`,
-          hint: `mend it, or move it away: mv ${name} ${name}.old`,
+          hint: `mend it, or move it away: mv ${pathWord(file)} ${pathWord(`${file}.old`)}`,
         },
       ],
     });
@@ -81,4 +74,12 @@ export async function writeSettings(file: string, text: string, found: Found | u
   }
   await writeFile(found.path, text, found.mode);
   await syncFolder(dirname(found.path));
+}
+
+/** The schema that settings written here name, beside them, where none is there yet: for editors alone. @throws files */
+export async function writeSchema(file: string, { $schema: name }: JsonObject): Promise<boolean> {
+  if (name !== schemaName) return false;
+  const path = join(dirname(file), schemaName);
+  if ((await statFile(path)) !== undefined) return false;
+  return createFile(path, `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`, 0o644);
 }

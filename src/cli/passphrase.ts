@@ -1,0 +1,102 @@
+// `relaycerts passphrase` and its commands.
+
+import type { Command } from 'commander';
+import type { PassphraseRequest } from '../commands/passphrase.js';
+import { RelaycertsError } from '../errors.js';
+import type { Host } from '../host/host.js';
+import { example, fileDescriptor, passphraseFdOption, unknownCommand, type WithHost } from './options.js';
+
+export function addPassphrase(program: Command, withHost: WithHost): void {
+  const group = program
+    .command('passphrase')
+    .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase recipients                   who can open the passphrase file',
+        'relaycerts passphrase change                       a new passphrase, for the same CA',
+        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+      ),
+    )
+    .action(async () => {
+      const [word] = group.args;
+      if (word !== undefined) throw await unknownCommand(group, word, 'relaycerts passphrase');
+      const names = group.commands.map((command) => command.name()).join(', ');
+      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, { hint: 'relaycerts passphrase --help' });
+    });
+  const yes = ['--yes', 'do not ask'] as const;
+  group
+    .command('recipients')
+    .description('print who can open the passphrase file')
+    .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
+    .action(
+      withHost(async (host, global) => {
+        await runPassphrase({ command: 'recipients', ...global }, host);
+      }),
+    );
+  group
+    .command('show')
+    .description('print the passphrase')
+    .option(...yes)
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase show',
+        'relaycerts passphrase show --yes | openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin -noout -text_pub',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { yes?: true }) => {
+        await runPassphrase({ command: 'show', ...global, yes: flags.yes === true }, host);
+      }),
+    );
+  group
+    .command('change')
+    .description("encrypt the CA's key under a new passphrase")
+    .addOption(passphraseFdOption())
+    .addOption(fileDescriptor('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor'))
+    .addHelpText(
+      'after',
+      example(
+        'relaycerts passphrase change',
+        'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< new',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
+        const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
+        await runPassphrase({ command: 'change', ...global, passphraseFd: fd, newPassphraseFd: newFd }, host);
+      }),
+    );
+  group
+    .command('export-key')
+    .description('print the operator key, a private key, for a backup')
+    .option(...yes)
+    .addHelpText(
+      'after',
+      example(
+        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+        'relaycerts passphrase export-key --yes | gpg --import',
+      ),
+    )
+    .action(
+      withHost(async (host, global, flags: { yes?: true }) => {
+        await runPassphrase({ command: 'export-key', ...global, yes: flags.yes === true }, host);
+      }),
+    );
+  group
+    .command('operator-password')
+    .description("set, change or remove the operator key's own password")
+    .addHelpText('after', example('relaycerts passphrase operator-password'))
+    .action(
+      withHost(async (host) => {
+        await runPassphrase({ command: 'operator-password' }, host);
+      }),
+    );
+}
+
+async function runPassphrase(request: PassphraseRequest, host: Host): Promise<void> {
+  const { passphrase } = await import('../commands/passphrase.js');
+  await passphrase(request, host);
+}

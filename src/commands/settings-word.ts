@@ -1,0 +1,40 @@
+// Commands in hints, warnings and progress as they can be typed: with --settings, where the settings are not the
+// settings.json of the folder that the user stands in. What is printed as data (render/) has programWord instead.
+
+import { join } from 'node:path';
+import { RelaycertsError, type Problem } from '../errors.js';
+import type { Host } from '../host/host.js';
+import { pathWord } from '../shell-word.js';
+
+export interface Spoken {
+  readonly host: Host;
+  /** The error with usable hints; anything else as it is. */
+  readonly error: (error: unknown) => unknown;
+}
+
+/** The host and the errors of one command line; `verbs` are the program's commands. */
+export function speakFor(host: Host, settings: string, verbs: readonly string[]): Spoken {
+  const command = new RegExp(String.raw`(?<=^|[ (])relaycerts (?=(?:--json )?(?:${verbs.join('|')})\b)`, 'gu');
+  // A path that reads like a command is left alone, and so is everything beside it.
+  if (settings === join(host.cwd, 'settings.json') || command.test(settings)) return { host, error: (error) => error };
+  const name = `relaycerts --settings ${pathWord(settings)} `;
+  const spell = (text: string): string => text.replaceAll(command, () => name);
+  const spellProblem = ({ message, hint }: Problem): Problem =>
+    hint === undefined ? { message: spell(message) } : { message: spell(message), hint: spell(hint) };
+  return {
+    host: {
+      ...host,
+      say: (line) => host.say(spell(line)),
+      warn: (line, hint) => host.warn(spell(line), hint === undefined ? undefined : spell(hint)),
+    },
+    error: (error) => {
+      if (!(error instanceof RelaycertsError)) return error;
+      const { code, message, hint, problems } = error;
+      return new RelaycertsError(code, spell(message), {
+        ...(hint === undefined ? {} : { hint: spell(hint) }),
+        cause: error,
+        problems: problems.map(spellProblem),
+      });
+    },
+  };
+}

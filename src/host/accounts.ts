@@ -1,0 +1,49 @@
+// Users and groups of this machine, from /etc/passwd and /etc/group alone: Node has no getgrgid(3), and running getent
+// at every start would be slow. Accounts of a directory service (LDAP) are unknown here, and said to be.
+
+import { readFile } from 'node:fs/promises';
+
+export interface Accounts {
+  /** uid -> name. */
+  readonly users: ReadonlyMap<number, string>;
+  /** gid -> name. */
+  readonly groups: ReadonlyMap<number, string>;
+  /** gid -> uids; a member that is no user of this machine is NaN. */
+  readonly members: ReadonlyMap<number, ReadonlySet<number>>;
+}
+
+/** passwd(5) and group(5); lines that are neither are left out. A group's members are those of either file. */
+export function parseAccounts(passwd: string, group: string): Accounts {
+  const users = new Map<number, string>();
+  const uids = new Map<string, number>();
+  const groups = new Map<number, string>();
+  const members = new Map<number, Set<number>>();
+  const join = (gid: number, uid: number): void => {
+    members.set(gid, (members.get(gid) ?? new Set()).add(uid));
+  };
+  for (const [name = '', , uid = '', gid = ''] of fieldsOf(passwd)) {
+    if (!/^\d+$/u.test(uid) || !/^\d+$/u.test(gid)) continue;
+    // The first of two accounts with one uid is the one that getpwuid(3) gives.
+    if (!users.has(Number(uid))) users.set(Number(uid), name);
+    uids.set(name, Number(uid));
+    join(Number(gid), Number(uid));
+  }
+  for (const [name = '', , gid = '', list = ''] of fieldsOf(group)) {
+    if (!/^\d+$/u.test(gid)) continue;
+    groups.set(Number(gid), name);
+    for (const member of list.split(',').filter((one) => one !== '')) join(Number(gid), uids.get(member) ?? Number.NaN);
+  }
+  return { users, groups, members };
+}
+
+function fieldsOf(text: string): readonly (readonly string[])[] {
+  return text.split('\n').map((line) => line.trim().split(':'));
+}
+
+/** This machine's; empty where a file cannot be read. */
+export async function readAccounts(): Promise<Accounts> {
+  const [passwd = '', group = ''] = await Promise.all(
+    ['/etc/passwd', '/etc/group'].map((path) => readFile(path, 'utf8').catch(() => '')),
+  );
+  return parseAccounts(passwd, group);
+}

@@ -1,0 +1,112 @@
+// What contradicts about one host: its key, its request and its certificate against each other and against the CA. Pure.
+
+import { createPublicKey } from 'node:crypto';
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import { encodeSpki, samePublicKey } from '../certificate/public-key.js';
+import { checkLeaf } from '../certificate/verify.js';
+import { quotePath, type Problem } from '../errors.js';
+import type { HostSettings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { signerOf } from './ca-rekey.js';
+import { describeFinding } from './findings.js';
+import type { HostInventory, Inventory } from './inventory.js';
+
+/** What contradicts about a host's certificate; nothing where it has none. */
+export function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
+  const { certificate, key, request, host } = found;
+  if (certificate === undefined) return [];
+  const problems: Problem[] = [];
+  if (request !== undefined) {
+    if (!request.info.spki.equals(encodeSpki(certificate.info.publicKey))) {
+      problems.push({
+        message: `the certificate ${quotePath(certificate.path)} is not for the key of the request ${quotePath(request.path)}`,
+        hint: `move the certificate away so that make issues one for the request: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
+      });
+    }
+  } else if (key === undefined) {
+    problems.push({
+      message: `the certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(found.keyPath)} is missing`,
+      hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${shellWord(certificate.path)}`,
+    });
+  } else if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
+    problems.push({
+      message: `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
+      hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
+    });
+  }
+  const signer = signerOf(certificate.info, inventory);
+  if (signer === undefined) return problems;
+  const altNames = host.role === 'smtpd-server' ? host.altNames : [];
+  const expected = { role: host.role, hostname: host.hostname, altNames };
+  const findings = checkLeaf(certificate.info, signer.info, expected, at);
+  return [
+    ...problems,
+    ...findings
+      // A validity that is over, or has not begun, is a warning: a new certificate mends it.
+      .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid')
+      .map((finding) => describeFinding(finding, host.hostname, certificate.path)),
+  ];
+}
+
+/**
+ * What contradicts about a host's request, which says that the key is at the host. One key, one host: two with the same
+ * pin could not be told apart.
+ */
+export function requestProblems(
+  { request, key, keyPath, host }: HostInventory,
+  inventory: Inventory,
+): readonly Problem[] {
+  if (request === undefined) return [];
+  const problems: Problem[] = [];
+  if (key !== undefined) {
+    problems.push({
+      message: `the request ${quotePath(request.path)} says that ${host.hostname} keeps its own key, but its key ${quotePath(keyPath)} is here too`,
+      hint: `keep one: rm ${shellWord(keyPath)}, or rm ${shellWord(request.path)}`,
+    });
+  }
+  const owner = ownerOf(request.info.spki, host, inventory);
+  if (owner !== undefined) {
+    problems.push({
+      message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
+      hint: `remove the key on ${host.hostname}, and make a new one: relaycerts show ${host.hostname} --section request; where it is stored here already: rm ${shellWord(request.path)}`,
+    });
+  }
+  return problems;
+}
+
+/** Who, other than the host, has this public key (DER); undefined where nobody does. */
+function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inventory): string | undefined {
+  if (caCertificate?.info.spki.equals(spki) === true) return 'the CA';
+  const other = hosts.find(
+    ({ host, key, request, certificate }) =>
+      host.hostname !== self.hostname &&
+      (certificate?.info.spki.equals(spki) === true ||
+        request?.info.spki.equals(spki) === true ||
+        (key !== undefined && encodeSpki(key.privateKey).equals(spki))),
+  );
+  return other?.host.hostname;
+}
+
+/** That a key which was revoked has turned up again, from a backup: what is made for it would be listed. */
+export function revokedKeyProblems(found: HostInventory, { revokedKeys }: Inventory): readonly Problem[] {
+  if (revokedKeys.size === 0) return [];
+  const { host, key, request, certificate } = found;
+  const publicKeys = [
+    key && createPublicKey(key.privateKey),
+    request?.info.publicKey,
+    certificate?.info.publicKey,
+  ].filter((one) => one !== undefined);
+  if (!publicKeys.some((one) => revokedKeys.has(fingerprintOf(one, 'public-key', 'sha256')))) return [];
+  const paths = [key, request, certificate].flatMap((one) => (one === undefined ? [] : [one.path]));
+  return [
+    {
+      message: `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`,
+      hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
+    },
+  ];
+}
+
+/** That a rekey ended between two files. */
+export function cutProblem({ host: { hostname } }: HostInventory): Problem {
+  return { message: `the rekey of ${hostname} was cut off`, hint: 'relaycerts make: it finishes it' };
+}

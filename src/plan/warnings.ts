@@ -1,0 +1,87 @@
+// What a person should look at, and what stops no work. Pure.
+
+import { join } from 'node:path';
+import { quotePath, type Problem } from '../errors.js';
+import type { Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { bundleNames } from './bundle-names.js';
+import type { HostInventory, Inventory } from './inventory.js';
+import { daysLeft } from './leaf-days.js';
+
+/** About a host's certificate, and what lies in its bundle. */
+export function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
+  return [...leftoverWarnings(found, settings), ...expiryWarnings(found, settings, at)];
+}
+
+function leftoverWarnings(
+  { request, host, bundle, bundleFolder }: HostInventory,
+  settings: Settings,
+): readonly Problem[] {
+  if (request === undefined) return [];
+  const names = bundleNames(settings.domain, host.hostname);
+  const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
+  if (left.length === 0) return [];
+  return [
+    {
+      message: `${host.hostname} keeps its own key, but an older key of it lies in its bundle: ${left.map(quotePath).join(', ')}`,
+      hint: `rm ${left.map(shellWord).join(' ')}`,
+    },
+  ];
+}
+
+function expiryWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
+  if (certificate === undefined) return [];
+  const { notBefore, notAfter } = certificate.info;
+  if (at < notBefore) {
+    return [
+      {
+        message: `the certificate of ${host.hostname} is not valid before ${notBefore.toISOString()}: the clock was ahead when it was made, or is behind now (timedatectl)`,
+        hint: `where it is right now: relaycerts renew ${host.hostname} --force, then install it there`,
+      },
+    ];
+  }
+  const left = daysLeft(certificate.info, at);
+  if (left >= settings.certificates.renewBeforeDays) return [];
+  const day = notAfter.toISOString().slice(0, 10);
+  return [
+    {
+      message: `the certificate of ${host.hostname} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${left} days`}`,
+      hint: `relaycerts renew ${host.hostname}, then install it there`,
+    },
+  ];
+}
+
+/**
+ * That the CA ends soon, or so soon that what it signs now ends with it. Not while it gets a new key, nor where the
+ * settings give it no more days than that, for another certificate would have no more.
+ */
+export function caWarnings(
+  { ca, certificates }: Settings,
+  { caCertificate, nextCa, formerCa }: Inventory,
+  at: Date,
+): readonly Problem[] {
+  if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
+  const left = daysLeft(caCertificate.info, at);
+  const isDue = left < certificates.renewBeforeDays;
+  const isCutting = left < certificates.validDays && certificates.validDays < ca.validDays;
+  if (left < 0 || !(isDue || isCutting)) return [];
+  const day = caCertificate.info.notAfter.toISOString().slice(0, 10);
+  return [
+    {
+      message: `the CA expires on ${day}, in ${left} days, and with it every certificate that it signs, whatever certificates.validDays says`,
+      hint: 'relaycerts renew --ca, then install every host',
+    },
+  ];
+}
+
+/** About what the settings do not name. */
+export function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
+  const warnings: Problem[] = strangers.map(({ hostname, paths }) => ({
+    message: `the settings no longer name ${hostname}, and its pin stands in no table; named again, it would get the same key, for it is still here`,
+    hint: `where the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
+  }));
+  if (damagedLedgerLines > 0) {
+    warnings.push({ message: `the ledger has ${damagedLedgerLines} lines that are no entry, as a crash leaves them` });
+  }
+  return warnings;
+}

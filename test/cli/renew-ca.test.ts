@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeScratch, openssl, runTool } from '../support/openssl.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { succeed } from '../support/succeed.js';
 
 const home = 'mailhost.example.org';
 const relay = 'relayhost.example.org';
@@ -32,11 +33,6 @@ beforeEach(() => {
 afterEach(() => {
   project.remove();
 });
-
-function succeed(result: Result): Result {
-  expect(result.status, result.stderr).toBe(0);
-  return result;
-}
 
 const run = (...args: readonly string[]): Result => project.run(args);
 

@@ -12,6 +12,7 @@ import { blocksOf } from '../support/blocks.js';
 import { openssl, verified } from '../support/openssl.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { succeed } from '../support/succeed.js';
 
 const home = 'mailhost.example.org';
 const relay = 'relayhost.example.org';
@@ -48,11 +49,6 @@ function makeKey(...words: readonly string[]): string {
 }
 
 const sign = (...words: readonly string[]): Result => project.run(['sign', request, '--host', 'mailhost', ...words]);
-
-function succeed(result: Result): Result {
-  expect(result.status, result.stderr).toBe(0);
-  return result;
-}
 
 function expectError(result: Result, status: number, message: RegExp, hint: RegExp): void {
   expect(result.stderr).toMatch(message);

@@ -1,6 +1,7 @@
 // `wizard --answers`: the settings without questions, and what it says where they cannot be made.
 
-import { chmodSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeProject, program, treeOf, type Project } from '../support/project.js';
 import { openTerminal } from '../support/terminal.js';
@@ -68,6 +69,14 @@ describe('wizard --answers', () => {
       const result = other.run(['wizard', '--answers', 'answers.json']);
       expect(result).toEqual({ status: 0, stdout: '', stderr: 'relaycerts: wrote settings.json\n' });
       expect(other.read('settings.json')).toBe(typed);
+      // The schema that the settings name for editors is beside them, the one of this version; and never replaced.
+      const schema = JSON.parse(
+        readFileSync(resolve(import.meta.dirname, '../../settings.schema.json'), 'utf8'),
+      ) as unknown;
+      for (const one of [project, other]) expect(JSON.parse(one.read('settings.schema.json'))).toEqual(schema);
+      other.write('settings.schema.json', 'mine');
+      expect(other.run(['wizard', '--answers', 'answers.json']).status).toBe(0);
+      expect(other.read('settings.schema.json')).toBe('mine');
     } finally {
       other.remove();
     }
@@ -90,7 +99,7 @@ describe('wizard --answers', () => {
 
   test('into a folder that is not there yet', () => {
     expect(answered({ domain: 'example.org' }, ['--settings', 'a/b/settings.json']).status).toBe(0);
-    expect(readdirSync(project.path('a/b'))).toEqual(['settings.json']);
+    expect(readdirSync(project.path('a/b'))).toEqual(['settings.json', 'settings.schema.json']);
   });
 
   test('all problems at once, each with its id; nothing is written', () => {

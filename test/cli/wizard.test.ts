@@ -82,7 +82,7 @@ describe('from nothing', () => {
     expect(await terminal.ended()).toBe(0);
     expect(written()).toEqual(expected);
     expect(lstatSync(project.path('settings.json')).mode & 0o777).toBe(0o644);
-    expect(readdirSync(project.folder)).toEqual(['settings.json']);
+    expect(readdirSync(project.folder)).toEqual(['settings.json', 'settings.schema.json']);
     expect(readdirSync(project.home)).toEqual([]);
     await terminal.waitFor('relaycerts: wrote settings.json');
     await terminal.waitFor('next: relaycerts make');
@@ -380,7 +380,7 @@ describe('settings that are there', () => {
     });
     expect(Object.keys(written() as object)).toEqual(['$schema', ...Object.keys(JSON.parse(old) as object)]);
     expect(lstatSync(project.path('settings.json')).mode & 0o777).toBe(0o600);
-    expect(readdirSync(project.folder)).toEqual(['settings.json']);
+    expect(readdirSync(project.folder)).toEqual(['settings.json', 'settings.schema.json']);
   });
 
   test('a link stays one, and the file that it names changes', async () => {
@@ -415,7 +415,7 @@ describe('settings that are there', () => {
       'smtpdServers: must name a relay, is empty',
       'did you mean "smtpClients"?',
       'the wizard starts from right settings alone',
-      'mv settings.json settings.json.old',
+      `mv ${project.path('settings.json')} `,
     ]) {
       await terminal.waitFor(said);
     }

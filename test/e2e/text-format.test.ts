@@ -69,13 +69,17 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
   test('the systemd service runs what warns by mail, and nothing is sent now', async () => {
     for (const host of [relay, home]) {
       const unit = await host.readFile('/etc/systemd/system/relaycerts-expiry.service');
-      const commands = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, command = '']) => command);
+      // As systemd reads it: $$ is one dollar sign.
+      const commands = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, command = '']) =>
+        command.replaceAll('$$', '$'),
+      );
       expect(commands).toHaveLength(2);
       for (const command of commands) {
         expect((await host.sh(command)).stdout).toBe('');
         await host.markLog();
         // With the file away, the same command sends its mail.
-        const file = / -in (\S+) /.exec(command)?.[1] ?? '';
+        const [, file = ''] = /(?: -in |<)(\/\S+)/u.exec(command) ?? [];
+        expect(file).toMatch(/\.pem$/u);
         await host.sh(`mv ${file} ${file}.away`);
         await host.sh(command);
         await host.sh(`mv ${file}.away ${file}`);

@@ -7,25 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { blocksFor } from '../support/blocks.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { stockPostfix } from '../support/stock-postfix.js';
 
 const bundle = '/etc/postfix/relaycerts';
 
-// smtp_tls_CApath: as Debian's installation adds it.
-const stock = `
-set -eu
-top=/mnt
-mount -t tmpfs none "$top"
-mkdir "$top/etc"
-cp -a /etc/postfix/. "$top/etc/"
-rm -rf "$top/etc/relaycerts"
-cp /usr/share/postfix/main.cf.debian "$top/etc/main.cf"
-cp /usr/share/postfix/master.cf.dist "$top/etc/master.cf"
-printf 'myhostname = stock.example.org\\nsmtp_tls_CApath = /etc/ssl/certs\\n' >>"$top/etc/main.cf"
-mount --bind "$top/etc" /etc/postfix
-mount -t tmpfs -o mode=755 none /var/spool/postfix
-mount -t tmpfs -o mode=755 none /var/lib/postfix
-chown postfix /var/lib/postfix
-cd "$project"
+const stock = `${stockPostfix}cd "$project"
 receive() { mkdir -p -m 700 "$2" && cp "$1/"* "$2/"; }
 paste() { printf '%s\\n' "$1"; }
 differ() { if cmp -s "$1" "$2"; then echo "the same: $1 $2" >&2; exit 1; fi; }

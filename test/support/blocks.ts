@@ -48,5 +48,5 @@ export function blocksFor(printed: string, place: 'here' | { readonly host: stri
 
 /** The indented commands between the blocks that run a whole script: `relaycerts show HOST ... | ssh ... sh`. */
 export function pipedCommands(printed: string): readonly string[] {
-  return [...printed.matchAll(/^ {4}(relaycerts .*\| ssh .*)$/gm)].map(([, command = '']) => command);
+  return [...printed.matchAll(/^ {4}(relaycerts [^\n]*\| ssh [^\n]*)/gm)].map(([, command = '']) => command);
 }

@@ -1,7 +1,17 @@
 // The lock: one holder at a time, taken over from the dead, never from the living.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -11,7 +21,7 @@ import { withLock } from '../../src/store/lock.js';
 let folder: string;
 let path: string;
 let said: string[];
-const host = { say: (line: string): void => void said.push(line) };
+const host = { say: (line: string): void => void said.push(line), lockWait: 0 };
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'relaycerts-lock-'));
   path = join(folder, '.relaycerts.lock');
@@ -90,6 +100,34 @@ describe('withLock', () => {
   it('that is a FIFO is an error, and nothing hangs', async () => {
     execFileSync('mkfifo', [path]);
     await expect(taken()).rejects.toMatchObject({ code: 'files' });
+  });
+
+  it.each([
+    ['of a process that is gone', { pid: 4_194_303, boot, start: '1', place }],
+    ['that a process which is gone was taking over', undefined],
+  ])('%s goes to one of many at a time', async (_name, holder) => {
+    hold(holder ?? { pid: 4_194_303, boot, start: '1', place });
+    if (holder === undefined) {
+      // The claim of another that died too, on that very lock.
+      const { mtimeNs, ino } = statSync(path, { bigint: true });
+      const digest = createHash('sha256').update(readFileSync(path)).update(`${mtimeNs} ${ino}`).digest('hex');
+      writeFileSync(`${path}.${digest.slice(0, 16)}`, JSON.stringify({ pid: 4_194_302, boot, start: '1', place }));
+    }
+    let inside = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 20 }, () =>
+        withLock(path, { ...host, lockWait: 30 }, async () => {
+          inside += 1;
+          most = Math.max(most, inside);
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          inside -= 1;
+        }),
+      ),
+    );
+    expect(most).toBe(1);
+    expect(said.filter((line) => line.includes('took over'))).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('goes to one of many at a time', async () => {

@@ -7,7 +7,8 @@ import { encodeSpki } from '../../src/certificate/public-key.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
-import { describeStep, planMake, type Plan } from '../../src/plan/plan.js';
+import { describeStep } from '../../src/plan/describe-step.js';
+import { planMake, type Plan } from '../../src/plan/plan.js';
 import { bundlesOf } from '../../src/render/bundle.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf } from '../../src/settings/settings.js';
@@ -60,6 +61,7 @@ beforeAll(async () => {
       parseCertificate(caPem).serial,
       ...hosts.map(({ certificate }) => certificate?.info.serial ?? ''),
     ]),
+    revokedKeys: new Set(),
     caRecorded: true,
     damagedLedgerLines: 0,
     problems: [],
@@ -164,6 +166,13 @@ describe('what is made', () => {
   it('a ledger line for a certificate that the ledger lacks', () => {
     const [, ...others] = whole.recorded;
     expect(kinds(plan({ ...whole, recorded: new Set(others) }))).toEqual(['record']);
+  });
+
+  it('no ledger line for a certificate of a revoked host, which would take the revocation back', () => {
+    const hosts = whole.hosts.map((one) => ({ ...one, isRevoked: one.host.hostname === 'second.example.org' }));
+    const revoked = { ...whole, hosts, recorded: new Set<string>() };
+    const names = plan(revoked).steps.flatMap((step) => (step.kind === 'record' ? [step.name] : []));
+    expect(names).toEqual(['example.org relay CA', 'relayhost.example.org', 'mailhost.example.org']);
   });
 
   it('is said in words that name the file', () => {

@@ -1,0 +1,135 @@
+// Certificates that were made while this machine's clock was ahead, once it is right again: a host's blocks nothing and is
+// renewed, the CA's stops everything but its renewal. Time is moved by faketime; openssl says what verifies now.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runTool } from '../support/openssl.js';
+import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+import { succeed } from '../support/succeed.js';
+
+const home = 'mailhost.example.org';
+const second = 'second.example.org';
+const relay = 'relayhost.example.org';
+
+let project: Project;
+beforeEach(() => {
+  requireTools('faketime');
+  project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+});
+afterEach(() => {
+  project.remove();
+});
+
+const run = (...words: readonly string[]): Result => project.run(words);
+
+/** The command with the clock two days ahead. */
+function ahead(...words: readonly string[]): Result {
+  const at = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 19).replace('T', ' ');
+  return succeed(project.run(words, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } }));
+}
+
+/** What openssl says of a host's certificate with its own CA file, at this instant. */
+function isTaken(hostname: string): boolean {
+  const file = (name: string): string => project.path('hosts', hostname, name);
+  const trust = ['-no-CAfile', '-no-CApath', '-no-CAstore', '-CAfile', file('example.org-ca.crt.pem')];
+  return runTool('openssl', ['verify', ...trust, file(`${hostname}.crt.pem`)]).status === 0;
+}
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+  readonly why: string | null;
+}
+
+const rows = (): readonly Row[] => JSON.parse(run('status', '--json').stdout) as readonly Row[];
+
+describe("a host's certificate", () => {
+  beforeEach(() => {
+    succeed(run('make'));
+    ahead('renew', '--force', 'mailhost');
+    expect(isTaken(home)).toBe(false);
+  });
+
+  it('is a warning of make, which has nothing to do, and a state of its own', () => {
+    const { stderr } = succeed(run('make'));
+    expect(stderr).toMatch(
+      /warning: the certificate of mailhost\.example\.org is not valid before \d{4}-.*Z: the clock was ahead/u,
+    );
+    expect(stderr).toContain(`hint: where it is right now: relaycerts renew ${home} --force, then install it there\n`);
+    expect(stderr).toContain('nothing to make');
+    expect(run('status').status).toBe(3);
+    expect(rows()[0]).toMatchObject({ host: home, state: 'not-yet-valid' });
+    expect(rows()[0]?.why).toContain(`made: relaycerts renew ${home} --force`);
+    expect(run('status', '--format', 'nagios')).toMatchObject({ status: 2 });
+    expect(run('status', '--format', 'nagios').stdout).toMatch(/CRITICAL - mailhost\.example\.org not-yet-valid/u);
+  });
+
+  it('what the hint says mends it, for the same key', () => {
+    const key = project.read(`certs/smtp-client/${home}.key.pem`);
+    succeed(run('renew', home, '--force'));
+    expect(isTaken(home)).toBe(true);
+    expect(project.read(`certs/smtp-client/${home}.key.pem`)).toBe(key);
+    expect(run('status').status).toBe(0);
+    expect(run('make').stderr).not.toContain('warning');
+  });
+
+  it('stops neither other hosts nor its own revocation', () => {
+    succeed(run('renew', '--rekey', 'second'));
+    succeed(run('retire', 'second'));
+    succeed(run('revoke', 'mailhost'));
+    expect(project.read(`hosts/${relay}/relay_clientcerts`)).not.toContain(home);
+    expect(project.read(`hosts/${relay}/relay_clientcerts`)).toContain(second);
+  });
+
+  it('is in no PKCS#12 file, and the hint for that mends it', () => {
+    const words = ['export', 'p12', 'mailhost', '--password-fd', '0'];
+    const refused = project.run(words, { input: 'secret' });
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(/is valid from .* on, and it is .* now/u);
+    const hint = /hint: .*ahead when this was made: relaycerts (.*)\n/u.exec(refused.stderr)?.[1] ?? '';
+    succeed(run(...hint.split(' ')));
+    succeed(project.run(words, { input: 'secret' }));
+  });
+});
+
+describe("the CA's certificate", () => {
+  beforeEach(() => {
+    ahead('make');
+  });
+
+  it('stops make and renew, with the clock and its renewal in the hint', () => {
+    const before = treeOf(project.folder);
+    for (const words of [['make'], ['renew', '--force']]) {
+      const result = run(...words);
+      expect([result.status, result.stdout]).toEqual([1, '']);
+      expect(result.stderr).toMatch(/error: the certificate ".*example\.org-ca\.crt\.pem" is valid from .* on/u);
+      expect(result.stderr).toContain(
+        "hint: set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts renew --ca\n",
+      );
+    }
+    expect(treeOf(project.folder)).toEqual(before);
+    const ca = rows().find(({ host }) => host === 'example.org relay CA');
+    expect(ca?.state).toBe('not-yet-valid');
+    expect(ca?.why).toContain('made: relaycerts renew --ca');
+  });
+
+  it.each([
+    ['for the same key', ['renew', '--ca']],
+    ['for a new one', ['renew', '--ca', '--rekey']],
+  ])('is mended %s, and then its leaves', (_name, words) => {
+    succeed(run(...words));
+    if (words.length === 3) {
+      // Stage 1 leaves the CA that signs as it is.
+      expect(run('make').status).toBe(1);
+      succeed(run(...words));
+      expect(isTaken(home)).toBe(true);
+      succeed(run(...words));
+    } else {
+      expect(rows().filter(({ state }) => state === 'not-yet-valid')).toHaveLength(3);
+      succeed(run('renew', '--force'));
+    }
+    expect(run('status').status).toBe(0);
+    for (const hostname of [home, second, relay]) expect(isTaken(hostname)).toBe(true);
+    expect(run('make').stderr).toContain('nothing to make');
+  });
+});

@@ -1,0 +1,166 @@
+// A revocation that nothing but `make --again` takes back: not a certificate of the host that turns up again, and not a
+// ledger that was lost.
+
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
+import { succeed as succeeded } from '../support/succeed.js';
+
+const home = 'mailhost.example.org';
+const second = 'second.example.org';
+const relay = 'relayhost.example.org';
+const ledgerFile = 'certs/ca/issued.jsonl';
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+  succeed('make');
+});
+afterEach(() => {
+  project.remove();
+});
+
+const succeed = (...words: readonly string[]): Result => succeeded(project.run(words));
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+}
+
+const stateOf = (name: string): string | undefined =>
+  (JSON.parse(project.run(['status', '--json']).stdout) as readonly Row[]).find(({ host }) => host === name)?.state;
+
+const table = (): string => project.read('hosts', relay, 'relay_clientcerts');
+
+interface Line {
+  readonly event: string;
+  readonly name: string;
+  readonly serial: string;
+  readonly notAfter: string;
+}
+
+const ledger = (): readonly string[] =>
+  project
+    .read(ledgerFile)
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line)
+    .map(({ event, name, serial, notAfter }) => [event, name, serial, notAfter].join(' '));
+
+const isPutAway = (line: string): boolean => /^(?:revoked|retired) /u.test(line);
+
+/** mailhost's key and certificate, brought back from a copy that somebody had. */
+function withCopy(work: () => void): void {
+  const saved = project.path('../saved');
+  mkdirSync(saved);
+  for (const end of ['key', 'crt']) cpSync(project.path(`certs/smtp-client/${home}.${end}.pem`), `${saved}/${end}`);
+  work();
+  for (const end of ['key', 'crt']) {
+    cpSync(`${saved}/${end}`, project.path(`certs/smtp-client/${home}.${end}.pem`));
+    chmodSync(project.path(`certs/smtp-client/${home}.${end}.pem`), end === 'key' ? 0o600 : 0o644);
+  }
+}
+
+it('by a certificate that the ledger does not know', () => {
+  withCopy(() => {
+    succeed('renew', '--force', 'mailhost');
+    succeed('revoke', 'mailhost');
+    // The ledger of a crash, or of a backup: without the first certificate of the host.
+    const [ca, ...lines] = project.read(ledgerFile).trimEnd().split('\n');
+    const first = lines.find((line) => line.includes(home));
+    project.write(ledgerFile, `${[ca, ...lines.filter((line) => line !== first)].join('\n')}\n`);
+  });
+  for (let times = 0; times < 2; times += 1) {
+    succeed('make');
+    expect(stateOf(home)).toBe('revoked');
+    expect(table()).not.toContain(home);
+    expect(table()).toContain(second);
+  }
+});
+
+it.each(['both', 'the key alone'])('by its key from a copy, with make --again: %s', (what) => {
+  withCopy(() => {
+    succeed('renew', '--force', 'mailhost');
+    succeed('revoke', 'mailhost');
+  });
+  const certificate = project.path(`certs/smtp-client/${home}.crt.pem`);
+  if (what !== 'both') rmSync(certificate);
+  const key = project.read(`certs/smtp-client/${home}.key.pem`);
+  const refused = project.run(['make', '--again', 'mailhost']);
+  expect([refused.status, refused.stdout]).toEqual([1, '']);
+  expect(refused.stderr).toContain(`error: the key of ${home} was revoked, and is here again: `);
+  expect(table()).not.toContain(home);
+  const hint = /hint: rm (.*), then the same command again, for a new key\n/u.exec(refused.stderr)?.[1] ?? '';
+  for (const path of hint.split(' ')) rmSync(path);
+  succeed('make', '--again', 'mailhost');
+  expect(table()).toContain(home);
+  expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
+});
+
+it('by a ledger that was lost: it is made from the certificates, those that were put away too', () => {
+  succeed('renew', '--rekey', 'second');
+  succeed('retire', 'second');
+  succeed('renew', '--rekey', 'mailhost');
+  succeed('revoke', 'mailhost');
+  const before = ledger();
+  rmSync(project.path(ledgerFile));
+  // Nobody has to run make first.
+  expect(stateOf(home)).toBe('revoked');
+  expect(project.run(['show', home]).stderr).toContain(`${home} is revoked`);
+  expect(project.run(['make', '--dry-run']).stdout).not.toContain(home);
+  expect(succeed('make').stderr).toContain(`made the ledger's line for ${home}, revoked, serial `);
+  expect(stateOf(home)).toBe('revoked');
+  expect(table()).not.toContain(home);
+  const after = ledger();
+  expect(after.filter(isPutAway).toSorted()).toEqual(before.filter(isPutAway).toSorted());
+  expect(after).toHaveLength(6);
+  expect(succeed('make').stderr).toContain('nothing to make');
+  expect(ledger()).toEqual(after);
+  succeed('make', '--again', 'mailhost');
+  expect(table()).toContain(home);
+});
+
+it('by a ledger from before the revocation, beside a file that only looks like a certificate', () => {
+  const old = project.read(ledgerFile);
+  succeed('revoke', 'mailhost');
+  project.write(ledgerFile, old);
+  project.write(`certs/revoked/${second}-00.crt.pem`, 'mine');
+  succeed('make');
+  expect(stateOf(second)).toBe('ok');
+  expect(stateOf(home)).toBe('revoked');
+  expect(table()).not.toContain(home);
+});
+
+it('and a host that was made again stays so without the ledger, or with one from before', () => {
+  const old = project.read(ledgerFile);
+  succeed('revoke', 'mailhost');
+  succeed('make', '--again', 'mailhost');
+  const pins = table();
+  for (const lose of [() => rmSync(project.path(ledgerFile)), () => project.write(ledgerFile, old)]) {
+    lose();
+    expect(stateOf(home)).toBe('ok');
+    succeed('make');
+    expect(stateOf(home)).toBe('ok');
+    expect(table()).toBe(pins);
+    succeed('make');
+    expect(ledger().filter((line) => line.startsWith('revoked '))).toHaveLength(1);
+  }
+});
+
+it('and the old CA that a rekey retired is in the ledger again', () => {
+  for (let stage = 1; stage <= 3; stage += 1) succeed('renew', '--ca', '--rekey');
+  const before = ledger().filter((line) => line.startsWith('retired '));
+  expect(before).toHaveLength(1);
+  rmSync(project.path(ledgerFile));
+  succeed('make');
+  expect(ledger().filter((line) => line.startsWith('retired '))).toEqual(before);
+});
+
+it('but clean takes what was revoked with it, with the ledger and without', () => {
+  succeed('revoke', 'mailhost');
+  rmSync(project.path(ledgerFile));
+  succeed('clean', '--yes');
+  expect(readdirSync(project.folder)).toEqual(['settings.json']);
+  succeed('make');
+  expect(stateOf(home)).toBe('ok');
+});

@@ -1,0 +1,148 @@
+// Settings that were changed after make: what make says of certificates that are not as they would be made now, and that
+// the command it names makes them so, after which it is silent.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { cpSync, rmSync } from 'node:fs';
+import { openssl } from '../support/openssl.js';
+import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { succeed as succeeded } from '../support/succeed.js';
+
+const home = 'mailhost.example.org';
+const relay = 'relayhost.example.org';
+
+let project: Project;
+beforeAll(() => {
+  project = makeProject();
+  succeed('make');
+  cpSync(project.folder, `${project.folder}-saved`, { recursive: true, preserveTimestamps: true });
+});
+beforeEach(() => {
+  rmSync(project.folder, { recursive: true });
+  cpSync(`${project.folder}-saved`, project.folder, { recursive: true, preserveTimestamps: true });
+});
+afterEach(() => {
+  expect(succeed('status').stdout).toContain(home);
+});
+afterAll(() => {
+  project.remove();
+});
+
+const succeed = (...words: readonly string[]): Result => succeeded(project.run(words));
+
+/** What make says but that it has nothing to make; it changes nothing. */
+function said(): readonly string[] {
+  const before = treeOf(project.folder);
+  const lines = succeed('make').stderr.trimEnd().split('\n');
+  expect(treeOf(project.folder)).toEqual(before);
+  expect(lines.at(-1)).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right');
+  expect(succeed('make', '--dry-run').stderr.trimEnd()).toBe(lines.slice(0, -1).join('\n'));
+  return lines.slice(0, -1);
+}
+
+const textOf = (path: string): string =>
+  openssl(['x509', '-noout', '-text', '-nameopt', 'utf8', '-in', project.path(path)]);
+
+it('nothing where nothing was changed, nor after a renewal', () => {
+  expect(said()).toEqual([]);
+  succeed('renew', '--force');
+  expect(said()).toEqual([]);
+});
+
+describe.each<readonly [string, Record<string, unknown>, string, string, string, RegExp]>([
+  [
+    'the key type',
+    { certificates: { keyType: 'ecdsa-p384' } },
+    'certificates.keyType (ecdsa-p384) is not that of certificates that are there',
+    `renew --rekey ${relay} ${home}`,
+    `certs/smtp-client/${home}.crt.pem`,
+    /Public-Key: \(384 bit\)/u,
+  ],
+  [
+    'the validity',
+    { certificates: { validDays: 90 } },
+    'certificates.validDays (90) is not that of certificates that are there',
+    `renew --force ${relay} ${home}`,
+    `certs/smtp-client/${home}.crt.pem`,
+    /./u,
+  ],
+  [
+    'the subject',
+    {
+      subject: {
+        country: 'NL',
+        state: 'Noord-Holland',
+        locality: 'A',
+        organization: 'Grüße, "S+öhne"\\',
+        organizationalUnit: 'a/b = c',
+      },
+    },
+    'subject is not that of certificates that are there',
+    `renew --force ${relay} ${home}`,
+    `certs/smtp-client/${home}.crt.pem`,
+    /Subject: C ?= ?NL/u,
+  ],
+  [
+    "the CA's validity",
+    { ca: { validDays: 5000 } },
+    'ca.validDays (5000) is not that of the CA (3650)',
+    'renew --ca',
+    'certs/ca/example.org-ca.crt.pem',
+    /./u,
+  ],
+  [
+    "the CA's key type",
+    { ca: { keyType: 'rsa-2048' } },
+    'ca.keyType (rsa-2048) is not that of the CA (ecdsa-p256)',
+    'renew --ca --rekey',
+    'certs/ca/example.org-ca.crt.pem',
+    /Public-Key: \(2048 bit\)/u,
+  ],
+])('%s', (_name, change, what, command, path, shows) => {
+  it('is said, with the command that applies it', () => {
+    project.settings(smallSettings(change));
+    expect(said()).toEqual([`relaycerts: ${what}: relaycerts ${command}`]);
+    const before = textOf(path);
+    succeed(...command.split(' '));
+    if (command.endsWith('--ca --rekey')) for (let stage = 2; stage <= 3; stage += 1) succeed(...command.split(' '));
+    if (command.startsWith('renew --rekey')) succeed('retire');
+    expect(textOf(path)).not.toBe(before);
+    expect(textOf(path)).toMatch(shows);
+    expect(said()).toEqual([]);
+  });
+});
+
+describe("the CA's name and its permitted domains", () => {
+  it.each([
+    ['name', { commonName: 'Another CA' }, /Subject: CN ?= ?Another CA 2\n/u],
+    ['domains', { permittedDomains: ['example.org'] }, /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u],
+  ])('%s: refused, and mended by what the hint names', (_name, ca, shows) => {
+    project.settings(smallSettings({ ca }));
+    const refused = project.run(['make']);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(
+      /hint: put the settings back as they were; for a CA with a new key, as they are now: relaycerts renew --ca --rekey\n$/u,
+    );
+    for (let stage = 1; stage <= 3; stage += 1) succeed('renew', '--ca', '--rekey');
+    expect(textOf('certs/ca/example.org-ca.crt.pem')).toMatch(shows);
+    expect(said()).toEqual([]);
+  });
+});
+
+it('the other names of a relay: refused, and mended by what the hint names', () => {
+  project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] }));
+  const refused = project.run(['make']);
+  expect(refused.status).toBe(1);
+  const [, from = '', to = ''] = /hint: .*: mv (\S+) (\S+)\n/u.exec(refused.stderr) ?? [];
+  cpSync(from, to);
+  rmSync(from);
+  succeed('make');
+  expect(textOf(`certs/smtpd-server/${relay}.crt.pem`)).toContain('DNS:mx.example.org');
+  expect(said()).toEqual([]);
+});
+
+it('says nothing of leaves that the end of the CA cut', () => {
+  succeed('clean', '--yes');
+  project.settings(smallSettings({ ca: { validDays: 300 } }));
+  succeed('make');
+  expect(said()).toEqual([]);
+});

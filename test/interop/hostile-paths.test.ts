@@ -1,0 +1,158 @@
+// Folders and files with every kind of name: the settings, the passphrase file, recipients' keys, the home. Everything
+// lies where it was said, nothing beside it, and a command that a hint tells for such a path gets it as one word.
+
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, it } from 'vitest';
+import { isTaken } from '../support/alphabets.js';
+import { makeGnupg, type Gnupg } from '../support/gnupg.js';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
+import { makeStubs, type Stubs } from '../support/shell-stubs.js';
+
+/** Each is one name of a folder or a file; `canary` is a stub that nothing may run. */
+const names = [
+  ' ',
+  ' a b ',
+  "it's",
+  '"quoted"',
+  '$(canary)',
+  '`canary`',
+  '; canary #',
+  '-rf',
+  '--settings',
+  '~',
+  '$HOME',
+  '*',
+  'a\\',
+  'a:b',
+  '%s%n',
+  '\u00fc\u0301\u4f8b\u{1f4a9}',
+  '\u202egpj',
+  '\u2028',
+  '...',
+  'settings.json',
+] as const;
+
+let gnupg: Gnupg;
+let stubs: Stubs;
+let project: Project;
+beforeAll(() => {
+  stubs = makeStubs();
+  gnupg = makeGnupg();
+  gnupg.makeKey({ userId: 'alice@example.org' });
+});
+afterAll(() => {
+  stubs.remove();
+  gnupg.dispose();
+});
+beforeEach(() => {
+  project = makeProject(null);
+});
+afterEach(() => {
+  project.remove();
+});
+
+const sorted = (paths: readonly string[]): readonly string[] => paths.toSorted((one, other) => (one < other ? -1 : 1));
+const isGood = ({ status, stderr }: Result): void => expect(status, stderr).toBe(0);
+
+/** The command after these words, as a shell takes it apart. */
+function toldCommand(said: string, after: string): readonly (readonly string[])[] {
+  const line = said.split('\n').find((each) => each.includes(after)) ?? '';
+  const command = line.slice(line.indexOf(after) + after.length);
+  const { ran, stderr } = stubs.run(['dash'], command);
+  expect(stderr.replaceAll(/^left behind: .*\n/gmu, ''), command).toBe('');
+  return ran;
+}
+
+describe.each(names)('%j', (name) => {
+  it('is a folder of settings, and a home: all that is made lies in them, and a second make finds it', () => {
+    mkdirSync(project.path(name));
+    project.write(join(name, 'settings.json'), JSON.stringify(smallSettings()));
+    const home = join(project.home, name);
+    mkdirSync(home);
+    const env = { HOME: home };
+    const made = project.run([`--settings=${name}/settings.json`, 'make'], { env });
+    isGood(made);
+    expect(readdirSync(project.folder)).toEqual([name]);
+    expect(sorted(readdirSync(project.path(name)))).toEqual(['certs', 'hosts', 'settings.json']);
+    const again = project.run(['make'], { env, under: ['sh', '-c', 'cd "./$0" && exec "$@"', name] });
+    expect(again.stderr).toContain('nothing to make');
+    const copy = project.run([`--settings=${name}/settings.json`, 'show', 'mailhost', '--section', 'rsync']).stdout;
+    const files = stubs.run(['dash'], copy).ran[0]?.filter((word) => word.startsWith(project.folder)) ?? [];
+    const bundle = project.path(name, 'hosts', 'mailhost.example.org');
+    expect(sorted(files)).toEqual(sorted(readdirSync(bundle).map((file) => join(bundle, file))));
+
+    const key = join(home, '.config/relaycerts/operator-key.asc');
+    expect(toldCommand(made.stderr, 'GnuPG takes it with: ')).toEqual([['gpg', '--import', key]]);
+    for (const path of [key, join(home, '.example.org-relaycerts-passphrase.gpg')]) {
+      expect(statSync(path).mode & 0o7777).toBe(0o600);
+    }
+    expect(sorted(readdirSync(home))).toEqual(['.config', '.example.org-relaycerts-passphrase.gpg']);
+  });
+});
+
+describe('a file of settings', () => {
+  it('has any of these names, and is named by what is printed', () => {
+    project.settings(smallSettings());
+    isGood(project.run(['make', '--quiet']));
+    for (const name of names) {
+      project.write(name, JSON.stringify(smallSettings()));
+      const text = project.run([`--settings=${name}`, 'show', 'mailhost']).stdout;
+      const piped = /^ {4}(relaycerts [^\n]*\| ssh [^\n]*)/mu.exec(text)?.[1] ?? '';
+      const own = name === 'settings.json' ? [] : ['--settings', project.path(name)];
+      expect(stubs.run(['dash'], piped).ran).toEqual([
+        ['relaycerts', ...own, 'show', 'mailhost.example.org', '--format', 'sh'],
+        ['ssh', 'root@mailhost.example.org', 'sh'],
+      ]);
+    }
+  });
+});
+
+// Some of them: each takes half a dozen runs.
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
+describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
+  it("is a passphrase file's, and a recipient's key file: taken or refused, and made nowhere else", () => {
+    const file = `keys/${name}`;
+    const recipient = `keys/recipient ${name}`;
+    const settings = smallSettings({ passphrase: { file, recipients: [recipient] } });
+    project.settings(settings);
+    const env = { GNUPGHOME: gnupg.home };
+    mkdirSync(project.path('keys'));
+    const refused = project.run(['make'], { env });
+    expect(existsSync(project.path('certs'))).toBe(false);
+    if (!isTaken(settings)) {
+      // Invisible, or a space at the end: told with its place, escaped.
+      expect([refused.status, name]).toEqual([2, expect.stringMatching(/^[ \u2028]|^\u202e/u)]);
+      expect(refused.stderr).toMatch(/settings\.json: passphrase\.(?:file|recipients\[0\])/u);
+      return;
+    }
+    expect(refused.status).toBe(1);
+    const where = project.path(recipient);
+    expect(toldCommand(refused.stderr, 'hint: ')).toEqual([['gpg', '--export', '--armor', 'FINGERPRINT']]);
+    expect(existsSync(where)).toBe(true);
+    writeFileSync(where, gnupg.gpg(['--export', '--armor', 'alice@example.org']));
+    isGood(project.run(['make'], { env }));
+    expect(sorted(readdirSync(project.path('keys')))).toEqual(sorted([`recipient ${name}`, name]));
+    expect(statSync(project.path(file)).mode & 0o7777).toBe(0o600);
+    isGood(project.run(['renew', 'mailhost', '--force'], { env }));
+    expect(project.run(['passphrase', 'show', '--yes'], { env }).stdout).toMatch(/^[0-9a-f]{64}\n$/u);
+    // A file that is no OpenPGP message: whatever command is told names it as one word.
+    renameSync(project.path(file), project.path('keys', 'away'));
+    writeFileSync(project.path(file), 'x', { mode: 0o600 });
+    const damaged = project.run(['renew', 'mailhost', '--force'], { env });
+    expect(damaged.status).toBe(1);
+    for (const line of damaged.stderr.trimEnd().split('\n')) expect(line).toMatch(/^relaycerts: /u);
+  });
+});
+
+describe('a hint for a path', () => {
+  it('is a command that gets it as one word, for settings that the wizard cannot use', () => {
+    for (const name of names) {
+      project.write(name, '{');
+      const { status, stderr } = project.run([`--settings=${name}`, 'wizard', '--answers', '-'], { input: '{}' });
+      expect(status).toBe(2);
+      const path = project.path(name);
+      expect(toldCommand(stderr, 'move it away: ')).toEqual([['mv', path, `${path}.old`]]);
+    }
+  });
+});

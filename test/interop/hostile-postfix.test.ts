@@ -1,0 +1,266 @@
+// What is printed for Postfix, under settings as strange as the parsers let them be, run to the letter on a stock
+// configuration: the real postconf and postmap read back exactly what is meant, written down here once more, and nothing
+// else has changed: no line, parameter, service or table entry was added, and nothing is expanded.
+
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseSettings } from '../../src/settings/schema.js';
+import { hostsOf, type SmtpdServer } from '../../src/settings/settings.js';
+import { blocksFor, blocksOf } from '../support/blocks.js';
+import { hostileSettings, makeHostileProject, type HostileProject } from '../support/hostile-project.js';
+import { requireTools } from '../support/require-tools.js';
+import { makeStubs } from '../support/shell-stubs.js';
+import { stockPostfix } from '../support/stock-postfix.js';
+
+const directory = hostileSettings.postfix.directory.replace('/etc/', '/etc/postfix/');
+const variants = [
+  { tableType: 'texthash', pin: 'public-key', unlisted: 'defer', masterChroot: 'y' },
+  { tableType: 'hash', pin: 'certificate', unlisted: 'reject', masterChroot: '-' },
+] as const;
+
+let hostile: HostileProject;
+beforeAll(() => {
+  requireTools('postconf', 'openssl', 'dash');
+  hostile = makeHostileProject({ postfix: { ...variants[0], directory } });
+  hostile.print(['make', '--quiet']);
+});
+afterAll(() => {
+  hostile.project.remove();
+});
+
+const prelude = `${stockPostfix}
+mount -t tmpfs none /usr/local/sbin
+printf '#!/bin/sh\\necho canary: "$@" >&2\\n' >/usr/local/sbin/canary
+chmod 755 /usr/local/sbin/canary
+look() {
+  for what in -n -xn -M -P -xP; do echo "== $what"; postconf $what; done
+}
+`;
+
+interface Seen {
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly expanded: ReadonlyMap<string, string>;
+  readonly services: readonly string[];
+  readonly overrides: ReadonlyMap<string, string>;
+  readonly expandedOverrides: ReadonlyMap<string, string>;
+}
+
+/** Lines of `name = value`. */
+function values(part = ''): ReadonlyMap<string, string> {
+  return new Map(
+    part
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => /^(\S+) =(?: (.*))?$/u.exec(line) ?? [line, line, 'no line of postconf'])
+      .map(([, name = '', value = '']) => [name, value]),
+  );
+}
+
+function seenIn(text: string): Seen {
+  const parts = text.split(/^== .*\n/mu).slice(1);
+  const services = (parts[2] ?? '')
+    .replaceAll(/\n[ \t]+/gu, ' ')
+    .split('\n')
+    .filter((line) => line !== '');
+  return {
+    parameters: values(parts[0]),
+    expanded: values(parts[1]),
+    services: services.map((line) => line.split(/\s+/u).join(' ')),
+    overrides: values(parts[3]),
+    expandedOverrides: values(parts[4]),
+  };
+}
+
+/** The configuration before and after what is printed has run on the host, and what else the commands print. */
+function installed(hostname: string, text: string, shell: string, then = ''): readonly [Seen, Seen, string] {
+  const env = {
+    ...process.env,
+    text,
+    shell,
+    directory,
+    bundle: `${hostile.folder}/hosts/${hostname}`,
+  };
+  const script = `${prelude}
+mkdir -p -m 700 "$directory" && cp "$bundle"/* "$directory/"
+look
+echo '== end'
+printf '%s\\n' "$text" | $shell >"$top/said" 2>&1 || { cat "$top/said" >&2; exit 9; }
+if grep canary "$top/said" >&2; then exit 8; fi
+echo '==== after'
+look
+echo '==== then'
+${then}`;
+  const { status, stdout, stderr } = spawnSync('unshare', ['--mount', 'sh', '-c', script], { env });
+  expect([stderr.toString(), status]).toEqual(['', 0]);
+  const [before = '', after = '', said = ''] = stdout.toString().split(/^==== .*\n/mu);
+  return [seenIn(before), seenIn(after), said];
+}
+
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
+const release = spawnSync('postconf', ['-d', 'mail_version']).stdout.toString();
+const isLate = Number(/3\.(\d+)/u.exec(release)?.[1]) >= 10;
+
+/** What is pasted on a host before it is checked and reloaded, which needs a Postfix that runs. */
+function firstBlock(hostname: string): string {
+  return blocksFor(hostile.print(['show', hostname]), { host: hostname })[0] ?? 'exit 99';
+}
+
+describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (variant) => {
+  const settings = parseSettings(
+    { ...hostileSettings, postfix: { ...variant, directory } },
+    { file: '/x/settings.json', home: '/root' },
+  );
+  const { domain, smtpdServers, smtpClients } = settings;
+  beforeAll(() => {
+    hostile.change({ postfix: { ...variant, directory } });
+    hostile.print(['make', '--quiet']);
+  });
+  const protocols = '!SSLv2,!SSLv3,!TLSv1,!TLSv1.1';
+  const ways = ['script', 'text'] as const;
+  // One way for each host of each variant: postconf takes its time.
+  const first = variants.indexOf(variant);
+  const waysOf = (at: number) => (isDeep ? ways : ways.filter((_, way) => way === (at + first) % 2));
+  const printed = (hostname: string, way: (typeof ways)[number]): string =>
+    way === 'script' ? hostile.print(['show', hostname, '--format', 'sh']) : firstBlock(hostname);
+
+  it.each(smtpClients.flatMap(({ hostname }, at) => waysOf(at).map((way) => [hostname, way] as const)))(
+    'main.cf of %s, by the %s',
+    (hostname, way) => {
+      const [before, after] = installed(hostname, printed(hostname, way), way === 'script' ? 'dash' : 'bash');
+      const client = smtpClients.find((one) => one.hostname === hostname);
+      const wanted = new Map([
+        ['relayhost', smtpdServers.map((server) => `[${server.hostname}]:${server.port}`).join(', ')],
+        ['smtp_tls_security_level', 'secure'],
+        ['smtp_tls_wrappermode', 'no'],
+        ['smtp_tls_secure_cert_match', smtpdServers.map((server) => server.hostname).join(', ')],
+        ['smtp_tls_CAfile', `${directory}/${domain}-ca.crt.pem`],
+        ['smtp_tls_CApath', ''],
+        ['tls_append_default_CA', 'no'],
+        ['smtp_tls_chain_files', `${directory}/${hostname}.chain.pem`],
+        ['smtp_tls_mandatory_protocols', protocols],
+        ['smtp_tls_loglevel', String(client?.tlsLogLevel)],
+        ...(isLate ? [['tls_required_enable', 'no'] as const] : []),
+      ]);
+      const merged = new Map([...before.parameters, ...wanted]);
+      expect(Object.fromEntries(after.parameters)).toEqual(Object.fromEntries(merged));
+      for (const [name, value] of wanted) expect(after.expanded.get(name)).toBe(value);
+      expect(after.services).toEqual(before.services);
+      expect(after.overrides).toEqual(before.overrides);
+    },
+  );
+
+  const overridesOf = ({ hostname, tlsLogLevel }: SmtpdServer): Readonly<Record<string, string>> => ({
+    syslog_name: 'postfix/relaycerts',
+    smtpd_tls_security_level: 'encrypt',
+    smtpd_tls_wrappermode: 'no',
+    smtpd_tls_req_ccert: 'yes',
+    smtpd_tls_CAfile: `${directory}/${domain}-ca.crt.pem`,
+    smtpd_tls_CApath: '',
+    tls_append_default_CA: 'no',
+    smtpd_tls_chain_files: `${directory}/${hostname}.chain.pem`,
+    smtpd_tls_cert_file: '',
+    smtpd_tls_key_file: '',
+    smtpd_tls_eccert_file: '',
+    smtpd_tls_eckey_file: '',
+    smtpd_tls_fingerprint_digest: 'sha256',
+    smtpd_tls_mandatory_protocols: protocols,
+    tls_session_ticket_cipher: '',
+    smtpd_tls_loglevel: String(tlsLogLevel),
+    relay_clientcerts: `${variant.tableType}:${directory}/relay_clientcerts`,
+    smtpd_relay_restrictions: `permit_tls_clientcerts,${variant.unlisted}`,
+    smtpd_client_restrictions: '',
+    smtpd_helo_restrictions: '',
+    smtpd_sender_restrictions: '',
+    smtpd_recipient_restrictions: '',
+    smtpd_data_restrictions: '',
+    smtpd_end_of_data_restrictions: '',
+    smtpd_sasl_auth_enable: 'no',
+    smtpd_reject_unlisted_recipient: 'no',
+    ...(isLate ? { smtpd_hide_client_session: 'yes' } : {}),
+  });
+
+  it.each(smtpdServers.flatMap((server, at) => waysOf(at).map((way) => ({ server, way, name: server.hostname }))))(
+    'master.cf and the table of $name, by the $way',
+    ({ server, way }) => {
+      const { hostname, port } = server;
+      const table = `${variant.tableType}:${directory}/relay_clientcerts`;
+      const digest = variant.pin === 'certificate' ? '-fingerprint' : '-pubkey';
+      const pins = smtpClients.map((client) => pinOf(`certs/smtp-client/${client.hostname}.crt.pem`, digest));
+      const [before, after, said] = installed(
+        hostname,
+        printed(hostname, way),
+        way === 'script' ? 'dash' : 'bash',
+        `${pins.map((pin) => `postmap -q ${pin} ${table}`).join('\n')}\necho ==; postmap -s ${table}`,
+      );
+      expect(after.parameters).toEqual(before.parameters);
+      const service = `${port} inet n - ${variant.masterChroot} - - smtpd`;
+      const options = Object.entries(overridesOf(server)).map(([name, value]) => ` -o ${name}=${value}`);
+      const added = `${service}${options.join('')}`;
+      expect(after.services.toSorted()).toEqual([...before.services, added].toSorted());
+      const wanted = new Map(
+        Object.entries(overridesOf(server)).map(([name, value]) => [`${port}/inet/${name}`, value]),
+      );
+      const merged = Object.fromEntries([...before.overrides, ...wanted]);
+      expect(Object.fromEntries(after.overrides)).toEqual(merged);
+      for (const [name, value] of wanted) expect(after.expandedOverrides.get(name)).toBe(value);
+      const names = smtpClients.map((client) => client.hostname);
+      const [found, all] = said.split('==\n');
+      expect(found).toBe(names.map((name) => `${name}\n`).join(''));
+      // A Postfix table folds the keys that it is asked for, and those that it lists.
+      const entries = pins.map((pin, at) => `${pin.toLowerCase()}\t${names[at] ?? ''}`);
+      expect(
+        all
+          ?.split('\n')
+          .filter((line) => line !== '')
+          .toSorted(),
+      ).toEqual(entries.toSorted());
+    },
+  );
+
+  it('the sections are the lines of the files, one parameter a line', () => {
+    for (const { hostname, role } of hostsOf(settings)) {
+      const section = role === 'smtp-client' ? 'main.cf' : 'master.cf';
+      const [block, ...others] = blocksOf(hostile.print(['show', hostname, '--section', section]));
+      expect(others).toEqual([]);
+      const lines = (block?.text ?? '').trimEnd().split('\n');
+      for (const line of lines) {
+        expect(line).toMatch(/^(?:#.*|\w+ =(?: \S.*)?|\d+ inet n - [yn-] - - smtpd| {2}-o \w+=\S*)$/u);
+        expect(line).not.toMatch(/[$"'`\\]/u);
+      }
+    }
+  });
+});
+
+/** The digest as openssl makes it. */
+function pinOf(path: string, what: string): string {
+  const script =
+    what === '-fingerprint'
+      ? 'openssl x509 -in "$1" -noout -fingerprint -sha256 | sed "s/.*=//"'
+      : 'openssl x509 -in "$1" -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -c | sed "s/.*= //"';
+  const { stdout } = spawnSync('sh', ['-c', script, 'sh', `${hostile.folder}/${path}`]);
+  return stdout.toString().trim().toUpperCase();
+}
+
+describe('where the bundle is missing', () => {
+  it("the script's hint is a command for the machine that relaycerts runs on", () => {
+    const [{ hostname }] = hostsOf(
+      parseSettings({ ...hostileSettings }, { file: '/x/settings.json', home: '/root' }),
+    ) as unknown as [{ hostname: string }];
+    const text = hostile.print(['show', hostname, '--format', 'sh']);
+    const env = { ...process.env, text };
+    const { status, stderr } = spawnSync(
+      'unshare',
+      ['--mount', 'sh', '-c', `${prelude}printf '%s\\n' "$text" | dash`],
+      {
+        env,
+      },
+    );
+    expect(status).toBe(1);
+    const hint = /^relaycerts: hint: copy the bundle first: ([^\n]*)\n$/mu.exec(stderr.toString())?.[1] ?? '';
+    const stubs = makeStubs();
+    expect(stubs.run(['dash'], hint).ran).toEqual([
+      ['relaycerts', '--settings', hostile.file, 'show', hostname, '--section', 'rsync'],
+    ]);
+    stubs.remove();
+  });
+});

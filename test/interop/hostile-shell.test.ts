@@ -1,0 +1,317 @@
+// The printed commands of a project in which every value is as strange as the parsers let it be: every shell parses
+// them, shellcheck finds nothing, and what runs gets each value as one word, byte for byte, and nothing else runs.
+
+import { spawnSync } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sections } from '../../src/render/sections.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import { hostsOf, type HostSettings } from '../../src/settings/settings.js';
+import { blocksOf, pipedCommands, type PrintedBlock } from '../support/blocks.js';
+import { hostileSettings, makeHostileProject, type HostileProject } from '../support/hostile-project.js';
+import { openssl } from '../support/openssl.js';
+import { requireTools } from '../support/require-tools.js';
+import { canary, makeStubs, type Stubs } from '../support/shell-stubs.js';
+
+const settings = parseSettings(hostileSettings, { file: '/x/settings.json', home: '/root' });
+const hosts = hostsOf(settings);
+const { directory } = settings.postfix;
+const shells = [['dash'], ['bash', '--norc'], ['bash', '--norc', '--posix'], ['busybox', 'ash']] as const;
+
+let hostile: HostileProject;
+let stubs: Stubs;
+/** What was printed, by command line. */
+const printed = new Map<string, string>();
+const scripts = new Map<string, string>();
+
+beforeAll(() => {
+  requireTools('shellcheck', 'dash', 'busybox');
+  stubs = makeStubs();
+  hostile = makeHostileProject();
+  const print = (...args: readonly string[]): void => void printed.set(args.join(' '), hostile.print(args));
+  print('make');
+  for (const { hostname } of hosts) {
+    print('show', hostname);
+    print('show', hostname, '--undo');
+    for (const section of sections) print('show', hostname, '--section', section);
+    print('show', hostname, '--format', 'json', '--section', 'rsync');
+    for (const args of [
+      [],
+      ['--undo'],
+      ...['rsync', 'request', 'verify', 'monitor'].map((one) => ['--section', one]),
+    ]) {
+      scripts.set([hostname, ...args].join(' '), hostile.print(['show', hostname, '--format', 'sh', ...args]));
+    }
+  }
+  print('renew', '--ca');
+  for (let stage = 1; stage <= 3; stage++) print('renew', '--ca', '--rekey');
+  print('revoke', hosts.at(-1)?.hostname ?? '');
+}, 120_000);
+afterAll(() => {
+  hostile.project.remove();
+  stubs.remove();
+});
+
+/** The options and the target of ssh and rsync. */
+function targetOf({ ssh }: HostSettings): { readonly port: readonly string[]; readonly sudo: readonly string[] } {
+  return { port: ssh.port === 22 ? [] : ['-p', String(ssh.port)], sudo: ssh.user === 'root' ? [] : ['sudo'] };
+}
+
+function pipeOf(host: HostSettings, ...options: readonly string[]): readonly (readonly string[])[] {
+  const { port, sudo } = targetOf(host);
+  return [
+    ['relaycerts', '--settings', hostile.file, 'show', host.hostname, '--format', 'sh', ...options],
+    ['ssh', ...port, `${host.ssh.user}@${host.ssh.host}`, ...sudo, 'sh'],
+  ];
+}
+
+function rsyncOf(host: HostSettings): readonly string[] {
+  const { hostname, ssh, role } = host;
+  const { port, sudo } = targetOf(host);
+  const word = sudo.map((each) => `${each} `).join('');
+  const names = ['crt.pem', 'key.pem', 'chain.pem'].map((end) => `${hostname}.${end}`);
+  const files = [`${settings.domain}-ca.crt.pem`, ...names, ...(role === 'smtpd-server' ? ['relay_clientcerts'] : [])];
+  const options = ['--checksum', '--times', '--perms', '--chmod=F600'];
+  return [
+    'rsync',
+    ...options,
+    ...(port.length === 0 ? [] : [`--rsh=ssh ${port.join(' ')}`]),
+    `--rsync-path=${word}mkdir -p -m 0700 ${directory} && ${word}rsync`,
+    ...files.map((name) => `${hostile.folder}/hosts/${hostname}/${name}`),
+    `${ssh.user}@${ssh.host.includes(':') ? `[${ssh.host}]` : ssh.host}:${directory}/`,
+  ];
+}
+
+/** Runs text with every program a stub: what ran, and nothing was said or left behind. */
+function ran(text: string): readonly (readonly string[])[] {
+  const runs = shells.slice(0, 2).map((shell) => stubs.run(shell, text, ['/etc/postfix', '/etc/cron.d', directory]));
+  for (const { status, stderr, stdout } of runs) {
+    expect([stderr, stdout], text).toEqual(['', '']);
+    expect(status, text).toBe(0);
+  }
+  for (const { ran: words } of runs) expect(words).toEqual(runs[0]?.ran);
+  return runs[0]?.ran ?? [];
+}
+
+const sorted = (argvs: readonly (readonly string[])[]) =>
+  argvs.toSorted((one, other) => (one.join('\0') < other.join('\0') ? -1 : 1));
+
+describe('the stubs', () => {
+  it('see what a bad quoting would run', () => {
+    expect(stubs.run(['dash'], `ssh "$(${canary} 1)" '\u202e'`).ran).toEqual([
+      [canary, '1'],
+      ['ssh', '', '\u202e'],
+    ]);
+    expect(stubs.run(['dash'], 'nothing-of-ours x').stderr).toMatch(/not found/u);
+    expect(stubs.run(['dash'], 'echo >x').stderr).toContain('left behind: x');
+  });
+});
+
+describe('every script', () => {
+  it('is parsed by dash, bash and busybox, and by sh as it is here', () => {
+    expect(scripts.size).toBe(hosts.length * 6);
+    const blocks = [...printed.entries()].flatMap(([args, text]) =>
+      args.includes('json') ? [] : blocksOf(text).flatMap(shellOf),
+    );
+    expect(blocks.length).toBeGreaterThan(40);
+    for (const text of new Set([...scripts.values(), ...blocks])) {
+      for (const [shell, ...args] of [['sh'], ...shells]) {
+        const { status, stderr } = spawnSync(shell, [...args, '-n'], { input: text });
+        expect([stderr.toString(), status], text).toEqual(['', 0]);
+      }
+    }
+  });
+
+  it('shellcheck finds nothing', () => {
+    // What single quotes hold may look as if it were meant otherwise: $(...), a backslash before a quote, a curly quote.
+    const looks = '--exclude=SC2016,SC1003,SC1112';
+    for (const text of new Set(scripts.values())) {
+      const { stdout, status } = spawnSync('shellcheck', ['--shell=sh', looks, '-'], { input: text });
+      expect([stdout.toString(), status]).toEqual(['', 0]);
+    }
+  });
+});
+
+/** A block's text where it is one for a shell. */
+function shellOf(block: PrintedBlock): readonly string[] {
+  return block.where === 'file' ? [] : [block.text];
+}
+
+describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is printed for $name', ({ host }) => {
+  const show = (...args: readonly string[]): string => printed.get(['show', host.hostname, ...args].join(' ')) ?? '';
+
+  it('copies exactly its files to exactly its folder', () => {
+    const here = blocksOf(show('--section', 'rsync')).flatMap(shellOf);
+    expect(here.map((text) => ran(text))).toEqual([[rsyncOf(host)]]);
+    expect(ran(scripts.get(`${host.hostname} --section rsync`) ?? '')).toEqual([rsyncOf(host)]);
+  });
+
+  it('pipes the script to root there, and the way back', () => {
+    expect(pipedCommands(show()).map((text) => ran(text))).toEqual([sorted(pipeOf(host))]);
+    expect(pipedCommands(show('--undo')).map((text) => ran(text))).toEqual([sorted(pipeOf(host, '--undo'))]);
+  });
+
+  it('runs on the host what is meant, with each value as one word', () => {
+    const texts = blocksOf(show()).filter(({ where }) => where === 'host');
+    const words = texts.flatMap((block) => shellOf(block).flatMap((text) => ran(text)));
+    const programs = new Set(words.map(([program = '']) => program));
+    const own = host.role === 'smtp-client' ? ['posttls-finger', 'sleep'] : ['postmap', 'ss'];
+    expect(programs).toEqual(new Set(['cat', 'chmod', 'cp', 'openssl', 'postconf', 'postfix', ...own]));
+    // Every word that names a file names one in the folder, or one that has nothing of the settings in its name.
+    for (const argv of words) {
+      for (const word of argv) expect(word).toMatch(/^[\w@%+=:,./ !()|&[\]<>-]*$/u);
+    }
+    const path = (end: string): string => `${directory}/${host.hostname}.${end}`;
+    const ca = `${directory}/${settings.domain}-ca.crt.pem`;
+    const purpose = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+    expect(words).toContainEqual(['openssl', 'verify', '-CAfile', ca, '-purpose', purpose, path('crt.pem')]);
+    if (host.role === 'smtp-client') {
+      const edit = words.find(([program, option]) => program === 'postconf' && option === '-e') ?? [];
+      expect(edit).toContain(
+        `relayhost = ${settings.smtpdServers.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ')}`,
+      );
+      expect(edit).toContain(`smtp_tls_chain_files = ${path('chain.pem')}`);
+      for (const { hostname, port } of settings.smtpdServers) {
+        const first = ['posttls-finger', '-c', '-l', 'secure', '-F', ca, '-k', path('crt.pem'), '-K', path('key.pem')];
+        expect(words).toContainEqual([...first, `[${hostname}]:${port}`, hostname]);
+      }
+    } else {
+      const override = words.find(([program, option]) => program === 'postconf' && option === '-P') ?? [];
+      expect(override).toContain(`${host.port}/inet/smtpd_tls_chain_files=${path('chain.pem')}`);
+      expect(override).toContain(`${host.port}/inet/relay_clientcerts=texthash:${directory}/relay_clientcerts`);
+      expect(words).toContainEqual(['postconf', '-M', `${host.port}/inet=${host.port} inet n - y - - smtpd`]);
+    }
+  });
+
+  it('the request: key and request there, the signature here', () => {
+    const blocks = blocksOf(show('--section', 'request'));
+    const { port, sudo } = targetOf(host);
+    const request = `${host.hostname}.csr.pem`;
+    const there = ran(blocks[0]?.text ?? '');
+    // A commonName ends at 64 characters.
+    const subject = `/CN=${host.hostname.length > 64 ? 'c' : host.hostname}`;
+    const first = ['openssl', 'req', '-new', '-key', `${host.hostname}.key.pem`, '-subj'];
+    expect(there).toContainEqual([...first, subject, '-out', request]);
+    // The request goes into the folder where this is pasted.
+    const here = stubs.run(['dash'], blocks[1]?.text ?? '');
+    expect(here.stderr).toBe(`left behind: ${request}\n`);
+    expect(here.ran).toEqual([
+      ['relaycerts', '--settings', hostile.file, 'sign', request, '--host', host.hostname],
+      ['ssh', ...port, `${host.ssh.user}@${host.ssh.host}`, ...sudo, 'cat', `${directory}/${request}`],
+    ]);
+  });
+
+  it('a crontab line here that cron hands to the shell as it is meant, whatever cron does with a backslash', () => {
+    const line = /^ {4}11 6 \* \* \* (cd [^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
+    for (const unescapes of [/^\\([%\\])/u, /^\\(%)/u]) {
+      const command = asCron(line, unescapes);
+      // The folder is this machine's own, and is there: cd is the shell's.
+      expect(stubs.run(['dash'], `${command} && pwd`).stdout).toBe(`${hostile.folder}\n`);
+      expect(ran(`{ ${command}; } >&2`)).toEqual([['relaycerts', '--settings', hostile.file, 'status']]);
+    }
+  });
+
+  it('cron lines there that run openssl alone', () => {
+    const lines = [...show().matchAll(/^\d+ 6 \* \* \* root ([^\n]*)/gmu)].map(([, command = '']) => command);
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line).not.toContain('%');
+    const check = ['openssl', 'x509', '-checkend', '2592000', '-noout'];
+    expect(ran(lines[0] ?? '')).toEqual([[...check, '-in', `${directory}/${host.hostname}.crt.pem`]]);
+    // Of the CA's file every certificate is looked at; here it has two.
+    const file = `${directory}/${settings.domain}-ca.crt.pem`;
+    expect(lines[1]).toContain(`<${file}`);
+    const pem = '-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n';
+    expect(ran(`printf %b '${pem}${pem}' >${file}; ${lines[1] ?? ''}`)).toEqual([check, check]);
+  });
+
+  it('every other command among the words is one line that runs as it is', () => {
+    const commands = [...show().matchAll(/^ {4}(relaycerts [^\n]*)/gmu)].map(([, command = '']) => command);
+    expect(commands).toHaveLength(host.role === 'smtp-client' ? 1 : 2);
+    for (const command of commands) {
+      const words = ran(command).find(([program]) => program === 'relaycerts') ?? [];
+      expect(words.slice(0, 4)).toEqual(['relaycerts', '--settings', hostile.file, 'show']);
+    }
+    // Nothing that was printed is a marker by accident: each stands where a block begins or ends.
+    expect(show().match(/^# >>> /gmu)?.length).toBe(blocksOf(show()).length);
+  });
+
+  it('its JSON is the text, byte for byte', () => {
+    const json = JSON.parse(show('--format', 'json', '--section', 'rsync')) as {
+      sections: { rsync: { blocks: { text: string }[] } };
+    };
+    expect(json.sections.rsync.blocks.map(({ text }) => text)).toEqual(
+      blocksOf(show('--section', 'rsync')).flatMap(shellOf),
+    );
+  });
+});
+
+/** What cron makes of a command: `unescapes` is what it takes a backslash away from; a % that is left ends it. */
+function asCron(command: string, unescapes: RegExp): string {
+  let text = '';
+  for (let at = 0; at < command.length; at++) {
+    const rest = command.slice(at);
+    if (rest.startsWith('%')) return text;
+    const kept = unescapes.exec(rest)?.[1];
+    text += kept ?? (rest.startsWith('\\') ? rest.slice(0, 2) : rest.slice(0, 1));
+    if (rest.startsWith('\\')) at += 1;
+  }
+  return text;
+}
+
+/** What the pattern's group finds. */
+function told(said: string, pattern: RegExp): readonly string[] {
+  return [...said.matchAll(pattern)].map(([, command = '']) => command);
+}
+
+/** The commands in the text of renew and revoke. */
+function indented(text: string): readonly string[] {
+  return told(text, /^ {2}((?:relaycerts|ssh) [^\n]*)/gmu);
+}
+
+describe('what the commands that change print', () => {
+  it.each(['renew --ca', 'renew --ca --rekey', 'make'])('%s', (command) => {
+    const text = printed.get(command) ?? '';
+    const commands = command === 'make' ? pipedCommands(text) : indented(text);
+    expect(commands.length).toBeGreaterThanOrEqual(hosts.length);
+    const words = commands.flatMap((each) => ran(each));
+    for (const host of hosts) for (const argv of pipeOf(host)) expect(words).toContainEqual(argv);
+    const known = new Set(['relaycerts', 'ssh', 'sh']);
+    expect(words.filter(([program = '']) => !known.has(program))).toEqual([]);
+  });
+
+  it('revoke', () => {
+    const text = printed.get(`revoke ${hosts.at(-1)?.hostname ?? ''}`) ?? '';
+    const words = indented(text).flatMap((each) => ran(each));
+    for (const host of settings.smtpdServers) for (const argv of pipeOf(host)) expect(words).toContainEqual(argv);
+    const again = / told to: (relaycerts [^\n]*)/mu.exec(text)?.[1] ?? '';
+    const name = hosts.at(-1)?.hostname ?? '';
+    expect(ran(again)).toEqual([['relaycerts', '--settings', hostile.file, 'make', '--again', name]]);
+  });
+
+  it('sign and renew', () => {
+    const own = 'own.xn--bcher-kva.example';
+    hostile.change({ smtpClients: [...hostileSettings.smtpClients, { hostname: 'own' }] });
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
+    const request = openssl(['req', '-new', ...key, '-subj', '/CN=own']);
+    const signed = hostile.run(['sign', '-', '--host', 'own'], { input: request });
+    expect(signed.status, signed.stderr).toBe(0);
+    const show = ['relaycerts', '--settings', hostile.file, 'show'];
+    const next = told(signed.stderr, /^relaycerts: (?:next|  and on every relay, for the table): ([^\n]*)/gmu);
+    expect(next.map((command) => ran(command))).toEqual([
+      [[...show, own]],
+      [[...show, settings.smtpdServers[0].hostname]],
+    ]);
+
+    const renewed = hostile.run(['renew', '--rekey', settings.smtpClients[0].hostname]);
+    expect(renewed.status, renewed.stderr).toBe(0);
+    const steps = told(
+      renewed.stderr,
+      /^relaycerts: (?:first, for the table with both pins|then): ([^\n]*): copy its bundle and run its script$/gmu,
+    );
+    const names = [...settings.smtpdServers, settings.smtpClients[0]].map(({ hostname }) => hostname);
+    expect(steps.map((command) => ran(command))).toEqual(names.map((name) => [[...show, name]]));
+    const retire = told(renewed.stderr, /^relaycerts: when mail flows with the new key: ([^\n]*)/gmu);
+    expect(retire.map((command) => ran(command))).toEqual([
+      [['relaycerts', '--settings', hostile.file, 'retire', settings.smtpClients[0].hostname]],
+    ]);
+  });
+});

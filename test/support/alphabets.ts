@@ -1,0 +1,122 @@
+// Every key of the settings that takes text, with the alphabet that it is meant to have: written down here once more, by
+// hand, so that a parser that lets more through is seen.
+
+import { RelaycertsError } from '../../src/errors.js';
+import { parseHostName } from '../../src/names.js';
+import { findContradictions } from '../../src/settings/contradictions.js';
+import { buildSchema } from '../../src/settings/file.js';
+import { readSettings } from '../../src/settings/load.js';
+import { smallest } from './bad-settings.js';
+
+export interface TextKey {
+  readonly key: string;
+  /** A value that is taken, and that a character is put before, into and behind. */
+  readonly filler: string;
+  /** A settings file's value with this text at this key. */
+  readonly settings: (text: string) => unknown;
+  /** What of ASCII may stand first, within and last. */
+  readonly ascii: readonly [first: RegExp, middle: RegExp, last: RegExp];
+  /** What may stand anywhere beyond ASCII, at most. */
+  readonly beyond: RegExp;
+}
+
+const none = /(?!)/u;
+/** Letters, marks and digits; what comes out is an A-label. */
+const idn = /^[\p{L}\p{M}\p{Nd}]$/u;
+const printable = /^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]$/u;
+
+const ldh = [/^[A-Za-z0-9]$/, /^[A-Za-z0-9.-]$/, /^[A-Za-z0-9]$/] as const;
+const text = [/^[!-~]$/, /^[ -~]$/, /^[!-~]$/] as const;
+const login = [/^[A-Za-z_]$/, /^[A-Za-z0-9_.-]$/, /^[A-Za-z0-9_.-]$/] as const;
+const sshHost = [/^[A-Za-z0-9]$/, /^[A-Za-z0-9._-]$/, /^[A-Za-z0-9._-]$/] as const;
+const nothing = [none, none, none] as const;
+
+const relay = (change: object) => ({ ...smallest, smtpdServers: [{ hostname: 'relayhost', ...change }] });
+const client = (change: object) => ({ ...smallest, smtpClients: [{ hostname: 'mailhost', ...change }] });
+const within = (section: string, key: string) => (value: unknown) => ({ ...smallest, [section]: { [key]: value } });
+
+function words(section: string, key: string, filler: string, ascii: TextKey['ascii'], beyond = none): TextKey {
+  return { key: `${section}.${key}`, filler, settings: within(section, key), ascii, beyond };
+}
+
+/** All keys of the schema that take text; choices are texts with no alphabet beside their words. */
+export const textKeys: readonly TextKey[] = [
+  { key: 'domain', filler: 'example.org', settings: (domain) => ({ ...smallest, domain }), ascii: ldh, beyond: idn },
+  ...([relay, client] as const).flatMap((host, at): TextKey[] => {
+    const list = at === 0 ? 'smtpdServers' : 'smtpClients';
+    return [
+      {
+        key: `${list}.hostname`,
+        filler: 'newhost',
+        settings: (hostname) => host({ hostname }),
+        ascii: ldh,
+        beyond: idn,
+      },
+      { key: `${list}.sshUser`, filler: 'admin', settings: (sshUser) => host({ sshUser }), ascii: login, beyond: none },
+      {
+        key: `${list}.sshHost`,
+        filler: 'alias',
+        settings: (name) => host({ sshHost: name }),
+        ascii: sshHost,
+        beyond: idn,
+      },
+    ];
+  }),
+  {
+    key: 'smtpdServers.altNames',
+    filler: 'other',
+    settings: (name) => relay({ altNames: [name] }),
+    ascii: ldh,
+    beyond: idn,
+  },
+  words('subject', 'country', 'N', [/^[A-Za-z]$/, /^[A-Za-z]$/, /^[A-Za-z]$/]),
+  words('subject', 'state', 'Utrecht', text, printable),
+  words('subject', 'locality', 'Utrecht', text, printable),
+  words('subject', 'organization', 'Example', text, printable),
+  words('subject', 'organizationalUnit', 'Mail', text, printable),
+  words('ca', 'commonName', 'The CA', text, printable),
+  words('ca', 'keyType', 'ed25519', nothing),
+  {
+    key: 'ca.permittedDomains',
+    filler: 'example.net',
+    settings: (name) => within('ca', 'permittedDomains')(['example.org', name]),
+    ascii: ldh,
+    beyond: idn,
+  },
+  words('certificates', 'keyType', 'rsa-2048', nothing),
+  words('passphrase', 'file', 'dir/file.gpg', [/^[ -}]$/, /^[ -~]$/, /^[ -.0-~]$/], printable),
+  {
+    key: 'passphrase.recipients',
+    filler: 'alice@example.org',
+    settings: (name) => within('passphrase', 'recipients')([name]),
+    ascii: [/^[!-,.-~]$/, /^[ -~]$/, /^[!-~]$/],
+    beyond: printable,
+  },
+  words('postfix', 'directory', '/etc/relaycerts', [none, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._/-]$/]),
+  words('postfix', 'tableType', 'hash', nothing),
+  words('postfix', 'pin', 'certificate', nothing),
+  words('postfix', 'unlisted', 'defer', nothing),
+  words('postfix', 'masterChroot', '', [/^[yn-]$/, /^[yn-]$/, /^[yn-]$/]),
+];
+
+const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+
+// Made once: parseSettings makes one a call, which is most of its time.
+const domain = parseHostName(smallest.domain);
+const { file } = buildSchema(domain);
+
+/** Whether a settings file with this value is taken. */
+export function isTaken(value: unknown): boolean {
+  return file.safeParse(value, { jitless: true }).success && findContradictions(value, domain, context).length === 0;
+}
+
+/** Whether a settings file may have this path, as far as its characters go. */
+export async function isPathTaken(path: string): Promise<boolean> {
+  try {
+    await readSettings(path, context.home);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    return !error.message.includes('control character');
+  }
+}

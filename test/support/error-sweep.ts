@@ -1,0 +1,167 @@
+// A command, at each of its points in turn, on a disk that fails there with an error: it says so, once and clearly, ends
+// with 1, and leaves the old state whole or one that the next run heals. In the daily run each point meets one error, in
+// turns, so that each error meets each kind of call; with RELAYCERTS_DEEP=1 it meets them all.
+
+import { expect } from 'vitest';
+import { copyOf, inPairs, listPoints, nameOf, runFailing, type DiskError, type Point } from './faults.js';
+import { healByTurns, toldBy, type CrashSweep } from './crash-sweep.js';
+import { holdingsOf, wrongAtOnce, wrongAtRest, type Holdings } from './invariants.js';
+import { treeOf, type Project, type Result } from './project.js';
+import { requireTools } from './require-tools.js';
+
+export interface ErrorSweep extends Omit<CrashSweep, 'choose'> {
+  /** Where no CA is to be judged: what is wrong after the run, and again after the same command has been run again. */
+  readonly judge?: (victim: Project, isAtRest: boolean) => readonly string[];
+}
+
+const meanings: Readonly<Record<DiskError, string>> = {
+  ENOSPC: 'the disk is full',
+  EIO: 'the disk failed',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EDQUOT: 'the disk quota is used up',
+};
+const errors = Object.keys(meanings) as readonly DiskError[];
+
+/** How often each kind of call has met an error in this file. */
+const met = new Map<string, number>();
+
+function errorsFor({ call }: Point): readonly DiskError[] {
+  if (process.env['RELAYCERTS_DEEP'] === '1') return errors;
+  const turn = met.get(call) ?? 0;
+  met.set(call, turn + 1);
+  return [errors[turn % errors.length] ?? 'EIO'];
+}
+
+/** The failures that do not matter, so that the command may end well. */
+function isHarmless({ call, path }: Point): boolean {
+  // A temporary file that cannot be removed has done its work, or was never used; a later run sweeps it away.
+  return call === 'unlink' && path.endsWith('.tmp');
+}
+
+/** Lets the command fail everywhere, and expects a clear error and every invariant. */
+export async function errorSweep(sweep: ErrorSweep): Promise<void> {
+  requireTools('strace', 'openssl');
+  const { what, base } = sweep;
+  const none: Holdings = { keys: new Map(), certificates: new Map(), listed: [], passphrase: '' };
+  const found = sweep.judge === undefined ? await holdingsOf(base) : none;
+  const before = sweep.isEnd === true ? { ...found, listed: [] } : found;
+  const points = await listPoints(sweep);
+  const faults = points.flatMap((point) => errorsFor(point).map((error) => ({ point, error })));
+  const began = Date.now();
+  let [told, whole, healed] = [0, 0, 0];
+  const wrong = await inPairs(
+    faults,
+    async ({ point, error }, index) => {
+      const victim = await copyOf(base);
+      try {
+        const result = await runFailing(sweep, victim, point, error);
+        const lines = [...wrongWords(result, point, error, before), ...leftBy(victim, point)];
+        if (result.status === 1) told += 1;
+        if (isUntouched(victim, base)) {
+          whole += 1;
+          return lines;
+        }
+        const rest =
+          sweep.judge === undefined ? await healAll(sweep, victim, before, index) : await judgeAgain(sweep, victim);
+        if (rest.length === 0) healed += 1;
+        return [...lines, ...rest];
+      } finally {
+        victim.remove();
+      }
+    },
+    ({ point, error }) => `${error} at ${nameOf(point)}`,
+  );
+  const seconds = ((Date.now() - began) / 1000).toFixed(0);
+  process.stderr.write(
+    `fault points of ${what}: ${points.length}, faults ${faults.length}, told ${told}, untouched ${whole}, healed ${healed} (${seconds} s)\n`,
+  );
+  expect(wrong).toEqual([]);
+  expect(points.length).toBeGreaterThan(5);
+  expect(whole + healed).toBe(faults.length);
+}
+
+async function healAll(
+  sweep: ErrorSweep,
+  victim: Project,
+  before: Holdings,
+  index: number,
+): Promise<readonly string[]> {
+  const { mayGo, check = () => [], heal = (one, at) => healOnce(sweep, one, at) } = sweep;
+  const atOnce = (await wrongAtOnce(victim, before, mayGo)).map((line) => `at once, ${line}`);
+  const runs = await heal(victim, index);
+  if (runs.length > 0) return [...atOnce, ...runs];
+  return [...atOnce, ...(await wrongAtRest(victim, before, mayGo)), ...check(victim, before)];
+}
+
+/** As after a crash; in the daily run without the last make, which would find nothing to make as it does there. */
+async function healOnce(sweep: ErrorSweep, victim: Project, at: number): Promise<readonly string[]> {
+  const { args, under = [], refusal } = sweep;
+  if (process.env['RELAYCERTS_DEEP'] === '1') return healByTurns(sweep, victim, at);
+  const isSame = at % 2 === 0;
+  const next = await victim.start(isSame ? args : ['make'], isSame ? { under } : {});
+  if (isSame && next.status === 1 && refusal?.test(next.stderr) === true) return [];
+  return next.status === 0 ? [] : [toldBy('the next run', next)];
+}
+
+async function judgeAgain(
+  { judge, args, under = [], refusal }: ErrorSweep,
+  victim: Project,
+): Promise<readonly string[]> {
+  const atOnce = judge?.(victim, false) ?? [];
+  const again = await victim.start(args, { under });
+  const isRefused = again.status === 1 && refusal?.test(again.stderr) === true;
+  if (again.status !== 0 && !isRefused) return [...atOnce, `again: ${again.stderr}`];
+  return [...atOnce, ...(judge?.(victim, true) ?? [])];
+}
+
+/** The error: one, that names the file and the reason, with a hint, and nothing that only a programmer reads. */
+function wrongWords(
+  { status, stderr }: Result,
+  point: Point,
+  error: DiskError,
+  { passphrase }: Holdings,
+): readonly string[] {
+  if (status === 0 && isHarmless(point)) return [];
+  if (status !== 1) return [`ended with ${String(status)}: ${stderr}`];
+  const told = stderr.split('\n').filter((line) => line.startsWith('relaycerts: error: '));
+  const [line = ''] = told;
+  const end = stderr.slice(stderr.indexOf(line)).split('\n');
+  const name = finalName(point);
+  return [
+    ...(told.length === 1 ? [] : [`told ${told.length} errors: ${stderr}`]),
+    ...(line.includes(meanings[error]) ? [] : [`does not say that ${meanings[error]}: ${line}`]),
+    ...(line.includes(name) ? [] : [`does not name ${name}: ${line}`]),
+    ...(end[1]?.startsWith('relaycerts: hint: ') === true ? [] : [`has no hint: ${line}`]),
+    ...(/^ +at |a bug in/mu.test(stderr) ? [`shows a stack: ${stderr}`] : []),
+    ...(/PRIVATE KEY|PGP/u.test(stderr.replaceAll('OpenPGP', '')) || (passphrase !== '' && stderr.includes(passphrase))
+      ? ['tells a secret']
+      : []),
+  ];
+}
+
+/** The name that a person knows: of a file that is written aside its own, of a bundle's folder the folder's. */
+function finalName({ path }: Point): string {
+  return path.replace(/\/\.([^/]+?)\.relaycerts-\d+-[0-9a-f]{4}\.tmp.*$/u, '/$1');
+}
+
+/** Temporary files that the run could have removed. */
+function leftBy({ folder, home }: Project, { call, path }: Point): readonly string[] {
+  const names = [...Object.keys(treeOf(folder)), ...Object.keys(treeOf(home))];
+  const isExcused = (name: string): boolean => call === 'unlink' && path.endsWith(name);
+  const left = names.filter((name) => /\.tmp$|\.lock$/u.test(name) && !isExcused(name));
+  return left.map((name) => `${name} is left over`);
+}
+
+function isUntouched(victim: Project, base: Project): boolean {
+  return contentsOf(victim) === contentsOf(base);
+}
+
+/** Modes and bytes of everything, without times. */
+function contentsOf({ folder, home }: Project): string {
+  return JSON.stringify(
+    [treeOf(folder), treeOf(home)].map((tree) =>
+      Object.entries(tree).map(([name, state]) => [name, state.split(' ').slice(0, 2)]),
+    ),
+  );
+}

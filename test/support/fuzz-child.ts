@@ -1,0 +1,114 @@
+// The fuzz run itself, in a process of its own with a small heap: argv has a file of seeds, a random seed, how many times
+// the daily number of inputs, and a file that always holds the input at work, for whoever finds this process dead.
+
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { Random } from './fuzz-random.js';
+import { fuzzedParsers, isRefusal, type FuzzedParser } from './fuzz-parsers.js';
+import type { Seeds } from './fuzz-seeds.js';
+import { slowBytes, slowTexts } from './fuzz-slow.js';
+
+export interface ParserReport {
+  readonly name: string;
+  accepted: number;
+  refused: number;
+  /** Milliseconds of the slowest input. */
+  slowest: number;
+  total: number;
+}
+
+export interface FuzzReport {
+  readonly parsers: readonly ParserReport[];
+  readonly failures: readonly { readonly parser: string; readonly why: string; readonly input: string }[];
+  /** MiB of memory that was resident at the most. */
+  readonly peak: number;
+  /** What Object.prototype and its like have that they did not have at the start. */
+  readonly polluted: readonly string[];
+}
+
+const [seedFile = '', seed = '0', factor = '1', workFile = '', only = ''] = process.argv.slice(2);
+const mostFailures = 3;
+const longestPrinted = 4096;
+
+function readSeeds(): Seeds {
+  const texts = JSON.parse(readFileSync(seedFile, 'utf8')) as Record<keyof Seeds, readonly string[]>;
+  const files = Object.entries(texts).map(([kind, all]) => [kind, all.map((text) => Buffer.from(text, 'base64'))]);
+  return Object.fromEntries(files) as Seeds;
+}
+
+const prototypes = [Object.prototype, Array.prototype, String.prototype, Function.prototype, Map.prototype];
+const membersOf = (): readonly string[] => prototypes.flatMap((each) => Reflect.ownKeys(each).map(String));
+
+const work = openSync(workFile, 'w');
+function note(name: string, input: Buffer): void {
+  const head = Buffer.from(`${name}\n`);
+  ftruncateSync(work, 0);
+  writeSync(work, Buffer.concat([head, input]), 0, head.length + input.length, 0);
+}
+
+const failures: { parser: string; why: string; input: string }[] = [];
+
+async function tryOne(
+  { name, parse, limit }: FuzzedParser,
+  input: Buffer,
+  report: ParserReport,
+  called = 'an input',
+): Promise<void> {
+  note(name, input);
+  const copy = Buffer.from(input);
+  const time = async (): Promise<number> => {
+    const start = performance.now();
+    const usage = process.cpuUsage();
+    try {
+      if (await parse(input)) report.accepted += 1;
+      else report.refused += 1;
+    } catch (error) {
+      if (!isRefusal(error, name)) throw error;
+      report.refused += 1;
+    }
+    const { user, system } = process.cpuUsage(usage);
+    // On a busy machine the time of this process alone counts.
+    return Math.min(performance.now() - start, (user + system) / 1000);
+  };
+  try {
+    let took = await time();
+    report.total += took;
+    // A machine that was busy elsewhere gets one more chance.
+    if (took > limit) took = Math.min(took, await time());
+    report.slowest = Math.max(report.slowest, took);
+    if (took > limit) throw new Error(`took ${took.toFixed(0)} ms`);
+    if (!input.equals(copy)) throw new Error('the input was changed');
+  } catch (error) {
+    const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const text = input.toString('base64');
+    const shown = text.length <= longestPrinted ? text : `${text.slice(0, longestPrinted)}... (${input.length} octets)`;
+    failures.push({ parser: name, why: `${called}: ${why.slice(0, 1500)}`, input: shown });
+  }
+}
+
+const before = membersOf();
+const reports: ParserReport[] = [];
+for (const parser of fuzzedParsers(readSeeds(), dirname(workFile)).filter(({ name }) => name.includes(only))) {
+  const random = new Random(Number(seed));
+  const report: ParserReport = { name: parser.name, accepted: 0, refused: 0, slowest: 0, total: 0 };
+  const failed = failures.length;
+  const isSound = (): boolean => failures.length - failed < mostFailures;
+  for (const [name, input] of Object.entries(parser.hard())) await tryOne(parser, input, report, name);
+  for (const size of parser.sizes) {
+    for (const text of slowTexts(size)) if (isSound()) await tryOne(parser, Buffer.from(text), report);
+    for (const bytes of slowBytes(size)) if (isSound()) await tryOne(parser, bytes, report);
+  }
+  for (let count = parser.count * Number(factor); count > 0 && isSound(); count -= 1) {
+    await tryOne(parser, parser.make(random), report);
+  }
+  reports.push(report);
+}
+closeSync(work);
+const found = membersOf();
+const result: FuzzReport = {
+  parsers: reports,
+  failures,
+  peak: Math.round(process.resourceUsage().maxRSS / 1024),
+  polluted: found.filter((member, index) => before[index] !== member && !before.includes(member)),
+};
+process.stdout.write(JSON.stringify(result));

@@ -1,0 +1,261 @@
+// What the fuzz run starts from: real files of openssl, gpg and our own program, made anew in every run.
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sealPassphrase, makeOperatorKey } from '../../src/custody/seal.js';
+import { readRecipientKeys } from '../../src/custody/recipient-key.js';
+import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
+import { encryptPrivateKey } from '../../src/issue/pbes2.js';
+import { parseCountryCode } from '../../src/names.js';
+import { Secret } from '../../src/secret.js';
+import { keyTypes } from '../../src/settings/settings.js';
+import { appendLedger, entryOf, ledgerEvents } from '../../src/store/ledger.js';
+import { layoutOf } from '../../src/store/layout.js';
+import { withLock } from '../../src/store/lock.js';
+import { hostName, issuedAt, makeCa, makeLeaf } from './chain.js';
+import { makeGnupg } from './gnupg.js';
+import { makeScratch, openssl } from './openssl.js';
+
+export const fuzzPassphrase = 'correct horse battery staple';
+
+/** Files by kind. The first request is the one whose Ed25519 key is `requestKey`. */
+export interface Seeds {
+  readonly certificates: readonly Buffer[];
+  readonly privateKeys: readonly Buffer[];
+  readonly publicKeys: readonly Buffer[];
+  readonly requests: readonly Buffer[];
+  readonly requestKey: readonly Buffer[];
+  readonly encryptedKeys: readonly Buffer[];
+  /** Binary OpenPGP. */
+  readonly pgpKeys: readonly Buffer[];
+  readonly pgpMessages: readonly Buffer[];
+  readonly pgpSecret: readonly Buffer[];
+  /** What gpg wrote to its status descriptor, and its colon listings. */
+  readonly gpgStatus: readonly Buffer[];
+  readonly gpgColons: readonly Buffer[];
+  readonly settings: readonly Buffer[];
+  readonly answers: readonly Buffer[];
+  readonly ledgers: readonly Buffer[];
+  readonly holders: readonly Buffer[];
+}
+
+export async function makeSeeds(): Promise<Seeds> {
+  const [x509, gnupg, texts] = [await makeX509(), await makePgp(), await makeTexts()];
+  return { ...x509, ...gnupg, ...texts };
+}
+
+type X509Seeds = Pick<
+  Seeds,
+  'certificates' | 'privateKeys' | 'publicKeys' | 'requests' | 'requestKey' | 'encryptedKeys'
+>;
+
+async function makeX509(): Promise<X509Seeds> {
+  const ca = await makeCa({
+    permittedDomains: ['example.org'],
+    subject: {
+      country: parseCountryCode('NL'),
+      state: 'Utrecht',
+      locality: '\u00dc',
+      organization: 'O',
+      organizationalUnit: '',
+    },
+  });
+  const certificates = [ca.pem];
+  const privateKeys: string[] = [];
+  const publicKeys: string[] = [];
+  for (const keyType of keyTypes) {
+    const leaf = await makeLeaf(ca, {
+      keyType,
+      role: 'smtpd-server',
+      altNames: ['relay2.example.org', 'xn--bcher-kva.example.org'],
+    });
+    certificates.push(leaf.pem);
+    privateKeys.push(encodePrivateKey(leaf.keyPair.privateKey).revealText());
+    publicKeys.push(leaf.keyPair.publicKey.export({ type: 'spki', format: 'pem' }).toString());
+  }
+  certificates.push(`${certificates[1] ?? ''}${certificates[2] ?? ''}`);
+  const scratch = makeScratch();
+  try {
+    const key = scratch.write('key.pem', privateKeys[0] ?? '');
+    const rsa = scratch.write('rsa.pem', privateKeys[2] ?? '');
+    privateKeys.push(openssl(['ec', '-in', key]), openssl(['rsa', '-in', rsa, '-traditional']));
+    const extensions = [
+      'subjectAltName=DNS:a.example.org,IP:192.0.2.1,URI:https://example.org,email:a@example.org',
+      'certificatePolicies=1.2.3.4',
+      'nameConstraints=critical,permitted;DNS:example.org,excluded;IP:0.0.0.0/0.0.0.0',
+    ].flatMap((extension) => ['-addext', extension]);
+    certificates.push(
+      openssl([
+        'req',
+        '-x509',
+        '-new',
+        '-key',
+        key,
+        '-subj',
+        '/C=NL/O=Example/CN=a.example.org',
+        '-days',
+        '9000',
+        ...extensions,
+      ]),
+    );
+    const requestKey = await generateKey('ed25519');
+    const requestPem = encodePrivateKey(requestKey.privateKey).revealText();
+    const requests = [scratch.write('ed25519.pem', requestPem), key, rsa].map((path) =>
+      openssl([
+        'req',
+        '-new',
+        '-key',
+        path,
+        '-subj',
+        '/CN=b.example.org',
+        '-addext',
+        'subjectAltName=DNS:b.example.org,IP:192.0.2.2',
+      ]),
+    );
+    const passed = (args: readonly string[]): string =>
+      openssl(['pkcs8', '-topk8', '-in', key, '-passout', `pass:${fuzzPassphrase}`, ...args]);
+    const encryptedKeys = [
+      await encryptPrivateKey(requestKey.privateKey, new Secret(fuzzPassphrase), 'random'),
+      passed(['-v2', 'aes-256-cbc', '-iter', '1000']),
+      passed(['-v2', 'aes-128-cbc', '-iter', '1000', '-v2prf', 'hmacWithSHA512']),
+      passed(['-scrypt', '-scrypt_N', '1024', '-scrypt_r', '8', '-scrypt_p', '1']),
+    ];
+    return {
+      certificates: toBytes(certificates),
+      privateKeys: toBytes(privateKeys),
+      publicKeys: toBytes(publicKeys),
+      requests: toBytes(requests),
+      requestKey: toBytes([requestPem]),
+      encryptedKeys: toBytes(encryptedKeys),
+    };
+  } finally {
+    scratch.remove();
+  }
+}
+
+type PgpSeeds = Pick<Seeds, 'pgpKeys' | 'pgpMessages' | 'pgpSecret' | 'gpgStatus' | 'gpgColons'>;
+
+async function makePgp(): Promise<PgpSeeds> {
+  const { gpg, makeKey, run, dispose } = makeGnupg();
+  try {
+    const fingerprints = [
+      makeKey({ userId: 'One <one@example.org>' }),
+      makeKey({
+        userId: 'Zw\u00f6lf <two@example.org>',
+        algorithm: 'rsa2048',
+        usage: 'sign',
+        expire: '2y',
+        subkey: 'rsa2048',
+      }),
+      makeKey({ userId: 'p256@example.org', algorithm: 'nistp256', usage: 'sign', subkey: 'nistp256' }),
+    ];
+    const operator = await makeOperatorKey(issuedAt, 'operator');
+    const armored = operator.armored.revealText();
+    const pgpKeys = [
+      ...fingerprints.map((fingerprint) => gpg(['--export', fingerprint])),
+      Buffer.from(operator.recipient.key.write()),
+    ];
+    // gpg has rounded the second in which its keys begin.
+    const soon = new Date(Date.now() + 60_000);
+    const recipients = (
+      await Promise.all(pgpKeys.map((bytes) => readRecipientKeys(bytes, { from: 'gpg', at: soon })))
+    ).flat();
+    const sealed = await sealPassphrase(new Secret(fuzzPassphrase), recipients, soon);
+    const common = ['--trust-model', 'always'];
+    const pgpMessages = [
+      Buffer.from(sealed.bytes),
+      gpg([...common, '--encrypt', '--recipient', fingerprints[0] ?? ''], fuzzPassphrase),
+      gpg([...common, '--encrypt', '--throw-keyids', '--recipient', fingerprints[1] ?? ''], fuzzPassphrase),
+      gpg(['--pinentry-mode', 'loopback', '--passphrase', 'x', '--symmetric'], fuzzPassphrase),
+      gpg(['--sign', '--local-user', fingerprints[0] ?? ''], fuzzPassphrase),
+    ];
+    const statuses = await Promise.all(
+      [...pgpMessages, Buffer.from('x')].map((input) =>
+        run('gpg', ['--batch', '--no-tty', '--status-fd', '4', '--decrypt'], { input, statusFd: true }),
+      ),
+    );
+    return {
+      pgpKeys,
+      pgpMessages,
+      pgpSecret: toBytes([armored]),
+      gpgStatus: statuses.flatMap(({ statusText, stderr }) => toBytes([statusText, stderr])),
+      gpgColons: [['--list-keys'], ['--list-secret-keys'], ['--list-keys', fingerprints[0] ?? '']].map((words) =>
+        gpg(['--with-colons', ...words]),
+      ),
+    };
+  } finally {
+    dispose();
+  }
+}
+
+async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledgers' | 'holders'>> {
+  const every = {
+    $schema: './settings.schema.json',
+    domain: 'example.org',
+    smtpdServers: [
+      {
+        hostname: 'r',
+        port: 2500,
+        altNames: ['s', 't.example.org'],
+        sshUser: '_u',
+        sshHost: '::1',
+        sshPort: 22,
+        tlsLogLevel: 1,
+      },
+    ],
+    smtpClients: [
+      { hostname: 'c', sshUser: 'u', sshHost: '192.0.2.1', sshPort: 1, tlsLogLevel: 0 },
+      { hostname: 'b\u00fccher' },
+    ],
+    subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },
+    ca: { commonName: 'My CA', validDays: 3650, keyType: 'rsa-4096', permittedDomains: ['example.org'] },
+    certificates: { validDays: 398, keyType: 'ed25519', renewBeforeDays: 30 },
+    passphrase: { file: '~/x', recipients: ['keys/a.asc', '0xDEADBEEF', 'a@example.org'] },
+    postfix: {
+      directory: '/etc/postfix/relaycerts',
+      tableType: 'cdb',
+      pin: 'certificate',
+      unlisted: 'reject',
+      masterChroot: '-',
+    },
+  };
+  const answers = {
+    domain: 'example.org',
+    relays: ['relayhost', 'relay2.example.net'],
+    relayPort: 2500,
+    relayUser: 'root',
+    clients: 'mailhost, b\u00fccher',
+    clientUser: 'root',
+    keyType: 'ecdsa-p256',
+    validDays: '398',
+    recipients: ['keys/a.asc', 'a@example.org'],
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-fuzz-'));
+  try {
+    const layout = layoutOf({ folder, domain: hostName('example.org') });
+    mkdirSync(layout.caFolder, { recursive: true });
+    const { info } = await makeCa();
+    const entries = ledgerEvents.map((event) => entryOf(event, 'smtp-client', 'mailhost.example.org', info, issuedAt));
+    await appendLedger(layout, [entryOf('issued', 'ca', 'example.org relay CA', info, issuedAt), ...entries]);
+    const holder = await withLock(layout.lock, { say: () => undefined, lockWait: 0 }, () =>
+      Promise.resolve(readFileSync(layout.lock)),
+    );
+    const json = [
+      JSON.stringify(every, undefined, 2),
+      readFileSync(new URL('../../settings.example.json', import.meta.url), 'utf8'),
+    ];
+    return {
+      settings: toBytes(json),
+      answers: toBytes([JSON.stringify(answers)]),
+      ledgers: [readFileSync(layout.ledger.path)],
+      holders: [holder],
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function toBytes(texts: readonly string[]): readonly Buffer[] {
+  return texts.map((text) => Buffer.from(text));
+}

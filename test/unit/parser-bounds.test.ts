@@ -1,0 +1,130 @@
+// The bounds of the parsers, and the words in which they refuse what is beyond them. That they are soon enough is
+// test/property/fuzz.test.ts's.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { DerError, readElements } from '../../src/certificate/der.js';
+import { listPublicKeys } from '../../src/custody/keyring.js';
+import { mostPackets, readArmor, readKeyIds, readPackets } from '../../src/custody/packets.js';
+import { readRecipientKeys } from '../../src/custody/recipient-key.js';
+import { readOperatorKey } from '../../src/custody/seal.js';
+import { listSome, quote } from '../../src/errors.js';
+import { parseHostName } from '../../src/names.js';
+import { Secret } from '../../src/secret.js';
+import { findJsonFlaws } from '../../src/settings/json.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import { layoutOf } from '../../src/store/layout.js';
+import { readLedger } from '../../src/store/ledger.js';
+import { readAnswers } from '../../src/wizard/answers-file.js';
+import { parseList } from '../../src/wizard/parse.js';
+import { smallest } from '../support/bad-settings.js';
+import { refusalOf } from '../support/refusal.js';
+
+const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const at = new Date('2026-11-20T12:00:00Z');
+
+test('a quoted value has no format character of Unicode', () => {
+  expect(quote('a\u0605b\u{e0001}\u202e')).toBe('"a\\u0605b\\udb40\\udc01\\u202e"');
+});
+
+test('a list in a message has five words', () => {
+  expect(listSome(['a', 'b'])).toBe('a, b');
+  expect(listSome(['a', 'b', 'c', 'd', 'e', 'f', 'g'])).toBe('a, b, c, d, e and 2 more');
+});
+
+test('DER: a list of 65536 elements, and no longer one', () => {
+  expect(readElements(Buffer.alloc(65_536 * 2, Buffer.of(5, 0)))).toHaveLength(65_536);
+  expect(() => readElements(Buffer.alloc(65_537 * 2, Buffer.of(5, 0)))).toThrow(DerError);
+});
+
+test('OpenPGP: a block without an end is the last', () => {
+  const text = '-----BEGIN PGP MESSAGE-----\n\nAAAA\n-----END PGP MESSAGE-----\n'.concat(
+    '-----BEGIN PGP SIGNATURE-----\n'.repeat(2),
+  );
+  expect(readArmor(Buffer.from(text)).map(({ type, bytes }) => [type, bytes?.length])).toEqual([
+    ['MESSAGE', 3],
+    ['SIGNATURE', undefined],
+  ]);
+});
+
+test('OpenPGP: a thousand packets, and no more', () => {
+  const packets = Buffer.alloc((mostPackets + 1) * 2, Buffer.of(0xc2, 0));
+  expect(readPackets(packets.subarray(2)).flaw).toBeUndefined();
+  expect(readPackets(packets)).toMatchObject({ flaw: 'too-many', packets: { length: mostPackets } });
+});
+
+test('OpenPGP: a key packet of version 4 over 65535 octets has no IDs', () => {
+  const header = Buffer.from([0xc6, 0xff, 0, 1, 0, 0]);
+  expect(readKeyIds(Buffer.concat([header, Buffer.of(4), Buffer.alloc(0xffff)]))).toBeUndefined();
+});
+
+test('OpenPGP: a key with a thousand signatures is refused with the way to make it smaller', async () => {
+  const bytes = Buffer.concat([Buffer.from([0xc6, 1, 4]), Buffer.alloc(4000, Buffer.of(0xc2, 0))]);
+  await expect(readRecipientKeys(bytes, { from: 'k.asc', at })).rejects.toMatchObject({
+    code: 'recipient',
+    message: expect.stringContaining('holds over 1000 OpenPGP packets') as string,
+    hint: expect.stringContaining('export-minimal') as string,
+  });
+});
+
+test('OpenPGP: a file of a hundred keys and one more is refused', async () => {
+  const bytes = Buffer.alloc(101 * 3, Buffer.from([0xc6, 1, 4]));
+  await expect(readRecipientKeys(bytes, { from: 'k.asc', at })).rejects.toThrow('holds over 100 keys');
+});
+
+test('OpenPGP: an operator key over 64 KiB is none', async () => {
+  await expect(readOperatorKey(new Secret('\n'.repeat(65_537)))).rejects.toMatchObject({ code: 'passphrase' });
+});
+
+test("gpg's lists: a date that is none is no date, and what every object has is no algorithm", async () => {
+  const listing = `pub:u:255:constructor:A:x:99999999999999::u:::E:::::\nfpr:::::::::${'A'.repeat(40)}:\npub:u:1:1:A:1:1::u:::E:::::\nfpr:::::::::\u001b:\n`;
+  const result = { status: 0, stdout: Buffer.from(listing), stderr: '', statusText: '' };
+  const keys = await listPublicKeys(() => Promise.resolve(result), 'x');
+  expect(keys).toMatchObject([{ algorithm: 'algorithm ?', created: undefined, expires: undefined }]);
+});
+
+test('JSON: twenty keys that stand twice are told', () => {
+  expect(findJsonFlaws(`{${Array.from({ length: 1000 }, () => '"a":1').join(',')}}`)).toHaveLength(20);
+});
+
+test('settings: ten thousand items and sixty thousand values are too many, said at once', () => {
+  const recipients = Array.from({ length: 10_000 }, (_, index) => `r${index}`);
+  const { message, problems } = refusalOf(() => parseSettings({ ...smallest, passphrase: { recipients } }, context));
+  expect(message).toBe('settings.json: over 10000 items in its lists');
+  expect(problems).toHaveLength(1);
+  const keys = Object.fromEntries(Array.from({ length: 60_001 }, (_, index) => [`k${index}`, 1]));
+  expect(refusalOf(() => parseSettings({ ...smallest, ...keys }, context)).message).toContain('over 60000 values');
+});
+
+test('settings and answers: a hundred problems are told', () => {
+  const keys = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`k${index}`, 1]));
+  expect(refusalOf(() => parseSettings({ ...smallest, ...keys }, context)).problems).toHaveLength(100);
+  expect(refusalOf(() => readAnswers(Buffer.from(JSON.stringify(keys)), '-')).problems).toHaveLength(100);
+});
+
+test('answers: a list whose item has a double quote is refused, not cut in two', () => {
+  const bytes = Buffer.from(JSON.stringify({ domain: 'example.org', recipients: ['a", "b'] }));
+  expect(refusalOf(() => readAnswers(bytes, '-')).message).toContain('with double quotes');
+});
+
+test('answers: a list of 5000 items, and no longer one', () => {
+  const items = Array.from({ length: 5000 }, (_, index) => `h${index}`);
+  expect(parseList(items.join(','))).toHaveLength(5000);
+  expect(refusalOf(() => parseList([...items, 'x', 'y'].join(','))).message).toContain('over 5000 items');
+});
+
+test('ledger: a file with a thousand lines that are none is no ledger', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-bounds-'));
+  try {
+    const layout = layoutOf({ folder, domain: parseHostName('example.org') });
+    mkdirSync(layout.caFolder, { recursive: true });
+    writeFileSync(layout.ledger.path, '{x}\n'.repeat(1000));
+    expect(await readLedger(layout)).toEqual({ entries: [], damaged: 1000 });
+    writeFileSync(layout.ledger.path, '{x}\n'.repeat(1001));
+    await expect(readLedger(layout)).rejects.toMatchObject({ code: 'files', hint: 'restore it from a backup' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -61,6 +61,25 @@ describe('the lab', { timeout: 60_000 }, () => {
     expect(await home.queue()).toEqual([]);
   });
 
+  test('a mail that a reload meets in the middle of its delivery arrives, and waits no more', async () => {
+    const [relay] = lab.relays;
+    const [home] = lab.homes;
+    await relay.setMainCf({ mynetworks: home.address, smtpd_recipient_restrictions: 'sleep 2, permit_mynetworks' });
+    await relay.reload();
+    await home.setMainCf({ relayhost: '[relayhost.example.org]' });
+    await home.reload();
+    await home.markLog();
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'meanwhile' });
+    await home.waitForLog(/nrcpt=1 \(queue active\)/u);
+    await home.reload();
+    await home.waitForLog(/: skipped, still being delivered/u);
+    expect(await home.queue()).toHaveLength(1);
+    await lab.outside.waitForMail('meanwhile');
+    await home.waitForLog(/status=sent/u);
+    expect(await home.queue()).toEqual([]);
+    await lab.restore();
+  });
+
   test('the relay is stock Debian: it defers strangers, and its chrooted smtpd resolves names', async () => {
     const [relay] = lab.relays;
     const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--to', 'b@example.net'];

@@ -102,6 +102,8 @@ async function withMail(work: () => Promise<void>): Promise<void> {
   const last = `steady ${++steadyCount}`;
   await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: last });
   for (const subject of [...subjects, last]) await lab.outside.waitForMail(subject);
+  const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
+  for (const subject of subjects) expect(arrived.filter((one) => one === subject)).toHaveLength(1);
   const log = (await home.readFile(logFile)).slice(before);
   expect(log.match(/status=(?!sent).*/gu) ?? []).toEqual([]);
   expect(log.match(/ status=sent \(250/gu)?.length).toBeGreaterThan(subjects.length);

@@ -79,13 +79,17 @@ export class MailHost {
     throw new Error(`${this.hostname}: nothing matched ${String(pattern)} in its log:\n${await this.mailLog()}`);
   }
 
-  /** What postqueue shows now. */
+  /**
+   * What waits in the queue now: mails with a recipient left. A reload that meets a mail in the middle of its delivery
+   * leaves its file there for minimal_backoff_time ("skipped, still being delivered"), the recipient done with.
+   */
   async queue(): Promise<readonly QueuedMail[]> {
     const { stdout } = await this.exec(['postqueue', '-j']);
     return stdout
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => queuedMail.parse(JSON.parse(line)));
+      .map((line) => queuedMail.parse(JSON.parse(line)))
+      .filter(({ recipients }) => recipients.length > 0);
   }
 
   /** Waits until a mail is in the deferred queue; resolves with why (`delay_reason`). */

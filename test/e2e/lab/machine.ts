@@ -108,7 +108,8 @@ export class Machine {
 
   /** Runs a program as another account of the machine; see `exec`. */
   async execAs(account: Account, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    const enter = ['--target', String(this.pid), '--mount', '--uts', '--ipc', '--net', '--pid'];
+    // The holder's root as well: in a chroot, the mount namespace alone would lead to the real machine's files.
+    const enter = ['--target', String(this.pid), '--mount', '--root', '--uts', '--ipc', '--net', '--pid'];
     if (account.uid !== 0) enter.push(`--setuid=${account.uid}`, `--setgid=${account.uid}`);
     const env = {
       PATH: account.path,

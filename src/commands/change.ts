@@ -10,7 +10,7 @@ import { planMake, type Plan } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
-import { guardWriting } from '../store/look.js';
+import { guardWriting } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { settle } from '../store/settle.js';

@@ -12,7 +12,7 @@ import { readSettings } from '../settings/load.js';
 import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
 import { settleBundleFolders } from '../store/bundle-folder.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
-import { guardWriting } from '../store/look.js';
+import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
 import { withLock } from '../store/lock.js';
 import { sweepTemporaries } from '../store/sweep.js';

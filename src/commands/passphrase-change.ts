@@ -18,7 +18,7 @@ import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
-import { guardWriting } from '../store/look.js';
+import { guardWriting } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { assertRoom } from '../store/room.js';

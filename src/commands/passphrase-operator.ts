@@ -7,7 +7,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { operatorKeyPlace } from '../store/layout.js';
-import { guardFolder } from '../store/look.js';
+import { guardFolder } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
 import { readOperatorKeyFile } from './passphrase-open.js';
 

@@ -8,7 +8,7 @@ import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { layoutOf, operatorKeyPlace } from '../store/layout.js';
 import { withLock } from '../store/lock.js';
-import { guardWriting } from '../store/look.js';
+import { guardWriting } from '../store/guard-writing.js';
 import type { GlobalOptions } from './options.js';
 import { openWithCustodian, pendingPlace, readCustodian, readOperatorKeyFile } from './passphrase-open.js';
 

@@ -1,6 +1,7 @@
 // `relaycerts revoke`: takes a host out for good. Postfix has no revocation list: what stops a client is that its pin
 // leaves the table of every relay, and until a relay has the new table, the client relays. The ledger comes first, so
 // that whatever is cut off, no later make lists the pin again. It is urgent: what contradicts elsewhere does not stop it.
+// Of a host that is revoked already it changes nothing and says again what to run: the first time may have been cut off.
 
 import type { Host } from '../host/host.js';
 import { parseSerial } from '../names.js';
@@ -9,12 +10,13 @@ import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { programWord, rootShell } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { readHistory } from '../store/history.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { appendLedger, entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
 import { assertRoom } from '../store/room.js';
-import { putAway } from '../store/revocation.js';
+import { isRequestAway, putAway } from '../store/revocation.js';
 import { changeCertificates, installedRelays, notCertifiedError } from './change.js';
-import { findHost, isRevokedError } from './show.js';
+import { findHost } from './show.js';
 import type { GlobalOptions } from './options.js';
 
 export interface RevokeOptions extends GlobalOptions {
@@ -34,7 +36,7 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
     host,
     async (inventory, at) => {
       const found = inventory.hosts.find((each) => each.host.hostname === one.hostname);
-      if (found?.isRevoked === true) throw isRevokedError(one);
+      if (found?.isRevoked === true) return { ...(await whatWasRevoked(layout, one)), isNew: false };
       const entries = await whatIsRevoked(layout, one, found, at);
       await assertRoom(settings, host, { hosts: 1, custody: false });
       await appendLedger(
@@ -43,16 +45,18 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
       );
       const serials = entries.map(({ serial }) => serial);
       await putAway(layout, one, serials.at(-1) ?? '');
-      return { serials, keepsKey: found?.request !== undefined };
+      return { serials, time: at.toISOString(), keepsKey: found?.request !== undefined, isNew: true };
     },
     { isUrgent: true },
   );
-  const { serials, keepsKey } = result;
-  for (const serial of serials) host.say(`revoked ${one.hostname}, serial ${serial}`);
+  const { serials, time, keepsKey, isNew } = result;
+  const done = isNew ? `revoked ${one.hostname}` : `nothing to do: ${one.hostname} is revoked since ${time}`;
+  for (const serial of serials) host.say(`${done}, serial ${serial}`);
+  if (!isNew && options.reason !== '') host.warn('the reason is not kept: the ledger has the one of the first time');
   sayUnlisted(settings, after, host);
   if (options.json) {
     host.write(
-      `${JSON.stringify({ revoked: one.hostname, serials, relays: installedRelays(after).map(({ hostname }) => hostname) }, undefined, 2)}\n`,
+      `${JSON.stringify({ revoked: one.hostname, serials, time, relays: installedRelays(after).map(({ hostname }) => hostname) }, undefined, 2)}\n`,
     );
   } else {
     host.write(renderNext(settings, one, after, keepsKey));
@@ -74,6 +78,19 @@ async function whatIsRevoked(
   const last = (await readLedger(layout)).entries.findLast((entry) => entry.role === role && entry.name === hostname);
   if (last === undefined) throw notCertifiedError(one);
   return [...entries, { ...last, serial: parseSerial(last.serial), event: 'revoked', time: at.toISOString() }];
+}
+
+/** The same of a host that is revoked: what the last revocation of it took out. */
+async function whatWasRevoked(
+  layout: Layout,
+  { role, hostname }: HostSettings,
+): Promise<{ readonly serials: readonly string[]; readonly time: string; readonly keepsKey: boolean }> {
+  const its = (await readHistory(layout)).entries.filter((entry) => entry.role === role && entry.name === hostname);
+  const standing = its.slice(its.findLastIndex(({ event }) => event !== 'revoked' && event !== 'retired') + 1);
+  const revoked = standing.filter(({ event }) => event === 'revoked');
+  const serials = [...new Set(revoked.map(({ serial }) => parseSerial(serial)))];
+  const keepsKey = await isRequestAway(layout, hostname, serials);
+  return { serials, time: revoked.at(-1)?.time ?? '', keepsKey };
 }
 
 /** A client whose certificate cannot be read has gone from the tables with the revoked one. */

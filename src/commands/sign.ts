@@ -20,7 +20,7 @@ import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
-import { guardWriting } from '../store/look.js';
+import { guardWriting } from '../store/guard-writing.js';
 import { readLedger } from '../store/ledger.js';
 import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';

@@ -7,7 +7,7 @@ import { readFile, readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
-import { guardFolder } from '../store/look.js';
+import { guardFolder } from '../store/guard-writing.js';
 import { applyAnswers, formatSettings, type Answers, type JsonObject } from '../wizard/answers.js';
 import { describeMake } from '../wizard/describe.js';
 import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';

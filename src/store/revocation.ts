@@ -7,6 +7,7 @@ import { parseCertificate } from '../certificate/certificate.js';
 import { quotePath } from '../errors.js';
 import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
 import type { Host } from '../host/host.js';
+import type { HostName } from '../names.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf, type Layout } from './layout.js';
 import { readHistory } from './history.js';
@@ -23,10 +24,20 @@ export async function putAway(layout: Layout, { role, hostname }: HostSettings, 
   for (const { path } of places) {
     if ((await statFile(path)) === undefined) continue;
     const end = path.slice(layout.roleFolder(role).length + hostname.length + 2);
-    await moveFile(path, join(layout.revokedFolder, `${hostname}-${serial}.${end}`));
+    await moveFile(path, awayPath(layout, hostname, serial, end));
     await syncFolder(layout.revokedFolder);
     await syncFolder(layout.roleFolder(role));
   }
+}
+
+function awayPath({ revokedFolder }: Layout, hostname: HostName, serial: string, end: string): string {
+  return join(revokedFolder, `${hostname}-${serial}.${end}`);
+}
+
+/** Whether one of these revocations put a request away: then the key is where it was made. @throws files */
+export async function isRequestAway(layout: Layout, hostname: HostName, serials: readonly string[]): Promise<boolean> {
+  const states = await Promise.all(serials.map((serial) => statFile(awayPath(layout, hostname, serial, 'csr.pem'))));
+  return states.some((state) => state !== undefined);
 }
 
 /**

@@ -58,8 +58,7 @@ describe('a disk error at every system call that changes files', () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     run('make');
     run('renew', '--rekey', 'mailhost');
-    const refusal = /mailhost\.example\.org is revoked/u;
-    await errorSweep({ what: 'revoke', base: project, args: ['revoke', 'mailhost'], refusal });
+    await errorSweep({ what: 'revoke', base: project, args: ['revoke', 'mailhost'] });
   });
 
   it('passphrase change', deep, async () => {

@@ -1,5 +1,5 @@
 // `relaycerts revoke` by the built program: what is left of a host afterwards, where its pin no longer stands, what is
-// printed to run, and how it comes back. Cut off at every system call: test/cli/renew.test.ts.
+// printed to run, and how it comes back. Cut off at every system call: test/cli/crash-revoke.test.ts.
 
 import { X509Certificate, createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -52,6 +52,7 @@ function certificate(path = `certs/smtp-client/${home}.crt.pem`): { readonly ser
 const table = (host = relay): string => project.read(`hosts/${host}/relay_clientcerts`);
 
 interface Line {
+  readonly time: string;
   readonly event: string;
   readonly role: string;
   readonly name: string;
@@ -138,7 +139,6 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
     }
     for (const words of [
       ['show', home],
-      ['revoke', home],
       ['renew', home],
       ['renew', '--rekey', home],
       ['retire', home],
@@ -149,6 +149,30 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
     expect(succeed(run('show', home, '--format', 'sh', '--undo')).stdout).toContain(home);
     expect(succeed(run('renew')).stderr).not.toContain(home);
     expect(treeOf(project.folder)).toEqual(before);
+  });
+
+  it('a second time changes nothing, and says again what to run', () => {
+    const { serial } = certificate();
+    const first = succeed(run('revoke', home, '--reason', 'stolen'));
+    const before = treeOf(project.folder);
+    const again = succeed(run('revoke', home, '--reason', 'lost'));
+    expect(again.stdout).toBe(first.stdout);
+    expect(again.stderr).toMatch(
+      new RegExp(`^relaycerts: nothing to do: ${home} is revoked since \\d{4}-\\S+Z, serial ${serial}\n`, 'u'),
+    );
+    expect(again.stderr).toContain('the reason is not kept');
+    expect(treeOf(project.folder)).toEqual(before);
+    expect(JSON.parse(succeed(run('revoke', home, '--json')).stdout)).toMatchObject({
+      revoked: home,
+      serials: [serial],
+      time: ledger().at(-1)?.time,
+      relays: [relay, relay2],
+    });
+    // Only the last revocation counts, where it was brought back in between.
+    succeed(run('make', '--again', home));
+    const now = certificate();
+    succeed(run('revoke', home));
+    expect(JSON.parse(succeed(run('revoke', home, '--json')).stdout)).toMatchObject({ serials: [now.serial] });
   });
 
   it('make --again brings it back, with a new key', () => {
@@ -201,6 +225,7 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
     expect(JSON.parse(result.stdout)).toEqual({
       revoked: home,
       serials: [before.serial, after.serial],
+      time: ledger().at(-1)?.time,
       relays: [relay, relay2],
     });
     for (const { pin } of [before, after]) expect(holding(pin)).toEqual([ledgerFile]);

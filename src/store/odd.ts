@@ -1,0 +1,61 @@
+// Looks for what is not what it should be: links in the place of files and folders of ours, and other things in the
+// place of folders. Below a link lies what is somebody else's.
+
+import { realpath, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { systemCode, type Problem } from '../errors.js';
+import { inGroups } from '../host/all-ended.js';
+import { listFolder, listLinks, statFile, type FileState } from '../host/files.js';
+import { findHostName } from '../names.js';
+import type { Settings } from '../settings/settings.js';
+import { judgeOdd, type Odd } from './guard.js';
+import { layoutOf, operatorKeyPlace } from './layout.js';
+import { fixedFolders, lookersAtOnce, type Onlooker } from './look.js';
+
+/** Each with what mends it. @throws files */
+export async function findOdd(
+  settings: Settings,
+  { configHome }: Pick<Onlooker, 'configHome'>,
+): Promise<readonly Problem[]> {
+  const layout = layoutOf(settings);
+  const folders = fixedFolders(layout);
+  const odd: Odd[] = [];
+  for (const folder of folders) odd.push(...(await oddAt(folder, 'folder')));
+  if (odd.length === 0) {
+    const hosts = (await listFolder(layout.hostsFolder))
+      .filter((name) => findHostName(name) !== undefined)
+      .map((name) => join(layout.hostsFolder, name));
+    odd.push(...(await inGroups(hosts, lookersAtOnce, (path) => oddAt(path, 'folder'))).flat());
+    const searched = odd.length === 0 ? [...folders, ...hosts] : [];
+    const links = (await inGroups(searched, lookersAtOnce, listLinks)).flat().filter(isOurs);
+    odd.push(...(await inGroups(links, lookersAtOnce, (path) => oddAt(path, 'file'))).flat());
+  }
+  for (const path of [layout.lock, operatorKeyPlace(configHome).path]) odd.push(...(await oddAt(path, 'file')));
+  // A link is the user's own way to keep this one elsewhere; but not one that leads nowhere.
+  const [passphrase] = await oddAt(settings.passphrase.file, 'file');
+  if (passphrase !== undefined && passphrase.target?.kind !== 'file') odd.push(passphrase);
+  return odd.map(judgeOdd);
+}
+
+function isOurs(path: string): boolean {
+  return /\.pem$|^issued\.jsonl$|\.gpg$|^relay_clientcerts$/u.test(basename(path));
+}
+
+async function oddAt(path: string, wanted: Odd['wanted']): Promise<readonly Odd[]> {
+  const state = await statFile(path);
+  if (state === undefined || state.kind === wanted) return [];
+  if (state.kind !== 'link') return wanted === 'folder' ? [{ path, wanted, kind: state.kind, target: undefined }] : [];
+  return [{ path, wanted, kind: 'link', target: await leadsTo(path) }];
+}
+
+async function leadsTo(path: string): Promise<Odd['target']> {
+  try {
+    const target = await realpath(path);
+    const stats = await stat(target);
+    const kind: FileState['kind'] = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other';
+    return { path: target, kind };
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
+  }
+}

@@ -26,7 +26,7 @@ export interface CleanOptions extends GlobalOptions {
 
 /** @throws settings, usage, lock, files, interrupted */
 export async function clean(options: CleanOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await guardWriting(settings, host);
   await withLock(layoutOf(settings).lock, host, () => cleanLocked(options, settings, host));
 }

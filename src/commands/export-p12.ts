@@ -12,7 +12,6 @@ import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate, FoundKey } from '../plan/inventory.js';
-import { programWord } from '../render/commands.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -36,7 +35,7 @@ export interface ExportOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, certificate, passphrase, files, interrupted */
 export async function exportPkcs12(options: ExportOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const one = findHost(settings, options.hostname);
   const path = await choosePath(options, one, host);
   await guardReading(settings, host);
@@ -111,7 +110,7 @@ async function readPair(
   }
   if (key === undefined || certificate === undefined || ca === undefined) {
     throw new RelaycertsError('contradiction', `there is no key and certificate yet for ${one.hostname}`, {
-      hint: `${programWord(settings)} make`,
+      hint: `${settings.program} make`,
     });
   }
   const altNames = one.role === 'smtpd-server' ? one.altNames : [];
@@ -123,7 +122,7 @@ async function readPair(
     throw new RelaycertsError(
       'contradiction',
       `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
-      { hint: `bring the right key back, or see what make says: ${programWord(settings)} make --dry-run` },
+      { hint: `bring the right key back, or see what make says: ${settings.program} make --dry-run` },
     );
   }
   return { key, certificate, authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)] };

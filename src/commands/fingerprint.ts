@@ -38,7 +38,7 @@ async function pinnedOfClients(
   options: FingerprintOptions,
   host: Host,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
   const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
   const clients = hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);

@@ -41,7 +41,7 @@ export interface MakeOptions extends GlobalOptions {
 
 /** @throws settings, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
   if (options.dryRun) {
     await guardReading(settings, host);

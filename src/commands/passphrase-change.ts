@@ -43,7 +43,7 @@ export interface ChangeOptions extends GlobalOptions {
 
 /** @throws settings, usage, lock, contradiction, passphrase, recipient, tool, files */
 export async function changePassphrase(options: ChangeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const { passphraseFd, newPassphraseFd } = options;
   if (passphraseFd !== undefined && passphraseFd === newPassphraseFd) {
     throw new RelaycertsError('usage', `both passphrases from one file descriptor: ${passphraseFd}`, {

@@ -27,7 +27,7 @@ interface Opener {
 
 /** @throws settings, files, permissions, passphrase - the file is missing or damaged */
 export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
   const { passphraseFile, operatorKey } = await readCustodian(settings, host);
   const { file } = settings.passphrase;

@@ -22,7 +22,7 @@ export interface ShowSecretOptions extends GlobalOptions {
  * @throws settings, usage, passphrase, tool, files, lock, interrupted
  */
 export async function showPassphrase(options: ShowSecretOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await agree(options, host, 'show', "Print the CA's passphrase here?");
   const open = async () => openWithCustodian(await readCustodian(settings, host));
   const isPending = (await statFile(pendingPlace(settings).path)) !== undefined;

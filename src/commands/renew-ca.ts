@@ -31,7 +31,7 @@ export interface RenewCaOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
 export async function renewCa(options: RenewCaOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   if (options.rekey) {
     await rekeyCa(settings, host, passphrase, options.json);

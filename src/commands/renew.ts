@@ -9,7 +9,6 @@ import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { syncFolder, writeFile } from '../host/files.js';
 import { leafDays } from '../plan/leaf-days.js';
 import { planRenewals } from '../plan/renew.js';
-import { programWord } from '../render/commands.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -35,7 +34,7 @@ export interface RenewOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, passphrase, tool, files */
 export async function renew(options: RenewOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   if (options.rekey && options.hosts.length === 0) {
     throw new RelaycertsError('usage', 'a new key is made for hosts that are named', {
       hint: `relaycerts renew --rekey ${hostsOf(settings).at(-1)?.hostname ?? 'HOST'}`,
@@ -137,7 +136,7 @@ function sayNext(
   isRekey: boolean,
   host: Pick<Host, 'say'>,
 ): void {
-  const word = programWord(settings);
+  const word = settings.program;
   const install = (hostname: string): string => `${word} show ${hostname}: copy its bundle and run its script`;
   const of = settings.postfix.pin;
   const changed: string[] = [];

@@ -3,7 +3,6 @@
 
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
-import { programWord } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
@@ -19,7 +18,7 @@ export interface RetireOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, files */
 export async function retire(options: RetireOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const layout = layoutOf(settings);
   const named = findHosts(settings, options.hosts);
   const { result: retired, inventory: after } = await changeCertificates(settings, host, async (inventory, at) => {
@@ -49,6 +48,6 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
   }
   if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
   for (const { hostname } of retired.length === 0 ? [] : installedRelays(after)) {
-    host.say(`now: ${programWord(settings)} show ${hostname}: copy its bundle and run its script`);
+    host.say(`now: ${settings.program} show ${hostname}: copy its bundle and run its script`);
   }
 }

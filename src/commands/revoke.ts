@@ -7,7 +7,7 @@ import type { Host } from '../host/host.js';
 import { parseSerial } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
-import { programWord, rootShell } from '../render/commands.js';
+import { rootShell } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { readHistory } from '../store/history.js';
@@ -28,7 +28,7 @@ export interface RevokeOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, lock, files */
 export async function revoke(options: RevokeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const one = findHost(settings, options.hostname);
   const layout = layoutOf(settings);
   const { result, inventory: after } = await changeCertificates(
@@ -106,13 +106,13 @@ function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 
       continue;
     host.warn(
       `${hostname} is in no table any more, for its certificate cannot be read`,
-      `mend that, then: ${programWord(settings)} make`,
+      `mend that, then: ${settings.program} make`,
     );
   }
 }
 
 function renderNext(settings: Settings, one: HostSettings, after: Inventory, keepsKey: boolean): string {
-  const word = programWord(settings);
+  const word = settings.program;
   const again = keepsKey
     ? `${word} sign FILE --host ${one.hostname} --again, with a request for a new key`
     : `${word} make --again ${one.hostname}`;

@@ -1,10 +1,9 @@
 // Commands in hints, warnings and progress as they can be typed: with --settings, where the settings are not the
-// settings.json of the folder that the user stands in. What is printed as data (render/) has programWord instead.
+// settings.json of the folder that the user stands in. What is printed as data (render/) has `settings.program` instead.
 
-import { join } from 'node:path';
 import { RelaycertsError, type Problem } from '../errors.js';
 import type { Host } from '../host/host.js';
-import { pathWord } from '../shell-word.js';
+import { programWord } from '../settings/program-word.js';
 
 export interface Spoken {
   readonly host: Host;
@@ -16,8 +15,8 @@ export interface Spoken {
 export function speakFor(host: Host, settings: string, verbs: readonly string[]): Spoken {
   const command = new RegExp(String.raw`(?<=^|[ (])relaycerts (?=(?:--json )?(?:${verbs.join('|')})\b)`, 'gu');
   // A path that reads like a command is left alone, and so is everything beside it.
-  if (settings === join(host.cwd, 'settings.json') || command.test(settings)) return { host, error: (error) => error };
-  const name = `relaycerts --settings ${pathWord(settings)} `;
+  const name = `${programWord({ file: settings, cwd: host.cwd })} `;
+  if (name === 'relaycerts ' || command.test(settings)) return { host, error: (error) => error };
   const spell = (text: string): string => text.replaceAll(command, () => name);
   const spellProblem = ({ message, hint }: Problem): Problem =>
     hint === undefined ? { message: spell(message) } : { message: spell(message), hint: spell(hint) };

@@ -24,7 +24,7 @@ export interface ShowOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, certificate, files */
 export async function show(options: ShowOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
   const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
   const revoked = new Set(hosts.filter(({ isRevoked }) => isRevoked).map(({ host: { hostname } }) => hostname));

@@ -14,7 +14,6 @@ import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { programWord } from '../render/commands.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -48,7 +47,7 @@ const requestLimit = 64 * 1024;
 
 /** @throws settings, usage, certificate, contradiction, lock, passphrase, recipient, tool, files */
 export async function sign(options: SignOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   const one = findHost(settings, options.hostname);
   if (options.file === '-' && options.passphraseFd === 0) {
     throw new RelaycertsError('usage', 'the request and the passphrase cannot both come from standard input', {
@@ -150,7 +149,7 @@ function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly 
 /** What to do on the host, whose printed lines keep a key that is there. */
 function newKey(settings: Settings, hostname: HostName): string {
   const key = `${settings.postfix.directory}/${bundleNames(settings.domain, hostname).key}`;
-  return `rm ${key}, and ${programWord(settings)} show ${hostname} --section request`;
+  return `rm ${key}, and ${settings.program} show ${hostname} --section request`;
 }
 
 function remove(...paths: readonly string[]): string {
@@ -248,7 +247,7 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
 }
 
 function sayNext(settings: Settings, one: HostSettings, { hosts }: Inventory, host: Host): void {
-  const program = programWord(settings);
+  const program = settings.program;
   if (hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
     host.say(`next: ${program} make, for the other hosts`);
     return;

@@ -18,7 +18,7 @@ export interface StatusOptions extends GlobalOptions {
 
 /** Ends with 0 where all is well, 3 where something needs care; in the plugin's form with the plugin's codes. */
 export async function status(options: StatusOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host.home);
+  const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
   const inventory = await readSteadily(settings, host, () => readInventory(settings, host));
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;

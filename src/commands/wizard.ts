@@ -195,9 +195,9 @@ function interviewFor(
 }
 
 /** @throws settings */
-function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home }: Host) {
+function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home, cwd }: Host) {
   const value = applyAnswers(found?.start, answers);
-  return { value, meaning: parseSettings(value, { file, home }) };
+  return { value, meaning: parseSettings(value, { file, home, cwd }) };
 }
 
 function isUnchanged(value: JsonObject, found: Found | undefined): boolean {

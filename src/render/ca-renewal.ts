@@ -4,7 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { programWord, rootProgram, rootShell } from './commands.js';
+import { rootProgram, rootShell } from './commands.js';
 
 /** A new certificate for the same key. `hosts` are those with something to install. */
 export function renderCaRenewal(
@@ -34,7 +34,7 @@ export interface CaStage {
 /** The plan as it stands after a stage. */
 export function renderCaStage(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
   const [first = '', second = ''] = trusted;
-  const again = `${programWord(settings)} renew --ca --rekey`;
+  const again = `${settings.program} renew --ca --rekey`;
   const isPinned = settings.postfix.pin === 'certificate';
   const words = {
     1: {
@@ -64,20 +64,20 @@ The old one's certificate and its key, still encrypted, are in certs/retired/.`,
 
 Install now, one host after the other, ${words.order}:
 ${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
-${words.see} (${programWord(settings)} show ${client} --section verify).
+${words.see} (${settings.program} show ${client} --section verify).
 
 ${words.next}`;
 }
 
 /** The same as data. */
 export function caStageJson(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
-  const next = stage === 3 ? null : `${programWord(settings)} renew --ca --rekey`;
+  const next = stage === 3 ? null : `${settings.program} renew --ca --rekey`;
   const names = hosts.map(({ hostname }) => hostname);
   return `${JSON.stringify({ stage, stages: 3, resumed: isResumed, trusted, install: names, next }, undefined, 2)}\n`;
 }
 
 function installOne(settings: Settings, host: HostSettings, see: string | undefined): string {
-  const word = programWord(settings);
+  const word = settings.program;
   return [
     '',
     `  ${word} show ${host.hostname} --section rsync --format sh | sh`,

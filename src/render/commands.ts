@@ -1,13 +1,7 @@
-// The commands that are printed for a person: what is typed here, and how a script reaches a host.
+// The commands that are printed for a person: how a script reaches a host.
 
-import { basename } from 'node:path';
 import type { Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-
-/** `relaycerts` as it is typed for these settings, from any folder that has a settings.json, or from all. */
-export function programWord({ file }: { readonly file: string }): string {
-  return basename(file) === 'settings.json' ? 'relaycerts' : `relaycerts --settings ${shellWord(file)}`;
-}
 
 /** The command that runs a script, coming through a pipe, as root on a host. */
 export function rootShell(ssh: Ssh): string {

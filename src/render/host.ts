@@ -15,7 +15,7 @@ import { requestLines, requestStep } from './request.js';
 import { renderScript } from './script.js';
 import type { Format, Section } from './sections.js';
 import { sections } from './sections.js';
-import { programWord, rootShell } from './commands.js';
+import { rootShell } from './commands.js';
 import type { Block, Step } from './step.js';
 import { copyCommand, fileOf, stepsOf } from './steps.js';
 
@@ -64,7 +64,7 @@ function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[],
       ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
       : `smtpd-server, relays on port ${host.port}`;
   const title = `${hostname}: ${what}`;
-  const command = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
+  const command = `${settings.program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
   const short = undo
     ? `Where the script configured it, the script takes it back, every setting by itself:\n    ${command}`
     : `${keyPlace === 'here' ? 'After step 1, one script does steps 2 and 3' : 'After the first command of step 2, one script does the rest of it and steps 3 and 4'}, with more checks, and may be run again at any time:\n    ${command}`;

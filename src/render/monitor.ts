@@ -1,9 +1,9 @@
 // The step that makes a host warn before its certificates expire, with openssl alone: by cron, or by a systemd timer.
 
 import { bundleNames } from '../plan/bundle-names.js';
+import { programWord } from '../settings/program-word.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { programWord } from './commands.js';
 import type { Step } from './step.js';
 
 /** How to be warned. Cron sends what a job prints to root by mail; a systemd service has to send its own. */
@@ -86,7 +86,7 @@ function eachOf(path: string, check: string): string {
  * depends on the cron, so that no backslash stands before another one or before a %: the quotes close and open between.
  */
 function fromFolder(settings: Settings): string {
-  const status = `${programWord(settings)} status`;
+  const status = `${programWord({ file: settings.file })} status`;
   return `cd ${shellWord(settings.folder)} && { ${status} >/dev/null 2>&1 || ${status}; }`
     .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
     .replaceAll('%', String.raw`\%`);

@@ -6,7 +6,7 @@ import { maxCommonNameLength } from '../certificate/profile.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { programWord, rootProgram } from './commands.js';
+import { rootProgram } from './commands.js';
 import type { Block, Step } from './step.js';
 
 /** genpkey(1) options for a key of each type. */
@@ -54,7 +54,7 @@ export function requestStep(settings: Settings, host: HostSettings): Step {
         where: 'here',
         lines: [
           `${rootProgram(ssh, `cat ${settings.postfix.directory}/${request}`)} >${request} &&`,
-          `  ${programWord(settings)} sign ${request} --host ${hostname}`,
+          `  ${settings.program} sign ${request} --host ${hostname}`,
         ],
       },
     ],

@@ -6,7 +6,7 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
 import { bundledChain, commonFunctions, ownChain } from './script-common.js';
-import { programWord, rootShell, rootTerminal } from './commands.js';
+import { rootShell, rootTerminal } from './commands.js';
 import { shellWord } from '../shell-word.js';
 
 /** The script for a host; with `undo`, the one that takes it back. */
@@ -16,7 +16,7 @@ export function renderScript(
   { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
 ): string {
   const { hostname, role } = host;
-  const how = `${programWord(settings)} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(host.ssh)}`;
+  const how = `${settings.program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(host.ssh)}`;
   const body = host.role === 'smtp-client' ? homeFunctions(settings, host) : relayFunctions(settings, host);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'takes back the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Runs there, as root:
@@ -57,10 +57,10 @@ function variables(settings: Settings, host: HostSettings, keyPlace: KeyPlace): 
     ['purpose', host.role === 'smtp-client' ? 'sslclient' : 'sslserver'],
     ['oldest_major', String(major)],
     ['oldest_minor', String(minor)],
-    ['copy_hint', `${programWord(settings)} show ${host.hostname} --section rsync`],
+    ['copy_hint', `${settings.program} show ${host.hostname} --section rsync`],
     ...(keyPlace === 'here'
       ? []
-      : [['request_hint', `${programWord(settings)} show ${host.hostname} --section request`] as const]),
+      : [['request_hint', `${settings.program} show ${host.hostname} --section request`] as const]),
     ['root_hint', `pipe it to root's shell: ... | ${rootShell(host.ssh)}`],
     // Without a terminal, postfix(1) of 3.7 says nothing; that of 3.10 does.
     ['check_hint', rootTerminal(host.ssh, 'postfix check')],

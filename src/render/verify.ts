@@ -3,7 +3,6 @@
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { programWord } from './commands.js';
 import type { Pin } from './pin.js';
 import { continued, type Block, type Step } from './step.js';
 
@@ -68,7 +67,7 @@ function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly
       `It must say LISTEN; let the port through the firewall, the provider's too:`,
       { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
       ...lookUp,
-      `The rest is seen from a client:\n    ${programWord(settings)} show ${settings.smtpClients[0].hostname} --section verify`,
+      `The rest is seen from a client:\n    ${settings.program} show ${settings.smtpClients[0].hostname} --section verify`,
     ],
   };
 }

@@ -7,24 +7,24 @@ import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { quote, RelaycertsError, systemCode } from '../errors.js';
 import { findJsonFlaws } from './json.js';
-import { nameFile, parseSettings } from './schema.js';
+import { nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings } from './settings.js';
 
 const maxBytes = 1_048_576;
 
 /**
- * The settings of a file; `home` is what `~/` in them stands for.
+ * The settings of a file.
  *
  * @throws settings
  */
-export async function readSettings(file: string, home: string): Promise<Settings> {
+export async function readSettings(file: string, { home, cwd }: Omit<SettingsContext, 'file'>): Promise<Settings> {
   const path = resolve(file);
   // Commands with this path are printed for a shell, a line each.
   if (/\p{Cc}/u.test(path)) {
     throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
   }
   const text = decodeText(await readBounded(path), path);
-  return parseSettings(parseJson(text, path), { file: path, home });
+  return parseSettings(parseJson(text, path), { file: path, home, cwd });
 }
 
 function refuse(message: string, hint: string, cause?: unknown): RelaycertsError {

@@ -9,12 +9,17 @@ import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { parseHostName, parseSshHost } from '../names.js';
 import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
 import { buildSchema } from './file.js';
+import { programWord } from './program-word.js';
 import type { Settings, Ssh } from './settings.js';
 
-/** Where a settings value comes from; both are absolute paths, and `home` is what `~/` stands for. */
+/**
+ * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
+ * the settings' own folder where it is not given.
+ */
 export interface SettingsContext {
   readonly file: string;
   readonly home: string;
+  readonly cwd?: string | undefined;
 }
 
 type Schema = ReturnType<typeof buildSchema>;
@@ -152,6 +157,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   return {
     file: context.file,
     folder,
+    program: programWord(context),
     domain,
     smtpdServers: [server, ...servers],
     smtpClients: [client, ...clients],

@@ -54,6 +54,8 @@ export interface Settings {
   readonly file: string;
   /** Absolute path of the folder it lies in; certs/ and hosts/ lie beside it. */
   readonly folder: string;
+  /** `relaycerts` in commands for these settings, as a shell takes it where the user stands. */
+  readonly program: string;
   readonly domain: HostName;
   readonly smtpdServers: readonly [SmtpdServer, ...SmtpdServer[]];
   readonly smtpClients: readonly [SmtpClient, ...SmtpClient[]];

@@ -26,7 +26,7 @@ export async function findSettings(file: string, home: string): Promise<Found | 
   if ((await statFile(file)) === undefined) return undefined;
   const name = nameFile(file);
   try {
-    const settings = await readSettings(file, home);
+    const settings = await readSettings(file, { home });
     const path = await realpath(file);
     const bytes = await readFile(path);
     const state = await statFile(path);

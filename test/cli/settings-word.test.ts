@@ -1,9 +1,9 @@
-// Commands in hints and warnings, where the settings are not ./settings.json: they are run as they are printed.
+// Commands in hints, warnings and instructions, where the settings are not ./settings.json: they are run as printed.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { makeProject, program, type Project, type Result } from '../support/project.js';
+import { makeProject, program, smallSettings, type Project, type Result } from '../support/project.js';
 
 const home = 'mailhost.example.org';
 
@@ -52,6 +52,27 @@ it.each([
   const status = shell(`relaycerts ${words} status`, cwd);
   expect(status.status).toBe(3);
 });
+
+it.each([['make'], ['renew --ca'], ['renew --rekey mailhost'], ['revoke mailhost']])(
+  '%s, from another folder: the commands in its output work there',
+  (words) => {
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    const folder = project.path('..');
+    const call = (line: string): Result =>
+      shell(`relaycerts --settings '${project.path('settings.json')}' ${line}`, folder);
+    expect(call('make').status).toBe(0);
+    const { status, stdout, stderr } = call(words);
+    expect(status).toBe(0);
+    const commands = [
+      ...`${stdout}${stderr}`.matchAll(/\brelaycerts (?:--settings \S+ )?(?:show|retire)\b[^|,:;`)\n]*/gu),
+    ];
+    expect(commands.length).toBeGreaterThan(0);
+    for (const [command] of commands) {
+      expect(command).toContain(`--settings ${project.path('settings.json')} `);
+      expect(shell(command.trimEnd(), folder)).toMatchObject({ status: 0 });
+    }
+  },
+);
 
 it('names no settings where they are the ones that are taken anyway', () => {
   for (const words of [

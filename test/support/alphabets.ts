@@ -113,7 +113,7 @@ export function isTaken(value: unknown): boolean {
 /** Whether a settings file may have this path, as far as its characters go. */
 export async function isPathTaken(path: string): Promise<boolean> {
   try {
-    await readSettings(path, context.home);
+    await readSettings(path, context);
     return true;
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;

@@ -3,9 +3,10 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
-import { programWord, rootShell } from '../../src/render/commands.js';
+import { rootShell } from '../../src/render/commands.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
 import { renderTable } from '../../src/render/table.js';
+import { programWord } from '../../src/settings/program-word.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import type { Settings } from '../../src/settings/settings.js';
 import { shellWord } from '../../src/shell-word.js';
@@ -115,8 +116,12 @@ describe('the commands that reach a host', () => {
     expect(rootShell({ user: parseSshUser(user), host: parseSshHost(host), port })).toBe(command);
   });
 
-  it('name the settings file where it is not settings.json', () => {
+  it('name the settings file where it is not the one that is taken anyway', () => {
     expect(programWord({ file: '/project/settings.json' })).toBe('relaycerts');
+    expect(programWord({ file: '/project/settings.json', cwd: '/project' })).toBe('relaycerts');
+    expect(programWord({ file: '/project/settings.json', cwd: '/' })).toBe(
+      'relaycerts --settings /project/settings.json',
+    );
     expect(programWord({ file: "/my project's/other.json" })).toBe(
       String.raw`relaycerts --settings '/my project'\''s/other.json'`,
     );

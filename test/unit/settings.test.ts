@@ -52,6 +52,7 @@ describe('good settings', () => {
     expect(rest).toEqual({
       file: '/srv/mail/settings.json',
       folder: '/srv/mail',
+      program: 'relaycerts',
       domain: 'example.org',
       subject: { country: '', state: '', locality: '', organization: '', organizationalUnit: '' },
       ca: { commonName: 'example.org relay CA', validDays: 3650, keyType: 'ecdsa-p256', permittedDomains: [] },
@@ -263,7 +264,7 @@ describe('the example', () => {
   const file = new URL('settings.example.json', repository).pathname;
 
   test('parses, and its schema takes it', async () => {
-    const settings = await readSettings(file, '/home/postmaster');
+    const settings = await readSettings(file, { home: '/home/postmaster' });
     expect(settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${String(port)}`)).toEqual([
       'relayhost.example.org:2500',
     ]);
@@ -323,7 +324,7 @@ describe('reading the file', () => {
   async function refuse(name: string, content?: string | Uint8Array): Promise<RelaycertsError> {
     const file = join(folder, name);
     if (content !== undefined) await writeFile(file, content);
-    const error = await rejectionOf(readSettings(file, '/home/postmaster'));
+    const error = await rejectionOf(readSettings(file, { home: '/home/postmaster' }));
     expect(error.code).toBe('settings');
     expect(error.problems.every(({ hint }) => hint !== undefined && hint !== '')).toBe(true);
     expect(renderError(error).join('\n')).not.toMatch(/\n\s+at |SyntaxError/);
@@ -371,7 +372,7 @@ describe('reading the file', () => {
   });
 
   test('a device', async () => {
-    expect((await rejectionOf(readSettings('/dev/zero', '/home/x'))).message).toContain('not a regular file');
+    expect((await rejectionOf(readSettings('/dev/zero', { home: '/home/x' }))).message).toContain('not a regular file');
   });
 
   test('a file that may not be read', async () => {
@@ -385,7 +386,7 @@ describe('reading the file', () => {
     await build({ entryPoints: [entryPoint], outfile, bundle: true, platform: 'node', format: 'esm' });
     await chmod(outfile, 0o644);
     const program = `const { readSettings } = await import(${JSON.stringify(outfile)});
-await readSettings(${JSON.stringify(closed)}, '/home/x').catch(({ code, message }) => console.log(code, message));`;
+await readSettings(${JSON.stringify(closed)}, { home: '/home/x' }).catch(({ code, message }) => console.log(code, message));`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
       cwd: folder,
       encoding: 'utf8',
@@ -398,7 +399,7 @@ await readSettings(${JSON.stringify(closed)}, '/home/x').catch(({ code, message 
   test('a good file, by way of a link and up to the last octet allowed', async () => {
     await writeFile(join(folder, 'good.json'), json.padEnd(1_048_576));
     await symlink('good.json', join(folder, 'link.json'));
-    const settings = await readSettings(join(folder, 'link.json'), '/home/postmaster');
+    const settings = await readSettings(join(folder, 'link.json'), { home: '/home/postmaster' });
     expect(settings).toEqual(parseSettings(smallest, { file: join(folder, 'link.json'), home: '/home/postmaster' }));
   });
 });

@@ -9,7 +9,7 @@ import { listFolder, listLinks, statFile, type FileState } from '../host/files.j
 import { findHostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { judgeOdd, type Odd } from './guard.js';
-import { layoutOf, operatorKeyPlace } from './layout.js';
+import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { fixedFolders, lookersAtOnce, type Onlooker } from './look.js';
 
 /** Each with what mends it. @throws files */
@@ -19,8 +19,7 @@ export async function findOdd(
 ): Promise<readonly Problem[]> {
   const layout = layoutOf(settings);
   const folders = fixedFolders(layout);
-  const odd: Odd[] = [];
-  for (const folder of folders) odd.push(...(await oddAt(folder, 'folder')));
+  const odd: Odd[] = [...(await oddFolders(layout))];
   if (odd.length === 0) {
     const hosts = (await listFolder(layout.hostsFolder))
       .filter((name) => findHostName(name) !== undefined)
@@ -35,6 +34,15 @@ export async function findOdd(
   const [passphrase] = await oddAt(settings.passphrase.file, 'file');
   if (passphrase !== undefined && passphrase.target?.kind !== 'file') odd.push(passphrase);
   return odd.map(judgeOdd);
+}
+
+/** Folders of every project that lead what is read and written elsewhere, or nowhere. @throws files */
+export async function findOddFolders(layout: Layout): Promise<readonly Problem[]> {
+  return (await oddFolders(layout)).map(judgeOdd);
+}
+
+async function oddFolders(layout: Layout): Promise<readonly Odd[]> {
+  return (await inGroups(fixedFolders(layout), lookersAtOnce, (path) => oddAt(path, 'folder'))).flat();
 }
 
 function isOurs(path: string): boolean {

@@ -25,6 +25,7 @@ import type { Cas } from '../plan/ca-rekey.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { readHistory } from './history.js';
 import { revokedHosts } from './ledger.js';
+import { findOddFolders } from './odd.js';
 
 /** How many hosts' files are read at the same time. */
 const readersAtOnce = 32;
@@ -32,9 +33,8 @@ const readersAtOnce = 32;
 /** The inventory of everything that the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, host: Pick<Host, 'configHome' | 'uid'>): Promise<Inventory> {
   const layout = layoutOf(settings);
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...(await findOddFolders(layout))];
   const operatorKey = operatorKeyPlace(host.configHome).path;
-  await findOddFolders(layout, problems);
   const [caKey, caCertificate, passphraseFile, operator, ledger, strangers] = await Promise.all([
     readPrivate(layout.caKey.path, host.uid, problems),
     readCertificate(layout.caCertificate.path, problems),
@@ -262,24 +262,6 @@ async function findStrangers(settings: Settings, layout: Layout): Promise<readon
     }
   }
   return [...left].map(([hostname, paths]) => ({ hostname, paths }));
-}
-
-/** Folders that are links, or something else, lead what is written elsewhere: said before anything is made. */
-async function findOddFolders(layout: Layout, problems: Problem[]): Promise<void> {
-  const folders = [
-    layout.certsFolder,
-    layout.caFolder,
-    ...roles.map((role) => layout.roleFolder(role)),
-    layout.hostsFolder,
-  ];
-  for (const folder of folders) {
-    const state = await statFile(folder);
-    if (state === undefined || state.kind === 'folder') continue;
-    problems.push({
-      message: `${quotePath(folder)} is ${state.kind === 'link' ? 'a symbolic link' : 'no folder'}`,
-      hint: `put the folder itself there: ls -ld ${shellWord(folder)}`,
-    });
-  }
 }
 
 async function collect<T>(problems: Problem[], work: () => T | Promise<T>): Promise<T | undefined> {

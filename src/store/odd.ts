@@ -18,15 +18,10 @@ export async function findOdd(
   { configHome }: Pick<Onlooker, 'configHome'>,
 ): Promise<readonly Problem[]> {
   const layout = layoutOf(settings);
-  const folders = fixedFolders(layout);
-  const odd: Odd[] = [...(await oddFolders(layout))];
+  const folders = await listFolders(layout);
+  const odd: Odd[] = [...(await oddFolders(folders))];
   if (odd.length === 0) {
-    const hosts = (await listFolder(layout.hostsFolder))
-      .filter((name) => findHostName(name) !== undefined)
-      .map((name) => join(layout.hostsFolder, name));
-    odd.push(...(await inGroups(hosts, lookersAtOnce, (path) => oddAt(path, 'folder'))).flat());
-    const searched = odd.length === 0 ? [...folders, ...hosts] : [];
-    const links = (await inGroups(searched, lookersAtOnce, listLinks)).flat().filter(isOurs);
+    const links = (await inGroups(folders, lookersAtOnce, listLinks)).flat().filter(isOurs);
     odd.push(...(await inGroups(links, lookersAtOnce, (path) => oddAt(path, 'file'))).flat());
   }
   for (const path of [layout.lock, operatorKeyPlace(configHome).path]) odd.push(...(await oddAt(path, 'file')));
@@ -36,13 +31,21 @@ export async function findOdd(
   return odd.map(judgeOdd);
 }
 
-/** Folders of every project that lead what is read and written elsewhere, or nowhere. @throws files */
+/** The folders alone, which lead what is read and written elsewhere, or nowhere. @throws files */
 export async function findOddFolders(layout: Layout): Promise<readonly Problem[]> {
-  return (await oddFolders(layout)).map(judgeOdd);
+  return (await oddFolders(await listFolders(layout))).map(judgeOdd);
 }
 
-async function oddFolders(layout: Layout): Promise<readonly Odd[]> {
-  return (await inGroups(fixedFolders(layout), lookersAtOnce, (path) => oddAt(path, 'folder'))).flat();
+/** The folders of every project, and below hosts/ those of any host, unless hosts/ leads elsewhere itself. */
+async function listFolders(layout: Layout): Promise<readonly string[]> {
+  const isFolder = (await oddAt(layout.hostsFolder, 'folder')).length === 0;
+  const names = isFolder ? await listFolder(layout.hostsFolder) : [];
+  const hosts = names.filter((name) => findHostName(name) !== undefined);
+  return [...fixedFolders(layout), ...hosts.map((name) => join(layout.hostsFolder, name))];
+}
+
+async function oddFolders(folders: readonly string[]): Promise<readonly Odd[]> {
+  return (await inGroups(folders, lookersAtOnce, (path) => oddAt(path, 'folder'))).flat();
 }
 
 function isOurs(path: string): boolean {

@@ -384,6 +384,10 @@ describe('a symbolic link where a file or folder of ours should be', () => {
     renameSync(project.path(name), join(root, 'moved'));
     symlinkSync(join(root, 'moved'), project.path(name));
     const target = stateOf(root).match(/^\.\/moved.*$/gmu);
+    if (folders.includes(name)) {
+      const { status, stderr } = project.run(['make', '--dry-run']);
+      expect([status, stderr]).toEqual([1, expect.stringContaining('it is a symbolic link to')]);
+    }
     const mended = expectMended(/cannot use ".*": it is a symbolic link to ".*\/moved"/u);
     expect(mended.stderr).toContain('nothing to make');
     expect(stateOf(root).match(/^\.\/moved.*$/gmu)).toEqual(target);

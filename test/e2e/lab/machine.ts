@@ -41,6 +41,7 @@ export const rootAccount: Account = {
 
 // PID 1 of a machine. A shell that waits for a child reaps the orphans of the machine meanwhile; `cat` alone would not.
 const holderScript = `set -eu
+cd /
 read -r pid rest < /proc/self/stat
 echo "pid $pid"
 mount -t proc proc /proc
@@ -109,7 +110,7 @@ export class Machine {
   /** Runs a program as another account of the machine; see `exec`. */
   async execAs(account: Account, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     // The holder's root as well: in a chroot, the mount namespace alone would lead to the real machine's files.
-    const enter = ['--target', String(this.pid), '--mount', '--root', '--uts', '--ipc', '--net', '--pid'];
+    const enter = ['--target', String(this.pid), '--mount', '--root', '--wd', '--uts', '--ipc', '--net', '--pid'];
     if (account.uid !== 0) enter.push(`--setuid=${account.uid}`, `--setgid=${account.uid}`);
     const env = {
       PATH: account.path,

@@ -73,7 +73,7 @@ async function shownPins(from: MailHost = home): Promise<readonly string[]> {
   await deliver(from, lab.outside);
   const name = from.hostname.replaceAll('.', String.raw`\.`);
   const log = await relay.mailLog();
-  return [...log.matchAll(new RegExp(`${name}\\[[^\\n]* pkey_fingerprint=([0-9A-F:]+)`, 'gu'))].map(
+  return [...log.matchAll(new RegExp(`${name}\\[[^\\n]* pkey[_ ]fingerprint=([0-9A-F:]+)`, 'gu'))].map(
     ([, pin = '']) => pin,
   );
 }

@@ -64,7 +64,7 @@ function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly
     section: 'verify',
     title: 'See that it works',
     parts: [
-      `It must say LISTEN; let the port through the firewall, the provider's too:`,
+      `A moment after the reload it must say LISTEN; let the port through the firewall, the provider's too:`,
       { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
       ...lookUp,
       `The rest is seen from a client:\n    ${settings.program} show ${settings.smtpClients[0].hostname} --section verify`,

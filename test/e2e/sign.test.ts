@@ -60,7 +60,7 @@ async function expectFlow(): Promise<void> {
   for (const host of [relay, home]) expect(await host.mailLog()).not.toMatch(/warning|legacy|backwards-compatible/u);
 }
 
-describe('keys that never left their hosts', { timeout: 60_000 }, () => {
+describe('keys that never left their hosts', { timeout: 120_000 }, () => {
   test('key and request there, signed here, before anything else was made', async () => {
     await desk.settings({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
     for (const host of [home, relay]) {

@@ -1,10 +1,16 @@
 // What the operator does, as a person would: write the settings, run relaycerts, and run what it prints, unchanged.
 
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { blocksFor, blocksOf, pipedCommands } from '../../support/blocks.js';
 import type { ExecResult, Machine } from './machine.js';
 import type { MailHost, OutsideMx } from './mail-host.js';
 
 let mailCount = 0;
+
+function isTooSoon(command: string, stdout: string): boolean {
+  return command.startsWith('ss -ltn ') && !stdout.includes('LISTEN');
+}
 
 /** A folder with settings on the operator's machine. */
 export class Desk {
@@ -61,10 +67,16 @@ export class Desk {
         await host.writeFile(block.file, block.text);
         continue;
       }
-      const { stdout } =
+      const runBlock = async (): Promise<string> =>
         block.where === 'here'
-          ? await this.run(`exec 2>&1\n${block.text}`)
-          : await host.exec(['sh', '-c', 'exec sh 2>&1'], { input: block.text });
+          ? (await this.run(`exec 2>&1\n${block.text}`)).stdout
+          : (await host.exec(['sh', '-c', 'exec sh 2>&1'], { input: block.text })).stdout;
+      let stdout = await runBlock();
+      // Postfix listens a moment after its reload, as the text says.
+      for (const end = Date.now() + 15_000; isTooSoon(block.text, stdout) && Date.now() < end;) {
+        await sleep(100);
+        stdout = await runBlock();
+      }
       said.push(stdout);
     }
     return said;

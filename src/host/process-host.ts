@@ -1,4 +1,4 @@
-// The Host of a real process: the only reader of process.* besides main.ts.
+// The Host of a real process: its folders, user, terminal and clock.
 
 import { readlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -17,6 +17,30 @@ export interface HostOptions {
   readonly wait: number;
 }
 
+/** @throws files - somebody removed it */
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new RelaycertsError('files', 'the folder that this runs in is gone', {
+      hint: 'cd to the folder of the settings, and run it again',
+      cause: error,
+    });
+  }
+}
+
+/** @throws usage - the user has none: a uid of its own in a container, say */
+function homeOfUser(): string {
+  try {
+    return userInfo().homedir;
+  } catch (error) {
+    throw new RelaycertsError('usage', 'HOME is not set, and this user is in no list of users', {
+      hint: 'export HOME=/the/folder/for/the/operator/key, and run it again',
+      cause: error,
+    });
+  }
+}
+
 /** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
 export function processHost({ quiet, verbose, color, wait }: HostOptions): Host {
   const { env, stdin, stdout, stderr } = process;
@@ -30,10 +54,10 @@ export function processHost({ quiet, verbose, color, wait }: HostOptions): Host 
   };
   assertPlainPath(env, 'HOME');
   assertPlainPath(env, 'XDG_CONFIG_HOME');
-  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : userInfo().homedir;
+  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homeOfUser();
   const configHome = env['XDG_CONFIG_HOME'];
   return {
-    cwd: process.cwd(),
+    cwd: currentFolder(),
     home,
     configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
     uid: process.geteuid?.() ?? -1,

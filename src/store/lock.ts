@@ -168,9 +168,11 @@ async function describeProcess(pid: number): Promise<Holder> {
   const [boot, stats] = await Promise.all(
     ['/proc/sys/kernel/random/boot_id', `/proc/${pid}/stat`].map((path) => readProc(path, 'utf8').catch(() => '')),
   );
-  // proc(5): the second field, a name in parentheses, may hold anything; starttime is the 20th after it.
+  // proc(5): the second field, a name in parentheses, may hold anything; state and starttime are the 1st and 20th after it.
   const fields = (stats ?? '').slice((stats ?? '').lastIndexOf(')') + 2).split(' ');
-  return { pid, boot: (boot ?? '').trim(), start: fields[19] ?? '', place: await describePlace() };
+  // A process that has ended stays as a zombie while its parent does not ask for it: an application as PID 1 never may.
+  const start = /^[ZXx]$/u.test(fields[0] ?? '') ? 'ended' : (fields[19] ?? '');
+  return { pid, boot: (boot ?? '').trim(), start, place: await describePlace() };
 }
 
 async function describePlace(): Promise<string> {

@@ -2,12 +2,13 @@
 // place of folders. Below a link lies what is somebody else's.
 
 import { realpath, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { systemCode, type Problem } from '../errors.js';
+import { basename, dirname, join } from 'node:path';
+import { quotePath, systemCode, type Problem } from '../errors.js';
 import { inGroups } from '../host/all-ended.js';
 import { listFolder, listLinks, statFile, type FileState } from '../host/files.js';
 import { findHostName } from '../names.js';
-import type { Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
 import { judgeOdd, type Odd } from './guard.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { fixedFolders, lookersAtOnce, type Onlooker } from './look.js';
@@ -19,7 +20,7 @@ export async function findOdd(
 ): Promise<readonly Problem[]> {
   const layout = layoutOf(settings);
   const folders = await listFolders(layout);
-  const odd: Odd[] = [...(await oddFolders(folders))];
+  const odd: Odd[] = [...(await oddFolders(settings, folders))];
   if (odd.length === 0) {
     const links = (await inGroups(folders, lookersAtOnce, listLinks)).flat().filter(isOurs);
     odd.push(...(await inGroups(links, lookersAtOnce, (path) => oddAt(path, 'file'))).flat());
@@ -28,12 +29,33 @@ export async function findOdd(
   // A link is the user's own way to keep this one elsewhere; but not one that leads nowhere.
   const [passphrase] = await oddAt(settings.passphrase.file, 'file');
   if (passphrase !== undefined && passphrase.target?.kind !== 'file') odd.push(passphrase);
-  return odd.map(judgeOdd);
+  return [...odd.map(judgeOdd), ...(await findOtherCa(settings))];
 }
 
-/** The folders alone, which lead what is read and written elsewhere, or nowhere. @throws files */
-export async function findOddFolders(layout: Layout): Promise<readonly Problem[]> {
-  return (await oddFolders(await listFolders(layout))).map(judgeOdd);
+/** What concerns what is read too: folders that lead elsewhere or nowhere, and another domain's CA. @throws files */
+export async function findOddFolders(settings: Settings): Promise<readonly Problem[]> {
+  const odd = await oddFolders(settings, await listFolders(layoutOf(settings)));
+  return [...odd.map(judgeOdd), ...(await findOtherCa(settings))];
+}
+
+/** The CA of another domain: hosts/, the ledger and the hosts' files are then of two, and would be taken for one's. */
+async function findOtherCa(settings: Settings): Promise<readonly Problem[]> {
+  const { file, folder, domain } = settings;
+  const { caFolder } = layoutOf(settings);
+  const names = await listFolder(caFolder);
+  const found = names.find((name) => {
+    const other = /^(.+)-ca\.crt\.pem$/u.exec(name)?.[1];
+    if (other === undefined || other === domain || findHostName(other) === undefined) return false;
+    return names.includes(`${other}-ca.key.pem`);
+  });
+  if (found === undefined) return [];
+  const own = join(folder, domain);
+  return [
+    {
+      message: `the settings ${quotePath(file)} are for ${domain}, and this folder has the CA of another domain: ${quotePath(join(caFolder, found))}`,
+      hint: `mkdir ${shellWord(own)} && mv ${shellWord(file)} ${shellWord(join(own, 'settings.json'))}`,
+    },
+  ];
 }
 
 /** The folders of every project, and below hosts/ those of any host, unless hosts/ leads elsewhere itself. */
@@ -44,8 +66,12 @@ async function listFolders(layout: Layout): Promise<readonly string[]> {
   return [...fixedFolders(layout), ...hosts.map((name) => join(layout.hostsFolder, name))];
 }
 
-async function oddFolders(folders: readonly string[]): Promise<readonly Odd[]> {
-  return (await inGroups(folders, lookersAtOnce, (path) => oddAt(path, 'folder'))).flat();
+async function oddFolders(settings: Settings, folders: readonly string[]): Promise<readonly Odd[]> {
+  const { hostsFolder } = layoutOf(settings);
+  const names = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
+  const odd = (await inGroups(folders, lookersAtOnce, (path) => oddAt(path, 'folder'))).flat();
+  // A file may have a name that would do for a host: README.md.
+  return odd.filter(({ path, kind }) => kind === 'link' || dirname(path) !== hostsFolder || names.has(basename(path)));
 }
 
 function isOurs(path: string): boolean {

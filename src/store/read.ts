@@ -33,7 +33,7 @@ const readersAtOnce = 32;
 /** The inventory of everything that the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, host: Pick<Host, 'configHome' | 'uid'>): Promise<Inventory> {
   const layout = layoutOf(settings);
-  const problems: Problem[] = [...(await findOddFolders(layout))];
+  const problems: Problem[] = [...(await findOddFolders(settings))];
   const operatorKey = operatorKeyPlace(host.configHome).path;
   const [caKey, caCertificate, passphraseFile, operator, ledger, strangers] = await Promise.all([
     readPrivate(layout.caKey.path, host.uid, problems),
@@ -99,7 +99,7 @@ export async function readHostFiles(
   readonly problems: readonly Problem[];
 }> {
   const layout = layoutOf(settings);
-  const problems: Problem[] = [];
+  const problems: Problem[] = [...(await findOddFolders(settings))];
   const revoked = revokedHosts((await readHistory(layout)).entries);
   const files = await readHost(one, { layout, special: await listSpecial(layout), revoked, uid }, problems);
   const caCertificate = await readCertificate(layout.caCertificate.path, problems);
@@ -254,7 +254,13 @@ async function findStrangers(settings: Settings, layout: Layout): Promise<readon
     const hostname = name === undefined || known.has(name) ? undefined : findHostName(name);
     if (hostname !== undefined) left.set(hostname, [...(left.get(hostname) ?? []), path]);
   };
-  for (const name of await listFolder(layout.hostsFolder)) note(name, join(layout.hostsFolder, name));
+  for (const name of await listFolder(layout.hostsFolder)) {
+    if (known.has(name)) continue;
+    const folder = join(layout.hostsFolder, name);
+    // Any folder may have a name that would do for a host; a bundle holds its host's certificate, where that can be seen.
+    const state = await statFile(join(folder, `${name}.crt.pem`)).catch(() => undefined);
+    if (state !== undefined) note(name, folder);
+  }
   for (const role of roles) {
     const folder = layout.roleFolder(role);
     for (const file of await listFolder(folder)) {

@@ -1,7 +1,7 @@
 // Cut off in the middle: Ctrl-C, a full disk. The next run goes on from what is there. SIGKILL: crash-*.test.ts.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, modesOf, program, smallSettings, treeOf, type Project } from '../support/project.js';
@@ -40,6 +40,33 @@ describe('Ctrl-C', () => {
     const again = project.run(['make']);
     expect(again.status, again.stderr).toBe(0);
   });
+});
+
+it('Ctrl-C where nothing can be removed any more: still 130, without a stack, and the lock is let go of last', async () => {
+  requireTools('setpriv');
+  const user = '4711';
+  expect(spawnSync('chown', ['-R', user, project.folder, project.home]).status).toBe(0);
+  project.settings(smallSettings({ certificates: { keyType: 'rsa-4096' }, ca: { keyType: 'rsa-4096' } }));
+  const child = spawn('setpriv', [`--reuid=${user}`, '--clear-groups', process.execPath, program, 'make'], {
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'], HOME: project.home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString();
+    if (!stderr.includes("made the CA's passphrase") || child.killed) return;
+    chmodSync(project.folder, 0o555);
+    child.kill('SIGINT');
+  });
+  const status = await new Promise((resolve) => child.on('exit', resolve));
+  chmodSync(project.folder, 0o755);
+  expect(stderr).not.toMatch(/^ +at /mu);
+  expect(status).toBe(130);
+  expect(temporaries()).toEqual(['.relaycerts.lock']);
+  expect(spawnSync('chown', ['-R', '0', project.folder, project.home]).status).toBe(0);
+  project.settings(smallSettings());
+  expect(project.run(['make']).status).toBe(0);
 });
 
 /** One thread for all file work, because strace counts the calls of each thread by itself. */

@@ -89,6 +89,22 @@ describe('withLock', () => {
     child.kill();
   });
 
+  it('is taken over of a process that has ended, though its parent does not ask for it', async () => {
+    // The shell becomes a sleep, which knows nothing of the child that ends.
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const number = new Promise<Buffer>((resolve) => parent.stdout.once('data', resolve));
+      const pid = Number((await number).toString());
+      hold({ pid, boot, start: startOf(pid), place });
+      process.kill(pid, 'SIGKILL');
+      await expect.poll(() => /\) Z /u.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))).toBe(true);
+      await expect(taken()).resolves.toBe('done');
+      expect(said).toEqual([expect.stringContaining('took over the lock')]);
+    } finally {
+      parent.kill();
+    }
+  });
+
   it('of another container or machine is respected, because nothing can be told of it', async () => {
     hold({ pid: 1, boot, start: '1', place: 'elsewhere pid:[1]' });
     await expect(taken()).rejects.toMatchObject({

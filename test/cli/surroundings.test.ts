@@ -1,0 +1,91 @@
+// What lies beside the files of a project, or is missing around it: other domains' files, files of the user's own, the
+// current folder, HOME.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeProject, program, smallSettings, treeOf, type Project } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+import { succeed } from '../support/succeed.js';
+
+const home = 'mailhost.example.org';
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject();
+  succeed(project.run(['make']));
+});
+afterEach(() => {
+  project.remove();
+});
+
+describe('settings of another domain in the same folder', () => {
+  const other = JSON.stringify(smallSettings({ domain: 'example.net' }));
+
+  it.each([[['make']], [['make', '--dry-run']], [['clean', '--yes']], [['clean', '--yes', '--all']], [['renew']]])(
+    '%j touches nothing of the first one, and the hint gives them a folder of their own',
+    (words) => {
+      project.write('other.json', other);
+      const before = treeOf(project.folder);
+      const refused = project.run(['--settings', 'other.json', ...words]);
+      expect(refused.status).toBe(1);
+      expect(refused.stderr).toContain('this folder has the CA of another domain');
+      expect(treeOf(project.folder)).toEqual(before);
+
+      const hint = /^relaycerts: hint: (.*)$/mu.exec(refused.stderr)?.[1] ?? '';
+      expect(spawnSync('sh', ['-euc', hint], { cwd: project.folder }).status).toBe(0);
+      const own = 'example.net/settings.json';
+      expect(project.read(own)).toBe(other);
+      expect(succeed(project.run(['--settings', own, 'make'])).stderr).toContain("made the CA's certificate");
+      expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
+    },
+  );
+
+  it('is said by status', () => {
+    project.write('other.json', other);
+    expect(project.run(['--settings', 'other.json', 'status']).stderr).toContain('the CA of another domain');
+  });
+
+  it("a stray file with such a name is the user's own business", () => {
+    project.write('certs/ca/example.net-ca.crt.pem', 'a copy');
+    expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
+  });
+});
+
+it("files and folders of the user's own in hosts/ are left alone, whatever their names", () => {
+  project.write('hosts/README.md', 'mine');
+  mkdirSync(project.path('hosts/old.d'));
+  project.write('hosts/old.d/notes.txt', 'mine');
+  const made = succeed(project.run(['make']));
+  expect(made.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
+  succeed(project.run(['revoke', home]));
+  expect(project.read('hosts/README.md')).toBe('mine');
+});
+
+it('export p12 reads no key through a folder that is a link', () => {
+  renameSync(project.path('certs/smtp-client'), project.path('elsewhere'));
+  symlinkSync('../elsewhere', project.path('certs/smtp-client'));
+  const { status, stderr } = project.run(['export', 'p12', home, '--password-fd', '0'], { input: 'a password' });
+  expect([status, stderr]).toEqual([1, expect.stringContaining('it is a symbolic link to')]);
+});
+
+describe('what a process is born with', () => {
+  it('a current folder that is gone', () => {
+    const result = spawnSync('sh', ['-c', `mkdir gone && cd gone && rmdir ../gone && ${process.execPath} ${program} make`], {
+      cwd: project.folder,
+      encoding: 'utf8',
+    });
+    expect([result.status, result.stderr]).toEqual([
+      1,
+      'relaycerts: error: the folder that this runs in is gone\nrelaycerts: hint: cd to the folder of the settings, and run it again\n',
+    ]);
+  });
+
+  it('no HOME, and a user that nobody knows', () => {
+    requireTools('setpriv');
+    const as = ['--reuid=54321', '--regid=54321', '--clear-groups', process.execPath, program, 'fingerprint'];
+    const result = spawnSync('setpriv', as, { cwd: '/', env: { PATH: process.env['PATH'] }, encoding: 'utf8' });
+    expect(result.status).toBe(2);
+    expect(result.stderr).toMatch(/^relaycerts: error: HOME is not set.*\nrelaycerts: hint: export HOME=.*\n$/u);
+  });
+});

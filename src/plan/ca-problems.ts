@@ -1,6 +1,6 @@
 // What contradicts about the CA: its key, its certificate, and the CA to come while it gets a new key. Pure.
 
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
@@ -15,10 +15,12 @@ export function caProblems(settings: Settings, inventory: Inventory, at: Date): 
   if (caCertificate === undefined) {
     if (leaf === undefined) return caKey === undefined ? traceProblems(inventory) : [];
     const file = caKey === undefined ? 'key and certificate are' : 'certificate is';
+    const lost = caKey === undefined ? caKeyPath : caCertificatePath;
+    const copy = caKey === undefined ? undefined : copyOfCertificate(inventory);
     return [
       {
         message: `the CA's ${file} missing, but ${quotePath(leaf.path)} was signed by it`,
-        hint: `bring ${quotePath(caKey === undefined ? caKeyPath : caCertificatePath)} back from a backup; to begin anew with another CA: relaycerts clean`,
+        hint: copy ?? `bring ${quotePath(lost)} back from a backup; to begin anew with another CA: relaycerts clean`,
       },
     ];
   }
@@ -38,6 +40,14 @@ export function caProblems(settings: Settings, inventory: Inventory, at: Date): 
     ),
     ...caRekeyProblems(settings, inventory, at),
   ];
+}
+
+/** The command that takes the CA's certificate from a bundle, whose CA file holds another one only during a rekey. */
+function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inventory): string | undefined {
+  if (nextCa !== undefined || formerCa !== undefined) return undefined;
+  const name = basename(caCertificatePath);
+  const found = hosts.find(({ bundle }) => bundle.has(name));
+  return found && `cp -p ${shellWord(join(found.bundleFolder, name))} ${shellWord(caCertificatePath)}`;
 }
 
 /** What is wrong with the CA's certificate of these kinds: what a command that is about to replace it mends. */

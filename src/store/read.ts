@@ -153,7 +153,7 @@ async function readHost(
       if (bytes !== undefined) bundle.set(path.slice(layout.bundleFolder(hostname).length + 1), bytes);
     }),
   ]);
-  const key = await collect(problems, (): FoundKey | undefined =>
+  const key = await collectStored(problems, keyPath, (): FoundKey | undefined =>
     pem === undefined
       ? undefined
       : { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) },
@@ -217,11 +217,11 @@ async function readWholeCertificate(path: string): Promise<FoundCertificate | un
 }
 
 async function readCertificate(path: string, problems: Problem[]): Promise<FoundCertificate | undefined> {
-  return collect(problems, () => readWholeCertificate(path));
+  return collectStored(problems, path, () => readWholeCertificate(path));
 }
 
 async function readRequest(path: string, problems: Problem[]): Promise<FoundRequest | undefined> {
-  return collect(problems, async () => {
+  return collectStored(problems, path, async () => {
     const bytes = await readFile(path);
     return bytes === undefined ? undefined : { path, info: parseRequest(bytes, { from: quotePath(path) }) };
   });
@@ -278,4 +278,19 @@ async function collect<T>(problems: Problem[], work: () => T | Promise<T>): Prom
     problems.push(...error.problems);
     return undefined;
   }
+}
+
+/** The same for a file of ours, which is damaged where it does not hold what it should. */
+async function collectStored<T>(problems: Problem[], path: string, work: () => T | Promise<T>): Promise<T | undefined> {
+  return collect(problems, async () => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof RelaycertsError) || error.code !== 'certificate') throw error;
+      throw new RelaycertsError('certificate', error.message, {
+        hint: `bring it back from a backup, or put it aside and see what relaycerts make says: mv ${shellWord(path)} ${shellWord(`${path}.damaged`)}`,
+        cause: error,
+      });
+    }
+  });
 }

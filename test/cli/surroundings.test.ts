@@ -2,7 +2,7 @@
 // current folder, HOME.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, program, smallSettings, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -71,10 +71,14 @@ it('export p12 reads no key through a folder that is a link', () => {
 
 describe('what a process is born with', () => {
   it('a current folder that is gone', () => {
-    const result = spawnSync('sh', ['-c', `mkdir gone && cd gone && rmdir ../gone && ${process.execPath} ${program} make`], {
-      cwd: project.folder,
-      encoding: 'utf8',
-    });
+    const result = spawnSync(
+      'sh',
+      ['-c', `mkdir gone && cd gone && rmdir ../gone && ${process.execPath} ${program} make`],
+      {
+        cwd: project.folder,
+        encoding: 'utf8',
+      },
+    );
     expect([result.status, result.stderr]).toEqual([
       1,
       'relaycerts: error: the folder that this runs in is gone\nrelaycerts: hint: cd to the folder of the settings, and run it again\n',
@@ -87,5 +91,37 @@ describe('what a process is born with', () => {
     const result = spawnSync('setpriv', as, { cwd: '/', env: { PATH: process.env['PATH'] }, encoding: 'utf8' });
     expect(result.status).toBe(2);
     expect(result.stderr).toMatch(/^relaycerts: error: HOME is not set.*\nrelaycerts: hint: export HOME=.*\n$/u);
+  });
+});
+
+describe('a damaged file of ours', () => {
+  it.each([
+    ['garbage for a certificate', 'crt', 'garbage\n'],
+    ['an empty certificate', 'crt', ''],
+    ['garbage for a key', 'key', 'garbage\n'],
+  ])('%s: the hint puts it aside, and what make says then brings it right', (_name, kind, text) => {
+    const path = `certs/smtp-client/${home}.${kind}.pem`;
+    project.write(path, text);
+    for (let turn = 0; turn < 2; turn += 1) {
+      const result = project.run(['make']);
+      if (result.status === 0) break;
+      const hint = /: ((?:mv|rm) .*)$/mu.exec(result.stderr)?.[1] ?? '';
+      expect(spawnSync('sh', ['-euc', hint]).status, result.stderr).toBe(0);
+    }
+    succeed(project.run(['make']));
+    succeed(project.run(['status']));
+    expect(project.read(`${path}.damaged`)).toBe(text);
+  });
+
+  it("the CA's certificate that is gone is in every bundle, and the hint takes it from there", () => {
+    const path = 'certs/ca/example.org-ca.crt.pem';
+    const before = project.read(path);
+    rmSync(project.path(path));
+    const { status, stderr } = project.run(['make']);
+    expect(status).toBe(1);
+    const hint = /^relaycerts: hint: (cp -p .*)$/mu.exec(stderr)?.[1] ?? '';
+    expect(spawnSync('sh', ['-euc', hint]).status, stderr).toBe(0);
+    expect(project.read(path)).toBe(before);
+    expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
   });
 });

@@ -87,7 +87,8 @@ function eachOf(path: string, check: string): string {
  */
 function fromFolder(settings: Settings): string {
   const status = `${programWord({ file: settings.file })} status`;
-  return `cd ${shellWord(settings.folder)} && { ${status} >/dev/null 2>&1 || ${status}; }`
+  // npm installs below /usr/local, which cron does not search.
+  return `cd ${shellWord(settings.folder)} && PATH="$PATH:/usr/local/bin" && { ${status} >/dev/null 2>&1 || ${status}; }`
     .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
     .replaceAll('%', String.raw`\%`);
 }

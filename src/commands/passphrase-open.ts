@@ -13,7 +13,9 @@ import type { Inventory } from '../plan/inventory.js';
 import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { guardWriting } from '../store/guard-writing.js';
 import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
 
 /** What opening needs. */
 export interface Custodian {
@@ -72,14 +74,30 @@ export function pendingPlace(settings: Settings): Place {
 }
 
 /**
- * The passphrase in the passphrase file. The caller holds the lock where a change may be pending.
+ * The passphrase in the passphrase file, after ending a change that was cut off. Only while holding the lock: without
+ * it, what is pending may be a change that is under way.
  * @throws passphrase, tool, files
  */
 export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
+  const pending = await readFile(pendingPlace(custodian.settings).path);
+  return pending === undefined ? openFile(custodian) : settle(custodian, pending);
+}
+
+/**
+ * The same for a command that holds no lock: it takes it where there is a change to end.
+ * @throws passphrase, tool, files, lock
+ */
+export async function openUnlocked(settings: Settings, host: Host): Promise<Secret> {
+  const custodian = await readCustodian(settings, host);
+  if ((await statFile(pendingPlace(settings).path)) === undefined) return openFile(custodian);
+  // Ending it writes.
+  await guardWriting(settings, host);
+  return withLock(layoutOf(settings).lock, host, async () => openWithCustodian(await readCustodian(settings, host)));
+}
+
+async function openFile(custodian: Custodian): Promise<Secret> {
   const { settings, passphraseFile } = custodian;
   const { file } = settings.passphrase;
-  const pending = await readFile(pendingPlace(settings).path);
-  if (pending !== undefined) return settle(custodian, pending);
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
       hint: 'bring it back from a backup, or name its place as passphrase.file in the settings',

@@ -11,6 +11,7 @@ import { shellWord } from '../shell-word.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, passphraseFileName, roles, type Role, type Settings } from '../settings/settings.js';
 import { settleBundleFolders } from '../store/bundle-folder.js';
+import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
@@ -123,7 +124,7 @@ async function whatIsThere(
 }
 
 /**
- * The passphrase file, where it is one and has a CA's key here that it opens. The operator key is no project's own:
+ * The passphrase file and those that it has replaced, where there is a CA's key here. The operator key is no project's own:
  * nothing here can tell what else is encrypted to it, and it cannot be made again.
  */
 async function custodyPaths(
@@ -139,18 +140,20 @@ async function custodyPaths(
     );
   }
   const { file } = settings.passphrase;
-  const bytes = await readFile(file, { followLink: true });
-  if (bytes === undefined) return [];
-  if (!isSealed(bytes, file)) {
-    host.warn(`${quotePath(file)} is no OpenPGP message, so it stays`);
-    return [];
+  const sealed: string[] = [];
+  for (const path of [...(await keptPassphrases(file)), file]) {
+    const bytes = await readFile(path, { followLink: true });
+    if (bytes === undefined) continue;
+    if (isSealed(bytes, path)) sealed.push(path);
+    else host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
   }
+  if (sealed.length === 0) return [];
   for (const { path } of [layout.caKey, layout.nextCaKey, layout.formerCaKey]) {
-    if ((await statFile(path)) !== undefined) return [file];
+    if ((await statFile(path)) !== undefined) return sealed;
   }
   host.warn(
     `the passphrase file ${quotePath(file)} stays: here is no CA's key that it opens, and other projects may share it`,
-    `where you are certain that nothing needs it: rm ${shellWord(file)}`,
+    `where you are certain that nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
   );
   return [];
 }

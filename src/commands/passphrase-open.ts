@@ -5,7 +5,7 @@
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
-import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { RelaycertsError, listSome, quotePath, systemCode } from '../errors.js';
 import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { decryptPrivateKey } from '../issue/pbes2.js';
@@ -14,6 +14,7 @@ import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { guardWriting } from '../store/guard-writing.js';
+import { keepPassphrase, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
 import { withLock } from '../store/lock.js';
 
@@ -136,13 +137,19 @@ export async function opensCaKey(caKey: Buffer, passphrase: Secret): Promise<boo
   }
 }
 
-/** The error for a passphrase that does not open the CA's key. */
-export function opensNothing(settings: Settings): RelaycertsError {
-  return new RelaycertsError(
-    'passphrase',
-    `the passphrase does not open the CA's key ${quotePath(layoutOf(settings).caKey.path)}`,
-    { hint: 'use the passphrase file that was made together with this key' },
-  );
+/** The error for a passphrase that does not open the CA's key; `why` is what there is to say about it. @throws files */
+export async function opensNothing(
+  settings: Settings,
+  why = `the passphrase does not open the CA's key ${quotePath(layoutOf(settings).caKey.path)}`,
+): Promise<RelaycertsError> {
+  const kept = await keptPassphrases(settings.passphrase.file);
+  const older =
+    kept.length === 0
+      ? ''
+      : `; where that is one that a passphrase change has kept (${listSome(kept.map((path) => quotePath(path)))}), name a copy of it as passphrase.file in the settings`;
+  return new RelaycertsError('passphrase', why, {
+    hint: `use the passphrase file that was made together with this key${older}`,
+  });
 }
 
 /** Replaces the passphrase file (where it is a link, what the link names) whole and durably. @throws files */
@@ -163,7 +170,7 @@ export async function removePending(settings: Settings): Promise<void> {
 async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   const { settings, host, caKey, passphraseFile } = custodian;
   const { path } = pendingPlace(settings);
-  let failure: unknown = opensNothing(settings);
+  let failure: unknown = await opensNothing(settings);
   if (passphraseFile !== undefined) {
     try {
       const passphrase = await open(custodian, passphraseFile, settings.passphrase.file);
@@ -179,6 +186,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   }
   const passphrase = await open(custodian, pending, path);
   if (caKey === undefined || !(await opensCaKey(caKey, passphrase))) throw failure;
+  await keepPassphrase(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, pending);
   await removePending(settings);
   host.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);

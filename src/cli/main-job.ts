@@ -109,8 +109,8 @@ export function addClean(program: Command, withHost: WithHost): void {
     .command('clean')
     .description('list what make made, ask, and remove it')
     .option('--yes', 'do not ask')
-    .option('--all', 'the passphrase file and the operator key too')
-    .addHelpText('after', example('relaycerts clean', 'relaycerts clean --yes'))
+    .option('--all', "the passphrase file too, where the CA's key is here; the operator key stays")
+    .addHelpText('after', example('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all'))
     .action(
       withHost(async (host, global, flags: { yes?: true; all?: true }) => {
         const { clean } = await import('../commands/clean.js');

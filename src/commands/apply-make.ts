@@ -19,6 +19,7 @@ import type { Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { writeBundleFolder } from '../store/bundle-folder.js';
 import { layoutOf } from '../store/layout.js';
+import type { Settings } from '../settings/settings.js';
 import { newPassphrase } from '../custody/passphrase.js';
 import {
   assertGivenInFile,
@@ -28,6 +29,7 @@ import {
 } from './obtain-passphrase.js';
 import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
 import { assertNothingPending, keepPrevious } from './keep-previous.js';
+import { opensNothing } from './passphrase-open.js';
 import type { StepOf, Work } from './work.js';
 
 /** How many files are written at the same time. */
@@ -85,7 +87,7 @@ export async function applyMake(work: Work): Promise<void> {
   );
   let ca: Signer;
   if (caKeyStep === undefined || generatedCa === undefined) {
-    ca = await openCaKey(inventory, passphrase ?? (await openPassphraseFile(work)));
+    ca = await openCaKey(settings, inventory, passphrase ?? (await openPassphraseFile(work)));
   } else {
     ca = await generatedCa;
     const pem =
@@ -176,16 +178,26 @@ export async function writeBundles(
 export async function openIssuer(
   work: Omit<Work, 'plan'>,
 ): Promise<{ readonly certificatePem: string; readonly privateKey: KeyObject }> {
-  const { inventory, passphrase } = work;
+  const { settings, inventory, passphrase } = work;
   if (inventory.caCertificate === undefined) throw new TypeError('an issuer without a certificate');
-  const { privateKey } = await openCaKey(inventory, passphrase ?? (await openPassphraseFile(work)));
+  const { privateKey } = await openCaKey(settings, inventory, passphrase ?? (await openPassphraseFile(work)));
   return { certificatePem: inventory.caCertificate.info.pem, privateKey };
 }
 
 /** The CA's key pair, which fits its certificate where there is one. @throws passphrase, certificate, contradiction */
-export async function openCaKey({ caKey, caKeyPath, caCertificate }: Inventory, passphrase: Secret): Promise<Signer> {
+export async function openCaKey(
+  settings: Settings,
+  { caKey, caKeyPath, caCertificate }: Inventory,
+  passphrase: Secret,
+): Promise<Signer> {
   if (caKey === undefined) throw new TypeError('the plan opens a CA key that is not there');
-  const privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
+  let privateKey: KeyObject;
+  try {
+    privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code !== 'passphrase') throw error;
+    throw await opensNothing(settings, error.message);
+  }
   const publicKey = createPublicKey(privateKey);
   if (caCertificate !== undefined && !samePublicKey(publicKey, caCertificate.info.publicKey)) {
     throw new RelaycertsError(

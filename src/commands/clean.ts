@@ -9,8 +9,9 @@ import type { Host } from '../host/host.js';
 import { findHostName, parseHostName, parseSerial, type HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 import { readSettings } from '../settings/load.js';
-import { hostsOf, roles, type Role, type Settings } from '../settings/settings.js';
+import { hostsOf, passphraseFileName, roles, type Role, type Settings } from '../settings/settings.js';
 import { settleBundleFolders } from '../store/bundle-folder.js';
+import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
@@ -20,7 +21,7 @@ import type { GlobalOptions } from './options.js';
 
 export interface CleanOptions extends GlobalOptions {
   readonly yes: boolean;
-  /** The passphrase file and the operator key too. */
+  /** The passphrase file too. */
   readonly all: boolean;
 }
 
@@ -54,9 +55,7 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
         'new CA every host has to be installed again',
     );
   }
-  if (options.all) {
-    host.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
-  }
+  if (files.includes(settings.passphrase.file)) warnOfPassphrase(settings, host);
   await agree(options, host, files.length);
   for (const path of files) {
     // The ledger alone names hosts that the settings no longer do: their folders go before it.
@@ -68,11 +67,20 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
   host.say(`removed ${files.length} files`);
 }
 
-async function agree({ yes }: CleanOptions, host: Host, count: number): Promise<void> {
+function warnOfPassphrase({ passphrase: { file }, domain }: Settings, host: Pick<Host, 'home' | 'warn'>): void {
+  host.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
+  if (file !== join(host.home, passphraseFileName(domain))) return;
+  host.warn(
+    `other projects may share it, for each with the domain ${domain} has it by default, and then their CA's keys stay closed for ever: ${quotePath(file)}`,
+    'where there is one, keep it: relaycerts clean',
+  );
+}
+
+async function agree({ yes, all }: CleanOptions, host: Host, count: number): Promise<void> {
   if (yes) return;
   if (!host.interactive) {
     throw new RelaycertsError('usage', 'clean asks before it removes, and here is no terminal to ask on', {
-      hint: 'to remove without a question: relaycerts clean --yes',
+      hint: `to remove without a question: relaycerts clean --yes${all ? ' --all' : ''}`,
     });
   }
   if (!(await host.confirm(`Remove these ${count} files?`))) {
@@ -85,7 +93,7 @@ async function whatIsThere(
   settings: Settings,
   layout: Layout,
   hosts: KnownHosts,
-  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+  host: Pick<Host, 'configHome' | 'warn'>,
   all: boolean,
 ): Promise<readonly string[]> {
   const paths = [
@@ -97,6 +105,8 @@ async function whatIsThere(
     ),
     ...(await putAwayPaths(layout)),
     layout.pendingPassphrase.path,
+    // While there is a CA's key: without one the passphrase is not known to be this project's.
+    ...(all ? await custodyPaths(settings, layout, host) : []),
     layout.nextCaCertificate.path,
     layout.nextCaKey.path,
     layout.formerCaCertificate.path,
@@ -104,7 +114,6 @@ async function whatIsThere(
     layout.caCertificate.path,
     layout.caKey.path,
     layout.ledger.path,
-    ...(all ? await custodyPaths(settings, host) : []),
   ];
   const found: string[] = [];
   for (const path of new Set(paths)) {
@@ -114,29 +123,39 @@ async function whatIsThere(
   return found;
 }
 
-/** The passphrase file, where it is one, and the operator key, where no other project of this user has a passphrase. */
+/**
+ * The passphrase file and those that it has replaced, where there is a CA's key here. The operator key is no project's own:
+ * nothing here can tell what else is encrypted to it, and it cannot be made again.
+ */
 async function custodyPaths(
   settings: Settings,
-  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+  layout: Layout,
+  host: Pick<Host, 'configHome' | 'warn'>,
 ): Promise<readonly string[]> {
-  const { file } = settings.passphrase;
-  const paths: string[] = [];
-  const bytes = await readFile(file, { followLink: true });
-  if (bytes !== undefined && isSealed(bytes, file)) paths.push(file);
-  else if (bytes !== undefined) host.warn(`${quotePath(file)} is no OpenPGP message, so it stays`);
   const operatorKey = operatorKeyPlace(host.configHome).path;
-  const others = (await listFolder(host.home))
-    .filter((name) => /^\..+-relaycerts-passphrase\.gpg$/u.test(name))
-    .map((name) => join(host.home, name))
-    .filter((path) => path !== file);
-  if (others.length === 0) return [...paths, operatorKey];
   if ((await statFile(operatorKey)) !== undefined) {
     host.warn(
-      `the operator key stays: it may open ${others.map((path) => quotePath(path)).join(', ')} too`,
-      `where it opens nothing any more: rm ${shellWord(operatorKey)}`,
+      `the operator key ${quotePath(operatorKey)} stays: it opens every passphrase file that is encrypted to it, also other projects' and those in backups, and cannot be made again`,
+      `where you are certain that nothing needs it: rm ${shellWord(operatorKey)}`,
     );
   }
-  return paths;
+  const { file } = settings.passphrase;
+  const sealed: string[] = [];
+  for (const path of [...(await keptPassphrases(file)), file]) {
+    const bytes = await readFile(path, { followLink: true });
+    if (bytes === undefined) continue;
+    if (isSealed(bytes, path)) sealed.push(path);
+    else host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
+  }
+  if (sealed.length === 0) return [];
+  for (const { path } of [layout.caKey, layout.nextCaKey, layout.formerCaKey]) {
+    if ((await statFile(path)) !== undefined) return sealed;
+  }
+  host.warn(
+    `the passphrase file ${quotePath(file)} stays: here is no CA's key that it opens, and other projects may share it`,
+    `where you are certain that nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
+  );
+  return [];
 }
 
 function isSealed(bytes: Uint8Array, from: string): boolean {

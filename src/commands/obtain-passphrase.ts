@@ -36,7 +36,7 @@ export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): 
   const { caKey } = inventory;
   // Without a CA key there is nothing but the file that a given passphrase could be held against.
   const passphrase = caKey !== undefined && given !== undefined ? given : await openWithCustodian(custodian);
-  if (caKey !== undefined && !(await opensCaKey(caKey, passphrase))) throw opensNothing(settings);
+  if (caKey !== undefined && !(await opensCaKey(caKey, passphrase))) throw await opensNothing(settings);
   await resealPassphrase(custodian, step, passphrase, at);
   return passphrase;
 }

@@ -1,22 +1,23 @@
 // `relaycerts passphrase change`: the CA's key under a new passphrase, with no instant at which nothing opens it. First
 // the new passphrase, encrypted, lies durable beside the key; it is opened from there, and the key encrypted under it is
-// opened with that; then the key is replaced, then the passphrase file, and what lay beside the key goes last. A crash
-// leaves one of the two passphrases with the key that it opens: passphrase-open.ts goes on from there.
+// opened with that; the old passphrase file is kept aside; then the key is replaced, then the passphrase file, and what
+// lay beside the key goes last. A crash leaves one of the two passphrases with the key that it opens: passphrase-open.ts
+// goes on from there.
 
-import { readFile as readWhole } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
 import { proveSealed } from '../custody/prove.js';
 import { sealPassphrase } from '../custody/seal.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { statFile, syncFolder, writeFile } from '../host/files.js';
+import { readFile, statFile, syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { keepPassphrase, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
@@ -88,7 +89,7 @@ async function change(
   await sweepTemporaries(settings, host, at);
   const custodian = custodianOf(settings, host, inventory);
   const passphrase = old ?? (await openWithCustodian(custodian));
-  const { privateKey } = await openCaKey(inventory, passphrase);
+  const { privateKey } = await openCaKey(settings, inventory, passphrase);
   if (old !== undefined) await settleWithGiven(custodian, old, at);
 
   const recipients = await recipientsForChange(custodian, at);
@@ -105,6 +106,7 @@ async function change(
     if (!samePublicKey(await decryptPrivateKey(pem, proven), privateKey)) {
       throw new Error('the CA key that was just encrypted opens to another key');
     }
+    await keepPassphrase(settings.passphrase.file);
     await writeFile(caKey.path, pem, caKey.mode);
   } catch (error) {
     // Where the key could not be replaced, the old pair is whole; where that is not known, the pending file must stay.
@@ -118,9 +120,11 @@ async function change(
   host.say(
     `  make a new backup of both: a copy of the CA's key from before opens only with a copy of the file from before`,
   );
-  const kept = `${settings.passphrase.file}.old`;
-  if ((await statFile(kept)) !== undefined) {
-    host.warn(`${quotePath(kept)} holds an old passphrase, which opens nothing here`, `rm ${shellWord(kept)}`);
+  for (const path of await keptPassphrases(settings.passphrase.file)) {
+    host.warn(
+      `${quotePath(path)} holds an old passphrase: other projects that share the passphrase file, and copies of the CA's key from before, open with it alone`,
+      `where nothing needs it any more: rm ${shellWord(path)}`,
+    );
   }
 }
 
@@ -133,7 +137,13 @@ async function provePending(
 ): Promise<Secret> {
   const { file } = settings.passphrase;
   const gpg = { run: host.run, tty: host.tty };
-  const proof = await proveSealed({ bytes: await readWhole(pending), from: file, operatorKey, gpg }, next);
+  const bytes = await readFile(pending);
+  if (bytes === undefined) {
+    throw new RelaycertsError('files', `${quotePath(pending)} is gone, which was written just now`, {
+      hint: 'see what else is at work in this folder, and run the same command again',
+    });
+  }
+  const proof = await proveSealed({ bytes, from: file, operatorKey, gpg }, next);
   if (proof !== undefined) return proof;
   if (isGiven) {
     host.warn(
@@ -149,8 +159,9 @@ async function provePending(
 }
 
 async function dropPendingOf(settings: Settings, caKeyBefore: Buffer): Promise<void> {
-  const now = await readWhole(layoutOf(settings).caKey.path);
-  if (now.equals(caKeyBefore)) await removePending(settings);
+  // What cannot be read is not known to be the old key; the error that is told is the one before.
+  const now = await readFile(layoutOf(settings).caKey.path).catch(() => undefined);
+  if (now?.equals(caKeyBefore) === true) await removePending(settings);
 }
 
 /** With the passphrase given, an older change that was cut off is ended by sealing what was given, which opens the key. */
@@ -158,6 +169,7 @@ async function settleWithGiven(custodian: Custodian, given: Secret, at: Date): P
   const { settings, host } = custodian;
   if ((await statFile(pendingPlace(settings).path)) === undefined) return;
   const { bytes } = await sealPassphrase(given, await recipientsForChange(custodian, at), at);
+  await keepPassphrase(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, bytes);
   await removePending(settings);
   host.say(`a change of the passphrase was cut off: ended it; ${file} holds the given passphrase, which opens the key`);

@@ -5,7 +5,7 @@
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
-import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { RelaycertsError, listSome, quotePath, systemCode } from '../errors.js';
 import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { decryptPrivateKey } from '../issue/pbes2.js';
@@ -13,7 +13,10 @@ import type { Inventory } from '../plan/inventory.js';
 import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { guardWriting } from '../store/guard-writing.js';
+import { keepPassphrase, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
 
 /** What opening needs. */
 export interface Custodian {
@@ -72,14 +75,30 @@ export function pendingPlace(settings: Settings): Place {
 }
 
 /**
- * The passphrase in the passphrase file. The caller holds the lock where a change may be pending.
+ * The passphrase in the passphrase file, after ending a change that was cut off. Only while holding the lock: without
+ * it, what is pending may be a change that is under way.
  * @throws passphrase, tool, files
  */
 export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
+  const pending = await readFile(pendingPlace(custodian.settings).path);
+  return pending === undefined ? openFile(custodian) : settle(custodian, pending);
+}
+
+/**
+ * The same for a command that holds no lock: it takes it where there is a change to end.
+ * @throws passphrase, tool, files, lock
+ */
+export async function openUnlocked(settings: Settings, host: Host): Promise<Secret> {
+  const custodian = await readCustodian(settings, host);
+  if ((await statFile(pendingPlace(settings).path)) === undefined) return openFile(custodian);
+  // Ending it writes.
+  await guardWriting(settings, host);
+  return withLock(layoutOf(settings).lock, host, async () => openWithCustodian(await readCustodian(settings, host)));
+}
+
+async function openFile(custodian: Custodian): Promise<Secret> {
   const { settings, passphraseFile } = custodian;
   const { file } = settings.passphrase;
-  const pending = await readFile(pendingPlace(settings).path);
-  if (pending !== undefined) return settle(custodian, pending);
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
       hint: 'bring it back from a backup, or name its place as passphrase.file in the settings',
@@ -118,13 +137,19 @@ export async function opensCaKey(caKey: Buffer, passphrase: Secret): Promise<boo
   }
 }
 
-/** The error for a passphrase that does not open the CA's key. */
-export function opensNothing(settings: Settings): RelaycertsError {
-  return new RelaycertsError(
-    'passphrase',
-    `the passphrase does not open the CA's key ${quotePath(layoutOf(settings).caKey.path)}`,
-    { hint: 'use the passphrase file that was made together with this key' },
-  );
+/** The error for a passphrase that does not open the CA's key; `why` is what there is to say about it. @throws files */
+export async function opensNothing(
+  settings: Settings,
+  why = `the passphrase does not open the CA's key ${quotePath(layoutOf(settings).caKey.path)}`,
+): Promise<RelaycertsError> {
+  const kept = await keptPassphrases(settings.passphrase.file);
+  const older =
+    kept.length === 0
+      ? ''
+      : `; where that is one that a passphrase change has kept (${listSome(kept.map((path) => quotePath(path)))}), name a copy of it as passphrase.file in the settings`;
+  return new RelaycertsError('passphrase', why, {
+    hint: `use the passphrase file that was made together with this key${older}`,
+  });
 }
 
 /** Replaces the passphrase file (where it is a link, what the link names) whole and durably. @throws files */
@@ -145,7 +170,7 @@ export async function removePending(settings: Settings): Promise<void> {
 async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   const { settings, host, caKey, passphraseFile } = custodian;
   const { path } = pendingPlace(settings);
-  let failure: unknown = opensNothing(settings);
+  let failure: unknown = await opensNothing(settings);
   if (passphraseFile !== undefined) {
     try {
       const passphrase = await open(custodian, passphraseFile, settings.passphrase.file);
@@ -161,6 +186,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   }
   const passphrase = await open(custodian, pending, path);
   if (caKey === undefined || !(await opensCaKey(caKey, passphrase))) throw failure;
+  await keepPassphrase(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, pending);
   await removePending(settings);
   host.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);

@@ -1,17 +1,17 @@
 // Encrypting the passphrase to its recipients, again: to those of the settings when they have changed. The old file is
 // replaced only when the new one has been opened; where nobody here can open it, the old one stays beside it.
 
-import { dirname } from 'node:path';
 import { findInKeyring, findRecipient } from '../custody/recipients.js';
 import { proveSealed } from '../custody/prove.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { syncFolder, writeFile, readNamedFile } from '../host/files.js';
+import { readNamedFile } from '../host/files.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
+import { keepPassphrase } from '../store/kept-passphrases.js';
 import type { StepOf } from './work.js';
 import { replacePassphraseFile, type Custodian } from './passphrase-open.js';
 
@@ -25,19 +25,14 @@ export async function resealPassphrase(
   passphrase: Secret,
   at: Date,
 ): Promise<void> {
-  const { settings, host, passphraseFile } = custodian;
+  const { settings, host } = custodian;
   const recipients = await recipientsOfSettings(custodian, at);
   const sealed = await sealPassphrase(passphrase, recipients, at);
   for (const warning of sealed.warnings) host.warn(warning);
   const gpg = { run: host.run, tty: host.tty };
   const { operatorKey } = custodian;
   const proof = await proveSealed({ bytes: sealed.bytes, from: step.path, operatorKey, gpg }, passphrase);
-  let kept: string | undefined;
-  if (proof === undefined && passphraseFile !== undefined) {
-    kept = `${settings.passphrase.file}.old`;
-    await writeFile(kept, passphraseFile, 0o600);
-    await syncFolder(dirname(kept));
-  }
+  const kept = proof === undefined ? await keepPassphrase(settings.passphrase.file) : undefined;
   await replacePassphraseFile(settings, sealed.bytes);
   host.say(`made ${describeStep(step)}`);
   if (kept !== undefined) {

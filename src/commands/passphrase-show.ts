@@ -2,15 +2,12 @@
 
 import { readOperatorKey } from '../custody/seal.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
-import { layoutOf, operatorKeyPlace } from '../store/layout.js';
-import { withLock } from '../store/lock.js';
-import { guardWriting } from '../store/guard-writing.js';
+import { operatorKeyPlace } from '../store/layout.js';
 import type { GlobalOptions } from './options.js';
-import { openWithCustodian, pendingPlace, readCustodian, readOperatorKeyFile } from './passphrase-open.js';
+import { openUnlocked, readOperatorKeyFile } from './passphrase-open.js';
 
 export interface ShowSecretOptions extends GlobalOptions {
   /** Do not ask. */
@@ -24,11 +21,7 @@ export interface ShowSecretOptions extends GlobalOptions {
 export async function showPassphrase(options: ShowSecretOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   await agree(options, host, 'show', "Print the CA's passphrase here?");
-  const open = async () => openWithCustodian(await readCustodian(settings, host));
-  const isPending = (await statFile(pendingPlace(settings).path)) !== undefined;
-  // Ending a change that was cut off writes.
-  if (isPending) await guardWriting(settings, host);
-  const passphrase = await (isPending ? withLock(layoutOf(settings).lock, host, open) : open());
+  const passphrase = await openUnlocked(settings, host);
   const text = passphrase.revealText();
   if (!Buffer.from(text).equals(passphrase.revealBytes())) {
     throw new RelaycertsError('passphrase', 'the passphrase is not text in UTF-8, so it cannot be printed as it is', {

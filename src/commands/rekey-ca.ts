@@ -105,7 +105,7 @@ async function makeNext({ settings, inventory, host, at, passphrase: given }: Ca
   const generation = generationOf(base, certifiedCa(inventory).info.commonName) ?? 1;
   const commonName = caNameOf(base, generation + 1);
   const passphrase = given ?? (await openPassphraseFile({ settings, inventory, host }));
-  await openCaKey(inventory, passphrase);
+  await openCaKey(settings, inventory, passphrase);
   const keyPair = await generateKey(keyType);
   const { issueCa } = await import('../issue/x509.js');
   const pem = await issueCa({ commonName, subject: settings.subject, keyPair, at, validDays, permittedDomains });
@@ -127,7 +127,7 @@ async function takeOver(work: CaWork): Promise<void> {
   assertNothingPending(settings, inventory.hosts);
   const passphrase = given ?? (await openPassphraseFile({ settings, inventory, host }));
   const { key, keyPath, certificate } = nextCa;
-  await openCaKey({ ...inventory, caKey: key, caKeyPath: keyPath, caCertificate: certificate }, passphrase);
+  await openCaKey(settings, { ...inventory, caKey: key, caKeyPath: keyPath, caCertificate: certificate }, passphrase);
   await swapCaIn(layout);
   host.say(`the new CA signs from now on: ${layout.caCertificate.path}`);
   const formerCa: FoundCa = {

@@ -86,7 +86,7 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
   }
   await assertRoom(settings, host, { hosts: inventory.hosts.length, custody: false });
   const passphrase = work.passphrase ?? (await openPassphraseFile(work));
-  const keyPair = await openCaKey(inventory, passphrase);
+  const keyPair = await openCaKey(settings, inventory, passphrase);
   const { reissueCa } = await import('../issue/x509.js');
   const { validDays, permittedDomains } = settings.ca;
   const pem = await reissueCa(before, { keyPair, at, validDays, permittedDomains });

@@ -154,7 +154,7 @@ function passphraseSteps(
     if (isGiven) return [];
     problems.push({
       message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed`,
-      hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N',
+      hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N; to begin anew with another CA: relaycerts clean',
     });
     return [];
   }

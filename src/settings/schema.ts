@@ -10,7 +10,7 @@ import { parseHostName, parseSshHost } from '../names.js';
 import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
 import { buildSchema } from './file.js';
 import { programWord } from './program-word.js';
-import type { Settings, Ssh } from './settings.js';
+import { passphraseFileName, type Settings, type Ssh } from './settings.js';
 
 /**
  * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
@@ -165,7 +165,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     ca: { ...ca, commonName: ca.commonName ?? (commonName.length <= 64 ? commonName : 'relay CA') },
     certificates,
     passphrase: {
-      file: resolvePath(passphrase.file ?? `~/.${domain}-relaycerts-passphrase.gpg`, folder, context.home),
+      file: resolvePath(passphrase.file ?? `~/${passphraseFileName(domain)}`, folder, context.home),
       recipients: passphrase.recipients,
     },
     postfix,

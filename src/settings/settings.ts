@@ -12,6 +12,9 @@ export type TableType = (typeof tableTypes)[number];
 export const roles = ['smtpd-server', 'smtp-client'] as const;
 export type Role = (typeof roles)[number];
 
+/** The default passphrase file's name in the home folder: one for all folders with this domain. */
+export const passphraseFileName = (domain: string): string => `.${domain}-relaycerts-passphrase.gpg`;
+
 /** How the operator's machine reaches a host. `port` is a TCP port; 22 needs no mention in a command. */
 export interface Ssh {
   readonly user: SshUser;

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeProject, smallSettings, treeOf, type Project } from '../support/project.js';
+import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 
 let project: Project;
 beforeEach(() => {
@@ -36,23 +36,56 @@ describe('clean', () => {
     expect(project.run(['clean', '--yes']).stderr).toContain('nothing to remove');
   });
 
-  it('--all takes the passphrase file and the operator key too', () => {
-    const cleaned = project.run(['clean', '--yes', '--all']);
-    expect(cleaned.status, cleaned.stderr).toBe(0);
-    expect(existsSync(join(project.home, passphrase))).toBe(false);
-    expect(existsSync(join(project.home, '.config/relaycerts/operator-key.asc'))).toBe(false);
+  it('--all without a terminal says how to remove all without a question', () => {
+    expect(project.run(['clean', '--all']).stderr).toMatch(/^relaycerts: hint: .*: relaycerts clean --yes --all$/mu);
   });
 
-  it('--all keeps the operator key where another project has a passphrase, and whatever is no passphrase file', () => {
-    project.write('../home/.example.net-relaycerts-passphrase.gpg', 'of another project');
+  it('--all takes the passphrase file too, which other projects may share, and keeps the operator key', () => {
+    const cleaned = project.run(['clean', '--yes', '--all']);
+    expect(cleaned.status, cleaned.stderr).toBe(0);
+    expect(cleaned.stdout).toContain(`${join(project.home, passphrase)}\n`);
+    expect(cleaned.stderr).toMatch(
+      /warning: other projects may share it, for each with the domain example\.org has it/u,
+    );
+    expect(existsSync(join(project.home, passphrase))).toBe(false);
+    const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
+    expect(cleaned.stderr).toMatch(/operator-key\.asc" stays: it opens every passphrase file that is encrypted to it/u);
+    expect(cleaned.stderr).toContain(`hint: where you are certain that nothing needs it: rm ${operatorKey}\n`);
+    expect(existsSync(operatorKey)).toBe(true);
+  });
+
+  it('--all in one folder leaves what opens the passphrase of another, wherever that lies', () => {
+    const other = smallSettings({ domain: 'example.net', passphrase: { file: 'sealed.gpg' } });
+    mkdirSync(join(project.home, 'other'));
+    project.write('../home/other/settings.json', JSON.stringify(other));
+    const inOther = (...args: readonly string[]): Result =>
+      project.run(['--settings', join(project.home, 'other/settings.json'), ...args]);
+    expect(inOther('make').status).toBe(0);
+    expect(project.run(['clean', '--yes', '--all']).status).toBe(0);
+    const shown = inOther('passphrase', 'show', '--yes');
+    expect(shown.stdout, shown.stderr).toMatch(/^[0-9a-f]{64}\n$/u);
+  });
+
+  it('--all where nothing was made leaves the passphrase file of the folder that shares it', () => {
+    mkdirSync(join(project.home, 'twin'));
+    project.write('../home/twin/settings.json', project.read('settings.json'));
+    const twin = join(project.home, 'twin/settings.json');
+    const cleaned = project.run(['--settings', twin, 'clean', '--yes', '--all']);
+    expect(cleaned.status, cleaned.stderr).toBe(0);
+    expect(cleaned.stdout).toBe('');
+    expect(cleaned.stderr).toContain('nothing to remove');
+    expect(cleaned.stderr).toMatch(/passphrase\.gpg" stays: here is no CA's key that it opens/u);
+    expect(project.run(['passphrase', 'show', '--yes']).status).toBe(0);
+  });
+
+  it('--all keeps whatever is no passphrase file', () => {
     project.settings(smallSettings({ passphrase: { file: '~/precious' } }));
     project.write('../home/precious', 'not an OpenPGP message');
     const cleaned = project.run(['clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stderr).toMatch(/precious" is no OpenPGP message, so it stays/u);
-    expect(cleaned.stderr).toMatch(/the operator key stays: it may open .*example\.net/u);
+    expect(cleaned.stderr).not.toContain('other projects may share');
     expect(existsSync(join(project.home, 'precious'))).toBe(true);
-    expect(existsSync(join(project.home, '.config/relaycerts/operator-key.asc'))).toBe(true);
   });
 
   it('leaves what it does not know, names it, and keeps its folder', () => {

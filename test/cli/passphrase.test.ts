@@ -224,6 +224,35 @@ describe('change', () => {
     expect(opensKey('pässwörd of  mine')).toBe(true);
   });
 
+  it('keeps the passphrase that a folder with the same file needs, also over a second change', () => {
+    make();
+    mkdirSync(join(project.home, 'twin'));
+    project.write('../home/twin/settings.json', project.read('settings.json'));
+    const inTwin = (...args: readonly string[]): Result =>
+      project.run(['--settings', join(project.home, 'twin/settings.json'), ...args]);
+    expect(inTwin('make').status).toBe(0);
+    const before = readFileSync(sealedFile());
+    for (const kept of [`${sealedFile()}.old`, `${sealedFile()}.old2`]) {
+      const changed = project.run(['passphrase', 'change']);
+      expect(changed.stderr).toContain(`"${kept}" holds an old passphrase: other projects that share`);
+      expect(changed.stderr).toContain(`hint: where nothing needs it any more: rm ${kept}\n`);
+      expect(statSync(kept).mode & 0o7777).toBe(0o600);
+    }
+    expect(readFileSync(`${sealedFile()}.old`).equals(before)).toBe(true);
+    expectError(
+      inTwin('renew', '--force', '--quiet'),
+      1,
+      /passphrase does not open/u,
+      /that a passphrase change has kept \("[^"]*\.gpg\.old", "[^"]*\.gpg\.old2"\), name a copy of it as passphrase\.file/u,
+    );
+    cpSync(`${sealedFile()}.old`, join(project.home, 'twin/sealed.gpg'));
+    project.write('../home/twin/settings.json', JSON.stringify(smallSettings({ passphrase: { file: 'sealed.gpg' } })));
+    const renewed = inTwin('renew', '--force');
+    expect(renewed.status, renewed.stderr).toBe(0);
+    expect(project.run(['clean', '--all', '--yes']).status).toBe(0);
+    expect(existsSync(`${sealedFile()}.old`) || existsSync(`${sealedFile()}.old2`)).toBe(false);
+  });
+
   it('replaces what a link names, and not the link', () => {
     make();
     const real = join(project.home, 'stick');
@@ -381,6 +410,7 @@ describe('a change that was cut off', () => {
     requireTools('strace');
     make();
     const publicKey = caPublicKey(shown());
+    const first = readFileSync(sealedFile());
     const backup = join(project.home, '..', 'backup');
     cpSync(project.folder, join(backup, 'project'), { recursive: true });
     cpSync(project.home, join(backup, 'home'), { recursive: true });
@@ -410,6 +440,8 @@ describe('a change that was cut off', () => {
           `${state}, ${project.read(caKey) === readFileSync(join(backup, 'project', caKey), 'utf8') ? 'old' : 'new'} key`,
         );
         expect(caPublicKey(shown()), `${calls} ${nth}`).toBe(publicKey);
+        const kept = existsSync(`${sealedFile()}.old`) ? `${sealedFile()}.old` : sealedFile();
+        expect(readFileSync(kept).equals(first), `${calls} ${nth}: the first passphrase`).toBe(true);
         expect(existsSync(project.path(pending))).toBe(false);
       }
     }

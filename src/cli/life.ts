@@ -35,9 +35,17 @@ export function addStatus(program: Command, withHost: WithHost): void {
 export function addRenew(program: Command, withHost: WithHost): void {
   program
     .command('renew')
-    .description('new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays')
+    .description(
+      'new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays (with ' +
+        'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
+    )
     .argument('[host...]', 'the hosts, by name; all that are due where none is named')
-    .option('--due', 'what is due alone; so it is without this too')
+    .addOption(
+      new Option('--due', 'for cron: what is due alone, as without this, and no word of what is not').conflicts([
+        'force',
+        'rekey',
+      ]),
+    )
     .option('--force', 'what is not due as well')
     .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
     .addOption(
@@ -51,6 +59,7 @@ export function addRenew(program: Command, withHost: WithHost): void {
       'after',
       example(
         'relaycerts renew',
+        'relaycerts --wait 600 renew --due                  from cron',
         'relaycerts renew mailhost --force',
         'relaycerts renew --rekey mailhost',
         'relaycerts renew --ca                              a new certificate of the CA, for the same key',
@@ -63,13 +72,14 @@ export function addRenew(program: Command, withHost: WithHost): void {
           host,
           global,
           hosts: string[],
-          flags: { ca?: true; force?: true; rekey?: true; passphraseFd?: number },
+          flags: { ca?: true; due?: true; force?: true; rekey?: true; passphraseFd?: number },
         ) => {
           const { passphraseFd } = flags;
           const rekey = flags.rekey === true;
           if (flags.ca !== true) {
             const { renew } = await import('../commands/renew.js');
-            await renew({ ...global, hosts, force: flags.force === true, rekey, passphraseFd }, host);
+            const [due, force] = [flags.due === true, flags.force === true];
+            await renew({ ...global, hosts, due, force, rekey, passphraseFd }, host);
             return;
           }
           if (hosts.length > 0) {
@@ -87,7 +97,9 @@ export function addRenew(program: Command, withHost: WithHost): void {
 export function addRetire(program: Command, withHost: WithHost): void {
   program
     .command('retire')
-    .description('end a rekey: take the old pin out of the table, once the new key is in use')
+    .description(
+      'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
+    )
     .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
     .addHelpText('after', example('relaycerts retire mailhost'))
     .action(

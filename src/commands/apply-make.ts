@@ -153,25 +153,31 @@ export async function applyMake(work: Work): Promise<void> {
   await syncFolders(certificates.map(({ path }) => path));
 }
 
-/** Brings the bundles that differ from what is there into being, each as a whole. */
+/** Brings the bundles that differ from what is there into being, each as a whole; whose they were. */
 export async function writeBundles(
   inventory: Inventory,
   bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
   host: Pick<Host, 'say'>,
-): Promise<void> {
-  await inGroups(inventory.hosts, writersAtOnce, async ({ host: { hostname }, bundle, bundleFolder }) => {
-    const wanted = [...(bundles.get(hostname) ?? [])];
-    const changed = new Set(
-      wanted.flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])),
-    );
-    if (changed.size === 0) return;
-    const files = wanted.map(([name, bytes]) => {
-      const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
-      return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
-    });
-    await writeBundleFolder(bundleFolder, files, changed);
-    host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
-  });
+): Promise<readonly HostName[]> {
+  const written = await inGroups(
+    inventory.hosts,
+    writersAtOnce,
+    async ({ host: { hostname }, bundle, bundleFolder }) => {
+      const wanted = [...(bundles.get(hostname) ?? [])];
+      const changed = new Set(
+        wanted.flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])),
+      );
+      if (changed.size === 0) return [];
+      const files = wanted.map(([name, bytes]) => {
+        const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
+        return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
+      });
+      await writeBundleFolder(bundleFolder, files, changed);
+      host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
+      return [hostname];
+    },
+  );
+  return written.flat();
 }
 
 /** The CA's certificate and key, opened with the passphrase. @throws passphrase, certificate, contradiction, tool */

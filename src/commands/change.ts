@@ -4,6 +4,7 @@
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
+import type { HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
 import { mendedCaProblems } from '../plan/ca-problems.js';
 import { planMake, type Plan } from '../plan/plan.js';
@@ -19,10 +20,19 @@ import { writeBundles } from './apply-make.js';
 import { contradiction } from './make.js';
 import { findHost, isRevokedError } from './show.js';
 
+export interface Changed<T> {
+  /** What the work returned. */
+  readonly result: T;
+  /** As it is afterwards. */
+  readonly inventory: Inventory;
+  /** Whose bundle was written, also for what a run before was cut off in. */
+  readonly written: ReadonlySet<HostName>;
+}
+
 /**
- * Runs `work` on an inventory without contradictions; what it returns, with the inventory of afterwards. `mends`: what
- * may be wrong with the CA's certificate, because the work replaces it. What is urgent
- * goes through all the same: then the contradictions are warnings, and of the bundles the tables alone are written.
+ * Runs `work` on an inventory without contradictions. `mends`: what may be wrong with the CA's certificate, because the
+ * work replaces it. What is urgent goes through all the same: then the contradictions are warnings, and of the bundles the
+ * tables alone are written. Whatever needs the CA's passphrase opens it itself.
  */
 export async function changeCertificates<T>(
   settings: Settings,
@@ -32,13 +42,16 @@ export async function changeCertificates<T>(
     mends = [],
     isUrgent = false,
   }: { readonly mends?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
-): Promise<{ readonly result: T; readonly inventory: Inventory }> {
+): Promise<Changed<T>> {
   const layout = layoutOf(settings);
   await guardWriting(settings, host);
   return withLock(layout.lock, host, async () => {
     const at = host.now();
     const planFor = (inventory: Inventory): Plan =>
-      planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at);
+      planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at, {
+        recipients: { kind: 'same' },
+        isGiven: true,
+      });
     await settle(settings, host, { isUrgent });
     const before = await readInventory(settings, host);
     const mended = new Set(mendedCaProblems(settings, before, at, mends).map(({ message }) => message));
@@ -48,18 +61,18 @@ export async function changeCertificates<T>(
     await sweepTemporaries(settings, host, at);
     // What a run that was cut off left behind: `work` may refuse, and a table must not go on listing a revoked pin.
     const isBehind = problems.length === 0 && plan.steps.every(({ kind }) => kind === 'bundle');
-    if (isBehind) await writeBundles(before, bundlesOf(settings, before), host);
+    const behind = isBehind ? await writeBundles(before, bundlesOf(settings, before), host) : [];
     const result = await work(before, at);
     const inventory = await readInventory(settings, host);
     const left = isUrgent ? planFor(inventory).problems : inventory.problems;
     if (left.length > 0 && !isUrgent) throw contradiction(left);
-    await writeBundles(
+    const written = await writeBundles(
       inventory,
       left.length > 0 ? tablesOf(settings, inventory) : bundlesOf(settings, inventory),
       host,
     );
     for (const { message, hint } of left) host.warn(message, hint);
-    return { result, inventory };
+    return { result, inventory, written: new Set([...behind, ...written]) };
   });
 }
 

@@ -1,9 +1,12 @@
 // The certificate before: where the certificate itself is pinned, every new one changes the pin, and the old one's stays
 // listed until it is retired, as after a rekey.
 
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, type Problem } from '../errors.js';
 import { syncFolder, writeFile } from '../host/files.js';
+import type { HostName } from '../names.js';
 import type { HostInventory } from '../plan/inventory.js';
+import { isBlocked } from '../plan/renew.js';
+import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 
@@ -21,15 +24,17 @@ export async function keepPrevious(settings: Settings, hosts: readonly HostInven
 }
 
 /** The table has room for one old pin of a host. @throws contradiction - one is listed already, and would be lost */
-export function assertNothingPending({ postfix }: Settings, hosts: readonly HostInventory[]): void {
-  if (postfix.pin !== 'certificate') return;
-  const pending = hosts.find(({ host: { role }, previous }) => role === 'smtp-client' && previous !== undefined);
-  if (pending !== undefined) throw stillPending(pending.host.hostname);
+export function assertNothingPending(settings: Settings, hosts: readonly HostInventory[]): void {
+  const pending = hosts.find((found) => isBlocked(found, settings));
+  if (pending === undefined) return;
+  const { message, hint } = stillPending(settings, pending.host.hostname);
+  throw new RelaycertsError('contradiction', message, { hint });
 }
 
-/** The error for a host whose old pin has to be retired first. */
-export function stillPending(hostname: string): RelaycertsError {
-  return new RelaycertsError('contradiction', `${hostname} has an old pin that is still listed`, {
-    hint: `when its new key is in use: relaycerts retire ${hostname}`,
-  });
+/** That a host's old pin has to be retired first. */
+export function stillPending(settings: Settings, hostname: HostName): Required<Problem> {
+  return {
+    message: `${hostname} has an old pin that is still listed`,
+    hint: `when its new ${newThing(settings)} is in use: relaycerts retire ${hostname}`,
+  };
 }

@@ -101,7 +101,7 @@ async function openFile(custodian: Custodian): Promise<Secret> {
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
-      hint: 'bring it back from a backup, or name its place as passphrase.file in the settings',
+      hint: 'bring it back from a backup, or name its place as passphrase.file in the settings; make, renew and sign take the passphrase itself with --passphrase-fd N',
     });
   }
   return open(custodian, passphraseFile, file);

@@ -55,6 +55,7 @@ export async function rekeyCa(
     ...reached,
     trusted: trustedCas(inventory).map(({ info }) => info.commonName ?? ''),
     hosts: installed.map((found) => found.host),
+    hasExpired: certifiedCa(inventory).info.notAfter < host.now(),
   };
   host.write(asJson ? caStageJson(settings, stage) : renderCaStage(settings, stage));
 }

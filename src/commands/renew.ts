@@ -1,14 +1,17 @@
 // `relaycerts renew`: new certificates. For the same key, so that the pin stays; or with --rekey for a new one, and then
 // the old pin stays listed beside the new one until `relaycerts retire`.
 
-import { RelaycertsError } from '../errors.js';
-import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
-import { fingerprintOf } from '../certificate/fingerprint.js';
+import { RelaycertsError, listSome } from '../errors.js';
+import { syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
-import { syncFolder, writeFile } from '../host/files.js';
-import { leafDays } from '../plan/leaf-days.js';
+import type { HostName } from '../names.js';
+import { caStageOf, renewCaWords } from '../plan/ca-rekey.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { planRenewals } from '../plan/renew.js';
+import { isRekeyUnderWay } from '../plan/retirement.js';
+import { caWarnings } from '../plan/warnings.js';
+import { renderRenewal, renewalJson } from '../render/renewal.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -17,7 +20,7 @@ import { layoutOf } from '../store/layout.js';
 import { swapIn } from '../store/rekey.js';
 import { assertRoom, workOf } from '../store/room.js';
 import { applyMake, openIssuer } from './apply-make.js';
-import { certifiedHost, changeCertificates, findHosts, installedRelays } from './change.js';
+import { certifiedCa, certifiedHost, changeCertificates, findHosts } from './change.js';
 import { stillPending } from './keep-previous.js';
 import { readGivenPassphrase } from './make.js';
 import type { GlobalOptions } from './options.js';
@@ -25,6 +28,8 @@ import type { GlobalOptions } from './options.js';
 export interface RenewOptions extends GlobalOptions {
   /** As typed; all hosts where empty. */
   readonly hosts: readonly string[];
+  /** As from cron: what is not due is no news. */
+  readonly due: boolean;
   /** What is not due too. */
   readonly force: boolean;
   readonly rekey: boolean;
@@ -32,7 +37,7 @@ export interface RenewOptions extends GlobalOptions {
   readonly passphraseFd: number | undefined;
 }
 
-/** @throws settings, usage, contradiction, lock, passphrase, tool, files */
+/** Ends with 1 where a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
 export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   if (options.rekey && options.hosts.length === 0) {
@@ -42,20 +47,35 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   }
   const named = findHosts(settings, options.hosts);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { result: renewed, inventory } = await changeCertificates(settings, host, async (before, at) => {
-    const all = before.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
-    const chosen = named.length === 0 ? all : named.map((one) => certifiedHost(before, one));
+  const { result, inventory, written } = await changeCertificates(settings, host, async (before, at) => {
+    certifiedCa(before);
+    const chosen = named.length === 0 ? allCertified(before, host) : named.map((one) => certifiedHost(before, one));
     const work = { settings, inventory: before, host, at, passphrase };
-    return options.rekey ? rekeyAll(work, chosen) : renewAll(work, chosen, options.force);
+    return options.rekey ? rekeyAll(work, chosen) : renewAll(work, chosen, options);
   });
-  if (options.json) {
-    const rows = renewed.map(({ host: { hostname } }) => {
-      const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
-      return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
-    });
-    host.write(`${JSON.stringify({ [options.rekey ? 'rekeyed' : 'renewed']: rows }, undefined, 2)}\n`);
+  const { renewed, underWay, blocked } = result;
+  const left = [...underWay.map((found) => found.host.hostname), ...blocked];
+  const touched = new Set([...written, ...renewed.map((found) => found.host.hostname), ...left]);
+  const renewal = { renewed, underWay, touched, after: inventory };
+  if (!options.json) {
+    host.write(renderRenewal(settings, renewal));
+    return;
   }
-  if (renewed.length > 0) sayNext(settings, renewed, inventory, options.rekey, host);
+  const rows = renewed.map(({ host: { hostname } }) => {
+    const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
+    return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
+  });
+  const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
+  host.write(`${JSON.stringify(done, undefined, 2)}\n`);
+}
+
+interface Outcome {
+  /** As they were before. */
+  readonly renewed: readonly HostInventory[];
+  /** Left as they are: their rekey has begun before. */
+  readonly underWay: readonly HostInventory[];
+  /** Not renewed: their old pin has to be retired first. */
+  readonly blocked: readonly HostName[];
 }
 
 interface Work {
@@ -66,36 +86,76 @@ interface Work {
   readonly passphrase: Secret | undefined;
 }
 
+/** All that can be renewed; of what is in the settings and was never made, a warning. */
+function allCertified({ hosts }: Inventory, host: Pick<Host, 'warn'>): readonly HostInventory[] {
+  const standing = hosts.filter(({ isRevoked }) => !isRevoked);
+  const missing = standing.filter(({ certificate }) => certificate === undefined);
+  if (missing.length > 0) {
+    const names = listSome(missing.map((found) => found.host.hostname));
+    host.warn(`there is no certificate yet for ${names}`, 'relaycerts make');
+  }
+  return standing.filter(({ certificate }) => certificate !== undefined);
+}
+
 async function renewAll(
   work: Work,
   chosen: readonly HostInventory[],
-  force: boolean,
-): Promise<readonly HostInventory[]> {
+  { force, due }: Pick<RenewOptions, 'force' | 'due'>,
+): Promise<Outcome> {
   const { settings, inventory, host, at } = work;
-  const { renewBeforeDays } = settings.certificates;
-  const validDays = leafDays(settings, inventory.caCertificate?.info, at);
-  const { steps, notDue } = planRenewals(chosen, at, { validDays, renewBeforeDays, force });
+  const { info: ca } = certifiedCa(inventory);
+  const { steps, notDue, capped, blocked } = planRenewals(chosen, at, { settings, ca, force });
   for (const { hostname, daysLeft } of notDue) {
-    host.say(`${hostname} is not due: ${daysLeft} days left (--force renews it all the same)`);
+    const line = `${hostname} is not due: ${daysLeft} days left (--force renews it all the same)`;
+    if (due) host.detail(line);
+    else host.say(line);
   }
-  if (steps.length === 0) return [];
-  await assertRoom(settings, host, workOf(steps));
+  warnBlocked(work, blocked);
+  if (capped.length > 0) {
+    host.warn(
+      `not renewed, because the CA ends on ${ca.notAfter.toISOString().slice(0, 10)} and they with it: ${listSome(capped)}`,
+      caStageOf(inventory) === 0
+        ? 'relaycerts renew --ca, then install every host, then relaycerts renew'
+        : `relaycerts ${renewCaWords(inventory)}, when every host is installed`,
+    );
+    host.endWith(1);
+  } else if (steps.length > 0) {
+    for (const { message, hint } of caWarnings(settings, inventory, at)) host.warn(message, hint);
+  }
   const renewed = chosen.filter(({ host: { hostname } }) => steps.some((step) => step.hostname === hostname));
-  await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
-  return renewed;
+  if (steps.length > 0) {
+    await assertRoom(settings, host, workOf(steps));
+    await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
+  }
+  return { renewed, underWay: [], blocked };
 }
 
-async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<readonly HostInventory[]> {
-  const { settings, inventory, host, at } = work;
+function warnBlocked({ settings, host }: Work, blocked: readonly HostName[]): void {
+  for (const hostname of blocked) {
+    const { message, hint } = stillPending(settings, hostname);
+    host.warn(`${message}, and so it is not renewed`, hint);
+  }
+  if (blocked.length > 0) host.endWith(1);
+}
+
+async function rekeyAll(work: Work, named: readonly HostInventory[]): Promise<Outcome> {
+  const { settings, host, at } = work;
   const layout = layoutOf(settings);
-  for (const { host: one, previous, request } of chosen) {
-    if (previous !== undefined) throw stillPending(one.hostname);
+  for (const { host: one, request } of named) {
     if (request !== undefined) {
       throw new RelaycertsError('contradiction', `${one.hostname} keeps its own key, and no other can be made here`, {
         hint: `make a new key and request there: relaycerts show ${one.hostname} --section request`,
       });
     }
   }
+  // A run that was cut off is gone on with: what has its new key already gets no second one.
+  const underWay = named.filter(isRekeyUnderWay);
+  const chosen = named.filter(({ previous }) => previous === undefined);
+  const blocked = named
+    .filter((found) => found.previous !== undefined && !isRekeyUnderWay(found))
+    .map((found) => found.host.hostname);
+  warnBlocked(work, blocked);
+  if (chosen.length === 0) return { renewed: [], underWay, blocked };
   await assertRoom(settings, host, { hosts: chosen.length, custody: false });
   const { validDays, keyType } = settings.certificates;
   const pairs = await Promise.all(chosen.map(() => generateKey(keyType)));
@@ -124,41 +184,5 @@ async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<r
     await swapIn(layout, one);
     host.say(`made a new key, ${keyType}, and certificate of ${hostname}: ${layout.certificate(role, hostname).path}`);
   }
-  if (inventory.caKey === undefined) throw new TypeError('an issuer without a key');
-  return chosen;
-}
-
-/** What to install now, and in which order, so that no mail waits. */
-function sayNext(
-  settings: Settings,
-  renewed: readonly HostInventory[],
-  after: Inventory,
-  isRekey: boolean,
-  host: Pick<Host, 'say'>,
-): void {
-  const word = settings.program;
-  const install = (hostname: string): string => `${word} show ${hostname}: copy its bundle and run its script`;
-  const of = settings.postfix.pin;
-  const changed: string[] = [];
-  for (const { host: one, certificate } of renewed) {
-    const now: FoundCertificate | undefined = after.hosts.find(
-      (other) => other.host.hostname === one.hostname,
-    )?.certificate;
-    if (certificate === undefined || now === undefined) continue;
-    const isSame = fingerprintOf(certificate.info, of, 'sha256') === fingerprintOf(now.info, of, 'sha256');
-    const until = now.info.notAfter.toISOString().slice(0, 10);
-    if (isSame)
-      host.say(
-        `${one.hostname} has a certificate until ${until}, with the same pin: the relay's table needs no change`,
-      );
-    else host.say(`${one.hostname} has a certificate until ${until}, with a new pin`);
-    if (!isSame && one.role === 'smtp-client') changed.push(one.hostname);
-  }
-  if (changed.length > 0) {
-    for (const { hostname } of installedRelays(after))
-      host.say(`first, for the table with both pins: ${install(hostname)}`);
-  }
-  for (const { host: one } of renewed) host.say(`${changed.length > 0 ? 'then' : 'now'}: ${install(one.hostname)}`);
-  if (changed.length > 0)
-    host.say(`when mail flows with the new ${isRekey ? 'key' : 'certificate'}: ${word} retire ${changed.join(' ')}`);
+  return { renewed: chosen, underWay, blocked };
 }

@@ -39,15 +39,16 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     }
     return pending;
   });
+  if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
   if (options.json) {
     const rows = retired.map(({ host: { hostname }, previous }) => ({
       host: hostname,
       serial: previous?.info.serial ?? null,
     }));
     host.write(`${JSON.stringify({ retired: rows }, undefined, 2)}\n`);
+    return;
   }
-  if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
   for (const { hostname } of retired.length === 0 ? [] : installedRelays(after)) {
-    host.say(`now: ${settings.program} show ${hostname}: copy its bundle and run its script`);
+    host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
   }
 }

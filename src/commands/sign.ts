@@ -27,6 +27,7 @@ import { assertRoom, workOf } from '../store/room.js';
 import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import { applyMake, writeBundles } from './apply-make.js';
+import { installedRelays } from './change.js';
 import { contradiction, readGivenPassphrase } from './make.js';
 import type { GlobalOptions } from './options.js';
 import { findHost } from './show.js';
@@ -246,14 +247,14 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
   );
 }
 
-function sayNext(settings: Settings, one: HostSettings, { hosts }: Inventory, host: Host): void {
-  const program = settings.program;
-  if (hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
+function sayNext({ program }: Settings, one: HostSettings, after: Inventory, host: Host): void {
+  if (after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
     host.say(`next: ${program} make, for the other hosts`);
     return;
   }
   host.say(`next: ${program} show ${one.hostname}`);
   if (one.role === 'smtp-client') {
-    host.say(`  and on every relay, for the table: ${program} show ${settings.smtpdServers[0].hostname}`);
+    const relays = installedRelays(after).map(({ hostname }) => hostname);
+    host.say(`  and on every relay, for the table: ${program} show ${relays.join(' ')}`);
   }
 }

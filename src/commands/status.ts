@@ -32,6 +32,12 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   }
   host.write(options.json ? renderStatusJson(rows) : renderStatusTable(rows));
   for (const { message, hint } of inventory.problems) host.warn(message, hint);
-  if (!options.json) for (const { name, why } of rows.filter(needsCare)) host.warn(`${name}: ${why ?? ''}`);
+  if (!options.json) {
+    for (const row of rows) {
+      const line = `${row.name}: ${row.why ?? ''}`;
+      if (needsCare(row)) host.warn(line);
+      else if (row.state === 'ok' && row.why !== undefined) host.say(line);
+    }
+  }
   if (inventory.problems.length > 0 || rows.some(needsCare)) host.endWith(3);
 }

@@ -5,6 +5,7 @@ import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { renewCaWords } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { Inventory } from './inventory.js';
 
@@ -36,7 +37,7 @@ export function caProblems(settings: Settings, inventory: Inventory, at: Date): 
   return [
     ...missingKey,
     ...checkCa(caCertificate.info, settings.ca, at).map((finding) =>
-      describeFinding(finding, 'ca', caCertificate.path),
+      describeFinding(finding, 'ca', caCertificate.path, renewCaWords(inventory)),
     ),
     ...caRekeyProblems(settings, inventory, at),
   ];

@@ -11,8 +11,13 @@ import type { FoundCertificate, HostInventory, Inventory } from './inventory.js'
 export type Cas = Pick<Inventory, 'caCertificate' | 'nextCa' | 'formerCa'>;
 
 /** The stage that was reached; 0 where no rekey is under way. */
-export function caStageOf({ nextCa, formerCa }: Inventory): 0 | 1 | 2 {
+export function caStageOf({ nextCa, formerCa }: Cas): 0 | 1 | 2 {
   return formerCa !== undefined ? 2 : nextCa !== undefined ? 1 : 0;
+}
+
+/** What gives the CA a later end: while it gets a new key, the next stage to that, and nothing else is done. */
+export function renewCaWords(cas: Cas): string {
+  return caStageOf(cas) === 0 ? 'renew --ca' : 'renew --ca --rekey';
 }
 
 /** The CA that a leaf is held against: the former one where that signed it, otherwise the one that signs now. */

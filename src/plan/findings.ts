@@ -5,8 +5,13 @@ import { quote, quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 
-/** One finding about the certificate of the CA or of a host, at `path`. */
-export function describeFinding(finding: CertificateFinding, of: 'ca' | HostName, path: string): Problem {
+/** One finding about the certificate of the CA or of a host, at `path`; `renewCa`: the words that renew the CA. */
+export function describeFinding(
+  finding: CertificateFinding,
+  of: 'ca' | HostName,
+  path: string,
+  renewCa = 'renew --ca',
+): Problem {
   const aside =
     of === 'ca'
       ? 'put the settings back as they were; to begin anew with another CA: relaycerts clean'
@@ -42,11 +47,11 @@ export function describeFinding(finding: CertificateFinding, of: 'ca' | HostName
         'give the host a name within ca.permittedDomains; to begin anew with another CA: relaycerts clean',
       );
     case 'expired':
-      return say(`expired on ${expected}`, of === 'ca' ? 'relaycerts renew --ca' : `relaycerts renew ${of}`);
+      return say(`expired on ${expected}`, `relaycerts ${of === 'ca' ? renewCa : `renew ${of}`}`);
     case 'not-yet-valid':
       return say(
         `is valid from ${expected} on, and it is ${found} now`,
-        `set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts renew ${of === 'ca' ? '--ca' : `${of} --force`}`,
+        `set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts ${of === 'ca' ? renewCa : `renew ${of} --force`}`,
       );
     case 'outlives-ca':
       return say(`is valid until ${found}, longer than its CA (${expected})`);

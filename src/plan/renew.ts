@@ -1,8 +1,11 @@
 // Decides which certificates are renewed. Pure. A new certificate for the same key keeps the pin of the key, so that no
 // relay has to hear of it first.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostName } from '../names.js';
+import type { Settings } from '../settings/settings.js';
 import type { HostInventory } from './inventory.js';
+import { daysLeft, leafDays } from './leaf-days.js';
 import type { Step } from './plan.js';
 
 type CertificateStep = Extract<Step, { readonly kind: 'certificate' }>;
@@ -11,26 +14,45 @@ export interface Renewals {
   readonly steps: readonly CertificateStep[];
   /** Hosts that were asked for and are not due. */
   readonly notDue: readonly { readonly hostname: HostName; readonly daysLeft: number }[];
+  /** Due, but a new certificate would end no later, because the CA ends. */
+  readonly capped: readonly HostName[];
+  /** Due, but with an old pin that has to be retired first. */
+  readonly blocked: readonly HostName[];
 }
 
-/** The renewals of these hosts: those that are due, or all of them with `force`. Each has a certificate. */
+/**
+ * The renewals of these hosts: those that are due, or all of them with `force`. Each has a certificate; `ca` is the one
+ * that signs.
+ */
 export function planRenewals(
   hosts: readonly HostInventory[],
   at: Date,
-  {
-    validDays,
-    renewBeforeDays,
-    force,
-  }: { readonly validDays: number; readonly renewBeforeDays: number; readonly force: boolean },
+  { settings, ca, force }: { readonly settings: Settings; readonly ca: CertificateInfo; readonly force: boolean },
 ): Renewals {
   const steps: CertificateStep[] = [];
   const notDue: { readonly hostname: HostName; readonly daysLeft: number }[] = [];
-  for (const { host, certificate, certificatePath } of hosts) {
+  const capped: HostName[] = [];
+  const blocked: HostName[] = [];
+  const validDays = leafDays(settings, ca, at);
+  for (const found of hosts) {
+    const { host, certificate, certificatePath } = found;
     if (certificate === undefined) throw new TypeError(`${host.hostname} has no certificate to renew`);
     const { role, hostname } = host;
-    const daysLeft = Math.floor((certificate.info.notAfter.getTime() - at.getTime()) / 86_400_000);
-    if (!force && daysLeft >= renewBeforeDays) notDue.push({ hostname, daysLeft });
+    const left = daysLeft(certificate.info, at);
+    if (!force && left >= settings.certificates.renewBeforeDays) notDue.push({ hostname, daysLeft: left });
+    else if (!force && endsWithCa(certificate.info, ca)) capped.push(hostname);
+    else if (isBlocked(found, settings)) blocked.push(hostname);
     else steps.push({ kind: 'certificate', event: 'renewed', path: certificatePath, role, hostname, validDays });
   }
-  return { steps, notDue };
+  return { steps, notDue, capped, blocked };
+}
+
+/** True where a new certificate of this CA would end no later. */
+export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
+  return ca.notAfter <= leaf.notAfter;
+}
+
+/** True where the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
+export function isBlocked({ host, previous }: HostInventory, { postfix }: Settings): boolean {
+  return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }

@@ -5,9 +5,12 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Role, Settings } from '../settings/settings.js';
-import { caStageOf, isOfFormerCa, signerOf } from './ca-rekey.js';
+import { caStageOf, isOfFormerCa, renewCaWords, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
+import { endsWithCa, isBlocked } from './renew.js';
+import { newThing } from './retirement.js';
+import { isCutting } from './warnings.js';
 
 /** From the most urgent to the least. */
 export const states = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
@@ -24,7 +27,7 @@ export interface CertificateStatus {
   readonly serial: string | undefined;
   /** SHA-256, of what the settings pin. */
   readonly pin: string | undefined;
-  /** Why it is not ok, in words. */
+  /** Why it is not ok, in words, and the command that mends it; of what is ok, what should be done in time. */
   readonly why: string | undefined;
 }
 
@@ -50,30 +53,42 @@ export function statusOf(
 function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: number): CertificateStatus {
   const found = inventory.caCertificate;
   const blank = { name: found?.info.commonName ?? settings.ca.commonName, role: 'ca' as const };
-  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: 'there is no CA yet' };
+  const word = settings.program;
+  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: `there is no CA yet: ${word} make` };
   const findings = checkCa(found.info, settings.ca, at);
   const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
+  const renewCa = `${word} ${renewCaWords(inventory)}, then install every host`;
   const isExpired = findings.some(({ code }) => code === 'expired');
   const facts = factsOf(found.info, at, settings);
-  if (isExpired) return { ...blank, ...facts, state: 'expired', why: 'no host takes its certificates any more' };
+  const next = caRekeyNext(settings, inventory);
+  if (isExpired) {
+    const why = 'no host takes its certificates any more';
+    return { ...blank, ...facts, state: 'expired', why: next === undefined ? `${why}: ${renewCa}` : `${why}; ${next}` };
+  }
   if (wrong !== undefined) {
     return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'ca', found.path).message };
   }
   if (inventory.caKey === undefined) return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
   if (at < found.info.notBefore) {
-    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(found.info, 'relaycerts renew --ca') };
+    return {
+      ...blank,
+      ...facts,
+      state: 'not-yet-valid',
+      why: whyNotYet(found.info, `${word} ${renewCaWords(inventory)}`),
+    };
   }
-  const state = dueOrOk(facts.daysLeft, warnDays);
-  const next = caRekeyNext(inventory);
-  if (next === undefined) return { ...blank, ...facts, ...state };
   // What is due and on its way to be replaced needs nothing but the next stage.
-  return { ...blank, ...facts, state: 'pending', why: next };
+  if (next !== undefined) return { ...blank, ...facts, state: 'pending', why: next };
+  const ends = `expires in ${facts.daysLeft} days`;
+  if (facts.daysLeft < warnDays) return { ...blank, ...facts, state: 'due', why: `${ends}: ${renewCa}` };
+  const why = isCutting(settings, facts.daysLeft) ? `${ends}, and with it all that it signs: ${renewCa}` : undefined;
+  return { ...blank, ...facts, state: 'ok', why };
 }
 
 /** What goes on with a rekey of the CA; undefined where none is under way. */
-function caRekeyNext(inventory: Inventory): string | undefined {
-  const again = 'relaycerts renew --ca --rekey';
-  if (inventory.isCaCut) return 'its rekey was cut off: relaycerts make';
+function caRekeyNext({ program }: Settings, inventory: Inventory): string | undefined {
+  const again = `${program} renew --ca --rekey`;
+  if (inventory.isCaCut) return `its rekey was cut off: ${program} make`;
   switch (caStageOf(inventory)) {
     case 0:
       return undefined;
@@ -81,7 +96,7 @@ function caRekeyNext(inventory: Inventory): string | undefined {
       return `a new CA waits beside it; when every host has the CA file with both: ${again}`;
     case 2:
       return inventory.hosts.some((found) => isOfFormerCa(found, inventory))
-        ? 'some certificates are still of the CA before it: relaycerts make'
+        ? `some certificates are still of the CA before it: ${program} make`
         : `the CA before it is still trusted; when every host has its new certificate: ${again}`;
   }
 }
@@ -94,9 +109,10 @@ function hostStatus(
   warnDays: number,
 ): CertificateStatus {
   const { host, certificate, key, request } = found;
+  const word = settings.program;
   const blank = { name: host.hostname, role: host.role };
   if (found.isRevoked) return { ...blank, ...absent, state: 'revoked', why: 'make does not make it again by itself' };
-  if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: 'run relaycerts make' };
+  if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: `run ${word} make` };
   const facts = factsOf(certificate.info, at, settings);
   const expected = {
     role: host.role,
@@ -105,8 +121,9 @@ function hostStatus(
   };
   const ca = signerOf(certificate.info, inventory)?.info;
   const findings = ca === undefined ? [] : checkLeaf(certificate.info, ca, expected, at);
+  const mend = renewalOf(settings, inventory, found, at);
   if (findings.some(({ code }) => code === 'expired')) {
-    return { ...blank, ...facts, state: 'expired', why: 'its mail waits in the queue' };
+    return { ...blank, ...facts, state: 'expired', why: `mail waits in the queue: ${mend}` };
   }
   const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
   if (wrong !== undefined) {
@@ -127,22 +144,37 @@ function hostStatus(
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
   }
   if (at < certificate.info.notBefore) {
-    const mend = `relaycerts renew ${host.hostname} --force`;
-    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(certificate.info, mend) };
+    const again = `${word} renew ${host.hostname} --force`;
+    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(certificate.info, again) };
   }
-  const state = dueOrOk(facts.daysLeft, warnDays);
   if (isOfFormerCa(found, inventory)) {
-    return { ...blank, ...facts, state: 'pending', why: 'its certificate is of the CA before: relaycerts make' };
+    return { ...blank, ...facts, state: 'pending', why: `its certificate is of the CA before: ${word} make` };
   }
-  if (found.previous !== undefined && state.state === 'ok') {
-    return {
-      ...blank,
-      ...facts,
-      state: 'pending',
-      why: `its pin before the new key is still listed: relaycerts retire ${host.hostname}`,
-    };
+  if (facts.daysLeft < warnDays) {
+    return { ...blank, ...facts, state: 'due', why: `expires in ${facts.daysLeft} days: ${mend}` };
   }
-  return { ...blank, ...facts, ...state };
+  if (found.previous !== undefined) return { ...blank, ...facts, state: 'pending', why: retirementOf(settings, found) };
+  return { ...blank, ...facts, state: 'ok', why: undefined };
+}
+
+/** What gives a host's certificate a later end, in words. */
+function renewalOf(settings: Settings, inventory: Inventory, found: HostInventory, at: Date): string {
+  const word = settings.program;
+  const renew = `${word} renew ${found.host.hostname}`;
+  const [ca, leaf] = [inventory.caCertificate?.info, found.certificate?.info];
+  const isCaFirst = ca !== undefined && leaf !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
+  const first = isCaFirst ? [`${word} ${renewCaWords(inventory)}`] : [];
+  // The second stage of the CA's rekey signs every certificate anew.
+  const own = isCaFirst && caStageOf(inventory) > 0 ? [] : [renew];
+  if (found.previous === undefined) return [...first, ...own].join(', then ');
+  if (!isBlocked(found, settings)) return `${[...first, ...own].join(', then ')}; ${retirementOf(settings, found)}`;
+  return [retirementOf(settings, found), ...first, ...own].join(', then ');
+}
+
+/** What ends the time with two pins, in words. */
+function retirementOf(settings: Settings, { host: { hostname } }: HostInventory): string {
+  const anew = newThing(settings);
+  return `its pin before the new ${anew} is listed too; the relays are installed first, then ${hostname}; when mail flows with the new ${anew}: ${settings.program} retire ${hostname}`;
 }
 
 function whyNotYet({ notBefore }: CertificateInfo, mend: string): string {
@@ -162,8 +194,4 @@ function factsOf(
     serial: info.serial,
     pin: fingerprintOf(info, postfix.pin, 'sha256'),
   };
-}
-
-function dueOrOk(daysLeft: number, warnDays: number): Pick<CertificateStatus, 'state' | 'why'> {
-  return daysLeft < warnDays ? { state: 'due', why: `expires in ${daysLeft} days` } : { state: 'ok', why: undefined };
 }

@@ -5,6 +5,7 @@ import { quotePath, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
+import { caStageOf } from './ca-rekey.js';
 import type { HostInventory, Inventory } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
@@ -55,16 +56,12 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
  * That the CA ends soon, or so soon that what it signs now ends with it. Not while it gets a new key, nor where the
  * settings give it no more days than that, for another certificate would have no more.
  */
-export function caWarnings(
-  { ca, certificates }: Settings,
-  { caCertificate, nextCa, formerCa }: Inventory,
-  at: Date,
-): readonly Problem[] {
-  if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
+export function caWarnings(settings: Settings, inventory: Inventory, at: Date): readonly Problem[] {
+  const { caCertificate } = inventory;
+  if (caCertificate === undefined || caStageOf(inventory) > 0) return [];
   const left = daysLeft(caCertificate.info, at);
-  const isDue = left < certificates.renewBeforeDays;
-  const isCutting = left < certificates.validDays && certificates.validDays < ca.validDays;
-  if (left < 0 || !(isDue || isCutting)) return [];
+  const isDue = left < settings.certificates.renewBeforeDays;
+  if (left < 0 || !(isDue || isCutting(settings, left))) return [];
   const day = caCertificate.info.notAfter.toISOString().slice(0, 10);
   return [
     {
@@ -72,6 +69,11 @@ export function caWarnings(
       hint: 'relaycerts renew --ca, then install every host',
     },
   ];
+}
+
+/** True where a CA with so many days left makes no certificate that is as long as the settings say, and could. */
+export function isCutting({ ca, certificates }: Settings, left: number): boolean {
+  return left < certificates.validDays && certificates.validDays < ca.validDays;
 }
 
 /** About what the settings do not name. */

@@ -29,33 +29,35 @@ export interface CaStage {
   readonly trusted: readonly string[];
   /** Those with something to install. */
   readonly hosts: readonly HostSettings[];
+  /** True where the CA that signs has expired: no mail flows until another one signs. */
+  readonly hasExpired: boolean;
 }
 
 /** The plan as it stands after a stage. */
-export function renderCaStage(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
+export function renderCaStage(settings: Settings, { stage, isResumed, trusted, hosts, hasExpired }: CaStage): string {
   const [first = '', second = ''] = trusted;
   const again = `${settings.program} renew --ca --rekey`;
   const isPinned = settings.postfix.pin === 'certificate';
   const words = {
     1: {
       did: `a new CA "${second}" is there beside "${first}", and signs nothing yet.
-Every host's CA file now holds both, so that it takes certificates of either.`,
+Every host's CA file now holds both, so that it takes certificates of either.${hasExpired ? `\n"${first}" has expired: mail waits in the queue until stage 2 is installed everywhere.` : ''}`,
       order: 'in any order',
-      see: 'The last command of each must print 2, and mail flows as before',
+      see: 'The last command of each must print 2',
       next: `When every host is installed, stage 2 has the new CA sign all certificates anew:\n  ${again}\n`,
     },
     2: {
       did: `"${second}" has signed a new certificate for every host, for the same key.
 Every host's CA file still holds both CAs, so that hosts with an old and with a new certificate take each other's.`,
       order: isPinned ? 'the relays first, for the table with the old and the new pins' : 'in any order',
-      see: `The last command of each must name ${second}, and mail flows as before`,
+      see: `The last command of each must name ${second}`,
       next: `When every host is installed, stage 3 takes the old CA out:\n  ${again}\n`,
     },
     3: {
       did: `the old CA is out of every host's CA file; "${first}" is the CA.
 The old one's certificate and its key, still encrypted, are in certs/retired/.`,
       order: 'in any order',
-      see: 'The last command of each must print 1, and mail flows as before',
+      see: 'The last command of each must print 1',
       next: 'When every host is installed, the old CA counts for nothing any more.\n',
     },
   }[stage];
@@ -64,7 +66,7 @@ The old one's certificate and its key, still encrypted, are in certs/retired/.`,
 
 Install now, one host after the other, ${words.order}:
 ${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
-${words.see} (${settings.program} show ${client} --section verify).
+${words.see}${hasExpired ? '' : `, and mail flows as before (${settings.program} show ${client} --section verify)`}.
 
 ${words.next}`;
 }

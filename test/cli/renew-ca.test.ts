@@ -344,6 +344,41 @@ describe('renew --ca --rekey', () => {
     expectAtRest();
   });
 
+  it('where the CA has expired in the first stage, everything names the way on, and no mail flows before the second', () => {
+    const begun = inDays(3660, 'renew', '--ca', '--rekey');
+    expect(begun.stdout).toContain('stage 1 of 3');
+    expect(begun.stdout).toContain(`"${first}" has expired: mail waits in the queue until stage 2`);
+    expect(begun.stdout).not.toContain('mail flows as before');
+    for (const args of [['make'], ['renew'], ['renew', '--ca']]) {
+      const { status, stderr } = inDays(3660, ...args);
+      expect([status, /hint: (?:go on with it: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
+        1,
+        ' --rekey',
+      ]);
+    }
+    const ca = (JSON.parse(inDays(3660, 'status', '--json').stdout) as readonly Row[]).find(
+      ({ role }) => role === 'ca',
+    );
+    expect(ca).toMatchObject({ state: 'expired' });
+    expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
+    expect(succeed(inDays(3660, 'renew', '--ca', '--rekey')).stdout).toMatch(/stage 2 of 3[^]*mail flows as before/u);
+    expect(succeed(inDays(3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
+    expect(inDays(3660, 'status').status).toBe(0);
+  });
+
+  it('a second stage that was cut off goes on with the passphrase that is given, without its file', () => {
+    const leaf = `certs/smtp-client/${home}.crt.pem`;
+    const before = project.read(leaf);
+    nextStage();
+    nextStage();
+    writeFileSync(project.path(leaf), before);
+    const input = succeed(run('passphrase', 'show', '--yes')).stdout;
+    rmSync(join(project.home, passphraseFile));
+    const { stdout } = succeed(project.run(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input }));
+    expect(stdout).toContain('stage 2 of 3, which was cut off and is finished now');
+    expect(issuerOf(home)).toBe(second);
+  });
+
   it('where certificates are pinned, an old pin that is still listed comes first', () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
     succeed(run('make'));

@@ -2,7 +2,7 @@
 // call that changes files. What openssl and node:crypto read of keys and certificates counts, not what is printed.
 
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openssl } from '../support/openssl.js';
@@ -102,6 +102,7 @@ interface Row {
   readonly host: string;
   readonly state: string;
   readonly daysLeft: number;
+  readonly why: string | null;
 }
 
 const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout) as readonly Row[];
@@ -123,7 +124,13 @@ describe('renew, for the same key', () => {
     for (const host of [home, relay]) expect(result.stderr).toContain(`${host} is not due: 397 days left`);
     expect(result.stdout).toBe('');
     expect(treeOf(project.folder)).toEqual(before);
-    expect(JSON.parse(succeed(run('renew', '--json')).stdout)).toEqual({ renewed: [] });
+    expect(JSON.parse(succeed(run('renew', '--json')).stdout)).toEqual({ renewed: [], install: [], retire: [] });
+    // From cron, what is not due is no news.
+    expect(succeed(run('renew', '--due'))).toMatchObject({ stdout: '', stderr: '' });
+    expect(succeed(run('renew', '--due', '--verbose')).stderr).toContain(`${home} is not due`);
+    for (const other of ['--force', '--rekey']) {
+      expectUntouched(() => run('renew', '--due', other, 'mailhost'), 2, /--due.* cannot be used with /u, /--help/u);
+    }
   });
 
   it('renews what is due, and only that: the pin and every byte of the table stay', () => {
@@ -132,7 +139,8 @@ describe('renew, for the same key', () => {
     const result = succeed(inDays(368, ['renew']));
     expect(result.stderr).not.toContain('not due');
     for (const host of [home, relay]) {
-      expect(result.stderr).toMatch(new RegExp(`${host} has a certificate until .*, with the same pin`, 'u'));
+      expect(result.stdout).toMatch(new RegExp(`${host} has a certificate until .*, with the same pin`, 'u'));
+      expect(result.stdout).toContain(`now: relaycerts show ${host}: copy its bundle and run its script\n`);
     }
     const after = certificate();
     expect(after.pin).toBe(before.pin);
@@ -171,6 +179,8 @@ describe('renew, for the same key', () => {
     const after = certificate();
     expect(JSON.parse(result.stdout)).toEqual({
       renewed: [{ host: home, serial: after.serial, expires: new Date(after.notAfter).toISOString() }],
+      install: [home],
+      retire: [],
     });
     expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
     expect(eventsSince(before.lines)).toEqual([['renewed', home]]);
@@ -229,7 +239,7 @@ describe('renew, for the same key', () => {
     succeed(run('make'));
     const before = { ...certificate(), table: project.read(tableFile) };
     const result = succeed(run('renew', '--force', 'mailhost'));
-    expect(result.stderr).toContain(`${home} has a certificate until`);
+    expect(result.stdout).toContain(`${home} has a certificate until`);
     const after = certificate();
     expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
     expect(after.x509.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true);
@@ -250,6 +260,18 @@ describe('renew, for the same key', () => {
   });
 });
 
+/** Nothing is renewed or rekeyed, because an old pin comes first. */
+function expectLeft(...args: readonly string[]): Result {
+  const before = treeOf(project.folder);
+  const result = run(...args);
+  expect(result.stderr).toMatch(
+    /old pin that is still listed.*\nrelaycerts: hint: when its new certificate .*retire /u,
+  );
+  expect(result.status).toBe(1);
+  expect(treeOf(project.folder)).toEqual(before);
+  return result;
+}
+
 const certificatePin = (): string => certificate().x509.fingerprint256;
 
 describe('renew, where the certificate is pinned', () => {
@@ -261,15 +283,24 @@ describe('renew, where the certificate is pinned', () => {
   it('lists the old pin beside the new one until it is retired', () => {
     const before = certificatePin();
     const result = succeed(run('renew', '--force'));
-    expect(result.stderr).toMatch(/mailhost\.example\.org has a certificate until .*, with a new pin/u);
-    expect(result.stderr).toMatch(/relayhost\.example\.org has a certificate until .*, with a new pin/u);
-    expect(result.stderr).toMatch(/first, for the table with both pins: .*relayhost/u);
+    expect(result.stdout).toMatch(/mailhost\.example\.org has a certificate until .*, with a new pin/u);
+    expect(result.stdout).toMatch(/relayhost\.example\.org has a certificate until .*, with a new pin/u);
+    expect(result.stdout).toMatch(
+      /first, for the table with both pins: .*relayhost[^]*then: .*mailhost[^]*with the new certificate: .*retire mailhost/u,
+    );
     expect(listed()).toEqual([
       [certificatePin(), home],
       [before, home],
     ]);
-    expect(rowsOf(run('status', '--json'))[0]).toMatchObject({ host: home, state: 'pending' });
-    expectUntouched(() => run('renew', '--force', 'mailhost'), 1, /old pin that is still listed/u, /retire mailhost/u);
+    const [row] = rowsOf(run('status', '--json'));
+    expect(row).toMatchObject({ host: home, state: 'pending' });
+    expect(row?.why).toMatch(
+      /before the new certificate .*relays .* first, then mailhost.*: relaycerts retire mailhost/u,
+    );
+    const again = expectLeft('renew', '--force', 'mailhost');
+    expect(again.stdout).toMatch(/^first, .*relayhost.*\nthen: .*mailhost.*\nwhen .*retire mailhost/u);
+    // A new key was asked for and is not there: that is no rekey that goes on.
+    expectLeft('renew', '--rekey', 'mailhost');
     succeed(run('retire', 'mailhost'));
     expect(listed()).toEqual([[certificatePin(), home]]);
   });
@@ -288,7 +319,7 @@ describe('renew, where the certificate is pinned', () => {
     expect(listed()[1]).toEqual(before.pins[0]);
   });
 
-  it('one pending host stops the renewal of all, before anything is written', () => {
+  it('one pending host is left as it is with a warning, and all others are renewed; the exit code is 1', () => {
     project.settings(
       smallSettings({
         postfix: { pin: 'certificate' },
@@ -297,7 +328,26 @@ describe('renew, where the certificate is pinned', () => {
     );
     succeed(run('make'));
     succeed(run('renew', '--force', 'mailhost'));
-    expectUntouched(() => run('renew', '--force'), 1, /mailhost\.example\.org has an old pin/u, /retire mailhost/u);
+    const lines = ledger().length;
+    const pins = listed().filter(([, name]) => name === home);
+    const result = inDays(370, ['renew', '--due', '--json']);
+    expect(result.stderr).toMatch(
+      /mailhost\.example\.org has an old pin .* not renewed\nrelaycerts: hint: .*retire mailhost/u,
+    );
+    expect(result.status).toBe(1);
+    expect(JSON.parse(result.stdout)).toMatchObject({
+      renewed: [{ host: relay }, { host: 'first.example.org' }],
+      install: [relay, 'first.example.org', home],
+      retire: ['first.example.org', home],
+    });
+    expect(eventsSince(lines).map(([, name]) => name)).toEqual(expect.arrayContaining([relay, 'first.example.org']));
+    expect(eventsSince(lines)).toHaveLength(2);
+    expect(listed().filter(([, name]) => name === home)).toEqual(pins);
+    const row = rowsOf(inDays(370, ['status', '--json'])).find(({ host }) => host === home);
+    expect(row).toMatchObject({ state: 'due' });
+    expect(row?.why).toMatch(
+      /relaycerts retire mailhost\.example\.org, then relaycerts renew mailhost\.example\.org$/u,
+    );
   });
 });
 
@@ -316,8 +366,8 @@ describe('renew --rekey and retire', () => {
       [after.pin, home],
       [before.pin, home],
     ]);
-    expect(result.stderr).toMatch(
-      /first, for the table with both pins: .*relayhost[^]*then: .*mailhost[^]*retire mailhost/u,
+    expect(result.stdout).toMatch(
+      /first, for the table with both pins: .*relayhost[^]*then: .*mailhost[^]*with the new key: .*retire mailhost/u,
     );
     const chain = project.read(`hosts/${home}/${home}.chain.pem`);
     expect(chain).toBe(project.read(`certs/smtp-client/${home}.key.pem`) + project.read(homeCertificate));
@@ -328,17 +378,29 @@ describe('renew --rekey and retire', () => {
       [`hosts/${home}/${home}.chain.pem`]: '0600',
     });
     expectVerified();
-    expect(rowsOf(run('status', '--json'))[0]).toMatchObject({ host: home, state: 'pending' });
+    const [row] = rowsOf(run('status', '--json'));
+    expect(row).toMatchObject({ host: home, state: 'pending' });
+    expect(row?.why).toMatch(/before the new key .*relays .* first, then mailhost.*: relaycerts retire mailhost/u);
     expect(run('status').status).toBe(3);
     expect(succeed(run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
     expect(succeed(run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(`${before.pin} ${home}`);
     expect(succeed(run('make')).stderr).toContain('nothing to make');
 
-    expectUntouched(() => run('renew', '--rekey', home), 1, /old pin that is still listed/u, /retire mailhost/u);
+    const tree = treeOf(project.folder);
+    const again = succeed(run('--quiet', 'renew', '--rekey', home));
+    const today = new Date(after.x509.validFrom).toISOString().slice(0, 10);
+    expect(again.stdout).toMatch(
+      new RegExp(
+        `^${home} is left as it is: .* under way, with a certificate of ${today}; .*retire ${home} comes before`,
+        'u',
+      ),
+    );
+    expect(again.stdout).toMatch(/\nfirst, .*relayhost.*\nthen: .*mailhost.*\nwhen .*retire mailhost/u);
+    expect(treeOf(project.folder)).toEqual(tree);
 
     const retired = succeed(run('retire', 'mailhost', home));
     expect(retired.stderr).toContain(`the old pin of ${home} is out of the table, serial ${before.serial}`);
-    expect(retired.stderr).toContain(`show ${relay}`);
+    expect(retired.stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
     expect(listed()).toEqual([[after.pin, home]]);
     const kept = `certs/retired/${home}-${before.serial}.crt.pem`;
     expect(certificate(kept).serial).toBe(before.serial);
@@ -417,5 +479,109 @@ describe('renew --rekey and retire', () => {
     project.write(mine, 'mine');
     succeed(run('clean', '--yes'));
     expect(readdirSync(project.path('certs/retired'))).toEqual([`${home}-00.crt.pem`]);
+  });
+});
+
+/** The command, killed at its nth rename. */
+function killedAt(nth: number, args: readonly string[]): void {
+  requireTools('strace');
+  const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=rename:signal=SIGKILL:when=${nth}`];
+  expect(project.run(args, { env: { UV_THREADPOOL_SIZE: '1' }, under }).status).not.toBe(0);
+}
+
+describe('cut off, and the same command again', () => {
+  const second = 'second.example.org';
+  beforeEach(() => {
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    succeed(run('make'));
+  });
+
+  it('renew --rekey: what has its new key gets no other, the rest is rekeyed, and the order is told for all', () => {
+    const before = { pins: listed(), lines: ledger().length };
+    killedAt(4, ['renew', '--rekey', 'mailhost', 'second']);
+    expect(existsSync(project.path(oldCertificate))).toBe(true);
+    const { stdout } = succeed(run('renew', '--rekey', 'mailhost', 'second'));
+    expect(eventsSince(before.lines)).toEqual([
+      ['rekeyed', home],
+      ['rekeyed', second],
+    ]);
+    expect(listed()).toHaveLength(4);
+    for (const pin of before.pins) expect(listed()).toContainEqual(pin);
+    expect(stdout.split('\n').slice(-5)).toEqual([
+      `first, for the table with both pins: relaycerts show ${relay}: copy its bundle and run its script`,
+      `then: relaycerts show ${home}: copy its bundle and run its script`,
+      `then: relaycerts show ${second}: copy its bundle and run its script`,
+      `when mail flows with the new key: relaycerts retire ${home} ${second}`,
+      '',
+    ]);
+    expect(succeed(run('make')).stderr).toContain('nothing to make');
+  });
+
+  it('renew: what has its certificate already is not due, and its bundle is to be copied all the same', () => {
+    const before = certificate().serial;
+    killedAt(4, ['renew', '--force']);
+    expect(certificate().serial).not.toBe(before);
+    expect(project.read(`hosts/${home}/${home}.crt.pem`)).not.toBe(project.read(homeCertificate));
+    const { stdout, stderr } = succeed(run('--quiet', 'renew', '--due'));
+    expect([stdout, stderr]).toEqual([
+      [relay, home, second]
+        .map((host) => `now: relaycerts show ${host}: copy its bundle and run its script\n`)
+        .join(''),
+      '',
+    ]);
+    expect(succeed(run('renew', '--due')).stdout).toBe('');
+  });
+});
+
+describe('without the passphrase file', () => {
+  it('the passphrase that is given is enough, and retire needs none', () => {
+    succeed(run('make'));
+    const input = succeed(run('passphrase', 'show', '--yes')).stdout;
+    rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    for (const args of [
+      ['renew', '--force', 'mailhost'],
+      ['renew', '--rekey', 'mailhost'],
+      ['renew', '--ca'],
+    ]) {
+      expectUntouched(() => run(...args), 1, /passphrase file .* does not exist/u, /--passphrase-fd N$/u);
+      succeed(project.run([...args, '--passphrase-fd', '0'], { input }));
+    }
+    succeed(run('retire', 'mailhost'));
+    expect(listed()).toHaveLength(1);
+  });
+});
+
+describe('the wrong folder, and the end of the CA', () => {
+  it('renew where nothing was made is an error, and a client that was not made is named', () => {
+    expectUntouched(() => run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    succeed(run('make'));
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    expect(succeed(run('renew', '--due')).stderr).toBe(
+      'relaycerts: warning: there is no certificate yet for second.example.org\nrelaycerts: hint: relaycerts make\n',
+    );
+  });
+
+  it('a certificate that would end no later is not made; renew --ca comes first', () => {
+    succeed(run('make'));
+    const first = succeed(inDays(3640, ['renew', '--due']));
+    expect(first.stderr).toMatch(/warning: the CA expires on .*\nrelaycerts: hint: relaycerts renew --ca/u);
+    const lines = ledger().length;
+    for (const days of [3641, 3642]) {
+      const result = inDays(days, ['renew', '--due']);
+      expect(result.stderr).toMatch(
+        /warning: not renewed, because the CA ends on \d{4}-\d\d-\d\d and they with it: .*\nrelaycerts: hint: relaycerts renew --ca,/u,
+      );
+      expect([result.status, result.stdout, ledger().length]).toEqual([1, '', lines]);
+    }
+    const rows = rowsOf(inDays(3642, ['status', '--json']));
+    expect(rows.map(({ state, why }) => [state, why?.split(': ')[1]])).toEqual([
+      ['due', `relaycerts renew --ca, then install every host`],
+      ['due', `relaycerts renew --ca, then relaycerts renew ${home}`],
+      ['due', `relaycerts renew --ca, then relaycerts renew ${relay}`],
+    ]);
+    succeed(inDays(3642, ['renew', '--ca']));
+    succeed(inDays(3642, ['renew', '--due']));
+    expect(inDays(3642, ['status']).status).toBe(0);
   });
 });

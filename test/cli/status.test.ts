@@ -28,6 +28,7 @@ interface Row {
   readonly role: string;
   readonly state: string;
   readonly daysLeft: number | null;
+  readonly why: string | null;
 }
 
 function rowsOf({ stdout }: Result): readonly Row[] {
@@ -62,6 +63,40 @@ describe('status', () => {
     const nagios = inDays(days, ['status', '--format', 'nagios']);
     expect(nagios.status).toBe(plugin);
     expect(nagios.stdout).toMatch(/^RELAYCERTS (OK|WARNING|CRITICAL) - [^|\n]+ \| ('[^']+'=-?\d+;30:;7: ?){3}\n$/u);
+  });
+
+  it('names the command that mends each state, with the settings where they are elsewhere', () => {
+    const file = project.path('settings.json');
+    for (const [days, state] of [
+      [370, 'due'],
+      [400, 'expired'],
+    ] as const) {
+      const words = (rows: readonly Row[]): readonly (string | undefined)[] =>
+        rows.filter((row) => row.state === state).map(({ why }) => why?.split(': ')[1]);
+      expect(words(rowsOf(inDays(days, ['status', '--json'])))).toEqual(
+        ['mailhost', 'relayhost'].map((name) => `relaycerts renew ${name}.example.org`),
+      );
+      const elsewhere = ['sh', '-c', 'cd / && exec "$@"', 'sh', 'faketime', '-f', `+${days}d`];
+      const { stdout } = project.run(['--settings', file, 'status', '--json'], { under: elsewhere });
+      expect(words(rowsOf({ stdout, stderr: '', status: 3 }))).toEqual(
+        ['mailhost', 'relayhost'].map((name) => `relaycerts --settings ${file} renew ${name}.example.org`),
+      );
+    }
+  });
+
+  it('of a CA that cuts what it signs, what to do is said, and all is well', () => {
+    const days = 3650 - 390;
+    expect(inDays(days, ['renew']).status).toBe(0);
+    const table = inDays(days, ['status']);
+    expect([table.status, table.stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^relaycerts: example\.org relay CA: expires in .*: relaycerts renew --ca, then install every host\n$/u,
+      ),
+    ]);
+    const ca = rowsOf(inDays(days, ['status', '--json'])).find(({ role }) => role === 'ca');
+    expect(ca).toMatchObject({ state: 'ok' });
+    expect(ca?.why).toContain('relaycerts renew --ca');
   });
 
   it('--warn and --critical move the borders', () => {

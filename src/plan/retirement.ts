@@ -1,0 +1,37 @@
+// The time between a new pin and the end of the old one: both are listed, and the order in which hosts are installed
+// counts, so that no mail waits. Pure.
+
+import type { HostName } from '../names.js';
+import type { Settings } from '../settings/settings.js';
+import type { HostInventory, Inventory } from './inventory.js';
+
+/** What a host has anew when its pin is another: with the certificate pinned, every new one; otherwise a new key. */
+export function newThing({ postfix }: Settings): 'certificate' | 'key' {
+  return postfix.pin === 'certificate' ? 'certificate' : 'key';
+}
+
+/** True from a rekey until `retire`; what else keeps an old pin listed is a new certificate for the same key. */
+export function isRekeyUnderWay({ certificate, previous }: HostInventory): boolean {
+  return certificate !== undefined && previous !== undefined && !previous.info.spki.equals(certificate.info.spki);
+}
+
+/** Who is installed in which order. */
+export interface Installation {
+  /** The relays, where a client has two pins: their tables list both. */
+  readonly first: readonly HostName[];
+  /** The others; where there is no `first`, in any order. */
+  readonly others: readonly HostName[];
+  /** Clients whose old pin goes when mail flows. */
+  readonly retire: readonly HostName[];
+}
+
+/** What to install where these hosts have something new. */
+export function planInstallation({ hosts }: Inventory, touched: ReadonlySet<HostName>): Installation {
+  const standing = hosts.filter(({ isRevoked }) => !isRevoked);
+  const chosen = standing.filter(({ host }) => touched.has(host.hostname));
+  const retire = chosen.filter(({ previous }) => previous !== undefined).map(({ host }) => host.hostname);
+  const relays = standing.filter(({ host }) => host.role === 'smtpd-server').map(({ host }) => host.hostname);
+  const first = retire.length === 0 ? [] : relays;
+  const others = chosen.map(({ host }) => host.hostname).filter((hostname) => !first.includes(hostname));
+  return { first, others, retire };
+}

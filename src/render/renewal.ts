@@ -1,0 +1,63 @@
+// What is printed when hosts have new certificates: what each has now, what to install in which order, and when the old
+// pins go. Pure.
+
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import type { HostName } from '../names.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { newThing, planInstallation, type Installation } from '../plan/retirement.js';
+import type { Settings } from '../settings/settings.js';
+
+export interface Renewal {
+  /** As they were before. */
+  readonly renewed: readonly HostInventory[];
+  /** Those whose rekey had begun before, and which were left as they are. */
+  readonly underWay: readonly HostInventory[];
+  /** All that have something to install. */
+  readonly touched: ReadonlySet<HostName>;
+  readonly after: Inventory;
+}
+
+/** Lines to read and to run; '' where there is nothing to install. */
+export function renderRenewal(settings: Settings, { renewed, underWay, touched, after }: Renewal): string {
+  const { first, others, retire } = planInstallation(after, touched);
+  const word = settings.program;
+  const install = (hostname: HostName): string => `${word} show ${hostname}: copy its bundle and run its script`;
+  const lines = [
+    ...renewed.flatMap((before) => describeNew(settings, before, after)),
+    ...underWay.map(
+      ({ host: { hostname }, certificate }) =>
+        `${hostname} is left as it is: its rekey is under way, with a certificate of ${dayOf(certificate?.info.notBefore)}; ${word} retire ${hostname} comes before another`,
+    ),
+    ...first.map((hostname) => `first, for the table with both pins: ${install(hostname)}`),
+    ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${install(hostname)}`),
+    ...(retire.length === 0
+      ? []
+      : [`when mail flows with the new ${newThing(settings)}: ${word} retire ${retire.join(' ')}`]),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** The order as data. */
+export function renewalJson({
+  touched,
+  after,
+}: Renewal): Pick<Installation, 'retire'> & { readonly install: readonly HostName[] } {
+  const { first, others, retire } = planInstallation(after, touched);
+  return { install: [...first, ...others], retire };
+}
+
+function describeNew(
+  { postfix }: Settings,
+  { host: { hostname }, certificate }: HostInventory,
+  after: Inventory,
+): readonly string[] {
+  const now = after.hosts.find(({ host }) => host.hostname === hostname)?.certificate;
+  if (certificate === undefined || now === undefined) return [];
+  const [before, pin] = [certificate, now].map(({ info }) => fingerprintOf(info, postfix.pin, 'sha256'));
+  const has = `${hostname} has a certificate until ${dayOf(now.info.notAfter)}`;
+  return [before === pin ? `${has}, with the same pin: the relay's table needs no change` : `${has}, with a new pin`];
+}
+
+function dayOf(date: Date | undefined): string {
+  return date?.toISOString().slice(0, 10) ?? '';
+}

@@ -6,7 +6,7 @@ import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
 import { mendedCaProblems } from '../plan/ca-problems.js';
-import { planMake, type Plan } from '../plan/plan.js';
+import { planMake, type Bundles, type Plan } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
@@ -23,6 +23,7 @@ import { findHost, isRevokedError } from './show.js';
  * Runs `work` on an inventory without contradictions; what it returns, with the inventory of afterwards. `mends`: what
  * may be wrong with the CA's certificate, because the work replaces it. What is urgent
  * goes through all the same: then the contradictions are warnings, and of the bundles the tables alone are written.
+ * `bundles`: what is in hosts/ now, as it should be.
  */
 export async function changeCertificates<T>(
   settings: Settings,
@@ -32,7 +33,7 @@ export async function changeCertificates<T>(
     mends = [],
     isUrgent = false,
   }: { readonly mends?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
-): Promise<{ readonly result: T; readonly inventory: Inventory }> {
+): Promise<{ readonly result: T; readonly inventory: Inventory; readonly bundles: Bundles }> {
   const layout = layoutOf(settings);
   await guardWriting(settings, host);
   return withLock(layout.lock, host, async () => {
@@ -53,13 +54,12 @@ export async function changeCertificates<T>(
     const inventory = await readInventory(settings, host);
     const left = isUrgent ? planFor(inventory).problems : inventory.problems;
     if (left.length > 0 && !isUrgent) throw contradiction(left);
-    await writeBundles(
-      inventory,
-      left.length > 0 ? tablesOf(settings, inventory) : bundlesOf(settings, inventory),
-      host,
-    );
+    // A relay whose certificate is missing has no other part that could be written, and its table must not stay behind.
+    const whole: Bundles = left.length > 0 ? new Map() : bundlesOf(settings, inventory);
+    const bundles = new Map([...tablesOf(settings, inventory), ...whole]);
+    await writeBundles(inventory, bundles, host);
     for (const { message, hint } of left) host.warn(message, hint);
-    return { result, inventory };
+    return { result, inventory, bundles };
   });
 }
 

@@ -7,7 +7,7 @@ import type { Host } from '../host/host.js';
 import type { HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
 import { mendedCaProblems } from '../plan/ca-problems.js';
-import { planMake, type Plan } from '../plan/plan.js';
+import { planMake, type Bundles, type Plan } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
@@ -25,6 +25,8 @@ export interface Changed<T> {
   readonly result: T;
   /** As it is afterwards. */
   readonly inventory: Inventory;
+  /** What is in hosts/ now, as it should be. */
+  readonly bundles: Bundles;
   /** Whose bundle was written, also for what a run before was cut off in. */
   readonly written: ReadonlySet<HostName>;
 }
@@ -66,13 +68,12 @@ export async function changeCertificates<T>(
     const inventory = await readInventory(settings, host);
     const left = isUrgent ? planFor(inventory).problems : inventory.problems;
     if (left.length > 0 && !isUrgent) throw contradiction(left);
-    const written = await writeBundles(
-      inventory,
-      left.length > 0 ? tablesOf(settings, inventory) : bundlesOf(settings, inventory),
-      host,
-    );
+    // A relay whose certificate is missing has no other part that could be written, and its table must not stay behind.
+    const whole: Bundles = left.length > 0 ? new Map() : bundlesOf(settings, inventory);
+    const bundles = new Map([...tablesOf(settings, inventory), ...whole]);
+    const written = await writeBundles(inventory, bundles, host);
     for (const { message, hint } of left) host.warn(message, hint);
-    return { result, inventory, written: new Set([...behind, ...written]) };
+    return { result, inventory, bundles, written: new Set([...behind, ...written]) };
   });
 }
 

@@ -193,7 +193,9 @@ async function putAwayPaths(layout: Layout): Promise<readonly string[]> {
       const base = `${parseHostName(name)}-${parseSerial(serial)}`;
       return [
         join(layout.retiredFolder, `${base}.crt.pem`),
-        ...['crt.pem', 'key.pem', 'old.crt.pem', 'csr.pem'].map((end) => join(layout.revokedFolder, `${base}.${end}`)),
+        ...['crt.pem', 'key.pem', 'csr.pem', 'old.crt.pem', 'new.crt.pem', 'new.key.pem'].map((end) =>
+          join(layout.revokedFolder, `${base}.${end}`),
+        ),
       ];
     } catch {
       return [];

@@ -8,6 +8,7 @@ import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { describeStep } from '../plan/describe-step.js';
 import { describeDrift } from '../plan/drift.js';
+import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Plan } from '../plan/plan.js';
 import { pinsOf } from '../render/pin.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -91,19 +92,24 @@ async function planFor(
   steadily: (read: () => Promise<Inventory>) => Promise<Inventory> = (read) => read(),
 ): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
   const at = host.now();
-  const inventory = reinstate(await steadily(() => readInventory(settings, host)), again);
+  const found = await steadily(() => readInventory(settings, host));
+  const inventory = reinstate(found, again);
   const recipients = await compareWithSettings(settings, inventory, host, at);
   const ledger = layoutOf(settings).ledger.path;
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
+  const left = found.hosts.filter((one) => one.host.hostname === again).flatMap((one) => leftProblems(one));
   for (const { message, hint } of plan.warnings) host.warn(message, hint);
   for (const line of plan.problems.length > 0 ? [] : describeDrift(settings, inventory)) host.say(line);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
+  if (left.length > 0) throw contradiction(left);
   return { plan, inventory, at };
 }
 
 /** The inventory as if this host had never been revoked: then its files are missing, and are made. */
 function reinstate(inventory: Inventory, again: HostName | undefined): Inventory {
-  const hosts = inventory.hosts.map((one) => (one.host.hostname === again ? { ...one, isRevoked: false } : one));
+  const hosts = inventory.hosts.map((one) =>
+    one.isRevoked && one.host.hostname === again ? { ...one, isRevoked: false, isRekeyCut: false } : one,
+  );
   return { ...inventory, hosts };
 }
 

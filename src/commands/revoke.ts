@@ -3,13 +3,14 @@
 // that whatever is cut off, no later make lists the pin again. It is urgent: what contradicts elsewhere does not stop it.
 // Of a host that is revoked already it changes nothing and says again what to run: the first time may have been cut off.
 
+import { RelaycertsError, listSome } from '../errors.js';
 import type { Host } from '../host/host.js';
 import { parseSerial } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { rootShell } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
-import type { HostSettings, Settings } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { readHistory } from '../store/history.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { appendLedger, entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
@@ -31,7 +32,11 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
   const settings = await readSettings(options.settings, host);
   const one = findHost(settings, options.hostname);
   const layout = layoutOf(settings);
-  const { result, inventory: after } = await changeCertificates(
+  const {
+    result,
+    inventory: after,
+    bundles,
+  } = await changeCertificates(
     settings,
     host,
     async (inventory, at) => {
@@ -54,13 +59,32 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
   for (const serial of serials) host.say(`${done}, serial ${serial}`);
   if (!isNew && options.reason !== '') host.warn('the reason is not kept: the ledger has the one of the first time');
   sayUnlisted(settings, after, host);
+  const relays = installedRelays(after);
+  const written = relays.filter(({ hostname }) => bundles.has(hostname));
   if (options.json) {
-    host.write(
-      `${JSON.stringify({ revoked: one.hostname, serials, time, relays: installedRelays(after).map(({ hostname }) => hostname) }, undefined, 2)}\n`,
-    );
-  } else {
-    host.write(renderNext(settings, one, after, keepsKey));
+    const names = written.map(({ hostname }) => hostname);
+    host.write(`${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`);
+  } else if (one.role === 'smtpd-server' || written.length > 0) {
+    host.write(renderNext(settings, one, written, keepsKey));
   }
+  const behind = relays.filter((relay) => !written.includes(relay));
+  if (one.role === 'smtp-client') await assertNoneBehind(settings, one, behind);
+}
+
+/** A relay that was made once has a table, wherever its bundle went; a new one has none yet. @throws contradiction */
+async function assertNoneBehind(settings: Settings, one: HostSettings, relays: readonly SmtpdServer[]): Promise<void> {
+  const { entries } = await readHistory(layoutOf(settings));
+  const made = new Set(entries.map(({ role, name }) => `${role} ${name}`));
+  const behind = relays.filter(({ role, hostname }) => made.has(`${role} ${hostname}`));
+  if (behind.length === 0) return;
+  const word = settings.program;
+  throw new RelaycertsError(
+    'contradiction',
+    `${one.hostname} is revoked, but there is no new table for ${listSome(behind.map(({ hostname }) => hostname))}, whose bundle is not here: with the old table ${one.hostname} goes on relaying there`,
+    {
+      hint: `mend what is said above, then: ${word} make && ${word} revoke ${one.hostname}, which says what to install`,
+    },
+  );
 }
 
 /** The ledger's lines: of the certificates that are there; where that cannot be read, of the last that was issued. */
@@ -111,7 +135,8 @@ function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 
   }
 }
 
-function renderNext(settings: Settings, one: HostSettings, after: Inventory, keepsKey: boolean): string {
+/** `relays`: those whose new table is in hosts/. */
+function renderNext(settings: Settings, one: HostSettings, relays: readonly SmtpdServer[], keepsKey: boolean): string {
   const word = settings.program;
   const again = keepsKey
     ? `${word} sign FILE --host ${one.hostname} --again, with a request for a new key`
@@ -132,7 +157,7 @@ has its key can pose as it until they are configured otherwise. Two ways to that
 No client's key was ever on it: their keys and pins stay as they are.
 `;
   }
-  const lines = installedRelays(after).flatMap(({ hostname, ssh }) => [
+  const lines = relays.flatMap(({ hostname, ssh }) => [
     `  ${word} show ${hostname} --section rsync --format sh | sh`,
     `  ${word} show ${hostname} --format sh | ${rootShell(ssh)}`,
   ]);

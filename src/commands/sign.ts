@@ -12,6 +12,7 @@ import type { Host } from '../host/host.js';
 import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { bundleNames } from '../plan/bundle-names.js';
+import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import type { Secret } from '../secret.js';
@@ -109,6 +110,8 @@ async function signLocked({
   const found = foundOf(before, one);
   await assertNotRevoked(settings, found, info, again);
   assertSignable(found, info, settings);
+  const left = leftProblems(found);
+  if (left.length > 0) throw contradiction(left);
 
   // The plan of a make that finds the request in its place; of it, what this host needs.
   const { path, mode } = layout.request(one.role, one.hostname);

@@ -244,16 +244,18 @@ export function appeared(path: string): RelaycertsError {
   });
 }
 
-/** Appends bytes to a file and makes them durable; the file is made with `mode` where it is missing. */
+/** Appends bytes to a file and makes them durable; the file is made with `mode` where it is missing, its name durable too. */
 export async function appendFile(path: string, bytes: string, mode: Mode): Promise<void> {
   await guard('append to', path, async () => {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
     const file = await open(path, flags, mode);
     try {
       // A new file has what the umask left of its mode.
-      if ((await file.stat()).size === 0) await file.chmod(mode);
+      const isNew = (await file.stat()).size === 0;
+      if (isNew) await file.chmod(mode);
       await file.writeFile(bytes);
       await file.sync();
+      if (isNew) await syncFolder(dirname(path));
     } finally {
       await file.close();
     }

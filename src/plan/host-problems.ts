@@ -1,6 +1,6 @@
 // What contradicts about one host: its key, its request and its certificate against each other and against the CA. Pure.
 
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { encodeSpki, samePublicKey } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
@@ -90,20 +90,33 @@ function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inv
 /** That a key which was revoked has turned up again, from a backup: what is made for it would be listed. */
 export function revokedKeyProblems(found: HostInventory, { revokedKeys }: Inventory): readonly Problem[] {
   if (revokedKeys.size === 0) return [];
-  const { host, key, request, certificate } = found;
-  const publicKeys = [
-    key && createPublicKey(key.privateKey),
-    request?.info.publicKey,
-    certificate?.info.publicKey,
-  ].filter((one) => one !== undefined);
-  if (!publicKeys.some((one) => revokedKeys.has(fingerprintOf(one, 'public-key', 'sha256')))) return [];
-  const paths = [key, request, certificate].flatMap((one) => (one === undefined ? [] : [one.path]));
+  const { host, key, request, certificate, previous } = found;
+  const isRevoked = (one: KeyObject | undefined): boolean =>
+    one !== undefined && revokedKeys.has(fingerprintOf(one, 'public-key', 'sha256'));
+  if ([key && createPublicKey(key.privateKey), request?.info.publicKey, certificate?.info.publicKey].some(isRevoked)) {
+    return [inTheWay(found, `the key of ${host.hostname} was revoked, and is here again`)];
+  }
+  if (previous === undefined || !isRevoked(previous.info.publicKey)) return [];
   return [
     {
-      message: `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`,
-      hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
+      message: `the certificate ${quotePath(previous.path)} is for a key that was revoked`,
+      hint: `rm ${shellWord(previous.path)}, then the same command again`,
     },
   ];
+}
+
+/** That a host which is to come back has a certificate: it would be taken for the new one, and the host stay revoked. */
+export function leftProblems(found: HostInventory): readonly Problem[] {
+  if (!found.isRevoked || found.certificate === undefined) return [];
+  return [inTheWay(found, `${found.host.hostname} is revoked, and has a certificate here again`)];
+}
+
+function inTheWay({ key, request, certificate, previous }: HostInventory, what: string): Problem {
+  const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
+  return {
+    message: `${what}: ${paths.map(quotePath).join(', ')}`,
+    hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
+  };
 }
 
 /** That a rekey ended between two files. */

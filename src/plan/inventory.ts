@@ -49,6 +49,8 @@ export interface HostInventory {
   /** True where the last that the ledger says of the host is that it was revoked. */
   readonly isRevoked: boolean;
   readonly bundleFolder: string;
+  /** True where that folder is there, whatever is in it. */
+  readonly hasBundle: boolean;
   /** The bundle's files by name; a missing one is absent. */
   readonly bundle: ReadonlyMap<string, Buffer>;
 }

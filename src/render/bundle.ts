@@ -11,10 +11,15 @@ import type { Settings } from '../settings/settings.js';
 import { pinsOf } from './pin.js';
 import { renderTable } from './table.js';
 
-/** The tables alone, of every relay that has one in its bundle: what can be written whatever else contradicts. */
+/**
+ * The tables alone, of every relay that has a bundle's folder: what can be written whatever else contradicts. A table is
+ * written beside the old one and renamed over it, so the old one need not be readable.
+ */
 export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-  const relays = inventory.hosts.filter(({ bundle, isRevoked }) => bundle.has(tableName) && !isRevoked);
+  const relays = inventory.hosts.filter(
+    ({ host, hasBundle, isRevoked }) => host.role === 'smtpd-server' && hasBundle && !isRevoked,
+  );
   return new Map(relays.map(({ host: { hostname } }) => [hostname, new Map([[tableName, table]])]));
 }
 

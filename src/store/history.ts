@@ -6,7 +6,7 @@ import { parseCertificate, type CertificateInfo } from '../certificate/certifica
 import { profiles } from '../certificate/profile.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { listFolder, readFile } from '../host/files.js';
-import { parseHostName, type HostName } from '../names.js';
+import { findHostName, type HostName } from '../names.js';
 import { roles, type Role } from '../settings/settings.js';
 import type { Layout } from './layout.js';
 import { entryOf, readLedger, revokedHosts, type LedgerEntry } from './ledger.js';
@@ -75,16 +75,16 @@ async function readPutAway(
   for (const file of await listFolder(folder)) {
     const { name, serial } = /^(?<name>.+)-(?<serial>[0-9a-f]+)(?:\.old)?\.crt\.pem$/u.exec(file)?.groups ?? {};
     if (name === undefined || serial === undefined || known.has(serial)) continue;
-    const path = join(folder, file);
-    const bytes = await readFile(path);
-    const info = bytes && parsePutAway(bytes, path);
+    const info = await readIfCertificate(join(folder, file));
     if (info !== undefined) found.push({ name, info });
   }
   return found.toSorted((a, b) => a.info.notBefore.getTime() - b.info.notBefore.getTime());
 }
 
 /** Undefined for what only has the name of a certificate: it is somebody else's, or damaged, and stops nothing. */
-function parsePutAway(bytes: Buffer, path: string): CertificateInfo | undefined {
+export async function readIfCertificate(path: string): Promise<CertificateInfo | undefined> {
+  const bytes = await readFile(path);
+  if (bytes === undefined) return undefined;
   try {
     return parseCertificate(bytes, { from: quotePath(path) });
   } catch (error) {
@@ -99,5 +99,6 @@ function hostOf(
   { dnsNames, extendedKeyUsage }: CertificateInfo,
 ): { readonly role: Role; readonly hostname: HostName } | undefined {
   const role = roles.find((one) => profiles[one].extendedKeyUsage.every((use) => extendedKeyUsage.includes(use)));
-  return role === undefined || !dnsNames.includes(name) ? undefined : { role, hostname: parseHostName(name) };
+  const hostname = findHostName(name);
+  return role === undefined || hostname === undefined || !dnsNames.includes(hostname) ? undefined : { role, hostname };
 }

@@ -29,6 +29,8 @@ import { findOddFolders } from './odd.js';
 
 /** How many hosts' files are read at the same time. */
 const readersAtOnce = 32;
+/** Octets; a client that is pinned by its certificate has about 300 in the table, and all clients are in it. */
+const tableLimit = 64 << 20;
 
 /** The inventory of everything that the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, host: Pick<Host, 'configHome' | 'uid'>): Promise<Inventory> {
@@ -149,7 +151,10 @@ async function readHost(
     readCertificate(certificatePath, problems),
     ...bundleParts(role, 'here').map(async (part) => {
       const { path, mode } = places[part];
-      const bytes = await collect(problems, () => (mode === 0o600 ? readPrivate(path, uid, problems) : readFile(path)));
+      const options = part === 'table' ? { limit: tableLimit } : {};
+      const bytes = await collect(problems, () =>
+        mode === 0o600 ? readPrivate(path, uid, problems) : readFile(path, options),
+      );
       if (bytes !== undefined) bundle.set(path.slice(layout.bundleFolder(hostname).length + 1), bytes);
     }),
   ]);
@@ -165,6 +170,7 @@ async function readHost(
   const isRekeyCut = [layout.nextKey, layout.nextCertificate].some((place) => special.has(place(role, hostname).path));
   const isRevoked = revoked.has(`${role} ${hostname}`);
   const bundleFolder = layout.bundleFolder(hostname);
+  const hasBundle = (await collect(problems, () => statFile(bundleFolder)))?.kind === 'folder';
   return {
     host,
     keyPath,
@@ -177,6 +183,7 @@ async function readHost(
     isRekeyCut,
     isRevoked,
     bundleFolder,
+    hasBundle,
     bundle,
   };
 }

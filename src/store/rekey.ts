@@ -16,10 +16,12 @@ import {
   writeFile,
 } from '../host/files.js';
 import type { Host } from '../host/host.js';
+import type { HostName } from '../names.js';
 import { hostsOf, roles, type HostSettings, type Role, type Settings } from '../settings/settings.js';
 import { settleCaRekey } from './ca-rekey.js';
+import { readHistory } from './history.js';
 import { layoutOf, type Layout, type Place } from './layout.js';
-import { readLedger } from './ledger.js';
+import { readLedger, revokedHosts } from './ledger.js';
 
 /** Finishes or undoes every rekey that was cut off, with a word. Only while holding the lock. @throws files */
 export async function settleRekeys(settings: Settings, host: Pick<Host, 'say'>): Promise<void> {
@@ -28,17 +30,26 @@ export async function settleRekeys(settings: Settings, host: Pick<Host, 'say'>):
   // Few hosts have anything to settle, so two folders are listed once for all.
   const names = new Map<Role, ReadonlySet<string>>();
   for (const role of roles) names.set(role, new Set(await listFolder(layout.roleFolder(role))));
-  for (const one of hostsOf(settings)) {
+  const isThere = (one: HostSettings, place: (role: Role, hostname: HostName) => Place): boolean =>
+    names.get(one.role)?.has(basename(place(one.role, one.hostname).path)) === true;
+  const { nextCertificate, nextKey, previous } = layout;
+  const cut = hostsOf(settings).filter((one) =>
+    [nextCertificate, nextKey, previous].some((place) => isThere(one, place)),
+  );
+  if (cut.length === 0) return;
+  const revoked = revokedHosts((await readHistory(layout)).entries);
+  for (const one of cut) {
     const { role, hostname } = one;
-    const isThere = ({ path }: Place): boolean => names.get(role)?.has(basename(path)) === true;
-    if (isThere(layout.nextCertificate(role, hostname))) {
+    // Nothing of a revoked host comes into its place.
+    if (revoked.has(`${role} ${hostname}`)) continue;
+    if (isThere(one, nextCertificate)) {
       await swapIn(layout, one);
       host.say(`finished the rekey of ${hostname}, which was cut off`);
-    } else if (isThere(layout.nextKey(role, hostname))) {
-      await removeFile(layout.nextKey(role, hostname).path);
+    } else if (isThere(one, nextKey)) {
+      await removeFile(nextKey(role, hostname).path);
       host.say(`removed the key of a rekey of ${hostname} that was cut off before anything used it`);
     }
-    if (isThere(layout.previous(role, hostname))) await settlePrevious(layout, one, host);
+    if (isThere(one, previous)) await settlePrevious(layout, one, host);
   }
 }
 

@@ -1,32 +1,59 @@
 // What a revocation does on disk, once the ledger has it: the host's files go to certs/revoked/ and its bundle goes. The
-// certificate moves last, so that one which the ledger calls revoked and which is in its place says that the rest was
-// cut off.
+// certificate moves last. What of a revoked host is in its place says that the rest was cut off: its certificate, and
+// where that is gone or damaged, whatever else there is.
 
 import { join } from 'node:path';
-import { parseCertificate } from '../certificate/certificate.js';
-import { quotePath } from '../errors.js';
 import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import type { HostName } from '../names.js';
+import { parseSerial, type HostName } from '../names.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf, type Layout } from './layout.js';
-import { readHistory } from './history.js';
+import { readHistory, readIfCertificate } from './history.js';
 import { appendLedger, revokedHosts } from './ledger.js';
 
-/** Puts a revoked host's key, request and certificates away, and removes its bundle: the host has its own copy. */
-export async function putAway(layout: Layout, { role, hostname }: HostSettings, serial: string): Promise<void> {
-  for (const { path } of Object.values(layout.bundle(hostname))) await removeFile(path);
-  await removeEmptyFolder(layout.bundleFolder(hostname));
+/** Puts away all that a revoked host has here, and removes its bundle: the host has its own copy. @throws files */
+export async function putAway(layout: Layout, one: HostSettings, serial: string): Promise<void> {
+  const { role, hostname } = one;
+  await removeBundle(layout, hostname);
   await makeFolder(layout.revokedFolder, 0o700);
-  const places = [layout.previous, layout.request, layout.key, layout.certificate].map((place) =>
-    place(role, hostname),
-  );
-  for (const { path } of places) {
+  for (const path of pathsOf(layout, one)) {
     if ((await statFile(path)) === undefined) continue;
     const end = path.slice(layout.roleFolder(role).length + hostname.length + 2);
-    await moveFile(path, awayPath(layout, hostname, serial, end));
+    await moveFile(path, await findAwayPath(layout, hostname, serial, end, path));
     await syncFolder(layout.revokedFolder);
     await syncFolder(layout.roleFolder(role));
+  }
+}
+
+/** The certificate is the last. */
+function pathsOf(layout: Layout, { role, hostname }: HostSettings): readonly string[] {
+  const { nextKey, nextCertificate, previous, request, key, certificate } = layout;
+  return [nextKey, nextCertificate, previous, request, key, certificate].map((place) => place(role, hostname).path);
+}
+
+/** The revoked key in it must not come back when the power goes. */
+async function removeBundle(layout: Layout, hostname: HostName): Promise<void> {
+  const folder = layout.bundleFolder(hostname);
+  let hasRemoved = false;
+  for (const { path } of Object.values(layout.bundle(hostname))) {
+    if (await removeFile(path)) hasRemoved = true;
+  }
+  if (await removeEmptyFolder(folder)) await syncFolder(layout.hostsFolder);
+  else if (hasRemoved) await syncFolder(folder);
+}
+
+/** Where a file goes. What has that name already, and is another, is not written over: then there is a number in it. */
+async function findAwayPath(
+  layout: Layout,
+  hostname: HostName,
+  serial: string,
+  end: string,
+  from: string,
+): Promise<string> {
+  for (let count = 1; ; count += 1) {
+    const path = awayPath(layout, hostname, count === 1 ? serial : `${serial}-${count}`, end);
+    const there = await readFile(path);
+    if (there === undefined || (await readFile(from))?.equals(there) === true) return path;
   }
 }
 
@@ -59,13 +86,24 @@ export async function settleRevocations(settings: Settings, host: Pick<Host, 'sa
   if (revoked.size === 0) return;
   const serials = new Set(entries.filter(({ event }) => event === 'revoked').map(({ serial }) => serial));
   for (const one of hostsOf(settings)) {
-    if (!revoked.has(`${one.role} ${one.hostname}`)) continue;
-    const { path } = layout.certificate(one.role, one.hostname);
-    const bytes = await readFile(path);
-    if (bytes === undefined) continue;
-    const { serial } = parseCertificate(bytes, { from: quotePath(path) });
-    if (!serials.has(serial)) continue;
-    await putAway(layout, one, serial);
-    host.say(`finished the revocation of ${one.hostname}, which was cut off`);
+    const { role, hostname } = one;
+    if (!revoked.has(`${role} ${hostname}`)) continue;
+    const certificate = await readIfCertificate(layout.certificate(role, hostname).path);
+    // One that is not revoked came here since, from a copy: what it is for, a person has to say.
+    if (certificate !== undefined && !serials.has(certificate.serial)) continue;
+    if (certificate === undefined && !(await isAnyLeft(layout, one))) continue;
+    const last = entries.findLast(
+      ({ event, ...entry }) => event === 'revoked' && entry.role === role && entry.name === hostname,
+    );
+    await putAway(layout, one, certificate?.serial ?? parseSerial(last?.serial));
+    host.say(`finished the revocation of ${hostname}, which was cut off`);
   }
+}
+
+async function isAnyLeft(layout: Layout, one: HostSettings): Promise<boolean> {
+  const bundle = Object.values(layout.bundle(one.hostname)).map(({ path }) => path);
+  for (const path of [...pathsOf(layout, one), ...bundle]) {
+    if ((await statFile(path)) !== undefined) return true;
+  }
+  return false;
 }

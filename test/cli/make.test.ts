@@ -191,6 +191,15 @@ describe('a second make', () => {
     expect(project.run(['fingerprint', '--format', 'hex']).stdout).toBe(pin);
   });
 
+  it('reads a table of thousands of clients, larger than 1 MiB', () => {
+    project.run(['make']);
+    const table = project.read('hosts', relay, 'relay_clientcerts');
+    project.write(`hosts/${relay}/relay_clientcerts`, `${table}${`# ${'x'.repeat(70)}\n`.repeat(20_000)}`);
+    const made = project.run(['make']);
+    expect(made.status, made.stderr).toBe(0);
+    expect(project.read('hosts', relay, 'relay_clientcerts')).toBe(table);
+  });
+
   it('mends a bundle that was damaged', () => {
     project.run(['make']);
     const chain = project.read(`hosts/${home}/${home}.chain.pem`);

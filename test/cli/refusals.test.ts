@@ -10,6 +10,7 @@ import {
   linkSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -174,6 +175,21 @@ describe('a folder that others may write', () => {
     const made = project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(made.stderr).not.toContain('warning');
+    // Nobody but its owner can remove a file there: what another's relaycerts left stays, and what ours left goes.
+    giveAll(stranger);
+    for (const name of ['passphrase.gpg', '.other.relaycerts-999999-abcd.tmp', '.own.relaycerts-999999-abcd.tmp']) {
+      const path = join(root, 'shared', name);
+      if (name.startsWith('.')) writeFileSync(path, '');
+      if (!name.startsWith('.other')) chownSync(path, stranger, stranger);
+    }
+    for (const words of [['make'], ['renew', '--force'], ['revoke', home]]) {
+      const result = project.run(words, as(stranger));
+      expect(result.status, result.stderr).toBe(0);
+    }
+    expect(readdirSync(join(root, 'shared')).toSorted()).toEqual([
+      '.other.relaycerts-999999-abcd.tmp',
+      'passphrase.gpg',
+    ]);
   });
 
   it('above the project: a warning', () => {

@@ -1,8 +1,9 @@
 // `relaycerts revoke` where something else is wrong: it goes through, the tables come out without the revoked pin, what it
 // cannot write well stays as it is, and what is wrong is said.
 
+import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, rmSync, truncateSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -131,6 +132,67 @@ describe('goes through', () => {
     const result = project.run(['revoke', 'mailhost'], { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
     expect(succeed(result).stderr).toMatch(/warning: .*ca\.crt\.pem" expired/u);
     for (const hostname of relays) expect(table(hostname)).not.toContain(pins.home);
+  });
+
+  it('where the table of one relay cannot be read, for it is too large or of another user', () => {
+    const path = project.path('hosts', relay2, 'relay_clientcerts');
+    truncateSync(path, (64 << 20) + 1);
+    const result = succeed(run('revoke', 'mailhost'));
+    expect(result.stderr).toMatch(/warning: cannot read .*relay_clientcerts": it is larger/u);
+    for (const hostname of relays) {
+      expect(table(hostname)).not.toContain(pins.home);
+      expect(table(hostname)).toContain(`${pins.second} ${second}\n`);
+      expect(result.stdout).toContain(`relaycerts show ${hostname} --format sh | ssh root@${hostname} sh`);
+    }
+    expect(run('make').stderr).toContain('nothing to make');
+
+    requireTools('setpriv');
+    chmodSync(project.path('hosts', relay, 'relay_clientcerts'), 0o600);
+    for (const folder of [project.folder, project.home]) spawnSync('chown', ['-R', '4711:4711', folder]);
+    chownSync(project.path('hosts', relay, 'relay_clientcerts'), 0, 0);
+    const stranger = ['setpriv', '--reuid=4711', '--regid=4711', '--clear-groups'];
+    const again = succeed(project.run(['revoke', 'second'], { under: stranger }));
+    expect(again.stderr).toMatch(/warning: cannot read .*relay_clientcerts": permission/u);
+    for (const hostname of relays) {
+      expect(table(hostname)).not.toContain(pins.second);
+      expect(again.stdout).toContain(`relaycerts show ${hostname} --section rsync`);
+    }
+  });
+
+  it('where the certificate of a relay is gone: its table is written all the same', () => {
+    rmSync(project.path(`certs/smtpd-server/${relay2}.crt.pem`));
+    succeed(run('revoke', 'mailhost'));
+    for (const hostname of relays) expect(table(hostname)).not.toContain(pins.home);
+  });
+
+  it('but says of a relay whose bundle is gone that it has no new table, and fails', () => {
+    rmSync(project.path('hosts', relay2), { recursive: true });
+    const whole = project.read(key(second));
+    project.write(key(second), 'damaged');
+    for (let times = 0; times < 2; times += 1) {
+      const result = run('revoke', 'mailhost');
+      expect([result.status, result.stdout.includes(relay), result.stdout.includes(relay2)]).toEqual([1, true, false]);
+      expect(result.stderr).toContain(
+        `error: ${home} is revoked, but there is no new table for ${relay2}, whose bundle is not here`,
+      );
+      expect(table(relay)).not.toContain(pins.home);
+    }
+    expect(JSON.parse(run('revoke', 'mailhost', '--json').stdout)).toMatchObject({ relays: [relay] });
+    // As the hint says.
+    project.write(key(second), whole);
+    succeed(run('make'));
+    expect(succeed(run('revoke', 'mailhost')).stdout).toContain(`show ${relay2} --format sh`);
+    expect(table(relay2)).not.toContain(pins.home);
+  });
+
+  it('and does not speak of a relay that was never made', () => {
+    project.settings(
+      smallSettings({
+        smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }, { hostname: 'new' }],
+        smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
+      }),
+    );
+    expect(succeed(run('revoke', 'mailhost')).stdout).not.toContain('show new');
   });
 
   it("where another's rekey was cut off and cannot be settled", () => {

@@ -6,6 +6,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openssl } from '../support/openssl.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+import { joinedLines } from '../support/strace.js';
 import { succeed } from '../support/succeed.js';
 
 const home = 'mailhost.example.org';
@@ -112,6 +114,18 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
       publicKeySha256: pin,
       reason: 'the disk was stolen',
     });
+  });
+
+  it('makes durable that the bundle is gone, and the name of a ledger that is new', () => {
+    requireTools('strace');
+    rmSync(project.path(ledgerFile));
+    const trace = project.path('../trace');
+    const under = ['strace', '-f', '-qq', '-y', '-s', '300', '-o', trace, '-e', 'trace=rmdir,fsync'];
+    succeed(project.run(['revoke', 'mailhost'], { under }));
+    const calls = joinedLines(readFileSync(trace, 'utf8')).filter((line) => line.endsWith(' = 0'));
+    const after = (part: string): string => calls[calls.findIndex((line) => line.includes(part)) + 1] ?? '';
+    expect(after(`rmdir("${project.path('hosts', home)}"`)).toContain(`<${project.path('hosts')}>`);
+    expect(after(`<${project.path(ledgerFile)}>`)).toContain(`<${project.path('certs/ca')}>`);
   });
 
   it('is not undone by make, and every other command knows of it', () => {

@@ -1,8 +1,9 @@
 // A revocation that nothing but `make --again` takes back: not a certificate of the host that turns up again, and not a
 // ledger that was lost.
 
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openssl } from '../support/openssl.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed as succeeded } from '../support/succeed.js';
 
@@ -78,23 +79,115 @@ it('by a certificate that the ledger does not know', () => {
   }
 });
 
-it.each(['both', 'the key alone'])('by its key from a copy, with make --again: %s', (what) => {
+it('by key and certificate from a copy, with make --again', () => {
   withCopy(() => {
     succeed('renew', '--force', 'mailhost');
     succeed('revoke', 'mailhost');
   });
-  const certificate = project.path(`certs/smtp-client/${home}.crt.pem`);
-  if (what !== 'both') rmSync(certificate);
   const key = project.read(`certs/smtp-client/${home}.key.pem`);
+  expectRefused(`the key of ${home} was revoked, and is here again: `);
+  expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
+});
+
+it('by key and certificate from a copy that a rekey had retired, with make --again', () => {
+  succeed('renew', '--rekey', 'mailhost');
+  const files = ['key', 'crt'].map((end) => `certs/smtp-client/${home}.${end}.pem`);
+  const pair = files.map((file) => project.read(file));
+  succeed('retire', 'mailhost');
+  succeed('renew', '--rekey', 'mailhost');
+  succeed('retire', 'mailhost');
+  succeed('revoke', 'mailhost');
+  for (const [index, file] of files.entries()) {
+    project.write(file, pair[index] ?? '');
+    chmodSync(project.path(file), index === 0 ? 0o600 : 0o644);
+  }
+  expectRefused(`${home} is revoked, and has a certificate here again: `);
+});
+
+/** That make --again refuses, and does its work once its hint was obeyed. */
+function expectRefused(error: string): void {
   const refused = project.run(['make', '--again', 'mailhost']);
   expect([refused.status, refused.stdout]).toEqual([1, '']);
-  expect(refused.stderr).toContain(`error: the key of ${home} was revoked, and is here again: `);
+  expect(refused.stderr).toContain(`error: ${error}`);
   expect(table()).not.toContain(home);
   const hint = /hint: rm (.*), then the same command again, for a new key\n/u.exec(refused.stderr)?.[1] ?? '';
   for (const path of hint.split(' ')) rmSync(path);
   succeed('make', '--again', 'mailhost');
+  expect(stateOf(home)).toBe('ok');
   expect(table()).toContain(home);
-  expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
+}
+
+it('by its old certificate from a copy, once it was made again', () => {
+  const old = project.read(`certs/smtp-client/${home}.crt.pem`);
+  succeed('revoke', 'mailhost');
+  succeed('make', '--again', 'mailhost');
+  const path = project.path(`certs/smtp-client/${home}.old.crt.pem`);
+  project.write(`certs/smtp-client/${home}.old.crt.pem`, old);
+  const refused = project.run(['make']);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain(`error: the certificate "${path}" is for a key that was revoked\n`);
+  expect(refused.stderr).toContain(`hint: rm ${path}, then the same command again\n`);
+  rmSync(path);
+  succeed('make');
+});
+
+it('by its key and its bundle, whose removal was cut off: the next make puts them away, and writes over nothing', () => {
+  const key = project.read(`certs/smtp-client/${home}.key.pem`);
+  const bundle = project.path('../bundle');
+  cpSync(project.path('hosts', home), bundle, { recursive: true });
+  rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
+  succeed('revoke', 'mailhost');
+  const [away = ''] = readdirSync(project.path('certs/revoked'));
+  expect(away).toMatch(/^mailhost\.example\.org-[0-9a-f]+\.key\.pem$/u);
+  const cut = (text: string): void => {
+    cpSync(bundle, project.path('hosts', home), { recursive: true });
+    project.write(`certs/smtp-client/${home}.key.pem`, text);
+    chmodSync(project.path(`certs/smtp-client/${home}.key.pem`), 0o600);
+    expect(succeed('make').stderr).toContain(`finished the revocation of ${home}, which was cut off`);
+    expect(existsSync(project.path(`certs/smtp-client/${home}.key.pem`))).toBe(false);
+    expect(existsSync(project.path('hosts', home))).toBe(false);
+    expect(stateOf(home)).toBe('revoked');
+    expect(succeed('make').stderr).not.toContain('finished');
+  };
+  rmSync(project.path('certs/revoked'), { recursive: true });
+  cut(key);
+  cut(key);
+  expect(readdirSync(project.path('certs/revoked'))).toEqual([away]);
+  cut('another');
+  const other = away.replace('.key.pem', '-2.key.pem');
+  expect(readdirSync(project.path('certs/revoked'))).toEqual([other, away]);
+  expect([other, away].map((name) => project.read('certs/revoked', name))).toEqual(['another', key]);
+  succeed('make', '--again', 'mailhost');
+  expect(table()).toContain(home);
+});
+
+it('by a rekey that was not settled before: its key and certificate are put away too', () => {
+  const file = (end: string): string => project.path(`certs/smtp-client/${home}.${end}.pem`);
+  copyFileSync(file('key'), file('saved'));
+  succeed('renew', '--rekey', 'mailhost');
+  for (const [from, to] of [
+    ['key', 'new.key'],
+    ['crt', 'new.crt'],
+    ['saved', 'key'],
+    ['old.crt', 'crt'],
+  ] as const) {
+    renameSync(file(from), file(to));
+  }
+  // Rekeys are settled in the settings' order, and this one stops them.
+  const damaged = `certs/smtpd-server/${relay}.old.crt.pem`;
+  project.write(damaged, 'damaged');
+  succeed('revoke', 'mailhost');
+  rmSync(project.path(damaged));
+  succeed('make');
+  expect(stateOf(home)).toBe('revoked');
+  expect(readdirSync(project.path('certs/smtp-client')).filter((name) => name.startsWith(home))).toEqual([]);
+  const away = readdirSync(project.path('certs/revoked')).map((name) => name.slice(name.indexOf('.', home.length) + 1));
+  expect(away).toEqual(['crt.pem', 'key.pem', 'new.crt.pem', 'new.key.pem']);
+  succeed('make', '--again', 'mailhost');
+  expect(stateOf(home)).toBe('ok');
+  expect(succeed('make').stderr).toContain('nothing to make');
+  succeed('clean', '--yes');
+  expect(readdirSync(project.folder)).toEqual(['settings.json']);
 });
 
 it('by a ledger that was lost: it is made from the certificates, those that were put away too', () => {
@@ -129,6 +222,18 @@ it('by a ledger from before the revocation, beside a file that only looks like a
   expect(stateOf(second)).toBe('ok');
   expect(stateOf(home)).toBe('revoked');
   expect(table()).not.toContain(home);
+});
+
+it('beside a certificate of somebody else whose name is no host name', () => {
+  const words =
+    'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -addext subjectAltName=DNS:*.example.org -addext extendedKeyUsage=clientAuth';
+  const made = openssl(words.split(' '));
+  for (const folder of ['revoked', 'retired']) {
+    mkdirSync(project.path('certs', folder));
+    project.write(`certs/${folder}/*.example.org-abcd.crt.pem`, made);
+  }
+  expect(stateOf(home)).toBe('ok');
+  succeed('make');
 });
 
 it('and a host that was made again stays so without the ledger, or with one from before', () => {

@@ -84,6 +84,7 @@ function hostInventory(host: HostInventory['host'], privateKey: KeyObject, pem: 
     certificatePath,
     certificate: { path: certificatePath, info: parseCertificate(pem) },
     bundleFolder: `/project/hosts/${hostname}`,
+    hasBundle: true,
     bundle: new Map(),
     previous: undefined,
     isRekeyCut: false,

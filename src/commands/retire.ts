@@ -21,7 +21,11 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
   const settings = await readSettings(options.settings, host);
   const layout = layoutOf(settings);
   const named = findHosts(settings, options.hosts);
-  const { result: retired, inventory: after } = await changeCertificates(settings, host, async (inventory, at) => {
+  const {
+    result: retired,
+    inventory: after,
+    written,
+  } = await changeCertificates(settings, host, async (inventory, at) => {
     const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
     const pending = chosen.filter(({ previous, isRevoked }) => previous !== undefined && !isRevoked);
     const none = named.find(({ hostname }) => !pending.some((one) => one.host.hostname === hostname));
@@ -39,16 +43,20 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     }
     return pending;
   });
+  const relays = installedRelays(after).map(({ hostname }) => hostname);
+  // A run that was cut off may have retired it, and written no table.
+  const touched = new Set([...(retired.length === 0 ? [] : relays), ...written]);
+  const install = after.hosts.map((found) => found.host.hostname).filter((hostname) => touched.has(hostname));
   if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
   if (options.json) {
     const rows = retired.map(({ host: { hostname }, previous }) => ({
       host: hostname,
       serial: previous?.info.serial ?? null,
     }));
-    host.write(`${JSON.stringify({ retired: rows }, undefined, 2)}\n`);
+    host.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
     return;
   }
-  for (const { hostname } of retired.length === 0 ? [] : installedRelays(after)) {
+  for (const hostname of install) {
     host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
   }
 }

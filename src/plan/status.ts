@@ -8,6 +8,7 @@ import type { Role, Settings } from '../settings/settings.js';
 import { caStageOf, isOfFormerCa, renewCaWords, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
+import { daysLeft } from './leaf-days.js';
 import { endsWithCa, isBlocked } from './renew.js';
 import { newThing } from './retirement.js';
 import { isCutting } from './warnings.js';
@@ -160,8 +161,10 @@ function hostStatus(
 /** What gives a host's certificate a later end, in words. */
 function renewalOf(settings: Settings, inventory: Inventory, found: HostInventory, at: Date): string {
   const word = settings.program;
-  const renew = `${word} renew ${found.host.hostname}`;
   const [ca, leaf] = [inventory.caCertificate?.info, found.certificate?.info];
+  // What --warn calls due may not be due to `renew`.
+  const isEarly = leaf !== undefined && daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
+  const renew = `${word} renew ${found.host.hostname}${isEarly ? ' --force' : ''}`;
   const isCaFirst = ca !== undefined && leaf !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
   const first = isCaFirst ? [`${word} ${renewCaWords(inventory)}`] : [];
   // The second stage of the CA's rekey signs every certificate anew.
@@ -189,7 +192,7 @@ function factsOf(
   { postfix }: Settings,
 ): Pick<CertificateStatus, 'expires' | 'serial' | 'pin'> & { readonly daysLeft: number } {
   return {
-    daysLeft: Math.floor((info.notAfter.getTime() - at.getTime()) / 86_400_000),
+    daysLeft: daysLeft(info, at),
     expires: info.notAfter,
     serial: info.serial,
     pin: fingerprintOf(info, postfix.pin, 'sha256'),

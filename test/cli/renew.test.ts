@@ -449,7 +449,7 @@ describe('renew --rekey and retire', () => {
   it('retire with nothing pending', () => {
     const before = treeOf(project.folder);
     expect(succeed(run('retire')).stderr).toContain('nothing to retire');
-    expect(JSON.parse(succeed(run('retire', '--json')).stdout)).toEqual({ retired: [] });
+    expect(JSON.parse(succeed(run('retire', '--json')).stdout)).toEqual({ retired: [], install: [] });
     expect(treeOf(project.folder)).toEqual(before);
     expectUntouched(() => run('retire', 'mailhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
     expectUntouched(() => run('retire', 'nobody'), 2, /no host "nobody"/u, /the hosts are/u);
@@ -530,6 +530,17 @@ describe('cut off, and the same command again', () => {
       '',
     ]);
     expect(succeed(run('renew', '--due')).stdout).toBe('');
+  });
+
+  it('retire: what is retired already needs its table installed all the same', () => {
+    succeed(run('renew', '--rekey', 'mailhost'));
+    killedAt(2, ['retire']);
+    expect(existsSync(project.path(oldCertificate))).toBe(false);
+    expect(listed()).toHaveLength(3);
+    const { stdout } = succeed(run('retire'));
+    expect(stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
+    expect(listed()).toHaveLength(2);
+    expect(succeed(run('retire')).stdout).toBe('');
   });
 });
 

@@ -279,9 +279,9 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
     expect(later).toContain(`show ${relay2} `);
     expect(later).not.toContain(`show ${relay} `);
     for (const words of [['renew', '--rekey', 'mailhost'], ['retire']]) {
-      const { stderr } = succeed(run(...words));
-      expect(stderr).toContain(`show ${relay2}`);
-      expect(stderr).not.toContain(`show ${relay}:`);
+      const { stdout } = succeed(run(...words));
+      expect(stdout).toContain(`show ${relay2}`);
+      expect(stdout).not.toContain(`show ${relay}:`);
     }
     expectUntouched(() => run('show', relay), 1, /is revoked/u, /--again/u);
   });

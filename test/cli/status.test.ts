@@ -101,7 +101,9 @@ describe('status', () => {
 
   it('--warn and --critical move the borders', () => {
     expect(project.run(['status', '--warn', '397']).status).toBe(0);
-    expect(project.run(['status', '--warn', '398']).status).toBe(3);
+    const early = project.run(['status', '--warn', '398', '--json']);
+    expect(early.status).toBe(3);
+    expect(rowsOf(early)[0]?.why).toMatch(/: relaycerts renew mailhost\.example\.org --force$/u);
     expect(project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398']).status).toBe(2);
     expect(project.run(['status', '--warn', 'soon']).status).toBe(2);
   });

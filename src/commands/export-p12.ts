@@ -131,7 +131,7 @@ async function readPair(
 async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, host: Host): Promise<Secret> {
   if (passwordFd !== undefined) {
     const { readPassphraseFd } = await import('../custody/passphrase.js');
-    return readPassphraseFd(passwordFd, '--password-fd');
+    return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
   }
   const target = out === undefined ? '' : ` --out ${pathWord(out)}`;
   const byFd = `relaycerts export p12 ${one.hostname}${target} --password-fd 3 3< FILE`;

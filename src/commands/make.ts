@@ -10,6 +10,7 @@ import { describeStep } from '../plan/describe-step.js';
 import { describeDrift } from '../plan/drift.js';
 import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Plan } from '../plan/plan.js';
+import { custodyWarnings } from '../plan/warnings.js';
 import { pinsOf } from '../render/pin.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
@@ -46,11 +47,11 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
   if (options.dryRun) {
     await guardReading(settings, host);
-    const { plan } = await planFor(settings, host, options.passphraseFd !== undefined, again, (read) =>
+    const { plan, inventory } = await planFor(settings, host, options.passphraseFd !== undefined, again, (read) =>
       readSteadily(settings, host, read),
     );
     if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
-    else host.write(renderPlan(plan));
+    else host.write(renderPlan(plan, settings, inventory));
     return;
   }
   await guardWriting(settings, host);
@@ -71,7 +72,7 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
     await endPendingChange(custodianOf(settings, host, after));
     return { plan: before.plan, inventory: after };
   });
-  if (plan.steps.length === 0) host.say('nothing to make: everything that the settings ask for is there and right');
+  if (plan.steps.length === 0) host.say(nothingToMake(settings, inventory));
   const pins = pinsOf(settings, inventory);
   const shown = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
   const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
@@ -130,8 +131,13 @@ export function contradiction(problems: Plan['problems']): RelaycertsError {
   return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
 }
 
-function renderPlan({ steps }: Plan): string {
-  if (steps.length === 0) return 'nothing to make: everything that the settings ask for is there and right\n';
+function nothingToMake(settings: Settings, inventory: Inventory): string {
+  if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
+  return 'nothing to make: everything that the settings ask for is there and right';
+}
+
+function renderPlan({ steps }: Plan, settings: Settings, inventory: Inventory): string {
+  if (steps.length === 0) return `${nothingToMake(settings, inventory)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }
 

@@ -61,6 +61,13 @@ export async function readOperatorKeyFile(host: Host): Promise<OperatorKeyFile |
   return withPassword(await readFile(path), path, host);
 }
 
+/** The error for an operator key that is not there; make makes one for a first passphrase alone. */
+export function noOperatorKey(path: string): RelaycertsError {
+  return new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
+    hint: 'where there was one, restore it from a backup; with a first CA, relaycerts make makes it where passphrase.recipients names nobody',
+  });
+}
+
 /** Asks for the key's own password where it is needed, once, and only on a terminal. */
 function withPassword(bytes: Buffer | undefined, from: string, host: Host): OperatorKeyFile | undefined {
   if (bytes === undefined) return undefined;

@@ -3,23 +3,19 @@
 
 import { dirname } from 'node:path';
 import { readOperatorKey, relockOperatorKey } from '../custody/seal.js';
-import { RelaycertsError, quotePath } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import { syncFolder, writeFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import { guardFolder } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
-import { readOperatorKeyFile } from './passphrase-open.js';
+import { noOperatorKey, readOperatorKeyFile } from './passphrase-open.js';
 
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
 export async function changeOperatorPassword(host: Host): Promise<void> {
   const { path, mode } = operatorKeyPlace(host.configHome);
   const found = await readOperatorKeyFile(host);
-  if (found === undefined) {
-    throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
-      hint: 'relaycerts make makes it where passphrase.recipients names nobody',
-    });
-  }
+  if (found === undefined) throw noOperatorKey(path);
   if (!host.interactive) {
     throw new RelaycertsError('usage', 'operator-password asks for passwords, and here is no terminal to ask on', {
       hint: 'run it on a terminal',

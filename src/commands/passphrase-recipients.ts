@@ -29,11 +29,14 @@ interface Opener {
 export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
-  const { passphraseFile, operatorKey } = await readCustodian(settings, host);
+  const { caKey, passphraseFile, operatorKey } = await readCustodian(settings, host);
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
-      hint: 'relaycerts make makes it; --dry-run shows for whom',
+      hint:
+        caKey === undefined
+          ? 'relaycerts make makes it; --dry-run shows for whom'
+          : "bring it back from a backup: the CA's key opens with what is in it alone",
     });
   }
   const { keyIds, hasPassword } = readSealedTo(passphraseFile, { from: file });

@@ -1,13 +1,13 @@
 // `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
 
 import { readOperatorKey } from '../custody/seal.js';
-import { RelaycertsError, quotePath } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import type { GlobalOptions } from './options.js';
-import { openUnlocked, readOperatorKeyFile } from './passphrase-open.js';
+import { noOperatorKey, openUnlocked, readOperatorKeyFile } from './passphrase-open.js';
 
 export interface ShowSecretOptions extends GlobalOptions {
   /** Do not ask. */
@@ -37,12 +37,7 @@ export async function showPassphrase(options: ShowSecretOptions, host: Host): Pr
  */
 export async function exportKey(options: ShowSecretOptions, host: Host): Promise<void> {
   const operatorKey = await readOperatorKeyFile(host);
-  if (operatorKey === undefined) {
-    const { path } = operatorKeyPlace(host.configHome);
-    throw new RelaycertsError('files', `there is no operator key ${quotePath(path)}`, {
-      hint: 'relaycerts make makes it where passphrase.recipients names nobody',
-    });
-  }
+  if (operatorKey === undefined) throw noOperatorKey(operatorKeyPlace(host.configHome).path);
   await agree(options, host, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey.armored, operatorKey.from);

@@ -2,6 +2,7 @@
 
 import type { Host } from '../host/host.js';
 import { statusOf } from '../plan/status.js';
+import { custodyWarnings } from '../plan/warnings.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
@@ -23,15 +24,16 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   const inventory = await readSteadily(settings, host, () => readInventory(settings, host));
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const rows = statusOf(settings, inventory, host.now(), { warnDays });
+  const warnings = custodyWarnings(settings, inventory);
   if (options.format === 'nagios') {
     const { criticalDays } = options;
-    const { line, status: code } = renderPlugin(rows, inventory.problems, { warnDays, criticalDays });
+    const { line, status: code } = renderPlugin(rows, inventory.problems, warnings, { warnDays, criticalDays });
     host.write(line);
     host.endWith(code);
     return;
   }
   host.write(options.json ? renderStatusJson(rows) : renderStatusTable(rows));
-  for (const { message, hint } of inventory.problems) host.warn(message, hint);
+  for (const { message, hint } of [...inventory.problems, ...warnings]) host.warn(message, hint);
   if (!options.json) {
     for (const row of rows) {
       const line = `${row.name}: ${row.why ?? ''}`;
@@ -39,5 +41,5 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
       else if (row.state === 'ok' && row.why !== undefined) host.say(line);
     }
   }
-  if (inventory.problems.length > 0 || rows.some(needsCare)) host.endWith(3);
+  if (inventory.problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) host.endWith(3);
 }

@@ -6,6 +6,7 @@ import { listSome, quotePath, RelaycertsError, systemCode } from '../errors.js';
 import type { Run, RunOptions, RunResult } from '../host/run.js';
 import { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
+import { largestMessage } from './sealed-to.js';
 
 /** How gpg is reached. */
 export interface GpgContext {
@@ -36,6 +37,9 @@ export async function decryptWithGpg(
     ...(keyPassword === undefined ? [] : ['--pinentry-mode', 'loopback', '--passphrase-fd', '3']),
     // A file that is signed as well must not make gpg ask a keyserver. Not --quiet: it takes NO_SECKEY away.
     '--no-auto-key-retrieve',
+    // A few hundred octets may hold gigabytes. GnuPG stops there, and calls what it gave whole.
+    '--max-output',
+    String(largestMessage),
     '--status-fd',
     '4',
     '--decrypt',
@@ -48,6 +52,10 @@ export async function decryptWithGpg(
     env: { LANGUAGE: 'en', ...(gpg.tty === undefined ? {} : { GPG_TTY: gpg.tty }) },
   });
   const status = parseStatus(result.statusText);
+  if (result.stdout.length >= largestMessage) {
+    result.stdout.fill(0);
+    throw fail(`${quotePath(from)} holds too much for a passphrase`, 'restore it from a backup');
+  }
   if (isWhole(status)) {
     const secret = new Secret(result.stdout);
     result.stdout.fill(0);
@@ -59,7 +67,7 @@ export async function decryptWithGpg(
 
 /**
  * Runs gpg.
- * @throws RelaycertsError `tool` where it is not installed or cannot be started
+ * @throws RelaycertsError `tool` where it is not installed, cannot be started or writes without an end
  */
 export async function runGpg(run: Run, args: readonly string[], options: RunOptions): Promise<RunResult> {
   try {

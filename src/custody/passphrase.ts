@@ -39,15 +39,15 @@ export function newPassphrase(): Secret {
 /**
  * The passphrase in what a file or pipe held: one newline (`\n` or `\r\n`) at its end is not part of it, all else is.
  *
- * `from` names the source in errors.
+ * `from` names the source in errors, `what` the word.
  * @throws RelaycertsError `passphrase` where it is empty, longer than openssl takes, or has a NUL or a second line
  */
-export function parsePassphrase(raw: Secret, from: string): Secret {
+export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'): Secret {
   const bytes = raw.revealBytes();
   const newline = bytes.at(-1) !== 0x0a ? 0 : bytes.at(-2) === 0x0d ? 2 : 1;
   const line = bytes.subarray(0, bytes.length - newline);
-  const refuse = (what: string): RelaycertsError =>
-    new RelaycertsError('passphrase', `the passphrase from ${quotePath(from)} ${what}`, {
+  const refuse = (flaw: string): RelaycertsError =>
+    new RelaycertsError('passphrase', `the ${what} from ${quotePath(from)} ${flaw}`, {
       hint: 'it must be one line, as openssl pkey -passin takes it',
     });
   try {
@@ -96,13 +96,13 @@ export async function chooseOpener({ bytes, from, operatorKey }: Sealed): Promis
 const readAsync = promisify(read);
 
 /**
- * Reads a passphrase from a file descriptor until its end, at most 64 KiB. `flag` names the option in errors.
+ * Reads a passphrase from a file descriptor until its end, at most 64 KiB. `flag` and `what` name the option and the word in errors.
  * @throws RelaycertsError `usage` where the descriptor is not open for reading, `passphrase` as parsePassphrase
  */
-export async function readPassphraseFd(fd: number, flag = '--passphrase-fd'): Promise<Secret> {
+export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', what = 'passphrase'): Promise<Secret> {
   const from = `file descriptor ${fd}`;
-  const fail = (what: string, cause?: unknown): RelaycertsError =>
-    new RelaycertsError('usage', `${flag} ${fd}: ${what}`, {
+  const fail = (flaw: string, cause?: unknown): RelaycertsError =>
+    new RelaycertsError('usage', `${flag} ${fd}: ${flaw}`, {
       hint: `gpg --decrypt FILE | relaycerts ... ${flag} 0`,
       ...(cause === undefined ? {} : { cause }),
     });
@@ -116,7 +116,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd'): Pr
       if (count === 0) break;
       if (length > longestInput) throw fail(`more than ${longestInput} bytes`);
     }
-    return parsePassphrase(new Secret(buffer.subarray(0, length)), from);
+    return parsePassphrase(new Secret(buffer.subarray(0, length)), from, what);
   } catch (error) {
     if (error instanceof RelaycertsError) throw error;
     const code = systemCode(error);

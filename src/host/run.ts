@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { Readable, Writable } from 'node:stream';
+import { RelaycertsError } from '../errors.js';
 import type { Secret } from '../secret.js';
 
 export interface RunOptions {
@@ -25,7 +26,13 @@ export interface RunResult {
   readonly statusText: string;
 }
 
-/** Runs a program to its end, all output captured; rejects with Node's system error where it cannot be started. */
+/** Octets of each output: a keyring of ten thousand keys is listed in a third of it. */
+const mostOutput = 1 << 24;
+
+/**
+ * Runs a program to its end, all output captured; rejects with Node's system error where it cannot be started, and with
+ * a RelaycertsError `tool` where it writes more than any of them has a reason to.
+ */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
 export const run: Run = (command, args, options) =>
@@ -40,9 +47,17 @@ export const run: Run = (command, args, options) =>
         options.statusFd === true ? 'pipe' : 'ignore',
       ],
     });
-    const stdout = collect(child.stdout);
-    const stderr = collect(child.stderr);
-    const statusText = collect(child.stdio[4]);
+    const stop = (): void => {
+      child.kill('SIGKILL');
+      reject(
+        new RelaycertsError('tool', `${command} was stopped: it wrote more than ${mostOutput} octets`, {
+          hint: `${command} writes the same when it is run by hand`,
+        }),
+      );
+    };
+    const stdout = collect(child.stdout, stop);
+    const stderr = collect(child.stderr, stop);
+    const statusText = collect(child.stdio[4], stop);
     child.on('error', reject);
     child.on('close', (status) => {
       resolve({
@@ -58,9 +73,15 @@ export const run: Run = (command, args, options) =>
 
 type ChildStream = Readable | Writable | null | undefined;
 
-function collect(stream: ChildStream): readonly Buffer[] {
+function collect(stream: ChildStream, stop: () => void): readonly Buffer[] {
   const chunks: Buffer[] = [];
-  if (stream instanceof Readable) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  let size = 0;
+  if (!(stream instanceof Readable)) return chunks;
+  stream.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= mostOutput) chunks.push(chunk);
+    else stop();
+  });
   return chunks;
 }
 

@@ -11,7 +11,7 @@ import { isOfFormerCa } from './ca-rekey.js';
 import { cutProblem, hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import type { Custody, HostInventory, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
-import { caWarnings, hostWarnings, strangerWarnings } from './warnings.js';
+import { caWarnings, custodyWarnings, hostWarnings, missingPassphrase, strangerWarnings } from './warnings.js';
 
 /** One thing to make. In a plan they stand in the order in which they are carried out. */
 export type Step =
@@ -113,6 +113,7 @@ export function planMake(
     records.push({ kind: 'record', path: ledgerPath, name, serial: found.info.serial });
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
+  else if (!custody.isGiven) warnings.push(...custodyWarnings(settings, inventory));
   return {
     steps: [...unsealed, ...keys, ...records, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
     problems,
@@ -152,10 +153,7 @@ function passphraseSteps(
   if (inventory.caKey !== undefined) {
     // Not made anew: whoever keeps the passphrase elsewhere wants no second copy of it.
     if (isGiven) return [];
-    problems.push({
-      message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed`,
-      hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N; to begin anew with another CA: relaycerts clean',
-    });
+    problems.push(missingPassphrase(settings));
     return [];
   }
   const operator: readonly Step[] =

@@ -76,6 +76,24 @@ export function isCutting({ ca, certificates }: Settings, left: number): boolean
   return left < certificates.validDays && certificates.validDays < ca.validDays;
 }
 
+/** The problem of a passphrase file that is not there, though the CA's key depends on it. */
+export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
+  return {
+    message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed: nothing can be renewed`,
+    hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N; to begin anew with another CA: relaycerts clean',
+  };
+}
+
+/** That the next renewal will fail for want of the passphrase, while there is still time to look for it. */
+export function custodyWarnings(
+  settings: Settings,
+  { caKey, passphraseFile, problems }: Pick<Inventory, 'caKey' | 'passphraseFile' | 'problems'>,
+): readonly Problem[] {
+  // What could not be read looks as if it were missing, and is a problem already.
+  if (problems.length > 0 || caKey === undefined || passphraseFile !== undefined) return [];
+  return [missingPassphrase(settings)];
+}
+
 /** About what the settings do not name. */
 export function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
   const warnings: Problem[] = strangers.map(({ hostname, paths }) => ({

@@ -51,6 +51,7 @@ export interface PluginResult {
 export function renderPlugin(
   rows: readonly CertificateStatus[],
   problems: readonly Problem[],
+  warnings: readonly Problem[],
   { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
 ): PluginResult {
   const care = rows.filter(({ state }) => state !== 'ok' && state !== 'revoked');
@@ -59,20 +60,21 @@ export function renderPlugin(
       ['expired', 'not-yet-valid', 'mismatched', 'missing'].includes(state) ||
       (daysLeft ?? criticalDays) < criticalDays,
   );
-  const status = isCritical || problems.length > 0 ? 2 : care.length > 0 ? 1 : 0;
+  const status = isCritical || problems.length > 0 ? 2 : care.length > 0 || warnings.length > 0 ? 1 : 0;
   const next = rows
     .filter(({ daysLeft }) => daysLeft !== undefined)
     .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
+  const told = [
+    ...care
+      .slice(0, 5)
+      .map(({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`),
+    ...warnings.map(({ message }) => message.replaceAll('|', ' ')),
+  ];
   const what =
     problems[0] !== undefined
       ? problems[0].message.replaceAll('|', ' ')
-      : care.length > 0
-        ? care
-            .slice(0, 5)
-            .map(
-              ({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`,
-            )
-            .join(', ')
+      : told.length > 0
+        ? told.join(', ')
         : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
   const data = rows.flatMap(({ name, daysLeft }) =>
     daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],

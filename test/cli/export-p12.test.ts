@@ -138,7 +138,7 @@ describe('the password', () => {
     const hint = /relaycerts export p12 mailhost\.example\.org --password-fd 3 3< FILE$/u;
     expectError(project.run(['export', 'p12', 'mailhost']), 2, /here is no terminal to ask on/u, hint);
     for (const [input, what] of [
-      ['', /is empty/u],
+      ['', /the password of the PKCS#12 file from "file descriptor 0" is empty/u],
       ['\n', /is empty/u],
       ['two\nlines', /more than one line/u],
       [Buffer.from([0x70, 0xe4, 0x73]), /not text in UTF-8/u],

@@ -160,6 +160,12 @@ describe('recipients', () => {
     expect(stdout).toMatch(/^ {2}[0-9A-F]{16} {2}unknown key$/mu);
   });
 
+  it('where the file is gone and the CA depends on it, sends nobody to make for another', () => {
+    make();
+    rmSync(sealedFile());
+    expectError(project.run(['passphrase', 'recipients']), 1, /does not exist/u, /bring it back from a backup/u);
+  });
+
   it('refuses a file that is none', () => {
     make();
     writeFileSync(sealedFile(), 'my plain passphrase\n');

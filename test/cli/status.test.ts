@@ -1,6 +1,7 @@
 // `relaycerts status`, its codes and forms, with time moved by faketime.
 
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -122,6 +123,28 @@ describe('status', () => {
       ['relayhost.example.org', 'ok'],
       ['example.org relay CA', 'ok'],
     ]);
+  });
+
+  it('a lost passphrase file needs care before a renewal fails for it, and make says so too', () => {
+    rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
+    const lost = /warning: the passphrase file "[^"]*" is missing, and without it the CA's key stays closed/u;
+    const hint = /^relaycerts: hint: bring it back from a backup, .*--passphrase-fd N/mu;
+    for (const [args, status] of [
+      [['status'], 3],
+      [['status', '--json'], 3],
+      [['make'], 0],
+      [['make', '--dry-run'], 0],
+    ] as const) {
+      const result = project.run(args);
+      expect(result.stderr, args.join(' ')).toMatch(lost);
+      expect(result.stderr, args.join(' ')).toMatch(hint);
+      expect(`${result.stdout}${result.stderr}`).not.toContain('there and right');
+      expect(result.status, args.join(' ')).toBe(status);
+    }
+    const nagios = project.run(['status', '--format', 'nagios']);
+    expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the passphrase file [^|\n]* is missing/u);
+    expect(nagios.status).toBe(1);
+    expect(project.run(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
   });
 
   it('before make, everything is missing', () => {

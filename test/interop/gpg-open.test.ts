@@ -63,6 +63,9 @@ function useCurses(): void {
   gnupg.configureAgent([`pinentry-program ${curses}`]);
 }
 
+/** In the place of gpg. */
+const endless: Run = (_, __, options) => gnupg.run('sh', ['-c', 'exec cat /dev/zero >&2'], options);
+
 function withEnv(env: Record<string, string>): Run {
   return (command, args, options) => gnupg.run(command, args, { ...options, env: { ...options.env, ...env } });
 }
@@ -131,6 +134,31 @@ describe('files that users made', () => {
     await refuseContent('\n', /the passphrase from "\/home\/u\/\.p\.gpg" is empty/u);
     await refuseContent('first-s3cret\nsecond\n', /more than one line/u);
     await refuseContent('first-s3cret\0', /NUL/u);
+  });
+});
+
+describe('what gpg writes has an end', () => {
+  it('a file of some hundred octets that holds megabytes', async () => {
+    const packed = encryptTo('open@example.org', Buffer.alloc(1 << 26), ['--compress-algo', 'bzip2']);
+    expect(packed.length).toBeLessThan(4096);
+    let got = 0;
+    const run: Run = async (...call) => {
+      const result = await gnupg.run(...call);
+      got = result.stdout.length;
+      return result;
+    };
+    await expectRefusal(() => open(packed, { run }), 'passphrase', /holds too much for a passphrase/u, /backup/u, []);
+    expect(got).toBe(65_536);
+  });
+
+  it('and a program that does not stop writing is stopped', async () => {
+    await expectRefusal(
+      () => open(toOpen, { run: endless }),
+      'tool',
+      /sh was stopped: it wrote more than/u,
+      /hand/u,
+      [],
+    );
   });
 });
 

@@ -9,6 +9,7 @@ import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { syncFolder, writeFile } from '../host/files.js';
 import { leafDays } from '../plan/leaf-days.js';
 import { planRenewals } from '../plan/renew.js';
+import { newKeyWords } from '../render/request.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -44,7 +45,8 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { result: renewed, inventory } = await changeCertificates(settings, host, async (before, at) => {
     const all = before.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
-    const chosen = named.length === 0 ? all : named.map((one) => certifiedHost(before, one));
+    const chosen =
+      named.length === 0 ? all : await Promise.all(named.map((one) => certifiedHost(settings, before, one)));
     const work = { settings, inventory: before, host, at, passphrase };
     return options.rekey ? rekeyAll(work, chosen) : renewAll(work, chosen, options.force);
   });
@@ -92,7 +94,7 @@ async function rekeyAll(work: Work, chosen: readonly HostInventory[]): Promise<r
     if (previous !== undefined) throw stillPending(one.hostname);
     if (request !== undefined) {
       throw new RelaycertsError('contradiction', `${one.hostname} keeps its own key, and no other can be made here`, {
-        hint: `make a new key and request there: relaycerts show ${one.hostname} --section request`,
+        hint: `make a new key and request there: ${newKeyWords(settings, one.hostname)}`,
       });
     }
   }

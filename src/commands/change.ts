@@ -16,9 +16,10 @@ import { withLock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
+import { isRevokedError } from './again.js';
 import { writeBundles } from './apply-make.js';
 import { contradiction } from './make.js';
-import { findHost, isRevokedError } from './show.js';
+import { findHost } from './show.js';
 
 export interface Changed<T> {
   /** What the work returned. */
@@ -94,9 +95,13 @@ export function certifiedCa({ caCertificate }: Inventory): FoundCertificate {
 }
 
 /** One host's files; it must have a certificate and not be revoked. @throws contradiction */
-export function certifiedHost(inventory: Inventory, one: HostSettings): HostInventory {
+export async function certifiedHost(
+  settings: Settings,
+  inventory: Inventory,
+  one: HostSettings,
+): Promise<HostInventory> {
   const found = inventory.hosts.find(({ host }) => host.hostname === one.hostname);
-  if (found?.isRevoked === true) throw isRevokedError(one);
+  if (found?.isRevoked === true) throw await isRevokedError(settings, one);
   if (found?.certificate === undefined) throw notCertifiedError(one);
   return found;
 }

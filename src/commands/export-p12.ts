@@ -20,9 +20,10 @@ import { guardFolder } from '../store/guard-writing.js';
 import { guardReading } from '../store/look.js';
 import { readHostFiles } from '../store/read.js';
 import { readSteadily } from '../store/steady.js';
+import { isRevokedError } from './again.js';
 import { contradiction } from './make.js';
 import type { GlobalOptions } from './options.js';
-import { findHost, isRevokedError } from './show.js';
+import { findHost } from './show.js';
 
 export interface ExportOptions extends GlobalOptions {
   /** As typed. */
@@ -98,7 +99,7 @@ async function readPair(
   readonly authorities: readonly FoundCertificate[];
 }> {
   const { files, cas, problems } = await readSteadily(settings, host, () => readHostFiles(settings, one, host));
-  if (files.isRevoked) throw isRevokedError(one);
+  if (files.isRevoked) throw await isRevokedError(settings, one);
   if (problems.length > 0) throw contradiction(problems);
   const { key, certificate, request } = files;
   const ca = certificate && signerOf(certificate.info, cas);

@@ -76,7 +76,12 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   const pins = pinsOf(settings, inventory);
   const shown = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
   const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
-    renderHost(settings, one, pins, { format, undo: false, keyPlace: request === undefined ? 'here' : 'host' });
+    renderHost(settings, one, pins, {
+      format,
+      undo: false,
+      isRevoked: false,
+      keyPlace: request === undefined ? 'here' : 'host',
+    });
   if (options.json) {
     const hosts = shown.map((found) => JSON.parse(render(found, 'json')) as unknown);
     host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);

@@ -12,6 +12,7 @@ import { planRenewals } from '../plan/renew.js';
 import { isRekeyUnderWay } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
 import { renderRenewal, renewalJson } from '../render/renewal.js';
+import { newKeyWords } from '../render/request.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -49,7 +50,10 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const { result, inventory, written } = await changeCertificates(settings, host, async (before, at) => {
     certifiedCa(before);
-    const chosen = named.length === 0 ? allCertified(before, host) : named.map((one) => certifiedHost(before, one));
+    const chosen =
+      named.length === 0
+        ? allCertified(before, host)
+        : await Promise.all(named.map((one) => certifiedHost(settings, before, one)));
     const work = { settings, inventory: before, host, at, passphrase };
     return options.rekey ? rekeyAll(work, chosen) : renewAll(work, chosen, options);
   });
@@ -144,7 +148,7 @@ async function rekeyAll(work: Work, named: readonly HostInventory[]): Promise<Ou
   for (const { host: one, request } of named) {
     if (request !== undefined) {
       throw new RelaycertsError('contradiction', `${one.hostname} keeps its own key, and no other can be made here`, {
-        hint: `make a new key and request there: relaycerts show ${one.hostname} --section request`,
+        hint: `make a new key and request there: ${newKeyWords(settings, one.hostname)}`,
       });
     }
   }

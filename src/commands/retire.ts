@@ -26,7 +26,10 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     inventory: after,
     written,
   } = await changeCertificates(settings, host, async (inventory, at) => {
-    const chosen = named.length === 0 ? inventory.hosts : named.map((one) => certifiedHost(inventory, one));
+    const chosen =
+      named.length === 0
+        ? inventory.hosts
+        : await Promise.all(named.map((one) => certifiedHost(settings, inventory, one)));
     const pending = chosen.filter(({ previous, isRevoked }) => previous !== undefined && !isRevoked);
     const none = named.find(({ hostname }) => !pending.some((one) => one.host.hostname === hostname));
     if (none !== undefined) {

@@ -15,7 +15,8 @@ import { readHistory } from '../store/history.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { appendLedger, entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
 import { assertRoom } from '../store/room.js';
-import { isRequestAway, putAway } from '../store/revocation.js';
+import { lastRevocation, putAway } from '../store/revocation.js';
+import { againWords } from './again.js';
 import { changeCertificates, installedRelays, notCertifiedError } from './change.js';
 import { findHost } from './show.js';
 import type { GlobalOptions } from './options.js';
@@ -41,7 +42,7 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
     host,
     async (inventory, at) => {
       const found = inventory.hosts.find((each) => each.host.hostname === one.hostname);
-      if (found?.isRevoked === true) return { ...(await whatWasRevoked(layout, one)), isNew: false };
+      if (found?.isRevoked === true) return { ...(await lastRevocation(layout, one)), isNew: false };
       const entries = await whatIsRevoked(layout, one, found, at);
       await assertRoom(settings, host, { hosts: 1, custody: false });
       await appendLedger(
@@ -104,19 +105,6 @@ async function whatIsRevoked(
   return [...entries, { ...last, serial: parseSerial(last.serial), event: 'revoked', time: at.toISOString() }];
 }
 
-/** The same of a host that is revoked: what the last revocation of it took out. */
-async function whatWasRevoked(
-  layout: Layout,
-  { role, hostname }: HostSettings,
-): Promise<{ readonly serials: readonly string[]; readonly time: string; readonly keepsKey: boolean }> {
-  const its = (await readHistory(layout)).entries.filter((entry) => entry.role === role && entry.name === hostname);
-  const standing = its.slice(its.findLastIndex(({ event }) => event !== 'revoked' && event !== 'retired') + 1);
-  const revoked = standing.filter(({ event }) => event === 'revoked');
-  const serials = [...new Set(revoked.map(({ serial }) => parseSerial(serial)))];
-  const keepsKey = await isRequestAway(layout, hostname, serials);
-  return { serials, time: revoked.at(-1)?.time ?? '', keepsKey };
-}
-
 /** A client whose certificate cannot be read has gone from the tables with the revoked one. */
 function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 'warn'>): void {
   // The inventory is of before the tables were written.
@@ -138,9 +126,7 @@ function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 
 /** `relays`: those whose new table is in hosts/. */
 function renderNext(settings: Settings, one: HostSettings, relays: readonly SmtpdServer[], keepsKey: boolean): string {
   const word = settings.program;
-  const again = keepsKey
-    ? `${word} sign FILE --host ${one.hostname} --again, with a request for a new key`
-    : `${word} make --again ${one.hostname}`;
+  const again = againWords(settings, one, keepsKey);
   if (one.role === 'smtpd-server') {
     return `${one.hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: whoever
 has its key can pose as it until they are configured otherwise. Two ways to that end:

@@ -12,6 +12,7 @@ import { layoutOf } from '../store/layout.js';
 import { guardReading } from '../store/look.js';
 import { findKeyPlace, readCertifiedHosts } from '../store/read.js';
 import { readSteadily } from '../store/steady.js';
+import { isRevokedError } from './again.js';
 import type { GlobalOptions } from './options.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -34,7 +35,7 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
       : options.hosts.map((name) => findHost(settings, name));
   const gone = wanted.find(({ hostname }) => revoked.has(hostname));
   if (gone !== undefined && !options.undo && options.section !== 'request') {
-    throw isRevokedError(gone);
+    throw await isRevokedError(settings, gone);
   }
   const format = options.json ? 'json' : options.format;
   if (format === 'sh' && wanted.length > 1) {
@@ -56,7 +57,14 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
   const texts = await Promise.all(
     wanted.map(async (one) => {
       const keyPlace = await findKeyPlace(layout, one);
-      return renderHost(settings, one, pins, { format, undo, keyPlace, ...(section === undefined ? {} : { section }) });
+      const isRevoked = revoked.has(one.hostname);
+      return renderHost(settings, one, pins, {
+        format,
+        undo,
+        keyPlace,
+        isRevoked,
+        ...(section === undefined ? {} : { section }),
+      });
     }),
   );
   if (format !== 'json') host.write(texts.join(''));
@@ -79,13 +87,6 @@ export function findHost(settings: Settings, name: string): HostSettings {
   const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
   throw new RelaycertsError('usage', `the settings name no host ${quote(name)}`, {
     hint: `the hosts are: ${known.join(', ')}${hosts.length > known.length ? ', ...' : ''}`,
-  });
-}
-
-/** What every command but make says of a revoked host. */
-export function isRevokedError({ hostname }: HostSettings): RelaycertsError {
-  return new RelaycertsError('contradiction', `${hostname} is revoked`, {
-    hint: `to let it relay again, with a new key: relaycerts make --again ${hostname}`,
   });
 }
 

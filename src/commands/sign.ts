@@ -9,12 +9,11 @@ import { encodeSpki } from '../certificate/public-key.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
-import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
-import { bundleNames } from '../plan/bundle-names.js';
 import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
+import { newKeyWords } from '../render/request.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -150,12 +149,6 @@ function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly 
   return steps.filter((step) => isOwn(step) || kinds.includes(step.kind));
 }
 
-/** What to do on the host, whose printed lines keep a key that is there. */
-function newKey(settings: Settings, hostname: HostName): string {
-  const key = `${settings.postfix.directory}/${bundleNames(settings.domain, hostname).key}`;
-  return `rm ${key}, and ${settings.program} show ${hostname} --section request`;
-}
-
 function remove(...paths: readonly string[]): string {
   return `rm ${paths.map((path) => shellWord(path)).join(' ')}`;
 }
@@ -164,7 +157,7 @@ function remove(...paths: readonly string[]): string {
 function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: Settings): void {
   const { host, key, keyPath, request, requestPath, certificate, bundleFolder } = found;
   const { hostname } = host;
-  const anew = `there: ${newKey(settings, hostname)}`;
+  const anew = `there: ${newKeyWords(settings, hostname)}`;
   const pinChanges = host.role === 'smtp-client' ? '; the relays need their new bundles then, for the pin changes' : '';
   if (key !== undefined) {
     const { key: bundled, chain } = layoutOf(settings).bundle(hostname);
@@ -211,7 +204,7 @@ async function assertNotRevoked(
     throw new RelaycertsError(
       'contradiction',
       `the key of the request was revoked on ${quote(revoked.time.slice(0, 10))}, as that of ${quote(revoked.name)}`,
-      { hint: `there: ${newKey(settings, hostname)}` },
+      { hint: `there: ${newKeyWords(settings, hostname)}` },
     );
   }
   if (isRevoked && !again) {

@@ -61,12 +61,14 @@ The old one's certificate and its key, still encrypted, are in certs/retired/.`,
       next: 'When every host is installed, the old CA counts for nothing any more.\n',
     },
   }[stage];
-  const client = settings.smtpClients[0].hostname;
+  // Of those that are revoked nothing is shown.
+  const client = hosts.find(({ role }) => role === 'smtp-client')?.hostname;
+  const where = client === undefined ? '' : ` (${settings.program} show ${client} --section verify)`;
   return `A new key for the CA, stage ${stage} of 3${isResumed ? ', which was cut off and is finished now' : ''}: ${words.did}
 
 Install now, one host after the other, ${words.order}:
 ${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
-${words.see}${hasExpired ? '' : `, and mail flows as before (${settings.program} show ${client} --section verify)`}.
+${words.see}${hasExpired ? '' : `, and mail flows as before${where}`}.
 
 ${words.next}`;
 }

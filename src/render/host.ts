@@ -24,6 +24,8 @@ export interface RenderOptions {
   readonly format: Format;
   readonly undo: boolean;
   readonly keyPlace: KeyPlace;
+  /** True of a host that is to come back: then its old key goes first. */
+  readonly isRevoked: boolean;
 }
 
 /** The text, script or JSON of one host. @throws usage - a section that has no script */
@@ -50,9 +52,9 @@ function wantedSteps(
   settings: Settings,
   host: HostSettings,
   pins: readonly Pin[],
-  { section, undo, keyPlace }: Omit<RenderOptions, 'format'>,
+  { section, undo, keyPlace, isRevoked }: Omit<RenderOptions, 'format'>,
 ): readonly Step[] {
-  if (section === 'request' && !undo) return [requestStep(settings, host)];
+  if (section === 'request' && !undo) return [requestStep(settings, host, isRevoked)];
   return stepsOf(settings, host, pins, { undo, keyPlace });
 }
 
@@ -102,10 +104,11 @@ function renderBlock({ where, lines }: Block, { hostname }: HostSettings): strin
 }
 
 function renderSh(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
-  const { section, undo, keyPlace } = options;
+  const { section, undo, keyPlace, isRevoked } = options;
   if (section === undefined || section === 'install') return renderScript(settings, host, { undo, keyPlace });
   if (section === 'rsync' && !undo) return `#!/bin/sh\nset -eu\n${copyCommand(settings, host, keyPlace).join('\n')}\n`;
-  if (section === 'request' && !undo) return `#!/bin/sh\nset -eu\n${requestLines(settings, host).join('\n')}\n`;
+  if (section === 'request' && !undo)
+    return `#!/bin/sh\nset -eu\n${requestLines(settings, host, isRevoked).join('\n')}\n`;
   const step = undo ? undefined : wantedSteps(settings, host, pins, options).find((one) => one.section === section);
   if (step !== undefined && (section === 'monitor' || section === 'verify')) {
     const blocks = step.parts.flatMap((part) =>

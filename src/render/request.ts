@@ -1,8 +1,9 @@
 // What a host that makes its own key is told: the openssl lines that make key and request there, how the request is
 // brought here and signed, and how the host puts its chain together. The lines may be pasted again: a key that is there
-// stays.
+// stays. Of a revoked host it is the key that was revoked, and is removed.
 
 import { maxCommonNameLength } from '../certificate/profile.js';
+import type { HostName } from '../names.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -20,7 +21,7 @@ const keyOptions: Readonly<Record<KeyType, string>> = {
 };
 
 /** The lines that make a host's key, for root alone from its first instant, and a request for it. */
-export function requestLines(settings: Settings, { hostname }: HostSettings): readonly string[] {
+export function requestLines(settings: Settings, { hostname }: HostSettings, isRevoked: boolean): readonly string[] {
   const { directory } = settings.postfix;
   const { key } = bundleNames(settings.domain, hostname);
   // A name in a request is for people alone; a commonName ends at 64 characters.
@@ -30,6 +31,7 @@ export function requestLines(settings: Settings, { hostname }: HostSettings): re
     '  umask 077',
     `  mkdir -p ${directory}`,
     `  cd ${directory} || exit`,
+    ...(isRevoked ? [`  rm -f ${key} ${requestName(hostname)}`] : []),
     `  test -s ${key} || {`,
     `    openssl genpkey ${keyOptions[settings.certificates.keyType]} -out ${key}.new &&`,
     `      mv ${key}.new ${key}`,
@@ -40,25 +42,32 @@ export function requestLines(settings: Settings, { hostname }: HostSettings): re
 }
 
 /** Key and request on the host, then the signature here. */
-export function requestStep(settings: Settings, host: HostSettings): Step {
+export function requestStep(settings: Settings, host: HostSettings, isRevoked: boolean): Step {
   const { hostname, ssh } = host;
   const request = requestName(hostname);
   return {
     section: 'request',
     title: `Make the key on ${hostname}, and sign its request here`,
     parts: [
-      'The key never leaves the host; where it is there already, it stays.',
-      { where: 'host', lines: requestLines(settings, host) },
+      isRevoked
+        ? 'The key never leaves the host. The old one was revoked, and is removed: paste this once.'
+        : 'The key never leaves the host; where it is there already, it stays.',
+      { where: 'host', lines: requestLines(settings, host, isRevoked) },
       'Of the request the public key alone is taken; where it was signed already, nothing changes.',
       {
         where: 'here',
         lines: [
           `${rootProgram(ssh, `cat ${settings.postfix.directory}/${request}`)} >${request} &&`,
-          `  ${settings.program} sign ${request} --host ${hostname}`,
+          `  ${settings.program} sign ${request} --host ${hostname}${isRevoked ? ' --again' : ''}`,
         ],
       },
     ],
   };
+}
+
+/** How a host that keeps its own key makes another one: the printed lines keep a key that is there. */
+export function newKeyWords({ domain, postfix, program }: Settings, hostname: HostName): string {
+  return `rm ${postfix.directory}/${bundleNames(domain, hostname).key}, and ${program} show ${hostname} --section request`;
 }
 
 /** After the copy: key and certificate become the chain that Postfix reads. */

@@ -24,7 +24,7 @@ export function stepsOf(
   if (undo) return [undoStep(settings, host)];
   const configure = host.role === 'smtp-client' ? [mainCfStep(settings, host)] : [masterCfStep(settings, host)];
   return [
-    ...(keyPlace === 'host' ? [requestStep(settings, host)] : []),
+    ...(keyPlace === 'host' ? [requestStep(settings, host, false)] : []),
     copyStep(settings, host, keyPlace),
     ...configure,
     checkStep(settings, host),

@@ -67,7 +67,9 @@ function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly
       `A moment after the reload it must say LISTEN; let the port through the firewall, the provider's too:`,
       { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
       ...lookUp,
-      `The rest is seen from a client:\n    ${settings.program} show ${settings.smtpClients[0].hostname} --section verify`,
+      ...(pin === undefined
+        ? []
+        : [`The rest is seen from a client:\n    ${settings.program} show ${pin.hostname} --section verify`]),
     ],
   };
 }

@@ -61,10 +61,18 @@ function awayPath({ revokedFolder }: Layout, hostname: HostName, serial: string,
   return join(revokedFolder, `${hostname}-${serial}.${end}`);
 }
 
-/** Whether one of these revocations put a request away: then the key is where it was made. @throws files */
-export async function isRequestAway(layout: Layout, hostname: HostName, serials: readonly string[]): Promise<boolean> {
+/** What the last revocation of a host took out; `keepsKey`: it had a request, so its key is where it was made. @throws files */
+export async function lastRevocation(
+  layout: Layout,
+  { role, hostname }: HostSettings,
+): Promise<{ readonly serials: readonly string[]; readonly time: string; readonly keepsKey: boolean }> {
+  const its = (await readHistory(layout)).entries.filter((entry) => entry.role === role && entry.name === hostname);
+  const standing = its.slice(its.findLastIndex(({ event }) => event !== 'revoked' && event !== 'retired') + 1);
+  const revoked = standing.filter(({ event }) => event === 'revoked');
+  const serials = [...new Set(revoked.map(({ serial }) => parseSerial(serial)))];
   const states = await Promise.all(serials.map((serial) => statFile(awayPath(layout, hostname, serial, 'csr.pem'))));
-  return states.some((state) => state !== undefined);
+  const keepsKey = states.some((state) => state !== undefined);
+  return { serials, time: revoked.at(-1)?.time ?? '', keepsKey };
 }
 
 /**

@@ -1,6 +1,7 @@
 // `relaycerts revoke` by the built program: what is left of a host afterwards, where its pin no longer stands, what is
 // printed to run, and how it comes back. Cut off at every system call: test/cli/crash-revoke.test.ts.
 
+import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -73,6 +74,10 @@ const ledger = (): readonly Line[] =>
 /** Files whose text, wherever they lie, holds this. */
 const holding = (text: string): readonly string[] =>
   Object.keys(treeOf(project.folder)).filter((name) => !name.endsWith('/') && project.read(name).includes(text));
+
+/** The hosts that a printed text sends a person to. */
+const asks = (text: string): readonly string[] =>
+  [...text.matchAll(/show (\S+) --section verify/gu)].map(([, name = '']) => name);
 
 interface Row {
   readonly host: string;
@@ -306,6 +311,59 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
       /was revoked on/u,
       /--section request/u,
     );
+    for (const words of [
+      ['show', 'own'],
+      ['renew', 'own'],
+      ['retire', 'own'],
+      ['export', 'p12', 'own', '--password-fd', '0'],
+    ]) {
+      expectUntouched(
+        () => run(...words),
+        1,
+        /own\.example\.org is revoked/u,
+        /: relaycerts sign FILE --host own\.example\.org --again, with a request for a new key$/u,
+      );
+    }
+  });
+
+  it('of a host that keeps its own key: what is printed for its request makes a new key there, and brings it back', () => {
+    const there = project.path('../there');
+    const own = 'own.example.org';
+    const directory = '/etc/postfix/relaycerts';
+    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'own' }] });
+    const makeRequest = (): void => {
+      const { stdout } = succeed(run('show', 'own', '--section', 'request', '--format', 'sh'));
+      expect(spawnSync('sh', { input: stdout.replaceAll(directory, there) }).status).toBe(0);
+      cpSync(`${there}/${own}.csr.pem`, project.path('own.csr'));
+    };
+    makeRequest();
+    const keyThere = (): string => readFileSync(`${there}/${own}.key.pem`, 'utf8');
+    const key = keyThere();
+    makeRequest();
+    expect(keyThere()).toBe(key);
+    succeed(run('sign', 'own.csr', '--host', 'own'));
+    succeed(run('make'));
+    const hint = `rm ${directory}/${own}.key.pem, and relaycerts show ${own} --section request`;
+    expect(run('renew', '--rekey', 'own').stderr).toContain(`hint: make a new key and request there: ${hint}\n`);
+    succeed(run('revoke', 'own'));
+    makeRequest();
+    expect(keyThere()).not.toBe(key);
+    expect(run('show', 'own', '--section', 'request').stdout).toContain(
+      `relaycerts sign ${own}.csr.pem --host ${own} --again\n`,
+    );
+    succeed(run('sign', 'own.csr', '--host', 'own', '--again'));
+    expect(table()).toContain(` ${own}\n`);
+    expect(run('show', 'own', '--section', 'request').stdout).not.toMatch(/--again|rm -f/u);
+  });
+
+  it('of the first client: what is printed for others names another one', () => {
+    succeed(run('revoke', 'mailhost'));
+    expect(asks(succeed(run('show', relay, '--section', 'verify')).stdout)).toEqual([second]);
+    expect(asks(succeed(run('renew', '--ca', '--rekey')).stdout)).toEqual([second]);
+    succeed(run('show', second, '--section', 'verify'));
+    succeed(run('revoke', 'second'));
+    expect(asks(succeed(run('show', relay, '--section', 'verify')).stdout)).toEqual([]);
+    expect(asks(succeed(run('renew', '--ca', '--rekey')).stdout)).toEqual([]);
   });
 
   it('refuses what the settings do not name, or what was never made', () => {

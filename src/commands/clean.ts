@@ -105,14 +105,14 @@ async function whatIsThere(
     ),
     ...(await putAwayPaths(layout)),
     layout.pendingPassphrase.path,
-    // While there is a CA's key: without one the passphrase is not known to be this project's.
-    ...(all ? await custodyPaths(settings, layout, host) : []),
     layout.nextCaCertificate.path,
     layout.nextCaKey.path,
     layout.formerCaCertificate.path,
     layout.formerCaKey.path,
     layout.caCertificate.path,
     layout.caKey.path,
+    // After the key, which at no instant may lie there closed, and before the ledger, which says that there was one.
+    ...(all ? await custodyPaths(settings, layout, host) : []),
     layout.ledger.path,
   ];
   const found: string[] = [];
@@ -124,7 +124,7 @@ async function whatIsThere(
 }
 
 /**
- * The passphrase file and those that it has replaced, where there is a CA's key here. The operator key is no project's own:
+ * The passphrase file and those that it has replaced, where a CA was made here. The operator key is no project's own:
  * nothing here can tell what else is encrypted to it, and it cannot be made again.
  */
 async function custodyPaths(
@@ -148,11 +148,11 @@ async function custodyPaths(
     else host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
   }
   if (sealed.length === 0) return [];
-  for (const { path } of [layout.caKey, layout.nextCaKey, layout.formerCaKey]) {
+  for (const { path } of [layout.caKey, layout.ledger]) {
     if ((await statFile(path)) !== undefined) return sealed;
   }
   host.warn(
-    `the passphrase file ${quotePath(file)} stays: here is no CA's key that it opens, and other projects may share it`,
+    `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,
     `where you are certain that nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
   );
   return [];

@@ -228,7 +228,7 @@ async function readCertificate(path: string, problems: Problem[]): Promise<Found
 }
 
 async function readRequest(path: string, problems: Problem[]): Promise<FoundRequest | undefined> {
-  return collectStored(problems, path, async () => {
+  return collect(problems, async () => {
     const bytes = await readFile(path);
     return bytes === undefined ? undefined : { path, info: parseRequest(bytes, { from: quotePath(path) }) };
   });

@@ -8,6 +8,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 180_000,
     reporters: ['default'],
+    globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
         extends: true,

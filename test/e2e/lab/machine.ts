@@ -74,6 +74,7 @@ ln -s /run/lock /var/lock
 mount -t tmpfs -o mode=0755 lab /home
 mount -t tmpfs -o mode=0700 lab /root
 mount -t tmpfs -o mode=1777 lab /tmp
+mount -t tmpfs -o mode=1777 lab /dev/shm
 mount -o remount,bind,ro /
 rm -f /etc/hostname /etc/hosts /etc/resolv.conf /etc/nsswitch.conf
 hostname "$1"

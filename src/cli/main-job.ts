@@ -109,7 +109,7 @@ export function addClean(program: Command, withHost: WithHost): void {
     .command('clean')
     .description('list what make made, ask, and remove it')
     .option('--yes', 'do not ask')
-    .option('--all', 'the passphrase file too, where a CA was made here; the operator key stays')
+    .option('--all', 'the passphrase file too, where a CA was made here, and the operator key, which is kept aside')
     .addHelpText('after', example('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all'))
     .action(
       withHost(async (host, global, flags: { yes?: true; all?: true }) => {

@@ -2,16 +2,17 @@
 // the settings and the ledger, never from a pattern; what lies beside them stays and is named.
 
 import { join } from 'node:path';
-import { readSealedTo } from '../custody/sealed-to.js';
-import { RelaycertsError, quote, quotePath } from '../errors.js';
+import { readSealedTo, type SealedTo } from '../custody/sealed-to.js';
+import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { listFolder, readFile, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { findHostName, parseHostName, parseSerial, type HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
+import { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, passphraseFileName, roles, type Role, type Settings } from '../settings/settings.js';
 import { settleBundleFolders } from '../store/bundle-folder.js';
-import { keptPassphrases } from '../store/kept-passphrases.js';
+import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
@@ -60,11 +61,22 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
   for (const path of files) {
     // The ledger alone names hosts that the settings no longer do: their folders go before it.
     if (path === layout.ledger.path) for (const folder of folders) await removeEmptyFolder(folder);
+    if (path === operatorKeyPlace(host.configHome).path) await keepOperatorKey(path, host);
     await removeFile(path);
   }
   await removeFolders(folders, host);
   if (options.json) host.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
   host.say(`removed ${files.length} files`);
+}
+
+/** It cannot be made again, and nothing here can tell every passphrase that is encrypted to it. */
+async function keepOperatorKey(path: string, host: Pick<Host, 'warn'>): Promise<void> {
+  const kept = await keepAside(path);
+  if (kept === undefined) return;
+  host.warn(
+    `the operator key is kept aside, for other projects' passphrase files may be encrypted to it too: ${quotePath(kept)}`,
+    `to bring it back: mv ${shellWord(kept)} ${shellWord(path)}; where you are certain that nothing needs it: rm ${shellWord(kept)}`,
+  );
 }
 
 function warnOfPassphrase({ passphrase: { file }, domain }: Settings, host: Pick<Host, 'home' | 'warn'>): void {
@@ -93,7 +105,7 @@ async function whatIsThere(
   settings: Settings,
   layout: Layout,
   hosts: KnownHosts,
-  host: Pick<Host, 'configHome' | 'warn'>,
+  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
   all: boolean,
 ): Promise<readonly string[]> {
   const paths = [
@@ -124,32 +136,25 @@ async function whatIsThere(
 }
 
 /**
- * The passphrase file and those that it has replaced, where a CA was made here. The operator key is no project's own:
- * nothing here can tell what else is encrypted to it, and it cannot be made again.
+ * Where a CA was made here: the passphrase file and those that it has replaced, after the operator key that opens it,
+ * where nothing else of this user is seen to need that.
  */
 async function custodyPaths(
   settings: Settings,
   layout: Layout,
-  host: Pick<Host, 'configHome' | 'warn'>,
+  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
 ): Promise<readonly string[]> {
-  const operatorKey = operatorKeyPlace(host.configHome).path;
-  if ((await statFile(operatorKey)) !== undefined) {
-    host.warn(
-      `the operator key ${quotePath(operatorKey)} stays: it opens every passphrase file that is encrypted to it, also other projects' and those in backups, and cannot be made again`,
-      `where you are certain that nothing needs it: rm ${shellWord(operatorKey)}`,
-    );
-  }
   const { file } = settings.passphrase;
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
     const bytes = await readFile(path, { followLink: true });
     if (bytes === undefined) continue;
-    if (isSealed(bytes, path)) sealed.push(path);
-    else host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
+    if (readsAsSealed(bytes, path) === undefined) host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
+    else sealed.push(path);
   }
   if (sealed.length === 0) return [];
   for (const { path } of [layout.caKey, layout.ledger]) {
-    if ((await statFile(path)) !== undefined) return sealed;
+    if ((await statFile(path)) !== undefined) return [...(await operatorKeyPaths(file, host)), ...sealed];
   }
   host.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,
@@ -158,12 +163,39 @@ async function custodyPaths(
   return [];
 }
 
-function isSealed(bytes: Uint8Array, from: string): boolean {
+/** The operator key, where this passphrase file is encrypted to it and the user has no other by the default name. */
+async function operatorKeyPaths(
+  file: string,
+  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+): Promise<readonly string[]> {
+  const { path } = operatorKeyPlace(host.configHome);
+  const [armored, bytes] = [await readFile(path), await readFile(file, { followLink: true })];
+  if (armored === undefined || bytes === undefined) return [];
+  const sealedTo = readsAsSealed(bytes, file);
+  const { isSealedTo, readOperatorKey } = await import('../custody/seal.js');
+  const key = await readOperatorKey(new Secret(armored), path).catch(() => undefined);
+  const isOurs = key !== undefined && sealedTo !== undefined && isSealedTo(sealedTo, key);
+  const others = (await listFolder(host.home))
+    .filter((name) => /^\..+-relaycerts-passphrase\.gpg$/u.test(name))
+    .map((name) => join(host.home, name))
+    .filter((other) => other !== file);
+  if (isOurs && others.length === 0) return [path];
+  const why = isOurs
+    ? `it may open ${listSome(others.map((other) => quotePath(other)))} too`
+    : 'this passphrase is not encrypted to it';
+  host.warn(
+    `the operator key ${quotePath(path)} stays: ${why}`,
+    `where you are certain that nothing needs it: rm ${shellWord(path)}`,
+  );
+  return [];
+}
+
+/** Undefined for what is no encrypted file, or a damaged one. */
+function readsAsSealed(bytes: Uint8Array, from: string): SealedTo | undefined {
   try {
-    readSealedTo(bytes, { from });
-    return true;
+    return readSealedTo(bytes, { from });
   } catch (error) {
-    if (error instanceof RelaycertsError) return false;
+    if (error instanceof RelaycertsError) return undefined;
     throw error;
   }
 }

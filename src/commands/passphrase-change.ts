@@ -17,7 +17,7 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { keepPassphrase, keptPassphrases } from '../store/kept-passphrases.js';
+import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
@@ -106,7 +106,7 @@ async function change(
     if (!samePublicKey(await decryptPrivateKey(pem, proven), privateKey)) {
       throw new Error('the CA key that was just encrypted opens to another key');
     }
-    await keepPassphrase(settings.passphrase.file);
+    await keepAside(settings.passphrase.file);
     await writeFile(caKey.path, pem, caKey.mode);
   } catch (error) {
     // Where the key could not be replaced, the old pair is whole; where that is not known, the pending file must stay.
@@ -169,7 +169,7 @@ async function settleWithGiven(custodian: Custodian, given: Secret, at: Date): P
   const { settings, host } = custodian;
   if ((await statFile(pendingPlace(settings).path)) === undefined) return;
   const { bytes } = await sealPassphrase(given, await recipientsForChange(custodian, at), at);
-  await keepPassphrase(settings.passphrase.file);
+  await keepAside(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, bytes);
   await removePending(settings);
   host.say(`a change of the passphrase was cut off: ended it; ${file} holds the given passphrase, which opens the key`);

@@ -14,7 +14,7 @@ import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { guardWriting } from '../store/guard-writing.js';
-import { keepPassphrase, keptPassphrases } from '../store/kept-passphrases.js';
+import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
 import { withLock } from '../store/lock.js';
 
@@ -193,7 +193,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   }
   const passphrase = await open(custodian, pending, path);
   if (caKey === undefined || !(await opensCaKey(caKey, passphrase))) throw failure;
-  await keepPassphrase(settings.passphrase.file);
+  await keepAside(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, pending);
   await removePending(settings);
   host.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);

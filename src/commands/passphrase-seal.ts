@@ -11,7 +11,7 @@ import { readNamedFile } from '../host/files.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
-import { keepPassphrase } from '../store/kept-passphrases.js';
+import { keepAside } from '../store/kept-passphrases.js';
 import type { StepOf } from './work.js';
 import { replacePassphraseFile, type Custodian } from './passphrase-open.js';
 
@@ -32,7 +32,7 @@ export async function resealPassphrase(
   const gpg = { run: host.run, tty: host.tty };
   const { operatorKey } = custodian;
   const proof = await proveSealed({ bytes: sealed.bytes, from: step.path, operatorKey, gpg }, passphrase);
-  const kept = proof === undefined ? await keepPassphrase(settings.passphrase.file) : undefined;
+  const kept = proof === undefined ? await keepAside(settings.passphrase.file) : undefined;
   await replacePassphraseFile(settings, sealed.bytes);
   host.say(`made ${describeStep(step)}`);
   if (kept !== undefined) {

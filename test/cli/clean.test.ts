@@ -1,6 +1,7 @@
 // `relaycerts clean`: removes what make made, and nothing else.
 
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -40,7 +41,9 @@ describe('clean', () => {
     expect(project.run(['clean', '--all']).stderr).toMatch(/^relaycerts: hint: .*: relaycerts clean --yes --all$/mu);
   });
 
-  it('--all takes the passphrase file too, which other projects may share, and keeps the operator key', () => {
+  it('--all takes the passphrase file too, which other projects may share, and keeps the operator key aside', () => {
+    const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
+    const before = readFileSync(operatorKey, 'utf8');
     const cleaned = project.run(['clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout).toContain(`${join(project.home, passphrase)}\n`);
@@ -48,22 +51,43 @@ describe('clean', () => {
       /warning: other projects may share it, for each with the domain example\.org has it/u,
     );
     expect(existsSync(join(project.home, passphrase))).toBe(false);
-    const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
-    expect(cleaned.stderr).toMatch(/operator-key\.asc" stays: it opens every passphrase file that is encrypted to it/u);
-    expect(cleaned.stderr).toContain(`hint: where you are certain that nothing needs it: rm ${operatorKey}\n`);
-    expect(existsSync(operatorKey)).toBe(true);
+    expect(cleaned.stdout).toContain(`${operatorKey}\n`);
+    expect(cleaned.stderr).toContain('warning: the operator key is kept aside');
+    expect(cleaned.stderr).toContain(`; where you are certain that nothing needs it: rm ${operatorKey}.old\n`);
+    expect(existsSync(operatorKey)).toBe(false);
+    expect(readFileSync(`${operatorKey}.old`, 'utf8')).toBe(before);
+    expect(statSync(`${operatorKey}.old`).mode & 0o777).toBe(0o600);
   });
 
-  it('--all in one folder leaves what opens the passphrase of another, wherever that lies', () => {
+  it('--all in one folder loses nothing that opens the passphrase of another, wherever that lies', () => {
     const other = smallSettings({ domain: 'example.net', passphrase: { file: 'sealed.gpg' } });
     mkdirSync(join(project.home, 'other'));
     project.write('../home/other/settings.json', JSON.stringify(other));
     const inOther = (...args: readonly string[]): Result =>
       project.run(['--settings', join(project.home, 'other/settings.json'), ...args]);
     expect(inOther('make').status).toBe(0);
-    expect(project.run(['clean', '--yes', '--all']).status).toBe(0);
+    const { stderr } = project.run(['clean', '--yes', '--all']);
+    const bringBack = /to bring it back: (mv [^;]*);/u.exec(stderr)?.[1] ?? '';
+    expect(spawnSync('sh', ['-euc', bringBack]).status, stderr).toBe(0);
     const shown = inOther('passphrase', 'show', '--yes');
     expect(shown.stdout, shown.stderr).toMatch(/^[0-9a-f]{64}\n$/u);
+  });
+
+  it('--all leaves the operator key in its place where another passphrase file is seen, or this one is not for it', () => {
+    const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
+    const other = join(project.home, '.example.net-relaycerts-passphrase.gpg');
+    copyFileSync(join(project.home, passphrase), other);
+    const cleaned = project.run(['clean', '--yes', '--all']);
+    expect(cleaned.stderr).toContain(`stays: it may open ${JSON.stringify(other)} too`);
+    expect(existsSync(operatorKey)).toBe(true);
+    rmSync(other);
+    project.run(['make']);
+    const another = makeProject();
+    another.run(['make']);
+    copyFileSync(join(another.home, passphrase), join(project.home, passphrase));
+    another.remove();
+    expect(project.run(['clean', '--yes', '--all']).stderr).toContain('stays: this passphrase is not encrypted to it');
+    expect(existsSync(operatorKey)).toBe(true);
   });
 
   it('--all where nothing was made leaves the passphrase file of the folder that shares it', () => {

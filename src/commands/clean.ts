@@ -136,7 +136,7 @@ async function whatIsThere(
 }
 
 /**
- * Where a CA was made here: the passphrase file and those that it has replaced, after the operator key that opens it,
+ * Where a CA was made here: the passphrase file and those that it has replaced, and then the operator key that opens it,
  * where nothing else of this user is seen to need that.
  */
 async function custodyPaths(
@@ -154,7 +154,7 @@ async function custodyPaths(
   }
   if (sealed.length === 0) return [];
   for (const { path } of [layout.caKey, layout.ledger]) {
-    if ((await statFile(path)) !== undefined) return [...(await operatorKeyPaths(file, host)), ...sealed];
+    if ((await statFile(path)) !== undefined) return [...sealed, ...(await operatorKeyPaths(file, host))];
   }
   host.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,

@@ -1,7 +1,7 @@
 // Whatever text comes in, a parser of names refuses it with its own error, or gives a name of its alphabet that it
 // gives again when asked again. RELAYCERTS_DEEP=1 looks fifty times longer.
 
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.js';
 import { describe, expect, test } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
 import {

@@ -2,7 +2,7 @@
 // refused with an error that names a place, or parses; and JSON is told from what is none as JSON.parse does it.
 // RELAYCERTS_DEEP=1 looks fifty times longer.
 
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.js';
 import { expect, test } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
 import { findJsonFlaws } from '../../src/settings/json.js';

@@ -1,6 +1,6 @@
 // The wizard without a terminal: its lists, its wrapping, its options, and what answers make of settings.
 
-import * as fc from 'fast-check';
+import * as fc from '../support/fast-check.js';
 import { describe, expect, test } from 'vitest';
 import type { ListedKey } from '../../src/custody/keyring.js';
 import { RelaycertsError } from '../../src/errors.js';

@@ -30,7 +30,7 @@ import {
 import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
 import { assertNothingPending, keepPrevious } from './keep-previous.js';
 import { opensNothing } from './passphrase-open.js';
-import type { StepOf, Work } from './work.js';
+import type { CaWork, StepOf, Work } from './work.js';
 
 /** How many files are written at the same time. */
 const writersAtOnce = 16;
@@ -182,7 +182,7 @@ export async function writeBundles(
 
 /** The CA's certificate and key, opened with the passphrase. @throws passphrase, certificate, contradiction, tool */
 export async function openIssuer(
-  work: Omit<Work, 'plan'>,
+  work: CaWork,
 ): Promise<{ readonly certificatePem: string; readonly privateKey: KeyObject }> {
   const { settings, inventory, passphrase } = work;
   if (inventory.caCertificate === undefined) throw new TypeError('an issuer without a certificate');

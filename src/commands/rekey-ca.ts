@@ -26,14 +26,7 @@ import { applyMake, openCaKey } from './apply-make.js';
 import { certifiedCa, changeCertificates } from './change.js';
 import { assertNothingPending } from './keep-previous.js';
 import { openPassphraseFile } from './obtain-passphrase.js';
-
-interface CaWork {
-  readonly settings: Settings;
-  readonly inventory: Inventory;
-  readonly host: Host;
-  readonly at: Date;
-  readonly passphrase: Secret | undefined;
-}
+import type { CaWork } from './work.js';
 
 type Reached = Pick<CaStage, 'stage' | 'isResumed'>;
 

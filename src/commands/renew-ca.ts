@@ -10,9 +10,7 @@ import type { Host } from '../host/host.js';
 import { describeFinding } from '../plan/findings.js';
 import type { Inventory } from '../plan/inventory.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
-import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
-import type { Settings } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { assertRoom } from '../store/room.js';
@@ -22,6 +20,7 @@ import { contradiction, readGivenPassphrase } from './make.js';
 import { openPassphraseFile } from './obtain-passphrase.js';
 import type { GlobalOptions } from './options.js';
 import { rekeyCa } from './rekey-ca.js';
+import type { CaWork } from './work.js';
 
 export interface RenewCaOptions extends GlobalOptions {
   readonly rekey: boolean;
@@ -61,14 +60,6 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
       ),
     );
   }
-}
-
-interface CaWork {
-  readonly settings: Settings;
-  readonly inventory: Inventory;
-  readonly host: Host;
-  readonly at: Date;
-  readonly passphrase: Secret | undefined;
 }
 
 /** Resolves with the certificate that was replaced. */

@@ -13,9 +13,8 @@ import { isRekeyUnderWay } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
 import { renderRenewal, renewalJson } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
-import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import { hostsOf } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { swapIn } from '../store/rekey.js';
@@ -25,6 +24,7 @@ import { certifiedCa, certifiedHost, changeCertificates, findHosts } from './cha
 import { stillPending } from './keep-previous.js';
 import { readGivenPassphrase } from './make.js';
 import type { GlobalOptions } from './options.js';
+import type { CaWork } from './work.js';
 
 export interface RenewOptions extends GlobalOptions {
   /** As typed; all hosts where empty. */
@@ -82,14 +82,6 @@ interface Outcome {
   readonly blocked: readonly HostName[];
 }
 
-interface Work {
-  readonly settings: Settings;
-  readonly inventory: Inventory;
-  readonly host: Host;
-  readonly at: Date;
-  readonly passphrase: Secret | undefined;
-}
-
 /** All that can be renewed; of what is in the settings and was never made, a warning. */
 function allCertified({ hosts }: Inventory, host: Pick<Host, 'warn'>): readonly HostInventory[] {
   const standing = hosts.filter(({ isRevoked }) => !isRevoked);
@@ -102,7 +94,7 @@ function allCertified({ hosts }: Inventory, host: Pick<Host, 'warn'>): readonly 
 }
 
 async function renewAll(
-  work: Work,
+  work: CaWork,
   chosen: readonly HostInventory[],
   { force, due }: Pick<RenewOptions, 'force' | 'due'>,
 ): Promise<Outcome> {
@@ -134,7 +126,7 @@ async function renewAll(
   return { renewed, underWay: [], blocked };
 }
 
-function warnBlocked({ settings, host }: Work, blocked: readonly HostName[]): void {
+function warnBlocked({ settings, host }: CaWork, blocked: readonly HostName[]): void {
   for (const hostname of blocked) {
     const { message, hint } = stillPending(settings, hostname);
     host.warn(`${message}, and so it is not renewed`, hint);
@@ -142,7 +134,7 @@ function warnBlocked({ settings, host }: Work, blocked: readonly HostName[]): vo
   if (blocked.length > 0) host.endWith(1);
 }
 
-async function rekeyAll(work: Work, named: readonly HostInventory[]): Promise<Outcome> {
+async function rekeyAll(work: CaWork, named: readonly HostInventory[]): Promise<Outcome> {
   const { settings, host, at } = work;
   const layout = layoutOf(settings);
   for (const { host: one, request } of named) {

@@ -8,12 +8,16 @@ import type { Settings } from '../settings/settings.js';
 
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
 
-export interface Work {
-  readonly plan: Plan;
+/** What every command that uses the CA's key works with. */
+export interface CaWork {
   readonly settings: Settings;
   readonly inventory: Inventory;
   readonly host: Host;
   readonly at: Date;
   /** From --passphrase-fd; undefined where the passphrase file has to be opened. */
   readonly passphrase: Secret | undefined;
+}
+
+export interface Work extends CaWork {
+  readonly plan: Plan;
 }

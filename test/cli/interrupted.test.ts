@@ -1,8 +1,9 @@
 // Cut off in the middle: Ctrl-C, a full disk. The next run goes on from what is there. SIGKILL: crash-*.test.ts.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcessByStdio } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, modesOf, program, smallSettings, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -18,14 +19,20 @@ afterEach(() => {
 const temporaries = (): readonly string[] =>
   Object.keys({ ...modesOf(project.folder), ...modesOf(project.home) }).filter((name) => /\.tmp$|\.lock/u.test(name));
 
+/** A make that runs, by a program before it where there is one; its words are to be read. */
+function startMake(under: readonly string[]): ChildProcessByStdio<null, null, Readable> {
+  const [command, ...args] = [...under, process.execPath, program, 'make'] as const;
+  return spawn(command, args, {
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'], HOME: project.home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+}
+
 describe('Ctrl-C', () => {
   it('ends with 130, leaves no lock and no temporary file, and the next run goes on', async () => {
     project.settings(smallSettings({ certificates: { keyType: 'rsa-4096' }, ca: { keyType: 'rsa-4096' } }));
-    const child = spawn(process.execPath, [program, 'make'], {
-      cwd: project.folder,
-      env: { PATH: process.env['PATH'], HOME: project.home },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
+    const child = startMake([]);
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
@@ -47,11 +54,7 @@ it('Ctrl-C where nothing can be removed any more: still 130, without a stack, an
   const user = '4711';
   expect(spawnSync('chown', ['-R', user, project.folder, project.home]).status).toBe(0);
   project.settings(smallSettings({ certificates: { keyType: 'rsa-4096' }, ca: { keyType: 'rsa-4096' } }));
-  const child = spawn('setpriv', [`--reuid=${user}`, '--clear-groups', process.execPath, program, 'make'], {
-    cwd: project.folder,
-    env: { PATH: process.env['PATH'], HOME: project.home },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = startMake(['setpriv', `--reuid=${user}`, '--clear-groups']);
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();

@@ -23,7 +23,8 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   await guardReading(settings, host);
   const inventory = await readSteadily(settings, host, () => readInventory(settings, host));
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
-  const rows = statusOf(settings, inventory, host.now(), { warnDays });
+  const at = host.now();
+  const rows = statusOf(settings, inventory, at, { warnDays });
   const warnings = custodyWarnings(settings, inventory);
   if (options.format === 'nagios') {
     const { criticalDays } = options;
@@ -32,7 +33,7 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
     host.endWith(code);
     return;
   }
-  host.write(options.json ? renderStatusJson(rows) : renderStatusTable(rows));
+  host.write(options.json ? renderStatusJson(rows, inventory.issued, at) : renderStatusTable(rows));
   for (const { message, hint } of [...inventory.problems, ...warnings]) host.warn(message, hint);
   if (!options.json) {
     for (const row of rows) {

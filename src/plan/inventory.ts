@@ -6,7 +6,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { HostSettings } from '../settings/settings.js';
+import type { HostSettings, Role } from '../settings/settings.js';
 
 export interface FoundCertificate {
   readonly path: string;
@@ -76,6 +76,25 @@ export interface Stranger {
   readonly paths: readonly string[];
 }
 
+/** What the ledger says of one certificate, all its events together; texts as they stand there, fingerprints SHA-256. */
+export interface IssuedCertificate {
+  readonly serial: string;
+  readonly role: 'ca' | Role;
+  /** The host's FQDN; the CA's commonName for the CA. */
+  readonly name: string;
+  readonly certificateSha256: string;
+  readonly publicKeySha256: string;
+  /** Its notBefore where the ledger was lost. */
+  readonly issuedAt: string;
+  /** Undefined where the ledger has no date there. */
+  readonly notAfter: Date | undefined;
+  readonly retiredAt: string | undefined;
+  /** Also where another certificate for the same key was revoked. */
+  readonly revokedAt: string | undefined;
+  /** Of the revocation. */
+  readonly reason: string | undefined;
+}
+
 export interface Inventory {
   readonly caKeyPath: string;
   /** The encrypted key's PEM. */
@@ -92,6 +111,8 @@ export interface Inventory {
   readonly operatorKeyPath: string;
   readonly operatorKey: Buffer | undefined;
   readonly hosts: readonly HostInventory[];
+  /** Everything that was ever issued here, in the order of issue. */
+  readonly issued: readonly IssuedCertificate[];
   /** Serials that the ledger has. */
   readonly recorded: ReadonlySet<string>;
   /** SHA-256 of the public keys that the ledger calls revoked. */

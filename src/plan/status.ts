@@ -7,7 +7,7 @@ import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Role, Settings } from '../settings/settings.js';
 import { caStageOf, isOfFormerCa, renewCaWords, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 import { endsWithCa, isBlocked } from './renew.js';
 import { newThing } from './retirement.js';
@@ -112,7 +112,10 @@ function hostStatus(
   const { host, certificate, key, request } = found;
   const word = settings.program;
   const blank = { name: host.hostname, role: host.role };
-  if (found.isRevoked) return { ...blank, ...absent, state: 'revoked', why: 'make does not make it again by itself' };
+  if (found.isRevoked) {
+    const gone = revokedFacts(settings, inventory, found);
+    return { ...blank, ...gone, state: 'revoked', why: 'make does not make it again by itself' };
+  }
   if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: `run ${word} make` };
   const facts = factsOf(certificate.info, at, settings);
   const expected = {
@@ -156,6 +159,28 @@ function hostStatus(
   }
   if (found.previous !== undefined) return { ...blank, ...facts, state: 'pending', why: retirementOf(settings, found) };
   return { ...blank, ...facts, state: 'ok', why: undefined };
+}
+
+/** Of the last certificate that was revoked; how many days it would have left does not matter any more. */
+function revokedFacts(
+  { postfix }: Settings,
+  { issued }: Inventory,
+  { host: { role, hostname } }: HostInventory,
+): Pick<CertificateStatus, 'daysLeft' | 'expires' | 'serial' | 'pin'> {
+  const last = issued.findLast((one) => one.role === role && one.name === hostname && one.revokedAt !== undefined);
+  if (last === undefined) return absent;
+  const { notAfter, serial, certificateSha256, publicKeySha256 } = last;
+  const pin = postfix.pin === 'certificate' ? certificateSha256 : publicKeySha256;
+  return { daysLeft: undefined, expires: notAfter, serial, pin };
+}
+
+export type IssuedState = 'valid' | 'expired' | 'retired' | 'revoked';
+
+/** What became of a certificate. One that was renewed for the same key stays valid. */
+export function issuedState({ revokedAt, retiredAt, notAfter }: IssuedCertificate, at: Date): IssuedState {
+  if (revokedAt !== undefined) return 'revoked';
+  if (notAfter !== undefined && notAfter < at) return 'expired';
+  return retiredAt === undefined ? 'valid' : 'retired';
 }
 
 /** What gives a host's certificate a later end, in words. */

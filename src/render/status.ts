@@ -1,7 +1,9 @@
 // `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin.
 
 import type { Problem } from '../errors.js';
-import { states, type CertificateStatus } from '../plan/status.js';
+import { writeJson } from '../json-text.js';
+import type { IssuedCertificate } from '../plan/inventory.js';
+import { issuedState, states, type CertificateStatus } from '../plan/status.js';
 
 /** Columns padded with spaces; the pin last, whole. */
 export function renderStatusTable(rows: readonly CertificateStatus[]): string {
@@ -25,8 +27,15 @@ export function renderStatusTable(rows: readonly CertificateStatus[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** An array of objects; times are ISO 8601 in UTC, what there is none of is null. */
-export function renderStatusJson(rows: readonly CertificateStatus[]): string {
+/**
+ * An array of objects; times are ISO 8601 in UTC, what there is none of is null. The CA's has everything that was ever
+ * issued, as openssl ca keeps it in its index.
+ */
+export function renderStatusJson(
+  rows: readonly CertificateStatus[],
+  issued: readonly IssuedCertificate[],
+  at: Date,
+): string {
   const objects = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why }) => ({
     host: name,
     role,
@@ -36,8 +45,25 @@ export function renderStatusJson(rows: readonly CertificateStatus[]): string {
     serial: serial ?? null,
     pin: pin ?? null,
     why: why ?? null,
+    ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
   }));
-  return `${JSON.stringify(objects, undefined, 2)}\n`;
+  return `${writeJson(objects, 2)}\n`;
+}
+
+function issuedObject(one: IssuedCertificate, at: Date): Readonly<Record<string, string | null>> {
+  return {
+    serial: one.serial,
+    host: one.name,
+    role: one.role,
+    state: issuedState(one, at),
+    issued: one.issuedAt,
+    expires: one.notAfter?.toISOString() ?? null,
+    retired: one.retiredAt ?? null,
+    revoked: one.revokedAt ?? null,
+    reason: one.reason ?? null,
+    certificateSha256: one.certificateSha256,
+    publicKeySha256: one.publicKeySha256,
+  };
 }
 
 export interface PluginResult {

@@ -5,6 +5,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { appendFile, readFile } from '../host/files.js';
+import { writeJson } from '../json-text.js';
 import type { Layout } from './layout.js';
 
 /**
@@ -64,16 +65,8 @@ export async function appendLedger(layout: Layout, entries: readonly LedgerEntry
   const { path, mode } = layout.ledger;
   const before = await readFile(path, { limit: ledgerLimit });
   const torn = before !== undefined && before.length > 0 && before.at(-1) !== 0x0a;
-  const lines = entries.map((entry) => `${writeLine(entry)}\n`).join('');
+  const lines = entries.map((entry) => `${writeJson(entry)}\n`).join('');
   await appendFile(path, `${torn ? '\n' : ''}${lines}`, mode);
-}
-
-/** JSON without what a terminal would obey: JSON.stringify leaves C1 controls and marks of direction as they are. */
-function writeLine(entry: LedgerEntry): string {
-  return JSON.stringify(entry).replaceAll(
-    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /**

@@ -24,6 +24,7 @@ import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
 import type { Cas } from '../plan/ca-rekey.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { readHistory } from './history.js';
+import { issuedCertificates } from './issued.js';
 import { revokedHosts } from './ledger.js';
 import { findOddFolders } from './odd.js';
 
@@ -58,6 +59,7 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     operatorKeyPath: operatorKey,
     operatorKey: operator,
     hosts,
+    issued: issuedCertificates(ledger.entries),
     recorded: new Set(ledger.entries.map(({ serial }) => serial)),
     revokedKeys: new Set(
       ledger.entries.flatMap(({ event, publicKeySha256 }) => (event === 'revoked' ? [publicKeySha256] : [])),

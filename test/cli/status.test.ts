@@ -1,10 +1,12 @@
 // `relaycerts status`, its codes and forms, with time moved by faketime.
 
-import { rmSync } from 'node:fs';
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { succeed } from '../support/succeed.js';
 
 const day = 86_400_000;
 
@@ -30,6 +32,7 @@ interface Row {
   readonly state: string;
   readonly daysLeft: number | null;
   readonly why: string | null;
+  readonly issued?: readonly Readonly<Record<'role' | 'state', string>>[];
 }
 
 function rowsOf({ stdout }: Result): readonly Row[] {
@@ -164,6 +167,76 @@ describe('status', () => {
       'expired',
       'expired',
       'expired',
+    ]);
+  });
+});
+
+/** What a line of the README prints, as a shell runs it. */
+function answer(line: string): readonly string[] {
+  const shell = `node=$1 program=$2; relaycerts() { "$node" "$program" "$@"; }; ${line}`;
+  const { status, stdout, stderr } = project.run([], { under: ['sh', '-c', shell, 'sh'] });
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout.trimEnd().split('\n').toSorted();
+}
+
+const read = (name: string): X509Certificate => new X509Certificate(project.read(`certs/${name}.crt.pem`));
+const serialOf = (one: X509Certificate): string => one.serialNumber.toLowerCase();
+const rowOf = (one: X509Certificate, host: string, state: string): string =>
+  [serialOf(one), host, state, new Date(one.validTo).toISOString()].join('\t');
+
+describe('what openssl ca has an index for', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const lines = readme.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
+
+  it('which serials did this CA issue, which are revoked and why: the lines of the README', () => {
+    requireTools('jq');
+    const [all = '', revoked = '', ...more] = lines;
+    expect(more).toEqual([]);
+    const home = 'mailhost.example.org';
+    const first = read(`smtp-client/${home}`);
+    succeed(project.run(['renew', 'mailhost', '--force']));
+    const second = read(`smtp-client/${home}`);
+    succeed(project.run(['renew', 'mailhost', '--rekey']));
+    succeed(project.run(['retire', 'mailhost']));
+    const third = read(`smtp-client/${home}`);
+    const others = [
+      rowOf(read('ca/example.org-ca'), 'example.org relay CA', 'valid'),
+      rowOf(read('smtpd-server/relayhost.example.org'), 'relayhost.example.org', 'valid'),
+    ];
+    const before = [rowOf(first, home, 'retired'), rowOf(second, home, 'retired')];
+    expect(answer(all)).toEqual([...others, ...before, rowOf(third, home, 'valid')].toSorted());
+
+    succeed(project.run(['revoke', 'mailhost', '--reason', 'lost \u202e\u009b31m "it"']));
+    expect(answer(all)).toEqual([...others, ...before, rowOf(third, home, 'revoked')].toSorted());
+    const [told = '', ...none] = answer(revoked);
+    const [serial, host, time, reason] = told.split('\t');
+    expect([serial, host, reason]).toEqual([serialOf(third), home, 'lost \u202e\u009b31m "it"']);
+    expect(Math.abs(Date.parse(time ?? '') - Date.now())).toBeLessThan(60_000);
+    expect(none).toEqual([]);
+
+    // The row of the host itself says which one it was; and a terminal sees no reason that it would obey.
+    const { stdout } = project.run(['status', '--json']);
+    expect(rowsOf({ status: 0, stdout, stderr: '' })[0]).toMatchObject({
+      host: home,
+      state: 'revoked',
+      daysLeft: null,
+      serial: serialOf(third),
+      expires: new Date(third.validTo).toISOString(),
+      pin: createHash('sha256')
+        .update(third.publicKey.export({ type: 'spki', format: 'der' }))
+        .digest('hex')
+        .toUpperCase()
+        .replaceAll(/(..)(?=.)/gu, '$1:'),
+    });
+    expect(stdout).not.toMatch(/[\u0080-\u009f\u202e]/u);
+  });
+
+  it('what has expired is told so', () => {
+    const [{ issued = [] } = {}] = rowsOf(inDays(400, ['status', '--json'])).filter(({ role }) => role === 'ca');
+    expect(issued.map(({ role, state }) => `${role} ${state}`).toSorted()).toEqual([
+      'ca valid',
+      'smtp-client expired',
+      'smtpd-server expired',
     ]);
   });
 });

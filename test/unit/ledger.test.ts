@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
 import { appendLedger, entryOf, readLedger, revokedHosts, type LedgerEntry } from '../../src/store/ledger.js';
+import { issuedCertificates } from '../../src/store/issued.js';
 import { layoutOf, type Layout } from '../../src/store/layout.js';
 import { hostName, makeCa, makeLeaf, type TestCa, type TestLeaf } from '../support/chain.js';
 import { openssl } from '../support/openssl.js';
@@ -191,52 +192,87 @@ describe('revokedHosts', () => {
   });
 });
 
-/** The jq lines of the section, in order, as they stand there. */
-function printedLines(): readonly string[] {
+it('what became of one certificate, as the README asks for it', async () => {
+  await appendLedger(layout, [
+    issued(),
+    entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
+    { ...entryOf('revoked', 'smtp-client', 'second.example.org', other.info, at), reason: 'lost' },
+  ]);
+  // A torn line is nothing that a question stumbles over.
+  appendFileSync(layout.ledger.path, '{"time":"2026-1');
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const section = /^## The ledger\n([^]*?)^## /mu.exec(readme)?.[1] ?? '';
-  return section.split('\n').filter((line) => line.startsWith('jq '));
-}
-
-function answer(line: string): readonly string[] {
-  const { status, stdout, stderr, error } = spawnSync('sh', ['-c', line], { cwd: folder, encoding: 'utf8' });
+  const [line = '', ...more] = readme.split('\n').filter((each) => each.startsWith('jq ') && each.includes('.jsonl'));
+  expect(more).toEqual([]);
+  const command = line.replace('SERIAL', other.info.serial);
+  const { status, stdout, stderr, error } = spawnSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8' });
   if (error !== undefined || status === 127) throw new Error('jq cannot be run: apt-get install jq', { cause: error });
   expect([status, stderr]).toEqual([0, '']);
-  return stdout.split('\n').filter((row) => row !== '');
-}
+  expect(stdout).toBe(
+    [`${at.toISOString()}\tissued\tsecond.example.org\n`, `${at.toISOString()}\trevoked\tsecond.example.org\n`].join(
+      '',
+    ),
+  );
+});
 
-describe('the questions that the README answers', () => {
-  it('every serial that this CA issued, which of them are revoked and why, and what still lets a client in', async () => {
+describe('what was issued', () => {
+  const ofHome = (): readonly (string | undefined)[][] =>
+    issuedCertificates(entries).map((one) => [one.serial, one.revokedAt, one.retiredAt, one.reason]);
+  let entries: readonly LedgerEntry[] = [];
+
+  it('is a certificate a row, whatever happened to it', () => {
+    entries = [issued(), entryOf('retired', 'smtp-client', home, leaf.info, at)];
+    expect(issuedCertificates(entries)).toEqual([
+      {
+        serial: leaf.info.serial,
+        role: 'smtp-client',
+        name: home,
+        certificateSha256: issued().certificateSha256,
+        publicKeySha256: issued().publicKeySha256,
+        issuedAt: at.toISOString(),
+        notAfter: leaf.info.notAfter,
+        retiredAt: at.toISOString(),
+        revokedAt: undefined,
+        reason: undefined,
+      },
+    ]);
+  });
+
+  it('is revoked with every other certificate for its key, and not with one for another key', async () => {
     const later = await makeLeaf(ca, { keyPair: leaf.keyPair });
-    await appendLedger(layout, [
-      entryOf('issued', 'ca', 'example.org relay CA', ca.info, at),
-      issued(),
-      entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
-      entryOf('renewed', 'smtp-client', home, later.info, at),
-      { ...entryOf('revoked', 'smtp-client', 'second.example.org', other.info, at), reason: 'lost' },
+    const renewed = entryOf('renewed', 'smtp-client', home, later.info, at);
+    const second = entryOf('issued', 'smtp-client', home, other.info, at);
+    const revoked = { ...entryOf('revoked', 'smtp-client', home, later.info, at), reason: 'lost' };
+    entries = [issued(), renewed, revoked, second];
+    const time = at.toISOString();
+    expect(ofHome()).toEqual([
+      [leaf.info.serial, time, undefined, 'lost'],
+      [later.info.serial, time, undefined, 'lost'],
+      [other.info.serial, undefined, undefined, undefined],
     ]);
-    // A torn line is nothing that a question stumbles over.
-    appendFileSync(layout.ledger.path, '{"time":"2026-1');
-    const [all, revoked, one, ...more] = printedLines();
-    expect(more).toEqual([]);
-    const serials = {
-      ca: ca.info.serial,
-      first: leaf.info.serial,
-      second: other.info.serial,
-      later: later.info.serial,
-    };
-    expect(answer(all ?? '').map((row) => row.split('\t'))).toEqual([
-      [serials.ca, 'example.org relay CA', ca.info.notAfter.toISOString()],
-      [serials.first, home, leaf.info.notAfter.toISOString()],
-      [serials.second, 'second.example.org', other.info.notAfter.toISOString()],
-      [serials.later, home, later.info.notAfter.toISOString()],
-    ]);
-    expect(answer(revoked ?? '').map((row) => row.split('\t'))).toEqual([
-      [serials.second, 'second.example.org', at.toISOString(), 'lost'],
-    ]);
-    expect(answer((one ?? '').replace('SERIAL', serials.second)).map((row) => row.split('\t'))).toEqual([
-      [at.toISOString(), 'issued', 'second.example.org'],
-      [at.toISOString(), 'revoked', 'second.example.org'],
-    ]);
+  });
+
+  it('is retired with the last one for its key, and not with one before', async () => {
+    const later = await makeLeaf(ca, { keyPair: leaf.keyPair });
+    const renewed = entryOf('renewed', 'smtp-client', home, later.info, at);
+    const retired = (one: TestLeaf): LedgerEntry => entryOf('retired', 'smtp-client', home, one.info, at);
+    const states = (): readonly boolean[] =>
+      issuedCertificates(entries).map(({ retiredAt }) => retiredAt !== undefined);
+    entries = [issued(), renewed, retired(leaf)];
+    expect(states()).toEqual([true, false]);
+    entries = [issued(), renewed, retired(later)];
+    expect(states()).toEqual([true, true]);
+  });
+
+  it('was issued at its notBefore where the ledger only has its end', () => {
+    entries = [entryOf('revoked', 'smtp-client', home, leaf.info, at)];
+    expect(issuedCertificates(entries)[0]).toMatchObject({
+      issuedAt: leaf.info.notBefore.toISOString(),
+      revokedAt: at.toISOString(),
+    });
+  });
+
+  it('has no end where the ledger has no date there', () => {
+    entries = [{ ...issued(), notAfter: 'tomorrow' }];
+    expect(issuedCertificates(entries)[0]?.notAfter).toBeUndefined();
   });
 });

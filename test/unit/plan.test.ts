@@ -57,6 +57,7 @@ beforeAll(async () => {
     operatorKeyPath: '/home/operator/.config/relaycerts/operator-key.asc',
     operatorKey: Buffer.from('key'),
     hosts,
+    issued: [],
     recorded: new Set([
       parseCertificate(caPem).serial,
       ...hosts.map(({ certificate }) => certificate?.info.serial ?? ''),

@@ -3,7 +3,9 @@
 
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
+import type { Inventory } from '../plan/inventory.js';
 import { readSettings } from '../settings/load.js';
+import type { HostSettings } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { assertRoom } from '../store/room.js';
@@ -31,11 +33,9 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
         ? inventory.hosts
         : await Promise.all(named.map((one) => certifiedHost(settings, inventory, one)));
     const pending = chosen.filter(({ previous, isRevoked }) => previous !== undefined && !isRevoked);
-    const none = named.find(({ hostname }) => !pending.some((one) => one.host.hostname === hostname));
-    if (none !== undefined) {
-      throw new RelaycertsError('contradiction', `${none.hostname} has no old pin to retire`, {
-        hint: 'relaycerts status',
-      });
+    for (const one of named) {
+      if (pending.some(({ host: { hostname } }) => hostname === one.hostname)) continue;
+      sayRetired(one, inventory, host);
     }
     await assertRoom(settings, host, { hosts: pending.length, custody: false });
     for (const { host: one, previous } of pending) {
@@ -47,10 +47,10 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     return pending;
   });
   const relays = installedRelays(after).map(({ hostname }) => hostname);
-  // A run that was cut off may have retired it, and written no table.
-  const touched = new Set([...(retired.length === 0 ? [] : relays), ...written]);
+  // A run that was cut off may have retired it, and written no table, or not said what to install.
+  const touched = new Set([...(retired.length === 0 && named.length === 0 ? [] : relays), ...written]);
   const install = after.hosts.map((found) => found.host.hostname).filter((hostname) => touched.has(hostname));
-  if (retired.length === 0) host.say('nothing to retire: no old pin is listed');
+  if (retired.length === 0 && named.length === 0) host.say('nothing to retire: no old pin is listed');
   if (options.json) {
     const rows = retired.map(({ host: { hostname }, previous }) => ({
       host: hostname,
@@ -62,4 +62,13 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
   for (const hostname of install) {
     host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
   }
+}
+
+/** That a host's old pin went before, so that the command can be run again. @throws contradiction - it never had one */
+function sayRetired({ role, hostname }: HostSettings, { issued }: Inventory, host: Pick<Host, 'say'>): void {
+  const last = issued.findLast((one) => one.role === role && one.name === hostname && one.retiredAt !== undefined);
+  if (last === undefined) {
+    throw new RelaycertsError('contradiction', `${hostname} has no old pin to retire`, { hint: 'relaycerts status' });
+  }
+  host.say(`nothing to retire: the old pin of ${hostname} went before, serial ${last.serial}`);
 }

@@ -81,7 +81,7 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
   }
   if (steps.length === 0)
     host.say(`nothing to sign: ${one.hostname} has its certificate for this key: ${certificate.path}`);
-  sayNext(settings, one, inventory, host);
+  if (!options.json) host.write(renderNext(settings, one, inventory));
 }
 
 interface Work {
@@ -243,14 +243,15 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
   );
 }
 
-function sayNext({ program }: Settings, one: HostSettings, after: Inventory, host: Host): void {
+/** What to install now, the table before the client whose pin is in it. */
+function renderNext({ program }: Settings, one: HostSettings, after: Inventory): string {
   if (after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
-    host.say(`next: ${program} make, for the other hosts`);
-    return;
+    return `next: ${program} make, for the other hosts\n`;
   }
-  host.say(`next: ${program} show ${one.hostname}`);
-  if (one.role === 'smtp-client') {
-    const relays = installedRelays(after).map(({ hostname }) => hostname);
-    host.say(`  and on every relay, for the table: ${program} show ${relays.join(' ')}`);
-  }
+  const relays = one.role === 'smtp-client' ? installedRelays(after).map(({ hostname }) => hostname) : [];
+  const install = (hostname: string): string => `${program} show ${hostname}: copy its bundle and run its script\n`;
+  return [
+    ...relays.map((hostname) => `first, for the table: ${install(hostname)}`),
+    `${relays.length > 0 ? 'then' : 'now'}: ${install(one.hostname)}`,
+  ].join('');
 }

@@ -446,6 +446,21 @@ describe('renew --rekey and retire', () => {
     expectUntouched(() => run('retire', 'relayhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
   });
 
+  it('retire by name, a second time: says so, and what to install again', () => {
+    succeed(run('renew', '--rekey', 'mailhost'));
+    const { serial } = certificate(oldCertificate);
+    const first = succeed(run('retire', 'mailhost'));
+    expect(first.stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
+    const before = treeOf(project.folder);
+    const second = succeed(run('retire', 'mailhost'));
+    expect(second.stdout).toBe(first.stdout);
+    expect(second.stderr).toBe(
+      `relaycerts: nothing to retire: the old pin of ${home} went before, serial ${serial.toLowerCase()}\n`,
+    );
+    expect(JSON.parse(succeed(run('retire', 'mailhost', '--json')).stdout)).toEqual({ retired: [], install: [relay] });
+    expect(treeOf(project.folder)).toEqual(before);
+  });
+
   it('retire with nothing pending', () => {
     const before = treeOf(project.folder);
     expect(succeed(run('retire')).stderr).toContain('nothing to retire');

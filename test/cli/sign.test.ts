@@ -98,7 +98,7 @@ describe('a host that makes its own key', () => {
 
   it('make then makes the rest, leaves this host alone, and its pin stands in the table', () => {
     const key = writeRequest();
-    expect(succeed(sign()).stderr).toContain('next: relaycerts make, for the other hosts\n');
+    expect(succeed(sign()).stdout).toBe('next: relaycerts make, for the other hosts\n');
     const before = project.read(certificate);
     const made = succeed(project.run(['make']));
     expect(made.stderr).not.toContain(`the key of ${home}`);
@@ -136,7 +136,10 @@ describe('a host that makes its own key', () => {
     const result = succeed(project.run(['sign', request, '--host', 'second.example.org']));
     expect(result.stderr).toContain(`made the bundle of ${relay} (relay_clientcerts)`);
     expect(result.stderr).toContain('the request asks for "mailhost.example.org": ignored');
-    expect(result.stderr).toContain('next: relaycerts show second.example.org\n');
+    expect(result.stdout).toBe(
+      `first, for the table: relaycerts show ${relay}: copy its bundle and run its script\n` +
+        'then: relaycerts show second.example.org: copy its bundle and run its script\n',
+    );
     expect(project.read('hosts', relay, 'relay_clientcerts')).toMatch(/^[0-9A-F:]{95} second\.example\.org$/mu);
     expect(succeed(project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');
   });

@@ -12,7 +12,7 @@ import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
 import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
@@ -48,7 +48,7 @@ export async function changeCertificates<T>(
 ): Promise<Changed<T>> {
   const layout = layoutOf(settings);
   await guardWriting(settings, host);
-  return withLock(layout.lock, host, async () => {
+  return withTurn(settings, host, async () => {
     const at = host.now();
     const planFor = (inventory: Inventory): Plan =>
       planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at, {

@@ -16,7 +16,7 @@ import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import type { GlobalOptions } from './options.js';
 
@@ -30,7 +30,7 @@ export interface CleanOptions extends GlobalOptions {
 export async function clean(options: CleanOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   await guardWriting(settings, host);
-  await withLock(layoutOf(settings).lock, host, () => cleanLocked(options, settings, host));
+  await withTurn(settings, host, () => cleanLocked(options, settings, host));
 }
 
 // Under the lock from the first look on: what was agreed to is what is removed.

@@ -23,7 +23,7 @@ import { settle } from '../store/settle.js';
 import type { HostName } from '../names.js';
 import { findHost } from './show.js';
 import { sweepTemporaries } from '../store/sweep.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
 import { assertRoom, workOf } from '../store/room.js';
 import { readSteadily } from '../store/steady.js';
@@ -56,7 +56,7 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
   }
   await guardWriting(settings, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { plan, inventory } = await withLock(layoutOf(settings).lock, host, async () => {
+  const { plan, inventory } = await withTurn(settings, host, async () => {
     await settle(settings, host);
     const before = await planFor(settings, host, passphrase !== undefined, again);
     await sweepTemporaries(settings, host, before.at);

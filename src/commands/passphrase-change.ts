@@ -20,7 +20,7 @@ import { shellWord } from '../shell-word.js';
 import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
 import { assertRoom } from '../store/room.js';
 import { sweepTemporaries } from '../store/sweep.js';
@@ -56,7 +56,7 @@ export async function changePassphrase(options: ChangeOptions, host: Host): Prom
     newPassphraseFd === undefined ? undefined : await readPassphraseFd(newPassphraseFd, '--new-passphrase-fd');
   await guardWriting(settings, host);
   await assertRoom(settings, host, { hosts: 0, custody: true });
-  await withLock(layoutOf(settings).lock, host, () => change(settings, host, old, next));
+  await withTurn(settings, host, () => change(settings, host, old, next));
   if (options.json) host.write(`${JSON.stringify({ changed: layoutOf(settings).caKey.path })}\n`);
 }
 

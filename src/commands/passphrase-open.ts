@@ -16,7 +16,7 @@ import { shellWord } from '../shell-word.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Place } from '../store/layout.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 
 /** What opening needs. */
 export interface Custodian {
@@ -100,7 +100,7 @@ export async function openUnlocked(settings: Settings, host: Host): Promise<Secr
   if ((await statFile(pendingPlace(settings).path)) === undefined) return openFile(custodian);
   // Ending it writes.
   await guardWriting(settings, host);
-  return withLock(layoutOf(settings).lock, host, async () => openWithCustodian(await readCustodian(settings, host)));
+  return withTurn(settings, host, async () => openWithCustodian(await readCustodian(settings, host)));
 }
 
 async function openFile(custodian: Custodian): Promise<Secret> {

@@ -21,7 +21,7 @@ import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readLedger } from '../store/ledger.js';
-import { withLock } from '../store/lock.js';
+import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
 import { assertRoom, workOf } from '../store/room.js';
 import { settle } from '../store/settle.js';
@@ -60,7 +60,7 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
   await guardWriting(settings, host);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const layout = layoutOf(settings);
-  const { steps, inventory } = await withLock(layout.lock, host, () =>
+  const { steps, inventory } = await withTurn(settings, host, () =>
     signLocked({ settings, one, info, again: options.again, host, passphrase }),
   );
   const { certificate } = foundOf(inventory, one);

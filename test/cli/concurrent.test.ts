@@ -1,10 +1,10 @@
 // Many at once: one process changes things at a time, readers see whole states, and nobody waits without saying so.
 
-import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { makeProject, modesOf, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 
 let project: Project;
 beforeEach(() => {
@@ -35,6 +35,43 @@ const ledger = (): readonly Entry[] =>
 
 const remains = (): readonly string[] =>
   Object.keys({ ...modesOf(project.folder), ...modesOf(project.home) }).filter((name) => /\.tmp|\.lock/u.test(name));
+
+/** As if this process, which lives, were a relaycerts at work. */
+function holdLock(): void {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const holder = {
+    pid: process.pid,
+    boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    start: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
+    place: `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`,
+  };
+  writeFileSync(project.path('.relaycerts.lock'), JSON.stringify(holder));
+}
+
+/** A command that waits for the lock: when it says so, and how it ends. */
+function startWaiting(args: readonly string[]): {
+  readonly waits: Promise<unknown>;
+  readonly ends: Promise<Pick<Result, 'status' | 'stderr'>>;
+} {
+  const child = spawn(process.execPath, [program, '--wait', '60', ...args], {
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'], HOME: project.home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  const waits = new Promise((resolve) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+      if (stderr.includes('waiting for another relaycerts')) resolve(undefined);
+    });
+  });
+  const ends = new Promise<Pick<Result, 'status' | 'stderr'>>((resolve) => {
+    child.on('close', (status) => {
+      resolve({ status, stderr });
+    });
+  });
+  return { waits: Promise.race([waits, ends]), ends };
+}
 
 const atWork = /another relaycerts \(process \d+\) is at work here/u;
 
@@ -90,14 +127,7 @@ describe('eight first makes', () => {
 describe('--wait', () => {
   it('ends after its time with an error, and touches nothing', () => {
     project.run(['make']);
-    const stat = readFileSync('/proc/self/stat', 'utf8');
-    const holder = {
-      pid: process.pid,
-      boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-      start: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19],
-      place: `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`,
-    };
-    writeFileSync(project.path('.relaycerts.lock'), JSON.stringify(holder));
+    holdLock();
     const before = treeOf(project.folder);
     const begun = performance.now();
     const refused = project.run(['--wait', '1', 'renew', '--force']);
@@ -113,6 +143,24 @@ describe('--wait', () => {
     // Whoever only reads waits for nobody that has not begun to change anything.
     const status = project.run(['status']);
     expect([status.status, status.stderr]).toEqual([0, '']);
+  });
+
+  it('settings that changed meanwhile are not written over: nothing that was taken out comes back', async () => {
+    const both = smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] });
+    project.settings(both);
+    project.run(['make']);
+    const table = (): string => project.read('hosts/relayhost.example.org/relay_clientcerts');
+    expect(table()).toContain('second.example.org');
+    holdLock();
+    const waiting = [['make'], ['renew', '--force', 'mailhost'], ['clean', '--yes']].map(startWaiting);
+    await Promise.all(waiting.map(({ waits }) => waits));
+    project.settings(smallSettings());
+    rmSync(project.path('.relaycerts.lock'));
+    for (const { status, stderr } of await Promise.all(waiting.map(({ ends }) => ends))) {
+      expect([status, stderr]).toEqual([2, expect.stringContaining('the settings were changed after this run had')]);
+    }
+    expect(project.run(['make']).status).toBe(0);
+    expect(table()).not.toContain('second.example.org');
   });
 
   it.each(['-1', 'soon', '1.5', '123456'])('is no %s', (value) => {

@@ -15,7 +15,7 @@ import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { describeStep } from '../plan/describe-step.js';
-import type { Step } from '../plan/plan.js';
+import type { Bundles, Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { writeBundleFolder } from '../store/bundle-folder.js';
 import { layoutOf } from '../store/layout.js';
@@ -153,31 +153,33 @@ export async function applyMake(work: Work): Promise<void> {
   await syncFolders(certificates.map(({ path }) => path));
 }
 
-/** Brings the bundles that differ from what is there into being, each as a whole; whose they were. */
-export async function writeBundles(
-  inventory: Inventory,
-  bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
-  host: Pick<Host, 'say'>,
-): Promise<readonly HostName[]> {
-  const written = await inGroups(
-    inventory.hosts,
-    writersAtOnce,
-    async ({ host: { hostname }, bundle, bundleFolder }) => {
-      const wanted = [...(bundles.get(hostname) ?? [])];
-      const changed = new Set(
-        wanted.flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])),
-      );
-      if (changed.size === 0) return [];
-      const files = wanted.map(([name, bytes]) => {
-        const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
-        return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
-      });
-      await writeBundleFolder(bundleFolder, files, changed);
-      host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
-      return [hostname];
-    },
+/** The hosts whose bundle differs from what is there. */
+export function hostsBehind({ hosts }: Inventory, bundles: Bundles): readonly HostName[] {
+  return hosts.flatMap(({ host: { hostname }, bundle }) =>
+    changedFiles(bundle, bundles.get(hostname)).size > 0 ? [hostname] : [],
   );
-  return written.flat();
+}
+
+function changedFiles(
+  bundle: ReadonlyMap<string, Buffer>,
+  wanted: ReadonlyMap<string, Buffer> = new Map(),
+): ReadonlySet<string> {
+  return new Set([...wanted].flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])));
+}
+
+/** Brings the bundles that differ from what is there into being, each as a whole. */
+export async function writeBundles(inventory: Inventory, bundles: Bundles, host: Pick<Host, 'say'>): Promise<void> {
+  await inGroups(inventory.hosts, writersAtOnce, async ({ host: { hostname }, bundle, bundleFolder }) => {
+    const wanted = bundles.get(hostname);
+    const changed = changedFiles(bundle, wanted);
+    if (wanted === undefined || changed.size === 0) return;
+    const files = [...wanted].map(([name, bytes]) => {
+      const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
+      return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
+    });
+    await writeBundleFolder(bundleFolder, files, changed);
+    host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
+  });
 }
 
 /** The CA's certificate and key, opened with the passphrase. @throws passphrase, certificate, contradiction, tool */

@@ -16,8 +16,9 @@ import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
 import { settle } from '../store/settle.js';
 import { sweepTemporaries } from '../store/sweep.js';
+import { forgetToInstall, noteToInstall, readToInstall, type ToInstall } from '../store/to-install.js';
 import { isRevokedError } from './again.js';
-import { writeBundles } from './apply-make.js';
+import { hostsBehind, writeBundles } from './apply-make.js';
 import { contradiction } from './make.js';
 import { findHost } from './show.js';
 
@@ -28,8 +29,10 @@ export interface Changed<T> {
   readonly inventory: Inventory;
   /** What is in hosts/ now, as it should be. */
   readonly bundles: Bundles;
-  /** Whose bundle was written, also for what a run before was cut off in. */
+  /** Whose bundle was written, or was by a run that was cut off before it said so. */
   readonly written: ReadonlySet<HostName>;
+  /** For when that has been said of these hosts, or of all of them: then the next run does not say it again. */
+  readonly told: (hosts?: readonly HostName[]) => Promise<void>;
 }
 
 /**
@@ -40,11 +43,17 @@ export interface Changed<T> {
 export async function changeCertificates<T>(
   settings: Settings,
   host: Host,
-  work: (inventory: Inventory, at: Date) => Promise<T>,
+  work: (inventory: Inventory, at: Date, untold: ToInstall) => Promise<T>,
   {
     mends = [],
     isUrgent = false,
-  }: { readonly mends?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
+    caStage,
+  }: {
+    readonly mends?: readonly CertificateFindingCode[];
+    readonly isUrgent?: boolean;
+    /** The stage of the CA's rekey that bundles belong to: those that are behind, and those that the work asks for. */
+    readonly caStage?: (inventory: Inventory, result?: T) => ToInstall['caStage'];
+  } = {},
 ): Promise<Changed<T>> {
   const layout = layoutOf(settings);
   await guardWriting(settings, host);
@@ -62,19 +71,37 @@ export async function changeCertificates<T>(
     const problems = plan.problems.filter(({ message }) => !mended.has(message));
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     await sweepTemporaries(settings, host, at);
+    let untold = await readToInstall(settings);
+    const write = async (found: Inventory, bundles: Bundles, stage: ToInstall['caStage']): Promise<void> => {
+      const behind = hostsBehind(found, bundles);
+      if (behind.length === 0) return;
+      untold = { hosts: new Set([...untold.hosts, ...behind]), caStage: stage ?? untold.caStage };
+      await noteToInstall(settings, untold).catch((error: unknown) => {
+        // Words may be lost, and a revoked pin may not stay.
+        if (!isUrgent || !(error instanceof RelaycertsError)) throw error;
+        host.warn(error.message, error.hint);
+      });
+      await writeBundles(found, bundles, host);
+    };
     // What a run that was cut off left behind: `work` may refuse, and a table must not go on listing a revoked pin.
     const isBehind = problems.length === 0 && plan.steps.every(({ kind }) => kind === 'bundle');
-    const behind = isBehind ? await writeBundles(before, bundlesOf(settings, before), host) : [];
-    const result = await work(before, at);
+    if (isBehind) await write(before, bundlesOf(settings, before), caStage?.(before));
+    const result = await work(before, at, untold);
     const inventory = await readInventory(settings, host);
     const left = isUrgent ? planFor(inventory).problems : inventory.problems;
     if (left.length > 0 && !isUrgent) throw contradiction(left);
     // A relay whose certificate is missing has no other part that could be written, and its table must not stay behind.
     const whole: Bundles = left.length > 0 ? new Map() : bundlesOf(settings, inventory);
     const bundles = new Map([...tablesOf(settings, inventory), ...whole]);
-    const written = await writeBundles(inventory, bundles, host);
+    await write(inventory, bundles, caStage?.(inventory, result));
     for (const { message, hint } of left) host.warn(message, hint);
-    return { result, inventory, bundles, written: new Set([...behind, ...written]) };
+    const noted = untold;
+    const told = async (names: Iterable<HostName> = noted.hosts): Promise<void> => {
+      // A stage of the CA's rekey is told by that alone.
+      const stage = caStage === undefined ? undefined : noted.caStage;
+      await forgetToInstall(settings, noted, { hosts: new Set(names), caStage: stage });
+    };
+    return { result, inventory, bundles, written: noted.hosts, told };
   });
 }
 

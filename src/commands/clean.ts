@@ -116,6 +116,7 @@ async function whatIsThere(
       hosts.map(([role, hostname]) => place(role, hostname).path),
     ),
     ...(await putAwayPaths(layout)),
+    layout.toInstall.path,
     layout.pendingPassphrase.path,
     layout.nextCaCertificate.path,
     layout.nextCaKey.path,

@@ -20,6 +20,7 @@ import type { Settings } from '../settings/settings.js';
 import { putFormerCaAway, swapCaIn } from '../store/ca-rekey.js';
 import { appendLedger, entryOf, readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
+import type { ToInstall } from '../store/to-install.js';
 import { putRetired } from '../store/rekey.js';
 import { assertRoom } from '../store/room.js';
 import { applyMake, openCaKey } from './apply-make.js';
@@ -37,11 +38,18 @@ export async function rekeyCa(
   passphrase: Secret | undefined,
   asJson: boolean,
 ): Promise<void> {
-  const { result: reached, inventory } = await changeCertificates(
+  const {
+    result: reached,
+    inventory,
+    told,
+  } = await changeCertificates(
     settings,
     host,
-    (found, at) => goOn({ settings, inventory: found, host, at, passphrase }),
-    { mends: ['expired', 'not-yet-valid', 'wrong-name', 'wrong-constraints'] },
+    (found, at, untold) => goOn({ settings, inventory: found, host, at, passphrase }, untold),
+    {
+      mends: ['expired', 'not-yet-valid', 'wrong-name', 'wrong-constraints'],
+      caStage: (found, result: Reached | undefined) => result?.stage ?? stageBehind(settings, found),
+    },
   );
   const installed = inventory.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
   const stage: CaStage = {
@@ -51,9 +59,17 @@ export async function rekeyCa(
     hasExpired: certifiedCa(inventory).info.notAfter < host.now(),
   };
   host.write(asJson ? caStageJson(settings, stage) : renderCaStage(settings, stage));
+  await told();
 }
 
-async function goOn(work: CaWork): Promise<Reached> {
+/** The stage that a run before was cut off in, of which the bundles alone are missing. */
+function stageBehind(settings: Settings, inventory: Inventory): Reached['stage'] | undefined {
+  if (!areBundlesBehind(settings, inventory)) return undefined;
+  const stage = caStageOf(inventory);
+  return stage === 0 ? 3 : stage;
+}
+
+async function goOn(work: CaWork, { caStage: untold }: ToInstall): Promise<Reached> {
   const { settings, inventory } = work;
   certifiedCa(inventory);
   await assertRoom(settings, work.host, { hosts: inventory.hosts.length, custody: false });
@@ -62,9 +78,10 @@ async function goOn(work: CaWork): Promise<Reached> {
     await signAnew(work);
     return { stage: 2, isResumed: true };
   }
-  if (areBundlesBehind(settings, inventory)) {
-    if (stage === 0) await retireOldPins(work);
-    return { stage: stage === 0 ? 3 : stage, isResumed: true };
+  const begun = stageBehind(settings, inventory) ?? (untold === (stage === 0 ? 3 : stage) ? untold : undefined);
+  if (begun !== undefined) {
+    if (begun === 3) await retireOldPins(work);
+    return { stage: begun, isResumed: true };
   }
   switch (stage) {
     case 0:

@@ -36,7 +36,11 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
     await rekeyCa(settings, host, passphrase, options.json);
     return;
   }
-  const { result: before, inventory } = await changeCertificates(
+  const {
+    result: before,
+    inventory,
+    told,
+  } = await changeCertificates(
     settings,
     host,
     (found, at) => replace({ settings, inventory: found, host, at, passphrase }),
@@ -60,6 +64,7 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
       ),
     );
   }
+  await told();
 }
 
 /** Resolves with the certificate that was replaced. */

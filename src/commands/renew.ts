@@ -48,14 +48,14 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   }
   const named = findHosts(settings, options.hosts);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { result, inventory, written } = await changeCertificates(settings, host, async (before, at) => {
+  const { result, inventory, written, told } = await changeCertificates(settings, host, async (before, at, untold) => {
     certifiedCa(before);
     const chosen =
       named.length === 0
         ? allCertified(before, host)
         : await Promise.all(named.map((one) => certifiedHost(settings, before, one)));
     const work = { settings, inventory: before, host, at, passphrase };
-    return options.rekey ? rekeyAll(work, chosen) : renewAll(work, chosen, options);
+    return options.rekey ? rekeyAll(work, chosen, untold.hosts) : renewAll(work, chosen, options);
   });
   const { renewed, underWay, blocked } = result;
   const left = [...underWay.map((found) => found.host.hostname), ...blocked];
@@ -63,6 +63,7 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const renewal = { renewed, underWay, touched, after: inventory };
   if (!options.json) {
     host.write(renderRenewal(settings, renewal));
+    await told();
     return;
   }
   const rows = renewed.map(({ host: { hostname } }) => {
@@ -71,6 +72,7 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   });
   const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
   host.write(`${JSON.stringify(done, undefined, 2)}\n`);
+  await told();
 }
 
 interface Outcome {
@@ -134,8 +136,12 @@ function warnBlocked({ settings, host }: CaWork, blocked: readonly HostName[]): 
   if (blocked.length > 0) host.endWith(1);
 }
 
-async function rekeyAll(work: CaWork, named: readonly HostInventory[]): Promise<Outcome> {
-  const { settings, host, at } = work;
+async function rekeyAll(
+  work: CaWork,
+  named: readonly HostInventory[],
+  untold: ReadonlySet<HostName>,
+): Promise<Outcome> {
+  const { settings, inventory, host, at } = work;
   const layout = layoutOf(settings);
   for (const { host: one, request } of named) {
     if (request !== undefined) {
@@ -145,8 +151,8 @@ async function rekeyAll(work: CaWork, named: readonly HostInventory[]): Promise<
     }
   }
   // A run that was cut off is gone on with: what has its new key already gets no second one.
-  const underWay = named.filter(isRekeyUnderWay);
-  const chosen = named.filter(({ previous }) => previous === undefined);
+  const underWay = named.filter((found) => isRekeyUnderWay(found) || isNewRelayKey(found, inventory, untold));
+  const chosen = named.filter((found) => found.previous === undefined && !underWay.includes(found));
   const blocked = named
     .filter((found) => found.previous !== undefined && !isRekeyUnderWay(found))
     .map((found) => found.host.hostname);
@@ -181,4 +187,14 @@ async function rekeyAll(work: CaWork, named: readonly HostInventory[]): Promise<
     host.say(`made a new key, ${keyType}, and certificate of ${hostname}: ${layout.certificate(role, hostname).path}`);
   }
   return { renewed: chosen, underWay, blocked };
+}
+
+/** A relay has no old pin that would tell: its new key is the one of a run that was cut off where nobody was told of it. */
+function isNewRelayKey(
+  { host: { role, hostname }, certificate }: HostInventory,
+  { issued }: Inventory,
+  untold: ReadonlySet<HostName>,
+): boolean {
+  if (role !== 'smtpd-server' || !untold.has(hostname)) return false;
+  return issued.some(({ serial, event }) => serial === certificate?.info.serial && event === 'rekeyed');
 }

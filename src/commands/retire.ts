@@ -27,6 +27,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     result: retired,
     inventory: after,
     written,
+    told,
   } = await changeCertificates(settings, host, async (inventory, at) => {
     const chosen =
       named.length === 0
@@ -47,7 +48,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     return pending;
   });
   const relays = installedRelays(after).map(({ hostname }) => hostname);
-  // A run that was cut off may have retired it, and written no table, or not said what to install.
+  // A second time too, for who has lost the words.
   const touched = new Set([...(retired.length === 0 && named.length === 0 ? [] : relays), ...written]);
   const install = after.hosts.map((found) => found.host.hostname).filter((hostname) => touched.has(hostname));
   if (retired.length === 0 && named.length === 0) host.say('nothing to retire: no old pin is listed');
@@ -57,11 +58,12 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
       serial: previous?.info.serial ?? null,
     }));
     host.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
-    return;
+  } else {
+    for (const hostname of install) {
+      host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
+    }
   }
-  for (const hostname of install) {
-    host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
-  }
+  await told();
 }
 
 /** That a host's old pin went before, so that the command can be run again. @throws contradiction - it never had one */

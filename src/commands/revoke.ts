@@ -37,6 +37,7 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
     result,
     inventory: after,
     bundles,
+    told,
   } = await changeCertificates(
     settings,
     host,
@@ -68,6 +69,7 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
   } else if (one.role === 'smtpd-server' || written.length > 0) {
     host.write(renderNext(settings, one, written, keepsKey));
   }
+  await told(written.map(({ hostname }) => hostname));
   const behind = relays.filter((relay) => !written.includes(relay));
   if (one.role === 'smtp-client') await assertNoneBehind(settings, one, behind);
 }

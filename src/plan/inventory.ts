@@ -84,6 +84,8 @@ export interface IssuedCertificate {
   readonly name: string;
   readonly certificateSha256: string;
   readonly publicKeySha256: string;
+  /** What its first line says it was made by. */
+  readonly event: 'issued' | 'renewed' | 'rekeyed' | 'retired' | 'revoked';
   /** Its notBefore where the ledger was lost. */
   readonly issuedAt: string;
   /** Undefined where the ledger has no date there. */

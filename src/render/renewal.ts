@@ -25,8 +25,8 @@ export function renderRenewal(settings: Settings, { renewed, underWay, touched, 
   const lines = [
     ...renewed.flatMap((before) => describeNew(settings, before, after)),
     ...underWay.map(
-      ({ host: { hostname }, certificate }) =>
-        `${hostname} is left as it is: its rekey is under way, with a certificate of ${dayOf(certificate?.info.notBefore)}; ${word} retire ${hostname} comes before another`,
+      ({ host: { role, hostname }, certificate }) =>
+        `${hostname} is left as it is: its rekey is under way, with a certificate of ${dayOf(certificate?.info.notBefore)}${role === 'smtp-client' ? `; ${word} retire ${hostname} comes before another` : ''}`,
     ),
     ...first.map((hostname) => `first, for the table with both pins: ${install(hostname)}`),
     ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${install(hostname)}`),

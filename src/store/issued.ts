@@ -30,6 +30,7 @@ export function issuedCertificates(entries: readonly LedgerEntry[]): readonly Is
       name,
       certificateSha256,
       publicKeySha256,
+      event,
       issuedAt: event === 'retired' || event === 'revoked' ? notBefore : time,
       notAfter: dateOf(notAfter),
       retiredAt: retired.get(serial) ?? ofKey,

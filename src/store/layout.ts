@@ -26,6 +26,8 @@ export interface Layout {
   readonly formerCaKey: Place;
   readonly formerCaCertificate: Place;
   readonly ledger: Place;
+  /** What hosts have to install and nobody was told yet. */
+  readonly toInstall: Place;
   /** A new passphrase, sealed, until the CA's key is under it. */
   readonly pendingPassphrase: Place;
   readonly hostsFolder: string;
@@ -69,6 +71,7 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     formerCaKey: { path: join(caFolder, `${domain}-ca.old.key.pem`), mode: 0o600 },
     formerCaCertificate: { path: join(caFolder, `${domain}-ca.old.crt.pem`), mode: 0o644 },
     ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
+    toInstall: { path: join(caFolder, 'to-install.json'), mode: 0o644 },
     pendingPassphrase: { path: join(caFolder, `${domain}-ca.passphrase.new.gpg`), mode: 0o600 },
     hostsFolder,
     roleFolder,

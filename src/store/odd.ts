@@ -75,7 +75,7 @@ async function oddFolders(settings: Settings, folders: readonly string[]): Promi
 }
 
 function isOurs(path: string): boolean {
-  return /\.pem$|^issued\.jsonl$|\.gpg$|^relay_clientcerts$/u.test(basename(path));
+  return /\.pem$|^issued\.jsonl$|^to-install\.json$|\.gpg$|^relay_clientcerts$/u.test(basename(path));
 }
 
 async function oddAt(path: string, wanted: Odd['wanted']): Promise<readonly Odd[]> {

@@ -504,6 +504,15 @@ function killedAt(nth: number, args: readonly string[]): void {
   expect(project.run(args, { env: { UV_THREADPOOL_SIZE: '1' }, under }).status).not.toBe(0);
 }
 
+/** Done to the last byte, and nobody was told: killed as it is about to take its note of that away. */
+function killedBeforeTelling(args: readonly string[]): void {
+  const note = project.path('certs/ca/to-install.json');
+  const inject = ['-P', note, '-e', 'inject=unlink:signal=SIGKILL'];
+  const { status } = project.run(args, { under: ['strace', '-f', '-qq', '-o', '/dev/null', ...inject] });
+  expect(status).not.toBe(0);
+  expect(existsSync(note)).toBe(true);
+}
+
 describe('cut off, and the same command again', () => {
   const second = 'second.example.org';
   beforeEach(() => {
@@ -556,6 +565,44 @@ describe('cut off, and the same command again', () => {
     expect(stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
     expect(listed()).toHaveLength(2);
     expect(succeed(run('retire')).stdout).toBe('');
+  });
+
+  it.each([
+    ['renew', ['renew', '--force'], ['renew'], [relay, home, second]],
+    ['renew, and then another command', ['renew', '--force', 'mailhost'], ['retire'], [home]],
+    ['renew --rekey', ['renew', '--rekey', 'mailhost'], ['renew', '--rekey', 'mailhost'], [relay, home]],
+    ['renew --rekey of a relay', ['renew', '--rekey', 'relayhost'], ['renew', '--rekey', 'relayhost'], [relay]],
+    ['retire', ['retire'], ['retire'], [relay]],
+    ['revoke', ['revoke', 'second'], ['renew'], [relay]],
+  ])('%s, done but not told: what to install is told once more, and then no more', (what, args, next, hosts) => {
+    requireTools('strace');
+    if (what === 'retire') succeed(run('renew', '--rekey', 'mailhost'));
+    killedBeforeTelling(args);
+    const before = { lines: ledger().length, pins: listed() };
+    const { stdout } = succeed(run(...next));
+    expect(
+      [...stdout.matchAll(/^(?:now|first|then)\b.*?: relaycerts show ([\w.]+)/gmu)].map(([, host]) => host),
+    ).toEqual(hosts);
+    expect([ledger().length, listed()]).toEqual([before.lines, before.pins]);
+    expect(existsSync(project.path('certs/ca/to-install.json'))).toBe(false);
+    if (next[1] !== '--rekey') expect(succeed(run(...next)).stdout).toBe('');
+  });
+
+  it('a note that somebody spoilt is none', () => {
+    const note = 'certs/ca/to-install.json';
+    for (const text of [
+      '',
+      '{',
+      '[]',
+      'null',
+      '{"hosts":[1,"../x","nobody.example.org"],"caStage":9}',
+      '{"hosts":{}}',
+    ]) {
+      project.write(note, text);
+      expect(succeed(run('renew', '--due')).stdout).toBe('');
+    }
+    succeed(run('clean', '--yes'));
+    expect(existsSync(project.path('certs'))).toBe(false);
   });
 });
 

@@ -228,6 +228,7 @@ describe('what was issued', () => {
         name: home,
         certificateSha256: issued().certificateSha256,
         publicKeySha256: issued().publicKeySha256,
+        event: 'issued',
         issuedAt: at.toISOString(),
         notAfter: leaf.info.notAfter,
         retiredAt: at.toISOString(),

@@ -27,7 +27,8 @@ import {
   resealPassphraseFile,
   sealPassphraseFile,
 } from './obtain-passphrase.js';
-import { appendLedger, entryOf, type LedgerEntry } from '../store/ledger.js';
+import { foundEntries } from '../store/issued.js';
+import { appendLedger, entryOf } from '../store/ledger.js';
 import { assertNothingPending, keepPrevious } from './keep-previous.js';
 import { opensNothing } from './passphrase-open.js';
 import type { CaWork, StepOf, Work } from './work.js';
@@ -219,17 +220,8 @@ export async function openCaKey(
 
 async function recordFound({ inventory, settings, host }: Work, records: readonly StepOf<'record'>[]): Promise<void> {
   if (records.length === 0) return;
-  const serials = new Set(records.map(({ serial }) => serial));
-  const { caCertificate, hosts } = inventory;
-  const found: LedgerEntry[] = hosts.flatMap(({ host: { role, hostname }, certificate }) =>
-    certificate === undefined || !serials.has(certificate.info.serial)
-      ? []
-      : [entryOf('issued', role, hostname, certificate.info, certificate.info.notBefore)],
-  );
-  if (caCertificate !== undefined && serials.has(caCertificate.info.serial)) {
-    const { info } = caCertificate;
-    found.unshift(entryOf('issued', 'ca', info.commonName ?? settings.ca.commonName, info, info.notBefore));
-  }
+  const serials = new Set<string>(records.map(({ serial }) => serial));
+  const found = foundEntries(inventory, settings.ca.commonName, (serial) => serials.has(serial));
   await appendLedger(layoutOf(settings), found);
   for (const step of records) host.say(`made ${describeStep(step)}`);
 }

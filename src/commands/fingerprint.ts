@@ -8,6 +8,7 @@ import { readFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
+import { warnOfOdd } from '../store/odd.js';
 import { readCertifiedHosts } from '../store/read.js';
 import { readSteadily } from '../store/steady.js';
 import type { GlobalOptions } from './options.js';
@@ -40,6 +41,7 @@ async function pinnedOfClients(
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
   const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
+  await warnOfOdd(settings, host);
   const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
   const clients = hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.find(({ certificate }) => certificate === undefined);

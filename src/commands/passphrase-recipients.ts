@@ -11,6 +11,7 @@ import { readNamedFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
+import { warnOfOdd } from '../store/odd.js';
 import type { Settings } from '../settings/settings.js';
 import type { GlobalOptions } from './options.js';
 import { readCustodian } from './passphrase-open.js';
@@ -29,6 +30,7 @@ interface Opener {
 export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
+  await warnOfOdd(settings, host);
   const { caKey, passphraseFile, operatorKey } = await readCustodian(settings, host);
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {

@@ -12,6 +12,7 @@ import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { isSignedBy } from '../certificate/verify.js';
 import { leafDays } from '../plan/leaf-days.js';
+import { clockWarnings } from '../plan/warnings.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { bundlesOf } from '../render/bundle.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
@@ -113,6 +114,7 @@ function areBundlesBehind(settings: Settings, inventory: Inventory): boolean {
 async function makeNext({ settings, inventory, host, at, passphrase: given }: CaWork): Promise<void> {
   const layout = layoutOf(settings);
   const { keyType, validDays, permittedDomains, commonName: base } = settings.ca;
+  for (const { message, hint } of clockWarnings(inventory, at)) host.warn(message, hint);
   const generation = generationOf(base, certifiedCa(inventory).info.commonName) ?? 1;
   const commonName = caNameOf(base, generation + 1);
   const passphrase = given ?? (await openPassphraseFile({ settings, inventory, host }));

@@ -20,6 +20,7 @@ import { contradiction, readGivenPassphrase } from './make.js';
 import { openPassphraseFile } from './obtain-passphrase.js';
 import type { GlobalOptions } from './options.js';
 import { rekeyCa } from './rekey-ca.js';
+import { clockWarnings } from '../plan/warnings.js';
 import type { CaWork } from './work.js';
 
 export interface RenewCaOptions extends GlobalOptions {
@@ -81,6 +82,7 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
     );
   }
   await assertRoom(settings, host, { hosts: inventory.hosts.length, custody: false });
+  for (const { message, hint } of clockWarnings(inventory, at)) host.warn(message, hint);
   const passphrase = work.passphrase ?? (await openPassphraseFile(work));
   const keyPair = await openCaKey(settings, inventory, passphrase);
   const { reissueCa } = await import('../issue/x509.js');

@@ -10,6 +10,7 @@ import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { guardReading } from '../store/look.js';
+import { warnOfOdd } from '../store/odd.js';
 import { findKeyPlace, readCertifiedHosts } from '../store/read.js';
 import { readSteadily } from '../store/steady.js';
 import { isRevokedError } from './again.js';
@@ -27,6 +28,7 @@ export interface ShowOptions extends GlobalOptions {
 export async function show(options: ShowOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   await guardReading(settings, host);
+  await warnOfOdd(settings, host);
   const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
   const revoked = new Set(hosts.filter(({ isRevoked }) => isRevoked).map(({ host: { hostname } }) => hostname));
   const wanted =

@@ -29,9 +29,9 @@ const parallelization: Readonly<Record<PassphraseStrength, number>> = { random: 
 const keyOctets = 32;
 /** OpenSSL's own limit (PEM_BUFSIZE): a longer passphrase would make a key that nothing opens. */
 const maxPassphraseOctets = 1024;
-/** Bounds on what a frame from outside may ask for: a few seconds of work. */
-const maxScryptWork = 2 ** 14 * 8 * 64;
-const maxPbkdf2Rounds = 8_000_000;
+/** Bounds on what a frame from outside may ask for: about half a second of work. */
+const maxScryptWork = 2 ** 14 * 8 * 8;
+const maxPbkdf2Rounds = 600_000;
 
 /**
  * The key as PEM `ENCRYPTED PRIVATE KEY`, under the passphrase (1 to 1024 octets).

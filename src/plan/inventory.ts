@@ -84,12 +84,15 @@ export interface IssuedCertificate {
   readonly name: string;
   readonly certificateSha256: string;
   readonly publicKeySha256: string;
+  /** The key of the CA that signed it, where the ledger says so. */
+  readonly authorityKeyIdentifier: string | undefined;
   /** What its first line says it was made by. */
   readonly event: 'issued' | 'renewed' | 'rekeyed' | 'retired' | 'revoked';
   /** Its notBefore where the ledger was lost. */
   readonly issuedAt: string;
   /** Undefined where the ledger has no date there. */
   readonly notAfter: Date | undefined;
+  /** Also with the CA that signed it. */
   readonly retiredAt: string | undefined;
   /** Also where another certificate for the same key was revoked. */
   readonly revokedAt: string | undefined;
@@ -113,7 +116,7 @@ export interface Inventory {
   readonly operatorKeyPath: string;
   readonly operatorKey: Buffer | undefined;
   readonly hosts: readonly HostInventory[];
-  /** Everything that was ever issued here, in the order of issue. */
+  /** Everything that was ever issued here, in the order of issue; what lies here and the ledger has lost comes last. */
   readonly issued: readonly IssuedCertificate[];
   /** Serials that the ledger has. */
   readonly recorded: ReadonlySet<string>;

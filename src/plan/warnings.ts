@@ -84,6 +84,18 @@ export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
   };
 }
 
+/** That the CA is about to get a certificate by a clock that its present one says is wrong. */
+export function clockWarnings({ caCertificate }: Pick<Inventory, 'caCertificate'>, at: Date): readonly Problem[] {
+  const begins = caCertificate?.info.notBefore;
+  if (begins === undefined || at >= begins) return [];
+  return [
+    {
+      message: `the CA begins on ${begins.toISOString()}, and this machine's clock says ${at.toISOString()}: the new certificate goes by the clock`,
+      hint: 'where the clock is wrong, set it, and run the same command again: date -u',
+    },
+  ];
+}
+
 /** That the next renewal will fail for want of the passphrase, while there is still time to look for it. */
 export function custodyWarnings(
   settings: Settings,
@@ -101,7 +113,10 @@ export function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): 
     hint: `where the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
   }));
   if (damagedLedgerLines > 0) {
-    warnings.push({ message: `the ledger has ${damagedLedgerLines} lines that are no entry, as a crash leaves them` });
+    warnings.push({
+      message: `certs/ca/issued.jsonl has lines that are no entry, and are skipped: ${damagedLedgerLines}`,
+      hint: 'look at them: jq -R "fromjson? // ." certs/ca/issued.jsonl; what is of no use there can be taken out by hand',
+    });
   }
   return warnings;
 }

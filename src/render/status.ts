@@ -63,6 +63,7 @@ function issuedObject(one: IssuedCertificate, at: Date): Readonly<Record<string,
     reason: one.reason ?? null,
     certificateSha256: one.certificateSha256,
     publicKeySha256: one.publicKeySha256,
+    authorityKeyIdentifier: one.authorityKeyIdentifier ?? null,
   };
 }
 

@@ -1,7 +1,26 @@
-// The ledger read by certificate instead of by event: what was issued, and what became of it. Pure.
+// The ledger read by certificate instead of by event: what was issued, and what became of it; and the other way round, the
+// lines of certificates that lie here and stand in no ledger. Pure.
 
-import type { IssuedCertificate } from '../plan/inventory.js';
-import type { LedgerEntry } from './ledger.js';
+import type { Inventory, IssuedCertificate } from '../plan/inventory.js';
+import { entryOf, type LedgerEntry } from './ledger.js';
+
+/** The lines of those certificates that are wanted, the CA's first, as if each had been issued at its notBefore. */
+export function foundEntries(
+  { caCertificate, hosts }: Pick<Inventory, 'caCertificate' | 'hosts'>,
+  caName: string,
+  isWanted: (serial: string) => boolean,
+): readonly LedgerEntry[] {
+  const ca =
+    caCertificate === undefined
+      ? []
+      : [{ role: 'ca' as const, name: caCertificate.info.commonName ?? caName, info: caCertificate.info }];
+  const leaves = hosts.flatMap(({ host: { role, hostname }, certificate }) =>
+    certificate === undefined ? [] : [{ role, name: hostname, info: certificate.info }],
+  );
+  return [...ca, ...leaves]
+    .filter(({ info }) => isWanted(info.serial))
+    .map(({ role, name, info }) => entryOf('issued', role, name, info, info.notBefore));
+}
 
 /** Every certificate that the entries know, in the order of their first one. */
 export function issuedCertificates(entries: readonly LedgerEntry[]): readonly IssuedCertificate[] {
@@ -9,13 +28,17 @@ export function issuedCertificates(entries: readonly LedgerEntry[]): readonly Is
   const lastOfKey = new Map<string, string>();
   const retired = new Map<string, string>();
   const revoked = new Map<string, LedgerEntry>();
+  const retiredCas = new Map<string, string>();
   for (const entry of entries) {
-    const { event, serial, publicKeySha256, time } = entry;
+    const { event, role, serial, publicKeySha256, authorityKeyIdentifier = '', time } = entry;
     if (!first.has(serial)) {
       first.set(serial, entry);
       lastOfKey.set(publicKeySha256, serial);
     }
     if (event === 'retired') retired.set(serial, time);
+    // A CA has signed itself.
+    if (event === 'retired' && role === 'ca' && authorityKeyIdentifier !== '')
+      retiredCas.set(authorityKeyIdentifier, time);
     // Of a key: who has it has every certificate for it.
     if (event === 'revoked' && !revoked.has(publicKeySha256)) revoked.set(publicKeySha256, entry);
   }
@@ -23,6 +46,7 @@ export function issuedCertificates(entries: readonly LedgerEntry[]): readonly Is
     const { serial, role, name, certificateSha256, publicKeySha256, event, time, notBefore, notAfter } = entry;
     // A key is retired with the last certificate for it; those before went with their renewal.
     const ofKey = retired.get(lastOfKey.get(publicKeySha256) ?? serial);
+    const withCa = retiredCas.get(entry.authorityKeyIdentifier ?? '');
     const revocation = revoked.get(publicKeySha256);
     return {
       serial,
@@ -30,10 +54,11 @@ export function issuedCertificates(entries: readonly LedgerEntry[]): readonly Is
       name,
       certificateSha256,
       publicKeySha256,
+      authorityKeyIdentifier: entry.authorityKeyIdentifier,
       event,
       issuedAt: event === 'retired' || event === 'revoked' ? notBefore : time,
       notAfter: dateOf(notAfter),
-      retiredAt: retired.get(serial) ?? ofKey,
+      retiredAt: retired.get(serial) ?? ofKey ?? withCa,
       revokedAt: revocation?.time,
       reason: revocation?.reason,
     };

@@ -3,8 +3,9 @@
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
-import { RelaycertsError, quotePath } from '../errors.js';
-import { appendFile, readFile } from '../host/files.js';
+import { RelaycertsError, quote, quotePath } from '../errors.js';
+import { appendFile, readFile, syncFolder, writeFile } from '../host/files.js';
+import type { Host } from '../host/host.js';
 import { writeJson } from '../json-text.js';
 import type { Layout } from './layout.js';
 
@@ -25,6 +26,8 @@ export interface LedgerEntry {
   readonly serial: string;
   readonly certificateSha256: string;
   readonly publicKeySha256: string;
+  /** Lower-case hexadecimal: the key of the CA that signed it. */
+  readonly authorityKeyIdentifier?: string;
   readonly notBefore: string;
   readonly notAfter: string;
   /** Of a revocation. */
@@ -47,6 +50,7 @@ export function entryOf(
     serial: info.serial,
     certificateSha256: fingerprintOf(info, 'certificate', 'sha256'),
     publicKeySha256: fingerprintOf(info, 'public-key', 'sha256'),
+    ...(info.authorityKeyIdentifier === undefined ? {} : { authorityKeyIdentifier: info.authorityKeyIdentifier }),
     notBefore: info.notBefore.toISOString(),
     notAfter: info.notAfter.toISOString(),
   };
@@ -67,6 +71,30 @@ export async function appendLedger(layout: Layout, entries: readonly LedgerEntry
   const torn = before !== undefined && before.length > 0 && before.at(-1) !== 0x0a;
   const lines = entries.map((entry) => `${writeJson(entry)}\n`).join('');
   await appendFile(path, `${torn ? '\n' : ''}${lines}`, mode);
+}
+
+/** With what every line begins. */
+const lineStart = '{"time":"';
+
+/**
+ * Ends a last line that is whole, and takes out what a crash has left of one, with a word. Nothing has followed it: the
+ * line comes before the certificate. What is no beginning of a line of ours stays. Only while holding the lock.
+ * @throws files
+ */
+export async function mendLedger(layout: Layout, host: Pick<Host, 'say'>): Promise<void> {
+  const { path, mode } = layout.ledger;
+  const bytes = await readFile(path, { limit: ledgerLimit });
+  if (bytes === undefined || bytes.length === 0 || bytes.at(-1) === 0x0a) return;
+  const start = bytes.lastIndexOf(0x0a) + 1;
+  const last = bytes.subarray(start).toString('utf8');
+  if (parseEntry(last) !== undefined) {
+    await appendFile(path, '\n', mode);
+    host.say(`ended the last line of the ledger, which a crash had left open: ${quotePath(path)}`);
+  } else if (last.startsWith(lineStart) || lineStart.startsWith(last) || /^\0+$/u.test(last)) {
+    await writeFile(path, bytes.subarray(0, start), mode);
+    await syncFolder(layout.caFolder);
+    host.say(`took out of the ledger what a crash had left of its last line: ${quote(last, 500)}`);
+  }
 }
 
 /**
@@ -133,6 +161,6 @@ function isEntry(value: unknown): value is LedgerEntry {
     textFields.every((field) => typeof entry.get(field) === 'string') &&
     ledgerEvents.some((event) => event === entry.get('event')) &&
     ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role')) &&
-    ['string', 'undefined'].includes(typeof entry.get('reason'))
+    ['reason', 'authorityKeyIdentifier'].every((field) => ['string', 'undefined'].includes(typeof entry.get(field)))
   );
 }

@@ -32,6 +32,11 @@ export async function findOdd(
   return [...odd.map(judgeOdd), ...(await findOtherCa(settings))];
 }
 
+/** For commands that only read and go on: a warning each. @throws files */
+export async function warnOfOdd(settings: Settings, host: Pick<Onlooker, 'configHome' | 'warn'>): Promise<void> {
+  for (const { message, hint } of await findOdd(settings, host)) host.warn(message, hint);
+}
+
 /** What concerns what is read too: folders that lead elsewhere or nowhere, and another domain's CA. @throws files */
 export async function findOddFolders(settings: Settings): Promise<readonly Problem[]> {
   const odd = await oddFolders(settings, await listFolders(layoutOf(settings)));

@@ -24,7 +24,7 @@ import { bundleParts, type KeyPlace } from '../plan/bundle-names.js';
 import type { Cas } from '../plan/ca-rekey.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { readHistory } from './history.js';
-import { issuedCertificates } from './issued.js';
+import { foundEntries, issuedCertificates } from './issued.js';
 import { revokedHosts } from './ledger.js';
 import { findOddFolders } from './odd.js';
 
@@ -49,6 +49,8 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
   const ca = await readOtherCas(layout, host.uid, problems);
   const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: host.uid };
   const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context, problems));
+  const recorded = new Set(ledger.entries.map(({ serial }) => serial));
+  const lost = foundEntries({ caCertificate, hosts }, settings.ca.commonName, (serial) => !recorded.has(serial));
   return {
     caKeyPath: layout.caKey.path,
     caKey,
@@ -59,8 +61,8 @@ export async function readInventory(settings: Settings, host: Pick<Host, 'config
     operatorKeyPath: operatorKey,
     operatorKey: operator,
     hosts,
-    issued: issuedCertificates(ledger.entries),
-    recorded: new Set(ledger.entries.map(({ serial }) => serial)),
+    issued: issuedCertificates([...ledger.entries, ...lost]),
+    recorded,
     revokedKeys: new Set(
       ledger.entries.flatMap(({ event, publicKeySha256 }) => (event === 'revoked' ? [publicKeySha256] : [])),
     ),

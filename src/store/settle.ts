@@ -6,6 +6,7 @@ import type { Host } from '../host/host.js';
 import type { Settings } from '../settings/settings.js';
 import { settleBundleFolders } from './bundle-folder.js';
 import { layoutOf } from './layout.js';
+import { mendLedger } from './ledger.js';
 import { settleRekeys } from './rekey.js';
 import { settleRevocations } from './revocation.js';
 
@@ -19,6 +20,7 @@ export async function settle(
   { isUrgent = false }: { readonly isUrgent?: boolean } = {},
 ): Promise<void> {
   const parts = [
+    () => mendLedger(layoutOf(settings), host),
     () => settleBundleFolders(layoutOf(settings), host),
     () => settleRevocations(settings, host),
     () => settleRekeys(settings, host),

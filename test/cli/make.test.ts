@@ -69,6 +69,32 @@ describe('a first make', () => {
     expect(project.run(['make', '--quiet']).stderr).toBe('');
   });
 
+  it.each([
+    ['half a line', '{"time":"2026-11-20T12:00:00.000Z","event":"issu'],
+    ['what a disk leaves of one', '\0\0\0\0'],
+  ])('takes %s at the end of the ledger out, says so once', (_what, torn) => {
+    expect(project.run(['make']).status).toBe(0);
+    const ledger = project.read('certs/ca/issued.jsonl');
+    project.write('certs/ca/issued.jsonl', ledger + torn);
+    const first = project.run(['make']);
+    expect([first.status, project.read('certs/ca/issued.jsonl')]).toEqual([0, ledger]);
+    expect(first.stderr).toContain('relaycerts: took out of the ledger what a crash had left of its last line: "');
+    expect(project.run(['make']).stderr).toBe(
+      'relaycerts: nothing to make: everything that the settings ask for is there and right\n',
+    );
+  });
+
+  it('ends a last line of the ledger that is whole, and leaves alone what is no line of its own', () => {
+    expect(project.run(['make']).status).toBe(0);
+    const ledger = project.read('certs/ca/issued.jsonl');
+    project.write('certs/ca/issued.jsonl', ledger.trimEnd());
+    expect(project.run(['make']).stderr).toContain('relaycerts: ended the last line of the ledger');
+    expect(project.read('certs/ca/issued.jsonl')).toBe(ledger);
+    project.write('certs/ca/issued.jsonl', `${ledger}a note of mine`);
+    expect(project.run(['make']).stderr).toContain('issued.jsonl has lines that are no entry, and are skipped: 1\n');
+    expect(project.read('certs/ca/issued.jsonl')).toBe(`${ledger}a note of mine`);
+  });
+
   it('writes one ledger line for each certificate', () => {
     project.run(['make']);
     const lines = project.read('certs/ca/issued.jsonl').trimEnd().split('\n');

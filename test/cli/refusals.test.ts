@@ -404,6 +404,12 @@ describe('a symbolic link where a file or folder of ours should be', () => {
       const { status, stderr } = project.run(['make', '--dry-run']);
       expect([status, stderr]).toEqual([1, expect.stringContaining('it is a symbolic link to')]);
     }
+    // Who only reads says so, and goes on where there is something to read.
+    for (const command of ['show', 'fingerprint']) {
+      const { status, stderr } = project.run([command]);
+      expect([command, status === 0 || /error: /u.test(stderr)]).toEqual([command, true]);
+      expect(stderr).toMatch(/warning: cannot use ".*": it is a symbolic link to ".*\/moved"/u);
+    }
     const mended = expectMended(/cannot use ".*": it is a symbolic link to ".*\/moved"/u);
     expect(mended.stderr).toContain('nothing to make');
     expect(stateOf(root).match(/^\.\/moved.*$/gmu)).toEqual(target);

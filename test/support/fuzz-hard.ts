@@ -34,6 +34,12 @@ export function requests(seeds: Seeds): Inputs {
   return { 'as many names as fit': signRequest(named, createPrivateKey(seeds.requestKey[0] ?? '')) };
 }
 
+/** A valid key that takes as long to open as is allowed: that one has to bear. */
+export function encryptedKeys({ costlyKeys: [rounds, scrypt] }: Seeds): Inputs {
+  if (rounds === undefined || scrypt === undefined) throw new Error('no costly keys');
+  return { 'the most rounds of PBKDF2': rounds, 'the most scrypt': scrypt };
+}
+
 export function pgpKeys(seeds: Seeds): Inputs {
   const [key = Buffer.alloc(0)] = seeds.pgpKeys;
   // gpg's key packet: Ed25519, 51 octets and a header of 2.

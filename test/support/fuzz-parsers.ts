@@ -61,8 +61,6 @@ export interface FuzzedParser {
   readonly hard: () => Readonly<Record<string, Buffer>>;
   /** Octets of the inputs that try to be slow: at the parser's bound, and beyond it. */
   readonly sizes: readonly number[];
-  /** Milliseconds that one input may take. */
-  readonly limit: number;
 }
 
 const mebibyte = 1 << 20;
@@ -100,12 +98,8 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     count: number,
     make: FuzzedParser['make'],
     parse: FuzzedParser['parse'],
-    {
-      sizes = [mebibyte - 64],
-      limit = 1000,
-      hard = () => ({}),
-    }: Partial<Pick<FuzzedParser, 'sizes' | 'limit' | 'hard'>> = {},
-  ): FuzzedParser => ({ name, count, make, parse, sizes, limit, hard });
+    { sizes = [mebibyte - 64], hard = () => ({}) }: Partial<Pick<FuzzedParser, 'sizes' | 'hard'>> = {},
+  ): FuzzedParser => ({ name, count, make, parse, sizes, hard });
 
   const folder = mkdtempSync(join(scratch === '' ? tmpdir() : scratch, 'project-'));
   const settingsFile = join(folder, 'settings.json');
@@ -185,13 +179,12 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       },
       { hard: () => hardOnes.requests(seeds) },
     ),
-    // PBKDF2 of as many rounds as are allowed takes some seconds; that bound is the parser's own.
     parser(
       'encrypted keys',
       250,
       pemLike(seeds.encryptedKeys),
       async (bytes) => encodeSpki(await decryptPrivateKey(bytes, new Secret(fuzzPassphrase), { from })).length > 0,
-      { limit: 15_000 },
+      { hard: () => hardOnes.encryptedKeys(seeds) },
     ),
     parser('OpenPGP packets', 12_000, packetsOf([...seeds.pgpKeys, ...seeds.pgpMessages], 'MESSAGE'), (bytes) => {
       isText(bytes);

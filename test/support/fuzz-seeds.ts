@@ -27,6 +27,8 @@ export interface Seeds {
   readonly requests: readonly Buffer[];
   readonly requestKey: readonly Buffer[];
   readonly encryptedKeys: readonly Buffer[];
+  /** As costly to open as is allowed: by PBKDF2, and by scrypt. */
+  readonly costlyKeys: readonly Buffer[];
   /** Binary OpenPGP. */
   readonly pgpKeys: readonly Buffer[];
   readonly pgpMessages: readonly Buffer[];
@@ -47,7 +49,7 @@ export async function makeSeeds(): Promise<Seeds> {
 
 type X509Seeds = Pick<
   Seeds,
-  'certificates' | 'privateKeys' | 'publicKeys' | 'requests' | 'requestKey' | 'encryptedKeys'
+  'certificates' | 'privateKeys' | 'publicKeys' | 'requests' | 'requestKey' | 'encryptedKeys' | 'costlyKeys'
 >;
 
 async function makeX509(): Promise<X509Seeds> {
@@ -121,6 +123,10 @@ async function makeX509(): Promise<X509Seeds> {
       passed(['-v2', 'aes-128-cbc', '-iter', '1000', '-v2prf', 'hmacWithSHA512']),
       passed(['-scrypt', '-scrypt_N', '1024', '-scrypt_r', '8', '-scrypt_p', '1']),
     ];
+    const costlyKeys = [
+      passed(['-v2', 'aes-256-cbc', '-iter', '600000', '-v2prf', 'hmacWithSHA512']),
+      passed(['-scrypt', '-scrypt_N', '16384', '-scrypt_r', '8', '-scrypt_p', '8']),
+    ];
     return {
       certificates: toBytes(certificates),
       privateKeys: toBytes(privateKeys),
@@ -128,6 +134,7 @@ async function makeX509(): Promise<X509Seeds> {
       requests: toBytes(requests),
       requestKey: toBytes([requestPem]),
       encryptedKeys: toBytes(encryptedKeys),
+      costlyKeys: toBytes(costlyKeys),
     };
   } finally {
     scratch.remove();

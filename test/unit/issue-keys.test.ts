@@ -11,6 +11,7 @@ import { parsePrivateKey } from '../../src/certificate/private-key.js';
 import { keyTypeOf, samePublicKey } from '../../src/certificate/public-key.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
+import { openssl } from '../support/openssl.js';
 
 test.each(keyTypes)('a key of %s says so, and comes back from PEM as itself', async (keyType) => {
   const { privateKey, publicKey } = await generateKey(keyType);
@@ -113,6 +114,15 @@ describe('the encrypted key', () => {
     await expect(sealing).rejects.toThrow(words);
     const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'typed');
     await expect(decryptPrivateKey(pem, new Secret(text))).rejects.toThrow(words);
+  });
+
+  test('opens what takes as many rounds of PBKDF2 as are allowed, and refuses one more', async () => {
+    const { privateKey } = await generateKey('ecdsa-p256');
+    const pem = encodePrivateKey(privateKey).revealText();
+    const withRounds = (rounds: number): string =>
+      openssl(['pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-iter', String(rounds), '-passout', 'pass:x'], pem);
+    expect((await decryptPrivateKey(withRounds(600_000), new Secret('x'))).equals(privateKey)).toBe(true);
+    await expect(decryptPrivateKey(withRounds(600_001), new Secret('x'))).rejects.toThrow('asks for more rounds');
   });
 
   test('is damaged, not locked, where its frame is cut or bent', async () => {

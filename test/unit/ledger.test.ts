@@ -63,6 +63,10 @@ describe('a line', () => {
       serial: read('-serial').replace('serial=', '').toLowerCase(),
       certificateSha256: read('-fingerprint', '-sha256').replace(/^.*=/u, ''),
       publicKeySha256: colons.replace(/^.*= /u, '').trim().toUpperCase(),
+      authorityKeyIdentifier: read('-ext', 'authorityKeyIdentifier')
+        .replace(/^.*\n\s*(?:keyid:)?/u, '')
+        .replaceAll(':', '')
+        .toLowerCase(),
       notBefore: new Date(from).toISOString(),
       notAfter: new Date(until).toISOString(),
     });
@@ -228,6 +232,7 @@ describe('what was issued', () => {
         name: home,
         certificateSha256: issued().certificateSha256,
         publicKeySha256: issued().publicKeySha256,
+        authorityKeyIdentifier: leaf.info.authorityKeyIdentifier,
         event: 'issued',
         issuedAt: at.toISOString(),
         notAfter: leaf.info.notAfter,
@@ -262,6 +267,24 @@ describe('what was issued', () => {
     expect(states()).toEqual([true, false]);
     entries = [issued(), renewed, retired(later)];
     expect(states()).toEqual([true, true]);
+  });
+
+  it('is retired with the CA that signed it, and not with another one', async () => {
+    const next = await makeCa();
+    const after = await makeLeaf(next);
+    entries = [
+      entryOf('issued', 'ca', 'a CA', ca.info, at),
+      issued(),
+      entryOf('issued', 'ca', 'a CA 2', next.info, at),
+      entryOf('issued', 'smtp-client', home, after.info, at),
+      entryOf('retired', 'ca', 'a CA', ca.info, at),
+    ];
+    expect(issuedCertificates(entries).map(({ retiredAt }) => retiredAt !== undefined)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('was issued at its notBefore where the ledger only has its end', () => {

@@ -19,7 +19,7 @@ const limit = 16 << 20;
 /** The note; of a file that says nothing readable, as if there were none: words are lost, and nothing else. @throws files */
 export async function readToInstall(settings: Settings): Promise<ToInstall> {
   const bytes = await readFile(layoutOf(settings).toInstall.path, { limit });
-  const { hosts, caStage } = parseNote(bytes?.toString('utf8') ?? '');
+  const { hosts, caStage } = parseToInstall(bytes?.toString('utf8') ?? '');
   const known = hostsOf(settings).map(({ hostname }) => hostname);
   return { hosts: new Set(known.filter((hostname) => hosts.has(hostname))), caStage };
 }
@@ -40,7 +40,11 @@ export async function forgetToInstall(settings: Settings, noted: ToInstall, told
   else await removeFile(layoutOf(settings).toInstall.path);
 }
 
-function parseNote(text: string): { readonly hosts: ReadonlySet<string>; readonly caStage: ToInstall['caStage'] } {
+/** What a note says; nothing where it is none. */
+export function parseToInstall(text: string): {
+  readonly hosts: ReadonlySet<string>;
+  readonly caStage: ToInstall['caStage'];
+} {
   const value = parseObject(text);
   const hosts: unknown = value.get('hosts');
   const stage = value.get('caStage');

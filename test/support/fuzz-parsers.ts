@@ -34,6 +34,7 @@ import { readSettings } from '../../src/settings/load.js';
 import { layoutOf } from '../../src/store/layout.js';
 import { readLedger, revokedHosts } from '../../src/store/ledger.js';
 import { withLock } from '../../src/store/lock.js';
+import { parseToInstall } from '../../src/store/to-install.js';
 import { readAnswers } from '../../src/wizard/answers-file.js';
 import { applyAnswers, recipientSources } from '../../src/wizard/answers.js';
 import { keyOption } from '../../src/wizard/gnupg.js';
@@ -355,6 +356,11 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       },
       { sizes: [4000, 5000] },
     ),
+    parser('to-install', 2000, jsonOf([Buffer.from('{"hosts":["mailhost.example.org"],"caStage":2}')]), (bytes) => {
+      const { hosts, caStage } = parseToInstall(bytes.toString('utf8'));
+      hold(caStage === undefined || [1, 2, 3].includes(caStage), 'a stage is one of three');
+      return hosts.size > 0;
+    }),
     parser('wizard: lists', 8000, textOf(['a, b,c', '"a,b", c', ' a ,, b ']), (bytes) => {
       const items = parseList(bytes.toString());
       const isWritable = items.every((item) => !item.includes('"') && item.trim() === item);

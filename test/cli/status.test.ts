@@ -110,6 +110,20 @@ describe('status', () => {
     expect(rowsOf(early)[0]?.why).toMatch(/: relaycerts renew mailhost\.example\.org --force$/u);
     expect(project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398']).status).toBe(2);
     expect(project.run(['status', '--warn', 'soon']).status).toBe(2);
+    // Above --warn, and of what is ok in the table too: the verdict is that of the performance data.
+    const above = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    expect([above.status, above.stdout]).toEqual([
+      2,
+      expect.stringMatching(
+        /^RELAYCERTS CRITICAL - mailhost\.example\.org expires in 397 days, relayhost\.example\.org expires in 397 days \| 'mailhost\.example\.org'=397;10:;400: /u,
+      ),
+    ]);
+    expect(project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '397']).status).toBe(0);
+    const mixed = project.run(['status', '--format', 'nagios', '--warn', '4000', '--critical', '400']);
+    expect(mixed.stdout).toMatch(/ due \(397 days\), example\.org relay CA due \(3649 days\) \|/u);
+    succeed(project.run(['revoke', 'mailhost']));
+    const revoked = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
   it('says what is missing, and what does not fit', () => {

@@ -126,6 +126,22 @@ describe('status', () => {
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
+  it('--json and the line of a plugin exclude each other, wherever --json stands', () => {
+    for (const args of [
+      ['status', '--json', '--format', 'nagios'],
+      ['--json', 'status', '--format', 'nagios'],
+    ]) {
+      expect(project.run(args)).toEqual({
+        status: 2,
+        stdout: '',
+        stderr:
+          'relaycerts: error: --json cannot be used with --format nagios, which is one line of text\n' +
+          'relaycerts: hint: relaycerts status --json\n',
+      });
+    }
+    expect(project.run(['status', '--json', '--format', 'table']).status).toBe(0);
+  });
+
   it('says what is missing, and what does not fit', () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     project.write(

@@ -187,6 +187,34 @@ describe('status', () => {
     expect(rowsOf(result).map(({ state }) => state)).toEqual(['missing', 'missing', 'missing']);
   });
 
+  it('a CA whose certificate is missing is not one that was never made', () => {
+    const whyOfCa = (): string | null | undefined =>
+      rowsOf(project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
+    const bringBack = 'its certificate is missing: relaycerts make says how to bring it back';
+    rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
+    expect(whyOfCa()).toBe(bringBack);
+    const refused = project.run(['make']);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/hint: cp -p .*-ca\.crt\.pem /u)]);
+    // Known from the ledger alone.
+    rmSync(project.path('certs/ca/example.org-ca.key.pem'));
+    for (const name of ['certs/smtp-client', 'certs/smtpd-server', 'hosts']) {
+      rmSync(project.path(name), { recursive: true });
+    }
+    expect(whyOfCa()).toBe(bringBack);
+    expect(project.run(['make']).stderr).toMatch(/missing, but the ledger names one/u);
+    rmSync(project.path('certs/ca/issued.jsonl'));
+    expect(whyOfCa()).toBe('there is no CA yet: relaycerts make');
+    // A key that has signed nothing gets its certificate.
+    succeed(project.run(['make']));
+    rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
+    for (const name of ['smtp-client/mailhost', 'smtpd-server/relayhost']) {
+      rmSync(project.path(`certs/${name}.example.org.crt.pem`));
+    }
+    expect(whyOfCa()).toBe('its certificate is missing: relaycerts make');
+    succeed(project.run(['make']));
+    expect(project.run(['status']).status).toBe(0);
+  });
+
   it('names the CA that is about to end, and a leaf never outlives it', () => {
     project.run(['clean', '--yes']);
     project.settings(smallSettings({ ca: { validDays: 100 } }));

@@ -16,6 +16,7 @@ import type { HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Step } from '../plan/plan.js';
+import { staleFiles } from '../plan/stale-files.js';
 import type { Secret } from '../secret.js';
 import { writeBundleFolder } from '../store/bundle-folder.js';
 import { layoutOf } from '../store/layout.js';
@@ -163,12 +164,10 @@ export async function writeBundles(
     inventory.hosts,
     writersAtOnce,
     async ({ host: { hostname }, bundle, bundleFolder }) => {
-      const wanted = [...(bundles.get(hostname) ?? [])];
-      const changed = new Set(
-        wanted.flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])),
-      );
+      const wanted = bundles.get(hostname) ?? new Map<string, Buffer>();
+      const changed = new Set(staleFiles(bundle, wanted));
       if (changed.size === 0) return [];
-      const files = wanted.map(([name, bytes]) => {
+      const files = [...wanted].map(([name, bytes]) => {
         const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
         return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
       });

@@ -88,7 +88,7 @@ export function renderPlugin(
     .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
   const told = [
     ...[...critical, ...others].slice(0, 5).map(describe),
-    ...warnings.map(({ message }) => message.replaceAll('|', ' ')),
+    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
   ];
   const what =
     problems[0] !== undefined

@@ -1,7 +1,7 @@
 // `relaycerts status`, its codes and forms, with time moved by faketime.
 
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -37,6 +37,14 @@ interface Row {
 
 function rowsOf({ stdout }: Result): readonly Row[] {
   return JSON.parse(stdout) as readonly Row[];
+}
+
+/** What is said of a bundle, on stderr. */
+function staleBundle(host: string, files: string): string {
+  return (
+    `relaycerts: warning: the bundle of ${host} is not what its certificates say (${files})\n` +
+    'relaycerts: hint: relaycerts make\n'
+  );
 }
 
 describe('status', () => {
@@ -178,6 +186,64 @@ describe('status', () => {
     expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the passphrase file [^|\n]* is missing/u);
     expect(nagios.status).toBe(1);
     expect(project.run(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
+  });
+
+  it('a bundle that is not what its certificates say needs care, each host named once', () => {
+    const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
+    const whole = `example.org-ca.crt.pem, ${home}.crt.pem, ${home}.key.pem, ${home}.chain.pem`;
+    const cases: readonly (readonly [() => void, string])[] = [
+      [() => project.write(`hosts/${relay}/relay_clientcerts`, ''), staleBundle(relay, 'relay_clientcerts')],
+      [
+        () => {
+          const other = project.read(`hosts/${relay}/${relay}.crt.pem`);
+          project.write(`hosts/${home}/${home}.crt.pem`, other);
+        },
+        staleBundle(home, `${home}.crt.pem`),
+      ],
+      [() => rmSync(project.path('hosts', home), { recursive: true }), staleBundle(home, whole)],
+    ];
+    for (const [spoil, said] of cases) {
+      spoil();
+      const before = treeOf(project.folder);
+      for (const args of [['status'], ['status', '--json']]) {
+        const result = project.run(args);
+        expect([result.status, result.stderr]).toEqual([3, said]);
+        const states = rowsOf(project.run(['status', '--json'])).map(({ state }) => state);
+        expect(states).toEqual(['ok', 'ok', 'ok']);
+      }
+      const nagios = project.run(['status', '--format', 'nagios']);
+      expect(nagios.status).toBe(1);
+      expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the bundle of \S+ is not what its certificates say \(/u);
+      expect(treeOf(project.folder)).toEqual(before);
+      succeed(project.run(['make']));
+      expect(project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
+    }
+    const elsewhere = ['sh', '-c', 'cd / && exec "$@"', 'sh'];
+    rmSync(project.path('hosts', home), { recursive: true });
+    const file = project.path('settings.json');
+    const { stderr } = project.run(['--settings', file, 'status'], { under: elsewhere });
+    expect(stderr).toContain(`hint: relaycerts --settings ${file} make\n`);
+  });
+
+  it('of a bundle nothing is said that is said already, or that is no fault', () => {
+    const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
+    rmSync(project.path(`hosts/${home}/${home}.chain.pem`));
+    mkdirSync(project.path(`hosts/${home}/${home}.chain.pem`));
+    const unreadable = project.run(['status']);
+    expect(unreadable.status).toBe(3);
+    expect(unreadable.stderr.match(/warning: .*chain\.pem/gu)).toHaveLength(1);
+    expect(unreadable.stderr).not.toContain('the bundle of');
+    rmSync(project.path(`hosts/${home}/${home}.chain.pem`), { recursive: true });
+    succeed(project.run(['make']));
+    // A host to come has neither certificate nor bundle, and stands in no table; one that was revoked has none any more.
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    expect(project.run(['status']).stderr).not.toContain('the bundle of');
+    succeed(project.run(['revoke', 'mailhost']));
+    expect(project.run(['status']).stderr).not.toContain('the bundle of');
+    // What the settings no longer name is in no table either.
+    succeed(project.run(['make']));
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
+    expect(project.run(['status']).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
   });
 
   it('before make, everything is missing', () => {

@@ -26,6 +26,11 @@ export function addStatus(program: Command, withHost: WithHost): void {
     )
     .action(
       withHost(async (host, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
+        if (global.json && flags.format === 'nagios') {
+          throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
+            hint: 'relaycerts status --json',
+          });
+        }
         const { status } = await import('../commands/status.js');
         await status({ ...global, warnDays: flags.warn, criticalDays: flags.critical, format: flags.format }, host);
       }),

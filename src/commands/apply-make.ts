@@ -16,6 +16,7 @@ import type { HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Bundles, Step } from '../plan/plan.js';
+import { staleFiles } from '../plan/stale-files.js';
 import type { Secret } from '../secret.js';
 import { writeBundleFolder } from '../store/bundle-folder.js';
 import { layoutOf } from '../store/layout.js';
@@ -156,24 +157,21 @@ export async function applyMake(work: Work): Promise<void> {
 
 /** The hosts whose bundle differs from what is there. */
 export function hostsBehind({ hosts }: Inventory, bundles: Bundles): readonly HostName[] {
-  return hosts.flatMap(({ host: { hostname }, bundle }) =>
-    changedFiles(bundle, bundles.get(hostname)).size > 0 ? [hostname] : [],
-  );
-}
-
-function changedFiles(
-  bundle: ReadonlyMap<string, Buffer>,
-  wanted: ReadonlyMap<string, Buffer> = new Map(),
-): ReadonlySet<string> {
-  return new Set([...wanted].flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name])));
+  return hosts
+    .map(({ host: { hostname }, bundle }) => ({
+      hostname,
+      stale: staleFiles(bundle, bundles.get(hostname) ?? new Map()),
+    }))
+    .filter(({ stale }) => stale.length > 0)
+    .map(({ hostname }) => hostname);
 }
 
 /** Brings the bundles that differ from what is there into being, each as a whole. */
 export async function writeBundles(inventory: Inventory, bundles: Bundles, host: Pick<Host, 'say'>): Promise<void> {
   await inGroups(inventory.hosts, writersAtOnce, async ({ host: { hostname }, bundle, bundleFolder }) => {
-    const wanted = bundles.get(hostname);
-    const changed = changedFiles(bundle, wanted);
-    if (wanted === undefined || changed.size === 0) return;
+    const wanted = bundles.get(hostname) ?? new Map<string, Buffer>();
+    const changed = new Set(staleFiles(bundle, wanted));
+    if (changed.size === 0) return;
     const files = [...wanted].map(([name, bytes]) => {
       const isPrivate = name.endsWith('.key.pem') || name.endsWith('.chain.pem');
       return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };

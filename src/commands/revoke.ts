@@ -52,14 +52,17 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
       );
       const serials = entries.map(({ serial }) => serial);
       await putAway(layout, one, serials.at(-1) ?? '');
-      return { serials, time: at.toISOString(), keepsKey: found?.request !== undefined, isNew: true };
+      const { reason } = options;
+      return { serials, time: at.toISOString(), reason, keepsKey: found?.request !== undefined, isNew: true };
     },
     { isUrgent: true },
   );
-  const { serials, time, keepsKey, isNew } = result;
+  const { serials, time, reason, keepsKey, isNew } = result;
   const done = isNew ? `revoked ${one.hostname}` : `nothing to do: ${one.hostname} is revoked since ${time}`;
   for (const serial of serials) host.say(`${done}, serial ${serial}`);
-  if (!isNew && options.reason !== '') host.warn('the reason is not kept: the ledger has the one of the first time');
+  if (options.reason !== '' && options.reason !== reason) {
+    host.warn('the reason is not kept: the ledger has the one of the first time');
+  }
   sayUnlisted(settings, after, host);
   const relays = installedRelays(after);
   const written = relays.filter(({ hostname }) => bundles.has(hostname));

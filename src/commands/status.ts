@@ -1,8 +1,10 @@
-// `relaycerts status`: how every certificate stands, the most urgent first. It reads, and changes nothing.
+// `relaycerts status`: how every certificate stands, the most urgent first, and whether the bundles are what they say. It
+// reads, and changes nothing.
 
 import type { Host } from '../host/host.js';
 import { statusOf } from '../plan/status.js';
-import { custodyWarnings } from '../plan/warnings.js';
+import { bundleWarnings, custodyWarnings } from '../plan/warnings.js';
+import { bundlesOf } from '../render/bundle.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
@@ -25,7 +27,10 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const at = host.now();
   const rows = statusOf(settings, inventory, at, { warnDays });
-  const warnings = custodyWarnings(settings, inventory);
+  const warnings = [
+    ...custodyWarnings(settings, inventory),
+    ...bundleWarnings(settings, inventory, bundlesOf(settings, inventory)),
+  ];
   if (options.format === 'nagios') {
     const { criticalDays } = options;
     const { line, status: code } = renderPlugin(rows, inventory.problems, warnings, { warnDays, criticalDays });

@@ -6,11 +6,13 @@
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { KeyType, Role, Settings } from '../settings/settings.js';
+import { tableName } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { isOfFormerCa } from './ca-rekey.js';
 import { cutProblem, hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import type { Custody, HostInventory, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
+import { staleFiles } from './stale-files.js';
 import { caWarnings, custodyWarnings, hostWarnings, missingPassphrase, strangerWarnings } from './warnings.js';
 
 /** One thing to make. In a plan they stand in the order in which they are carried out. */
@@ -171,12 +173,10 @@ function bundleSteps(inventory: Inventory, bundles: Bundles, certificates: reado
     if (isRevoked) return [];
     const wanted = bundles.get(hostname);
     const all = wanted === undefined || newCa || anew.has(hostname);
+    const stale = new Set(all ? [] : staleFiles(bundle, wanted));
     const files = all
       ? ['all files']
-      : [...wanted].flatMap(([name, bytes]) => {
-          const changes = name === 'relay_clientcerts' && newClient;
-          return changes || bundle.get(name)?.equals(bytes) !== true ? [name] : [];
-        });
+      : [...wanted.keys()].filter((name) => stale.has(name) || (newClient && name === tableName));
     if (files.length === 0) return [];
     return [{ kind: 'bundle' as const, path: bundleFolder, role, hostname, files }];
   });

@@ -5,6 +5,7 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Role, Settings } from '../settings/settings.js';
+import { caProblems } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaWords, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
@@ -55,7 +56,7 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
   const found = inventory.caCertificate;
   const blank = { name: found?.info.commonName ?? settings.ca.commonName, role: 'ca' as const };
   const word = settings.program;
-  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: `there is no CA yet: ${word} make` };
+  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: whyNoCa(settings, inventory, at) };
   const findings = checkCa(found.info, settings.ca, at);
   const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
   const renewCa = `${word} ${renewCaWords(inventory)}, then install every host`;
@@ -84,6 +85,15 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
   if (facts.daysLeft < warnDays) return { ...blank, ...facts, state: 'due', why: `${ends}: ${renewCa}` };
   const why = isCutting(settings, facts.daysLeft) ? `${ends}, and with it all that it signs: ${renewCa}` : undefined;
   return { ...blank, ...facts, state: 'ok', why };
+}
+
+/** `make` makes a CA where there never was one, and a certificate for a key that has signed nothing; it refuses the rest. */
+function whyNoCa(settings: Settings, inventory: Inventory, at: Date): string {
+  const make = `${settings.program} make`;
+  if (caProblems(settings, inventory, at).length > 0) {
+    return `its certificate is missing: ${make} says how to bring it back`;
+  }
+  return inventory.caKey === undefined ? `there is no CA yet: ${make}` : `its certificate is missing: ${make}`;
 }
 
 /** What goes on with a rekey of the CA; undefined where none is under way. */

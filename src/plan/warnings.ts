@@ -2,12 +2,14 @@
 
 import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';
+import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
 import type { HostInventory, Inventory } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
+import { staleFiles } from './stale-files.js';
 
 /** About a host's certificate, and what lies in its bundle. */
 export function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
@@ -104,6 +106,25 @@ export function custodyWarnings(
   // What could not be read looks as if it were missing, and is a problem already.
   if (problems.length > 0 || caKey === undefined || passphraseFile !== undefined) return [];
   return [missingPassphrase(settings)];
+}
+
+/**
+ * That what lies ready for a host is not what its certificates and the settings say: somebody changed it, or settings
+ * have changed since. `bundles`: as they should be.
+ */
+export function bundleWarnings(
+  settings: Settings,
+  { hosts, problems }: Pick<Inventory, 'hosts' | 'problems'>,
+  bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
+): readonly Problem[] {
+  // A file that could not be read looks as if it were missing, and one certificate less is another table.
+  if (problems.length > 0) return [];
+  return hosts.flatMap(({ host: { hostname }, bundle }) => {
+    const stale = staleFiles(bundle, bundles.get(hostname) ?? new Map<string, Buffer>());
+    if (stale.length === 0) return [];
+    const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
+    return [{ message, hint: `${settings.program} make` }];
+  });
 }
 
 /** About what the settings do not name. */

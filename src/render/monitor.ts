@@ -11,6 +11,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   const { directory } = settings.postfix;
   const { hostname } = host;
   const names = bundleNames(settings.domain, hostname);
+  const [cron, unit] = [cronFile(settings), `relaycerts-expiry-${settings.domain}`];
   const { renewBeforeDays } = settings.certificates;
   const checkend = `openssl x509 -checkend ${renewBeforeDays * 86_400} -noout`;
   const [certificate, ca] = [`${directory}/${names.certificate}`, `${directory}/${names.ca}`];
@@ -28,18 +29,18 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
       {
         where: 'host',
         lines: [
-          "cat >/etc/cron.d/relaycerts <<'END'",
+          `cat >${cron} <<'END'`,
           `# relaycerts: the certificates of ${hostname}`,
           ...files.map(
             ({ path, what, check }, at) => `${11 + at} 6 * * * root ${check} || echo "${warning(what, path)}"`,
           ),
           'END',
-          'chmod 644 /etc/cron.d/relaycerts',
+          `chmod 644 ${cron}`,
         ],
       },
-      'Where there is no cron, two files for systemd instead; then:\n    systemctl enable --now relaycerts-expiry.timer',
+      `Where there is no cron, two files for systemd instead; then:\n    systemctl enable --now ${unit}.timer`,
       {
-        where: { file: '/etc/systemd/system/relaycerts-expiry.service' },
+        where: { file: `/etc/systemd/system/${unit}.service` },
         lines: [
           '[Unit]',
           `Description=Warn before the certificates of ${hostname} expire`,
@@ -53,7 +54,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
         ],
       },
       {
-        where: { file: '/etc/systemd/system/relaycerts-expiry.timer' },
+        where: { file: `/etc/systemd/system/${unit}.timer` },
         lines: [
           '[Unit]',
           `Description=Look every morning whether the certificates of ${hostname} expire`,
@@ -69,6 +70,14 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
       `On the machine that relaycerts runs on, a line in the crontab for all hosts at once:\n    11 6 * * * ${fromFolder(settings)}`,
     ],
   };
+}
+
+/**
+ * Where a host's lines for cron are: each domain has its own file, for a relay may serve several. Debian's cron passes over
+ * a name with a dot; an underscore is in no host name, so that no two domains have the same file.
+ */
+export function cronFile({ domain }: Settings): string {
+  return `/etc/cron.d/relaycerts-${domain.replaceAll('.', '_')}`;
 }
 
 /**

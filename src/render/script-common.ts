@@ -253,7 +253,6 @@ undo_all() {
   check_and_reload
   end_change
   rm -rf "$saved"
-  cron=/etc/cron.d/relaycerts
   if [ -f "$cron" ] && grep -qx "# relaycerts: the certificates of $host" "$cron"; then rm -f "$cron"; fi
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }

@@ -5,6 +5,7 @@
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
+import { cronFile } from './monitor.js';
 import { bundledChain, commonFunctions, ownChain } from './script-common.js';
 import { rootShell, rootTerminal } from './commands.js';
 import { shellWord } from '../shell-word.js';
@@ -53,6 +54,7 @@ function variables(settings: Settings, host: HostSettings, keyPlace: KeyPlace): 
     ['key', names.key],
     ['certificate', names.certificate],
     ['ca', names.ca],
+    ['cron', cronFile(settings)],
     ['bundle_files', bundleFiles(settings.domain, host, 'here').join(' ')],
     ['purpose', host.role === 'smtp-client' ? 'sslclient' : 'sslserver'],
     ['oldest_major', String(major)],

@@ -3,7 +3,7 @@
 import type { Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';
 import type { IssuedCertificate } from '../plan/inventory.js';
-import { issuedState, states, type CertificateStatus } from '../plan/status.js';
+import { issuedState, states, type CertificateStatus, type State } from '../plan/status.js';
 
 /** Columns padded with spaces; the pin last, whole. */
 export function renderStatusTable(rows: readonly CertificateStatus[]): string {
@@ -81,21 +81,15 @@ export function renderPlugin(
   warnings: readonly Problem[],
   { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
 ): PluginResult {
-  const care = rows.filter(({ state }) => state !== 'ok' && state !== 'revoked');
-  const isCritical = care.some(
-    ({ state, daysLeft }) =>
-      ['expired', 'not-yet-valid', 'mismatched', 'missing'].includes(state) ||
-      (daysLeft ?? criticalDays) < criticalDays,
-  );
-  const status = isCritical || problems.length > 0 ? 2 : care.length > 0 || warnings.length > 0 ? 1 : 0;
+  const critical = rows.filter((row) => isCritical(row, criticalDays));
+  const others = rows.filter((row) => needsCare(row) && !isCritical(row, criticalDays));
+  const status = critical.length > 0 || problems.length > 0 ? 2 : others.length > 0 || warnings.length > 0 ? 1 : 0;
   const next = rows
     .filter(({ daysLeft }) => daysLeft !== undefined)
     .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
   const told = [
-    ...care
-      .slice(0, 5)
-      .map(({ name, state, daysLeft }) => `${name} ${state}${daysLeft === undefined ? '' : ` (${daysLeft} days)`}`),
-    ...warnings.map(({ message }) => message.replaceAll('|', ' ')),
+    ...[...critical, ...others].slice(0, 5).map(describe),
+    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
   ];
   const what =
     problems[0] !== undefined
@@ -107,6 +101,20 @@ export function renderPlugin(
     daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
   );
   return { line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL'][status]} - ${what} | ${data.join(' ')}\n`, status };
+}
+
+/** Critical however many days are left. */
+const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
+
+/** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
+function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {
+  if (state === 'revoked') return false;
+  return urgent.includes(state) || (daysLeft ?? criticalDays) < criticalDays;
+}
+
+function describe({ name, state, daysLeft }: CertificateStatus): string {
+  if (daysLeft === undefined) return `${name} ${state}`;
+  return state === 'ok' ? `${name} expires in ${daysLeft} days` : `${name} ${state} (${daysLeft} days)`;
 }
 
 /** True where somebody should look: everything but ok and revoked. */

@@ -7,7 +7,7 @@ import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../setting
 import type { Pin } from './pin.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from './postfix.js';
 import type { Section } from './sections.js';
-import { monitorStep } from './monitor.js';
+import { cronFile, monitorStep } from './monitor.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
@@ -177,7 +177,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       host.role === 'smtpd-server'
         ? 'The service goes; main.cf was never changed.'
         : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
-      { where: 'host', lines: [...undo, 'rm -f /etc/cron.d/relaycerts', 'postfix check && postfix reload'] },
+      { where: 'host', lines: [...undo, `rm -f ${cronFile(settings)}`, 'postfix check && postfix reload'] },
       `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
     ],
   };

@@ -61,18 +61,26 @@ function awayPath({ revokedFolder }: Layout, hostname: HostName, serial: string,
   return join(revokedFolder, `${hostname}-${serial}.${end}`);
 }
 
-/** What the last revocation of a host took out; `keepsKey`: it had a request, so its key is where it was made. @throws files */
-export async function lastRevocation(
-  layout: Layout,
-  { role, hostname }: HostSettings,
-): Promise<{ readonly serials: readonly string[]; readonly time: string; readonly keepsKey: boolean }> {
+export interface Revocation {
+  readonly serials: readonly string[];
+  /** ISO 8601 in UTC. */
+  readonly time: string;
+  /** '' where none was given. */
+  readonly reason: string;
+  /** It had a request, so its key is where it was made. */
+  readonly keepsKey: boolean;
+}
+
+/** What the last revocation of a host took out, by the ledger. @throws files */
+export async function lastRevocation(layout: Layout, { role, hostname }: HostSettings): Promise<Revocation> {
   const its = (await readHistory(layout)).entries.filter((entry) => entry.role === role && entry.name === hostname);
   const standing = its.slice(its.findLastIndex(({ event }) => event !== 'revoked' && event !== 'retired') + 1);
   const revoked = standing.filter(({ event }) => event === 'revoked');
   const serials = [...new Set(revoked.map(({ serial }) => parseSerial(serial)))];
   const states = await Promise.all(serials.map((serial) => statFile(awayPath(layout, hostname, serial, 'csr.pem'))));
   const keepsKey = states.some((state) => state !== undefined);
-  return { serials, time: revoked.at(-1)?.time ?? '', keepsKey };
+  const last = revoked.at(-1);
+  return { serials, time: last?.time ?? '', reason: last?.reason ?? '', keepsKey };
 }
 
 /**

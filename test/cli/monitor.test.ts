@@ -89,3 +89,37 @@ describe('the CA file', () => {
     }
   });
 });
+
+describe('two domains on one relay', () => {
+  const domains = ['example.org', 'other.example', 'a-b.example', 'a.b.example'];
+
+  it("keep each other's warnings, under names that cron and systemd read", () => {
+    const files = domains.map((domain) => {
+      const own = makeProject({
+        domain,
+        smtpdServers: [{ hostname: 'relay.example.net' }],
+        smtpClients: [{ hostname: 'mailhost' }],
+      });
+      try {
+        expect(own.run(['make']).status).toBe(0);
+        const show = (...args: readonly string[]): string => own.run(['show', 'relay.example.net', ...args]).stdout;
+        const text = show('--section', 'monitor');
+        const [, cron = ''] = /^cat >(\S+) <<'END'$/mu.exec(text) ?? [];
+        expect(text).toContain(`\nchmod 644 ${cron}\n`);
+        // cron(8), Debian: letters, digits, underscores and hyphens, or the file is passed over.
+        expect(cron).toMatch(/^\/etc\/cron\.d\/[A-Za-z0-9_-]+$/u);
+        const units = [...text.matchAll(/\/etc\/systemd\/system\/(\S+)\.(?:service|timer)\b/gu)];
+        expect(new Set(units.map(([, unit]) => unit)).size).toBe(1);
+        expect(text).toContain(`systemctl enable --now ${units[0]?.[1] ?? ''}.timer`);
+        // What is taken back is this domain's alone.
+        expect(show('--undo').split('\n')).toContain(`rm -f ${cron}`);
+        expect(show('--undo', '--format', 'sh').split('\n')).toContain(`cron=${cron}`);
+        return [cron, ...units.map(([whole]) => whole)];
+      } finally {
+        own.remove();
+      }
+    });
+    expect(files[0]?.[0]).toBe('/etc/cron.d/relaycerts-example_org');
+    expect(new Set(files.flat()).size).toBe(3 * domains.length);
+  });
+});

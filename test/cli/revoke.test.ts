@@ -180,6 +180,10 @@ make does not make ${home} again, unless told to: relaycerts make --again ${home
       new RegExp(`^relaycerts: nothing to do: ${home} is revoked since \\d{4}-\\S+Z, serial ${serial}\n`, 'u'),
     );
     expect(again.stderr).toContain('the reason is not kept');
+    // The same again, as after a run that was cut off, is kept already.
+    for (const words of [['--reason', 'stolen'], []]) {
+      expect(succeed(run('revoke', home, ...words)).stderr).not.toContain('reason');
+    }
     expect(treeOf(project.folder)).toEqual(before);
     expect(JSON.parse(succeed(run('revoke', home, '--json')).stdout)).toMatchObject({
       revoked: home,
@@ -383,6 +387,7 @@ describe('the reason', () => {
     expect(text.trimEnd().split('\n')).toHaveLength(6);
     expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
     expect(ledger().at(-1)?.reason).toBe(reason);
+    expect(succeed(run('revoke', 'mailhost', '--reason', reason)).stderr).not.toContain('is not kept');
     expect(run('status').stderr).toBe('');
   });
 

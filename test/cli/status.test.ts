@@ -1,7 +1,7 @@
 // `relaycerts status`, its codes and forms, with time moved by faketime.
 
 import { createHash, X509Certificate } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -37,6 +37,14 @@ interface Row {
 
 function rowsOf({ stdout }: Result): readonly Row[] {
   return JSON.parse(stdout) as readonly Row[];
+}
+
+/** What is said of a bundle, on stderr. */
+function staleBundle(host: string, files: string): string {
+  return (
+    `relaycerts: warning: the bundle of ${host} is not what its certificates say (${files})\n` +
+    'relaycerts: hint: relaycerts make\n'
+  );
 }
 
 describe('status', () => {
@@ -110,6 +118,36 @@ describe('status', () => {
     expect(rowsOf(early)[0]?.why).toMatch(/: relaycerts renew mailhost\.example\.org --force$/u);
     expect(project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398']).status).toBe(2);
     expect(project.run(['status', '--warn', 'soon']).status).toBe(2);
+    // Above --warn, and of what is ok in the table too: the verdict is that of the performance data.
+    const above = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    expect([above.status, above.stdout]).toEqual([
+      2,
+      expect.stringMatching(
+        /^RELAYCERTS CRITICAL - mailhost\.example\.org expires in 397 days, relayhost\.example\.org expires in 397 days \| 'mailhost\.example\.org'=397;10:;400: /u,
+      ),
+    ]);
+    expect(project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '397']).status).toBe(0);
+    const mixed = project.run(['status', '--format', 'nagios', '--warn', '4000', '--critical', '400']);
+    expect(mixed.stdout).toMatch(/ due \(397 days\), example\.org relay CA due \(3649 days\) \|/u);
+    succeed(project.run(['revoke', 'mailhost']));
+    const revoked = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
+  });
+
+  it('--json and the line of a plugin exclude each other, wherever --json stands', () => {
+    for (const args of [
+      ['status', '--json', '--format', 'nagios'],
+      ['--json', 'status', '--format', 'nagios'],
+    ]) {
+      expect(project.run(args)).toEqual({
+        status: 2,
+        stdout: '',
+        stderr:
+          'relaycerts: error: --json cannot be used with --format nagios, which is one line of text\n' +
+          'relaycerts: hint: relaycerts status --json\n',
+      });
+    }
+    expect(project.run(['status', '--json', '--format', 'table']).status).toBe(0);
   });
 
   it('says what is missing, and what does not fit', () => {
@@ -150,11 +188,97 @@ describe('status', () => {
     expect(project.run(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
   });
 
+  it('a bundle that is not what its certificates say needs care, each host named once', () => {
+    const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
+    const whole = `example.org-ca.crt.pem, ${home}.crt.pem, ${home}.key.pem, ${home}.chain.pem`;
+    const cases: readonly (readonly [() => void, string])[] = [
+      [() => project.write(`hosts/${relay}/relay_clientcerts`, ''), staleBundle(relay, 'relay_clientcerts')],
+      [
+        () => {
+          const other = project.read(`hosts/${relay}/${relay}.crt.pem`);
+          project.write(`hosts/${home}/${home}.crt.pem`, other);
+        },
+        staleBundle(home, `${home}.crt.pem`),
+      ],
+      [() => rmSync(project.path('hosts', home), { recursive: true }), staleBundle(home, whole)],
+    ];
+    for (const [spoil, said] of cases) {
+      spoil();
+      const before = treeOf(project.folder);
+      for (const args of [['status'], ['status', '--json']]) {
+        const result = project.run(args);
+        expect([result.status, result.stderr]).toEqual([3, said]);
+        const states = rowsOf(project.run(['status', '--json'])).map(({ state }) => state);
+        expect(states).toEqual(['ok', 'ok', 'ok']);
+      }
+      const nagios = project.run(['status', '--format', 'nagios']);
+      expect(nagios.status).toBe(1);
+      expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the bundle of \S+ is not what its certificates say \(/u);
+      expect(treeOf(project.folder)).toEqual(before);
+      succeed(project.run(['make']));
+      expect(project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
+    }
+    const elsewhere = ['sh', '-c', 'cd / && exec "$@"', 'sh'];
+    rmSync(project.path('hosts', home), { recursive: true });
+    const file = project.path('settings.json');
+    const { stderr } = project.run(['--settings', file, 'status'], { under: elsewhere });
+    expect(stderr).toContain(`hint: relaycerts --settings ${file} make\n`);
+  });
+
+  it('of a bundle nothing is said that is said already, or that is no fault', () => {
+    const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
+    rmSync(project.path(`hosts/${home}/${home}.chain.pem`));
+    mkdirSync(project.path(`hosts/${home}/${home}.chain.pem`));
+    const unreadable = project.run(['status']);
+    expect(unreadable.status).toBe(3);
+    expect(unreadable.stderr.match(/warning: .*chain\.pem/gu)).toHaveLength(1);
+    expect(unreadable.stderr).not.toContain('the bundle of');
+    rmSync(project.path(`hosts/${home}/${home}.chain.pem`), { recursive: true });
+    succeed(project.run(['make']));
+    // A host to come has neither certificate nor bundle, and stands in no table; one that was revoked has none any more.
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
+    expect(project.run(['status']).stderr).not.toContain('the bundle of');
+    succeed(project.run(['revoke', 'mailhost']));
+    expect(project.run(['status']).stderr).not.toContain('the bundle of');
+    // What the settings no longer name is in no table either.
+    succeed(project.run(['make']));
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
+    expect(project.run(['status']).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
+  });
+
   it('before make, everything is missing', () => {
     rmSync(project.path('certs'), { recursive: true });
     const result = project.run(['status', '--json']);
     expect(result.status).toBe(3);
     expect(rowsOf(result).map(({ state }) => state)).toEqual(['missing', 'missing', 'missing']);
+  });
+
+  it('a CA whose certificate is missing is not one that was never made', () => {
+    const whyOfCa = (): string | null | undefined =>
+      rowsOf(project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
+    const bringBack = 'its certificate is missing: relaycerts make says how to bring it back';
+    rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
+    expect(whyOfCa()).toBe(bringBack);
+    const refused = project.run(['make']);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/hint: cp -p .*-ca\.crt\.pem /u)]);
+    // Known from the ledger alone.
+    rmSync(project.path('certs/ca/example.org-ca.key.pem'));
+    for (const name of ['certs/smtp-client', 'certs/smtpd-server', 'hosts']) {
+      rmSync(project.path(name), { recursive: true });
+    }
+    expect(whyOfCa()).toBe(bringBack);
+    expect(project.run(['make']).stderr).toMatch(/missing, but the ledger names one/u);
+    rmSync(project.path('certs/ca/issued.jsonl'));
+    expect(whyOfCa()).toBe('there is no CA yet: relaycerts make');
+    // A key that has signed nothing gets its certificate.
+    succeed(project.run(['make']));
+    rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
+    for (const name of ['smtp-client/mailhost', 'smtpd-server/relayhost']) {
+      rmSync(project.path(`certs/${name}.example.org.crt.pem`));
+    }
+    expect(whyOfCa()).toBe('its certificate is missing: relaycerts make');
+    succeed(project.run(['make']));
+    expect(project.run(['status']).status).toBe(0);
   });
 
   it('names the CA that is about to end, and a leaf never outlives it', () => {

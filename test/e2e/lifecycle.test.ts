@@ -217,9 +217,11 @@ describe('a revocation', { timeout: 60_000 }, () => {
   });
 });
 
-/** The commands of /etc/cron.d/relaycerts, run as cron would so many days from now. */
+/** The commands of /etc/cron.d/relaycerts-example_org, run as cron would so many days from now. */
 async function cronSays(host: MailHost, days: number): Promise<string> {
-  const lines = (await host.readFile('/etc/cron.d/relaycerts')).split('\n').filter((line) => /^\d/u.test(line));
+  const lines = (await host.readFile('/etc/cron.d/relaycerts-example_org'))
+    .split('\n')
+    .filter((line) => /^\d/u.test(line));
   expect(lines).toHaveLength(2);
   const commands = lines.map((line) => line.replace(/^(?:\S+ ){5}root /u, ''));
   return (await host.sh(`faketime -f +${days}d sh -s <<'END'\n${commands.join('\n')}\nEND`)).stdout;

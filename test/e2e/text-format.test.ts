@@ -68,7 +68,7 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
 
   test('the systemd service runs what warns by mail, and nothing is sent now', async () => {
     for (const host of [relay, home]) {
-      const unit = await host.readFile('/etc/systemd/system/relaycerts-expiry.service');
+      const unit = await host.readFile('/etc/systemd/system/relaycerts-expiry-example.org.service');
       // As systemd reads it: $$ is one dollar sign.
       const commands = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, command = '']) =>
         command.replaceAll('$$', '$'),
@@ -85,14 +85,14 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
         await host.sh(`mv ${file}.away ${file}`);
         await host.waitForLog(/postfix\/pickup\[\d+\]: \w+: uid=0 from=<root>/);
       }
-      expect(await host.readFile('/etc/systemd/system/relaycerts-expiry.timer')).toMatch(/^OnCalendar=/m);
+      expect(await host.readFile('/etc/systemd/system/relaycerts-expiry-example.org.timer')).toMatch(/^OnCalendar=/m);
     }
   });
 
   test('the cron lines are silent now, and warn of what ends soon or is not there', async () => {
     for (const host of [relay, home]) {
-      const crontab = await host.readFile('/etc/cron.d/relaycerts');
-      expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts')).stdout).toBe('root:root 644\n');
+      const crontab = await host.readFile('/etc/cron.d/relaycerts-example_org');
+      expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts-example_org')).stdout).toBe('root:root 644\n');
       const commands = [...crontab.matchAll(/^\d+ \d+ \* \* \* root (.*)$/gm)].map(([, command = '']) => command);
       expect(commands).toHaveLength(2);
       const morning = async (): Promise<string> => {
@@ -122,7 +122,11 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
       expect(said).not.toMatch(/warning|error|fatal/);
       expect(await contentOf(host)).toBe(stock.get(host));
       expect(
-        (await host.sh('ls -d /etc/cron.d/relaycerts /etc/postfix/ma*.before-relaycerts 2> /dev/null; true')).stdout,
+        (
+          await host.sh(
+            'ls -d /etc/cron.d/relaycerts-example_org /etc/postfix/ma*.before-relaycerts 2> /dev/null; true',
+          )
+        ).stdout,
       ).toBe('');
     }
     await expect

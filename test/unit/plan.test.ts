@@ -9,6 +9,7 @@ import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
 import { describeStep } from '../../src/plan/describe-step.js';
 import { planMake, type Plan } from '../../src/plan/plan.js';
+import { bundleWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf } from '../../src/settings/settings.js';
@@ -183,6 +184,34 @@ describe('what is made', () => {
 });
 
 const messages = (result: Plan): string => result.problems.map(({ message }) => message).join('\n');
+
+/** What status says of the bundles. */
+const said = (inventory: Inventory): readonly string[] =>
+  bundleWarnings(settings, inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
+/** Without the first file of its bundle. */
+const spoil = (one: HostInventory): HostInventory => ({ ...one, bundle: new Map([...one.bundle].slice(1)) });
+const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
+
+describe('what status says of bundles', () => {
+  it('nothing where they are right; each host once where they are not, as make would write them', () => {
+    expect(said(whole)).toEqual([]);
+    expect(said(spoilt())).toEqual(
+      ['relayhost', 'mailhost', 'second'].map(
+        (name) => `the bundle of ${name}.example.org is not what its certificates say (example.org-ca.crt.pem)`,
+      ),
+    );
+    expect(kinds(plan(spoilt()))).toEqual(
+      ['relayhost', 'mailhost', 'second'].map((name) => `bundle ${name}.example.org`),
+    );
+  });
+
+  it('nothing of a host that is revoked or has no certificate, nor where something could not be read', () => {
+    for (const change of [{ isRevoked: true }, { certificate: undefined }, { key: undefined }]) {
+      expect(said({ ...whole, hosts: whole.hosts.map((one) => ({ ...spoil(one), ...change })) })).toEqual([]);
+    }
+    expect(said({ ...spoilt(), problems: [{ message: 'a file cannot be read' }] })).toEqual([]);
+  });
+});
 
 describe('what contradicts', () => {
   it.each([

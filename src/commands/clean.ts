@@ -1,10 +1,10 @@
 // `relaycerts clean`: removes what make made, and nothing else. Every path comes from the layout and from the names in
 // the settings and the ledger, never from a pattern; what lies beside them stays and is named.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { readSealedTo, type SealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
-import { listFolder, readFile, removeEmptyFolder, removeFile, statFile } from '../host/files.js';
+import { listFolder, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { findHostName, parseHostName, parseSerial, type HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
@@ -12,10 +12,11 @@ import { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, passphraseFileName, roles, type Role, type Settings } from '../settings/settings.js';
 import { settleBundleFolders } from '../store/bundle-folder.js';
-import { keepAside, keptPassphrases } from '../store/kept-passphrases.js';
+import { keptPassphrases, moveAside } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { guardWriting } from '../store/guard-writing.js';
 import { readHistory } from '../store/history.js';
+import { fixedFolders } from '../store/look.js';
 import { withTurn } from '../store/turn.js';
 import { sweepTemporaries } from '../store/sweep.js';
 import type { GlobalOptions } from './options.js';
@@ -29,7 +30,8 @@ export interface CleanOptions extends GlobalOptions {
 /** @throws settings, usage, lock, files, interrupted */
 export async function clean(options: CleanOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
-  await guardWriting(settings, host);
+  // It makes room. What it writes is the lock, and the operator key gets another name alone.
+  await guardWriting(settings, host, { needsRoom: false });
   await withTurn(settings, host, () => cleanLocked(options, settings, host));
 }
 
@@ -40,10 +42,12 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
   // What a make that died has left in the folders would keep them, and may hold a key.
   await sweepTemporaries(settings, host, host.now());
   const hosts = await knownHosts(settings, layout);
-  const files = await whatIsThere(settings, layout, hosts, host, options.all);
+  const groups = await whatIsThere(settings, layout, hosts, host, options.all);
+  const files = groups.flat();
   const folders = ownFolders(layout, hosts);
   if (files.length === 0) {
     const isCutOff = await removeFolders(folders, host);
+    if (isCutOff) await syncAround(folders);
     host.say(isCutOff ? 'finished a clean that was cut off' : 'nothing to remove');
     if (options.json) host.write(`${JSON.stringify({ removed: [] })}\n`);
     return;
@@ -58,20 +62,47 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
   }
   if (files.includes(settings.passphrase.file)) warnOfPassphrase(settings, host);
   await agree(options, host, files.length);
-  for (const path of files) {
+  const operatorKey = operatorKeyPlace(host.configHome).path;
+  for (const group of groups) {
     // The ledger alone names hosts that the settings no longer do: their folders go before it.
-    if (path === layout.ledger.path) for (const folder of folders) await removeEmptyFolder(folder);
-    if (path === operatorKeyPlace(host.configHome).path) await keepOperatorKey(path, host);
-    await removeFile(path);
+    if (group.includes(layout.ledger.path)) {
+      for (const folder of folders) await removeEmptyFolder(folder);
+      await syncAround(folders);
+    }
+    for (const path of group) {
+      if (path === operatorKey) await keepOperatorKey(path, host);
+      else await removeFile(path);
+    }
+    const emptied = group.map((path) => dirname(path));
+    // One that is gone needs no sync of its own, and there may be thousands.
+    for (const folder of new Set(emptied)) {
+      if (dirname(folder) === layout.hostsFolder) await removeEmptyFolder(folder);
+    }
+    await syncAround([...emptied, ...fixedFolders(layout)]);
   }
   await removeFolders(folders, host);
+  await syncAround(folders);
   if (options.json) host.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
   host.say(`removed ${files.length} files`);
 }
 
+/**
+ * Makes durable what was removed in these folders, or with them. After every group: power that fails must not bring back
+ * what went first. Also where this run removed nothing there, for a run before it may have been cut off just short of it.
+ */
+async function syncAround(folders: readonly string[]): Promise<void> {
+  const there = new Set<string>();
+  for (const folder of new Set(folders)) there.add(await nearestFolder(folder));
+  for (const folder of there) await syncFolder(folder);
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  return (await statFile(path)) === undefined && dirname(path) !== path ? nearestFolder(dirname(path)) : path;
+}
+
 /** It cannot be made again, and nothing here can tell every passphrase that is encrypted to it. */
 async function keepOperatorKey(path: string, host: Pick<Host, 'warn'>): Promise<void> {
-  const kept = await keepAside(path);
+  const kept = await moveAside(path);
   if (kept === undefined) return;
   host.warn(
     `the operator key is kept aside, for other projects' passphrase files may be encrypted to it too: ${quotePath(kept)}`,
@@ -100,51 +131,72 @@ async function agree({ yes, all }: CleanOptions, host: Host, count: number): Pro
   }
 }
 
-// Certificates before keys and the ledger last: what a crash leaves is a state that make and clean understand.
+/**
+ * The paths of what is there, in groups, each of which is durably gone before the next: certificates before keys and the
+ * ledger last, so that what a crash leaves, or power that fails, is a state that make and clean understand.
+ */
 async function whatIsThere(
   settings: Settings,
   layout: Layout,
   hosts: KnownHosts,
   host: Pick<Host, 'configHome' | 'home' | 'warn'>,
   all: boolean,
-): Promise<readonly string[]> {
-  const paths = [
-    ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
-    ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
-    ...hosts.map(([role, hostname]) => layout.key(role, hostname).path),
-    ...[layout.request, layout.previous, layout.nextCertificate, layout.nextKey].flatMap((place) =>
-      hosts.map(([role, hostname]) => place(role, hostname).path),
-    ),
-    ...(await putAwayPaths(layout)),
-    layout.toInstall.path,
-    layout.pendingPassphrase.path,
-    layout.nextCaCertificate.path,
-    layout.nextCaKey.path,
-    layout.formerCaCertificate.path,
-    layout.formerCaKey.path,
-    layout.caCertificate.path,
-    layout.caKey.path,
-    // After the key, which at no instant may lie there closed, and before the ledger, which says that there was one.
-    ...(all ? await custodyPaths(settings, layout, host) : []),
-    layout.ledger.path,
+): Promise<readonly (readonly string[])[]> {
+  const custody = all ? await custodyPaths(settings, layout, host) : { sealed: [], operatorKey: [] };
+  const groups = [
+    [
+      ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
+      ...hosts.map(([role, hostname]) => layout.certificate(role, hostname).path),
+    ],
+    hosts.map(([role, hostname]) => layout.key(role, hostname).path),
+    [
+      ...[layout.request, layout.previous, layout.nextCertificate, layout.nextKey].flatMap((place) =>
+        hosts.map(([role, hostname]) => place(role, hostname).path),
+      ),
+      ...(await putAwayPaths(layout)),
+      layout.toInstall.path,
+      layout.nextCaCertificate.path,
+      layout.nextCaKey.path,
+      layout.formerCaCertificate.path,
+      layout.formerCaKey.path,
+      layout.caCertificate.path,
+    ],
+    [layout.caKey.path],
+    // After the key, which at no instant may lie there closed: a change that was cut off has left the one that opens it.
+    [layout.pendingPassphrase.path, ...custody.sealed],
+    custody.operatorKey,
+    // It says that there was a CA, and it alone names hosts that the settings no longer do.
+    [layout.ledger.path],
   ];
-  const found: string[] = [];
-  for (const path of new Set(paths)) {
-    const state = await statFile(path);
-    if (state?.kind === 'file' || state?.kind === 'link') found.push(path);
+  const seen = new Set<string>();
+  const found: (readonly string[])[] = [];
+  for (const group of groups) {
+    const paths: string[] = [];
+    for (const path of group) {
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const state = await statFile(path);
+      if (state?.kind === 'file' || state?.kind === 'link') paths.push(path);
+    }
+    if (paths.length > 0) found.push(paths);
   }
   return found;
 }
 
+interface Custody {
+  readonly sealed: readonly string[];
+  readonly operatorKey: readonly string[];
+}
+
 /**
- * Where a CA was made here: the passphrase file and those that it has replaced, and then the operator key that opens it,
- * where nothing else of this user is seen to need that.
+ * Where a CA was made here: the passphrase file and those that it has replaced, and the operator key that opens it, where
+ * nothing else of this user is seen to need that.
  */
 async function custodyPaths(
   settings: Settings,
   layout: Layout,
   host: Pick<Host, 'configHome' | 'home' | 'warn'>,
-): Promise<readonly string[]> {
+): Promise<Custody> {
   const { file } = settings.passphrase;
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
@@ -153,15 +205,16 @@ async function custodyPaths(
     if (readsAsSealed(bytes, path) === undefined) host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
     else sealed.push(path);
   }
-  if (sealed.length === 0) return [];
+  const none = { sealed: [], operatorKey: [] };
+  if (sealed.length === 0) return none;
   for (const { path } of [layout.caKey, layout.ledger]) {
-    if ((await statFile(path)) !== undefined) return [...sealed, ...(await operatorKeyPaths(file, host))];
+    if ((await statFile(path)) !== undefined) return { sealed, operatorKey: await operatorKeyPaths(file, host) };
   }
   host.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,
     `where you are certain that nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
   );
-  return [];
+  return none;
 }
 
 /** The operator key, where this passphrase file is encrypted to it and the user has no other by the default name. */

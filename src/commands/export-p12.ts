@@ -20,6 +20,7 @@ import { guardFolder } from '../store/guard-writing.js';
 import { guardReading } from '../store/look.js';
 import { readHostFiles } from '../store/read.js';
 import { readSteadily } from '../store/steady.js';
+import { sweepTarget } from '../store/sweep.js';
 import { isRevokedError } from './again.js';
 import { contradiction } from './make.js';
 import type { GlobalOptions } from './options.js';
@@ -38,9 +39,13 @@ export interface ExportOptions extends GlobalOptions {
 export async function exportPkcs12(options: ExportOptions, host: Host): Promise<void> {
   const settings = await readSettings(options.settings, host);
   const one = findHost(settings, options.hostname);
-  const path = await choosePath(options, one, host);
+  const path = choosePath(options, one, host);
   await guardReading(settings, host);
-  if (path !== undefined) await guardFolder(dirname(path), 'custody', host);
+  if (path !== undefined) {
+    await guardFolder(dirname(path), 'custody', host);
+    await sweepTarget(path, host, host.now());
+    if ((await statFile(path)) !== undefined) throw isThere(path, one);
+  }
   const { key, certificate, authorities } = await readPair(settings, one, host);
   const password = await obtainPassword(options, one, host);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
@@ -63,8 +68,8 @@ export async function exportPkcs12(options: ExportOptions, host: Host): Promise<
   host.say(`made the PKCS#12 file of ${one.hostname}, its private key in it: ${path}`);
 }
 
-/** Where the file goes, before anybody types a password; undefined: standard output. @throws usage, files */
-async function choosePath({ out, json }: ExportOptions, one: HostSettings, host: Host): Promise<string | undefined> {
+/** Where the file goes; undefined: standard output. @throws usage */
+function choosePath({ out, json }: ExportOptions, one: HostSettings, host: Host): string | undefined {
   const name = `${one.hostname}.p12`;
   if (out === '-') {
     if (json) {
@@ -77,9 +82,7 @@ async function choosePath({ out, json }: ExportOptions, one: HostSettings, host:
       hint: `relaycerts export p12 ${one.hostname} --out ${name}`,
     });
   }
-  const path = resolve(host.cwd, out ?? name);
-  if ((await statFile(path)) !== undefined) throw isThere(path, one);
-  return path;
+  return resolve(host.cwd, out ?? name);
 }
 
 function isThere(path: string, { hostname }: HostSettings): RelaycertsError {

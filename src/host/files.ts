@@ -267,6 +267,19 @@ export async function moveFile(from: string, to: string): Promise<void> {
   await guard('rename', from, () => rename(from, to));
 }
 
+/** Gives a file a second name, which is not durable yet; false where something has that name already. */
+export async function nameFile(from: string, to: string): Promise<boolean> {
+  return guard('write', to, async () => {
+    try {
+      await link(from, to);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST') return false;
+      throw error;
+    }
+  });
+}
+
 /** Removes a file; false where there was none. */
 export async function removeFile(path: string): Promise<boolean> {
   return guard('remove', path, async () => {

@@ -9,8 +9,15 @@ import { findOdd } from './odd.js';
 import { assertRoom } from './room.js';
 import { findUnwritable } from './writable.js';
 
-/** @throws permissions - nothing may be written here as it is, each reason with what mends it; files */
-export async function guardWriting(settings: Settings, host: Onlooker): Promise<void> {
+/**
+ * `needsRoom` is false for what only removes.
+ * @throws permissions - nothing may be written here as it is, each reason with what mends it; files
+ */
+export async function guardWriting(
+  settings: Settings,
+  host: Onlooker,
+  { needsRoom = true }: { readonly needsRoom?: boolean } = {},
+): Promise<void> {
   refuse(await findOdd(settings, host));
   const { seen, judgement } = await judgeProject(settings, host);
   for (const { message, hint } of judgement.warnings) host.warn(message, hint);
@@ -18,7 +25,7 @@ export async function guardWriting(settings: Settings, host: Onlooker): Promise<
   refuse([...judgement.problems, ...(clock === undefined ? [] : [clock])]);
   // Where custody lies is asked when something is to be written there.
   refuse(await findUnwritable(foldersOf(seen.filter(({ duty }) => duty !== 'custody')), host.uid));
-  await assertRoom(settings, host, { hosts: 0, custody: false });
+  if (needsRoom) await assertRoom(settings, host, { hosts: 0, custody: false });
 }
 
 /** For what writes one file, be it the settings or the operator key. @throws permissions, files */

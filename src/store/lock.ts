@@ -2,11 +2,11 @@
 // is gone (also after a reboot, when its number may be another's), the lock is taken over, with a word. Readers need
 // no lock (steady.ts).
 
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { readFile as readProc, readlink, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import { createFile, readFile, removeFile } from '../host/files.js';
 import { fileError } from '../host/file-error.js';
@@ -20,8 +20,10 @@ interface Holder {
   /** From /proc, where there is one: the boot's id, and the process's start in clock ticks since boot. */
   readonly boot: string;
   readonly start: string;
-  /** The PID namespace and host name that the number is of: another container's processes cannot be seen from here. */
+  /** The host name and PID namespace that the number is of: another container's processes cannot be seen from here. */
   readonly place: string;
+  /** Made from /etc/machine-id; '' where there is none, and in locks that are older than this. */
+  readonly machine: string;
 }
 
 interface FoundLock {
@@ -68,8 +70,10 @@ async function takeLock(path: string, { say, lockWait }: Waiting): Promise<void>
     }
     const waited = performance.now() - begun;
     if (await isHeld(found)) {
-      if (waited >= lockWait * 1000) throw heldError(path, found, lockWait);
-      if (!hasSaid) say(`waiting for another relaycerts (process ${found.holder?.pid}), at most ${lockWait} seconds`);
+      if (waited >= lockWait * 1000) throw await heldError(path, found, lockWait);
+      if (!hasSaid) {
+        say(`waiting for another relaycerts (${await nameHolder(found)}), at most ${lockWait} seconds`);
+      }
       hasSaid = true;
       await sleep(50 + 100 * Math.random());
     } else if (await removeStale(path, found)) {
@@ -84,13 +88,25 @@ async function takeLock(path: string, { say, lockWait }: Waiting): Promise<void>
   }
 }
 
-function heldError(path: string, { holder }: FoundLock, lockWait: number): RelaycertsError {
+async function heldError(path: string, found: FoundLock, lockWait: number): Promise<RelaycertsError> {
   const still = lockWait === 0 ? '' : ' still';
   const after = lockWait === 0 ? '' : `, after ${lockWait} seconds of waiting`;
   const wait = lockWait === 0 ? 'to wait for it, add --wait 60' : 'wait for it to end';
-  return new RelaycertsError('lock', `another relaycerts (process ${holder?.pid}) is${still} at work here${after}`, {
-    hint: `${wait}; or look at it: ps -fp ${holder?.pid}; where it is gone for sure: rm ${shellWord(path)}`,
-  });
+  const pid = found.holder?.pid;
+  return new RelaycertsError(
+    'lock',
+    `another relaycerts (${await nameHolder(found)}) is${still} at work here${after}`,
+    { hint: `${wait}; or look at it: ps -fp ${pid}; where it is gone for sure: rm ${shellWord(path)}` },
+  );
+}
+
+/** The process, and where to look for it if not here. */
+async function nameHolder({ holder }: FoundLock): Promise<string> {
+  if (holder === undefined) return 'a process without a number';
+  const where = isOfHere(holder, await describeProcess(holder.pid))
+    ? ''
+    : ` on ${quote(splitPlace(holder).name)}, another machine or container`;
+  return `process ${holder.pid}${where}`;
 }
 
 /**
@@ -142,22 +158,37 @@ function parseHolder(text: string): Holder | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   if (!('pid' in value) || !('boot' in value) || !('start' in value) || !('place' in value)) return undefined;
   const { pid, boot, start, place } = value;
+  const machine = 'machine' in value && typeof value.machine === 'string' ? value.machine : '';
   if (typeof pid !== 'number' || !Number.isSafeInteger(pid) || pid < 1) return undefined;
   if (typeof boot !== 'string' || typeof start !== 'string' || typeof place !== 'string') return undefined;
-  return { pid, boot, start, place };
+  return { pid, boot, start, place, machine };
 }
 
 async function isHeld({ holder }: FoundLock): Promise<boolean> {
   if (holder === undefined) return false;
   // Another container on the same volume, or another machine: nothing can be told from here.
-  if (holder.place !== (await describePlace())) return true;
+  const now = await describeProcess(holder.pid);
+  if (!isOfHere(holder, now)) return true;
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
     if (systemCode(error) === 'ESRCH') return false;
   }
-  const now = await describeProcess(holder.pid);
   return now.boot === holder.boot && now.start === holder.start;
+}
+
+/** Whether the holder's number is one that this process can look up: of this machine, whatever its name was then. */
+function isOfHere(holder: Holder, here: Holder): boolean {
+  const [then, now] = [splitPlace(holder), splitPlace(here)];
+  if (then.namespace !== now.namespace) return false;
+  if (holder.boot === here.boot && here.boot !== '') return true;
+  // Two machines may have one name (localhost), and a machine two, one after the other.
+  return holder.machine !== '' && here.machine !== '' ? holder.machine === here.machine : then.name === now.name;
+}
+
+function splitPlace({ place }: Holder): { readonly name: string; readonly namespace: string } {
+  const [, name = place, namespace = ''] = /^(.*) (pid:\[\d+\])$/su.exec(place) ?? [];
+  return { name, namespace };
 }
 
 async function describeSelf(): Promise<string> {
@@ -172,10 +203,18 @@ async function describeProcess(pid: number): Promise<Holder> {
   const fields = (stats ?? '').slice((stats ?? '').lastIndexOf(')') + 2).split(' ');
   // A process that has ended stays as a zombie while its parent does not ask for it: an application as PID 1 never may.
   const start = /^[ZXx]$/u.test(fields[0] ?? '') ? 'ended' : (fields[19] ?? '');
-  return { pid, boot: (boot ?? '').trim(), start, place: await describePlace() };
+  const [place, machine] = await Promise.all([describePlace(), describeMachine()]);
+  return { pid, boot: (boot ?? '').trim(), start, place, machine };
 }
 
 async function describePlace(): Promise<string> {
   const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
   return `${hostname()} ${namespace}`.trim();
+}
+
+/** As machine-id(5) asks: not the number itself, which is nobody else's business, but one that is made from it. */
+async function describeMachine(): Promise<string> {
+  const id = (await readProc('/etc/machine-id', 'utf8').catch(() => '')).trim();
+  if (!/^[0-9a-f]{32}$/u.test(id)) return '';
+  return createHmac('sha256', Buffer.from(id, 'hex')).update('relaycerts lock').digest('hex').slice(0, 32);
 }

@@ -1,5 +1,4 @@
-// Temporary files that a relaycerts which died left behind. Call it only while holding the lock: in the folders below
-// certs/ and hosts/ a temporary file of another process at work looks the same.
+// Temporary files that a relaycerts which died left behind.
 
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -10,7 +9,10 @@ import { hostsOf, roles, type Settings } from '../settings/settings.js';
 import { layoutOf, operatorKeyPlace } from './layout.js';
 import { isClaimName } from './lock.js';
 
-/** Removes them, and nothing else, from the folders that relaycerts writes to. `at` is now. @throws files */
+/**
+ * Removes them, and nothing else, from the folders that relaycerts writes to. Only while holding the lock: in the folders
+ * below certs/ and hosts/ a temporary file of another process at work looks the same. `at` is now. @throws files
+ */
 export async function sweepTemporaries(
   settings: Settings,
   host: Pick<Host, 'configHome' | 'uid'>,
@@ -31,24 +33,37 @@ export async function sweepTemporaries(
   // Here others write without this lock (the lock itself, the wizard's settings, another project's passphrase).
   // Where the passphrase file is a link, what it names is what is written.
   const passphrase = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
-  const isOver = (pid: number, { changed }: FileState): boolean =>
-    !isRunning(pid) || at.getTime() - changed.getTime() > 3_600_000;
-  await sweep(layout.folder, isOver);
+  await sweep(layout.folder, (pid, state) => isOver(pid, state, at));
   const shared = [settings.passphrase.file, passphrase, operatorKeyPlace(host.configHome).path];
   for (const folder of new Set(shared.map((path) => dirname(path)))) {
     // In a sticky folder like /tmp nobody can remove another user's file, and nobody has to.
-    if (folder !== layout.folder) await sweep(folder, (pid, state) => state.uid === host.uid && isOver(pid, state));
+    if (folder !== layout.folder) await sweep(folder, (pid, state) => state.uid === host.uid && isOver(pid, state, at));
   }
 }
 
-async function sweep(folder: string, isOver: (pid: number, state: FileState) => boolean): Promise<void> {
+/**
+ * Removes those that were to become this file, wherever it is to lie: no later run knows its folder. Needs no lock. `at`
+ * is now. @throws files
+ */
+export async function sweepTarget(path: string, { uid }: Pick<Host, 'uid'>, at: Date): Promise<void> {
+  await sweep(dirname(path), (pid, state, target) => {
+    return target === basename(path) && state.uid === uid && isOver(pid, state, at);
+  });
+}
+
+async function sweep(folder: string, mayGo: (pid: number, state: FileState, target: string) => boolean): Promise<void> {
   for (const name of await listFolder(folder)) {
-    const pid = parseTemporaryName(name)?.pid;
-    if (pid === undefined) continue;
+    const found = parseTemporaryName(name);
+    if (found === undefined) continue;
     const path = join(folder, name);
     const state = await statFile(path);
-    if (state?.kind === 'file' && isOver(pid, state)) await removeFile(path);
+    if (state?.kind === 'file' && mayGo(found.pid, state, found.target)) await removeFile(path);
   }
+}
+
+/** Nobody takes an hour to write a file: a process of that number is then another one. */
+function isOver(pid: number, { changed }: FileState, at: Date): boolean {
+  return !isRunning(pid) || at.getTime() - changed.getTime() > 3_600_000;
 }
 
 /** In a container that shares the folder, another's process looks as if it had ended: it then fails, and loses nothing. */

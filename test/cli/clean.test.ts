@@ -1,10 +1,22 @@
 // `relaycerts clean`: removes what make made, and nothing else.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+import { joinedLines } from '../support/strace.js';
 
 let project: Project;
 beforeEach(() => {
@@ -110,6 +122,69 @@ describe('clean', () => {
     expect(cleaned.stderr).toMatch(/precious" is no OpenPGP message, so it stays/u);
     expect(cleaned.stderr).not.toContain('other projects may share');
     expect(existsSync(join(project.home, 'precious'))).toBe(true);
+  });
+
+  it('--all removes in an order that holds when power fails too: each group is durably gone before the next', () => {
+    requireTools('strace');
+    const trace = join(project.home, '../trace');
+    const under = ['strace', '-f', '-qq', '-y', '-s', '300', '-o', trace, '-e', 'trace=link,unlink,rmdir,fsync'];
+    const cleaned = project.run(['clean', '--yes', '--all'], { under });
+    expect(cleaned.status, cleaned.stderr).toBe(0);
+    const calls = joinedLines(readFileSync(trace, 'utf8')).filter((line) => line.endsWith(' = 0'));
+    const config = join(project.home, '.config/relaycerts');
+    const [ca, name] = [project.path('certs/ca'), 'mailhost.example.org'];
+    const order = [
+      `unlink("${project.path('hosts', name, `${name}.crt.pem`)}"`,
+      `rmdir("${project.path('hosts', name)}"`,
+      `<${project.path('hosts')}>`,
+      `unlink("${project.path('certs/smtp-client', `${name}.key.pem`)}"`,
+      `<${project.path('certs/smtp-client')}>`,
+      `unlink("${ca}/example.org-ca.crt.pem"`,
+      `<${ca}>`,
+      `unlink("${ca}/example.org-ca.key.pem"`,
+      `<${ca}>`,
+      `unlink("${join(project.home, passphrase)}"`,
+      `<${project.home}>`,
+      `link("${config}/operator-key.asc", "${config}/operator-key.asc.old"`,
+      `<${config}>`,
+      `unlink("${config}/operator-key.asc"`,
+      `<${config}>`,
+      `rmdir("${project.path('certs/smtp-client')}"`,
+      `<${project.path('certs')}>`,
+      `unlink("${ca}/issued.jsonl"`,
+      `<${ca}>`,
+      `rmdir("${project.path('certs')}"`,
+      `<${project.folder}>`,
+    ];
+    let at = -1;
+    for (const part of order) {
+      const next = calls.findIndex((line, index) => index > at && line.includes(part));
+      expect(next, `${part} after ${calls[at] ?? 'the start'}`).toBeGreaterThan(at);
+      at = next;
+    }
+  });
+
+  it('--all where the operator key was kept aside before takes the next name, and a cut-off one goes on', () => {
+    const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
+    writeFileSync(`${operatorKey}.old`, 'another key');
+    linkSync(operatorKey, `${operatorKey}.old2`);
+    const before = readFileSync(operatorKey, 'utf8');
+    expect(project.run(['clean', '--yes', '--all']).status).toBe(0);
+    expect(readdirSync(join(project.home, '.config/relaycerts')).toSorted()).toEqual([
+      'operator-key.asc.old',
+      'operator-key.asc.old2',
+    ]);
+    expect(readFileSync(`${operatorKey}.old`, 'utf8')).toBe('another key');
+    expect(readFileSync(`${operatorKey}.old2`, 'utf8')).toBe(before);
+  });
+
+  it('ends a change of the passphrase that was cut off by taking its file after the key, which may open with it alone', () => {
+    project.write('certs/ca/example.org-ca.passphrase.new.gpg', readFileSync(join(project.home, passphrase)));
+    const { stdout } = project.run(['clean', '--yes']);
+    const names = stdout.split('\n');
+    const pending = names.indexOf(project.path('certs/ca/example.org-ca.passphrase.new.gpg'));
+    expect(pending).toBeGreaterThan(names.indexOf(project.path('certs/ca/example.org-ca.key.pem')));
+    expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 
   it('leaves what it does not know, names it, and keeps its folder', () => {

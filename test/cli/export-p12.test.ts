@@ -2,7 +2,7 @@
 // and where it never shows, and what is refused.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runTool } from '../support/openssl.js';
@@ -81,6 +81,30 @@ describe('the file', () => {
     rmSync(project.path(name));
     symlinkSync('settings.json', project.path(name));
     expectError(exportHost(), 1, /is not overwritten/u, /--out FILE$/u);
+  });
+
+  it('killed before its file has its name, leaves one that the next run removes, wherever --out is', () => {
+    requireTools('strace');
+    const out = join(project.home, 'out');
+    mkdirSync(out);
+    const words = ['export', 'p12', 'mailhost', '--out', join(out, 'x.p12'), '--password-fd', '0'];
+    // With an error besides, no kernel carries the call out before the process dies.
+    const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=link:error=EIO:signal=SIGKILL'];
+    expect(project.run(words, { input: secret, under }).status).toBe(null);
+    expect(readdirSync(out)).toEqual([expect.stringMatching(/^\.x\.p12\.relaycerts-\d+-[0-9a-f]{4}\.tmp$/u)]);
+    // What is another file's, or a living process's, stays.
+    const others = [
+      '.y.p12.relaycerts-4194303-0a1b.tmp',
+      `.x.p12.relaycerts-${process.pid}-0a1b.tmp`,
+      '.x.p12.relaycerts-4194303-0a1b',
+    ];
+    for (const other of others) writeFileSync(join(out, other), '');
+    expect(project.run(words, { input: secret }).status).toBe(0);
+    expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
+    // Also where it was killed just after, and the file is there.
+    writeFileSync(join(out, '.x.p12.relaycerts-4194303-0a1b.tmp'), '');
+    expectError(project.run(words, { input: secret }), 1, /is there already/u, /--out FILE$/u);
+    expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
   });
 
   it('goes where --out says, and through a pipe with -', () => {

@@ -1,7 +1,7 @@
 // The lock: one holder at a time, taken over from the dead, never from the living.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import {
   existsSync,
   mkdtempSync,
@@ -34,7 +34,14 @@ afterEach(() => {
 const hold = (holder: unknown): void => writeFileSync(path, JSON.stringify(holder));
 const taken = (): Promise<string> => withLock(path, host, () => Promise.resolve('done'));
 const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-const place = `${hostname()} ${readlinkSync('/proc/self/ns/pid')}`;
+const namespace = readlinkSync('/proc/self/ns/pid');
+const place = `${hostname()} ${namespace}`;
+const machineId = /^[0-9a-f]{32}$/mu.exec(existsSync('/etc/machine-id') ? readFileSync('/etc/machine-id', 'utf8') : '');
+/** As the lock has it. */
+const machine =
+  machineId === null
+    ? ''
+    : createHmac('sha256', Buffer.from(machineId[0], 'hex')).update('relaycerts lock').digest('hex').slice(0, 32);
 const startOf = (pid: number): string => {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
@@ -48,6 +55,7 @@ describe('withLock', () => {
         boot,
         start: startOf(process.pid),
         place,
+        machine,
       });
       return Promise.resolve();
     });
@@ -110,6 +118,48 @@ describe('withLock', () => {
     await expect(taken()).rejects.toMatchObject({
       code: 'lock',
       hint: expect.stringContaining(`rm ${path}`) as string,
+    });
+  });
+
+  describe('of a machine of another name', () => {
+    const there = `an "old\u001b[31m" name ${namespace}`;
+
+    it.each([
+      ['before a reboot', { pid: process.pid, boot: 'another', start: '1', place: there }],
+      ['before a reboot, of a process that is gone', { pid: 4_194_303, boot: 'x', start: '1', place: there }],
+    ])('is taken over where it is this machine, %s', async (_, holder) => {
+      hold({ ...holder, machine });
+      // Without a machine-id nothing can be told.
+      if (machine === '') await expect(taken()).rejects.toMatchObject({ code: 'lock' });
+      else await expect(taken()).resolves.toBe('done');
+    });
+
+    it('is taken over where the machine got its new name since it started, and the process is gone', async () => {
+      hold({ pid: 4_194_303, boot, start: '1', place: there });
+      await expect(taken()).resolves.toBe('done');
+      hold({ pid: process.pid, boot, start: startOf(process.pid), place: there });
+      await expect(taken()).rejects.toThrow(`(process ${process.pid}) is at work here`);
+    });
+
+    it.each([
+      ['another machine', { place: there, machine: '0'.repeat(32) }],
+      ['a machine that nothing is known of', { place: there }],
+      ['a machine that nothing is known of, as something else', { place: there, machine: 1 }],
+      ['this machine, in another container', { place: 'an "old\u001b[31m" name pid:[1]', machine }],
+    ])('is respected where it is %s, and the error says which', async (_, holder) => {
+      hold({ pid: 4_194_303, boot: 'another', start: '1', ...holder });
+      await expect(taken()).rejects.toMatchObject({
+        code: 'lock',
+        message: String.raw`another relaycerts (process 4194303 on "an \"old\u001b[31m\" name", another machine or container) is at work here`,
+        hint: `to wait for it, add --wait 60; or look at it: ps -fp 4194303; where it is gone for sure: rm ${path}`,
+      });
+      expect(existsSync(path)).toBe(true);
+    });
+
+    it('is respected where another machine has the same name', async () => {
+      hold({ pid: 4_194_303, boot: 'another', start: '1', place, machine: '0'.repeat(32) });
+      if (machine === '') await expect(taken()).resolves.toBe('done');
+      else await expect(taken()).rejects.toThrow(`on ${JSON.stringify(hostname())}, another machine`);
     });
   });
 

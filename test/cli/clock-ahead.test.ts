@@ -110,7 +110,10 @@ describe("the CA's certificate", () => {
     expect(treeOf(project.folder)).toEqual(before);
     const ca = rows().find(({ host }) => host === 'example.org relay CA');
     expect(ca?.state).toBe('not-yet-valid');
-    expect(ca?.why).toContain('made: relaycerts renew --ca');
+    expect(ca?.why).toMatch(/made: relaycerts renew --ca$/u);
+    // Its own line is enough for each host, for the CA's is the last.
+    const leaf = rows().find(({ host }) => host === home);
+    expect(leaf?.why).toMatch(/made: relaycerts renew --ca, then relaycerts renew mailhost\.example\.org --force$/u);
   });
 
   it.each([
@@ -119,8 +122,9 @@ describe("the CA's certificate", () => {
   ])('is mended %s, and then its leaves', (_name, words) => {
     succeed(run(...words));
     if (words.length === 3) {
-      // Stage 1 leaves the CA that signs as it is.
+      // Stage 1 leaves the CA that signs as it is; stage 2 signs every certificate anew.
       expect(run('make').status).toBe(1);
+      expect(rows().find(({ host }) => host === home)?.why).toMatch(/made: relaycerts renew --ca --rekey$/u);
       succeed(run(...words));
       expect(isTaken(home)).toBe(true);
       succeed(run(...words));

@@ -158,8 +158,12 @@ function hostStatus(
     return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
   }
   if (at < certificate.info.notBefore) {
-    const again = `${word} renew ${host.hostname} --force`;
-    return { ...blank, ...facts, state: 'not-yet-valid', why: whyNotYet(certificate.info, again) };
+    return {
+      ...blank,
+      ...facts,
+      state: 'not-yet-valid',
+      why: whyNotYet(certificate.info, mendAhead(settings, inventory, found, at)),
+    };
   }
   if (isOfFormerCa(found, inventory)) {
     return { ...blank, ...facts, state: 'pending', why: `its certificate is of the CA before: ${word} make` };
@@ -213,6 +217,17 @@ function renewalOf(settings: Settings, inventory: Inventory, found: HostInventor
 function retirementOf(settings: Settings, { host: { hostname } }: HostInventory): string {
   const anew = newThing(settings);
   return `its pin before the new ${anew} is listed too; the relays are installed first, then ${hostname}; when mail flows with the new ${anew}: ${settings.program} retire ${hostname}`;
+}
+
+/** What replaces a host's certificate that begins later, in words: of a CA that begins later too, none can be made yet. */
+function mendAhead(settings: Settings, inventory: Inventory, { host }: HostInventory, at: Date): string {
+  const word = settings.program;
+  const renew = `${word} renew ${host.hostname} --force`;
+  const ca = inventory.caCertificate?.info;
+  if (ca === undefined || at >= ca.notBefore) return renew;
+  const first = `${word} ${renewCaWords(inventory)}`;
+  // The second stage of the CA's rekey signs every certificate anew.
+  return caStageOf(inventory) > 0 ? first : `${first}, then ${renew}`;
 }
 
 function whyNotYet({ notBefore }: CertificateInfo, mend: string): string {

@@ -110,7 +110,10 @@ describe("the CA's certificate", () => {
     expect(treeOf(project.folder)).toEqual(before);
     const ca = rows().find(({ host }) => host === 'example.org relay CA');
     expect(ca?.state).toBe('not-yet-valid');
-    expect(ca?.why).toContain('made: relaycerts renew --ca');
+    expect(ca?.why).toMatch(/made: relaycerts renew --ca$/u);
+    // Its own line is enough for each host, for the CA's is the last.
+    const leaf = rows().find(({ host }) => host === home);
+    expect(leaf?.why).toMatch(/made: relaycerts renew --ca, then relaycerts renew mailhost\.example\.org --force$/u);
   });
 
   it.each([
@@ -121,8 +124,9 @@ describe("the CA's certificate", () => {
     expect(first.stderr).toMatch(/warning: the CA begins on \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u);
     expect(first.stderr).toContain('where the clock is wrong, set it, and run the same command again');
     if (words.length === 3) {
-      // Stage 1 leaves the CA that signs as it is.
+      // Stage 1 leaves the CA that signs as it is; stage 2 signs every certificate anew.
       expect(run('make').status).toBe(1);
+      expect(rows().find(({ host }) => host === home)?.why).toMatch(/made: relaycerts renew --ca --rekey$/u);
       succeed(run(...words));
       expect(isTaken(home)).toBe(true);
       succeed(run(...words));

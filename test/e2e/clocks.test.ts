@@ -1,0 +1,330 @@
+// What time does to certificates on real hosts: those that end soon, those that have ended, a CA that ends, and what was
+// made while the desk's clock was wrong. faketime moves the clock of relaycerts alone; the hosts live now. No mail
+// bounces: it flows, or it waits until what is printed is done.
+
+import { readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver, send } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+let lab: Lab;
+let relay: MailHost;
+let home: MailHost;
+/** The project that both hosts are installed from at first. */
+let first: Desk;
+
+beforeAll(async () => {
+  requireTools('faketime', 'openssl');
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  // As old as any here, for all projects share the operator key, and its CA has to be older than what has ended.
+  first = await project('first', '-45d', { certificates: { validDays: 10, renewBeforeDays: 5 } });
+  await first.run('relaycerts renew');
+  await first.install(relay, home);
+  await deliver(home, lab.outside);
+}, 120_000);
+// What a failure left in the queue fails no later test.
+beforeEach(() => home.exec(['postsuper', '-d', 'ALL']));
+afterEach(async () => {
+  // What has arrived leaves the queue a moment later.
+  await expect.poll(() => home.queue(), { timeout: 15_000 }).toEqual([]);
+  expect(await home.readFile('/var/log/mail.log')).not.toMatch(/status=(?:bounced|expired)/u);
+});
+afterAll(() => lab.stop());
+
+/**
+ * A project of its own, made while the desk's clock was off by so much. Its bundles replace every file that the one before
+ * left on the hosts. No clock is off by years, for relaycerts believes none before 2026: so these certificates are short.
+ */
+async function project(name: string, off: string, settings: Readonly<Record<string, unknown>> = {}): Promise<Desk> {
+  const desk = new Desk(lab.operator, `/home/operator/${name}`);
+  // The relay's log then has the certificate and the pin that each connection shows.
+  await desk.settings({
+    smtpdServers: [{ hostname: 'relayhost', tlsLogLevel: 2 }],
+    smtpClients: [{ hostname: 'mailhost' }],
+    passphrase: { file: `${desk.folder}/passphrase.gpg` },
+    ...settings,
+  });
+  await clockOff(desk, off, 'make');
+  return desk;
+}
+
+async function clockOff(desk: Desk, off: string, words: string): Promise<void> {
+  await desk.run(`faketime -f ${off} relaycerts ${words}`);
+}
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+  readonly daysLeft: number;
+  readonly expires: string;
+  readonly serial: string;
+  readonly pin: string;
+  readonly why: string | null;
+}
+
+interface Status {
+  readonly code: number;
+  readonly ca: Row;
+  readonly relay: Row;
+  readonly home: Row;
+}
+
+/** What status says now. */
+async function statusOf(desk: Desk): Promise<Status> {
+  const { code, stdout } = await desk.run('relaycerts status --json', true);
+  const rows = JSON.parse(stdout) as readonly Row[];
+  const rowOf = (name: string): Row => {
+    const found = rows.find(({ host }) => host === name);
+    if (found === undefined) throw new Error(`no row of ${name}:\n${stdout}`);
+    return found;
+  };
+  return { code, ca: rowOf('example.org relay CA'), relay: rowOf(relay.hostname), home: rowOf(home.hostname) };
+}
+
+/** The commands that a row of status names, in their order. */
+function commandsOf({ why }: Row): readonly string[] {
+  return why?.match(/relaycerts [^,;]+/gu) ?? [];
+}
+
+async function runAll(desk: Desk, commands: readonly string[]): Promise<void> {
+  for (const command of commands) await desk.run(command);
+}
+
+/** A field of a certificate on a host, as openssl prints it. */
+async function installed(host: MailHost, file: string, field: '-serial' | '-fingerprint'): Promise<string> {
+  const { stdout } = await host.sh(`openssl x509 -noout ${field} -sha256 -in ${folder}/${file}.crt.pem`);
+  return stdout.trim().replace(/^.*=/u, '');
+}
+
+/** The serial of the certificate that the relay's service shows on the wire. */
+async function servedSerial(desk: Desk): Promise<string> {
+  const { stdout } = await desk.run(
+    `openssl s_client -starttls smtp -connect ${relay.hostname}:2500 </dev/null 2>/dev/null | openssl x509 -noout -serial`,
+  );
+  return stdout.trim().replace(/^.*=/u, '').toLowerCase();
+}
+
+/** Delivers a mail; resolves with the digest of the certificate, and the pin, that the home showed. */
+async function shown(): Promise<{ readonly certificate: string; readonly pin: string }> {
+  await relay.markLog();
+  await deliver(home, lab.outside);
+  const [, certificate = '', pin = ''] = await relay.waitForLog(
+    /mailhost\.example\.org\[[^\n]* fingerprint=([0-9A-F:]+), pkey_fingerprint=([0-9A-F:]+)/u,
+  );
+  return { certificate, pin };
+}
+
+/** Copies bundles that the script refuses, and has Postfix read them as if they had aged there; resolves with what the script said. */
+async function ageInto(desk: Desk, ...hosts: readonly MailHost[]): Promise<readonly string[]> {
+  return Promise.all(
+    hosts.map(async (host) => {
+      await desk.copy(host);
+      const { code, stderr } = await desk.script(host);
+      expect(code).toBe(1);
+      await host.reload();
+      return stderr;
+    }),
+  );
+}
+
+/** Sends a mail that has to wait; resolves with its subject and with what the home says of it. */
+async function sendInVain(): Promise<{ readonly subject: string; readonly reason: string }> {
+  await relay.markLog();
+  const subject = await send(home);
+  const reason = await home.waitForDeferred();
+  expect(await home.queue()).toHaveLength(1);
+  expect(await home.mailLog()).not.toMatch(/status=(?!deferred)/u);
+  expect((await lab.outside.mails()).join('')).not.toContain(`Subject: ${subject}\n`);
+  return { subject, reason };
+}
+
+/** What waited is tried again, and arrives. */
+async function arrive(subject: string): Promise<void> {
+  await home.flushQueue();
+  await lab.outside.waitForMail(subject);
+}
+
+const notYetValid = '`certificate not yet valid`';
+
+/** The log says what a line of README's troubleshooting begins with, and that line names the command. */
+async function expectExplained(host: MailHost, beginning: string, command: string): Promise<void> {
+  for (const [, words = ''] of beginning.matchAll(/`([^`]+)`/gu)) await host.waitForLog(new RegExp(words, 'u'));
+  const lines = readme.split('\n').filter((line) => line.startsWith(`| ${beginning} `));
+  expect(lines).toEqual([expect.stringContaining(`\`${command}\``)]);
+}
+
+describe('one certificate that is not valid', { timeout: 120_000 }, () => {
+  const ofClient = {
+    host: (): MailHost => home,
+    sees: (): MailHost => relay,
+    reason: /421 4\.7\.1 .*Client certificate not trusted/u,
+  };
+  const ofRelay = {
+    host: (): MailHost => relay,
+    sees: (): MailHost => home,
+    reason: /^Server certificate not verified/u,
+  };
+  const expired = {
+    off: '-11d',
+    state: 'expired',
+    refusal: /error: the certificate in \S+\.chain\.pem has expired\n.*hint: make a new one where relaycerts runs/u,
+    flag: '',
+    command: 'relaycerts renew',
+  };
+  const ahead = {
+    off: '+1d',
+    state: 'not-yet-valid',
+    refusal: /error: the certificate \S+\.crt\.pem is not one of .*, or the clock is wrong\n.*hint: look at date -u/u,
+    flag: ' --force',
+    command: 'relaycerts status',
+    line: notYetValid,
+  };
+
+  test.each([
+    {
+      what: 'of the client, expired',
+      line: 'relay: `Client certificate not trusted`, `certificate has expired`',
+      ...ofClient,
+      ...expired,
+    },
+    {
+      what: 'of the relay, expired',
+      line: 'home: `Server certificate not verified`, `certificate has expired`',
+      ...ofRelay,
+      ...expired,
+    },
+    { what: 'of the client, made a day ahead', ...ofClient, ...ahead },
+  ])('$what: mail waits until it is renewed', async ({ host: hostOf, sees, ...expected }) => {
+    const host = hostOf();
+    await clockOff(first, expected.off, `renew --force ${host.hostname}`);
+    const [refusal] = await ageInto(first, host);
+    expect(refusal).toMatch(expected.refusal);
+    const { subject, reason } = await sendInVain();
+    expect(reason).toMatch(expected.reason);
+    await expectExplained(sees(), expected.line, expected.command);
+
+    const status = await statusOf(first);
+    const row = host === home ? status.home : status.relay;
+    expect([status.code, row.state]).toEqual([3, expected.state]);
+    expect(commandsOf(row)).toEqual([`relaycerts renew ${host.hostname}${expected.flag}`]);
+    await runAll(first, commandsOf(row));
+    await first.install(host);
+    await arrive(subject);
+    expect((await statusOf(first)).code).toBe(0);
+  });
+});
+
+describe('certificates that end soon', { timeout: 120_000 }, () => {
+  test('are due, and renewed for the same pin, installed on one host and then the other', async () => {
+    const desk = await project('due', '-30d', { certificates: { validDays: 45 } });
+    await desk.install(relay, home);
+    const old = await installed(home, home.hostname, '-fingerprint');
+    const before = await statusOf(desk);
+    expect(await shown()).toEqual({ certificate: old, pin: before.home.pin });
+    expect([before.code, before.ca.state]).toEqual([3, 'ok']);
+    for (const row of [before.relay, before.home]) {
+      expect(row).toMatchObject({ state: 'due', why: `expires in 14 days: relaycerts renew ${row.host}` });
+    }
+
+    const { stdout } = await desk.run('relaycerts renew');
+    expect(stdout.match(/with the same pin: the relay's table needs no change/gu)).toHaveLength(2);
+    const after = await statusOf(desk);
+    expect([after.code, after.relay.pin, after.home.pin]).toEqual([0, before.relay.pin, before.home.pin]);
+    await deliver(home, lab.outside);
+    expect(await servedSerial(desk)).toBe(before.relay.serial);
+
+    const table = await relay.readFile(`${folder}/relay_clientcerts`);
+    await desk.install(relay);
+    expect(await servedSerial(desk)).toBe(after.relay.serial);
+    expect(await shown()).toEqual({ certificate: old, pin: before.home.pin });
+    await desk.install(home);
+    const renewed = await installed(home, home.hostname, '-fingerprint');
+    expect(renewed).not.toBe(old);
+    expect(await shown()).toEqual({ certificate: renewed, pin: before.home.pin });
+    expect(await relay.readFile(`${folder}/relay_clientcerts`)).toBe(table);
+  });
+});
+
+describe('a CA that ends soon', { timeout: 120_000 }, () => {
+  test('cuts what it signs, and is renewed before its leaves', async () => {
+    const desk = await project('ca', '-41d', { ca: { validDays: 45 }, certificates: { validDays: 40 } });
+    const cut = await desk.run('relaycerts renew 2>&1');
+    expect(cut.stdout).toMatch(/warning: the CA expires on .*, in 3 days, and with it every certificate/u);
+    await desk.install(relay, home);
+    await deliver(home, lab.outside);
+
+    const before = await statusOf(desk);
+    expect([before.code, before.ca.state]).toEqual([3, 'due']);
+    expect(before.ca.why).toBe('expires in 3 days: relaycerts renew --ca, then install every host');
+    for (const row of [before.relay, before.home]) {
+      expect([row.state, row.expires]).toEqual(['due', before.ca.expires]);
+      expect(commandsOf(row)).toEqual(['relaycerts renew --ca', `relaycerts renew ${row.host}`]);
+    }
+    const vain = await desk.run('relaycerts renew 2>&1', true);
+    expect(vain.code).toBe(1);
+    expect(vain.stdout).toContain('not renewed, because the CA ends');
+
+    await runAll(desk, commandsOf(before.ca));
+    const between = await statusOf(desk);
+    expect([between.ca.state, between.home.serial]).toEqual(['ok', before.home.serial]);
+    for (const host of [relay, home]) {
+      expect((await installed(host, 'example.org-ca', '-serial')).toLowerCase()).toBe(before.ca.serial);
+      await desk.install(host);
+      expect((await installed(host, 'example.org-ca', '-serial')).toLowerCase()).toBe(between.ca.serial);
+      await deliver(home, lab.outside);
+    }
+
+    for (const row of [between.relay, between.home]) await runAll(desk, commandsOf(row));
+    const after = await statusOf(desk);
+    expect([after.code, after.relay.daysLeft, after.home.daysLeft]).toEqual([0, 39, 39]);
+    for (const host of [home, relay]) {
+      await desk.install(host);
+      await deliver(home, lab.outside);
+    }
+    expect(await servedSerial(desk)).toBe(after.relay.serial);
+  });
+});
+
+describe('a desk whose clock is wrong', { timeout: 120_000 }, () => {
+  test('a day ahead: neither the CA nor what it signed is taken, and mail waits until what status names is done', async () => {
+    const desk = await project('ahead', '+1d');
+    for (const refusal of await ageInto(desk, relay, home)) expect(refusal).toContain('or the clock is wrong');
+    const { subject, reason } = await sendInVain();
+    expect(reason).toContain('Server certificate not verified');
+    for (const host of [relay, home]) await expectExplained(host, notYetValid, 'relaycerts status');
+
+    const ahead = await statusOf(desk);
+    expect(ahead.code).toBe(3);
+    for (const row of [ahead.ca, ahead.relay, ahead.home]) expect(row.state).toBe('not-yet-valid');
+    expect(commandsOf(ahead.ca)).toEqual(['relaycerts renew --ca']);
+    // Its own line is enough for each: status lists the CA last.
+    await runAll(desk, commandsOf(ahead.home));
+    const mended = await statusOf(desk);
+    expect([mended.ca.state, mended.relay.state, mended.home.state]).toEqual(['ok', 'not-yet-valid', 'ok']);
+    await runAll(desk, commandsOf(mended.relay));
+    await desk.install(relay, home);
+    await arrive(subject);
+    expect((await statusOf(desk)).code).toBe(0);
+  });
+
+  // What is made begins an hour before it is made.
+  test.each([
+    ['a day behind', '-1d'],
+    ['fifty minutes ahead', '+50m'],
+  ])('%s: what it makes is taken at once', async (name, off) => {
+    const desk = await project(name.replaceAll(' ', '-'), off);
+    await desk.install(relay, home);
+    await deliver(home, lab.outside);
+    expect(await home.mailLog()).not.toContain('status=deferred');
+    expect((await statusOf(desk)).code).toBe(0);
+  });
+});

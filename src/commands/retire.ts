@@ -60,7 +60,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     host.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
   } else {
     for (const hostname of install) {
-      host.write(`now: ${settings.program} show ${hostname}: copy its bundle and run its script\n`);
+      host.write(`now: ${settings.program} show ${hostname}  # copy its bundle and run its script\n`);
     }
   }
   await told();

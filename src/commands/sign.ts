@@ -249,7 +249,7 @@ function renderNext({ program }: Settings, one: HostSettings, after: Inventory):
     return `next: ${program} make, for the other hosts\n`;
   }
   const relays = one.role === 'smtp-client' ? installedRelays(after).map(({ hostname }) => hostname) : [];
-  const install = (hostname: string): string => `${program} show ${hostname}: copy its bundle and run its script\n`;
+  const install = (hostname: string): string => `${program} show ${hostname}  # copy its bundle and run its script\n`;
   return [
     ...relays.map((hostname) => `first, for the table: ${install(hostname)}`),
     `${relays.length > 0 ? 'then' : 'now'}: ${install(one.hostname)}`,

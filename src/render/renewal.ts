@@ -21,7 +21,7 @@ export interface Renewal {
 export function renderRenewal(settings: Settings, { renewed, underWay, touched, after }: Renewal): string {
   const { first, others, retire } = planInstallation(after, touched);
   const word = settings.program;
-  const install = (hostname: HostName): string => `${word} show ${hostname}: copy its bundle and run its script`;
+  const install = (hostname: HostName): string => `${word} show ${hostname}  # copy its bundle and run its script`;
   const lines = [
     ...renewed.flatMap((before) => describeNew(settings, before, after)),
     ...underWay.map(

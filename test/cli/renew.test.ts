@@ -140,7 +140,7 @@ describe('renew, for the same key', () => {
     expect(result.stderr).not.toContain('not due');
     for (const host of [home, relay]) {
       expect(result.stdout).toMatch(new RegExp(`${host} has a certificate until .*, with the same pin`, 'u'));
-      expect(result.stdout).toContain(`now: relaycerts show ${host}: copy its bundle and run its script\n`);
+      expect(result.stdout).toContain(`now: relaycerts show ${host}  # copy its bundle and run its script\n`);
     }
     const after = certificate();
     expect(after.pin).toBe(before.pin);
@@ -400,7 +400,7 @@ describe('renew --rekey and retire', () => {
 
     const retired = succeed(run('retire', 'mailhost', home));
     expect(retired.stderr).toContain(`the old pin of ${home} is out of the table, serial ${before.serial}`);
-    expect(retired.stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
+    expect(retired.stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     expect(listed()).toEqual([[after.pin, home]]);
     const kept = `certs/retired/${home}-${before.serial}.crt.pem`;
     expect(certificate(kept).serial).toBe(before.serial);
@@ -450,7 +450,7 @@ describe('renew --rekey and retire', () => {
     succeed(run('renew', '--rekey', 'mailhost'));
     const { serial } = certificate(oldCertificate);
     const first = succeed(run('retire', 'mailhost'));
-    expect(first.stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
+    expect(first.stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     const before = treeOf(project.folder);
     const second = succeed(run('retire', 'mailhost'));
     expect(second.stdout).toBe(first.stdout);
@@ -532,9 +532,9 @@ describe('cut off, and the same command again', () => {
     expect(listed()).toHaveLength(4);
     for (const pin of before.pins) expect(listed()).toContainEqual(pin);
     expect(stdout.split('\n').slice(-5)).toEqual([
-      `first, for the table with both pins: relaycerts show ${relay}: copy its bundle and run its script`,
-      `then: relaycerts show ${home}: copy its bundle and run its script`,
-      `then: relaycerts show ${second}: copy its bundle and run its script`,
+      `first, for the table with both pins: relaycerts show ${relay}  # copy its bundle and run its script`,
+      `then: relaycerts show ${home}  # copy its bundle and run its script`,
+      `then: relaycerts show ${second}  # copy its bundle and run its script`,
       `when mail flows with the new key: relaycerts retire ${home} ${second}`,
       '',
     ]);
@@ -549,7 +549,7 @@ describe('cut off, and the same command again', () => {
     const { stdout, stderr } = succeed(run('--quiet', 'renew', '--due'));
     expect([stdout, stderr]).toEqual([
       [relay, home, second]
-        .map((host) => `now: relaycerts show ${host}: copy its bundle and run its script\n`)
+        .map((host) => `now: relaycerts show ${host}  # copy its bundle and run its script\n`)
         .join(''),
       '',
     ]);
@@ -562,7 +562,7 @@ describe('cut off, and the same command again', () => {
     expect(existsSync(project.path(oldCertificate))).toBe(false);
     expect(listed()).toHaveLength(3);
     const { stdout } = succeed(run('retire'));
-    expect(stdout).toBe(`now: relaycerts show ${relay}: copy its bundle and run its script\n`);
+    expect(stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     expect(listed()).toHaveLength(2);
     expect(succeed(run('retire')).stdout).toBe('');
   });

@@ -76,7 +76,7 @@ describe('a host that makes its own key', () => {
   it('gets a certificate for that key, and the settings say the rest; the CA is made where there is none', () => {
     const key = writeRequest(['-addext', 'subjectAltName=DNS:evil.example.com', '-addext', 'basicConstraints=CA:TRUE']);
     const signed = succeed(sign());
-    expect(signed.stdout).toBe('');
+    expect(signed.stdout).toBe('next: relaycerts make, for the other hosts\n');
     expect(signed.stderr).toContain(
       'the request asks for "evil.example.com": ignored; the settings say mailhost.example.org\n',
     );
@@ -137,8 +137,8 @@ describe('a host that makes its own key', () => {
     expect(result.stderr).toContain(`made the bundle of ${relay} (relay_clientcerts)`);
     expect(result.stderr).toContain('the request asks for "mailhost.example.org": ignored');
     expect(result.stdout).toBe(
-      `first, for the table: relaycerts show ${relay}: copy its bundle and run its script\n` +
-        'then: relaycerts show second.example.org: copy its bundle and run its script\n',
+      `first, for the table: relaycerts show ${relay}  # copy its bundle and run its script\n` +
+        'then: relaycerts show second.example.org  # copy its bundle and run its script\n',
     );
     expect(project.read('hosts', relay, 'relay_clientcerts')).toMatch(/^[0-9A-F:]{95} second\.example\.org$/mu);
     expect(succeed(project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');

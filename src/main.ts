@@ -2,6 +2,7 @@
 
 import { runCommandLine } from './cli.js';
 import { exitCodeOf, renderError } from './errors.js';
+import { outputError } from './host/file-error.js';
 import { dropLeftovers } from './host/leftovers.js';
 import { processHost } from './host/process-host.js';
 
@@ -15,7 +16,7 @@ process.on('warning', ({ stack, message }) => {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return;
   process.exitCode = 1;
-  process.stderr.write(`relaycerts: error: cannot write to standard output: ${error.code ?? error.message}\n`);
+  process.stderr.write([...renderError(outputError(error)), ''].join('\n'));
 });
 // Progress that nobody reads must not stop the work half-way.
 process.stderr.on('error', () => undefined);

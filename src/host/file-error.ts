@@ -46,6 +46,17 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   );
 }
 
+/** The same where standard output cannot take what is written to it. */
+export function outputError(error: Error): RelaycertsError {
+  const name = errorName(error);
+  const isFull = name === 'ENOSPC' || name === 'EDQUOT';
+  const what = name === undefined ? error.message : (meanings[name] ?? name);
+  return new RelaycertsError('files', `cannot write to standard output: ${what}`, {
+    cause: error,
+    hint: `${isFull ? 'make room there, or ' : ''}send it elsewhere, and run the same command again`,
+  });
+}
+
 /** The error's name (`ENOSPC`), also of those that libuv knows by their number alone ("Unknown system error -122"). */
 function errorName(error: unknown): string | undefined {
   const code = systemCode(error);

@@ -151,10 +151,12 @@ export interface Odd {
   readonly kind: FileState['kind'];
   /** What a link leads to, and the kind of it; undefined where that is nothing. */
   readonly target: { readonly path: string; readonly kind: FileState['kind'] } | undefined;
+  /** True for the lock: what is there is not worth keeping, and what a link leads to is no lock. */
+  readonly mayVanish?: boolean;
 }
 
 /** What does not lie in its place itself. */
-export function judgeOdd({ path, wanted, kind, target }: Odd): Problem {
+export function judgeOdd({ path, wanted, kind, target, mayVanish = false }: Odd): Problem {
   const word = shellWord(path);
   if (kind !== 'link') {
     return {
@@ -164,11 +166,19 @@ export function judgeOdd({ path, wanted, kind, target }: Odd): Problem {
   }
   const where = target === undefined ? 'that leads nowhere' : `to ${quotePath(target.path)}`;
   const message = `cannot use ${quotePath(path)}: it is a symbolic link ${where}`;
-  if (target?.kind !== wanted) return { message, hint: `rm ${word}` };
+  if (mayVanish || target?.kind !== wanted) return { message, hint: `rm ${word}` };
   const from = shellWord(target.path);
   return wanted === 'file'
     ? { message, hint: `cp -p --remove-destination ${from} ${word}` }
     : { message, hint: `rm ${word} && cp -a ${from} ${word}` };
+}
+
+/** What the settings name as passphrase.file and is none, such as /dev/null: its modes are not ours to change. */
+export function judgeNoFile(path: string, settingsFile: string): Problem {
+  return {
+    message: `the passphrase file ${quotePath(path)} is no regular file`,
+    hint: `name another one as passphrase.file in ${quotePath(settingsFile)}`,
+  };
 }
 
 /** No relaycerts of this kind was there before; a clock that says so lies. A board without a clock wakes up in 1970. */

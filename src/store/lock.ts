@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
-import { createFile, readFile, removeFile } from '../host/files.js';
+import { createFile, listFolder, readFile, removeFile, statFile, type FileState } from '../host/files.js';
 import { fileError } from '../host/file-error.js';
 import { leftovers } from '../host/leftovers.js';
 import type { Host } from '../host/host.js';
@@ -34,6 +34,17 @@ interface FoundLock {
   /** Of this very file: another lock at the same path has another one. */
   readonly identity: string;
 }
+
+/** Octets. */
+const longest = 4096;
+
+/** Nothing that is worth keeping. */
+const noLock: Readonly<Record<FileState['kind'], string>> = {
+  file: `it is larger than ${longest} octets`,
+  folder: 'it is a folder',
+  link: 'it is a symbolic link',
+  other: 'it is not a regular file',
+};
 
 /** How long a lock that nobody holds is fought over before that is an error, in milliseconds. */
 const patience = 5000;
@@ -136,7 +147,7 @@ export function isClaimName(name: string, lockName: string): boolean {
 }
 
 async function findLock(path: string): Promise<FoundLock | undefined> {
-  const bytes = await readFile(path, { limit: 4096 });
+  const bytes = await readLock(path);
   if (bytes === undefined) return undefined;
   try {
     const { mtimeNs, ino } = await stat(path, { bigint: true });
@@ -145,6 +156,21 @@ async function findLock(path: string): Promise<FoundLock | undefined> {
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw fileError(error, 'look at', path);
+  }
+}
+
+async function readLock(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path, { limit: longest });
+  } catch (error) {
+    const state = await statFile(path);
+    if (state === undefined || (state.kind === 'file' && state.size <= longest)) throw error;
+    const isFull = state.kind === 'folder' && (await listFolder(path)).length > 0;
+    const word = shellWord(path);
+    throw new RelaycertsError('files', `cannot use the lock ${quotePath(path)}: ${noLock[state.kind]}`, {
+      cause: error,
+      hint: isFull ? `mv ${word} ${shellWord(`${path}.old`)}` : `${state.kind === 'folder' ? 'rmdir' : 'rm'} ${word}`,
+    });
   }
 }
 

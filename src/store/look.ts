@@ -9,7 +9,7 @@ import { listFolder, statFile } from '../host/files.js';
 import type { Host } from '../host/host.js';
 import { findHostName } from '../names.js';
 import { roles, type Settings } from '../settings/settings.js';
-import { judgePlaces, type Judgement, type Seen } from './guard.js';
+import { judgeNoFile, judgePlaces, type Judgement, type Seen } from './guard.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 
 /** What looking needs of the host. */
@@ -39,15 +39,18 @@ export async function judgeProject(
     inGroups(fixedFolders(layout), lookersAtOnce, (path) => see(path, 'ours')),
     inGroups(names, lookersAtOnce, (name) => see(join(layout.hostsFolder, name), 'ours')),
     see(dirname(file), 'custody', true),
-    see(file, 'custody', true),
     see(dirname(operatorKey), 'custody', true),
     host.uid === 0 ? inGroups(await keysOf(layout, operatorKey), lookersAtOnce, (path) => see(path, 'ours')) : [],
     ancestorsOf(layout.folder),
   ]);
-  const seen = found.flat(2);
+  const sealed = await see(file, 'custody', true);
+  const isFile = sealed.every(({ kind }) => kind === 'file');
+  const seen = [...found.flat(2), ...(isFile ? sealed : [])];
   const entries = [settings.file, layout.certsFolder, layout.hostsFolder];
   const there = entries.filter((path) => path === settings.file || seen.some((one) => one.path === path));
-  return { seen, judgement: await judge(seen, host, there) };
+  const { problems, warnings } = await judge(seen, host, there);
+  const noFile = isFile ? [] : [judgeNoFile(file, settings.file)];
+  return { seen, judgement: { problems: [...noFile, ...problems], warnings } };
 }
 
 /** What is wrong with where these lie. */

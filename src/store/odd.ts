@@ -25,7 +25,8 @@ export async function findOdd(
     const links = (await inGroups(folders, lookersAtOnce, listLinks)).flat().filter(isOurs);
     odd.push(...(await inGroups(links, lookersAtOnce, (path) => oddAt(path, 'file'))).flat());
   }
-  for (const path of [layout.lock, operatorKeyPlace(configHome).path]) odd.push(...(await oddAt(path, 'file')));
+  odd.push(...(await oddAt(operatorKeyPlace(configHome).path, 'file')));
+  odd.push(...(await oddAt(layout.lock, 'file')).map((one) => ({ ...one, mayVanish: true })));
   // A link is the user's own way to keep this one elsewhere; but not one that leads nowhere.
   const [passphrase] = await oddAt(settings.passphrase.file, 'file');
   if (passphrase !== undefined && passphrase.target?.kind !== 'file') odd.push(passphrase);

@@ -1,7 +1,7 @@
 // What relaycerts refuses to work in: each refusal is an error that names the place, touches nothing, and has one command
 // as its hint, after which the same command works. The hints are run to the letter.
 
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -94,6 +94,7 @@ function expectMended(says: RegExp, run: () => Result = () => project.run(['make
   return mended;
 }
 
+const lock = (): string => project.path('.relaycerts.lock');
 const relay = 'relayhost.example.org';
 const home = 'mailhost.example.org';
 
@@ -464,6 +465,46 @@ describe('a symbolic link where a file or folder of ours should be', () => {
     expect(rekeyed.status, rekeyed.stderr).toBe(0);
     expect(readFileSync(join(root, 'backup.pem')).equals(before)).toBe(true);
     expect(readFileSync(key).equals(before)).toBe(false);
+  });
+
+  it.each<readonly [string, () => void, RegExp, RegExp]>([
+    ['a FIFO', () => execFileSync('mkfifo', [lock()]), /it is not a regular file/u, /^rm \S+$/u],
+    ['a folder', () => mkdirSync(lock()), /it is a folder/u, /^rmdir \S+$/u],
+    [
+      'a folder with something in it',
+      () => mkdirSync(join(lock(), 'x/y'), { recursive: true }),
+      /it is a folder/u,
+      /^mv \S+ \S+$/u,
+    ],
+    ['too large', () => writeFileSync(lock(), 'x'.repeat(4097)), /it is larger than 4096 octets/u, /^rm \S+$/u],
+    ['a link', () => symlinkSync('settings.json', lock()), /it is a symbolic link/u, /^rm \S+$/u],
+  ])('a lock that is %s: refused, mended by the hint, also for who only reads', (_, put, says, hint) => {
+    putMade();
+    const refusal = new RegExp(`cannot use .*[.]lock": ${says.source}`, 'u');
+    for (const run of [() => project.run(['make']), () => project.run(['show'])]) {
+      rmSync(`${lock()}.old`, { recursive: true, force: true });
+      put();
+      expect(hintOf(run().stderr)).toMatch(hint);
+      expectMended(refusal, run);
+    }
+  });
+
+  it.each([
+    ['/dev/null', '/dev/null'],
+    ['a folder', '~/folder'],
+  ])('%s as the passphrase file: refused, and no command that would change it', (_, file) => {
+    mkdirSync(join(project.home, 'folder'));
+    chmodSync(join(project.home, 'folder'), 0o777);
+    project.settings(smallSettings({ passphrase: { file } }));
+    const before = stateOf(root);
+    const run = project.run(['make']);
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(/^relaycerts: error: .*the passphrase file ".*" is no regular file/mu);
+    expect(run.stderr).toMatch(/^relaycerts: hint: name another one as passphrase\.file in ".*settings\.json"$/mu);
+    const read = project.run(['make', '--dry-run']);
+    expect(read.stderr).toMatch(/is no regular file/u);
+    expect(run.stderr + read.stderr).not.toContain('chmod');
+    expect(stateOf(root)).toBe(before);
   });
 
   it('a file where a folder should be: refused, and mended by the hint', () => {

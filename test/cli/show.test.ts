@@ -43,6 +43,17 @@ describe('show', () => {
     expect(before).toBe(show());
   });
 
+  it('says in words that its output found no room, with what mends it', () => {
+    const under = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
+    expect(project.run(['show'], { under })).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        'relaycerts: error: cannot write to standard output: the disk is full\n' +
+        'relaycerts: hint: make room there, or send it elsewhere, and run the same command again\n',
+    });
+  });
+
   it('main.cf: the lines of the home host', () => {
     expect(show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
 relayhost = [relayhost.example.org]:2500

@@ -7,7 +7,13 @@ import { sections } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, type HostSettings } from '../../src/settings/settings.js';
 import { blocksOf, pipedCommands, type PrintedBlock } from '../support/blocks.js';
-import { hostileSettings, makeHostileProject, type HostileProject } from '../support/hostile-project.js';
+import { codePoints } from '../support/code-points.js';
+import {
+  hostileFolders,
+  hostileSettings,
+  makeHostileProject,
+  type HostileProject,
+} from '../support/hostile-project.js';
 import { openssl } from '../support/openssl.js';
 import { requireTools } from '../support/require-tools.js';
 import { canary, makeStubs, type Stubs } from '../support/shell-stubs.js';
@@ -313,4 +319,35 @@ describe('what the commands that change print', () => {
       [['relaycerts', '--settings', hostile.file, 'retire', settings.smtpClients[0].hostname]],
     ]);
   });
+});
+
+describe('the rest of the alphabet of paths', () => {
+  it('is all in one folder or another', () => {
+    const together = new Set(hostileFolders.join('/'));
+    const wanted = codePoints.filter((character) => !/[\p{Cc}\p{Cs}]/u.test(character));
+    expect(wanted.filter((character) => !together.has(character))).toEqual([]);
+  });
+
+  it.each(hostileFolders.map((folder, part) => ({ folder, part })).slice(1))(
+    'part $part: copied, piped and watched as it is meant',
+    ({ folder }) => {
+      const kept = hostile;
+      hostile = makeHostileProject({}, folder);
+      try {
+        hostile.print(['make']);
+        for (const host of hosts) {
+          expect(ran(hostile.print(['show', host.hostname, '--format', 'sh', '--section', 'rsync']))).toEqual([
+            rsyncOf(host),
+          ]);
+          const text = hostile.print(['show', host.hostname]);
+          expect(pipedCommands(text).map((command) => ran(command))).toEqual([sorted(pipeOf(host))]);
+          const line = /^ {4}11 6 \* \* \* (cd [^\n]*)/mu.exec(text)?.[1] ?? '';
+          expect(stubs.run(['dash'], `${asCron(line, /^\\([%\\])/u)} && pwd`).stdout).toBe(`${hostile.folder}\n`);
+        }
+      } finally {
+        hostile.project.remove();
+        hostile = kept;
+      }
+    },
+  );
 });

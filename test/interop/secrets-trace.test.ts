@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leafCommands, runsCommand } from '../support/command-tree.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { leaksInTree, leaksOf, readTrace, straceEnvironment, straceTo, type Leak } from '../support/leaks.js';
 import { openssl } from '../support/openssl.js';
@@ -400,6 +401,13 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
     if (!isGnupg) it('passphrase operator-password on a terminal', setOperatorPassword);
 
     it.each(ends)('$name', check);
+
+    it('are all commands that the program has', () => {
+      const leaves = leafCommands();
+      expect(leaves).toEqual(expect.arrayContaining(['make', 'clean', 'export p12', 'passphrase export-key']));
+      const traced = [...commands, ...ends].map(({ args }) => args);
+      expect(leaves.filter((leaf) => !traced.some((args) => runsCommand(args, leaf)))).toEqual([]);
+    });
 
     it('every exception was seen, so that what is searched for is what there is', () => {
       for (const exception of exceptions) expect(used).toContain(exception);

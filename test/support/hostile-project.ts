@@ -1,5 +1,6 @@
 // A project whose settings hold all that the parsers take: the whole alphabet of logins, aliases, folders and names, in
-// a folder and under a file name of every kind of character, among them what would run a program called `canary`.
+// a folder and under a file name of every kind of character, among them what would run a program called `canary`. The
+// sample of characters (code-points.ts) is cut into as many folders as it takes.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,8 +31,11 @@ function namesOf(characters: readonly string[]): readonly string[] {
 }
 
 const pathCharacters = codePoints.filter((character) => !/[\p{Cc}\p{Cs}/]/u.test(character));
-/** All in one path would be longer than a system call takes; the rest of the sample is the deep run's. */
-export const hostileFolder = [...baits, ...namesOf(pathCharacters).slice(0, 7)].join('/');
+const pathNames = namesOf(pathCharacters);
+/** All in one path would be longer than a system call takes. */
+export const hostileFolders: readonly string[] = Array.from({ length: Math.ceil(pathNames.length / 7) }, (_, part) =>
+  [...baits, ...pathNames.slice(7 * part, 7 * part + 7)].join('/'),
+);
 export const hostileName = `s $(canary) '"; canary; # \\% >>> relaycerts: run here.json`;
 
 export const hostileSettings = {
@@ -68,7 +72,8 @@ export interface HostileProject {
   readonly change: (settings: object) => void;
 }
 
-export function makeHostileProject(change: object = {}): HostileProject {
+/** In the first of the folders, unless told. */
+export function makeHostileProject(change: object = {}, hostileFolder = hostileFolders[0] ?? ''): HostileProject {
   const project = makeProject(null);
   const folder = join(project.folder, hostileFolder);
   const file = join(folder, hostileName);

@@ -140,6 +140,13 @@ describe('links and the like', () => {
   });
 });
 
+describe('a lock that is a link', () => {
+  it('is removed, whatever it leads to', () => {
+    const target = { path: '/t', kind: 'file' } as const;
+    expect(judgeOdd({ path: '/p', wanted: 'file', kind: 'link', target, mayVanish: true }).hint).toBe('rm /p');
+  });
+});
+
 describe('the clock', () => {
   it.each([
     ['1970-01-01T00:00:00Z', false],

@@ -1,7 +1,7 @@
 // The bounds of the parsers, and the words in which they refuse what is beyond them. That they are soon enough is
 // test/property/fuzz.test.ts's.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -127,4 +127,36 @@ test('ledger: a file with a thousand lines that are none is no ledger', async ()
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+/** Parsers that the fuzz run does not call by their name, and the one of those that it calls which does their work or calls them. */
+const calledBy: Readonly<Record<string, string>> = {
+  // The first of what that gives.
+  parseCertificate: 'parseCertificates',
+  parseSettings: 'readSettings',
+  readAltNames: 'parseCertificates',
+  readCommonName: 'parseCertificates',
+  readElement: 'parseCertificates',
+  readExtensionList: 'parseCertificates',
+  readInside: 'parseCertificates',
+  // It reads a file descriptor, up to a bound, and this judges what it read.
+  readPassphraseFd: 'parsePassphrase',
+};
+
+test('the fuzz run has every parser, or one that calls it', () => {
+  const folder = join(import.meta.dirname, '../../src');
+  const files = ['certificate', 'custody', 'settings'].flatMap((name) =>
+    readdirSync(join(folder, name)).map((file) => join(folder, name, file)),
+  );
+  const parsers = [join(folder, 'names.ts'), ...files].flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/^export (?:async )?function ((?:parse|read)[A-Z]\w*)/gmu)].map(
+      ([, name = '']) => name,
+    ),
+  );
+  expect(parsers).toEqual(expect.arrayContaining(['parseHostName', 'readElements', 'readPackets', 'parseSettings']));
+  const text = readFileSync(join(import.meta.dirname, '../support/fuzz-parsers.ts'), 'utf8');
+  const calls = text.replaceAll(/^import [^;]*;$/gmu, '');
+  const isCalled = (name: string): boolean => new RegExp(`\\b${name}\\b`, 'u').test(calls);
+  expect(parsers.filter((name) => !isCalled(name)).toSorted()).toEqual(Object.keys(calledBy).toSorted());
+  expect(Object.values(calledBy).filter((name) => !isCalled(name))).toEqual([]);
 });

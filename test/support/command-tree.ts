@@ -1,0 +1,20 @@
+// The commands that the program has, as its help lists them.
+
+import { spawnSync } from 'node:child_process';
+import { program } from './project.js';
+
+/** Every command that has none below it, by its words: `make`, `passphrase show`. */
+export function leafCommands(...above: readonly string[]): readonly string[] {
+  const { stdout } = spawnSync(process.execPath, [program, ...above, '--help'], { encoding: 'utf8' });
+  const listed = /^Commands:\n((?: .*\n)+)/mu.exec(stdout)?.[1];
+  if (listed === undefined) return [above.join(' ')];
+  const names = [...listed.matchAll(/^ {2}([a-z][a-z0-9-]*)/gmu)].map(([, name = '']) => name);
+  // `help help` would be the program's own help again.
+  return names.flatMap((name) => (name === 'help' ? [name] : leafCommands(...above, name)));
+}
+
+/** Whether a command line runs this command. */
+export function runsCommand(args: readonly string[], command: string): boolean {
+  const begin = args.findIndex((word, at) => !word.startsWith('--') && args[at - 1] !== '--settings');
+  return begin >= 0 && `${args.slice(begin).join(' ')} `.startsWith(`${command} `);
+}

@@ -14,28 +14,31 @@ import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { fixedFolders, lookersAtOnce, type Onlooker } from './look.js';
 
 /** Each with what mends it. @throws files */
-export async function findOdd(
+export async function findOdd(settings: Settings, host: Pick<Onlooker, 'configHome'>): Promise<readonly Problem[]> {
+  const lock = (await oddAt(layoutOf(settings).lock, 'file')).map((one) => ({ ...one, mayVanish: true }));
+  return [...lock.map(judgeOdd), ...(await findOddPlaces(settings, host))];
+}
+
+/** For commands that only read and go on: a warning each. What a lock is, they see by themselves. @throws files */
+export async function warnOfOdd(settings: Settings, host: Pick<Onlooker, 'configHome' | 'warn'>): Promise<void> {
+  for (const { message, hint } of await findOddPlaces(settings, host)) host.warn(message, hint);
+}
+
+async function findOddPlaces(
   settings: Settings,
   { configHome }: Pick<Onlooker, 'configHome'>,
 ): Promise<readonly Problem[]> {
-  const layout = layoutOf(settings);
-  const folders = await listFolders(layout);
+  const folders = await listFolders(layoutOf(settings));
   const odd: Odd[] = [...(await oddFolders(settings, folders))];
   if (odd.length === 0) {
     const links = (await inGroups(folders, lookersAtOnce, listLinks)).flat().filter(isOurs);
     odd.push(...(await inGroups(links, lookersAtOnce, (path) => oddAt(path, 'file'))).flat());
   }
   odd.push(...(await oddAt(operatorKeyPlace(configHome).path, 'file')));
-  odd.push(...(await oddAt(layout.lock, 'file')).map((one) => ({ ...one, mayVanish: true })));
   // A link is the user's own way to keep this one elsewhere; but not one that leads nowhere.
   const [passphrase] = await oddAt(settings.passphrase.file, 'file');
   if (passphrase !== undefined && passphrase.target?.kind !== 'file') odd.push(passphrase);
   return [...odd.map(judgeOdd), ...(await findOtherCa(settings))];
-}
-
-/** For commands that only read and go on: a warning each. @throws files */
-export async function warnOfOdd(settings: Settings, host: Pick<Onlooker, 'configHome' | 'warn'>): Promise<void> {
-  for (const { message, hint } of await findOdd(settings, host)) host.warn(message, hint);
 }
 
 /** What concerns what is read too: folders that lead elsewhere or nowhere, and another domain's CA. @throws files */

@@ -36,8 +36,13 @@ export async function forgetToInstall(settings: Settings, noted: ToInstall, told
   if (!isDeepStrictEqual(await readToInstall(settings), noted)) return;
   const hosts = new Set([...noted.hosts].filter((hostname) => !told.hosts.has(hostname)));
   const caStage = noted.caStage === told.caStage ? undefined : noted.caStage;
-  if (hosts.size > 0 || caStage !== undefined) await noteToInstall(settings, { hosts, caStage });
-  else await removeFile(layoutOf(settings).toInstall.path);
+  if (hosts.size > 0 || caStage !== undefined) {
+    await noteToInstall(settings, { hosts, caStage });
+    return;
+  }
+  const { toInstall, caFolder } = layoutOf(settings);
+  await removeFile(toInstall.path);
+  await syncFolder(caFolder);
 }
 
 /** What a note says; nothing where it is none. */

@@ -597,13 +597,15 @@ describe('cut off', () => {
         project = copyOf(`${call} ${nth}`);
         try {
           const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=SIGKILL:when=${nth}`];
-          expect([call, nth, project.run(command, { env, under: inject }).status]).not.toEqual([call, nth, 0]);
+          const cut = project.run(command, { env, under: inject });
+          expect([call, nth, cut.status]).not.toEqual([call, nth, 0]);
           // Nothing that is there contradicts; what was installed before and what is in the bundles now verify.
           expect(rows().filter(({ state }) => !['ok', 'pending'].includes(state))).toEqual([]);
-          const healed = succeed(run(...command));
-          if (command.length === 3) {
-            // Nobody was told of it for sure, so however far it came, it is the same stage.
-            expect([call, nth, stageIn(healed)]).toEqual([call, nth, done + 1]);
+          // Nobody was told of a stage for sure while its note is there, so however far it came, it is the same stage.
+          const isTold = stageIn(cut) === done + 1 && !existsSync(project.path('certs/ca/to-install.json'));
+          if (command.length === 2) succeed(run(...command));
+          else {
+            if (!isTold) expect([call, nth, stageIn(succeed(run(...command)))]).toEqual([call, nth, done + 1]);
             expect(readdirSync(project.path('certs/ca'))).not.toContain('to-install.json');
             while (caRow()?.state === 'pending') nextStage();
             expect(trustedBy(home)).toEqual(['example.org relay CA 2']);

@@ -9,7 +9,7 @@ import { holdingsOf, wrongAtOnce, wrongAtRest, type Holdings } from './invariant
 import { treeOf, type Project, type Result } from './project.js';
 import { requireTools } from './require-tools.js';
 
-export interface ErrorSweep extends Omit<CrashSweep, 'choose'> {
+export interface ErrorSweep extends CrashSweep {
   /** Where no CA is to be judged: what is wrong after the run, and again after the same command has been run again. */
   readonly judge?: (victim: Project, isAtRest: boolean) => readonly string[];
 }

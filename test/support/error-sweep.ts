@@ -12,6 +12,8 @@ import { requireTools } from './require-tools.js';
 export interface ErrorSweep extends CrashSweep {
   /** Where no CA is to be judged: what is wrong after the run, and again after the same command has been run again. */
   readonly judge?: (victim: Project, isAtRest: boolean) => readonly string[];
+  /** Where the command goes on, with a warning in place of the error, because something else must not wait. */
+  readonly goesOn?: (point: Point) => boolean;
 }
 
 const meanings: Readonly<Record<DiskError, string>> = {
@@ -49,7 +51,8 @@ export async function errorSweep(sweep: ErrorSweep): Promise<void> {
         const victim = await copyOf(base);
         try {
           const result = await runFailing(sweep, victim, point, error);
-          const said = [...wrongWords(result, point, error, before), ...leftBy(victim, point)];
+          const mayWarn = sweep.goesOn?.(point) === true;
+          const said = [...wrongWords(result, point, error, before, mayWarn), ...leftBy(victim, point)];
           const shape = shapeOf(victim, base);
           if (result.status === 1) told += 1;
           if (shape === shapeOf(base, base)) {
@@ -116,21 +119,24 @@ async function judgeAgain(
   return [...atOnce, ...(judge?.(victim, true) ?? [])];
 }
 
-/** The error: one, that names the file and the reason, with a hint, and nothing that only a programmer reads. */
+/** The error, or the warning: one, that names the file and the reason, with a hint, and nothing that only a programmer reads. */
 function wrongWords(
   { status, stderr }: Result,
   point: Point,
   error: DiskError,
   { passphrase }: Holdings,
+  mayWarn: boolean,
 ): readonly string[] {
   if (status === 0 && isHarmless(point)) return [];
-  if (status !== 1) return [`ended with ${String(status)}: ${stderr}`];
-  const told = stderr.split('\n').filter((line) => line.startsWith('relaycerts: error: '));
+  const isWarned = status === 0 && mayWarn;
+  if (status !== 1 && !isWarned) return [`ended with ${String(status)}: ${stderr}`];
+  const kind = isWarned ? 'warning' : 'error';
+  const told = stderr.split('\n').filter((line) => line.startsWith(`relaycerts: ${kind}: `));
   const [line = ''] = told;
   const end = stderr.slice(stderr.indexOf(line)).split('\n');
   const name = finalName(point);
   return [
-    ...(told.length === 1 ? [] : [`told ${told.length} errors: ${stderr}`]),
+    ...(told.length === 1 ? [] : [`told ${told.length} times: ${stderr}`]),
     ...(line.includes(meanings[error]) ? [] : [`does not say that ${meanings[error]}: ${line}`]),
     ...(line.includes(name) ? [] : [`does not name ${name}: ${line}`]),
     ...(end[1]?.startsWith('relaycerts: hint: ') === true ? [] : [`has no hint: ${line}`]),

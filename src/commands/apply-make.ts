@@ -158,12 +158,8 @@ export async function applyMake(work: Work): Promise<void> {
 /** The hosts whose bundle differs from what is there. */
 export function hostsBehind({ hosts }: Inventory, bundles: Bundles): readonly HostName[] {
   return hosts
-    .map(({ host: { hostname }, bundle }) => ({
-      hostname,
-      stale: staleFiles(bundle, bundles.get(hostname) ?? new Map()),
-    }))
-    .filter(({ stale }) => stale.length > 0)
-    .map(({ hostname }) => hostname);
+    .filter(({ host: { hostname }, bundle }) => staleFiles(bundle, bundles.get(hostname) ?? new Map()).length > 0)
+    .map(({ host: { hostname } }) => hostname);
 }
 
 /** Brings the bundles that differ from what is there into being, each as a whole. */

@@ -12,6 +12,7 @@ import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { isSignedBy } from '../certificate/verify.js';
 import { leafDays } from '../plan/leaf-days.js';
+import { staleFiles } from '../plan/stale-files.js';
 import { clockWarnings } from '../plan/warnings.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -65,7 +66,11 @@ export async function rekeyCa(
 
 /** The stage that a run before was cut off in, of which the bundles alone are missing. */
 function stageBehind(settings: Settings, inventory: Inventory): Reached['stage'] | undefined {
-  if (!areBundlesBehind(settings, inventory)) return undefined;
+  return areBundlesBehind(settings, inventory) ? lastStage(inventory) : undefined;
+}
+
+/** The stage that files alone say was carried out last: with no rekey under way, the third of one that is over. */
+function lastStage(inventory: Inventory): Reached['stage'] {
   const stage = caStageOf(inventory);
   return stage === 0 ? 3 : stage;
 }
@@ -74,17 +79,16 @@ async function goOn(work: CaWork, { caStage: untold }: ToInstall): Promise<Reach
   const { settings, inventory } = work;
   certifiedCa(inventory);
   await assertRoom(settings, work.host, { hosts: inventory.hosts.length, custody: false });
-  const stage = caStageOf(inventory);
   if (inventory.hosts.some((found) => isOfFormerCa(found, inventory))) {
     await signAnew(work);
     return { stage: 2, isResumed: true };
   }
-  const begun = stageBehind(settings, inventory) ?? (untold === (stage === 0 ? 3 : stage) ? untold : undefined);
-  if (begun !== undefined) {
-    if (begun === 3) await retireOldPins(work);
-    return { stage: begun, isResumed: true };
+  const last = lastStage(inventory);
+  if (untold === last || areBundlesBehind(settings, inventory)) {
+    if (last === 3) await retireOldPins(work);
+    return { stage: last, isResumed: true };
   }
-  switch (stage) {
+  switch (caStageOf(inventory)) {
     case 0:
       await makeNext(work);
       return { stage: 1, isResumed: false };
@@ -103,7 +107,7 @@ function areBundlesBehind(settings: Settings, inventory: Inventory): boolean {
   return inventory.hosts.some(({ host: { hostname }, bundle }) => {
     const wanted = bundles.get(hostname);
     if (wanted === undefined) return false;
-    if (caStageOf(inventory) > 0) return [...wanted].some(([name, bytes]) => bundle.get(name)?.equals(bytes) !== true);
+    if (caStageOf(inventory) > 0) return staleFiles(bundle, wanted).length > 0;
     return (
       (bundle.get(bundleNames(settings.domain, hostname).ca)?.toString('latin1').split('-----BEGIN ').length ?? 0) > 2
     );

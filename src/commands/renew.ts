@@ -63,15 +63,14 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const renewal = { renewed, underWay, touched, after: inventory };
   if (!options.json) {
     host.write(renderRenewal(settings, renewal));
-    await told();
-    return;
+  } else {
+    const rows = renewed.map(({ host: { hostname } }) => {
+      const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
+      return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
+    });
+    const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
+    host.write(`${JSON.stringify(done, undefined, 2)}\n`);
   }
-  const rows = renewed.map(({ host: { hostname } }) => {
-    const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
-    return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
-  });
-  const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
-  host.write(`${JSON.stringify(done, undefined, 2)}\n`);
   await told();
 }
 

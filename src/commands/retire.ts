@@ -4,6 +4,7 @@
 import { RelaycertsError } from '../errors.js';
 import type { Host } from '../host/host.js';
 import type { Inventory } from '../plan/inventory.js';
+import { installWords } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
 import type { HostSettings } from '../settings/settings.js';
 import { appendLedger, entryOf } from '../store/ledger.js';
@@ -60,7 +61,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     host.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
   } else {
     for (const hostname of install) {
-      host.write(`now: ${settings.program} show ${hostname}  # copy its bundle and run its script\n`);
+      host.write(`now: ${installWords(settings, hostname)}\n`);
     }
   }
   await told();

@@ -13,6 +13,7 @@ import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
+import { installWords } from '../render/commands.js';
 import { newKeyWords } from '../render/request.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
@@ -244,14 +245,13 @@ function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void
 }
 
 /** What to install now, the table before the client whose pin is in it. */
-function renderNext({ program }: Settings, one: HostSettings, after: Inventory): string {
+function renderNext(settings: Settings, one: HostSettings, after: Inventory): string {
   if (after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
-    return `next: ${program} make, for the other hosts\n`;
+    return `next: ${settings.program} make, for the other hosts\n`;
   }
   const relays = one.role === 'smtp-client' ? installedRelays(after).map(({ hostname }) => hostname) : [];
-  const install = (hostname: string): string => `${program} show ${hostname}  # copy its bundle and run its script\n`;
   return [
-    ...relays.map((hostname) => `first, for the table: ${install(hostname)}`),
-    `${relays.length > 0 ? 'then' : 'now'}: ${install(one.hostname)}`,
+    ...relays.map((hostname) => `first, for the table: ${installWords(settings, hostname)}\n`),
+    `${relays.length > 0 ? 'then' : 'now'}: ${installWords(settings, one.hostname)}\n`,
   ].join('');
 }

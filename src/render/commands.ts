@@ -1,6 +1,7 @@
 // The commands that are printed for a person: how a script reaches a host.
 
-import type { Ssh } from '../settings/settings.js';
+import type { HostName } from '../names.js';
+import type { Settings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
 /** The command that runs a script, coming through a pipe, as root on a host. */
@@ -20,4 +21,9 @@ export function rootTerminal(ssh: Ssh, command: string): string {
 
 function rootCommand({ user, host, port }: Ssh, options: string, command: string): string {
   return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} ${user === 'root' ? '' : 'sudo '}${command}`;
+}
+
+/** Prints what a host has to install; the rest of the line can be pasted with it. */
+export function installWords({ program }: Pick<Settings, 'program'>, hostname: HostName): string {
+  return `${program} show ${hostname}  # copy its bundle and run its script`;
 }

@@ -6,6 +6,7 @@ import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { newThing, planInstallation, type Installation } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
+import { installWords } from './commands.js';
 
 export interface Renewal {
   /** As they were before. */
@@ -21,15 +22,14 @@ export interface Renewal {
 export function renderRenewal(settings: Settings, { renewed, underWay, touched, after }: Renewal): string {
   const { first, others, retire } = planInstallation(after, touched);
   const word = settings.program;
-  const install = (hostname: HostName): string => `${word} show ${hostname}  # copy its bundle and run its script`;
   const lines = [
     ...renewed.flatMap((before) => describeNew(settings, before, after)),
     ...underWay.map(
       ({ host: { role, hostname }, certificate }) =>
         `${hostname} is left as it is: its rekey is under way, with a certificate of ${dayOf(certificate?.info.notBefore)}${role === 'smtp-client' ? `; ${word} retire ${hostname} comes before another` : ''}`,
     ),
-    ...first.map((hostname) => `first, for the table with both pins: ${install(hostname)}`),
-    ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${install(hostname)}`),
+    ...first.map((hostname) => `first, for the table with both pins: ${installWords(settings, hostname)}`),
+    ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${installWords(settings, hostname)}`),
     ...(retire.length === 0
       ? []
       : [`when mail flows with the new ${newThing(settings)}: ${word} retire ${retire.join(' ')}`]),

@@ -12,10 +12,10 @@ import { addPassphrase } from './cli/passphrase.js';
 import { speakFor } from './commands/settings-word.js';
 import type { GlobalOptions } from './commands/options.js';
 import { RelaycertsError } from './errors.js';
-import type { Host } from './host/host.js';
-import type { HostOptions } from './host/process-host.js';
+import type { Sys } from './sys/sys.js';
+import type { SysOptions } from './sys/process-sys.js';
 
-type HostFactory = (options: HostOptions) => Host;
+type SysFactory = (options: SysOptions) => Sys;
 
 interface RawGlobal {
   readonly settings: string;
@@ -30,8 +30,8 @@ interface RawGlobal {
  * Runs one command line (without the program's own name).
  * @throws whatever the command throws; `usage` where the line itself is wrong
  */
-export async function runCommandLine(args: readonly string[], hostFor: HostFactory): Promise<void> {
-  const program = buildProgram(hostFor);
+export async function runCommandLine(args: readonly string[], sysFor: SysFactory): Promise<void> {
+  const program = buildProgram(sysFor);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -49,7 +49,7 @@ function usageError({ message }: CommanderError): RelaycertsError {
   });
 }
 
-function buildProgram(hostFor: HostFactory): Command {
+function buildProgram(sysFor: SysFactory): Command {
   const program = new Command('relaycerts')
     .description(
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
@@ -74,32 +74,32 @@ function buildProgram(hostFor: HostFactory): Command {
     .allowExcessArguments()
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
-  const withHost =
-    <Rest extends unknown[]>(work: (host: Host, global: GlobalOptions, ...rest: Rest) => Promise<void>) =>
+  const withSys =
+    <Rest extends unknown[]>(work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>) =>
     async (...rest: Rest): Promise<void> => {
       const raw = program.opts<RawGlobal>();
       const { color, wait } = raw;
-      const plain = hostFor({ quiet: raw.quiet === true, verbose: raw.verbose === true, color, wait });
+      const plain = sysFor({ quiet: raw.quiet === true, verbose: raw.verbose === true, color, wait });
       const settings = resolve(plain.cwd, raw.settings);
       const verbs = program.commands.map((command) => command.name());
-      const { host, error: spell } = speakFor(plain, settings, verbs);
-      await work(host, { settings, json: raw.json === true }, ...rest).catch((error: unknown) => {
+      const { sys, error: spell } = speakFor(plain, settings, verbs);
+      await work(sys, { settings, json: raw.json === true }, ...rest).catch((error: unknown) => {
         throw spell(error);
       });
     };
 
-  addMake(program, withHost);
-  addShow(program, withHost);
-  addFingerprint(program, withHost);
-  addStatus(program, withHost);
-  addRenew(program, withHost);
-  addRetire(program, withHost);
-  addRevoke(program, withHost);
-  addSign(program, withHost);
-  addExport(program, withHost);
-  addClean(program, withHost);
-  addWizard(program, withHost);
-  addPassphrase(program, withHost);
+  addMake(program, withSys);
+  addShow(program, withSys);
+  addFingerprint(program, withSys);
+  addStatus(program, withSys);
+  addRenew(program, withSys);
+  addRetire(program, withSys);
+  addRevoke(program, withSys);
+  addSign(program, withSys);
+  addExport(program, withSys);
+  addClean(program, withSys);
+  addWizard(program, withSys);
+  addPassphrase(program, withSys);
   // The program itself takes any word, to say which command was meant; its commands take none too many.
   for (const command of program.commands) {
     if (command.commands.length === 0) command.allowExcessArguments(false);
@@ -115,16 +115,16 @@ function buildProgram(hostFor: HostFactory): Command {
     ),
   );
   program.action(
-    withHost(async (host, global) => {
+    withSys(async (sys, global) => {
       const [word] = program.args;
       if (word !== undefined) throw await unknownCommand(program, word);
       const { existsSync } = await import('node:fs');
-      if (!host.interactive || existsSync(global.settings)) {
+      if (!sys.interactive || existsSync(global.settings)) {
         program.outputHelp();
         return;
       }
-      host.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
-      await runWizard(host, global, undefined);
+      sys.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
+      await runWizard(sys, global, undefined);
     }),
   );
   return program;

@@ -2,9 +2,9 @@
 
 import { runCommandLine } from './cli.js';
 import { exitCodeOf, renderError } from './errors.js';
-import { outputError } from './host/file-error.js';
-import { dropLeftovers } from './host/leftovers.js';
-import { processHost } from './host/process-host.js';
+import { outputError } from './sys/file-error.js';
+import { dropLeftovers } from './sys/leftovers.js';
+import { processSys } from './sys/process-sys.js';
 
 // What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
 process.removeAllListeners('warning');
@@ -34,7 +34,7 @@ for (const [signal, status] of [
 }
 
 try {
-  await runCommandLine(process.argv.slice(2), processHost);
+  await runCommandLine(process.argv.slice(2), processSys);
 } catch (error) {
   process.exitCode = exitCodeOf(error);
   const debug = process.env['RELAYCERTS_DEBUG'] === '1';

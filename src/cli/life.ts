@@ -2,9 +2,9 @@
 
 import { type Command, Option } from 'commander';
 import { RelaycertsError, quote } from '../errors.js';
-import { days, example, fileDescriptor, passphraseFdOption, unknownCommand, type WithHost } from './options.js';
+import { days, example, fileDescriptor, passphraseFdOption, unknownCommand, type WithSys } from './options.js';
 
-export function addStatus(program: Command, withHost: WithHost): void {
+export function addStatus(program: Command, withSys: WithSys): void {
   program
     .command('status')
     .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
@@ -25,19 +25,19 @@ export function addStatus(program: Command, withHost: WithHost): void {
       example('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21'),
     )
     .action(
-      withHost(async (host, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
+      withSys(async (sys, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
         if (global.json && flags.format === 'nagios') {
           throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
             hint: 'relaycerts status --json',
           });
         }
         const { status } = await import('../commands/status.js');
-        await status({ ...global, warnDays: flags.warn, criticalDays: flags.critical, format: flags.format }, host);
+        await status({ ...global, warnDays: flags.warn, criticalDays: flags.critical, format: flags.format }, sys);
       }),
     );
 }
 
-export function addRenew(program: Command, withHost: WithHost): void {
+export function addRenew(program: Command, withSys: WithSys): void {
   program
     .command('renew')
     .description(
@@ -72,9 +72,9 @@ export function addRenew(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(
+      withSys(
         async (
-          host,
+          sys,
           global,
           hosts: string[],
           flags: { ca?: true; due?: true; force?: true; rekey?: true; passphraseFd?: number },
@@ -84,7 +84,7 @@ export function addRenew(program: Command, withHost: WithHost): void {
           if (flags.ca !== true) {
             const { renew } = await import('../commands/renew.js');
             const [due, force] = [flags.due === true, flags.force === true];
-            await renew({ ...global, hosts, due, force, rekey, passphraseFd }, host);
+            await renew({ ...global, hosts, due, force, rekey, passphraseFd }, sys);
             return;
           }
           if (hosts.length > 0) {
@@ -93,13 +93,13 @@ export function addRenew(program: Command, withHost: WithHost): void {
             });
           }
           const { renewCa } = await import('../commands/renew-ca.js');
-          await renewCa({ ...global, rekey, passphraseFd }, host);
+          await renewCa({ ...global, rekey, passphraseFd }, sys);
         },
       ),
     );
 }
 
-export function addRetire(program: Command, withHost: WithHost): void {
+export function addRetire(program: Command, withSys: WithSys): void {
   program
     .command('retire')
     .description(
@@ -108,14 +108,14 @@ export function addRetire(program: Command, withHost: WithHost): void {
     .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
     .addHelpText('after', example('relaycerts retire mailhost'))
     .action(
-      withHost(async (host, global, hosts: string[]) => {
+      withSys(async (sys, global, hosts: string[]) => {
         const { retire } = await import('../commands/retire.js');
-        await retire({ ...global, hosts }, host);
+        await retire({ ...global, hosts }, sys);
       }),
     );
 }
 
-export function addRevoke(program: Command, withHost: WithHost): void {
+export function addRevoke(program: Command, withSys: WithSys): void {
   program
     .command('revoke')
     .description('take a host out for good, and print what to run on the relays')
@@ -123,14 +123,14 @@ export function addRevoke(program: Command, withHost: WithHost): void {
     .option('--reason <text>', 'for the ledger', '')
     .addHelpText('after', example("relaycerts revoke mailhost --reason 'the disk was stolen'"))
     .action(
-      withHost(async (host, global, hostname: string, flags: { reason: string }) => {
+      withSys(async (sys, global, hostname: string, flags: { reason: string }) => {
         const { revoke } = await import('../commands/revoke.js');
-        await revoke({ ...global, hostname, reason: flags.reason }, host);
+        await revoke({ ...global, hostname, reason: flags.reason }, sys);
       }),
     );
 }
 
-export function addSign(program: Command, withHost: WithHost): void {
+export function addSign(program: Command, withSys: WithSys): void {
   program
     .command('sign')
     .description('sign the certificate request of a host that makes its own key')
@@ -146,15 +146,15 @@ export function addSign(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, file: string, flags: { host: string; again?: true; passphraseFd?: number }) => {
+      withSys(async (sys, global, file: string, flags: { host: string; again?: true; passphraseFd?: number }) => {
         const { sign } = await import('../commands/sign.js');
         const again = flags.again === true;
-        await sign({ ...global, file, hostname: flags.host, again, passphraseFd: flags.passphraseFd }, host);
+        await sign({ ...global, file, hostname: flags.host, again, passphraseFd: flags.passphraseFd }, sys);
       }),
     );
 }
 
-export function addExport(program: Command, withHost: WithHost): void {
+export function addExport(program: Command, withSys: WithSys): void {
   const group = program
     .command('export')
     .description("a host's key and certificates in one file, for programs that are no Postfix")
@@ -179,9 +179,9 @@ export function addExport(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, name: string, flags: { passwordFd?: number; out?: string }) => {
+      withSys(async (sys, global, name: string, flags: { passwordFd?: number; out?: string }) => {
         const { exportPkcs12 } = await import('../commands/export-p12.js');
-        await exportPkcs12({ ...global, hostname: name, passwordFd: flags.passwordFd, out: flags.out }, host);
+        await exportPkcs12({ ...global, hostname: name, passwordFd: flags.passwordFd, out: flags.out }, sys);
       }),
     );
 }

@@ -3,11 +3,11 @@
 import { Argument, type Command, Option } from 'commander';
 import { digests, fingerprintFormats, pinKinds } from '../certificate/pin-kinds.js';
 import type { GlobalOptions } from '../commands/options.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { formats, sections } from '../render/sections.js';
-import { example, passphraseFdOption, type WithHost } from './options.js';
+import { example, passphraseFdOption, type WithSys } from './options.js';
 
-export function addMake(program: Command, withHost: WithHost): void {
+export function addMake(program: Command, withSys: WithSys): void {
   program
     .command('make')
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
@@ -19,15 +19,15 @@ export function addMake(program: Command, withHost: WithHost): void {
       example('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make'),
     )
     .action(
-      withHost(async (host, global, flags: { dryRun?: true; again?: string; passphraseFd?: number }) => {
+      withSys(async (sys, global, flags: { dryRun?: true; again?: string; passphraseFd?: number }) => {
         const { make } = await import('../commands/make.js');
         const { again, passphraseFd } = flags;
-        await make({ ...global, dryRun: flags.dryRun === true, again, passphraseFd }, host);
+        await make({ ...global, dryRun: flags.dryRun === true, again, passphraseFd }, sys);
       }),
     );
 }
 
-export function addShow(program: Command, withHost: WithHost): void {
+export function addShow(program: Command, withSys: WithSys): void {
   program
     .command('show')
     .description('print the instructions again; no passphrase is needed')
@@ -49,9 +49,9 @@ export function addShow(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(
+      withSys(
         async (
-          host,
+          sys,
           global,
           hosts: string[],
           flags: { section?: (typeof sections)[number]; format: (typeof formats)[number]; undo?: true },
@@ -59,14 +59,14 @@ export function addShow(program: Command, withHost: WithHost): void {
           const { show } = await import('../commands/show.js');
           await show(
             { ...global, hosts, section: flags.section, format: flags.format, undo: flags.undo === true },
-            host,
+            sys,
           );
         },
       ),
     );
 }
 
-export function addFingerprint(program: Command, withHost: WithHost): void {
+export function addFingerprint(program: Command, withSys: WithSys): void {
   program
     .command('fingerprint')
     .description('print pins for relay_clientcerts: of all clients, or of the given files')
@@ -85,9 +85,9 @@ export function addFingerprint(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(
+      withSys(
         async (
-          host,
+          sys,
           global,
           files: string[],
           flags: {
@@ -98,13 +98,13 @@ export function addFingerprint(program: Command, withHost: WithHost): void {
         ) => {
           const { fingerprint } = await import('../commands/fingerprint.js');
           const format = global.json ? 'json' : flags.format;
-          await fingerprint({ ...global, files, of: flags.of, digest: flags.digest, format }, host);
+          await fingerprint({ ...global, files, of: flags.of, digest: flags.digest, format }, sys);
         },
       ),
     );
 }
 
-export function addClean(program: Command, withHost: WithHost): void {
+export function addClean(program: Command, withSys: WithSys): void {
   program
     .command('clean')
     .description('list what make made, ask, and remove it')
@@ -112,31 +112,31 @@ export function addClean(program: Command, withHost: WithHost): void {
     .option('--all', 'the passphrase file too, where a CA was made here, and the operator key, which is kept aside')
     .addHelpText('after', example('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all'))
     .action(
-      withHost(async (host, global, flags: { yes?: true; all?: true }) => {
+      withSys(async (sys, global, flags: { yes?: true; all?: true }) => {
         const { clean } = await import('../commands/clean.js');
-        await clean({ ...global, yes: flags.yes === true, all: flags.all === true }, host);
+        await clean({ ...global, yes: flags.yes === true, all: flags.all === true }, sys);
       }),
     );
 }
 
-export function addWizard(program: Command, withHost: WithHost): void {
+export function addWizard(program: Command, withSys: WithSys): void {
   program
     .command('wizard')
     .description('ask for the settings, write settings.json, and offer to run make')
     .option('--answers <file>', 'take the answers from this JSON file, and ask nothing; - is standard input')
     .addHelpText('after', example('relaycerts wizard', 'relaycerts wizard --answers answers.json'))
     .action(
-      withHost(async (host, global, flags: { answers?: string }) => {
-        await runWizard(host, global, flags.answers);
+      withSys(async (sys, global, flags: { answers?: string }) => {
+        await runWizard(sys, global, flags.answers);
       }),
     );
 }
 
-export async function runWizard(host: Host, global: GlobalOptions, answers: string | undefined): Promise<void> {
+export async function runWizard(sys: Sys, global: GlobalOptions, answers: string | undefined): Promise<void> {
   const { wizard } = await import('../commands/wizard.js');
   const runMake = async (): Promise<void> => {
     const { make } = await import('../commands/make.js');
-    await make({ ...global, dryRun: false, again: undefined, passphraseFd: undefined }, host);
+    await make({ ...global, dryRun: false, again: undefined, passphraseFd: undefined }, sys);
   };
-  await wizard({ ...global, answers, runMake }, host);
+  await wizard({ ...global, answers, runMake }, sys);
 }

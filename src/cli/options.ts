@@ -3,11 +3,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { GlobalOptions } from '../commands/options.js';
 import { RelaycertsError, quote } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 
 /** Makes a commander action of a command's work. */
-export type WithHost = <Rest extends unknown[]>(
-  work: (host: Host, global: GlobalOptions, ...rest: Rest) => Promise<void>,
+export type WithSys = <Rest extends unknown[]>(
+  work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>,
 ) => (...rest: Rest) => Promise<void>;
 
 export async function unknownCommand(program: Command, word: string, prefix = 'relaycerts'): Promise<RelaycertsError> {

@@ -3,10 +3,10 @@
 import type { Command } from 'commander';
 import type { PassphraseRequest } from '../commands/passphrase.js';
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
-import { example, fileDescriptor, passphraseFdOption, unknownCommand, type WithHost } from './options.js';
+import type { Sys } from '../sys/sys.js';
+import { example, fileDescriptor, passphraseFdOption, unknownCommand, type WithSys } from './options.js';
 
-export function addPassphrase(program: Command, withHost: WithHost): void {
+export function addPassphrase(program: Command, withSys: WithSys): void {
   const group = program
     .command('passphrase')
     .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
@@ -31,8 +31,8 @@ export function addPassphrase(program: Command, withHost: WithHost): void {
     .description('print who can open the passphrase file')
     .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
     .action(
-      withHost(async (host, global) => {
-        await runPassphrase({ command: 'recipients', ...global }, host);
+      withSys(async (sys, global) => {
+        await runPassphrase({ command: 'recipients', ...global }, sys);
       }),
     );
   group
@@ -47,8 +47,8 @@ export function addPassphrase(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, flags: { yes?: true }) => {
-        await runPassphrase({ command: 'show', ...global, yes: flags.yes === true }, host);
+      withSys(async (sys, global, flags: { yes?: true }) => {
+        await runPassphrase({ command: 'show', ...global, yes: flags.yes === true }, sys);
       }),
     );
   group
@@ -64,9 +64,9 @@ export function addPassphrase(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
+      withSys(async (sys, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
         const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
-        await runPassphrase({ command: 'change', ...global, passphraseFd: fd, newPassphraseFd: newFd }, host);
+        await runPassphrase({ command: 'change', ...global, passphraseFd: fd, newPassphraseFd: newFd }, sys);
       }),
     );
   group
@@ -81,8 +81,8 @@ export function addPassphrase(program: Command, withHost: WithHost): void {
       ),
     )
     .action(
-      withHost(async (host, global, flags: { yes?: true }) => {
-        await runPassphrase({ command: 'export-key', ...global, yes: flags.yes === true }, host);
+      withSys(async (sys, global, flags: { yes?: true }) => {
+        await runPassphrase({ command: 'export-key', ...global, yes: flags.yes === true }, sys);
       }),
     );
   group
@@ -90,13 +90,13 @@ export function addPassphrase(program: Command, withHost: WithHost): void {
     .description("set, change or remove the operator key's own password")
     .addHelpText('after', example('relaycerts passphrase operator-password'))
     .action(
-      withHost(async (host) => {
-        await runPassphrase({ command: 'operator-password' }, host);
+      withSys(async (sys) => {
+        await runPassphrase({ command: 'operator-password' }, sys);
       }),
     );
 }
 
-async function runPassphrase(request: PassphraseRequest, host: Host): Promise<void> {
+async function runPassphrase(request: PassphraseRequest, sys: Sys): Promise<void> {
   const { passphrase } = await import('../commands/passphrase.js');
-  await passphrase(request, host);
+  await passphrase(request, sys);
 }

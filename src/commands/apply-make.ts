@@ -7,9 +7,9 @@ import { dirname } from 'node:path';
 import { parseCertificates, type CertificateInfo } from '../certificate/certificate.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../host/files.js';
-import { allEnded, inGroups } from '../host/all-ended.js';
-import type { Host } from '../host/host.js';
+import { appeared, createFile, makeFolder, syncFolder, writeFile } from '../sys/files.js';
+import { allEnded, inGroups } from '../sys/all-ended.js';
+import type { Sys } from '../sys/sys.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { HostName } from '../names.js';
@@ -47,7 +47,7 @@ interface Signer {
  * @throws passphrase, recipient, tool, files - what was made until then stays, and the next run goes on from it
  */
 export async function applyMake(work: Work): Promise<void> {
-  const { plan, settings, inventory, host, at } = work;
+  const { plan, settings, inventory, sys, at } = work;
   const layout = layoutOf(settings);
   const steps = <Kind extends Step['kind']>(kind: Kind): readonly StepOf<Kind>[] =>
     plan.steps.filter((step): step is StepOf<Kind> => step.kind === kind);
@@ -96,11 +96,11 @@ export async function applyMake(work: Work): Promise<void> {
       (await encryptedCa) ?? (await encryptPrivateKey(ca.privateKey, await openPassphraseFile(work), strength));
     if (!(await createFile(layout.caKey.path, pem, layout.caKey.mode))) throw appeared(layout.caKey.path);
     if (passphraseStep === undefined && work.passphrase === undefined) {
-      host.say(
+      sys.say(
         `took the passphrase that was there already, which other projects may share: ${settings.passphrase.file}`,
       );
     }
-    host.say(`made ${describeStep(caKeyStep)}`);
+    sys.say(`made ${describeStep(caKeyStep)}`);
   }
 
   const keys = new Map<HostName, KeyObject>();
@@ -111,7 +111,7 @@ export async function applyMake(work: Work): Promise<void> {
   await inGroups(await generated, writersAtOnce, async ({ step, pair }) => {
     await writeFile(step.path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
     keys.set(step.hostname, pair.privateKey);
-    host.say(`made ${describeStep(step)}`);
+    sys.say(`made ${describeStep(step)}`);
   });
   await syncFolders(steps('key').map(({ path }) => path));
 
@@ -123,7 +123,7 @@ export async function applyMake(work: Work): Promise<void> {
     await appendLedger(layout, [entryOf('issued', 'ca', commonName, readBack(caPem), at)]);
     await writeFile(layout.caCertificate.path, caPem, layout.caCertificate.mode);
     await syncFolder(layout.caFolder);
-    if (caStep !== undefined) host.say(`made ${describeStep(caStep)}`);
+    if (caStep !== undefined) sys.say(`made ${describeStep(caStep)}`);
   }
   const issuer = { certificatePem: caPem, privateKey: ca.privateKey };
   const hosts = new Map(inventory.hosts.map((found) => [found.host.hostname, found.host]));
@@ -150,7 +150,7 @@ export async function applyMake(work: Work): Promise<void> {
   );
   await inGroups(issued, writersAtOnce, async ({ step, pem }) => {
     await writeFile(step.path, pem, 0o644);
-    host.say(`made ${describeStep(step)}`);
+    sys.say(`made ${describeStep(step)}`);
   });
   await syncFolders(certificates.map(({ path }) => path));
 }
@@ -163,7 +163,7 @@ export function hostsBehind({ hosts }: Inventory, bundles: Bundles): readonly Ho
 }
 
 /** Brings the bundles that differ from what is there into being, each as a whole. */
-export async function writeBundles(inventory: Inventory, bundles: Bundles, host: Pick<Host, 'say'>): Promise<void> {
+export async function writeBundles(inventory: Inventory, bundles: Bundles, sys: Pick<Sys, 'say'>): Promise<void> {
   await inGroups(inventory.hosts, writersAtOnce, async ({ host: { hostname }, bundle, bundleFolder }) => {
     const wanted = bundles.get(hostname) ?? new Map<string, Buffer>();
     const changed = new Set(staleFiles(bundle, wanted));
@@ -173,7 +173,7 @@ export async function writeBundles(inventory: Inventory, bundles: Bundles, host:
       return { name, bytes, mode: isPrivate ? (0o600 as const) : (0o644 as const) };
     });
     await writeBundleFolder(bundleFolder, files, changed);
-    host.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
+    sys.say(`made the bundle of ${hostname} (${[...changed].join(', ')}): ${bundleFolder}`);
   });
 }
 
@@ -212,12 +212,12 @@ export async function openCaKey(
   return { privateKey, publicKey };
 }
 
-async function recordFound({ inventory, settings, host }: Work, records: readonly StepOf<'record'>[]): Promise<void> {
+async function recordFound({ inventory, settings, sys }: Work, records: readonly StepOf<'record'>[]): Promise<void> {
   if (records.length === 0) return;
   const serials = new Set<string>(records.map(({ serial }) => serial));
   const found = foundEntries(inventory, settings.ca.commonName, (serial) => serials.has(serial));
   await appendLedger(layoutOf(settings), found);
-  for (const step of records) host.say(`made ${describeStep(step)}`);
+  for (const step of records) sys.say(`made ${describeStep(step)}`);
 }
 
 function readBack(pem: string): CertificateInfo {

@@ -3,7 +3,7 @@
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import type { HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory } from '../plan/inventory.js';
 import { mendedCaProblems } from '../plan/ca-problems.js';
@@ -42,7 +42,7 @@ export interface Changed<T> {
  */
 export async function changeCertificates<T>(
   settings: Settings,
-  host: Host,
+  sys: Sys,
   work: (inventory: Inventory, at: Date, untold: ToInstall) => Promise<T>,
   {
     mends = [],
@@ -56,21 +56,21 @@ export async function changeCertificates<T>(
   } = {},
 ): Promise<Changed<T>> {
   const layout = layoutOf(settings);
-  await guardWriting(settings, host);
-  return withTurn(settings, host, async () => {
-    const at = host.now();
+  await guardWriting(settings, sys);
+  return withTurn(settings, sys, async () => {
+    const at = sys.now();
     const planFor = (inventory: Inventory): Plan =>
       planMake(settings, inventory, bundlesOf(settings, inventory), layout.ledger.path, at, {
         recipients: { kind: 'same' },
         isGiven: true,
       });
-    await settle(settings, host, { isUrgent });
-    const before = await readInventory(settings, host);
+    await settle(settings, sys, { isUrgent });
+    const before = await readInventory(settings, sys);
     const mended = new Set(mendedCaProblems(settings, before, at, mends).map(({ message }) => message));
     const plan = planFor(before);
     const problems = plan.problems.filter(({ message }) => !mended.has(message));
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
-    await sweepTemporaries(settings, host, at);
+    await sweepTemporaries(settings, sys, at);
     let untold = await readToInstall(settings);
     const write = async (found: Inventory, bundles: Bundles, stage: ToInstall['caStage']): Promise<void> => {
       const behind = hostsBehind(found, bundles);
@@ -79,22 +79,22 @@ export async function changeCertificates<T>(
       await noteToInstall(settings, untold).catch((error: unknown) => {
         // Words may be lost, and a revoked pin may not stay.
         if (!isUrgent || !(error instanceof RelaycertsError)) throw error;
-        host.warn(error.message, error.hint);
+        sys.warn(error.message, error.hint);
       });
-      await writeBundles(found, bundles, host);
+      await writeBundles(found, bundles, sys);
     };
     // What a run that was cut off left behind: `work` may refuse, and a table must not go on listing a revoked pin.
     const isBehind = problems.length === 0 && plan.steps.every(({ kind }) => kind === 'bundle');
     if (isBehind) await write(before, bundlesOf(settings, before), caStage?.(before));
     const result = await work(before, at, untold);
-    const inventory = await readInventory(settings, host);
+    const inventory = await readInventory(settings, sys);
     const left = isUrgent ? planFor(inventory).problems : inventory.problems;
     if (left.length > 0 && !isUrgent) throw contradiction(left);
     // A relay whose certificate is missing has no other part that could be written, and its table must not stay behind.
     const whole: Bundles = left.length > 0 ? new Map() : bundlesOf(settings, inventory);
     const bundles = new Map([...tablesOf(settings, inventory), ...whole]);
     await write(inventory, bundles, caStage?.(inventory, result));
-    for (const { message, hint } of left) host.warn(message, hint);
+    for (const { message, hint } of left) sys.warn(message, hint);
     const noted = untold;
     const told = async (names: Iterable<HostName> = noted.hosts): Promise<void> => {
       // A stage of the CA's rekey is told by that alone.

@@ -4,8 +4,8 @@
 import { dirname, join } from 'node:path';
 import { readSealedTo, type SealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
-import { listFolder, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { listFolder, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { findHostName, parseHostName, parseSerial, type HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 import { Secret } from '../secret.js';
@@ -28,41 +28,41 @@ export interface CleanOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, lock, files, interrupted */
-export async function clean(options: CleanOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   // It makes room. What it writes is the lock, and the operator key gets another name alone.
-  await guardWriting(settings, host, { needsRoom: false });
-  await withTurn(settings, host, () => cleanLocked(options, settings, host));
+  await guardWriting(settings, sys, { needsRoom: false });
+  await withTurn(settings, sys, () => cleanLocked(options, settings, sys));
 }
 
 // Under the lock from the first look on: what was agreed to is what is removed.
-async function cleanLocked(options: CleanOptions, settings: Settings, host: Host): Promise<void> {
+async function cleanLocked(options: CleanOptions, settings: Settings, sys: Sys): Promise<void> {
   const layout = layoutOf(settings);
-  await settleBundleFolders(layout, host);
+  await settleBundleFolders(layout, sys);
   // What a make that died has left in the folders would keep them, and may hold a key.
-  await sweepTemporaries(settings, host, host.now());
+  await sweepTemporaries(settings, sys, sys.now());
   const hosts = await knownHosts(settings, layout);
-  const groups = await whatIsThere(settings, layout, hosts, host, options.all);
+  const groups = await whatIsThere(settings, layout, hosts, sys, options.all);
   const files = groups.flat();
   const folders = ownFolders(layout, hosts);
   if (files.length === 0) {
-    const isCutOff = await removeFolders(folders, host);
+    const isCutOff = await removeFolders(folders, sys);
     if (isCutOff) await syncAround(folders);
-    host.say(isCutOff ? 'finished a clean that was cut off' : 'nothing to remove');
-    if (options.json) host.write(`${JSON.stringify({ removed: [] })}\n`);
+    sys.say(isCutOff ? 'finished a clean that was cut off' : 'nothing to remove');
+    if (options.json) sys.write(`${JSON.stringify({ removed: [] })}\n`);
     return;
   }
-  if (!options.json) host.write(files.map((path) => `${path}\n`).join(''));
+  if (!options.json) sys.write(files.map((path) => `${path}\n`).join(''));
   const bundles = files.filter((path) => path.startsWith(`${layout.hostsFolder}/`));
   if (bundles.length > 0) {
-    host.warn(
+    sys.warn(
       'bundles were made and may be deployed: hosts that carry them go on until their certificates expire, but with a ' +
         'new CA every host has to be installed again',
     );
   }
-  if (files.includes(settings.passphrase.file)) warnOfPassphrase(settings, host);
-  await agree(options, host, files.length);
-  const operatorKey = operatorKeyPlace(host.configHome).path;
+  if (files.includes(settings.passphrase.file)) warnOfPassphrase(settings, sys);
+  await agree(options, sys, files.length);
+  const operatorKey = operatorKeyPlace(sys.configHome).path;
   for (const group of groups) {
     // The ledger alone names hosts that the settings no longer do: their folders go before it.
     if (group.includes(layout.ledger.path)) {
@@ -70,7 +70,7 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
       await syncAround(folders);
     }
     for (const path of group) {
-      if (path === operatorKey) await keepOperatorKey(path, host);
+      if (path === operatorKey) await keepOperatorKey(path, sys);
       else await removeFile(path);
     }
     const emptied = group.map((path) => dirname(path));
@@ -80,10 +80,10 @@ async function cleanLocked(options: CleanOptions, settings: Settings, host: Host
     }
     await syncAround([...emptied, ...fixedFolders(layout)]);
   }
-  await removeFolders(folders, host);
+  await removeFolders(folders, sys);
   await syncAround(folders);
-  if (options.json) host.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
-  host.say(`removed ${files.length} files`);
+  if (options.json) sys.write(`${JSON.stringify({ removed: files }, undefined, 2)}\n`);
+  sys.say(`removed ${files.length} files`);
 }
 
 /**
@@ -101,32 +101,32 @@ async function nearestFolder(path: string): Promise<string> {
 }
 
 /** It cannot be made again, and nothing here can tell every passphrase that is encrypted to it. */
-async function keepOperatorKey(path: string, host: Pick<Host, 'warn'>): Promise<void> {
+async function keepOperatorKey(path: string, sys: Pick<Sys, 'warn'>): Promise<void> {
   const kept = await moveAside(path);
   if (kept === undefined) return;
-  host.warn(
+  sys.warn(
     `the operator key is kept aside, for other projects' passphrase files may be encrypted to it too: ${quotePath(kept)}`,
     `to bring it back: mv ${shellWord(kept)} ${shellWord(path)}; where you are certain that nothing needs it: rm ${shellWord(kept)}`,
   );
 }
 
-function warnOfPassphrase({ passphrase: { file }, domain }: Settings, host: Pick<Host, 'home' | 'warn'>): void {
-  host.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
-  if (file !== join(host.home, passphraseFileName(domain))) return;
-  host.warn(
+function warnOfPassphrase({ passphrase: { file }, domain }: Settings, sys: Pick<Sys, 'home' | 'warn'>): void {
+  sys.warn("with --all the passphrase goes too: a copy of the CA's key that you kept stays closed for ever");
+  if (file !== join(sys.home, passphraseFileName(domain))) return;
+  sys.warn(
     `other projects may share it, for each with the domain ${domain} has it by default, and then their CA's keys stay closed for ever: ${quotePath(file)}`,
     'where there is one, keep it: relaycerts clean',
   );
 }
 
-async function agree({ yes, all }: CleanOptions, host: Host, count: number): Promise<void> {
+async function agree({ yes, all }: CleanOptions, sys: Sys, count: number): Promise<void> {
   if (yes) return;
-  if (!host.interactive) {
+  if (!sys.interactive) {
     throw new RelaycertsError('usage', 'clean asks before it removes, and here is no terminal to ask on', {
       hint: `to remove without a question: relaycerts clean --yes${all ? ' --all' : ''}`,
     });
   }
-  if (!(await host.confirm(`Remove these ${count} files?`))) {
+  if (!(await sys.confirm(`Remove these ${count} files?`))) {
     throw new RelaycertsError('interrupted', 'nothing was removed');
   }
 }
@@ -139,10 +139,10 @@ async function whatIsThere(
   settings: Settings,
   layout: Layout,
   hosts: KnownHosts,
-  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+  sys: Pick<Sys, 'configHome' | 'home' | 'warn'>,
   all: boolean,
 ): Promise<readonly (readonly string[])[]> {
-  const custody = all ? await custodyPaths(settings, layout, host) : { sealed: [], operatorKey: [] };
+  const custody = all ? await custodyPaths(settings, layout, sys) : { sealed: [], operatorKey: [] };
   const groups = [
     [
       ...hosts.flatMap(([, hostname]) => Object.values(layout.bundle(hostname)).map(({ path }) => path)),
@@ -195,22 +195,22 @@ interface Custody {
 async function custodyPaths(
   settings: Settings,
   layout: Layout,
-  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+  sys: Pick<Sys, 'configHome' | 'home' | 'warn'>,
 ): Promise<Custody> {
   const { file } = settings.passphrase;
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
     const bytes = await readFile(path, { followLink: true });
     if (bytes === undefined) continue;
-    if (readsAsSealed(bytes, path) === undefined) host.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
+    if (readsAsSealed(bytes, path) === undefined) sys.warn(`${quotePath(path)} is no OpenPGP message, so it stays`);
     else sealed.push(path);
   }
   const none = { sealed: [], operatorKey: [] };
   if (sealed.length === 0) return none;
   for (const { path } of [layout.caKey, layout.ledger]) {
-    if ((await statFile(path)) !== undefined) return { sealed, operatorKey: await operatorKeyPaths(file, host) };
+    if ((await statFile(path)) !== undefined) return { sealed, operatorKey: await operatorKeyPaths(file, sys) };
   }
-  host.warn(
+  sys.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,
     `where you are certain that nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
   );
@@ -220,24 +220,24 @@ async function custodyPaths(
 /** The operator key, where this passphrase file is encrypted to it and the user has no other by the default name. */
 async function operatorKeyPaths(
   file: string,
-  host: Pick<Host, 'configHome' | 'home' | 'warn'>,
+  sys: Pick<Sys, 'configHome' | 'home' | 'warn'>,
 ): Promise<readonly string[]> {
-  const { path } = operatorKeyPlace(host.configHome);
+  const { path } = operatorKeyPlace(sys.configHome);
   const [armored, bytes] = [await readFile(path), await readFile(file, { followLink: true })];
   if (armored === undefined || bytes === undefined) return [];
   const sealedTo = readsAsSealed(bytes, file);
   const { isSealedTo, readOperatorKey } = await import('../custody/seal.js');
   const key = await readOperatorKey(new Secret(armored), path).catch(() => undefined);
   const isOurs = key !== undefined && sealedTo !== undefined && isSealedTo(sealedTo, key);
-  const others = (await listFolder(host.home))
+  const others = (await listFolder(sys.home))
     .filter((name) => /^\..+-relaycerts-passphrase\.gpg$/u.test(name))
-    .map((name) => join(host.home, name))
+    .map((name) => join(sys.home, name))
     .filter((other) => other !== file);
   if (isOurs && others.length === 0) return [path];
   const why = isOurs
     ? `it may open ${listSome(others.map((other) => quotePath(other)))} too`
     : 'this passphrase is not encrypted to it';
-  host.warn(
+  sys.warn(
     `the operator key ${quotePath(path)} stays: ${why}`,
     `where you are certain that nothing needs it: rm ${shellWord(path)}`,
   );
@@ -303,7 +303,7 @@ function ownFolders(layout: Layout, hosts: KnownHosts): readonly string[] {
 }
 
 /** Removes those that are empty; true where there was one. */
-async function removeFolders(folders: readonly string[], host: Pick<Host, 'warn'>): Promise<boolean> {
+async function removeFolders(folders: readonly string[], sys: Pick<Sys, 'warn'>): Promise<boolean> {
   let hasRemoved = false;
   for (const folder of folders) {
     if (await removeEmptyFolder(folder)) {
@@ -314,7 +314,7 @@ async function removeFolders(folders: readonly string[], host: Pick<Host, 'warn'
     const left = await listFolder(folder);
     const strange = left.filter((name) => !folders.includes(join(folder, name)));
     if (strange.length > 0) {
-      host.warn(
+      sys.warn(
         `${quotePath(folder)} stays: it holds what make did not make (${strange
           .slice(0, 5)
           .map((name) => quote(name))

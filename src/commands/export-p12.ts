@@ -6,8 +6,8 @@ import { dirname, resolve } from 'node:path';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { createFile, statFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { createFile, statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
@@ -36,20 +36,20 @@ export interface ExportOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, contradiction, certificate, passphrase, files, interrupted */
-export async function exportPkcs12(options: ExportOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const one = findHost(settings, options.hostname);
-  const path = choosePath(options, one, host);
-  await guardReading(settings, host);
+  const path = choosePath(options, one, sys);
+  await guardReading(settings, sys);
   if (path !== undefined) {
-    await guardFolder(dirname(path), 'custody', host);
-    await sweepTarget(path, host, host.now());
+    await guardFolder(dirname(path), 'custody', sys);
+    await sweepTarget(path, sys, sys.now());
     if ((await statFile(path)) !== undefined) throw isThere(path, one);
   }
-  const { key, certificate, authorities } = await readPair(settings, one, host);
-  const password = await obtainPassword(options, one, host);
+  const { key, certificate, authorities } = await readPair(settings, one, sys);
+  const password = await obtainPassword(options, one, sys);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
-    host.warn('the password has characters beyond ASCII, and Java opens no such file', 'choose another one for Java');
+    sys.warn('the password has characters beyond ASCII, and Java opens no such file', 'choose another one for Java');
   }
   const { encodePkcs12 } = await import('../issue/pkcs12.js');
   const bytes = await encodePkcs12({
@@ -60,16 +60,16 @@ export async function exportPkcs12(options: ExportOptions, host: Host): Promise<
     password,
   });
   if (path === undefined) {
-    host.write(bytes);
+    sys.write(bytes);
     return;
   }
   if (!(await createFile(path, bytes, 0o600))) throw isThere(path, one);
-  if (options.json) host.write(`${JSON.stringify({ host: one.hostname, file: path })}\n`);
-  host.say(`made the PKCS#12 file of ${one.hostname}, its private key in it: ${path}`);
+  if (options.json) sys.write(`${JSON.stringify({ host: one.hostname, file: path })}\n`);
+  sys.say(`made the PKCS#12 file of ${one.hostname}, its private key in it: ${path}`);
 }
 
 /** Where the file goes; undefined: standard output. @throws usage */
-function choosePath({ out, json }: ExportOptions, one: HostSettings, host: Host): string | undefined {
+function choosePath({ out, json }: ExportOptions, one: HostSettings, sys: Sys): string | undefined {
   const name = `${one.hostname}.p12`;
   if (out === '-') {
     if (json) {
@@ -77,12 +77,12 @@ function choosePath({ out, json }: ExportOptions, one: HostSettings, host: Host)
         hint: `relaycerts --json export p12 ${one.hostname} --out ${name}`,
       });
     }
-    if (!host.outputIsTerminal) return undefined;
+    if (!sys.outputIsTerminal) return undefined;
     throw new RelaycertsError('usage', 'a PKCS#12 file is no text for a terminal', {
       hint: `relaycerts export p12 ${one.hostname} --out ${name}`,
     });
   }
-  return resolve(host.cwd, out ?? name);
+  return resolve(sys.cwd, out ?? name);
 }
 
 function isThere(path: string, { hostname }: HostSettings): RelaycertsError {
@@ -95,13 +95,13 @@ function isThere(path: string, { hostname }: HostSettings): RelaycertsError {
 async function readPair(
   settings: Settings,
   one: HostSettings,
-  host: Host,
+  sys: Sys,
 ): Promise<{
   readonly key: FoundKey;
   readonly certificate: FoundCertificate;
   readonly authorities: readonly FoundCertificate[];
 }> {
-  const { files, cas, problems } = await readSteadily(settings, host, () => readHostFiles(settings, one, host));
+  const { files, cas, problems } = await readSteadily(settings, sys, () => readHostFiles(settings, one, sys));
   if (files.isRevoked) throw await isRevokedError(settings, one);
   if (problems.length > 0) throw contradiction(problems);
   const { key, certificate, request } = files;
@@ -118,7 +118,7 @@ async function readPair(
     });
   }
   const altNames = one.role === 'smtpd-server' ? one.altNames : [];
-  const findings = checkLeaf(certificate.info, ca.info, { ...one, altNames }, host.now()).map((finding) =>
+  const findings = checkLeaf(certificate.info, ca.info, { ...one, altNames }, sys.now()).map((finding) =>
     describeFinding(finding, one.hostname, certificate.path),
   );
   if (findings.length > 0) throw contradiction(findings);
@@ -132,19 +132,19 @@ async function readPair(
   return { key, certificate, authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)] };
 }
 
-async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, host: Host): Promise<Secret> {
+async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, sys: Sys): Promise<Secret> {
   if (passwordFd !== undefined) {
     const { readPassphraseFd } = await import('../custody/passphrase.js');
     return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
   }
   const target = out === undefined ? '' : ` --out ${pathWord(out)}`;
   const byFd = `relaycerts export p12 ${one.hostname}${target} --password-fd 3 3< FILE`;
-  if (!host.interactive) {
+  if (!sys.interactive) {
     throw new RelaycertsError('usage', 'the PKCS#12 file needs a password, and here is no terminal to ask on', {
       hint: byFd,
     });
   }
-  const password = await host.askNewSecret('Password of the PKCS#12 file:');
+  const password = await sys.askNewSecret('Password of the PKCS#12 file:');
   if (password.revealBytes().length > 0) return password;
   throw new RelaycertsError('usage', 'the file holds a private key, and an empty password protects nothing', {
     hint: byFd,

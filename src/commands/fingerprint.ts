@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';
 import type { Digest, FingerprintFormat, PinKind } from '../certificate/pin-kinds.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { readFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
 import { warnOfOdd } from '../store/odd.js';
@@ -26,23 +26,23 @@ export interface FingerprintOptions extends GlobalOptions {
 const inputLimit = 1 << 20;
 
 /** @throws settings, contradiction, certificate, files */
-export async function fingerprint(options: FingerprintOptions, host: Host): Promise<void> {
+export async function fingerprint(options: FingerprintOptions, sys: Sys): Promise<void> {
   const { pinned, of } =
     options.files.length > 0
-      ? { pinned: await pinnedOfFiles(options.files, host), of: options.of ?? 'public-key' }
-      : await pinnedOfClients(options, host);
+      ? { pinned: await pinnedOfFiles(options.files, sys), of: options.of ?? 'public-key' }
+      : await pinnedOfClients(options, sys);
   const pins = pinned.map((one) => pinOf(one, of, options.digest));
-  host.write(renderPins(pins, options.format));
+  sys.write(renderPins(pins, options.format));
 }
 
 async function pinnedOfClients(
   options: FingerprintOptions,
-  host: Host,
+  sys: Sys,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
-  const settings = await readSettings(options.settings, host);
-  await guardReading(settings, host);
-  await warnOfOdd(settings, host);
-  const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
+  const settings = await readSettings(options.settings, sys);
+  await guardReading(settings, sys);
+  await warnOfOdd(settings, sys);
+  const hosts = await readSteadily(settings, sys, () => readCertifiedHosts(settings));
   const clients = hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.find(({ certificate }) => certificate === undefined);
   if (missing !== undefined) {
@@ -57,14 +57,14 @@ async function pinnedOfClients(
   return { pinned, of: options.of ?? settings.postfix.pin };
 }
 
-async function pinnedOfFiles(files: readonly string[], host: Host): Promise<readonly Pinned[]> {
+async function pinnedOfFiles(files: readonly string[], sys: Sys): Promise<readonly Pinned[]> {
   const pinned: Pinned[] = [];
   for (const file of files) {
     const from = file === '-' ? 'standard input' : quotePath(file);
     const bytes =
       file === '-'
-        ? await host.readStdin(inputLimit)
-        : await readFile(resolve(host.cwd, file), { limit: inputLimit, followLink: true });
+        ? await sys.readStdin(inputLimit)
+        : await readFile(resolve(sys.cwd, file), { limit: inputLimit, followLink: true });
     if (bytes === undefined) {
       throw new RelaycertsError('files', `there is no file ${from}`, { hint: 'ls certs/smtp-client' });
     }

@@ -2,7 +2,7 @@
 // listed until it is retired, as after a rekey.
 
 import { RelaycertsError, type Problem } from '../errors.js';
-import { syncFolder, writeFile } from '../host/files.js';
+import { syncFolder, writeFile } from '../sys/files.js';
 import type { HostName } from '../names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { isBlocked } from '../plan/renew.js';

@@ -4,8 +4,8 @@
 import { compareRecipients } from '../custody/compare.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError } from '../errors.js';
-import { readNamedFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readNamedFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { describeStep } from '../plan/describe-step.js';
 import { describeDrift } from '../plan/drift.js';
 import { leftProblems } from '../plan/host-problems.js';
@@ -42,37 +42,37 @@ export interface MakeOptions extends GlobalOptions {
 }
 
 /** @throws settings, contradiction, lock, passphrase, recipient, tool, files */
-export async function make(options: MakeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function make(options: MakeOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
   if (options.dryRun) {
-    await guardReading(settings, host);
-    const { plan, inventory } = await planFor(settings, host, options.passphraseFd !== undefined, again, (read) =>
-      readSteadily(settings, host, read),
+    await guardReading(settings, sys);
+    const { plan, inventory } = await planFor(settings, sys, options.passphraseFd !== undefined, again, (read) =>
+      readSteadily(settings, sys, read),
     );
-    if (options.json) host.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
-    else host.write(renderPlan(plan, settings, inventory));
+    if (options.json) sys.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
+    else sys.write(renderPlan(plan, settings, inventory));
     return;
   }
-  await guardWriting(settings, host);
+  await guardWriting(settings, sys);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { plan, inventory } = await withTurn(settings, host, async () => {
-    await settle(settings, host);
-    const before = await planFor(settings, host, passphrase !== undefined, again);
-    await sweepTemporaries(settings, host, before.at);
+  const { plan, inventory } = await withTurn(settings, sys, async () => {
+    await settle(settings, sys);
+    const before = await planFor(settings, sys, passphrase !== undefined, again);
+    await sweepTemporaries(settings, sys, before.at);
     if (before.plan.steps.length === 0) {
-      await endPendingChange(custodianOf(settings, host, before.inventory));
+      await endPendingChange(custodianOf(settings, sys, before.inventory));
       return before;
     }
-    await assertRoom(settings, host, workOf(before.plan.steps));
-    await applyMake({ ...before, settings, host, at: before.at, passphrase });
-    const after = await readInventory(settings, host);
+    await assertRoom(settings, sys, workOf(before.plan.steps));
+    await applyMake({ ...before, settings, sys, at: before.at, passphrase });
+    const after = await readInventory(settings, sys);
     if (after.problems.length > 0) throw contradiction(after.problems);
-    await writeBundles(after, bundlesOf(settings, after), host);
-    await endPendingChange(custodianOf(settings, host, after));
+    await writeBundles(after, bundlesOf(settings, after), sys);
+    await endPendingChange(custodianOf(settings, sys, after));
     return { plan: before.plan, inventory: after };
   });
-  if (plan.steps.length === 0) host.say(nothingToMake(settings, inventory));
+  if (plan.steps.length === 0) sys.say(nothingToMake(settings, inventory));
   const pins = pinsOf(settings, inventory);
   const shown = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
   const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
@@ -84,28 +84,28 @@ export async function make(options: MakeOptions, host: Host): Promise<void> {
     });
   if (options.json) {
     const hosts = shown.map((found) => JSON.parse(render(found, 'json')) as unknown);
-    host.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
     return;
   }
-  for (const found of shown) host.write(render(found, 'text'));
+  for (const found of shown) sys.write(render(found, 'text'));
 }
 
 async function planFor(
   settings: Settings,
-  host: Host,
+  sys: Sys,
   isGiven: boolean,
   again: HostName | undefined,
   steadily: (read: () => Promise<Inventory>) => Promise<Inventory> = (read) => read(),
 ): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
-  const at = host.now();
-  const found = await steadily(() => readInventory(settings, host));
+  const at = sys.now();
+  const found = await steadily(() => readInventory(settings, sys));
   const inventory = reinstate(found, again);
-  const recipients = await compareWithSettings(settings, inventory, host, at);
+  const recipients = await compareWithSettings(settings, inventory, sys, at);
   const ledger = layoutOf(settings).ledger.path;
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
   const left = found.hosts.filter((one) => one.host.hostname === again).flatMap((one) => leftProblems(one));
-  for (const { message, hint } of plan.warnings) host.warn(message, hint);
-  for (const line of plan.problems.length > 0 ? [] : describeDrift(settings, inventory)) host.say(line);
+  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+  for (const line of plan.problems.length > 0 ? [] : describeDrift(settings, inventory)) sys.say(line);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   if (left.length > 0) throw contradiction(left);
   return { plan, inventory, at };
@@ -123,7 +123,7 @@ function reinstate(inventory: Inventory, again: HostName | undefined): Inventory
 async function compareWithSettings(
   { passphrase, folder }: Settings,
   { passphraseFile, problems }: Inventory,
-  { home, run }: Host,
+  { home, run }: Sys,
   at: Date,
 ): Promise<RecipientChange> {
   const { file, recipients } = passphrase;

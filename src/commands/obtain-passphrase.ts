@@ -7,8 +7,8 @@ import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/seal.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { appeared, createFile, makeFolder, readNamedFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { appeared, createFile, makeFolder, readNamedFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
@@ -21,9 +21,9 @@ import { resealPassphrase } from './passphrase-seal.js';
 export async function openPassphraseFile({
   settings,
   inventory,
-  host,
-}: Pick<Work, 'settings' | 'inventory' | 'host'>): Promise<Secret> {
-  return openWithCustodian(custodianOf(settings, host, inventory));
+  sys,
+}: Pick<Work, 'settings' | 'inventory' | 'sys'>): Promise<Secret> {
+  return openWithCustodian(custodianOf(settings, sys, inventory));
 }
 
 /**
@@ -31,8 +31,8 @@ export async function openPassphraseFile({
  * @throws recipient, passphrase, tool, files - and then the file is what it was
  */
 export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): Promise<Secret> {
-  const { settings, inventory, host, at, passphrase: given } = work;
-  const custodian = custodianOf(settings, host, inventory);
+  const { settings, inventory, sys, at, passphrase: given } = work;
+  const custodian = custodianOf(settings, sys, inventory);
   const { caKey } = inventory;
   // Without a CA key there is nothing but the file that a given passphrase could be held against.
   const passphrase = caKey !== undefined && given !== undefined ? given : await openWithCustodian(custodian);
@@ -45,15 +45,15 @@ export async function resealPassphraseFile(work: Work, step: StepOf<'reseal'>): 
  * A new CA key must not be made under a given passphrase that the file which is there does not hold.
  * @throws passphrase
  */
-export async function assertGivenInFile({ settings, inventory, host, passphrase: given }: Work): Promise<void> {
+export async function assertGivenInFile({ settings, inventory, sys, passphrase: given }: Work): Promise<void> {
   if (given === undefined || inventory.caKey !== undefined || inventory.passphraseFile === undefined) return;
   const file = quotePath(settings.passphrase.file);
   let held: Secret;
   try {
-    held = await openWithCustodian(custodianOf(settings, host, inventory));
+    held = await openWithCustodian(custodianOf(settings, sys, inventory));
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
-    host.warn(`whether ${file} holds the given passphrase cannot be told here: ${error.message}`);
+    sys.warn(`whether ${file} holds the given passphrase cannot be told here: ${error.message}`);
     return;
   }
   if (isSame(held, given)) return;
@@ -64,42 +64,42 @@ export async function assertGivenInFile({ settings, inventory, host, passphrase:
 
 /** Seals a passphrase into its file, durable when this returns. @throws recipient, passphrase, tool, files */
 export async function sealPassphraseFile(
-  { settings, inventory, host, at }: Work,
+  { settings, inventory, sys, at }: Work,
   passphrase: Secret,
   operatorStep: StepOf<'operator-key'> | undefined,
   passphraseStep: StepOf<'passphrase'>,
 ): Promise<void> {
   let operatorRecipients: readonly RecipientKey[] = [];
   if (operatorStep !== undefined) {
-    const place = operatorKeyPlace(host.configHome);
-    const made = await makeOperatorKey(at, `relaycerts operator key`, await offerPassword(host));
+    const place = operatorKeyPlace(sys.configHome);
+    const made = await makeOperatorKey(at, `relaycerts operator key`, await offerPassword(sys));
     await makeFolder(dirname(place.path), 0o700, { followLink: true });
     if (!(await createFile(place.path, made.armored.revealBytes(), place.mode))) throw appeared(place.path);
     operatorRecipients = [made.recipient];
-    host.say(`made ${describeStep(operatorStep)}`);
-    host.say(`  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${pathWord(place.path)}`);
+    sys.say(`made ${describeStep(operatorStep)}`);
+    sys.say(`  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${pathWord(place.path)}`);
   }
-  const { operatorKey } = custodianOf(settings, host, inventory);
+  const { operatorKey } = custodianOf(settings, sys, inventory);
   if (passphraseStep.recipients.length === 0 && operatorKey !== undefined) {
     operatorRecipients = [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
   }
   const found = await Promise.all(
     passphraseStep.recipients.map((name) =>
-      findRecipient(name, { folder: settings.folder, home: host.home, at, run: host.run, readFile: readNamedFile }),
+      findRecipient(name, { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile }),
     ),
   );
   const sealed = await sealPassphrase(passphrase, [...operatorRecipients, ...found.flat()], at);
-  for (const warning of sealed.warnings) host.warn(warning);
+  for (const warning of sealed.warnings) sys.warn(warning);
   await makeFolder(dirname(passphraseStep.path), 0o700, { followLink: true });
   if (!(await createFile(passphraseStep.path, sealed.bytes, 0o600))) throw appeared(passphraseStep.path);
-  host.say(`made ${describeStep(passphraseStep)}`);
+  sys.say(`made ${describeStep(passphraseStep)}`);
 }
 
 /** The operator key's own password, where there is a terminal and the user wants one. */
-async function offerPassword(host: Host): Promise<Secret | undefined> {
-  if (!host.interactive) return undefined;
-  host.say('a password for the operator key keeps stolen files shut; make then');
-  host.say('  asks for it whenever it issues a certificate');
-  const password = await host.askNewSecret('Password of the new operator key (Enter: none):');
+async function offerPassword(sys: Sys): Promise<Secret | undefined> {
+  if (!sys.interactive) return undefined;
+  sys.say('a password for the operator key keeps stolen files shut; make then');
+  sys.say('  asks for it whenever it issues a certificate');
+  const password = await sys.askNewSecret('Password of the new operator key (Enter: none):');
   return password.revealBytes().length === 0 ? undefined : password;
 }

@@ -10,8 +10,8 @@ import { proveSealed } from '../custody/prove.js';
 import { sealPassphrase } from '../custody/seal.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { readFile, statFile, syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readFile, statFile, syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
@@ -43,8 +43,8 @@ export interface ChangeOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, lock, contradiction, passphrase, recipient, tool, files */
-export async function changePassphrase(options: ChangeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function changePassphrase(options: ChangeOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const { passphraseFd, newPassphraseFd } = options;
   if (passphraseFd !== undefined && passphraseFd === newPassphraseFd) {
     throw new RelaycertsError('usage', `both passphrases from one file descriptor: ${passphraseFd}`, {
@@ -54,20 +54,20 @@ export async function changePassphrase(options: ChangeOptions, host: Host): Prom
   const old = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
   const next =
     newPassphraseFd === undefined ? undefined : await readPassphraseFd(newPassphraseFd, '--new-passphrase-fd');
-  await guardWriting(settings, host);
-  await assertRoom(settings, host, { hosts: 0, custody: true });
-  await withTurn(settings, host, () => change(settings, host, old, next));
-  if (options.json) host.write(`${JSON.stringify({ changed: layoutOf(settings).caKey.path })}\n`);
+  await guardWriting(settings, sys);
+  await assertRoom(settings, sys, { hosts: 0, custody: true });
+  await withTurn(settings, sys, () => change(settings, sys, old, next));
+  if (options.json) sys.write(`${JSON.stringify({ changed: layoutOf(settings).caKey.path })}\n`);
 }
 
 async function change(
   settings: Settings,
-  host: Host,
+  sys: Sys,
   old: Secret | undefined,
   chosen: Secret | undefined,
 ): Promise<void> {
-  const at = host.now();
-  const inventory = await readInventory(settings, host);
+  const at = sys.now();
+  const inventory = await readInventory(settings, sys);
   if (inventory.problems.length > 0) {
     const message = inventory.problems.map((problem) => problem.message).join('; ');
     throw new RelaycertsError('contradiction', message, { problems: inventory.problems });
@@ -86,8 +86,8 @@ async function change(
       },
     );
   }
-  await sweepTemporaries(settings, host, at);
-  const custodian = custodianOf(settings, host, inventory);
+  await sweepTemporaries(settings, sys, at);
+  const custodian = custodianOf(settings, sys, inventory);
   const passphrase = old ?? (await openWithCustodian(custodian));
   const { privateKey } = await openCaKey(settings, inventory, passphrase);
   if (old !== undefined) await settleWithGiven(custodian, old, at);
@@ -95,7 +95,7 @@ async function change(
   const recipients = await recipientsForChange(custodian, at);
   const next = chosen ?? newPassphrase();
   const sealed = await sealPassphrase(next, recipients, at);
-  for (const warning of sealed.warnings) host.warn(warning);
+  for (const warning of sealed.warnings) sys.warn(warning);
   const { path: pending, mode } = pendingPlace(settings);
   const { caKey } = layoutOf(settings);
   try {
@@ -116,12 +116,12 @@ async function change(
   await syncFolder(dirname(caKey.path));
   const file = await replacePassphraseFile(settings, sealed.bytes);
   await removePending(settings);
-  host.say(`changed the passphrase: the CA's key ${caKey.path} is encrypted under a new one, which ${file} holds`);
-  host.say(
+  sys.say(`changed the passphrase: the CA's key ${caKey.path} is encrypted under a new one, which ${file} holds`);
+  sys.say(
     `  make a new backup of both: a copy of the CA's key from before opens only with a copy of the file from before`,
   );
   for (const path of await keptPassphrases(settings.passphrase.file)) {
-    host.warn(
+    sys.warn(
       `${quotePath(path)} holds an old passphrase: other projects that share the passphrase file, and copies of the CA's key from before, open with it alone`,
       `where nothing needs it any more: rm ${shellWord(path)}`,
     );
@@ -130,13 +130,13 @@ async function change(
 
 /** The passphrase as read back from the file that will replace the old one. */
 async function provePending(
-  { settings, host, operatorKey }: Custodian,
+  { settings, sys, operatorKey }: Custodian,
   pending: string,
   next: Secret,
   isGiven: boolean,
 ): Promise<Secret> {
   const { file } = settings.passphrase;
-  const gpg = { run: host.run, tty: host.tty };
+  const gpg = { run: sys.run, tty: sys.tty };
   const bytes = await readFile(pending);
   if (bytes === undefined) {
     throw new RelaycertsError('files', `${quotePath(pending)} is gone, which was written just now`, {
@@ -146,9 +146,7 @@ async function provePending(
   const proof = await proveSealed({ bytes, from: file, operatorKey, gpg }, next);
   if (proof !== undefined) return proof;
   if (isGiven) {
-    host.warn(
-      'nobody here can open the new passphrase file, so that it opens could not be proven: keep the passphrase',
-    );
+    sys.warn('nobody here can open the new passphrase file, so that it opens could not be proven: keep the passphrase');
     return next;
   }
   throw new RelaycertsError(
@@ -166,11 +164,11 @@ async function dropPendingOf(settings: Settings, caKeyBefore: Buffer): Promise<v
 
 /** With the passphrase given, an older change that was cut off is ended by sealing what was given, which opens the key. */
 async function settleWithGiven(custodian: Custodian, given: Secret, at: Date): Promise<void> {
-  const { settings, host } = custodian;
+  const { settings, sys } = custodian;
   if ((await statFile(pendingPlace(settings).path)) === undefined) return;
   const { bytes } = await sealPassphrase(given, await recipientsForChange(custodian, at), at);
   await keepAside(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, bytes);
   await removePending(settings);
-  host.say(`a change of the passphrase was cut off: ended it; ${file} holds the given passphrase, which opens the key`);
+  sys.say(`a change of the passphrase was cut off: ended it; ${file} holds the given passphrase, which opens the key`);
 }

@@ -6,8 +6,8 @@ import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
 import { RelaycertsError, listSome, quotePath, systemCode } from '../errors.js';
-import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { decryptPrivateKey } from '../issue/pbes2.js';
 import type { Inventory } from '../plan/inventory.js';
 import { Secret } from '../secret.js';
@@ -21,7 +21,7 @@ import { withTurn } from '../store/turn.js';
 /** What opening needs. */
 export interface Custodian {
   readonly settings: Settings;
-  readonly host: Host;
+  readonly sys: Sys;
   /** The encrypted key's PEM. */
   readonly caKey: Buffer | undefined;
   readonly passphraseFile: Buffer | undefined;
@@ -29,25 +29,25 @@ export interface Custodian {
 }
 
 /** The custodian of an inventory that was read already. */
-export function custodianOf(settings: Settings, host: Host, inventory: Inventory): Custodian {
+export function custodianOf(settings: Settings, sys: Sys, inventory: Inventory): Custodian {
   const { caKey, passphraseFile, operatorKey, operatorKeyPath } = inventory;
-  return { settings, host, caKey, passphraseFile, operatorKey: withPassword(operatorKey, operatorKeyPath, host) };
+  return { settings, sys, caKey, passphraseFile, operatorKey: withPassword(operatorKey, operatorKeyPath, sys) };
 }
 
 /** The custodian alone, for commands that look at no certificate. @throws files, permissions */
-export async function readCustodian(settings: Settings, host: Host): Promise<Custodian> {
+export async function readCustodian(settings: Settings, sys: Sys): Promise<Custodian> {
   return {
     settings,
-    host,
+    sys,
     caKey: await readFile(layoutOf(settings).caKey.path),
     passphraseFile: await readFile(settings.passphrase.file, { followLink: true }),
-    operatorKey: await readOperatorKeyFile(host),
+    operatorKey: await readOperatorKeyFile(sys),
   };
 }
 
 /** The operator key's file; undefined where there is none. @throws files, permissions - others can read it */
-export async function readOperatorKeyFile(host: Host): Promise<OperatorKeyFile | undefined> {
-  const { path } = operatorKeyPlace(host.configHome);
+export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile | undefined> {
+  const { path } = operatorKeyPlace(sys.configHome);
   const state = await statFile(path);
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
     throw new RelaycertsError(
@@ -58,7 +58,7 @@ export async function readOperatorKeyFile(host: Host): Promise<OperatorKeyFile |
       },
     );
   }
-  return withPassword(await readFile(path), path, host);
+  return withPassword(await readFile(path), path, sys);
 }
 
 /** The error for an operator key that is not there; make makes one for a first passphrase alone. */
@@ -69,11 +69,11 @@ export function noOperatorKey(path: string): RelaycertsError {
 }
 
 /** Asks for the key's own password where it is needed, once, and only on a terminal. */
-function withPassword(bytes: Buffer | undefined, from: string, host: Host): OperatorKeyFile | undefined {
+function withPassword(bytes: Buffer | undefined, from: string, sys: Sys): OperatorKeyFile | undefined {
   if (bytes === undefined) return undefined;
   let asked: Promise<Secret> | undefined;
-  const ask = (): Promise<Secret> => (asked ??= host.askSecret(`Password of the operator key ${from}:`));
-  return { armored: new Secret(bytes), from, password: host.interactive ? ask : undefined };
+  const ask = (): Promise<Secret> => (asked ??= sys.askSecret(`Password of the operator key ${from}:`));
+  return { armored: new Secret(bytes), from, password: sys.interactive ? ask : undefined };
 }
 
 /** Where a change keeps the new passphrase, encrypted, until it is done. */
@@ -95,12 +95,12 @@ export async function openWithCustodian(custodian: Custodian): Promise<Secret> {
  * The same for a command that holds no lock: it takes it where there is a change to end.
  * @throws passphrase, tool, files, lock
  */
-export async function openUnlocked(settings: Settings, host: Host): Promise<Secret> {
-  const custodian = await readCustodian(settings, host);
+export async function openUnlocked(settings: Settings, sys: Sys): Promise<Secret> {
+  const custodian = await readCustodian(settings, sys);
   if ((await statFile(pendingPlace(settings).path)) === undefined) return openFile(custodian);
   // Ending it writes.
-  await guardWriting(settings, host);
-  return withTurn(settings, host, async () => openWithCustodian(await readCustodian(settings, host)));
+  await guardWriting(settings, sys);
+  return withTurn(settings, sys, async () => openWithCustodian(await readCustodian(settings, sys)));
 }
 
 async function openFile(custodian: Custodian): Promise<Secret> {
@@ -119,14 +119,14 @@ async function openFile(custodian: Custodian): Promise<Secret> {
  * nothing. Where nobody here can open it, that is said. Only while holding the lock. @throws files, interrupted
  */
 export async function endPendingChange(custodian: Custodian): Promise<void> {
-  const { settings, host } = custodian;
+  const { settings, sys } = custodian;
   const { path } = pendingPlace(settings);
   if ((await statFile(path)) === undefined) return;
   try {
     await openWithCustodian(custodian);
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'files' || error.code === 'interrupted') throw error;
-    host.warn(
+    sys.warn(
       `a change of the passphrase was cut off, and could not be ended here (${error.message}): keep ${quotePath(path)}`,
       'where a recipient can open it: relaycerts passphrase show',
     );
@@ -175,7 +175,7 @@ export async function removePending(settings: Settings): Promise<void> {
 }
 
 async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
-  const { settings, host, caKey, passphraseFile } = custodian;
+  const { settings, sys, caKey, passphraseFile } = custodian;
   const { path } = pendingPlace(settings);
   let failure: unknown = await opensNothing(settings);
   if (passphraseFile !== undefined) {
@@ -183,7 +183,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
       const passphrase = await open(custodian, passphraseFile, settings.passphrase.file);
       if (caKey === undefined || (await opensCaKey(caKey, passphrase))) {
         await removePending(settings);
-        host.say(`a change of the passphrase was cut off: removed ${path}; ${settings.passphrase.file} holds`);
+        sys.say(`a change of the passphrase was cut off: removed ${path}; ${settings.passphrase.file} holds`);
         return passphrase;
       }
     } catch (error) {
@@ -196,12 +196,12 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   await keepAside(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, pending);
   await removePending(settings);
-  host.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);
+  sys.say(`a change of the passphrase was cut off: finished it; ${file} now holds the new passphrase`);
   return passphrase;
 }
 
-async function open({ host, operatorKey }: Custodian, bytes: Buffer, from: string): Promise<Secret> {
-  return openPassphrase({ bytes, from, operatorKey, gpg: { run: host.run, tty: host.tty } });
+async function open({ sys, operatorKey }: Custodian, bytes: Buffer, from: string): Promise<Secret> {
+  return openPassphrase({ bytes, from, operatorKey, gpg: { run: sys.run, tty: sys.tty } });
 }
 
 async function resolveLink(path: string): Promise<string> {

@@ -4,33 +4,33 @@
 import { dirname } from 'node:path';
 import { readOperatorKey, relockOperatorKey } from '../custody/seal.js';
 import { RelaycertsError } from '../errors.js';
-import { syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import { guardFolder } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
 import { noOperatorKey, readOperatorKeyFile } from './passphrase-open.js';
 
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
-export async function changeOperatorPassword(host: Host): Promise<void> {
-  const { path, mode } = operatorKeyPlace(host.configHome);
-  const found = await readOperatorKeyFile(host);
+export async function changeOperatorPassword(sys: Sys): Promise<void> {
+  const { path, mode } = operatorKeyPlace(sys.configHome);
+  const found = await readOperatorKeyFile(sys);
   if (found === undefined) throw noOperatorKey(path);
-  if (!host.interactive) {
+  if (!sys.interactive) {
     throw new RelaycertsError('usage', 'operator-password asks for passwords, and here is no terminal to ask on', {
       hint: 'run it on a terminal',
     });
   }
-  await guardFolder(dirname(path), 'custody', host);
-  await withLock(`${path}.lock`, host, async () => {
+  await guardFolder(dirname(path), 'custody', sys);
+  await withLock(`${path}.lock`, sys, async () => {
     const { isLocked, fingerprint } = await readOperatorKey(found.armored, path);
     const unlocked = isLocked
       ? await relockOperatorKey(found.armored, { from: path, current: found.password, next: undefined })
       : found.armored;
-    const password = await host.askNewSecret(`New password of the operator key (Enter: none):`);
+    const password = await sys.askNewSecret(`New password of the operator key (Enter: none):`);
     const next = password.revealBytes().length === 0 ? undefined : password;
     if (next === undefined && !isLocked) {
-      host.say('the operator key has no password, and stays as it is');
+      sys.say('the operator key has no password, and stays as it is');
       return;
     }
     const armored = await relockOperatorKey(unlocked, { from: path, current: undefined, next });
@@ -41,6 +41,6 @@ export async function changeOperatorPassword(host: Host): Promise<void> {
     }
     await writeFile(path, armored.revealBytes(), mode);
     await syncFolder(dirname(path));
-    host.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
+    sys.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
   });
 }

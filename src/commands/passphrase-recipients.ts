@@ -7,8 +7,8 @@ import { findRecipient } from '../custody/recipients.js';
 import { readOperatorKey, type OperatorKey } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
-import { readNamedFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readNamedFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { readSettings } from '../settings/load.js';
 import { guardReading } from '../store/look.js';
 import { warnOfOdd } from '../store/odd.js';
@@ -27,11 +27,11 @@ interface Opener {
 }
 
 /** @throws settings, files, permissions, passphrase - the file is missing or damaged */
-export async function printRecipients(options: GlobalOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
-  await guardReading(settings, host);
-  await warnOfOdd(settings, host);
-  const { caKey, passphraseFile, operatorKey } = await readCustodian(settings, host);
+export async function printRecipients(options: GlobalOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
+  await guardReading(settings, sys);
+  await warnOfOdd(settings, sys);
+  const { caKey, passphraseFile, operatorKey } = await readCustodian(settings, sys);
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
@@ -43,13 +43,13 @@ export async function printRecipients(options: GlobalOptions, host: Host): Promi
   }
   const { keyIds, hasPassword } = readSealedTo(passphraseFile, { from: file });
   const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
-  const openers = await describeOpeners(keyIds, own, settings, host);
+  const openers = await describeOpeners(keyIds, own, settings, sys);
   if (options.json) {
-    host.write(`${JSON.stringify({ file, recipients: openers, hasPassword }, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify({ file, recipients: openers, hasPassword }, undefined, 2)}\n`);
     return;
   }
   const lines = [...openers.map(describe), ...(hasPassword ? ['a password'] : [])];
-  host.write([`${file} can be opened by:`, ...lines.map((line) => `  ${line}`), ''].join('\n'));
+  sys.write([`${file} can be opened by:`, ...lines.map((line) => `  ${line}`), ''].join('\n'));
 }
 
 function describe({ keyId, fingerprint, userId, from, isHere }: Opener): string {
@@ -63,11 +63,11 @@ async function describeOpeners(
   keyIds: readonly string[],
   own: OperatorKey | undefined,
   settings: Settings,
-  host: Host,
+  sys: Sys,
 ): Promise<readonly Opener[]> {
   const others = keyIds.some((id) => own?.keyIds.includes(id) !== true);
-  const here = others ? await quietly(host, async () => listSecretKeys(host.run)) : [];
-  const files = others ? await readKeyFiles(settings, host) : [];
+  const here = others ? await quietly(sys, async () => listSecretKeys(sys.run)) : [];
+  const files = others ? await readKeyFiles(settings, sys) : [];
   const openers: Opener[] = [];
   for (const keyId of keyIds) {
     if (own?.keyIds.includes(keyId) === true) {
@@ -80,7 +80,7 @@ async function describeOpeners(
       continue;
     }
     const isHere = here.some((key) => key.keyIds.includes(keyId));
-    const [listed] = await quietly(host, async () => listPublicKeys(host.run, `0x${keyId}`));
+    const [listed] = await quietly(sys, async () => listPublicKeys(sys.run, `0x${keyId}`));
     const inFile = files.find((key) => key.keyId === keyId);
     const userId = listed?.userIds[0]?.text ?? inFile?.userId ?? null;
     const from = listed !== undefined ? 'keyring' : inFile !== undefined ? 'key file' : 'unknown key';
@@ -90,18 +90,18 @@ async function describeOpeners(
 }
 
 /** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */
-async function readKeyFiles(settings: Settings, host: Host): Promise<readonly RecipientKey[]> {
-  const context = { folder: settings.folder, home: host.home, at: host.now(), run: host.run, readFile: readNamedFile };
-  const found = settings.passphrase.recipients.map((name) => quietly(host, async () => findRecipient(name, context)));
+async function readKeyFiles(settings: Settings, sys: Sys): Promise<readonly RecipientKey[]> {
+  const context = { folder: settings.folder, home: sys.home, at: sys.now(), run: sys.run, readFile: readNamedFile };
+  const found = settings.passphrase.recipients.map((name) => quietly(sys, async () => findRecipient(name, context)));
   return (await Promise.all(found)).flat();
 }
 
-async function quietly<T>(host: Host, work: () => Promise<readonly T[]>): Promise<readonly T[]> {
+async function quietly<T>(sys: Sys, work: () => Promise<readonly T[]>): Promise<readonly T[]> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
-    host.detail(error.message);
+    sys.detail(error.message);
     return [];
   }
 }

@@ -7,7 +7,7 @@ import type { RecipientKey } from '../custody/recipient-key.js';
 import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { readNamedFile } from '../host/files.js';
+import { readNamedFile } from '../sys/files.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
@@ -25,24 +25,24 @@ export async function resealPassphrase(
   passphrase: Secret,
   at: Date,
 ): Promise<void> {
-  const { settings, host } = custodian;
+  const { settings, sys } = custodian;
   const recipients = await recipientsOfSettings(custodian, at);
   const sealed = await sealPassphrase(passphrase, recipients, at);
-  for (const warning of sealed.warnings) host.warn(warning);
-  const gpg = { run: host.run, tty: host.tty };
+  for (const warning of sealed.warnings) sys.warn(warning);
+  const gpg = { run: sys.run, tty: sys.tty };
   const { operatorKey } = custodian;
   const proof = await proveSealed({ bytes: sealed.bytes, from: step.path, operatorKey, gpg }, passphrase);
   const kept = proof === undefined ? await keepAside(settings.passphrase.file) : undefined;
   await replacePassphraseFile(settings, sealed.bytes);
-  host.say(`made ${describeStep(step)}`);
+  sys.say(`made ${describeStep(step)}`);
   if (kept !== undefined) {
-    host.warn(
+    sys.warn(
       `nobody here can open the new passphrase file, so that it opens could not be proven; the old one is ${quotePath(kept)}`,
       `when a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept)}`,
     );
   }
   if (step.removed.length > 0) {
-    host.warn(
+    sys.warn(
       `whoever could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
       'relaycerts passphrase change',
     );
@@ -51,10 +51,10 @@ export async function resealPassphrase(
 
 /** The keys that passphrase.recipients names. @throws recipient, tool */
 export async function recipientsOfSettings(
-  { settings, host }: Pick<Custodian, 'settings' | 'host'>,
+  { settings, sys }: Pick<Custodian, 'settings' | 'sys'>,
   at: Date,
 ): Promise<readonly RecipientKey[]> {
-  const context = { folder: settings.folder, home: host.home, at, run: host.run, readFile: readNamedFile };
+  const context = { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
   const found = await Promise.all(settings.passphrase.recipients.map((name) => findRecipient(name, context)));
   return found.flat();
 }
@@ -65,7 +65,7 @@ export async function recipientsOfSettings(
  * @throws recipient - it cannot be told; tool
  */
 export async function recipientsForChange(custodian: Custodian, at: Date): Promise<readonly RecipientKey[]> {
-  const { settings, host, passphraseFile, operatorKey } = custodian;
+  const { settings, sys, passphraseFile, operatorKey } = custodian;
   const { file, recipients } = settings.passphrase;
   if (recipients.length > 0) return recipientsOfSettings(custodian, at);
   const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
@@ -82,7 +82,7 @@ export async function recipientsForChange(custodian: Custodian, at: Date): Promi
   }
   for (const id of sealedTo.keyIds) {
     if (own?.keyIds.includes(id) === true) continue;
-    found.push(...(await findInKeyring(id, { run: host.run, at })));
+    found.push(...(await findInKeyring(id, { run: sys.run, at })));
   }
   return found;
 }

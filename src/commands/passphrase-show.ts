@@ -2,7 +2,7 @@
 
 import { readOperatorKey } from '../custody/seal.js';
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { operatorKeyPlace } from '../store/layout.js';
@@ -18,41 +18,41 @@ export interface ShowSecretOptions extends GlobalOptions {
  * Prints the passphrase and a newline; with `json` an object.
  * @throws settings, usage, passphrase, tool, files, lock, interrupted
  */
-export async function showPassphrase(options: ShowSecretOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
-  await agree(options, host, 'show', "Print the CA's passphrase here?");
-  const passphrase = await openUnlocked(settings, host);
+export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
+  await agree(options, sys, 'show', "Print the CA's passphrase here?");
+  const passphrase = await openUnlocked(settings, sys);
   const text = passphrase.revealText();
   if (!Buffer.from(text).equals(passphrase.revealBytes())) {
     throw new RelaycertsError('passphrase', 'the passphrase is not text in UTF-8, so it cannot be printed as it is', {
       hint: `gpg --decrypt ${pathWord(settings.passphrase.file)}`,
     });
   }
-  host.write(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
+  sys.write(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
 }
 
 /**
  * Prints the operator key as it lies in its file, armored; with `json` an object.
  * @throws usage, files, permissions, interrupted
  */
-export async function exportKey(options: ShowSecretOptions, host: Host): Promise<void> {
-  const operatorKey = await readOperatorKeyFile(host);
-  if (operatorKey === undefined) throw noOperatorKey(operatorKeyPlace(host.configHome).path);
-  await agree(options, host, 'export-key', 'Print the operator key, a private key, here?');
+export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {
+  const operatorKey = await readOperatorKeyFile(sys);
+  if (operatorKey === undefined) throw noOperatorKey(operatorKeyPlace(sys.configHome).path);
+  await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey.armored, operatorKey.from);
-  host.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
-  host.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
-  host.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
-  host.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);
+  sys.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
+  sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
+  sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
+  sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);
 }
 
-async function agree({ yes }: ShowSecretOptions, host: Host, command: string, question: string): Promise<void> {
+async function agree({ yes }: ShowSecretOptions, sys: Sys, command: string, question: string): Promise<void> {
   if (yes) return;
-  if (!host.interactive) {
+  if (!sys.interactive) {
     throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and here is no terminal to ask on`, {
       hint: `to print it without a question: relaycerts passphrase ${command} --yes`,
     });
   }
-  if (!(await host.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');
+  if (!(await sys.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');
 }

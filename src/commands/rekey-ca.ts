@@ -4,8 +4,8 @@
 
 import { parseCertificate } from '../certificate/certificate.js';
 import { caNameOf, generationOf } from '../certificate/ca-name.js';
-import { syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { generateKey } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
 import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
@@ -36,7 +36,7 @@ type Reached = Pick<CaStage, 'stage' | 'isResumed'>;
 /** Goes one stage on, and prints what it did, what to install now and what comes next. @throws as renewCa */
 export async function rekeyCa(
   settings: Settings,
-  host: Host,
+  sys: Sys,
   passphrase: Secret | undefined,
   asJson: boolean,
 ): Promise<void> {
@@ -46,8 +46,8 @@ export async function rekeyCa(
     told,
   } = await changeCertificates(
     settings,
-    host,
-    (found, at, untold) => goOn({ settings, inventory: found, host, at, passphrase }, untold),
+    sys,
+    (found, at, untold) => goOn({ settings, inventory: found, sys, at, passphrase }, untold),
     {
       mends: ['expired', 'not-yet-valid', 'wrong-name', 'wrong-constraints'],
       caStage: (found, result: Reached | undefined) => result?.stage ?? stageBehind(settings, found),
@@ -58,9 +58,9 @@ export async function rekeyCa(
     ...reached,
     trusted: trustedCas(inventory).map(({ info }) => info.commonName ?? ''),
     hosts: installed.map((found) => found.host),
-    hasExpired: certifiedCa(inventory).info.notAfter < host.now(),
+    hasExpired: certifiedCa(inventory).info.notAfter < sys.now(),
   };
-  host.write(asJson ? caStageJson(settings, stage) : renderCaStage(settings, stage));
+  sys.write(asJson ? caStageJson(settings, stage) : renderCaStage(settings, stage));
   await told();
 }
 
@@ -78,7 +78,7 @@ function lastStage(inventory: Inventory): Reached['stage'] {
 async function goOn(work: CaWork, { caStage: untold }: ToInstall): Promise<Reached> {
   const { settings, inventory } = work;
   certifiedCa(inventory);
-  await assertRoom(settings, work.host, { hosts: inventory.hosts.length, custody: false });
+  await assertRoom(settings, work.sys, { hosts: inventory.hosts.length, custody: false });
   if (inventory.hosts.some((found) => isOfFormerCa(found, inventory))) {
     await signAnew(work);
     return { stage: 2, isResumed: true };
@@ -115,13 +115,13 @@ function areBundlesBehind(settings: Settings, inventory: Inventory): boolean {
 }
 
 /** Stage 1: key and certificate of the new CA, under the passphrase that opens the old one. */
-async function makeNext({ settings, inventory, host, at, passphrase: given }: CaWork): Promise<void> {
+async function makeNext({ settings, inventory, sys, at, passphrase: given }: CaWork): Promise<void> {
   const layout = layoutOf(settings);
   const { keyType, validDays, permittedDomains, commonName: base } = settings.ca;
-  for (const { message, hint } of clockWarnings(inventory, at)) host.warn(message, hint);
+  for (const { message, hint } of clockWarnings(inventory, at)) sys.warn(message, hint);
   const generation = generationOf(base, certifiedCa(inventory).info.commonName) ?? 1;
   const commonName = caNameOf(base, generation + 1);
-  const passphrase = given ?? (await openPassphraseFile({ settings, inventory, host }));
+  const passphrase = given ?? (await openPassphraseFile({ settings, inventory, sys }));
   await openCaKey(settings, inventory, passphrase);
   const keyPair = await generateKey(keyType);
   const { issueCa } = await import('../issue/x509.js');
@@ -132,21 +132,21 @@ async function makeNext({ settings, inventory, host, at, passphrase: given }: Ca
   await appendLedger(layout, [entryOf('rekeyed', 'ca', commonName, parseCertificate(pem), at)]);
   await writeFile(nextCaCertificate.path, pem, nextCaCertificate.mode);
   await syncFolder(caFolder);
-  host.say(`made the key and certificate of a new CA, ${keyType}: ${nextCaCertificate.path}`);
+  sys.say(`made the key and certificate of a new CA, ${keyType}: ${nextCaCertificate.path}`);
 }
 
 /** Stage 2: the new CA takes the old one's place, and signs every leaf anew, for the same keys. */
 async function takeOver(work: CaWork): Promise<void> {
-  const { settings, inventory, host, passphrase: given } = work;
+  const { settings, inventory, sys, passphrase: given } = work;
   const layout = layoutOf(settings);
   const { nextCa, caCertificate, caKey } = inventory;
   if (nextCa === undefined || caCertificate === undefined) throw new TypeError('no new CA to take over');
   assertNothingPending(settings, inventory.hosts);
-  const passphrase = given ?? (await openPassphraseFile({ settings, inventory, host }));
+  const passphrase = given ?? (await openPassphraseFile({ settings, inventory, sys }));
   const { key, keyPath, certificate } = nextCa;
   await openCaKey(settings, { ...inventory, caKey: key, caKeyPath: keyPath, caCertificate: certificate }, passphrase);
   await swapCaIn(layout);
-  host.say(`the new CA signs from now on: ${layout.caCertificate.path}`);
+  sys.say(`the new CA signs from now on: ${layout.caCertificate.path}`);
   const formerCa: FoundCa = {
     keyPath: layout.formerCaKey.path,
     key: caKey,
@@ -175,7 +175,7 @@ async function signAnew(work: CaWork): Promise<void> {
 
 /** Stage 3: the old CA goes, and with it the old pins that are of no use without it. */
 async function retireFormer(work: CaWork): Promise<void> {
-  const { settings, inventory, host, at } = work;
+  const { settings, inventory, sys, at } = work;
   const layout = layoutOf(settings);
   const { formerCa } = inventory;
   if (formerCa === undefined) throw new TypeError('no old CA to retire');
@@ -185,18 +185,18 @@ async function retireFormer(work: CaWork): Promise<void> {
     await appendLedger(layout, [entryOf('retired', 'ca', info.commonName ?? settings.ca.commonName, info, at)]);
   }
   await putFormerCaAway(layout, info.serial);
-  host.say(`the old CA is put away, its key still encrypted: ${layout.retiredCaKey(info.serial).path}`);
+  sys.say(`the old CA is put away, its key still encrypted: ${layout.retiredCaKey(info.serial).path}`);
   await retireOldPins(work);
 }
 
 /** After the old CA, so that pins which are left of a run that was cut off belong to no stage but the third. */
-async function retireOldPins({ settings, inventory, host, at }: CaWork): Promise<void> {
+async function retireOldPins({ settings, inventory, sys, at }: CaWork): Promise<void> {
   const layout = layoutOf(settings);
   const ca = certifiedCa(inventory);
   for (const { host: one, previous, isRevoked } of inventory.hosts) {
     if (isRevoked || previous === undefined || isSignedBy(previous.info, ca.info)) continue;
     await appendLedger(layout, [entryOf('retired', one.role, one.hostname, previous.info, at)]);
     await putRetired(layout, one, previous.info);
-    host.say(`the old pin of ${one.hostname} is out of the table, serial ${previous.info.serial}`);
+    sys.say(`the old pin of ${one.hostname} is out of the table, serial ${previous.info.serial}`);
   }
 }

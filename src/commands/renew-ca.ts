@@ -5,8 +5,8 @@
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { checkLeaf } from '../certificate/verify.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
-import { syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { describeFinding } from '../plan/findings.js';
 import type { Inventory } from '../plan/inventory.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
@@ -30,11 +30,11 @@ export interface RenewCaOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
-export async function renewCa(options: RenewCaOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function renewCa(options: RenewCaOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   if (options.rekey) {
-    await rekeyCa(settings, host, passphrase, options.json);
+    await rekeyCa(settings, sys, passphrase, options.json);
     return;
   }
   const {
@@ -43,8 +43,8 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
     told,
   } = await changeCertificates(
     settings,
-    host,
-    (found, at) => replace({ settings, inventory: found, host, at, passphrase }),
+    sys,
+    (found, at) => replace({ settings, inventory: found, sys, at, passphrase }),
     { mends: ['expired', 'not-yet-valid'] },
   );
   const renewed = inventory.caCertificate?.info;
@@ -54,9 +54,9 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
     const { serial, notAfter: expires, commonName } = renewed;
     const install = hosts.map(({ host: { hostname } }) => hostname);
     const row = { host: commonName ?? settings.ca.commonName, serial, expires };
-    host.write(`${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`);
   } else {
-    host.write(
+    sys.write(
       renderCaRenewal(
         settings,
         before,
@@ -70,7 +70,7 @@ export async function renewCa(options: RenewCaOptions, host: Host): Promise<void
 
 /** Resolves with the certificate that was replaced. */
 async function replace(work: CaWork): Promise<CertificateInfo> {
-  const { settings, inventory, host, at } = work;
+  const { settings, inventory, sys, at } = work;
   const { info: before, path } = certifiedCa(inventory);
   if (inventory.nextCa !== undefined || inventory.formerCa !== undefined) {
     throw new RelaycertsError(
@@ -81,8 +81,8 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
       },
     );
   }
-  await assertRoom(settings, host, { hosts: inventory.hosts.length, custody: false });
-  for (const { message, hint } of clockWarnings(inventory, at)) host.warn(message, hint);
+  await assertRoom(settings, sys, { hosts: inventory.hosts.length, custody: false });
+  for (const { message, hint } of clockWarnings(inventory, at)) sys.warn(message, hint);
   const passphrase = work.passphrase ?? (await openPassphraseFile(work));
   const keyPair = await openCaKey(settings, inventory, passphrase);
   const { reissueCa } = await import('../issue/x509.js');
@@ -96,7 +96,7 @@ async function replace(work: CaWork): Promise<CertificateInfo> {
   await appendLedger(layout, [entryOf('renewed', 'ca', info.commonName ?? settings.ca.commonName, info, at)]);
   await writeFile(layout.caCertificate.path, pem, layout.caCertificate.mode);
   await syncFolder(layout.caFolder);
-  host.say(`made the CA's certificate anew, for the same key, ${validDays} days: ${path}`);
+  sys.say(`made the CA's certificate anew, for the same key, ${validDays} days: ${path}`);
   return before;
 }
 

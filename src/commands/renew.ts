@@ -2,8 +2,8 @@
 // the old pin stays listed beside the new one until `relaycerts retire`.
 
 import { RelaycertsError, listSome } from '../errors.js';
-import { syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaWords } from '../plan/ca-rekey.js';
@@ -39,8 +39,8 @@ export interface RenewOptions extends GlobalOptions {
 }
 
 /** Ends with 1 where a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
-export async function renew(options: RenewOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   if (options.rekey && options.hosts.length === 0) {
     throw new RelaycertsError('usage', 'a new key is made for hosts that are named', {
       hint: `relaycerts renew --rekey ${hostsOf(settings).at(-1)?.hostname ?? 'HOST'}`,
@@ -48,13 +48,13 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   }
   const named = findHosts(settings, options.hosts);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { result, inventory, written, told } = await changeCertificates(settings, host, async (before, at, untold) => {
+  const { result, inventory, written, told } = await changeCertificates(settings, sys, async (before, at, untold) => {
     certifiedCa(before);
     const chosen =
       named.length === 0
-        ? allCertified(before, host)
+        ? allCertified(before, sys)
         : await Promise.all(named.map((one) => certifiedHost(settings, before, one)));
-    const work = { settings, inventory: before, host, at, passphrase };
+    const work = { settings, inventory: before, sys, at, passphrase };
     return options.rekey ? rekeyAll(work, chosen, untold.hosts) : renewAll(work, chosen, options);
   });
   const { renewed, underWay, blocked } = result;
@@ -62,14 +62,14 @@ export async function renew(options: RenewOptions, host: Host): Promise<void> {
   const touched = new Set([...written, ...renewed.map((found) => found.host.hostname), ...left]);
   const renewal = { renewed, underWay, touched, after: inventory };
   if (!options.json) {
-    host.write(renderRenewal(settings, renewal));
+    sys.write(renderRenewal(settings, renewal));
   } else {
     const rows = renewed.map(({ host: { hostname } }) => {
       const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
       return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
     });
     const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
-    host.write(`${JSON.stringify(done, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify(done, undefined, 2)}\n`);
   }
   await told();
 }
@@ -84,12 +84,12 @@ interface Outcome {
 }
 
 /** All that can be renewed; of what is in the settings and was never made, a warning. */
-function allCertified({ hosts }: Inventory, host: Pick<Host, 'warn'>): readonly HostInventory[] {
+function allCertified({ hosts }: Inventory, sys: Pick<Sys, 'warn'>): readonly HostInventory[] {
   const standing = hosts.filter(({ isRevoked }) => !isRevoked);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
   if (missing.length > 0) {
     const names = listSome(missing.map((found) => found.host.hostname));
-    host.warn(`there is no certificate yet for ${names}`, 'relaycerts make');
+    sys.warn(`there is no certificate yet for ${names}`, 'relaycerts make');
   }
   return standing.filter(({ certificate }) => certificate !== undefined);
 }
@@ -99,40 +99,40 @@ async function renewAll(
   chosen: readonly HostInventory[],
   { force, due }: Pick<RenewOptions, 'force' | 'due'>,
 ): Promise<Outcome> {
-  const { settings, inventory, host, at } = work;
+  const { settings, inventory, sys, at } = work;
   const { info: ca } = certifiedCa(inventory);
   const { steps, notDue, capped, blocked } = planRenewals(chosen, at, { settings, ca, force });
   for (const { hostname, daysLeft } of notDue) {
     const line = `${hostname} is not due: ${daysLeft} days left (--force renews it all the same)`;
-    if (due) host.detail(line);
-    else host.say(line);
+    if (due) sys.detail(line);
+    else sys.say(line);
   }
   warnBlocked(work, blocked);
   if (capped.length > 0) {
-    host.warn(
+    sys.warn(
       `not renewed, because the CA ends on ${ca.notAfter.toISOString().slice(0, 10)} and they with it: ${listSome(capped)}`,
       caStageOf(inventory) === 0
         ? 'relaycerts renew --ca, then install every host, then relaycerts renew'
         : `relaycerts ${renewCaWords(inventory)}, when every host is installed`,
     );
-    host.endWith(1);
+    sys.endWith(1);
   } else if (steps.length > 0) {
-    for (const { message, hint } of caWarnings(settings, inventory, at)) host.warn(message, hint);
+    for (const { message, hint } of caWarnings(settings, inventory, at)) sys.warn(message, hint);
   }
   const renewed = chosen.filter(({ host: { hostname } }) => steps.some((step) => step.hostname === hostname));
   if (steps.length > 0) {
-    await assertRoom(settings, host, workOf(steps));
+    await assertRoom(settings, sys, workOf(steps));
     await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
   }
   return { renewed, underWay: [], blocked };
 }
 
-function warnBlocked({ settings, host }: CaWork, blocked: readonly HostName[]): void {
+function warnBlocked({ settings, sys }: CaWork, blocked: readonly HostName[]): void {
   for (const hostname of blocked) {
     const { message, hint } = stillPending(settings, hostname);
-    host.warn(`${message}, and so it is not renewed`, hint);
+    sys.warn(`${message}, and so it is not renewed`, hint);
   }
-  if (blocked.length > 0) host.endWith(1);
+  if (blocked.length > 0) sys.endWith(1);
 }
 
 async function rekeyAll(
@@ -140,7 +140,7 @@ async function rekeyAll(
   named: readonly HostInventory[],
   untold: ReadonlySet<HostName>,
 ): Promise<Outcome> {
-  const { settings, inventory, host, at } = work;
+  const { settings, inventory, sys, at } = work;
   const layout = layoutOf(settings);
   for (const { host: one, request } of named) {
     if (request !== undefined) {
@@ -157,7 +157,7 @@ async function rekeyAll(
     .map((found) => found.host.hostname);
   warnBlocked(work, blocked);
   if (chosen.length === 0) return { renewed: [], underWay, blocked };
-  await assertRoom(settings, host, { hosts: chosen.length, custody: false });
+  await assertRoom(settings, sys, { hosts: chosen.length, custody: false });
   const { validDays, keyType } = settings.certificates;
   const pairs = await Promise.all(chosen.map(() => generateKey(keyType)));
   const issuer = await openIssuer(work);
@@ -183,7 +183,7 @@ async function rekeyAll(
     await writeFile(layout.nextCertificate(role, hostname).path, pem, 0o644);
     await syncFolder(layout.roleFolder(role));
     await swapIn(layout, one);
-    host.say(`made a new key, ${keyType}, and certificate of ${hostname}: ${layout.certificate(role, hostname).path}`);
+    sys.say(`made a new key, ${keyType}, and certificate of ${hostname}: ${layout.certificate(role, hostname).path}`);
   }
   return { renewed: chosen, underWay, blocked };
 }

@@ -2,7 +2,7 @@
 // certs/retired/, because nobody can make it again.
 
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import type { Inventory } from '../plan/inventory.js';
 import { installWords } from '../render/commands.js';
 import { readSettings } from '../settings/load.js';
@@ -20,8 +20,8 @@ export interface RetireOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, contradiction, lock, files */
-export async function retire(options: RetireOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const layout = layoutOf(settings);
   const named = findHosts(settings, options.hosts);
   const {
@@ -29,7 +29,7 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     inventory: after,
     written,
     told,
-  } = await changeCertificates(settings, host, async (inventory, at) => {
+  } = await changeCertificates(settings, sys, async (inventory, at) => {
     const chosen =
       named.length === 0
         ? inventory.hosts
@@ -37,14 +37,14 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
     const pending = chosen.filter(({ previous, isRevoked }) => previous !== undefined && !isRevoked);
     for (const one of named) {
       if (pending.some(({ host: { hostname } }) => hostname === one.hostname)) continue;
-      sayRetired(one, inventory, host);
+      sayRetired(one, inventory, sys);
     }
-    await assertRoom(settings, host, { hosts: pending.length, custody: false });
+    await assertRoom(settings, sys, { hosts: pending.length, custody: false });
     for (const { host: one, previous } of pending) {
       if (previous === undefined) continue;
       await appendLedger(layout, [entryOf('retired', one.role, one.hostname, previous.info, at)]);
       await putRetired(layout, one, previous.info);
-      host.say(`the old pin of ${one.hostname} is out of the table, serial ${previous.info.serial}`);
+      sys.say(`the old pin of ${one.hostname} is out of the table, serial ${previous.info.serial}`);
     }
     return pending;
   });
@@ -52,26 +52,26 @@ export async function retire(options: RetireOptions, host: Host): Promise<void> 
   // A second time too, for who has lost the words.
   const touched = new Set([...(retired.length === 0 && named.length === 0 ? [] : relays), ...written]);
   const install = after.hosts.map((found) => found.host.hostname).filter((hostname) => touched.has(hostname));
-  if (retired.length === 0 && named.length === 0) host.say('nothing to retire: no old pin is listed');
+  if (retired.length === 0 && named.length === 0) sys.say('nothing to retire: no old pin is listed');
   if (options.json) {
     const rows = retired.map(({ host: { hostname }, previous }) => ({
       host: hostname,
       serial: previous?.info.serial ?? null,
     }));
-    host.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`);
   } else {
     for (const hostname of install) {
-      host.write(`now: ${installWords(settings, hostname)}\n`);
+      sys.write(`now: ${installWords(settings, hostname)}\n`);
     }
   }
   await told();
 }
 
 /** That a host's old pin went before, so that the command can be run again. @throws contradiction - it never had one */
-function sayRetired({ role, hostname }: HostSettings, { issued }: Inventory, host: Pick<Host, 'say'>): void {
+function sayRetired({ role, hostname }: HostSettings, { issued }: Inventory, sys: Pick<Sys, 'say'>): void {
   const last = issued.findLast((one) => one.role === role && one.name === hostname && one.retiredAt !== undefined);
   if (last === undefined) {
     throw new RelaycertsError('contradiction', `${hostname} has no old pin to retire`, { hint: 'relaycerts status' });
   }
-  host.say(`nothing to retire: the old pin of ${hostname} went before, serial ${last.serial}`);
+  sys.say(`nothing to retire: the old pin of ${hostname} went before, serial ${last.serial}`);
 }

@@ -4,7 +4,7 @@
 // Of a host that is revoked already it changes nothing and says again what to run: the first time may have been cut off.
 
 import { RelaycertsError, listSome } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { parseSerial } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
@@ -29,8 +29,8 @@ export interface RevokeOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, contradiction, lock, files */
-export async function revoke(options: RevokeOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const one = findHost(settings, options.hostname);
   const layout = layoutOf(settings);
   const {
@@ -40,12 +40,12 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
     told,
   } = await changeCertificates(
     settings,
-    host,
+    sys,
     async (inventory, at) => {
       const found = inventory.hosts.find((each) => each.host.hostname === one.hostname);
       if (found?.isRevoked === true) return { ...(await lastRevocation(layout, one)), isNew: false };
       const entries = await whatIsRevoked(layout, one, found, at);
-      await assertRoom(settings, host, { hosts: 1, custody: false });
+      await assertRoom(settings, sys, { hosts: 1, custody: false });
       await appendLedger(
         layout,
         entries.map((entry) => ({ ...entry, ...(options.reason === '' ? {} : { reason: options.reason }) })),
@@ -59,18 +59,18 @@ export async function revoke(options: RevokeOptions, host: Host): Promise<void> 
   );
   const { serials, time, reason, keepsKey, isNew } = result;
   const done = isNew ? `revoked ${one.hostname}` : `nothing to do: ${one.hostname} is revoked since ${time}`;
-  for (const serial of serials) host.say(`${done}, serial ${serial}`);
+  for (const serial of serials) sys.say(`${done}, serial ${serial}`);
   if (options.reason !== '' && options.reason !== reason) {
-    host.warn('the reason is not kept: the ledger has the one of the first time');
+    sys.warn('the reason is not kept: the ledger has the one of the first time');
   }
-  sayUnlisted(settings, after, host);
+  sayUnlisted(settings, after, sys);
   const relays = installedRelays(after);
   const written = relays.filter(({ hostname }) => bundles.has(hostname));
   if (options.json) {
     const names = written.map(({ hostname }) => hostname);
-    host.write(`${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`);
   } else if (one.role === 'smtpd-server' || written.length > 0) {
-    host.write(renderNext(settings, one, written, keepsKey));
+    sys.write(renderNext(settings, one, written, keepsKey));
   }
   await told(written.map(({ hostname }) => hostname));
   const behind = relays.filter((relay) => !written.includes(relay));
@@ -111,7 +111,7 @@ async function whatIsRevoked(
 }
 
 /** A client whose certificate cannot be read has gone from the tables with the revoked one. */
-function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 'warn'>): void {
+function sayUnlisted(settings: Settings, { hosts }: Inventory, sys: Pick<Sys, 'warn'>): void {
   // The inventory is of before the tables were written.
   const before = hosts.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
   for (const {
@@ -121,7 +121,7 @@ function sayUnlisted(settings: Settings, { hosts }: Inventory, host: Pick<Host, 
   } of hosts) {
     if (role !== 'smtp-client' || certificate !== undefined || isRevoked || !before.includes(` ${hostname}\n`))
       continue;
-    host.warn(
+    sys.warn(
       `${hostname} is in no table any more, for its certificate cannot be read`,
       `mend that, then: ${settings.program} make`,
     );

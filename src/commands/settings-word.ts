@@ -2,29 +2,29 @@
 // settings.json of the folder that the user stands in. What is printed as data (render/) has `settings.program` instead.
 
 import { RelaycertsError, type Problem } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { programWord } from '../settings/program-word.js';
 
 export interface Spoken {
-  readonly host: Host;
+  readonly sys: Sys;
   /** The error with usable hints; anything else as it is. */
   readonly error: (error: unknown) => unknown;
 }
 
 /** The host and the errors of one command line; `verbs` are the program's commands. */
-export function speakFor(host: Host, settings: string, verbs: readonly string[]): Spoken {
+export function speakFor(sys: Sys, settings: string, verbs: readonly string[]): Spoken {
   const command = new RegExp(String.raw`(?<=^|[ (])relaycerts (?=(?:--json )?(?:${verbs.join('|')})\b)`, 'gu');
   // A path that reads like a command is left alone, and so is everything beside it.
-  const name = `${programWord({ file: settings, cwd: host.cwd })} `;
-  if (name === 'relaycerts ' || command.test(settings)) return { host, error: (error) => error };
+  const name = `${programWord({ file: settings, cwd: sys.cwd })} `;
+  if (name === 'relaycerts ' || command.test(settings)) return { sys, error: (error) => error };
   const spell = (text: string): string => text.replaceAll(command, () => name);
   const spellProblem = ({ message, hint }: Problem): Problem =>
     hint === undefined ? { message: spell(message) } : { message: spell(message), hint: spell(hint) };
   return {
-    host: {
-      ...host,
-      say: (line) => host.say(spell(line)),
-      warn: (line, hint) => host.warn(spell(line), hint === undefined ? undefined : spell(hint)),
+    sys: {
+      ...sys,
+      say: (line) => sys.say(spell(line)),
+      warn: (line, hint) => sys.warn(spell(line), hint === undefined ? undefined : spell(hint)),
     },
     error: (error) => {
       if (!(error instanceof RelaycertsError)) return error;

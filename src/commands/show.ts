@@ -1,7 +1,7 @@
 // `relaycerts show`: prints the instructions again, from the settings and the certificates alone; no key is opened.
 
 import { RelaycertsError, listSome, quote } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { findHostName } from '../names.js';
 import { pinsOf } from '../render/pin.js';
 import { renderHost } from '../render/host.js';
@@ -25,11 +25,11 @@ export interface ShowOptions extends GlobalOptions {
 }
 
 /** @throws settings, usage, contradiction, certificate, files */
-export async function show(options: ShowOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
-  await guardReading(settings, host);
-  await warnOfOdd(settings, host);
-  const hosts = await readSteadily(settings, host, () => readCertifiedHosts(settings));
+export async function show(options: ShowOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
+  await guardReading(settings, sys);
+  await warnOfOdd(settings, sys);
+  const hosts = await readSteadily(settings, sys, () => readCertifiedHosts(settings));
   const revoked = new Set(hosts.filter(({ isRevoked }) => isRevoked).map(({ host: { hostname } }) => hostname));
   const wanted =
     options.hosts.length === 0
@@ -69,10 +69,10 @@ export async function show(options: ShowOptions, host: Host): Promise<void> {
       });
     }),
   );
-  if (format !== 'json') host.write(texts.join(''));
-  else if (options.hosts.length === 1) host.write(texts.join(''));
+  if (format !== 'json') sys.write(texts.join(''));
+  else if (options.hosts.length === 1) sys.write(texts.join(''));
   else
-    host.write(
+    sys.write(
       `${JSON.stringify(
         texts.map((text) => JSON.parse(text) as unknown),
         undefined,

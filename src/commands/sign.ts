@@ -7,8 +7,8 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
-import { appeared, createFile, makeFolder, readFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { appeared, createFile, makeFolder, readFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { leftProblems } from '../plan/host-problems.js';
 import { planMake, type Step } from '../plan/plan.js';
@@ -48,21 +48,21 @@ export interface SignOptions extends GlobalOptions {
 const requestLimit = 64 * 1024;
 
 /** @throws settings, usage, certificate, contradiction, lock, passphrase, recipient, tool, files */
-export async function sign(options: SignOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
+export async function sign(options: SignOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
   const one = findHost(settings, options.hostname);
   if (options.file === '-' && options.passphraseFd === 0) {
     throw new RelaycertsError('usage', 'the request and the passphrase cannot both come from standard input', {
       hint: `relaycerts sign FILE --host ${one.hostname} --passphrase-fd 0`,
     });
   }
-  const info = await readRequest(options.file, host);
-  sayIgnored(info, one, host);
-  await guardWriting(settings, host);
+  const info = await readRequest(options.file, sys);
+  sayIgnored(info, one, sys);
+  await guardWriting(settings, sys);
   const passphrase = await readGivenPassphrase(options.passphraseFd);
   const layout = layoutOf(settings);
-  const { steps, inventory } = await withTurn(settings, host, () =>
-    signLocked({ settings, one, info, again: options.again, host, passphrase }),
+  const { steps, inventory } = await withTurn(settings, sys, () =>
+    signLocked({ settings, one, info, again: options.again, sys, passphrase }),
   );
   const { certificate } = foundOf(inventory, one);
   if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);
@@ -78,11 +78,11 @@ export async function sign(options: SignOptions, host: Host): Promise<void> {
       expires: certificate.info.notAfter,
       made: steps,
     };
-    host.write(`${JSON.stringify(made, undefined, 2)}\n`);
+    sys.write(`${JSON.stringify(made, undefined, 2)}\n`);
   }
   if (steps.length === 0)
-    host.say(`nothing to sign: ${one.hostname} has its certificate for this key: ${certificate.path}`);
-  if (!options.json) host.write(renderNext(settings, one, inventory));
+    sys.say(`nothing to sign: ${one.hostname} has its certificate for this key: ${certificate.path}`);
+  if (!options.json) sys.write(renderNext(settings, one, inventory));
 }
 
 interface Work {
@@ -90,7 +90,7 @@ interface Work {
   readonly one: HostSettings;
   readonly info: RequestInfo;
   readonly again: boolean;
-  readonly host: Host;
+  readonly sys: Sys;
   readonly passphrase: Secret | undefined;
 }
 
@@ -99,13 +99,13 @@ async function signLocked({
   one,
   info,
   again,
-  host,
+  sys,
   passphrase,
 }: Work): Promise<{ readonly steps: readonly Step[]; readonly inventory: Inventory }> {
-  const at = host.now();
+  const at = sys.now();
   const layout = layoutOf(settings);
-  await settle(settings, host);
-  const before = await readInventory(settings, host);
+  await settle(settings, sys);
+  const before = await readInventory(settings, sys);
   if (before.problems.length > 0) throw contradiction(before.problems);
   const found = foundOf(before, one);
   await assertNotRevoked(settings, found, info, again);
@@ -124,21 +124,21 @@ async function signLocked({
     recipients: { kind: 'same' },
     isGiven: passphrase !== undefined,
   });
-  for (const { message, hint } of plan.warnings) host.warn(message, hint);
+  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   const steps = stepsFor(one, plan.steps);
 
-  await assertRoom(settings, host, workOf(steps));
-  await sweepTemporaries(settings, host, at);
+  await assertRoom(settings, sys, workOf(steps));
+  await sweepTemporaries(settings, sys, at);
   if (found.request === undefined) {
     await makeFolder(layout.roleFolder(one.role), 0o755);
     if (!(await createFile(path, info.pem, mode))) throw appeared(path);
-    host.say(`stored the request, which says that ${one.hostname} keeps its key: ${path}`);
+    sys.say(`stored the request, which says that ${one.hostname} keeps its key: ${path}`);
   }
-  await applyMake({ plan: { ...plan, steps }, settings, inventory, host, at, passphrase });
-  const after = await readInventory(settings, host);
+  await applyMake({ plan: { ...plan, steps }, settings, inventory, sys, at, passphrase });
+  const after = await readInventory(settings, sys);
   if (after.problems.length > 0) throw contradiction(after.problems);
-  await writeBundles(after, bundlesOf(settings, after), host);
+  await writeBundles(after, bundlesOf(settings, after), sys);
   return { steps, inventory: after };
 }
 
@@ -221,12 +221,12 @@ function foundOf({ hosts }: Inventory, { hostname }: HostSettings): HostInventor
   return found;
 }
 
-async function readRequest(file: string, host: Host): Promise<RequestInfo> {
+async function readRequest(file: string, sys: Sys): Promise<RequestInfo> {
   const from = file === '-' ? 'standard input' : quotePath(file);
   const bytes =
     file === '-'
-      ? await host.readStdin(requestLimit)
-      : await readFile(resolve(host.cwd, file), { limit: requestLimit, followLink: true });
+      ? await sys.readStdin(requestLimit)
+      : await readFile(resolve(sys.cwd, file), { limit: requestLimit, followLink: true });
   if (bytes === undefined) {
     throw new RelaycertsError('files', `there is no file ${from}`, {
       hint: 'relaycerts show HOST --section request prints how to make it',
@@ -235,11 +235,11 @@ async function readRequest(file: string, host: Host): Promise<RequestInfo> {
   return parseRequest(bytes, { from });
 }
 
-function sayIgnored({ names }: RequestInfo, one: HostSettings, host: Host): void {
+function sayIgnored({ names }: RequestInfo, one: HostSettings, sys: Sys): void {
   const own: readonly string[] = [one.hostname, ...(one.role === 'smtpd-server' ? one.altNames : [])];
   const others = [...new Set(names)].filter((name) => !own.includes(name.toLowerCase()));
   if (others.length === 0) return;
-  host.say(
+  sys.say(
     `the request asks for ${listSome(others.map((name) => quote(name)))}: ignored; the settings say ${own.join(', ')}`,
   );
 }

@@ -1,7 +1,7 @@
 // `relaycerts status`: how every certificate stands, the most urgent first, and whether the bundles are what they say. It
 // reads, and changes nothing.
 
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { statusOf } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -20,12 +20,12 @@ export interface StatusOptions extends GlobalOptions {
 }
 
 /** Ends with 0 where all is well, 3 where something needs care; in the plugin's form with the plugin's codes. */
-export async function status(options: StatusOptions, host: Host): Promise<void> {
-  const settings = await readSettings(options.settings, host);
-  await guardReading(settings, host);
-  const inventory = await readSteadily(settings, host, () => readInventory(settings, host));
+export async function status(options: StatusOptions, sys: Sys): Promise<void> {
+  const settings = await readSettings(options.settings, sys);
+  await guardReading(settings, sys);
+  const inventory = await readSteadily(settings, sys, () => readInventory(settings, sys));
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
-  const at = host.now();
+  const at = sys.now();
   const rows = statusOf(settings, inventory, at, { warnDays });
   const warnings = [
     ...custodyWarnings(settings, inventory),
@@ -34,18 +34,18 @@ export async function status(options: StatusOptions, host: Host): Promise<void> 
   if (options.format === 'nagios') {
     const { criticalDays } = options;
     const { line, status: code } = renderPlugin(rows, inventory.problems, warnings, { warnDays, criticalDays });
-    host.write(line);
-    host.endWith(code);
+    sys.write(line);
+    sys.endWith(code);
     return;
   }
-  host.write(options.json ? renderStatusJson(rows, inventory.issued, at) : renderStatusTable(rows));
-  for (const { message, hint } of [...inventory.problems, ...warnings]) host.warn(message, hint);
+  sys.write(options.json ? renderStatusJson(rows, inventory.issued, at) : renderStatusTable(rows));
+  for (const { message, hint } of [...inventory.problems, ...warnings]) sys.warn(message, hint);
   if (!options.json) {
     for (const row of rows) {
       const line = `${row.name}: ${row.why ?? ''}`;
-      if (needsCare(row)) host.warn(line);
-      else if (row.state === 'ok' && row.why !== undefined) host.say(line);
+      if (needsCare(row)) sys.warn(line);
+      else if (row.state === 'ok' && row.why !== undefined) sys.say(line);
     }
   }
-  if (inventory.problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) host.endWith(3);
+  if (inventory.problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) sys.endWith(3);
 }

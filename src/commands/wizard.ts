@@ -3,8 +3,8 @@
 
 import { dirname, resolve } from 'node:path';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { readFile, readNamedFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readFile, readNamedFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
 import { guardFolder } from '../store/guard-writing.js';
@@ -33,31 +33,31 @@ const answersLimit = 1 << 20;
  *
  * @throws usage where nobody can be asked; settings, files; interrupted, and then nothing was written
  */
-export async function wizard(options: WizardOptions, host: Host): Promise<void> {
-  if (options.answers === undefined && !host.interactive) {
+export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
+  if (options.answers === undefined && !sys.interactive) {
     throw new RelaycertsError('usage', 'the wizard asks, and there is no terminal to ask on', {
       hint: 'relaycerts wizard --answers FILE',
     });
   }
-  const found = await findSettings(options.settings, host.home);
+  const found = await findSettings(options.settings, sys.home);
   await assertWritable(found?.path ?? options.settings);
-  await guardFolder(dirname(options.settings), 'project', host);
-  if (options.answers !== undefined) await answerFromFile(options, options.answers, found, host);
-  else await answerOnTerminal(options, found, host);
+  await guardFolder(dirname(options.settings), 'project', sys);
+  if (options.answers !== undefined) await answerFromFile(options, options.answers, found, sys);
+  else await answerOnTerminal(options, found, sys);
 }
 
 async function answerFromFile(
   { settings, json }: WizardOptions,
   from: string,
   found: Found | undefined,
-  host: Host,
+  sys: Sys,
 ): Promise<void> {
-  const texts = await readAnswersFile(from, host);
+  const texts = await readAnswersFile(from, sys);
   const problems: Problem[] = [];
   const visited = new Set<string>();
   const { answers } = await holdInterview(
     {
-      ...interviewFor(settings, found, host),
+      ...interviewFor(settings, found, sys),
       ask: async (id, { initial, check }) => {
         visited.add(id);
         const text = texts[id] ?? initial;
@@ -71,7 +71,7 @@ async function answerFromFile(
         );
         return undefined;
       },
-      note: (line) => host.detail(line),
+      note: (line) => sys.detail(line),
     },
     texts,
   );
@@ -84,22 +84,22 @@ async function answerFromFile(
     });
   }
   if (problems.length > 0) throw refuseAnswers(from, problems);
-  const value = settingsWith(answers, settings, found, host).value;
+  const value = settingsWith(answers, settings, found, sys).value;
   const name = nameFile(settings);
-  if (isUnchanged(value, found)) host.say(`${name} says all this already, and stays as it is`);
+  if (isUnchanged(value, found)) sys.say(`${name} says all this already, and stays as it is`);
   else {
     await writeSettings(settings, formatSettings(value), found);
-    host.say(`wrote ${name}`);
+    sys.say(`wrote ${name}`);
   }
   await writeSchema(settings, value);
-  if (json) host.write(formatSettings(value));
+  if (json) sys.write(formatSettings(value));
 }
 
-async function answerOnTerminal(options: WizardOptions, found: Found | undefined, host: Host): Promise<void> {
+async function answerOnTerminal(options: WizardOptions, found: Found | undefined, sys: Sys): Promise<void> {
   const { openAsker } = await import('../wizard/ask.js');
   const asker = await openAsker();
   try {
-    const decision = await decide(options, found, host, asker);
+    const decision = await decide(options, found, sys, asker);
     if (decision === undefined) {
       asker.tell('Nothing was written.');
       return;
@@ -107,11 +107,11 @@ async function answerOnTerminal(options: WizardOptions, found: Found | undefined
     const { value, isMakeWanted } = decision;
     if (!isUnchanged(value, found)) {
       await writeSettings(options.settings, formatSettings(value), found);
-      host.say(`wrote ${nameFile(options.settings)}`);
+      sys.say(`wrote ${nameFile(options.settings)}`);
     }
     await writeSchema(options.settings, value);
-    if (options.json) host.write(formatSettings(value));
-    if (!isMakeWanted && !options.json) host.say('next: relaycerts make');
+    if (options.json) sys.write(formatSettings(value));
+    if (!isMakeWanted && !options.json) sys.say('next: relaycerts make');
     if (!isMakeWanted) return;
   } finally {
     asker.close();
@@ -123,7 +123,7 @@ async function answerOnTerminal(options: WizardOptions, found: Found | undefined
 async function decide(
   { settings, json }: WizardOptions,
   found: Found | undefined,
-  host: Host,
+  sys: Sys,
   asker: Asker,
 ): Promise<{ readonly value: JsonObject; readonly isMakeWanted: boolean } | undefined> {
   const name = nameFile(settings);
@@ -133,7 +133,7 @@ async function decide(
       : `${name} is there: Enter keeps what it says. What is not asked stays as it is. Ctrl-C leaves it untouched.`,
   );
   const interview: Interview = {
-    ...interviewFor(settings, found, host),
+    ...interviewFor(settings, found, sys),
     ask: (_, prompt) => asker.ask(prompt),
     note: (line) => asker.tell(`\n${line}`),
   };
@@ -141,7 +141,7 @@ async function decide(
   for (;;) {
     const round = await holdInterview(interview, texts);
     texts = round.texts;
-    const { value, meaning } = settingsWith(round.answers, settings, found, host);
+    const { value, meaning } = settingsWith(round.answers, settings, found, sys);
     const unchanged = isUnchanged(value, found);
     const what = unchanged
       ? 'stays as it is:'
@@ -178,24 +178,24 @@ function nextSteps(unchanged: boolean, json: boolean): readonly Option[] {
 function interviewFor(
   file: string,
   found: Found | undefined,
-  host: Host,
+  sys: Sys,
 ): Pick<Interview, 'start' | 'file' | 'home' | 'keys' | 'proveRecipient'> {
   let keys: Promise<SecretKeys> | undefined;
   return {
     start: found?.start,
     file,
-    home: host.home,
-    keys: () => (keys ??= readSecretKeys(host)),
+    home: sys.home,
+    keys: () => (keys ??= readSecretKeys(sys)),
     proveRecipient: async (recipient) => {
       const { findRecipient } = await import('../custody/recipients.js');
-      const context = { folder: dirname(file), home: host.home, at: host.now(), readFile: readNamedFile };
-      return findRecipient(recipient, { ...context, run: await gentleRun(host.run) });
+      const context = { folder: dirname(file), home: sys.home, at: sys.now(), readFile: readNamedFile };
+      return findRecipient(recipient, { ...context, run: await gentleRun(sys.run) });
     },
   };
 }
 
 /** @throws settings */
-function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home, cwd }: Host) {
+function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home, cwd }: Sys) {
   const value = applyAnswers(found?.start, answers);
   return { value, meaning: parseSettings(value, { file, home, cwd }) };
 }
@@ -204,10 +204,10 @@ function isUnchanged(value: JsonObject, found: Found | undefined): boolean {
   return found !== undefined && formatSettings(value) === formatSettings(found.start.value);
 }
 
-async function readAnswersFile(from: string, host: Host): Promise<Texts> {
+async function readAnswersFile(from: string, sys: Sys): Promise<Texts> {
   const limit = answersLimit;
   const bytes =
-    from === '-' ? await host.readStdin(limit) : await readFile(resolve(host.cwd, from), { limit, followLink: true });
+    from === '-' ? await sys.readStdin(limit) : await readFile(resolve(sys.cwd, from), { limit, followLink: true });
   if (bytes !== undefined) return readAnswers(bytes, from);
   throw new RelaycertsError('files', `there is no answers file ${quote(from)}`, {
     hint: 'write one: { "domain": "example.org" }',

@@ -1,6 +1,6 @@
 // What a plan is carried out with.
 
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import type { Inventory } from '../plan/inventory.js';
 import type { Plan, Step } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
@@ -12,7 +12,7 @@ export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: K
 export interface CaWork {
   readonly settings: Settings;
   readonly inventory: Inventory;
-  readonly host: Host;
+  readonly sys: Sys;
   readonly at: Date;
   /** From --passphrase-fd; undefined where the passphrase file has to be opened. */
   readonly passphrase: Secret | undefined;

@@ -3,7 +3,7 @@
 // key is left to gpg-agent and its pinentry, so that smartcards work; this file sees it only as `keyPassword`.
 
 import { listSome, quotePath, RelaycertsError, systemCode } from '../errors.js';
-import type { Run, RunOptions, RunResult } from '../host/run.js';
+import type { Run, RunOptions, RunResult } from '../sys/run.js';
 import { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
 import { largestMessage } from './sealed-to.js';

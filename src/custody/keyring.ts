@@ -1,6 +1,6 @@
 // The keys that GnuPG knows: listed as data (from its colon listings) and exported. It decides nothing about them.
 
-import type { Run } from '../host/run.js';
+import type { Run } from '../sys/run.js';
 import { errorNumber, gpgFailed, parseStatus, runGpg } from './gpg.js';
 
 /** A key as `gpg --with-colons` lists it; dates are undefined where the key has none. */

@@ -4,7 +4,7 @@
 
 import { join, resolve } from 'node:path';
 import { listSome, quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
-import type { Run } from '../host/run.js';
+import type { Run } from '../sys/run.js';
 import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
 import { readKeyIds, type KeyIds } from './packets.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';

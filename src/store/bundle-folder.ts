@@ -5,8 +5,8 @@
 import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, systemCode } from '../errors.js';
-import { allEnded } from '../host/all-ended.js';
-import type { Host } from '../host/host.js';
+import { allEnded } from '../sys/all-ended.js';
+import type { Sys } from '../sys/sys.js';
 import {
   listFolder,
   makeFolder,
@@ -18,9 +18,9 @@ import {
   syncFolder,
   temporaryPath,
   writeFile,
-} from '../host/files.js';
-import { fileError } from '../host/file-error.js';
-import { leftovers } from '../host/leftovers.js';
+} from '../sys/files.js';
+import { fileError } from '../sys/file-error.js';
+import { leftovers } from '../sys/leftovers.js';
 import type { Layout } from './layout.js';
 
 export interface BundleFile {
@@ -103,7 +103,7 @@ async function emptyInto(old: string, folder: string): Promise<void> {
 }
 
 /** Finishes or undoes every exchange that was cut off, with a word. Only while holding the lock. @throws files */
-export async function settleBundleFolders({ hostsFolder }: Layout, host: Pick<Host, 'say'>): Promise<void> {
+export async function settleBundleFolders({ hostsFolder }: Layout, sys: Pick<Sys, 'say'>): Promise<void> {
   const names = await listFolder(hostsFolder);
   for (const name of names) {
     if (!name.endsWith(aside)) continue;
@@ -113,7 +113,7 @@ export async function settleBundleFolders({ hostsFolder }: Layout, host: Pick<Ho
     if ((await statFile(folder)) === undefined) {
       await moveFile(join(hostsFolder, name), folder);
       await syncFolder(hostsFolder);
-      host.say(`brought back the bundle of ${basename(folder)}, whose replacement was cut off`);
+      sys.say(`brought back the bundle of ${basename(folder)}, whose replacement was cut off`);
     } else {
       await emptyInto(join(hostsFolder, name), folder);
     }

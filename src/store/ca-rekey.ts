@@ -3,20 +3,20 @@
 // there is no other. Cut off anywhere, `settleCaRekey` goes on to the end of a stage, or back to its beginning where
 // nothing has used the new key yet. No key is opened here.
 
-import { makeFolder, moveFile, readFile, removeFile, statFile, syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { makeFolder, moveFile, readFile, removeFile, statFile, syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import type { Serial } from '../names.js';
 import type { Layout, Place } from './layout.js';
 
 /** Finishes or undoes a stage that was cut off, with a word. Only while holding the lock. @throws files */
-export async function settleCaRekey(layout: Layout, host: Pick<Host, 'say'>): Promise<void> {
+export async function settleCaRekey(layout: Layout, sys: Pick<Sys, 'say'>): Promise<void> {
   const hasFormer = (await isThere(layout.formerCaKey)) || (await isThere(layout.formerCaCertificate));
   if (await isThere(layout.nextCaCertificate)) {
     if (!hasFormer) return;
     await swapCaIn(layout);
-    host.say("finished putting the new CA in the old one's place, which was cut off");
+    sys.say("finished putting the new CA in the old one's place, which was cut off");
   } else if (!hasFormer && (await removeFile(layout.nextCaKey.path))) {
-    host.say('removed the key of a new CA that was cut off before anything used it');
+    sys.say('removed the key of a new CA that was cut off before anything used it');
   }
 }
 

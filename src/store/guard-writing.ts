@@ -15,26 +15,26 @@ import { findUnwritable } from './writable.js';
  */
 export async function guardWriting(
   settings: Settings,
-  host: Onlooker,
+  sys: Onlooker,
   { needsRoom = true }: { readonly needsRoom?: boolean } = {},
 ): Promise<void> {
-  refuse(await findOdd(settings, host));
-  const { seen, judgement } = await judgeProject(settings, host);
-  for (const { message, hint } of judgement.warnings) host.warn(message, hint);
-  const clock = judgeClock(host.now());
+  refuse(await findOdd(settings, sys));
+  const { seen, judgement } = await judgeProject(settings, sys);
+  for (const { message, hint } of judgement.warnings) sys.warn(message, hint);
+  const clock = judgeClock(sys.now());
   refuse([...judgement.problems, ...(clock === undefined ? [] : [clock])]);
   // Where custody lies is asked when something is to be written there.
-  refuse(await findUnwritable(foldersOf(seen.filter(({ duty }) => duty !== 'custody')), host.uid));
-  if (needsRoom) await assertRoom(settings, host, { hosts: 0, custody: false });
+  refuse(await findUnwritable(foldersOf(seen.filter(({ duty }) => duty !== 'custody')), sys.uid));
+  if (needsRoom) await assertRoom(settings, sys, { hosts: 0, custody: false });
 }
 
 /** For what writes one file, be it the settings or the operator key. @throws permissions, files */
-export async function guardFolder(path: string, duty: 'project' | 'custody', host: Onlooker): Promise<void> {
+export async function guardFolder(path: string, duty: 'project' | 'custody', sys: Onlooker): Promise<void> {
   const seen = await see(path, duty, true);
-  const { problems, warnings } = await judge(seen, host, []);
-  for (const { message, hint } of warnings) host.warn(message, hint);
+  const { problems, warnings } = await judge(seen, sys, []);
+  for (const { message, hint } of warnings) sys.warn(message, hint);
   refuse(problems);
-  refuse(await findUnwritable(foldersOf(seen), host.uid));
+  refuse(await findUnwritable(foldersOf(seen), sys.uid));
 }
 
 function foldersOf(seen: readonly Seen[]): readonly string[] {

@@ -13,8 +13,8 @@
 // Access control lists are not read.
 
 import { quotePath, type Problem } from '../errors.js';
-import type { Accounts } from '../host/accounts.js';
-import type { FileState } from '../host/files.js';
+import type { Accounts } from '../sys/accounts.js';
+import type { FileState } from '../sys/files.js';
 import { shellWord } from '../shell-word.js';
 
 /** A file or folder that is there. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { profiles } from '../certificate/profile.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { listFolder, readFile } from '../host/files.js';
+import { listFolder, readFile } from '../sys/files.js';
 import { findHostName, type HostName } from '../names.js';
 import { roles, type Role } from '../settings/settings.js';
 import type { Layout } from './layout.js';

@@ -4,7 +4,7 @@
 // that clean --all takes out of use is kept in the same way.
 
 import { basename, dirname, join } from 'node:path';
-import { createFile, listFolder, nameFile, readFile, removeFile, syncFolder } from '../host/files.js';
+import { createFile, listFolder, nameFile, readFile, removeFile, syncFolder } from '../sys/files.js';
 
 /** Keeps a file as it is now beside it, durably, and gives the copy's path; undefined where there is no file. @throws files */
 export async function keepAside(file: string): Promise<string | undefined> {

@@ -4,8 +4,8 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
-import { appendFile, readFile, syncFolder, writeFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { appendFile, readFile, syncFolder, writeFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { writeJson } from '../json-text.js';
 import type { Layout } from './layout.js';
 
@@ -81,7 +81,7 @@ const lineStart = '{"time":"';
  * line comes before the certificate. What is no beginning of a line of ours stays. Only while holding the lock.
  * @throws files
  */
-export async function mendLedger(layout: Layout, host: Pick<Host, 'say'>): Promise<void> {
+export async function mendLedger(layout: Layout, sys: Pick<Sys, 'say'>): Promise<void> {
   const { path, mode } = layout.ledger;
   const bytes = await readFile(path, { limit: ledgerLimit });
   if (bytes === undefined || bytes.length === 0 || bytes.at(-1) === 0x0a) return;
@@ -89,11 +89,11 @@ export async function mendLedger(layout: Layout, host: Pick<Host, 'say'>): Promi
   const last = bytes.subarray(start).toString('utf8');
   if (parseEntry(last) !== undefined) {
     await appendFile(path, '\n', mode);
-    host.say(`ended the last line of the ledger, which a crash had left open: ${quotePath(path)}`);
+    sys.say(`ended the last line of the ledger, which a crash had left open: ${quotePath(path)}`);
   } else if (last.startsWith(lineStart) || lineStart.startsWith(last) || /^\0+$/u.test(last)) {
     await writeFile(path, bytes.subarray(0, start), mode);
     await syncFolder(layout.caFolder);
-    host.say(`took out of the ledger what a crash had left of its last line: ${quote(last, 500)}`);
+    sys.say(`took out of the ledger what a crash had left of its last line: ${quote(last, 500)}`);
   }
 }
 

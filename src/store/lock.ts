@@ -8,12 +8,12 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
-import { createFile, listFolder, readFile, removeFile, statFile, type FileState } from '../host/files.js';
-import { fileError } from '../host/file-error.js';
-import { leftovers } from '../host/leftovers.js';
-import type { Host } from '../host/host.js';
+import { createFile, listFolder, readFile, removeFile, statFile, type FileState } from '../sys/files.js';
+import { fileError } from '../sys/file-error.js';
+import { leftovers } from '../sys/leftovers.js';
+import type { Sys } from '../sys/sys.js';
 
-type Waiting = Pick<Host, 'say' | 'lockWait'>;
+type Waiting = Pick<Sys, 'say' | 'lockWait'>;
 
 interface Holder {
   readonly pid: number;
@@ -50,11 +50,11 @@ const noLock: Readonly<Record<FileState['kind'], string>> = {
 const patience = 5000;
 
 /**
- * Runs `work` while this process alone holds the lock at `path`; waits `host.lockWait` seconds for it.
+ * Runs `work` while this process alone holds the lock at `path`; waits `sys.lockWait` seconds for it.
  * @throws lock - another relaycerts holds it
  */
-export async function withLock<T>(path: string, host: Waiting, work: () => Promise<T>): Promise<T> {
-  await takeLock(path, host);
+export async function withLock<T>(path: string, sys: Waiting, work: () => Promise<T>): Promise<T> {
+  await takeLock(path, sys);
   leftovers.add(path);
   try {
     return await work();

@@ -3,34 +3,34 @@
 
 import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { readAccounts } from '../host/accounts.js';
-import { inGroups } from '../host/all-ended.js';
-import { listFolder, statFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { readAccounts } from '../sys/accounts.js';
+import { inGroups } from '../sys/all-ended.js';
+import { listFolder, statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { findHostName } from '../names.js';
 import { roles, type Settings } from '../settings/settings.js';
 import { judgeNoFile, judgePlaces, type Judgement, type Seen } from './guard.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 
 /** What looking needs of the host. */
-export type Onlooker = Pick<Host, 'uid' | 'configHome' | 'now' | 'warn'>;
+export type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'now' | 'warn'>;
 
 /** How many folders are looked at at the same time. */
 export const lookersAtOnce = 32;
 
 /** Warns of what commands that write would refuse; that root reads is none. */
-export async function guardReading(settings: Settings, host: Onlooker): Promise<void> {
-  const { judgement } = await judgeProject(settings, host);
-  for (const { message, hint } of judgement.problems) host.warn(message, hint);
+export async function guardReading(settings: Settings, sys: Onlooker): Promise<void> {
+  const { judgement } = await judgeProject(settings, sys);
+  for (const { message, hint } of judgement.problems) sys.warn(message, hint);
 }
 
 /** Everything that there is of a project, and what is wrong with where it lies. */
 export async function judgeProject(
   settings: Settings,
-  host: Onlooker,
+  sys: Onlooker,
 ): Promise<{ readonly seen: readonly Seen[]; readonly judgement: Judgement }> {
   const layout = layoutOf(settings);
-  const { path: operatorKey } = operatorKeyPlace(host.configHome);
+  const { path: operatorKey } = operatorKeyPlace(sys.configHome);
   const { file } = settings.passphrase;
   const names = (await listFolder(layout.hostsFolder)).filter((name) => findHostName(name) !== undefined);
   const found = await Promise.all([
@@ -40,7 +40,7 @@ export async function judgeProject(
     inGroups(names, lookersAtOnce, (name) => see(join(layout.hostsFolder, name), 'ours')),
     see(dirname(file), 'custody', true),
     see(dirname(operatorKey), 'custody', true),
-    host.uid === 0 ? inGroups(await keysOf(layout, operatorKey), lookersAtOnce, (path) => see(path, 'ours')) : [],
+    sys.uid === 0 ? inGroups(await keysOf(layout, operatorKey), lookersAtOnce, (path) => see(path, 'ours')) : [],
     ancestorsOf(layout.folder),
   ]);
   const sealed = await see(file, 'custody', true);
@@ -48,7 +48,7 @@ export async function judgeProject(
   const seen = [...found.flat(2), ...(isFile ? sealed : [])];
   const entries = [settings.file, layout.certsFolder, layout.hostsFolder];
   const there = entries.filter((path) => path === settings.file || seen.some((one) => one.path === path));
-  const { problems, warnings } = await judge(seen, host, there);
+  const { problems, warnings } = await judge(seen, sys, there);
   const noFile = isFile ? [] : [judgeNoFile(file, settings.file)];
   return { seen, judgement: { problems: [...noFile, ...problems], warnings } };
 }

@@ -4,8 +4,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { quotePath, systemCode, type Problem } from '../errors.js';
-import { inGroups } from '../host/all-ended.js';
-import { listFolder, listLinks, statFile, type FileState } from '../host/files.js';
+import { inGroups } from '../sys/all-ended.js';
+import { listFolder, listLinks, statFile, type FileState } from '../sys/files.js';
 import { findHostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -14,14 +14,14 @@ import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { fixedFolders, lookersAtOnce, type Onlooker } from './look.js';
 
 /** Each with what mends it. @throws files */
-export async function findOdd(settings: Settings, host: Pick<Onlooker, 'configHome'>): Promise<readonly Problem[]> {
+export async function findOdd(settings: Settings, sys: Pick<Onlooker, 'configHome'>): Promise<readonly Problem[]> {
   const lock = (await oddAt(layoutOf(settings).lock, 'file')).map((one) => ({ ...one, mayVanish: true }));
-  return [...lock.map(judgeOdd), ...(await findOddPlaces(settings, host))];
+  return [...lock.map(judgeOdd), ...(await findOddPlaces(settings, sys))];
 }
 
 /** For commands that only read and go on: a warning each. What a lock is, they see by themselves. @throws files */
-export async function warnOfOdd(settings: Settings, host: Pick<Onlooker, 'configHome' | 'warn'>): Promise<void> {
-  for (const { message, hint } of await findOddPlaces(settings, host)) host.warn(message, hint);
+export async function warnOfOdd(settings: Settings, sys: Pick<Onlooker, 'configHome' | 'warn'>): Promise<void> {
+  for (const { message, hint } of await findOddPlaces(settings, sys)) sys.warn(message, hint);
 }
 
 async function findOddPlaces(

@@ -8,9 +8,9 @@ import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import { findHostName, type HostName } from '../names.js';
-import { inGroups } from '../host/all-ended.js';
-import { listFolder, readFile, statFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { inGroups } from '../sys/all-ended.js';
+import { listFolder, readFile, statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import type {
   FoundCertificate,
   FoundKey,
@@ -34,20 +34,20 @@ const readersAtOnce = 32;
 const tableLimit = 64 << 20;
 
 /** The inventory of everything that the settings ask for. @throws files - what cannot be looked at at all */
-export async function readInventory(settings: Settings, host: Pick<Host, 'configHome' | 'uid'>): Promise<Inventory> {
+export async function readInventory(settings: Settings, sys: Pick<Sys, 'configHome' | 'uid'>): Promise<Inventory> {
   const layout = layoutOf(settings);
   const problems: Problem[] = [...(await findOddFolders(settings))];
-  const operatorKey = operatorKeyPlace(host.configHome).path;
+  const operatorKey = operatorKeyPlace(sys.configHome).path;
   const [caKey, caCertificate, passphraseFile, operator, ledger, strangers] = await Promise.all([
-    readPrivate(layout.caKey.path, host.uid, problems),
+    readPrivate(layout.caKey.path, sys.uid, problems),
     readCertificate(layout.caCertificate.path, problems),
     collect(problems, () => readFile(settings.passphrase.file, { followLink: true })),
-    readPrivate(operatorKey, host.uid, problems),
+    readPrivate(operatorKey, sys.uid, problems),
     readHistory(layout),
     findStrangers(settings, layout),
   ]);
-  const ca = await readOtherCas(layout, host.uid, problems);
-  const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: host.uid };
+  const ca = await readOtherCas(layout, sys.uid, problems);
+  const context = { layout, special: await listSpecial(layout), revoked: revokedHosts(ledger.entries), uid: sys.uid };
   const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context, problems));
   const recorded = new Set(ledger.entries.map(({ serial }) => serial));
   const lost = foundEntries({ caCertificate, hosts }, settings.ca.commonName, (serial) => !recorded.has(serial));
@@ -98,7 +98,7 @@ async function readOtherCas(
 export async function readHostFiles(
   settings: Settings,
   one: HostSettings,
-  { uid }: Pick<Host, 'uid'>,
+  { uid }: Pick<Sys, 'uid'>,
 ): Promise<{
   readonly files: HostInventory;
   readonly cas: Cas;

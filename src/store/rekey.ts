@@ -14,8 +14,8 @@ import {
   statFile,
   syncFolder,
   writeFile,
-} from '../host/files.js';
-import type { Host } from '../host/host.js';
+} from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import type { HostName } from '../names.js';
 import { hostsOf, roles, type HostSettings, type Role, type Settings } from '../settings/settings.js';
 import { settleCaRekey } from './ca-rekey.js';
@@ -24,9 +24,9 @@ import { layoutOf, type Layout, type Place } from './layout.js';
 import { readLedger, revokedHosts } from './ledger.js';
 
 /** Finishes or undoes every rekey that was cut off, with a word. Only while holding the lock. @throws files */
-export async function settleRekeys(settings: Settings, host: Pick<Host, 'say'>): Promise<void> {
+export async function settleRekeys(settings: Settings, sys: Pick<Sys, 'say'>): Promise<void> {
   const layout = layoutOf(settings);
-  await settleCaRekey(layout, host);
+  await settleCaRekey(layout, sys);
   // Few hosts have anything to settle, so two folders are listed once for all.
   const names = new Map<Role, ReadonlySet<string>>();
   for (const role of roles) names.set(role, new Set(await listFolder(layout.roleFolder(role))));
@@ -44,17 +44,17 @@ export async function settleRekeys(settings: Settings, host: Pick<Host, 'say'>):
     if (revoked.has(`${role} ${hostname}`)) continue;
     if (isThere(one, nextCertificate)) {
       await swapIn(layout, one);
-      host.say(`finished the rekey of ${hostname}, which was cut off`);
+      sys.say(`finished the rekey of ${hostname}, which was cut off`);
     } else if (isThere(one, nextKey)) {
       await removeFile(nextKey(role, hostname).path);
-      host.say(`removed the key of a rekey of ${hostname} that was cut off before anything used it`);
+      sys.say(`removed the key of a rekey of ${hostname} that was cut off before anything used it`);
     }
-    if (isThere(one, previous)) await settlePrevious(layout, one, host);
+    if (isThere(one, previous)) await settlePrevious(layout, one, sys);
   }
 }
 
 /** A previous certificate is one only beside a newer one, and until the ledger says that it is retired. */
-async function settlePrevious(layout: Layout, one: HostSettings, host: Pick<Host, 'say'>): Promise<void> {
+async function settlePrevious(layout: Layout, one: HostSettings, sys: Pick<Sys, 'say'>): Promise<void> {
   const { role, hostname } = one;
   const { path } = layout.previous(role, hostname);
   const bytes = await readFile(path);
@@ -68,7 +68,7 @@ async function settlePrevious(layout: Layout, one: HostSettings, host: Pick<Host
   const info = parseCertificate(bytes, { from: quotePath(path) });
   if (!entries.some(({ event, serial }) => event === 'retired' && serial === info.serial)) return;
   await putRetired(layout, one, info);
-  host.say(`finished the retirement of ${hostname}'s old pin, which was cut off`);
+  sys.say(`finished the retirement of ${hostname}'s old pin, which was cut off`);
 }
 
 /** Moves the certificate before a rekey to certs/retired/; with it its pin leaves the table. @throws files */

@@ -3,8 +3,8 @@
 // where that is gone or damaged, whatever else there is.
 
 import { join } from 'node:path';
-import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { makeFolder, moveFile, readFile, removeEmptyFolder, removeFile, statFile, syncFolder } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { parseSerial, type HostName } from '../names.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { layoutOf, type Layout } from './layout.js';
@@ -87,16 +87,16 @@ export async function lastRevocation(layout: Layout, { role, hostname }: HostSet
  * Finishes every revocation that was cut off, with a word, and writes those that the ledger has lost. Only while holding
  * the lock. @throws files, certificate
  */
-export async function settleRevocations(settings: Settings, host: Pick<Host, 'say' | 'now'>): Promise<void> {
+export async function settleRevocations(settings: Settings, sys: Pick<Sys, 'say' | 'now'>): Promise<void> {
   const layout = layoutOf(settings);
   const { entries, lost } = await readHistory(layout);
-  const time = host.now().toISOString();
+  const time = sys.now().toISOString();
   await appendLedger(
     layout,
     lost.map((entry) => (entry.event === 'issued' ? entry : { ...entry, time })),
   );
   for (const { event, name, serial } of lost) {
-    host.say(`made the ledger's line for ${name}, ${event}, serial ${serial}: ${layout.ledger.path}`);
+    sys.say(`made the ledger's line for ${name}, ${event}, serial ${serial}: ${layout.ledger.path}`);
   }
   const revoked = revokedHosts(entries);
   if (revoked.size === 0) return;
@@ -112,7 +112,7 @@ export async function settleRevocations(settings: Settings, host: Pick<Host, 'sa
       ({ event, ...entry }) => event === 'revoked' && entry.role === role && entry.name === hostname,
     );
     await putAway(layout, one, certificate?.serial ?? parseSerial(last?.serial));
-    host.say(`finished the revocation of ${hostname}, which was cut off`);
+    sys.say(`finished the revocation of ${hostname}, which was cut off`);
   }
 }
 

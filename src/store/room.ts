@@ -6,8 +6,8 @@
 
 import { dirname } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { readRoom, type Room } from '../host/disk.js';
-import type { Host } from '../host/host.js';
+import { readRoom, type Room } from '../sys/disk.js';
+import type { Sys } from '../sys/sys.js';
 import type { Step } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -78,7 +78,7 @@ function kib(octets: number): string {
 /** @throws files - there is too little room, or the place of the passphrase cannot be written; nothing was changed yet */
 export async function assertRoom(
   settings: Settings,
-  { uid, configHome }: Pick<Host, 'uid' | 'configHome'>,
+  { uid, configHome }: Pick<Sys, 'uid' | 'configHome'>,
   work: Work,
 ): Promise<void> {
   const layout = layoutOf(settings);

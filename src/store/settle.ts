@@ -2,7 +2,7 @@
 // the lock.
 
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import type { Settings } from '../settings/settings.js';
 import { settleBundleFolders } from './bundle-folder.js';
 import { layoutOf } from './layout.js';
@@ -16,21 +16,21 @@ import { settleRevocations } from './revocation.js';
  */
 export async function settle(
   settings: Settings,
-  host: Pick<Host, 'say' | 'warn' | 'now'>,
+  sys: Pick<Sys, 'say' | 'warn' | 'now'>,
   { isUrgent = false }: { readonly isUrgent?: boolean } = {},
 ): Promise<void> {
   const parts = [
-    () => mendLedger(layoutOf(settings), host),
-    () => settleBundleFolders(layoutOf(settings), host),
-    () => settleRevocations(settings, host),
-    () => settleRekeys(settings, host),
+    () => mendLedger(layoutOf(settings), sys),
+    () => settleBundleFolders(layoutOf(settings), sys),
+    () => settleRevocations(settings, sys),
+    () => settleRekeys(settings, sys),
   ];
   for (const part of parts) {
     try {
       await part();
     } catch (error) {
       if (!isUrgent || !(error instanceof RelaycertsError)) throw error;
-      host.warn(error.message, error.hint);
+      sys.warn(error.message, error.hint);
     }
   }
 }

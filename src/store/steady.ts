@@ -4,7 +4,7 @@
 
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { roles, type Settings } from '../settings/settings.js';
 import { layoutOf } from './layout.js';
 import { heldSince } from './lock.js';
@@ -17,21 +17,21 @@ const tick = 20;
 /** What `read` gives, read while nobody changes it. `read` may be called several times. @throws whatever read throws */
 export async function readSteadily<T>(
   settings: Settings,
-  host: Pick<Host, 'say' | 'lockWait'>,
+  sys: Pick<Sys, 'say' | 'lockWait'>,
   read: () => Promise<T>,
 ): Promise<T> {
   const { lock } = layoutOf(settings);
   const begun = performance.now();
   for (;;) {
     const before = await lastChange(settings);
-    const isPatient = performance.now() - begun < Math.max(patience, host.lockWait * 1000);
+    const isPatient = performance.now() - begun < Math.max(patience, sys.lockWait * 1000);
     const held = await heldSince(lock);
     const isChanging = held !== undefined && before.newest >= held;
     const age = Date.now() - Number(before.newest / 1_000_000n);
     if (!isPatient || (!isChanging && (age < 0 || age > tick))) {
       const outcome = await attempt(read);
       if (!isPatient || (await lastChange(settings)).stamp === before.stamp) {
-        if (isChanging) host.say('another relaycerts is at work here: this is what there is in the middle of it');
+        if (isChanging) sys.say('another relaycerts is at work here: this is what there is in the middle of it');
         if (outcome.kind === 'failed') throw outcome.error;
         return outcome.value;
       }

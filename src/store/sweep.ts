@@ -2,8 +2,8 @@
 
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { listFolder, parseTemporaryName, removeFile, statFile, type FileState } from '../host/files.js';
-import type { Host } from '../host/host.js';
+import { listFolder, parseTemporaryName, removeFile, statFile, type FileState } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { systemCode } from '../errors.js';
 import { hostsOf, roles, type Settings } from '../settings/settings.js';
 import { layoutOf, operatorKeyPlace } from './layout.js';
@@ -15,7 +15,7 @@ import { isClaimName } from './lock.js';
  */
 export async function sweepTemporaries(
   settings: Settings,
-  host: Pick<Host, 'configHome' | 'uid'>,
+  sys: Pick<Sys, 'configHome' | 'uid'>,
   at: Date,
 ): Promise<void> {
   const layout = layoutOf(settings);
@@ -34,10 +34,10 @@ export async function sweepTemporaries(
   // Where the passphrase file is a link, what it names is what is written.
   const passphrase = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
   await sweep(layout.folder, (pid, state) => isOver(pid, state, at));
-  const shared = [settings.passphrase.file, passphrase, operatorKeyPlace(host.configHome).path];
+  const shared = [settings.passphrase.file, passphrase, operatorKeyPlace(sys.configHome).path];
   for (const folder of new Set(shared.map((path) => dirname(path)))) {
     // In a sticky folder like /tmp nobody can remove another user's file, and nobody has to.
-    if (folder !== layout.folder) await sweep(folder, (pid, state) => state.uid === host.uid && isOver(pid, state, at));
+    if (folder !== layout.folder) await sweep(folder, (pid, state) => state.uid === sys.uid && isOver(pid, state, at));
   }
 }
 
@@ -45,7 +45,7 @@ export async function sweepTemporaries(
  * Removes those that were to become this file, wherever it is to lie: no later run knows its folder. Needs no lock. `at`
  * is now. @throws files
  */
-export async function sweepTarget(path: string, { uid }: Pick<Host, 'uid'>, at: Date): Promise<void> {
+export async function sweepTarget(path: string, { uid }: Pick<Sys, 'uid'>, at: Date): Promise<void> {
   await sweep(dirname(path), (pid, state, target) => {
     return target === basename(path) && state.uid === uid && isOver(pid, state, at);
   });

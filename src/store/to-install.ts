@@ -2,7 +2,7 @@
 // once its words are printed; so what a run that was cut off in between did not say, the next one does.
 
 import { isDeepStrictEqual } from 'node:util';
-import { readFile, removeFile, syncFolder, writeFile } from '../host/files.js';
+import { readFile, removeFile, syncFolder, writeFile } from '../sys/files.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { layoutOf } from './layout.js';

@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { RelaycertsError } from '../errors.js';
-import type { Host } from '../host/host.js';
+import type { Sys } from '../sys/sys.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { layoutOf } from './layout.js';
@@ -15,11 +15,11 @@ import { withLock } from './lock.js';
  */
 export async function withTurn<T>(
   settings: Settings,
-  host: Pick<Host, 'say' | 'lockWait' | 'home' | 'cwd'>,
+  sys: Pick<Sys, 'say' | 'lockWait' | 'home' | 'cwd'>,
   work: () => Promise<T>,
 ): Promise<T> {
-  return withLock(layoutOf(settings).lock, host, async () => {
-    if (!isDeepStrictEqual(await readSettings(settings.file, host), settings)) {
+  return withLock(layoutOf(settings).lock, sys, async () => {
+    if (!isDeepStrictEqual(await readSettings(settings.file, sys), settings)) {
       throw new RelaycertsError('settings', 'the settings were changed after this run had read them', {
         hint: 'run the same command again',
       });

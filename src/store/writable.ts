@@ -1,8 +1,8 @@
 // Whether files can be made in folders at all, and the command after which they can.
 
 import { quotePath, type Problem } from '../errors.js';
-import { findMount, unwritable } from '../host/disk.js';
-import { statFile } from '../host/files.js';
+import { findMount, unwritable } from '../sys/disk.js';
+import { statFile } from '../sys/files.js';
 import { shellWord } from '../shell-word.js';
 
 /** One problem at most: a file system that is read-only is so for all of them. A missing folder stands for its parent. */

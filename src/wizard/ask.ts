@@ -1,7 +1,7 @@
 // Asks on a terminal, with inquirer; on one that cannot move its cursor (TERM=dumb), line by line (ask-lines.ts).
 // Everything goes to stderr. What is asked and what is a good answer is not known here.
 
-import type { TerminalQuestion } from '../host/prompt.js';
+import type { TerminalQuestion } from '../sys/prompt.js';
 import { linesAsker } from './ask-lines.js';
 import { describeProblem, type Asker, type Prompt } from './interview.js';
 import { formatList, parseList } from './parse.js';
@@ -19,7 +19,7 @@ export async function openAsker(): Promise<Asker> {
   const show = (text: string): void => void stderr.write(text);
   if (['', 'dumb'].includes(env['TERM'] ?? '')) return linesAsker({ input: stdin, tell, show });
 
-  const { promptOnce } = await import('../host/prompt.js');
+  const { promptOnce } = await import('../sys/prompt.js');
   const ask = async (prompt: Prompt): Promise<string> => {
     const answer = await promptOnce(toInquirer(prompt, stderr.rows, stderr.columns), 'written');
     if (typeof answer === 'string') return answer;

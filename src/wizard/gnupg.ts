@@ -2,9 +2,9 @@
 // to list, and makes no GnuPG home where there is none.
 
 import { RelaycertsError } from '../errors.js';
-import { statFile } from '../host/files.js';
-import type { Host } from '../host/host.js';
-import type { Run } from '../host/run.js';
+import { statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import type { Run } from '../sys/run.js';
 import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
 
 /** One option of a question; one with a reason is shown and cannot be chosen. */
@@ -21,10 +21,10 @@ export interface SecretKeys {
 }
 
 /** Lists the secret keys of GnuPG; where that cannot be done, the reason is in `problem`. */
-export async function readSecretKeys(host: Pick<Host, 'run' | 'now'>): Promise<SecretKeys> {
+export async function readSecretKeys(sys: Pick<Sys, 'run' | 'now'>): Promise<SecretKeys> {
   try {
-    const listed = await listSecretKeys(await gentleRun(host.run));
-    const keys = listed.map((key) => keyOption(key, host.now()));
+    const listed = await listSecretKeys(await gentleRun(sys.run));
+    const keys = listed.map((key) => keyOption(key, sys.now()));
     if (keys.length === 0) return { keys, problem: 'GnuPG has no secret key here' };
     if (keys.some(({ reason }) => reason === undefined)) return { keys, problem: undefined };
     const reasons = keys.map(({ label, reason }) => `${label}: ${reason ?? ''}`);

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Run } from '../../src/host/run.js';
+import type { Run } from '../../src/sys/run.js';
 import { listPublicKeys, listSecretKeys } from '../../src/custody/keyring.js';
 import { findRecipient } from '../../src/custody/recipients.js';
 import { expectRefusal, makeGnupg, type Gnupg } from '../support/gnupg.js';

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Run } from '../../src/host/run.js';
+import type { Run } from '../../src/sys/run.js';
 import { decryptWithGpg } from '../../src/custody/gpg.js';
 import { readPackets } from '../../src/custody/packets.js';
 import { openPassphrase } from '../../src/custody/passphrase.js';

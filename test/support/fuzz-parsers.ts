@@ -23,7 +23,7 @@ import { findInKeyring } from '../../src/custody/recipients.js';
 import { openSealed, readOperatorKey } from '../../src/custody/seal.js';
 import { readSealedTo } from '../../src/custody/sealed-to.js';
 import { RelaycertsError } from '../../src/errors.js';
-import type { Run } from '../../src/host/run.js';
+import type { Run } from '../../src/sys/run.js';
 import { decryptPrivateKey } from '../../src/issue/pbes2.js';
 import * as names from '../../src/names.js';
 import { describeFinding } from '../../src/plan/findings.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { RelaycertsError, type ErrorCode } from '../../src/errors.js';
-import { run as runProgram, type Run } from '../../src/host/run.js';
+import { run as runProgram, type Run } from '../../src/sys/run.js';
 import type { Secret } from '../../src/secret.js';
 import { requireTools } from './require-tools.js';
 

@@ -1,8 +1,8 @@
 // Where nothing may be written, as tables: no disk, no accounts but these.
 
 import { describe, expect, it } from 'vitest';
-import { parseAccounts } from '../../src/host/accounts.js';
-import { parseMount } from '../../src/host/disk.js';
+import { parseAccounts } from '../../src/sys/accounts.js';
+import { parseMount } from '../../src/sys/disk.js';
 import { judgeClock, judgeOdd, judgePlaces, type Seen } from '../../src/store/guard.js';
 import { estimateRoom, judgeRoom, workOf } from '../../src/store/room.js';
 import { parseSettings } from '../../src/settings/schema.js';

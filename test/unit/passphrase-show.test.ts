@@ -8,8 +8,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { showPassphrase } from '../../src/commands/passphrase-show.js';
 import { newPassphrase } from '../../src/custody/passphrase.js';
 import { makeOperatorKey, sealPassphrase } from '../../src/custody/seal.js';
-import type { Host } from '../../src/host/host.js';
-import { processHost } from '../../src/host/process-host.js';
+import type { Sys } from '../../src/sys/sys.js';
+import { processSys } from '../../src/sys/process-sys.js';
 import { generateKey } from '../../src/issue/keys.js';
 import { encryptPrivateKey } from '../../src/issue/pbes2.js';
 import { withLock } from '../../src/store/lock.js';
@@ -42,8 +42,8 @@ describe('show', () => {
     writeFileSync(join(folder, 'relaycerts/operator-key.asc'), operator.armored.revealBytes(), { mode: 0o600 });
     let written = '';
     let hasBegun = false;
-    const host: Host = {
-      ...processHost({ quiet: true, verbose: false, color: false, wait: 0 }),
+    const sys: Sys = {
+      ...processSys({ quiet: true, verbose: false, color: false, wait: 0 }),
       cwd: folder,
       home: folder,
       // Where the operator key lies is asked after the passphrase file and the CA's key were read.
@@ -57,9 +57,9 @@ describe('show', () => {
       },
     };
     const settings = join(folder, 'settings.json');
-    const show = () => showPassphrase({ settings, yes: true, json: false }, host);
+    const show = () => showPassphrase({ settings, yes: true, json: false }, sys);
     // The change's own lock.
-    await withLock(join(folder, '.relaycerts.lock'), host, async () => {
+    await withLock(join(folder, '.relaycerts.lock'), sys, async () => {
       await expect(show()).rejects.toMatchObject({ code: 'lock' });
     });
     expect([hasBegun, existsSync(pending), written]).toEqual([true, true, '']);

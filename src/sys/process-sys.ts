@@ -7,9 +7,9 @@ import { styleText } from 'node:util';
 import { escapeControls, quote, RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { TerminalQuestion } from './prompt.js';
-import type { Host } from './host.js';
+import type { Sys } from './sys.js';
 
-export interface HostOptions {
+export interface SysOptions {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
@@ -42,7 +42,7 @@ function homeOfUser(): string {
 }
 
 /** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
-export function processHost({ quiet, verbose, color, wait }: HostOptions): Host {
+export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
   const { env, stdin, stdout, stderr } = process;
   const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>

@@ -4,7 +4,7 @@
 import type { Secret } from '../secret.js';
 import type { Run } from './run.js';
 
-export interface Host {
+export interface Sys {
   /** The folder that relative paths of the command line start from. */
   readonly cwd: string;
   readonly home: string;

@@ -6,7 +6,7 @@
 
 import { dirname } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { readRoom, type Room } from '../sys/disk.js';
+import { readRoom, type Room } from '../sys/file-system.js';
 import type { Sys } from '../sys/sys.js';
 import type { Step } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';

@@ -1,7 +1,7 @@
 // Whether files can be made in folders at all, and the command after which they can.
 
 import { quotePath, type Problem } from '../errors.js';
-import { findMount, unwritable } from '../sys/disk.js';
+import { findMount, unwritable } from '../sys/file-system.js';
 import { statFile } from '../sys/files.js';
 import { shellWord } from '../shell-word.js';
 

@@ -1,93 +1,133 @@
-// What a file system says of itself: room, whether it can be written here, and where it is mounted.
+// The few calls to the disk that a change is made of (store/transaction.ts). They are an interface so that a test can put
+// a disk under the transaction that loses what was not synced.
+//
+// Nothing here follows a link in the last part of a path, and no file is ever open to more people than its mode says.
 
-import { access, constants, readFile, realpath, stat, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { fileError } from './file-error.js';
-import { systemCode } from '../errors.js';
+import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 
-export interface Room {
-  /** The nearest folder that is there, and its file system's number. */
-  readonly folder: string;
-  readonly device: number;
-  /** Octets that a file takes at least. */
-  readonly block: number;
-  /** Octets and files that this user may still write; undefined where the file system does not say. */
-  readonly octets: number | undefined;
-  readonly files: number | undefined;
+/** The modes of files and folders that relaycerts makes. */
+export type FileMode = 0o600 | 0o644;
+export type FolderMode = 0o700 | 0o755;
+
+/** Paths are absolute. Every call but `sync` may be lost or reordered by a power failure until `sync` names its folder. */
+export interface Disk {
+  /** The bytes of a file; undefined if there is none. */
+  read(path: string): Promise<Buffer | undefined>;
+  /** The names in a folder; none if there is no such folder. */
+  list(path: string): Promise<readonly string[]>;
+  /** Makes a file that must not exist yet. */
+  create(path: string, bytes: Uint8Array, mode: FileMode): Promise<void>;
+  /** Cuts a file to `offset` octets and writes `bytes` there; makes it if it is missing. */
+  writeAt(path: string, offset: number, bytes: Uint8Array, mode: FileMode): Promise<void>;
+  /** Replaces `to` if it exists. */
+  rename(from: string, to: string): Promise<void>;
+  /** Does nothing if there is no such file. */
+  unlink(path: string): Promise<void>;
+  /** Does nothing if the folder exists. */
+  mkdir(path: string, mode: FolderMode): Promise<void>;
+  /** Does nothing if the folder is missing or not empty. */
+  rmdir(path: string): Promise<void>;
+  /** Makes the content of files, and the names in folders, durable; what is missing is skipped. */
+  sync(paths: readonly string[]): Promise<void>;
 }
 
-/** The room at a path, or where it would be made. `uid` 0 may use what is reserved for root. @throws files */
-export async function readRoom(path: string, uid: number): Promise<Room> {
-  const folder = await nearestFolder(path);
+/** What a file system answers if it cannot sync a folder (CIFS, exFAT, many FUSE file systems). */
+const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']);
+/** Files that are synced at the same time: libuv has four threads for it. */
+const syncsAtOnce = 16;
+
+/** This machine's disk. `unsynced` collects the folders whose file system refuses to sync them. */
+export function realDisk(unsynced: Set<string> = new Set()): Disk {
+  return {
+    read: async (path) => {
+      const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
+      if (file === undefined) return undefined;
+      try {
+        if (!(await file.stat()).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
+        return await file.readFile();
+      } finally {
+        await file.close();
+      }
+    },
+    list: async (path) => (await unlessMissing(readdir(path))) ?? [],
+    create: async (path, bytes, mode) => {
+      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+      const file = await open(path, flags, 0o600);
+      try {
+        await file.writeFile(bytes);
+        // The umask may have taken bits away. FAT knows no modes, and refuses.
+        if (mode !== 0o600) await file.chmod(mode).catch(ignore('EPERM'));
+        await assertPrivate(path, (await file.stat()).mode, mode);
+      } finally {
+        await file.close();
+      }
+    },
+    writeAt: async (path, offset, bytes, mode) => {
+      const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, mode);
+      try {
+        if (offset === 0) await file.chmod(mode).catch(ignore('EPERM'));
+        await file.truncate(offset);
+        await file.write(bytes, 0, bytes.length, offset);
+      } finally {
+        await file.close();
+      }
+    },
+    rename,
+    unlink: async (path) => {
+      await unlessMissing(unlink(path));
+    },
+    mkdir: async (path, mode) => {
+      await mkdir(path, { mode }).catch(async (error: unknown) => {
+        if (systemCode(error) !== 'EEXIST' || !(await lstat(path)).isDirectory()) throw error;
+      });
+    },
+    rmdir: async (path) => {
+      await unlessMissing(rmdir(path)).catch((error: unknown) => {
+        if (!['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) throw error;
+      });
+    },
+    sync: async (paths) => {
+      for (let at = 0; at < paths.length; at += syncsAtOnce) {
+        await Promise.all(paths.slice(at, at + syncsAtOnce).map((path) => syncOne(path, unsynced)));
+      }
+    },
+  };
+}
+
+async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
+  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  if (file === undefined) return;
   try {
-    const [{ dev: device }, all] = await Promise.all([stat(folder), statfs(folder)]);
-    return {
-      folder,
-      device,
-      // Less than 4 KiB is a unit of counting alone; more than 64 KiB a wish for large writes (NFS, Ceph).
-      block: Math.min(Math.max(all.bsize, 4096), 65_536),
-      // Some (FUSE) count nothing; btrfs has no number of files.
-      octets: all.blocks > 0 ? (uid === 0 ? all.bfree : all.bavail) * all.bsize : undefined,
-      files: all.files > 0 ? all.ffree : undefined,
-    };
+    await file.sync();
   } catch (error) {
-    throw fileError(error, 'look at the file system of', folder);
+    if (!cannotSync.has(systemCode(error) ?? '') || !(await file.stat()).isDirectory()) throw error;
+    unsynced.add(path);
+  } finally {
+    await file.close();
   }
 }
 
-async function nearestFolder(path: string): Promise<string> {
+/** @throws permissions - the file system keeps no modes, so a key would be open to others */
+async function assertPrivate(path: string, found: number, wanted: FileMode): Promise<void> {
+  if (wanted !== 0o600 || (found & 0o077) === 0) return;
+  await unlink(path);
+  throw new RelaycertsError('permissions', `the file system of ${quotePath(path)} cannot keep a file private`, {
+    hint: 'work on another file system, or mount this one with umask=077',
+  });
+}
+
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
-    const real = await realpath(path);
-    return (await stat(real)).isDirectory() ? real : dirname(real);
+    return await work;
   } catch (error) {
-    if (dirname(path) !== path && ['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) {
-      return nearestFolder(dirname(path));
-    }
-    throw fileError(error, 'look at', path);
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 
-/** Why this process cannot make files in the nearest folder that is there; undefined where it can. */
-export async function unwritable(
-  path: string,
-): Promise<{ readonly folder: string; readonly code: string } | undefined> {
-  const folder = await nearestFolder(path);
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-    return undefined;
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
-    return { folder, code };
-  }
-}
-
-export interface Mount {
-  readonly point: string;
-  /** True where this mount alone is read-only, and not the file system as a whole (`mount -o bind,ro`). */
-  readonly isOfMount: boolean;
-}
-
-/** The mount that holds a real path, in the words of /proc/self/mountinfo (proc(5)); undefined where there is none. */
-export function parseMount(mountinfo: string, path: string): Mount | undefined {
-  let found: Mount | undefined;
-  for (const line of mountinfo.split('\n')) {
-    const fields = line.split(' ');
-    const [point, options] = [fields[4], fields[5]];
-    if (point === undefined || options === undefined) continue;
-    const plain = point.replaceAll(/\\([0-7]{3})/gu, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    const holds = plain === '/' || path === plain || path.startsWith(`${plain}/`);
-    // The last of those that are as long lies on top.
-    if (!holds || plain.length < (found?.point.length ?? 0)) continue;
-    const superOptions = fields.at(-1) ?? '';
-    found = { point: plain, isOfMount: options.split(',').includes('ro') && !superOptions.split(',').includes('ro') };
-  }
-  return found;
-}
-
-/** The same for this process. */
-export async function findMount(path: string): Promise<Mount | undefined> {
-  return parseMount(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''), path);
+function ignore(code: string): (error: unknown) => void {
+  return (error) => {
+    if (systemCode(error) !== code) throw error;
+  };
 }

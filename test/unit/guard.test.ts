@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseAccounts } from '../../src/sys/accounts.js';
-import { parseMount } from '../../src/sys/disk.js';
+import { parseMount } from '../../src/sys/file-system.js';
 import { judgeClock, judgeOdd, judgePlaces, type Seen } from '../../src/store/guard.js';
 import { estimateRoom, judgeRoom, workOf } from '../../src/store/room.js';
 import { parseSettings } from '../../src/settings/schema.js';

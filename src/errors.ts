@@ -1,26 +1,27 @@
-// The errors that a user can mend, and how they are said.
-//
-// The voice: lower case, no full stop, the file named and the value quoted:
+// The errors that a user can fix, and how they are worded. This is the voice of the program:
 //   relaycerts: error: what is wrong, with the file and the quoted value
-//   relaycerts: hint: one command or edit that mends it
-// A problem that a check found is data (a Finding), never one of these. Everything that is thrown and is not a
-// RelaycertsError is a bug in relaycerts and ends with exit code 70.
+//   relaycerts: hint: one command or edit that fixes it
+// Lower case, no full stop. A hint that runs relaycerts is data until it is printed, because only the edge knows how
+// the program was called. A problem found by a check is data (a Finding) and is not thrown. Anything thrown that is not
+// a RelaycertsError is a bug in relaycerts and ends with exit code 70.
+
+import { pathWord } from './shell-word.js';
 
 /** Stable codes; the table below gives each its exit code. */
 export type ErrorCode =
   | 'usage' // the command line is wrong; nothing was touched
   | 'settings' // the settings file is wrong; nothing was touched
-  | 'name' // a name from outside (hostname, path, user, fingerprint) is not in its alphabet
-  | 'contradiction' // what exists on disk contradicts the settings or itself; nothing was touched
+  | 'name' // a name from outside (hostname, path, user, fingerprint) has characters it may not have
+  | 'contradiction' // the files on disk contradict the settings or each other; nothing was touched
   | 'files' // a file could not be read or written
-  | 'permissions' // a file or folder is open to others
-  | 'passphrase' // the passphrase could not be had, or opens nothing
+  | 'permissions' // others can read or change a file or folder
+  | 'passphrase' // the passphrase could not be obtained, or does not open the key
   | 'recipient' // an OpenPGP recipient cannot be used
   | 'certificate' // a certificate, key or request from outside cannot be used
-  | 'lock' // another relaycerts is at work
+  | 'lock' // another relaycerts is running
   | 'tool' // a program that relaycerts runs (gpg, ssh, rsync) is missing or failed
   | 'check' // a check found something; the findings were printed
-  | 'interrupted'; // Ctrl-C, or the terminal went away
+  | 'interrupted'; // Ctrl-C, or the terminal was closed
 
 const exitCodes: Readonly<Record<ErrorCode, number>> = {
   usage: 2,
@@ -38,23 +39,33 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
   interrupted: 130,
 };
 
-/** One problem with what mends it. `message` names the file and quotes the value; neither ever holds a secret. */
-export interface Problem {
-  readonly message: string;
-  readonly hint?: string;
+/** A hint that runs relaycerts: its arguments, one word each, and the words before and after the command. */
+export interface Command {
+  readonly run: readonly [string, ...string[]];
+  readonly before?: string;
+  readonly after?: string;
 }
 
-/** An error for the user to mend; `problems` holds all of them where there are several (a settings file). */
+/** How to fix a problem: words, or a command of relaycerts. */
+export type Hint = string | Command;
+
+/** One problem and how to fix it. `message` names the file and quotes the value; neither ever holds a secret. */
+export interface Problem {
+  readonly message: string;
+  readonly hint?: Hint;
+}
+
+/** An error for the user to fix; `problems` holds all of them if there are several (a settings file). */
 export class RelaycertsError extends Error {
   override readonly name = 'RelaycertsError';
   readonly code: ErrorCode;
-  readonly hint: string | undefined;
+  readonly hint: Hint | undefined;
   readonly problems: readonly Problem[];
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly hint?: string; readonly cause?: unknown; readonly problems?: readonly Problem[] } = {},
+    options: { readonly hint?: Hint; readonly cause?: unknown; readonly problems?: readonly Problem[] } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
@@ -63,17 +74,33 @@ export class RelaycertsError extends Error {
   }
 }
 
-/** The exit code of whatever was thrown: the table above, or 70 for a bug. */
+/**
+ * A command of relaycerts as it can be typed. `program` is how relaycerts was called, as shell words, with --settings
+ * if needed: `relaycerts`, `npx relaycerts --settings mail/settings.json`.
+ */
+export function commandText(program: string, run: readonly [string, ...string[]]): string {
+  return [program, ...run.map(pathWord)].join(' ');
+}
+
+/** A hint in words, for `program` as in commandText; an `after` that opens with punctuation follows without a space. */
+export function renderHint(hint: Hint, program: string): string {
+  if (typeof hint === 'string') return hint;
+  const { run, before = '', after = '' } = hint;
+  const command = commandText(program, run);
+  return `${before}${before === '' ? '' : ' '}${command}${/^(?:$|[,;:.)])/u.test(after) ? '' : ' '}${after}`;
+}
+
+/** The exit code for anything thrown: from the table above, or 70 for a bug. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof RelaycertsError ? exitCodes[error.code] : 70;
 }
 
-/** The lines that stderr gets for whatever was thrown, without a stack (see RELAYCERTS_DEBUG in main). */
-export function renderError(error: unknown): readonly string[] {
+/** The lines on stderr for anything thrown, without a stack (see RELAYCERTS_DEBUG in main); `program` as in commandText. */
+export function renderError(error: unknown, program = 'relaycerts'): readonly string[] {
   if (error instanceof RelaycertsError) {
     return error.problems.flatMap(({ message, hint }) => [
       `relaycerts: error: ${escapeControls(message)}`,
-      ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(hint)}`]),
+      ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(renderHint(hint, program))}`]),
     ]);
   }
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -94,7 +121,7 @@ export function quote(value: unknown, limit = 80): string {
   return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
 }
 
-/** One line for a terminal, whatever is in it: control characters (line ends too) as JSON writes them. */
+/** Text as one line for a terminal: control characters, line ends too, as JSON escapes them. */
 export function escapeControls(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => {
     const json = JSON.stringify(character).slice(1, -1);
@@ -102,13 +129,13 @@ export function escapeControls(text: string): string {
   });
 }
 
-/** The first of many in an error message, and how many more there are. */
+/** The first five of many for an error message, and how many more there are. */
 export function listSome(words: readonly string[], separator = ', '): string {
   const more = words.length > 5 ? ` and ${String(words.length - 5)} more` : '';
   return `${words.slice(0, 5).join(separator)}${more}`;
 }
 
-/** A path in an error message: quoted like any value, but whole, because a cut path names nothing. */
+/** A path in an error message: quoted like any value but not cut, because a cut path names nothing. */
 export function quotePath(path: string): string {
   return quote(path, 8192);
 }

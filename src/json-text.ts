@@ -1,6 +1,9 @@
-// JSON with text of others in it, as a terminal may see it.
+// JSON for a terminal, because it may hold text from other people's keys and certificates.
+// It only writes; the settings' own reader is in settings/json.ts.
 
-/** JSON without what a terminal would obey: JSON.stringify leaves C1 controls and marks of direction as they are. */
+/**
+ * JSON with nothing that a terminal obeys: JSON.stringify leaves DEL, C1 controls and direction marks as they are.
+ */
 export function writeJson(value: unknown, indent?: number): string {
   return (JSON.stringify(value, undefined, indent) ?? 'null').replaceAll(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,

@@ -1,19 +1,24 @@
-// One word of POSIX sh. Every value has been through its own parser before; quoting comes besides.
+// One word of POSIX sh. Values are validated by their own parsers first; quoting comes on top of that.
+// It quotes single words only and does not build command lines.
 
-import { quotePath } from './errors.js';
+import { writeJson } from './json-text.js';
 
 const plain = /^[A-Za-z0-9_@%+=:,./-]+$/u;
 
-/** `text` as one word of POSIX sh: as it is where nothing in it is special, otherwise in single quotes. */
+/**
+ * `text` as one word of POSIX sh: unchanged if no character is special, otherwise in single quotes.
+ *
+ * @source POSIX.1 XCU 2.2.2 (single-quotes)
+ */
 export function shellWord(text: string): string {
-  if (/[\0\n\r]/u.test(text)) throw new TypeError('a shell word of ours never holds a line end');
+  if (/[\0\n\r]/u.test(text)) throw new TypeError('a shell word never holds a line end here');
   return plain.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
- * A path that somebody named, as one word of a command in a hint. Where it holds control characters the word shows what
- * they are and names no file: a hint is one line.
+ * A path that the user named, as one word of a command in a hint. Control characters are shown escaped, and the word
+ * then names no file, because a hint is one line.
  */
 export function pathWord(path: string): string {
-  return shellWord(/\p{Cc}/u.test(path) ? quotePath(path) : path);
+  return shellWord(/\p{Cc}/u.test(path) ? writeJson(path) : path);
 }

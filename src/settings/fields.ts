@@ -3,7 +3,7 @@
 
 import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
-import { quote, RelaycertsError } from '../errors.js';
+import { quote, RelaycertsError, renderHint } from '../errors.js';
 
 const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p{M}\p{Nd}])?`;
 const noNumberLast = String.raw`(?!.*\.(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)`;
@@ -109,7 +109,7 @@ export function parsed<Value>(
         return parse(input);
       } catch (error) {
         if (!(error instanceof RelaycertsError)) throw error;
-        payload.issues.push({ code: 'custom', input, message: say(error.message, error.hint ?? hint) });
+        payload.issues.push({ code: 'custom', input, message: say(error.message, renderHint(error.hint ?? hint, 'relaycerts')) });
         return z.NEVER;
       }
     }),

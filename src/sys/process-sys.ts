@@ -4,7 +4,7 @@ import { readlinkSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
-import { escapeControls, quote, RelaycertsError } from '../errors.js';
+import { escapeControls, quote, RelaycertsError, renderHint } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Sys } from './sys.js';
@@ -77,7 +77,7 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
     },
     warn: (text, hint) => {
       line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(hint)}`);
+      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, 'relaycerts'))}`);
     },
     confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
     askSecret,

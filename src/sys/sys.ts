@@ -1,6 +1,7 @@
 // The outside world as commands see it: where they stand, the clock, the terminal, other programs. Files are beside it
 // in files.ts. Data goes to stdout; progress, warnings and questions go to stderr.
 
+import type { Hint } from '../errors.js';
 import type { Secret } from '../secret.js';
 import type { Run } from './run.js';
 
@@ -28,7 +29,7 @@ export interface Sys {
   /** Detail: one line to stderr with --verbose alone. */
   detail(line: string): void;
   /** One line to stderr, with the hint that mends it; never silent. */
-  warn(line: string, hint?: string): void;
+  warn(line: string, hint?: Hint): void;
   /** Asks yes or no; no is the default. Only where `interactive`. */
   confirm(question: string): Promise<boolean>;
   /** Asks for a password, shown nowhere; '' where Enter is all. Only where `interactive`. @throws interrupted */

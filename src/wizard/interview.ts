@@ -1,7 +1,7 @@
 // Walks the questions: asks each that is to be asked, through whatever asks, and checks every answer where it is given,
 // by itself and against the answers before it. Who answers, a person or a file, is not known here.
 
-import { RelaycertsError, type Problem } from '../errors.js';
+import { RelaycertsError, renderHint, type Problem } from '../errors.js';
 import { findContradictions, formatPath } from '../settings/contradictions.js';
 import { applyAnswers, type Answers, type QuestionId, type Start } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
@@ -32,7 +32,7 @@ export interface Asker {
 
 /** The words of a refused answer. */
 export function describeProblem({ message, hint }: Problem): string {
-  return hint === undefined ? message : `${message}; ${hint}`;
+  return hint === undefined ? message : `${message}; ${renderHint(hint, 'relaycerts')}`;
 }
 
 /** Typed answers, by their questions' ids. */

@@ -22,7 +22,7 @@ import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { findInKeyring } from '../../src/custody/recipients.js';
 import { openSealed, readOperatorKey } from '../../src/custody/seal.js';
 import { readSealedTo } from '../../src/custody/sealed-to.js';
-import { RelaycertsError } from '../../src/errors.js';
+import { RelaycertsError, renderHint } from '../../src/errors.js';
 import type { Run } from '../../src/sys/run.js';
 import { decryptPrivateKey } from '../../src/issue/pbes2.js';
 import * as names from '../../src/names.js';
@@ -422,7 +422,7 @@ export function isRefusal(error: unknown, name: string): boolean {
   if (!(error instanceof RelaycertsError)) return false;
   hold(error.problems.length >= 1 && error.problems.length <= 200, `${error.problems.length} problems are told`);
   for (const text of [error.message, error.hint, ...error.problems.flatMap(({ message, hint }) => [message, hint])]) {
-    if (text !== undefined) assertPlain(text);
+    if (text !== undefined) assertPlain(renderHint(text, 'relaycerts'));
   }
   return true;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RelaycertsError, renderError } from '../../src/errors.js';
+import { RelaycertsError, renderError, renderHint } from '../../src/errors.js';
 import { findJsonFlaws } from '../../src/settings/json.js';
 import { readSettings } from '../../src/settings/load.js';
 import { parseSettings, settingsJsonSchema } from '../../src/settings/schema.js';
@@ -125,7 +125,7 @@ describe('bad settings', () => {
     expect(problem, `expected ${start}...${says}... among ${messages.join('\n')}`).toBeDefined();
     for (const { message, hint } of error.problems) {
       expect(hint).toMatch(/./);
-      expect(`${message}${hint ?? ''}`).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
+      expect(`${message}${renderHint(hint ?? '', 'relaycerts')}`).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
       expect(message).not.toMatch(/invalid input/i);
     }
   });

@@ -1,30 +1,23 @@
-// `relaycerts export p12`: a host's key, its certificate and the CA's (both CAs' while the CA gets a new key, as in the
-// host's CA file) in one PKCS#12 file under a password, for programs that are no Postfix. It writes one new file, for its
-// owner alone, and changes nothing else.
+// `relaycerts export p12`: a host's key, its certificate and the CA's (both CAs during a rekey of the CA) in one PKCS#12
+// file under a password, for programs other than Postfix. It writes one new file, for its owner only, and changes nothing
+// else, so it needs no lock.
 
 import { dirname, resolve } from 'node:path';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
-import { RelaycertsError, quotePath } from '../errors.js';
-import { createFile, statFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
+import { RelaycertsError, quotePath, type Hint } from '../errors.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate, FoundKey } from '../plan/inventory.js';
 import type { Secret } from '../secret.js';
-import { readSettings } from '../settings/load.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { pathWord } from '../shell-word.js';
-import { guardFolder } from '../store/guard-writing.js';
-import { guardReading } from '../store/look.js';
 import { readHostFiles } from '../store/read.js';
-import { readSteadily } from '../store/steady.js';
-import { sweepTarget } from '../store/sweep.js';
-import { isRevokedError } from './again.js';
-import { contradiction } from './make.js';
-import type { GlobalOptions } from './options.js';
-import { findHost } from './show.js';
+import { assertSafeFolder } from '../store/safety.js';
+import { statFile, writeNewFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { findHost, notCertifiedError, revokedError } from './hosts.js';
+import { contradiction, reading, type GlobalOptions } from './run.js';
 
 export interface ExportOptions extends GlobalOptions {
   /** As typed. */
@@ -37,19 +30,19 @@ export interface ExportOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, certificate, passphrase, files, interrupted */
 export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  const one = findHost(settings, options.hostname);
+  const { settings, found, at } = await reading(options, sys, async (one) => {
+    return readHostFiles(one, findHost(one, options.hostname), sys);
+  });
+  const one = found.files.host;
   const path = choosePath(options, one, sys);
-  await guardReading(settings, sys);
   if (path !== undefined) {
-    await guardFolder(dirname(path), 'custody', sys);
-    await sweepTarget(path, sys, sys.now());
-    if ((await statFile(path)) !== undefined) throw isThere(path, one);
+    await assertSafeFolder(dirname(path), 'custody', sys);
+    if ((await statFile(path)) !== undefined) throw isThereError(path, one);
   }
-  const { key, certificate, authorities } = await readPair(settings, one, sys);
+  const { key, certificate, authorities } = await pairOf(settings, found, at);
   const password = await obtainPassword(options, one, sys);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
-    sys.warn('the password has characters beyond ASCII, and Java opens no such file', 'choose another one for Java');
+    sys.warn('the password has characters beyond ASCII, and Java cannot open such a file', 'choose another one for Java');
   }
   const { encodePkcs12 } = await import('../issue/pkcs12.js');
   const bytes = await encodePkcs12({
@@ -63,9 +56,9 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     sys.write(bytes);
     return;
   }
-  if (!(await createFile(path, bytes, 0o600))) throw isThere(path, one);
+  await writeNewFile(path, bytes, 0o600);
   if (options.json) sys.write(`${JSON.stringify({ host: one.hostname, file: path })}\n`);
-  sys.say(`made the PKCS#12 file of ${one.hostname}, its private key in it: ${path}`);
+  sys.say(`made the PKCS#12 file of ${one.hostname}, with its private key: ${path}`);
 }
 
 /** Where the file goes; undefined: standard output. @throws usage */
@@ -74,51 +67,48 @@ function choosePath({ out, json }: ExportOptions, one: HostSettings, sys: Sys): 
   if (out === '-') {
     if (json) {
       throw new RelaycertsError('usage', 'standard output cannot hold the file and JSON', {
-        hint: `relaycerts --json export p12 ${one.hostname} --out ${name}`,
+        hint: { run: ['export', 'p12', one.hostname, '--json', '--out', name] },
       });
     }
     if (!sys.outputIsTerminal) return undefined;
-    throw new RelaycertsError('usage', 'a PKCS#12 file is no text for a terminal', {
-      hint: `relaycerts export p12 ${one.hostname} --out ${name}`,
+    throw new RelaycertsError('usage', 'a PKCS#12 file is binary, and would garble the terminal', {
+      hint: { run: ['export', 'p12', one.hostname, '--out', name] },
     });
   }
   return resolve(sys.cwd, out ?? name);
 }
 
-function isThere(path: string, { hostname }: HostSettings): RelaycertsError {
-  return new RelaycertsError('files', `${quotePath(path)} is there already, and is not overwritten`, {
-    hint: `move it away, or name another file: relaycerts export p12 ${hostname} --out FILE`,
+function isThereError(path: string, { hostname }: HostSettings): RelaycertsError {
+  return new RelaycertsError('files', `${quotePath(path)} exists and is not overwritten`, {
+    hint: { run: ['export', 'p12', hostname, '--out', 'FILE'], before: 'move it away, or name another file:' },
   });
 }
 
-/** Key and certificates that belong together; of the authorities, the one that signed is the first. @throws contradiction */
-async function readPair(
-  settings: Settings,
-  one: HostSettings,
-  sys: Sys,
-): Promise<{
+interface Pair {
   readonly key: FoundKey;
   readonly certificate: FoundCertificate;
+  /** The one that signed is the first. */
   readonly authorities: readonly FoundCertificate[];
-}> {
-  const { files, cas, problems } = await readSteadily(settings, sys, () => readHostFiles(settings, one, sys));
-  if (files.isRevoked) throw await isRevokedError(settings, one);
+}
+
+/** Key and certificates that belong together. @throws contradiction */
+async function pairOf(
+  { domain, postfix }: Settings,
+  { files, cas, problems, revoked }: Awaited<ReturnType<typeof readHostFiles>>,
+  at: Date,
+): Promise<Pair> {
+  const { host: one, key, certificate, request } = files;
+  if (files.isRevoked) throw revokedError(one, revoked);
   if (problems.length > 0) throw contradiction(problems);
-  const { key, certificate, request } = files;
   const ca = certificate && signerOf(certificate.info, cas);
   if (request !== undefined) {
-    const names = bundleNames(settings.domain, one.hostname);
+    const names = bundleNames(domain, one.hostname);
     throw new RelaycertsError('contradiction', `the key of ${one.hostname} was made there, and is not here`, {
-      hint: `there, in ${settings.postfix.directory}: openssl pkcs12 -export -inkey ${names.key} -in ${names.certificate} -certfile ${names.ca} -name ${one.hostname} -out ${one.hostname}.p12`,
+      hint: `there, in ${postfix.directory}: openssl pkcs12 -export -inkey ${names.key} -in ${names.certificate} -certfile ${names.ca} -name ${one.hostname} -out ${one.hostname}.p12`,
     });
   }
-  if (key === undefined || certificate === undefined || ca === undefined) {
-    throw new RelaycertsError('contradiction', `there is no key and certificate yet for ${one.hostname}`, {
-      hint: `${settings.program} make`,
-    });
-  }
-  const altNames = one.role === 'smtpd-server' ? one.altNames : [];
-  const findings = checkLeaf(certificate.info, ca.info, { ...one, altNames }, sys.now()).map((finding) =>
+  if (key === undefined || certificate === undefined || ca === undefined) throw notCertifiedError([one.hostname]);
+  const findings = checkLeaf(certificate.info, ca.info, one, at).map((finding) =>
     describeFinding(finding, one.hostname, certificate.path),
   );
   if (findings.length > 0) throw contradiction(findings);
@@ -126,7 +116,7 @@ async function readPair(
     throw new RelaycertsError(
       'contradiction',
       `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
-      { hint: `bring the right key back, or see what make says: ${settings.program} make --dry-run` },
+      { hint: { run: ['make', '--dry-run'], before: 'restore the right key, or see what make says:' } },
     );
   }
   return { key, certificate, authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)] };
@@ -137,10 +127,12 @@ async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSetti
     const { readPassphraseFd } = await import('../custody/passphrase.js');
     return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
   }
-  const target = out === undefined ? '' : ` --out ${pathWord(out)}`;
-  const byFd = `relaycerts export p12 ${one.hostname}${target} --password-fd 3 3< FILE`;
+  const byFd: Hint = {
+    run: ['export', 'p12', one.hostname, ...(out === undefined ? [] : ['--out', out]), '--password-fd', '3'],
+    after: '3< FILE',
+  };
   if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'the PKCS#12 file needs a password, and here is no terminal to ask on', {
+    throw new RelaycertsError('usage', 'the PKCS#12 file needs a password, and there is no terminal to ask on', {
       hint: byFd,
     });
   }

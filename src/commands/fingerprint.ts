@@ -4,19 +4,16 @@ import { resolve } from 'node:path';
 import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';
 import type { Digest, FingerprintFormat, PinKind } from '../certificate/pin-kinds.js';
 import { RelaycertsError, quotePath } from '../errors.js';
+import { readCertifiedHosts } from '../store/read.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { readSettings } from '../settings/load.js';
-import { guardReading } from '../store/look.js';
-import { warnOfOdd } from '../store/odd.js';
-import { readCertifiedHosts } from '../store/read.js';
-import { readSteadily } from '../store/steady.js';
-import type { GlobalOptions } from './options.js';
+import { notCertifiedError } from './hosts.js';
+import { reading, type GlobalOptions } from './run.js';
 
 export interface FingerprintOptions extends GlobalOptions {
-  /** As typed; `-` is standard input; all clients of the settings where empty. */
+  /** As typed; `-` is standard input; all clients of the settings if empty. */
   readonly files: readonly string[];
-  /** Undefined: what the settings pin; the public key where files are given, for which no settings are read. */
+  /** Undefined: what the settings pin; the public key if files are given, and then no settings are read. */
   readonly of: PinKind | undefined;
   readonly digest: Digest;
   readonly format: FingerprintFormat;
@@ -39,21 +36,13 @@ async function pinnedOfClients(
   options: FingerprintOptions,
   sys: Sys,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
-  const settings = await readSettings(options.settings, sys);
-  await guardReading(settings, sys);
-  await warnOfOdd(settings, sys);
-  const hosts = await readSteadily(settings, sys, () => readCertifiedHosts(settings));
-  const clients = hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
-  const missing = clients.find(({ certificate }) => certificate === undefined);
-  if (missing !== undefined) {
-    throw new RelaycertsError('contradiction', `there is no certificate yet for ${missing.host.hostname}`, {
-      hint: 'relaycerts make',
-    });
-  }
-  const pinned = clients.flatMap(({ certificate, previous }) => [
-    ...(certificate === undefined ? [] : [certificate.info]),
-    ...(previous === undefined ? [] : [previous.info]),
-  ]);
+  const { settings, found } = await reading(options, sys, readCertifiedHosts);
+  const clients = found.hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
+  const missing = clients.filter(({ certificate }) => certificate === undefined);
+  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  const pinned = clients.flatMap(({ certificate, previous }) =>
+    [certificate, previous].flatMap((one) => (one === undefined ? [] : [one.info])),
+  );
   return { pinned, of: options.of ?? settings.postfix.pin };
 }
 

@@ -1,153 +1,135 @@
-// `relaycerts make`: brings everything that the settings ask for into being, leaves alone what is there and right, then
-// prints the instructions for every host.
+// `relaycerts make`: makes everything that the settings ask for and is missing, leaves alone what is right, and prints the
+// instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
 
 import { compareRecipients } from '../custody/compare.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
-import { RelaycertsError } from '../errors.js';
-import { readNamedFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
+import { recipientContext } from '../custody/passphrase-file.js';
+import { renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
-import { describeDrift } from '../plan/drift.js';
+import { driftOf } from '../plan/drift.js';
 import { leftProblems } from '../plan/host-problems.js';
+import type { Inventory, RecipientChange } from '../plan/inventory.js';
 import { planMake, type Plan } from '../plan/plan.js';
 import { custodyWarnings } from '../plan/warnings.js';
-import { pinsOf } from '../render/pin.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
-import { readSettings } from '../settings/load.js';
+import { pinsOf } from '../render/pin.js';
 import type { Settings } from '../settings/settings.js';
-import { layoutOf } from '../store/layout.js';
-import { guardWriting } from '../store/guard-writing.js';
-import { guardReading } from '../store/look.js';
-import { settle } from '../store/settle.js';
-import type { HostName } from '../names.js';
-import { findHost } from './show.js';
-import { sweepTemporaries } from '../store/sweep.js';
-import { withTurn } from '../store/turn.js';
 import { readInventory } from '../store/read.js';
-import { assertRoom, workOf } from '../store/room.js';
-import { readSteadily } from '../store/steady.js';
-import type { HostInventory, Inventory, RecipientChange } from '../plan/inventory.js';
-import { applyMake, writeBundles } from './apply-make.js';
-import type { Secret } from '../secret.js';
-import type { GlobalOptions } from './options.js';
-import { custodianOf, endPendingChange } from './passphrase-open.js';
+import type { Sys } from '../sys/sys.js';
+import { certify, generateKeys, isHostStep, type HostStep } from './certify.js';
+import { findHost, foundOf, withHost } from './hosts.js';
+import { prepareCa } from './make-ca.js';
+import { changing, contradiction, reading, type GlobalOptions, type Work } from './run.js';
 
 export interface MakeOptions extends GlobalOptions {
   readonly dryRun: boolean;
-  /** A revoked host, as typed, that is to be made again. */
+  /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
   /** A file descriptor to read the CA's passphrase from. */
   readonly passphraseFd: number | undefined;
 }
 
-/** @throws settings, contradiction, lock, passphrase, recipient, tool, files */
+/** Hosts that are made in one change: Ctrl-C keeps the batches before. */
+const batchSize = 500;
+
+/** @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  const again = options.again === undefined ? undefined : findHost(settings, options.again).hostname;
+  const { again, passphraseFd } = options;
   if (options.dryRun) {
-    await guardReading(settings, sys);
-    const { plan, inventory } = await planFor(settings, sys, options.passphraseFd !== undefined, again, (read) =>
-      readSteadily(settings, sys, read),
-    );
-    if (options.json) sys.write(`${JSON.stringify({ plan: plan.steps }, undefined, 2)}\n`);
-    else sys.write(renderPlan(plan, settings, inventory));
+    const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
+    const work = { settings, inventory: reinstate(settings, found, again), sys, at };
+    const { steps } = await planFor(work, passphraseFd !== undefined);
+    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, work));
     return;
   }
-  await guardWriting(settings, sys);
-  const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { plan, inventory } = await withTurn(settings, sys, async () => {
-    await settle(settings, sys);
-    const before = await planFor(settings, sys, passphrase !== undefined, again);
-    await sweepTemporaries(settings, sys, before.at);
-    if (before.plan.steps.length === 0) {
-      await endPendingChange(custodianOf(settings, sys, before.inventory));
-      return before;
+  const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
+  await changing(options, sys, async ({ commit, ...frame }) => {
+    const { settings, at } = frame;
+    const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
+    const { steps } = await planFor(work, given !== undefined);
+    const keys = generateKeys(steps);
+    const ca = await prepareCa(work, steps, given);
+    let state = ca.after;
+    const batches = batchesOf(steps.filter(isHostStep));
+    for (const [index, batch] of batches.entries()) {
+      const certified =
+        batch.length === 0
+          ? { after: state, entries: [], done: [] }
+          : await certify(settings, state, batch, { issuer: ca.issuer(), keys: await keys, at });
+      state = certified.after;
+      const isLast = index === batches.length - 1;
+      await commit({
+        after: state,
+        entries: index === 0 ? [...ca.entries, ...certified.entries] : certified.entries,
+        keeps: index === 0 ? ca.keeps : [],
+        removes: [],
+        tell: () => (isLast ? renderMade(work.settings, state, steps, options.json) : ''),
+        done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
+      });
     }
-    await assertRoom(settings, sys, workOf(before.plan.steps));
-    await applyMake({ ...before, settings, sys, at: before.at, passphrase });
-    const after = await readInventory(settings, sys);
-    if (after.problems.length > 0) throw contradiction(after.problems);
-    await writeBundles(after, bundlesOf(settings, after), sys);
-    await endPendingChange(custodianOf(settings, sys, after));
-    return { plan: before.plan, inventory: after };
+    for (const { message, hint } of ca.warnings) sys.warn(message, hint);
+    if (steps.length === 0) sys.say(nothingToMake(work));
   });
-  if (plan.steps.length === 0) sys.say(nothingToMake(settings, inventory));
-  const pins = pinsOf(settings, inventory);
-  const shown = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  const render = ({ host: one, request }: HostInventory, format: 'json' | 'text'): string =>
-    renderHost(settings, one, pins, {
-      format,
-      undo: false,
-      isRevoked: false,
-      keyPlace: request === undefined ? 'here' : 'host',
-    });
-  if (options.json) {
-    const hosts = shown.map((found) => JSON.parse(render(found, 'json')) as unknown);
-    sys.write(`${JSON.stringify({ made: plan.steps, hosts }, undefined, 2)}\n`);
-    return;
-  }
-  for (const found of shown) sys.write(render(found, 'text'));
 }
 
-async function planFor(
-  settings: Settings,
-  sys: Sys,
-  isGiven: boolean,
-  again: HostName | undefined,
-  steadily: (read: () => Promise<Inventory>) => Promise<Inventory> = (read) => read(),
-): Promise<{ readonly plan: Plan; readonly inventory: Inventory; readonly at: Date }> {
-  const at = sys.now();
-  const found = await steadily(() => readInventory(settings, sys));
-  const inventory = reinstate(found, again);
-  const recipients = await compareWithSettings(settings, inventory, sys, at);
-  const ledger = layoutOf(settings).ledger.path;
-  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), ledger, at, { recipients, isGiven });
-  const left = found.hosts.filter((one) => one.host.hostname === again).flatMap((one) => leftProblems(one));
-  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
-  for (const line of plan.problems.length > 0 ? [] : describeDrift(settings, inventory)) sys.say(line);
-  if (plan.problems.length > 0) throw contradiction(plan.problems);
+/** At least one, because bundles may have to be made without any certificate. */
+function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
+  const names = [...new Set(steps.map(({ hostname }) => hostname))];
+  const count = Math.max(1, Math.ceil(names.length / batchSize));
+  const batchOf = new Map(names.map((hostname, index) => [hostname, Math.floor(index / batchSize)]));
+  return Array.from({ length: count }, (_, batch) => steps.filter(({ hostname }) => batchOf.get(hostname) === batch));
+}
+
+/** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */
+function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
+  if (again === undefined) return inventory;
+  const one = findHost(settings, again);
+  const left = leftProblems(foundOf(inventory, one));
   if (left.length > 0) throw contradiction(left);
-  return { plan, inventory, at };
+  return withHost(inventory, one, { isRevoked: false });
 }
 
-/** The inventory as if this host had never been revoked: then its files are missing, and are made. */
-function reinstate(inventory: Inventory, again: HostName | undefined): Inventory {
-  const hosts = inventory.hosts.map((one) =>
-    one.isRevoked && one.host.hostname === again ? { ...one, isRevoked: false, isRekeyCut: false } : one,
-  );
-  return { ...inventory, hosts };
+async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
+  const { settings, inventory, at, sys } = work;
+  const recipients = await compareWithSettings(work);
+  const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
+  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+  if (plan.problems.length > 0) throw contradiction(plan.problems);
+  for (const { message, hint } of driftOf(settings, inventory)) {
+    sys.say(`${message}: ${renderHint(hint, sys.program)}`);
+  }
+  return plan;
 }
 
-/** With no recipients in the settings, a passphrase file is right whoever it is encrypted to. */
-async function compareWithSettings(
-  { passphrase, folder }: Settings,
-  { passphraseFile, problems }: Inventory,
-  { home, run }: Sys,
-  at: Date,
-): Promise<RecipientChange> {
-  const { file, recipients } = passphrase;
+/** With no recipients in the settings, a passphrase file is right for whoever it is encrypted to. */
+async function compareWithSettings(work: Work): Promise<RecipientChange> {
+  const { passphraseFile, problems } = work.inventory;
+  const { file, recipients } = work.settings.passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
-  return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile: readNamedFile });
+  return compareRecipients(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
-/** The error that tells all problems of a plan or an inventory. */
-export function contradiction(problems: Plan['problems']): RelaycertsError {
-  return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
+function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], asJson: boolean): string {
+  const pins = pinsOf(settings, after);
+  const render = (format: 'json' | 'text'): readonly string[] =>
+    after.hosts
+      .filter(({ isRevoked }) => !isRevoked)
+      .map(({ host, request }) => {
+        const keyPlace = request === undefined ? 'here' : 'host';
+        return renderHost(settings, host, pins, { format, undo: false, isRevoked: false, keyPlace });
+      });
+  if (!asJson) return render('text').join('');
+  const hosts = render('json').map((text) => JSON.parse(text) as unknown);
+  return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
 }
 
-function nothingToMake(settings: Settings, inventory: Inventory): string {
+function nothingToMake({ settings, inventory }: Work): string {
   if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
   return 'nothing to make: everything that the settings ask for is there and right';
 }
 
-function renderPlan({ steps }: Plan, settings: Settings, inventory: Inventory): string {
-  if (steps.length === 0) return `${nothingToMake(settings, inventory)}\n`;
+function renderPlan(steps: Plan['steps'], work: Work): string {
+  if (steps.length === 0) return `${nothingToMake(work)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
-}
-
-/** The passphrase from --passphrase-fd; undefined where none is given. @throws usage, passphrase */
-export async function readGivenPassphrase(fd: number | undefined): Promise<Secret | undefined> {
-  if (fd === undefined) return undefined;
-  return readPassphraseFd(fd);
 }

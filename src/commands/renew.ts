@@ -1,35 +1,28 @@
-// `relaycerts renew`: new certificates. For the same key, so that the pin stays; or with --rekey for a new one, and then
-// the old pin stays listed beside the new one until `relaycerts retire`.
+// `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the old
+// pin stays listed beside the new one until `relaycerts retire`.
 
+import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, listSome } from '../errors.js';
-import { syncFolder, writeFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
-import { encodePrivateKey, generateKey } from '../issue/keys.js';
 import type { HostName } from '../names.js';
-import { caStageOf, renewCaWords } from '../plan/ca-rekey.js';
+import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { leafDays } from '../plan/leaf-days.js';
 import { planRenewals } from '../plan/renew.js';
-import { isRekeyUnderWay } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
 import { renderRenewal, renewalJson } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
-import { readSettings } from '../settings/load.js';
 import { hostsOf } from '../settings/settings.js';
-import { appendLedger, entryOf } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
-import { swapIn } from '../store/rekey.js';
-import { assertRoom, workOf } from '../store/room.js';
-import { applyMake, openIssuer } from './apply-make.js';
-import { certifiedCa, certifiedHost, changeCertificates, findHosts } from './change.js';
-import { stillPending } from './keep-previous.js';
-import { readGivenPassphrase } from './make.js';
-import type { GlobalOptions } from './options.js';
-import type { CaWork } from './work.js';
+import type { Sys } from '../sys/sys.js';
+import { openIssuer } from './ca-key.js';
+import { certify, generateKeys, type HostStep } from './certify.js';
+import { certifiedCa, certifiedHost, findHosts, stillListed } from './hosts.js';
+import { changing, type GlobalOptions, type Work } from './run.js';
 
 export interface RenewOptions extends GlobalOptions {
-  /** As typed; all hosts where empty. */
+  /** As typed; all hosts if empty. */
   readonly hosts: readonly string[];
-  /** As from cron: what is not due is no news. */
+  /** For cron: do not list what is not due. */
   readonly due: boolean;
   /** What is not due too. */
   readonly force: boolean;
@@ -38,72 +31,71 @@ export interface RenewOptions extends GlobalOptions {
   readonly passphraseFd: number | undefined;
 }
 
-/** Ends with 1 where a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
+/** Ends with 1 if a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
 export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  if (options.rekey && options.hosts.length === 0) {
-    throw new RelaycertsError('usage', 'a new key is made for hosts that are named', {
-      hint: `relaycerts renew --rekey ${hostsOf(settings).at(-1)?.hostname ?? 'HOST'}`,
-    });
-  }
-  const named = findHosts(settings, options.hosts);
-  const passphrase = await readGivenPassphrase(options.passphraseFd);
-  const { result, inventory, written, told } = await changeCertificates(settings, sys, async (before, at, untold) => {
-    certifiedCa(before);
+  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
+  await changing(options, sys, async ({ commit, ...work }) => {
+    const { settings, inventory, at } = work;
+    if (options.rekey && options.hosts.length === 0) {
+      throw new RelaycertsError('usage', 'name the hosts that get a new key', {
+        hint: { run: ['renew', '--rekey', hostsOf(settings).at(-1)?.hostname ?? 'HOST'] },
+      });
+    }
+    certifiedCa(inventory);
+    const named = findHosts(settings, options.hosts);
     const chosen =
-      named.length === 0
-        ? allCertified(before, sys)
-        : await Promise.all(named.map((one) => certifiedHost(settings, before, one)));
-    const work = { settings, inventory: before, sys, at, passphrase };
-    return options.rekey ? rekeyAll(work, chosen, untold.hosts) : renewAll(work, chosen, options);
-  });
-  const { renewed, underWay, blocked } = result;
-  const left = [...underWay.map((found) => found.host.hostname), ...blocked];
-  const touched = new Set([...written, ...renewed.map((found) => found.host.hostname), ...left]);
-  const renewal = { renewed, underWay, touched, after: inventory };
-  if (!options.json) {
-    sys.write(renderRenewal(settings, renewal));
-  } else {
-    const rows = renewed.map(({ host: { hostname } }) => {
-      const info = inventory.hosts.find((one) => one.host.hostname === hostname)?.certificate?.info;
-      return { host: hostname, serial: info?.serial ?? null, expires: info?.notAfter ?? null };
+      named.length === 0 ? allCertified(inventory, sys) : named.map((one) => certifiedHost(inventory, one));
+    const { steps, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
+    const keys = generateKeys(steps);
+    const certified =
+      steps.length === 0
+        ? { after: inventory, entries: [], done: [] }
+        : await certify(settings, inventory, steps, { issuer: await openIssuer(work, given), keys: await keys, at });
+    const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
+    const renewed = chosen.filter(({ host }) => steps.some(({ hostname }) => hostname === host.hostname));
+    await commit({
+      ...certified,
+      entries,
+      keeps: [],
+      removes: [],
+      tell: (install) => {
+        const touched = new Set([...install, ...renewed.map(({ host }) => host.hostname), ...blocked]);
+        const renewal = { renewed, touched, after: certified.after };
+        return options.json
+          ? renderJson(options, renewed, certified.after, renewalJson(renewal))
+          : renderRenewal(settings, renewal);
+      },
     });
-    const done = { [options.rekey ? 'rekeyed' : 'renewed']: rows, ...renewalJson(renewal) };
-    sys.write(`${JSON.stringify(done, undefined, 2)}\n`);
-  }
-  await told();
+  });
 }
 
-interface Outcome {
-  /** As they were before. */
-  readonly renewed: readonly HostInventory[];
-  /** Left as they are: their rekey has begun before. */
-  readonly underWay: readonly HostInventory[];
-  /** Not renewed: their old pin has to be retired first. */
-  readonly blocked: readonly HostName[];
-}
-
-/** All that can be renewed; of what is in the settings and was never made, a warning. */
-function allCertified({ hosts }: Inventory, sys: Pick<Sys, 'warn'>): readonly HostInventory[] {
+/** All that can be renewed, with a warning of hosts that were never made. */
+function allCertified({ hosts }: Inventory, sys: Sys): readonly HostInventory[] {
   const standing = hosts.filter(({ isRevoked }) => !isRevoked);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
   if (missing.length > 0) {
     const names = listSome(missing.map((found) => found.host.hostname));
-    sys.warn(`there is no certificate yet for ${names}`, 'relaycerts make');
+    sys.warn(`there is no certificate yet for ${names}`, { run: ['make'] });
   }
   return standing.filter(({ certificate }) => certificate !== undefined);
 }
 
-async function renewAll(
-  work: CaWork,
+interface Chosen {
+  readonly steps: readonly HostStep[];
+  /** Their old pin has to be retired first. */
+  readonly blocked: readonly HostName[];
+}
+
+function planDue(
+  work: Work,
   chosen: readonly HostInventory[],
   { force, due }: Pick<RenewOptions, 'force' | 'due'>,
-): Promise<Outcome> {
+): Chosen {
   const { settings, inventory, sys, at } = work;
   const { info: ca } = certifiedCa(inventory);
   const { steps, notDue, capped, blocked } = planRenewals(chosen, at, { settings, ca, force });
   for (const { hostname, daysLeft } of notDue) {
-    const line = `${hostname} is not due: ${daysLeft} days left (--force renews it all the same)`;
+    const line = `${hostname} is not due: ${daysLeft} days left (--force renews it anyway)`;
     if (due) sys.detail(line);
     else sys.say(line);
   }
@@ -112,88 +104,64 @@ async function renewAll(
     sys.warn(
       `not renewed, because the CA ends on ${ca.notAfter.toISOString().slice(0, 10)} and they with it: ${listSome(capped)}`,
       caStageOf(inventory) === 0
-        ? 'relaycerts renew --ca, then install every host, then relaycerts renew'
-        : `relaycerts ${renewCaWords(inventory)}, when every host is installed`,
+        ? { run: ['renew', '--ca'], after: ', then install every host, then renew again' }
+        : { run: renewCaArgs(inventory), after: ', once every host is installed' },
     );
     sys.endWith(1);
   } else if (steps.length > 0) {
     for (const { message, hint } of caWarnings(settings, inventory, at)) sys.warn(message, hint);
   }
-  const renewed = chosen.filter(({ host: { hostname } }) => steps.some((step) => step.hostname === hostname));
-  if (steps.length > 0) {
-    await assertRoom(settings, sys, workOf(steps));
-    await applyMake({ ...work, plan: { steps, problems: [], warnings: [] }, inventory });
-  }
-  return { renewed, underWay: [], blocked };
+  return { steps, blocked };
 }
 
-function warnBlocked({ settings, sys }: CaWork, blocked: readonly HostName[]): void {
+function planRekeys(work: Work, chosen: readonly HostInventory[]): Chosen {
+  const { settings, inventory, at } = work;
+  const own = chosen.find(({ request }) => request !== undefined);
+  if (own !== undefined) {
+    const { hostname } = own.host;
+    throw new RelaycertsError('contradiction', `${hostname} makes its own key, so no other can be made here`, {
+      hint: `make a new key and request there: ${newKeyWords(settings, hostname)}`,
+    });
+  }
+  const blocked = chosen.filter(({ previous }) => previous !== undefined).map(({ host }) => host.hostname);
+  warnBlocked(work, blocked);
+  const { keyType } = settings.certificates;
+  const layout = layoutOf(settings);
+  const validDays = leafDays(settings, inventory.caCertificate?.info, at);
+  const steps = chosen
+    .filter(({ previous }) => previous === undefined)
+    .flatMap(({ host: { role, hostname } }): readonly HostStep[] => [
+      { kind: 'key', path: layout.key(role, hostname).path, role, hostname, keyType },
+      {
+        kind: 'certificate',
+        event: 'renewed',
+        path: layout.certificate(role, hostname).path,
+        role,
+        hostname,
+        validDays,
+      },
+    ]);
+  return { steps, blocked };
+}
+
+function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): void {
   for (const hostname of blocked) {
-    const { message, hint } = stillPending(settings, hostname);
-    sys.warn(`${message}, and so it is not renewed`, hint);
+    const { message, hint } = stillListed(settings, hostname);
+    sys.warn(`${message}, so it is not renewed`, hint);
   }
   if (blocked.length > 0) sys.endWith(1);
 }
 
-async function rekeyAll(
-  work: CaWork,
-  named: readonly HostInventory[],
-  untold: ReadonlySet<HostName>,
-): Promise<Outcome> {
-  const { settings, inventory, sys, at } = work;
-  const layout = layoutOf(settings);
-  for (const { host: one, request } of named) {
-    if (request !== undefined) {
-      throw new RelaycertsError('contradiction', `${one.hostname} keeps its own key, and no other can be made here`, {
-        hint: `make a new key and request there: ${newKeyWords(settings, one.hostname)}`,
-      });
-    }
-  }
-  // A run that was cut off is gone on with: what has its new key already gets no second one.
-  const underWay = named.filter((found) => isRekeyUnderWay(found) || isNewRelayKey(found, inventory, untold));
-  const chosen = named.filter((found) => found.previous === undefined && !underWay.includes(found));
-  const blocked = named
-    .filter((found) => found.previous !== undefined && !isRekeyUnderWay(found))
-    .map((found) => found.host.hostname);
-  warnBlocked(work, blocked);
-  if (chosen.length === 0) return { renewed: [], underWay, blocked };
-  await assertRoom(settings, sys, { hosts: chosen.length, custody: false });
-  const { validDays, keyType } = settings.certificates;
-  const pairs = await Promise.all(chosen.map(() => generateKey(keyType)));
-  const issuer = await openIssuer(work);
-  const { issueLeaf } = await import('../issue/x509.js');
-  const { parseCertificate } = await import('../certificate/certificate.js');
-  for (const [index, { host: one }] of chosen.entries()) {
-    const pair = pairs[index];
-    if (pair === undefined) throw new TypeError('a key pair for each host');
-    const { role, hostname } = one;
-    const pem = await issueLeaf({
-      role,
-      hostname,
-      altNames: one.role === 'smtpd-server' ? one.altNames : [],
-      subject: settings.subject,
-      publicKey: pair.publicKey,
-      ca: issuer,
-      at,
-      validDays,
-    });
-    await writeFile(layout.nextKey(role, hostname).path, encodePrivateKey(pair.privateKey).revealBytes(), 0o600);
-    await syncFolder(layout.roleFolder(role));
-    await appendLedger(layout, [entryOf('rekeyed', role, hostname, parseCertificate(pem), at)]);
-    await writeFile(layout.nextCertificate(role, hostname).path, pem, 0o644);
-    await syncFolder(layout.roleFolder(role));
-    await swapIn(layout, one);
-    sys.say(`made a new key, ${keyType}, and certificate of ${hostname}: ${layout.certificate(role, hostname).path}`);
-  }
-  return { renewed: chosen, underWay, blocked };
-}
-
-/** A relay has no old pin that would tell: its new key is the one of a run that was cut off where nobody was told of it. */
-function isNewRelayKey(
-  { host: { role, hostname }, certificate }: HostInventory,
-  { issued }: Inventory,
-  untold: ReadonlySet<HostName>,
-): boolean {
-  if (role !== 'smtpd-server' || !untold.has(hostname)) return false;
-  return issued.some(({ serial, event }) => serial === certificate?.info.serial && event === 'rekeyed');
+function renderJson(
+  { rekey }: Pick<RenewOptions, 'rekey'>,
+  renewed: readonly HostInventory[],
+  { hosts }: Inventory,
+  rest: object,
+): string {
+  const names = new Set(renewed.map(({ host }) => host.hostname));
+  const rows = hosts.flatMap(({ host: { hostname }, certificate }) => {
+    if (!names.has(hostname) || certificate === undefined) return [];
+    return [{ host: hostname, serial: certificate.info.serial, expires: certificate.info.notAfter }];
+  });
+  return `${JSON.stringify({ [rekey ? 'rekeyed' : 'renewed']: rows, ...rest }, undefined, 2)}\n`;
 }

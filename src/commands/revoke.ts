@@ -1,160 +1,160 @@
-// `relaycerts revoke`: takes a host out for good. Postfix has no revocation list: what stops a client is that its pin
-// leaves the table of every relay, and until a relay has the new table, the client relays. The ledger comes first, so
-// that whatever is cut off, no later make lists the pin again. It is urgent: what contradicts elsewhere does not stop it.
-// Of a host that is revoked already it changes nothing and says again what to run: the first time may have been cut off.
+// `relaycerts revoke`: takes a host out for good. Postfix has no revocation list: a client is stopped when its pin leaves
+// the table of every relay, and until a relay has the new table, the client relays. It is urgent, so nothing that is wrong
+// elsewhere stops it. For a host that is revoked already it says again what to run.
 
-import { RelaycertsError, listSome } from '../errors.js';
-import type { Sys } from '../sys/sys.js';
-import { parseSerial } from '../names.js';
-import { tableName } from '../plan/bundle-names.js';
+import { parseCertificate } from '../certificate/certificate.js';
+import { RelaycertsError, commandText, listSome } from '../errors.js';
+import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
-import { rootShell } from '../render/commands.js';
-import { readSettings } from '../settings/load.js';
+import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
-import { readHistory } from '../store/history.js';
-import { layoutOf, type Layout } from '../store/layout.js';
-import { appendLedger, entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
-import { assertRoom } from '../store/room.js';
-import { lastRevocation, putAway } from '../store/revocation.js';
-import { againWords } from './again.js';
-import { changeCertificates, installedRelays, notCertifiedError } from './change.js';
-import { findHost } from './show.js';
-import type { GlobalOptions } from './options.js';
+import { layoutOf } from '../store/layout.js';
+import { entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
+import { planRevocation } from '../store/revoked.js';
+import type { Sys } from '../sys/sys.js';
+import { againHint, findHost, foundOf, notCertifiedError, standingRelays, withHost } from './hosts.js';
+import { changing, type GlobalOptions, type Work } from './run.js';
 
 export interface RevokeOptions extends GlobalOptions {
   /** As typed. */
   readonly hostname: string;
-  /** For the ledger; '' where none was given. */
+  /** For the ledger; '' if none was given. */
   readonly reason: string;
 }
 
 /** @throws settings, usage, contradiction, lock, files */
 export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  const one = findHost(settings, options.hostname);
-  const layout = layoutOf(settings);
-  const {
-    result,
-    inventory: after,
-    bundles,
-    told,
-  } = await changeCertificates(
-    settings,
+  await changing(
+    options,
     sys,
-    async (inventory, at) => {
-      const found = inventory.hosts.find((each) => each.host.hostname === one.hostname);
-      if (found?.isRevoked === true) return { ...(await lastRevocation(layout, one)), isNew: false };
-      const entries = await whatIsRevoked(layout, one, found, at);
-      await assertRoom(settings, sys, { hosts: 1, custody: false });
-      await appendLedger(
-        layout,
-        entries.map((entry) => ({ ...entry, ...(options.reason === '' ? {} : { reason: options.reason }) })),
-      );
-      const serials = entries.map(({ serial }) => serial);
-      await putAway(layout, one, serials.at(-1) ?? '');
+    async ({ commit, ...work }) => {
+      const { settings, inventory, at } = work;
+      const one = findHost(settings, options.hostname);
+      const found = foundOf(inventory, one);
+      const { entries: log } = await readLedger(layoutOf(settings));
+      const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
+      const lines = found.isRevoked ? [] : revokedLines(one, withBundleCertificate(settings, found), its, at);
+      const serials = found.isRevoked ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
+      const files = await planRevocation(layoutOf(settings), found, serials.at(-1));
+      if (!found.isRevoked && files.keeps.length === 0) throw notCertifiedError([one.hostname]);
+      const gone = { key: undefined, request: undefined, certificate: undefined, previous: undefined };
+      const after = withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() });
+      const before = its.findLast(({ event }) => event === 'revoked');
       const { reason } = options;
-      return { serials, time: at.toISOString(), reason, keepsKey: found?.request !== undefined, isNew: true };
+      const time = found.isRevoked ? (before?.time ?? '') : at.toISOString();
+      const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
+        standingRelays(after).filter(({ hostname }) => {
+          return install.includes(hostname) || foundOf({ hosts: after.hosts }, findHost(settings, hostname)).bundle.has(tableName);
+        });
+      let relays: readonly SmtpdServer[] = [];
+      await commit({
+        after,
+        entries: lines.map((line) => (reason === '' ? line : { ...line, reason })),
+        ...files,
+        tell: (install) => {
+          relays = withTable(install);
+          return renderTold(options, work, one, { serials, time, relays, isOwnKey: found.request !== undefined });
+        },
+        done: found.isRevoked
+          ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
+          : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
+      });
+      if (found.isRevoked && reason !== '' && reason !== before?.reason) {
+        sys.warn('the reason is not kept: the ledger has the one of the first time');
+      }
+      warnUnlisted(inventory, after, sys);
+      if (one.role === 'smtp-client') assertNoneBehind(settings, one, after, relays);
     },
     { isUrgent: true },
   );
-  const { serials, time, reason, keepsKey, isNew } = result;
-  const done = isNew ? `revoked ${one.hostname}` : `nothing to do: ${one.hostname} is revoked since ${time}`;
-  for (const serial of serials) sys.say(`${done}, serial ${serial}`);
-  if (options.reason !== '' && options.reason !== reason) {
-    sys.warn('the reason is not kept: the ledger has the one of the first time');
-  }
-  sayUnlisted(settings, after, sys);
-  const relays = installedRelays(after);
-  const written = relays.filter(({ hostname }) => bundles.has(hostname));
-  if (options.json) {
-    const names = written.map(({ hostname }) => hostname);
-    sys.write(`${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`);
-  } else if (one.role === 'smtpd-server' || written.length > 0) {
-    sys.write(renderNext(settings, one, written, keepsKey));
-  }
-  await told(written.map(({ hostname }) => hostname));
-  const behind = relays.filter((relay) => !written.includes(relay));
-  if (one.role === 'smtp-client') await assertNoneBehind(settings, one, behind);
 }
 
-/** A relay that was made once has a table, wherever its bundle went; a new one has none yet. @throws contradiction */
-async function assertNoneBehind(settings: Settings, one: HostSettings, relays: readonly SmtpdServer[]): Promise<void> {
-  const { entries } = await readHistory(layoutOf(settings));
-  const made = new Set(entries.map(({ role, name }) => `${role} ${name}`));
-  const behind = relays.filter(({ role, hostname }) => made.has(`${role} ${hostname}`));
+/** If its own files are gone, a bundle still has the certificate. */
+function withBundleCertificate({ domain }: Settings, found: HostInventory): HostInventory {
+  const bytes = found.bundle.get(bundleNames(domain, found.host.hostname).certificate);
+  if (found.certificate !== undefined || bytes === undefined) return found;
+  try {
+    return { ...found, certificate: { path: found.certificatePath, info: parseCertificate(bytes) } };
+  } catch (error) {
+    if (error instanceof RelaycertsError) return found;
+    throw error;
+  }
+}
+
+/** The ledger's lines: of the certificates that can be read, or else of the last one that was issued. */
+function revokedLines(
+  { role, hostname }: HostSettings,
+  { previous, certificate }: HostInventory,
+  log: readonly LedgerEntry[],
+  at: Date,
+): readonly LedgerEntry[] {
+  const lines = [previous, certificate].flatMap((found) =>
+    found === undefined ? [] : [entryOf('revoked', role, hostname, found.info, at)],
+  );
+  const last = log.at(-1);
+  if (certificate !== undefined || last === undefined) return lines;
+  return [...lines, { ...last, event: 'revoked', time: at.toISOString() }];
+}
+
+interface Told {
+  readonly serials: readonly string[];
+  readonly time: string;
+  /** Those with a new table. */
+  readonly relays: readonly SmtpdServer[];
+  readonly isOwnKey: boolean;
+}
+
+function renderTold({ json }: RevokeOptions, work: Work, one: HostSettings, told: Told): string {
+  const { settings, inventory, sys } = work;
+  const { serials, time, relays, isOwnKey } = told;
+  if (json) {
+    const names = relays.map(({ hostname }) => hostname);
+    return `${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`;
+  }
+  const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
+  const again = commandText(sys.program, againHint(one, { ...inventory.revoked, ownKey }).run);
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, again);
+  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, again);
+}
+
+/** A client whose certificate cannot be read has left the tables with the revoked one. */
+function warnUnlisted(before: Inventory, after: Inventory, sys: Sys): void {
+  const tables = before.hosts.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
+  for (const { host, certificate, isRevoked } of after.hosts) {
+    if (host.role !== 'smtp-client' || certificate !== undefined || isRevoked) continue;
+    if (!tables.includes(` ${host.hostname}\n`)) continue;
+    sys.warn(`${host.hostname} is no longer in any table, because its certificate cannot be read`, {
+      run: ['make'],
+      before: 'fix that, then:',
+    });
+  }
+}
+
+/** A relay that was made has a table, wherever its bundle went. @throws contradiction */
+function assertNoneBehind(
+  { program }: Settings,
+  one: HostSettings,
+  { hosts }: Inventory,
+  relays: readonly SmtpdServer[],
+): void {
+  const behind = hosts.filter(
+    ({ host, isRevoked, key, request, certificate }) =>
+      host.role === 'smtpd-server' &&
+      !isRevoked &&
+      !relays.includes(host) &&
+      (certificate ?? key ?? request) !== undefined,
+  );
   if (behind.length === 0) return;
-  const word = settings.program;
+  const names = listSome(behind.map(({ host }) => host.hostname));
   throw new RelaycertsError(
     'contradiction',
-    `${one.hostname} is revoked, but there is no new table for ${listSome(behind.map(({ hostname }) => hostname))}, whose bundle is not here: with the old table ${one.hostname} goes on relaying there`,
+    `${one.hostname} is revoked, but there is no new table for ${names}, whose bundle is not here: with the old table ${one.hostname} still relays there`,
     {
-      hint: `mend what is said above, then: ${word} make && ${word} revoke ${one.hostname}, which says what to install`,
+      hint: {
+        run: ['revoke', one.hostname],
+        before: `fix what is reported above, then: ${commandText(program, ['make'])} &&`,
+        after: ', which says what to install',
+      },
     },
   );
-}
-
-/** The ledger's lines: of the certificates that are there; where that cannot be read, of the last that was issued. */
-async function whatIsRevoked(
-  layout: Layout,
-  one: HostSettings,
-  found: HostInventory | undefined,
-  at: Date,
-): Promise<readonly LedgerEntry[]> {
-  const { role, hostname } = one;
-  const entries = [found?.previous, found?.certificate].flatMap((each) =>
-    each === undefined ? [] : [entryOf('revoked', role, hostname, each.info, at)],
-  );
-  if (found?.certificate !== undefined) return entries;
-  const last = (await readLedger(layout)).entries.findLast((entry) => entry.role === role && entry.name === hostname);
-  if (last === undefined) throw notCertifiedError(one);
-  return [...entries, { ...last, serial: parseSerial(last.serial), event: 'revoked', time: at.toISOString() }];
-}
-
-/** A client whose certificate cannot be read has gone from the tables with the revoked one. */
-function sayUnlisted(settings: Settings, { hosts }: Inventory, sys: Pick<Sys, 'warn'>): void {
-  // The inventory is of before the tables were written.
-  const before = hosts.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
-  for (const {
-    host: { role, hostname },
-    certificate,
-    isRevoked,
-  } of hosts) {
-    if (role !== 'smtp-client' || certificate !== undefined || isRevoked || !before.includes(` ${hostname}\n`))
-      continue;
-    sys.warn(
-      `${hostname} is in no table any more, for its certificate cannot be read`,
-      `mend that, then: ${settings.program} make`,
-    );
-  }
-}
-
-/** `relays`: those whose new table is in hosts/. */
-function renderNext(settings: Settings, one: HostSettings, relays: readonly SmtpdServer[], keepsKey: boolean): string {
-  const word = settings.program;
-  const again = againWords(settings, one, keepsKey);
-  if (one.role === 'smtpd-server') {
-    return `${one.hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: whoever
-has its key can pose as it until they are configured otherwise. Two ways to that end:
-
-- another name: give the relay another hostname in the settings, or take it out of them, then
-    ${word} make
-  and install every client. Where they relay elsewhere, nobody poses as their relay.
-
-- the same name: a new key for it, then a new key for the CA, in three stages with an installation after each:
-    ${again}
-    ${word} renew --ca --rekey
-  The lost key is of no use against a client that has the third stage installed.
-
-No client's key was ever on it: their keys and pins stay as they are.
-`;
-  }
-  const lines = relays.flatMap(({ hostname, ssh }) => [
-    `  ${word} show ${hostname} --section rsync --format sh | sh`,
-    `  ${word} show ${hostname} --format sh | ${rootShell(ssh)}`,
-  ]);
-  return `${one.hostname} relays until every relay has the new table. Now:
-${lines.join('\n')}
-After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
-make does not make ${one.hostname} again, unless told to: ${again}
-`;
 }

@@ -1,16 +1,16 @@
-// `relaycerts status`: how every certificate stands, the most urgent first, and whether the bundles are what they say. It
-// reads, and changes nothing.
+// `relaycerts status`: how every certificate stands, the most urgent first, and whether the bundles match. It changes
+// nothing.
 
-import type { Sys } from '../sys/sys.js';
 import { statusOf } from '../plan/status.js';
-import { bundleWarnings, custodyWarnings } from '../plan/warnings.js';
+import { bundleWarnings, custodyWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
-import { readSettings } from '../settings/load.js';
-import { guardReading } from '../store/look.js';
+import { issuedCertificates } from '../store/ledger-report.js';
+import { readLedger } from '../store/ledger.js';
+import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
-import { readSteadily } from '../store/steady.js';
-import type { GlobalOptions } from './options.js';
+import type { Sys } from '../sys/sys.js';
+import { reading, type GlobalOptions } from './run.js';
 
 export interface StatusOptions extends GlobalOptions {
   /** Undefined: certificates.renewBeforeDays of the settings. */
@@ -19,27 +19,31 @@ export interface StatusOptions extends GlobalOptions {
   readonly format: 'table' | 'nagios';
 }
 
-/** Ends with 0 where all is well, 3 where something needs care; in the plugin's form with the plugin's codes. */
+/** Ends with 0 if all is well, 3 if something needs care; as a monitoring plugin with the plugin's codes. */
 export async function status(options: StatusOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  await guardReading(settings, sys);
-  const inventory = await readSteadily(settings, sys, () => readInventory(settings, sys));
+  const { settings, found, at } = await reading(options, sys, async (one) => ({
+    inventory: await readInventory(one, sys),
+    ledger: await readLedger(layoutOf(one)),
+  }));
+  const { inventory, ledger } = found;
+  const { problems } = inventory;
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
-  const at = sys.now();
-  const rows = statusOf(settings, inventory, at, { warnDays });
+  const issued = issuedCertificates(ledger.entries, inventory);
+  const rows = statusOf(settings, inventory, issued, { at, warnDays });
   const warnings = [
     ...custodyWarnings(settings, inventory),
-    ...bundleWarnings(settings, inventory, bundlesOf(settings, inventory)),
+    ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
+    ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
   ];
   if (options.format === 'nagios') {
     const { criticalDays } = options;
-    const { line, status: code } = renderPlugin(rows, inventory.problems, warnings, { warnDays, criticalDays });
+    const { line, status: code } = renderPlugin(rows, problems, warnings, { warnDays, criticalDays });
     sys.write(line);
     sys.endWith(code);
     return;
   }
-  sys.write(options.json ? renderStatusJson(rows, inventory.issued, at) : renderStatusTable(rows));
-  for (const { message, hint } of [...inventory.problems, ...warnings]) sys.warn(message, hint);
+  sys.write(options.json ? renderStatusJson(rows, issued, at) : renderStatusTable(rows));
+  for (const { message, hint } of [...problems, ...warnings]) sys.warn(message, hint);
   if (!options.json) {
     for (const row of rows) {
       const line = `${row.name}: ${row.why ?? ''}`;
@@ -47,5 +51,5 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
       else if (row.state === 'ok' && row.why !== undefined) sys.say(line);
     }
   }
-  if (inventory.problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) sys.endWith(3);
+  if (problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) sys.endWith(3);
 }

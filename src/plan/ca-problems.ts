@@ -1,16 +1,21 @@
-// What contradicts about the CA: its key, its certificate, and the CA to come while it gets a new key. Pure.
+// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure.
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { renewCaWords } from './ca-rekey.js';
+import { renewCaArgs } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { Inventory } from './inventory.js';
 
-/** What contradicts about the CA's key and certificate, and about a rekey of it. */
-export function caProblems(settings: Settings, inventory: Inventory, at: Date): readonly Problem[] {
+/** What is wrong with the CA and with a rekey of it; not what is in `fixes`, because the command replaces it. */
+export function caProblems(
+  settings: Settings,
+  inventory: Inventory,
+  at: Date,
+  fixes: readonly CertificateFindingCode[] = [],
+): readonly Problem[] {
   const { caKey, caKeyPath, caCertificate, caCertificatePath } = inventory;
   const leaf = inventory.hosts.find(({ certificate }) => certificate !== undefined)?.certificate;
   if (caCertificate === undefined) {
@@ -21,7 +26,10 @@ export function caProblems(settings: Settings, inventory: Inventory, at: Date): 
     return [
       {
         message: `the CA's ${file} missing, but ${quotePath(leaf.path)} was signed by it`,
-        hint: copy ?? `bring ${quotePath(lost)} back from a backup; to begin anew with another CA: relaycerts clean`,
+        hint: copy ?? {
+          run: ['clean'],
+          before: `restore ${quotePath(lost)} from a backup; to start over with another CA:`,
+        },
       },
     ];
   }
@@ -30,15 +38,15 @@ export function caProblems(settings: Settings, inventory: Inventory, at: Date): 
       ? [
           {
             message: `the CA's certificate ${quotePath(caCertificate.path)} is there, but its key ${quotePath(caKeyPath)} is missing`,
-            hint: 'bring the key back from a backup; to begin anew with another CA: relaycerts clean',
+            hint: { run: ['clean'], before: 'restore the key from a backup; to start over with another CA:' },
           },
         ]
       : [];
   return [
     ...missingKey,
-    ...checkCa(caCertificate.info, settings.ca, at).map((finding) =>
-      describeFinding(finding, 'ca', caCertificate.path, renewCaWords(inventory)),
-    ),
+    ...checkCa(caCertificate.info, settings.ca, at)
+      .filter(({ code }) => !fixes.includes(code))
+      .map((finding) => describeFinding(finding, 'ca', caCertificate.path, renewCaArgs(inventory))),
     ...caRekeyProblems(settings, inventory, at),
   ];
 }
@@ -51,43 +59,37 @@ function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inven
   return found && `cp -p ${shellWord(join(found.bundleFolder, name))} ${shellWord(caCertificatePath)}`;
 }
 
-/** What is wrong with the CA's certificate of these kinds: what a command that is about to replace it mends. */
-export function mendedCaProblems(
-  { ca }: Settings,
-  { caCertificate }: Inventory,
-  at: Date,
-  codes: readonly CertificateFindingCode[],
-): readonly Problem[] {
-  if (caCertificate === undefined) return [];
-  return checkCa(caCertificate.info, ca, at)
-    .filter(({ code }) => codes.includes(code))
-    .map((finding) => describeFinding(finding, 'ca', caCertificate.path));
-}
-
-function caRekeyProblems(settings: Settings, { nextCa, isCaCut }: Inventory, at: Date): readonly Problem[] {
-  if (isCaCut) return [{ message: 'the rekey of the CA was cut off', hint: 'relaycerts make: it finishes it' }];
+function caRekeyProblems(settings: Settings, { nextCa }: Inventory, at: Date): readonly Problem[] {
   if (nextCa === undefined) return [];
   const { key, keyPath, certificate } = nextCa;
-  const giveUp = `to give the new CA up: rm -f ${shellWord(keyPath)} ${shellWord(certificate.path)}, relaycerts make, and install every host`;
   const missing = `the new CA's certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(keyPath)} is missing`;
   const findings = checkCa(certificate.info, settings.ca, at).map((one) =>
     describeFinding(one, 'ca', certificate.path),
   );
   return [...(key === undefined ? [missing] : []), ...findings.map(({ message }) => message)].map((message) => ({
     message,
-    hint: `bring it back from a backup; ${giveUp}`,
+    hint: {
+      run: ['make'],
+      before: `restore it from a backup; to give up the new CA: rm -f ${shellWord(keyPath)} ${shellWord(certificate.path)} &&`,
+      after: ', then install every host',
+    },
   }));
 }
 
-// A CA that was there once is never made again by itself: what hosts carry would stop to fit, all at once.
-function traceProblems({ caRecorded, caKeyPath, hosts }: Inventory): readonly Problem[] {
+// Never recreate a CA that existed: every deployed certificate would stop verifying.
+function traceProblems({ hasLedger, caKeyPath, hosts }: Inventory): readonly Problem[] {
   const bundle = hosts.find((found) => found.bundle.size > 0);
-  const trace = caRecorded ? 'the ledger names one' : bundle && `${quotePath(bundle.bundleFolder)} was made with one`;
+  const trace = hasLedger
+    ? 'there is a ledger of one'
+    : bundle && `${quotePath(bundle.bundleFolder)} was made with one`;
   if (trace === undefined) return [];
   return [
     {
       message: `the CA's key and certificate are missing, but ${trace}`,
-      hint: `bring ${quotePath(dirname(caKeyPath))} back from a backup; to begin anew with another CA: relaycerts clean`,
+      hint: {
+        run: ['clean'],
+        before: `restore ${quotePath(dirname(caKeyPath))} from a backup; to start over with another CA:`,
+      },
     },
   ];
 }

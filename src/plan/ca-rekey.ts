@@ -1,26 +1,26 @@
-// How far a rekey of the CA is, from what lies there alone. Pure.
+// How far a rekey of the CA is, as its files tell. Pure.
 //
-// Its stages, each with its own installation of every host: 1, the new CA is made, and every host trusts both; 2, it signs,
-// and every leaf is its; 3, the old one goes. A leaf of either CA is right in between.
+// It has three stages, and every host is installed after each: 1, the new CA is made, and every host trusts both; 2, the
+// new CA signs every leaf; 3, the old CA goes. Until then a leaf of either CA is right.
 
 import { isSignedBy } from '../certificate/verify.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
 
-/** Every CA that is there. */
+/** Every CA that there is. */
 export type Cas = Pick<Inventory, 'caCertificate' | 'nextCa' | 'formerCa'>;
 
-/** The stage that was reached; 0 where no rekey is under way. */
+/** The last stage that was carried out; 0 if no rekey is in progress. */
 export function caStageOf({ nextCa, formerCa }: Cas): 0 | 1 | 2 {
   return formerCa !== undefined ? 2 : nextCa !== undefined ? 1 : 0;
 }
 
-/** What gives the CA a later end: while it gets a new key, the next stage to that, and nothing else is done. */
-export function renewCaWords(cas: Cas): string {
-  return caStageOf(cas) === 0 ? 'renew --ca' : 'renew --ca --rekey';
+/** The command that gives the CA a later end; during a rekey that is the next stage. */
+export function renewCaArgs(cas: Cas): readonly ['renew', ...string[]] {
+  return caStageOf(cas) === 0 ? ['renew', '--ca'] : ['renew', '--ca', '--rekey'];
 }
 
-/** The CA that a leaf is held against: the former one where that signed it, otherwise the one that signs now. */
+/** The CA that a leaf is checked against: the former one if that signed it, otherwise the one that signs now. */
 export function signerOf(
   leaf: CertificateInfo,
   inventory: Pick<Cas, 'caCertificate' | 'formerCa'>,
@@ -29,13 +29,13 @@ export function signerOf(
   return former !== undefined && isSignedBy(leaf, former.info) ? former : inventory.caCertificate;
 }
 
-/** True where the second stage has not come to this host's certificate yet. */
+/** The former CA signed this host's certificate, so the second stage is not done for it. */
 export function isOfFormerCa({ certificate, isRevoked }: HostInventory, inventory: Inventory): boolean {
   if (isRevoked || certificate === undefined || inventory.formerCa === undefined) return false;
   return isSignedBy(certificate.info, inventory.formerCa.certificate.info);
 }
 
-/** Every certificate that hosts trust as a CA's, the old one first. */
+/** Every CA certificate that hosts trust, the old one first. */
 export function trustedCas({ formerCa, caCertificate, nextCa }: Cas): readonly FoundCertificate[] {
   return [formerCa?.certificate, caCertificate, nextCa?.certificate].filter((found) => found !== undefined);
 }

@@ -20,8 +20,6 @@ export function describeStep(step: Step): string {
       return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days: ${step.path}`;
     case 'certificate':
       return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days: ${step.path}`;
-    case 'record':
-      return `the ledger's line for ${step.name}, serial ${step.serial}: ${step.path}`;
     case 'bundle':
       return `the bundle of ${step.hostname} (${step.files.join(', ')}): ${step.path}`;
   }

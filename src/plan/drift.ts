@@ -1,19 +1,23 @@
-// Where certificates that are there, and right, are not what the settings would make by now: the next ones will be, and a
-// command makes them at once. Pure. What a certificate must have (its names) is host-problems.ts's.
+// Certificates that are right, but not what the settings would make now. The next ones will be, and a command makes them
+// at once. Pure. What a certificate must have (its names) is in host-problems.ts.
 
+import type { Command, Problem } from '../errors.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import type { Settings, Subject } from '../settings/settings.js';
 import { signerOf } from './ca-rekey.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
-/** A line for each setting that is not applied: what differs, where, and the command that applies it. */
-export function describeDrift(settings: Settings, inventory: Inventory): readonly string[] {
+/** What differs, and the command that applies it. */
+export type Drift = Problem & { readonly hint: Command };
+
+/** One for each setting that is not applied: what differs, where, and the command that applies it. */
+export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
   const { keyType, validDays } = settings.certificates;
-  const differ = (what: string, command: string, isOther: (found: HostInventory, info: CertificateInfo) => boolean) =>
+  const differ = (what: string, option: string, isOther: (found: HostInventory, info: CertificateInfo) => boolean) =>
     describeHosts(
       what,
-      command,
+      option,
       inventory.hosts.filter(
         (found) => !found.isRevoked && found.certificate !== undefined && isOther(found, found.certificate.info),
       ),
@@ -22,39 +26,50 @@ export function describeDrift(settings: Settings, inventory: Inventory): readonl
     ...caDrift(settings, inventory),
     ...differ(
       `certificates.keyType (${keyType})`,
-      'relaycerts renew --rekey',
+      '--rekey',
       // A host that keeps its own key chooses its type.
       ({ request }, { spki }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
     ),
     ...differ(
       `certificates.validDays (${validDays})`,
-      'relaycerts renew --force',
+      '--force',
       (_, info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
     ),
-    ...differ('subject', 'relaycerts renew --force', (_, info) => !hasSubject(info, settings.subject)),
+    ...differ('subject', '--force', (_, info) => !hasSubject(info, settings.subject)),
   ];
 }
 
 /** Not while it gets a new key: the next stage tells what comes. */
-function caDrift({ ca }: Settings, { caCertificate, nextCa, formerCa }: Inventory): readonly string[] {
+function caDrift({ ca }: Settings, { caCertificate, nextCa, formerCa }: Inventory): readonly Drift[] {
   if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
   const { info } = caCertificate;
   const found = keyTypeOfSpki(info.spki);
   return [
     ...(found === ca.keyType
       ? []
-      : [`ca.keyType (${ca.keyType}) is not that of the CA (${found ?? 'another'}): relaycerts renew --ca --rekey`]),
+      : [
+          {
+            message: `ca.keyType is ${ca.keyType}, but the CA has ${found ?? 'another'}`,
+            hint: { run: ['renew', '--ca', '--rekey'] as const },
+          },
+        ]),
     ...(daysOf(info) === ca.validDays
       ? []
-      : [`ca.validDays (${ca.validDays}) is not that of the CA (${daysOf(info)}): relaycerts renew --ca`]),
+      : [
+          {
+            message: `ca.validDays is ${ca.validDays}, but the CA has ${daysOf(info)}`,
+            hint: { run: ['renew', '--ca'] as const },
+          },
+        ]),
   ];
 }
 
-function describeHosts(what: string, command: string, hosts: readonly HostInventory[]): readonly string[] {
+function describeHosts(what: string, option: string, hosts: readonly HostInventory[]): readonly Drift[] {
   if (hosts.length === 0) return [];
   const names = hosts.slice(0, 5).map(({ host: { hostname } }) => hostname);
-  const more = hosts.length > names.length ? `, and for ${hosts.length - names.length} more` : '';
-  return [`${what} is not that of certificates that are there: ${command} ${names.join(' ')}${more}`];
+  const more = hosts.length > names.length ? `, and ${hosts.length - names.length} more` : '';
+  const message = `${what} is not what ${hosts.length === 1 ? 'a certificate has' : `${hosts.length} certificates have`}`;
+  return [{ message, hint: { run: ['renew', option, ...names], after: more } }];
 }
 
 function daysOf({ notBefore, notAfter }: CertificateInfo): number {

@@ -1,7 +1,7 @@
 // What was found wrong with a certificate, in words, with what mends it.
 
 import type { CertificateFinding } from '../certificate/verify.js';
-import { quote, quotePath, type Problem } from '../errors.js';
+import { quote, quotePath, type Hint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 
@@ -10,18 +10,22 @@ export function describeFinding(
   finding: CertificateFinding,
   of: 'ca' | HostName,
   path: string,
-  renewCa = 'renew --ca',
+  renewCa: readonly [string, ...string[]] = ['renew', '--ca'],
 ): Problem {
-  const aside =
+  const aside: Hint =
     of === 'ca'
-      ? 'put the settings back as they were; to begin anew with another CA: relaycerts clean'
-      : `to have a right one issued for the same key, move it away and run make: mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
-  const anew =
-    of === 'ca'
-      ? 'put the settings back as they were; for a CA with a new key, as they are now: relaycerts renew --ca --rekey'
-      : aside;
+      ? { run: ['clean'], before: 'put the settings back as they were; to start over with another CA:' }
+      : {
+          run: ['make'],
+          before: `to issue a correct one for the same key: mv ${shellWord(path)} ${shellWord(`${path}.old`)} &&`,
+        };
+  const rekey: Hint = {
+    run: ['renew', '--ca', '--rekey'],
+    before: 'put the settings back as they were; for a CA with a new key, as they are now:',
+  };
+  const anew = of === 'ca' ? rekey : aside;
   const { code, expected, found } = finding;
-  const say = (what: string, hint: string = aside): Problem => ({
+  const say = (what: string, hint: Hint = aside): Problem => ({
     message: `the certificate ${quotePath(path)} ${what}`,
     hint,
   });
@@ -42,22 +46,22 @@ export function describeFinding(
         anew,
       );
     case 'outside-constraints':
-      return say(
-        `names ${quote(found)}, outside of what its CA permits (${quote(expected)})`,
-        'give the host a name within ca.permittedDomains; to begin anew with another CA: relaycerts clean',
-      );
+      return say(`names ${quote(found)}, which its CA does not permit (${quote(expected)})`, {
+        run: ['clean'],
+        before: 'give the host a name within ca.permittedDomains; to start over with another CA:',
+      });
     case 'expired':
-      return say(`expired on ${expected}`, `relaycerts ${of === 'ca' ? renewCa : `renew ${of}`}`);
+      return say(`expired on ${expected}`, { run: of === 'ca' ? renewCa : ['renew', of] });
     case 'not-yet-valid':
-      return say(
-        `is valid from ${expected} on, and it is ${found} now`,
-        `set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts ${of === 'ca' ? renewCa : `renew ${of} --force`}`,
-      );
+      return say(`is valid from ${expected} on, and it is ${found} now`, {
+        run: of === 'ca' ? renewCa : ['renew', of, '--force'],
+        before: "set this machine's clock: timedatectl set-ntp true; if it is right, and was ahead when this was made:",
+      });
     case 'outlives-ca':
       return say(`is valid until ${found}, longer than its CA (${expected})`);
     case 'is-ca':
       return say('is a CA of its own, which no host may have');
     case 'not-ca':
-      return say('is not the certificate of a CA', 'bring it back from a backup');
+      return say('is not the certificate of a CA', 'restore it from a backup');
   }
 }

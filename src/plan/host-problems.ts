@@ -1,4 +1,4 @@
-// What contradicts about one host: its key, its request and its certificate against each other and against the CA. Pure.
+// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { fingerprintOf } from '../certificate/fingerprint.js';
@@ -11,7 +11,7 @@ import { signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
-/** What contradicts about a host's certificate; nothing where it has none. */
+/** What is wrong with a host's certificate; nothing if it has none. */
 export function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
   const { certificate, key, request, host } = found;
   if (certificate === undefined) return [];
@@ -20,18 +20,27 @@ export function hostProblems(found: HostInventory, inventory: Inventory, at: Dat
     if (!request.info.spki.equals(encodeSpki(certificate.info.publicKey))) {
       problems.push({
         message: `the certificate ${quotePath(certificate.path)} is not for the key of the request ${quotePath(request.path)}`,
-        hint: `move the certificate away so that make issues one for the request: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
+        hint: {
+          run: ['make'],
+          before: `to issue one for the request: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)} &&`,
+        },
       });
     }
   } else if (key === undefined) {
     problems.push({
       message: `the certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(found.keyPath)} is missing`,
-      hint: `bring the key back from a backup, or remove the certificate so that make makes both anew: rm ${shellWord(certificate.path)}`,
+      hint: {
+        run: ['make'],
+        before: `restore the key from a backup, or make both again: rm ${shellWord(certificate.path)} &&`,
+      },
     });
   } else if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
     problems.push({
       message: `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
-      hint: `bring the right key back, or move the certificate away so that make issues one for this key: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)}`,
+      hint: {
+        run: ['make'],
+        before: `restore the right key, or issue a certificate for this one: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)} &&`,
+      },
     });
   }
   const signer = signerOf(certificate.info, inventory);
@@ -68,7 +77,11 @@ export function requestProblems(
   if (owner !== undefined) {
     problems.push({
       message: `the key of the request ${quotePath(request.path)} is ${owner}'s: every host has a key of its own`,
-      hint: `remove the key on ${host.hostname}, and make a new one: relaycerts show ${host.hostname} --section request; where it is stored here already: rm ${shellWord(request.path)}`,
+      hint: {
+        run: ['show', host.hostname, '--section', 'request'],
+        before: `remove the key on ${host.hostname}, and make a new one:`,
+        after: `; if the request is stored here already: rm ${shellWord(request.path)}`,
+      },
     });
   }
   return problems;
@@ -88,11 +101,11 @@ function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inv
 }
 
 /** That a key which was revoked has turned up again, from a backup: what is made for it would be listed. */
-export function revokedKeyProblems(found: HostInventory, { revokedKeys }: Inventory): readonly Problem[] {
-  if (revokedKeys.size === 0) return [];
+export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory): readonly Problem[] {
+  if (revoked.keys.size === 0) return [];
   const { host, key, request, certificate, previous } = found;
   const isRevoked = (one: KeyObject | undefined): boolean =>
-    one !== undefined && revokedKeys.has(fingerprintOf(one, 'public-key', 'sha256'));
+    one !== undefined && revoked.keys.has(fingerprintOf(one, 'public-key', 'sha256'));
   if ([key && createPublicKey(key.privateKey), request?.info.publicKey, certificate?.info.publicKey].some(isRevoked)) {
     return [inTheWay(found, `the key of ${host.hostname} was revoked, and is here again`)];
   }
@@ -117,9 +130,4 @@ function inTheWay({ key, request, certificate, previous }: HostInventory, what: 
     message: `${what}: ${paths.map(quotePath).join(', ')}`,
     hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
   };
-}
-
-/** That a rekey ended between two files. */
-export function cutProblem({ host: { hostname } }: HostInventory): Problem {
-  return { message: `the rekey of ${hostname} was cut off`, hint: 'relaycerts make: it finishes it' };
 }

@@ -1,12 +1,23 @@
-// What is there: the facts about the files beside the settings that a plan is made from. A type alone; store/read.ts
-// fills it.
+// The state: what the files beside the settings say. A plan is made from it, and a change is from one such value to
+// another (store/state-change.ts). Only types; store/read.ts fills them.
 
 import type { KeyObject } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
+import type { KeyPlace } from './bundle-names.js';
 import type { HostSettings, Role } from '../settings/settings.js';
+
+/** What certs/revoked/ holds (store/revoked.ts). */
+export interface Revoked {
+  /** Host -> the serials in the names of its files. */
+  readonly hosts: ReadonlyMap<HostName, readonly string[]>;
+  /** Hosts whose request is there: they made their own key. */
+  readonly ownKey: ReadonlySet<HostName>;
+  /** SHA-256 of the public keys. */
+  readonly keys: ReadonlySet<string>;
+}
 
 export interface FoundCertificate {
   readonly path: string;
@@ -44,15 +55,18 @@ export interface HostInventory {
   readonly certificate: FoundCertificate | undefined;
   /** The one before a rekey, until it is retired: its pin stays listed. */
   readonly previous: FoundCertificate | undefined;
-  /** True between the stages of a rekey that was cut off. */
-  readonly isRekeyCut: boolean;
-  /** True where the last that the ledger says of the host is that it was revoked. */
+  /** Its files are in certs/revoked/, and it has no certificate of another key. */
   readonly isRevoked: boolean;
   readonly bundleFolder: string;
   /** True where that folder is there, whatever is in it. */
   readonly hasBundle: boolean;
   /** The bundle's files by name; a missing one is absent. */
   readonly bundle: ReadonlyMap<string, Buffer>;
+}
+
+/** A host's certificates and no keys. */
+export interface CertifiedHost extends Pick<HostInventory, 'host' | 'certificate' | 'previous' | 'isRevoked'> {
+  readonly keyPlace: KeyPlace;
 }
 
 /** The keys that the passphrase file is encrypted to, against the recipients in the settings. */
@@ -110,22 +124,16 @@ export interface Inventory {
   readonly nextCa: FoundCa | undefined;
   /** Between the second and the third: the CA before. Every host trusts it, and the one that signs. */
   readonly formerCa: FoundCa | undefined;
-  /** True where a stage of the CA's rekey was cut off between two files. */
-  readonly isCaCut: boolean;
+  /** Where the passphrase file is; if the settings name a link, what the link names. */
+  readonly passphrasePath: string;
   readonly passphraseFile: Buffer | undefined;
   readonly operatorKeyPath: string;
   readonly operatorKey: Buffer | undefined;
   readonly hosts: readonly HostInventory[];
-  /** Everything that was ever issued here, in the order of issue; what lies here and the ledger has lost comes last. */
-  readonly issued: readonly IssuedCertificate[];
-  /** Serials that the ledger has. */
-  readonly recorded: ReadonlySet<string>;
-  /** SHA-256 of the public keys that the ledger calls revoked. */
-  readonly revokedKeys: ReadonlySet<string>;
-  /** True where the ledger has a CA. */
-  readonly caRecorded: boolean;
-  /** Lines of the ledger that are no entry. */
-  readonly damagedLedgerLines: number;
+  /** What is in certs/revoked/. */
+  readonly revoked: Revoked;
+  /** There is a ledger, so there was a CA. */
+  readonly hasLedger: boolean;
   /** Files that are there and cannot be what their name says, or are open to others. */
   readonly problems: readonly Problem[];
   /** Hosts that the settings no longer name, with what is left of them. */

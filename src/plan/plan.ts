@@ -3,13 +3,14 @@
 // where nothing of it, and nothing that it signed, is left. What contradicts is a problem (ca-problems.ts,
 // host-problems.ts), and then there is nothing to do but to say so.
 
+import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { KeyType, Role, Settings } from '../settings/settings.js';
 import { tableName } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { isOfFormerCa } from './ca-rekey.js';
-import { cutProblem, hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
+import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import type { Custody, HostInventory, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
 import { staleFiles } from './stale-files.js';
@@ -45,7 +46,6 @@ export type Step =
       /** For words: cut to the CA's, as the certificate is. */
       readonly validDays: number;
     }
-  | { readonly kind: 'record'; readonly path: string; readonly name: string; readonly serial: string }
   | {
       readonly kind: 'bundle';
       readonly path: string;
@@ -65,23 +65,44 @@ export interface Plan {
 /** The bundles as they should be, by host and file name; only those hosts whose key and certificate are there. */
 export type Bundles = ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>;
 
+/**
+ * What contradicts: about the CA, except what is in `fixes`, and about every host. Files that could not be read look as
+ * if they were missing, so nothing else is said then.
+ */
+export function contradictionsOf(
+  settings: Settings,
+  inventory: Inventory,
+  at: Date,
+  fixes: readonly CertificateFindingCode[] = [],
+): readonly Problem[] {
+  if (inventory.problems.length > 0) return inventory.problems;
+  return [
+    ...caProblems(settings, inventory, at, fixes),
+    ...inventory.hosts
+      .filter(({ isRevoked }) => !isRevoked)
+      .flatMap((found) => [
+        ...revokedKeyProblems(found, inventory),
+        ...requestProblems(found, inventory),
+        ...hostProblems(found, inventory, at),
+      ]),
+  ];
+}
+
 /** The plan that brings everything that the settings ask for into being. */
 export function planMake(
   settings: Settings,
   inventory: Inventory,
   bundles: Bundles,
-  ledgerPath: string,
   at: Date,
   custody: Custody = { recipients: { kind: 'same' }, isGiven: false },
 ): Plan {
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, warnings: [] };
-  const problems = [...caProblems(settings, inventory, at)];
+  const problems = [...contradictionsOf(settings, inventory, at)];
   const warnings: Problem[] = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
   const unsealed: Step[] = [...resealSteps(settings, custody, warnings)];
   const keys: Step[] = [];
   const certificates: Step[] = [];
-  const records: Step[] = [];
 
   if (inventory.caKey === undefined) {
     keys.push({ kind: 'ca-key', path: inventory.caKeyPath, keyType: settings.ca.keyType });
@@ -94,9 +115,6 @@ export function planMake(
   for (const found of inventory.hosts) {
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
-    if (found.isRekeyCut) problems.push(cutProblem(found));
-    problems.push(...revokedKeyProblems(found, inventory));
-    problems.push(...requestProblems(found, inventory), ...hostProblems(found, inventory, at));
     warnings.push(...hostWarnings(found, settings, at));
     const { keyType } = settings.certificates;
     if (isOfFormerCa(found, inventory)) {
@@ -107,17 +125,10 @@ export function planMake(
       keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
     certificates.push(certificateStep(found, validDays));
   }
-  // A line for a revoked host would be its last, and so take the revocation back.
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  for (const found of [inventory.caCertificate, ...standing.map(({ certificate }) => certificate)]) {
-    if (found === undefined || inventory.recorded.has(found.info.serial)) continue;
-    const name = found.info.dnsNames[0] ?? found.info.commonName ?? found.path;
-    records.push({ kind: 'record', path: ledgerPath, name, serial: found.info.serial });
-  }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   else if (!custody.isGiven) warnings.push(...custodyWarnings(settings, inventory));
   return {
-    steps: [...unsealed, ...keys, ...records, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
+    steps: [...unsealed, ...keys, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
     problems,
     warnings,
   };
@@ -138,7 +149,10 @@ function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]):
   if (custody.recipients.kind === 'hidden') {
     warnings.push({
       message: `the passphrase file ${quotePath(file)} hides its recipients, so it stays as it is whatever passphrase.recipients says`,
-      hint: 'for a new passphrase, encrypted to the recipients in the settings: relaycerts passphrase change',
+      hint: {
+        run: ['passphrase', 'change'],
+        before: 'for a new passphrase, encrypted to the recipients in the settings:',
+      },
     });
   }
   return [];

@@ -6,7 +6,7 @@ import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Role, Settings } from '../settings/settings.js';
 import { caProblems } from './ca-problems.js';
-import { caStageOf, isOfFormerCa, renewCaWords, signerOf } from './ca-rekey.js';
+import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
@@ -33,16 +33,20 @@ export interface CertificateStatus {
   readonly why: string | undefined;
 }
 
+interface Issued {
+  readonly issued: readonly IssuedCertificate[];
+}
+
 /** The status of the CA and of every host; `warnDays` before it expires a certificate is due. */
 export function statusOf(
   settings: Settings,
   inventory: Inventory,
-  at: Date,
-  { warnDays }: { readonly warnDays: number },
+  issued: readonly IssuedCertificate[],
+  { at, warnDays }: { readonly at: Date; readonly warnDays: number },
 ): readonly CertificateStatus[] {
   const rows = [
     caStatus(settings, inventory, at, warnDays),
-    ...inventory.hosts.map((host) => hostStatus(settings, inventory, host, at, warnDays)),
+    ...inventory.hosts.map((host) => hostStatus(settings, { ...inventory, issued }, host, at, warnDays)),
   ];
   return rows.toSorted(
     (a, b) =>
@@ -59,7 +63,7 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
   if (found === undefined) return { ...blank, ...absent, state: 'missing', why: whyNoCa(settings, inventory, at) };
   const findings = checkCa(found.info, settings.ca, at);
   const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
-  const renewCa = `${word} ${renewCaWords(inventory)}, then install every host`;
+  const renewCa = `${word} ${renewCaArgs(inventory).join(' ')}, then install every host`;
   const isExpired = findings.some(({ code }) => code === 'expired');
   const facts = factsOf(found.info, at, settings);
   const next = caRekeyNext(settings, inventory);
@@ -76,7 +80,7 @@ function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: 
       ...blank,
       ...facts,
       state: 'not-yet-valid',
-      why: whyNotYet(found.info, `${word} ${renewCaWords(inventory)}`),
+      why: whyNotYet(found.info, `${word} ${renewCaArgs(inventory).join(' ')}`),
     };
   }
   // What is due and on its way to be replaced needs nothing but the next stage.
@@ -99,7 +103,6 @@ function whyNoCa(settings: Settings, inventory: Inventory, at: Date): string {
 /** What goes on with a rekey of the CA; undefined where none is under way. */
 function caRekeyNext({ program }: Settings, inventory: Inventory): string | undefined {
   const again = `${program} renew --ca --rekey`;
-  if (inventory.isCaCut) return `its rekey was cut off: ${program} make`;
   switch (caStageOf(inventory)) {
     case 0:
       return undefined;
@@ -114,7 +117,7 @@ function caRekeyNext({ program }: Settings, inventory: Inventory): string | unde
 
 function hostStatus(
   settings: Settings,
-  inventory: Inventory,
+  inventory: Inventory & Issued,
   found: HostInventory,
   at: Date,
   warnDays: number,
@@ -178,7 +181,7 @@ function hostStatus(
 /** Of the last certificate that was revoked; how many days it would have left does not matter any more. */
 function revokedFacts(
   { postfix }: Settings,
-  { issued }: Inventory,
+  { issued }: Issued,
   { host: { role, hostname } }: HostInventory,
 ): Pick<CertificateStatus, 'daysLeft' | 'expires' | 'serial' | 'pin'> {
   const last = issued.findLast((one) => one.role === role && one.name === hostname && one.revokedAt !== undefined);
@@ -205,7 +208,7 @@ function renewalOf(settings: Settings, inventory: Inventory, found: HostInventor
   const isEarly = leaf !== undefined && daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
   const renew = `${word} renew ${found.host.hostname}${isEarly ? ' --force' : ''}`;
   const isCaFirst = ca !== undefined && leaf !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
-  const first = isCaFirst ? [`${word} ${renewCaWords(inventory)}`] : [];
+  const first = isCaFirst ? [`${word} ${renewCaArgs(inventory).join(' ')}`] : [];
   // The second stage of the CA's rekey signs every certificate anew.
   const own = isCaFirst && caStageOf(inventory) > 0 ? [] : [renew];
   if (found.previous === undefined) return [...first, ...own].join(', then ');
@@ -225,7 +228,7 @@ function mendAhead(settings: Settings, inventory: Inventory, { host }: HostInven
   const renew = `${word} renew ${host.hostname} --force`;
   const ca = inventory.caCertificate?.info;
   if (ca === undefined || at >= ca.notBefore) return renew;
-  const first = `${word} ${renewCaWords(inventory)}`;
+  const first = `${word} ${renewCaArgs(inventory).join(' ')}`;
   // The second stage of the CA's rekey signs every certificate anew.
   return caStageOf(inventory) > 0 ? first : `${first}, then ${renew}`;
 }

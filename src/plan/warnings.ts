@@ -39,7 +39,11 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
     return [
       {
         message: `the certificate of ${host.hostname} is not valid before ${notBefore.toISOString()}: the clock was ahead when it was made, or is behind now (timedatectl)`,
-        hint: `where it is right now: relaycerts renew ${host.hostname} --force, then install it there`,
+        hint: {
+          run: ['renew', host.hostname, '--force'],
+          before: 'if it is right now:',
+          after: ', then install it there',
+        },
       },
     ];
   }
@@ -49,7 +53,7 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
   return [
     {
       message: `the certificate of ${host.hostname} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${left} days`}`,
-      hint: `relaycerts renew ${host.hostname}, then install it there`,
+      hint: { run: ['renew', host.hostname], after: ', then install it there' },
     },
   ];
 }
@@ -68,7 +72,7 @@ export function caWarnings(settings: Settings, inventory: Inventory, at: Date): 
   return [
     {
       message: `the CA expires on ${day}, in ${left} days, and with it every certificate that it signs, whatever certificates.validDays says`,
-      hint: 'relaycerts renew --ca, then install every host',
+      hint: { run: ['renew', '--ca'], after: ', then install every host' },
     },
   ];
 }
@@ -81,8 +85,12 @@ export function isCutting({ ca, certificates }: Settings, left: number): boolean
 /** The problem of a passphrase file that is not there, though the CA's key depends on it. */
 export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
   return {
-    message: `the passphrase file ${quotePath(file)} is missing, and without it the CA's key stays closed: nothing can be renewed`,
-    hint: 'bring it back from a backup, name its place as passphrase.file in the settings, or give the passphrase with --passphrase-fd N; to begin anew with another CA: relaycerts clean',
+    message: `the passphrase file ${quotePath(file)} is missing, and the CA's key cannot be opened without it: nothing can be renewed`,
+    hint: {
+      run: ['clean'],
+      before:
+        'restore it from a backup, set passphrase.file to where it is, or give the passphrase with --passphrase-fd N; to start over with another CA:',
+    },
   };
 }
 
@@ -113,7 +121,6 @@ export function custodyWarnings(
  * have changed since. `bundles`: as they should be.
  */
 export function bundleWarnings(
-  settings: Settings,
   { hosts, problems }: Pick<Inventory, 'hosts' | 'problems'>,
   bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
 ): readonly Problem[] {
@@ -123,21 +130,25 @@ export function bundleWarnings(
     const stale = staleFiles(bundle, bundles.get(hostname) ?? new Map<string, Buffer>());
     if (stale.length === 0) return [];
     const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
-    return [{ message, hint: `${settings.program} make` }];
+    return [{ message, hint: { run: ['make'] } }];
   });
 }
 
-/** About what the settings do not name. */
-export function strangerWarnings({ strangers, damagedLedgerLines }: Inventory): Problem[] {
-  const warnings: Problem[] = strangers.map(({ hostname, paths }) => ({
-    message: `the settings no longer name ${hostname}, and its pin stands in no table; named again, it would get the same key, for it is still here`,
-    hint: `where the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
+/** About hosts that the settings no longer name. */
+export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
+  return strangers.map(({ hostname, paths }) => ({
+    message: `${hostname} is no longer in the settings and cannot relay; its old key is still here and would be reused if you add ${hostname} back`,
+    hint: `if the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
   }));
-  if (damagedLedgerLines > 0) {
-    warnings.push({
-      message: `certs/ca/issued.jsonl has lines that are no entry, and are skipped: ${damagedLedgerLines}`,
-      hint: 'look at them: jq -R "fromjson? // ." certs/ca/issued.jsonl; what is of no use there can be taken out by hand',
-    });
-  }
-  return warnings;
+}
+
+/** Of the ledger, `damaged` lines. */
+export function ledgerWarnings(damaged: number, path: string): readonly Problem[] {
+  if (damaged === 0) return [];
+  return [
+    {
+      message: `${quotePath(path)} has ${damaged} damaged lines, which are skipped`,
+      hint: `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`,
+    },
+  ];
 }

@@ -23,8 +23,6 @@ ${hosts.map((host) => installOne(settings, host, undefined)).join('')}`;
 export interface CaStage {
   /** The one that is reached now. */
   readonly stage: 1 | 2 | 3;
-  /** True where it had begun before and was cut off. */
-  readonly isResumed: boolean;
   /** The commonNames of the CAs in the hosts' CA file, the old one first. */
   readonly trusted: readonly string[];
   /** Those with something to install. */
@@ -34,7 +32,7 @@ export interface CaStage {
 }
 
 /** The plan as it stands after a stage. */
-export function renderCaStage(settings: Settings, { stage, isResumed, trusted, hosts, hasExpired }: CaStage): string {
+export function renderCaStage(settings: Settings, { stage, trusted, hosts, hasExpired }: CaStage): string {
   const [first = '', second = ''] = trusted;
   const again = `${settings.program} renew --ca --rekey`;
   const isPinned = settings.postfix.pin === 'certificate';
@@ -64,7 +62,7 @@ The old one's certificate and its key, still encrypted, are in certs/retired/.`,
   // Of those that are revoked nothing is shown.
   const client = hosts.find(({ role }) => role === 'smtp-client')?.hostname;
   const where = client === undefined ? '' : ` (${settings.program} show ${client} --section verify)`;
-  return `A new key for the CA, stage ${stage} of 3${isResumed ? ', which was cut off and is finished now' : ''}: ${words.did}
+  return `A new key for the CA, stage ${stage} of 3: ${words.did}
 
 Install now, one host after the other, ${words.order}:
 ${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
@@ -74,10 +72,10 @@ ${words.next}`;
 }
 
 /** The same as data. */
-export function caStageJson(settings: Settings, { stage, isResumed, trusted, hosts }: CaStage): string {
+export function caStageJson(settings: Settings, { stage, trusted, hosts }: CaStage): string {
   const next = stage === 3 ? null : `${settings.program} renew --ca --rekey`;
   const names = hosts.map(({ hostname }) => hostname);
-  return `${JSON.stringify({ stage, stages: 3, resumed: isResumed, trusted, install: names, next }, undefined, 2)}\n`;
+  return `${JSON.stringify({ stage, stages: 3, trusted, install: names, next }, undefined, 2)}\n`;
 }
 
 function installOne(settings: Settings, host: HostSettings, see: string | undefined): string {

@@ -11,23 +11,17 @@ import { installWords } from './commands.js';
 export interface Renewal {
   /** As they were before. */
   readonly renewed: readonly HostInventory[];
-  /** Those whose rekey had begun before, and which were left as they are. */
-  readonly underWay: readonly HostInventory[];
   /** All that have something to install. */
   readonly touched: ReadonlySet<HostName>;
   readonly after: Inventory;
 }
 
 /** Lines to read and to run; '' where there is nothing to install. */
-export function renderRenewal(settings: Settings, { renewed, underWay, touched, after }: Renewal): string {
+export function renderRenewal(settings: Settings, { renewed, touched, after }: Renewal): string {
   const { first, others, retire } = planInstallation(after, touched);
   const word = settings.program;
   const lines = [
     ...renewed.flatMap((before) => describeNew(settings, before, after)),
-    ...underWay.map(
-      ({ host: { role, hostname }, certificate }) =>
-        `${hostname} is left as it is: its rekey is under way, with a certificate of ${dayOf(certificate?.info.notBefore)}${role === 'smtp-client' ? `; ${word} retire ${hostname} comes before another` : ''}`,
-    ),
     ...first.map((hostname) => `first, for the table with both pins: ${installWords(settings, hostname)}`),
     ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${installWords(settings, hostname)}`),
     ...(retire.length === 0

@@ -1,41 +1,22 @@
-// Passphrase files that were replaced by one with another passphrase, or by one that nobody could open yet: FILE.old,
-// FILE.old2 and so on. Folders with the same domain share the file by default, and where the passphrase changes in one,
-// the CA's key of the other opens with the old file alone. None is overwritten: it exists nowhere else. The operator key
-// that clean --all takes out of use is kept in the same way.
+// Passphrase files that were replaced are kept beside the new one as FILE.old, FILE.old2 and so on. Projects of one domain
+// share the file by default, and after a change in one of them the other CA's key opens only with the old file. None is
+// ever overwritten, because it exists nowhere else.
 
 import { basename, dirname, join } from 'node:path';
-import { createFile, listFolder, nameFile, readFile, removeFile, syncFolder } from '../sys/files.js';
+import { listFolder, readFile } from '../sys/files.js';
+import type { FileWrite } from './transaction.js';
 
-/** Keeps a file as it is now beside it, durably, and gives the copy's path; undefined where there is no file. @throws files */
-export async function keepAside(file: string): Promise<string | undefined> {
-  const bytes = await readFile(file, { followLink: true });
-  return bytes && keepAs(file, bytes, (path) => createFile(path, bytes, 0o600));
-}
-
-/**
- * Gives a file that name instead of its own, which needs no room on the disk; undefined where there is no file. The new
- * name is durable; the caller syncs the folder for the old one. @throws files
- */
-export async function moveAside(file: string): Promise<string | undefined> {
-  const bytes = await readFile(file);
-  // Not a rename, which would replace what has the name.
-  const path = bytes && (await keepAs(file, bytes, (name) => nameFile(file, name)));
-  if (path === undefined) return undefined;
-  await syncFolder(dirname(file));
-  await removeFile(file);
-  return path;
-}
-
-/** The first name that `keep` could take, or that has these bytes already. */
-async function keepAs(file: string, bytes: Buffer, keep: (path: string) => Promise<boolean>): Promise<string> {
+/** The write that keeps these bytes of a passphrase file; undefined if they are kept already. @throws files */
+export async function planKept(file: string, bytes: Buffer): Promise<FileWrite | undefined> {
   for (let number = 1; ; number += 1) {
     const path = `${file}.old${number === 1 ? '' : number}`;
-    if (await keep(path)) return path;
-    if ((await readFile(path))?.equals(bytes) === true) return path;
+    const found = await readFile(path);
+    if (found === undefined) return { path, bytes, mode: 0o600, folderMode: 0o700, isNew: true };
+    if (found.equals(bytes)) return undefined;
   }
 }
 
-/** The paths of those that are there. @throws files */
+/** The paths of those that there are. @throws files */
 export async function keptPassphrases(file: string): Promise<readonly string[]> {
   const folder = dirname(file);
   const first = `${basename(file)}.old`;

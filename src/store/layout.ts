@@ -1,5 +1,4 @@
-// Where everything lies: artefact -> path and mode. Pure; DESIGN's file names are a contract that hosts and scripts
-// rely on.
+// Where every file belongs: artefact -> path and mode. Pure. Hosts and scripts rely on these names, so they do not change.
 
 import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
@@ -19,17 +18,13 @@ export interface Layout {
   readonly caFolder: string;
   readonly caKey: Place;
   readonly caCertificate: Place;
-  /** The CA to come, from the first stage of its rekey to the second. */
+  /** The next CA, from the first stage of its rekey to the second. */
   readonly nextCaKey: Place;
   readonly nextCaCertificate: Place;
   /** The CA before, from the second stage to the third. */
   readonly formerCaKey: Place;
   readonly formerCaCertificate: Place;
   readonly ledger: Place;
-  /** What hosts have to install and nobody was told yet. */
-  readonly toInstall: Place;
-  /** A new passphrase, sealed, until the CA's key is under it. */
-  readonly pendingPassphrase: Place;
   readonly hostsFolder: string;
   readonly roleFolder: (role: Role) => string;
   readonly key: (role: Role, hostname: HostName) => Place;
@@ -38,11 +33,9 @@ export interface Layout {
   readonly request: (role: Role, hostname: HostName) => Place;
   /** The certificate before a rekey, whose pin stays listed until it is retired. */
   readonly previous: (role: Role, hostname: HostName) => Place;
-  /** What a rekey has made and not yet put into its place. */
-  readonly nextKey: (role: Role, hostname: HostName) => Place;
-  readonly nextCertificate: (role: Role, hostname: HostName) => Place;
   /** Where retired certificates and the files of revoked hosts are kept. */
   readonly retiredFolder: string;
+  readonly retired: (hostname: HostName, serial: Serial) => Place;
   readonly retiredCaKey: (serial: Serial) => Place;
   readonly retiredCaCertificate: (serial: Serial) => Place;
   readonly revokedFolder: string;
@@ -71,17 +64,14 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     formerCaKey: { path: join(caFolder, `${domain}-ca.old.key.pem`), mode: 0o600 },
     formerCaCertificate: { path: join(caFolder, `${domain}-ca.old.crt.pem`), mode: 0o644 },
     ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
-    toInstall: { path: join(caFolder, 'to-install.json'), mode: 0o644 },
-    pendingPassphrase: { path: join(caFolder, `${domain}-ca.passphrase.new.gpg`), mode: 0o600 },
     hostsFolder,
     roleFolder,
     key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),
     certificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.crt.pem`), mode: 0o644 }),
     request: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.csr.pem`), mode: 0o644 }),
     previous: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.old.crt.pem`), mode: 0o644 }),
-    nextKey: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.key.pem`), mode: 0o600 }),
-    nextCertificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.new.crt.pem`), mode: 0o644 }),
     retiredFolder,
+    retired: (hostname, serial) => ({ path: join(retiredFolder, `${hostname}-${serial}.crt.pem`), mode: 0o644 }),
     retiredCaKey: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.key.pem`), mode: 0o600 }),
     retiredCaCertificate: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.crt.pem`), mode: 0o644 }),
     revokedFolder: join(certsFolder, 'revoked'),

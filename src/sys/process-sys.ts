@@ -1,11 +1,12 @@
-// The Host of a real process: its folders, user, terminal and clock.
+// The Sys of a real process: its folders, user, terminal and clock.
 
 import { readlinkSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { hostname, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
-import { escapeControls, quote, RelaycertsError, renderHint } from '../errors.js';
+import { escapeControls, quote, RelaycertsError, renderHint, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
+import { outputError } from './file-error.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Sys } from './sys.js';
 
@@ -15,6 +16,8 @@ export interface SysOptions {
   readonly color: boolean;
   /** In seconds. */
   readonly wait: number;
+  /** How relaycerts was called, as in Sys. */
+  readonly program: string;
 }
 
 /** @throws files - somebody removed it */
@@ -41,8 +44,8 @@ function homeOfUser(): string {
   }
 }
 
-/** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
-export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
+/** The Sys of this process. Colour marks words that are there without it too, on a terminal alone. */
+export function processSys({ quiet, verbose, color, wait, program }: SysOptions): Sys {
   const { env, stdin, stdout, stderr } = process;
   const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
@@ -61,6 +64,9 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
     home,
     configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
     uid: process.geteuid?.() ?? -1,
+    pid: process.pid,
+    machine: hostname(),
+    program,
     interactive: stdin.isTTY && stderr.isTTY,
     tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
     now: () => new Date(),
@@ -69,6 +75,7 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
     write: (data) => {
       stdout.write(data);
     },
+    flush: () => flushOutput(stdout),
     say: (text) => {
       if (!quiet) line(`relaycerts: ${escapeControls(text)}`);
     },
@@ -77,7 +84,8 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
     },
     warn: (text, hint) => {
       line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, 'relaycerts'))}`);
+      if (hint !== undefined)
+        line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, 'relaycerts'))}`);
     },
     confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
     askSecret,
@@ -124,6 +132,17 @@ async function askSecret(question: string): Promise<Secret> {
 async function ask(question: TerminalQuestion): Promise<unknown> {
   const { promptOnce } = await import('./prompt.js');
   return promptOnce(question, 'touched');
+}
+
+async function flushOutput(stream: NodeJS.WriteStream): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    stream.write('', (error) => {
+      // A reader that went away (relaycerts show | head) wants no more, and that is not an error.
+      const isDone = error === null || error === undefined || systemCode(error) === 'EPIPE';
+      if (isDone) resolve();
+      else reject(outputError(error));
+    });
+  });
 }
 
 async function readStdin(limit: number): Promise<Buffer> {

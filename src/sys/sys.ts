@@ -13,6 +13,11 @@ export interface Sys {
   readonly configHome: string;
   /** The effective user id. */
   readonly uid: number;
+  readonly pid: number;
+  /** This machine's own name, for words. */
+  readonly machine: string;
+  /** How relaycerts was called, as shell words, with --settings if needed: what a printed command begins with. */
+  readonly program: string;
   /** True where questions can be asked: stdin and stderr are terminals. */
   readonly interactive: boolean;
   /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none. */
@@ -24,6 +29,8 @@ export interface Sys {
   readonly outputIsTerminal: boolean;
   /** Data, to stdout, as it is. */
   write(data: string | Uint8Array): void;
+  /** Resolves when stdout has taken all that was written, or its reader has gone. @throws files - a full disk, say */
+  flush(): Promise<void>;
   /** Progress: one line to stderr; silent with --quiet. */
   say(line: string): void;
   /** Detail: one line to stderr with --verbose alone. */

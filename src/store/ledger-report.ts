@@ -1,29 +1,36 @@
-// The ledger read by certificate instead of by event: what was issued, and what became of it; and the other way round, the
-// lines of certificates that lie here and stand in no ledger. Pure.
+// The ledger read by certificate instead of by event: what was issued, and what became of it. For reports only. Pure.
 
 import type { Inventory, IssuedCertificate } from '../plan/inventory.js';
 import { entryOf, type LedgerEntry } from './ledger.js';
 
-/** The lines of those certificates that are wanted, the CA's first, as if each had been issued at its notBefore. */
-export function foundEntries(
+/** Every certificate that the ledger knows, in the order of issue, then those that are here and not in it. */
+export function issuedCertificates(
+  entries: readonly LedgerEntry[],
   { caCertificate, hosts }: Pick<Inventory, 'caCertificate' | 'hosts'>,
-  caName: string,
-  isWanted: (serial: string) => boolean,
-): readonly LedgerEntry[] {
-  const ca =
-    caCertificate === undefined
+): readonly IssuedCertificate[] {
+  const recorded = new Set(entries.map(({ serial }) => serial));
+  const here = [
+    ...(caCertificate === undefined
       ? []
-      : [{ role: 'ca' as const, name: caCertificate.info.commonName ?? caName, info: caCertificate.info }];
-  const leaves = hosts.flatMap(({ host: { role, hostname }, certificate }) =>
-    certificate === undefined ? [] : [{ role, name: hostname, info: certificate.info }],
-  );
-  return [...ca, ...leaves]
-    .filter(({ info }) => isWanted(info.serial))
-    .map(({ role, name, info }) => entryOf('issued', role, name, info, info.notBefore));
+      : [
+          entryOf(
+            'issued',
+            'ca',
+            caCertificate.info.commonName ?? '',
+            caCertificate.info,
+            caCertificate.info.notBefore,
+          ),
+        ]),
+    ...hosts.flatMap(({ host: { role, hostname }, certificate }) =>
+      certificate === undefined
+        ? []
+        : [entryOf('issued', role, hostname, certificate.info, certificate.info.notBefore)],
+    ),
+  ];
+  return reportOf([...entries, ...here.filter(({ serial }) => !recorded.has(serial))]);
 }
 
-/** Every certificate that the entries know, in the order of their first one. */
-export function issuedCertificates(entries: readonly LedgerEntry[]): readonly IssuedCertificate[] {
+function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[] {
   const first = new Map<string, LedgerEntry>();
   const lastOfKey = new Map<string, string>();
   const retired = new Map<string, string>();

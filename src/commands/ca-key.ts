@@ -1,0 +1,65 @@
+// Opening the CA's key: the passphrase file gives the passphrase, and that opens the key, which has to belong to the CA's
+// certificate. The key is decrypted once a run.
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { samePublicKey } from '../certificate/public-key.js';
+import { openPassphraseFile } from '../custody/passphrase-file.js';
+import { RelaycertsError, listSome, quotePath } from '../errors.js';
+import type { KeyPair } from '../issue/keys.js';
+import { decryptPrivateKey } from '../issue/pbes2.js';
+import type { Inventory } from '../plan/inventory.js';
+import type { Secret } from '../secret.js';
+import type { Settings } from '../settings/settings.js';
+import { keptPassphrases } from '../store/kept-passphrases.js';
+import type { Work } from './run.js';
+
+/** A CA as it signs. */
+export interface Issuer {
+  readonly certificatePem: string;
+  readonly privateKey: KeyObject;
+}
+
+/** The CA, opened with the given passphrase or the passphrase file. @throws passphrase, certificate, contradiction, tool */
+export async function openIssuer(work: Work, given: Secret | undefined): Promise<Issuer> {
+  const { caCertificate } = work.inventory;
+  if (caCertificate === undefined) throw new TypeError('an issuer without a certificate');
+  const { privateKey } = await openCaKey(work.settings, work.inventory, given ?? (await openPassphraseFile(work)));
+  return { certificatePem: caCertificate.info.pem, privateKey };
+}
+
+/** The CA's key pair. @throws passphrase, certificate, contradiction */
+export async function openCaKey(
+  settings: Settings,
+  { caKey, caKeyPath, caCertificate }: Pick<Inventory, 'caKey' | 'caKeyPath' | 'caCertificate'>,
+  passphrase: Secret,
+): Promise<KeyPair> {
+  if (caKey === undefined) throw new TypeError('there is no CA key to open');
+  let privateKey: KeyObject;
+  try {
+    privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code !== 'passphrase') throw error;
+    throw await wrongPassphraseError(settings, error);
+  }
+  const publicKey = createPublicKey(privateKey);
+  if (caCertificate !== undefined && !samePublicKey(publicKey, caCertificate.info.publicKey)) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the CA's key ${quotePath(caKeyPath)} does not belong to its certificate ${quotePath(caCertificate.path)}`,
+      { hint: 'restore both from the same backup' },
+    );
+  }
+  return { privateKey, publicKey };
+}
+
+async function wrongPassphraseError(settings: Settings, cause: RelaycertsError): Promise<RelaycertsError> {
+  const kept = await keptPassphrases(settings.passphrase.file);
+  const older =
+    kept.length === 0
+      ? ''
+      : `; if that is one from before a passphrase change (${listSome(kept.map((path) => quotePath(path)))}), set passphrase.file to a copy of it`;
+  return new RelaycertsError('passphrase', cause.message, {
+    hint: `use the passphrase file that was made together with this key${older}`,
+    cause,
+  });
+}

@@ -1,0 +1,103 @@
+// Issues what a list of steps asks for, keys and certificates, and gives the state with them in it. Keys are generated
+// in the thread pool while packages load and the passphrase is opened. Nothing is written here.
+
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { parseCertificate } from '../certificate/certificate.js';
+import { encodePrivateKey, generateKey } from '../issue/keys.js';
+import type { HostName } from '../names.js';
+import { describeStep } from '../plan/describe-step.js';
+import type { FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
+import type { Step } from '../plan/plan.js';
+import { newThing } from '../plan/retirement.js';
+import type { Settings } from '../settings/settings.js';
+import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import type { Issuer } from './ca-key.js';
+
+type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
+export type HostStep = StepOf<'key'> | StepOf<'certificate'>;
+
+export interface Certified {
+  readonly after: Inventory;
+  readonly entries: readonly LedgerEntry[];
+  readonly done: readonly string[];
+}
+
+export function isHostStep(step: Step): step is HostStep {
+  return step.kind === 'key' || step.kind === 'certificate';
+}
+
+/** Begins the keys that the steps ask for; a failure is reported when they are awaited. */
+export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostName, FoundKey>> {
+  const keys = Promise.all(
+    steps
+      .filter((step): step is StepOf<'key'> => step.kind === 'key')
+      .map(async ({ hostname, keyType, path }): Promise<[HostName, FoundKey]> => {
+        const { privateKey } = await generateKey(keyType);
+        return [hostname, { path, privateKey, pem: Buffer.from(encodePrivateKey(privateKey).revealBytes()) }];
+      }),
+  ).then((entries) => new Map(entries));
+  keys.catch(() => undefined);
+  return keys;
+}
+
+/** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction */
+export async function certify(
+  settings: Settings,
+  inventory: Inventory,
+  steps: readonly HostStep[],
+  { issuer, keys, at }: { readonly issuer: Issuer; readonly keys: ReadonlyMap<HostName, FoundKey>; readonly at: Date },
+): Promise<Certified> {
+  const { issueLeaf } = await import('../issue/x509.js');
+  const wanted = new Map(
+    steps.flatMap((step) => (step.kind === 'certificate' ? [[step.hostname, step] as const] : [])),
+  );
+  const entries: LedgerEntry[] = [];
+  const hosts: HostInventory[] = [];
+  for (const found of inventory.hosts) {
+    const { hostname, role, altNames } = found.host;
+    const step = wanted.get(hostname);
+    if (step === undefined) {
+      hosts.push(found);
+      continue;
+    }
+    const key = keys.get(hostname) ?? found.key;
+    const pem = await issueLeaf({
+      role,
+      hostname,
+      altNames,
+      subject: settings.subject,
+      publicKey: publicKeyOf(found, key),
+      ca: issuer,
+      at,
+      validDays: settings.certificates.validDays,
+    });
+    const info = parseCertificate(pem, { from: 'the new certificate' });
+    entries.push(entryOf(step.event, role, hostname, info, at));
+    hosts.push({
+      ...found,
+      key,
+      certificate: { path: step.path, info },
+      previous: previousOf(settings, found, keys.has(hostname)),
+      isRevoked: false,
+    });
+  }
+  return {
+    after: { ...inventory, hosts },
+    entries,
+    done: steps.map((step) => `made ${describeStep(step)}`),
+  };
+}
+
+function publicKeyOf({ request, host }: HostInventory, key: FoundKey | undefined): KeyObject {
+  if (request !== undefined) return request.info.publicKey;
+  if (key === undefined) throw new TypeError(`there is no key for ${host.hostname}`);
+  return createPublicKey(key.privateKey);
+}
+
+/** If the pin of a client changes, the old one stays listed until it is retired. */
+function previousOf(settings: Settings, found: HostInventory, hasNewKey: boolean): HostInventory['previous'] {
+  const changesPin = hasNewKey || newThing(settings) === 'certificate';
+  return changesPin && found.host.role === 'smtp-client' && !found.isRevoked
+    ? (found.certificate ?? found.previous)
+    : found.previous;
+}

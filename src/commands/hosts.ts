@@ -1,0 +1,91 @@
+// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with.
+
+import { RelaycertsError, quote, type Hint } from '../errors.js';
+import { findHostName } from '../names.js';
+import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
+import { newThing } from '../plan/retirement.js';
+import { hostsOf, type HostSettings, type Settings, type SmtpdServer } from '../settings/settings.js';
+
+/** The host that a word means: its FQDN, or its label within the domain. @throws usage */
+export function findHost(settings: Settings, word: string): HostSettings {
+  const hosts = hostsOf(settings);
+  const whole = findHostName(word.includes('.') ? word : `${word}.${settings.domain}`);
+  const found = hosts.find(({ hostname }) => hostname === word.toLowerCase() || hostname === whole);
+  if (found !== undefined) return found;
+  const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
+  throw new RelaycertsError('usage', `the settings have no host ${quote(word)}`, {
+    hint: `the hosts are: ${known.join(', ')}${hosts.length > known.length ? ', ...' : ''}`,
+  });
+}
+
+/** The hosts that several words mean, each once. @throws usage */
+export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
+  return [...new Set(words.map((word) => findHost(settings, word)))];
+}
+
+/** What there is of a host. */
+export function foundOf({ hosts }: Pick<Inventory, 'hosts'>, { hostname }: HostSettings): HostInventory {
+  const found = hosts.find(({ host }) => host.hostname === hostname);
+  if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
+  return found;
+}
+
+/** The inventory with something else about one host. */
+export function withHost(inventory: Inventory, one: HostSettings, change: Partial<HostInventory>): Inventory {
+  const hosts = inventory.hosts.map((found) =>
+    found.host.hostname === one.hostname ? { ...found, ...change } : found,
+  );
+  return { ...inventory, hosts };
+}
+
+/** What there is of a host that has a certificate and is not revoked. @throws contradiction */
+export function certifiedHost(inventory: Inventory, one: HostSettings): HostInventory {
+  const found = foundOf(inventory, one);
+  if (found.isRevoked) throw revokedError(one, inventory.revoked);
+  if (found.certificate === undefined) throw notCertifiedError([one.hostname]);
+  return found;
+}
+
+/** The CA's certificate. @throws contradiction - there is none */
+export function certifiedCa({ caCertificate }: Pick<Inventory, 'caCertificate'>): FoundCertificate {
+  if (caCertificate !== undefined) return caCertificate;
+  throw new RelaycertsError('contradiction', 'there is no CA yet', { hint: { run: ['make'] } });
+}
+
+/** The relays that are not revoked. */
+export function standingRelays({ hosts }: Pick<Inventory, 'hosts'>): readonly SmtpdServer[] {
+  return hosts.flatMap(({ host, isRevoked }) => (host.role === 'smtpd-server' && !isRevoked ? [host] : []));
+}
+
+export function notCertifiedError(names: readonly string[]): RelaycertsError {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
+  return new RelaycertsError(
+    'contradiction',
+    `there is no certificate yet for ${names.slice(0, 5).join(', ')}${more}`,
+    {
+      hint: { run: ['make'] },
+    },
+  );
+}
+
+export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsError {
+  return new RelaycertsError('contradiction', `${one.hostname} is revoked`, { hint: againHint(one, revoked) });
+}
+
+/** What lets a revoked host relay again. A host that made its own key has to make the new one too. */
+export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
+  return ownKey.has(hostname)
+    ? {
+        run: ['sign', 'FILE', '--host', hostname, '--again'],
+        before: 'to let it relay again, with a request for a new key:',
+      }
+    : { run: ['make', '--again', hostname], before: 'to let it relay again, with a new key:' };
+}
+
+/** That a host's old pin has to be retired first: the table has room for one. */
+export function stillListed(settings: Settings, hostname: string): { readonly message: string; readonly hint: Hint } {
+  return {
+    message: `the old pin of ${hostname} is still listed`,
+    hint: { run: ['retire', hostname], before: `once its new ${newThing(settings)} is in use:` },
+  };
+}

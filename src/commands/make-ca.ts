@@ -1,0 +1,173 @@
+// The part of `make` that comes before any host: the passphrase file, the operator key and the CA itself. It gives the
+// state with them in it, and the CA opened to sign; nothing is written here.
+
+import { parseCertificate } from '../certificate/certificate.js';
+import { newPassphrase } from '../custody/passphrase.js';
+import {
+  assertGivenInFile,
+  openPassphraseFile,
+  recipientsOfSettings,
+  sealAgain,
+  sealFirst,
+} from '../custody/passphrase-file.js';
+import { quotePath, type Problem } from '../errors.js';
+import { generateKey, type KeyPair } from '../issue/keys.js';
+import { encryptPrivateKey } from '../issue/pbes2.js';
+import { describeStep } from '../plan/describe-step.js';
+import type { Inventory } from '../plan/inventory.js';
+import type { Step } from '../plan/plan.js';
+import type { Secret } from '../secret.js';
+import { pathWord, shellWord } from '../shell-word.js';
+import { planKept } from '../store/kept-passphrases.js';
+import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import type { FileWrite } from '../store/transaction.js';
+import { openCaKey, type Issuer } from './ca-key.js';
+import { isHostStep } from './certify.js';
+import type { Work } from './run.js';
+
+export interface PreparedCa {
+  readonly after: Inventory;
+  readonly entries: readonly LedgerEntry[];
+  readonly keeps: readonly FileWrite[];
+  readonly done: readonly string[];
+  /** For after the change. */
+  readonly warnings: readonly Problem[];
+  /** The CA as it signs; only if a step needs it. */
+  readonly issuer: () => Issuer;
+}
+
+type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
+
+/** @throws passphrase, recipient, tool, certificate, interrupted */
+export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
+  const find = <Kind extends Step['kind']>(kind: Kind): StepOf<Kind> | undefined =>
+    steps.find((step): step is StepOf<Kind> => step.kind === kind);
+  const caKeyStep = find('ca-key');
+  const generated = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
+  generated?.catch(() => undefined);
+  const custody = await prepareCustody(work, find('reseal'), find('passphrase'), given);
+  const needsCa = caKeyStep !== undefined || find('ca-certificate') !== undefined || steps.some(isHostStep);
+  if (!needsCa) return { ...custody, entries: [], issuer: noIssuer };
+  const open = custody.passphrase ?? given;
+  const passphrase = open ?? (await openPassphraseFile(work));
+  let after = custody.after;
+  const done = [...custody.done];
+  let pair: KeyPair;
+  if (generated === undefined) {
+    pair = await openCaKey(work.settings, work.inventory, passphrase);
+  } else {
+    pair = await generated;
+    // What a person may have chosen has to resist guessing.
+    const strength = custody.isRandom ? 'random' : 'typed';
+    after = { ...after, caKey: Buffer.from(await encryptPrivateKey(pair.privateKey, passphrase, strength)) };
+    if (open === undefined) {
+      done.push(
+        `used the passphrase file that was there; other projects may share it: ${work.settings.passphrase.file}`,
+      );
+    }
+  }
+  const issued = await issueMissingCa(work, after, pair);
+  return {
+    ...custody,
+    after: issued.after,
+    entries: issued.entries,
+    done: [...done, ...steps.filter(({ kind }) => kind.startsWith('ca-')).map((step) => `made ${describeStep(step)}`)],
+    issuer: () => ({ certificatePem: issued.after.caCertificate.info.pem, privateKey: pair.privateKey }),
+  };
+}
+
+async function issueMissingCa({ settings, at }: Work, state: Inventory, keyPair: KeyPair) {
+  const { caCertificate, caCertificatePath: path } = state;
+  if (caCertificate !== undefined) return { after: { ...state, caCertificate }, entries: [] };
+  const { issueCa } = await import('../issue/x509.js');
+  const { commonName, validDays, permittedDomains } = settings.ca;
+  const pem = await issueCa({ commonName, subject: settings.subject, keyPair, at, validDays, permittedDomains });
+  const info = parseCertificate(pem, { from: 'the new CA certificate' });
+  return {
+    after: { ...state, caCertificate: { path, info } },
+    entries: [entryOf('issued', 'ca', commonName, info, at)],
+  };
+}
+
+interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 'warnings'> {
+  /** Undefined if the passphrase was not opened yet. */
+  readonly passphrase: Secret | undefined;
+  /** It is new, of 256 random bits. */
+  readonly isRandom: boolean;
+}
+
+async function prepareCustody(
+  work: Work,
+  reseal: StepOf<'reseal'> | undefined,
+  first: StepOf<'passphrase'> | undefined,
+  given: Secret | undefined,
+): Promise<PreparedCustody> {
+  const { inventory } = work;
+  const plain = { after: inventory, keeps: [], done: [], warnings: [], passphrase: undefined, isRandom: false };
+  if (reseal !== undefined) return resealed(work, reseal, given);
+  if (first === undefined) {
+    const isNewCa = inventory.caKey === undefined && inventory.caCertificate === undefined;
+    if (given !== undefined && isNewCa && inventory.passphraseFile !== undefined) await assertGivenInFile(work, given);
+    return plain;
+  }
+  const passphrase = given ?? newPassphrase();
+  const { passphraseFile, operatorKey = inventory.operatorKey } = await sealFirst(work, passphrase);
+  const path = inventory.operatorKeyPath;
+  const isNew = operatorKey !== inventory.operatorKey;
+  return {
+    ...plain,
+    after: { ...inventory, passphraseFile, operatorKey },
+    done: [
+      ...(isNew
+        ? [
+            `made ${describeStep({ kind: 'operator-key', path })}`,
+            `  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${pathWord(path)}`,
+          ]
+        : []),
+      `made ${describeStep(first)}`,
+    ],
+    passphrase,
+    isRandom: given === undefined,
+  };
+}
+
+/** The passphrase that is there, sealed to the recipients that the settings name now. */
+async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | undefined): Promise<PreparedCustody> {
+  const { settings, inventory } = work;
+  const { caKey, passphraseFile, passphrasePath } = inventory;
+  // Without a CA key a given passphrase can be checked only against the file.
+  const passphrase = caKey !== undefined && given !== undefined ? given : await openPassphraseFile(work);
+  if (caKey !== undefined) await openCaKey(settings, inventory, passphrase);
+  const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
+  const kept = isProven || passphraseFile === undefined ? undefined : await planKept(passphrasePath, passphraseFile);
+  const unproven: readonly Problem[] =
+    kept === undefined
+      ? []
+      : [
+          {
+            message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
+            hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,
+          },
+        ];
+  const known: readonly Problem[] =
+    step.removed.length === 0
+      ? []
+      : [
+          {
+            message: `those who could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
+            hint: { run: ['passphrase', 'change'] },
+          },
+        ];
+  return {
+    after: { ...inventory, passphraseFile: bytes },
+    keeps: kept === undefined ? [] : [kept],
+    done: [`made ${describeStep(step)}`],
+    warnings: [...unproven, ...known],
+    passphrase,
+    isRandom: false,
+  };
+}
+
+function noIssuer(): never {
+  throw new TypeError('no step needs the CA');
+}

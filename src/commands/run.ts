@@ -1,0 +1,180 @@
+// The two frames that every command runs in: `reading` for what only looks, `changing` for what writes. Settings, safety,
+// the lock, recovery, the state, contradictions, bundles and the change itself are here and in no command.
+
+import { basename, dirname } from 'node:path';
+import type { CertificateFindingCode } from '../certificate/verify.js';
+import { RelaycertsError, type Problem } from '../errors.js';
+import { findHostName, type HostName } from '../names.js';
+import type { Inventory } from '../plan/inventory.js';
+import { contradictionsOf, type Bundles } from '../plan/plan.js';
+import { bundlesOf, tablesOf } from '../render/bundle.js';
+import { readSettings } from '../settings/load.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { withLock, type Lock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import { assertSafe, warnUnsafe } from '../store/safety.js';
+import { readState, sayRecovered } from '../store/state.js';
+import { changeTo, isEmpty, type Decision } from '../store/state-change.js';
+import { commitChange, dropDraft, recoverChange, stageChange, type Change } from '../store/transaction.js';
+import { realDisk } from '../sys/disk.js';
+import type { Sys } from '../sys/sys.js';
+
+/** What every command gets from the global flags. */
+export interface GlobalOptions {
+  /** Absolute path of the settings file. */
+  readonly settings: string;
+  readonly json: boolean;
+}
+
+/** What a command works with. */
+export interface Work {
+  readonly settings: Settings;
+  readonly inventory: Inventory;
+  readonly at: Date;
+  readonly sys: Sys;
+}
+
+/** A command's decision, with its words. */
+export interface Step extends Decision {
+  /** What goes to stdout before the commit, so that nothing changes that nobody was told; by the hosts to install. */
+  readonly tell: (install: readonly HostName[]) => string;
+  /** What was done, a line each, for stderr. */
+  readonly done: readonly string[];
+}
+
+export interface Changing extends Work {
+  readonly lock: Lock;
+  /** Carries a decision out, whole or not at all. A command may do so several times, in batches. @throws files */
+  readonly commit: (step: Step) => Promise<void>;
+}
+
+/** Reads the settings, warns of unsafe places, and gives what `read` gives: a state before or after any change. */
+export async function reading<T>(
+  { settings: file }: Pick<GlobalOptions, 'settings'>,
+  sys: Sys,
+  read: (settings: Settings) => Promise<T>,
+): Promise<{ readonly settings: Settings; readonly found: T; readonly at: Date }> {
+  const settings = await readSettings(file, sys);
+  await warnUnsafe(settings, sys);
+  return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
+}
+
+/**
+ * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate that are in `fixes` do
+ * not count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
+ * the relays' tables are written.
+ * @throws settings, permissions, lock, contradiction, files - and what work throws
+ */
+export async function changing<T>(
+  { settings: file }: Pick<GlobalOptions, 'settings'>,
+  sys: Sys,
+  work: (frame: Changing) => Promise<T>,
+  {
+    fixes = [],
+    isUrgent = false,
+  }: { readonly fixes?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
+): Promise<T> {
+  return locked(file, sys, async (settings, lock) => {
+    const at = sys.now();
+    assertClock(at);
+    let inventory = await readInventory(settings, sys);
+    const problems = contradictionsOf(settings, inventory, at, fixes);
+    if (problems.length > 0 && !isUrgent) throw contradiction(problems);
+    const commit = async (step: Step): Promise<void> => {
+      const left = isUrgent ? contradictionsOf(settings, step.after, at) : [];
+      const whole = left.length > 0 ? new Map() : bundlesOf(settings, step.after);
+      // A relay whose certificate is missing has a table all the same, and a revoked pin must leave it.
+      const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
+      const change = changeTo(settings, sys.configHome, inventory, step, bundles);
+      const made = bundlesIn(settings, change);
+      const install = hostsOf(settings).flatMap(({ hostname }) => (made.has(hostname) ? [hostname] : []));
+      await commitChangeWithWords(settings, sys, lock, change, step.tell(install));
+      for (const line of step.done) sys.say(line);
+      for (const [hostname, files] of made) {
+        sys.say(`made the bundle of ${hostname} (${files.join(', ')}): ${layoutOf(settings).bundleFolder(hostname)}`);
+      }
+      for (const { message, hint } of left) sys.warn(message, hint);
+      inventory = withBundles(step.after, bundles);
+    };
+    return work({ settings, inventory, at, sys, lock, commit });
+  });
+}
+
+/** Runs `work` under the lock, after finishing what was cut off. The settings are those of the moment it is taken. */
+export async function locked<T>(
+  file: string,
+  sys: Sys,
+  work: (settings: Settings, lock: Lock) => Promise<T>,
+): Promise<T> {
+  const before = await readSettings(file, sys);
+  await assertSafe(before, sys);
+  return withLock(layoutOf(before).lock, sys, async (lock) => {
+    const settings = await readSettings(file, sys);
+    sayRecovered(await recoverChange(realDisk(), settings.folder), sys);
+    return work(settings, lock);
+  });
+}
+
+/** Stages the change, says what it is for, and commits it. @throws files - before the commit nothing has changed */
+export async function commitChangeWithWords(
+  { folder }: Settings,
+  sys: Sys,
+  lock: Lock,
+  change: Change,
+  words: string,
+): Promise<void> {
+  const unsynced = new Set<string>();
+  const disk = realDisk(unsynced);
+  if (!isEmpty(change)) await stageChange(disk, folder, change);
+  try {
+    sys.write(words);
+    await sys.flush();
+  } catch (error) {
+    await dropDraft(disk, folder);
+    throw error;
+  }
+  if (isEmpty(change)) return;
+  if (unsynced.size > 0) {
+    sys.warn(
+      'the file system here cannot make a change durable by itself: after a power failure, check that it is there',
+    );
+  }
+  await lock.markChange();
+  sayRecovered(await commitChange(disk, folder), sys);
+}
+
+/** The error that reports all problems of a state. */
+export function contradiction(problems: readonly Problem[]): RelaycertsError {
+  return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
+}
+
+/** A board without a clock wakes up in 1970, before anybody could run this. */
+function assertClock(at: Date): void {
+  const year = at.getUTCFullYear();
+  if (year >= 2026 && year <= 2099) return;
+  throw new RelaycertsError(
+    'permissions',
+    `this machine's clock says ${at.toISOString()}, and certificates made with it would be useless`,
+    { hint: 'timedatectl set-ntp true' },
+  );
+}
+
+/** The files of each host's bundle that a change writes. */
+function bundlesIn(settings: Settings, { writes }: Change): ReadonlyMap<HostName, readonly string[]> {
+  const { hostsFolder } = layoutOf(settings);
+  const found = new Map<HostName, string[]>();
+  for (const { path } of writes) {
+    const hostname = dirname(dirname(path)) === hostsFolder ? findHostName(basename(dirname(path))) : undefined;
+    if (hostname !== undefined) found.set(hostname, [...(found.get(hostname) ?? []), basename(path)]);
+  }
+  return found;
+}
+
+function withBundles(inventory: Inventory, bundles: Bundles): Inventory {
+  const hosts = inventory.hosts.map((found) => {
+    const files = bundles.get(found.host.hostname);
+    return files === undefined ? found : { ...found, hasBundle: true, bundle: new Map([...found.bundle, ...files]) };
+  });
+  return { ...inventory, hosts };
+}

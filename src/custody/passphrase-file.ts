@@ -1,0 +1,181 @@
+// The passphrase file of a project: opening it, sealing a new passphrase, and sealing again to other recipients. Bytes go
+// in and out here; writing them is part of the command's change.
+
+import type { Inventory } from '../plan/inventory.js';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { Secret } from '../secret.js';
+import type { Settings } from '../settings/settings.js';
+import { readNamedFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { openPassphrase, type OperatorKeyFile } from './passphrase.js';
+import { isSame, proveSealed } from './prove.js';
+import type { RecipientKey } from './recipient-key.js';
+import { findInKeyring, findRecipient, type RecipientContext } from './recipients.js';
+import { isSealedTo, makeOperatorKey, operatorRecipient, readOperatorKey, sealPassphrase } from './seal.js';
+import { readSealedTo } from './sealed-to.js';
+
+export interface CustodyWork {
+  readonly settings: Settings;
+  readonly sys: Sys;
+  readonly inventory: Pick<Inventory, 'passphraseFile' | 'operatorKey' | 'operatorKeyPath' | 'caKey'>;
+  readonly at: Date;
+}
+
+/** The passphrase in the file. @throws passphrase, tool */
+export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
+  const { file } = work.settings.passphrase;
+  const bytes = work.inventory.passphraseFile;
+  if (bytes === undefined) {
+    throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
+      hint: 'restore it from a backup, or set passphrase.file to where it is; make, renew and sign take the passphrase itself with --passphrase-fd N',
+    });
+  }
+  return openPassphrase({ bytes, from: file, operatorKey: operatorKeyOf(work), gpg: gpgOf(work) });
+}
+
+/** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
+export function operatorKeyOf({ inventory, sys }: Pick<CustodyWork, 'inventory' | 'sys'>): OperatorKeyFile | undefined {
+  const { operatorKey, operatorKeyPath: from } = inventory;
+  if (operatorKey === undefined) return undefined;
+  let asked: Promise<Secret> | undefined;
+  const ask = (): Promise<Secret> => (asked ??= sys.askSecret(`Password of the operator key ${from}:`));
+  return { armored: new Secret(operatorKey), from, password: sys.interactive ? ask : undefined };
+}
+
+export interface NewCustody {
+  readonly passphraseFile: Buffer;
+  /** Armored; undefined if there was one, or none is needed. */
+  readonly operatorKey: Buffer | undefined;
+}
+
+/**
+ * Seals a passphrase for a project that has no passphrase file: to the recipients of the settings, and if there are none
+ * to the operator key, which is made if it is missing.
+ * @throws recipient, tool, interrupted
+ */
+export async function sealFirst(work: CustodyWork, passphrase: Secret): Promise<NewCustody> {
+  const { settings, inventory, sys, at } = work;
+  if (settings.passphrase.recipients.length > 0) {
+    return { passphraseFile: await seal(work, passphrase, await recipientsOfSettings(work)), operatorKey: undefined };
+  }
+  const own = operatorKeyOf(work);
+  if (own !== undefined) {
+    const recipient = await operatorRecipient(own.armored, at, own.from);
+    return { passphraseFile: await seal(work, passphrase, [recipient]), operatorKey: undefined };
+  }
+  const made = await makeOperatorKey(at, 'relaycerts operator key', await offerPassword(sys));
+  const passphraseFile = await seal(work, passphrase, [made.recipient]);
+  return { passphraseFile, operatorKey: inventory.operatorKey ?? Buffer.from(made.armored.revealBytes()) };
+}
+
+/** Encrypts to these keys, with their warnings. @throws recipient */
+async function seal(
+  { sys, at }: CustodyWork,
+  passphrase: Secret,
+  recipients: readonly RecipientKey[],
+): Promise<Buffer> {
+  const { bytes, warnings } = await sealPassphrase(passphrase, recipients, at);
+  for (const warning of warnings) sys.warn(warning);
+  return Buffer.from(bytes);
+}
+
+/** The operator key's own password, if there is a terminal and the user wants one. */
+async function offerPassword(sys: Sys): Promise<Secret | undefined> {
+  if (!sys.interactive) return undefined;
+  sys.say('a password for the operator key protects it if its file is stolen; make then');
+  sys.say('  asks for it whenever it issues a certificate');
+  const password = await sys.askNewSecret('Password of the new operator key (Enter: none):');
+  return password.revealBytes().length === 0 ? undefined : password;
+}
+
+export interface Resealed {
+  readonly bytes: Buffer;
+  /** The new file was opened here with a secret key. */
+  readonly isProven: boolean;
+}
+
+/** Seals a passphrase again, to these keys, and opens it if a secret key is here. @throws recipient, passphrase, tool */
+export async function sealAgain(
+  work: CustodyWork,
+  passphrase: Secret,
+  recipients: readonly RecipientKey[],
+): Promise<Resealed> {
+  const bytes = await seal(work, passphrase, recipients);
+  const from = work.settings.passphrase.file;
+  const proof = await proveSealed({ bytes, from, operatorKey: operatorKeyOf(work), gpg: gpgOf(work) }, passphrase);
+  return { bytes, isProven: proof !== undefined };
+}
+
+/** A new CA key must not depend on a given passphrase that the existing file does not hold. @throws passphrase */
+export async function assertGivenInFile(work: CustodyWork, given: Secret): Promise<void> {
+  const file = quotePath(work.settings.passphrase.file);
+  let held: Secret;
+  try {
+    held = await openPassphraseFile(work);
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
+    work.sys.warn(`cannot tell whether ${file} holds the given passphrase: ${error.message}`);
+    return;
+  }
+  if (isSame(held, given)) return;
+  throw new RelaycertsError('passphrase', `${file} holds another passphrase than the given one`, {
+    hint: 'run it without --passphrase-fd, or name another passphrase.file in the settings',
+  });
+}
+
+/** The keys that passphrase.recipients names. @throws recipient, tool */
+export async function recipientsOfSettings(
+  work: Pick<CustodyWork, 'settings' | 'sys' | 'at'>,
+): Promise<readonly RecipientKey[]> {
+  const context = recipientContext(work);
+  return (await Promise.all(work.settings.passphrase.recipients.map((name) => findRecipient(name, context)))).flat();
+}
+
+/** What looking for a recipient needs. */
+export function recipientContext({
+  settings,
+  sys,
+  at,
+}: Pick<CustodyWork, 'settings' | 'sys' | 'at'>): RecipientContext {
+  return { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
+}
+
+/**
+ * Who gets a new passphrase: the recipients of the settings; if there are none, everybody who can open the old file;
+ * without a file, the operator key.
+ * @throws recipient - it cannot be told; tool
+ */
+export async function recipientsForChange(work: CustodyWork): Promise<readonly RecipientKey[]> {
+  const { settings, inventory, sys, at } = work;
+  const { file, recipients } = settings.passphrase;
+  if (recipients.length > 0) return recipientsOfSettings(work);
+  const operatorKey = operatorKeyOf(work);
+  const bytes = inventory.passphraseFile;
+  if (bytes === undefined) {
+    if (operatorKey === undefined)
+      throw unclearError(`${quotePath(file)} does not exist, and there is no operator key`);
+    return [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
+  }
+  const sealedTo = readSealedTo(bytes, { from: file });
+  if (sealedTo.hasPassword) throw unclearError(`${quotePath(file)} is encrypted to a password`);
+  if (sealedTo.keyIds.includes('0'.repeat(16))) throw unclearError(`${quotePath(file)} hides its recipients`);
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  const found: RecipientKey[] = [];
+  if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
+    found.push(await operatorRecipient(operatorKey.armored, at, operatorKey.from));
+  }
+  for (const id of sealedTo.keyIds) {
+    if (own?.keyIds.includes(id) !== true) found.push(...(await findInKeyring(id, { run: sys.run, at })));
+  }
+  return found;
+}
+
+function unclearError(why: string): RelaycertsError {
+  return new RelaycertsError('recipient', `cannot tell who should be able to open the new passphrase: ${why}`, {
+    hint: 'name its recipients as passphrase.recipients in the settings',
+  });
+}
+
+function gpgOf({ sys }: Pick<CustodyWork, 'sys'>): { readonly run: Sys['run']; readonly tty: string | undefined } {
+  return { run: sys.run, tty: sys.tty };
+}

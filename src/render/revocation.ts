@@ -1,0 +1,40 @@
+// What to run after a revocation: for a client, the new table on every relay; for a relay, what to do about its name.
+
+import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
+import { rootShell } from './commands.js';
+
+/** `again` is the command that lets the client relay again; `relays` are those with a new table. */
+export function renderTableChange(
+  { program }: Settings,
+  { hostname }: HostSettings,
+  relays: readonly SmtpdServer[],
+  again: string,
+): string {
+  const lines = relays.flatMap((relay) => [
+    `  ${program} show ${relay.hostname} --section rsync --format sh | sh`,
+    `  ${program} show ${relay.hostname} --format sh | ${rootShell(relay.ssh)}`,
+  ]);
+  return `${hostname} relays until every relay has the new table. Now:
+${lines.join('\n')}
+After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
+make does not make ${hostname} again, unless told to: ${again}
+`;
+}
+
+/** A relay has no pin in any table. */
+export function renderRelayRevocation({ program }: Settings, { hostname }: HostSettings, again: string): string {
+  return `${hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: whoever
+has its key can pose as it until they are configured otherwise. There are two ways to stop that:
+
+- another name: give the relay another hostname in the settings, or take it out of them, then
+    ${program} make
+  and install every client. Clients that relay elsewhere cannot be fooled.
+
+- the same name: a new key for it, then a new key for the CA, in three stages with an installation after each:
+    ${again}
+    ${program} renew --ca --rekey
+  A client that has the third stage installed no longer accepts the lost key.
+
+No client's key was ever on it, so client keys and pins stay as they are.
+`;
+}

@@ -1,0 +1,87 @@
+// The one truth of what is revoked: certs/revoked/. Its files are named HOST-SERIAL.crt.pem, .key.pem, .csr.pem and
+// .old.crt.pem. A host with files there is revoked for as long as it has no certificate of another key, and a key there
+// never comes back.
+
+import { createPublicKey } from 'node:crypto';
+import { join } from 'node:path';
+import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import { parsePrivateKey } from '../certificate/private-key.js';
+import { parseRequest } from '../certificate/request.js';
+import { RelaycertsError } from '../errors.js';
+import { findHostName, type HostName, type Serial } from '../names.js';
+import type { HostSettings } from '../settings/settings.js';
+import type { Revoked } from '../plan/inventory.js';
+import { listFolder, readFile } from '../sys/files.js';
+import type { Layout, Place } from './layout.js';
+import type { FileWrite } from './transaction.js';
+
+const fileName = /^(?<host>.+?)-(?<serial>[0-9a-f]+|unknown)(?:-\d+)?\.(?:old\.)?(?<kind>crt|key|csr)\.pem$/u;
+
+/** Damaged files count for their names. @throws files */
+export async function readRevoked({ revokedFolder }: Layout): Promise<Revoked> {
+  const hosts = new Map<HostName, readonly string[]>();
+  const ownKey = new Set<HostName>();
+  const keys = new Set<string>();
+  for (const name of await listFolder(revokedFolder)) {
+    const { host = '', serial = '', kind } = fileName.exec(name)?.groups ?? {};
+    const hostname = findHostName(host);
+    if (hostname === undefined) continue;
+    hosts.set(hostname, [...new Set([...(hosts.get(hostname) ?? []), serial])]);
+    if (kind === 'csr') ownKey.add(hostname);
+    const bytes = await readFile(join(revokedFolder, name));
+    const key = bytes && publicKeyIn(bytes, kind ?? '');
+    if (key !== undefined) keys.add(key);
+  }
+  return { hosts, ownKey, keys };
+}
+
+/** Revoked for as long as it has no certificate of another key. */
+export function isRevokedHost({ hosts, keys }: Revoked, hostname: HostName, certificate?: CertificateInfo): boolean {
+  if (!hosts.has(hostname)) return false;
+  return certificate === undefined || keys.has(fingerprintOf(certificate, 'public-key', 'sha256'));
+}
+
+function publicKeyIn(bytes: Buffer, kind: string): string | undefined {
+  const from = 'a revoked file';
+  try {
+    const key =
+      kind === 'key'
+        ? createPublicKey(parsePrivateKey(bytes, { from }))
+        : (kind === 'csr' ? parseRequest(bytes, { from }) : parseCertificate(bytes, { from })).publicKey;
+    return fingerprintOf(key, 'public-key', 'sha256');
+  } catch (error) {
+    if (error instanceof RelaycertsError) return undefined;
+    throw error;
+  }
+}
+
+/** The files of a host that go to certs/revoked/, as they are, and the paths that they leave. @throws files */
+export async function planRevocation(
+  layout: Layout,
+  { role, hostname }: HostSettings,
+  serial: Serial | undefined,
+): Promise<{ readonly keeps: readonly FileWrite[]; readonly removes: readonly string[] }> {
+  const places: readonly (readonly [string, Place])[] = [
+    ['crt.pem', layout.certificate(role, hostname)],
+    ['old.crt.pem', layout.previous(role, hostname)],
+    ['key.pem', layout.key(role, hostname)],
+    ['csr.pem', layout.request(role, hostname)],
+  ];
+  const taken = new Set(await listFolder(layout.revokedFolder));
+  const keeps: FileWrite[] = [];
+  for (const [end, { path, mode }] of places) {
+    const bytes = await readFile(path);
+    if (bytes === undefined) continue;
+    const names = Array.from({ length: taken.size + 1 }, (_, at) => {
+      return `${hostname}-${serial ?? 'unknown'}${at === 0 ? '' : `-${at + 1}`}.${end}`;
+    });
+    const name = names.find((one) => !taken.has(one)) ?? '';
+    keeps.push({ path: join(layout.revokedFolder, name), bytes, mode, folderMode: 0o700, isNew: true });
+  }
+  return { keeps, removes: [...places.map(([, { path }]) => path), ...bundlePaths(layout, hostname)] };
+}
+
+function bundlePaths(layout: Layout, hostname: HostName): readonly string[] {
+  return Object.values(layout.bundle(hostname)).map(({ path }) => path);
+}

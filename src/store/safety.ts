@@ -1,0 +1,222 @@
+// Where relaycerts refuses to work, and how to fix that.
+//
+// Whoever can write to a folder can put another file or link in the place of ours, whatever the modes of the files in it.
+// So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write:
+// - by all users: refused. A sticky folder (/tmp) passes for the passphrase file and the operator key only, because there
+//   nobody can replace the file of another user.
+// - by a group: refused, unless its only member is the folder's owner (and root): Debian gives each user such a group,
+//   and its own OpenSSH lets it pass. If a group is in neither /etc/passwd nor /etc/group, gid = uid means such a group.
+// - owned by a third user: refused; a warning for root, because its own files then lie in that user's folder.
+// A folder of ours that is a link is refused too. Files are opened without following links, so they need no look here.
+// Access control lists are not read. A full or read-only disk speaks for itself when a change is staged.
+
+import { realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { RelaycertsError, quotePath, type Problem } from '../errors.js';
+import { findHostName } from '../names.js';
+import { roles, type Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { readAccounts, type Accounts } from '../sys/accounts.js';
+import { listFolder, statFile, type FileState } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
+
+type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn'>;
+
+interface Seen extends Pick<FileState, 'kind' | 'mode' | 'uid' | 'gid'> {
+  readonly path: string;
+  /** `ours` is below the project; `custody` is where the passphrase file and the operator key are. */
+  readonly duty: 'project' | 'ours' | 'custody' | 'ancestor';
+}
+
+interface Judgement {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** For commands that write. @throws permissions - each reason with how to fix it; nothing was touched */
+export async function assertSafe(settings: Settings, sys: Onlooker): Promise<void> {
+  refuse(await judge(await seeProject(settings, sys), sys), sys);
+}
+
+/** For a command that writes one file elsewhere. @throws permissions */
+export async function assertSafeFolder(folder: string, duty: 'project' | 'custody', sys: Onlooker): Promise<void> {
+  refuse(await judge(await see(folder, duty, true), sys), sys);
+}
+
+/** For commands that only read: what the others would refuse, as warnings. */
+export async function warnUnsafe(settings: Settings, sys: Onlooker): Promise<void> {
+  const { problems } = await judge(await seeProject(settings, sys), sys);
+  for (const { message, hint } of problems) sys.warn(message, hint);
+}
+
+function refuse({ problems, warnings }: Judgement, sys: Onlooker): void {
+  for (const { message, hint } of warnings) sys.warn(message, hint);
+  if (problems.length === 0) return;
+  throw new RelaycertsError('permissions', problems.map(({ message }) => message).join('; '), { problems });
+}
+
+async function seeProject(settings: Settings, { configHome }: Onlooker): Promise<readonly Seen[]> {
+  const layout = layoutOf(settings);
+  const operatorKey = operatorKeyPlace(configHome).path;
+  const { file } = settings.passphrase;
+  const names = (await listFolder(layout.hostsFolder)).filter((name) => findHostName(name) !== undefined);
+  const ours = [...foldersOf(layout), ...names.map((name) => join(layout.hostsFolder, name))];
+  const seen = await Promise.all([
+    see(layout.folder, 'project', true),
+    see(settings.file, 'ours', true),
+    ...ours.map((path) => see(path, 'ours')),
+    see(dirname(file), 'custody', true),
+    see(file, 'custody', true),
+    see(dirname(operatorKey), 'custody', true),
+    see(operatorKey, 'custody'),
+  ]);
+  return [...seen.flat(), ...(await ancestorsOf(layout.folder))];
+}
+
+/** The folders of every project, the outer ones first. */
+export function foldersOf(layout: Layout): readonly string[] {
+  const { certsFolder, caFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
+  return [
+    certsFolder,
+    caFolder,
+    ...roles.map((role) => layout.roleFolder(role)),
+    retiredFolder,
+    revokedFolder,
+    hostsFolder,
+  ];
+}
+
+/** A link is followed only if users may put one there themselves. */
+async function see(path: string, duty: Seen['duty'], followLink = false): Promise<readonly Seen[]> {
+  const state = await statFile(followLink ? await realpath(path).catch(() => path) : path);
+  return state === undefined ? [] : [{ ...state, path, duty }];
+}
+
+async function ancestorsOf(folder: string): Promise<readonly Seen[]> {
+  const path = await realpath(folder).catch(() => folder);
+  if (dirname(path) === path) return [];
+  return [...(await see(dirname(path), 'ancestor')), ...(await ancestorsOf(dirname(path)))];
+}
+
+async function judge(seen: readonly Seen[], { uid }: Onlooker): Promise<Judgement> {
+  const isPlain = seen.every(
+    (one) =>
+      (one.kind === 'file' || one.kind === 'folder') && (one.mode & 0o022) === 0 && (one.uid === uid || one.uid === 0),
+  );
+  // A system without user ids has no other users.
+  if (isPlain || uid < 0) return { problems: [], warnings: [] };
+  return judgePlaces(seen, uid, await readAccounts());
+}
+
+/** What is wrong with these places, for the user with this effective uid. */
+export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accounts): Judgement {
+  const above = seen.filter(({ duty }) => duty === 'ancestor');
+  const own = seen.filter(({ duty }) => duty !== 'ancestor');
+  const sudo = (some: readonly Seen[]): string => (uid === 0 || some.every((one) => one.uid === uid) ? '' : 'sudo ');
+  const links = own.filter(({ kind }) => kind === 'link' || kind === 'other').map(linkProblem);
+
+  const shared = own.find((one) => one.duty === 'project' && isOpenToAll(one) && isSticky(one));
+  const open = own.filter((one) => one !== shared && one.kind !== 'link' && isOpen(one, accounts));
+  const openProblem = {
+    message: `${nameAll(open)} can be written by ${whoWrites(open, accounts)}, who could replace what is in it`,
+    hint: `${sudo(open)}chmod go-w ${words(open)}`,
+  };
+  const swappable = above.filter((one) => isOpenToAll(one) && !isSticky(one));
+  const swapWarning = {
+    message: `${nameAll(swappable)} can be written by all users, who could replace the whole project`,
+    hint: `${sudo(swappable)}chmod o-w ${words(swappable)}`,
+  };
+
+  const owned = [...new Set(own.map((one) => one.uid))].filter((owner) => owner !== 0 && owner !== uid);
+  const owners = owned.map((owner) =>
+    ownerProblem(
+      own.filter((one) => one.uid === owner),
+      uid,
+      accounts,
+    ),
+  );
+  return {
+    problems: [
+      ...links,
+      ...(shared === undefined ? [] : [sharedProblem(shared)]),
+      ...(open.length === 0 ? [] : [openProblem]),
+      ...(uid === 0 ? [] : owners),
+    ],
+    warnings: [...(swappable.length === 0 ? [] : [swapWarning]), ...(uid === 0 ? owners : [])],
+  };
+}
+
+function isOpenToAll({ mode }: Seen): boolean {
+  return (mode & 0o002) !== 0;
+}
+
+function isSticky({ kind, mode }: Seen): boolean {
+  return kind === 'folder' && (mode & 0o1000) !== 0;
+}
+
+function isOpen(one: Seen, { groups, members }: Accounts): boolean {
+  if (one.duty === 'custody' && isSticky(one)) return false;
+  if (isOpenToAll(one)) return true;
+  if ((one.mode & 0o020) === 0) return false;
+  const all = members.get(one.gid);
+  if (all === undefined) return groups.has(one.gid) || one.gid !== one.uid;
+  return !all.has(one.uid) || [...all].some((member) => member !== one.uid && member !== 0);
+}
+
+function whoWrites(open: readonly Seen[], { groups }: Accounts): string {
+  if (open.some(isOpenToAll)) return 'all users';
+  return `the group ${[...new Set(open.map(({ gid }) => groups.get(gid) ?? String(gid)))].join(', ')}`;
+}
+
+function linkProblem({ path, kind, duty }: Seen): Problem {
+  if (kind === 'link') {
+    return {
+      message: `${quotePath(path)} is a symbolic link, which is not followed`,
+      hint: `put the folder itself there: ls -l ${shellWord(path)}`,
+    };
+  }
+  const hint =
+    duty === 'custody'
+      ? 'name another file as passphrase.file in the settings'
+      : `mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
+  return { message: `${quotePath(path)} is not a regular file or folder`, hint };
+}
+
+/** /tmp itself, or a folder like it. */
+function sharedProblem({ path }: Seen): Problem {
+  const folder = join(path, 'relaycerts');
+  return {
+    message: `all users can write to the project folder ${quotePath(path)}, so it cannot hold keys`,
+    hint: `mkdir -m 700 ${shellWord(folder)}, and move the settings, certs and hosts there`,
+  };
+}
+
+function ownerProblem(his: readonly Seen[], uid: number, { users }: Accounts): Problem {
+  const [{ uid: owner, gid } = { uid: 0, gid: 0 }] = his;
+  const name = users.get(owner);
+  const who = name === undefined ? `the user with uid ${owner}` : `the user ${name}`;
+  if (uid !== 0) {
+    return {
+      message: `${nameAll(his)} belongs to ${who}, who could change what is in it`,
+      hint: `sudo chown ${uid} ${words(his)}`,
+    };
+  }
+  // sudo does not know a user who is in no file of this machine.
+  const as =
+    name === undefined ? `setpriv --reuid=${owner} --regid=${gid} --clear-groups` : `sudo -u ${shellWord(name)}`;
+  return {
+    message: `running as root, but ${nameAll(his)} belongs to ${who}, who can change it; what root makes there is root's`,
+    hint: { run: ['make'], before: `to run it as ${who}: ${as}` },
+  };
+}
+
+function nameAll([first, ...more]: readonly Seen[]): string {
+  if (first === undefined) return '';
+  const what = first.duty === 'project' ? 'the project folder ' : '';
+  return `${what}${quotePath(first.path)}${more.length === 0 ? '' : ` (and ${more.length} more)`}`;
+}
+
+function words(some: readonly Seen[]): string {
+  return some.map(({ path }) => shellWord(path)).join(' ');
+}

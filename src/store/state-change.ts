@@ -1,0 +1,95 @@
+// From one state to another as a change on disk: what differs between two inventories is written or removed. Commands say
+// what the state will be; which files follow from that, bundles included, is said here and nowhere else. Pure.
+
+import { dirname } from 'node:path';
+import type { Inventory } from '../plan/inventory.js';
+import type { Bundles } from '../plan/plan.js';
+import type { Settings } from '../settings/settings.js';
+import type { FileMode, FolderMode } from '../sys/disk.js';
+import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
+import { renderEntries, type LedgerEntry } from './ledger.js';
+import type { Change, FileWrite } from './transaction.js';
+
+/** What a command decided. */
+export interface Decision {
+  /** The state as it will be. The bundles in it follow from `bundles`. */
+  readonly after: Inventory;
+  /** Lines for the ledger. */
+  readonly entries: readonly LedgerEntry[];
+  /** Files besides: what is put away, or kept beside what replaces it. */
+  readonly keeps: readonly FileWrite[];
+  /** Files that leave their places, whatever the inventory could read of them. */
+  readonly removes: readonly string[];
+}
+
+/** The change from `before` to what was decided; `bundles` are those of the state after. */
+export function changeTo(
+  settings: Settings,
+  configHome: string,
+  before: Inventory,
+  { after, entries, keeps, removes }: Decision,
+  bundles: Bundles,
+): Change {
+  const layout = layoutOf(settings);
+  const old = filesOf(layout, configHome, before);
+  const now = filesOf(layout, configHome, after);
+  const writes = [...now].flatMap(([path, { bytes, mode }]): readonly FileWrite[] => {
+    const found = old.get(path);
+    if (found !== undefined && found.bytes.equals(bytes)) return [];
+    return [{ path, bytes, mode, folderMode: folderModeOf(layout, dirname(path)), isNew: found === undefined }];
+  });
+  const gone = [...old.keys()].filter((path) => !now.has(path));
+  const bundleWrites = before.hosts.flatMap(({ host: { hostname }, bundle }) =>
+    [...(bundles.get(hostname) ?? [])].flatMap(([name, bytes]): readonly FileWrite[] => {
+      if (bundle.get(name)?.equals(bytes) === true) return [];
+      const place = Object.values(layout.bundle(hostname)).find(({ path }) => path.endsWith(`/${name}`));
+      if (place === undefined) throw new TypeError(`a bundle has no ${name}`);
+      return [{ ...place, bytes, folderMode: 0o700, isNew: false }];
+    }),
+  );
+  const revoked = after.hosts.filter(({ isRevoked, hasBundle }) => isRevoked && hasBundle);
+  return {
+    writes: [...keeps, ...writes, ...bundleWrites],
+    appends: entries.length === 0 ? [] : [{ ...layout.ledger, text: renderEntries(entries) }],
+    removes: [...new Set([...gone, ...removes])],
+    empties: revoked.map(({ bundleFolder }) => bundleFolder),
+  };
+}
+
+/** True if nothing would change. */
+export function isEmpty({ writes, appends, removes, empties }: Change): boolean {
+  return writes.length + appends.length + removes.length + empties.length === 0;
+}
+
+interface Content {
+  readonly bytes: Buffer;
+  readonly mode: FileMode;
+}
+
+/** Every file of a state but the bundles and the ledger, by path. */
+function filesOf(layout: Layout, configHome: string, state: Inventory): ReadonlyMap<string, Content> {
+  const files = new Map<string, Content>();
+  const add = ({ path, mode }: Place, bytes: Buffer | string | undefined): void => {
+    if (bytes !== undefined) files.set(path, { bytes: Buffer.from(bytes), mode });
+  };
+  add(layout.caKey, state.caKey);
+  add(layout.caCertificate, state.caCertificate?.info.pem);
+  add(layout.nextCaKey, state.nextCa?.key);
+  add(layout.nextCaCertificate, state.nextCa?.certificate.info.pem);
+  add(layout.formerCaKey, state.formerCa?.key);
+  add(layout.formerCaCertificate, state.formerCa?.certificate.info.pem);
+  add({ path: state.passphrasePath, mode: 0o600 }, state.passphraseFile);
+  add(operatorKeyPlace(configHome), state.operatorKey);
+  for (const { host, key, request, certificate, previous } of state.hosts) {
+    const { role, hostname } = host;
+    add(layout.key(role, hostname), key?.pem);
+    add(layout.request(role, hostname), request?.info.pem);
+    add(layout.certificate(role, hostname), certificate?.info.pem);
+    add(layout.previous(role, hostname), previous?.info.pem);
+  }
+  return files;
+}
+
+function folderModeOf({ certsFolder }: Layout, folder: string): FolderMode {
+  return folder.startsWith(certsFolder) ? 0o755 : 0o700;
+}

@@ -1,0 +1,67 @@
+// The state beside the settings as a reader sees it: before a change or after it, never between. A reader takes no lock.
+// It notes the last change, reads, and reads again if there was another one meanwhile. A change that was cut off is
+// finished first.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RelaycertsError, quotePath } from '../errors.js';
+import type { Settings } from '../settings/settings.js';
+import { realDisk } from '../sys/disk.js';
+import type { Sys } from '../sys/sys.js';
+import { layoutOf } from './layout.js';
+import { readMark, withLock } from './lock.js';
+import { isCutOff, recoverChange, type Outcome } from './transaction.js';
+
+type Reader = Pick<Sys, 'say' | 'warn' | 'lockWait' | 'pid' | 'machine'>;
+
+/** Milliseconds that a reader waits for a change that is being carried out. */
+const patience = 10_000;
+
+/** What `read` gives; it may be called several times. @throws whatever read throws; files, lock */
+export async function readState<T>(settings: Settings, sys: Reader, read: () => Promise<T>): Promise<T> {
+  const { lock, folder } = layoutOf(settings);
+  const disk = realDisk();
+  for (let begun = performance.now(); ;) {
+    const mark = await readMark(lock);
+    if (await isCutOff(disk, folder)) {
+      await finishChange(settings, sys, begun);
+      continue;
+    }
+    const outcome = await attempt(read);
+    if (!(await isCutOff(disk, folder)) && (await readMark(lock)) === mark) {
+      if ('error' in outcome) throw outcome.error;
+      return outcome.value;
+    }
+  }
+}
+
+/** Finishes the change of a process that ended, or waits for the process that is carrying it out. */
+async function finishChange(settings: Settings, sys: Reader, begun: number): Promise<void> {
+  const { lock, folder } = layoutOf(settings);
+  try {
+    await withLock(lock, { ...sys, lockWait: 0 }, async () => {
+      sayRecovered(await recoverChange(realDisk(), folder), sys);
+    });
+  } catch (error) {
+    const isWaiting = error instanceof RelaycertsError && error.code === 'lock';
+    if (!isWaiting || performance.now() - begun > Math.max(patience, sys.lockWait * 1000)) throw error;
+    await sleep(20);
+  }
+}
+
+/** What a person should know of a change that was finished late. */
+export function sayRecovered({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say' | 'warn'>): void {
+  if (isRecovered) sys.say('finished a change that was cut off');
+  for (const { path, kept } of edited) {
+    if (kept === undefined) sys.warn(`${quotePath(path)} was edited since, so it was not removed`);
+    else sys.warn(`${quotePath(path)} was edited since, so it was not replaced; the new version is ${quotePath(kept)}`);
+  }
+}
+
+async function attempt<T>(read: () => Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
+  try {
+    return { value: await read() };
+  } catch (error) {
+    // What cannot be read in the middle of a change can be read after it.
+    return { error };
+  }
+}

@@ -1,0 +1,57 @@
+// A lock that the kernel keeps: flock(2) on a file that this process holds open. When the process ends, however it ends,
+// the kernel lets go of it, so no lock is ever stale.
+//
+// Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on the file
+// descriptor that it inherits, and be gone. BSD and macOS lock when they open a file.
+
+import { spawn } from 'node:child_process';
+import { constants, open, type FileHandle } from 'node:fs/promises';
+import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+
+/** O_EXLOCK of open(2) on BSD and macOS. */
+const openLocked = 0x20;
+
+/**
+ * Opens a file, makes it if it is missing (mode 0600), and locks it; undefined if another process holds the lock.
+ * @throws lock - this file system keeps no locks; tool - flock(1) is missing; Node's system error
+ */
+export async function openWithLock(path: string): Promise<FileHandle | undefined> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  if (process.platform === 'darwin' || process.platform === 'freebsd') {
+    try {
+      return await open(path, flags | openLocked | constants.O_NONBLOCK, 0o600);
+    } catch (error) {
+      if (systemCode(error) === 'EAGAIN') return undefined;
+      throw error;
+    }
+  }
+  const file = await open(path, flags, 0o600);
+  try {
+    const { status, stderr } = await runFlock(file.fd);
+    if (status === 0) return file;
+    if (status !== 1) {
+      throw new RelaycertsError('lock', `the file system of ${quotePath(path)} keeps no locks: ${stderr.trim()}`, {
+        hint: 'keep the project on a local disk; over NFS, the server has to run lockd',
+      });
+    }
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await file.close();
+  return undefined;
+}
+
+async function runFlock(fd: number): Promise<{ readonly status: number | null; readonly stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
+    let stderr = '';
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on('error', (error) => {
+      const isMissing = systemCode(error) === 'ENOENT';
+      const hint = 'apt-get install util-linux';
+      reject(isMissing ? new RelaycertsError('tool', 'flock is missing', { hint, cause: error }) : error);
+    });
+    child.on('close', (status) => resolve({ status, stderr }));
+  });
+}

@@ -226,8 +226,8 @@ async function operatorKeyPaths(
   const [armored, bytes] = [await readFile(path), await readFile(file, { followLink: true })];
   if (armored === undefined || bytes === undefined) return [];
   const sealedTo = readsAsSealed(bytes, file);
-  const { isSealedTo, readOperatorKey } = await import('../custody/seal.js');
-  const key = await readOperatorKey(new Secret(armored), path).catch(() => undefined);
+  const { isSealedTo, readOperatorKey } = await import('../custody/operator-key.js');
+  const key = await readOperatorKey({ armored: new Secret(armored), from: path }).catch(() => undefined);
   const isOurs = key !== undefined && sealedTo !== undefined && isSealedTo(sealedTo, key);
   const others = (await listFolder(sys.home))
     .filter((name) => /^\..+-relaycerts-passphrase\.gpg$/u.test(name))

@@ -1,8 +1,8 @@
 // `relaycerts make`: brings everything that the settings ask for into being, leaves alone what is there and right, then
 // prints the instructions for every host.
 
-import { compareRecipients } from '../custody/compare.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
+import { findRecipientChange } from '../custody/recipient-change.js';
 import { RelaycertsError } from '../errors.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -128,7 +128,14 @@ async function compareWithSettings(
 ): Promise<RecipientChange> {
   const { file, recipients } = passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
-  return compareRecipients(passphraseFile, recipients, { from: file, folder, home, at, run, readFile: readNamedFile });
+  return findRecipientChange(passphraseFile, recipients, {
+    from: file,
+    folder,
+    home,
+    at,
+    run,
+    readFile: readNamedFile,
+  });
 }
 
 /** The error that tells all problems of a plan or an inventory. */

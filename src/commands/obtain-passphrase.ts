@@ -2,10 +2,10 @@
 // key depends on it, and sealed anew where the recipients in the settings have changed.
 
 import { dirname } from 'node:path';
-import { isSame } from '../custody/prove.js';
+import { makeOperatorKey, operatorRecipient } from '../custody/operator-key.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
-import { findRecipient } from '../custody/recipients.js';
-import { makeOperatorKey, operatorRecipient, sealPassphrase } from '../custody/seal.js';
+import { recipientsOf } from '../custody/recipients.js';
+import { sealPassphrase } from '../custody/seal.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { appeared, createFile, makeFolder, readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -56,7 +56,7 @@ export async function assertGivenInFile({ settings, inventory, sys, passphrase: 
     sys.warn(`whether ${file} holds the given passphrase cannot be told here: ${error.message}`);
     return;
   }
-  if (isSame(held, given)) return;
+  if (held.equals(given)) return;
   throw new RelaycertsError('passphrase', `${file} holds another passphrase than the given one`, {
     hint: 'run it without --passphrase-fd, or name another passphrase.file in the settings',
   });
@@ -81,14 +81,11 @@ export async function sealPassphraseFile(
   }
   const { operatorKey } = custodianOf(settings, sys, inventory);
   if (passphraseStep.recipients.length === 0 && operatorKey !== undefined) {
-    operatorRecipients = [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
+    operatorRecipients = [await operatorRecipient(operatorKey, at)];
   }
-  const found = await Promise.all(
-    passphraseStep.recipients.map((name) =>
-      findRecipient(name, { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile }),
-    ),
-  );
-  const sealed = await sealPassphrase(passphrase, [...operatorRecipients, ...found.flat()], at);
+  const context = { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
+  const found = await recipientsOf(passphraseStep.recipients, context);
+  const sealed = await sealPassphrase(passphrase, [...operatorRecipients, ...found], at);
   for (const warning of sealed.warnings) sys.warn(warning);
   await makeFolder(dirname(passphraseStep.path), 0o700, { followLink: true });
   if (!(await createFile(passphraseStep.path, sealed.bytes, 0o600))) throw appeared(passphraseStep.path);

@@ -5,8 +5,8 @@
 // goes on from there.
 
 import { dirname } from 'node:path';
+import { proveSealed } from '../custody/open.js';
 import { newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
-import { proveSealed } from '../custody/prove.js';
 import { sealPassphrase } from '../custody/seal.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { RelaycertsError, quotePath } from '../errors.js';
@@ -27,12 +27,13 @@ import { sweepTemporaries } from '../store/sweep.js';
 import { openCaKey } from './apply-make.js';
 import type { GlobalOptions } from './options.js';
 import {
+  type Custodian,
   custodianOf,
   openWithCustodian,
   pendingPlace,
   removePending,
   replacePassphraseFile,
-  type Custodian,
+  sealedBy,
 } from './passphrase-open.js';
 import { recipientsForChange } from './passphrase-seal.js';
 
@@ -129,21 +130,15 @@ async function change(
 }
 
 /** The passphrase as read back from the file that will replace the old one. */
-async function provePending(
-  { settings, sys, operatorKey }: Custodian,
-  pending: string,
-  next: Secret,
-  isGiven: boolean,
-): Promise<Secret> {
-  const { file } = settings.passphrase;
-  const gpg = { run: sys.run, tty: sys.tty };
+async function provePending(custodian: Custodian, pending: string, next: Secret, isGiven: boolean): Promise<Secret> {
+  const { settings, sys } = custodian;
   const bytes = await readFile(pending);
   if (bytes === undefined) {
     throw new RelaycertsError('files', `${quotePath(pending)} is gone, which was written just now`, {
       hint: 'see what else is at work in this folder, and run the same command again',
     });
   }
-  const proof = await proveSealed({ bytes, from: file, operatorKey, gpg }, next);
+  const proof = await proveSealed(sealedBy(custodian, bytes, settings.passphrase.file), next);
   if (proof !== undefined) return proof;
   if (isGiven) {
     sys.warn('nobody here can open the new passphrase file, so that it opens could not be proven: keep the passphrase');

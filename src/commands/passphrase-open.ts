@@ -4,7 +4,9 @@
 
 import { realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { openPassphrase, type OperatorKeyFile } from '../custody/passphrase.js';
+import { openPassphrase } from '../custody/open.js';
+import type { OperatorKeyFile } from '../custody/operator-key.js';
+import type { SealedPassphrase } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quotePath, systemCode } from '../errors.js';
 import { makeFolder, readFile, removeFile, statFile, syncFolder, writeFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -111,7 +113,7 @@ async function openFile(custodian: Custodian): Promise<Secret> {
       hint: 'bring it back from a backup, or name its place as passphrase.file in the settings; make, renew and sign take the passphrase itself with --passphrase-fd N',
     });
   }
-  return open(custodian, passphraseFile, file);
+  return openPassphrase(sealedBy(custodian, passphraseFile, file));
 }
 
 /**
@@ -180,7 +182,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   let failure: unknown = await opensNothing(settings);
   if (passphraseFile !== undefined) {
     try {
-      const passphrase = await open(custodian, passphraseFile, settings.passphrase.file);
+      const passphrase = await openPassphrase(sealedBy(custodian, passphraseFile, settings.passphrase.file));
       if (caKey === undefined || (await opensCaKey(caKey, passphrase))) {
         await removePending(settings);
         sys.say(`a change of the passphrase was cut off: removed ${path}; ${settings.passphrase.file} holds`);
@@ -191,7 +193,7 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
       failure = error;
     }
   }
-  const passphrase = await open(custodian, pending, path);
+  const passphrase = await openPassphrase(sealedBy(custodian, pending, path));
   if (caKey === undefined || !(await opensCaKey(caKey, passphrase))) throw failure;
   await keepAside(settings.passphrase.file);
   const file = await replacePassphraseFile(settings, pending);
@@ -200,8 +202,10 @@ async function settle(custodian: Custodian, pending: Buffer): Promise<Secret> {
   return passphrase;
 }
 
-async function open({ sys, operatorKey }: Custodian, bytes: Buffer, from: string): Promise<Secret> {
-  return openPassphrase({ bytes, from, operatorKey, gpg: { run: sys.run, tty: sys.tty } });
+/** The bytes of a passphrase file with what may open it; `from` names them in errors. */
+export function sealedBy({ sys, operatorKey }: Custodian, bytes: Uint8Array, from: string): SealedPassphrase {
+  const operatorKeyPath = operatorKeyPlace(sys.configHome).path;
+  return { bytes, from, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
 }
 
 async function resolveLink(path: string): Promise<string> {

@@ -1,11 +1,12 @@
 // Encrypting the passphrase to its recipients, again: to those of the settings when they have changed. The old file is
 // replaced only when the new one has been opened; where nobody here can open it, the old one stays beside it.
 
-import { findInKeyring, findRecipient } from '../custody/recipients.js';
-import { proveSealed } from '../custody/prove.js';
+import { proveSealed } from '../custody/open.js';
+import { isSealedTo, operatorRecipient, readOperatorKey } from '../custody/operator-key.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
-import { isSealedTo, operatorRecipient, readOperatorKey, sealPassphrase } from '../custody/seal.js';
-import { readSealedTo } from '../custody/sealed-to.js';
+import { findInKeyring, recipientsOf } from '../custody/recipients.js';
+import { sealPassphrase } from '../custody/seal.js';
+import { hiddenKeyId, readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { readNamedFile } from '../sys/files.js';
 import { describeStep } from '../plan/describe-step.js';
@@ -13,7 +14,7 @@ import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { keepAside } from '../store/kept-passphrases.js';
 import type { StepOf } from './work.js';
-import { replacePassphraseFile, type Custodian } from './passphrase-open.js';
+import { replacePassphraseFile, sealedBy, type Custodian } from './passphrase-open.js';
 
 /**
  * Encrypts the passphrase to the recipients of the settings and replaces the file.
@@ -29,9 +30,7 @@ export async function resealPassphrase(
   const recipients = await recipientsOfSettings(custodian, at);
   const sealed = await sealPassphrase(passphrase, recipients, at);
   for (const warning of sealed.warnings) sys.warn(warning);
-  const gpg = { run: sys.run, tty: sys.tty };
-  const { operatorKey } = custodian;
-  const proof = await proveSealed({ bytes: sealed.bytes, from: step.path, operatorKey, gpg }, passphrase);
+  const proof = await proveSealed(sealedBy(custodian, sealed.bytes, step.path), passphrase);
   const kept = proof === undefined ? await keepAside(settings.passphrase.file) : undefined;
   await replacePassphraseFile(settings, sealed.bytes);
   sys.say(`made ${describeStep(step)}`);
@@ -55,8 +54,7 @@ export async function recipientsOfSettings(
   at: Date,
 ): Promise<readonly RecipientKey[]> {
   const context = { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
-  const found = await Promise.all(settings.passphrase.recipients.map((name) => findRecipient(name, context)));
-  return found.flat();
+  return recipientsOf(settings.passphrase.recipients, context);
 }
 
 /**
@@ -68,17 +66,17 @@ export async function recipientsForChange(custodian: Custodian, at: Date): Promi
   const { settings, sys, passphraseFile, operatorKey } = custodian;
   const { file, recipients } = settings.passphrase;
   if (recipients.length > 0) return recipientsOfSettings(custodian, at);
-  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
   if (passphraseFile === undefined) {
     if (operatorKey === undefined) throw cannotTell(`${quotePath(file)} does not exist, and there is no operator key`);
-    return [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
+    return [await operatorRecipient(operatorKey, at)];
   }
   const sealedTo = readSealedTo(passphraseFile, { from: file });
   if (sealedTo.hasPassword) throw cannotTell(`${quotePath(file)} is encrypted to a password`);
-  if (sealedTo.keyIds.includes('0'.repeat(16))) throw cannotTell(`${quotePath(file)} hides its recipients`);
+  if (sealedTo.keyIds.includes(hiddenKeyId)) throw cannotTell(`${quotePath(file)} hides its recipients`);
   const found: RecipientKey[] = [];
   if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
-    found.push(await operatorRecipient(operatorKey.armored, at, operatorKey.from));
+    found.push(await operatorRecipient(operatorKey, at));
   }
   for (const id of sealedTo.keyIds) {
     if (own?.keyIds.includes(id) === true) continue;

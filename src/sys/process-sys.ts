@@ -77,7 +77,8 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
     },
     warn: (text, hint) => {
       line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, 'relaycerts'))}`);
+      if (hint !== undefined)
+        line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, 'relaycerts'))}`);
     },
     confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
     askSecret,

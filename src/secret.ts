@@ -1,8 +1,9 @@
 // A secret that cannot be printed by accident: every way of turning it into text gives `[secret]`.
+// It does not erase itself: a garbage-collected language cannot promise that no copy is left in memory.
 
 import { inspect } from 'node:util';
 
-/** Bytes that must reach no log, error, argv, environment or plaintext file. `reveal*` is the only way out. */
+/** Bytes that must not reach a log, an error, argv, the environment or a plaintext file. Only `reveal*` gives them. */
 export class Secret {
   readonly #bytes: Uint8Array;
 
@@ -18,6 +19,11 @@ export class Secret {
   /** The secret as UTF-8 text. */
   revealText(): string {
     return new TextDecoder().decode(this.#bytes);
+  }
+
+  /** True if both hold the same bytes. */
+  equals(other: Secret): boolean {
+    return Buffer.from(this.#bytes).equals(other.#bytes);
   }
 
   toString(): string {

@@ -2,7 +2,7 @@
 // stays the same, so everything that is encrypted to it opens as before.
 
 import { dirname } from 'node:path';
-import { readOperatorKey, relockOperatorKey } from '../custody/seal.js';
+import { readOperatorKey, relockOperatorKey } from '../custody/operator-key.js';
 import { RelaycertsError } from '../errors.js';
 import { syncFolder, writeFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
@@ -23,20 +23,18 @@ export async function changeOperatorPassword(sys: Sys): Promise<void> {
   }
   await guardFolder(dirname(path), 'custody', sys);
   await withLock(`${path}.lock`, sys, async () => {
-    const { isLocked, fingerprint } = await readOperatorKey(found.armored, path);
-    const unlocked = isLocked
-      ? await relockOperatorKey(found.armored, { from: path, current: found.password, next: undefined })
-      : found.armored;
+    const { isLocked, fingerprint } = await readOperatorKey(found);
+    const unlocked = isLocked ? await relockOperatorKey(found, undefined) : found.armored;
     const password = await sys.askNewSecret(`New password of the operator key (Enter: none):`);
     const next = password.revealBytes().length === 0 ? undefined : password;
     if (next === undefined && !isLocked) {
       sys.say('the operator key has no password, and stays as it is');
       return;
     }
-    const armored = await relockOperatorKey(unlocked, { from: path, current: undefined, next });
+    const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
     // Unlocked again before the old file goes.
-    const back = await relockOperatorKey(armored, { from: path, current: next, next: undefined });
-    if ((await readOperatorKey(back, path)).fingerprint !== fingerprint) {
+    const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);
+    if ((await readOperatorKey({ armored: back, from: path })).fingerprint !== fingerprint) {
       throw new Error('the operator key with its new password is another key');
     }
     await writeFile(path, armored.revealBytes(), mode);

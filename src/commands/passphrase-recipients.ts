@@ -2,9 +2,9 @@
 // Names come from the operator key, the key files in the settings and the GnuPG keyring. Nothing is decrypted.
 
 import { listPublicKeys, listSecretKeys } from '../custody/keyring.js';
+import { readOperatorKey, type OperatorKey } from '../custody/operator-key.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
-import { readOperatorKey, type OperatorKey } from '../custody/seal.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { readNamedFile } from '../sys/files.js';
@@ -42,7 +42,7 @@ export async function printRecipients(options: GlobalOptions, sys: Sys): Promise
     });
   }
   const { keyIds, hasPassword } = readSealedTo(passphraseFile, { from: file });
-  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
   const openers = await describeOpeners(keyIds, own, settings, sys);
   if (options.json) {
     sys.write(`${JSON.stringify({ file, recipients: openers, hasPassword }, undefined, 2)}\n`);

@@ -1,6 +1,6 @@
 // `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
 
-import { readOperatorKey } from '../custody/seal.js';
+import { readOperatorKey } from '../custody/operator-key.js';
 import { RelaycertsError } from '../errors.js';
 import type { Sys } from '../sys/sys.js';
 import { readSettings } from '../settings/load.js';
@@ -40,7 +40,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   if (operatorKey === undefined) throw noOperatorKey(operatorKeyPlace(sys.configHome).path);
   await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
-  const { fingerprint, isLocked } = await readOperatorKey(operatorKey.armored, operatorKey.from);
+  const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
   sys.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
   sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
   sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');

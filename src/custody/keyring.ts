@@ -1,9 +1,11 @@
-// The keys that GnuPG knows: listed as data (from its colon listings) and exported. It decides nothing about them.
+// The keys that GnuPG knows: listed as data (from its colon listings) and exported. Nothing here decides whether a key
+// can be used; recipient-key.ts does.
 
 import type { Run } from '../sys/run.js';
-import { errorNumber, gpgFailed, parseStatus, runGpg } from './gpg.js';
+import { gpgFailed, runGpg } from './gpg.js';
+import { errorNumber } from './gpg-status.js';
 
-/** A key as `gpg --with-colons` lists it; dates are undefined where the key has none. */
+/** A key as `gpg --with-colons` lists it; dates are undefined if the key has none. */
 export interface ListedKey {
   /** The primary key's, upper-case hex. */
   readonly fingerprint: string;
@@ -13,24 +15,25 @@ export interface ListedKey {
   readonly created: Date | undefined;
   readonly expires: Date | undefined;
   readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
-  /** Has a valid key for encryption (and, listed as a secret key, its secret part is here or on a card). */
+  /** Has a valid key for encryption (and, if listed as a secret key, its secret part is here or on a card). */
   readonly canEncrypt: boolean;
-  /** The key IDs of the primary key and all subkeys; listed as a secret key, of those whose secret part is here. */
+  /** The key IDs of the primary key and all subkeys; in a list of secret keys, of those whose secret part is here. */
   readonly keyIds: readonly string[];
-  /** A secret part of it lies on a smartcard. */
+  /** A secret part of it is on a smartcard. */
   readonly isOnCard: boolean;
 }
 
 /**
- * The keys of the GnuPG keyring that match `pattern` (gpg(1), HOW TO SPECIFY A USER ID); none where none does.
+ * The keys of the GnuPG keyring that match `pattern`; none if nothing matches.
  * @throws RelaycertsError `tool`
+ * @source gpg(1), HOW TO SPECIFY A USER ID
  */
 export async function listPublicKeys(run: Run, pattern: string): Promise<readonly ListedKey[]> {
   return listKeys(run, ['--list-keys', '--', pattern]);
 }
 
 /**
- * The secret keys that GnuPG has, on disk or on cards, as data for a question.
+ * The secret keys that GnuPG has, on disk or on cards.
  * @throws RelaycertsError `tool`
  */
 export async function listSecretKeys(run: Run): Promise<readonly ListedKey[]> {
@@ -38,28 +41,33 @@ export async function listSecretKeys(run: Run): Promise<readonly ListedKey[]> {
 }
 
 /**
- * The binary public key with this fingerprint, without other people's signatures; empty where there is none.
+ * A binary public key without other people's signatures; empty if there is none. If the key cannot encrypt, it comes
+ * with everything that it has, because a minimal export leaves out expired subkeys, which are the reason.
  * @throws RelaycertsError `tool`
  */
-export async function exportPublicKey(run: Run, fingerprint: string): Promise<Uint8Array> {
-  const args = ['--batch', '--no-tty', '--export-options', 'export-minimal', '--export', '--', fingerprint];
+export async function exportPublicKey(
+  run: Run,
+  { fingerprint, canEncrypt }: Pick<ListedKey, 'fingerprint' | 'canEncrypt'>,
+): Promise<Uint8Array> {
+  const minimal = canEncrypt ? ['--export-options', 'export-minimal'] : [];
+  const args = ['--batch', '--no-tty', ...minimal, '--export', '--', fingerprint];
   const result = await runGpg(run, args, { env: { LC_ALL: 'C' } });
-  if (result.status !== 0) throw gpgFailed('gpg --export', result);
+  if (result.exitStatus !== 0) throw gpgFailed('gpg --export', result);
   return result.stdout;
 }
 
-async function listKeys(run: Run, command: readonly string[]): Promise<readonly ListedKey[]> {
-  const args = ['--batch', '--no-tty', '--utf8-strings', '--with-colons', '--status-fd', '4', ...command];
-  const result = await runGpg(run, args, { statusFd: true, env: { LC_ALL: 'C' } });
+async function listKeys(run: Run, command: readonly [string, ...string[]]): Promise<readonly ListedKey[]> {
+  const args = ['--batch', '--no-tty', '--utf8-strings', '--with-colons', ...command];
+  const result = await runGpg(run, args, { env: { LC_ALL: 'C' } });
   // "keylist.getkey 9" is GPG_ERR_NO_PUBKEY: nothing matches, which is an answer.
-  const isNoMatch = parseStatus(result.statusText).some(
-    ({ word, rest }) => word === 'ERROR' && rest[0] === 'keylist.getkey' && errorNumber(rest[1]) === 9,
+  const isNoMatch = result.status.some(
+    ({ word, fields }) => word === 'ERROR' && fields[0] === 'keylist.getkey' && errorNumber(fields[1]) === 9,
   );
-  if (result.status !== 0 && !isNoMatch) throw gpgFailed(`gpg ${command[0] ?? ''}`, result);
+  if (result.exitStatus !== 0 && !isNoMatch) throw gpgFailed(`gpg ${command[0]}`, result);
   return parseColons(new TextDecoder().decode(result.stdout));
 }
 
-/** GnuPG's doc/DETAILS, "Format of the colon listings". A key without a fingerprint is none. */
+/** GnuPG's doc/DETAILS, "Format of the colon listings", whose fields count from 1. A key without a fingerprint is left out. */
 function parseColons(text: string): readonly ListedKey[] {
   const keys: string[][][] = [];
   for (const line of text.split('\n')) {
@@ -84,7 +92,7 @@ function parseColons(text: string): readonly ListedKey[] {
       state: stateOf(primary),
       canEncrypt:
         (primary[11] ?? '').includes('E') &&
-        keyRecords.some((fields) => canEncrypt(fields) && (!isSecret || hasSecret(fields))),
+        keyRecords.some((fields) => isEncryptionKey(fields) && (!isSecret || hasSecret(fields))),
       keyIds: keyRecords.filter((fields) => !isSecret || hasSecret(fields)).map((fields) => fields[4] ?? ''),
       isOnCard: isSecret && keyRecords.some((fields) => /^[0-9A-F]{8,}$/u.test(fields[14] ?? '')),
     };
@@ -99,16 +107,18 @@ function stateOf(primary: readonly string[]): ListedKey['state'] {
   return primary[1] === 'i' ? 'invalid' : 'usable';
 }
 
-function canEncrypt(fields: readonly string[]): boolean {
+/** Field 12 has the capabilities, field 2 whether the key is revoked, expired, disabled or invalid. */
+function isEncryptionKey(fields: readonly string[]): boolean {
   return (fields[11] ?? '').includes('e') && !/^[redi]/u.test(fields[1] ?? '');
 }
 
-/** Field 15: `+` here, a serial number on that card, `#` a stub whose secret is elsewhere. */
+/** `+` if the secret is here, a card's serial number if it is on that card, `#` for a stub whose secret is elsewhere. */
 function hasSecret(fields: readonly string[]): boolean {
   const token = fields[14] ?? '';
   return token !== '' && token !== '#';
 }
 
+/** RFC 9580 9.1: algorithm numbers; curves have a name of their own in the listing. */
 function nameAlgorithm(fields: readonly string[]): string {
   const bits = fields[2] ?? '';
   const names: Readonly<Record<string, string>> = { 1: `rsa${bits}`, 16: `elg${bits}`, 17: `dsa${bits}` };

@@ -1,4 +1,4 @@
-// The one way to openpgp.js: loaded when it is first needed, and once. Nothing else imports the package.
+// The only import of openpgp.js, loaded once and when it is first needed. It adds nothing to the library.
 
 import type * as OpenPgp from 'openpgp';
 
@@ -10,4 +10,9 @@ let library: Promise<typeof OpenPgp> | undefined;
 export function loadOpenpgp(): Promise<typeof OpenPgp> {
   library ??= import('openpgp');
   return library;
+}
+
+/** openpgp.js types its results as streams too, but bytes in give bytes out. */
+export function assertBytes(value: unknown): asserts value is Uint8Array<ArrayBuffer> {
+  if (!(value instanceof Uint8Array)) throw new TypeError('openpgp.js returned something other than bytes');
 }

@@ -1,10 +1,10 @@
-// OpenPGP framing (RFC 9580 sections 4.2 and 6.2): armor taken off, packets told apart, key IDs read from the packets
-// that carry a session key, and computed for public keys. Enough to say what a file is, and to whom it is encrypted, before anything is decrypted.
-// It decrypts nothing, checks no signature, and never throws: what it cannot follow is reported as a flaw.
+// OpenPGP framing (RFC 9580 4.2 and 6.2): removes armor, splits packets, reads key IDs from session key packets and
+// computes them for public keys. That is enough to say what a file is and to whom it is encrypted.
+// It decrypts nothing, checks no signature and never throws: anything it cannot follow is reported as a flaw.
 
 import { createHash } from 'node:crypto';
 
-/** RFC 9580 section 5, table 3: the packet types that tell what a file is. */
+/** RFC 9580 5, table 3: the packet types that say what a file is. */
 export const packetTag = {
   publicKeySession: 1,
   signature: 2,
@@ -25,7 +25,7 @@ export interface Packet {
   readonly body: Uint8Array;
 }
 
-/** `flaw` is set where the bytes end inside a packet, no packet starts where one must, or there are over 1000. */
+/** `flaw` is set if the bytes end inside a packet, a packet does not start as one must, or there are over 1000. */
 export interface PacketSequence {
   readonly packets: readonly Packet[];
   readonly flaw: 'truncated' | 'not-a-packet' | 'too-many' | undefined;
@@ -35,13 +35,13 @@ export interface PacketSequence {
 export const mostPackets = 1000;
 
 export interface ArmorBlock {
-  /** What stands after `BEGIN PGP`: `MESSAGE`, `PUBLIC KEY BLOCK`... */
+  /** The words after `BEGIN PGP`: `MESSAGE`, `PUBLIC KEY BLOCK`... */
   readonly type: string;
-  /** The binary packets; undefined where the block has no end or is not base64. */
+  /** The binary packets; undefined if the block has no end or is not base64. */
   readonly bytes: Uint8Array | undefined;
 }
 
-/** One public key by its IDs alone. */
+/** One public key by its IDs. */
 export interface KeyIds {
   /** The primary key's, upper-case hex. */
   readonly fingerprint: string;
@@ -61,8 +61,9 @@ export function isText(bytes: Uint8Array): boolean {
 }
 
 /**
- * The armored blocks in a file, in order; none where it is not armored. The optional checksum is not looked at. A block
- * without an end is the last: each end is looked for once, so that no file takes longer than its length.
+ * The armored blocks in a file, in order; none if it is not armored. The optional checksum is ignored. A block without
+ * an end is the last one: each end is searched for once, so the time stays proportional to the file's length.
+ * @source RFC 9580 6.2
  */
 export function readArmor(bytes: Uint8Array): readonly ArmorBlock[] {
   const text = Buffer.from(bytes).toString('latin1').replaceAll('\r\n', '\n');
@@ -85,7 +86,10 @@ function readBase64(block: string): Uint8Array | undefined {
   return /^[A-Za-z0-9+/]+={0,2}$/u.test(base64) ? Uint8Array.from(Buffer.from(base64, 'base64')) : undefined;
 }
 
-/** Splits binary OpenPGP into its outermost packets, old and new format, partial lengths joined. */
+/**
+ * Splits binary OpenPGP into its outermost packets, in the old and the new format, with partial lengths joined.
+ * @source RFC 9580 4.2
+ */
 export function readPackets(bytes: Uint8Array): PacketSequence {
   const packets: Packet[] = [];
   let offset = 0;
@@ -101,7 +105,10 @@ export function readPackets(bytes: Uint8Array): PacketSequence {
   return { packets, flaw: undefined };
 }
 
-/** The key ID (16 upper-case hex digits, all zero for a hidden recipient) of a session key packet, versions 3 and 6. */
+/**
+ * The key ID (16 upper-case hex digits, all zero for a hidden recipient) of a session key packet, versions 3 and 6.
+ * @source RFC 9580 5.1
+ */
 export function readSessionKeyId(packet: Packet): string | undefined {
   const { body } = packet;
   const hex = (from: number, to: number): string =>
@@ -115,7 +122,7 @@ export function readSessionKeyId(packet: Packet): string | undefined {
 }
 
 /**
- * The public keys in armored or binary bytes by their IDs, signatures not looked at; undefined where anything in them
+ * The public keys in armored or binary bytes by their IDs, with signatures ignored; undefined if anything in the bytes
  * is not a whole public key of version 4 or 6.
  * @source RFC 9580 5.5.4: key IDs and fingerprints
  */
@@ -141,7 +148,7 @@ export function readKeyIds(bytes: Uint8Array): readonly KeyIds[] | undefined {
 function identify(body: Uint8Array): { readonly fingerprint: string; readonly keyId: string } | undefined {
   const version = body[0];
   if (version !== 4 && version !== 6) return undefined;
-  // A longer one has no fingerprint: the length in front of it has two octets.
+  // A longer key has no fingerprint, because the hash covers its length in two octets.
   if (version === 4 && body.length > 0xffff) return undefined;
   const header = Buffer.alloc(version === 4 ? 3 : 5);
   header[0] = version === 4 ? 0x99 : 0x9b;
@@ -158,12 +165,14 @@ interface Read {
   readonly next: number;
 }
 
+/** RFC 9580 4.2.2: length types 0 to 2 have 1, 2 or 4 octets of length; type 3 runs to the end. */
 function readOldBody(bytes: Uint8Array, offset: number, lengthType: number): Read | undefined {
   if (lengthType === 3) return { body: bytes.subarray(offset), next: bytes.length };
   const octets = 1 << lengthType;
   return slice(bytes, offset + octets, readNumber(bytes, offset, octets));
 }
 
+/** RFC 9580 4.2.1: one, two or five octets of length, or a power of two for a part that others follow. */
 function readNewBody(bytes: Uint8Array, start: number): Read | undefined {
   const parts: Uint8Array[] = [];
   let offset = start;
@@ -191,7 +200,7 @@ function readNumber(bytes: Uint8Array, offset: number, octets: number): number {
   return value;
 }
 
-/** undefined where the bytes end before the body does (or its length did: NaN). */
+/** undefined if the bytes end inside the body, or inside its length (NaN). */
 function slice(bytes: Uint8Array, offset: number, length: number): Read | undefined {
   if (!(offset + length <= bytes.length)) return undefined;
   return { body: bytes.subarray(offset, offset + length), next: offset + length };

@@ -1,46 +1,28 @@
-// The CA key's passphrase: made, taken from a file descriptor, and opened with whatever can open it. Here is the one
-// rule for what a passphrase may be, so that our reading of a file and openssl's agree. Sealing is in seal.ts.
+// The CA key's passphrase itself: made, taken from a file descriptor, and judged by the one rule for what a passphrase
+// may be, so that relaycerts and openssl read the same file alike. It encrypts and decrypts nothing: seal.ts, open.ts.
 
 import { randomBytes } from 'node:crypto';
 import { read } from 'node:fs';
 import { promisify } from 'node:util';
-
 import { quotePath, RelaycertsError, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
-import { decryptWithGpg, type GpgContext } from './gpg.js';
-import { isSealedTo, openSealed, readOperatorKey, type Password } from './seal.js';
-import { readSealedTo } from './sealed-to.js';
 
-/** The operator key's file, and its own password (or how to ask for it) where it may have one. */
-export interface OperatorKeyFile {
-  readonly armored: Secret;
-  /** Its path, for errors. */
-  readonly from: string;
-  readonly password: Password;
-}
-
-/** A passphrase file, and the operator key that may open it. */
-export interface Sealed {
-  readonly bytes: Uint8Array;
-  /** The file's path, for errors. */
-  readonly from: string;
-  readonly operatorKey: OperatorKeyFile | undefined;
-}
-
-/** openssl reads a passphrase into 1024 bytes, a NUL at the end (openssl-passphrase-options(1), apps/lib). */
+/** Octets. openssl reads a passphrase into 1024, with a NUL at the end (openssl-passphrase-options(1), apps/lib). */
 const longestPassphrase = 1023;
+/** Octets of a typed passphrase that nobody guesses: below that, a stolen key file opens in weeks. */
+const shortestSafe = 12;
 const longestInput = 65_536;
 
-/** A new passphrase: 256 random bits as 64 hexadecimal digits, one line and nothing to mistype. */
+/** A new passphrase: 256 random bits as 64 hexadecimal digits, so one line with nothing to mistype. */
 export function newPassphrase(): Secret {
   return new Secret(randomBytes(32).toString('hex'));
 }
 
 /**
- * The passphrase in what a file or pipe held: one newline (`\n` or `\r\n`) at its end is not part of it, all else is.
+ * The passphrase in what a file or pipe held, without one newline (`\n` or `\r\n`) at its end.
  *
- * `from` names the source in errors, `what` the word.
- * @throws RelaycertsError `passphrase` where it is empty, longer than openssl takes, or has a NUL or a second line
+ * `from` names the source in errors; `what` names the secret.
+ * @throws RelaycertsError `passphrase` if it is empty, longer than openssl takes, or has a NUL or a second line
  */
 export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'): Secret {
   const bytes = raw.revealBytes();
@@ -61,46 +43,21 @@ export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'):
   }
 }
 
-/**
- * Opens the passphrase file: with the operator key where it is encrypted to it, otherwise with GnuPG.
- *
- * `keyPassword` opens the user's own GnuPG key by loopback; without it the agent asks.
- * @throws RelaycertsError `passphrase` where nothing opens it, `tool` where GnuPG is needed and cannot run
- */
-export async function openPassphrase(
-  sealed: Sealed & { readonly gpg: GpgContext; readonly keyPassword?: Secret | undefined },
-): Promise<Secret> {
-  const { bytes, from, operatorKey, gpg, keyPassword } = sealed;
-  if (operatorKey !== undefined && (await chooseOpener(sealed)) === 'operator-key') {
-    const { armored, password } = operatorKey;
-    return parsePassphrase(await openSealed(bytes, armored, { from, keyFrom: operatorKey.from, password }), from);
-  }
-  const { message } = readSealedTo(bytes, { from });
-  return parsePassphrase(await decryptWithGpg(message, { from, gpg, keyPassword }), from);
-}
-
-/**
- * Which of the two will open the file. An operator key that has a password, with none given, leaves a file that has
- * other recipients too to GnuPG.
- * @throws RelaycertsError `passphrase` where the file, or the operator key, is damaged
- */
-export async function chooseOpener({ bytes, from, operatorKey }: Sealed): Promise<'operator-key' | 'gpg'> {
-  const sealedTo = readSealedTo(bytes, { from });
-  if (operatorKey === undefined) return 'gpg';
-  const key = await readOperatorKey(operatorKey.armored, operatorKey.from);
-  if (!isSealedTo(sealedTo, key)) return 'gpg';
-  const hasOthers = sealedTo.keyIds.some((id) => !key.keyIds.includes(id));
-  return key.isLocked && operatorKey.password === undefined && hasOthers ? 'gpg' : 'operator-key';
+/** A warning about a passphrase that is short enough to be guessed; undefined if it is not. */
+export function shortPassphraseWarning(passphrase: Secret): string | undefined {
+  const { length } = passphrase.revealBytes();
+  if (length >= shortestSafe) return undefined;
+  return `the passphrase has only ${length} bytes: anyone who copies the CA's key can guess it`;
 }
 
 const readAsync = promisify(read);
 
 /**
- * Reads a passphrase from a file descriptor until its end, at most 64 KiB. `flag` and `what` name the option and the word in errors.
- * @throws RelaycertsError `usage` where the descriptor is not open for reading, `passphrase` as parsePassphrase
+ * Reads a passphrase from a file descriptor to its end, at most 64 KiB. `flag` names the option in errors, `what` the
+ * secret.
+ * @throws RelaycertsError `usage` if the descriptor is not open for reading, `passphrase` as parsePassphrase
  */
 export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', what = 'passphrase'): Promise<Secret> {
-  const from = `file descriptor ${fd}`;
   const fail = (flaw: string, cause?: unknown): RelaycertsError =>
     new RelaycertsError('usage', `${flag} ${fd}: ${flaw}`, {
       hint: `gpg --decrypt FILE | relaycerts ... ${flag} 0`,
@@ -116,7 +73,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
       if (count === 0) break;
       if (length > longestInput) throw fail(`more than ${longestInput} bytes`);
     }
-    return parsePassphrase(new Secret(buffer.subarray(0, length)), from, what);
+    return parsePassphrase(new Secret(buffer.subarray(0, length)), `file descriptor ${fd}`, what);
   } catch (error) {
     if (error instanceof RelaycertsError) throw error;
     const code = systemCode(error);
@@ -127,7 +84,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
   }
 }
 
-/** A pipe or terminal that another process has made non-blocking says EAGAIN; then there is nothing but to wait. */
+/** A pipe or terminal that another process made non-blocking gives EAGAIN, and the only way on is to wait. */
 async function readSome(fd: number, buffer: Buffer, offset: number): Promise<number> {
   for (;;) {
     try {

@@ -1,42 +1,44 @@
-// A recipient's public key: read from armored or binary bytes and judged. Only a key that is valid now, strong enough and
-// able to encrypt becomes a RecipientKey; everything else is refused with its reason and what mends it.
+// A recipient's public key: read from armored or binary bytes and judged. Only a key that is valid now, strong enough,
+// able to encrypt and readable by GnuPG becomes a RecipientKey; any other is refused with the reason and what to do.
+// Where keys are found is in recipients.ts.
 
 import { listSome, quote, quotePath, RelaycertsError } from '../errors.js';
 import { loadOpenpgp, type Key, type PublicKey, type Subkey } from './openpgp.js';
 import { isText, mostPackets, packetTag, readArmor, readPackets, type Packet } from './packets.js';
 
-/** A public key that the passphrase can be sealed to: valid, strong enough, able to encrypt. */
+/** A public key that the passphrase can be encrypted to. */
 export interface RecipientKey {
   /** The primary key's, upper-case hex. */
   readonly fingerprint: string;
-  /** The key ID (16 upper-case hex digits) of the key, mostly a subkey, that the passphrase is encrypted to. */
+  /** The key ID (16 upper-case hex digits) of the key, usually a subkey, that the passphrase is encrypted to. */
   readonly keyId: string;
   /** The fingerprint of the key with `keyId`, upper-case hex. */
   readonly encryptionFingerprint: string;
-  /** The primary user ID, '' where there is none. */
+  /** The primary user ID, '' if there is none. */
   readonly userId: string;
-  /** When it can no longer be sealed to; undefined for never. */
+  /** When it can no longer be encrypted to; undefined for never. */
   readonly expires: Date | undefined;
   /** Where it was found: a file, or the keyring. */
   readonly from: string;
-  /** What its owner should know, each one a line: it asks for more than GnuPG 2.2 can read. */
+  /** What its owner should know, a line each. */
   readonly warnings: readonly string[];
   readonly key: PublicKey;
 }
 
-/** In one file: each is judged with public-key operations of its own. */
+/** In one file: each costs public-key operations. */
 const mostKeys = 100;
-/** RFC 9580 5.2.3.32 */
+/** RFC 9580 5.2.3.32: features, here "version 2 SEIPD", which is AEAD encryption. */
 const featureSeipdV2 = 0x08;
-/** RFC 9580 5.2.3.29: encrypts communications, or storage. */
+/** RFC 9580 5.2.3.29: key flags, here "may encrypt communications" and "may encrypt storage". */
 const encryptFlags = 0x0c;
+const makeKey = 'gpg --quick-generate-key ADDRESS future-default';
 
 /**
  * Reads one or several public keys, armored or binary, all of which must be usable at `at`.
  *
  * `from` names the file (or the keyring) in errors.
- * @throws RelaycertsError `recipient` for anything else than public keys, and for keys that are expired, revoked, weak
- * or cannot encrypt
+ * @throws RelaycertsError `recipient` for anything but public keys, and for keys that are expired, revoked, weak, unable
+ * to encrypt or unreadable for GnuPG
  */
 export async function readRecipientKeys(
   bytes: Uint8Array,
@@ -53,11 +55,10 @@ export async function readRecipientKeys(
   const parts = blocks.length === 0 ? [bytes] : blocks.map((block) => block.bytes);
   const binary = Buffer.concat(parts.flatMap((part) => part ?? []));
   const { packets, flaw } = readPackets(binary);
-  const has = (tag: number): boolean => packets.some((packet) => packet.tag === tag);
-  if (has(packetTag.secretKey)) throw refuse(secret);
+  if (packets.some(({ tag }) => tag === packetTag.secretKey)) throw refuse(secret);
   if (flaw === 'too-many') {
     const hint = 'gpg --export --export-options export-minimal --armor FINGERPRINT > FILE';
-    throw refuse(`holds over ${mostPackets} OpenPGP packets, most of them signatures that nobody needs here`, hint);
+    throw refuse(`holds over ${mostPackets} OpenPGP packets, most of them signatures that are not needed here`, hint);
   }
   if (flaw !== undefined || parts.includes(undefined)) {
     throw refuse(packets.length === 0 ? 'is not an OpenPGP public key' : 'is damaged: it ends inside a key');
@@ -66,31 +67,26 @@ export async function readRecipientKeys(
   if (primaries.length === 0) throw refuse('is OpenPGP, but not a public key');
   if (primaries.length > mostKeys) throw refuse(`holds over ${mostKeys} keys`);
 
-  const keys = await readKeys(binary);
-  // openpgp.js passes over a key that it cannot read; a recipient must not get lost like that.
-  if (keys?.length !== primaries.length) throw refuse(`holds a key that cannot be read (${describe(primaries)})`);
+  const { readKeys } = await loadOpenpgp();
+  const keys = await readKeys({ binaryKeys: binary }).catch(() => []);
+  // openpgp.js skips a key that it cannot read, and a recipient must not get lost like that.
+  if (keys.length !== primaries.length) {
+    throw refuse(`holds a key that cannot be read (${describePrimaries(primaries)})`);
+  }
   const judge = async (key: Key): Promise<RecipientKey> => {
     try {
       return await judgeKey(key, from, at);
     } catch (error) {
       if (error instanceof RelaycertsError) throw error;
-      // openpgp.js throws what it will at a key that is only nearly one.
-      throw refuse(`holds a key that is damaged (${describe(primaries)})`);
+      // openpgp.js throws errors of any kind at a key that is malformed inside.
+      throw refuse(`holds a key that is damaged (${describePrimaries(primaries)})`);
     }
   };
   return Promise.all(keys.map(judge));
 }
 
-async function readKeys(binaryKeys: Uint8Array): Promise<readonly Key[] | undefined> {
-  const { readKeys: read } = await loadOpenpgp();
-  try {
-    return await read({ binaryKeys });
-  } catch {
-    return undefined;
-  }
-}
-
-function describe(primaries: readonly Packet[]): string {
+/** RFC 9580 5.5.2: a public key packet begins with its version; a version 4 one has its algorithm in octet 5. */
+function describePrimaries(primaries: readonly Packet[]): string {
   return listSome(
     primaries.map(({ body }) => `version ${body[0] ?? 0}, algorithm ${body[5] ?? 0}`),
     '; ',
@@ -98,7 +94,7 @@ function describe(primaries: readonly Packet[]): string {
 }
 
 /**
- * Judges one key that openpgp.js has read.
+ * Judges one key that openpgp.js has read; `from` names its file or the keyring in errors.
  * @throws RelaycertsError `recipient`
  */
 export async function judgeKey(key: Key, from: string, at: Date): Promise<RecipientKey> {
@@ -108,25 +104,31 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
   const refuse = (what: string, hint: string): RelaycertsError =>
     new RelaycertsError('recipient', `${name} ${what}`, { hint });
 
+  const { version } = key.keyPacket;
+  if (version > 4) throw refuse(`is of version ${version}, which GnuPG cannot read`, makeKey);
   if (await key.isRevoked(undefined, undefined, at)) {
     throw refuse('is revoked', "put its owner's current key into passphrase.recipients");
   }
   const primaryExpires = asDate(await key.getExpirationTime());
   if (primaryExpires !== undefined && primaryExpires <= at) {
-    throw refuse(`expired on ${day(primaryExpires)}`, `gpg --quick-set-expire ${fingerprint} 2y, then export it again`);
+    throw refuse(`expired on ${day(primaryExpires)}`, extend(fingerprint));
   }
   let encryptionKey: Key | Subkey;
   try {
     encryptionKey = await key.getEncryptionKey(undefined, at);
   } catch (error) {
-    const { reason, hint } = await explainUnusable(key, fingerprint, at, error);
-    throw refuse(reason, hint ?? 'take it out of passphrase.recipients');
+    throw refuse(...(await explainUnusable(key, at, error)));
   }
-  const subkeyExpires =
-    encryptionKey instanceof Object && 'mainKey' in encryptionKey
-      ? asDate(await encryptionKey.getExpirationTime(at))
-      : undefined;
+  const { enums } = await loadOpenpgp();
+  const { algorithm } = encryptionKey.keyPacket;
+  if (algorithm === enums.publicKey.x25519 || algorithm === enums.publicKey.x448) {
+    const { algorithm: spelled } = encryptionKey.getAlgorithmInfo();
+    throw refuse(`encrypts with ${spelled} of RFC 9580, which GnuPG cannot read`, makeKey);
+  }
+  const subkeyExpires = 'mainKey' in encryptionKey ? asDate(await encryptionKey.getExpirationTime(at)) : undefined;
   const expiries = [primaryExpires, subkeyExpires].filter((date) => date !== undefined);
+  const { selfCertification } = await key.getPrimaryUser(at);
+  const asksForAead = ((selfCertification.features?.[0] ?? 0) & featureSeipdV2) !== 0;
   return {
     fingerprint,
     keyId: encryptionKey.getKeyID().toHex().toUpperCase(),
@@ -134,74 +136,43 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
     userId,
     expires: expiries.length === 0 ? undefined : new Date(Math.min(...expiries.map(Number))),
     from,
-    warnings: await warningsFor(key, encryptionKey, name, at),
+    warnings: asksForAead
+      ? [`${name} asks for AEAD encryption; it gets the older form, which GnuPG 2.2 reads as well`]
+      : [],
     key: key.toPublic(),
   };
 }
 
-/** Why openpgp.js found no key to encrypt to. Its own words decide only between weak and not weak. */
-async function explainUnusable(
-  key: Key,
-  fingerprint: string,
-  at: Date,
-  error: unknown,
-): Promise<{ readonly reason: string; readonly hint?: string }> {
+/** gpg(1) --quick-set-expire: `*` passes over subkeys that have expired already, so an expired one is named. */
+function extend(fingerprint: string, subkey = ''): string {
+  return `gpg --quick-set-expire ${fingerprint} 2y${subkey}, and export it again if it comes from a file`;
+}
+
+/** Why openpgp.js found no key to encrypt to, and a hint. Its own words only tell a weak key from other flaws. */
+async function explainUnusable(key: Key, at: Date, error: unknown): Promise<readonly [reason: string, hint: string]> {
+  const fingerprint = key.getFingerprint().toUpperCase();
+  const addSubkey = `gpg --quick-add-key ${fingerprint} cv25519 encr, and export it again if it comes from a file`;
   const said = error instanceof Error ? error.message : '';
   const weak = /([^:]*(?:too weak|is disabled))\.?$/u.exec(said)?.[1]?.trim();
-  if (weak !== undefined)
-    return { reason: `is too weak (${weak})`, hint: 'gpg --quick-generate-key ADDRESS future-default' };
+  if (weak !== undefined) return [`is too weak (${weak})`, makeKey];
   const { curve = '' } = key.getAlgorithmInfo();
-  if (/^(?:brainpool|secp)/u.test(curve)) {
-    return {
-      reason: `signs with ${curve}, which openpgp.js cannot verify here`,
-      hint: 'gpg --quick-generate-key ADDRESS future-default',
-    };
+  if (/^(?:brainpool|secp)/u.test(curve)) return [`signs with ${curve}, which openpgp.js cannot verify here`, makeKey];
+  if (key.keyPacket.created > at) {
+    return [`begins on ${day(key.keyPacket.created)}, in the future`, "check this machine's clock: date -u"];
   }
-  if (key.keyPacket.created > at)
-    return {
-      reason: `begins on ${day(key.keyPacket.created)}, in the future`,
-      hint: "set this machine's clock right: date -u",
-    };
   for (const subkey of key.subkeys) {
     if (!subkey.bindingSignatures.some(({ keyFlags }) => ((keyFlags?.[0] ?? 0) & encryptFlags) !== 0)) continue;
-    const id = subkey.getKeyID().toHex().toUpperCase();
+    const name = `cannot encrypt: its encryption subkey ${subkey.getKeyID().toHex().toUpperCase()}`;
     const expires = asDate(await subkey.getExpirationTime(at));
     if (expires !== undefined && expires <= at) {
-      return {
-        reason: `cannot encrypt: its encryption subkey ${id} expired on ${day(expires)}`,
-        hint: `gpg --quick-set-expire ${fingerprint} 2y '*', then export it again`,
-      };
+      return [`${name} expired on ${day(expires)}`, extend(fingerprint, ` ${subkey.getFingerprint().toUpperCase()}`)];
     }
-    if (subkey.revocationSignatures.length > 0) {
-      return {
-        reason: `cannot encrypt: its encryption subkey ${id} is revoked`,
-        hint: `gpg --quick-add-key ${fingerprint} cv25519 encr, then export it again`,
-      };
-    }
+    if (subkey.revocationSignatures.length > 0) return [`${name} is revoked`, addSubkey];
   }
   const canOnlySign = /valid encryption key packet/u.test(said) && key.users.length > 0;
   return canOnlySign
-    ? {
-        reason: 'can only sign: it has no subkey for encryption',
-        hint: `gpg --quick-add-key ${fingerprint} cv25519 encr, then export it again`,
-      }
-    : { reason: 'has no valid signature of its own on a user ID' };
-}
-
-async function warningsFor(key: Key, encryptionKey: Key | Subkey, name: string, at: Date): Promise<readonly string[]> {
-  const { enums } = await loadOpenpgp();
-  const { version } = key.keyPacket;
-  if (version > 4) return [`${name} is of version ${version}, which GnuPG 2.2 cannot read`];
-  const { algorithm } = encryptionKey.keyPacket;
-  if (algorithm === enums.publicKey.x25519 || algorithm === enums.publicKey.x448) {
-    return [
-      `${name} encrypts with ${encryptionKey.getAlgorithmInfo().algorithm} of RFC 9580, which GnuPG 2.2 cannot read`,
-    ];
-  }
-  const { selfCertification } = await key.getPrimaryUser(at);
-  return ((selfCertification.features?.[0] ?? 0) & featureSeipdV2) === 0
-    ? []
-    : [`${name} asks for AEAD encryption; it gets the older form, which GnuPG 2.2 reads as well`];
+    ? ['can only sign: it has no subkey for encryption', addSubkey]
+    : ['has no valid signature of its own on a user ID', 'remove it from passphrase.recipients'];
 }
 
 async function primaryUserId(key: Key, at: Date): Promise<string> {
@@ -212,7 +183,7 @@ async function primaryUserId(key: Key, at: Date): Promise<string> {
   }
 }
 
-/** openpgp.js says Infinity for never, and null where the key is not valid at all. */
+/** openpgp.js says Infinity for never, and null if the key is not valid at all. */
 function asDate(time: Date | number | null): Date | undefined {
   return time instanceof Date ? time : undefined;
 }

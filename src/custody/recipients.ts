@@ -1,37 +1,52 @@
-// From what passphrase.recipients says to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID
-// or address. An address that several keys claim is refused, never chosen for; a fingerprint is held to. What the keys
-// are worth is judged in recipient-key.ts.
+// From an entry of passphrase.recipients to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID or
+// address. An address that several keys claim is refused, never chosen for, and a fingerprint must be the key's own.
+// Whether a key can be used is judged in recipient-key.ts.
 
 import { join, resolve } from 'node:path';
 import { listSome, quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
+import { pathWord } from '../shell-word.js';
 import type { Run } from '../sys/run.js';
 import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
 import { readKeyIds, type KeyIds } from './packets.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
-import { pathWord } from '../shell-word.js';
 
+/** What finding a recipient needs of the outside. */
 export interface RecipientContext {
   /** The settings' folder, which relative paths start from. */
   readonly folder: string;
   /** The user's home, for `~/`. */
   readonly home: string;
   readonly at: Date;
+  /** Runs gpg. */
   readonly run: Run;
-  /** A whole file, links followed; rejects with Node's system error. */
+  /** Reads a whole file, following links; rejects with Node's system error. */
   readonly readFile: (path: string) => Promise<Uint8Array>;
 }
 
-/** What a recipient in the settings can be in the keyring. */
+/** What an entry can be in the keyring; `pattern` is how gpg is asked for it. */
 type Wanted =
-  | { readonly kind: 'fingerprint' | 'key-id'; readonly hex: string }
+  | { readonly kind: 'fingerprint' | 'key-id'; readonly pattern: string; readonly hex: string }
   | { readonly kind: 'address'; readonly pattern: string; readonly address: string };
 
+type Refuse = (what: string, hint: string) => RelaycertsError;
+
 /**
- * The keys that one entry of passphrase.recipients stands for: one, or several where a file holds several.
+ * The keys that the entries of passphrase.recipients name, in their order.
+ * @throws RelaycertsError as findRecipient
+ */
+export async function recipientsOf(
+  names: readonly string[],
+  context: RecipientContext,
+): Promise<readonly RecipientKey[]> {
+  return (await Promise.all(names.map((name) => findRecipient(name, context)))).flat();
+}
+
+/**
+ * The keys that one entry of passphrase.recipients names: one, or several if it is a file that holds several.
  *
- * Their `warnings` hold what was noticed on the way too (an address that nobody vouches for, a short key ID).
- * @throws RelaycertsError `recipient` where there is no such key, more than one, or one that cannot be used; `tool`
- * where gpg is missing
+ * Their `warnings` include what was noticed on the way (an address that nobody vouches for, a short key ID).
+ * @throws RelaycertsError `recipient` if there is no such key, more than one, or one that cannot be used; `tool` if gpg
+ * is missing
  */
 export async function findRecipient(recipient: string, context: RecipientContext): Promise<readonly RecipientKey[]> {
   const { path, bytes } = await readKeyFile(recipient, context);
@@ -43,15 +58,15 @@ export async function findRecipient(recipient: string, context: RecipientContext
 }
 
 /**
- * The same keys by their IDs alone, for comparing: whether a key could be sealed to now is not judged, so that an
- * expired one is still itself. Subkeys of a key file are taken as they stand in it, their signatures unverified.
- * @throws RelaycertsError `recipient` where there is no such key or more than one, `tool` where gpg is missing
+ * The same keys by their IDs only, for comparing: whether a key can be used now is not judged, so an expired key is
+ * still itself. The subkeys in a key file are taken as they are, with their signatures unverified.
+ * @throws RelaycertsError `recipient` if there is no such key or more than one, `tool` if gpg is missing
  */
 export async function findRecipientIds(recipient: string, context: RecipientContext): Promise<readonly KeyIds[]> {
   const { bytes } = await readKeyFile(recipient, context);
   const found = bytes === undefined ? await findIdsInKeyring(recipient, context) : readKeyIds(bytes);
   if (found !== undefined) return found;
-  // What is not told so cheaply is read whole, or refused with its reason.
+  // Anything that this quick look cannot answer is read in full, or refused with its reason.
   const keys = await findRecipient(recipient, context);
   return keys.map(({ fingerprint, keyId }) => ({ fingerprint, keyIds: [keyId] }));
 }
@@ -59,7 +74,7 @@ export async function findRecipientIds(recipient: string, context: RecipientCont
 async function findIdsInKeyring(recipient: string, { run }: RecipientContext): Promise<readonly KeyIds[] | undefined> {
   const wanted = parseWanted(recipient);
   if (wanted === undefined) return undefined;
-  const listed = await listPublicKeys(run, patternOf(wanted));
+  const listed = await listPublicKeys(run, wanted.pattern);
   return new Set(listed.map(({ fingerprint }) => fingerprint)).size === 1 ? listed.slice(0, 1) : undefined;
 }
 
@@ -90,8 +105,7 @@ export async function findInKeyring(
   { run, at }: Pick<RecipientContext, 'run' | 'at'>,
 ): Promise<readonly RecipientKey[]> {
   const name = `recipient ${quote(recipient)}`;
-  const refuse = (what: string, hint: string): RelaycertsError =>
-    new RelaycertsError('recipient', `${name} ${what}`, { hint });
+  const refuse: Refuse = (what, hint) => new RelaycertsError('recipient', `${name} ${what}`, { hint });
   const wanted = parseWanted(recipient);
   if (wanted === undefined) {
     throw refuse(
@@ -99,7 +113,7 @@ export async function findInKeyring(
       'gpg --list-keys shows the fingerprints',
     );
   }
-  const listed = await listPublicKeys(run, patternOf(wanted));
+  const listed = await listPublicKeys(run, wanted.pattern);
   const [only, ...others] = [...new Map(listed.map((key) => [key.fingerprint, key])).values()];
   if (only === undefined) {
     throw refuse('is not in the GnuPG keyring', 'gpg --import FILE, or give the path of its key file');
@@ -111,52 +125,47 @@ export async function findInKeyring(
       'put the fingerprint of the right one into passphrase.recipients',
     );
   }
-  if (only.state === 'disabled')
+  if (only.state === 'disabled') {
     throw refuse('is disabled in the keyring', `gpg --edit-key ${only.fingerprint} enable`);
-  const bytes = await exportPublicKey(run, only.fingerprint);
+  }
+  const bytes = await exportPublicKey(run, only);
   if (bytes.length === 0) throw refuse('could not be exported from the keyring', `gpg --export ${only.fingerprint}`);
   const keys = await readRecipientKeys(bytes, { from: `GnuPG keyring, ${recipient}`, at });
   return keys.map((key) => {
-    assertAsked(key, only, wanted, refuse);
-    return { ...key, warnings: [...noticed(name, wanted, only), ...key.warnings] };
+    assertIsWanted(key, only, wanted, refuse);
+    return { ...key, warnings: [...warningsFor(name, wanted, only), ...key.warnings] };
   });
 }
 
-function patternOf(wanted: Wanted): string {
-  return wanted.kind === 'address' ? wanted.pattern : `0x${wanted.hex}`;
-}
-
-/** gpg finds substrings of user IDs too; only what names a key for certain is passed on. */
+/** gpg also finds substrings of user IDs, so only what names a key for certain becomes a pattern. */
 function parseWanted(recipient: string): Wanted | undefined {
   const hex = recipient.replaceAll(/\s/gu, '').replace(/^0x/iu, '').toUpperCase();
   if (/^[0-9A-F]+$/u.test(hex)) {
-    if (hex.length === 40 || hex.length === 64) return { kind: 'fingerprint', hex };
-    if (hex.length === 16 || hex.length === 8) return { kind: 'key-id', hex };
+    if (hex.length === 40 || hex.length === 64) return { kind: 'fingerprint', pattern: `0x${hex}`, hex };
+    if (hex.length === 16 || hex.length === 8) return { kind: 'key-id', pattern: `0x${hex}`, hex };
   }
   // eslint-disable-next-line no-control-regex -- control characters are what is refused
   if (/[\u0000-\u001f\u007f]/u.test(recipient)) return undefined;
   const [, name = '', address = ''] = /^(?:(.*) )?<?([^\s<>@]+@[^\s<>@]+)>?$/u.exec(recipient) ?? [];
   if (address === '' || /[<>]/u.test(name)) return undefined;
-  if (name !== '')
-    return recipient === `${name} <${address}>` ? { kind: 'address', pattern: `=${recipient}`, address } : undefined;
-  return recipient === address || recipient === `<${address}>`
-    ? { kind: 'address', pattern: `<${address}>`, address }
-    : undefined;
+  const pattern = name === '' ? `<${address}>` : `=${recipient}`;
+  const forms = name === '' ? [address, `<${address}>`] : [`${name} <${address}>`];
+  return forms.includes(recipient) ? { kind: 'address', pattern, address } : undefined;
 }
 
 /**
- * What the settings named must be the key, or the very subkey, that will be encrypted to. To be any of its subkeys is
- * not enough: whoever makes a key can hang somebody else's subkey on it.
+ * The key, or the very subkey that will be encrypted to, must be the one that the settings name. Being any of its
+ * subkeys is not enough: whoever makes a key can attach somebody else's subkey to it.
  */
-function assertAsked(
+function assertIsWanted(
   { fingerprint, encryptionFingerprint }: RecipientKey,
   listed: ListedKey,
   wanted: Wanted,
-  refuse: (what: string, hint: string) => RelaycertsError,
+  refuse: Refuse,
 ): void {
-  const isAsked =
+  const isWanted =
     wanted.kind === 'address' || fingerprint.endsWith(wanted.hex) || encryptionFingerprint.endsWith(wanted.hex);
-  if (!isAsked || fingerprint !== listed.fingerprint) {
+  if (!isWanted || fingerprint !== listed.fingerprint) {
     throw refuse(
       `is not the key that the keyring would encrypt to: ${fingerprint}`,
       'gpg --list-keys shows the fingerprints',
@@ -164,17 +173,18 @@ function assertAsked(
   }
 }
 
-function noticed(name: string, wanted: Wanted, listed: ListedKey): readonly string[] {
+function warningsFor(name: string, wanted: Wanted, listed: ListedKey): readonly string[] {
   const pin = `put ${listed.fingerprint} into passphrase.recipients`;
   if (wanted.kind === 'key-id' && wanted.hex.length === 8) {
     return [`${name} is a short key ID, which can be forged: ${pin}`];
   }
   if (wanted.kind !== 'address') return [];
-  // A certified user ID says nothing of the key's other ones, which its owner can add at will.
+  // A certified user ID says nothing about the key's other ones, which its owner can add freely.
   const named = listed.userIds.filter(({ text }) => text.toLowerCase().includes(wanted.address.toLowerCase()));
-  return !named.some(({ isTrusted }) => isTrusted)
-    ? [`${name} is a key that nothing in the keyring vouches for: compare its fingerprint with its owner, then ${pin}`]
-    : [];
+  if (named.some(({ isTrusted }) => isTrusted)) return [];
+  return [
+    `${name} is a key that nothing in the keyring vouches for: compare its fingerprint with its owner, then ${pin}`,
+  ];
 }
 
 function describeMatch({ fingerprint, userIds, expires, state }: ListedKey, at: Date): string {

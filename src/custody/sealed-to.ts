@@ -1,27 +1,47 @@
-// What an encrypted file says about itself before anything opens it: whether it is one, whole, and to whom it is
-// encrypted. It decrypts nothing and needs no openpgp.js.
+// What an encrypted file says about itself before anything opens it: whether it is an OpenPGP message, whether it is
+// whole, and to whom it is encrypted. It decrypts nothing and needs no openpgp.js.
 
 import { quotePath, RelaycertsError } from '../errors.js';
+import type { Run } from '../sys/run.js';
+import type { OperatorKeyFile } from './operator-key.js';
 import { isText, packetTag, readArmor, readPackets, readSessionKeyId } from './packets.js';
 
-/** To whom a message is encrypted; a hidden recipient's key ID is all zeros. */
+/** A passphrase file, and what may open it here. */
+export interface SealedPassphrase {
+  readonly bytes: Uint8Array;
+  /** The file's path, for errors. */
+  readonly from: string;
+  /** Undefined if it is not there; then `operatorKeyPath` says in errors what to restore. */
+  readonly operatorKey: OperatorKeyFile | undefined;
+  readonly operatorKeyPath: string;
+  /** Runs gpg. */
+  readonly run: Run;
+  /** The terminal that pinentry may use (`/dev/pts/3`); if undefined, nobody is asked. */
+  readonly tty: string | undefined;
+}
+
+/** To whom a message is encrypted. */
 export interface SealedTo {
+  /** 16 upper-case hex digits each; `hiddenKeyId` for a hidden recipient. */
   readonly keyIds: readonly string[];
   /** Encrypted to a password as well (`gpg --symmetric`). */
   readonly hasPassword: boolean;
-  /** The binary message, armor taken off. */
+  /** The binary message, without armor. */
   readonly message: Uint8Array;
 }
 
-/** More than any passphrase in any armor, to any number of recipients that anybody has. */
+/** RFC 9580 5.1.8: the key ID of a recipient that `gpg --throw-keyids` hides. */
+export const hiddenKeyId = '0'.repeat(16);
+
+/** Octets: more than any passphrase needs, armored and encrypted to many recipients. */
 export const largestMessage = 65_536;
 
 /**
- * To whom an encrypted file, armored or binary, is encrypted, without decrypting it.
+ * Reads to whom an encrypted file, armored or binary, is encrypted. `from` names the file in errors.
  *
- * `from` names the file in errors.
- * @throws RelaycertsError `passphrase` where it is empty, plain text, a key, not encrypted, not protected against
- * changes, truncated or damaged
+ * @throws RelaycertsError `passphrase` if it is empty, plain text, a key, not encrypted, not protected against changes,
+ * truncated or damaged
+ * @source RFC 9580 10.3: which packets make up a message
  */
 export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: string }): SealedTo {
   const refuse = (what: string, hint = 'restore it from a backup'): RelaycertsError =>
@@ -38,28 +58,22 @@ export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: strin
 
   const { packets, flaw } = readPackets(message);
   const tags = packets.map(({ tag }) => tag);
-  if (tags.includes(packetTag.publicKey) || tags.includes(packetTag.secretKey)) {
-    throw refuse('holds an OpenPGP key, not an encrypted passphrase');
-  }
+  const has = (...wanted: readonly number[]): boolean => wanted.some((tag) => tags.includes(tag));
+  if (has(packetTag.publicKey, packetTag.secretKey)) throw refuse('holds an OpenPGP key, not an encrypted passphrase');
   const sessionPackets = packets.filter(({ tag }) => tag === packetTag.publicKeySession);
-  const hasPassword = tags.includes(packetTag.passwordSession);
+  const hasPassword = has(packetTag.passwordSession);
   if (sessionPackets.length === 0 && !hasPassword) {
-    const plain: readonly (number | undefined)[] = [
-      packetTag.literal,
-      packetTag.compressed,
-      packetTag.onePassSignature,
-      packetTag.signature,
-    ];
-    if (flaw === undefined && plain.includes(tags[0])) throw refuse('is OpenPGP, but not encrypted', encrypt);
+    const { literal, compressed, onePassSignature, signature } = packetTag;
+    const startsPlain = [literal, compressed, onePassSignature, signature].some((tag) => tag === tags[0]);
+    if (flaw === undefined && startsPlain) throw refuse('is OpenPGP, but not encrypted', encrypt);
     throw refuse(packets.length === 0 ? 'is not an OpenPGP message' : 'is damaged: it is not an encrypted message');
   }
-  if (tags.includes(packetTag.encrypted)) {
-    throw refuse(
-      'is encrypted without protection against changes',
-      'encrypt it again: gpg --encrypt --recipient ADDRESS',
-    );
+  // RFC 9580 5.7: a packet without integrity protection could be changed unnoticed.
+  if (has(packetTag.encrypted)) {
+    const again = 'encrypt it again: gpg --encrypt --recipient ADDRESS';
+    throw refuse('is encrypted without protection against changes', again);
   }
-  const isComplete = tags.includes(packetTag.encryptedProtected) || tags.includes(packetTag.encryptedAead);
-  if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has something added');
+  const isComplete = has(packetTag.encryptedProtected, packetTag.encryptedAead);
+  if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has extra data');
   return { keyIds: sessionPackets.flatMap((packet) => readSessionKeyId(packet) ?? []), hasPassword, message };
 }

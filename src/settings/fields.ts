@@ -109,7 +109,11 @@ export function parsed<Value>(
         return parse(input);
       } catch (error) {
         if (!(error instanceof RelaycertsError)) throw error;
-        payload.issues.push({ code: 'custom', input, message: say(error.message, renderHint(error.hint ?? hint, 'relaycerts')) });
+        payload.issues.push({
+          code: 'custom',
+          input,
+          message: say(error.message, renderHint(error.hint ?? hint, 'relaycerts')),
+        });
         return z.NEVER;
       }
     }),

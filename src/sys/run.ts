@@ -1,40 +1,37 @@
-// Runs another program: an argv array, never a shell string. Secrets travel over a pipe of their own, never in argv
-// or in the environment.
+// Runs another program with an argv array, never a shell string. Secrets travel over pipes only, never in argv or in the
+// environment. What the output means is the caller's business.
 
 import { spawn } from 'node:child_process';
 import { Readable, Writable } from 'node:stream';
 import { RelaycertsError } from '../errors.js';
-import type { Secret } from '../secret.js';
 
 export interface RunOptions {
   /** Written to the child's standard input, which is then closed; without it the input is empty. */
   readonly input?: Uint8Array;
-  /** Written to a pipe that the child has as file descriptor 3. */
-  readonly secretFd?: Secret;
-  /** Gives the child a pipe as file descriptor 4 and collects what it writes there. */
+  /** Gives the child a pipe as file descriptor 3 and collects what it writes there. */
   readonly statusFd?: boolean;
   /** Set in the child's environment, on top of the inherited one. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface RunResult {
-  /** The exit status; null where a signal ended the child. */
+  /** The exit status; null if a signal ended the child. */
   readonly status: number | null;
   readonly stdout: Buffer;
   readonly stderr: string;
-  /** What came through file descriptor 4. */
+  /** What came through file descriptor 3. */
   readonly statusText: string;
 }
 
-/** Octets of each output: a keyring of ten thousand keys is listed in a third of it. */
+/** Octets of each output; the listing of a keyring of ten thousand keys takes a third of it. */
 const mostOutput = 1 << 24;
 
-/**
- * Runs a program to its end, all output captured; rejects with Node's system error where it cannot be started, and with
- * a RelaycertsError `tool` where it writes more than any of them has a reason to.
- */
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
+/**
+ * Runs a program to its end and captures all of its output (16 MiB each at most).
+ * @throws Node's system error if it cannot be started; RelaycertsError `tool` if it writes too much
+ */
 export const run: Run = (command, args, options) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -43,7 +40,6 @@ export const run: Run = (command, args, options) =>
         options.input === undefined ? 'ignore' : 'pipe',
         'pipe',
         'pipe',
-        options.secretFd === undefined ? 'ignore' : 'pipe',
         options.statusFd === true ? 'pipe' : 'ignore',
       ],
     });
@@ -51,13 +47,13 @@ export const run: Run = (command, args, options) =>
       child.kill('SIGKILL');
       reject(
         new RelaycertsError('tool', `${command} was stopped: it wrote more than ${mostOutput} octets`, {
-          hint: `${command} writes the same when it is run by hand`,
+          hint: `run ${command} by hand to see the same output`,
         }),
       );
     };
     const stdout = collect(child.stdout, stop);
     const stderr = collect(child.stderr, stop);
-    const statusText = collect(child.stdio[4], stop);
+    const statusText = collect(child.stdio[3], stop);
     child.on('error', reject);
     child.on('close', (status) => {
       resolve({
@@ -68,7 +64,6 @@ export const run: Run = (command, args, options) =>
       });
     });
     feed(child.stdin, options.input);
-    feed(child.stdio[3], options.secretFd?.revealBytes());
   });
 
 type ChildStream = Readable | Writable | null | undefined;
@@ -87,7 +82,7 @@ function collect(stream: ChildStream, stop: () => void): readonly Buffer[] {
 
 function feed(stream: ChildStream, bytes: Uint8Array | undefined): void {
   if (!(stream instanceof Writable) || bytes === undefined) return;
-  // A program that ends before it has read all of its input says so with its exit status.
+  // A program that ends before it has read all of its input reports that with its exit status.
   stream.on('error', () => undefined);
   stream.end(bytes);
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Run } from '../../src/sys/run.js';
 import { listPublicKeys, listSecretKeys } from '../../src/custody/keyring.js';
 import { findRecipient } from '../../src/custody/recipients.js';
+import { renderHint } from '../../src/errors.js';
 import { expectRefusal, makeGnupg, type Gnupg } from '../support/gnupg.js';
 
 // Later than every key that the tests make.
@@ -174,6 +175,24 @@ describe('in the keyring', () => {
       /--quick-set-expire/u,
     );
     await refuse(fingerprint, /expired on 2020-01-31$/u, /--quick-set-expire/u);
+  });
+
+  it('whose encryption subkey expired, with a command that helps', async () => {
+    const fingerprint = gnupg.makeKey({
+      userId: 'sub@example.org',
+      algorithm: 'ed25519',
+      madeAt: '20200101T000000',
+      subkey: 'cv25519',
+      subkeyExpire: '30d',
+    });
+    const { hint } = await refuse(
+      fingerprint,
+      /cannot encrypt: its encryption subkey [0-9A-F]{16} expired on 2020-01-31$/u,
+      /^gpg --quick-set-expire [0-9A-F]{40} 2y [0-9A-F]{40}, and export it again if it comes from a file$/u,
+    );
+    const [, command = ''] = /^gpg (.*),/u.exec(renderHint(hint ?? '', 'relaycerts')) ?? [];
+    gnupg.gpg(['--pinentry-mode', 'loopback', '--passphrase', '', ...command.split(' ')]);
+    expect(await find(fingerprint)).toMatchObject([{ fingerprint }]);
   });
 
   it('a disabled one', async () => {

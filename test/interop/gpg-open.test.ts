@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Run } from '../../src/sys/run.js';
 import { decryptWithGpg } from '../../src/custody/gpg.js';
+import { openPassphrase } from '../../src/custody/open.js';
 import { readPackets } from '../../src/custody/packets.js';
-import { openPassphrase } from '../../src/custody/passphrase.js';
-import { Secret } from '../../src/secret.js';
 import { expectRefusal, makeGnupg, reveal, type Gnupg } from '../support/gnupg.js';
 import { requireTools } from '../support/require-tools.js';
 
@@ -41,17 +40,22 @@ function encryptTo(address: string, text: string | Uint8Array = secretText, opti
   return gnupg.gpg([...options, '--trust-model', 'always', '--encrypt', '--recipient', address], text);
 }
 
-function open(
+function sealed(
   bytes: Uint8Array,
-  { run = gnupg.run, tty, password }: { run?: Run; tty?: string; password?: string } = {},
+  { run = gnupg.run, tty }: { run?: Run; tty?: string } = {},
+  from = '/home/u/.p.gpg',
 ) {
-  return openPassphrase({
-    bytes,
-    from: '/home/u/.p.gpg',
-    operatorKey: undefined,
-    gpg: { run, tty },
-    keyPassword: password === undefined ? undefined : new Secret(password),
-  });
+  return { bytes, from, operatorKey: undefined, operatorKeyPath: '/home/u/operator-key.asc', run, tty };
+}
+
+function open(bytes: Uint8Array, options: { run?: Run; tty?: string } = {}) {
+  return openPassphrase(sealed(bytes, options));
+}
+
+function symmetric(): Buffer {
+  const bytes = gnupg.gpg(['--pinentry-mode', 'loopback', '--passphrase', keyPassword, '--symmetric'], secretText);
+  gnupg.forgetPasswords();
+  return bytes;
 }
 
 const tmux = (...args: readonly string[]): string =>
@@ -115,19 +119,18 @@ describe('files that users made', () => {
     }
   });
 
-  it('with a password alone, by loopback', async () => {
-    const args = ['--pinentry-mode', 'loopback', '--passphrase', keyPassword, '--symmetric'];
-    const bytes = gnupg.gpg(args, secretText);
-    gnupg.forgetPasswords();
-    expect(reveal(await open(bytes, { password: keyPassword }))).toBe(secretText);
-    gnupg.forgetPasswords();
-    await expectRefusal(
-      () => open(bytes, { password: 'not-the-pässword' }),
-      'passphrase',
-      /not the passphrase of the OpenPGP key/u,
-      /again/u,
-      secrets,
-    );
+  it('encrypted with a password only', async () => {
+    const bytes = symmetric();
+    const tty = '/dev/pts/42';
+    gnupg.answerPinentry(keyPassword);
+    expect(reveal(await open(bytes, { tty }))).toBe(secretText);
+    gnupg.answerPinentry('not-the-pässword');
+    const wrong = /^gpg cannot open "\/home\/u\/\.p\.gpg": that is not the password that it is encrypted with$/u;
+    await expectRefusal(() => open(bytes, { tty }), 'passphrase', wrong, /give the password/u, secrets);
+    useCurses();
+    const run = withEnv({ GPG_TTY: '', DISPLAY: '' });
+    const nobody = /there is no terminal to ask for the password that it is encrypted with$/u;
+    await expectRefusal(() => open(bytes, { run }), 'tool', nobody, /on a terminal/u, secrets);
   });
 
   it('that hold no passphrase are refused', async () => {
@@ -163,29 +166,18 @@ describe('what gpg writes has an end', () => {
 });
 
 describe("the user's own key has a passphrase", () => {
-  it('by loopback, right and wrong', async () => {
-    expect(reveal(await open(toLocked, { password: keyPassword }))).toBe(secretText);
-    gnupg.forgetPasswords();
-    await expectRefusal(
-      () => open(toLocked, { password: 'not-the-pässword' }),
-      'passphrase',
-      /^gpg cannot open "\/home\/u\/\.p\.gpg": that was not the passphrase of the OpenPGP key$/u,
-      /again/u,
-      secrets,
-    );
-  });
-
   it('by pinentry: right, wrong and cancelled; it is told the terminal', async () => {
     gnupg.answerPinentry(keyPassword);
     expect(reveal(await open(toLocked, { tty: '/dev/pts/42' }))).toBe(secretText);
     expect(readFileSync(join(gnupg.home, 'pinentry.log'), 'utf8')).toContain('OPTION ttyname=/dev/pts/42');
 
     gnupg.answerPinentry('not-the-pässword');
-    const wrong = /that was not the passphrase of the OpenPGP key/u;
+    const wrong = /that is not the passphrase of the OpenPGP key$/u;
     await expectRefusal(() => open(toLocked, { tty: '/dev/pts/42' }), 'passphrase', wrong, /again/u, secrets);
 
     gnupg.answerPinentry(undefined);
-    const cancelled = /^the question for the OpenPGP key's passphrase was cancelled, so "\/home\/u\/\.p\.gpg" stays/u;
+    const cancelled =
+      /^cannot open "\/home\/u\/\.p\.gpg": the question for the passphrase of the OpenPGP key was cancelled$/u;
     await expectRefusal(() => open(toLocked, { tty: '/dev/pts/42' }), 'passphrase', cancelled, /again/u, secrets);
   });
 
@@ -222,7 +214,7 @@ describe("the user's own key has a passphrase", () => {
     await expectRefusal(
       () => open(toLocked, { run }),
       'tool',
-      /the OpenPGP key has a passphrase and there is no terminal to ask for it/u,
+      /there is no terminal to ask for the passphrase of the OpenPGP key$/u,
       /--passphrase-fd/u,
       secrets,
     );
@@ -234,7 +226,7 @@ describe("the user's own key has a passphrase", () => {
       await expectRefusal(
         () => open(toLocked),
         'tool',
-        /there is no terminal to ask for it/u,
+        /there is no terminal to ask for/u,
         /--passphrase-fd/u,
         secrets,
       );
@@ -275,22 +267,10 @@ done
     );
   });
 
-  it('and there is no pinentry for a file with a password alone', async () => {
-    const args = ['--pinentry-mode', 'loopback', '--passphrase', keyPassword, '--symmetric'];
-    const bytes = gnupg.gpg(args, secretText);
+  it('and there is no pinentry for a file with a password only', async () => {
+    const bytes = symmetric();
     gnupg.configureAgent(['pinentry-program /nonexistent/pinentry']);
     await expectRefusal(() => open(bytes), 'tool', /finds no pinentry/u, /pinentry-curses/u, secrets);
-  });
-
-  it('and the agent takes none from other programs', async () => {
-    gnupg.configureAgent(['no-allow-loopback-pinentry']);
-    await expectRefusal(
-      () => open(toLocked, { password: keyPassword }),
-      'tool',
-      /gpg-agent does not take passphrases from other programs/u,
-      /no-allow-loopback-pinentry/u,
-      secrets,
-    );
   });
 });
 
@@ -300,7 +280,7 @@ describe('nothing opens it', () => {
       () => open(toOpen, { run: stranger.run }),
       'passphrase',
       /^"\/home\/u\/\.p\.gpg" is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none of them$/u,
-      /gpg --import/u,
+      /restore the operator key \/home\/u\/operator-key\.asc from a backup, gpg --import/u,
       secrets,
     );
   });
@@ -367,7 +347,7 @@ describe('nothing opens it', () => {
       await expectRefusal(
         () => open(toOpen),
         'tool',
-        /gpg-agent does not run and cannot be started/u,
+        /gpg-agent cannot be started/u,
         /gpgconf --launch gpg-agent/u,
         secrets,
       );
@@ -381,7 +361,7 @@ describe('nothing opens it', () => {
     await expectRefusal(
       () => open(toOpen, { run }),
       'tool',
-      /its keyring is not there.*No such file/u,
+      /its keyring is missing.*No such file/u,
       /gpg --list-secret-keys/u,
       secrets,
     );
@@ -420,7 +400,7 @@ describe('the file is damaged', () => {
     expect(body.length).toBeLessThan(192);
     await expectRefusal(() => open(bytes), 'passphrase', /without protection against changes/u, /again/u, secrets);
     await expectRefusal(
-      () => decryptWithGpg(bytes, { from: 'p.gpg', gpg: { run: gnupg.run, tty: undefined } }),
+      () => decryptWithGpg(sealed(bytes, {}, 'p.gpg')),
       'passphrase',
       /"p\.gpg" is damaged/u,
       /backup/u,
@@ -431,16 +411,15 @@ describe('the file is damaged', () => {
   it('not encrypted: gpg would print it, we do not take it', async () => {
     const signed = gnupg.gpg(['--sign', '--local-user', 'open@example.org'], secretText);
     await expectRefusal(() => open(signed), 'passphrase', /OpenPGP, but not encrypted/u, /--encrypt/u, secrets);
-    const gpg = { run: gnupg.run, tty: undefined };
     await expectRefusal(
-      () => decryptWithGpg(signed, { from: 'p.gpg', gpg }),
+      () => decryptWithGpg(sealed(signed, {}, 'p.gpg')),
       'passphrase',
       /^"p\.gpg" is signed but not encrypted$/u,
       /--encrypt/u,
       secrets,
     );
     await expectRefusal(
-      () => decryptWithGpg(new TextEncoder().encode(secretText), { from: 'p.gpg', gpg }),
+      () => decryptWithGpg(sealed(new TextEncoder().encode(secretText), {}, 'p.gpg')),
       'passphrase',
       /^"p\.gpg" is not an OpenPGP message, or is damaged$/u,
       /backup/u,
@@ -456,9 +435,9 @@ describe('how gpg is run', () => {
       seen.push(JSON.stringify([command, args, options.env]));
       return gnupg.run(command, args, options);
     };
-    expect(reveal(await open(toLocked, { run, password: keyPassword }))).toBe(secretText);
+    gnupg.answerPinentry(keyPassword);
+    expect(reveal(await open(toLocked, { run, tty: '/dev/pts/42' }))).toBe(secretText);
     expect(seen).toHaveLength(1);
     for (const secret of [secretText, keyPassword]) expect(seen.join('')).not.toContain(secret);
-    expect(seen[0]).toContain('"--passphrase-fd","3"');
   });
 });

@@ -14,13 +14,15 @@ import { parsePrivateKey } from '../../src/certificate/private-key.js';
 import { encodeSpki, keyTypeOfSpki } from '../../src/certificate/public-key.js';
 import { parseRequest } from '../../src/certificate/request.js';
 import { checkCa, checkLeaf } from '../../src/certificate/verify.js';
-import { decryptWithGpg, parseStatus } from '../../src/custody/gpg.js';
+import { decryptWithGpg } from '../../src/custody/gpg.js';
+import { parseStatus } from '../../src/custody/gpg-status.js';
 import { listPublicKeys, listSecretKeys } from '../../src/custody/keyring.js';
+import { openWithOperatorKey } from '../../src/custody/open.js';
+import { readOperatorKey } from '../../src/custody/operator-key.js';
 import { isText, readArmor, readKeyIds, readPackets, readSessionKeyId } from '../../src/custody/packets.js';
 import { parsePassphrase } from '../../src/custody/passphrase.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { findInKeyring } from '../../src/custody/recipients.js';
-import { openSealed, readOperatorKey } from '../../src/custody/seal.js';
 import { readSealedTo } from '../../src/custody/sealed-to.js';
 import { RelaycertsError, renderHint } from '../../src/errors.js';
 import type { Run } from '../../src/sys/run.js';
@@ -223,15 +225,18 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       'operator key',
       800,
       textOf(seeds.pgpSecret),
-      async (bytes) => (await readOperatorKey(new Secret(bytes), from)).keyIds.length > 0,
+      async (bytes) => (await readOperatorKey({ armored: new Secret(bytes), from })).keyIds.length > 0,
       { sizes: [mebibyte - 64] },
     ),
     parser(
       'sealed files, opened',
       600,
       packetsOf(seeds.pgpMessages.slice(0, 2), 'MESSAGE'),
-      async (bytes) =>
-        (await openSealed(bytes, new Secret(seeds.pgpSecret[0] ?? ''), { from })).revealBytes().length > 0,
+      async (bytes) => {
+        const { message } = readSealedTo(bytes, { from });
+        const operatorKey = { armored: new Secret(seeds.pgpSecret[0] ?? ''), from, password: undefined };
+        return (await openWithOperatorKey(message, from, operatorKey)).revealBytes().length > 0;
+      },
       { sizes: [65_000], hard: () => hardOnes.messages() },
     ),
     parser(
@@ -248,8 +253,8 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       async (bytes) => {
         const text = bytes.toString();
         const isAny = parseStatus(text).length > 0;
-        const gpg = { run: fakeGpg(Buffer.from('x'), text, text, 2) };
-        await decryptWithGpg(bytes, { from, gpg });
+        const run = fakeGpg(Buffer.from('x'), text, text, 2);
+        await decryptWithGpg({ bytes, from, operatorKey: undefined, operatorKeyPath: from, run, tty: undefined });
         return isAny;
       },
       { sizes: [mebibyte / 4] },

@@ -3,7 +3,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sealPassphrase, makeOperatorKey } from '../../src/custody/seal.js';
+import { makeOperatorKey } from '../../src/custody/operator-key.js';
+import { sealPassphrase } from '../../src/custody/seal.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { encryptPrivateKey } from '../../src/issue/pbes2.js';

@@ -6,7 +6,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
-import { RelaycertsError, type ErrorCode } from '../../src/errors.js';
+import { RelaycertsError, renderHint, type ErrorCode } from '../../src/errors.js';
 import { run as runProgram, type Run } from '../../src/sys/run.js';
 import type { Secret } from '../../src/secret.js';
 import { requireTools } from './require-tools.js';
@@ -144,8 +144,9 @@ export async function expectRefusal(
   if (!(error instanceof RelaycertsError)) throw new Error('not reached');
   expect(error.message).toMatch(message);
   expect(error.code).toBe(code);
-  expect(error.hint).toMatch(hint);
-  for (const line of [error.message, error.hint ?? '']) {
+  const said = renderHint(error.hint ?? '', 'relaycerts');
+  expect(said).toMatch(hint);
+  for (const line of [error.message, said]) {
     expect(line).toMatch(/^[^\n\r]+[^.\n\r]$/u);
     expect(line).toMatch(/^(?:[a-z"-]|GnuPG|OpenPGP)/u);
   }

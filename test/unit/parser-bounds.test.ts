@@ -9,7 +9,7 @@ import { DerError, readElements } from '../../src/certificate/der.js';
 import { listPublicKeys } from '../../src/custody/keyring.js';
 import { mostPackets, readArmor, readKeyIds, readPackets } from '../../src/custody/packets.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
-import { readOperatorKey } from '../../src/custody/seal.js';
+import { readOperatorKey } from '../../src/custody/operator-key.js';
 import { listSome, quote } from '../../src/errors.js';
 import { parseHostName } from '../../src/names.js';
 import { Secret } from '../../src/secret.js';
@@ -75,7 +75,9 @@ test('OpenPGP: a file of a hundred keys and one more is refused', async () => {
 });
 
 test('OpenPGP: an operator key over 64 KiB is none', async () => {
-  await expect(readOperatorKey(new Secret('\n'.repeat(65_537)))).rejects.toMatchObject({ code: 'passphrase' });
+  await expect(readOperatorKey({ armored: new Secret('\n'.repeat(65_537)), from: 'k.asc' })).rejects.toMatchObject({
+    code: 'passphrase',
+  });
 });
 
 test("gpg's lists: a date that is none is no date, and what every object has is no algorithm", async () => {

@@ -1,0 +1,56 @@
+// What gpg says of its work: status lines (GnuPG's doc/DETAILS) as data, and its messages to people, cleaned for an
+// error text. Nothing is decided here; the meaning of a failure is in gpg-failures.ts.
+
+/** One status line: `[GNUPG:] WORD field field`. */
+export interface StatusLine {
+  readonly word: string;
+  readonly fields: readonly string[];
+}
+
+/** What is left of a run of gpg. */
+export interface GpgResult {
+  /** The exit status; null if a signal ended gpg. */
+  readonly exitStatus: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+  readonly status: readonly StatusLine[];
+}
+
+/** The status lines in what gpg wrote to --status-fd. */
+export function parseStatus(text: string): readonly StatusLine[] {
+  return text.split('\n').flatMap((line) => {
+    const [prefix, word, ...fields] = line.trimEnd().split(' ');
+    return prefix === '[GNUPG:]' && word !== undefined ? [{ word, fields }] : [];
+  });
+}
+
+/** libgpg-error's code in a status field (`67108881`, `9 GPG_ERR_NO_PUBKEY`): the low 16 bits, without the source. */
+export function errorNumber(field: string | undefined): number {
+  return Number.parseInt(field ?? '', 10) & 0xffff;
+}
+
+/**
+ * gpg's messages, without its name and without what a terminal would obey. Lines with user IDs, which gpg puts in double
+ * quotes on lines of their own, are left out.
+ */
+export function messagesOf(stderr: string): readonly string[] {
+  return stderr
+    .slice(-65_536)
+    .split('\n')
+    .map((line) =>
+      line
+        .replace(/^gpg: /u, '')
+        .replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?')
+        .trim(),
+    )
+    .filter((line) => line !== '' && !line.startsWith('"'));
+}
+
+/** The last of gpg's messages that matches, cut at 120 characters; gpg prints no secrets there. */
+export function lastMessage(stderr: string, matching = /./u): string {
+  return (
+    messagesOf(stderr)
+      .findLast((each) => matching.test(each))
+      ?.slice(0, 120) ?? 'it did not say why'
+  );
+}

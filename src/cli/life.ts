@@ -28,7 +28,7 @@ export function addStatus(program: Command, withSys: WithSys): void {
       withSys(async (sys, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
         if (global.json && flags.format === 'nagios') {
           throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
-            hint: 'relaycerts status --json',
+            hint: { run: ['status', '--json'] },
           });
         }
         const { status } = await import('../commands/status.js');
@@ -89,11 +89,16 @@ export function addRenew(program: Command, withSys: WithSys): void {
           }
           if (hosts.length > 0) {
             throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
-              hint: `relaycerts renew --ca${rekey ? ' --rekey' : ''}`,
+              hint: { run: rekey ? ['renew', '--ca', '--rekey'] : ['renew', '--ca'] },
             });
           }
+          if (rekey) {
+            const { rekeyCa } = await import('../commands/rekey-ca.js');
+            await rekeyCa({ ...global, passphraseFd }, sys);
+            return;
+          }
           const { renewCa } = await import('../commands/renew-ca.js');
-          await renewCa({ ...global, rekey, passphraseFd }, sys);
+          await renewCa({ ...global, passphraseFd }, sys);
         },
       ),
     );
@@ -162,8 +167,8 @@ export function addExport(program: Command, withSys: WithSys): void {
     .addHelpText('after', example('relaycerts export p12 mailhost'))
     .action(async () => {
       const [word] = group.args;
-      if (word !== undefined) throw await unknownCommand(group, word, 'relaycerts export');
-      throw new RelaycertsError('usage', 'export needs a format: p12', { hint: 'relaycerts export --help' });
+      if (word !== undefined) throw await unknownCommand(group, word, ['export']);
+      throw new RelaycertsError('usage', 'export needs a format: p12', { hint: { run: ['export', '--help'] } });
     });
   group
     .command('p12')

@@ -2,7 +2,7 @@
 
 import { Argument, type Command, Option } from 'commander';
 import { digests, fingerprintFormats, pinKinds } from '../certificate/pin-kinds.js';
-import type { GlobalOptions } from '../commands/options.js';
+import type { GlobalOptions } from '../commands/run.js';
 import type { Sys } from '../sys/sys.js';
 import { formats, sections } from '../render/sections.js';
 import { example, passphraseFdOption, type WithSys } from './options.js';

@@ -1,7 +1,7 @@
 // What the commands' definitions share: the kinds of options, and how they are given a Host.
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { GlobalOptions } from '../commands/options.js';
+import type { GlobalOptions } from '../commands/run.js';
 import { RelaycertsError, quote } from '../errors.js';
 import type { Sys } from '../sys/sys.js';
 
@@ -10,7 +10,11 @@ export type WithSys = <Rest extends unknown[]>(
   work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>,
 ) => (...rest: Rest) => Promise<void>;
 
-export async function unknownCommand(program: Command, word: string, prefix = 'relaycerts'): Promise<RelaycertsError> {
+export async function unknownCommand(
+  program: Command,
+  word: string,
+  before: readonly string[] = [],
+): Promise<RelaycertsError> {
   const { closestMatch } = await import('leven');
   const names = program.commands.map((command) => command.name());
   const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
@@ -18,7 +22,7 @@ export async function unknownCommand(program: Command, word: string, prefix = 'r
     'usage',
     `unknown command ${quote(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
     {
-      hint: near === undefined ? `${prefix} --help` : `${prefix} ${near}`,
+      hint: { run: [...before, near ?? '--help'] as [string, ...string[]] },
     },
   );
 }

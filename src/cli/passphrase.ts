@@ -1,9 +1,7 @@
 // `relaycerts passphrase` and its commands.
 
 import type { Command } from 'commander';
-import type { PassphraseRequest } from '../commands/passphrase.js';
 import { RelaycertsError } from '../errors.js';
-import type { Sys } from '../sys/sys.js';
 import { example, fileDescriptor, passphraseFdOption, unknownCommand, type WithSys } from './options.js';
 
 export function addPassphrase(program: Command, withSys: WithSys): void {
@@ -21,9 +19,9 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     )
     .action(async () => {
       const [word] = group.args;
-      if (word !== undefined) throw await unknownCommand(group, word, 'relaycerts passphrase');
+      if (word !== undefined) throw await unknownCommand(group, word, ['passphrase']);
       const names = group.commands.map((command) => command.name()).join(', ');
-      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, { hint: 'relaycerts passphrase --help' });
+      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, { hint: { run: ['passphrase', '--help'] } });
     });
   const yes = ['--yes', 'do not ask'] as const;
   group
@@ -32,7 +30,8 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
     .action(
       withSys(async (sys, global) => {
-        await runPassphrase({ command: 'recipients', ...global }, sys);
+        const { printRecipients } = await import('../commands/passphrase-recipients.js');
+        await printRecipients(global, sys);
       }),
     );
   group
@@ -48,7 +47,8 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     )
     .action(
       withSys(async (sys, global, flags: { yes?: true }) => {
-        await runPassphrase({ command: 'show', ...global, yes: flags.yes === true }, sys);
+        const { showPassphrase } = await import('../commands/passphrase-show.js');
+        await showPassphrase({ ...global, yes: flags.yes === true }, sys);
       }),
     );
   group
@@ -66,7 +66,8 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     .action(
       withSys(async (sys, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
         const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
-        await runPassphrase({ command: 'change', ...global, passphraseFd: fd, newPassphraseFd: newFd }, sys);
+        const { changePassphrase } = await import('../commands/passphrase-change.js');
+        await changePassphrase({ ...global, passphraseFd: fd, newPassphraseFd: newFd }, sys);
       }),
     );
   group
@@ -82,7 +83,8 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     )
     .action(
       withSys(async (sys, global, flags: { yes?: true }) => {
-        await runPassphrase({ command: 'export-key', ...global, yes: flags.yes === true }, sys);
+        const { exportKey } = await import('../commands/passphrase-show.js');
+        await exportKey({ ...global, yes: flags.yes === true }, sys);
       }),
     );
   group
@@ -91,12 +93,8 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
     .addHelpText('after', example('relaycerts passphrase operator-password'))
     .action(
       withSys(async (sys) => {
-        await runPassphrase({ command: 'operator-password' }, sys);
+        const { changeOperatorPassword } = await import('../commands/passphrase-operator.js');
+        await changeOperatorPassword(sys);
       }),
     );
-}
-
-async function runPassphrase(request: PassphraseRequest, sys: Sys): Promise<void> {
-  const { passphrase } = await import('../commands/passphrase.js');
-  await passphrase(request, sys);
 }

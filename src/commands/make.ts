@@ -1,9 +1,9 @@
 // `relaycerts make`: makes everything that the settings ask for and is missing, leaves alone what is right, and prints the
 // instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
 
-import { compareRecipients } from '../custody/compare.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { recipientContext } from '../custody/passphrase-file.js';
+import { findRecipientChange } from '../custody/recipient-change.js';
 import { renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
@@ -107,7 +107,7 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   const { passphraseFile, problems } = work.inventory;
   const { file, recipients } = work.settings.passphrase;
   if (passphraseFile === undefined || recipients.length === 0 || problems.length > 0) return { kind: 'same' };
-  return compareRecipients(passphraseFile, recipients, { ...recipientContext(work), from: file });
+  return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
 function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], asJson: boolean): string {

@@ -4,41 +4,43 @@
 import { dirname } from 'node:path';
 import { readOperatorKey, relockOperatorKey } from '../custody/operator-key.js';
 import { RelaycertsError } from '../errors.js';
-import { syncFolder, writeFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
 import { operatorKeyPlace } from '../store/layout.js';
-import { guardFolder } from '../store/guard-writing.js';
 import { withLock } from '../store/lock.js';
-import { noOperatorKey, readOperatorKeyFile } from './passphrase-open.js';
+import { assertSafeFolder } from '../store/safety.js';
+import { replaceFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { readOperatorKeyFile } from './operator-key.js';
 
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
 export async function changeOperatorPassword(sys: Sys): Promise<void> {
   const { path, mode } = operatorKeyPlace(sys.configHome);
   const found = await readOperatorKeyFile(sys);
-  if (found === undefined) throw noOperatorKey(path);
   if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'operator-password asks for passwords, and here is no terminal to ask on', {
+    throw new RelaycertsError('usage', 'operator-password asks for passwords, and there is no terminal to ask on', {
       hint: 'run it on a terminal',
     });
   }
-  await guardFolder(dirname(path), 'custody', sys);
-  await withLock(`${path}.lock`, sys, async () => {
-    const { isLocked, fingerprint } = await readOperatorKey(found);
-    const unlocked = isLocked ? await relockOperatorKey(found, undefined) : found.armored;
-    const password = await sys.askNewSecret(`New password of the operator key (Enter: none):`);
-    const next = password.revealBytes().length === 0 ? undefined : password;
-    if (next === undefined && !isLocked) {
-      sys.say('the operator key has no password, and stays as it is');
-      return;
+  await assertSafeFolder(dirname(path), 'custody', sys);
+  await withLock(`${path}.lock`, sys, async (lock) => {
+    try {
+      const { isLocked, fingerprint } = await readOperatorKey(found);
+      const unlocked = isLocked ? await relockOperatorKey(found, undefined) : found.armored;
+      const password = await sys.askNewSecret('New password of the operator key (Enter: none):');
+      const next = password.revealBytes().length === 0 ? undefined : password;
+      if (next === undefined && !isLocked) {
+        sys.say('the operator key has no password, and stays as it is');
+        return;
+      }
+      const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
+      // Unlocked again before the old file goes.
+      const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);
+      if ((await readOperatorKey({ armored: back, from: path })).fingerprint !== fingerprint) {
+        throw new Error('the operator key with its new password is another key');
+      }
+      await replaceFile(path, armored.revealBytes(), mode);
+      sys.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
+    } finally {
+      await lock.remove();
     }
-    const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
-    // Unlocked again before the old file goes.
-    const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);
-    if ((await readOperatorKey({ armored: back, from: path })).fingerprint !== fingerprint) {
-      throw new Error('the operator key with its new password is another key');
-    }
-    await writeFile(path, armored.revealBytes(), mode);
-    await syncFolder(dirname(path));
-    sys.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
   });
 }

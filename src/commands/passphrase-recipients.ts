@@ -3,18 +3,16 @@
 
 import { listPublicKeys, listSecretKeys } from '../custody/keyring.js';
 import { readOperatorKey, type OperatorKey } from '../custody/operator-key.js';
+import { operatorKeyOf, recipientContext } from '../custody/passphrase-file.js';
 import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
-import { readNamedFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
-import { readSettings } from '../settings/load.js';
-import { guardReading } from '../store/look.js';
-import { warnOfOdd } from '../store/odd.js';
+import { writeJson } from '../json-text.js';
 import type { Settings } from '../settings/settings.js';
-import type { GlobalOptions } from './options.js';
-import { readCustodian } from './passphrase-open.js';
+import { readCustody } from '../store/read.js';
+import type { Sys } from '../sys/sys.js';
+import { contradiction, reading, type GlobalOptions } from './run.js';
 
 /** One who can open the file; null for what is not known. */
 interface Opener {
@@ -28,24 +26,24 @@ interface Opener {
 
 /** @throws settings, files, permissions, passphrase - the file is missing or damaged */
 export async function printRecipients(options: GlobalOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
-  await guardReading(settings, sys);
-  await warnOfOdd(settings, sys);
-  const { caKey, passphraseFile, operatorKey } = await readCustodian(settings, sys);
+  const { settings, found } = await reading(options, sys, async (one) => readCustody(one, sys));
+  if (found.problems.length > 0) throw contradiction(found.problems);
+  const { caKey, passphraseFile } = found;
+  const operatorKey = operatorKeyOf({ inventory: found, sys });
   const { file } = settings.passphrase;
   if (passphraseFile === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
       hint:
         caKey === undefined
-          ? 'relaycerts make makes it; --dry-run shows for whom'
-          : "bring it back from a backup: the CA's key opens with what is in it alone",
+          ? { run: ['make'], after: 'makes it; --dry-run shows for whom' }
+          : "restore it from a backup: the CA's key opens only with what is in it",
     });
   }
   const { keyIds, hasPassword } = readSealedTo(passphraseFile, { from: file });
   const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
   const openers = await describeOpeners(keyIds, own, settings, sys);
   if (options.json) {
-    sys.write(`${JSON.stringify({ file, recipients: openers, hasPassword }, undefined, 2)}\n`);
+    sys.write(`${writeJson({ file, recipients: openers, hasPassword }, 2)}\n`);
     return;
   }
   const lines = [...openers.map(describe), ...(hasPassword ? ['a password'] : [])];
@@ -91,7 +89,7 @@ async function describeOpeners(
 
 /** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */
 async function readKeyFiles(settings: Settings, sys: Sys): Promise<readonly RecipientKey[]> {
-  const context = { folder: settings.folder, home: sys.home, at: sys.now(), run: sys.run, readFile: readNamedFile };
+  const context = recipientContext({ settings, sys, at: sys.now() });
   const found = settings.passphrase.recipients.map((name) => quietly(sys, async () => findRecipient(name, context)));
   return (await Promise.all(found)).flat();
 }

@@ -1,13 +1,13 @@
 // `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
 
 import { readOperatorKey } from '../custody/operator-key.js';
+import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError } from '../errors.js';
-import type { Sys } from '../sys/sys.js';
-import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
-import { operatorKeyPlace } from '../store/layout.js';
-import type { GlobalOptions } from './options.js';
-import { noOperatorKey, openUnlocked, readOperatorKeyFile } from './passphrase-open.js';
+import { readCustody } from '../store/read.js';
+import type { Sys } from '../sys/sys.js';
+import { readOperatorKeyFile } from './operator-key.js';
+import { contradiction, reading, type GlobalOptions } from './run.js';
 
 export interface ShowSecretOptions extends GlobalOptions {
   /** Do not ask. */
@@ -19,9 +19,10 @@ export interface ShowSecretOptions extends GlobalOptions {
  * @throws settings, usage, passphrase, tool, files, lock, interrupted
  */
 export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Promise<void> {
-  const settings = await readSettings(options.settings, sys);
+  const { settings, found, at } = await reading(options, sys, async (one) => readCustody(one, sys));
+  if (found.problems.length > 0) throw contradiction(found.problems);
   await agree(options, sys, 'show', "Print the CA's passphrase here?");
-  const passphrase = await openUnlocked(settings, sys);
+  const passphrase = await openPassphraseFile({ settings, sys, inventory: found, at });
   const text = passphrase.revealText();
   if (!Buffer.from(text).equals(passphrase.revealBytes())) {
     throw new RelaycertsError('passphrase', 'the passphrase is not text in UTF-8, so it cannot be printed as it is', {
@@ -37,7 +38,6 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
  */
 export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {
   const operatorKey = await readOperatorKeyFile(sys);
-  if (operatorKey === undefined) throw noOperatorKey(operatorKeyPlace(sys.configHome).path);
   await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
@@ -50,8 +50,8 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
 async function agree({ yes }: ShowSecretOptions, sys: Sys, command: string, question: string): Promise<void> {
   if (yes) return;
   if (!sys.interactive) {
-    throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and here is no terminal to ask on`, {
-      hint: `to print it without a question: relaycerts passphrase ${command} --yes`,
+    throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and there is no terminal to ask on`, {
+      hint: { run: ['passphrase', command, '--yes'], before: 'to print it without a question:' },
     });
   }
   if (!(await sys.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');

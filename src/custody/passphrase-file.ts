@@ -7,12 +7,18 @@ import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { openPassphrase, type OperatorKeyFile } from './passphrase.js';
-import { isSame, proveSealed } from './prove.js';
+import { openPassphrase, proveSealed } from './open.js';
+import {
+  isSealedTo,
+  makeOperatorKey,
+  operatorRecipient,
+  readOperatorKey,
+  type OperatorKeyFile,
+} from './operator-key.js';
 import type { RecipientKey } from './recipient-key.js';
-import { findInKeyring, findRecipient, type RecipientContext } from './recipients.js';
-import { isSealedTo, makeOperatorKey, operatorRecipient, readOperatorKey, sealPassphrase } from './seal.js';
-import { readSealedTo } from './sealed-to.js';
+import { findInKeyring, recipientsOf, type RecipientContext } from './recipients.js';
+import { sealPassphrase } from './seal.js';
+import { hiddenKeyId, readSealedTo, type SealedPassphrase } from './sealed-to.js';
 
 export interface CustodyWork {
   readonly settings: Settings;
@@ -30,7 +36,7 @@ export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
       hint: 'restore it from a backup, or set passphrase.file to where it is; make, renew and sign take the passphrase itself with --passphrase-fd N',
     });
   }
-  return openPassphrase({ bytes, from: file, operatorKey: operatorKeyOf(work), gpg: gpgOf(work) });
+  return openPassphrase(sealedOf(work, bytes));
 }
 
 /** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
@@ -60,7 +66,7 @@ export async function sealFirst(work: CustodyWork, passphrase: Secret): Promise<
   }
   const own = operatorKeyOf(work);
   if (own !== undefined) {
-    const recipient = await operatorRecipient(own.armored, at, own.from);
+    const recipient = await operatorRecipient(own, at);
     return { passphraseFile: await seal(work, passphrase, [recipient]), operatorKey: undefined };
   }
   const made = await makeOperatorKey(at, 'relaycerts operator key', await offerPassword(sys));
@@ -101,8 +107,7 @@ export async function sealAgain(
   recipients: readonly RecipientKey[],
 ): Promise<Resealed> {
   const bytes = await seal(work, passphrase, recipients);
-  const from = work.settings.passphrase.file;
-  const proof = await proveSealed({ bytes, from, operatorKey: operatorKeyOf(work), gpg: gpgOf(work) }, passphrase);
+  const proof = await proveSealed(sealedOf(work, bytes), passphrase);
   return { bytes, isProven: proof !== undefined };
 }
 
@@ -117,7 +122,7 @@ export async function assertGivenInFile(work: CustodyWork, given: Secret): Promi
     work.sys.warn(`cannot tell whether ${file} holds the given passphrase: ${error.message}`);
     return;
   }
-  if (isSame(held, given)) return;
+  if (held.equals(given)) return;
   throw new RelaycertsError('passphrase', `${file} holds another passphrase than the given one`, {
     hint: 'run it without --passphrase-fd, or name another passphrase.file in the settings',
   });
@@ -127,8 +132,7 @@ export async function assertGivenInFile(work: CustodyWork, given: Secret): Promi
 export async function recipientsOfSettings(
   work: Pick<CustodyWork, 'settings' | 'sys' | 'at'>,
 ): Promise<readonly RecipientKey[]> {
-  const context = recipientContext(work);
-  return (await Promise.all(work.settings.passphrase.recipients.map((name) => findRecipient(name, context)))).flat();
+  return recipientsOf(work.settings.passphrase.recipients, recipientContext(work));
 }
 
 /** What looking for a recipient needs. */
@@ -154,15 +158,15 @@ export async function recipientsForChange(work: CustodyWork): Promise<readonly R
   if (bytes === undefined) {
     if (operatorKey === undefined)
       throw unclearError(`${quotePath(file)} does not exist, and there is no operator key`);
-    return [await operatorRecipient(operatorKey.armored, at, operatorKey.from)];
+    return [await operatorRecipient(operatorKey, at)];
   }
   const sealedTo = readSealedTo(bytes, { from: file });
   if (sealedTo.hasPassword) throw unclearError(`${quotePath(file)} is encrypted to a password`);
-  if (sealedTo.keyIds.includes('0'.repeat(16))) throw unclearError(`${quotePath(file)} hides its recipients`);
-  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey.armored, operatorKey.from);
+  if (sealedTo.keyIds.includes(hiddenKeyId)) throw unclearError(`${quotePath(file)} hides its recipients`);
+  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
   const found: RecipientKey[] = [];
   if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
-    found.push(await operatorRecipient(operatorKey.armored, at, operatorKey.from));
+    found.push(await operatorRecipient(operatorKey, at));
   }
   for (const id of sealedTo.keyIds) {
     if (own?.keyIds.includes(id) !== true) found.push(...(await findInKeyring(id, { run: sys.run, at })));
@@ -176,6 +180,7 @@ function unclearError(why: string): RelaycertsError {
   });
 }
 
-function gpgOf({ sys }: Pick<CustodyWork, 'sys'>): { readonly run: Sys['run']; readonly tty: string | undefined } {
-  return { run: sys.run, tty: sys.tty };
+function sealedOf(work: CustodyWork, bytes: Buffer): SealedPassphrase {
+  const { settings, sys } = work;
+  return { bytes, from: settings.passphrase.file, operatorKey: operatorKeyOf(work), run: sys.run, tty: sys.tty };
 }

@@ -38,38 +38,54 @@ export async function readInventory(settings: Settings, sys: Pick<Sys, 'configHo
   const layout = layoutOf(settings);
   const findings = noFindings();
   findings.problems.push(...(await findOtherCa(settings, layout)));
-  const operatorKeyPath = operatorKeyPlace(sys.configHome).path;
-  const { file } = settings.passphrase;
-  const [caKey, caCertificate, passphraseFile, operatorKey, passphrasePath, revoked, ledger, strangers] =
-    await Promise.all([
-      readPrivate(layout.caKey.path, sys.uid, findings),
-      readCertificate(layout.caCertificate.path, findings),
-      collect(findings.problems, () => readFile(file, { followLink: true })),
-      readPrivate(operatorKeyPath, sys.uid, findings),
-      realpath(file).catch(() => file),
-      readRevoked(layout),
-      statFile(layout.ledger.path),
-      findStrangers(settings, layout),
-    ]);
+  const [custody, caCertificate, revoked, ledger, strangers] = await Promise.all([
+    readCustodyFiles(settings, sys, findings),
+    readCertificate(layout.caCertificate.path, findings),
+    readRevoked(layout),
+    statFile(layout.ledger.path),
+    findStrangers(settings, layout),
+  ]);
   const ca = await readOtherCas(layout, sys.uid, findings);
   const context = { layout, few: await listFew(layout), revoked, uid: sys.uid };
   const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context, findings));
   return {
     caKeyPath: layout.caKey.path,
-    caKey,
+    ...custody,
     caCertificatePath: layout.caCertificate.path,
     caCertificate,
     ...ca,
-    passphrasePath,
-    passphraseFile,
-    operatorKeyPath,
-    operatorKey,
     hosts,
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
     problems: problemsOf(findings, sys.uid, [layout.certsFolder, layout.hostsFolder]),
     strangers,
   };
+}
+
+/** The files of custody only. @throws files */
+export async function readCustody(
+  settings: Settings,
+  sys: Pick<Sys, 'configHome' | 'uid'>,
+): Promise<Custody & Pick<Inventory, 'problems'>> {
+  const findings = noFindings();
+  const custody = await readCustodyFiles(settings, sys, findings);
+  return { ...custody, problems: problemsOf(findings, sys.uid, [layoutOf(settings).caFolder]) };
+}
+
+async function readCustodyFiles(
+  settings: Settings,
+  sys: Pick<Sys, 'configHome' | 'uid'>,
+  findings: Findings,
+): Promise<Custody> {
+  const operatorKeyPath = operatorKeyPlace(sys.configHome).path;
+  const { file } = settings.passphrase;
+  const [caKey, passphraseFile, operatorKey, passphrasePath] = await Promise.all([
+    readPrivate(layoutOf(settings).caKey.path, sys.uid, findings),
+    collect(findings.problems, () => readFile(file, { followLink: true })),
+    readPrivate(operatorKeyPath, sys.uid, findings),
+    realpath(file).catch(() => file),
+  ]);
+  return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 
 /** One host's files and the CAs, for what is about that host only. @throws files */
@@ -138,6 +154,11 @@ async function listFew(layout: Layout): Promise<ReadonlySet<string>> {
   );
   return new Set(paths.flat().filter((path) => /\.(?:csr|old\.crt)\.pem$/u.test(path)));
 }
+
+type Custody = Pick<
+  Inventory,
+  'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'
+>;
 
 interface ReadContext {
   readonly layout: Layout;

@@ -1,0 +1,36 @@
+// The operator key's file, for the commands that are about that key: one key for all projects of a user.
+
+import type { OperatorKeyFile } from '../custody/operator-key.js';
+import { operatorKeyOf } from '../custody/passphrase-file.js';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { shellWord } from '../shell-word.js';
+import { operatorKeyPlace } from '../store/layout.js';
+import { readFile, statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+
+/** Undefined if there is no key. @throws files, permissions - others can read it */
+export async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undefined> {
+  const { path } = operatorKeyPlace(sys.configHome);
+  const state = await statFile(path);
+  if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
+    throw new RelaycertsError(
+      'permissions',
+      `the operator key ${quotePath(path)} can be read or changed by others; if others use this machine, it is lost to them`,
+      { hint: `chmod 600 ${shellWord(path)}` },
+    );
+  }
+  return operatorKeyOf({ inventory: { operatorKey: await readFile(path), operatorKeyPath: path }, sys });
+}
+
+/** @throws files - there is none; as findOperatorKey */
+export async function readOperatorKeyFile(sys: Sys): Promise<OperatorKeyFile> {
+  const found = await findOperatorKey(sys);
+  if (found !== undefined) return found;
+  throw new RelaycertsError('files', `there is no operator key ${quotePath(operatorKeyPlace(sys.configHome).path)}`, {
+    hint: {
+      run: ['make'],
+      before: 'if there was one, restore it from a backup; with a first CA and no passphrase.recipients,',
+      after: 'makes it',
+    },
+  });
+}

@@ -134,7 +134,7 @@ export async function applyMake(work: Work): Promise<void> {
     const pem = await issueLeaf({
       role: step.role,
       hostname: step.hostname,
-      altNames: target.role === 'smtpd-server' ? target.altNames : [],
+      altNames: target.altNames,
       subject: settings.subject,
       publicKey: key.type === 'public' ? key : createPublicKey(key),
       ca: issuer,

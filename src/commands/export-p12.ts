@@ -117,8 +117,7 @@ async function readPair(
       hint: `${settings.program} make`,
     });
   }
-  const altNames = one.role === 'smtpd-server' ? one.altNames : [];
-  const findings = checkLeaf(certificate.info, ca.info, { ...one, altNames }, sys.now()).map((finding) =>
+  const findings = checkLeaf(certificate.info, ca.info, one, sys.now()).map((finding) =>
     describeFinding(finding, one.hostname, certificate.path),
   );
   if (findings.length > 0) throw contradiction(findings);

@@ -107,7 +107,7 @@ function leavesRefused({ hosts }: Inventory, ca: CertificateInfo, caPath: string
     const expected = {
       role: host.role,
       hostname: host.hostname,
-      altNames: host.role === 'smtpd-server' ? host.altNames : [],
+      altNames: host.altNames,
     };
     return [certificate, previous].flatMap((found) => {
       if (found === undefined) return [];

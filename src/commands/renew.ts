@@ -170,7 +170,7 @@ async function rekeyAll(
     const pem = await issueLeaf({
       role,
       hostname,
-      altNames: one.role === 'smtpd-server' ? one.altNames : [],
+      altNames: one.altNames,
       subject: settings.subject,
       publicKey: pair.publicKey,
       ca: issuer,

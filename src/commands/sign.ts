@@ -236,7 +236,7 @@ async function readRequest(file: string, sys: Sys): Promise<RequestInfo> {
 }
 
 function sayIgnored({ names }: RequestInfo, one: HostSettings, sys: Sys): void {
-  const own: readonly string[] = [one.hostname, ...(one.role === 'smtpd-server' ? one.altNames : [])];
+  const own: readonly string[] = [one.hostname, ...one.altNames];
   const others = [...new Set(names)].filter((name) => !own.includes(name.toLowerCase()));
   if (others.length === 0) return;
   sys.say(

@@ -148,6 +148,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const [client, ...clients] = file.smtpClients.map((host) => ({
     role: 'smtp-client' as const,
     hostname: host.hostname,
+    altNames: host.altNames,
     ssh: ssh(host),
     tlsLogLevel: host.tlsLogLevel,
   }));

@@ -111,15 +111,19 @@ const file = fc
         ...server,
         ...(index === 0 ? { altNames: ['z-alt', 'z-alt.example.net'] } : {}),
       })),
-      smtpClients: distinct.slice(relays).map((hostname) => ({ hostname, ...client })),
+      smtpClients: distinct.slice(relays).map((hostname, index) => ({
+        hostname,
+        ...client,
+        ...(index === 0 ? { altNames: ['y-alt', 'y-alt.example.net'] } : {}),
+      })),
       ...sections,
     };
   });
 
 function writeHost(settings: HostSettings): object {
-  const { hostname, tlsLogLevel, ssh: login } = settings;
-  const host = { hostname, tlsLogLevel, sshUser: login.user, sshHost: login.host, sshPort: login.port };
-  return settings.role === 'smtpd-server' ? { ...host, port: settings.port, altNames: settings.altNames } : host;
+  const { hostname, altNames, tlsLogLevel, ssh: login } = settings;
+  const host = { hostname, altNames, tlsLogLevel, sshUser: login.user, sshHost: login.host, sshPort: login.port };
+  return settings.role === 'smtpd-server' ? { ...host, port: settings.port } : host;
 }
 
 /** A settings file that says everything the settings say. */

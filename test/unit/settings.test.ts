@@ -45,6 +45,7 @@ describe('good settings', () => {
       {
         role: 'smtp-client',
         hostname: 'mailhost.example.org',
+        altNames: [],
         ssh: { user: 'root', host: 'mailhost.example.org', port: 22 },
         tlsLogLevel: 1,
       },
@@ -212,7 +213,16 @@ describe('the JSON Schema', () => {
         smtpdServers: [
           { hostname: 'r', port: 1, altNames: ['s'], sshUser: '_u', sshHost: '::1', sshPort: 65535, tlsLogLevel: 4 },
         ],
-        smtpClients: [{ hostname: 'c', sshUser: 'u', sshHost: '192.0.2.1', sshPort: 1, tlsLogLevel: 0 }],
+        smtpClients: [
+          {
+            hostname: 'c',
+            altNames: ['d', 'e.example.org'],
+            sshUser: 'u',
+            sshHost: '192.0.2.1',
+            sshPort: 1,
+            tlsLogLevel: 0,
+          },
+        ],
         subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },
         ca: { commonName: 'My CA', validDays: 36500, keyType: 'rsa-4096', permittedDomains: ['example.org'] },
         certificates: { validDays: 3650, keyType: 'ed25519', renewBeforeDays: 3649 },

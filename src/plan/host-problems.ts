@@ -45,8 +45,7 @@ export function hostProblems(found: HostInventory, inventory: Inventory, at: Dat
   }
   const signer = signerOf(certificate.info, inventory);
   if (signer === undefined) return problems;
-  const altNames = host.role === 'smtpd-server' ? host.altNames : [];
-  const expected = { role: host.role, hostname: host.hostname, altNames };
+  const expected = { role: host.role, hostname: host.hostname, altNames: host.altNames };
   const findings = checkLeaf(certificate.info, signer.info, expected, at);
   return [
     ...problems,

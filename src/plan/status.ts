@@ -134,7 +134,7 @@ function hostStatus(
   const expected = {
     role: host.role,
     hostname: host.hostname,
-    altNames: host.role === 'smtpd-server' ? host.altNames : [],
+    altNames: host.altNames,
   };
   const ca = signerOf(certificate.info, inventory)?.info;
   const findings = ca === undefined ? [] : checkLeaf(certificate.info, ca, expected, at);

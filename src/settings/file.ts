@@ -34,6 +34,11 @@ export function buildSchema(domain: HostName) {
     ),
     sshPort: z.prefault(whole(1, 65535, 'The TCP port of its sshd', 22), 22),
   };
+  const altNames = (example: string) =>
+    z.prefault(
+      list(hostname('A DNS name', example), { description: 'More names for its certificate' }, `["${example}"]`),
+      [],
+    );
 
   const server = section(
     {
@@ -53,10 +58,7 @@ export function buildSchema(domain: HostName) {
         ),
         2500,
       ),
-      altNames: z.prefault(
-        list(hostname('A DNS name', 'relay2'), { description: 'More names for its certificate' }, '["relay2"]'),
-        [],
-      ),
+      altNames: altNames('relay2'),
       ...ssh,
       tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
     },
@@ -65,6 +67,7 @@ export function buildSchema(domain: HostName) {
   const client = section(
     {
       hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
+      altNames: altNames('mail2'),
       ...ssh,
       tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
     },

@@ -1,30 +1,42 @@
-// Reads the settings file from disk, within bounds: a regular file of UTF-8 without a byte order mark, at most 1 MiB.
-// Whatever the path names (a folder, a FIFO, a device, somebody else's file), it neither hangs nor shows a stack.
-// What the settings mean is schema.ts's.
+// Reads the settings file from disk: a regular file of UTF-8 without a byte order mark, at most 1 MiB. Whatever the path
+// names (a folder, a FIFO, a device, another user's file), it neither hangs nor shows a stack. The grammar is jsonc.ts,
+// what the settings mean is schema.ts.
 
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { quote, RelaycertsError, systemCode } from '../errors.js';
-import { findJsonFlaws } from './json.js';
+import { parseJsonc } from './jsonc.js';
 import { nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings } from './settings.js';
 
 const maxBytes = 1_048_576;
 
-/**
- * The settings of a file.
- *
- * @throws settings
- */
-export async function readSettings(file: string, { home, cwd }: Omit<SettingsContext, 'file'>): Promise<Settings> {
+/** The settings of a file. @throws settings */
+export async function readSettings(file: string, context: Omit<SettingsContext, 'file'>): Promise<Settings> {
+  return parseSettingsText(await readSettingsText(file), { ...context, file: resolve(file) });
+}
+
+/** The text of a settings file, whatever it says. @throws settings */
+export async function readSettingsText(file: string): Promise<string> {
   const path = resolve(file);
   // Commands with this path are printed for a shell, a line each.
   if (/\p{Cc}/u.test(path)) {
     throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
   }
-  const text = decodeText(await readBounded(path), path);
-  return parseSettings(parseJson(text, path), { file: path, home, cwd });
+  return decodeText(await readBounded(path), path);
+}
+
+/** The settings of a settings file's text. @throws settings - all problems at once */
+export function parseSettingsText(text: string, context: SettingsContext): Settings {
+  const parsed = parseJsonc(text);
+  if ('value' in parsed) return parseSettings(parsed.value, context);
+  const name = nameFile(context.file);
+  const problems = parsed.flaws.map(({ line, column, what, hint }) => ({
+    message: `${name}: line ${String(line)}, column ${String(column)}: ${what}`,
+    hint,
+  }));
+  throw new RelaycertsError('settings', problems[0]?.message ?? '', { problems });
 }
 
 function refuse(message: string, hint: string, cause?: unknown): RelaycertsError {
@@ -100,15 +112,4 @@ function placeOfBadOctet(bytes: Uint8Array): string {
   const again = new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
   const bad = bytes.findIndex((octet, index) => octet !== again[index]);
   return bad === -1 ? '' : `: line ${String(bytes.subarray(0, bad).filter((octet) => octet === 0x0a).length + 1)}`;
-}
-
-function parseJson(text: string, path: string): unknown {
-  const name = nameFile(path);
-  const problems = findJsonFlaws(text).map(({ line, column, what, hint }) => ({
-    message: `${name}: line ${String(line)}, column ${String(column)}: ${what}`,
-    hint,
-  }));
-  const [first] = problems;
-  if (first !== undefined) throw new RelaycertsError('settings', first.message, { hint: first.hint, problems });
-  return JSON.parse(text);
 }

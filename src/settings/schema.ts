@@ -73,7 +73,7 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   });
 }
 
-/** The items of all lists in a JSON value, and its values of any kind, however deep (json.ts has bounded that). */
+/** The items of all lists in a JSON value, and its values of any kind, however deep (jsonc.ts bounds that). */
 function countValues(value: unknown): { readonly items: number; readonly values: number } {
   if (typeof value !== 'object' || value === null) return { items: 0, values: 1 };
   let [items, values] = [Array.isArray(value) ? value.length : 0, 1];
@@ -148,6 +148,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const [client, ...clients] = file.smtpClients.map((host) => ({
     role: 'smtp-client' as const,
     hostname: host.hostname,
+    altNames: host.altNames,
     ssh: ssh(host),
     tlsLogLevel: host.tlsLogLevel,
   }));

@@ -36,6 +36,7 @@ export interface SmtpdServer {
 export interface SmtpClient {
   readonly role: 'smtp-client';
   readonly hostname: HostName;
+  readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
   /** postconf(5) smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;

@@ -4,7 +4,7 @@
 import { basename } from 'node:path';
 import { closestMatch } from 'leven';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { findJsonFlaws } from '../settings/json.js';
+import { parseJsonc } from '../settings/jsonc.js';
 import type { QuestionId } from './answers.js';
 import { formatList } from './parse.js';
 import type { Texts } from './interview.js';
@@ -57,12 +57,13 @@ function parseJson(bytes: Uint8Array, from: string): unknown {
   } catch {
     throw refuseAnswers(from, [{ message: 'not UTF-8', hint: 'save it as UTF-8' }]);
   }
-  const flaws = findJsonFlaws(text).map(({ line, column, what, hint }) => ({
+  const parsed = parseJsonc(text);
+  if ('value' in parsed) return parsed.value;
+  const flaws = parsed.flaws.map(({ line, column, what, hint }) => ({
     message: `line ${String(line)}, column ${String(column)}: ${what}`,
     hint,
   }));
-  if (flaws.length > 0) throw refuseAnswers(from, flaws);
-  return JSON.parse(text);
+  throw refuseAnswers(from, flaws);
 }
 
 function asText(answer: unknown): string | undefined {

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
 import { appeared, createFile, makeFolder, readFile, statFile, syncFolder, writeFile } from '../sys/files.js';
 import { fileError } from '../sys/file-error.js';
+import { parseJsonc } from '../settings/jsonc.js';
 import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { nameFile, settingsJsonSchema } from '../settings/schema.js';
@@ -31,7 +32,8 @@ export async function findSettings(file: string, home: string): Promise<Found | 
     const bytes = await readFile(path);
     const state = await statFile(path);
     if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
-    const value = asObject(JSON.parse(bytes.toString()));
+    const parsed = parseJsonc(bytes.toString());
+    const value = 'value' in parsed ? asObject(parsed.value) : {};
     return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;

@@ -148,6 +148,21 @@ describe('a first make', () => {
     }
   });
 
+  it("puts a host's altNames into its certificate, on both sides", () => {
+    project.settings(
+      smallSettings({
+        smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }],
+        smtpClients: [{ hostname: 'mailhost', altNames: ['mail.example.net'] }],
+      }),
+    );
+    project.run(['make']);
+    const namesOf = (path: string) =>
+      spawnSync('openssl', ['x509', '-in', project.path(path), '-noout', '-ext', 'subjectAltName']).stdout.toString();
+    expect(namesOf(`certs/smtpd-server/${relay}.crt.pem`)).toContain(`DNS:${relay}, DNS:mx.example.org`);
+    expect(namesOf(`certs/smtp-client/${home}.crt.pem`)).toContain(`DNS:${home}, DNS:mail.example.net`);
+    expect(project.run(['make']).stderr).toContain('nothing to make');
+  });
+
   it('puts the key first into the chain', () => {
     project.run(['make']);
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
@@ -328,6 +343,11 @@ const contradictions: readonly {
     name: 'a name that the certificate lacks',
     change: (made) => made.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] })),
     says: /relayhost\.example\.org\.crt\.pem" .*mx\.example\.org/u,
+  },
+  {
+    name: "a name that a client's certificate lacks",
+    change: (made) => made.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost', altNames: ['mx'] }] })),
+    says: /mailhost\.example\.org\.crt\.pem" .*mx\.example\.org/u,
   },
   {
     name: 'a certificate that is no certificate',

@@ -55,14 +55,14 @@ describe('the alphabet of', () => {
 
   it('names is letters, digits, hyphens and dots once they are parsed', () => {
     const names = textKeys.filter(({ key }) => /hostname|altNames|sshHost|permittedDomains|domain$/u.test(key));
-    expect(names).toHaveLength(7);
+    expect(names).toHaveLength(8);
     for (const { settings, filler } of names) {
       for (const character of codePoints.filter((each) => isTaken(settings(filler + each)))) {
         const parsed = parseSettings(settings(filler + character), context);
         const all = [
           parsed.domain,
           ...parsed.ca.permittedDomains,
-          ...hostsOf(parsed).flatMap((host) => [host.hostname, ...('altNames' in host ? host.altNames : [])]),
+          ...hostsOf(parsed).flatMap((host) => [host.hostname, ...host.altNames]),
         ];
         for (const name of all) expect(name).toMatch(/^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/u);
         for (const { ssh } of hostsOf(parsed)) expect(ssh.host).toMatch(/^[A-Za-z0-9][A-Za-z0-9._-]*$/u);

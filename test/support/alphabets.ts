@@ -54,6 +54,13 @@ export const textKeys: readonly TextKey[] = [
       },
       { key: `${list}.sshUser`, filler: 'admin', settings: (sshUser) => host({ sshUser }), ascii: login, beyond: none },
       {
+        key: `${list}.altNames`,
+        filler: 'other',
+        settings: (name) => host({ altNames: [name] }),
+        ascii: ldh,
+        beyond: idn,
+      },
+      {
         key: `${list}.sshHost`,
         filler: 'alias',
         settings: (name) => host({ sshHost: name }),
@@ -62,13 +69,6 @@ export const textKeys: readonly TextKey[] = [
       },
     ];
   }),
-  {
-    key: 'smtpdServers.altNames',
-    filler: 'other',
-    settings: (name) => relay({ altNames: [name] }),
-    ascii: ldh,
-    beyond: idn,
-  },
   words('subject', 'country', 'N', [/^[A-Za-z]$/, /^[A-Za-z]$/, /^[A-Za-z]$/]),
   words('subject', 'state', 'Utrecht', text, printable),
   words('subject', 'locality', 'Utrecht', text, printable),

@@ -114,6 +114,12 @@ export const badSettings: readonly BadSettings[] = [
   ...badHostNames.map(([name, hostname, says, only]) => client(`a hostname with ${name}`, hostname, says, only)),
   row('a client without a hostname', { smtpClients: [{}] }, 'smtpClients[0].hostname', 'is missing'),
   relay('a wildcard among altNames', { altNames: ['ok', '*.example.org'] }, 'altNames[1]', 'a wildcard'),
+  row(
+    "a wildcard among a client's altNames",
+    { smtpClients: [{ hostname: 'mailhost', altNames: ['*.example.org'] }] },
+    'smtpClients[0].altNames[0]',
+    'a wildcard',
+  ),
   relay('text for altNames', { altNames: 'relay2' }, 'altNames', 'must be a list, is text'),
   row(
     'a label that is too long with its domain',
@@ -283,6 +289,35 @@ export const badSettings: readonly BadSettings[] = [
     { altNames: ['a', 'a'] },
     'altNames[1]',
     'stands already at smtpdServers[0].altNames[0]',
+    'cross-check',
+  ),
+  row(
+    "a client's altName that is a relay",
+    { smtpClients: [{ hostname: 'mailhost', altNames: ['relayhost'] }] },
+    'smtpClients[0].altNames[0]',
+    'stands already at smtpdServers[0].hostname',
+    'cross-check',
+  ),
+  row(
+    "a client's altName that is another client's",
+    {
+      smtpClients: [
+        { hostname: 'a', altNames: ['c'] },
+        { hostname: 'b', altNames: ['c'] },
+      ],
+    },
+    'smtpClients[1].altNames[0]',
+    'stands already at smtpClients[0].altNames[0]',
+    'cross-check',
+  ),
+  row(
+    "a client's altName outside the permitted domains",
+    {
+      smtpClients: [{ hostname: 'mailhost', altNames: ['mail.example.net'] }],
+      ca: { permittedDomains: ['example.org'] },
+    },
+    'smtpClients[0].altNames[0]',
+    'is outside ca.permittedDomains: "mail.example.net"',
     'cross-check',
   ),
   row(

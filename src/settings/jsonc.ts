@@ -1,0 +1,122 @@
+// Reads the text of a settings file: JSON with comments and trailing commas (JSONC). jsonc-parser knows the grammar;
+// this puts its errors into words, finds keys that are there twice, and bounds the depth. What the values mean is
+// schema.ts's.
+
+import { getNodeValue, parseTree, printParseErrorCode, visit, type ParseErrorCode } from 'jsonc-parser';
+import { quote } from '../errors.js';
+
+/** What is wrong at one place of a text. `line` and `column` count from 1, columns in UTF-16 units. */
+interface Flaw {
+  readonly line: number;
+  readonly column: number;
+  readonly what: string;
+  readonly hint: string;
+}
+
+/** jsonc-parser calls itself for each level, and settings have three. */
+const maxDepth = 32;
+const mostTwins = 20;
+const jsonc = { allowTrailingComma: true };
+
+/** A text's value, or every key that is there twice and the first error of syntax. Objects have no prototype. */
+export function parseJsonc(text: string): { readonly value: unknown } | { readonly flaws: readonly [Flaw, ...Flaw[]] } {
+  const [first, ...others] = findFlaws(text);
+  if (first !== undefined) return { flaws: [first, ...others] };
+  const tree = parseTree(text, [], jsonc);
+  if (tree === undefined) throw new TypeError('no value in a text without flaws');
+  const value: unknown = getNodeValue(tree);
+  return { value };
+}
+
+/** Ends the visit: what follows a first error is found again and again, and the depth has no bound in there. */
+class Stop extends Error {}
+
+function findFlaws(text: string): readonly Flaw[] {
+  const flaws: Flaw[] = [];
+  const openKeys: Set<string>[] = [];
+  const open = (_offset: number, _length: number, line: number, column: number): void => {
+    if (openKeys.push(new Set()) <= maxDepth) return;
+    const hint = 'settings need three levels: see settings.example.json';
+    flaws.push({ line: line + 1, column: column + 1, what: `nested over ${String(maxDepth)} deep`, hint });
+    throw new Stop();
+  };
+  const close = (): void => void openKeys.pop();
+  try {
+    visit(
+      text,
+      {
+        onObjectBegin: open,
+        onArrayBegin: open,
+        onObjectEnd: close,
+        onArrayEnd: close,
+        onObjectProperty: (key, _offset, _length, line, column) => {
+          const keys = openKeys.at(-1);
+          if (keys?.has(key) === true && flaws.length < mostTwins) {
+            const what = `key ${quote(key)} is there twice in one object`;
+            flaws.push({ line: line + 1, column: column + 1, what, hint: 'keep one of the two' });
+          }
+          keys?.add(key);
+        },
+        onError: (error, offset, length, line, column) => {
+          flaws.push({
+            line: line + 1,
+            column: column + 1,
+            ...describeError(error, text.slice(offset, offset + length)),
+          });
+          throw new Stop();
+        },
+      },
+      jsonc,
+    );
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+  }
+  return flaws;
+}
+
+/** The errors of jsonc-parser that miss something, and the edit. */
+const missing: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  PropertyNameExpected: ['a key in double quotes', 'look for a missing key, or a comma too many'],
+  ValueExpected: ['a value', 'look for a missing value, or a comma too many'],
+  ColonExpected: ['":" after the key', 'write "key": value'],
+  CommaExpected: ['","', 'put a comma between the two'],
+  CloseBraceExpected: ['"}"', 'close every brace'],
+  CloseBracketExpected: ['"]"', 'close every bracket'],
+  EndOfFileExpected: ['the end of the file', 'remove what follows the last closing brace'],
+};
+
+const badEscape = ['a backslash in text that escapes nothing', 'write a backslash as \\\\'] as const;
+const badNumber = ['a number without all its digits', 'write it as in 2500'] as const;
+
+/** Its errors inside a token. The token is not quoted: it may be a secret in the wrong place. */
+const broken: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  UnexpectedEndOfComment: ['a comment without its end', 'close it with */'],
+  UnexpectedEndOfString: ['text without its closing quote on the same line', 'close it with a double quote'],
+  UnexpectedEndOfNumber: badNumber,
+  InvalidNumberFormat: badNumber,
+  InvalidUnicode: badEscape,
+  InvalidEscapeCharacter: badEscape,
+  InvalidCharacter: ['a control character in text', 'remove it, or write a tab as \\t'],
+};
+
+function describeError(error: ParseErrorCode, token: string): Pick<Flaw, 'what' | 'hint'> {
+  const name = printParseErrorCode(error);
+  if (broken[name] !== undefined) {
+    const [what, hint] = broken[name];
+    return { what, hint };
+  }
+  const character = token.charAt(0);
+  const found = token === '' ? 'the end of the file' : character === '"' ? 'text' : quote(token, 40);
+  const [expected, usual = 'compare it with settings.example.json'] = missing[name] ?? [];
+  const hints: readonly (readonly [boolean, string])[] = [
+    [token === '', 'close every brace, bracket and quote; is the file complete?'],
+    [character === '#', 'write a comment as // ...'],
+    ["'`\u2018\u2019\u201c\u201d\u201e".includes(character), 'write straight double quotes: "'],
+    [character === '}' || character === ']', 'look for a missing value, or a bracket of the other kind'],
+    [/[\p{L}_$]/u.test(character), 'put text in double quotes; only true, false and null go without'],
+  ];
+  return {
+    what: expected === undefined ? `unexpected ${found}` : `expected ${expected}, found ${found}`,
+    hint: hints.find(([fits]) => fits)?.[1] ?? usual,
+  };
+}

@@ -3,7 +3,15 @@
 
 import { defineConfig } from 'vitest/config';
 
+/** As the bundle does: the import of a file of shell is its text. */
+const shellText = {
+  name: 'shell-text',
+  transform: (text: string, file: string) =>
+    file.endsWith('.sh') ? `export default ${JSON.stringify(text)};` : undefined,
+};
+
 export default defineConfig({
+  plugins: [shellText],
   test: {
     testTimeout: 120_000,
     hookTimeout: 180_000,

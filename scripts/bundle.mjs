@@ -14,6 +14,7 @@ export async function bundle({ outdir, write }) {
     platform: 'node',
     target: 'node20.19',
     mainFields: ['module', 'main'],
+    loader: { '.sh': 'text' },
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',

@@ -11,6 +11,7 @@ import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 
 const packageOfProgram = {
+  bash: 'bash',
   busybox: 'busybox',
   certtool: 'gnutls-bin',
   certutil: 'libnss3-tools',
@@ -33,6 +34,7 @@ const packageOfProgram = {
   rsync: 'rsync',
   setpriv: 'util-linux',
   shellcheck: 'shellcheck',
+  shfmt: 'shfmt',
   ssh: 'openssh-client',
   'ssh-keygen': 'openssh-client',
   sshd: 'openssh-server',

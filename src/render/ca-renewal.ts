@@ -4,7 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { rootProgram, rootShell } from './commands.js';
+import { rootProgram, scriptCommand } from './commands.js';
 
 /** A new certificate for the same key. `hosts` are those with something to install. */
 export function renderCaRenewal(
@@ -83,7 +83,7 @@ function installOne(settings: Settings, host: HostSettings, see: string | undefi
   return [
     '',
     `  ${word} show ${host.hostname} --section rsync --format sh | sh`,
-    `  ${word} show ${host.hostname} --format sh | ${rootShell(host.ssh)}`,
+    `  ${scriptCommand(word, host, false)}`,
     ...(see === undefined ? [] : [`  ${see}`]),
     '',
   ].join('\n');

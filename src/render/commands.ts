@@ -1,12 +1,21 @@
 // The commands that are printed for a person: how a script reaches a host.
 
 import type { HostName } from '../names.js';
-import type { Settings, Ssh } from '../settings/settings.js';
+import type { HostSettings, Settings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
 /** The command that runs a script, coming through a pipe, as root on a host. */
 export function rootShell(ssh: Ssh): string {
   return rootCommand(ssh, '', 'sh');
+}
+
+/** The command that pipes the script of a host, or its inverse, to root's shell there. */
+export function scriptCommand(
+  program: string,
+  { hostname, ssh }: Pick<HostSettings, 'hostname' | 'ssh'>,
+  undo: boolean,
+): string {
+  return `${program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
 }
 
 /** The command that runs a program as root on a host, without a terminal. */

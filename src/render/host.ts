@@ -15,7 +15,7 @@ import { requestLines, requestStep } from './request.js';
 import { renderScript } from './script.js';
 import type { Format, Section } from './sections.js';
 import { sections } from './sections.js';
-import { rootShell } from './commands.js';
+import { scriptCommand } from './commands.js';
 import type { Block, Step } from './step.js';
 import { copyCommand, fileOf, stepsOf } from './steps.js';
 
@@ -60,13 +60,13 @@ function wantedSteps(
 
 function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
   const { undo, keyPlace } = options;
-  const { hostname, ssh } = host;
+  const { hostname } = host;
   const what =
     host.role === 'smtp-client'
       ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
       : `smtpd-server, relays on port ${host.port}`;
   const title = `${hostname}: ${what}`;
-  const command = `${settings.program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
+  const command = scriptCommand(settings.program, host, undo);
   const short = undo
     ? `Where the script configured it, the script takes it back, every setting by itself:\n    ${command}`
     : `${keyPlace === 'here' ? 'After step 1, one script does steps 2 and 3' : 'After the first command of step 2, one script does the rest of it and steps 3 and 4'}, with more checks, and may be run again at any time:\n    ${command}`;
@@ -106,19 +106,22 @@ function renderBlock({ where, lines }: Block, { hostname }: HostSettings): strin
 function renderSh(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
   const { section, undo, keyPlace, isRevoked } = options;
   if (section === undefined || section === 'install') return renderScript(settings, host, { undo, keyPlace });
-  if (section === 'rsync' && !undo) return `#!/bin/sh\nset -eu\n${copyCommand(settings, host, keyPlace).join('\n')}\n`;
-  if (section === 'request' && !undo)
-    return `#!/bin/sh\nset -eu\n${requestLines(settings, host, isRevoked).join('\n')}\n`;
+  if (section === 'rsync' && !undo) return inBraces(copyCommand(settings, host, keyPlace));
+  if (section === 'request' && !undo) return inBraces(requestLines(settings, host, isRevoked));
   const step = undo ? undefined : wantedSteps(settings, host, pins, options).find((one) => one.section === section);
   if (step !== undefined && (section === 'monitor' || section === 'verify')) {
-    const blocks = step.parts.flatMap((part) =>
-      typeof part === 'string' || typeof part.where !== 'string' ? [] : part.lines,
+    return inBraces(
+      step.parts.flatMap((part) => (typeof part === 'string' || typeof part.where !== 'string' ? [] : part.lines)),
     );
-    return `#!/bin/sh\nset -eu\n${blocks.join('\n')}\n`;
   }
   throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
     hint: `relaycerts show ${host.hostname} --format sh${undo ? ' --undo' : ''}, or --format text`,
   });
+}
+
+/** A script of these lines; one that a pipe cuts short runs nothing, because the closing brace is missing. */
+function inBraces(lines: readonly string[]): string {
+  return `#!/bin/sh\n{\nset -eu\n${lines.join('\n')}\n}\n`;
 }
 
 function jsonOf(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): unknown {

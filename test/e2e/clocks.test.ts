@@ -176,14 +176,14 @@ describe('one certificate that is not valid', { timeout: 120_000 }, () => {
   const expired = {
     off: '-11d',
     state: 'expired',
-    refusal: /error: the certificate in \S+\.chain\.pem has expired\n.*hint: make a new one where relaycerts runs/u,
+    refusal: /error: the certificate in \S+\.chain\.pem has expired\n.*hint: renew it where relaycerts runs/u,
     flag: '',
     command: 'relaycerts renew',
   };
   const ahead = {
     off: '+1d',
     state: 'not-yet-valid',
-    refusal: /error: the certificate \S+\.crt\.pem is not one of .*, or the clock is wrong\n.*hint: look at date -u/u,
+    refusal: /error: \S+ did not issue \S+\.crt\.pem for .*, or the clock is wrong\n.*hint: check date -u/u,
     flag: ' --force',
     command: 'relaycerts status',
     line: notYetValid,

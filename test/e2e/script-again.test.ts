@@ -81,7 +81,7 @@ describe('the script again', { timeout: 60_000 }, () => {
 
     await desk.copy(relay);
     const [{ stdout }] = await Promise.all([desk.script(relay), desk.install(third)]);
-    expect(stdout).toContain('relaycerts: Postfix on relayhost.example.org took up the new bundle: ');
+    expect(stdout).toContain('relaycerts: Postfix on relayhost.example.org picked up the new bundle: ');
     await deliver(third, lab.outside);
     await relay.waitForLog(/Trusted TLS connection established from mailhost3\.example\.org/);
     await deliver(home, lab.outside);

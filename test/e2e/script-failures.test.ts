@@ -134,7 +134,7 @@ describe('before any change', { timeout: 30_000 }, () => {
       const name = home.hostname;
       for (const [expired, says] of [
         [true, /has expired/],
-        [false, /is not one of the CA/],
+        [false, /ca\.crt\.pem did not issue /],
       ] as const) {
         const other = await makeCertificate(home.machine, { name, purpose: 'clientAuth', issuer: 'self', expired });
         await home.writeFile(`${folder}/${name}.chain.pem`, other.chain, '0600');

@@ -70,7 +70,7 @@ const relaysNow = [{ hostname: 'relayhost' }];
 const relaysThen = [...relaysNow, { hostname: 'relay2' }];
 
 beforeAll(() => {
-  requireTools('postconf', 'openssl', 'dash', 'busybox');
+  requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash');
   project = makeProject(smallSettings());
   make(smallSettings({ smtpdServers: relaysThen }));
   print('home_two_relays', 'mailhost', '--format', 'sh');
@@ -106,6 +106,7 @@ describe.concurrent.each([
   it.each([
     ['dash', ':'],
     ['busybox ash', ':'],
+    ['bash --posix', ':'],
     // Owner and mode that postconf would not keep.
     ['dash', `chgrp postfix /etc/postfix/${file} && chmod 640 /etc/postfix/${file}`],
     ['dash', `mv /etc/postfix/${file} /etc/postfix/real.cf && ln -s real.cf /etc/postfix/${file}`],
@@ -157,7 +158,7 @@ state | cmp - "$top/stock"
 exit $status
 `);
     expect([status, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(/is not one of the CA \S+ for \S+ and this purpose/u);
+    expect(stderr).toMatch(/ca\.crt\.pem did not issue \S+ for \S+ and this purpose/u);
     expect(stderr).toMatch(/\nrelaycerts: hint: \S/u);
   });
 

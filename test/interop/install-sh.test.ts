@@ -1,0 +1,68 @@
+// The scripts that hosts run, as shell: shellcheck and shfmt read the files in src/, three shells and shellcheck read
+// what is printed for each role and each place of the key, and none of it runs if a pipe cuts it short.
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { renderHost } from '../../src/render/host.js';
+import type { Section } from '../../src/render/sections.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import { hostsOf } from '../../src/settings/settings.js';
+import { requireTools } from '../support/require-tools.js';
+
+const settings = parseSettings(
+  { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] },
+  { file: '/project/settings.json', home: '/home/operator' },
+);
+
+/** What is piped to sh; `section` is undefined for the whole installation. */
+const printed = hostsOf(settings).flatMap((host) => {
+  const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
+    const part = section === undefined ? {} : { section };
+    return {
+      name: `${host.role}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
+      text: renderHost(settings, host, [], { ...part, format: 'sh', undo, keyPlace, isRevoked: false }),
+    };
+  };
+  const whole = ([false, true] as const).flatMap((undo) => [
+    show(undefined, undo, 'here'),
+    show(undefined, undo, 'host'),
+  ]);
+  const sections = (['rsync', 'request', 'verify', 'monitor'] as const).map((section) => show(section, false, 'host'));
+  return [...whole, ...sections];
+});
+
+function run(command: readonly [string, ...string[]], input = ''): string {
+  const [program, ...args] = command;
+  const { stdout, stderr, status, error } = spawnSync(program, args, { input, encoding: 'utf8' });
+  return status === 0 ? stdout + stderr : `${String(error ?? status)}: ${stdout}${stderr}`;
+}
+
+beforeAll(() => requireTools('shellcheck', 'shfmt', 'dash', 'busybox', 'bash'));
+
+describe('the files in src/render', () => {
+  const files = readdirSync('src/render').filter((file) => file.endsWith('.sh'));
+
+  it.each(files)('%s passes shellcheck and shfmt', (file) => {
+    expect(run(['shellcheck', `src/render/${file}`])).toBe('');
+    expect(run(['shfmt', '-d', `src/render/${file}`])).toBe('');
+  });
+});
+
+describe.each(printed)('$name', ({ text }) => {
+  it('passes shellcheck, and each shell reads it', () => {
+    expect(run(['shellcheck', '-'], text)).toBe('');
+    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+      expect(run([...shell, '-n'], text)).toBe('');
+    }
+  });
+
+  it('is a syntax error if it is cut short', () => {
+    expect(text.endsWith('\n}\n')).toBe(true);
+    // From the opening brace on: before it there are only comments. The last byte may be missing.
+    const [from, to] = [text.indexOf('\n{\n') + 2, text.length - 2];
+    const cuts = `$(seq ${from} 97 ${to}) $(seq ${to - 30} ${to})`;
+    const whole = `text=$(cat); for cut in ${cuts}; do printf %s "$text" | head -c $cut | dash -n 2>/dev/null && echo $cut; done; :`;
+    expect(run(['sh', '-c', whole], text)).toBe('');
+  });
+});

@@ -11,11 +11,9 @@ import { count, example, unknownCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
 import { speakFor } from './commands/settings-word.js';
 import type { GlobalOptions } from './commands/options.js';
-import { RelaycertsError } from './errors.js';
+import { RelaycertsError, exitCodeOf, renderError } from './errors.js';
 import type { Sys } from './sys/sys.js';
-import type { SysOptions } from './sys/process-sys.js';
-
-type SysFactory = (options: SysOptions) => Sys;
+import { processSys, type ProcessLike } from './sys/process-sys.js';
 
 interface RawGlobal {
   readonly settings: string;
@@ -26,12 +24,25 @@ interface RawGlobal {
   readonly wait: number;
 }
 
-/**
- * Runs one command line (without the program's own name).
- * @throws whatever the command throws; `usage` where the line itself is wrong
- */
-export async function runCommandLine(args: readonly string[], sysFor: SysFactory): Promise<void> {
-  const program = buildProgram(sysFor);
+/** Runs one command line (without the program's own name); what it throws becomes words on stderr and an exit code. */
+export async function runProgram(args: readonly string[], outside: ProcessLike): Promise<void> {
+  try {
+    await runCommandLine(args, outside);
+  } catch (error) {
+    outside.exitCode = exitCodeOf(error);
+    const debug = outside.env['RELAYCERTS_DEBUG'] === '1';
+    const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
+    outside.stderr.write([...renderError(error), ...stack, ''].join('\n'));
+  }
+}
+
+function causes(error: Error): readonly string[] {
+  return error.cause instanceof Error ? [`caused by ${error.cause.stack ?? ''}`, ...causes(error.cause)] : [];
+}
+
+/** @throws whatever the command throws; `usage` where the line itself is wrong */
+async function runCommandLine(args: readonly string[], outside: ProcessLike): Promise<void> {
+  const program = buildProgram(outside);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -49,7 +60,7 @@ function usageError({ message }: CommanderError): RelaycertsError {
   });
 }
 
-function buildProgram(sysFor: SysFactory): Command {
+function buildProgram(outside: ProcessLike): Command {
   const program = new Command('relaycerts')
     .description(
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
@@ -73,13 +84,17 @@ function buildProgram(sysFor: SysFactory): Command {
     .showSuggestionAfterError()
     .allowExcessArguments()
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .configureOutput({
+      writeOut: (text) => void outside.stdout.write(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => (outside.stdout.isTTY === true ? (outside.stdout.columns ?? 80) : 80),
+    });
   const withSys =
     <Rest extends unknown[]>(work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>) =>
     async (...rest: Rest): Promise<void> => {
       const raw = program.opts<RawGlobal>();
       const { color, wait } = raw;
-      const plain = sysFor({ quiet: raw.quiet === true, verbose: raw.verbose === true, color, wait });
+      const plain = processSys({ quiet: raw.quiet === true, verbose: raw.verbose === true, color, wait }, outside);
       const settings = resolve(plain.cwd, raw.settings);
       const verbs = program.commands.map((command) => command.name());
       const { sys, error: spell } = speakFor(plain, settings, verbs);

@@ -1,10 +1,9 @@
 // The program's way in and out: the only reader of process.argv, and the one that sets the exit code.
 
-import { runCommandLine } from './cli.js';
-import { exitCodeOf, renderError } from './errors.js';
+import { runProgram } from './cli.js';
+import { renderError } from './errors.js';
 import { outputError } from './sys/file-error.js';
 import { dropLeftovers } from './sys/leftovers.js';
-import { processSys } from './sys/process-sys.js';
 
 // What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
 process.removeAllListeners('warning');
@@ -33,15 +32,4 @@ for (const [signal, status] of [
   });
 }
 
-try {
-  await runCommandLine(process.argv.slice(2), processSys);
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-  const debug = process.env['RELAYCERTS_DEBUG'] === '1';
-  const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
-  process.stderr.write([...renderError(error), ...stack, ''].join('\n'));
-}
-
-function causes(error: Error): readonly string[] {
-  return error.cause instanceof Error ? [`caused by ${error.cause.stack ?? ''}`, ...causes(error.cause)] : [];
-}
+await runProgram(process.argv.slice(2), process);

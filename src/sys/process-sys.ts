@@ -7,6 +7,7 @@ import { styleText } from 'node:util';
 import { escapeControls, quote, RelaycertsError } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { TerminalQuestion } from './prompt.js';
+import type { Run } from './run.js';
 import type { Sys } from './sys.js';
 
 export interface SysOptions {
@@ -17,10 +18,31 @@ export interface SysOptions {
   readonly wait: number;
 }
 
+/** What the program uses of its process: `process` is one, and a test brings its own. */
+export interface ProcessLike {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: AsyncIterable<Buffer> & { readonly isTTY?: boolean };
+  readonly stdout: ProcessOutput;
+  readonly stderr: ProcessOutput;
+  exitCode?: number | string | null | undefined;
+  cwd(): string;
+  geteuid?(): number;
+  /** Another clock than this machine's. */
+  readonly now?: () => Date;
+  /** Another way to run children than in this process's folder and environment. */
+  readonly run?: Run;
+}
+
+interface ProcessOutput {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(data: string | Uint8Array): unknown;
+}
+
 /** @throws files - somebody removed it */
-function currentFolder(): string {
+function currentFolder(outside: ProcessLike): string {
   try {
-    return process.cwd();
+    return outside.cwd();
   } catch (error) {
     throw new RelaycertsError('files', 'the folder that this runs in is gone', {
       hint: 'cd to the folder of the settings, and run it again',
@@ -41,10 +63,10 @@ function homeOfUser(): string {
   }
 }
 
-/** The Host of this process. Colour marks words that are there without it too, on a terminal alone. */
-export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
-  const { env, stdin, stdout, stderr } = process;
-  const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
+/** The Host of a process. Colour marks words that are there without it too, on a terminal alone. */
+export function processSys({ quiet, verbose, color, wait }: SysOptions, outside: ProcessLike = process): Sys {
+  const { env, stdin, stdout, stderr } = outside;
+  const colored = color && stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
     colored ? styleText(style, word, { validateStream: false }) : word;
   // inquirer asks the environment alone.
@@ -57,15 +79,15 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
   const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homeOfUser();
   const configHome = env['XDG_CONFIG_HOME'];
   return {
-    cwd: currentFolder(),
+    cwd: currentFolder(outside),
     home,
     configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
-    uid: process.geteuid?.() ?? -1,
-    interactive: stdin.isTTY && stderr.isTTY,
-    tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
-    now: () => new Date(),
+    uid: outside.geteuid?.() ?? -1,
+    interactive: stdin.isTTY === true && stderr.isTTY === true,
+    tty: stdin.isTTY === true ? terminalName(env['GPG_TTY']) : undefined,
+    now: outside.now ?? (() => new Date()),
     lockWait: wait,
-    outputIsTerminal: stdout.isTTY,
+    outputIsTerminal: stdout.isTTY === true,
     write: (data) => {
       stdout.write(data);
     },
@@ -90,12 +112,12 @@ export function processSys({ quiet, verbose, color, wait }: SysOptions): Sys {
         line('relaycerts: the two are not alike; once more');
       }
     },
-    readStdin,
+    readStdin: async (limit) => readAll(stdin, limit),
     endWith: (status) => {
-      process.exitCode = status;
+      outside.exitCode = status;
     },
     // Loaded when it is needed: child processes are a part of few commands.
-    run: async (...call) => (await import('./run.js')).run(...call),
+    run: outside.run ?? (async (...call) => (await import('./run.js')).run(...call)),
   };
 }
 
@@ -126,10 +148,9 @@ async function ask(question: TerminalQuestion): Promise<unknown> {
   return promptOnce(question, 'touched');
 }
 
-async function readStdin(limit: number): Promise<Buffer> {
+async function readAll(input: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  const input: AsyncIterable<Buffer> = process.stdin;
   for await (const bytes of input) {
     size += bytes.length;
     if (size > limit) throw new RelaycertsError('files', `standard input is larger than ${limit} octets`);

@@ -9,13 +9,12 @@ import { addExport, addRenew, addRetire, addRevoke, addSign, addStatus } from '.
 import { addClean, addFingerprint, addMake, addShow, addWizard, runWizard } from './cli/main-job.js';
 import { count, example, unknownCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
-import { speakFor } from './commands/settings-word.js';
-import type { GlobalOptions } from './commands/options.js';
-import { RelaycertsError } from './errors.js';
+import type { GlobalOptions } from './commands/run.js';
+import { RelaycertsError, exitCodeOf, renderError } from './errors.js';
 import type { Sys } from './sys/sys.js';
-import type { SysOptions } from './sys/process-sys.js';
-
-type SysFactory = (options: SysOptions) => Sys;
+import { programWord } from './settings/program-word.js';
+import { calledAs } from './sys/called-as.js';
+import { flushOutput, processSys, type ProcessLike } from './sys/process-sys.js';
 
 interface RawGlobal {
   readonly settings: string;
@@ -26,12 +25,47 @@ interface RawGlobal {
   readonly wait: number;
 }
 
-/**
- * Runs one command line (without the program's own name).
- * @throws whatever the command throws; `usage` where the line itself is wrong
- */
-export async function runCommandLine(args: readonly string[], sysFor: SysFactory): Promise<void> {
-  const program = buildProgram(sysFor);
+/** Runs one command line (without the program's own name); what it throws becomes words on stderr and an exit code. */
+export async function runProgram(args: readonly string[], outside: ProcessLike): Promise<void> {
+  const program = buildProgram(outside);
+  try {
+    await runCommandLine(program, args);
+    await flushOutput(outside.stdout);
+  } catch (error) {
+    outside.exitCode = exitCodeOf(error);
+    const debug = outside.env['RELAYCERTS_DEBUG'] === '1';
+    const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
+    outside.stderr.write([...renderError(error, wordOf(program.opts<RawGlobal>(), outside)), ...stack, ''].join('\n'));
+  }
+}
+
+/** What a printed command begins with. */
+function wordOf({ settings }: RawGlobal, outside: ProcessLike): string {
+  // The folder may be gone, and that is then the error.
+  const cwd = attemptCwd(outside);
+  const program = outside.program ?? calledAs(process.argv[1] ?? '', outside.env, cwd);
+  return programWord(program, resolve(cwd, settings), cwd);
+}
+
+function attemptCwd(outside: ProcessLike): string {
+  try {
+    return outside.cwd();
+  } catch {
+    return '/';
+  }
+}
+
+function sysFor(raw: RawGlobal, outside: ProcessLike): Sys {
+  const { quiet = false, verbose = false, color, wait } = raw;
+  return processSys({ quiet, verbose, color, wait, program: wordOf(raw, outside) }, outside);
+}
+
+function causes(error: Error): readonly string[] {
+  return error.cause instanceof Error ? [`caused by ${error.cause.stack ?? ''}`, ...causes(error.cause)] : [];
+}
+
+/** @throws whatever the command throws; `usage` if the line itself is wrong */
+async function runCommandLine(program: Command, args: readonly string[]): Promise<void> {
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
@@ -45,11 +79,11 @@ function usageError({ message }: CommanderError): RelaycertsError {
   const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
   const meant = suggestion === undefined ? '' : `, ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
   return new RelaycertsError('usage', `${what.replace(/\.$/u, '')}${meant}`, {
-    hint: 'relaycerts --help, or relaycerts COMMAND --help',
+    hint: { run: ['--help'] },
   });
 }
 
-function buildProgram(sysFor: SysFactory): Command {
+function buildProgram(outside: ProcessLike): Command {
   const program = new Command('relaycerts')
     .description(
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
@@ -73,19 +107,17 @@ function buildProgram(sysFor: SysFactory): Command {
     .showSuggestionAfterError()
     .allowExcessArguments()
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .configureOutput({
+      writeOut: (text) => void outside.stdout.write(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => (outside.stdout.isTTY === true ? (outside.stdout.columns ?? 80) : 80),
+    });
   const withSys =
     <Rest extends unknown[]>(work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>) =>
     async (...rest: Rest): Promise<void> => {
       const raw = program.opts<RawGlobal>();
-      const { color, wait } = raw;
-      const plain = sysFor({ quiet: raw.quiet === true, verbose: raw.verbose === true, color, wait });
-      const settings = resolve(plain.cwd, raw.settings);
-      const verbs = program.commands.map((command) => command.name());
-      const { sys, error: spell } = speakFor(plain, settings, verbs);
-      await work(sys, { settings, json: raw.json === true }, ...rest).catch((error: unknown) => {
-        throw spell(error);
-      });
+      const sys = sysFor(raw, outside);
+      await work(sys, { settings: resolve(sys.cwd, raw.settings), json: raw.json === true }, ...rest);
     };
 
   addMake(program, withSys);

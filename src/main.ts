@@ -1,10 +1,6 @@
 // The program's way in and out: the only reader of process.argv, and the one that sets the exit code.
 
-import { runCommandLine } from './cli.js';
-import { exitCodeOf, renderError } from './errors.js';
-import { outputError } from './sys/file-error.js';
-import { dropLeftovers } from './sys/leftovers.js';
-import { processSys } from './sys/process-sys.js';
+import { runProgram } from './cli.js';
 
 // What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
 process.removeAllListeners('warning');
@@ -12,12 +8,8 @@ process.on('warning', ({ stack, message }) => {
   if (process.env['RELAYCERTS_DEBUG'] === '1') process.stderr.write(`${stack ?? message}\n`);
 });
 
-// A reader that goes away (relaycerts show | head) is no error, and changes no exit code; a full disk is one.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') return;
-  process.exitCode = 1;
-  process.stderr.write([...renderError(outputError(error)), ''].join('\n'));
-});
+// Whether standard output took what was written is asked when it matters (flushOutput), and at the end.
+process.stdout.on('error', () => undefined);
 // Progress that nobody reads must not stop the work half-way.
 process.stderr.on('error', () => undefined);
 
@@ -27,21 +19,9 @@ for (const [signal, status] of [
   ['SIGHUP', 129],
 ] as const) {
   process.on(signal, () => {
-    dropLeftovers();
-    process.stderr.write('\nrelaycerts: interrupted; what was made stays, and the same command goes on from it\n');
+    process.stderr.write('\nrelaycerts: interrupted; nothing is half done, and the same command goes on from here\n');
     process.exit(status);
   });
 }
 
-try {
-  await runCommandLine(process.argv.slice(2), processSys);
-} catch (error) {
-  process.exitCode = exitCodeOf(error);
-  const debug = process.env['RELAYCERTS_DEBUG'] === '1';
-  const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
-  process.stderr.write([...renderError(error), ...stack, ''].join('\n'));
-}
-
-function causes(error: Error): readonly string[] {
-  return error.cause instanceof Error ? [`caused by ${error.cause.stack ?? ''}`, ...causes(error.cause)] : [];
-}
+await runProgram(process.argv.slice(2), process);

@@ -1,15 +1,9 @@
-// What is typed to run relaycerts with a settings file: printed commands are run as they are printed.
+// What a printed command begins with: relaycerts as it was called, and its settings file.
 
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pathWord } from '../shell-word.js';
 
-/** For a shell that stands in `cwd`; both paths are absolute. Without `cwd`, for the settings' own folder. */
-export function programWord({
-  file,
-  cwd = dirname(file),
-}: {
-  readonly file: string;
-  readonly cwd?: string | undefined;
-}): string {
-  return file === join(cwd, 'settings.json') ? 'relaycerts' : `relaycerts --settings ${pathWord(file)}`;
+/** For a shell that stands in `cwd`; both paths are absolute. `program` is how relaycerts was called. */
+export function programWord(program: string, file: string, cwd: string): string {
+  return file === join(cwd, 'settings.json') ? program : `${program} --settings ${pathWord(file)}`;
 }

@@ -9,7 +9,6 @@ import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { parseHostName, parseSshHost } from '../names.js';
 import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
 import { buildSchema } from './file.js';
-import { programWord } from './program-word.js';
 import { passphraseFileName, type Settings, type Ssh } from './settings.js';
 
 /**
@@ -19,7 +18,8 @@ import { passphraseFileName, type Settings, type Ssh } from './settings.js';
 export interface SettingsContext {
   readonly file: string;
   readonly home: string;
-  readonly cwd?: string | undefined;
+  /** How relaycerts was called, with --settings if needed. */
+  readonly program: string;
 }
 
 type Schema = ReturnType<typeof buildSchema>;
@@ -158,7 +158,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   return {
     file: context.file,
     folder,
-    program: programWord(context),
+    program: context.program,
     domain,
     smtpdServers: [server, ...servers],
     smtpClients: [client, ...clients],

@@ -8,6 +8,7 @@ import { escapeControls, quote, RelaycertsError, renderHint, systemCode } from '
 import { Secret } from '../secret.js';
 import { outputError } from './file-error.js';
 import type { TerminalQuestion } from './prompt.js';
+import type { Run } from './run.js';
 import type { Sys } from './sys.js';
 
 export interface SysOptions {
@@ -20,10 +21,34 @@ export interface SysOptions {
   readonly program: string;
 }
 
+/** What the program uses of its process: `process` is one, and a test brings its own. */
+export interface ProcessLike {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: AsyncIterable<Buffer> & { readonly isTTY?: boolean };
+  readonly stdout: ProcessOutput;
+  readonly stderr: ProcessOutput;
+  exitCode?: number | string | null | undefined;
+  cwd(): string;
+  geteuid?(): number;
+  /** Another clock than this machine's. */
+  readonly now?: () => Date;
+  /** Another word for relaycerts than how this process was called. */
+  readonly program?: string;
+  /** Another way to run children than in this process's folder and environment. */
+  readonly run?: Run;
+}
+
+interface ProcessOutput {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly errored?: Error | null;
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
+}
+
 /** @throws files - somebody removed it */
-function currentFolder(): string {
+function currentFolder(outside: ProcessLike): string {
   try {
-    return process.cwd();
+    return outside.cwd();
   } catch (error) {
     throw new RelaycertsError('files', 'the folder that this runs in is gone', {
       hint: 'cd to the folder of the settings, and run it again',
@@ -44,10 +69,10 @@ function homeOfUser(): string {
   }
 }
 
-/** The Sys of this process. Colour marks words that are there without it too, on a terminal alone. */
-export function processSys({ quiet, verbose, color, wait, program }: SysOptions): Sys {
-  const { env, stdin, stdout, stderr } = process;
-  const colored = color && stderr.isTTY && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
+/** The Sys of a process. Colour marks words that are there without it too, and only on a terminal. */
+export function processSys({ quiet, verbose, color, wait, program }: SysOptions, outside: ProcessLike = process): Sys {
+  const { env, stdin, stdout, stderr } = outside;
+  const colored = color && stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
     colored ? styleText(style, word, { validateStream: false }) : word;
   // inquirer asks the environment alone.
@@ -60,18 +85,18 @@ export function processSys({ quiet, verbose, color, wait, program }: SysOptions)
   const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homeOfUser();
   const configHome = env['XDG_CONFIG_HOME'];
   return {
-    cwd: currentFolder(),
+    cwd: currentFolder(outside),
     home,
     configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
-    uid: process.geteuid?.() ?? -1,
+    uid: outside.geteuid?.() ?? -1,
     pid: process.pid,
     machine: hostname(),
     program,
-    interactive: stdin.isTTY && stderr.isTTY,
-    tty: stdin.isTTY ? terminalName(env['GPG_TTY']) : undefined,
-    now: () => new Date(),
+    interactive: stdin.isTTY === true && stderr.isTTY === true,
+    tty: stdin.isTTY === true ? terminalName(env['GPG_TTY']) : undefined,
+    now: outside.now ?? (() => new Date()),
     lockWait: wait,
-    outputIsTerminal: stdout.isTTY,
+    outputIsTerminal: stdout.isTTY === true,
     write: (data) => {
       stdout.write(data);
     },
@@ -98,12 +123,12 @@ export function processSys({ quiet, verbose, color, wait, program }: SysOptions)
         line('relaycerts: the two are not alike; once more');
       }
     },
-    readStdin,
+    readStdin: async (limit) => readAll(stdin, limit),
     endWith: (status) => {
-      process.exitCode = status;
+      outside.exitCode = status;
     },
     // Loaded when it is needed: child processes are a part of few commands.
-    run: async (...call) => (await import('./run.js')).run(...call),
+    run: outside.run ?? (async (...call) => (await import('./run.js')).run(...call)),
   };
 }
 
@@ -134,21 +159,21 @@ async function ask(question: TerminalQuestion): Promise<unknown> {
   return promptOnce(question, 'touched');
 }
 
-async function flushOutput(stream: NodeJS.WriteStream): Promise<void> {
+/** @throws files - stdout cannot take what was written to it */
+export async function flushOutput(stream: ProcessOutput): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    stream.write('', (error) => {
+    stream.write('', (given) => {
+      const error = stream.errored ?? given;
       // A reader that went away (relaycerts show | head) wants no more, and that is not an error.
-      const isDone = error === null || error === undefined || systemCode(error) === 'EPIPE';
-      if (isDone) resolve();
+      if (error === null || error === undefined || systemCode(error) === 'EPIPE') resolve();
       else reject(outputError(error));
     });
   });
 }
 
-async function readStdin(limit: number): Promise<Buffer> {
+async function readAll(input: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  const input: AsyncIterable<Buffer> = process.stdin;
   for await (const bytes of input) {
     size += bytes.length;
     if (size > limit) throw new RelaycertsError('files', `standard input is larger than ${limit} octets`);

@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly statusFd?: boolean;
   /** Set in the child's environment, on top of the inherited one. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What the child inherits, if not this process's environment and folder. */
+  readonly inherited?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string };
 }
 
 export interface RunResult {
@@ -35,7 +37,8 @@ export type Run = (command: string, args: readonly string[], options: RunOptions
 export const run: Run = (command, args, options) =>
   new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      env: { ...process.env, ...options.env },
+      cwd: options.inherited?.cwd,
+      env: { ...(options.inherited?.env ?? process.env), ...options.env },
       stdio: [
         options.input === undefined ? 'ignore' : 'pipe',
         'pipe',

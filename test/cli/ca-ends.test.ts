@@ -1,62 +1,60 @@
-// What make says of a CA that ends soon: itself, and that what it signs ends with it. Time is moved by faketime.
+// What make says of a CA that ends soon: itself, and that what it signs ends with it. The program has a clock of its own.
 
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
-import { requireTools } from '../support/require-tools.js';
 
 const day = 86_400_000;
 const second = 'second.example.org';
 
 let project: Project;
-beforeEach(() => {
-  requireTools('faketime');
+beforeEach(async () => {
   project = makeProject(smallSettings({ ca: { validDays: 1000 } }));
-  expect(project.run(['make']).stderr).not.toContain('warning');
+  expect((await project.run(['make'])).stderr).not.toContain('warning');
 });
 afterEach(() => {
   project.remove();
 });
 
 /** The command as it runs so many days from now. */
-function inDays(days: number, ...words: readonly string[]): Result {
-  const at = new Date(Date.now() + days * day).toISOString().slice(0, 19).replace('T', ' ');
-  const result = project.run(words, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+async function inDays(days: number, ...words: readonly string[]): Promise<Result> {
+  const now = new Date(Date.now() + days * day);
+  const result = await project.run(words, { now });
   expect(result.status, result.stderr).toBe(0);
   return result;
 }
 
 const ends = (path: string): string => new X509Certificate(project.read(path)).validTo;
 
-it('a leaf that is cut to the CA has its real number of days in the plan, and the CA is said to end', () => {
+it('a leaf that is cut to the CA has its real number of days in the plan, and the CA is said to end', async () => {
   project.settings(
     smallSettings({ ca: { validDays: 1000 }, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }),
   );
-  expect(inDays(600, 'make', '--dry-run').stdout).toContain(`certificate of ${second}, 398 days`);
-  const planned = inDays(800, 'make', '--dry-run');
+  expect((await inDays(600, 'make', '--dry-run')).stdout).toContain(`certificate of ${second}, 398 days`);
+  const planned = await inDays(800, 'make', '--dry-run');
   expect(planned.stdout).toContain(`the smtp-client certificate of ${second}, 199 days`);
   expect(planned.stderr).toMatch(
     /warning: the CA expires on \d{4}-\d\d-\d\d, in 199 days, and with it every certificate/u,
   );
   expect(planned.stderr).toContain('hint: relaycerts renew --ca, then install every host\n');
-  expect(inDays(800, 'make').stderr).toContain(`certificate of ${second}, 199 days`);
+  expect((await inDays(800, 'make')).stderr).toContain(`certificate of ${second}, 199 days`);
   // What is said is not what is signed with: the leaf ends with the CA, to the second.
   expect(ends(`certs/smtp-client/${second}.crt.pem`)).toBe(ends('certs/ca/example.org-ca.crt.pem'));
 });
 
-it('so does renew say, and what the hint names mends both', () => {
-  expect(inDays(800, 'renew').stderr).toContain('certificate of mailhost.example.org, 199 days');
-  inDays(800, 'renew', '--ca');
-  expect(inDays(800, 'renew', '--force').stderr).toContain('certificate of mailhost.example.org, 398 days');
-  expect(inDays(800, 'make').stderr).not.toContain('warning');
+it('so does renew say, and what the hint names mends both', async () => {
+  expect((await inDays(800, 'renew')).stderr).toContain('certificate of mailhost.example.org, 199 days');
+  await inDays(800, 'renew', '--ca');
+  expect((await inDays(800, 'renew', '--force')).stderr).toContain('certificate of mailhost.example.org, 398 days');
+  expect((await inDays(800, 'make')).stderr).not.toContain('warning');
 });
 
-it('where the CA is to have no more days than its leaves, only when it is due', () => {
-  project.run(['clean', '--yes']);
+it('where the CA is to have no more days than its leaves, only when it is due', async () => {
+  await project.run(['clean', '--yes']);
   project.settings(smallSettings({ ca: { validDays: 300 } }));
-  const { stderr } = inDays(0, 'make');
+  const { stderr } = await inDays(0, 'make');
   expect(stderr).toContain('certificate of mailhost.example.org, 300 days');
   expect(stderr).not.toContain('warning');
-  expect(inDays(100, 'make').stderr).not.toContain('warning');
-  expect(inDays(280, 'make').stderr).toMatch(/warning: the CA expires on .*, in 19 days/u);
+  expect((await inDays(100, 'make')).stderr).not.toContain('warning');
+  expect((await inDays(280, 'make')).stderr).toMatch(/warning: the CA expires on .*, in 19 days/u);
 });

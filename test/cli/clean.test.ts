@@ -19,9 +19,9 @@ import { requireTools } from '../support/require-tools.js';
 import { joinedLines } from '../support/strace.js';
 
 let project: Project;
-beforeEach(() => {
+beforeEach(async () => {
   project = makeProject();
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
 });
 afterEach(() => {
   project.remove();
@@ -30,33 +30,35 @@ afterEach(() => {
 const passphrase = '.example.org-relaycerts-passphrase.gpg';
 
 describe('clean', () => {
-  it('refuses without a terminal and without --yes, and removes nothing', () => {
+  it('refuses without a terminal and without --yes, and removes nothing', async () => {
     const before = treeOf(project.folder);
-    const refused = project.run(['clean']);
+    const refused = await project.run(['clean']);
     expect(refused.status).toBe(2);
     expect(refused.stderr).toContain('relaycerts clean --yes');
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('--yes lists and removes all that make made, and keeps settings, passphrase and operator key', () => {
-    const cleaned = project.run(['clean', '--yes']);
+  it('--yes lists and removes all that make made, and keeps settings, passphrase and operator key', async () => {
+    const cleaned = await project.run(['clean', '--yes']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout.trimEnd().split('\n')).toHaveLength(16);
     expect(cleaned.stdout).toContain(project.path('certs/ca/example.org-ca.key.pem'));
     expect(cleaned.stderr).toMatch(/warning: .*may be deployed/u);
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
     expect(readdirSync(project.home).toSorted()).toEqual(['.config', passphrase]);
-    expect(project.run(['clean', '--yes']).stderr).toContain('nothing to remove');
+    expect((await project.run(['clean', '--yes'])).stderr).toContain('nothing to remove');
   });
 
-  it('--all without a terminal says how to remove all without a question', () => {
-    expect(project.run(['clean', '--all']).stderr).toMatch(/^relaycerts: hint: .*: relaycerts clean --yes --all$/mu);
+  it('--all without a terminal says how to remove all without a question', async () => {
+    expect((await project.run(['clean', '--all'])).stderr).toMatch(
+      /^relaycerts: hint: .*: relaycerts clean --yes --all$/mu,
+    );
   });
 
-  it('--all takes the passphrase file too, which other projects may share, and keeps the operator key aside', () => {
+  it('--all takes the passphrase file too, which other projects may share, and keeps the operator key aside', async () => {
     const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
     const before = readFileSync(operatorKey, 'utf8');
-    const cleaned = project.run(['clean', '--yes', '--all']);
+    const cleaned = await project.run(['clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout).toContain(`${join(project.home, passphrase)}\n`);
     expect(cleaned.stderr).toMatch(
@@ -71,53 +73,55 @@ describe('clean', () => {
     expect(statSync(`${operatorKey}.old`).mode & 0o777).toBe(0o600);
   });
 
-  it('--all in one folder loses nothing that opens the passphrase of another, wherever that lies', () => {
+  it('--all in one folder loses nothing that opens the passphrase of another, wherever that lies', async () => {
     const other = smallSettings({ domain: 'example.net', passphrase: { file: 'sealed.gpg' } });
     mkdirSync(join(project.home, 'other'));
     project.write('../home/other/settings.json', JSON.stringify(other));
-    const inOther = (...args: readonly string[]): Result =>
+    const inOther = (...args: readonly string[]): Promise<Result> =>
       project.run(['--settings', join(project.home, 'other/settings.json'), ...args]);
-    expect(inOther('make').status).toBe(0);
-    const { stderr } = project.run(['clean', '--yes', '--all']);
+    expect((await inOther('make')).status).toBe(0);
+    const { stderr } = await project.run(['clean', '--yes', '--all']);
     const bringBack = /to bring it back: (mv [^;]*);/u.exec(stderr)?.[1] ?? '';
     expect(spawnSync('sh', ['-euc', bringBack]).status, stderr).toBe(0);
-    const shown = inOther('passphrase', 'show', '--yes');
+    const shown = await inOther('passphrase', 'show', '--yes');
     expect(shown.stdout, shown.stderr).toMatch(/^[0-9a-f]{64}\n$/u);
   });
 
-  it('--all leaves the operator key in its place where another passphrase file is seen, or this one is not for it', () => {
+  it('--all leaves the operator key in its place where another passphrase file is seen, or this one is not for it', async () => {
     const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
     const other = join(project.home, '.example.net-relaycerts-passphrase.gpg');
     copyFileSync(join(project.home, passphrase), other);
-    const cleaned = project.run(['clean', '--yes', '--all']);
+    const cleaned = await project.run(['clean', '--yes', '--all']);
     expect(cleaned.stderr).toContain(`stays: it may open ${JSON.stringify(other)} too`);
     expect(existsSync(operatorKey)).toBe(true);
     rmSync(other);
-    project.run(['make']);
+    await project.run(['make']);
     const another = makeProject();
-    another.run(['make']);
+    await another.run(['make']);
     copyFileSync(join(another.home, passphrase), join(project.home, passphrase));
     another.remove();
-    expect(project.run(['clean', '--yes', '--all']).stderr).toContain('stays: this passphrase is not encrypted to it');
+    expect((await project.run(['clean', '--yes', '--all'])).stderr).toContain(
+      'stays: this passphrase is not encrypted to it',
+    );
     expect(existsSync(operatorKey)).toBe(true);
   });
 
-  it('--all where nothing was made leaves the passphrase file of the folder that shares it', () => {
+  it('--all where nothing was made leaves the passphrase file of the folder that shares it', async () => {
     mkdirSync(join(project.home, 'twin'));
     project.write('../home/twin/settings.json', project.read('settings.json'));
     const twin = join(project.home, 'twin/settings.json');
-    const cleaned = project.run(['--settings', twin, 'clean', '--yes', '--all']);
+    const cleaned = await project.run(['--settings', twin, 'clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout).toBe('');
     expect(cleaned.stderr).toContain('nothing to remove');
     expect(cleaned.stderr).toMatch(/passphrase\.gpg" stays: no CA was made here/u);
-    expect(project.run(['passphrase', 'show', '--yes']).status).toBe(0);
+    expect((await project.run(['passphrase', 'show', '--yes'])).status).toBe(0);
   });
 
-  it('--all keeps whatever is no passphrase file', () => {
+  it('--all keeps whatever is no passphrase file', async () => {
     project.settings(smallSettings({ passphrase: { file: '~/precious' } }));
     project.write('../home/precious', 'not an OpenPGP message');
-    const cleaned = project.run(['clean', '--yes', '--all']);
+    const cleaned = await project.run(['clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stderr).toMatch(/precious" is no OpenPGP message, so it stays/u);
     expect(cleaned.stderr).not.toContain('other projects may share');
@@ -128,7 +132,7 @@ describe('clean', () => {
     requireTools('strace');
     const trace = join(project.home, '../trace');
     const under = ['strace', '-f', '-qq', '-y', '-s', '300', '-o', trace, '-e', 'trace=link,unlink,rmdir,fsync'];
-    const cleaned = project.run(['clean', '--yes', '--all'], { under });
+    const cleaned = project.spawn(['clean', '--yes', '--all'], { under });
     expect(cleaned.status, cleaned.stderr).toBe(0);
     const calls = joinedLines(readFileSync(trace, 'utf8')).filter((line) => line.endsWith(' = 0'));
     const config = join(project.home, '.config/relaycerts');
@@ -164,12 +168,12 @@ describe('clean', () => {
     }
   });
 
-  it('--all where the operator key was kept aside before takes the next name, and a cut-off one goes on', () => {
+  it('--all where the operator key was kept aside before takes the next name, and a cut-off one goes on', async () => {
     const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
     writeFileSync(`${operatorKey}.old`, 'another key');
     linkSync(operatorKey, `${operatorKey}.old2`);
     const before = readFileSync(operatorKey, 'utf8');
-    expect(project.run(['clean', '--yes', '--all']).status).toBe(0);
+    expect((await project.run(['clean', '--yes', '--all'])).status).toBe(0);
     expect(readdirSync(join(project.home, '.config/relaycerts')).toSorted()).toEqual([
       'operator-key.asc.old',
       'operator-key.asc.old2',
@@ -178,20 +182,20 @@ describe('clean', () => {
     expect(readFileSync(`${operatorKey}.old2`, 'utf8')).toBe(before);
   });
 
-  it('ends a change of the passphrase that was cut off by taking its file after the key, which may open with it alone', () => {
+  it('ends a change of the passphrase that was cut off by taking its file after the key, which may open with it alone', async () => {
     project.write('certs/ca/example.org-ca.passphrase.new.gpg', readFileSync(join(project.home, passphrase)));
-    const { stdout } = project.run(['clean', '--yes']);
+    const { stdout } = await project.run(['clean', '--yes']);
     const names = stdout.split('\n');
     const pending = names.indexOf(project.path('certs/ca/example.org-ca.passphrase.new.gpg'));
     expect(pending).toBeGreaterThan(names.indexOf(project.path('certs/ca/example.org-ca.key.pem')));
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 
-  it('leaves what it does not know, names it, and keeps its folder', () => {
+  it('leaves what it does not know, names it, and keeps its folder', async () => {
     project.write('certs/ca/mine.pem', 'mine');
     project.write('hosts/relayhost.example.org/notes', 'mine');
     mkdirSync(project.path('hosts/other.example.org'));
-    const cleaned = project.run(['clean', '--yes']);
+    const cleaned = await project.run(['clean', '--yes']);
     expect(cleaned.status).toBe(0);
     expect(project.read('certs/ca/mine.pem')).toBe('mine');
     expect(project.read('hosts/relayhost.example.org/notes')).toBe('mine');
@@ -199,15 +203,15 @@ describe('clean', () => {
     expect(cleaned.stderr).toMatch(/certs\/ca" stays: .*mine\.pem/u);
   });
 
-  it('knows hosts that the settings no longer name, from the ledger', () => {
+  it('knows hosts that the settings no longer name, from the ledger', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'gone' }] }));
-    project.run(['make']);
+    await project.run(['make']);
     project.settings(smallSettings());
-    expect(project.run(['clean', '--yes']).status).toBe(0);
+    expect((await project.run(['clean', '--yes'])).status).toBe(0);
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 
-  it('never follows what a changed ledger says to a path outside', () => {
+  it('never follows what a changed ledger says to a path outside', async () => {
     const outside = join(project.home, 'victim.key.pem');
     const line = {
       ...(JSON.parse(project.read('certs/ca/issued.jsonl').split('\n')[1] ?? '') as object),
@@ -215,13 +219,13 @@ describe('clean', () => {
     };
     project.write('certs/ca/issued.jsonl', `${JSON.stringify(line)}\n`);
     project.write('../home/victim.key.pem', 'mine');
-    expect(project.run(['clean', '--yes']).status).toBe(0);
+    expect((await project.run(['clean', '--yes'])).status).toBe(0);
     expect(existsSync(outside)).toBe(true);
   });
 
-  it('and make begins anew with the same passphrase', () => {
-    project.run(['clean', '--yes']);
-    const made = project.run(['make']);
+  it('and make begins anew with the same passphrase', async () => {
+    await project.run(['clean', '--yes']);
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(made.stderr).not.toContain('passphrase, encrypted');
   });

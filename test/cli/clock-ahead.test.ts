@@ -1,10 +1,9 @@
 // Certificates that were made while this machine's clock was ahead, once it is right again: a host's blocks nothing and is
-// renewed, the CA's stops everything but its renewal. Time is moved by faketime; openssl says what verifies now.
+// renewed, the CA's stops everything but its renewal. The program has a clock of its own; openssl says what verifies now.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runTool } from '../support/openssl.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
-import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
 
 const home = 'mailhost.example.org';
@@ -13,19 +12,18 @@ const relay = 'relayhost.example.org';
 
 let project: Project;
 beforeEach(() => {
-  requireTools('faketime');
   project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
 });
 afterEach(() => {
   project.remove();
 });
 
-const run = (...words: readonly string[]): Result => project.run(words);
+const run = (...words: readonly string[]): Promise<Result> => project.run(words);
 
 /** The command with the clock two days ahead. */
-function ahead(...words: readonly string[]): Result {
-  const at = new Date(Date.now() + 2 * 86_400_000).toISOString().slice(0, 19).replace('T', ' ');
-  return succeed(project.run(words, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } }));
+async function ahead(...words: readonly string[]): Promise<Result> {
+  const now = new Date(Date.now() + 2 * 86_400_000);
+  return succeed(await project.run(words, { now }));
 }
 
 /** What openssl says of a host's certificate with its own CA file, at this instant. */
@@ -41,66 +39,68 @@ interface Row {
   readonly why: string | null;
 }
 
-const rows = (): readonly Row[] => JSON.parse(run('status', '--json').stdout) as readonly Row[];
+const rows = async (): Promise<readonly Row[]> => JSON.parse((await run('status', '--json')).stdout) as readonly Row[];
 
 describe("a host's certificate", () => {
-  beforeEach(() => {
-    succeed(run('make'));
-    ahead('renew', '--force', 'mailhost');
+  beforeEach(async () => {
+    succeed(await run('make'));
+    await ahead('renew', '--force', 'mailhost');
     expect(isTaken(home)).toBe(false);
   });
 
-  it('is a warning of make, which has nothing to do, and a state of its own', () => {
-    const { stderr } = succeed(run('make'));
+  it('is a warning of make, which has nothing to do, and a state of its own', async () => {
+    const { stderr } = succeed(await run('make'));
     expect(stderr).toMatch(
       /warning: the certificate of mailhost\.example\.org is not valid before \d{4}-.*Z: the clock was ahead/u,
     );
     expect(stderr).toContain(`hint: where it is right now: relaycerts renew ${home} --force, then install it there\n`);
     expect(stderr).toContain('nothing to make');
-    expect(run('status').status).toBe(3);
-    expect(rows()[0]).toMatchObject({ host: home, state: 'not-yet-valid' });
-    expect(rows()[0]?.why).toContain(`made: relaycerts renew ${home} --force`);
-    expect(run('status', '--format', 'nagios')).toMatchObject({ status: 2 });
-    expect(run('status', '--format', 'nagios').stdout).toMatch(/CRITICAL - mailhost\.example\.org not-yet-valid/u);
+    expect((await run('status')).status).toBe(3);
+    expect((await rows())[0]).toMatchObject({ host: home, state: 'not-yet-valid' });
+    expect((await rows())[0]?.why).toContain(`made: relaycerts renew ${home} --force`);
+    expect(await run('status', '--format', 'nagios')).toMatchObject({ status: 2 });
+    expect((await run('status', '--format', 'nagios')).stdout).toMatch(
+      /CRITICAL - mailhost\.example\.org not-yet-valid/u,
+    );
   });
 
-  it('what the hint says mends it, for the same key', () => {
+  it('what the hint says mends it, for the same key', async () => {
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
-    succeed(run('renew', home, '--force'));
+    succeed(await run('renew', home, '--force'));
     expect(isTaken(home)).toBe(true);
     expect(project.read(`certs/smtp-client/${home}.key.pem`)).toBe(key);
-    expect(run('status').status).toBe(0);
-    expect(run('make').stderr).not.toContain('warning');
+    expect((await run('status')).status).toBe(0);
+    expect((await run('make')).stderr).not.toContain('warning');
   });
 
-  it('stops neither other hosts nor its own revocation', () => {
-    succeed(run('renew', '--rekey', 'second'));
-    succeed(run('retire', 'second'));
-    succeed(run('revoke', 'mailhost'));
+  it('stops neither other hosts nor its own revocation', async () => {
+    succeed(await run('renew', '--rekey', 'second'));
+    succeed(await run('retire', 'second'));
+    succeed(await run('revoke', 'mailhost'));
     expect(project.read(`hosts/${relay}/relay_clientcerts`)).not.toContain(home);
     expect(project.read(`hosts/${relay}/relay_clientcerts`)).toContain(second);
   });
 
-  it('is in no PKCS#12 file, and the hint for that mends it', () => {
+  it('is in no PKCS#12 file, and the hint for that mends it', async () => {
     const words = ['export', 'p12', 'mailhost', '--password-fd', '0'];
-    const refused = project.run(words, { input: 'secret' });
+    const refused = await project.run(words, { input: 'secret' });
     expect(refused.status).toBe(1);
     expect(refused.stderr).toMatch(/is valid from .* on, and it is .* now/u);
     const hint = /hint: .*ahead when this was made: relaycerts (.*)\n/u.exec(refused.stderr)?.[1] ?? '';
-    succeed(run(...hint.split(' ')));
-    succeed(project.run(words, { input: 'secret' }));
+    succeed(await run(...hint.split(' ')));
+    succeed(await project.run(words, { input: 'secret' }));
   });
 });
 
 describe("the CA's certificate", () => {
-  beforeEach(() => {
-    ahead('make');
+  beforeEach(async () => {
+    await ahead('make');
   });
 
-  it('stops make and renew, with the clock and its renewal in the hint', () => {
+  it('stops make and renew, with the clock and its renewal in the hint', async () => {
     const before = treeOf(project.folder);
     for (const words of [['make'], ['renew', '--force']]) {
-      const result = run(...words);
+      const result = await run(...words);
       expect([result.status, result.stdout]).toEqual([1, '']);
       expect(result.stderr).toMatch(/error: the certificate ".*example\.org-ca\.crt\.pem" is valid from .* on/u);
       expect(result.stderr).toContain(
@@ -108,34 +108,34 @@ describe("the CA's certificate", () => {
       );
     }
     expect(treeOf(project.folder)).toEqual(before);
-    const ca = rows().find(({ host }) => host === 'example.org relay CA');
+    const ca = (await rows()).find(({ host }) => host === 'example.org relay CA');
     expect(ca?.state).toBe('not-yet-valid');
     expect(ca?.why).toMatch(/made: relaycerts renew --ca$/u);
     // Its own line is enough for each host, for the CA's is the last.
-    const leaf = rows().find(({ host }) => host === home);
+    const leaf = (await rows()).find(({ host }) => host === home);
     expect(leaf?.why).toMatch(/made: relaycerts renew --ca, then relaycerts renew mailhost\.example\.org --force$/u);
   });
 
   it.each([
     ['for the same key', ['renew', '--ca']],
     ['for a new one', ['renew', '--ca', '--rekey']],
-  ])('is mended %s, and then its leaves', (_name, words) => {
-    const first = succeed(run(...words));
+  ])('is mended %s, and then its leaves', async (_name, words) => {
+    const first = succeed(await run(...words));
     expect(first.stderr).toMatch(/warning: the CA begins on \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u);
     expect(first.stderr).toContain('where the clock is wrong, set it, and run the same command again');
     if (words.length === 3) {
       // Stage 1 leaves the CA that signs as it is; stage 2 signs every certificate anew.
-      expect(run('make').status).toBe(1);
-      expect(rows().find(({ host }) => host === home)?.why).toMatch(/made: relaycerts renew --ca --rekey$/u);
-      succeed(run(...words));
+      expect((await run('make')).status).toBe(1);
+      expect((await rows()).find(({ host }) => host === home)?.why).toMatch(/made: relaycerts renew --ca --rekey$/u);
+      succeed(await run(...words));
       expect(isTaken(home)).toBe(true);
-      succeed(run(...words));
+      succeed(await run(...words));
     } else {
-      expect(rows().filter(({ state }) => state === 'not-yet-valid')).toHaveLength(3);
-      succeed(run('renew', '--force'));
+      expect((await rows()).filter(({ state }) => state === 'not-yet-valid')).toHaveLength(3);
+      succeed(await run('renew', '--force'));
     }
-    expect(run('status').status).toBe(0);
+    expect((await run('status')).status).toBe(0);
     for (const hostname of [home, second, relay]) expect(isTaken(hostname)).toBe(true);
-    expect(run('make').stderr).toContain('nothing to make');
+    expect((await run('make')).stderr).toContain('nothing to make');
   });
 });

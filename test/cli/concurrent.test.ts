@@ -81,7 +81,7 @@ function expectOneState(): void {
   expect(new Set(issued.map(({ serial }) => serial)).size).toBe(issued.length);
   expect(remains()).toEqual([]);
   const before = treeOf(project.folder);
-  const again = project.run(['make']);
+  const again = project.spawn(['make']);
   expect(again.status, again.stderr).toBe(0);
   expect(again.stderr).toContain('nothing to make');
   expect(again.stderr).not.toMatch(/lines that are no entry/u);
@@ -126,29 +126,29 @@ describe('eight first makes', () => {
 
 describe('--wait', () => {
   it('ends after its time with an error, and touches nothing', () => {
-    project.run(['make']);
+    project.spawn(['make']);
     holdLock();
     const before = treeOf(project.folder);
     const begun = performance.now();
-    const refused = project.run(['--wait', '1', 'renew', '--force']);
+    const refused = project.spawn(['--wait', '1', 'renew', '--force']);
     expect(performance.now() - begun).toBeGreaterThan(1000);
     expect(refused.status).toBe(1);
     expect(refused.stderr).toContain(
       `relaycerts: error: another relaycerts (process ${process.pid}) is still at work here, after 1 seconds of waiting`,
     );
     expect(treeOf(project.folder)).toEqual(before);
-    const atOnce = project.run(['renew', '--force']);
+    const atOnce = project.spawn(['renew', '--force']);
     expect(atOnce.status).toBe(1);
     expect(atOnce.stderr).toContain('to wait for it, add --wait 60');
     // Whoever only reads waits for nobody that has not begun to change anything.
-    const status = project.run(['status']);
+    const status = project.spawn(['status']);
     expect([status.status, status.stderr]).toEqual([0, '']);
   });
 
   it('settings that changed meanwhile are not written over: nothing that was taken out comes back', async () => {
     const both = smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] });
     project.settings(both);
-    project.run(['make']);
+    project.spawn(['make']);
     const table = (): string => project.read('hosts/relayhost.example.org/relay_clientcerts');
     expect(table()).toContain('second.example.org');
     holdLock();
@@ -159,12 +159,12 @@ describe('--wait', () => {
     for (const { status, stderr } of await Promise.all(waiting.map(({ ends }) => ends))) {
       expect([status, stderr]).toEqual([2, expect.stringContaining('the settings were changed after this run had')]);
     }
-    expect(project.run(['make']).status).toBe(0);
+    expect(project.spawn(['make']).status).toBe(0);
     expect(table()).not.toContain('second.example.org');
   });
 
   it.each(['-1', 'soon', '1.5', '123456'])('is no %s', (value) => {
-    const refused = project.run([`--wait=${value}`, 'make']);
+    const refused = project.spawn([`--wait=${value}`, 'make']);
     expect(refused.status).toBe(2);
     expect(refused.stderr).toContain('It is a number of seconds');
   });
@@ -178,7 +178,7 @@ describe('twenty processes of make, renew and status', () => {
         smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
       }),
     );
-    const made = project.run(['make']);
+    const made = project.spawn(['make']);
     expect(made.status, made.stderr).toBe(0);
     const rounds = process.env['RELAYCERTS_DEEP'] === '1' ? 20 : 4;
     const counts = { ended: 0, waited: 0, refused: 0 };
@@ -232,7 +232,7 @@ describe('a reader', () => {
   it('sees all of a change, or nothing of it', { timeout: 600_000 }, async () => {
     const names = ['mailhost', 'second', 'third', 'fourth'];
     project.settings(smallSettings({ smtpClients: names.map((name) => ({ hostname: name })) }));
-    expect(project.run(['make']).status).toBe(0);
+    expect(project.spawn(['make']).status).toBe(0);
     const writer = { isOver: false };
     const change = async (): Promise<void> => {
       try {

@@ -18,7 +18,7 @@ beforeEach(() => {
     smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }, { hostname: 'third' }] }),
   );
   for (const line of ['make', 'renew --rekey mailhost', 'retire', 'renew --rekey second', 'revoke third']) {
-    expect(project.run(line.split(' ')).status, line).toBe(0);
+    expect(project.spawn(line.split(' ')).status, line).toBe(0);
   }
   const lines = project.read('certs/ca/issued.jsonl');
   expect(lines).toContain('retired');
@@ -87,7 +87,7 @@ describe('clean', () => {
     const key = project.path('certs/smtp-client/.mailhost.example.org.key.pem.relaycerts-4194303-0a1b.tmp');
     writeFileSync(key, 'a key', { mode: 0o600 });
     mkdirSync(join(project.home, '.config/relaycerts'), { recursive: true });
-    expect(project.run(['clean', '--yes']).status).toBe(0);
+    expect(project.spawn(['clean', '--yes']).status).toBe(0);
     expect(existsSync(key)).toBe(false);
     expect(existsSync(project.path('certs/smtp-client'))).toBe(false);
   });

@@ -17,7 +17,7 @@ describe('SIGKILL at every system call of make that changes files: the next run 
 
   it('make that adds a client', { timeout: 900_000 }, async () => {
     project = makeProject();
-    project.run(['make']);
+    project.spawn(['make']);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     await crashSweep({ what: 'make that adds a client', base: project, args: ['make'] });
   });

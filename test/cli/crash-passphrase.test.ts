@@ -15,7 +15,7 @@ afterEach(() => {
 describe('SIGKILL at every system call of passphrase change that changes files: the next run heals', () => {
   it('with a passphrase of its own', { timeout: 900_000 }, async () => {
     project = makeProject();
-    project.run(['make']);
+    project.spawn(['make']);
     await crashSweep({ what: 'passphrase change', base: project, args: ['passphrase', 'change'] });
   });
 });
@@ -23,12 +23,12 @@ describe('SIGKILL at every system call of passphrase change that changes files: 
 describe('a change that was cut off, where nobody can open the files', () => {
   it('is warned of by make, which keeps both', () => {
     project = makeProject();
-    project.run(['make']);
+    project.spawn(['make']);
     const file = join(project.home, '.example.org-relaycerts-passphrase.gpg');
     const pending = project.path('certs/ca/example.org-ca.passphrase.new.gpg');
     copyFileSync(file, pending);
     renameSync(join(project.home, '.config/relaycerts'), join(project.home, 'elsewhere'));
-    const { status, stderr } = project.run(['make']);
+    const { status, stderr } = project.spawn(['make']);
     expect(status, stderr).toBe(0);
     expect(stderr).toMatch(
       /warning: a change of the passphrase was cut off, and could not be ended here \(.*keep ".*new/u,
@@ -36,7 +36,7 @@ describe('a change that was cut off, where nobody can open the files', () => {
     expect(stderr).toMatch(/^relaycerts: hint: where a recipient can open it: relaycerts passphrase show$/mu);
     expect(existsSync(pending)).toBe(true);
     renameSync(join(project.home, 'elsewhere'), join(project.home, '.config/relaycerts'));
-    expect(project.run(['make']).stderr).toMatch(/was cut off: removed .*\n.*nothing to make/u);
+    expect(project.spawn(['make']).stderr).toMatch(/was cut off: removed .*\n.*nothing to make/u);
     expect(existsSync(pending)).toBe(false);
   });
 });

@@ -16,14 +16,14 @@ const isLeaf = (name: string): boolean => /^certs\/smtp[^/]+\/[^/]+\.crt\.pem$/u
 
 describe('SIGKILL at every system call that changes files: the next run heals', () => {
   it('renew --force', { timeout: 900_000 }, async () => {
-    project.run(['make']);
+    project.spawn(['make']);
     // With the key pinned, the certificate before is of no use to anybody.
     await crashSweep({ what: 'renew --force', base: project, args: ['renew', '--force'], mayGo: isLeaf });
   });
 
   it('renew where the certificate is pinned', { timeout: 900_000 }, async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-    project.run(['make']);
+    project.spawn(['make']);
     await crashSweep({
       what: 'renew where the certificate is pinned',
       base: project,
@@ -33,7 +33,7 @@ describe('SIGKILL at every system call that changes files: the next run heals', 
   });
 
   it('renew --rekey', { timeout: 900_000 }, async () => {
-    project.run(['make']);
+    project.spawn(['make']);
     await crashSweep({
       what: 'renew --rekey',
       base: project,
@@ -44,8 +44,8 @@ describe('SIGKILL at every system call that changes files: the next run heals', 
   });
 
   it('retire', { timeout: 900_000 }, async () => {
-    project.run(['make']);
-    project.run(['renew', '--rekey', 'mailhost']);
+    project.spawn(['make']);
+    project.spawn(['renew', '--rekey', 'mailhost']);
     await crashSweep({ what: 'retire', base: project, args: ['retire', 'mailhost'] });
   });
 });

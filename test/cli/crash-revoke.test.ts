@@ -14,8 +14,8 @@ afterEach(() => {
 describe('SIGKILL at every system call of revoke that changes files: the next run heals', () => {
   it('of a host with an old pin', { timeout: 900_000 }, async () => {
     project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    project.run(['make']);
-    project.run(['renew', '--rekey', 'mailhost']);
+    project.spawn(['make']);
+    project.spawn(['renew', '--rekey', 'mailhost']);
     let revoked = 0;
     await crashSweep({
       what: 'revoke',

@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 const run = (...args: readonly string[]): void => {
-  const { status, stderr } = project.run(args);
+  const { status, stderr } = project.spawn(args);
   expect(status, stderr).toBe(0);
 };
 const isLeaf = (name: string): boolean => /^certs\/smtp[^/]+\/[^/]+\.crt\.pem$/u.test(name);

@@ -18,7 +18,7 @@ let made: Project;
 beforeAll(() => {
   requireTools('strace');
   made = makeProject(clients('mailhost', 'second'));
-  succeed(made.run(['make']));
+  succeed(made.spawn(['make']));
 });
 afterAll(() => {
   made.remove();
@@ -39,7 +39,7 @@ interface Command {
 const run =
   (...args: readonly string[]) =>
   (project: Project): void => {
-    succeed(project.run(args));
+    succeed(project.spawn(args));
   };
 
 const commands: readonly Command[] = [
@@ -84,7 +84,9 @@ describe('what it did is durable when it ends', () => {
       const root = dirname(project.folder);
       const existing = pathsBelow(root);
       const trace = join(root, 'trace');
-      succeed(project.run(args, { env: durabilityEnvironment, under: ['strace', ...durabilityOptions, '-o', trace] }));
+      succeed(
+        project.spawn(args, { env: durabilityEnvironment, under: ['strace', ...durabilityOptions, '-o', trace] }),
+      );
       const verdict = judgeDurability(readFileSync(trace, 'utf8'), { root, cwd: project.folder, existing });
       expect(verdict.faults).toEqual([]);
       expect(verdict.named).toBeGreaterThanOrEqual(named);

@@ -11,16 +11,16 @@ const home = 'mailhost.example.org';
 const secret = 'correct-horse-battery-staple';
 
 let project: Project;
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject();
-  succeed('make');
+  await succeed('make');
 });
 afterAll(() => {
   project.remove();
 });
 
-function succeed(...words: readonly string[]): void {
-  const result = project.run(words, { input: secret });
+async function succeed(...words: readonly string[]): Promise<void> {
+  const result = await project.run(words, { input: secret });
   expect(result.status, result.stderr).toBe(0);
 }
 
@@ -30,14 +30,14 @@ const certificatesIn = (text: string): readonly string[] =>
   );
 
 /** The certificates of a new export, as one program after the other reads them. */
-function readExport(): {
+async function readExport(): Promise<{
   readonly openssl: readonly string[];
   readonly gnutls: readonly string[];
   readonly java: string;
-} {
+}> {
   const file = project.path('out.p12');
   rmSync(file, { force: true });
-  succeed('export', 'p12', 'mailhost', '--out', 'out.p12', '--password-fd', '0');
+  await succeed('export', 'p12', 'mailhost', '--out', 'out.p12', '--password-fd', '0');
   const openssl = runTool('openssl', ['pkcs12', '-in', file, '-passin', 'stdin', '-nokeys'], secret);
   const gnutls = runTool('certtool', ['--p12-info', '--inder', '--infile', file, '--password', secret]);
   const java = runTool('keytool', ['-list', '-v', '-storetype', 'PKCS12', '-keystore', file, '-storepass', secret]);
@@ -47,14 +47,14 @@ function readExport(): {
 
 const inBundle = (name: string): readonly string[] => certificatesIn(project.read('hosts', home, name));
 
-it.each([1, 2, 3])('stage %i', (stage) => {
-  succeed('renew', '--ca', '--rekey');
+it.each([1, 2, 3])('stage %i', async (stage) => {
+  await succeed('renew', '--ca', '--rekey');
   const [leaf] = inBundle(`${home}.crt.pem`);
   const cas = inBundle('example.org-ca.crt.pem');
   expect(cas).toHaveLength(stage === 3 ? 1 : 2);
   const [signer] = certificatesIn(project.read('certs/ca/example.org-ca.crt.pem'));
   const expected = [leaf, signer, ...cas.filter((ca) => ca !== signer)];
-  const { openssl, gnutls, java } = readExport();
+  const { openssl, gnutls, java } = await readExport();
   expect(openssl).toEqual(expected);
   expect(gnutls).toEqual(expected);
   // Java takes the chain of the key, and that is of the CA that signed it.
@@ -62,9 +62,9 @@ it.each([1, 2, 3])('stage %i', (stage) => {
   expect([leaf, signer].every((each) => java.includes(each ?? '?'))).toBe(true);
 });
 
-it('of a revoked host is refused, with what brings it back', () => {
-  succeed('revoke', 'mailhost');
-  const result = project.run(['export', 'p12', 'mailhost', '--out', 'revoked.p12', '--password-fd', '0'], {
+it('of a revoked host is refused, with what brings it back', async () => {
+  await succeed('revoke', 'mailhost');
+  const result = project.spawn(['export', 'p12', 'mailhost', '--out', 'revoked.p12', '--password-fd', '0'], {
     input: secret,
   });
   expect([result.status, result.stderr]).toEqual([

@@ -16,9 +16,9 @@ const secret = 'correct-horse-battery-staple';
 let project: Project;
 let before: Record<string, string>;
 let terminal: Terminal | undefined;
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject();
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
   before = treeOf(project.folder);
 });
 afterEach(() => {
@@ -33,9 +33,10 @@ afterAll(() => {
 });
 
 const exportHost = (...words: readonly string[]): Result =>
-  project.run(['export', 'p12', 'mailhost', ...words, '--password-fd', '0'], { input: `${secret}\n` });
+  project.spawn(['export', 'p12', 'mailhost', ...words, '--password-fd', '0'], { input: `${secret}\n` });
 
-const runExport = (...words: readonly string[]): Result => project.run(['export', ...words], { input: secret });
+const runExport = (...words: readonly string[]): Promise<Result> =>
+  project.run(['export', ...words], { input: secret });
 
 /** The certificates and the key that openssl finds in a file. */
 function contentsOf(file: string, password = secret): string {
@@ -83,14 +84,14 @@ describe('the file', () => {
     expectError(exportHost(), 1, /is not overwritten/u, /--out FILE$/u);
   });
 
-  it('killed before its file has its name, leaves one that the next run removes, wherever --out is', () => {
+  it('killed before its file has its name, leaves one that the next run removes, wherever --out is', async () => {
     requireTools('strace');
     const out = join(project.home, 'out');
     mkdirSync(out);
     const words = ['export', 'p12', 'mailhost', '--out', join(out, 'x.p12'), '--password-fd', '0'];
     // With an error besides, no kernel carries the call out before the process dies.
     const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=link:error=EIO:signal=SIGKILL'];
-    expect(project.run(words, { input: secret, under }).status).toBe(null);
+    expect(project.spawn(words, { input: secret, under }).status).toBe(null);
     expect(readdirSync(out)).toEqual([expect.stringMatching(/^\.x\.p12\.relaycerts-\d+-[0-9a-f]{4}\.tmp$/u)]);
     // What is another file's, or a living process's, stays.
     const others = [
@@ -99,18 +100,18 @@ describe('the file', () => {
       '.x.p12.relaycerts-4194303-0a1b',
     ];
     for (const other of others) writeFileSync(join(out, other), '');
-    expect(project.run(words, { input: secret }).status).toBe(0);
+    expect((await project.run(words, { input: secret })).status).toBe(0);
     expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
     // Also where it was killed just after, and the file is there.
     writeFileSync(join(out, '.x.p12.relaycerts-4194303-0a1b.tmp'), '');
-    expectError(project.run(words, { input: secret }), 1, /is there already/u, /--out FILE$/u);
+    expectError(await project.run(words, { input: secret }), 1, /is there already/u, /--out FILE$/u);
     expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
   });
 
   it('goes where --out says, and through a pipe with -', () => {
     expect(exportHost('--out', 'other.pfx').status).toBe(0);
     const expected = contentsOf('other.pfx');
-    const piped = project.run(['export', 'p12', 'MAILHOST.example.org', '--out', '-', '--password-fd', '0'], {
+    const piped = project.spawn(['export', 'p12', 'MAILHOST.example.org', '--out', '-', '--password-fd', '0'], {
       input: secret,
       under: ['sh', '-c', `umask 077; "$@" >${name}`, 'sh'],
     });
@@ -122,10 +123,10 @@ describe('the file', () => {
   });
 
   it('--json names it', () => {
-    const result = project.run(['--json', 'export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret });
+    const result = project.spawn(['--json', 'export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret });
     expect(JSON.parse(result.stdout)).toEqual({ host: 'mailhost.example.org', file: project.path(name) });
     expectError(
-      project.run(['--json', 'export', 'p12', 'mailhost', '--out', '-', '--password-fd', '0'], { input: secret }),
+      project.spawn(['--json', 'export', 'p12', 'mailhost', '--out', '-', '--password-fd', '0'], { input: secret }),
       2,
       /cannot hold the file and JSON/u,
       /--out mailhost/u,
@@ -133,7 +134,9 @@ describe('the file', () => {
   });
 
   it('is made for a relay too', () => {
-    const result = project.run(['export', 'p12', 'relayhost', '--out', name, '--password-fd', '0'], { input: secret });
+    const result = project.spawn(['export', 'p12', 'relayhost', '--out', name, '--password-fd', '0'], {
+      input: secret,
+    });
     expect(result.status, result.stderr).toBe(0);
     expect(contentsOf(name)).toContain(project.read('certs/smtpd-server/relayhost.example.org.key.pem'));
   });
@@ -160,21 +163,21 @@ describe('the password', () => {
     expect(await screen.ended()).toBe(2);
     await screen.waitFor('an empty password protects nothing');
     const hint = /relaycerts export p12 mailhost\.example\.org --password-fd 3 3< FILE$/u;
-    expectError(project.run(['export', 'p12', 'mailhost']), 2, /here is no terminal to ask on/u, hint);
+    expectError(await project.run(['export', 'p12', 'mailhost']), 2, /here is no terminal to ask on/u, hint);
     for (const [input, what] of [
       ['', /the password of the PKCS#12 file from "file descriptor 0" is empty/u],
       ['\n', /is empty/u],
       ['two\nlines', /more than one line/u],
       [Buffer.from([0x70, 0xe4, 0x73]), /not text in UTF-8/u],
     ] as const) {
-      const result = project.run(['export', 'p12', 'mailhost', '--password-fd', '0'], { input });
+      const result = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input });
       expectError(result, 1, what, /./u);
     }
-    expectError(project.run(['export', 'p12', 'mailhost', '--password-fd', '99']), 2, /not open for reading/u, /./u);
+    expectError(project.spawn(['export', 'p12', 'mailhost', '--password-fd', '99']), 2, /not open for reading/u, /./u);
   });
 
   it('may be in any alphabet; that Java opens no such file is said', () => {
-    const result = project.run(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: 'päss \u{1f511}' });
+    const result = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: 'päss \u{1f511}' });
     expect(result.status).toBe(0);
     expect(result.stderr).toContain('relaycerts: warning: the password has characters beyond ASCII');
     contentsOf(name, 'päss \u{1f511}');
@@ -196,7 +199,7 @@ describe('what the system sees, under umask 000', () => {
     const trace = join(project.home, 'trace');
     const calls = 'trace=execve,open,openat,creat,chmod,fchmod,fchmodat,link,linkat,rename,write,writev,pwrite64';
     const strace = ['strace', '-f', '-qq', '-v', '-s', '65536', '-o', trace, '-e', calls];
-    const result = project.run(['export', 'p12', 'mailhost', '--password-fd', '0'], {
+    const result = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], {
       input: secret,
       under: ['sh', '-c', 'umask 000; exec "$@"', 'sh', ...strace],
     });
@@ -215,21 +218,21 @@ describe('what the system sees, under umask 000', () => {
 });
 
 describe('refused', () => {
-  it('hosts that the settings do not name, formats that there are none of', () => {
-    expectError(runExport('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
-    expectError(runExport(), 2, /export needs a format: p12/u, /--help/u);
-    expectError(runExport('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
-    expectError(runExport('p12'), 2, /missing required argument/u, /--help/u);
-    expectError(runExport('p12', 'mailhost', 'relayhost'), 2, /too many arguments/u, /--help/u);
+  it('hosts that the settings do not name, formats that there are none of', async () => {
+    expectError(await runExport('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
+    expectError(await runExport(), 2, /export needs a format: p12/u, /--help/u);
+    expectError(await runExport('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
+    expectError(await runExport('p12'), 2, /missing required argument/u, /--help/u);
+    expectError(await runExport('p12', 'mailhost', 'relayhost'), 2, /too many arguments/u, /--help/u);
   });
 
-  it('a host without a certificate, a key that is open or of another, an expired certificate', () => {
+  it('a host without a certificate, a key that is open or of another, an expired certificate', async () => {
     const other = makeProject();
     try {
       const run = (env: Record<string, string> = {}): Result =>
-        other.run(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret, env });
+        other.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret, env });
       expectError(run(), 1, /no key and certificate yet for mailhost\.example\.org/u, /relaycerts make$/u);
-      expect(other.run(['make']).status).toBe(0);
+      expect((await other.run(['make'])).status).toBe(0);
       const key = other.path('certs/smtp-client/mailhost.example.org.key.pem');
       chmodSync(key, 0o644);
       expectError(run(), 1, /has mode 0644/u, /chmod 600/u);
@@ -242,7 +245,7 @@ describe('refused', () => {
       expectError(run(), 1, /does not belong to the certificate/u, /make --dry-run/u);
       other.write('certs/smtp-client/mailhost.example.org.key.pem', mine);
       requireTools('faketime');
-      const late = other.run(['export', 'p12', 'mailhost', '--password-fd', '0'], {
+      const late = other.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], {
         input: secret,
         under: ['faketime', '-f', '+500d'],
       });

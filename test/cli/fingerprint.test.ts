@@ -9,9 +9,9 @@ const certificate = 'certs/smtp-client/mailhost.example.org.crt.pem';
 let project: Project;
 let publicKeyPin: string;
 let certificatePin: string;
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject();
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
   const openssl = (script: string): string =>
     spawnSync('sh', ['-c', script, 'sh', project.path(certificate)])
       .stdout.toString()
@@ -28,8 +28,8 @@ afterAll(() => {
 });
 
 describe('fingerprint', () => {
-  it('gives lines that relay_clientcerts takes as they are, with expiry and the other pin above', () => {
-    const { stdout, stderr, status } = project.run(['fingerprint']);
+  it('gives lines that relay_clientcerts takes as they are, with expiry and the other pin above', async () => {
+    const { stdout, stderr, status } = await project.run(['fingerprint']);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
       new RegExp(
@@ -41,7 +41,7 @@ describe('fingerprint', () => {
     expect(table).toContain(`\n${publicKeyPin} mailhost.example.org\n`);
   });
 
-  it('takes files, PEM and DER, a chain, and standard input, without any settings', () => {
+  it('takes files, PEM and DER, a chain, and standard input, without any settings', async () => {
     const elsewhere = makeProject(null);
     const der = spawnSync('openssl', ['x509', '-in', project.path(certificate), '-outform', 'DER']).stdout;
     elsewhere.write('client.der', der);
@@ -49,15 +49,15 @@ describe('fingerprint', () => {
     const publicKey = spawnSync('openssl', ['x509', '-in', project.path(certificate), '-noout', '-pubkey']).stdout;
     const hex = ['--format', 'hex'];
     const expected = `${publicKeyPin.replaceAll(':', '').toLowerCase()}\n`;
-    expect(elsewhere.run(['fingerprint', project.path(certificate), ...hex]).stdout).toBe(expected);
-    expect(elsewhere.run(['fingerprint', 'client.der', ...hex]).stdout).toBe(expected);
-    expect(elsewhere.run(['fingerprint', chain, ...hex]).stdout).toBe(expected);
-    expect(elsewhere.run(['fingerprint', '-', ...hex], { input: der }).stdout).toBe(expected);
-    expect(elsewhere.run(['fingerprint', '-', ...hex], { input: publicKey }).stdout).toBe(expected);
+    expect((await elsewhere.run(['fingerprint', project.path(certificate), ...hex])).stdout).toBe(expected);
+    expect((await elsewhere.run(['fingerprint', 'client.der', ...hex])).stdout).toBe(expected);
+    expect((await elsewhere.run(['fingerprint', chain, ...hex])).stdout).toBe(expected);
+    expect((await elsewhere.run(['fingerprint', '-', ...hex], { input: der })).stdout).toBe(expected);
+    expect((await elsewhere.run(['fingerprint', '-', ...hex], { input: publicKey })).stdout).toBe(expected);
     elsewhere.remove();
   });
 
-  it.each(['sha256', 'sha1', 'sha512', 'md5'])('agrees with openssl on %s', (digest) => {
+  it.each(['sha256', 'sha1', 'sha512', 'md5'])('agrees with openssl on %s', async (digest) => {
     const theirs = spawnSync('openssl', [
       'x509',
       '-in',
@@ -66,18 +66,18 @@ describe('fingerprint', () => {
       '-fingerprint',
       `-${digest}`,
     ]);
-    const ours = project.run(['fingerprint', '--of', 'certificate', '--digest', digest, '--format', 'openssl']);
+    const ours = await project.run(['fingerprint', '--of', 'certificate', '--digest', digest, '--format', 'openssl']);
     expect(ours.stdout).toBe(theirs.stdout.toString());
   });
 
-  it('follows postfix.pin in the settings', () => {
+  it('follows postfix.pin in the settings', async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-    expect(project.run(['fingerprint']).stdout).toContain(`\n${certificatePin} mailhost.example.org\n`);
+    expect((await project.run(['fingerprint'])).stdout).toContain(`\n${certificatePin} mailhost.example.org\n`);
     project.settings(smallSettings());
   });
 
-  it('gives JSON', () => {
-    expect(JSON.parse(project.run(['fingerprint', '--json']).stdout)).toMatchObject([
+  it('gives JSON', async () => {
+    expect(JSON.parse((await project.run(['fingerprint', '--json'])).stdout)).toMatchObject([
       { name: 'mailhost.example.org', of: 'public-key', digest: 'sha256', fingerprint: publicKeyPin },
     ]);
   });
@@ -89,8 +89,8 @@ describe('fingerprint', () => {
     [['fingerprint', '/dev/zero'], 1, /it is not a regular file/u],
     [['fingerprint', '--digest', 'sha3'], 2, /sha3/u],
     [['fingerprint', '--settings', 'nowhere.json'], 2, /nowhere\.json/u],
-  ])('%j: exit %d and one clear error', (args, status, says) => {
-    const result = project.run(args);
+  ])('%j: exit %d and one clear error', async (args, status, says) => {
+    const result = await project.run(args);
     expect(result.status).toBe(status);
     expect(result.stderr).toMatch(says);
     expect(result.stderr).toMatch(/relaycerts: hint: \S/u);

@@ -17,9 +17,9 @@ const ledger = 'certs/ca/issued.jsonl';
 
 let made: Project;
 let pem: Buffer;
-beforeAll(() => {
+beforeAll(async () => {
   made = makeProject();
-  expect(made.run(['make']).status).toBe(0);
+  expect((await made.run(['make'])).status).toBe(0);
   pem = Buffer.from(made.read(certificate));
 });
 afterAll(() => made.remove());
@@ -44,12 +44,12 @@ function mutateCertificate(random: Random): Buffer {
 describe('the program, with input that is nearly right', () => {
   it(
     'fingerprint reads standard input',
-    () => {
+    async () => {
       const random = new Random(seed);
       const seen = new Set<number | null>();
       for (let count = 120 * factor; count > 0; count -= 1) {
         const input = mutateCertificate(random);
-        const result = made.run(['fingerprint', '-'], { input });
+        const result = await made.run(['fingerprint', '-'], { input });
         expectAnswer(result, input, [0, 1]);
         expect(result.stdout === '', 'pins where it ends well, and only there').toBe(result.status !== 0);
         seen.add(result.status);
@@ -78,7 +78,7 @@ describe('the program, with input that is nearly right', () => {
             : mutateBytes(Buffer.from(text), random, [Buffer.from(text)], words);
           project.write('settings.json', input);
           // What would be made is told, and that is all: settings that are taken here are so by chance.
-          const result = project.run(count % 2 === 0 ? ['make', '--dry-run'] : ['make', '--passphrase-fd', '99']);
+          const result = project.spawn(count % 2 === 0 ? ['make', '--dry-run'] : ['make', '--passphrase-fd', '99']);
           expectAnswer(result, input, [0, 2]);
           const { 'settings.json': _, ...tree } = treeOf(project.folder);
           expect(tree, input.toString('base64')).toEqual(before);
@@ -95,7 +95,7 @@ describe('the program, with input that is nearly right', () => {
 
   it(
     'status reads ledger and certificates, and leaves them as they are',
-    () => {
+    async () => {
       const random = new Random(seed);
       const files = [ledger, certificate, 'certs/ca/example.org-ca.crt.pem'];
       const whole = new Map(files.map((file) => [file, Buffer.from(made.read(file))]));
@@ -112,7 +112,7 @@ describe('the program, with input that is nearly right', () => {
             : mutateCertificate(random);
         made.write(file, input);
         const before = treeOf(made.folder);
-        const result = made.run(['status', ...(random.chance(0.3) ? ['--json'] : [])]);
+        const result = await made.run(['status', ...(random.chance(0.3) ? ['--json'] : [])]);
         expectAnswer(result, input, [0, 1, 3]);
         expect(treeOf(made.folder)).toEqual(before);
         made.write(file, bytes);

@@ -44,7 +44,7 @@ describe('Ctrl-C', () => {
     expect(status).toBe(130);
     expect(temporaries()).toEqual([]);
     project.settings(smallSettings());
-    const again = project.run(['make']);
+    const again = project.spawn(['make']);
     expect(again.status, again.stderr).toBe(0);
   });
 });
@@ -69,7 +69,7 @@ it('Ctrl-C where nothing can be removed any more: still 130, without a stack, an
   expect(temporaries()).toEqual(['.relaycerts.lock']);
   expect(spawnSync('chown', ['-R', '0', project.folder, project.home]).status).toBe(0);
   project.settings(smallSettings());
-  expect(project.run(['make']).status).toBe(0);
+  expect(project.spawn(['make']).status).toBe(0);
 });
 
 /** One thread for all file work, because strace counts the calls of each thread by itself. */
@@ -78,7 +78,7 @@ const env = { UV_THREADPOOL_SIZE: '1' };
 describe('a full disk', () => {
   it('is said, and what was there stays as it was', () => {
     requireTools('unshare', 'mount');
-    project.run(['make']);
+    project.spawn(['make']);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     // A small file system of its own under the project, filled to the last block.
     const script = `set -e
@@ -108,7 +108,7 @@ exit $status`;
 
   it('that fills up while the files are written: is said, and the next run goes on', { timeout: 300_000 }, () => {
     requireTools('strace');
-    project.run(['make']);
+    project.spawn(['make']);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const before = treeOf(project.folder);
     // As another program that takes the room, or a quota of the user's: each later fsync finds none. A first make of
@@ -119,7 +119,7 @@ exit $status`;
         expect(spawnSync('cp', ['-a', `${project.folder}/.`, victim.folder]).status).toBe(0);
         expect(spawnSync('cp', ['-a', `${project.home}/.`, victim.home]).status).toBe(0);
         const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=fsync:error=ENOSPC:when=${nth}+`];
-        const cut = victim.run(['make'], { env, under: inject });
+        const cut = victim.spawn(['make'], { env, under: inject });
         expect([nth, cut.status, cut.stderr]).toEqual([
           nth,
           1,
@@ -132,9 +132,9 @@ exit $status`;
             expect([nth, name, after[name]]).toEqual([nth, name, state]);
         }
         expect(Object.keys(after).filter((name) => /\.tmp$|\.lock/u.test(name))).toEqual([]);
-        const again = victim.run(['make']);
+        const again = victim.spawn(['make']);
         expect(again.status, again.stderr).toBe(0);
-        expect(victim.run(['make']).stderr).toContain('nothing to make');
+        expect(victim.spawn(['make']).stderr).toContain('nothing to make');
       } finally {
         victim.remove();
       }

@@ -23,8 +23,8 @@ afterEach(() => {
 });
 
 describe('a first make', () => {
-  it('leaves just the files of the design, each with its mode', () => {
-    const made = project.run(['make']);
+  it('leaves just the files of the design, each with its mode', async () => {
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(modesOf(project.folder)).toEqual({
       'settings.json': '0644',
@@ -60,43 +60,45 @@ describe('a first make', () => {
     });
   });
 
-  it('prints the instructions on stdout, and progress on stderr', () => {
-    const made = project.run(['make']);
+  it('prints the instructions on stdout, and progress on stderr', async () => {
+    const made = await project.run(['make']);
     expect(made.stdout).toContain('permit_tls_clientcerts,defer');
     expect(made.stdout).toContain('[relayhost.example.org]:2500');
     expect(made.stdout).not.toContain('relaycerts: made');
     expect(made.stderr).toContain('made the CA');
-    expect(project.run(['make', '--quiet']).stderr).toBe('');
+    expect((await project.run(['make', '--quiet'])).stderr).toBe('');
   });
 
   it.each([
     ['half a line', '{"time":"2026-11-20T12:00:00.000Z","event":"issu'],
     ['what a disk leaves of one', '\0\0\0\0'],
-  ])('takes %s at the end of the ledger out, says so once', (_what, torn) => {
-    expect(project.run(['make']).status).toBe(0);
+  ])('takes %s at the end of the ledger out, says so once', async (_what, torn) => {
+    expect((await project.run(['make'])).status).toBe(0);
     const ledger = project.read('certs/ca/issued.jsonl');
     project.write('certs/ca/issued.jsonl', ledger + torn);
-    const first = project.run(['make']);
+    const first = await project.run(['make']);
     expect([first.status, project.read('certs/ca/issued.jsonl')]).toEqual([0, ledger]);
     expect(first.stderr).toContain('relaycerts: took out of the ledger what a crash had left of its last line: "');
-    expect(project.run(['make']).stderr).toBe(
+    expect((await project.run(['make'])).stderr).toBe(
       'relaycerts: nothing to make: everything that the settings ask for is there and right\n',
     );
   });
 
-  it('ends a last line of the ledger that is whole, and leaves alone what is no line of its own', () => {
-    expect(project.run(['make']).status).toBe(0);
+  it('ends a last line of the ledger that is whole, and leaves alone what is no line of its own', async () => {
+    expect((await project.run(['make'])).status).toBe(0);
     const ledger = project.read('certs/ca/issued.jsonl');
     project.write('certs/ca/issued.jsonl', ledger.trimEnd());
-    expect(project.run(['make']).stderr).toContain('relaycerts: ended the last line of the ledger');
+    expect((await project.run(['make'])).stderr).toContain('relaycerts: ended the last line of the ledger');
     expect(project.read('certs/ca/issued.jsonl')).toBe(ledger);
     project.write('certs/ca/issued.jsonl', `${ledger}a note of mine`);
-    expect(project.run(['make']).stderr).toContain('issued.jsonl has lines that are no entry, and are skipped: 1\n');
+    expect((await project.run(['make'])).stderr).toContain(
+      'issued.jsonl has lines that are no entry, and are skipped: 1\n',
+    );
     expect(project.read('certs/ca/issued.jsonl')).toBe(`${ledger}a note of mine`);
   });
 
-  it('writes one ledger line for each certificate', () => {
-    project.run(['make']);
+  it('writes one ledger line for each certificate', async () => {
+    await project.run(['make']);
     const lines = project.read('certs/ca/issued.jsonl').trimEnd().split('\n');
     const entries = lines.map((line) => JSON.parse(line) as Record<string, string>);
     expect(entries.map(({ event, role, name }) => [event, role, name])).toEqual([
@@ -107,8 +109,8 @@ describe('a first make', () => {
     expect(new Set(entries.map(({ serial }) => serial)).size).toBe(3);
   });
 
-  it('makes a CA key that openssl opens with the passphrase that gpg gives', () => {
-    project.run(['make']);
+  it('makes a CA key that openssl opens with the passphrase that gpg gives', async () => {
+    await project.run(['make']);
     const gnupg = join(project.home, 'gnupg');
     mkdirSync(gnupg, { mode: 0o700 });
     const env = { ...process.env, GNUPGHOME: gnupg, HOME: project.home };
@@ -131,8 +133,8 @@ describe('a first make', () => {
     }
   });
 
-  it('keeps the CA key out of every bundle, and each key to its host', () => {
-    project.run(['make']);
+  it('keeps the CA key out of every bundle, and each key to its host', async () => {
+    await project.run(['make']);
     const [ca] = secretsOf(project.read('certs/ca/example.org-ca.key.pem'));
     const [relayKey] = secretsOf(project.read(`certs/smtpd-server/${relay}.key.pem`));
     const [homeKey] = secretsOf(project.read(`certs/smtp-client/${home}.key.pem`));
@@ -148,58 +150,58 @@ describe('a first make', () => {
     }
   });
 
-  it("puts a host's altNames into its certificate, on both sides", () => {
+  it("puts a host's altNames into its certificate, on both sides", async () => {
     project.settings(
       smallSettings({
         smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }],
         smtpClients: [{ hostname: 'mailhost', altNames: ['mail.example.net'] }],
       }),
     );
-    project.run(['make']);
+    await project.run(['make']);
     const namesOf = (path: string) =>
       spawnSync('openssl', ['x509', '-in', project.path(path), '-noout', '-ext', 'subjectAltName']).stdout.toString();
     expect(namesOf(`certs/smtpd-server/${relay}.crt.pem`)).toContain(`DNS:${relay}, DNS:mx.example.org`);
     expect(namesOf(`certs/smtp-client/${home}.crt.pem`)).toContain(`DNS:${home}, DNS:mail.example.net`);
-    expect(project.run(['make']).stderr).toContain('nothing to make');
+    expect((await project.run(['make'])).stderr).toContain('nothing to make');
   });
 
-  it('puts the key first into the chain', () => {
-    project.run(['make']);
+  it('puts the key first into the chain', async () => {
+    await project.run(['make']);
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
     const certificate = project.read(`certs/smtp-client/${home}.crt.pem`);
     expect(project.read(`hosts/${home}/${home}.chain.pem`)).toBe(key + certificate);
   });
 
-  it('works through a pipe that closes early', () => {
-    project.run(['make']);
-    const piped = project.run(['show'], { under: ['sh', '-c', '"$@" | head -n 1', 'sh'] });
+  it('works through a pipe that closes early', async () => {
+    await project.run(['make']);
+    const piped = project.spawn(['show'], { under: ['sh', '-c', '"$@" | head -n 1', 'sh'] });
     expect(piped.status).toBe(0);
     expect(piped.stderr).toBe('');
   });
 });
 
 describe('a second make', () => {
-  it('changes not one byte, and says so', () => {
-    project.run(['make']);
+  it('changes not one byte, and says so', async () => {
+    await project.run(['make']);
     const before = [treeOf(project.folder), treeOf(project.home)];
-    const again = project.run(['make']);
+    const again = await project.run(['make']);
     expect(again.status).toBe(0);
     expect(again.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
-    expect(again.stdout).toBe(project.run(['show']).stdout);
+    expect(again.stdout).toBe((await project.run(['show'])).stdout);
   });
 
-  it('needs no passphrase', () => {
-    project.run(['make']);
+  it('needs no passphrase', async () => {
+    await project.run(['make']);
     rmSync(join(project.home, '.config'), { recursive: true });
-    expect(project.run(['make']).status).toBe(0);
+    expect((await project.run(['make'])).status).toBe(0);
   });
 
-  it('makes a new client alone, and adds its pin to the table of every relay', () => {
-    project.run(['make']);
+  it('makes a new client alone, and adds its pin to the table of every relay', async () => {
+    await project.run(['make']);
     const before = treeOf(project.folder);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    const again = project.run(['make']);
+    const again = await project.run(['make']);
     expect(again.status, again.stderr).toBe(0);
     const after = treeOf(project.folder);
     const changed = Object.keys(after).filter((name) => after[name] !== before[name]);
@@ -222,31 +224,31 @@ describe('a second make', () => {
     expect(pins.map((line) => line.split(' ')[1])).toEqual([home, 'second.example.org']);
   });
 
-  it('issues a certificate for the key that is there', () => {
-    project.run(['make']);
+  it('issues a certificate for the key that is there', async () => {
+    await project.run(['make']);
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
-    const pin = project.run(['fingerprint', '--format', 'hex']).stdout;
+    const pin = (await project.run(['fingerprint', '--format', 'hex'])).stdout;
     rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
-    expect(project.run(['make']).status).toBe(0);
+    expect((await project.run(['make'])).status).toBe(0);
     expect(project.read(`certs/smtp-client/${home}.key.pem`)).toBe(key);
-    expect(project.run(['fingerprint', '--format', 'hex']).stdout).toBe(pin);
+    expect((await project.run(['fingerprint', '--format', 'hex'])).stdout).toBe(pin);
   });
 
-  it('reads a table of thousands of clients, larger than 1 MiB', () => {
-    project.run(['make']);
+  it('reads a table of thousands of clients, larger than 1 MiB', async () => {
+    await project.run(['make']);
     const table = project.read('hosts', relay, 'relay_clientcerts');
     project.write(`hosts/${relay}/relay_clientcerts`, `${table}${`# ${'x'.repeat(70)}\n`.repeat(20_000)}`);
-    const made = project.run(['make']);
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(project.read('hosts', relay, 'relay_clientcerts')).toBe(table);
   });
 
-  it('mends a bundle that was damaged', () => {
-    project.run(['make']);
+  it('mends a bundle that was damaged', async () => {
+    await project.run(['make']);
     const chain = project.read(`hosts/${home}/${home}.chain.pem`);
     project.write(`hosts/${home}/${home}.chain.pem`, 'damaged');
     rmSync(project.path(`hosts/${relay}/relay_clientcerts`));
-    const again = project.run(['make']);
+    const again = await project.run(['make']);
     expect(again.status, again.stderr).toBe(0);
     expect(project.read(`hosts/${home}/${home}.chain.pem`)).toBe(chain);
     expect(project.read(`hosts/${relay}/relay_clientcerts`)).toContain(` ${home}\n`);
@@ -254,9 +256,9 @@ describe('a second make', () => {
 });
 
 describe('--dry-run', () => {
-  it('prints the plan and writes nothing', () => {
+  it('prints the plan and writes nothing', async () => {
     const before = [treeOf(project.folder), treeOf(project.home)];
-    const planned = project.run(['make', '--dry-run']);
+    const planned = await project.run(['make', '--dry-run']);
     expect(planned.status, planned.stderr).toBe(0);
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
     for (const part of ['operator key', 'passphrase', "CA's key", "CA's certificate", relay, home, 'bundle']) {
@@ -264,17 +266,17 @@ describe('--dry-run', () => {
     }
   });
 
-  it('is empty after make', () => {
-    project.run(['make']);
-    expect(project.run(['make', '--dry-run']).stdout).toMatch(/^nothing to make/u);
-    expect(JSON.parse(project.run(['make', '--dry-run', '--json']).stdout)).toEqual({ plan: [] });
+  it('is empty after make', async () => {
+    await project.run(['make']);
+    expect((await project.run(['make', '--dry-run'])).stdout).toMatch(/^nothing to make/u);
+    expect(JSON.parse((await project.run(['make', '--dry-run', '--json'])).stdout)).toEqual({ plan: [] });
   });
 });
 
 /** What somebody did to the files, and what make must say about it; it must touch nothing. */
 const contradictions: readonly {
   readonly name: string;
-  readonly change: (project: Project) => void;
+  readonly change: (project: Project) => void | Promise<void>;
   readonly says: RegExp;
 }[] = [
   {
@@ -324,9 +326,9 @@ const contradictions: readonly {
   },
   {
     name: 'a certificate of another CA',
-    change: (made) => {
+    change: async (made) => {
       const other = makeProject();
-      other.run(['make']);
+      await other.run(['make']);
       for (const end of ['key.pem', 'crt.pem']) {
         made.write(`certs/smtp-client/${home}.${end}`, other.read(`certs/smtp-client/${home}.${end}`));
       }
@@ -379,11 +381,11 @@ const contradictions: readonly {
 ];
 
 describe('what contradicts the settings', () => {
-  it.each(contradictions)('$name: says which file, and touches nothing', ({ change, says }) => {
-    project.run(['make']);
-    change(project);
+  it.each(contradictions)('$name: says which file, and touches nothing', async ({ change, says }) => {
+    await project.run(['make']);
+    await change(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
-    const again = project.run(['make']);
+    const again = await project.run(['make']);
     expect(again.status).toBe(1);
     expect(again.stderr).toMatch(says);
     expect(again.stderr).toMatch(/relaycerts: hint: \S/u);
@@ -392,12 +394,12 @@ describe('what contradicts the settings', () => {
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('a new client with the passphrase file gone: says so before anything is made', () => {
-    project.run(['make']);
+  it('a new client with the passphrase file gone: says so before anything is made', async () => {
+    await project.run(['make']);
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const before = treeOf(project.folder);
-    const again = project.run(['make']);
+    const again = await project.run(['make']);
     expect(again.status).toBe(1);
     expect(again.stderr).toMatch(/passphrase file .* is missing/u);
     expect(treeOf(project.folder)).toEqual(before);
@@ -406,15 +408,15 @@ describe('what contradicts the settings', () => {
 
 describe('--passphrase-fd', () => {
   it('gives the passphrase of a new CA, and opens it again', () => {
-    const first = project.run(['make', '--passphrase-fd', '0'], { input: 'correct horse battery staple\n' });
+    const first = project.spawn(['make', '--passphrase-fd', '0'], { input: 'correct horse battery staple\n' });
     expect(first.status, first.stderr).toBe(0);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     rmSync(join(project.home, '.config'), { recursive: true });
-    const wrong = project.run(['make', '--passphrase-fd', '0'], { input: 'wrong\n' });
+    const wrong = project.spawn(['make', '--passphrase-fd', '0'], { input: 'wrong\n' });
     expect(wrong.status).toBe(1);
     expect(wrong.stderr).toMatch(/passphrase does not open/u);
     expect(wrong.stderr + wrong.stdout).not.toContain('wrong\n');
-    const right = project.run(['make', '--passphrase-fd', '0'], { input: 'correct horse battery staple' });
+    const right = project.spawn(['make', '--passphrase-fd', '0'], { input: 'correct horse battery staple' });
     expect(right.status, right.stderr).toBe(0);
   });
 });

@@ -23,9 +23,9 @@ beforeAll(async () => {
   project = makeProject();
   folder = project.path('installed');
   mkdirSync(folder);
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
   // The host's folder is one of the system's; here it is the project's.
-  const printed = project.run(['show', 'mailhost', '--section', 'monitor']).stdout;
+  const printed = (await project.run(['show', 'mailhost', '--section', 'monitor'])).stdout;
   const shown = printed.replaceAll('/etc/postfix/relaycerts', folder);
   const commands = (start: RegExp): readonly string[] =>
     shown.split('\n').flatMap((line) => (start.test(line) ? [line.replace(start, '')] : []));
@@ -93,17 +93,18 @@ describe('the CA file', () => {
 describe('two domains on one relay', () => {
   const domains = ['example.org', 'other.example', 'a-b.example', 'a.b.example'];
 
-  it("keep each other's warnings, under names that cron and systemd read", () => {
-    const files = domains.map((domain) => {
+  it("keep each other's warnings, under names that cron and systemd read", async () => {
+    const work = domains.map(async (domain) => {
       const own = makeProject({
         domain,
         smtpdServers: [{ hostname: 'relay.example.net' }],
         smtpClients: [{ hostname: 'mailhost' }],
       });
       try {
-        expect(own.run(['make']).status).toBe(0);
-        const show = (...args: readonly string[]): string => own.run(['show', 'relay.example.net', ...args]).stdout;
-        const text = show('--section', 'monitor');
+        expect((await own.run(['make'])).status).toBe(0);
+        const show = async (...args: readonly string[]): Promise<string> =>
+          (await own.run(['show', 'relay.example.net', ...args])).stdout;
+        const text = await show('--section', 'monitor');
         const [, cron = ''] = /^cat >(\S+) <<'END'$/mu.exec(text) ?? [];
         expect(text).toContain(`\nchmod 644 ${cron}\n`);
         // cron(8), Debian: letters, digits, underscores and hyphens, or the file is passed over.
@@ -112,13 +113,14 @@ describe('two domains on one relay', () => {
         expect(new Set(units.map(([, unit]) => unit)).size).toBe(1);
         expect(text).toContain(`systemctl enable --now ${units[0]?.[1] ?? ''}.timer`);
         // What is taken back is this domain's alone.
-        expect(show('--undo').split('\n')).toContain(`rm -f ${cron}`);
-        expect(show('--undo', '--format', 'sh').split('\n')).toContain(`cron=${cron}`);
+        expect((await show('--undo')).split('\n')).toContain(`rm -f ${cron}`);
+        expect((await show('--undo', '--format', 'sh')).split('\n')).toContain(`cron=${cron}`);
         return [cron, ...units.map(([whole]) => whole)];
       } finally {
         own.remove();
       }
     });
+    const files = await Promise.all(work);
     expect(files[0]?.[0]).toBe('/etc/cron.d/relaycerts-example_org');
     expect(new Set(files.flat()).size).toBe(3 * domains.length);
   });

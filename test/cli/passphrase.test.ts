@@ -38,13 +38,13 @@ const pending = 'certs/ca/example.org-ca.passphrase.new.gpg';
 const sealedFile = (): string => join(project.home, '.example.org-relaycerts-passphrase.gpg');
 const operatorKey = (): string => join(project.home, '.config/relaycerts/operator-key.asc');
 
-function make(): void {
-  const made = project.run(['make']);
+async function make(): Promise<void> {
+  const made = await project.run(['make']);
   expect(made.status, made.stderr).toBe(0);
 }
 
-function shown(): string {
-  const show = project.run(['passphrase', 'show', '--yes']);
+async function shown(): Promise<string> {
+  const show = await project.run(['passphrase', 'show', '--yes']);
   expect(show.status, show.stderr).toBe(0);
   return show.stdout.replace(/\n$/u, '');
 }
@@ -82,32 +82,34 @@ const openOn = async (...args: readonly string[]): Promise<Terminal> =>
 const stdoutOnTerminal = (): string => readFileSync(join(project.home, 'stdout'), 'utf8');
 
 describe('passphrase', () => {
-  it('alone, or with an unknown word, says what there is', () => {
-    expectError(project.run(['passphrase']), 2, /needs one of recipients, show, change, export-key/u, /--help/u);
+  it('alone, or with an unknown word, says what there is', async () => {
+    expectError(await project.run(['passphrase']), 2, /needs one of recipients, show, change, export-key/u, /--help/u);
     expectError(
-      project.run(['passphrase', 'shwo']),
+      await project.run(['passphrase', 'shwo']),
       2,
       /unknown command "shwo", did you mean show/u,
       /passphrase show/u,
     );
-    const help = project.run(['passphrase', '--help']);
+    const help = await project.run(['passphrase', '--help']);
     expect(help.status).toBe(0);
     expect(help.stdout).toContain('Examples:');
   });
 });
 
 describe('show', () => {
-  it('prints what opens the CA key, with --yes', () => {
-    make();
-    expect(shown()).toMatch(/^[0-9a-f]{64}$/u);
-    expect(opensKey(shown())).toBe(true);
-    expect(JSON.parse(project.run(['passphrase', 'show', '--yes', '--json']).stdout)).toEqual({ passphrase: shown() });
+  it('prints what opens the CA key, with --yes', async () => {
+    await make();
+    expect(await shown()).toMatch(/^[0-9a-f]{64}$/u);
+    expect(opensKey(await shown())).toBe(true);
+    expect(JSON.parse((await project.run(['passphrase', 'show', '--yes', '--json'])).stdout)).toEqual({
+      passphrase: await shown(),
+    });
   });
 
-  it('without a terminal and without --yes prints nothing', () => {
-    make();
+  it('without a terminal and without --yes prints nothing', async () => {
+    await make();
     expectError(
-      project.run(['passphrase', 'show']),
+      await project.run(['passphrase', 'show']),
       2,
       /prints a secret, and here is no terminal/u,
       /relaycerts passphrase show --yes/u,
@@ -115,7 +117,7 @@ describe('show', () => {
   });
 
   it('asks on a terminal: no is the default, yes prints', async () => {
-    make();
+    await make();
     let screen = await openOn('passphrase', 'show');
     await screen.waitFor("Print the CA's passphrase here?");
     screen.press('Enter');
@@ -127,58 +129,66 @@ describe('show', () => {
     screen.type('y');
     screen.press('Enter');
     expect(await screen.ended()).toBe(0);
-    expect(stdoutOnTerminal()).toBe(`${shown()}\n`);
+    expect(stdoutOnTerminal()).toBe(`${await shown()}\n`);
   });
 
-  it('says where a passphrase file should be, and is not', () => {
-    expectError(project.run(['passphrase', 'show', '--yes']), 1, /passphrase\.gpg" does not exist/u, /backup/u);
+  it('says where a passphrase file should be, and is not', async () => {
+    expectError(await project.run(['passphrase', 'show', '--yes']), 1, /passphrase\.gpg" does not exist/u, /backup/u);
   });
 
-  it('does not touch an operator key that others can read', () => {
-    make();
+  it('does not touch an operator key that others can read', async () => {
+    await make();
     chmodSync(operatorKey(), 0o644);
-    expectError(project.run(['passphrase', 'show', '--yes']), 1, /can be read or changed by others/u, /^.*chmod 600/u);
+    expectError(
+      await project.run(['passphrase', 'show', '--yes']),
+      1,
+      /can be read or changed by others/u,
+      /^.*chmod 600/u,
+    );
   });
 });
 
 describe('recipients', () => {
-  it('names the operator key', () => {
-    make();
-    const { stdout } = project.run(['passphrase', 'recipients']);
+  it('names the operator key', async () => {
+    await make();
+    const { stdout } = await project.run(['passphrase', 'recipients']);
     expect(stdout).toMatch(
       /can be opened by:\n {2}[0-9A-F]{16} {2}[0-9A-F]{40} {2}"relaycerts operator key" \(operator key, its/u,
     );
-    const json = JSON.parse(project.run(['passphrase', 'recipients', '--json']).stdout) as Record<string, unknown>;
+    const json = JSON.parse((await project.run(['passphrase', 'recipients', '--json'])).stdout) as Record<
+      string,
+      unknown
+    >;
     expect(json).toMatchObject({ file: sealedFile(), recipients: [{ from: 'operator key', isHere: true }] });
   });
 
-  it('says unknown key where the operator key is gone, and needs no gpg for it', () => {
-    make();
+  it('says unknown key where the operator key is gone, and needs no gpg for it', async () => {
+    await make();
     rmSync(operatorKey());
-    const { status, stdout } = project.run(['passphrase', 'recipients'], { env: { PATH: '/nonexistent' } });
+    const { status, stdout } = await project.run(['passphrase', 'recipients'], { env: { PATH: '/nonexistent' } });
     expect(status).toBe(0);
     expect(stdout).toMatch(/^ {2}[0-9A-F]{16} {2}unknown key$/mu);
   });
 
-  it('where the file is gone and the CA depends on it, sends nobody to make for another', () => {
-    make();
+  it('where the file is gone and the CA depends on it, sends nobody to make for another', async () => {
+    await make();
     rmSync(sealedFile());
-    expectError(project.run(['passphrase', 'recipients']), 1, /does not exist/u, /bring it back from a backup/u);
+    expectError(await project.run(['passphrase', 'recipients']), 1, /does not exist/u, /bring it back from a backup/u);
   });
 
-  it('refuses a file that is none', () => {
-    make();
+  it('refuses a file that is none', async () => {
+    await make();
     writeFileSync(sealedFile(), 'my plain passphrase\n');
-    const result = project.run(['passphrase', 'recipients']);
+    const result = await project.run(['passphrase', 'recipients']);
     expectError(result, 1, /is plain text, not an OpenPGP message/u, /gpg --encrypt/u);
     expect(result.stderr).not.toContain('my plain');
   });
 });
 
 describe('export-key', () => {
-  it('prints the operator key, which gpg imports and decrypts the passphrase file with', () => {
-    make();
-    const exported = project.run(['passphrase', 'export-key', '--yes']);
+  it('prints the operator key, which gpg imports and decrypts the passphrase file with', async () => {
+    await make();
+    const exported = await project.run(['passphrase', 'export-key', '--yes']);
     expect(exported.stdout).toBe(readFileSync(operatorKey(), 'utf8'));
     expect(exported.stderr).toMatch(/gpg --import BACKUP/u);
     const home = join(project.home, 'g');
@@ -187,87 +197,92 @@ describe('export-key', () => {
     try {
       expect(spawnSync('gpg', ['--batch', '--import'], { env, input: exported.stdout }).status).toBe(0);
       const opened = spawnSync('gpg', ['--batch', '--decrypt', sealedFile()], { env });
-      expect(opened.stdout.toString(), opened.stderr.toString()).toBe(shown());
+      expect(opened.stdout.toString(), opened.stderr.toString()).toBe(await shown());
     } finally {
       spawnSync('gpgconf', ['--kill', 'all'], { env });
     }
   });
 
-  it('without --yes, or without an operator key, prints nothing', () => {
-    expectError(project.run(['passphrase', 'export-key', '--yes']), 1, /there is no operator key/u, /relaycerts make/u);
-    make();
-    expectError(project.run(['passphrase', 'export-key']), 2, /no terminal to ask on/u, /export-key --yes/u);
+  it('without --yes, or without an operator key, prints nothing', async () => {
+    expectError(
+      await project.run(['passphrase', 'export-key', '--yes']),
+      1,
+      /there is no operator key/u,
+      /relaycerts make/u,
+    );
+    await make();
+    expectError(await project.run(['passphrase', 'export-key']), 2, /no terminal to ask on/u, /export-key --yes/u);
   });
 });
 
 describe('change', () => {
-  it('makes a new passphrase for the same CA, which then issues as before', () => {
-    make();
-    const before = shown();
+  it('makes a new passphrase for the same CA, which then issues as before', async () => {
+    await make();
+    const before = await shown();
     const publicKey = caPublicKey(before);
-    const changed = project.run(['passphrase', 'change']);
+    const changed = await project.run(['passphrase', 'change']);
     expect(changed.status, changed.stderr).toBe(0);
-    expect(shown()).not.toBe(before);
+    expect(await shown()).not.toBe(before);
     expect(opensKey(before)).toBe(false);
-    expect(caPublicKey(shown())).toBe(publicKey);
+    expect(caPublicKey(await shown())).toBe(publicKey);
     expect(modesOf(project.folder)[caKey]).toBe('0600');
     expect(statSync(sealedFile()).mode & 0o7777).toBe(0o600);
     expect(existsSync(project.path(pending))).toBe(false);
-    expect(project.run(['make']).stderr).toMatch(/nothing to make/u);
+    expect((await project.run(['make'])).stderr).toMatch(/nothing to make/u);
     project.settings(withSecond);
-    make();
+    await make();
   });
 
-  it('takes both passphrases from file descriptors', () => {
-    make();
+  it('takes both passphrases from file descriptors', async () => {
+    await make();
     const old = join(project.home, 'old');
-    writeFileSync(old, shown());
+    writeFileSync(old, await shown());
     const input = `exec "$@" 3< '${old}'`;
     const args = ['passphrase', 'change', '--passphrase-fd', '3', '--new-passphrase-fd', '0'];
-    const changed = project.run(args, { input: 'pässwörd of  mine\n', under: ['sh', '-c', input, 'sh'] });
+    const changed = project.spawn(args, { input: 'pässwörd of  mine\n', under: ['sh', '-c', input, 'sh'] });
     expect(changed.status, changed.stderr).toBe(0);
-    expect(shown()).toBe('pässwörd of  mine');
+    expect(await shown()).toBe('pässwörd of  mine');
     expect(opensKey('pässwörd of  mine')).toBe(true);
   });
 
-  it('keeps the passphrase that a folder with the same file needs, also over a second change', () => {
-    make();
+  it('keeps the passphrase that a folder with the same file needs, also over a second change', async () => {
+    await make();
     mkdirSync(join(project.home, 'twin'));
     project.write('../home/twin/settings.json', project.read('settings.json'));
-    const inTwin = (...args: readonly string[]): Result =>
+    const inTwin = (...args: readonly string[]): Promise<Result> =>
       project.run(['--settings', join(project.home, 'twin/settings.json'), ...args]);
-    expect(inTwin('make').status).toBe(0);
+    expect((await inTwin('make')).status).toBe(0);
     const before = readFileSync(sealedFile());
     for (const kept of [`${sealedFile()}.old`, `${sealedFile()}.old2`]) {
-      const changed = project.run(['passphrase', 'change']);
+      const changed = await project.run(['passphrase', 'change']);
       expect(changed.stderr).toContain(`"${kept}" holds an old passphrase: other projects that share`);
       expect(changed.stderr).toContain(`hint: where nothing needs it any more: rm ${kept}\n`);
       expect(statSync(kept).mode & 0o7777).toBe(0o600);
     }
     expect(readFileSync(`${sealedFile()}.old`).equals(before)).toBe(true);
     expectError(
-      inTwin('renew', '--force', '--quiet'),
+      await inTwin('renew', '--force', '--quiet'),
       1,
       /passphrase does not open/u,
       /that a passphrase change has kept \("[^"]*\.gpg\.old", "[^"]*\.gpg\.old2"\), name a copy of it as passphrase\.file/u,
     );
     cpSync(`${sealedFile()}.old`, join(project.home, 'twin/sealed.gpg'));
     project.write('../home/twin/settings.json', JSON.stringify(smallSettings({ passphrase: { file: 'sealed.gpg' } })));
-    const renewed = inTwin('renew', '--force');
+    const renewed = await inTwin('renew', '--force');
     expect(renewed.status, renewed.stderr).toBe(0);
-    expect(project.run(['clean', '--all', '--yes']).status).toBe(0);
+    expect((await project.run(['clean', '--all', '--yes'])).status).toBe(0);
     expect(existsSync(`${sealedFile()}.old`) || existsSync(`${sealedFile()}.old2`)).toBe(false);
   });
 
-  it('replaces what a link names, and not the link', () => {
-    make();
+  it('replaces what a link names, and not the link', async () => {
+    await make();
     const real = join(project.home, 'stick');
     renameSync(sealedFile(), real);
     symlinkSync(real, sealedFile());
     const before = readFileSync(real);
-    expect(project.run(['passphrase', 'change']).status).toBe(0);
+    expect((await project.run(['passphrase', 'change'])).status).toBe(0);
     expect(readFileSync(real).equals(before)).toBe(false);
-    expect(opensKey(shown())).toBe(true);
+    expect(opensKey(await shown())).toBe(true);
   });
 
   it.each([
@@ -282,24 +297,24 @@ describe('change', () => {
       /both passphrases from one/u,
     ],
     ['a descriptor that is not open', ['--new-passphrase-fd', '77'], '', 2, /--new-passphrase-fd 77: not open/u],
-  ] as const)('%s: touches nothing', (_, flags, input, status, message) => {
-    make();
+  ] as const)('%s: touches nothing', async (_, flags, input, status, message) => {
+    await make();
     const before = [treeOf(project.folder), treeOf(project.home)];
-    expectError(project.run(['passphrase', 'change', ...flags], { input }), status, message, /\S/u);
+    expectError(await project.run(['passphrase', 'change', ...flags], { input }), status, message, /\S/u);
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('before make says so', () => {
-    expectError(project.run(['passphrase', 'change']), 1, /there is no CA's key .* yet/u, /relaycerts make/u);
+  it('before make says so', async () => {
+    expectError(await project.run(['passphrase', 'change']), 1, /there is no CA's key .* yet/u, /relaycerts make/u);
   });
 
-  it('where nobody here could open the new file, touches nothing; a given passphrase may go in', () => {
-    make();
-    const passphrase = shown();
+  it('where nobody here could open the new file, touches nothing; a given passphrase may go in', async () => {
+    await make();
+    const passphrase = await shown();
     rmSync(operatorKey());
     // The key in a file, its secret part elsewhere.
     const other = makeProject();
-    other.run(['make']);
+    await other.run(['make']);
     const home = join(project.home, 'g');
     mkdirSync(home, { mode: 0o700 });
     const env = { ...process.env, GNUPGHOME: home };
@@ -317,7 +332,7 @@ describe('change', () => {
     const before = state();
     const args = ['passphrase', 'change', '--passphrase-fd', '0'];
     expectError(
-      project.run(args, { input: passphrase }),
+      await project.run(args, { input: passphrase }),
       1,
       /nothing was changed: no secret key of the recipients is here/u,
       /--new-passphrase-fd/u,
@@ -326,7 +341,7 @@ describe('change', () => {
     const next = join(project.home, 'next');
     writeFileSync(next, 'the next one');
     const under = ['sh', '-c', `exec "$@" 3< '${next}'`, 'sh'];
-    const given = project.run([...args, '--new-passphrase-fd', '3'], { input: passphrase, under });
+    const given = project.spawn([...args, '--new-passphrase-fd', '3'], { input: passphrase, under });
     expect(given.status, given.stderr).toBe(0);
     expect(given.stderr).toMatch(/warning: nobody here can open the new passphrase file/u);
     expect(opensKey('the next one')).toBe(true);
@@ -334,13 +349,16 @@ describe('change', () => {
 });
 
 /** The three states that a crash can leave, from the files of before and after a whole change. */
-function craft(state: { readonly key: 'old' | 'new'; readonly file: 'old' | 'new' }): Record<'old' | 'new', string> {
-  make();
-  const passphrase = { old: shown(), new: '' };
+async function craft(state: {
+  readonly key: 'old' | 'new';
+  readonly file: 'old' | 'new';
+}): Promise<Record<'old' | 'new', string>> {
+  await make();
+  const passphrase = { old: await shown(), new: '' };
   const key = { old: project.read(caKey), new: '' };
   const file = { old: readFileSync(sealedFile()), new: Buffer.alloc(0) };
-  expect(project.run(['passphrase', 'change']).status).toBe(0);
-  passphrase.new = shown();
+  expect((await project.run(['passphrase', 'change'])).status).toBe(0);
+  passphrase.new = await shown();
   key.new = project.read(caKey);
   file.new = readFileSync(sealedFile());
   project.write(caKey, key[state.key]);
@@ -358,48 +376,48 @@ describe('a change that was cut off', () => {
     ],
     ['the key is the new one, the passphrase file the old one', { key: 'new', file: 'old' }, /finished it/u],
     ['both are new', { key: 'new', file: 'new' }, /removed .*; .*passphrase\.gpg holds/u],
-  ] as const)('%s: the next run settles it, and says so', (_, state, says) => {
-    const passphrase = craft(state);
-    const show = project.run(['passphrase', 'show', '--yes']);
+  ] as const)('%s: the next run settles it, and says so', async (_, state, says) => {
+    const passphrase = await craft(state);
+    const show = await project.run(['passphrase', 'show', '--yes']);
     expect(show.stdout.trimEnd()).toBe(passphrase[state.key]);
     expect(show.stderr).toMatch(/a change of the passphrase was cut off/u);
     expect(show.stderr).toMatch(says);
     expect(existsSync(project.path(pending))).toBe(false);
-    expect(shown()).toBe(passphrase[state.key]);
-    expect(opensKey(shown())).toBe(true);
+    expect(await shown()).toBe(passphrase[state.key]);
+    expect(opensKey(await shown())).toBe(true);
   });
 
   it.each([
     { key: 'old', file: 'old' },
     { key: 'new', file: 'old' },
     { key: 'new', file: 'new' },
-  ] as const)('make goes on from it, key $key, file $file', (state) => {
-    craft(state);
+  ] as const)('make goes on from it, key $key, file $file', async (state) => {
+    await craft(state);
     project.settings(withSecond);
-    const made = project.run(['make']);
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(made.stderr).toMatch(/a change of the passphrase was cut off/u);
-    expect(opensKey(shown())).toBe(true);
+    expect(opensKey(await shown())).toBe(true);
   });
 
   it.each([
     { key: 'old', file: 'old' },
     { key: 'new', file: 'old' },
-  ] as const)('another change goes on from it, also with the old one given, key $key', (state) => {
-    const passphrase = craft(state);
+  ] as const)('another change goes on from it, also with the old one given, key $key', async (state) => {
+    const passphrase = await craft(state);
     const args = ['passphrase', 'change', '--passphrase-fd', '0'];
-    const changed = project.run(args, { input: passphrase[state.key] });
+    const changed = await project.run(args, { input: passphrase[state.key] });
     expect(changed.status, changed.stderr).toBe(0);
     expect(changed.stderr).toMatch(/a change of the passphrase was cut off: ended it/u);
-    expect(Object.values(passphrase)).not.toContain(shown());
-    expect(opensKey(shown())).toBe(true);
+    expect(Object.values(passphrase)).not.toContain(await shown());
+    expect(opensKey(await shown())).toBe(true);
     expect(existsSync(project.path(pending))).toBe(false);
   });
 
-  it('where neither opens the key, nothing is removed', () => {
-    craft({ key: 'old', file: 'old' });
+  it('where neither opens the key, nothing is removed', async () => {
+    await craft({ key: 'old', file: 'old' });
     const other = makeProject();
-    other.run(['make']);
+    await other.run(['make']);
     project.write(caKey, other.read(caKey));
     other.remove();
     project.settings(withSecond);
@@ -407,15 +425,15 @@ describe('a change that was cut off', () => {
     rmSync(project.path('certs/smtp-client'), { recursive: true });
     rmSync(project.path('certs/smtpd-server'), { recursive: true });
     const before = [treeOf(project.folder), treeOf(project.home)];
-    expectError(project.run(['make']), 1, /passphrase does not open the CA's key/u, /made together/u);
+    expectError(await project.run(['make']), 1, /passphrase does not open the CA's key/u, /made together/u);
     expect(existsSync(project.path(pending))).toBe(true);
     expect(treeOf(project.home)).toEqual(before[1]);
   });
 
-  it('at every system call that touches a file: whatever instant it is, one of the two opens the key', () => {
+  it('at every system call that touches a file: whatever instant it is, one of the two opens the key', async () => {
     requireTools('strace');
-    make();
-    const publicKey = caPublicKey(shown());
+    await make();
+    const publicKey = caPublicKey(await shown());
     const first = readFileSync(sealedFile());
     const backup = join(project.home, '..', 'backup');
     cpSync(project.folder, join(backup, 'project'), { recursive: true });
@@ -435,7 +453,7 @@ describe('a change that was cut off', () => {
         restore();
         const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${calls}:signal=KILL:when=${nth}`];
         // One thread, so that strace counts all calls together.
-        const killed = project.run(['passphrase', 'change'], { under, env: { UV_THREADPOOL_SIZE: '1' } });
+        const killed = project.spawn(['passphrase', 'change'], { under, env: { UV_THREADPOOL_SIZE: '1' } });
         if (killed.status === 0) {
           expect(nth, calls).toBeGreaterThan(2);
           break;
@@ -445,7 +463,7 @@ describe('a change that was cut off', () => {
         seen.add(
           `${state}, ${project.read(caKey) === readFileSync(join(backup, 'project', caKey), 'utf8') ? 'old' : 'new'} key`,
         );
-        expect(caPublicKey(shown()), `${calls} ${nth}`).toBe(publicKey);
+        expect(caPublicKey(await shown()), `${calls} ${nth}`).toBe(publicKey);
         const kept = existsSync(`${sealedFile()}.old`) ? `${sealedFile()}.old` : sealedFile();
         expect(readFileSync(kept).equals(first), `${calls} ${nth}: the first passphrase`).toBe(true);
         expect(existsSync(project.path(pending))).toBe(false);
@@ -487,7 +505,7 @@ describe("the operator key's own password", () => {
     screen.press('Enter');
     expect(await screen.ended(60)).toBe(0);
     expect(screen.screen()).toContain('keeps stolen files shut');
-    expect(opensKey(shown())).toBe(true);
+    expect(opensKey(await shown())).toBe(true);
   });
 
   it('Ctrl-C at the offer leaves nothing behind', async () => {
@@ -502,11 +520,11 @@ describe("the operator key's own password", () => {
 
   it('is asked for when the key is needed; without a terminal the error says so', async () => {
     await makeWithPassword();
-    expect(project.run(['make']).stderr).toMatch(/nothing to make/u);
+    expect((await project.run(['make'])).stderr).toMatch(/nothing to make/u);
     project.settings(withSecond);
     const before = treeOf(project.folder);
     expectError(
-      project.run(['make']),
+      await project.run(['make']),
       1,
       /operator key .* has a password, and none was given/u,
       /on a terminal.*--passphrase-fd/u,
@@ -531,10 +549,10 @@ describe("the operator key's own password", () => {
   });
 
   it('operator-password sets it, and takes it away; the key stays the same', async () => {
-    make();
-    const passphrase = shown();
-    const recipients = project.run(['passphrase', 'recipients']).stdout;
-    expectError(project.run(['passphrase', 'operator-password']), 2, /no terminal to ask on/u, /terminal/u);
+    await make();
+    const passphrase = await shown();
+    const recipients = (await project.run(['passphrase', 'recipients'])).stdout;
+    expectError(await project.run(['passphrase', 'operator-password']), 2, /no terminal to ask on/u, /terminal/u);
     let screen = await openOn('passphrase', 'operator-password');
     await screen.waitFor('New password of the operator key (Enter: none):');
     screen.type(password);
@@ -546,9 +564,14 @@ describe("the operator key's own password", () => {
     expect(await screen.ended()).toBe(0);
     screen.dispose();
     expect(statSync(operatorKey()).mode & 0o7777).toBe(0o600);
-    expect(project.run(['passphrase', 'recipients']).stdout).toBe(recipients);
-    expectError(project.run(['passphrase', 'show', '--yes']), 1, /has a password, and none was given/u, /terminal/u);
-    expect(project.run(['passphrase', 'export-key', '--yes']).stderr).toMatch(/it has its password still/u);
+    expect((await project.run(['passphrase', 'recipients'])).stdout).toBe(recipients);
+    expectError(
+      await project.run(['passphrase', 'show', '--yes']),
+      1,
+      /has a password, and none was given/u,
+      /terminal/u,
+    );
+    expect((await project.run(['passphrase', 'export-key', '--yes'])).stderr).toMatch(/it has its password still/u);
 
     screen = await openOn('passphrase', 'operator-password');
     await screen.waitFor('Password of the operator key');
@@ -558,26 +581,26 @@ describe("the operator key's own password", () => {
     screen.press('Enter');
     await screen.waitFor('has no password any more');
     expect(await screen.ended()).toBe(0);
-    expect(shown()).toBe(passphrase);
+    expect(await shown()).toBe(passphrase);
   });
 });
 
 describe('--passphrase-fd', () => {
-  it('works where the passphrase file is gone, and makes no second copy of it', () => {
-    make();
-    const passphrase = shown();
+  it('works where the passphrase file is gone, and makes no second copy of it', async () => {
+    await make();
+    const passphrase = await shown();
     rmSync(sealedFile());
     project.settings(withSecond);
-    const made = project.run(['make', '--passphrase-fd', '0'], { input: passphrase });
+    const made = project.spawn(['make', '--passphrase-fd', '0'], { input: passphrase });
     expect(made.status, made.stderr).toBe(0);
     expect(existsSync(sealedFile())).toBe(false);
   });
 
-  it('makes no CA under another passphrase than its file holds', () => {
-    make();
-    expect(project.run(['clean', '--yes']).status).toBe(0);
+  it('makes no CA under another passphrase than its file holds', async () => {
+    await make();
+    expect((await project.run(['clean', '--yes'])).status).toBe(0);
     const before = treeOf(project.folder);
-    const made = project.run(['make', '--passphrase-fd', '0'], { input: 'another' });
+    const made = project.spawn(['make', '--passphrase-fd', '0'], { input: 'another' });
     expectError(made, 1, /holds another passphrase than the given one/u, /without --passphrase-fd/u);
     expect(treeOf(project.folder)).toEqual(before);
   });

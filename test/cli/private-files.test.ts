@@ -27,7 +27,7 @@ function isPrivate(path: string): boolean {
 describe('under umask 000', () => {
   it('opens every private file with O_EXCL and mode 0600, and never widens it', () => {
     const trace = join(project.home, 'trace');
-    const made = project.run(['make'], {
+    const made = project.spawn(['make'], {
       under: ['sh', '-c', 'umask 000; exec "$@"', 'sh', 'strace', '-f', '-qq', '-s', '4096', '-o', trace, '-e', calls],
     });
     expect(made.status, made.stderr).toBe(0);
@@ -63,7 +63,7 @@ describe('under umask 000', () => {
 
 describe('under umask 777', () => {
   it('still gives every file the mode that it needs', () => {
-    const made = project.run(['make'], { under: ['sh', '-c', 'umask 777; exec "$@"', 'sh'] });
+    const made = project.spawn(['make'], { under: ['sh', '-c', 'umask 777; exec "$@"', 'sh'] });
     // Folders come out closed to everybody but root; files do not.
     expect(made.status, made.stderr).toBe(0);
     const files = Object.entries(modesOf(project.folder)).filter(([name]) => !name.endsWith('/'));
@@ -75,7 +75,7 @@ describe('the passphrase', () => {
   it('is in no argument, environment or file', () => {
     const trace = join(project.home, 'trace');
     const secret = 'correct-horse-battery-staple';
-    const made = project.run(['make', '--passphrase-fd', '0'], {
+    const made = project.spawn(['make', '--passphrase-fd', '0'], {
       input: secret,
       under: ['strace', '-f', '-qq', '-v', '-s', '65536', '-o', trace, '-e', 'trace=execve,write,writev,pwrite64'],
     });

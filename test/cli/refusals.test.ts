@@ -18,18 +18,18 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { makeProject, smallSettings, type Project, type Result, type RunInput } from '../support/project.js';
+import { makeProject, smallSettings, type Project, type Result, type SpawnInput } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { openTerminal } from '../support/terminal.js';
 
 let project: Project;
 let root: string;
 let template: Project;
-beforeAll(() => {
+beforeAll(async () => {
   requireTools('setpriv', 'sudo', 'unshare', 'mount', 'faketime', 'strace');
   if (process.geteuid?.() !== 0) throw new Error('these tests give files to other users: run them as root');
   template = makeProject();
-  expect(template.run(['make']).status).toBe(0);
+  expect((await template.run(['make'])).status).toBe(0);
 });
 afterAll(() => {
   template.remove();
@@ -51,7 +51,7 @@ function putMade(): void {
 
 /** A user of no name, with a group of the same number. */
 const stranger = 4711;
-const as = (uid: number, gid = uid): RunInput => ({
+const as = (uid: number, gid = uid): SpawnInput => ({
   under: ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'],
 });
 
@@ -78,9 +78,12 @@ function hintOf(stderr: string): string {
 }
 
 /** Asserts the refusal, that nothing was touched, and that the hint mends it. */
-function expectMended(says: RegExp, run: () => Result = () => project.run(['make'])): Result {
+async function expectMended(
+  says: RegExp,
+  run: () => Result | Promise<Result> = () => project.run(['make']),
+): Promise<Result> {
   const before = stateOf(root);
-  const refused = run();
+  const refused = await run();
   expect(refused.stderr).toMatch(says);
   expect(refused.status, refused.stderr).toBe(1);
   expect(refused.stdout).toBe('');
@@ -89,7 +92,7 @@ function expectMended(says: RegExp, run: () => Result = () => project.run(['make
   expect(stateOf(root)).toBe(before);
   const mend = spawnSync('sh', ['-c', hintOf(refused.stderr)], { cwd: project.folder });
   expect(mend.status, mend.stderr.toString()).toBe(0);
-  const mended = run();
+  const mended = await run();
   expect(mended.status, mended.stderr).toBe(0);
   return mended;
 }
@@ -114,25 +117,25 @@ describe('a folder that others may write', () => {
     { name: 'the folder of the operator key', place: () => join(project.home, '.config/relaycerts'), mode: 0o777 },
     { name: 'the settings file', place: () => project.path('settings.json'), mode: 0o666 },
   ];
-  it.each(places)('$name: refused, and mended by the hint', ({ place, mode }) => {
+  it.each(places)('$name: refused, and mended by the hint', async ({ place, mode }) => {
     putMade();
     for (const folder of ['certs/retired', 'certs/revoked']) mkdirSync(project.path(folder));
     chmodSync(place(), mode);
-    const mended = expectMended(/can be written by all users, who could put other files in the place of ours/u);
+    const mended = await expectMended(/can be written by all users, who could put other files in the place of ours/u);
     expect(mended.stderr).toContain('nothing to make');
   });
 
-  it('several at once: one error, one command', () => {
+  it('several at once: one error, one command', async () => {
     putMade();
     for (const folder of ['certs/ca', `hosts/${home}`, `hosts/${relay}`]) chmodSync(project.path(folder), 0o777);
-    expectMended(/certs\/ca" \(and 2 more\) can be written by all users/u);
+    await expectMended(/certs\/ca" \(and 2 more\) can be written by all users/u);
   });
 
-  it('a shared group: refused by its name', () => {
+  it('a shared group: refused by its name', async () => {
     putMade();
     chownSync(project.folder, 0, 8);
     chmodSync(project.folder, 0o775);
-    expectMended(/the project folder ".*" can be written by the group mail, who/u);
+    await expectMended(/the project folder ".*" can be written by the group mail, who/u);
   });
 
   it("the user's own group, as mkdir makes it under the umask 002: no word of it", () => {
@@ -140,7 +143,7 @@ describe('a folder that others may write', () => {
     for (const uid of [8, stranger]) {
       giveAll(uid);
       chmodSync(project.folder, 0o775);
-      const made = project.run(['make'], {
+      const made = project.spawn(['make'], {
         under: [...(as(uid).under ?? []), 'sh', '-c', 'umask 002; exec "$@"', 'sh'],
       });
       expect(made.status, made.stderr).toBe(0);
@@ -148,32 +151,32 @@ describe('a folder that others may write', () => {
       for (const folder of ['certs', 'certs/ca', 'hosts']) {
         expect(spawnSync('stat', ['-c', '%a', project.path(folder)]).stdout.toString()).toBe('755\n');
       }
-      project.run(['clean', '--yes', '--all'], as(uid));
+      project.spawn(['clean', '--yes', '--all'], as(uid));
     }
   });
 
-  it('the group nogroup, which programs share: refused', () => {
+  it('the group nogroup, which programs share: refused', async () => {
     giveAll(65_534);
     chmodSync(project.folder, 0o775);
-    expectMended(/can be written by the group nogroup/u, () => project.run(['make'], as(65_534)));
+    await expectMended(/can be written by the group nogroup/u, () => project.spawn(['make'], as(65_534)));
   });
 
-  it('a shared folder like /tmp is no project; the hint moves it into a folder of its own', () => {
+  it('a shared folder like /tmp is no project; the hint moves it into a folder of its own', async () => {
     putMade();
     chmodSync(project.folder, 0o1777);
-    const run = (): Result => {
+    const run = async (): Promise<Result> => {
       const moved = project.path('relaycerts/settings.json');
       return project.run(['--settings', existsSync(moved) ? moved : 'settings.json', 'make']);
     };
-    const mended = expectMended(/can be written by all users, and is no place for keys/u, run);
+    const mended = await expectMended(/can be written by all users, and is no place for keys/u, run);
     expect(mended.stderr).toContain('nothing to make');
   });
 
-  it('but it may hold the passphrase file, and the project may lie below it', () => {
+  it('but it may hold the passphrase file, and the project may lie below it', async () => {
     mkdirSync(join(root, 'shared'));
     chmodSync(join(root, 'shared'), 0o1777);
     project.settings(smallSettings({ passphrase: { file: join(root, 'shared/passphrase.gpg') } }));
-    const made = project.run(['make']);
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(made.stderr).not.toContain('warning');
     // Nobody but its owner can remove a file there: what another's relaycerts left stays, and what ours left goes.
@@ -184,7 +187,7 @@ describe('a folder that others may write', () => {
       if (!name.startsWith('.other')) chownSync(path, stranger, stranger);
     }
     for (const words of [['make'], ['renew', '--force'], ['revoke', home]]) {
-      const result = project.run(words, as(stranger));
+      const result = project.spawn(words, as(stranger));
       expect(result.status, result.stderr).toBe(0);
     }
     expect(readdirSync(join(root, 'shared')).toSorted()).toEqual([
@@ -193,13 +196,13 @@ describe('a folder that others may write', () => {
     ]);
   });
 
-  it('above the project: a warning', () => {
+  it('above the project: a warning', async () => {
     chmodSync(root, 0o777);
-    const made = project.run(['make']);
+    const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);
     expect(made.stderr).toMatch(/warning: ".*" can be written by all users, who could put another folder in the/u);
     expect(spawnSync('sh', ['-c', hintOf(made.stderr)]).status).toBe(0);
-    expect(project.run(['make']).stderr).not.toContain('warning');
+    expect((await project.run(['make'])).stderr).not.toContain('warning');
   });
 
   const writers: readonly (readonly string[])[] = [
@@ -215,7 +218,7 @@ describe('a folder that others may write', () => {
     ['passphrase', 'change'],
     ['wizard', '--answers', 'answers.json'],
   ];
-  it.each(writers.map((args) => ({ args, name: args.join(' ') })))('$name refuses it too', ({ args }) => {
+  it.each(writers.map((args) => ({ args, name: args.join(' ') })))('$name refuses it too', async ({ args }) => {
     putMade();
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     project.write('answers.json', '{ "relayPort": "2600" }');
@@ -230,15 +233,15 @@ describe('a folder that others may write', () => {
     );
     expect(made.status, made.stderr.toString()).toBe(0);
     chmodSync(project.folder, 0o777);
-    expectMended(/the project folder ".*" can be written by all users/u, () => project.run(args));
+    await expectMended(/the project folder ".*" can be written by all users/u, () => project.run(args));
   });
 
-  it('a PKCS#12 file is not made where others may replace it', () => {
+  it('a PKCS#12 file is not made where others may replace it', async () => {
     putMade();
     mkdirSync(join(root, 'drop'));
     chmodSync(join(root, 'drop'), 0o777);
     const args = ['export', 'p12', 'mailhost', '--password-fd', '0', '--out', join(root, 'drop/mail.p12')];
-    expectMended(/drop" can be written by all users/u, () => project.run(args, { input: 'correct horse\n' }));
+    await expectMended(/drop" can be written by all users/u, () => project.run(args, { input: 'correct horse\n' }));
   });
 
   it('the operator key gets no password there, and its old one stays', async () => {
@@ -262,22 +265,22 @@ describe('a folder that others may write', () => {
     expect(stateOf(root)).toBe(before);
   });
 
-  it('a change of the passphrase that was cut off is not ended by passphrase show there', () => {
+  it('a change of the passphrase that was cut off is not ended by passphrase show there', async () => {
     putMade();
     const sealed = join(project.home, '.example.org-relaycerts-passphrase.gpg');
     cpSync(sealed, project.path('certs/ca/example.org-ca.passphrase.new.gpg'));
     chmodSync(project.path('certs/ca/example.org-ca.passphrase.new.gpg'), 0o600);
     chmodSync(project.path('certs/ca'), 0o777);
-    expectMended(/certs\/ca" can be written by all users/u, () => project.run(['passphrase', 'show', '--yes']));
+    await expectMended(/certs\/ca" can be written by all users/u, () => project.run(['passphrase', 'show', '--yes']));
   });
 
   it.each([['status'], ['show'], ['fingerprint'], ['make', '--dry-run'], ['passphrase', 'recipients']])(
     '%s %s reads, and only warns',
-    (...args) => {
+    async (...args) => {
       putMade();
-      const right = project.run(args);
+      const right = await project.run(args);
       chmodSync(project.folder, 0o777);
-      const read = project.run(args);
+      const read = await project.run(args);
       expect(read.status).toBe(right.status);
       expect(read.stdout).toBe(right.stdout);
       expect(read.stderr).toMatch(/warning: the project folder ".*" can be written by all users/u);
@@ -293,15 +296,15 @@ describe('what belongs to somebody else', () => {
     ['a bundle', () => project.path(`hosts/${home}`)],
     ['the folder of the operator key', () => join(project.home, '.config/relaycerts')],
     ['the passphrase file', () => join(project.home, '.example.org-relaycerts-passphrase.gpg')],
-  ])('%s: refused, and mended by the hint', (_, place) => {
+  ])('%s: refused, and mended by the hint', async (_, place) => {
     putMade();
     giveAll(stranger);
     chownSync(place(), 8, 8);
     // What is 0700 and another's cannot even be looked into, so that this case is of a folder that can.
     if (!place().endsWith('.gpg')) chmodSync(place(), 0o755);
     else chmodSync(place(), 0o644);
-    expectMended(/belongs to the user mail, who could change what lies there/u, () =>
-      project.run(['make'], as(stranger)),
+    await expectMended(/belongs to the user mail, who could change what lies there/u, () =>
+      project.spawn(['make'], as(stranger)),
     );
   });
 
@@ -312,44 +315,44 @@ describe('what belongs to somebody else', () => {
     chownSync(key, 8, stranger);
     // Readable all the same for whom the group is.
     chmodSync(key, 0o640);
-    const refused = project.run(['make'], as(stranger));
+    const refused = project.spawn(['make'], as(stranger));
     expect(refused.status).toBe(1);
     const hints = [...refused.stderr.matchAll(/^relaycerts: hint: (.+)$/gmu)].map((match) => match[1] ?? '');
     expect(hints).toEqual([`chmod 600 ${key}`, `sudo chown ${stranger} ${key}`]);
     for (const hint of hints) expect(spawnSync('sh', ['-c', hint]).status).toBe(0);
-    expect(project.run(['make'], as(stranger)).stderr).toContain('nothing to make');
+    expect(project.spawn(['make'], as(stranger)).stderr).toContain('nothing to make');
   });
 
-  it('a key of mode 0640: refused, and mended by the hint', () => {
+  it('a key of mode 0640: refused, and mended by the hint', async () => {
     putMade();
     chmodSync(project.path(`certs/smtp-client/${home}.key.pem`), 0o640);
-    expectMended(/holds a private key and has mode 0640: others can read or change it/u);
+    await expectMended(/holds a private key and has mode 0640: others can read or change it/u);
   });
 
-  it('as root: a warning that names the user, and how to run as that user', () => {
+  it('as root: a warning that names the user, and how to run as that user', async () => {
     putMade();
     giveAll(8);
-    const run = project.run(['make']);
+    const run = await project.run(['make']);
     expect(run.status, run.stderr).toBe(0);
     expect(run.stderr).toMatch(/warning: running as root in a folder of the user mail: the project folder ".*"/u);
     expect(hintOf(run.stderr)).toBe('sudo -u mail relaycerts ...');
     const sudo = ['sudo', '-u', 'mail', 'env', `HOME=${project.home}`];
-    expect(project.run(['make'], { under: sudo }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
+    expect(project.spawn(['make'], { under: sudo }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
     giveAll(stranger);
-    const hint = hintOf(project.run(['make']).stderr);
+    const hint = hintOf((await project.run(['make'])).stderr);
     expect(hint).toBe('setpriv --reuid=4711 --regid=4711 --clear-groups relaycerts ...');
     const under = hint.split(' ').slice(0, -2);
-    expect(project.run(['make'], { under }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
+    expect(project.spawn(['make'], { under }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
   });
 
-  it("as root: somebody else's key in a folder of root's is a warning, mended by the hint", () => {
+  it("as root: somebody else's key in a folder of root's is a warning, mended by the hint", async () => {
     putMade();
     chownSync(project.path(`certs/smtp-client/${home}.key.pem`), 8, 8);
-    const run = project.run(['make']);
+    const run = await project.run(['make']);
     expect(run.status, run.stderr).toBe(0);
     expect(run.stderr).toMatch(/warning: ".*mailhost.*key\.pem" belongs to the user mail, who can read and change it/u);
     expect(spawnSync('sh', ['-c', hintOf(run.stderr)]).status).toBe(0);
-    expect(project.run(['make']).stderr).not.toContain('warning');
+    expect((await project.run(['make'])).stderr).not.toContain('warning');
   });
 });
 
@@ -395,23 +398,23 @@ const passing = [
 ];
 
 describe('a symbolic link where a file or folder of ours should be', () => {
-  it.each([...folders, ...files])('%s, led to where it was moved: refused, and mended by the hint', (name) => {
+  it.each([...folders, ...files])('%s, led to where it was moved: refused, and mended by the hint', async (name) => {
     putMade();
     for (const folder of ['certs/retired', 'certs/revoked']) mkdirSync(project.path(folder));
     renameSync(project.path(name), join(root, 'moved'));
     symlinkSync(join(root, 'moved'), project.path(name));
     const target = stateOf(root).match(/^\.\/moved.*$/gmu);
     if (folders.includes(name)) {
-      const { status, stderr } = project.run(['make', '--dry-run']);
+      const { status, stderr } = await project.run(['make', '--dry-run']);
       expect([status, stderr]).toEqual([1, expect.stringContaining('it is a symbolic link to')]);
     }
     // Who only reads says so, and goes on where there is something to read.
     for (const command of ['show', 'fingerprint']) {
-      const { status, stderr } = project.run([command]);
+      const { status, stderr } = await project.run([command]);
       expect([command, status === 0 || /error: /u.test(stderr)]).toEqual([command, true]);
       expect(stderr).toMatch(/warning: cannot use ".*": it is a symbolic link to ".*\/moved"/u);
     }
-    const mended = expectMended(/cannot use ".*": it is a symbolic link to ".*\/moved"/u);
+    const mended = await expectMended(/cannot use ".*": it is a symbolic link to ".*\/moved"/u);
     expect(mended.stderr).toContain('nothing to make');
     expect(stateOf(root).match(/^\.\/moved.*$/gmu)).toEqual(target);
   });
@@ -422,46 +425,48 @@ describe('a symbolic link where a file or folder of ours should be', () => {
       name,
       to: '/dev/null',
     })),
-  ])('$name, led to $to: refused before a first make, and mended by the hint', ({ name, to }) => {
+  ])('$name, led to $to: refused before a first make, and mended by the hint', async ({ name, to }) => {
     mkdirSync(dirname(project.path(name)), { recursive: true });
     symlinkSync(to, project.path(name));
-    const mended = expectMended(/cannot use ".*": it is a symbolic link (?:that leads nowhere|to "\/dev\/null")/u);
+    const mended = await expectMended(
+      /cannot use ".*": it is a symbolic link (?:that leads nowhere|to "\/dev\/null")/u,
+    );
     expect(mended.stderr).toContain("made the CA's certificate");
     expect(existsSync('/nowhere')).toBe(false);
   });
 
-  it('a folder of a host that the settings no longer name: clean does not remove through it', () => {
+  it('a folder of a host that the settings no longer name: clean does not remove through it', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'gone' }] }));
-    project.run(['make']);
+    await project.run(['make']);
     project.settings(smallSettings());
     renameSync(project.path('hosts/gone.example.org'), join(root, 'moved'));
     symlinkSync(join(root, 'moved'), project.path('hosts/gone.example.org'));
     const before = stateOf(join(root, 'moved'));
-    expectMended(/hosts\/gone\.example\.org": it is a symbolic link/u, () => project.run(['clean', '--yes']));
+    await expectMended(/hosts\/gone\.example\.org": it is a symbolic link/u, () => project.run(['clean', '--yes']));
     expect(stateOf(join(root, 'moved'))).toBe(before);
   });
 
-  it('the settings and the passphrase file may be links, and their folders too', () => {
+  it('the settings and the passphrase file may be links, and their folders too', async () => {
     const real = join(root, 'real');
     mkdirSync(join(real, 'config'), { recursive: true });
     renameSync(project.path('settings.json'), join(real, 'settings.json'));
     symlinkSync(join(real, 'settings.json'), project.path('settings.json'));
     symlinkSync(join(real, 'config'), join(project.home, '.config'));
     symlinkSync(project.folder, join(root, 'shortcut'));
-    expect(project.run(['make']).status).toBe(0);
+    expect((await project.run(['make'])).status).toBe(0);
     const sealed = join(project.home, '.example.org-relaycerts-passphrase.gpg');
     renameSync(sealed, join(real, 'sealed.gpg'));
     symlinkSync(join(real, 'sealed.gpg'), sealed);
-    const again = project.run(['--settings', join(root, 'shortcut/settings.json'), 'make']);
+    const again = await project.run(['--settings', join(root, 'shortcut/settings.json'), 'make']);
     expect(again.stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
   });
 
-  it('a hard link of a key, as a backup makes it, keeps the old key when that is replaced', () => {
+  it('a hard link of a key, as a backup makes it, keeps the old key when that is replaced', async () => {
     putMade();
     const key = project.path(`certs/smtp-client/${home}.key.pem`);
     linkSync(key, join(root, 'backup.pem'));
     const before = readFileSync(key);
-    const rekeyed = project.run(['renew', '--rekey', 'mailhost']);
+    const rekeyed = await project.run(['renew', '--rekey', 'mailhost']);
     expect(rekeyed.status, rekeyed.stderr).toBe(0);
     expect(readFileSync(join(root, 'backup.pem')).equals(before)).toBe(true);
     expect(readFileSync(key).equals(before)).toBe(false);
@@ -478,38 +483,38 @@ describe('a symbolic link where a file or folder of ours should be', () => {
     ],
     ['too large', () => writeFileSync(lock(), 'x'.repeat(4097)), /it is larger than 4096 octets/u, /^rm \S+$/u],
     ['a link', () => symlinkSync('settings.json', lock()), /it is a symbolic link/u, /^rm \S+$/u],
-  ])('a lock that is %s: refused, mended by the hint, also for who only reads', (_, put, says, hint) => {
+  ])('a lock that is %s: refused, mended by the hint, also for who only reads', async (_, put, says, hint) => {
     putMade();
     const refusal = new RegExp(`cannot use .*[.]lock": ${says.source}`, 'u');
     for (const run of [() => project.run(['make']), () => project.run(['show'])]) {
       rmSync(`${lock()}.old`, { recursive: true, force: true });
       put();
-      expect(hintOf(run().stderr)).toMatch(hint);
-      expectMended(refusal, run);
+      expect(hintOf((await run()).stderr)).toMatch(hint);
+      await expectMended(refusal, run);
     }
   });
 
   it.each([
     ['/dev/null', '/dev/null'],
     ['a folder', '~/folder'],
-  ])('%s as the passphrase file: refused, and no command that would change it', (_, file) => {
+  ])('%s as the passphrase file: refused, and no command that would change it', async (_, file) => {
     mkdirSync(join(project.home, 'folder'));
     chmodSync(join(project.home, 'folder'), 0o777);
     project.settings(smallSettings({ passphrase: { file } }));
     const before = stateOf(root);
-    const run = project.run(['make']);
+    const run = await project.run(['make']);
     expect(run.status).toBe(1);
     expect(run.stderr).toMatch(/^relaycerts: error: .*the passphrase file ".*" is no regular file/mu);
     expect(run.stderr).toMatch(/^relaycerts: hint: name another one as passphrase\.file in ".*settings\.json"$/mu);
-    const read = project.run(['make', '--dry-run']);
+    const read = await project.run(['make', '--dry-run']);
     expect(read.stderr).toMatch(/is no regular file/u);
     expect(run.stderr + read.stderr).not.toContain('chmod');
     expect(stateOf(root)).toBe(before);
   });
 
-  it('a file where a folder should be: refused, and mended by the hint', () => {
+  it('a file where a folder should be: refused, and mended by the hint', async () => {
     project.write('hosts', 'mine');
-    expectMended(/hosts" is no folder/u);
+    await expectMended(/hosts" is no folder/u);
     expect(project.read('hosts.old')).toBe('mine');
   });
 });
@@ -586,13 +591,15 @@ hint | sh
     expect(run.stderr).toMatch(/cannot write in ".*stick": the file system at ".*stick" is read-only/u);
   });
 
-  it('a folder without the right to write: refused, and mended by the hint', () => {
+  it('a folder without the right to write: refused, and mended by the hint', async () => {
     giveAll(stranger);
     chmodSync(project.folder, 0o555);
-    expectMended(/cannot write in ".*": permission denied \(mode 0555/u, () => project.run(['make'], as(stranger)));
+    await expectMended(/cannot write in ".*": permission denied \(mode 0555/u, () =>
+      project.spawn(['make'], as(stranger)),
+    );
     chownSync(project.folder, 0, 0);
-    expectMended(/cannot write in ".*": permission denied \(mode 0755, uid 0\)/u, () =>
-      project.run(['renew', '--force'], as(stranger)),
+    await expectMended(/cannot write in ".*": permission denied \(mode 0755, uid 0\)/u, () =>
+      project.spawn(['renew', '--force'], as(stranger)),
     );
   });
 });
@@ -601,10 +608,10 @@ describe('a bundle outside the project', () => {
   // Links are above. What the administrator mounts in the place of a bundle is in the project, as the path says.
   it.each(['../../outside', '..', '.', 'a/../../outside', '/outside', String.raw`a\..\outside`, 'a%2f..'])(
     'is named by no host: %s',
-    (hostname) => {
+    async (hostname) => {
       project.settings(smallSettings({ smtpClients: [{ hostname }] }));
       const before = stateOf(root);
-      const run = project.run(['make']);
+      const run = await project.run(['make']);
       expect(run.status).toBe(2);
       expect(run.stderr).toMatch(/smtpClients\[0\]\.hostname/u);
       expect(stateOf(root)).toBe(before);
@@ -735,7 +742,7 @@ rm ../stick/filler
 describe('a clock that cannot be right', () => {
   it.each(['1970-01-01 00:10:00', '2025-12-31 12:00:00', '2100-01-02 00:00:00', '9999-06-01 00:00:00'])(
     '%s: refused, and mended by the hint',
-    (time) => {
+    async (time) => {
       // A timedatectl of the test's own: it sets the test's clock, as the real one does a machine's.
       const tools = join(root, 'tools');
       mkdirSync(tools);
@@ -747,8 +754,8 @@ describe('a clock that cannot be right', () => {
       const before = process.env['PATH'];
       process.env['PATH'] = `${tools}:${before ?? ''}`;
       try {
-        expectMended(/this machine's clock says \d{4}-.*Z, which cannot be right/u, () =>
-          project.run(['make'], { under, env: { TZ: 'UTC' } }),
+        await expectMended(/this machine's clock says \d{4}-.*Z, which cannot be right/u, () =>
+          project.spawn(['make'], { under, env: { TZ: 'UTC' } }),
         );
       } finally {
         process.env['PATH'] = before;
@@ -756,12 +763,12 @@ describe('a clock that cannot be right', () => {
     },
   );
 
-  it('before the CA begins: both times, and nothing is touched', () => {
+  it('before the CA begins: both times, and nothing is touched', async () => {
     cpSync(project.path('settings.json'), join(root, 'settings.json'));
-    expect(project.run(['make']).status).toBe(0);
+    expect((await project.run(['make'])).status).toBe(0);
     const before = stateOf(root);
     for (const args of [['make'], ['renew', '--force'], ['renew', '--rekey', 'mailhost']]) {
-      const run = project.run(args, { under: ['faketime', '-f', '-100d'], env: { TZ: 'UTC' } });
+      const run = await project.run(args, { now: new Date(Date.now() - 100 * 86_400_000) });
       expect(run.status, run.stderr).toBe(1);
       expect(run.stderr).toMatch(
         /-ca\.crt\.pem" is valid from \d{4}-\d\d-\d\dT[\d:.]+Z on, and it is \d{4}-\d\d-\d\dT[\d:.]+Z now/u,

@@ -26,27 +26,26 @@ afterAll(() => {
 });
 
 let project: Project;
-beforeEach(() => {
+beforeEach(async () => {
   project = makeProject();
-  succeed(project.run(['make']));
+  succeed(await project.run(['make']));
 });
 afterEach(() => {
   project.remove();
 });
 
-const run = (...args: readonly string[]): Result => project.run(args);
+const run = (...args: readonly string[]): Promise<Result> => project.run(args);
 
 /** The command as it runs so many days from now. */
-function inDays(days: number, ...args: readonly string[]): Result {
-  requireTools('faketime');
-  const at = new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 19).replace('T', ' ');
-  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+async function inDays(days: number, ...args: readonly string[]): Promise<Result> {
+  const now = new Date(Date.now() + days * 86_400_000);
+  return project.run(args, { now });
 }
 
-const nextStage = (): Result => succeed(run('renew', '--ca', '--rekey'));
+const nextStage = async (): Promise<Result> => succeed(await run('renew', '--ca', '--rekey'));
 
 const withWrongPassphrase = (): Result =>
-  project.run(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input: 'wrong' });
+  project.spawn(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input: 'wrong' });
 
 /** The stage that a run says it reached. */
 const stageIn = ({ stdout }: Result): number => Number(/stage (\d) of 3/u.exec(stdout)?.[1]);
@@ -102,25 +101,30 @@ interface Row {
   readonly why: string | null;
 }
 
-function rows(): readonly Row[] {
-  return JSON.parse(run('status', '--json').stdout) as readonly Row[];
+async function rows(): Promise<readonly Row[]> {
+  return JSON.parse((await run('status', '--json')).stdout) as readonly Row[];
 }
 
-const caRow = (): Row | undefined => rows().find(({ role }) => role === 'ca');
+const caRow = async (): Promise<Row | undefined> => (await rows()).find(({ role }) => role === 'ca');
 
 /** All is at rest: make has nothing to do and writes nothing, show works, no temporary file is left. */
-function expectAtRest(): void {
+async function expectAtRest(): Promise<void> {
   const before = treeOf(project.folder);
-  expect(succeed(run('make')).stderr).toContain('nothing to make');
-  expect(succeed(run('show')).stdout).toContain(home);
+  expect(succeed(await run('make')).stderr).toContain('nothing to make');
+  expect(succeed(await run('show')).stdout).toContain(home);
   expect(treeOf(project.folder)).toEqual(before);
   expect(Object.keys(before).filter((name) => /\.tmp$|\.lock$/u.test(name))).toEqual([]);
 }
 
 /** Nothing beside the settings has changed, and the error is one. */
-function expectUntouched(work: () => Result, status: number, message: RegExp, hint: RegExp): void {
+async function expectUntouched(
+  work: () => Result | Promise<Result>,
+  status: number,
+  message: RegExp,
+  hint: RegExp,
+): Promise<void> {
   const before = treeOf(project.folder);
-  const result = work();
+  const result = await work();
   expect(result.stderr).toMatch(message);
   expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
   expect([result.status, result.stdout]).toEqual([status, '']);
@@ -134,10 +138,10 @@ function changed(before: Readonly<Record<string, string>>, after: Readonly<Recor
 }
 
 describe('renew --ca', () => {
-  it('the same key and name: nothing but the CA certificate is new, and every leaf verifies against it', () => {
+  it('the same key and name: nothing but the CA certificate is new, and every leaf verifies against it', async () => {
     const [before] = certificatesIn(project.read(caFile));
     const tree = treeOf(project.folder);
-    const said = succeed(run('renew', '--ca'));
+    const said = succeed(await run('renew', '--ca'));
     const [after] = certificatesIn(project.read(caFile));
     expect(after?.subject).toBe(before?.subject);
     expect(after?.publicKey.equals(before?.publicKey ?? after.publicKey)).toBe(true);
@@ -155,18 +159,18 @@ describe('renew --ca', () => {
       expect(said.stdout).toContain(`relaycerts show ${host} --section rsync --format sh | sh\n`);
       expect(said.stdout).toContain(`relaycerts show ${host} --format sh | ssh root@${host} sh\n`);
     }
-    expectAtRest();
-    expect(rows().every(({ state }) => state === 'ok')).toBe(true);
+    await expectAtRest();
+    expect((await rows()).every(({ state }) => state === 'ok')).toBe(true);
     // A leaf of the new certificate, on a host that has the old one.
-    succeed(run('renew', 'mailhost', '--force'));
+    succeed(await run('renew', 'mailhost', '--force'));
     const old = scratch.write('old-ca.pem', before?.toString() ?? '');
     openssl(['verify', '-x509_strict', '-no-CApath', '-CAfile', old, project.path('hosts', home, `${home}.crt.pem`)]);
   });
 
-  it('--json, and the passphrase from a file descriptor', () => {
-    const passphrase = succeed(run('passphrase', 'show', '--yes')).stdout;
+  it('--json, and the passphrase from a file descriptor', async () => {
+    const passphrase = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, passphraseFile));
-    const result = project.run(['renew', '--ca', '--json', '--passphrase-fd', '0'], { input: passphrase });
+    const result = project.spawn(['renew', '--ca', '--json', '--passphrase-fd', '0'], { input: passphrase });
     const { renewed, install } = JSON.parse(succeed(result).stdout) as {
       readonly renewed: readonly { readonly host: string; readonly serial: string }[];
       readonly install: readonly string[];
@@ -177,66 +181,71 @@ describe('renew --ca', () => {
     expect(install).toEqual([relay, home]);
   });
 
-  it('keeps its name where the subject in the settings is another by now', () => {
+  it('keeps its name where the subject in the settings is another by now', async () => {
     const [before] = certificatesIn(project.read(caFile));
     project.settings(smallSettings({ subject: { organization: 'Another' } }));
-    succeed(run('renew', '--ca'));
+    succeed(await run('renew', '--ca'));
     expect(certificatesIn(project.read(caFile))[0]?.subject).toBe(before?.subject);
     expect(isTaken(home, relay)).toBe(true);
   });
 
-  it('mends a CA that has expired, when the leaves are renewed after it', () => {
-    const expired = inDays(3651, 'make');
+  it('mends a CA that has expired, when the leaves are renewed after it', async () => {
+    const expired = await inDays(3651, 'make');
     expect(expired.status).toBe(1);
     expect(expired.stderr).toMatch(/expired on .*\nrelaycerts: hint: relaycerts renew --ca\n/u);
-    expect(inDays(3651, 'renew').status).toBe(1);
-    succeed(inDays(3651, 'renew', '--ca'));
-    succeed(inDays(3651, 'renew'));
-    expect(inDays(3651, 'status').status).toBe(0);
+    expect((await inDays(3651, 'renew')).status).toBe(1);
+    succeed(await inDays(3651, 'renew', '--ca'));
+    succeed(await inDays(3651, 'renew'));
+    expect((await inDays(3651, 'status')).status).toBe(0);
   });
 
-  it('refuses where a leaf would outlive it, and touches nothing; with the days of the hint it goes', () => {
+  it('refuses where a leaf would outlive it, and touches nothing; with the days of the hint it goes', async () => {
     project.settings(smallSettings({ ca: { validDays: 100 } }));
     const before = treeOf(project.folder);
-    const refused = run('renew', '--ca');
+    const refused = await run('renew', '--ca');
     expect([refused.status, refused.stdout]).toEqual([1, '']);
     expect(refused.stderr).toMatch(/error: with a new CA certificate, .*longer than its CA/u);
     expect(treeOf(project.folder)).toEqual(before);
     const days = Number(/hint: set ca\.validDays in the settings to (\d+) or more/u.exec(refused.stderr)?.[1]);
     project.settings(smallSettings({ ca: { validDays: days } }));
-    succeed(run('renew', '--ca'));
+    succeed(await run('renew', '--ca'));
     expect(isTaken(home, relay)).toBe(true);
     project.settings(smallSettings({ ca: { validDays: days - 1 } }));
-    expect(run('renew', '--ca').status).toBe(1);
+    expect((await run('renew', '--ca')).status).toBe(1);
   });
 
-  it('refuses what it cannot do, and touches nothing', () => {
-    expectUntouched(() => run('renew', '--ca', 'mailhost'), 2, /--ca renews the CA alone/u, /renew --ca$/u);
-    expectUntouched(() => run('renew', '--ca', '--rekey', 'mailhost'), 2, /the CA alone/u, /renew --ca --rekey$/u);
-    expectUntouched(() => run('renew', '--ca', '--due'), 2, /--ca.*--due/u, /--help/u);
-    expectUntouched(() => run('renew', '--ca', '--force'), 2, /--ca.*--force/u, /--help/u);
+  it('refuses what it cannot do, and touches nothing', async () => {
+    await expectUntouched(() => run('renew', '--ca', 'mailhost'), 2, /--ca renews the CA alone/u, /renew --ca$/u);
+    await expectUntouched(
+      () => run('renew', '--ca', '--rekey', 'mailhost'),
+      2,
+      /the CA alone/u,
+      /renew --ca --rekey$/u,
+    );
+    await expectUntouched(() => run('renew', '--ca', '--due'), 2, /--ca.*--due/u, /--help/u);
+    await expectUntouched(() => run('renew', '--ca', '--force'), 2, /--ca.*--force/u, /--help/u);
     project.settings(smallSettings({ ca: { permittedDomains: ['example.org'] } }));
-    expectUntouched(() => run('renew', '--ca'), 1, /permits the domains/u, /put the settings back/u);
+    await expectUntouched(() => run('renew', '--ca'), 1, /permits the domains/u, /put the settings back/u);
     rmSync(project.path('certs'), { recursive: true });
     rmSync(project.path('hosts'), { recursive: true });
-    expectUntouched(() => run('renew', '--ca'), 1, /there is no CA yet/u, /relaycerts make$/u);
-    expectUntouched(() => run('renew', '--ca', '--rekey'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    await expectUntouched(() => run('renew', '--ca'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    await expectUntouched(() => run('renew', '--ca', '--rekey'), 1, /there is no CA yet/u, /relaycerts make$/u);
   });
 });
 
 describe('renew --ca --rekey', () => {
   const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 
-  it('three stages: both CAs are trusted while the leaves change, and no key of a host, pin or table does', () => {
+  it('three stages: both CAs are trusted while the leaves change, and no key of a host, pin or table does', async () => {
     const hostKeys = (): readonly string[] =>
       [home, relay].map((name) => project.read('hosts', name, `${name}.key.pem`));
-    const [keys, pins] = [hostKeys(), run('fingerprint', '--format', 'hex').stdout];
+    const [keys, pins] = [hostKeys(), (await run('fingerprint', '--format', 'hex')).stdout];
     const caKey = project.read(caKeyFile);
     const oldLeaf = scratch.write('old-leaf.pem', project.read('hosts', home, `${home}.crt.pem`));
     const tableLines = (): readonly string[] => project.read(tableFile).match(/^[0-9A-F:]+ .*$/gmu) ?? [];
     const lines = tableLines();
 
-    const one = nextStage();
+    const one = await nextStage();
     expect(one.stdout).toContain(`stage 1 of 3: a new CA "${second}" is there beside "${first}"`);
     expect(one.stdout).toContain(`ssh root@${home} grep -c BEGIN /etc/postfix/relaycerts/example.org-ca.crt.pem\n`);
     expect(one.stdout).toMatch(/\n {2}relaycerts renew --ca --rekey\n$/u);
@@ -249,11 +258,11 @@ describe('renew --ca --rekey', () => {
     expect(project.read(nextKey)).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/u);
     expect(modesOf(project.folder)[nextKey]).toBe('0600');
     expect(ledger().at(-1)).toBe(`rekeyed ${second}`);
-    expect(caRow()).toMatchObject({ host: first, state: 'pending' });
-    expect(caRow()?.why).toContain('renew --ca --rekey');
-    expectAtRest();
+    expect(await caRow()).toMatchObject({ host: first, state: 'pending' });
+    expect((await caRow())?.why).toContain('renew --ca --rekey');
+    await expectAtRest();
 
-    const two = nextStage();
+    const two = await nextStage();
     expect(two.stdout).toContain(`stage 2 of 3: "${second}" has signed a new certificate for every host`);
     expect(two.stdout).toContain('in any order');
     expect([trustedBy(home), trustedBy(relay)]).toEqual([
@@ -268,12 +277,12 @@ describe('renew --ca --rekey', () => {
     expect(modesOf(project.folder)[oldKey]).toBe('0600');
     expect(modesOf(project.folder)[caKeyFile]).toBe('0600');
     expect(ledger().slice(-2).toSorted()).toEqual([`renewed ${home}`, `renewed ${relay}`]);
-    expect(caRow()).toMatchObject({ host: second, state: 'pending' });
-    expect(caRow()?.why).toContain('--ca --rekey');
-    expect(rows().filter(({ state }) => state !== 'ok')).toHaveLength(1);
-    expectAtRest();
+    expect(await caRow()).toMatchObject({ host: second, state: 'pending' });
+    expect((await caRow())?.why).toContain('--ca --rekey');
+    expect((await rows()).filter(({ state }) => state !== 'ok')).toHaveLength(1);
+    await expectAtRest();
 
-    const three = nextStage();
+    const three = await nextStage();
     expect(three.stdout).toContain(`stage 3 of 3: the old CA is out of every host's CA file; "${second}" is the CA`);
     expect([trustedBy(home), trustedBy(relay)]).toEqual([[second], [second]]);
     expect([isTaken(home, relay), isTaken(relay, home)]).toEqual([true, true]);
@@ -288,34 +297,37 @@ describe('renew --ca --rekey', () => {
     expect(project.read('certs/retired', retired[1] ?? '')).toBe(caKey);
     expect(readdirSync(project.path('certs/ca')).filter((name) => /\.(?:old|new)\./u.test(name))).toEqual([]);
     expect(ledger().at(-1)).toBe(`retired ${first}`);
-    expect(run('status').status).toBe(0);
-    expectAtRest();
+    expect((await run('status')).status).toBe(0);
+    await expectAtRest();
 
     expect(hostKeys()).toEqual(keys);
-    expect(run('fingerprint', '--format', 'hex').stdout).toBe(pins);
+    expect((await run('fingerprint', '--format', 'hex')).stdout).toBe(pins);
     expect(tableLines()).toEqual(lines);
     expect(project.read(tableFile)).not.toContain('before its new key');
 
     // And again, years later.
-    expect(nextStage().stdout).toContain('a new CA "example.org relay CA 3" is there beside "example.org relay CA 2"');
-    for (const stage of [2, 3]) expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+    expect((await nextStage()).stdout).toContain(
+      'a new CA "example.org relay CA 3" is there beside "example.org relay CA 2"',
+    );
+    for (const stage of [2, 3]) expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
     expect(trustedBy(home)).toEqual(['example.org relay CA 3']);
     expect(isTaken(home, relay)).toBe(true);
-    expectAtRest();
+    await expectAtRest();
   });
 
-  it('the passphrase opens the old and the new key alike, and the new one is of the type in the settings', () => {
+  it('the passphrase opens the old and the new key alike, and the new one is of the type in the settings', async () => {
     project.settings(smallSettings({ ca: { keyType: 'rsa-2048' } }));
-    nextStage();
-    const pass = `file:${scratch.write('passphrase', succeed(run('passphrase', 'show', '--yes')).stdout)}`;
+    await nextStage();
+    const pass = `file:${scratch.write('passphrase', succeed(await run('passphrase', 'show', '--yes')).stdout)}`;
     for (const file of [caKeyFile, nextKey]) openssl(['pkey', '-in', project.path(file), '-passin', pass, '-noout']);
     expect(openssl(['x509', '-in', project.path(nextCertificate), '-noout', '-text'])).toContain('(2048 bit)');
   });
 
-  it('with --json each stage is data', () => {
-    const stages = [1, 2, 3].map(
-      () => JSON.parse(succeed(run('renew', '--ca', '--rekey', '--json')).stdout) as unknown,
-    );
+  it('with --json each stage is data', async () => {
+    const stages: unknown[] = [];
+    while (stages.length < 3) {
+      stages.push(JSON.parse(succeed(await run('renew', '--ca', '--rekey', '--json')).stdout));
+    }
     const install = [relay, home];
     const next = 'relaycerts renew --ca --rekey';
     expect(stages).toEqual([
@@ -325,82 +337,89 @@ describe('renew --ca --rekey', () => {
     ]);
   });
 
-  it('where certificates are pinned, stage 2 lists both pins, the relays first, and stage 3 the new ones alone', () => {
+  it('where certificates are pinned, stage 2 lists both pins, the relays first, and stage 3 the new ones alone', async () => {
     const settings = smallSettings({ postfix: { pin: 'certificate' } });
     project.settings(settings);
-    succeed(run('make'));
+    succeed(await run('make'));
     const pins = (): readonly string[] => project.read(tableFile).match(/^[0-9A-F:]+(?= )/gmu) ?? [];
     const [before] = pins();
-    nextStage();
+    await nextStage();
     expect(pins()).toEqual([before]);
-    expect(nextStage().stdout).toContain('the relays first');
+    expect((await nextStage()).stdout).toContain('the relays first');
     expect(pins()).toHaveLength(2);
     expect(pins()[1]).toBe(before);
     const [now] = pins();
-    expectAtRest();
-    expect(nextStage().stderr).toContain(`the old pin of ${home} is out of the table`);
+    await expectAtRest();
+    expect((await nextStage()).stderr).toContain(`the old pin of ${home} is out of the table`);
     expect(pins()).toEqual([now]);
     expect(ledger().slice(-2)).toEqual([`retired ${first}`, `retired ${home}`]);
-    expectAtRest();
+    await expectAtRest();
   });
 
-  it('where the CA has expired in the first stage, everything names the way on, and no mail flows before the second', () => {
-    const begun = inDays(3660, 'renew', '--ca', '--rekey');
+  it('where the CA has expired in the first stage, everything names the way on, and no mail flows before the second', async () => {
+    const begun = await inDays(3660, 'renew', '--ca', '--rekey');
     expect(begun.stdout).toContain('stage 1 of 3');
     expect(begun.stdout).toContain(`"${first}" has expired: mail waits in the queue until stage 2`);
     expect(begun.stdout).not.toContain('mail flows as before');
     for (const args of [['make'], ['renew'], ['renew', '--ca']]) {
-      const { status, stderr } = inDays(3660, ...args);
+      const { status, stderr } = await inDays(3660, ...args);
       expect([status, /hint: (?:go on with it: )?relaycerts renew --ca( --rekey)?\n/u.exec(stderr)?.[1]]).toEqual([
         1,
         ' --rekey',
       ]);
     }
-    const ca = (JSON.parse(inDays(3660, 'status', '--json').stdout) as readonly Row[]).find(
+    const ca = (JSON.parse((await inDays(3660, 'status', '--json')).stdout) as readonly Row[]).find(
       ({ role }) => role === 'ca',
     );
     expect(ca).toMatchObject({ state: 'expired' });
     expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
-    expect(succeed(inDays(3660, 'renew', '--ca', '--rekey')).stdout).toMatch(/stage 2 of 3[^]*mail flows as before/u);
-    expect(succeed(inDays(3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
-    expect(inDays(3660, 'status').status).toBe(0);
+    expect(succeed(await inDays(3660, 'renew', '--ca', '--rekey')).stdout).toMatch(
+      /stage 2 of 3[^]*mail flows as before/u,
+    );
+    expect(succeed(await inDays(3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
+    expect((await inDays(3660, 'status')).status).toBe(0);
   });
 
-  it('a second stage that was cut off goes on with the passphrase that is given, without its file', () => {
+  it('a second stage that was cut off goes on with the passphrase that is given, without its file', async () => {
     const leaf = `certs/smtp-client/${home}.crt.pem`;
     const before = project.read(leaf);
-    nextStage();
-    nextStage();
+    await nextStage();
+    await nextStage();
     writeFileSync(project.path(leaf), before);
-    const input = succeed(run('passphrase', 'show', '--yes')).stdout;
+    const input = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, passphraseFile));
-    const { stdout } = succeed(project.run(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input }));
+    const { stdout } = succeed(project.spawn(['renew', '--ca', '--rekey', '--passphrase-fd', '0'], { input }));
     expect(stdout).toContain('stage 2 of 3, which was cut off and is finished now');
     expect(issuerOf(home)).toBe(second);
   });
 
-  it('where certificates are pinned, an old pin that is still listed comes first', () => {
+  it('where certificates are pinned, an old pin that is still listed comes first', async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-    succeed(run('make'));
-    succeed(run('renew', 'mailhost', '--force'));
-    nextStage();
-    expectUntouched(() => run('renew', '--ca', '--rekey'), 1, /old pin that is still listed/u, /retire mailhost/u);
-    succeed(run('retire'));
-    expect(nextStage().stdout).toContain('stage 2 of 3');
+    succeed(await run('make'));
+    succeed(await run('renew', 'mailhost', '--force'));
+    await nextStage();
+    await expectUntouched(
+      () => run('renew', '--ca', '--rekey'),
+      1,
+      /old pin that is still listed/u,
+      /retire mailhost/u,
+    );
+    succeed(await run('retire'));
+    expect((await nextStage()).stdout).toContain('stage 2 of 3');
   });
 
-  it('hosts come, are renewed, rekeyed and signed for between the stages', () => {
+  it('hosts come, are renewed, rekeyed and signed for between the stages', async () => {
     const add = (...names: readonly string[]): void => {
       project.settings(smallSettings({ smtpClients: ['mailhost', ...names].map((hostname) => ({ hostname })) }));
     };
-    nextStage();
+    await nextStage();
     add('second');
-    succeed(run('make'));
+    succeed(await run('make'));
     expect([issuerOf('second.example.org'), trustedBy('second.example.org')]).toEqual([first, [first, second]]);
-    succeed(run('renew', 'mailhost', '--force'));
+    succeed(await run('renew', 'mailhost', '--force'));
     expect(issuerOf(home)).toBe(first);
-    succeed(run('renew', 'mailhost', '--rekey'));
-    nextStage();
+    succeed(await run('renew', 'mailhost', '--rekey'));
+    await nextStage();
     for (const host of [home, relay, 'second.example.org']) expect(issuerOf(host)).toBe(second);
     // The host's old key is listed still, for the key is what is pinned.
     expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(2);
@@ -408,90 +427,90 @@ describe('renew --ca --rekey', () => {
     const key = scratch.path('third.key.pem');
     openssl(['genpkey', '-algorithm', 'ED25519', '-out', key]);
     openssl(['req', '-new', '-key', key, '-subj', '/CN=third.example.org', '-out', scratch.path('third.csr.pem')]);
-    succeed(run('sign', scratch.path('third.csr.pem'), '--host', 'third'));
+    succeed(await run('sign', scratch.path('third.csr.pem'), '--host', 'third'));
     expect([issuerOf('third.example.org'), trustedBy('third.example.org')]).toEqual([second, [first, second]]);
-    succeed(run('renew', 'third', '--force'));
-    expectAtRest();
-    nextStage();
+    succeed(await run('renew', 'third', '--force'));
+    await expectAtRest();
+    await nextStage();
     for (const host of [home, relay, 'second.example.org', 'third.example.org']) {
       expect(trustedBy(host)).toEqual([second]);
       expect(isTaken(host, relay)).toBe(true);
     }
     // The key before went with the CA that had signed for it.
     expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(1);
-    expectAtRest();
+    await expectAtRest();
   });
 
-  it('a host that keeps its own key has its certificate signed anew from its request', () => {
+  it('a host that keeps its own key has its certificate signed anew from its request', async () => {
     rmSync(project.path(`certs/smtp-client/${home}.key.pem`));
     rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
     rmSync(project.path(`hosts/${home}`), { recursive: true });
     const key = scratch.path('own.key.pem');
     openssl(['genpkey', '-algorithm', 'ED25519', '-out', key]);
     openssl(['req', '-new', '-key', key, '-subj', `/CN=${home}`, '-out', scratch.path('own.csr.pem')]);
-    succeed(run('sign', scratch.path('own.csr.pem'), '--host', home));
+    succeed(await run('sign', scratch.path('own.csr.pem'), '--host', home));
     for (const stage of [1, 2, 3]) {
-      expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+      expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
       expect(isTaken(home, relay)).toBe(true);
-      expectAtRest();
+      await expectAtRest();
     }
     const [leaf] = certificatesIn(project.read('hosts', home, `${home}.crt.pem`));
     expect(leaf?.publicKey.export({ type: 'spki', format: 'pem' })).toBe(openssl(['pkey', '-in', key, '-pubout']));
   });
 
-  it('a revoked host stays out of it', () => {
+  it('a revoked host stays out of it', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    succeed(run('make'));
-    succeed(run('revoke', 'second'));
+    succeed(await run('make'));
+    succeed(await run('revoke', 'second'));
     for (const stage of [1, 2, 3]) {
-      const { stdout } = nextStage();
+      const { stdout } = await nextStage();
       expect(stdout).toContain(`stage ${stage} of 3`);
       expect(stdout).not.toContain('second.example.org');
     }
     expect(existsSync(project.path('hosts/second.example.org'))).toBe(false);
   });
 
-  it('between the stages the passphrase stays, and the CA is not renewed', () => {
-    nextStage();
+  it('between the stages the passphrase stays, and the CA is not renewed', async () => {
+    await nextStage();
     for (const stage of [1, 2]) {
-      expectUntouched(() => run('passphrase', 'change'), 1, /the CA is being rekeyed/u, /renew --ca --rekey$/u);
-      expectUntouched(() => run('renew', '--ca'), 1, /getting a new key/u, /renew --ca --rekey$/u);
-      expect(nextStage().stdout).toContain(`stage ${stage + 1} of 3`);
+      await expectUntouched(() => run('passphrase', 'change'), 1, /the CA is being rekeyed/u, /renew --ca --rekey$/u);
+      await expectUntouched(() => run('renew', '--ca'), 1, /getting a new key/u, /renew --ca --rekey$/u);
+      expect((await nextStage()).stdout).toContain(`stage ${stage + 1} of 3`);
     }
-    succeed(run('passphrase', 'change'));
-    succeed(run('renew', '--ca'));
+    succeed(await run('passphrase', 'change'));
+    succeed(await run('renew', '--ca'));
     expect(certificatesIn(project.read(caFile)).map(nameOf)).toEqual([second]);
   });
 
-  it('a new key that is gone is said, and the hint gives the new CA up', () => {
-    nextStage();
+  it('a new key that is gone is said, and the hint gives the new CA up', async () => {
+    await nextStage();
     rmSync(project.path(nextKey));
-    expectUntouched(
+    await expectUntouched(
       () => run('renew', '--ca', '--rekey'),
       1,
       /its key .* is missing/u,
       /to give the new CA up: rm -f /u,
     );
-    const { stderr } = run('make');
+    const { stderr } = await run('make');
     const command = /to give the new CA up: (rm -f [^,]*), relaycerts make/u.exec(stderr)?.[1] ?? '';
     expect(spawnSync('sh', ['-c', command]).status).toBe(0);
-    succeed(run('make'));
+    succeed(await run('make'));
     expect(trustedBy(home)).toEqual([first]);
-    expect(nextStage().stdout).toContain('stage 1 of 3');
+    expect((await nextStage()).stdout).toContain('stage 1 of 3');
   });
 
-  it('a passphrase that opens nothing changes nothing, in each stage that needs it', () => {
-    expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
-    nextStage();
-    expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
+  it('a passphrase that opens nothing changes nothing, in each stage that needs it', async () => {
+    await expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
+    await nextStage();
+    await expectUntouched(withWrongPassphrase, 1, /passphrase/u, /./u);
   });
 
-  it('clean takes every file of every stage', () => {
+  it('clean takes every file of every stage', async () => {
     for (const stage of [1, 2, 3]) {
-      expect(nextStage().stdout).toContain(`stage ${stage} of 3`);
+      expect((await nextStage()).stdout).toContain(`stage ${stage} of 3`);
       const copy = `${project.folder}-${stage}`;
       expect(spawnSync('cp', ['-a', project.folder, copy]).status).toBe(0);
-      succeed(run('--settings', join(copy, 'settings.json'), 'clean', '--yes'));
+      succeed(await run('--settings', join(copy, 'settings.json'), 'clean', '--yes'));
       expect(readdirSync(copy)).toEqual(['settings.json']);
     }
   });
@@ -500,54 +519,54 @@ describe('renew --ca --rekey', () => {
 describe('cut off', () => {
   const env = { UV_THREADPOOL_SIZE: '1' };
 
-  it('between the certificates of stage 2: make and the same command both finish it', () => {
+  it('between the certificates of stage 2: make and the same command both finish it', async () => {
     const leaf = `certs/smtp-client/${home}.crt.pem`;
     const before = project.read(leaf);
-    nextStage();
-    nextStage();
+    await nextStage();
+    await nextStage();
     for (const finish of [['make'], ['renew', '--ca', '--rekey']]) {
       writeFileSync(project.path(leaf), before);
-      expect(rows().find(({ host }) => host === home)).toMatchObject({ state: 'pending' });
-      expect(caRow()).toMatchObject({ state: 'pending' });
-      expect(caRow()?.why).toMatch(/relaycerts make$/u);
-      const { stdout } = succeed(run(...finish));
+      expect((await rows()).find(({ host }) => host === home)).toMatchObject({ state: 'pending' });
+      expect(await caRow()).toMatchObject({ state: 'pending' });
+      expect((await caRow())?.why).toMatch(/relaycerts make$/u);
+      const { stdout } = succeed(await run(...finish));
       if (finish[0] === 'renew') expect(stdout).toContain('stage 2 of 3, which was cut off and is finished now');
       expect(issuerOf(home)).toBe('example.org relay CA 2');
       expect(isTaken(home, relay)).toBe(true);
       expect([existsSync(project.path(oldKey)), existsSync(project.path(oldCertificate))]).toEqual([true, true]);
-      expectAtRest();
+      await expectAtRest();
     }
-    expect(nextStage().stdout).toContain('stage 3 of 3');
+    expect((await nextStage()).stdout).toContain('stage 3 of 3');
   });
 
-  it('before the bundles of a stage: the same stage is told again', () => {
+  it('before the bundles of a stage: the same stage is told again', async () => {
     const file = `hosts/${home}/example.org-ca.crt.pem`;
     const alone = project.read(file);
-    nextStage();
+    await nextStage();
     const both = project.read(file);
     writeFileSync(project.path(file), alone);
-    expect(nextStage().stdout).toContain('stage 1 of 3, which was cut off');
+    expect((await nextStage()).stdout).toContain('stage 1 of 3, which was cut off');
     expect(project.read(file)).toBe(both);
-    nextStage();
+    await nextStage();
     rmSync(project.path(file));
-    expect(nextStage().stdout).toContain('stage 2 of 3, which was cut off');
-    nextStage();
+    expect((await nextStage()).stdout).toContain('stage 2 of 3, which was cut off');
+    await nextStage();
     writeFileSync(project.path(file), both);
-    expect(nextStage().stdout).toContain('stage 3 of 3, which was cut off');
+    expect((await nextStage()).stdout).toContain('stage 3 of 3, which was cut off');
     expect(trustedBy(home)).toEqual(['example.org relay CA 2']);
     expect(existsSync(project.path(nextKey))).toBe(false);
   });
 
-  it('a dry run says what was cut off, and does not mend it', () => {
+  it('a dry run says what was cut off, and does not mend it', async () => {
     mkdirSync(project.path('certs/ca'), { recursive: true });
     writeFileSync(project.path(nextKey), project.read(caKeyFile), { mode: 0o600 });
     const tree = treeOf(project.folder);
-    expect(run('make', '--dry-run').stderr).toContain('the rekey of the CA was cut off');
-    expect(caRow()).toMatchObject({ state: 'pending' });
-    expect(caRow()?.why).toMatch(/cut off: relaycerts make$/u);
+    expect((await run('make', '--dry-run')).stderr).toContain('the rekey of the CA was cut off');
+    expect(await caRow()).toMatchObject({ state: 'pending' });
+    expect((await caRow())?.why).toMatch(/cut off: relaycerts make$/u);
     expect(treeOf(project.folder)).toEqual(tree);
-    expect(succeed(run('make')).stderr).toContain('removed the key of a new CA that was cut off');
-    expectAtRest();
+    expect(succeed(await run('make')).stderr).toContain('removed the key of a new CA that was cut off');
+    await expectAtRest();
   });
 
   it.each([
@@ -558,12 +577,12 @@ describe('cut off', () => {
   ] as const)(
     'at every rename and unlink of %s: what is there works, and the same command goes on',
     { timeout: 600_000 },
-    (...row) => {
+    async (...row) => {
       const [, done, command] = row;
       requireTools('strace');
       project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-      succeed(run('make'));
-      for (let stage = 0; stage < done; stage++) nextStage();
+      succeed(await run('make'));
+      for (let stage = 0; stage < done; stage++) await nextStage();
       const copyOf = (name: string): Project => {
         const victim = makeProject(null);
         for (const [from, to] of [
@@ -577,7 +596,7 @@ describe('cut off', () => {
       const calls = 'rename,unlink,fsync';
       const whole = copyOf('the whole');
       const trace = join(whole.home, 'trace');
-      succeed(whole.run(command, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls}`] }));
+      succeed(whole.spawn(command, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls}`] }));
       const counts = new Map<string, number>();
       const points = readFileSync(trace, 'utf8')
         .split('\n')
@@ -597,17 +616,17 @@ describe('cut off', () => {
         project = copyOf(`${call} ${nth}`);
         try {
           const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=SIGKILL:when=${nth}`];
-          const cut = project.run(command, { env, under: inject });
+          const cut = project.spawn(command, { env, under: inject });
           expect([call, nth, cut.status]).not.toEqual([call, nth, 0]);
           // Nothing that is there contradicts; what was installed before and what is in the bundles now verify.
-          expect(rows().filter(({ state }) => !['ok', 'pending'].includes(state))).toEqual([]);
+          expect((await rows()).filter(({ state }) => !['ok', 'pending'].includes(state))).toEqual([]);
           // Nobody was told of a stage for sure while its note is there, so however far it came, it is the same stage.
           const isTold = stageIn(cut) === done + 1 && !existsSync(project.path('certs/ca/to-install.json'));
-          if (command.length === 2) succeed(run(...command));
+          if (command.length === 2) succeed(await run(...command));
           else {
-            if (!isTold) expect([call, nth, stageIn(succeed(run(...command)))]).toEqual([call, nth, done + 1]);
+            if (!isTold) expect([call, nth, stageIn(succeed(await run(...command)))]).toEqual([call, nth, done + 1]);
             expect(readdirSync(project.path('certs/ca'))).not.toContain('to-install.json');
-            while (caRow()?.state === 'pending') nextStage();
+            while ((await caRow())?.state === 'pending') await nextStage();
             expect(trustedBy(home)).toEqual(['example.org relay CA 2']);
           }
           expect([call, nth, isTaken(home, relay), isTaken(relay, home)]).toEqual([call, nth, true, true]);
@@ -615,8 +634,8 @@ describe('cut off', () => {
           expect(Object.keys(modesOf(project.path('certs'))).filter((name) => /\.(?:new|old)\./u.test(name))).toEqual(
             [],
           );
-          expect(run('status').status).toBe(0);
-          expect(run('make').stderr).toContain('nothing to make');
+          expect((await run('status')).status).toBe(0);
+          expect((await run('make')).stderr).toContain('nothing to make');
         } finally {
           project.remove();
           project = original;
@@ -628,8 +647,8 @@ describe('cut off', () => {
 });
 
 describe('help', () => {
-  it('renew --help shows both', () => {
-    const { stdout } = succeed(run('renew', '--help'));
+  it('renew --help shows both', async () => {
+    const { stdout } = succeed(await run('renew', '--help'));
     expect(stdout).toContain('relaycerts renew --ca ');
     expect(stdout).toContain('relaycerts renew --ca --rekey');
   });

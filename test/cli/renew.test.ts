@@ -1,4 +1,4 @@
-// `relaycerts renew` and `retire` by the built program, with time moved by faketime, and both cut off at every system
+// `relaycerts renew` and `retire` by the built program, and both cut off at every system
 // call that changes files. What openssl and node:crypto read of keys and certificates counts, not what is printed.
 
 import { X509Certificate, createHash, createPrivateKey } from 'node:crypto';
@@ -26,19 +26,23 @@ afterEach(() => {
   project.remove();
 });
 
-const run = (...args: readonly string[]): Result => project.run(args);
+const run = (...args: readonly string[]): Promise<Result> => project.run(args);
 
 /** The command as it runs so many days from now. */
-function inDays(days: number, args: readonly string[]): Result {
-  requireTools('faketime');
-  const at = new Date(Date.now() + days * day).toISOString().slice(0, 19).replace('T', ' ');
-  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+async function inDays(days: number, args: readonly string[]): Promise<Result> {
+  const now = new Date(Date.now() + days * day);
+  return project.run(args, { now });
 }
 
 /** Nothing beside the settings has changed, and the error is one. */
-function expectUntouched(work: () => Result, status: number, message: RegExp, hint: RegExp): void {
+async function expectUntouched(
+  work: () => Result | Promise<Result>,
+  status: number,
+  message: RegExp,
+  hint: RegExp,
+): Promise<void> {
   const before = treeOf(project.folder);
-  const result = work();
+  const result = await work();
   expect(result.stderr).toMatch(message);
   expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
   expect(result.stderr).not.toMatch(/\bbug\b/u);
@@ -114,29 +118,34 @@ function expectVerified(path = homeCertificate, purpose = 'sslclient', days = 0)
 }
 
 describe('renew, for the same key', () => {
-  beforeEach(() => {
-    succeed(run('make'));
+  beforeEach(async () => {
+    succeed(await run('make'));
   });
 
-  it('leaves alone what is not due, and says how long it has', () => {
+  it('leaves alone what is not due, and says how long it has', async () => {
     const before = treeOf(project.folder);
-    const result = succeed(run('renew'));
+    const result = succeed(await run('renew'));
     for (const host of [home, relay]) expect(result.stderr).toContain(`${host} is not due: 397 days left`);
     expect(result.stdout).toBe('');
     expect(treeOf(project.folder)).toEqual(before);
-    expect(JSON.parse(succeed(run('renew', '--json')).stdout)).toEqual({ renewed: [], install: [], retire: [] });
+    expect(JSON.parse(succeed(await run('renew', '--json')).stdout)).toEqual({ renewed: [], install: [], retire: [] });
     // From cron, what is not due is no news.
-    expect(succeed(run('renew', '--due'))).toMatchObject({ stdout: '', stderr: '' });
-    expect(succeed(run('renew', '--due', '--verbose')).stderr).toContain(`${home} is not due`);
+    expect(succeed(await run('renew', '--due'))).toMatchObject({ stdout: '', stderr: '' });
+    expect(succeed(await run('renew', '--due', '--verbose')).stderr).toContain(`${home} is not due`);
     for (const other of ['--force', '--rekey']) {
-      expectUntouched(() => run('renew', '--due', other, 'mailhost'), 2, /--due.* cannot be used with /u, /--help/u);
+      await expectUntouched(
+        () => run('renew', '--due', other, 'mailhost'),
+        2,
+        /--due.* cannot be used with /u,
+        /--help/u,
+      );
     }
   });
 
-  it('renews what is due, and only that: the pin and every byte of the table stay', () => {
+  it('renews what is due, and only that: the pin and every byte of the table stay', async () => {
     const before = { ...certificate(), table: project.read(tableFile), lines: ledger().length };
-    expect(inDays(366, ['renew']).stderr).toContain('is not due: 31 days left');
-    const result = succeed(inDays(368, ['renew']));
+    expect((await inDays(366, ['renew'])).stderr).toContain('is not due: 31 days left');
+    const result = succeed(await inDays(368, ['renew']));
     expect(result.stderr).not.toContain('not due');
     for (const host of [home, relay]) {
       expect(result.stdout).toMatch(new RegExp(`${host} has a certificate until .*, with the same pin`, 'u'));
@@ -153,29 +162,29 @@ describe('renew, for the same key', () => {
     );
     expect(ledger().map(({ serial }) => serial)).toContain(after.serial);
     expect(project.read(`hosts/${home}/${home}.crt.pem`)).toBe(project.read(homeCertificate));
-    expect(inDays(368, ['status']).status).toBe(0);
-    expect(inDays(368, ['make']).stderr).toContain('nothing to make');
+    expect((await inDays(368, ['status'])).status).toBe(0);
+    expect((await inDays(368, ['make'])).stderr).toContain('nothing to make');
   });
 
-  it('renews what has expired, too', () => {
+  it('renews what has expired, too', async () => {
     const pin = certificate().pin;
-    expect(inDays(400, ['status']).status).toBe(3);
-    succeed(inDays(400, ['renew', 'mailhost']));
+    expect((await inDays(400, ['status'])).status).toBe(3);
+    succeed(await inDays(400, ['renew', 'mailhost']));
     expect(certificate().pin).toBe(pin);
-    expect(rowsOf(inDays(400, ['status', '--json'])).map(({ host, state }) => [host, state])).toEqual([
+    expect(rowsOf(await inDays(400, ['status', '--json'])).map(({ host, state }) => [host, state])).toEqual([
       [relay, 'expired'],
       [home, 'ok'],
       ['example.org relay CA', 'ok'],
     ]);
   });
 
-  it('--force renews what is not due, by label or FQDN, each once however often it is named', () => {
+  it('--force renews what is not due, by label or FQDN, each once however often it is named', async () => {
     const before = {
       ...certificate(),
       lines: ledger().length,
       relay: project.read(`certs/smtpd-server/${relay}.crt.pem`),
     };
-    const result = succeed(run('renew', '--force', '--json', 'mailhost', home, 'MAILHOST.example.org'));
+    const result = succeed(await run('renew', '--force', '--json', 'mailhost', home, 'MAILHOST.example.org'));
     const after = certificate();
     expect(JSON.parse(result.stdout)).toEqual({
       renewed: [{ host: home, serial: after.serial, expires: new Date(after.notAfter).toISOString() }],
@@ -188,57 +197,57 @@ describe('renew, for the same key', () => {
     expectVerified();
   });
 
-  it('never outlives the CA, and says the end that it has', () => {
-    succeed(run('clean', '--yes'));
+  it('never outlives the CA, and says the end that it has', async () => {
+    succeed(await run('clean', '--yes'));
     project.settings(smallSettings({ ca: { validDays: 500 } }));
-    succeed(run('make'));
-    succeed(inDays(390, ['renew']));
+    succeed(await run('make'));
+    succeed(await inDays(390, ['renew']));
     const ca = certificate('certs/ca/example.org-ca.crt.pem');
     expect(certificate().notAfter).toBe(ca.notAfter);
     expectVerified(homeCertificate, 'sslclient', 390);
     expectVerified(`certs/smtpd-server/${relay}.crt.pem`, 'sslserver', 390);
-    expect(rowsOf(inDays(390, ['status', '--json'])).map(({ state, daysLeft }) => [state, daysLeft])).toEqual([
+    expect(rowsOf(await inDays(390, ['status', '--json'])).map(({ state, daysLeft }) => [state, daysLeft])).toEqual([
       ['ok', 109],
       ['ok', 109],
       ['ok', 109],
     ]);
     // Once the CA has ended, there is nothing that a new leaf could be signed with.
     const before = treeOf(project.folder);
-    const late = inDays(501, ['renew']);
+    const late = await inDays(501, ['renew']);
     expect(late.status).toBe(1);
     expect(late.stderr).toMatch(/example\.org-ca\.crt\.pem" expired on /u);
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('with a clock a day behind: refuses to sign, and touches nothing', () => {
-    expectUntouched(
+  it('with a clock a day behind: refuses to sign, and touches nothing', async () => {
+    await expectUntouched(
       () => inDays(-1, ['renew', '--force']),
       1,
       /is valid from .* on, and it is .* now/u,
       /timedatectl/u,
     );
-    expect(inDays(-1, ['status']).status).toBe(3);
+    expect((await inDays(-1, ['status'])).status).toBe(3);
   });
 
-  it('a leaf that is renewed with a clock a day ahead is good on a host whose clock is an hour further behind', () => {
-    succeed(inDays(1, ['renew', '--force', 'mailhost']));
+  it('a leaf that is renewed with a clock a day ahead is good on a host whose clock is an hour further behind', async () => {
+    succeed(await inDays(1, ['renew', '--force', 'mailhost']));
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     const at = String(Math.floor((Date.now() + day) / 1000) - 3500);
     openssl(['verify', '-attime', at, '-CAfile', ca, project.path(homeCertificate)]);
-    const early = rowsOf(run('status', '--json'))[0];
+    const early = rowsOf(await run('status', '--json'))[0];
     expect(early).toMatchObject({ host: home, state: 'not-yet-valid' });
-    expect(rowsOf(inDays(1, ['status', '--json'])).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
+    expect(rowsOf(await inDays(1, ['status', '--json'])).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
   });
 
-  it('of a host that keeps its own key: a certificate for that key, from the request', () => {
-    succeed(run('clean', '--yes'));
+  it('of a host that keeps its own key: a certificate for that key, from the request', async () => {
+    succeed(await run('clean', '--yes'));
     const key = join(project.home, 'host.key');
     openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
     openssl(['req', '-new', '-key', key, '-subj', `/CN=${home}`, '-out', project.path('host.csr')]);
-    succeed(run('sign', 'host.csr', '--host', 'mailhost'));
-    succeed(run('make'));
+    succeed(await run('sign', 'host.csr', '--host', 'mailhost'));
+    succeed(await run('make'));
     const before = { ...certificate(), table: project.read(tableFile) };
-    const result = succeed(run('renew', '--force', 'mailhost'));
+    const result = succeed(await run('renew', '--force', 'mailhost'));
     expect(result.stdout).toContain(`${home} has a certificate until`);
     const after = certificate();
     expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
@@ -248,22 +257,27 @@ describe('renew, for the same key', () => {
       'example.org-ca.crt.pem',
       `${home}.crt.pem`,
     ]);
-    expectUntouched(() => run('renew', '--rekey', 'mailhost'), 1, /keeps its own key/u, /--section request/u);
+    await expectUntouched(() => run('renew', '--rekey', 'mailhost'), 1, /keeps its own key/u, /--section request/u);
   });
 
-  it('refuses what it cannot do, and touches nothing', () => {
-    expectUntouched(() => run('renew', 'nobody'), 2, /the settings name no host "nobody"/u, /the hosts are: /u);
-    expectUntouched(() => run('renew', '--rekey'), 2, /hosts that are named/u, /renew --rekey mailhost/u);
+  it('refuses what it cannot do, and touches nothing', async () => {
+    await expectUntouched(() => run('renew', 'nobody'), 2, /the settings name no host "nobody"/u, /the hosts are: /u);
+    await expectUntouched(() => run('renew', '--rekey'), 2, /hosts that are named/u, /renew --rekey mailhost/u);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    expectUntouched(() => run('renew', 'second'), 1, /no certificate yet for second/u, /relaycerts make/u);
-    expectUntouched(() => run('renew', '--rekey', 'second'), 1, /no certificate yet for second/u, /relaycerts make/u);
+    await expectUntouched(() => run('renew', 'second'), 1, /no certificate yet for second/u, /relaycerts make/u);
+    await expectUntouched(
+      () => run('renew', '--rekey', 'second'),
+      1,
+      /no certificate yet for second/u,
+      /relaycerts make/u,
+    );
   });
 });
 
 /** Nothing is renewed or rekeyed, because an old pin comes first. */
-function expectLeft(...args: readonly string[]): Result {
+async function expectLeft(...args: readonly string[]): Promise<Result> {
   const before = treeOf(project.folder);
-  const result = run(...args);
+  const result = await run(...args);
   expect(result.stderr).toMatch(
     /old pin that is still listed.*\nrelaycerts: hint: when its new certificate .*retire /u,
   );
@@ -275,14 +289,14 @@ function expectLeft(...args: readonly string[]): Result {
 const certificatePin = (): string => certificate().x509.fingerprint256;
 
 describe('renew, where the certificate is pinned', () => {
-  beforeEach(() => {
+  beforeEach(async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-    succeed(run('make'));
+    succeed(await run('make'));
   });
 
-  it('lists the old pin beside the new one until it is retired', () => {
+  it('lists the old pin beside the new one until it is retired', async () => {
     const before = certificatePin();
-    const result = succeed(run('renew', '--force'));
+    const result = succeed(await run('renew', '--force'));
     expect(result.stdout).toMatch(/mailhost\.example\.org has a certificate until .*, with a new pin/u);
     expect(result.stdout).toMatch(/relayhost\.example\.org has a certificate until .*, with a new pin/u);
     expect(result.stdout).toMatch(
@@ -292,45 +306,45 @@ describe('renew, where the certificate is pinned', () => {
       [certificatePin(), home],
       [before, home],
     ]);
-    const [row] = rowsOf(run('status', '--json'));
+    const [row] = rowsOf(await run('status', '--json'));
     expect(row).toMatchObject({ host: home, state: 'pending' });
     expect(row?.why).toMatch(
       /before the new certificate .*relays .* first, then mailhost.*: relaycerts retire mailhost/u,
     );
-    const again = expectLeft('renew', '--force', 'mailhost');
+    const again = await expectLeft('renew', '--force', 'mailhost');
     expect(again.stdout).toMatch(/^first, .*relayhost.*\nthen: .*mailhost.*\nwhen .*retire mailhost/u);
     // A new key was asked for and is not there: that is no rekey that goes on.
-    expectLeft('renew', '--rekey', 'mailhost');
-    succeed(run('retire', 'mailhost'));
+    await expectLeft('renew', '--rekey', 'mailhost');
+    succeed(await run('retire', 'mailhost'));
     expect(listed()).toEqual([[certificatePin(), home]]);
   });
 
-  it('a renewal that could not sign leaves nothing pending', () => {
+  it('a renewal that could not sign leaves nothing pending', async () => {
     const before = { pins: listed(), serial: certificate().serial };
-    const wrong = project.run(['renew', '--force', 'mailhost', '--passphrase-fd', '0'], { input: 'wrong' });
+    const wrong = project.spawn(['renew', '--force', 'mailhost', '--passphrase-fd', '0'], { input: 'wrong' });
     expect(wrong.status).toBe(1);
-    expect(rowsOf(succeed(run('status', '--json'))).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
-    expectUntouched(() => run('retire', 'nobody'), 2, /no host/u, /hosts are/u);
-    const none = run('retire', 'mailhost');
+    expect(rowsOf(succeed(await run('status', '--json'))).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok']);
+    await expectUntouched(() => run('retire', 'nobody'), 2, /no host/u, /hosts are/u);
+    const none = await run('retire', 'mailhost');
     expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('has no old pin to retire')]);
     expect([listed(), certificate().serial]).toEqual([before.pins, before.serial]);
     expect(existsSync(project.path(oldCertificate))).toBe(false);
-    succeed(run('renew', '--force', 'mailhost'));
+    succeed(await run('renew', '--force', 'mailhost'));
     expect(listed()[1]).toEqual(before.pins[0]);
   });
 
-  it('one pending host is left as it is with a warning, and all others are renewed; the exit code is 1', () => {
+  it('one pending host is left as it is with a warning, and all others are renewed; the exit code is 1', async () => {
     project.settings(
       smallSettings({
         postfix: { pin: 'certificate' },
         smtpClients: [{ hostname: 'first' }, { hostname: 'mailhost' }],
       }),
     );
-    succeed(run('make'));
-    succeed(run('renew', '--force', 'mailhost'));
+    succeed(await run('make'));
+    succeed(await run('renew', '--force', 'mailhost'));
     const lines = ledger().length;
     const pins = listed().filter(([, name]) => name === home);
-    const result = inDays(370, ['renew', '--due', '--json']);
+    const result = await inDays(370, ['renew', '--due', '--json']);
     expect(result.stderr).toMatch(
       /mailhost\.example\.org has an old pin .* not renewed\nrelaycerts: hint: .*retire mailhost/u,
     );
@@ -343,7 +357,7 @@ describe('renew, where the certificate is pinned', () => {
     expect(eventsSince(lines).map(([, name]) => name)).toEqual(expect.arrayContaining([relay, 'first.example.org']));
     expect(eventsSince(lines)).toHaveLength(2);
     expect(listed().filter(([, name]) => name === home)).toEqual(pins);
-    const row = rowsOf(inDays(370, ['status', '--json'])).find(({ host }) => host === home);
+    const row = rowsOf(await inDays(370, ['status', '--json'])).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'due' });
     expect(row?.why).toMatch(
       /relaycerts retire mailhost\.example\.org, then relaycerts renew mailhost\.example\.org$/u,
@@ -352,14 +366,14 @@ describe('renew, where the certificate is pinned', () => {
 });
 
 describe('renew --rekey and retire', () => {
-  beforeEach(() => {
-    succeed(run('make'));
+  beforeEach(async () => {
+    succeed(await run('make'));
   });
 
-  it('a new key: both pins are listed, the bundle has the new one alone, and retire ends it', () => {
+  it('a new key: both pins are listed, the bundle has the new one alone, and retire ends it', async () => {
     const before = certificate();
     const lines = ledger().length;
-    const result = succeed(run('renew', '--rekey', 'mailhost'));
+    const result = succeed(await run('renew', '--rekey', 'mailhost'));
     const after = certificate();
     expect(after.pin).not.toBe(before.pin);
     expect(listed()).toEqual([
@@ -378,16 +392,18 @@ describe('renew --rekey and retire', () => {
       [`hosts/${home}/${home}.chain.pem`]: '0600',
     });
     expectVerified();
-    const [row] = rowsOf(run('status', '--json'));
+    const [row] = rowsOf(await run('status', '--json'));
     expect(row).toMatchObject({ host: home, state: 'pending' });
     expect(row?.why).toMatch(/before the new key .*relays .* first, then mailhost.*: relaycerts retire mailhost/u);
-    expect(run('status').status).toBe(3);
-    expect(succeed(run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
-    expect(succeed(run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(`${before.pin} ${home}`);
-    expect(succeed(run('make')).stderr).toContain('nothing to make');
+    expect((await run('status')).status).toBe(3);
+    expect(succeed(await run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
+    expect(succeed(await run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(
+      `${before.pin} ${home}`,
+    );
+    expect(succeed(await run('make')).stderr).toContain('nothing to make');
 
     const tree = treeOf(project.folder);
-    const again = succeed(run('--quiet', 'renew', '--rekey', home));
+    const again = succeed(await run('--quiet', 'renew', '--rekey', home));
     const today = new Date(after.x509.validFrom).toISOString().slice(0, 10);
     expect(again.stdout).toMatch(
       new RegExp(
@@ -398,7 +414,7 @@ describe('renew --rekey and retire', () => {
     expect(again.stdout).toMatch(/\nfirst, .*relayhost.*\nthen: .*mailhost.*\nwhen .*retire mailhost/u);
     expect(treeOf(project.folder)).toEqual(tree);
 
-    const retired = succeed(run('retire', 'mailhost', home));
+    const retired = succeed(await run('retire', 'mailhost', home));
     expect(retired.stderr).toContain(`the old pin of ${home} is out of the table, serial ${before.serial}`);
     expect(retired.stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     expect(listed()).toEqual([[after.pin, home]]);
@@ -413,86 +429,89 @@ describe('renew --rekey and retire', () => {
       ['rekeyed', after.serial],
       ['retired', before.serial],
     ]);
-    succeed(run('status'));
-    expect(succeed(run('make')).stderr).toContain('nothing to make');
+    succeed(await run('status'));
+    expect(succeed(await run('make')).stderr).toContain('nothing to make');
   });
 
-  it('a host that is named twice is rekeyed once, so that the pin in use stays listed', () => {
+  it('a host that is named twice is rekeyed once, so that the pin in use stays listed', async () => {
     const before = certificate();
     const lines = ledger().length;
-    const result = succeed(run('renew', '--rekey', '--json', 'mailhost', home));
+    const result = succeed(await run('renew', '--rekey', '--json', 'mailhost', home));
     expect(JSON.parse(result.stdout)).toMatchObject({ rekeyed: [{ host: home, serial: certificate().serial }] });
     expect(listed().map(([pin]) => pin)).toEqual([certificate().pin, before.pin]);
     expect(eventsSince(lines)).toEqual([['rekeyed', home]]);
   });
 
-  it('a renewal in between keeps both pins', () => {
+  it('a renewal in between keeps both pins', async () => {
     const before = certificate();
-    succeed(run('renew', '--rekey', 'mailhost'));
+    succeed(await run('renew', '--rekey', 'mailhost'));
     const pins = listed();
-    succeed(run('renew', '--force', 'mailhost'));
+    succeed(await run('renew', '--force', 'mailhost'));
     expect(listed()).toEqual(pins);
     expect(certificate(oldCertificate).serial).toBe(before.serial);
   });
 
-  it('of a relay needs no second pin, for clients know it by its name', () => {
+  it('of a relay needs no second pin, for clients know it by its name', async () => {
     const path = `certs/smtpd-server/${relay}.crt.pem`;
     const before = { ...certificate(path), table: project.read(tableFile) };
-    succeed(run('renew', '--rekey', 'relayhost'));
+    succeed(await run('renew', '--rekey', 'relayhost'));
     expect(certificate(path).pin).not.toBe(before.pin);
     expect(project.read(tableFile)).toBe(before.table);
     expectVerified(path, 'sslserver');
-    succeed(run('status'));
-    expectUntouched(() => run('retire', 'relayhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
+    succeed(await run('status'));
+    await expectUntouched(() => run('retire', 'relayhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
   });
 
-  it('retire by name, a second time: says so, and what to install again', () => {
-    succeed(run('renew', '--rekey', 'mailhost'));
+  it('retire by name, a second time: says so, and what to install again', async () => {
+    succeed(await run('renew', '--rekey', 'mailhost'));
     const { serial } = certificate(oldCertificate);
-    const first = succeed(run('retire', 'mailhost'));
+    const first = succeed(await run('retire', 'mailhost'));
     expect(first.stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     const before = treeOf(project.folder);
-    const second = succeed(run('retire', 'mailhost'));
+    const second = succeed(await run('retire', 'mailhost'));
     expect(second.stdout).toBe(first.stdout);
     expect(second.stderr).toBe(
       `relaycerts: nothing to retire: the old pin of ${home} went before, serial ${serial.toLowerCase()}\n`,
     );
-    expect(JSON.parse(succeed(run('retire', 'mailhost', '--json')).stdout)).toEqual({ retired: [], install: [relay] });
+    expect(JSON.parse(succeed(await run('retire', 'mailhost', '--json')).stdout)).toEqual({
+      retired: [],
+      install: [relay],
+    });
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('retire with nothing pending', () => {
+  it('retire with nothing pending', async () => {
     const before = treeOf(project.folder);
-    expect(succeed(run('retire')).stderr).toContain('nothing to retire');
-    expect(JSON.parse(succeed(run('retire', '--json')).stdout)).toEqual({ retired: [], install: [] });
+    expect(succeed(await run('retire')).stderr).toContain('nothing to retire');
+    expect(JSON.parse(succeed(await run('retire', '--json')).stdout)).toEqual({ retired: [], install: [] });
     expect(treeOf(project.folder)).toEqual(before);
-    expectUntouched(() => run('retire', 'mailhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
-    expectUntouched(() => run('retire', 'nobody'), 2, /no host "nobody"/u, /the hosts are/u);
+    await expectUntouched(() => run('retire', 'mailhost'), 1, /has no old pin to retire/u, /relaycerts status/u);
+    await expectUntouched(() => run('retire', 'nobody'), 2, /no host "nobody"/u, /the hosts are/u);
   });
 
-  it('with every other key type, as the settings say now', () => {
+  it('with every other key type, as the settings say now', async () => {
     project.settings(smallSettings({ certificates: { keyType: 'ed25519' } }));
-    succeed(run('renew', '--rekey', 'mailhost'));
+    succeed(await run('renew', '--rekey', 'mailhost'));
     expect(certificate().x509.publicKey.asymmetricKeyType).toBe('ed25519');
     expect(listed()).toHaveLength(2);
   });
 
-  it('clean takes away what a rekey and its end have put aside', () => {
-    succeed(run('renew', '--rekey', 'mailhost'));
-    succeed(run('retire'));
-    succeed(run('renew', '--rekey', 'mailhost'));
-    const cleaned = succeed(run('clean', '--yes'));
+  it('clean takes away what a rekey and its end have put aside', async () => {
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    succeed(await run('retire'));
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    const cleaned = succeed(await run('clean', '--yes'));
     expect(cleaned.stdout).toMatch(/certs\/retired\/mailhost\.example\.org-[0-9a-f]+\.crt\.pem\n/u);
     expect(cleaned.stdout).toContain(project.path(oldCertificate));
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 
-  it('clean leaves what only looks like it', () => {
-    succeed(run('renew', '--rekey', 'mailhost'));
-    succeed(run('retire'));
+  it('clean leaves what only looks like it', async () => {
+    succeed(await run('renew', '--rekey', 'mailhost'));
+    succeed(await run('retire'));
     const mine = `certs/retired/${home}-00.crt.pem`;
     project.write(mine, 'mine');
-    succeed(run('clean', '--yes'));
+    succeed(await run('clean', '--yes'));
     expect(readdirSync(project.path('certs/retired'))).toEqual([`${home}-00.crt.pem`]);
   });
 });
@@ -501,30 +520,30 @@ describe('renew --rekey and retire', () => {
 function killedAt(nth: number, args: readonly string[]): void {
   requireTools('strace');
   const under = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=rename:signal=SIGKILL:when=${nth}`];
-  expect(project.run(args, { env: { UV_THREADPOOL_SIZE: '1' }, under }).status).not.toBe(0);
+  expect(project.spawn(args, { env: { UV_THREADPOOL_SIZE: '1' }, under }).status).not.toBe(0);
 }
 
 /** Done to the last byte, and nobody was told: killed as it is about to take its note of that away. */
 function killedBeforeTelling(args: readonly string[]): void {
   const note = project.path('certs/ca/to-install.json');
   const inject = ['-P', note, '-e', 'inject=unlink:signal=SIGKILL'];
-  const { status } = project.run(args, { under: ['strace', '-f', '-qq', '-o', '/dev/null', ...inject] });
+  const { status } = project.spawn(args, { under: ['strace', '-f', '-qq', '-o', '/dev/null', ...inject] });
   expect(status).not.toBe(0);
   expect(existsSync(note)).toBe(true);
 }
 
 describe('cut off, and the same command again', () => {
   const second = 'second.example.org';
-  beforeEach(() => {
+  beforeEach(async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    succeed(run('make'));
+    succeed(await run('make'));
   });
 
-  it('renew --rekey: what has its new key gets no other, the rest is rekeyed, and the order is told for all', () => {
+  it('renew --rekey: what has its new key gets no other, the rest is rekeyed, and the order is told for all', async () => {
     const before = { pins: listed(), lines: ledger().length };
     killedAt(4, ['renew', '--rekey', 'mailhost', 'second']);
     expect(existsSync(project.path(oldCertificate))).toBe(true);
-    const { stdout } = succeed(run('renew', '--rekey', 'mailhost', 'second'));
+    const { stdout } = succeed(await run('renew', '--rekey', 'mailhost', 'second'));
     expect(eventsSince(before.lines)).toEqual([
       ['rekeyed', home],
       ['rekeyed', second],
@@ -538,33 +557,33 @@ describe('cut off, and the same command again', () => {
       `when mail flows with the new key: relaycerts retire ${home} ${second}`,
       '',
     ]);
-    expect(succeed(run('make')).stderr).toContain('nothing to make');
+    expect(succeed(await run('make')).stderr).toContain('nothing to make');
   });
 
-  it('renew: what has its certificate already is not due, and its bundle is to be copied all the same', () => {
+  it('renew: what has its certificate already is not due, and its bundle is to be copied all the same', async () => {
     const before = certificate().serial;
     killedAt(4, ['renew', '--force']);
     expect(certificate().serial).not.toBe(before);
     expect(project.read(`hosts/${home}/${home}.crt.pem`)).not.toBe(project.read(homeCertificate));
-    const { stdout, stderr } = succeed(run('--quiet', 'renew', '--due'));
+    const { stdout, stderr } = succeed(await run('--quiet', 'renew', '--due'));
     expect([stdout, stderr]).toEqual([
       [relay, home, second]
         .map((host) => `now: relaycerts show ${host}  # copy its bundle and run its script\n`)
         .join(''),
       '',
     ]);
-    expect(succeed(run('renew', '--due')).stdout).toBe('');
+    expect(succeed(await run('renew', '--due')).stdout).toBe('');
   });
 
-  it('retire: what is retired already needs its table installed all the same', () => {
-    succeed(run('renew', '--rekey', 'mailhost'));
+  it('retire: what is retired already needs its table installed all the same', async () => {
+    succeed(await run('renew', '--rekey', 'mailhost'));
     killedAt(2, ['retire']);
     expect(existsSync(project.path(oldCertificate))).toBe(false);
     expect(listed()).toHaveLength(3);
-    const { stdout } = succeed(run('retire'));
+    const { stdout } = succeed(await run('retire'));
     expect(stdout).toBe(`now: relaycerts show ${relay}  # copy its bundle and run its script\n`);
     expect(listed()).toHaveLength(2);
-    expect(succeed(run('retire')).stdout).toBe('');
+    expect(succeed(await run('retire')).stdout).toBe('');
   });
 
   it.each([
@@ -574,21 +593,21 @@ describe('cut off, and the same command again', () => {
     ['renew --rekey of a relay', ['renew', '--rekey', 'relayhost'], ['renew', '--rekey', 'relayhost'], [relay]],
     ['retire', ['retire'], ['retire'], [relay]],
     ['revoke', ['revoke', 'second'], ['renew'], [relay]],
-  ])('%s, done but not told: what to install is told once more, and then no more', (what, args, next, hosts) => {
+  ])('%s, done but not told: what to install is told once more, and then no more', async (what, args, next, hosts) => {
     requireTools('strace');
-    if (what === 'retire') succeed(run('renew', '--rekey', 'mailhost'));
+    if (what === 'retire') succeed(await run('renew', '--rekey', 'mailhost'));
     killedBeforeTelling(args);
     const before = { lines: ledger().length, pins: listed() };
-    const { stdout } = succeed(run(...next));
+    const { stdout } = succeed(await run(...next));
     expect(
       [...stdout.matchAll(/^(?:now|first|then)\b.*?: relaycerts show ([\w.]+)/gmu)].map(([, host]) => host),
     ).toEqual(hosts);
     expect([ledger().length, listed()]).toEqual([before.lines, before.pins]);
     expect(existsSync(project.path('certs/ca/to-install.json'))).toBe(false);
-    if (next[1] !== '--rekey') expect(succeed(run(...next)).stdout).toBe('');
+    if (next[1] !== '--rekey') expect(succeed(await run(...next)).stdout).toBe('');
   });
 
-  it('a note that somebody spoilt is none', () => {
+  it('a note that somebody spoilt is none', async () => {
     const note = 'certs/ca/to-install.json';
     for (const text of [
       '',
@@ -599,17 +618,17 @@ describe('cut off, and the same command again', () => {
       '{"hosts":{}}',
     ]) {
       project.write(note, text);
-      expect(succeed(run('renew', '--due')).stdout).toBe('');
+      expect(succeed(await run('renew', '--due')).stdout).toBe('');
     }
-    succeed(run('clean', '--yes'));
+    succeed(await run('clean', '--yes'));
     expect(existsSync(project.path('certs'))).toBe(false);
   });
 });
 
 describe('without the passphrase file', () => {
-  it('the passphrase that is given is enough, and retire needs none', () => {
-    succeed(run('make'));
-    const input = succeed(run('passphrase', 'show', '--yes')).stdout;
+  it('the passphrase that is given is enough, and retire needs none', async () => {
+    succeed(await run('make'));
+    const input = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     for (const args of [
@@ -617,44 +636,44 @@ describe('without the passphrase file', () => {
       ['renew', '--rekey', 'mailhost'],
       ['renew', '--ca'],
     ]) {
-      expectUntouched(() => run(...args), 1, /passphrase file .* does not exist/u, /--passphrase-fd N$/u);
-      succeed(project.run([...args, '--passphrase-fd', '0'], { input }));
+      await expectUntouched(() => run(...args), 1, /passphrase file .* does not exist/u, /--passphrase-fd N$/u);
+      succeed(project.spawn([...args, '--passphrase-fd', '0'], { input }));
     }
-    succeed(run('retire', 'mailhost'));
+    succeed(await run('retire', 'mailhost'));
     expect(listed()).toHaveLength(1);
   });
 });
 
 describe('the wrong folder, and the end of the CA', () => {
-  it('renew where nothing was made is an error, and a client that was not made is named', () => {
-    expectUntouched(() => run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
-    succeed(run('make'));
+  it('renew where nothing was made is an error, and a client that was not made is named', async () => {
+    await expectUntouched(() => run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    succeed(await run('make'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    expect(succeed(run('renew', '--due')).stderr).toBe(
+    expect(succeed(await run('renew', '--due')).stderr).toBe(
       'relaycerts: warning: there is no certificate yet for second.example.org\nrelaycerts: hint: relaycerts make\n',
     );
   });
 
-  it('a certificate that would end no later is not made; renew --ca comes first', () => {
-    succeed(run('make'));
-    const first = succeed(inDays(3640, ['renew', '--due']));
+  it('a certificate that would end no later is not made; renew --ca comes first', async () => {
+    succeed(await run('make'));
+    const first = succeed(await inDays(3640, ['renew', '--due']));
     expect(first.stderr).toMatch(/warning: the CA expires on .*\nrelaycerts: hint: relaycerts renew --ca/u);
     const lines = ledger().length;
     for (const days of [3641, 3642]) {
-      const result = inDays(days, ['renew', '--due']);
+      const result = await inDays(days, ['renew', '--due']);
       expect(result.stderr).toMatch(
         /warning: not renewed, because the CA ends on \d{4}-\d\d-\d\d and they with it: .*\nrelaycerts: hint: relaycerts renew --ca,/u,
       );
       expect([result.status, result.stdout, ledger().length]).toEqual([1, '', lines]);
     }
-    const rows = rowsOf(inDays(3642, ['status', '--json']));
+    const rows = rowsOf(await inDays(3642, ['status', '--json']));
     expect(rows.map(({ state, why }) => [state, why?.split(': ')[1]])).toEqual([
       ['due', `relaycerts renew --ca, then install every host`],
       ['due', `relaycerts renew --ca, then relaycerts renew ${home}`],
       ['due', `relaycerts renew --ca, then relaycerts renew ${relay}`],
     ]);
-    succeed(inDays(3642, ['renew', '--ca']));
-    succeed(inDays(3642, ['renew', '--due']));
-    expect(inDays(3642, ['status']).status).toBe(0);
+    succeed(await inDays(3642, ['renew', '--ca']));
+    succeed(await inDays(3642, ['renew', '--due']));
+    expect((await inDays(3642, ['status'])).status).toBe(0);
   });
 });

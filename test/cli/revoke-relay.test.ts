@@ -12,18 +12,18 @@ const relay = 'relayhost.example.org';
 
 let project: Project;
 let printed: readonly (readonly string[])[];
-beforeEach(() => {
+beforeEach(async () => {
   project = makeProject();
-  succeed('make');
+  await succeed('make');
   copyFileSync(project.path('hosts', relay, `${relay}.crt.pem`), project.path('stolen.pem'));
-  const { stdout } = succeed('revoke', relay, '--reason', 'taken over');
+  const { stdout } = await succeed('revoke', relay, '--reason', 'taken over');
   printed = [...stdout.matchAll(/^ {4}relaycerts (.*)$/gmu)].map(([, words = '']) => words.split(' '));
 });
 afterEach(() => {
   project.remove();
 });
 
-const succeed = (...words: readonly string[]): Result => succeeded(project.run(words));
+const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
 /** Whether a client with its bundle of now takes this certificate for the relay of that name. */
 function isTaken(certificate: string, name: string): boolean {
@@ -34,28 +34,28 @@ function isTaken(certificate: string, name: string): boolean {
 
 const caFile = (): string => project.path('hosts', client, 'example.org-ca.crt.pem');
 
-it('the same name: after the third stage a client takes the new key, and no longer the lost one', () => {
+it('the same name: after the third stage a client takes the new key, and no longer the lost one', async () => {
   expect(isTaken('stolen.pem', relay)).toBe(true);
   const [, again, rekey] = printed;
   expect([again, rekey]).toEqual([
     ['make', '--again', relay],
     ['renew', '--ca', '--rekey'],
   ]);
-  succeed(...(again ?? []));
+  await succeed(...(again ?? []));
   for (let stage = 1; stage <= 3; stage += 1) {
     expect(isTaken('stolen.pem', relay)).toBe(true);
-    expect(succeed(...(rekey ?? [])).stdout).toContain(`stage ${stage} of 3`);
+    expect((await succeed(...(rekey ?? []))).stdout).toContain(`stage ${stage} of 3`);
     expect(isTaken(`hosts/${relay}/${relay}.crt.pem`, relay)).toBe(true);
   }
   expect(isTaken('stolen.pem', relay)).toBe(false);
 });
 
-it('another name: once the settings have it, a client takes no certificate for the old one', () => {
+it('another name: once the settings have it, a client takes no certificate for the old one', async () => {
   project.settings(smallSettings({ smtpdServers: [{ hostname: 'newrelay' }] }));
-  succeed(...(printed[0] ?? []));
+  await succeed(...(printed[0] ?? []));
   expect(isTaken(`hosts/newrelay.example.org/newrelay.example.org.crt.pem`, 'newrelay.example.org')).toBe(true);
   expect(isTaken('stolen.pem', 'newrelay.example.org')).toBe(false);
-  const shown = succeed('show', client).stdout;
+  const shown = (await succeed('show', client)).stdout;
   expect(shown).toContain('newrelay.example.org');
   expect(shown).not.toContain(relay);
 });

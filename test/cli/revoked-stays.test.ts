@@ -13,23 +13,24 @@ const relay = 'relayhost.example.org';
 const ledgerFile = 'certs/ca/issued.jsonl';
 
 let project: Project;
-beforeEach(() => {
+beforeEach(async () => {
   project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-  succeed('make');
+  await succeed('make');
 });
 afterEach(() => {
   project.remove();
 });
 
-const succeed = (...words: readonly string[]): Result => succeeded(project.run(words));
+const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
 interface Row {
   readonly host: string;
   readonly state: string;
 }
 
-const stateOf = (name: string): string | undefined =>
-  (JSON.parse(project.run(['status', '--json']).stdout) as readonly Row[]).find(({ host }) => host === name)?.state;
+const stateOf = async (name: string): Promise<string | undefined> =>
+  (JSON.parse((await project.run(['status', '--json'])).stdout) as readonly Row[]).find(({ host }) => host === name)
+    ?.state;
 
 const table = (): string => project.read('hosts', relay, 'relay_clientcerts');
 
@@ -51,120 +52,120 @@ const ledger = (): readonly string[] =>
 const isPutAway = (line: string): boolean => /^(?:revoked|retired) /u.test(line);
 
 /** mailhost's key and certificate, brought back from a copy that somebody had. */
-function withCopy(work: () => void): void {
+async function withCopy(work: () => void | Promise<void>): Promise<void> {
   const saved = project.path('../saved');
   mkdirSync(saved);
   for (const end of ['key', 'crt']) cpSync(project.path(`certs/smtp-client/${home}.${end}.pem`), `${saved}/${end}`);
-  work();
+  await work();
   for (const end of ['key', 'crt']) {
     cpSync(`${saved}/${end}`, project.path(`certs/smtp-client/${home}.${end}.pem`));
     chmodSync(project.path(`certs/smtp-client/${home}.${end}.pem`), end === 'key' ? 0o600 : 0o644);
   }
 }
 
-it('by a certificate that the ledger does not know', () => {
-  withCopy(() => {
-    succeed('renew', '--force', 'mailhost');
-    succeed('revoke', 'mailhost');
+it('by a certificate that the ledger does not know', async () => {
+  await withCopy(async () => {
+    await succeed('renew', '--force', 'mailhost');
+    await succeed('revoke', 'mailhost');
     // The ledger of a crash, or of a backup: without the first certificate of the host.
     const [ca, ...lines] = project.read(ledgerFile).trimEnd().split('\n');
     const first = lines.find((line) => line.includes(home));
     project.write(ledgerFile, `${[ca, ...lines.filter((line) => line !== first)].join('\n')}\n`);
   });
   for (let times = 0; times < 2; times += 1) {
-    succeed('make');
-    expect(stateOf(home)).toBe('revoked');
+    await succeed('make');
+    expect(await stateOf(home)).toBe('revoked');
     expect(table()).not.toContain(home);
     expect(table()).toContain(second);
   }
 });
 
-it('by key and certificate from a copy, with make --again', () => {
-  withCopy(() => {
-    succeed('renew', '--force', 'mailhost');
-    succeed('revoke', 'mailhost');
+it('by key and certificate from a copy, with make --again', async () => {
+  await withCopy(async () => {
+    await succeed('renew', '--force', 'mailhost');
+    await succeed('revoke', 'mailhost');
   });
   const key = project.read(`certs/smtp-client/${home}.key.pem`);
-  expectRefused(`the key of ${home} was revoked, and is here again: `);
+  await expectRefused(`the key of ${home} was revoked, and is here again: `);
   expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
 });
 
-it('by key and certificate from a copy that a rekey had retired, with make --again', () => {
-  succeed('renew', '--rekey', 'mailhost');
+it('by key and certificate from a copy that a rekey had retired, with make --again', async () => {
+  await succeed('renew', '--rekey', 'mailhost');
   const files = ['key', 'crt'].map((end) => `certs/smtp-client/${home}.${end}.pem`);
   const pair = files.map((file) => project.read(file));
-  succeed('retire', 'mailhost');
-  succeed('renew', '--rekey', 'mailhost');
-  succeed('retire', 'mailhost');
-  succeed('revoke', 'mailhost');
+  await succeed('retire', 'mailhost');
+  await succeed('renew', '--rekey', 'mailhost');
+  await succeed('retire', 'mailhost');
+  await succeed('revoke', 'mailhost');
   for (const [index, file] of files.entries()) {
     project.write(file, pair[index] ?? '');
     chmodSync(project.path(file), index === 0 ? 0o600 : 0o644);
   }
-  expectRefused(`${home} is revoked, and has a certificate here again: `);
+  await expectRefused(`${home} is revoked, and has a certificate here again: `);
 });
 
 /** That make --again refuses, and does its work once its hint was obeyed. */
-function expectRefused(error: string): void {
-  const refused = project.run(['make', '--again', 'mailhost']);
+async function expectRefused(error: string): Promise<void> {
+  const refused = await project.run(['make', '--again', 'mailhost']);
   expect([refused.status, refused.stdout]).toEqual([1, '']);
   expect(refused.stderr).toContain(`error: ${error}`);
   expect(table()).not.toContain(home);
   const hint = /hint: rm (.*), then the same command again, for a new key\n/u.exec(refused.stderr)?.[1] ?? '';
   for (const path of hint.split(' ')) rmSync(path);
-  succeed('make', '--again', 'mailhost');
-  expect(stateOf(home)).toBe('ok');
+  await succeed('make', '--again', 'mailhost');
+  expect(await stateOf(home)).toBe('ok');
   expect(table()).toContain(home);
 }
 
-it('by its old certificate from a copy, once it was made again', () => {
+it('by its old certificate from a copy, once it was made again', async () => {
   const old = project.read(`certs/smtp-client/${home}.crt.pem`);
-  succeed('revoke', 'mailhost');
-  succeed('make', '--again', 'mailhost');
+  await succeed('revoke', 'mailhost');
+  await succeed('make', '--again', 'mailhost');
   const path = project.path(`certs/smtp-client/${home}.old.crt.pem`);
   project.write(`certs/smtp-client/${home}.old.crt.pem`, old);
-  const refused = project.run(['make']);
+  const refused = await project.run(['make']);
   expect(refused.status).toBe(1);
   expect(refused.stderr).toContain(`error: the certificate "${path}" is for a key that was revoked\n`);
   expect(refused.stderr).toContain(`hint: rm ${path}, then the same command again\n`);
   rmSync(path);
-  succeed('make');
+  await succeed('make');
 });
 
-it('by its key and its bundle, whose removal was cut off: the next make puts them away, and writes over nothing', () => {
+it('by its key and its bundle, whose removal was cut off: the next make puts them away, and writes over nothing', async () => {
   const key = project.read(`certs/smtp-client/${home}.key.pem`);
   const bundle = project.path('../bundle');
   cpSync(project.path('hosts', home), bundle, { recursive: true });
   rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
-  succeed('revoke', 'mailhost');
+  await succeed('revoke', 'mailhost');
   const [away = ''] = readdirSync(project.path('certs/revoked'));
   expect(away).toMatch(/^mailhost\.example\.org-[0-9a-f]+\.key\.pem$/u);
-  const cut = (text: string): void => {
+  const cut = async (text: string): Promise<void> => {
     cpSync(bundle, project.path('hosts', home), { recursive: true });
     project.write(`certs/smtp-client/${home}.key.pem`, text);
     chmodSync(project.path(`certs/smtp-client/${home}.key.pem`), 0o600);
-    expect(succeed('make').stderr).toContain(`finished the revocation of ${home}, which was cut off`);
+    expect((await succeed('make')).stderr).toContain(`finished the revocation of ${home}, which was cut off`);
     expect(existsSync(project.path(`certs/smtp-client/${home}.key.pem`))).toBe(false);
     expect(existsSync(project.path('hosts', home))).toBe(false);
-    expect(stateOf(home)).toBe('revoked');
-    expect(succeed('make').stderr).not.toContain('finished');
+    expect(await stateOf(home)).toBe('revoked');
+    expect((await succeed('make')).stderr).not.toContain('finished');
   };
   rmSync(project.path('certs/revoked'), { recursive: true });
-  cut(key);
-  cut(key);
+  await cut(key);
+  await cut(key);
   expect(readdirSync(project.path('certs/revoked'))).toEqual([away]);
-  cut('another');
+  await cut('another');
   const other = away.replace('.key.pem', '-2.key.pem');
   expect(readdirSync(project.path('certs/revoked'))).toEqual([other, away]);
   expect([other, away].map((name) => project.read('certs/revoked', name))).toEqual(['another', key]);
-  succeed('make', '--again', 'mailhost');
+  await succeed('make', '--again', 'mailhost');
   expect(table()).toContain(home);
 });
 
-it('by a rekey that was not settled before: its key and certificate are put away too', () => {
+it('by a rekey that was not settled before: its key and certificate are put away too', async () => {
   const file = (end: string): string => project.path(`certs/smtp-client/${home}.${end}.pem`);
   copyFileSync(file('key'), file('saved'));
-  succeed('renew', '--rekey', 'mailhost');
+  await succeed('renew', '--rekey', 'mailhost');
   for (const [from, to] of [
     ['key', 'new.key'],
     ['crt', 'new.crt'],
@@ -176,55 +177,55 @@ it('by a rekey that was not settled before: its key and certificate are put away
   // Rekeys are settled in the settings' order, and this one stops them.
   const damaged = `certs/smtpd-server/${relay}.old.crt.pem`;
   project.write(damaged, 'damaged');
-  succeed('revoke', 'mailhost');
+  await succeed('revoke', 'mailhost');
   rmSync(project.path(damaged));
-  succeed('make');
-  expect(stateOf(home)).toBe('revoked');
+  await succeed('make');
+  expect(await stateOf(home)).toBe('revoked');
   expect(readdirSync(project.path('certs/smtp-client')).filter((name) => name.startsWith(home))).toEqual([]);
   const away = readdirSync(project.path('certs/revoked')).map((name) => name.slice(name.indexOf('.', home.length) + 1));
   expect(away).toEqual(['crt.pem', 'key.pem', 'new.crt.pem', 'new.key.pem']);
-  succeed('make', '--again', 'mailhost');
-  expect(stateOf(home)).toBe('ok');
-  expect(succeed('make').stderr).toContain('nothing to make');
-  succeed('clean', '--yes');
+  await succeed('make', '--again', 'mailhost');
+  expect(await stateOf(home)).toBe('ok');
+  expect((await succeed('make')).stderr).toContain('nothing to make');
+  await succeed('clean', '--yes');
   expect(readdirSync(project.folder)).toEqual(['settings.json']);
 });
 
-it('by a ledger that was lost: it is made from the certificates, those that were put away too', () => {
-  succeed('renew', '--rekey', 'second');
-  succeed('retire', 'second');
-  succeed('renew', '--rekey', 'mailhost');
-  succeed('revoke', 'mailhost');
+it('by a ledger that was lost: it is made from the certificates, those that were put away too', async () => {
+  await succeed('renew', '--rekey', 'second');
+  await succeed('retire', 'second');
+  await succeed('renew', '--rekey', 'mailhost');
+  await succeed('revoke', 'mailhost');
   const before = ledger();
   rmSync(project.path(ledgerFile));
   // Nobody has to run make first.
-  expect(stateOf(home)).toBe('revoked');
-  expect(project.run(['show', home]).stderr).toContain(`${home} is revoked`);
-  expect(project.run(['make', '--dry-run']).stdout).not.toContain(home);
-  expect(succeed('make').stderr).toContain(`made the ledger's line for ${home}, revoked, serial `);
-  expect(stateOf(home)).toBe('revoked');
+  expect(await stateOf(home)).toBe('revoked');
+  expect((await project.run(['show', home])).stderr).toContain(`${home} is revoked`);
+  expect((await project.run(['make', '--dry-run'])).stdout).not.toContain(home);
+  expect((await succeed('make')).stderr).toContain(`made the ledger's line for ${home}, revoked, serial `);
+  expect(await stateOf(home)).toBe('revoked');
   expect(table()).not.toContain(home);
   const after = ledger();
   expect(after.filter(isPutAway).toSorted()).toEqual(before.filter(isPutAway).toSorted());
   expect(after).toHaveLength(6);
-  expect(succeed('make').stderr).toContain('nothing to make');
+  expect((await succeed('make')).stderr).toContain('nothing to make');
   expect(ledger()).toEqual(after);
-  succeed('make', '--again', 'mailhost');
+  await succeed('make', '--again', 'mailhost');
   expect(table()).toContain(home);
 });
 
-it('by a ledger from before the revocation, beside a file that only looks like a certificate', () => {
+it('by a ledger from before the revocation, beside a file that only looks like a certificate', async () => {
   const old = project.read(ledgerFile);
-  succeed('revoke', 'mailhost');
+  await succeed('revoke', 'mailhost');
   project.write(ledgerFile, old);
   project.write(`certs/revoked/${second}-00.crt.pem`, 'mine');
-  succeed('make');
-  expect(stateOf(second)).toBe('ok');
-  expect(stateOf(home)).toBe('revoked');
+  await succeed('make');
+  expect(await stateOf(second)).toBe('ok');
+  expect(await stateOf(home)).toBe('revoked');
   expect(table()).not.toContain(home);
 });
 
-it('beside a certificate of somebody else whose name is no host name', () => {
+it('beside a certificate of somebody else whose name is no host name', async () => {
   const words =
     'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null -subj /CN=x -addext subjectAltName=DNS:*.example.org -addext extendedKeyUsage=clientAuth';
   const made = openssl(words.split(' '));
@@ -232,40 +233,40 @@ it('beside a certificate of somebody else whose name is no host name', () => {
     mkdirSync(project.path('certs', folder));
     project.write(`certs/${folder}/*.example.org-abcd.crt.pem`, made);
   }
-  expect(stateOf(home)).toBe('ok');
-  succeed('make');
+  expect(await stateOf(home)).toBe('ok');
+  await succeed('make');
 });
 
-it('and a host that was made again stays so without the ledger, or with one from before', () => {
+it('and a host that was made again stays so without the ledger, or with one from before', async () => {
   const old = project.read(ledgerFile);
-  succeed('revoke', 'mailhost');
-  succeed('make', '--again', 'mailhost');
+  await succeed('revoke', 'mailhost');
+  await succeed('make', '--again', 'mailhost');
   const pins = table();
   for (const lose of [() => rmSync(project.path(ledgerFile)), () => project.write(ledgerFile, old)]) {
     lose();
-    expect(stateOf(home)).toBe('ok');
-    succeed('make');
-    expect(stateOf(home)).toBe('ok');
+    expect(await stateOf(home)).toBe('ok');
+    await succeed('make');
+    expect(await stateOf(home)).toBe('ok');
     expect(table()).toBe(pins);
-    succeed('make');
+    await succeed('make');
     expect(ledger().filter((line) => line.startsWith('revoked '))).toHaveLength(1);
   }
 });
 
-it('and the old CA that a rekey retired is in the ledger again', () => {
-  for (let stage = 1; stage <= 3; stage += 1) succeed('renew', '--ca', '--rekey');
+it('and the old CA that a rekey retired is in the ledger again', async () => {
+  for (let stage = 1; stage <= 3; stage += 1) await succeed('renew', '--ca', '--rekey');
   const before = ledger().filter((line) => line.startsWith('retired '));
   expect(before).toHaveLength(1);
   rmSync(project.path(ledgerFile));
-  succeed('make');
+  await succeed('make');
   expect(ledger().filter((line) => line.startsWith('retired '))).toEqual(before);
 });
 
-it('but clean takes what was revoked with it, with the ledger and without', () => {
-  succeed('revoke', 'mailhost');
+it('but clean takes what was revoked with it, with the ledger and without', async () => {
+  await succeed('revoke', 'mailhost');
   rmSync(project.path(ledgerFile));
-  succeed('clean', '--yes');
+  await succeed('clean', '--yes');
   expect(readdirSync(project.folder)).toEqual(['settings.json']);
-  succeed('make');
-  expect(stateOf(home)).toBe('ok');
+  await succeed('make');
+  expect(await stateOf(home)).toBe('ok');
 });

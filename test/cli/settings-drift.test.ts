@@ -11,41 +11,41 @@ const home = 'mailhost.example.org';
 const relay = 'relayhost.example.org';
 
 let project: Project;
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject();
-  succeed('make');
+  await succeed('make');
   cpSync(project.folder, `${project.folder}-saved`, { recursive: true, preserveTimestamps: true });
 });
 beforeEach(() => {
   rmSync(project.folder, { recursive: true });
   cpSync(`${project.folder}-saved`, project.folder, { recursive: true, preserveTimestamps: true });
 });
-afterEach(() => {
-  expect(succeed('status').stdout).toContain(home);
+afterEach(async () => {
+  expect((await succeed('status')).stdout).toContain(home);
 });
 afterAll(() => {
   project.remove();
 });
 
-const succeed = (...words: readonly string[]): Result => succeeded(project.run(words));
+const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
 /** What make says but that it has nothing to make; it changes nothing. */
-function said(): readonly string[] {
+async function said(): Promise<readonly string[]> {
   const before = treeOf(project.folder);
-  const lines = succeed('make').stderr.trimEnd().split('\n');
+  const lines = (await succeed('make')).stderr.trimEnd().split('\n');
   expect(treeOf(project.folder)).toEqual(before);
   expect(lines.at(-1)).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right');
-  expect(succeed('make', '--dry-run').stderr.trimEnd()).toBe(lines.slice(0, -1).join('\n'));
+  expect((await succeed('make', '--dry-run')).stderr.trimEnd()).toBe(lines.slice(0, -1).join('\n'));
   return lines.slice(0, -1);
 }
 
 const textOf = (path: string): string =>
   openssl(['x509', '-noout', '-text', '-nameopt', 'utf8', '-in', project.path(path)]);
 
-it('nothing where nothing was changed, nor after a renewal', () => {
-  expect(said()).toEqual([]);
-  succeed('renew', '--force');
-  expect(said()).toEqual([]);
+it('nothing where nothing was changed, nor after a renewal', async () => {
+  expect(await said()).toEqual([]);
+  await succeed('renew', '--force');
+  expect(await said()).toEqual([]);
 });
 
 describe.each<readonly [string, Record<string, unknown>, string, string, string, RegExp]>([
@@ -98,16 +98,17 @@ describe.each<readonly [string, Record<string, unknown>, string, string, string,
     /Public-Key: \(2048 bit\)/u,
   ],
 ])('%s', (_name, change, what, command, path, shows) => {
-  it('is said, with the command that applies it', () => {
+  it('is said, with the command that applies it', async () => {
     project.settings(smallSettings(change));
-    expect(said()).toEqual([`relaycerts: ${what}: relaycerts ${command}`]);
+    expect(await said()).toEqual([`relaycerts: ${what}: relaycerts ${command}`]);
     const before = textOf(path);
-    succeed(...command.split(' '));
-    if (command.endsWith('--ca --rekey')) for (let stage = 2; stage <= 3; stage += 1) succeed(...command.split(' '));
-    if (command.startsWith('renew --rekey')) succeed('retire');
+    await succeed(...command.split(' '));
+    if (command.endsWith('--ca --rekey'))
+      for (let stage = 2; stage <= 3; stage += 1) await succeed(...command.split(' '));
+    if (command.startsWith('renew --rekey')) await succeed('retire');
     expect(textOf(path)).not.toBe(before);
     expect(textOf(path)).toMatch(shows);
-    expect(said()).toEqual([]);
+    expect(await said()).toEqual([]);
   });
 });
 
@@ -115,34 +116,34 @@ describe("the CA's name and its permitted domains", () => {
   it.each([
     ['name', { commonName: 'Another CA' }, /Subject: CN ?= ?Another CA 2\n/u],
     ['domains', { permittedDomains: ['example.org'] }, /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u],
-  ])('%s: refused, and mended by what the hint names', (_name, ca, shows) => {
+  ])('%s: refused, and mended by what the hint names', async (_name, ca, shows) => {
     project.settings(smallSettings({ ca }));
-    const refused = project.run(['make']);
+    const refused = await project.run(['make']);
     expect(refused.status).toBe(1);
     expect(refused.stderr).toMatch(
       /hint: put the settings back as they were; for a CA with a new key, as they are now: relaycerts renew --ca --rekey\n$/u,
     );
-    for (let stage = 1; stage <= 3; stage += 1) succeed('renew', '--ca', '--rekey');
+    for (let stage = 1; stage <= 3; stage += 1) await succeed('renew', '--ca', '--rekey');
     expect(textOf('certs/ca/example.org-ca.crt.pem')).toMatch(shows);
-    expect(said()).toEqual([]);
+    expect(await said()).toEqual([]);
   });
 });
 
-it('the other names of a relay: refused, and mended by what the hint names', () => {
+it('the other names of a relay: refused, and mended by what the hint names', async () => {
   project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] }));
-  const refused = project.run(['make']);
+  const refused = await project.run(['make']);
   expect(refused.status).toBe(1);
   const [, from = '', to = ''] = /hint: .*: mv (\S+) (\S+)\n/u.exec(refused.stderr) ?? [];
   cpSync(from, to);
   rmSync(from);
-  succeed('make');
+  await succeed('make');
   expect(textOf(`certs/smtpd-server/${relay}.crt.pem`)).toContain('DNS:mx.example.org');
-  expect(said()).toEqual([]);
+  expect(await said()).toEqual([]);
 });
 
-it('says nothing of leaves that the end of the CA cut', () => {
-  succeed('clean', '--yes');
+it('says nothing of leaves that the end of the CA cut', async () => {
+  await succeed('clean', '--yes');
   project.settings(smallSettings({ ca: { validDays: 300 } }));
-  succeed('make');
-  expect(said()).toEqual([]);
+  await succeed('make');
+  expect(await said()).toEqual([]);
 });

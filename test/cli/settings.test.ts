@@ -27,10 +27,10 @@ function expectRefusal(result: Result, before: Record<string, string>): void {
 }
 
 describe('make on bad settings', () => {
-  it.each(badSettings)('$name', ({ value, at, says }) => {
+  it.each(badSettings)('$name', async ({ value, at, says }) => {
     project.settings(value);
     const before = treeOf(project.folder);
-    const result = project.run(['make']);
+    const result = await project.run(['make']);
     expectRefusal(result, before);
     // A top-level value that is no object has no place of its own.
     expect(result.stderr).toContain(at === '' ? 'settings.json: ' : `settings.json: ${at}: `);
@@ -54,9 +54,9 @@ const files: readonly (readonly [name: string, make: () => void, says: RegExp])[
 ];
 
 describe('make on what is no settings file', () => {
-  it.each(files)('%s', (_name, make, says) => {
+  it.each(files)('%s', async (_name, make, says) => {
     make();
-    const result = project.run(['make']);
+    const result = await project.run(['make']);
     expect(result.status).toBe(2);
     expect(result.stdout).toBe('');
     expect(result.stderr).toMatch(says);

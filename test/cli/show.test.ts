@@ -5,47 +5,47 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, treeOf, type Project } from '../support/project.js';
 
 let project: Project;
-beforeAll(() => {
+beforeAll(async () => {
   project = makeProject();
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
 });
 afterAll(() => {
   project.remove();
 });
 
-const show = (...args: readonly string[]): string => {
-  const result = project.run(['show', ...args]);
+const show = async (...args: readonly string[]): Promise<string> => {
+  const result = await project.run(['show', ...args]);
   expect([result.status, result.stderr]).toEqual([0, '']);
   return result.stdout;
 };
 
 describe('show', () => {
-  it('prints every host, relays first; a label names a host as well as its FQDN', () => {
-    const all = show();
+  it('prints every host, relays first; a label names a host as well as its FQDN', async () => {
+    const all = await show();
     expect(all.indexOf('relayhost.example.org: smtpd-server')).toBe(0);
     expect(all.indexOf('mailhost.example.org: smtp-client')).toBeGreaterThan(0);
-    expect(all).toBe(show('relayhost') + show('mailhost.example.org'));
-    expect(show('MAILHOST')).toBe(show('mailhost'));
+    expect(all).toBe((await show('relayhost')) + (await show('mailhost.example.org')));
+    expect(await show('MAILHOST')).toBe(await show('mailhost'));
   });
 
-  it('writes nothing and needs no key', () => {
+  it('writes nothing and needs no key', async () => {
     const elsewhere = makeProject();
-    elsewhere.run(['make']);
-    const before = show();
+    await elsewhere.run(['make']);
+    const before = await show();
     rmSync(elsewhere.path('certs/ca/example.org-ca.key.pem'));
     rmSync(elsewhere.path('hosts'), { recursive: true });
     const tree = treeOf(elsewhere.folder);
-    expect(elsewhere.run(['show', 'mailhost', '--section', 'main.cf']).stdout).toBe(
-      show('mailhost', '--section', 'main.cf'),
+    expect((await elsewhere.run(['show', 'mailhost', '--section', 'main.cf'])).stdout).toBe(
+      await show('mailhost', '--section', 'main.cf'),
     );
     expect(treeOf(elsewhere.folder)).toEqual(tree);
     elsewhere.remove();
-    expect(before).toBe(show());
+    expect(before).toBe(await show());
   });
 
   it('says in words that its output found no room, with what mends it', () => {
     const under = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
-    expect(project.run(['show'], { under })).toEqual({
+    expect(project.spawn(['show'], { under })).toEqual({
       status: 1,
       stdout: '',
       stderr:
@@ -54,8 +54,8 @@ describe('show', () => {
     });
   });
 
-  it('main.cf: the lines of the home host', () => {
-    expect(show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
+  it('main.cf: the lines of the home host', async () => {
+    expect(await show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
 relayhost = [relayhost.example.org]:2500
 smtp_tls_security_level = secure
 smtp_tls_wrappermode = no
@@ -72,8 +72,8 @@ tls_required_enable = no
 `);
   });
 
-  it('master.cf: the service of the relay', () => {
-    expect(show('relayhost', '--section', 'master.cf')).toBe(`# >>> relaycerts: master.cf on relayhost.example.org
+  it('master.cf: the service of the relay', async () => {
+    expect(await show('relayhost', '--section', 'master.cf')).toBe(`# >>> relaycerts: master.cf on relayhost.example.org
 2500 inet n - y - - smtpd
   -o syslog_name=postfix/relaycerts
   -o smtpd_tls_security_level=encrypt
@@ -107,13 +107,13 @@ tls_required_enable = no
 `);
   });
 
-  it('relay_clientcerts: the text of the bundle', () => {
-    const lines = show('relayhost', '--section', 'relay_clientcerts').split('\n');
+  it('relay_clientcerts: the text of the bundle', async () => {
+    const lines = (await show('relayhost', '--section', 'relay_clientcerts')).split('\n');
     expect(`${lines.slice(1, -2).join('\n')}\n`).toBe(project.read('hosts/relayhost.example.org/relay_clientcerts'));
   });
 
-  it('--json: every section of every host, and the script', () => {
-    const hosts = JSON.parse(show('--json')) as {
+  it('--json: every section of every host, and the script', async () => {
+    const hosts = JSON.parse(await show('--json')) as {
       host: string;
       role: string;
       sections: Record<string, unknown>;
@@ -127,19 +127,20 @@ tls_required_enable = no
       ],
       ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'install', 'verify', 'monitor']],
     ]);
-    expect(hosts[1]?.script).toBe(show('mailhost', '--format', 'sh'));
+    expect(hosts[1]?.script).toBe(await show('mailhost', '--format', 'sh'));
   });
 
-  it('names the settings file in its commands where that has another name', () => {
+  it('names the settings file in its commands where that has another name', async () => {
     project.write('other.json', JSON.stringify(smallSettings()));
-    const text = show('mailhost', '--settings', 'other.json');
+    const text = await show('mailhost', '--settings', 'other.json');
     expect(text).toContain(
       `relaycerts --settings ${project.path('other.json')} show mailhost.example.org --format sh | ssh`,
     );
   });
 
-  it('prints nothing that Postfix calls deprecated', () => {
-    const everything = show() + show('mailhost', '--format', 'sh') + show('relayhost', '--format', 'sh');
+  it('prints nothing that Postfix calls deprecated', async () => {
+    const everything =
+      (await show()) + (await show('mailhost', '--format', 'sh')) + (await show('relayhost', '--format', 'sh'));
     expect(everything).not.toMatch(
       /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site|permit_tls_all_clientcerts|smtp_tls_cert_file/u,
     );
@@ -151,17 +152,17 @@ tls_required_enable = no
     [['show', '--format', 'sh'], 2, /a script is for one host/u],
     [['show', 'mailhost', '--format', 'sh', '--section', 'main.cf'], 2, /has no script of its own/u],
     [['show', '--section', 'everything'], 2, /Allowed choices/u],
-  ])('%j: exit %d and one clear error', (args, status, says) => {
-    const result = project.run(args);
+  ])('%j: exit %d and one clear error', async (args, status, says) => {
+    const result = await project.run(args);
     expect(result.status).toBe(status);
     expect(result.stderr).toMatch(says);
     expect(result.stderr).toMatch(/relaycerts: hint: \S/u);
     expect(result.stdout).toBe('');
   });
 
-  it('before make: says that there is no certificate yet', () => {
+  it('before make: says that there is no certificate yet', async () => {
     const fresh = makeProject();
-    const result = fresh.run(['show']);
+    const result = await fresh.run(['show']);
     fresh.remove();
     expect(result.status).toBe(1);
     expect(result.stderr).toMatch(

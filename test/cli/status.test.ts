@@ -1,4 +1,4 @@
-// `relaycerts status`, its codes and forms, with time moved by faketime.
+// `relaycerts status`, its codes and forms.
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -11,19 +11,18 @@ import { succeed } from '../support/succeed.js';
 const day = 86_400_000;
 
 let project: Project;
-beforeEach(() => {
-  requireTools('faketime');
+beforeEach(async () => {
   project = makeProject();
-  expect(project.run(['make']).status).toBe(0);
+  expect((await project.run(['make'])).status).toBe(0);
 });
 afterEach(() => {
   project.remove();
 });
 
 /** The command as it runs so many days from now. */
-function inDays(days: number, args: readonly string[]): Result {
-  const at = new Date(Date.now() + days * day).toISOString().slice(0, 19).replace('T', ' ');
-  return project.run(args, { under: ['faketime', '-f', `@${at}`], env: { TZ: 'UTC' } });
+async function inDays(days: number, args: readonly string[]): Promise<Result> {
+  const now = new Date(Date.now() + days * day);
+  return project.run(args, { now });
 }
 
 interface Row {
@@ -48,9 +47,9 @@ function staleBundle(host: string, files: string): string {
 }
 
 describe('status', () => {
-  it('is ok after make: exit 0, a line for each certificate, nothing written', () => {
+  it('is ok after make: exit 0, a line for each certificate, nothing written', async () => {
     const before = treeOf(project.folder);
-    const result = project.run(['status']);
+    const result = await project.run(['status']);
     expect([result.status, result.stderr]).toEqual([0, '']);
     const lines = result.stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^HOST +ROLE +STATE +DAYS +EXPIRES +SERIAL +PIN$/u);
@@ -68,16 +67,16 @@ describe('status', () => {
     [370, 3, 'due', 1],
     [392, 3, 'due', 2],
     [400, 3, 'expired', 2],
-  ])('in %d days: exit %d, %s; as a plugin %d', (days, code, state, plugin) => {
-    const json = inDays(days, ['status', '--json']);
+  ])('in %d days: exit %d, %s; as a plugin %d', async (days, code, state, plugin) => {
+    const json = await inDays(days, ['status', '--json']);
     expect(json.status, json.stderr).toBe(code);
     expect(rowsOf(json)[0]).toMatchObject({ state });
-    const nagios = inDays(days, ['status', '--format', 'nagios']);
+    const nagios = await inDays(days, ['status', '--format', 'nagios']);
     expect(nagios.status).toBe(plugin);
     expect(nagios.stdout).toMatch(/^RELAYCERTS (OK|WARNING|CRITICAL) - [^|\n]+ \| ('[^']+'=-?\d+;30:;7: ?){3}\n$/u);
   });
 
-  it('names the command that mends each state, with the settings where they are elsewhere', () => {
+  it('names the command that mends each state, with the settings where they are elsewhere', async () => {
     const file = project.path('settings.json');
     for (const [days, state] of [
       [370, 'due'],
@@ -85,61 +84,61 @@ describe('status', () => {
     ] as const) {
       const words = (rows: readonly Row[]): readonly (string | undefined)[] =>
         rows.filter((row) => row.state === state).map(({ why }) => why?.split(': ')[1]);
-      expect(words(rowsOf(inDays(days, ['status', '--json'])))).toEqual(
+      expect(words(rowsOf(await inDays(days, ['status', '--json'])))).toEqual(
         ['mailhost', 'relayhost'].map((name) => `relaycerts renew ${name}.example.org`),
       );
-      const elsewhere = ['sh', '-c', 'cd / && exec "$@"', 'sh', 'faketime', '-f', `+${days}d`];
-      const { stdout } = project.run(['--settings', file, 'status', '--json'], { under: elsewhere });
+      const elsewhere = { cwd: '/', now: new Date(Date.now() + days * day) };
+      const { stdout } = await project.run(['--settings', file, 'status', '--json'], elsewhere);
       expect(words(rowsOf({ stdout, stderr: '', status: 3 }))).toEqual(
         ['mailhost', 'relayhost'].map((name) => `relaycerts --settings ${file} renew ${name}.example.org`),
       );
     }
   });
 
-  it('of a CA that cuts what it signs, what to do is said, and all is well', () => {
+  it('of a CA that cuts what it signs, what to do is said, and all is well', async () => {
     const days = 3650 - 390;
-    expect(inDays(days, ['renew']).status).toBe(0);
-    const table = inDays(days, ['status']);
+    expect((await inDays(days, ['renew'])).status).toBe(0);
+    const table = await inDays(days, ['status']);
     expect([table.status, table.stderr]).toEqual([
       0,
       expect.stringMatching(
         /^relaycerts: example\.org relay CA: expires in .*: relaycerts renew --ca, then install every host\n$/u,
       ),
     ]);
-    const ca = rowsOf(inDays(days, ['status', '--json'])).find(({ role }) => role === 'ca');
+    const ca = rowsOf(await inDays(days, ['status', '--json'])).find(({ role }) => role === 'ca');
     expect(ca).toMatchObject({ state: 'ok' });
     expect(ca?.why).toContain('relaycerts renew --ca');
   });
 
-  it('--warn and --critical move the borders', () => {
-    expect(project.run(['status', '--warn', '397']).status).toBe(0);
-    const early = project.run(['status', '--warn', '398', '--json']);
+  it('--warn and --critical move the borders', async () => {
+    expect((await project.run(['status', '--warn', '397'])).status).toBe(0);
+    const early = await project.run(['status', '--warn', '398', '--json']);
     expect(early.status).toBe(3);
     expect(rowsOf(early)[0]?.why).toMatch(/: relaycerts renew mailhost\.example\.org --force$/u);
-    expect(project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398']).status).toBe(2);
-    expect(project.run(['status', '--warn', 'soon']).status).toBe(2);
+    expect((await project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398'])).status).toBe(2);
+    expect((await project.run(['status', '--warn', 'soon'])).status).toBe(2);
     // Above --warn, and of what is ok in the table too: the verdict is that of the performance data.
-    const above = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    const above = await project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
     expect([above.status, above.stdout]).toEqual([
       2,
       expect.stringMatching(
         /^RELAYCERTS CRITICAL - mailhost\.example\.org expires in 397 days, relayhost\.example\.org expires in 397 days \| 'mailhost\.example\.org'=397;10:;400: /u,
       ),
     ]);
-    expect(project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '397']).status).toBe(0);
-    const mixed = project.run(['status', '--format', 'nagios', '--warn', '4000', '--critical', '400']);
+    expect((await project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '397'])).status).toBe(0);
+    const mixed = await project.run(['status', '--format', 'nagios', '--warn', '4000', '--critical', '400']);
     expect(mixed.stdout).toMatch(/ due \(397 days\), example\.org relay CA due \(3649 days\) \|/u);
-    succeed(project.run(['revoke', 'mailhost']));
-    const revoked = project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
+    succeed(await project.run(['revoke', 'mailhost']));
+    const revoked = await project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
-  it('--json and the line of a plugin exclude each other, wherever --json stands', () => {
+  it('--json and the line of a plugin exclude each other, wherever --json stands', async () => {
     for (const args of [
       ['status', '--json', '--format', 'nagios'],
       ['--json', 'status', '--format', 'nagios'],
     ]) {
-      expect(project.run(args)).toEqual({
+      expect(await project.run(args)).toEqual({
         status: 2,
         stdout: '',
         stderr:
@@ -147,16 +146,16 @@ describe('status', () => {
           'relaycerts: hint: relaycerts status --json\n',
       });
     }
-    expect(project.run(['status', '--json', '--format', 'table']).status).toBe(0);
+    expect((await project.run(['status', '--json', '--format', 'table'])).status).toBe(0);
   });
 
-  it('says what is missing, and what does not fit', () => {
+  it('says what is missing, and what does not fit', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     project.write(
       'certs/smtp-client/mailhost.example.org.crt.pem',
       project.read('certs/smtpd-server/relayhost.example.org.crt.pem'),
     );
-    const result = project.run(['status', '--json']);
+    const result = await project.run(['status', '--json']);
     expect(result.status).toBe(3);
     expect(rowsOf(result).map(({ host, state }) => [host, state])).toEqual([
       ['mailhost.example.org', 'mismatched'],
@@ -166,7 +165,7 @@ describe('status', () => {
     ]);
   });
 
-  it('a lost passphrase file needs care before a renewal fails for it, and make says so too', () => {
+  it('a lost passphrase file needs care before a renewal fails for it, and make says so too', async () => {
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     const lost = /warning: the passphrase file "[^"]*" is missing, and without it the CA's key stays closed/u;
     const hint = /^relaycerts: hint: bring it back from a backup, .*--passphrase-fd N/mu;
@@ -176,19 +175,19 @@ describe('status', () => {
       [['make'], 0],
       [['make', '--dry-run'], 0],
     ] as const) {
-      const result = project.run(args);
+      const result = await project.run(args);
       expect(result.stderr, args.join(' ')).toMatch(lost);
       expect(result.stderr, args.join(' ')).toMatch(hint);
       expect(`${result.stdout}${result.stderr}`).not.toContain('there and right');
       expect(result.status, args.join(' ')).toBe(status);
     }
-    const nagios = project.run(['status', '--format', 'nagios']);
+    const nagios = await project.run(['status', '--format', 'nagios']);
     expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the passphrase file [^|\n]* is missing/u);
     expect(nagios.status).toBe(1);
-    expect(project.run(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
+    expect(project.spawn(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
   });
 
-  it('a bundle that is not what its certificates say needs care, each host named once', () => {
+  it('a bundle that is not what its certificates say needs care, each host named once', async () => {
     const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
     const whole = `example.org-ca.crt.pem, ${home}.crt.pem, ${home}.key.pem, ${home}.chain.pem`;
     const cases: readonly (readonly [() => void, string])[] = [
@@ -206,88 +205,87 @@ describe('status', () => {
       spoil();
       const before = treeOf(project.folder);
       for (const args of [['status'], ['status', '--json']]) {
-        const result = project.run(args);
+        const result = await project.run(args);
         expect([result.status, result.stderr]).toEqual([3, said]);
-        const states = rowsOf(project.run(['status', '--json'])).map(({ state }) => state);
+        const states = rowsOf(await project.run(['status', '--json'])).map(({ state }) => state);
         expect(states).toEqual(['ok', 'ok', 'ok']);
       }
-      const nagios = project.run(['status', '--format', 'nagios']);
+      const nagios = await project.run(['status', '--format', 'nagios']);
       expect(nagios.status).toBe(1);
       expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the bundle of \S+ is not what its certificates say \(/u);
       expect(treeOf(project.folder)).toEqual(before);
-      succeed(project.run(['make']));
-      expect(project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
+      succeed(await project.run(['make']));
+      expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
     }
-    const elsewhere = ['sh', '-c', 'cd / && exec "$@"', 'sh'];
     rmSync(project.path('hosts', home), { recursive: true });
     const file = project.path('settings.json');
-    const { stderr } = project.run(['--settings', file, 'status'], { under: elsewhere });
+    const { stderr } = await project.run(['--settings', file, 'status'], { cwd: '/' });
     expect(stderr).toContain(`hint: relaycerts --settings ${file} make\n`);
   });
 
-  it('of a bundle nothing is said that is said already, or that is no fault', () => {
+  it('of a bundle nothing is said that is said already, or that is no fault', async () => {
     const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
     rmSync(project.path(`hosts/${home}/${home}.chain.pem`));
     mkdirSync(project.path(`hosts/${home}/${home}.chain.pem`));
-    const unreadable = project.run(['status']);
+    const unreadable = await project.run(['status']);
     expect(unreadable.status).toBe(3);
     expect(unreadable.stderr.match(/warning: .*chain\.pem/gu)).toHaveLength(1);
     expect(unreadable.stderr).not.toContain('the bundle of');
     rmSync(project.path(`hosts/${home}/${home}.chain.pem`), { recursive: true });
-    succeed(project.run(['make']));
+    succeed(await project.run(['make']));
     // A host to come has neither certificate nor bundle, and stands in no table; one that was revoked has none any more.
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    expect(project.run(['status']).stderr).not.toContain('the bundle of');
-    succeed(project.run(['revoke', 'mailhost']));
-    expect(project.run(['status']).stderr).not.toContain('the bundle of');
+    expect((await project.run(['status'])).stderr).not.toContain('the bundle of');
+    succeed(await project.run(['revoke', 'mailhost']));
+    expect((await project.run(['status'])).stderr).not.toContain('the bundle of');
     // What the settings no longer name is in no table either.
-    succeed(project.run(['make']));
+    succeed(await project.run(['make']));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
-    expect(project.run(['status']).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
+    expect((await project.run(['status'])).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
   });
 
-  it('before make, everything is missing', () => {
+  it('before make, everything is missing', async () => {
     rmSync(project.path('certs'), { recursive: true });
-    const result = project.run(['status', '--json']);
+    const result = await project.run(['status', '--json']);
     expect(result.status).toBe(3);
     expect(rowsOf(result).map(({ state }) => state)).toEqual(['missing', 'missing', 'missing']);
   });
 
-  it('a CA whose certificate is missing is not one that was never made', () => {
-    const whyOfCa = (): string | null | undefined =>
-      rowsOf(project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
+  it('a CA whose certificate is missing is not one that was never made', async () => {
+    const whyOfCa = async (): Promise<string | null | undefined> =>
+      rowsOf(await project.run(['status', '--json'])).find(({ role }) => role === 'ca')?.why;
     const bringBack = 'its certificate is missing: relaycerts make says how to bring it back';
     rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
-    expect(whyOfCa()).toBe(bringBack);
-    const refused = project.run(['make']);
+    expect(await whyOfCa()).toBe(bringBack);
+    const refused = await project.run(['make']);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/hint: cp -p .*-ca\.crt\.pem /u)]);
     // Known from the ledger alone.
     rmSync(project.path('certs/ca/example.org-ca.key.pem'));
     for (const name of ['certs/smtp-client', 'certs/smtpd-server', 'hosts']) {
       rmSync(project.path(name), { recursive: true });
     }
-    expect(whyOfCa()).toBe(bringBack);
-    expect(project.run(['make']).stderr).toMatch(/missing, but the ledger names one/u);
+    expect(await whyOfCa()).toBe(bringBack);
+    expect((await project.run(['make'])).stderr).toMatch(/missing, but the ledger names one/u);
     rmSync(project.path('certs/ca/issued.jsonl'));
-    expect(whyOfCa()).toBe('there is no CA yet: relaycerts make');
+    expect(await whyOfCa()).toBe('there is no CA yet: relaycerts make');
     // A key that has signed nothing gets its certificate.
-    succeed(project.run(['make']));
+    succeed(await project.run(['make']));
     rmSync(project.path('certs/ca/example.org-ca.crt.pem'));
     for (const name of ['smtp-client/mailhost', 'smtpd-server/relayhost']) {
       rmSync(project.path(`certs/${name}.example.org.crt.pem`));
     }
-    expect(whyOfCa()).toBe('its certificate is missing: relaycerts make');
-    succeed(project.run(['make']));
-    expect(project.run(['status']).status).toBe(0);
+    expect(await whyOfCa()).toBe('its certificate is missing: relaycerts make');
+    succeed(await project.run(['make']));
+    expect((await project.run(['status'])).status).toBe(0);
   });
 
-  it('names the CA that is about to end, and a leaf never outlives it', () => {
-    project.run(['clean', '--yes']);
+  it('names the CA that is about to end, and a leaf never outlives it', async () => {
+    await project.run(['clean', '--yes']);
     project.settings(smallSettings({ ca: { validDays: 100 } }));
-    expect(project.run(['make']).status).toBe(0);
-    const rows = rowsOf(project.run(['status', '--json']));
+    expect((await project.run(['make'])).status).toBe(0);
+    const rows = rowsOf(await project.run(['status', '--json']));
     expect(rows.map(({ daysLeft }) => daysLeft)).toEqual([99, 99, 99]);
-    expect(rowsOf(inDays(101, ['status', '--json'])).map(({ state }) => state)).toEqual([
+    expect(rowsOf(await inDays(101, ['status', '--json'])).map(({ state }) => state)).toEqual([
       'expired',
       'expired',
       'expired',
@@ -298,7 +296,7 @@ describe('status', () => {
 /** What a line of the README prints, as a shell runs it. */
 function answer(line: string): readonly string[] {
   const shell = `node=$1 program=$2; relaycerts() { "$node" "$program" "$@"; }; ${line}`;
-  const { status, stdout, stderr } = project.run([], { under: ['sh', '-c', shell, 'sh'] });
+  const { status, stdout, stderr } = project.spawn([], { under: ['sh', '-c', shell, 'sh'] });
   expect([status, stderr]).toEqual([0, '']);
   return stdout.trimEnd().split('\n').toSorted();
 }
@@ -312,16 +310,16 @@ describe('what openssl ca has an index for', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const lines = readme.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
 
-  it('which serials did this CA issue, which are revoked and why: the lines of the README', () => {
+  it('which serials did this CA issue, which are revoked and why: the lines of the README', async () => {
     requireTools('jq');
     const [all = '', revoked = '', ...more] = lines;
     expect(more).toEqual([]);
     const home = 'mailhost.example.org';
     const first = read(`smtp-client/${home}`);
-    succeed(project.run(['renew', 'mailhost', '--force']));
+    succeed(await project.run(['renew', 'mailhost', '--force']));
     const second = read(`smtp-client/${home}`);
-    succeed(project.run(['renew', 'mailhost', '--rekey']));
-    succeed(project.run(['retire', 'mailhost']));
+    succeed(await project.run(['renew', 'mailhost', '--rekey']));
+    succeed(await project.run(['retire', 'mailhost']));
     const third = read(`smtp-client/${home}`);
     const others = [
       rowOf(read('ca/example.org-ca'), 'example.org relay CA', 'valid'),
@@ -330,7 +328,7 @@ describe('what openssl ca has an index for', () => {
     const before = [rowOf(first, home, 'retired'), rowOf(second, home, 'retired')];
     expect(answer(all)).toEqual([...others, ...before, rowOf(third, home, 'valid')].toSorted());
 
-    succeed(project.run(['revoke', 'mailhost', '--reason', 'lost \u202e\u009b31m "it"']));
+    succeed(await project.run(['revoke', 'mailhost', '--reason', 'lost \u202e\u009b31m "it"']));
     expect(answer(all)).toEqual([...others, ...before, rowOf(third, home, 'revoked')].toSorted());
     const [told = '', ...none] = answer(revoked);
     const [serial, host, time, reason] = told.split('\t');
@@ -339,7 +337,7 @@ describe('what openssl ca has an index for', () => {
     expect(none).toEqual([]);
 
     // The row of the host itself says which one it was; and a terminal sees no reason that it would obey.
-    const { stdout } = project.run(['status', '--json']);
+    const { stdout } = await project.run(['status', '--json']);
     expect(rowsOf({ status: 0, stdout, stderr: '' })[0]).toMatchObject({
       host: home,
       state: 'revoked',
@@ -355,8 +353,8 @@ describe('what openssl ca has an index for', () => {
     expect(stdout).not.toMatch(/[\u0080-\u009f\u202e]/u);
   });
 
-  it('what has expired is told so', () => {
-    const [{ issued = [] } = {}] = rowsOf(inDays(400, ['status', '--json'])).filter(({ role }) => role === 'ca');
+  it('what has expired is told so', async () => {
+    const [{ issued = [] } = {}] = rowsOf(await inDays(400, ['status', '--json'])).filter(({ role }) => role === 'ca');
     expect(issued.map(({ role, state }) => `${role} ${state}`).toSorted()).toEqual([
       'ca valid',
       'smtp-client expired',

@@ -11,9 +11,9 @@ import { succeed } from '../support/succeed.js';
 const home = 'mailhost.example.org';
 
 let project: Project;
-beforeEach(() => {
+beforeEach(async () => {
   project = makeProject();
-  succeed(project.run(['make']));
+  succeed(await project.run(['make']));
 });
 afterEach(() => {
   project.remove();
@@ -24,10 +24,10 @@ describe('settings of another domain in the same folder', () => {
 
   it.each([[['make']], [['make', '--dry-run']], [['clean', '--yes']], [['clean', '--yes', '--all']], [['renew']]])(
     '%j touches nothing of the first one, and the hint gives them a folder of their own',
-    (words) => {
+    async (words) => {
       project.write('other.json', other);
       const before = treeOf(project.folder);
-      const refused = project.run(['--settings', 'other.json', ...words]);
+      const refused = await project.run(['--settings', 'other.json', ...words]);
       expect(refused.status).toBe(1);
       expect(refused.stderr).toContain('this folder has the CA of another domain');
       expect(treeOf(project.folder)).toEqual(before);
@@ -36,36 +36,36 @@ describe('settings of another domain in the same folder', () => {
       expect(spawnSync('sh', ['-euc', hint], { cwd: project.folder }).status).toBe(0);
       const own = 'example.net/settings.json';
       expect(project.read(own)).toBe(other);
-      expect(succeed(project.run(['--settings', own, 'make'])).stderr).toContain("made the CA's certificate");
-      expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
+      expect(succeed(await project.run(['--settings', own, 'make'])).stderr).toContain("made the CA's certificate");
+      expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     },
   );
 
-  it('is said by status', () => {
+  it('is said by status', async () => {
     project.write('other.json', other);
-    expect(project.run(['--settings', 'other.json', 'status']).stderr).toContain('the CA of another domain');
+    expect((await project.run(['--settings', 'other.json', 'status'])).stderr).toContain('the CA of another domain');
   });
 
-  it("a stray file with such a name is the user's own business", () => {
+  it("a stray file with such a name is the user's own business", async () => {
     project.write('certs/ca/example.net-ca.crt.pem', 'a copy');
-    expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
+    expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
   });
 });
 
-it("files and folders of the user's own in hosts/ are left alone, whatever their names", () => {
+it("files and folders of the user's own in hosts/ are left alone, whatever their names", async () => {
   project.write('hosts/README.md', 'mine');
   mkdirSync(project.path('hosts/old.d'));
   project.write('hosts/old.d/notes.txt', 'mine');
-  const made = succeed(project.run(['make']));
+  const made = succeed(await project.run(['make']));
   expect(made.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
-  succeed(project.run(['revoke', home]));
+  succeed(await project.run(['revoke', home]));
   expect(project.read('hosts/README.md')).toBe('mine');
 });
 
 it('export p12 reads no key through a folder that is a link', () => {
   renameSync(project.path('certs/smtp-client'), project.path('elsewhere'));
   symlinkSync('../elsewhere', project.path('certs/smtp-client'));
-  const { status, stderr } = project.run(['export', 'p12', home, '--password-fd', '0'], { input: 'a password' });
+  const { status, stderr } = project.spawn(['export', 'p12', home, '--password-fd', '0'], { input: 'a password' });
   expect([status, stderr]).toEqual([1, expect.stringContaining('it is a symbolic link to')]);
 });
 
@@ -99,29 +99,29 @@ describe('a damaged file of ours', () => {
     ['garbage for a certificate', 'crt', 'garbage\n'],
     ['an empty certificate', 'crt', ''],
     ['garbage for a key', 'key', 'garbage\n'],
-  ])('%s: the hint puts it aside, and what make says then brings it right', (_name, kind, text) => {
+  ])('%s: the hint puts it aside, and what make says then brings it right', async (_name, kind, text) => {
     const path = `certs/smtp-client/${home}.${kind}.pem`;
     project.write(path, text);
     for (let turn = 0; turn < 2; turn += 1) {
-      const result = project.run(['make']);
+      const result = await project.run(['make']);
       if (result.status === 0) break;
       const hint = /: ((?:mv|rm) .*)$/mu.exec(result.stderr)?.[1] ?? '';
       expect(spawnSync('sh', ['-euc', hint]).status, result.stderr).toBe(0);
     }
-    succeed(project.run(['make']));
-    succeed(project.run(['status']));
+    succeed(await project.run(['make']));
+    succeed(await project.run(['status']));
     expect(project.read(`${path}.damaged`)).toBe(text);
   });
 
-  it("the CA's certificate that is gone is in every bundle, and the hint takes it from there", () => {
+  it("the CA's certificate that is gone is in every bundle, and the hint takes it from there", async () => {
     const path = 'certs/ca/example.org-ca.crt.pem';
     const before = project.read(path);
     rmSync(project.path(path));
-    const { status, stderr } = project.run(['make']);
+    const { status, stderr } = await project.run(['make']);
     expect(status).toBe(1);
     const hint = /^relaycerts: hint: (cp -p .*)$/mu.exec(stderr)?.[1] ?? '';
     expect(spawnSync('sh', ['-euc', hint]).status, stderr).toBe(0);
     expect(project.read(path)).toBe(before);
-    expect(succeed(project.run(['make'])).stderr).toContain('nothing to make');
+    expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
   });
 });

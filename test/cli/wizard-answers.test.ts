@@ -66,7 +66,7 @@ describe('wizard --answers', () => {
           validDays: '90',
         }),
       );
-      const result = other.run(['wizard', '--answers', 'answers.json']);
+      const result = await other.run(['wizard', '--answers', 'answers.json']);
       expect(result).toEqual({ status: 0, stdout: '', stderr: 'relaycerts: wrote settings.json\n' });
       expect(other.read('settings.json')).toBe(typed);
       // The schema that the settings name for editors is beside them, the one of this version; and never replaced.
@@ -75,35 +75,35 @@ describe('wizard --answers', () => {
       ) as unknown;
       for (const one of [project, other]) expect(JSON.parse(one.read('settings.schema.json'))).toEqual(schema);
       other.write('settings.schema.json', 'mine');
-      expect(other.run(['wizard', '--answers', 'answers.json']).status).toBe(0);
+      expect((await other.run(['wizard', '--answers', 'answers.json'])).status).toBe(0);
       expect(other.read('settings.schema.json')).toBe('mine');
     } finally {
       other.remove();
     }
   });
 
-  test('from standard input, with --json: the settings on stdout; a second time nothing changes', () => {
-    const first = answered({ domain: 'example.org' }, ['--json']);
+  test('from standard input, with --json: the settings on stdout; a second time nothing changes', async () => {
+    const first = await answered({ domain: 'example.org' }, ['--json']);
     expect(first.status).toBe(0);
     expect(first.stdout).toBe(project.read('settings.json'));
     const before = treeOf(project.folder);
-    const second = answered({});
+    const second = await answered({});
     expect(second).toEqual({
       status: 0,
       stdout: '',
       stderr: 'relaycerts: settings.json says all this already, and stays as it is\n',
     });
     expect(treeOf(project.folder)).toEqual(before);
-    expect(project.run(['make']).status).toBe(0);
+    expect((await project.run(['make'])).status).toBe(0);
   });
 
-  test('into a folder that is not there yet', () => {
-    expect(answered({ domain: 'example.org' }, ['--settings', 'a/b/settings.json']).status).toBe(0);
+  test('into a folder that is not there yet', async () => {
+    expect((await answered({ domain: 'example.org' }, ['--settings', 'a/b/settings.json'])).status).toBe(0);
     expect(readdirSync(project.path('a/b'))).toEqual(['settings.json', 'settings.schema.json']);
   });
 
-  test('all problems at once, each with its id; nothing is written', () => {
-    const result = answered({
+  test('all problems at once, each with its id; nothing is written', async () => {
+    const result = await answered({
       domain: 'example.org',
       relays: 'a, A.example.org',
       relayPort: 25,
@@ -144,8 +144,8 @@ describe('wizard --answers', () => {
     ],
     ['{"domain":"a.example","domain":"b.example"}', 'twice', ''],
     ['{"__proto__":{"domain":"example.org"}}', 'unknown key "__proto__"', ''],
-  ])('%s is refused: %s', (input, message, hint) => {
-    const result = project.run(['wizard', '--answers', '-'], { input });
+  ])('%s is refused: %s', async (input, message, hint) => {
+    const result = await project.run(['wizard', '--answers', '-'], { input });
     expect(result.status).toBe(2);
     expect(result.stderr).toContain(message);
     expect(result.stderr).toContain(hint);
@@ -153,33 +153,33 @@ describe('wizard --answers', () => {
     expect(readdirSync(project.folder)).toEqual([]);
   });
 
-  test('hosts with ports and users of their own keep them, unless the answers set them', () => {
+  test('hosts with ports and users of their own keep them, unless the answers set them', async () => {
     const hosts = [
       { hostname: 'r1', port: 2501 },
       { hostname: 'r2', port: 2502, sshUser: 'x' },
     ];
     project.settings({ domain: 'example.org', smtpdServers: hosts, smtpClients: [{ hostname: 'm' }] });
-    expect(answered({ keyType: 'ed25519' }).status).toBe(0);
+    expect((await answered({ keyType: 'ed25519' })).status).toBe(0);
     expect(JSON.parse(project.read('settings.json'))).toMatchObject({ smtpdServers: hosts });
-    expect(answered({ relayPort: 2600 }).status).toBe(0);
+    expect((await answered({ relayPort: 2600 })).status).toBe(0);
     expect(JSON.parse(project.read('settings.json'))).toMatchObject({
       smtpdServers: hosts.map((host) => ({ ...host, port: 2600 })),
       certificates: { keyType: 'ed25519' },
     });
   });
 
-  test('thousands of clients stay as they are, and a relay named like one is refused', () => {
+  test('thousands of clients stay as they are, and a relay named like one is refused', async () => {
     const smtpClients = Array.from({ length: 2000 }, (_, index) => ({ hostname: `m${index}` }));
     project.settings({ domain: 'example.org', smtpdServers: [{ hostname: 'r' }], smtpClients });
-    expect(answered({ relays: 'r, m1999' }).stderr).toContain('"m1999.example.org"');
-    expect(answered({ relays: 'r, s' }).status).toBe(0);
+    expect((await answered({ relays: 'r, m1999' })).stderr).toContain('"m1999.example.org"');
+    expect((await answered({ relays: 'r, s' })).status).toBe(0);
     expect(JSON.parse(project.read('settings.json'))).toMatchObject({ smtpClients });
   });
 });
 
 describe('without a terminal', () => {
-  test('it says so and names the other way: exit 2', () => {
-    const result = project.run(['wizard']);
+  test('it says so and names the other way: exit 2', async () => {
+    const result = await project.run(['wizard']);
     expect(result).toEqual({
       status: 2,
       stdout: '',
@@ -190,8 +190,8 @@ describe('without a terminal', () => {
     expect(readdirSync(project.folder)).toEqual([]);
   });
 
-  test('an answers file that is not there', () => {
-    const result = project.run(['wizard', '--answers', 'nope.json']);
+  test('an answers file that is not there', async () => {
+    const result = await project.run(['wizard', '--answers', 'nope.json']);
     expect(result.status).toBe(1);
     expect(result.stderr).toContain('there is no answers file "nope.json"');
   });
@@ -200,7 +200,7 @@ describe('without a terminal', () => {
     chmodSync(project.folder, 0o555);
     // Root may write anywhere, so that the program must not be root here.
     const under = process.geteuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
-    const result = project.run(['wizard', '--answers', '-'], { input: '{ "domain": "example.org" }', under });
+    const result = project.spawn(['wizard', '--answers', '-'], { input: '{ "domain": "example.org" }', under });
     chmodSync(project.folder, 0o755);
     expect(result.stderr).toContain('settings.json": permission denied');
     expect(result.status).toBe(1);

@@ -105,7 +105,7 @@ describe('from nothing', () => {
       const args = ['verify', '-x509_strict', '-purpose', purpose, '-CAfile', ca, certificate];
       expect(execFileSync('openssl', args).toString()).toContain(': OK');
     }
-    expect(project.run(['make']).stderr).toContain('nothing to make');
+    expect((await project.run(['make'])).stderr).toContain('nothing to make');
   });
 
   test('relaycerts alone, where there are no settings, is the wizard', async () => {
@@ -388,7 +388,7 @@ describe('settings that are there', () => {
     project.write('real/s.json', old);
     symlinkSync('real/s.json', project.path('settings.json'));
     project.write('answers.json', '{ "relayPort": 2600 }');
-    expect(project.run(['wizard', '--answers', 'answers.json']).status).toBe(0);
+    expect((await project.run(['wizard', '--answers', 'answers.json'])).status).toBe(0);
     expect(lstatSync(project.path('settings.json')).isSymbolicLink()).toBe(true);
     expect(project.read('real/s.json')).toContain('"port": 2600');
   });

@@ -65,19 +65,20 @@ function toldCommand(said: string, after: string): readonly (readonly string[])[
 }
 
 describe.each(names)('%j', (name) => {
-  it('is a folder of settings, and a home: all that is made lies in them, and a second make finds it', () => {
+  it('is a folder of settings, and a home: all that is made lies in them, and a second make finds it', async () => {
     mkdirSync(project.path(name));
     project.write(join(name, 'settings.json'), JSON.stringify(smallSettings()));
     const home = join(project.home, name);
     mkdirSync(home);
     const env = { HOME: home };
-    const made = project.run([`--settings=${name}/settings.json`, 'make'], { env });
+    const made = await project.run([`--settings=${name}/settings.json`, 'make'], { env });
     isGood(made);
     expect(readdirSync(project.folder)).toEqual([name]);
     expect(sorted(readdirSync(project.path(name)))).toEqual(['certs', 'hosts', 'settings.json']);
-    const again = project.run(['make'], { env, under: ['sh', '-c', 'cd "./$0" && exec "$@"', name] });
+    const again = await project.run(['make'], { env, cwd: project.path(name) });
     expect(again.stderr).toContain('nothing to make');
-    const copy = project.run([`--settings=${name}/settings.json`, 'show', 'mailhost', '--section', 'rsync']).stdout;
+    const copy = (await project.run([`--settings=${name}/settings.json`, 'show', 'mailhost', '--section', 'rsync']))
+      .stdout;
     const files = stubs.run(['dash'], copy).ran[0]?.filter((word) => word.startsWith(project.folder)) ?? [];
     const bundle = project.path(name, 'hosts', 'mailhost.example.org');
     expect(sorted(files)).toEqual(sorted(readdirSync(bundle).map((file) => join(bundle, file))));
@@ -92,12 +93,12 @@ describe.each(names)('%j', (name) => {
 });
 
 describe('a file of settings', () => {
-  it('has any of these names, and is named by what is printed', () => {
+  it('has any of these names, and is named by what is printed', async () => {
     project.settings(smallSettings());
-    isGood(project.run(['make', '--quiet']));
+    isGood(await project.run(['make', '--quiet']));
     for (const name of names) {
       project.write(name, JSON.stringify(smallSettings()));
-      const text = project.run([`--settings=${name}`, 'show', 'mailhost']).stdout;
+      const text = (await project.run([`--settings=${name}`, 'show', 'mailhost'])).stdout;
       const piped = /^ {4}(relaycerts [^\n]*\| ssh [^\n]*)/mu.exec(text)?.[1] ?? '';
       const own = name === 'settings.json' ? [] : ['--settings', project.path(name)];
       expect(stubs.run(['dash'], piped).ran).toEqual([
@@ -111,14 +112,14 @@ describe('a file of settings', () => {
 // Some of them: each takes half a dozen runs.
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
-  it("is a passphrase file's, and a recipient's key file: taken or refused, and made nowhere else", () => {
+  it("is a passphrase file's, and a recipient's key file: taken or refused, and made nowhere else", async () => {
     const file = `keys/${name}`;
     const recipient = `keys/recipient ${name}`;
     const settings = smallSettings({ passphrase: { file, recipients: [recipient] } });
     project.settings(settings);
     const env = { GNUPGHOME: gnupg.home };
     mkdirSync(project.path('keys'));
-    const refused = project.run(['make'], { env });
+    const refused = await project.run(['make'], { env });
     expect(existsSync(project.path('certs'))).toBe(false);
     if (!isTaken(settings)) {
       // Invisible, or a space at the end: told with its place, escaped.
@@ -131,25 +132,25 @@ describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
     expect(toldCommand(refused.stderr, 'hint: ')).toEqual([['gpg', '--export', '--armor', 'FINGERPRINT']]);
     expect(existsSync(where)).toBe(true);
     writeFileSync(where, gnupg.gpg(['--export', '--armor', 'alice@example.org']));
-    isGood(project.run(['make'], { env }));
+    isGood(await project.run(['make'], { env }));
     expect(sorted(readdirSync(project.path('keys')))).toEqual(sorted([`recipient ${name}`, name]));
     expect(statSync(project.path(file)).mode & 0o7777).toBe(0o600);
-    isGood(project.run(['renew', 'mailhost', '--force'], { env }));
-    expect(project.run(['passphrase', 'show', '--yes'], { env }).stdout).toMatch(/^[0-9a-f]{64}\n$/u);
+    isGood(await project.run(['renew', 'mailhost', '--force'], { env }));
+    expect((await project.run(['passphrase', 'show', '--yes'], { env })).stdout).toMatch(/^[0-9a-f]{64}\n$/u);
     // A file that is no OpenPGP message: whatever command is told names it as one word.
     renameSync(project.path(file), project.path('keys', 'away'));
     writeFileSync(project.path(file), 'x', { mode: 0o600 });
-    const damaged = project.run(['renew', 'mailhost', '--force'], { env });
+    const damaged = await project.run(['renew', 'mailhost', '--force'], { env });
     expect(damaged.status).toBe(1);
     for (const line of damaged.stderr.trimEnd().split('\n')) expect(line).toMatch(/^relaycerts: /u);
   });
 });
 
 describe('a hint for a path', () => {
-  it('is a command that gets it as one word, for settings that the wizard cannot use', () => {
+  it('is a command that gets it as one word, for settings that the wizard cannot use', async () => {
     for (const name of names) {
       project.write(name, '{');
-      const { status, stderr } = project.run([`--settings=${name}`, 'wizard', '--answers', '-'], { input: '{}' });
+      const { status, stderr } = await project.run([`--settings=${name}`, 'wizard', '--answers', '-'], { input: '{}' });
       expect(status).toBe(2);
       const path = project.path(name);
       expect(toldCommand(stderr, 'move it away: ')).toEqual([['mv', path, `${path}.old`]]);

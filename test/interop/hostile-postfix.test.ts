@@ -19,10 +19,10 @@ const variants = [
 ] as const;
 
 let hostile: HostileProject;
-beforeAll(() => {
+beforeAll(async () => {
   requireTools('postconf', 'openssl', 'dash');
   hostile = makeHostileProject({ postfix: { ...variants[0], directory } });
-  hostile.print(['make', '--quiet']);
+  await hostile.print(['make', '--quiet']);
 });
 afterAll(() => {
   hostile.project.remove();
@@ -101,8 +101,8 @@ const release = spawnSync('postconf', ['-d', 'mail_version']).stdout.toString();
 const isLate = Number(/3\.(\d+)/u.exec(release)?.[1]) >= 10;
 
 /** What is pasted on a host before it is checked and reloaded, which needs a Postfix that runs. */
-function firstBlock(hostname: string): string {
-  return blocksFor(hostile.print(['show', hostname]), { host: hostname })[0] ?? 'exit 99';
+async function firstBlock(hostname: string): Promise<string> {
+  return blocksFor(await hostile.print(['show', hostname]), { host: hostname })[0] ?? 'exit 99';
 }
 
 describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (variant) => {
@@ -111,22 +111,22 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
     { file: '/x/settings.json', home: '/root' },
   );
   const { domain, smtpdServers, smtpClients } = settings;
-  beforeAll(() => {
+  beforeAll(async () => {
     hostile.change({ postfix: { ...variant, directory } });
-    hostile.print(['make', '--quiet']);
+    await hostile.print(['make', '--quiet']);
   });
   const protocols = '!SSLv2,!SSLv3,!TLSv1,!TLSv1.1';
   const ways = ['script', 'text'] as const;
   // One way for each host of each variant: postconf takes its time.
   const first = variants.indexOf(variant);
   const waysOf = (at: number) => (isDeep ? ways : ways.filter((_, way) => way === (at + first) % 2));
-  const printed = (hostname: string, way: (typeof ways)[number]): string =>
+  const printed = async (hostname: string, way: (typeof ways)[number]): Promise<string> =>
     way === 'script' ? hostile.print(['show', hostname, '--format', 'sh']) : firstBlock(hostname);
 
   it.each(smtpClients.flatMap(({ hostname }, at) => waysOf(at).map((way) => [hostname, way] as const)))(
     'main.cf of %s, by the %s',
-    (hostname, way) => {
-      const [before, after] = installed(hostname, printed(hostname, way), way === 'script' ? 'dash' : 'bash');
+    async (hostname, way) => {
+      const [before, after] = installed(hostname, await printed(hostname, way), way === 'script' ? 'dash' : 'bash');
       const client = smtpClients.find((one) => one.hostname === hostname);
       const wanted = new Map([
         ['relayhost', smtpdServers.map((server) => `[${server.hostname}]:${server.port}`).join(', ')],
@@ -181,14 +181,14 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
 
   it.each(smtpdServers.flatMap((server, at) => waysOf(at).map((way) => ({ server, way, name: server.hostname }))))(
     'master.cf and the table of $name, by the $way',
-    ({ server, way }) => {
+    async ({ server, way }) => {
       const { hostname, port } = server;
       const table = `${variant.tableType}:${directory}/relay_clientcerts`;
       const digest = variant.pin === 'certificate' ? '-fingerprint' : '-pubkey';
       const pins = smtpClients.map((client) => pinOf(`certs/smtp-client/${client.hostname}.crt.pem`, digest));
       const [before, after, said] = installed(
         hostname,
-        printed(hostname, way),
+        await printed(hostname, way),
         way === 'script' ? 'dash' : 'bash',
         `${pins.map((pin) => `postmap -q ${pin} ${table}`).join('\n')}\necho ==; postmap -s ${table}`,
       );
@@ -217,10 +217,10 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
     },
   );
 
-  it('the sections are the lines of the files, one parameter a line', () => {
+  it('the sections are the lines of the files, one parameter a line', async () => {
     for (const { hostname, role } of hostsOf(settings)) {
       const section = role === 'smtp-client' ? 'main.cf' : 'master.cf';
-      const [block, ...others] = blocksOf(hostile.print(['show', hostname, '--section', section]));
+      const [block, ...others] = blocksOf(await hostile.print(['show', hostname, '--section', section]));
       expect(others).toEqual([]);
       const lines = (block?.text ?? '').trimEnd().split('\n');
       for (const line of lines) {
@@ -242,11 +242,11 @@ function pinOf(path: string, what: string): string {
 }
 
 describe('where the bundle is missing', () => {
-  it("the script's hint is a command for the machine that relaycerts runs on", () => {
+  it("the script's hint is a command for the machine that relaycerts runs on", async () => {
     const [{ hostname }] = hostsOf(
       parseSettings({ ...hostileSettings }, { file: '/x/settings.json', home: '/root' }),
     ) as unknown as [{ hostname: string }];
-    const text = hostile.print(['show', hostname, '--format', 'sh']);
+    const text = await hostile.print(['show', hostname, '--format', 'sh']);
     const env = { ...process.env, text };
     const { status, stderr } = spawnSync(
       'unshare',

@@ -104,9 +104,9 @@ describe('what is refused', () => {
   });
 
   /** Refused: exit 2, nothing on stdout, lines of problems with a hint each, and nothing on the disk. */
-  function expectRefused(args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
+  async function expectRefused(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
     const before = treeOf(join(project.folder, '..'));
-    const { status, stdout, stderr } = project.run(args, { env });
+    const { status, stdout, stderr } = await project.run(args, { env });
     expect([status, stdout.slice(0, 80)], stderr).toEqual([2, '']);
     const lines = stderr.split('\n').slice(0, -1);
     expect(lines.length % 2).toBe(0);
@@ -120,14 +120,14 @@ describe('what is refused', () => {
 
   // In the process the whole list is property's and unit's; here some of every kind go through the program.
   const each = process.env['RELAYCERTS_DEEP'] === '1' ? 1 : 9;
-  it.each(badSettings.filter((_, at) => at % each === 0))('$name', ({ value, at, says }) => {
+  it.each(badSettings.filter((_, at) => at % each === 0))('$name', async ({ value, at, says }) => {
     project.settings(value);
-    const said = expectRefused(['make']);
+    const said = await expectRefused(['make']);
     expect(said).toContain(`settings.json: ${at}`);
     expect(said).toContain(says);
   });
 
-  it('a file in which every text is wrong: a line for each, every control character escaped', () => {
+  it('a file in which every text is wrong: a line for each, every control character escaped', async () => {
     const bad = '\u001b[2J\r\n\u0085\u202e\u2028\u0000x';
     const host = { hostname: bad, sshUser: bad, sshHost: bad };
     project.settings({
@@ -141,39 +141,41 @@ describe('what is refused', () => {
       postfix: { directory: bad, tableType: bad, pin: bad, unlisted: bad, masterChroot: bad },
       [bad]: 1,
     });
-    const said = expectRefused(['make']);
+    const said = await expectRefused(['make']);
     expect(said.match(/error: settings\.json: /gu)).toHaveLength(25);
     expect(said.match(/\\u001b\[2J\\r\\n\\u0085\\u202e\\u2028\\u0000x/gu)?.length).toBeGreaterThanOrEqual(22);
   });
 
-  it.each(['a\nb', 'a\u001b[31mb', 'a\u0085b', 'a\tb'])('a folder named %j', (name) => {
+  it.each(['a\nb', 'a\u001b[31mb', 'a\u0085b', 'a\tb'])('a folder named %j', async (name) => {
     mkdirSync(project.path(name), { recursive: true });
     writeFileSync(project.path(name, 'settings.json'), JSON.stringify(smallSettings()));
     writeFileSync(project.path('answers.json'), '{}');
     const file = join(name, 'settings.json');
     for (const args of [['make'], ['show'], ['status'], ['wizard', '--answers', project.path('answers.json')]]) {
-      expect(expectRefused(['--settings', file, ...args])).toContain('control character');
+      expect(await expectRefused(['--settings', file, ...args])).toContain('control character');
     }
     const fresh = join(name, 'new', 'settings.json');
-    expect(expectRefused(['--settings', fresh, 'wizard', '--answers', project.path('answers.json')])).not.toBe('');
+    expect(await expectRefused(['--settings', fresh, 'wizard', '--answers', project.path('answers.json')])).not.toBe(
+      '',
+    );
   });
 
-  it.each(['HOME', 'XDG_CONFIG_HOME'])('%s with a line feed or an escape', (name) => {
+  it.each(['HOME', 'XDG_CONFIG_HOME'])('%s with a line feed or an escape', async (name) => {
     project.settings(smallSettings());
     for (const value of ['a\nb', 'a\u001b[31mb']) {
       mkdirSync(project.path('homes', value), { recursive: true });
-      const said = expectRefused(['make'], { [name]: project.path('homes', value) });
+      const said = await expectRefused(['make'], { [name]: project.path('homes', value) });
       expect(said).toContain(name);
     }
   });
 });
 
 describe('a file that the command line names, with a line feed in its name', () => {
-  it('is told of in one line, whatever it is', () => {
+  it('is told of in one line, whatever it is', async () => {
     const project = makeProject();
     const name = 'a\nb\u001b[31m$(canary)';
     mkdirSync(project.path(name));
-    project.run(['make', '--quiet']);
+    await project.run(['make', '--quiet']);
     for (const args of [
       ['fingerprint', name],
       ['sign', name, '--host', 'mailhost'],
@@ -190,7 +192,7 @@ describe('a file that the command line names, with a line feed in its name', () 
       [name],
       ['export', 'p12', 'mailhost', '--out', `${name}3`, '--password-fd', '0'],
     ]) {
-      const { status, stdout, stderr } = project.run(args, { input: 'password' });
+      const { status, stdout, stderr } = await project.run(args, { input: 'password' });
       expect([args, stdout]).toEqual([args, '']);
       expect([0, 1, 2], stderr).toContain(status);
       for (const line of stderr.split('\n').slice(0, -1)) expect(line).toMatch(/^relaycerts: /u);

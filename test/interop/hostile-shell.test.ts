@@ -29,28 +29,29 @@ let stubs: Stubs;
 const printed = new Map<string, string>();
 const scripts = new Map<string, string>();
 
-beforeAll(() => {
+beforeAll(async () => {
   requireTools('shellcheck', 'dash', 'busybox');
   stubs = makeStubs();
   hostile = makeHostileProject();
-  const print = (...args: readonly string[]): void => void printed.set(args.join(' '), hostile.print(args));
-  print('make');
+  const print = async (...args: readonly string[]): Promise<void> =>
+    void printed.set(args.join(' '), await hostile.print(args));
+  await print('make');
   for (const { hostname } of hosts) {
-    print('show', hostname);
-    print('show', hostname, '--undo');
-    for (const section of sections) print('show', hostname, '--section', section);
-    print('show', hostname, '--format', 'json', '--section', 'rsync');
+    await print('show', hostname);
+    await print('show', hostname, '--undo');
+    for (const section of sections) await print('show', hostname, '--section', section);
+    await print('show', hostname, '--format', 'json', '--section', 'rsync');
     for (const args of [
       [],
       ['--undo'],
       ...['rsync', 'request', 'verify', 'monitor'].map((one) => ['--section', one]),
     ]) {
-      scripts.set([hostname, ...args].join(' '), hostile.print(['show', hostname, '--format', 'sh', ...args]));
+      scripts.set([hostname, ...args].join(' '), await hostile.print(['show', hostname, '--format', 'sh', ...args]));
     }
   }
-  print('renew', '--ca');
-  for (let stage = 1; stage <= 3; stage++) print('renew', '--ca', '--rekey');
-  print('revoke', hosts.at(-1)?.hostname ?? '');
+  await print('renew', '--ca');
+  for (let stage = 1; stage <= 3; stage++) await print('renew', '--ca', '--rekey');
+  await print('revoke', hosts.at(-1)?.hostname ?? '');
 }, 120_000);
 afterAll(() => {
   hostile.project.remove();
@@ -293,12 +294,12 @@ describe('what the commands that change print', () => {
     expect(ran(again)).toEqual([['relaycerts', '--settings', hostile.file, 'make', '--again', name]]);
   });
 
-  it('sign and renew', () => {
+  it('sign and renew', async () => {
     const own = 'own.xn--bcher-kva.example';
     hostile.change({ smtpClients: [...hostileSettings.smtpClients, { hostname: 'own' }] });
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '/dev/null'];
     const request = openssl(['req', '-new', ...key, '-subj', '/CN=own']);
-    const signed = hostile.run(['sign', '-', '--host', 'own'], { input: request });
+    const signed = await hostile.run(['sign', '-', '--host', 'own'], { input: request });
     expect(signed.status, signed.stderr).toBe(0);
     const show = ['relaycerts', '--settings', hostile.file, 'show'];
     // What stands after the first colon is pasted whole, with the words behind the command.
@@ -309,7 +310,7 @@ describe('what the commands that change print', () => {
       [...relays, own].map((name) => [[...show, name]]),
     );
 
-    const renewed = hostile.run(['renew', '--rekey', settings.smtpClients[0].hostname]);
+    const renewed = await hostile.run(['renew', '--rekey', settings.smtpClients[0].hostname]);
     expect(renewed.status, renewed.stderr).toBe(0);
     expect(told(renewed.stdout, steps).map((command) => ran(command))).toEqual(
       [...relays, settings.smtpClients[0].hostname].map((name) => [[...show, name]]),
@@ -330,16 +331,16 @@ describe('the rest of the alphabet of paths', () => {
 
   it.each(hostileFolders.map((folder, part) => ({ folder, part })).slice(1))(
     'part $part: copied, piped and watched as it is meant',
-    ({ folder }) => {
+    async ({ folder }) => {
       const kept = hostile;
       hostile = makeHostileProject({}, folder);
       try {
-        hostile.print(['make']);
+        await hostile.print(['make']);
         for (const host of hosts) {
-          expect(ran(hostile.print(['show', host.hostname, '--format', 'sh', '--section', 'rsync']))).toEqual([
+          expect(ran(await hostile.print(['show', host.hostname, '--format', 'sh', '--section', 'rsync']))).toEqual([
             rsyncOf(host),
           ]);
-          const text = hostile.print(['show', host.hostname]);
+          const text = await hostile.print(['show', host.hostname]);
           expect(pipedCommands(text).map((command) => ran(command))).toEqual([sorted(pipeOf(host))]);
           const line = /^ {4}11 6 \* \* \* (cd [^\n]*)/mu.exec(text)?.[1] ?? '';
           expect(stubs.run(['dash'], `${asCron(line, /^\\([%\\])/u)} && pwd`).stdout).toBe(`${hostile.folder}\n`);

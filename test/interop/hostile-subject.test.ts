@@ -161,17 +161,17 @@ describe('a subject of', () => {
 
 describe('by make', () => {
   let project: Project;
-  beforeAll(() => {
+  beforeAll(async () => {
     const { commonName, ...subject } = namesOf(0);
     project = makeProject(smallSettings({ subject: { country, ...subject }, ca: { commonName } }));
-    const made = project.run(['make', '--quiet']);
+    const made = await project.run(['make', '--quiet']);
     expect([made.stderr, made.status]).toEqual(['', 0]);
   });
   afterAll(() => {
     project.remove();
   });
 
-  it('every certificate has it, and a second make finds it right', () => {
+  it('every certificate has it, and a second make finds it right', async () => {
     expectRead(project.read('certs/ca/example.org-ca.crt.pem'), namesOf(0));
     for (const [role, name] of [
       ['smtp-client', 'mailhost'],
@@ -180,15 +180,15 @@ describe('by make', () => {
       const names = { ...namesOf(0), commonName: `${name ?? ''}.example.org` };
       expectRead(project.read(`certs/${role ?? ''}/${name ?? ''}.example.org.crt.pem`), names);
     }
-    expect(project.run(['make']).stderr).toContain('nothing to make');
-    expect(project.run(['status']).stderr).toBe('');
+    expect((await project.run(['make'])).stderr).toContain('nothing to make');
+    expect((await project.run(['status'])).stderr).toBe('');
   });
 
-  it.each(keyTypes)('the printed openssl lines make a right request, %s', (keyType) => {
+  it.each(keyTypes)('the printed openssl lines make a right request, %s', async (keyType) => {
     const directory = '/srv/relaycerts';
     project.settings(smallSettings({ certificates: { keyType }, postfix: { directory } }));
     const hostname = 'mailhost.example.org';
-    const [block] = blocksOf(project.run(['show', hostname, '--section', 'request']).stdout);
+    const [block] = blocksOf((await project.run(['show', hostname, '--section', 'request'])).stdout);
     // The host's /srv goes away with the namespace; the request comes out of it as it comes from a host.
     const there = `mount -t tmpfs none /srv && { ${block?.text ?? 'exit 9'}\n} && cat ${directory}/${hostname}.csr.pem`;
     const pasted = spawnSync('unshare', ['--mount', 'sh', '-c', there]);
@@ -204,7 +204,7 @@ describe('by make', () => {
     expect(String(bits)).toBe({ ec: curve, rsa: keyType.slice(4), ed25519: 'none' }[kind]);
   });
 
-  it('of a request with strange names the public key alone is taken', () => {
+  it('of a request with strange names the public key alone is taken', async () => {
     const name = '/CN=$(canary)/O=a\\/b`x`/emailAddress=x@y';
     const key = scratch.path('key.pem');
     openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
@@ -213,7 +213,7 @@ describe('by make', () => {
     const { commonName, ...subject } = namesOf(0);
     const smtpClients = [{ hostname: 'mailhost' }, { hostname: 'own' }];
     project.settings(smallSettings({ smtpClients, subject: { country, ...subject }, ca: { commonName } }));
-    const signed = project.run(['sign', 'strange.csr.pem', '--host', 'own']);
+    const signed = await project.run(['sign', 'strange.csr.pem', '--host', 'own']);
     expect(signed.status, signed.stderr).toBe(0);
     const pem = project.read('certs/smtp-client/own.example.org.crt.pem');
     expectRead(pem, { ...namesOf(0), commonName: 'own.example.org' });

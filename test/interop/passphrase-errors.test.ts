@@ -47,15 +47,15 @@ function prepare(recipient: string): void {
   const passphrase = { recipients: [recipient] };
   project.settings(smallSettings({ passphrase }));
   secret = 'a passphrase that nobody says';
-  const made = project.run(['make', '--passphrase-fd', '0'], { input: secret, env: { GNUPGHOME: gnupg.home } });
+  const made = project.spawn(['make', '--passphrase-fd', '0'], { input: secret, env: { GNUPGHOME: gnupg.home } });
   expect(made.status, made.stderr).toBe(0);
   const smtpClients = [{ hostname: 'mailhost' }, { hostname: 'second' }];
   project.settings(smallSettings({ passphrase, smtpClients }));
 }
 
-function expectRefusal(message: RegExp, hint: RegExp, env: Readonly<Record<string, string>> = {}): void {
+async function expectRefusal(message: RegExp, hint: RegExp, env: Readonly<Record<string, string>> = {}): Promise<void> {
   const before = [treeOf(project.folder), treeOf(project.home)];
-  const refused = project.run(['make'], { env: { GNUPGHOME: gnupg.home, ...env } });
+  const refused = await project.run(['make'], { env: { GNUPGHOME: gnupg.home, ...env } });
   const lines = refused.stderr.trimEnd().split('\n');
   expect(lines[0]).toMatch(message);
   expect(lines[1]).toMatch(hint);
@@ -91,11 +91,11 @@ async function expectRefusalOnTerminal(answer: string | undefined, message: stri
 }
 
 describe('opening', () => {
-  it('no secret key: the keyring is empty, or somebody else’s', () => {
+  it('no secret key: the keyring is empty, or somebody else’s', async () => {
     prepare('open@example.org');
     // Both know the public key, which the comparison with the settings needs.
     stranger.gpg(['--import'], gnupg.gpg(['--export', 'open@example.org']));
-    expectRefusal(
+    await expectRefusal(
       /passphrase\.gpg" is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none/u,
       /gpg --import/u,
       {
@@ -104,10 +104,12 @@ describe('opening', () => {
     );
   });
 
-  it('encrypted to somebody else, with no recipients in the settings', () => {
+  it('encrypted to somebody else, with no recipients in the settings', async () => {
     prepare('open@example.org');
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    expectRefusal(/is encrypted to [0-9A-F]{16}, and GnuPG has/u, /--passphrase-fd/u, { GNUPGHOME: stranger.home });
+    await expectRefusal(/is encrypted to [0-9A-F]{16}, and GnuPG has/u, /--passphrase-fd/u, {
+      GNUPGHOME: stranger.home,
+    });
   });
 
   it('a wrong answer to pinentry, and none', async () => {
@@ -124,30 +126,30 @@ describe('opening', () => {
     );
   });
 
-  it('no terminal to ask on, with loopback', () => {
+  it('no terminal to ask on, with loopback', async () => {
     prepare('locked@example.org');
     writeFileSync(join(gnupg.home, 'gpg.conf'), 'pinentry-mode loopback\n');
-    expectRefusal(/has a passphrase and there is no terminal to ask for it/u, /terminal, or .*--passphrase-fd/u);
+    await expectRefusal(/has a passphrase and there is no terminal to ask for it/u, /terminal, or .*--passphrase-fd/u);
   });
 
-  it('no pinentry', () => {
+  it('no pinentry', async () => {
     prepare('locked@example.org');
     gnupg.configureAgent(['pinentry-program /nonexistent/pinentry']);
-    expectRefusal(/gpg-agent finds no pinentry/u, /apt-get install pinentry-curses/u);
+    await expectRefusal(/gpg-agent finds no pinentry/u, /apt-get install pinentry-curses/u);
   });
 
-  it('the agent does not run', () => {
+  it('the agent does not run', async () => {
     prepare('open@example.org');
     gnupg.forgetPasswords();
     writeFileSync(join(gnupg.home, 'gpg.conf'), 'agent-program /nonexistent/gpg-agent\n');
-    expectRefusal(/gpg-agent does not run and cannot be started/u, /gpgconf --launch gpg-agent/u);
+    await expectRefusal(/gpg-agent does not run and cannot be started/u, /gpgconf --launch gpg-agent/u);
   });
 
-  it('gpg is missing', () => {
+  it('gpg is missing', async () => {
     prepare('open@example.org');
     const empty = join(project.home, 'empty');
     mkdirSync(empty);
-    expectRefusal(/^relaycerts: error: gpg is not installed$/u, /apt-get install gnupg/u, { PATH: empty });
+    await expectRefusal(/^relaycerts: error: gpg is not installed$/u, /apt-get install gnupg/u, { PATH: empty });
   });
 
   it.each([
@@ -155,23 +157,23 @@ describe('opening', () => {
     ['one bit turned', (bytes: Buffer) => turn(bytes, bytes.length - 25), /passphrase\.gpg" is damaged: it does not/u],
     ['empty', () => Buffer.alloc(0), /passphrase\.gpg" is empty/u],
     ['something else', () => Buffer.from([0, 1, 2, 3, 4, 255]), /passphrase\.gpg" is not an OpenPGP message/u],
-  ] as const)('the file is damaged: %s', (_, damage, message) => {
+  ] as const)('the file is damaged: %s', async (_, damage, message) => {
     prepare('open@example.org');
     writeFileSync(sealedFile(), damage(readFileSync(sealedFile())));
-    expectRefusal(message, /restore it from a backup/u);
+    await expectRefusal(message, /restore it from a backup/u);
   });
 
-  it('the file holds the passphrase in the clear', () => {
+  it('the file holds the passphrase in the clear', async () => {
     prepare('open@example.org');
     writeFileSync(sealedFile(), `${secret}\n`);
-    expectRefusal(/is plain text, not an OpenPGP message/u, /gpg --encrypt --recipient/u);
+    await expectRefusal(/is plain text, not an OpenPGP message/u, /gpg --encrypt --recipient/u);
   });
 
-  it('a passphrase that does not open the CA key', () => {
+  it('a passphrase that does not open the CA key', async () => {
     prepare('open@example.org');
     const args = ['--trust-model', 'always', '--encrypt', '--recipient', 'open@example.org'];
     writeFileSync(sealedFile(), gnupg.gpg(args, 'another one\n'));
-    expectRefusal(/the passphrase does not open ".*example\.org-ca\.key\.pem"/u, /made together with this key/u);
+    await expectRefusal(/the passphrase does not open ".*example\.org-ca\.key\.pem"/u, /made together with this key/u);
   });
 });
 
@@ -198,12 +200,12 @@ describe('recipients of a new CA', () => {
     ['no key', 'text.asc', /text\.asc" is not an OpenPGP public key/u, /gpg --export/u],
     ['a file that is missing', './missing.asc', /missing\.asc" does not exist/u, /gpg --export/u],
     ['neither', 'what is this', /"what is this" is neither a file .* nor a fingerprint/u, /gpg --list-keys/u],
-  ])('%s', (_, recipient, message, hint) => {
+  ])('%s', async (_, recipient, message, hint) => {
     project.write('empty.asc', '');
     project.write('text.asc', 'hello\n');
     const exported = ['--pinentry-mode', 'loopback', '--passphrase', '', '--armor', '--export-secret-keys'];
     project.write('private.asc', gnupg.gpg([...exported, 'open@example.org']));
     project.settings(smallSettings({ passphrase: { recipients: [recipient] } }));
-    expectRefusal(message, hint);
+    await expectRefusal(message, hint);
   });
 });

@@ -45,12 +45,12 @@ function settings(recipients: readonly string[], clients: readonly string[] = ['
   );
 }
 
-function run(args: readonly string[], gnupg: Gnupg = alice): Result {
+async function run(args: readonly string[], gnupg: Gnupg = alice): Promise<Result> {
   return project.run(args, { env: { GNUPGHOME: gnupg.home } });
 }
 
-function succeed(args: readonly string[], gnupg: Gnupg = alice): Result {
-  const result = run(args, gnupg);
+async function succeed(args: readonly string[], gnupg: Gnupg = alice): Promise<Result> {
+  const result = await run(args, gnupg);
   expect(result.status, result.stderr).toBe(0);
   return result;
 }
@@ -91,31 +91,31 @@ describe('make for one recipient', () => {
       ['by address', () => request.userId],
       ['by armored file', () => 'key.asc'],
       ['by binary file', () => 'key.gpg'],
-    ])('%s', (_way, name) => {
+    ])('%s', async (_way, name) => {
       project.write('key.asc', gnupg.gpg(['--armor', '--export', fingerprint]));
       project.write('key.gpg', gnupg.gpg(['--export', fingerprint]));
       settings([name()]);
-      succeed(['make'], gnupg);
+      await succeed(['make'], gnupg);
       expect(existsSync(operatorKey())).toBe(false);
       expectOpens(gnupg);
       // The same again compares the file with the settings, and changes nothing.
       const before = [treeOf(project.folder), treeOf(project.home)];
-      expect(succeed(['make'], gnupg).stderr).toMatch(/nothing to make/u);
+      expect((await succeed(['make'], gnupg)).stderr).toMatch(/nothing to make/u);
       expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
       settings([name()], ['mailhost', 'second']);
-      succeed(['make'], gnupg);
+      await succeed(['make'], gnupg);
       expect(existsSync(project.path('certs/smtp-client/second.example.org.crt.pem'))).toBe(true);
     });
   });
 
-  it('a key file with two keys: both can open it', () => {
+  it('a key file with two keys: both can open it', async () => {
     const both = alice.gpg(['--armor', '--export', aliceFingerprint, bobFingerprint]);
     project.write('both.asc', both);
     settings(['both.asc']);
-    succeed(['make']);
+    await succeed(['make']);
     expectOpens(alice);
     expectOpens(bob);
-    expect(succeed(['make']).stderr).toMatch(/nothing to make/u);
+    expect((await succeed(['make'])).stderr).toMatch(/nothing to make/u);
   });
 
   it('a key with a password: on a terminal gpg asks for it, by pinentry or by itself (loopback)', async () => {
@@ -123,7 +123,7 @@ describe('make for one recipient', () => {
     try {
       gnupg.makeKey({ userId: 'Locked <locked@example.org>', password: keyPassword });
       settings(['locked@example.org']);
-      succeed(['make'], gnupg);
+      await succeed(['make'], gnupg);
       const onTerminal = () =>
         openTerminal({
           command: [process.execPath, program, 'make', '--quiet'],
@@ -158,30 +158,32 @@ describe('make for one recipient', () => {
 });
 
 describe('two recipients', () => {
-  it('each alone opens it, and adds a client', () => {
+  it('each alone opens it, and adds a client', async () => {
     settings([aliceFingerprint, 'bob@example.org']);
-    succeed(['make']);
+    await succeed(['make']);
     expectOpens(alice);
     expectOpens(bob);
     settings([aliceFingerprint, 'bob@example.org'], ['mailhost', 'second']);
-    succeed(['make'], alice);
+    await succeed(['make'], alice);
     settings([aliceFingerprint, 'bob@example.org'], ['mailhost', 'second', 'third']);
-    succeed(['make'], bob);
-    const { stdout } = succeed(['passphrase', 'recipients']);
+    await succeed(['make'], bob);
+    const { stdout } = await succeed(['passphrase', 'recipients']);
     expect(stdout).toContain(`${aliceFingerprint}  "Alice <alice@example.org>" (keyring, its secret key is here)`);
     expect(stdout).toContain(`${bobFingerprint}  "Bob <bob@example.org>" (keyring)`);
-    const json = JSON.parse(succeed(['passphrase', 'recipients', '--json'], bob).stdout) as { recipients: unknown[] };
+    const json = JSON.parse((await succeed(['passphrase', 'recipients', '--json'], bob)).stdout) as {
+      recipients: unknown[];
+    };
     expect(json.recipients).toMatchObject([
       { fingerprint: aliceFingerprint, from: 'keyring', isHere: false },
       { fingerprint: bobFingerprint, from: 'keyring', isHere: true },
     ]);
   });
 
-  it('and change makes a new passphrase for both', () => {
+  it('and change makes a new passphrase for both', async () => {
     settings([aliceFingerprint, bobFingerprint]);
-    succeed(['make']);
-    const before = succeed(['passphrase', 'show', '--yes']).stdout;
-    succeed(['passphrase', 'change'], bob);
+    await succeed(['make']);
+    const before = (await succeed(['passphrase', 'show', '--yes'])).stdout;
+    await succeed(['passphrase', 'change'], bob);
     expectOpens(alice);
     expectOpens(bob);
     expect(opensKey(before)).toBe(false);
@@ -192,119 +194,123 @@ describe('a file that the user made', () => {
   it.each([
     ["echo 'four words of mine'", 'four words of mine'],
     ["printf %s 'pässwörd  €'", 'pässwörd  €'],
-  ])('%s | gpg -e -r', (way, passphrase) => {
+  ])('%s | gpg -e -r', async (way, passphrase) => {
     const env = { ...process.env, GNUPGHOME: alice.home, OUT: sealedFile() };
     const sealed = spawnSync('sh', ['-c', `${way} | gpg --batch -e -r alice@example.org -o "$OUT"`], { env });
     expect(sealed.status, sealed.stderr.toString()).toBe(0);
     const bytes = readFileSync(sealedFile());
-    succeed(['make']);
+    await succeed(['make']);
     expect(opensKey(passphrase)).toBe(true);
     expect(existsSync(operatorKey())).toBe(false);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    succeed(['make']);
+    await succeed(['make']);
     // No recipients in the settings: the file is right whoever it is for.
     expect(readFileSync(sealedFile()).equals(bytes)).toBe(true);
-    succeed(['passphrase', 'change']);
+    await succeed(['passphrase', 'change']);
     expectOpens(alice);
   });
 
-  it('with hidden recipients stays as it is, and make says so', () => {
+  it('with hidden recipients stays as it is, and make says so', async () => {
     writeFileSync(sealedFile(), alice.gpg(['--encrypt', '--hidden-recipient', aliceFingerprint], 'hidden\n'));
     const bytes = readFileSync(sealedFile());
     settings([bobFingerprint]);
-    expect(succeed(['make']).stderr).toMatch(/warning: the passphrase file .* hides its recipients, so it stays/u);
+    expect((await succeed(['make'])).stderr).toMatch(
+      /warning: the passphrase file .* hides its recipients, so it stays/u,
+    );
     expect(readFileSync(sealedFile()).equals(bytes)).toBe(true);
-    expect(succeed(['passphrase', 'recipients']).stdout).toMatch(/0{16} {2}a hidden recipient/u);
+    expect((await succeed(['passphrase', 'recipients'])).stdout).toMatch(/0{16} {2}a hidden recipient/u);
   });
 });
 
 describe('recipients that change', () => {
-  it('from the operator key to a key of the keyring: the file is encrypted anew, and nothing else changes', () => {
-    succeed(['make']);
-    const passphrase = succeed(['passphrase', 'show', '--yes']).stdout;
+  it('from the operator key to a key of the keyring: the file is encrypted anew, and nothing else changes', async () => {
+    await succeed(['make']);
+    const passphrase = (await succeed(['passphrase', 'show', '--yes'])).stdout;
     const before = treeOf(join(project.folder, 'certs'));
     settings([aliceFingerprint]);
     const bytes = readFileSync(sealedFile());
-    const planned = succeed(['make', '--dry-run']);
+    const planned = await succeed(['make', '--dry-run']);
     expect(planned.stdout).toMatch(
       /the CA's passphrase, encrypted anew to [0-9A-F]{40} and no longer to [0-9A-F]{16}: /u,
     );
-    expect(JSON.parse(succeed(['make', '--dry-run', '--json']).stdout)).toMatchObject({ plan: [{ kind: 'reseal' }] });
+    expect(JSON.parse((await succeed(['make', '--dry-run', '--json'])).stdout)).toMatchObject({
+      plan: [{ kind: 'reseal' }],
+    });
     expect(readFileSync(sealedFile()).equals(bytes)).toBe(true);
 
-    const made = succeed(['make']);
+    const made = await succeed(['make']);
     expect(made.stderr).toMatch(/whoever could open the old passphrase file \([0-9A-F]{16}\) may still know/u);
     expect(made.stderr).toMatch(/hint: relaycerts passphrase change/u);
     expect(existsSync(`${sealedFile()}.old`)).toBe(false);
     expect(statSync(sealedFile()).mode & 0o7777).toBe(0o600);
     expect(treeOf(join(project.folder, 'certs'))).toEqual(before);
     rmSync(operatorKey());
-    expect(succeed(['passphrase', 'show', '--yes']).stdout).toBe(passphrase);
+    expect((await succeed(['passphrase', 'show', '--yes'])).stdout).toBe(passphrase);
     expectOpens(alice);
-    expect(succeed(['make']).stderr).toMatch(/nothing to make/u);
+    expect((await succeed(['make'])).stderr).toMatch(/nothing to make/u);
   });
 
-  it('one more: nobody has lost it, and nothing is said of that', () => {
+  it('one more: nobody has lost it, and nothing is said of that', async () => {
     settings([aliceFingerprint]);
-    succeed(['make']);
+    await succeed(['make']);
     settings([aliceFingerprint, bobFingerprint]);
-    const made = succeed(['make']);
+    const made = await succeed(['make']);
     expect(made.stderr).not.toMatch(/may still know/u);
     expectOpens(alice);
     expectOpens(bob);
   });
 
-  it('together with a new client: opened once, both done', () => {
+  it('together with a new client: opened once, both done', async () => {
     settings([aliceFingerprint]);
-    succeed(['make']);
+    await succeed(['make']);
     settings([aliceFingerprint, bobFingerprint], ['mailhost', 'second']);
-    succeed(['make']);
+    await succeed(['make']);
     expectOpens(bob);
     expect(existsSync(project.path('certs/smtp-client/second.example.org.crt.pem'))).toBe(true);
   });
 
-  it('to one whose secret key is elsewhere: not proven, so the old file stays beside', () => {
+  it('to one whose secret key is elsewhere: not proven, so the old file stays beside', async () => {
     settings([aliceFingerprint]);
-    succeed(['make']);
+    await succeed(['make']);
     const old = readFileSync(sealedFile());
     settings([bobFingerprint]);
-    const made = succeed(['make']);
+    const made = await succeed(['make']);
     expect(made.stderr).toMatch(/nobody here can open the new passphrase file.*could not be proven; the old one is/u);
     expect(readFileSync(`${sealedFile()}.old`).equals(old)).toBe(true);
     expect(statSync(`${sealedFile()}.old`).mode & 0o7777).toBe(0o600);
     expectOpens(bob);
-    expect(run(['passphrase', 'show', '--yes'], alice).status).toBe(1);
-    const changed = succeed(['passphrase', 'change'], bob);
+    expect((await run(['passphrase', 'show', '--yes'], alice)).status).toBe(1);
+    const changed = await succeed(['passphrase', 'change'], bob);
     expect(changed.stderr).toMatch(/\.old" holds an old passphrase/u);
   });
 
-  it('by one who cannot open it: an error, and the old file is whole', () => {
+  it('by one who cannot open it: an error, and the old file is whole', async () => {
     settings([aliceFingerprint]);
-    succeed(['make']);
+    await succeed(['make']);
     settings([bobFingerprint]);
     const before = [treeOf(project.folder), treeOf(project.home)];
-    const refused = run(['make'], bob);
+    const refused = await run(['make'], bob);
     expect(refused.status).toBe(1);
     expect(refused.stderr).toMatch(
       /^relaycerts: error: .* GnuPG has the secret key of none of them\nrelaycerts: hint: /u,
     );
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
     // With the passphrase itself it can be done; a wrong one cannot.
-    const passphrase = succeed(['passphrase', 'show', '--yes'], alice).stdout;
+    const passphrase = (await succeed(['passphrase', 'show', '--yes'], alice)).stdout;
     const env = { GNUPGHOME: bob.home };
-    const wrong = project.run(['make', '--passphrase-fd', '0'], { env, input: 'wrong' });
+    const wrong = project.spawn(['make', '--passphrase-fd', '0'], { env, input: 'wrong' });
     expect(wrong.stderr).toMatch(/error: the passphrase does not open the CA's key/u);
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
-    const given = project.run(['make', '--passphrase-fd', '0'], { env, input: passphrase });
+    const given = project.spawn(['make', '--passphrase-fd', '0'], { env, input: passphrase });
     expect(given.status, given.stderr).toBe(0);
     expectOpens(bob);
   });
 
-  it('to one that cannot be used: an error, and the old file is whole', () => {
+  it('to one that cannot be used: an error, and the old file is whole', async () => {
     alice.makeKey({ userId: 'old@example.org', madeAt: '20200101T000000', expire: '1y' });
     alice.makeKey({ userId: 'signer@example.org', algorithm: 'ed25519', usage: 'sign' });
     settings([aliceFingerprint]);
-    succeed(['make']);
+    await succeed(['make']);
     for (const [recipient, message] of [
       ['old@example.org', /expired on 2020-12-31/u],
       ['signer@example.org', /can only sign/u],
@@ -313,7 +319,7 @@ describe('recipients that change', () => {
     ] as const) {
       settings([recipient]);
       const before = [treeOf(project.folder), treeOf(project.home)];
-      const refused = run(['make']);
+      const refused = await run(['make']);
       expect(refused.stderr).toMatch(message);
       expect(refused.stderr).toMatch(/\nrelaycerts: hint: \S/u);
       expect(refused.status).toBe(1);
@@ -321,15 +327,15 @@ describe('recipients that change', () => {
     }
   });
 
-  it('not, where a recipient that it is encrypted to has expired since', () => {
+  it('not, where a recipient that it is encrypted to has expired since', async () => {
     const gnupg = makeGnupg();
     try {
       const fingerprint = gnupg.makeKey({ userId: 'soon@example.org', expire: 'seconds=3' });
       const now = Date.now();
       settings([fingerprint]);
-      succeed(['make'], gnupg);
+      await succeed(['make'], gnupg);
       while (Date.now() < now + 4000) spawnSync('sleep', ['0.2']);
-      expect(succeed(['make'], gnupg).stderr).toMatch(/nothing to make/u);
+      expect((await succeed(['make'], gnupg)).stderr).toMatch(/nothing to make/u);
     } finally {
       gnupg.dispose();
     }

@@ -45,20 +45,20 @@ async function answer(commands: string, variables: Readonly<Record<string, strin
   return stdout;
 }
 
-function run(of: Project, ...args: readonly string[]): string {
-  const { status, stdout, stderr } = of.run(args);
+async function run(of: Project, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await of.run(args);
   expect(status, stderr).toBe(0);
   return stdout;
 }
 
 /** What show prints, in a variable of the hosts' shell. */
-function print(variable: string, ...args: readonly string[]): void {
-  scripts.set(variable, run(project, 'show', ...args));
+async function print(variable: string, ...args: readonly string[]): Promise<void> {
+  scripts.set(variable, await run(project, 'show', ...args));
 }
 
-function make(settings: Record<string, unknown>): void {
+async function make(settings: Record<string, unknown>): Promise<void> {
   project.settings(settings);
-  run(project, 'make', '--quiet');
+  await run(project, 'make', '--quiet');
 }
 
 /** The block of a printed text that the host runs first. */
@@ -69,29 +69,29 @@ function firstBlock(variable: string, host: string): string {
 const relaysNow = [{ hostname: 'relayhost' }];
 const relaysThen = [...relaysNow, { hostname: 'relay2' }];
 
-beforeAll(() => {
+beforeAll(async () => {
   requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash');
   project = makeProject(smallSettings());
-  make(smallSettings({ smtpdServers: relaysThen }));
-  print('home_two_relays', 'mailhost', '--format', 'sh');
+  await make(smallSettings({ smtpdServers: relaysThen }));
+  await print('home_two_relays', 'mailhost', '--format', 'sh');
   another = makeProject({
     ...smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }),
     domain: 'example.net',
     postfix: { directory: '/etc/postfix/relaycerts-net' },
   });
-  run(another, 'make', '--quiet');
-  scripts.set('net', run(another, 'show', 'relayhost', '--format', 'sh'));
-  make(smallSettings({ smtpdServers: relaysNow, postfix: { tableType: 'hash' } }));
-  print('relay_hash', 'relayhost', '--format', 'sh');
-  make(smallSettings({ smtpdServers: relaysNow }));
+  await run(another, 'make', '--quiet');
+  scripts.set('net', await run(another, 'show', 'relayhost', '--format', 'sh'));
+  await make(smallSettings({ smtpdServers: relaysNow, postfix: { tableType: 'hash' } }));
+  await print('relay_hash', 'relayhost', '--format', 'sh');
+  await make(smallSettings({ smtpdServers: relaysNow }));
   for (const [variable, host] of [
     ['home', 'mailhost'],
     ['relay', 'relayhost'],
   ] as const) {
-    print(variable, host, '--format', 'sh');
-    print(`${variable}_undo`, host, '--format', 'sh', '--undo');
-    print(`${variable}_text`, host, '--format', 'text');
-    print(`${variable}_text_undo`, host, '--undo');
+    await print(variable, host, '--format', 'sh');
+    await print(`${variable}_undo`, host, '--format', 'sh', '--undo');
+    await print(`${variable}_text`, host, '--format', 'text');
+    await print(`${variable}_text_undo`, host, '--undo');
   }
 }, 60_000);
 afterAll(() => {

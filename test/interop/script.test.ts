@@ -45,21 +45,21 @@ function check(command: string, args: readonly string[], input: string): void {
 describe.each(Object.entries(variants))('%s', (_name, settings) => {
   let project: Project;
   const texts: string[] = [];
-  beforeAll(() => {
+  beforeAll(async () => {
     requireTools('shellcheck', 'postconf', 'dash', 'busybox');
     project = makeProject(settings);
-    const made = project.run(['make', '--json']);
+    const made = await project.run(['make', '--json']);
     expect(made.status, made.stderr).toBe(0);
     const { hosts } = JSON.parse(made.stdout) as { hosts: { host: string }[] };
-    const print = (args: readonly string[]): void => {
-      const result = project.run(['show', ...args]);
+    const print = async (args: readonly string[]): Promise<void> => {
+      const result = await project.run(['show', ...args]);
       expect(result.status, result.stderr).toBe(0);
       texts.push(result.stdout);
     };
     for (const { host } of hosts) {
-      print([host, '--format', 'sh']);
-      print([host, '--format', 'sh', '--undo']);
-      for (const section of ['rsync', 'verify', 'monitor']) print([host, '--format', 'sh', '--section', section]);
+      await print([host, '--format', 'sh']);
+      await print([host, '--format', 'sh', '--undo']);
+      for (const section of ['rsync', 'verify', 'monitor']) await print([host, '--format', 'sh', '--section', section]);
     }
   });
   afterAll(() => {

@@ -139,7 +139,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
     /** Learns what is secret by now; what was secret before stays so. */
     async function learn(): Promise<void> {
       if (isNew(sealed())) {
-        const { stdout } = project.run(['passphrase', 'show', '--yes'], { env: environment() });
+        const { stdout } = project.spawn(['passphrase', 'show', '--yes'], { env: environment() });
         const text = stdout.trimEnd();
         if (text !== '' && !passphrases.includes(text)) {
           passphrases.push(text);
@@ -362,7 +362,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       known.push(...given);
       let result: Result | undefined;
       await expectNoLeak(name, [...exceptions, ...(prints === undefined ? [] : [prints])], async () => {
-        result = project.run(args, { under: straceTo(traceFile()), env: { ...environment(), ...env }, input });
+        result = project.spawn(args, { under: straceTo(traceFile()), env: { ...environment(), ...env }, input });
         after?.();
         expect(result.status, `${result.stdout.slice(0, 300)}\n${result.stderr}`).toBe(status);
         await Promise.resolve();

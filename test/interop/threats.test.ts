@@ -11,10 +11,10 @@ import { requireTools } from '../support/require-tools.js';
 const [relay, home, second] = ['relayhost.example.org', 'mailhost.example.org', 'second.example.org'];
 let project: Project;
 let scratch: string;
-beforeAll(() => {
+beforeAll(async () => {
   requireTools('openssl', 'gpg', 'strace');
   project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-  const made = project.run(['make']);
+  const made = await project.run(['make']);
   if (made.status !== 0) throw new Error(made.stderr);
   scratch = join(project.home, 'scratch');
   mkdirSync(scratch);
@@ -25,8 +25,8 @@ afterAll(() => {
 
 const inBundle = (host: string, name: string): string => project.path('hosts', host, name);
 const caFile = (host: string): string => inBundle(host, 'example.org-ca.crt.pem');
-const pinOf = (host: string): string => {
-  const { stdout } = project.run(['fingerprint', `certs/smtp-client/${host}.crt.pem`]);
+const pinOf = async (host: string): Promise<string> => {
+  const { stdout } = await project.run(['fingerprint', `certs/smtp-client/${host}.crt.pem`]);
   const [pin] = /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}/mu.exec(stdout) ?? [];
   if (pin === undefined) throw new Error(`no pin in ${stdout}`);
   return pin;
@@ -130,17 +130,17 @@ describe('the home host is taken over', () => {
     );
   });
 
-  it('it relays until it is revoked and the table is on the relay, and others go on', () => {
+  it('it relays until it is revoked and the table is on the relay, and others go on', async () => {
     const copy = makeProject(null);
     try {
       cpSync(project.folder, copy.folder, { recursive: true });
       cpSync(project.home, copy.home, { recursive: true });
       const table = (): string => copy.read('hosts', relay, 'relay_clientcerts');
-      expect(table()).toContain(pinOf(home));
-      const revoked = copy.run(['revoke', 'mailhost']);
+      expect(table()).toContain(await pinOf(home));
+      const revoked = await copy.run(['revoke', 'mailhost']);
       expect(revoked.status, revoked.stderr).toBe(0);
-      expect(table()).not.toContain(pinOf(home));
-      expect(table()).toContain(pinOf(second));
+      expect(table()).not.toContain(await pinOf(home));
+      expect(table()).toContain(await pinOf(second));
     } finally {
       copy.remove();
     }
@@ -150,7 +150,7 @@ describe('the home host is taken over', () => {
 describe("the operator's disk is stolen while off", () => {
   const caKey = 'certs/ca/example.org-ca.key.pem';
 
-  it("the CA's key does not open without the passphrase, nor the passphrase file without a recipient's key", () => {
+  it("the CA's key does not open without the passphrase, nor the passphrase file without a recipient's key", async () => {
     for (const guess of ['', 'relaycerts', 'example.org']) {
       const opened = runTool(
         'openssl',
@@ -164,7 +164,7 @@ describe("the operator's disk is stolen while off", () => {
       cpSync(project.folder, stolen.folder, { recursive: true });
       cpSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'), join(stolen.home, 'passphrase.gpg'));
       stolen.settings(smallSettings({ passphrase: { file: join(stolen.home, 'passphrase.gpg') } }));
-      const shown = stolen.run(['passphrase', 'show', '--yes']);
+      const shown = await stolen.run(['passphrase', 'show', '--yes']);
       expect(shown.status).toBe(1);
       expect(shown.stdout).toBe('');
       mkdirSync(join(stolen.home, '.gnupg'), { mode: 0o700, recursive: true });
@@ -178,8 +178,8 @@ describe("the operator's disk is stolen while off", () => {
     }
   });
 
-  it('with the operator key on the same disk the passphrase opens: what does not hold', () => {
-    const shown = project.run(['passphrase', 'show', '--yes']);
+  it('with the operator key on the same disk the passphrase opens: what does not hold', async () => {
+    const shown = await project.run(['passphrase', 'show', '--yes']);
     expect(shown.status, shown.stderr).toBe(0);
     const opened = runTool('openssl', ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'], shown.stdout);
     expect(opened.status, opened.stderr).toBe(0);
@@ -209,30 +209,34 @@ describe('a colleague reads the project folder', () => {
 });
 
 describe('the printed text is cut off on its way', () => {
-  it.each([home, relay])('the script for %s runs nothing until it has arrived whole', { timeout: 120_000 }, (host) => {
-    const script = project.run(['show', host, '--format', 'sh']).stdout;
-    const trace = join(scratch, 'trace');
-    /** The programs that sh started, fed with these bytes. */
-    const started = (text: string): readonly string[] => {
-      rmSync(trace, { force: true });
-      spawnSync('/usr/bin/env', ['strace', '-f', '-qq', '-e', 'trace=execve', '-o', trace, 'sh'], {
-        input: text,
-        cwd: scratch,
-      });
-      return readFileSync(trace, 'utf8')
-        .split('\n')
-        .filter((line) => line.includes('execve('))
-        .slice(1);
-    };
-    const end = script.lastIndexOf('}');
-    const cuts = [
-      ...Array.from({ length: Math.ceil(end / 101) }, (_none, at) => at * 101),
-      ...Array.from({ length: 60 }, (_none, at) => end - at),
-    ];
-    for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
-    // Whole, it does start something, and finds that no bundle is here.
-    const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
-    expect(started(stub).length).toBeGreaterThan(0);
-    expect(script.slice(end).trim()).toBe('}');
-  });
+  it.each([home, relay])(
+    'the script for %s runs nothing until it has arrived whole',
+    { timeout: 120_000 },
+    async (host) => {
+      const script = (await project.run(['show', host, '--format', 'sh'])).stdout;
+      const trace = join(scratch, 'trace');
+      /** The programs that sh started, fed with these bytes. */
+      const started = (text: string): readonly string[] => {
+        rmSync(trace, { force: true });
+        spawnSync('/usr/bin/env', ['strace', '-f', '-qq', '-e', 'trace=execve', '-o', trace, 'sh'], {
+          input: text,
+          cwd: scratch,
+        });
+        return readFileSync(trace, 'utf8')
+          .split('\n')
+          .filter((line) => line.includes('execve('))
+          .slice(1);
+      };
+      const end = script.lastIndexOf('}');
+      const cuts = [
+        ...Array.from({ length: Math.ceil(end / 101) }, (_none, at) => at * 101),
+        ...Array.from({ length: 60 }, (_none, at) => end - at),
+      ];
+      for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
+      // Whole, it does start something, and finds that no bundle is here.
+      const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
+      expect(started(stub).length).toBeGreaterThan(0);
+      expect(script.slice(end).trim()).toBe('}');
+    },
+  );
 });

@@ -66,9 +66,9 @@ export interface HostileProject {
   readonly file: string;
   readonly folder: string;
   /** Runs the program with `--settings` and this file. */
-  readonly run: (args: readonly string[], input?: RunInput) => Result;
+  readonly run: (args: readonly string[], input?: RunInput) => Promise<Result>;
   /** The same, which must succeed: its stdout. */
-  readonly print: (args: readonly string[]) => string;
+  readonly print: (args: readonly string[]) => Promise<string>;
   readonly change: (settings: object) => void;
 }
 
@@ -83,8 +83,8 @@ export function makeHostileProject(change: object = {}, hostileFolder = hostileF
   };
   write(change);
   const run: HostileProject['run'] = (args, input) => project.run(['--settings', file, ...args], input);
-  const print = (args: readonly string[]): string => {
-    const { status, stdout, stderr } = run(args);
+  const print = async (args: readonly string[]): Promise<string> => {
+    const { status, stdout, stderr } = await run(args);
     if (status !== 0) throw new Error(`relaycerts ${args.join(' ')}: ${stderr}`);
     return stdout;
   };

@@ -1,4 +1,6 @@
-// A throwaway project: a folder with settings and a HOME of its own, and the built program run in it as a user runs it.
+// A throwaway project: a folder with settings and a HOME of its own. `run` runs a command line in this process, with the
+// project's folder, environment and clock in place of the process's own; `spawn` and `start` run the built program, for
+// what only a process has: signals, a umask, file descriptors, another user, its system calls. No terminal here.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,6 +16,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { runProgram } from '../../src/cli.js';
+import type { ProcessLike } from '../../src/sys/process-sys.js';
+import { run as runChild } from '../../src/sys/run.js';
 
 export const program = resolve(import.meta.dirname, '../../bin/relaycerts.js');
 
@@ -23,9 +29,19 @@ export interface Result {
   readonly stderr: string;
 }
 
-export interface RunInput {
+interface Input {
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunInput extends Input {
+  /** Where it runs, if not in the project's folder. */
+  readonly cwd?: string;
+  /** What the program's clock says at the start; gpg and the disk keep the real time. */
+  readonly now?: Date;
+}
+
+export interface SpawnInput extends Input {
   /** Runs the program under this command (`['sh', '-c', 'umask 000; exec "$@"', 'sh']`). */
   readonly under?: readonly string[];
 }
@@ -33,10 +49,12 @@ export interface RunInput {
 export interface Project {
   readonly folder: string;
   readonly home: string;
-  /** Runs relaycerts in the folder. */
-  run(args: readonly string[], input?: RunInput): Result;
-  /** The same without waiting for each other. */
-  start(args: readonly string[], input?: RunInput): Promise<Result>;
+  /** Runs a command line in the folder, within this process. */
+  run(args: readonly string[], input?: RunInput): Promise<Result>;
+  /** Runs the built program in the folder, as a process of its own. */
+  spawn(args: readonly string[], input?: SpawnInput): Result;
+  /** The same, without waiting for each other. */
+  start(args: readonly string[], input?: SpawnInput): Promise<Result>;
   path(...parts: readonly string[]): string;
   read(...parts: readonly string[]): string;
   write(path: string, content: string | Buffer): void;
@@ -54,24 +72,40 @@ export function smallSettings(change: Readonly<Record<string, unknown>> = {}): R
   };
 }
 
+/** A copy of all that a project has made, in a folder and a home of its own. */
+export function copyOf(made: Project): Project {
+  const copy = makeProject(null);
+  for (const part of ['folder', 'home'] as const) {
+    // Not fs.cp, which gives folders the modes of the umask.
+    const { status, stderr } = spawnSync('cp', ['-a', `${made[part]}/.`, copy[part]]);
+    if (status !== 0) throw new Error(stderr.toString());
+  }
+  return copy;
+}
+
 /** A new project; with `null`, without settings. */
 export function makeProject(settings: unknown = smallSettings()): Project {
   const root = mkdtempSync(join(tmpdir(), 'relaycerts-cli-'));
   chmodSync(root, 0o755);
-  const folder = join(root, 'project');
-  const home = join(root, 'home');
+  const [folder, home] = [join(root, 'project'), join(root, 'home')];
   mkdirSync(folder);
   mkdirSync(home);
-  const spawnOf = (args: readonly string[], { env = {}, under = [] }: RunInput) => {
-    const [command = process.execPath, ...rest] = [...under, process.execPath, program, ...args];
-    // Nothing of the machine's own GnuPG or configuration reaches the program.
-    const environment = { PATH: process.env['PATH'] ?? '', HOME: home, LANG: 'C.UTF-8', ...env };
-    return { command, rest, options: { cwd: folder, env: environment } };
+  // Nothing of the machine's own GnuPG or configuration reaches the program.
+  const environmentOf = ({ env = {} }: Input) => ({
+    PATH: process.env['PATH'] ?? '',
+    HOME: home,
+    LANG: 'C.UTF-8',
+    ...env,
+  });
+  const spawnOf = (args: readonly string[], input: SpawnInput) => {
+    const [command = process.execPath, ...rest] = [...(input.under ?? []), process.execPath, program, ...args];
+    return { command, rest, options: { cwd: folder, env: environmentOf(input) } };
   };
   const project: Project = {
     folder,
     home,
-    run: (args, input = {}) => {
+    run: (args, input = {}) => runWithin(args, { cwd: folder, ...input, env: environmentOf(input) }),
+    spawn: (args, input = {}) => {
       const { command, rest, options } = spawnOf(args, input);
       const result = spawnSync(command, rest, { ...options, input: input.input ?? '', maxBuffer: 1 << 28 });
       if (result.error !== undefined) throw result.error;
@@ -95,6 +129,29 @@ export function makeProject(settings: unknown = smallSettings()): Project {
   };
   if (settings !== null) project.settings(settings);
   return project;
+}
+
+type Within = RunInput & Required<Pick<RunInput, 'cwd' | 'env'>>;
+
+async function runWithin(args: readonly string[], { cwd, env, input = '', now }: Within): Promise<Result> {
+  const number = args.find((word) => word.endsWith('-fd'));
+  if (number !== undefined) throw new Error(`${number} is of a process: use spawn`);
+  const output: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
+  const begun = Date.now();
+  const outside: ProcessLike = {
+    env: { ...env },
+    stdin: Readable.from(input.length === 0 ? [] : [Buffer.from(input)]),
+    stdout: { write: (data) => output.stdout.push(Buffer.from(data)) },
+    stderr: { write: (data) => output.stderr.push(Buffer.from(data)) },
+    exitCode: 0,
+    cwd: () => cwd,
+    geteuid: () => process.geteuid?.() ?? -1,
+    ...(now === undefined ? {} : { now: () => new Date(now.getTime() + Date.now() - begun) }),
+    run: (command, words, options) => runChild(command, words, { ...options, inherited: { env, cwd } }),
+  };
+  await runProgram(args, outside);
+  const [stdout, stderr] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
+  return { status: Number(outside.exitCode), stdout: stdout ?? '', stderr: stderr ?? '' };
 }
 
 /** Every file and folder below: path -> mode, and for a file its digest and time of change; to compare two states. */

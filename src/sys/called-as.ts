@@ -1,0 +1,28 @@
+// How relaycerts was called: what a printed command has to begin with, so that it runs as it stands.
+
+import { realpathSync } from 'node:fs';
+import { delimiter, isAbsolute, join, relative } from 'node:path';
+import { shellWord } from '../shell-word.js';
+
+/**
+ * `relaycerts` if that is on PATH and is this program, otherwise `npx relaycerts` or `node PATH`, as shell words.
+ * `script` is the file that node runs.
+ */
+export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd: string): string {
+  if (env['npm_command'] === 'exec') return 'npx relaycerts';
+  const own = realpathOf(script);
+  const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
+  // A shell takes the first one that there is.
+  const first = onPath.map((folder) => realpathOf(join(folder, 'relaycerts'))).find((found) => found !== undefined);
+  if (first !== undefined && first === own) return 'relaycerts';
+  const way = relative(cwd, script);
+  return `node ${shellWord(way.startsWith('../../') || way === '' ? script : way)}`;
+}
+
+function realpathOf(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}

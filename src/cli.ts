@@ -43,8 +43,11 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
 function wordOf({ settings }: RawGlobal, outside: ProcessLike): string {
   // The folder may be gone, and that is then the error.
   const cwd = attemptCwd(outside);
-  const program = outside.program ?? calledAs(process.argv[1] ?? '', outside.env, cwd);
-  return programWord(program, resolve(cwd, settings), cwd);
+  return programWord(commandOf(outside, cwd), resolve(cwd, settings), cwd);
+}
+
+function commandOf({ program, env }: ProcessLike, cwd?: string): string {
+  return program ?? calledAs(process.argv[1] ?? '', env, cwd);
 }
 
 function attemptCwd(outside: ProcessLike): string {
@@ -57,7 +60,10 @@ function attemptCwd(outside: ProcessLike): string {
 
 function sysFor(raw: RawGlobal, outside: ProcessLike): Sys {
   const { quiet = false, verbose = false, color, wait } = raw;
-  return processSys({ quiet, verbose, color, wait, program: wordOf(raw, outside) }, outside);
+  return processSys(
+    { quiet, verbose, color, wait, program: wordOf(raw, outside), command: commandOf(outside) },
+    outside,
+  );
 }
 
 function causes(error: Error): readonly string[] {

@@ -41,7 +41,7 @@ const exitCodes: Readonly<Record<ErrorCode, number>> = {
 
 /** A hint that runs relaycerts: its arguments, one word each, and the words before and after the command. */
 export interface Command {
-  readonly run: readonly [string, ...string[]];
+  readonly run: readonly string[];
   readonly before?: string;
   readonly after?: string;
 }
@@ -78,7 +78,7 @@ export class RelaycertsError extends Error {
  * A command of relaycerts as it can be typed. `program` is how relaycerts was called, as shell words, with --settings
  * if needed: `relaycerts`, `npx relaycerts --settings mail/settings.json`.
  */
-export function commandText(program: string, run: readonly [string, ...string[]]): string {
+export function commandText(program: string, run: readonly string[]): string {
   return [program, ...run.map(pathWord)].join(' ');
 }
 

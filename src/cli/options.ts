@@ -22,7 +22,7 @@ export async function unknownCommand(
     'usage',
     `unknown command ${quote(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
     {
-      hint: { run: [...before, near ?? '--help'] as [string, ...string[]] },
+      hint: { run: [...before, near ?? '--help'] },
     },
   );
 }

@@ -21,7 +21,9 @@ export function addPassphrase(program: Command, withSys: WithSys): void {
       const [word] = group.args;
       if (word !== undefined) throw await unknownCommand(group, word, ['passphrase']);
       const names = group.commands.map((command) => command.name()).join(', ');
-      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, { hint: { run: ['passphrase', '--help'] } });
+      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, {
+        hint: { run: ['passphrase', '--help'] },
+      });
     });
   const yes = ['--yes', 'do not ask'] as const;
   group

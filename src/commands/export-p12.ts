@@ -42,7 +42,10 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
   const { key, certificate, authorities } = await pairOf(settings, found, at);
   const password = await obtainPassword(options, one, sys);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
-    sys.warn('the password has characters beyond ASCII, and Java cannot open such a file', 'choose another one for Java');
+    sys.warn(
+      'the password has characters beyond ASCII, and Java cannot open such a file',
+      'choose another one for Java',
+    );
   }
   const { encodePkcs12 } = await import('../issue/pkcs12.js');
   const bytes = await encodePkcs12({

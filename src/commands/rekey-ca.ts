@@ -43,7 +43,9 @@ export async function rekeyCa(options: RekeyCaOptions, sys: Sys): Promise<void> 
       const { settings, inventory, at } = work;
       certifiedCa(inventory);
       const { stage, ...step } = await nextStage(work, given);
-      const installed = step.after.hosts.filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined);
+      const installed = step.after.hosts.filter(
+        ({ isRevoked, certificate }) => !isRevoked && certificate !== undefined,
+      );
       const told: CaStage = {
         stage,
         trusted: trustedCas(step.after).map(({ info }) => info.commonName ?? ''),
@@ -149,7 +151,9 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
     after: {
       ...inventory,
       formerCa: undefined,
-      hosts: inventory.hosts.map((found) => (names.has(found.host.hostname) ? { ...found, previous: undefined } : found)),
+      hosts: inventory.hosts.map((found) =>
+        names.has(found.host.hostname) ? { ...found, previous: undefined } : found,
+      ),
     },
     entries: [
       entryOf('retired', 'ca', info.commonName ?? settings.ca.commonName, info, at),

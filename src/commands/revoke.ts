@@ -34,8 +34,10 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const { entries: log } = await readLedger(layoutOf(settings));
       const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
       const lines = found.isRevoked ? [] : revokedLines(one, withBundleCertificate(settings, found), its, at);
-      const serials = found.isRevoked ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
-      const files = await planRevocation(layoutOf(settings), found, serials.at(-1));
+      const serials = found.isRevoked
+        ? (inventory.revoked.hosts.get(one.hostname) ?? [])
+        : lines.map(({ serial }) => serial);
+      const files = await planRevocation(layoutOf(settings), one, serials.at(-1));
       if (!found.isRevoked && files.keeps.length === 0) throw notCertifiedError([one.hostname]);
       const gone = { key: undefined, request: undefined, certificate: undefined, previous: undefined };
       const after = withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() });
@@ -44,7 +46,10 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const time = found.isRevoked ? (before?.time ?? '') : at.toISOString();
       const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
         standingRelays(after).filter(({ hostname }) => {
-          return install.includes(hostname) || foundOf({ hosts: after.hosts }, findHost(settings, hostname)).bundle.has(tableName);
+          return (
+            install.includes(hostname) ||
+            foundOf({ hosts: after.hosts }, findHost(settings, hostname)).bundle.has(tableName)
+          );
         });
       let relays: readonly SmtpdServer[] = [];
       await commit({

@@ -7,13 +7,13 @@ import { readFile, readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { nameFile, parseSettings } from '../settings/schema.js';
 import { readAnswers, refuseAnswers } from '../wizard/answers-file.js';
-import { guardFolder } from '../store/guard-writing.js';
+import { assertSafeFolder } from '../store/safety.js';
 import { applyAnswers, formatSettings, type Answers, type JsonObject } from '../wizard/answers.js';
 import { describeMake } from '../wizard/describe.js';
 import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
 import { holdInterview, type Asker, type Interview, type Texts } from '../wizard/interview.js';
 import { assertWritable, findSettings, writeSchema, writeSettings, type Found } from '../wizard/settings-file.js';
-import type { GlobalOptions } from './options.js';
+import type { GlobalOptions } from './run.js';
 
 export interface WizardOptions extends GlobalOptions {
   /** A file of answers, `-` for standard input: nothing is asked then. Undefined: a person answers. */
@@ -39,9 +39,9 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
       hint: 'relaycerts wizard --answers FILE',
     });
   }
-  const found = await findSettings(options.settings, sys.home);
+  const found = await findSettings(options.settings, sys);
   await assertWritable(found?.path ?? options.settings);
-  await guardFolder(dirname(options.settings), 'project', sys);
+  await assertSafeFolder(dirname(options.settings), 'project', sys);
   if (options.answers !== undefined) await answerFromFile(options, options.answers, found, sys);
   else await answerOnTerminal(options, found, sys);
 }
@@ -195,9 +195,9 @@ function interviewFor(
 }
 
 /** @throws settings */
-function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, { home, cwd }: Sys) {
+function settingsWith(answers: Partial<Answers>, file: string, found: Found | undefined, sys: Sys) {
   const value = applyAnswers(found?.start, answers);
-  return { value, meaning: parseSettings(value, { file, home, cwd }) };
+  return { value, meaning: parseSettings(value, { ...sys, file }) };
 }
 
 function isUnchanged(value: JsonObject, found: Found | undefined): boolean {

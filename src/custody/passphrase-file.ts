@@ -40,7 +40,13 @@ export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
 }
 
 /** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
-export function operatorKeyOf({ inventory, sys }: Pick<CustodyWork, 'inventory' | 'sys'>): OperatorKeyFile | undefined {
+export function operatorKeyOf({
+  inventory,
+  sys,
+}: {
+  readonly inventory: Pick<Inventory, 'operatorKey' | 'operatorKeyPath'>;
+  readonly sys: Sys;
+}): OperatorKeyFile | undefined {
   const { operatorKey, operatorKeyPath: from } = inventory;
   if (operatorKey === undefined) return undefined;
   let asked: Promise<Secret> | undefined;
@@ -181,6 +187,8 @@ function unclearError(why: string): RelaycertsError {
 }
 
 function sealedOf(work: CustodyWork, bytes: Buffer): SealedPassphrase {
-  const { settings, sys } = work;
-  return { bytes, from: settings.passphrase.file, operatorKey: operatorKeyOf(work), run: sys.run, tty: sys.tty };
+  const { settings, sys, inventory } = work;
+  const { operatorKeyPath } = inventory;
+  const operatorKey = operatorKeyOf(work);
+  return { bytes, from: settings.passphrase.file, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
 }

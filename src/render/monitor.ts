@@ -95,7 +95,7 @@ function eachOf(path: string, check: string): string {
  * depends on the cron, so that no backslash stands before another one or before a %: the quotes close and open between.
  */
 function fromFolder(settings: Settings): string {
-  const status = `${programWord({ file: settings.file })} status`;
+  const status = `${programWord(settings.command, settings.file, settings.folder)} status`;
   // npm installs below /usr/local, which cron does not search.
   return `cd ${shellWord(settings.folder)} && PATH="$PATH:/usr/local/bin" && { ${status} >/dev/null 2>&1 || ${status}; }`
     .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)

@@ -20,6 +20,8 @@ export interface SettingsContext {
   readonly home: string;
   /** How relaycerts was called, with --settings if needed. */
   readonly program: string;
+  /** The same for any folder and without --settings. */
+  readonly command: string;
 }
 
 type Schema = ReturnType<typeof buildSchema>;
@@ -159,6 +161,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     file: context.file,
     folder,
     program: context.program,
+    command: context.command,
     domain,
     smtpdServers: [server, ...servers],
     smtpClients: [client, ...clients],

@@ -60,6 +60,8 @@ export interface Settings {
   readonly folder: string;
   /** `relaycerts` in commands for these settings, as a shell takes it where the user stands. */
   readonly program: string;
+  /** The same for any folder and without --settings, for cron. */
+  readonly command: string;
   readonly domain: HostName;
   readonly smtpdServers: readonly [SmtpdServer, ...SmtpdServer[]];
   readonly smtpClients: readonly [SmtpClient, ...SmtpClient[]];

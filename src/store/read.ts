@@ -105,7 +105,12 @@ export async function readHostFiles(
   const files = await readHost(one, context, findings);
   const caCertificate = await readCertificate(layout.caCertificate.path, findings);
   const cas = { caCertificate, ...(await readOtherCas(layout, uid, findings)) };
-  return { files, cas, revoked: context.revoked, problems: problemsOf(findings, uid, [layout.certsFolder, layout.hostsFolder]) };
+  return {
+    files,
+    cas,
+    revoked: context.revoked,
+    problems: problemsOf(findings, uid, [layout.certsFolder, layout.hostsFolder]),
+  };
 }
 
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
@@ -155,10 +160,7 @@ async function listFew(layout: Layout): Promise<ReadonlySet<string>> {
   return new Set(paths.flat().filter((path) => /\.(?:csr|old\.crt)\.pem$/u.test(path)));
 }
 
-type Custody = Pick<
-  Inventory,
-  'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'
->;
+type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
 
 interface ReadContext {
   readonly layout: Layout;

@@ -9,7 +9,7 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError } from '../errors.js';
-import { findHostName, type HostName, type Serial } from '../names.js';
+import { findHostName, type HostName } from '../names.js';
 import type { HostSettings } from '../settings/settings.js';
 import type { Revoked } from '../plan/inventory.js';
 import { listFolder, readFile } from '../sys/files.js';
@@ -60,7 +60,7 @@ function publicKeyIn(bytes: Buffer, kind: string): string | undefined {
 export async function planRevocation(
   layout: Layout,
   { role, hostname }: HostSettings,
-  serial: Serial | undefined,
+  serial: string | undefined,
 ): Promise<{ readonly keeps: readonly FileWrite[]; readonly removes: readonly string[] }> {
   const places: readonly (readonly [string, Place])[] = [
     ['crt.pem', layout.certificate(role, hostname)],

@@ -6,15 +6,16 @@ import { shellWord } from '../shell-word.js';
 
 /**
  * `relaycerts` if that is on PATH and is this program, otherwise `npx relaycerts` or `node PATH`, as shell words.
- * `script` is the file that node runs.
+ * `script` is the file that node runs. Without `cwd`, the words work in any folder.
  */
-export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd: string): string {
+export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd?: string): string {
   if (env['npm_command'] === 'exec') return 'npx relaycerts';
   const own = realpathOf(script);
   const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
   // A shell takes the first one that there is.
   const first = onPath.map((folder) => realpathOf(join(folder, 'relaycerts'))).find((found) => found !== undefined);
   if (first !== undefined && first === own) return 'relaycerts';
+  if (cwd === undefined) return `node ${shellWord(script)}`;
   const way = relative(cwd, script);
   return `node ${shellWord(way.startsWith('../../') || way === '' ? script : way)}`;
 }

@@ -17,8 +17,9 @@ export interface SysOptions {
   readonly color: boolean;
   /** In seconds. */
   readonly wait: number;
-  /** How relaycerts was called, as in Sys. */
+  /** As in Sys. */
   readonly program: string;
+  readonly command: string;
 }
 
 /** What the program uses of its process: `process` is one, and a test brings its own. */
@@ -70,7 +71,10 @@ function homeOfUser(): string {
 }
 
 /** The Sys of a process. Colour marks words that are there without it too, and only on a terminal. */
-export function processSys({ quiet, verbose, color, wait, program }: SysOptions, outside: ProcessLike = process): Sys {
+export function processSys(
+  { quiet, verbose, color, wait, program, command }: SysOptions,
+  outside: ProcessLike = process,
+): Sys {
   const { env, stdin, stdout, stderr } = outside;
   const colored = color && stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
@@ -92,6 +96,7 @@ export function processSys({ quiet, verbose, color, wait, program }: SysOptions,
     pid: process.pid,
     machine: hostname(),
     program,
+    command,
     interactive: stdin.isTTY === true && stderr.isTTY === true,
     tty: stdin.isTTY === true ? terminalName(env['GPG_TTY']) : undefined,
     now: outside.now ?? (() => new Date()),

@@ -18,6 +18,8 @@ export interface Sys {
   readonly machine: string;
   /** How relaycerts was called, as shell words, with --settings if needed: what a printed command begins with. */
   readonly program: string;
+  /** The same for any folder and without --settings, for cron. */
+  readonly command: string;
   /** True where questions can be asked: stdin and stderr are terminals. */
   readonly interactive: boolean;
   /** The terminal that pinentry may use (`/dev/pts/3`); undefined where there is none. */

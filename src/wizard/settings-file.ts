@@ -2,15 +2,15 @@
 // seen. A link is followed, so that the file it names is the one that changes.
 
 import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { access, mkdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { appeared, createFile, makeFolder, readFile, statFile, syncFolder, writeFile } from '../sys/files.js';
+import { readFile, replaceFile, statFile, writeNewFile } from '../sys/files.js';
 import { fileError } from '../sys/file-error.js';
 import { parseJsonc } from '../settings/jsonc.js';
 import { readSettings } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
-import { nameFile, settingsJsonSchema } from '../settings/schema.js';
+import { nameFile, settingsJsonSchema, type SettingsContext } from '../settings/schema.js';
 import { asObject, schemaName, type JsonObject, type Start } from './answers.js';
 
 /** The settings file as it was found. */
@@ -23,11 +23,11 @@ export interface Found {
 }
 
 /** The settings file that is there. @throws settings where it is not right: the wizard builds on nothing else */
-export async function findSettings(file: string, home: string): Promise<Found | undefined> {
+export async function findSettings(file: string, sys: Omit<SettingsContext, 'file'>): Promise<Found | undefined> {
   if ((await statFile(file)) === undefined) return undefined;
   const name = nameFile(file);
   try {
-    const settings = await readSettings(file, { home });
+    const settings = await readSettings(file, sys);
     const path = await realpath(file);
     const bytes = await readFile(path);
     const state = await statFile(path);
@@ -64,8 +64,8 @@ export async function assertWritable(file: string): Promise<void> {
 /** Writes the text whole; what appeared or changed since it was found is left alone. @throws files */
 export async function writeSettings(file: string, text: string, found: Found | undefined): Promise<void> {
   if (found === undefined) {
-    await makeFolder(dirname(file), 0o755);
-    if (!(await createFile(file, text, 0o644))) throw appeared(file);
+    await mkdir(dirname(file), { recursive: true });
+    await writeNewFile(file, text, 0o644);
     return;
   }
   const now = await readFile(found.path);
@@ -74,8 +74,7 @@ export async function writeSettings(file: string, text: string, found: Found | u
       hint: 'run relaycerts wizard again; it starts from what is there now',
     });
   }
-  await writeFile(found.path, text, found.mode);
-  await syncFolder(dirname(found.path));
+  await replaceFile(found.path, text, found.mode);
 }
 
 /** The schema that settings written here name, beside them, where none is there yet: for editors alone. @throws files */
@@ -83,5 +82,6 @@ export async function writeSchema(file: string, { $schema: name }: JsonObject): 
   if (name !== schemaName) return false;
   const path = join(dirname(file), schemaName);
   if ((await statFile(path)) !== undefined) return false;
-  return createFile(path, `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`, 0o644);
+  await writeNewFile(path, `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`, 0o644);
+  return true;
 }

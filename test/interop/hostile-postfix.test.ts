@@ -108,7 +108,7 @@ async function firstBlock(hostname: string): Promise<string> {
 describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (variant) => {
   const settings = parseSettings(
     { ...hostileSettings, postfix: { ...variant, directory } },
-    { file: '/x/settings.json', home: '/root' },
+    { file: '/x/settings.json', home: '/root', program: 'relaycerts', command: 'relaycerts' },
   );
   const { domain, smtpdServers, smtpClients } = settings;
   beforeAll(async () => {
@@ -244,7 +244,10 @@ function pinOf(path: string, what: string): string {
 describe('where the bundle is missing', () => {
   it("the script's hint is a command for the machine that relaycerts runs on", async () => {
     const [{ hostname }] = hostsOf(
-      parseSettings({ ...hostileSettings }, { file: '/x/settings.json', home: '/root' }),
+      parseSettings(
+        { ...hostileSettings },
+        { file: '/x/settings.json', home: '/root', program: 'relaycerts', command: 'relaycerts' },
+      ),
     ) as unknown as [{ hostname: string }];
     const text = await hostile.print(['show', hostname, '--format', 'sh']);
     const env = { ...process.env, text };

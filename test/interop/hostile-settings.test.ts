@@ -13,7 +13,12 @@ import { alphabetOf, codePoints } from '../support/code-points.js';
 import { makeProject, smallSettings, treeOf, type Project } from '../support/project.js';
 
 const isAscii = (character: string): boolean => character <= '\x7f';
-const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const context = {
+  file: '/srv/mail/settings.json',
+  home: '/home/postmaster',
+  program: 'relaycerts',
+  command: 'relaycerts',
+};
 
 /** `a.b` for every key in the JSON Schema that takes text. */
 function textKeysOf(schema: unknown, path: readonly string[] = []): readonly string[] {

@@ -18,7 +18,12 @@ import { openssl } from '../support/openssl.js';
 import { requireTools } from '../support/require-tools.js';
 import { canary, makeStubs, type Stubs } from '../support/shell-stubs.js';
 
-const settings = parseSettings(hostileSettings, { file: '/x/settings.json', home: '/root' });
+const settings = parseSettings(hostileSettings, {
+  file: '/x/settings.json',
+  home: '/root',
+  program: 'relaycerts',
+  command: 'relaycerts',
+});
 const hosts = hostsOf(settings);
 const { directory } = settings.postfix;
 const shells = [['dash'], ['bash', '--norc'], ['bash', '--norc', '--posix'], ['busybox', 'ash']] as const;

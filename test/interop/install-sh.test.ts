@@ -12,7 +12,7 @@ import { requireTools } from '../support/require-tools.js';
 
 const settings = parseSettings(
   { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] },
-  { file: '/project/settings.json', home: '/home/operator' },
+  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
 );
 
 /** What is piped to sh; `section` is undefined for the whole installation. */

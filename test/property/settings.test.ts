@@ -12,7 +12,12 @@ import { badSettings, smallest } from '../support/bad-settings.js';
 import { refusalOf } from '../support/refusal.js';
 
 const factor = process.env['RELAYCERTS_DEEP'] === '1' ? 50 : 1;
-const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const context = {
+  file: '/srv/mail/settings.json',
+  home: '/home/postmaster',
+  program: 'relaycerts',
+  command: 'relaycerts',
+};
 
 const label = fc.stringMatching(/^[a-z](?:[a-z0-9-]{0,15}[a-z0-9])?$/).filter((each) => !each.startsWith('xn--'));
 const idn = fc.constantFrom('b\u00fccher', 'stra\u00dfe', '\u4f8b\u5b50', '\u03c0');

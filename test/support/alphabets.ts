@@ -99,7 +99,12 @@ export const textKeys: readonly TextKey[] = [
   words('postfix', 'masterChroot', '', [/^[yn-]$/, /^[yn-]$/, /^[yn-]$/]),
 ];
 
-const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const context = {
+  file: '/srv/mail/settings.json',
+  home: '/home/postmaster',
+  program: 'relaycerts',
+  command: 'relaycerts',
+};
 
 // Made once: parseSettings makes one a call, which is most of its time.
 const domain = parseHostName(smallest.domain);

@@ -314,7 +314,10 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       jsonOf(seeds.settings),
       async (bytes) => {
         writeFileSync(settingsFile, bytes);
-        return (await readSettings(settingsFile, { home: '/home/postmaster' })).file === settingsFile;
+        return (
+          (await readSettings(settingsFile, { home: '/home/postmaster', program: 'relaycerts', command: 'relaycerts' }))
+            .file === settingsFile
+        );
       },
       { sizes: [mebibyte - 64, mebibyte + 64], hard: hardOnes.settings },
     ),

@@ -164,7 +164,7 @@ describe('the clock', () => {
 describe('room', () => {
   const settings = parseSettings(
     { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] },
-    { file: '/p/settings.json', home: '/home/alice' },
+    { file: '/p/settings.json', home: '/home/alice', program: 'relaycerts', command: 'relaycerts' },
   );
 
   it('grows with hosts and blocks, and has a floor', () => {

@@ -22,7 +22,12 @@ import { parseList } from '../../src/wizard/parse.js';
 import { smallest } from '../support/bad-settings.js';
 import { refusalOf } from '../support/refusal.js';
 
-const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const context = {
+  file: '/srv/mail/settings.json',
+  home: '/home/postmaster',
+  program: 'relaycerts',
+  command: 'relaycerts',
+};
 const at = new Date('2026-11-20T12:00:00Z');
 
 test('a quoted value has no format character of Unicode', () => {

@@ -21,7 +21,7 @@ const settings = parseSettings(
     smtpdServers: [{ hostname: 'relayhost' }],
     smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
   },
-  { file: '/project/settings.json', home: '/home/operator' },
+  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
 );
 
 let whole: Inventory;

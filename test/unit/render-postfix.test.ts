@@ -17,7 +17,10 @@ function settingsWith(change: Readonly<Record<string, unknown>> = {}): Settings 
     smtpdServers: [{ hostname: 'relayhost' }],
     smtpClients: [{ hostname: 'mail' }],
   };
-  return parseSettings({ ...small, ...change }, { file: '/project/settings.json', home: '/home/operator' });
+  return parseSettings(
+    { ...small, ...change },
+    { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
+  );
 }
 
 const one = settingsWith();

@@ -16,7 +16,12 @@ import { parseSettings, settingsJsonSchema } from '../../src/settings/schema.js'
 import { badSettings, smallest } from '../support/bad-settings.js';
 import { refusalOf } from '../support/refusal.js';
 
-const context = { file: '/srv/mail/settings.json', home: '/home/postmaster' };
+const context = {
+  file: '/srv/mail/settings.json',
+  home: '/home/postmaster',
+  program: 'relaycerts',
+  command: 'relaycerts',
+};
 const repository = new URL('../../', import.meta.url);
 
 async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
@@ -274,7 +279,11 @@ describe('the example', () => {
   const file = new URL('settings.example.json', repository).pathname;
 
   test('parses, and its schema takes it', async () => {
-    const settings = await readSettings(file, { home: '/home/postmaster' });
+    const settings = await readSettings(file, {
+      home: '/home/postmaster',
+      program: 'relaycerts',
+      command: 'relaycerts',
+    });
     expect(settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${String(port)}`)).toEqual([
       'relayhost.example.org:2500',
     ]);
@@ -373,7 +382,9 @@ describe('reading the file', () => {
   async function refuse(name: string, content?: string | Uint8Array): Promise<RelaycertsError> {
     const file = join(folder, name);
     if (content !== undefined) await writeFile(file, content);
-    const error = await rejectionOf(readSettings(file, { home: '/home/postmaster' }));
+    const error = await rejectionOf(
+      readSettings(file, { home: '/home/postmaster', program: 'relaycerts', command: 'relaycerts' }),
+    );
     expect(error.code).toBe('settings');
     expect(error.problems.every(({ hint }) => hint !== undefined && hint !== '')).toBe(true);
     expect(renderError(error).join('\n')).not.toMatch(/\n\s+at |SyntaxError|hunter2/);
@@ -385,7 +396,11 @@ describe('reading the file', () => {
   test('comments and trailing commas', async () => {
     const text = `// ours\n${JSON.stringify(smallest, undefined, 2).replaceAll('\n  ', ' // why\n  ').replace(/\n\}$/u, ',\n}')}`;
     await writeFile(join(folder, 'comments.json'), text);
-    const settings = await readSettings(join(folder, 'comments.json'), { home: '/home/postmaster' });
+    const settings = await readSettings(join(folder, 'comments.json'), {
+      home: '/home/postmaster',
+      program: 'relaycerts',
+      command: 'relaycerts',
+    });
     expect(settings).toEqual(
       parseSettings(smallest, { file: join(folder, 'comments.json'), home: '/home/postmaster' }),
     );
@@ -432,7 +447,10 @@ describe('reading the file', () => {
   });
 
   test('a device', async () => {
-    expect((await rejectionOf(readSettings('/dev/zero', { home: '/home/x' }))).message).toContain('not a regular file');
+    expect(
+      (await rejectionOf(readSettings('/dev/zero', { home: '/home/x', program: 'relaycerts', command: 'relaycerts' })))
+        .message,
+    ).toContain('not a regular file');
   });
 
   test('a file that may not be read', async () => {
@@ -453,7 +471,7 @@ describe('reading the file', () => {
     });
     await chmod(outfile, 0o644);
     const program = `const { readSettings } = await import(${JSON.stringify(outfile)});
-await readSettings(${JSON.stringify(closed)}, { home: '/home/x' }).catch(({ code, message }) => console.log(code, message));`;
+await readSettings(${JSON.stringify(closed)}, { home: '/home/x', program: 'relaycerts', command: 'relaycerts' }).catch(({ code, message }) => console.log(code, message));`;
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
       cwd: folder,
       encoding: 'utf8',
@@ -466,7 +484,11 @@ await readSettings(${JSON.stringify(closed)}, { home: '/home/x' }).catch(({ code
   test('a good file, by way of a link and up to the last octet allowed', async () => {
     await writeFile(join(folder, 'good.json'), json.padEnd(1_048_576));
     await symlink('good.json', join(folder, 'link.json'));
-    const settings = await readSettings(join(folder, 'link.json'), { home: '/home/postmaster' });
+    const settings = await readSettings(join(folder, 'link.json'), {
+      home: '/home/postmaster',
+      program: 'relaycerts',
+      command: 'relaycerts',
+    });
     expect(settings).toEqual(parseSettings(smallest, { file: join(folder, 'link.json'), home: '/home/postmaster' }));
   });
 });

@@ -15,7 +15,7 @@ import { formatList, parseHostList, parseKeyFingerprints, parseList, parseNumber
 import { questions } from '../../src/wizard/questions.js';
 import { wrapText } from '../../src/wizard/wrap.js';
 
-const context = { file: '/srv/mail/settings.json', home: '/home/op' };
+const context = { file: '/srv/mail/settings.json', home: '/home/op', program: 'relaycerts', command: 'relaycerts' };
 const domain = parseHostName('example.org');
 
 function startWith(value: JsonObject): Start {

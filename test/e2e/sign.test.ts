@@ -141,7 +141,7 @@ describe('keys that never left their hosts', { timeout: 120_000 }, () => {
     await home.sh(`umask 077; openssl genpkey -algorithm ED25519 -out ${key}`);
     const other = await desk.script(home);
     expect(other.code).toBe(1);
-    expect(other.stderr).toContain(`the key ${key} does not belong to the certificate`);
+    expect(other.stderr).toContain(`the key in ${key} does not belong to the certificate`);
     expect(await home.readFile(`${folder}/${home.hostname}.chain.pem`)).toBe(chain);
     await home.sh(`mv ${key}.away ${key}`);
     expect((await desk.script(home)).code).toBe(0);

@@ -2,12 +2,13 @@
 // side; they come after the others, whose time they would take.
 
 import { defineConfig } from 'vitest/config';
+import { slowestFiles } from './test/support/slowest-files.js';
 
 export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    reporters: ['default'],
+    reporters: ['default', slowestFiles],
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {

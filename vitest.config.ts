@@ -2,6 +2,7 @@
 // side; they come after the others, whose time they would take.
 
 import { defineConfig } from 'vitest/config';
+import { slowestFiles } from './test/support/slowest-files.js';
 
 /** As the bundle does: the import of a file of shell is its text. */
 const shellText = {
@@ -15,7 +16,7 @@ export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    reporters: ['default'],
+    reporters: ['default', slowestFiles],
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {

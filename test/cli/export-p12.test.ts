@@ -219,7 +219,12 @@ describe('what the system sees, under umask 000', () => {
 
 describe('refused', () => {
   it('hosts that the settings do not name, formats that there are none of', async () => {
-    expectError(await runExport('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
+    expectError(
+      project.spawn(['export', 'p12', 'nobody', '--password-fd', '0'], { input: secret }),
+      2,
+      /name no host "nobody"/u,
+      /mailhost/u,
+    );
     expectError(await runExport(), 2, /export needs a format: p12/u, /--help/u);
     expectError(await runExport('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
     expectError(await runExport('p12'), 2, /missing required argument/u, /--help/u);

@@ -241,7 +241,7 @@ describe('a folder that others may write', () => {
     mkdirSync(join(root, 'drop'));
     chmodSync(join(root, 'drop'), 0o777);
     const args = ['export', 'p12', 'mailhost', '--password-fd', '0', '--out', join(root, 'drop/mail.p12')];
-    await expectMended(/drop" can be written by all users/u, () => project.run(args, { input: 'correct horse\n' }));
+    await expectMended(/drop" can be written by all users/u, () => project.spawn(args, { input: 'correct horse\n' }));
   });
 
   it('the operator key gets no password there, and its old one stays', async () => {

@@ -331,7 +331,8 @@ describe('SIGKILL', () => {
       const words = ['sign', request, '--host', 'second'];
       // One thread for all file work, because strace counts the calls of each thread by itself.
       const env = { UV_THREADPOOL_SIZE: '1' };
-      const calls = ['link', 'rename', 'mkdir', 'fsync', 'unlink'];
+      // A process that dies before a sync leaves what it leaves before the call after that.
+      const calls = ['link', 'rename', 'mkdir', 'unlink', ...(process.env['RELAYCERTS_DEEP'] === '1' ? ['fsync'] : [])];
       const trace = join(project.home, 'trace');
       succeed(
         project.spawn(words, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls.join(',')}`] }),

@@ -197,7 +197,9 @@ describe('a file that the command line names, with a line feed in its name', () 
       [name],
       ['export', 'p12', 'mailhost', '--out', `${name}3`, '--password-fd', '0'],
     ]) {
-      const { status, stdout, stderr } = await project.run(args, { input: 'password' });
+      const input = { input: 'password' };
+      const result = args.includes('--password-fd') ? project.spawn(args, input) : await project.run(args, input);
+      const { status, stdout, stderr } = result;
       expect([args, stdout]).toEqual([args, '']);
       expect([0, 1, 2], stderr).toContain(status);
       for (const line of stderr.split('\n').slice(0, -1)) expect(line).toMatch(/^relaycerts: /u);

@@ -32,7 +32,7 @@ beforeAll(async () => {
   });
   await desk.install(relay, home, otherHome);
   await flow();
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
 /** Sends a mail from each home; resolves with the subjects at once. */
@@ -77,12 +77,10 @@ function unspaced(text: string): string {
 
 /** What the relay answers to a client that shows the key and certificate of a file on the home. */
 async function answerTo(chain: string): Promise<string> {
-  const { stdout } = await home.sh(
-    `{ sleep 1; echo 'EHLO ${home.hostname}'; sleep 1; echo 'MAIL FROM:<ann@example.org>'; sleep 1; echo 'RCPT TO:<bob@example.net>'; sleep 1; echo QUIT; } |
-      openssl s_client -quiet -crlf -starttls smtp -connect relayhost.example.org:2500 -CAfile ${folder}/example.org-ca.crt.pem -cert ${chain} -key ${chain} 2>&1`,
-    { anyExit: true },
-  );
-  return stdout;
+  const shown = ['--tls', '--tls-cert', chain, '--tls-key', chain];
+  const mail = ['--from', 'ann@example.org', '--to', 'bob@example.net', '--quit-after', 'RCPT'];
+  const swaks = ['swaks', '--server', 'relayhost.example.org:2500', ...mail, ...shown];
+  return (await home.exec(swaks, { anyExit: true })).stdout;
 }
 
 const serialAt = async (host: MailHost): Promise<string> =>
@@ -91,7 +89,7 @@ const serialAt = async (host: MailHost): Promise<string> =>
 const issuerAt = async (host: MailHost): Promise<string> =>
   unspaced((await host.sh(`openssl x509 -noout -issuer -in ${folder}/${host.hostname}.crt.pem`)).stdout);
 
-describe('renew --ca', { timeout: 120_000 }, () => {
+describe('renew --ca', () => {
   test('the same key: installed in one order, and in the other', async () => {
     for (const order of [
       [relay, home, otherHome],
@@ -108,7 +106,7 @@ describe('renew --ca', { timeout: 120_000 }, () => {
   });
 });
 
-describe('renew --ca --rekey', { timeout: 120_000 }, () => {
+describe('renew --ca --rekey', () => {
   const old = '/root/old.chain.pem';
 
   test('stage 1: every host trusts both CAs', async () => {
@@ -141,7 +139,7 @@ describe('renew --ca --rekey', { timeout: 120_000 }, () => {
     await installWhileMailFlows(otherHome, relay, home);
     for (const host of [home, relay, otherHome]) expect(await see(plan, host)).toBe('1\n');
     expect(await answerTo(`${folder}/${home.hostname}.chain.pem`)).toContain('250 2.1.5 Ok');
-    expect(await answerTo(old)).toMatch(/^421 4\.7\.1 .*Client certificate not trusted/mu);
+    expect(await answerTo(old)).toMatch(/^<\S+ +421 4\.7\.1 .*Client certificate not trusted/mu);
     expect((await desk.run('relaycerts status')).code).toBe(0);
   });
 

@@ -104,10 +104,10 @@ beforeAll(async () => {
     smtp_tls_loglevel: '1',
     smtp_tls_session_cache_database: '',
   });
-}, 90_000);
+});
 afterAll(() => lab.stop());
 
-describe('two locks', { timeout: 30_000 }, () => {
+describe('two locks', () => {
   test('our certificate with its public key listed relays, Trusted there and Verified here', async () => {
     const { status, subject } = await send(ports.requireAndDefer, good);
     expect(status).toBe('sent');
@@ -193,7 +193,7 @@ describe('two locks', { timeout: 30_000 }, () => {
   });
 });
 
-describe('the home host', { timeout: 30_000 }, () => {
+describe('the home host', () => {
   test('a chain file with the certificate first is not loaded, and the mail waits', async () => {
     const { status, reply } = await send(ports.requireAndDefer, { ...good, chain: good.certificate + good.key });
     expect(status).toBe('deferred');
@@ -243,7 +243,7 @@ describe('the home host', { timeout: 30_000 }, () => {
   });
 });
 
-describe('postconf and port 25', { timeout: 30_000 }, () => {
+describe('postconf and port 25', () => {
   test('a service on its own port leaves port 25 as it was', async () => {
     const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--to', 'b@example.net'];
     const { stdout } = await lab.operator.exec([...swaks, '--quit-after', 'RCPT'], { anyExit: true });

@@ -188,7 +188,7 @@ describe('one certificate that is not valid', () => {
 });
 
 describe('certificates that end soon', () => {
-  test('are due, and renewed for the same pin, installed on one host and then the other', async () => {
+  test('are due; their renewals keep the pin, installed one host at a time', async () => {
     const desk = await project('due', '-30d', { certificates: { validDays: 45 } });
     await desk.install(relay, home);
     const old = await installed(home, home.hostname, '-fingerprint');
@@ -259,7 +259,7 @@ describe('a CA that ends soon', () => {
 });
 
 describe('a desk whose clock is wrong', () => {
-  test('a day ahead: neither the CA nor what it signed is taken, and mail waits until what status names is done', async () => {
+  test('a day ahead: mail waits until the commands that status names are run', async () => {
     const desk = await project('ahead', '+1d');
     for (const refusal of await ageInto(desk, relay, home)) expect(refusal).toContain('or the clock is wrong');
     const { subject, reason } = await sendInVain();

@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('the lab', () => {
-  test('mail goes from a home through a relay to the outside MX, and no other way', async () => {
+  test('mail reaches the outside MX through a relay, and no other way', async () => {
     const [relay] = lab.relays;
     const [home] = lab.homes;
     await relay.setMainCf({ mynetworks: `127.0.0.0/8 ${home.address}` });
@@ -89,7 +89,7 @@ describe('the lab', () => {
     await lab.restore();
   });
 
-  test('the relay is stock Debian: it defers strangers, and its chrooted smtpd resolves names', async () => {
+  test('a stock relay defers strangers, and its chrooted smtpd resolves names', async () => {
     const [relay] = lab.relays;
     const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--to', 'b@example.net'];
     const refused = /connect from (\S+)\[192\.0\.2\.2\]/;

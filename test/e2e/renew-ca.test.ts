@@ -4,12 +4,14 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, send } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 
 let lab: Lab;
@@ -20,6 +22,7 @@ let otherHome: MailHost;
 const sent: string[] = [];
 
 beforeAll(async () => {
+  requireTools('swaks');
   lab = await startLab({ relays: 1, homes: 2 });
   [relay] = lab.relays;
   const [one, two] = lab.homes;
@@ -90,19 +93,22 @@ const issuerAt = async (host: MailHost): Promise<string> =>
   unspaced((await host.sh(`openssl x509 -noout -issuer -in ${folder}/${host.hostname}.crt.pem`)).stdout);
 
 describe('renew --ca', () => {
-  test('the same key: installed in one order, and in the other', async () => {
-    for (const order of [
-      [relay, home, otherHome],
-      [otherHome, home, relay],
-    ]) {
-      const before = await serialAt(relay);
-      const plan = (await desk.run('relaycerts renew --ca')).stdout;
-      for (const host of order) expect(plan).toContain(`relaycerts show ${host.hostname} --section rsync`);
-      await installWhileMailFlows(...order);
-      const serials = await Promise.all(order.map(serialAt));
-      expect(new Set(serials).size).toBe(1);
-      expect(serials[0]).not.toBe(before);
-    }
+  // A home before the relay and one after it. With RELAYCERTS_DEEP=1 also every home after the relay, and before it.
+  const orders = [
+    ['one home before the relay', (): readonly MailHost[] => [home, relay, otherHome]],
+    ['the relay first', (): readonly MailHost[] => [relay, home, otherHome]],
+    ['the relay last', (): readonly MailHost[] => [otherHome, home, relay]],
+  ] as const;
+
+  test.each(isDeep ? orders : orders.slice(0, 1))('the same key: mail flows with %s', async (_what, orderOf) => {
+    const order = orderOf();
+    const before = await serialAt(relay);
+    const plan = (await desk.run('relaycerts renew --ca')).stdout;
+    for (const host of order) expect(plan).toContain(`relaycerts show ${host.hostname} --section rsync`);
+    await installWhileMailFlows(...order);
+    const serials = await Promise.all(order.map(serialAt));
+    expect(new Set(serials).size).toBe(1);
+    expect(serials[0]).not.toBe(before);
   });
 });
 
@@ -121,7 +127,7 @@ describe('renew --ca --rekey', () => {
     }
   });
 
-  test('stage 2: the leaves of either are taken, the home first or the relay first', async () => {
+  test('stage 2: leaves of either CA are taken, whichever host comes first', async () => {
     const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
     expect(plan).toContain('stage 2 of 3');
     await flow();
@@ -132,7 +138,7 @@ describe('renew --ca --rekey', () => {
     expect(await answerTo(old)).toContain('250 2.1.5 Ok');
   });
 
-  test('stage 3: the old CA counts for nothing any more', async () => {
+  test('stage 3: the old CA no longer counts', async () => {
     const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
     expect(plan).toContain('stage 3 of 3');
     await flow();
@@ -143,12 +149,12 @@ describe('renew --ca --rekey', () => {
     expect((await desk.run('relaycerts status')).code).toBe(0);
   });
 
-  test('every mail arrived once, over verified TLS, none bounced, deferred for nothing but a reload', async () => {
+  test('every mail arrived once, over verified TLS; only reloads deferred any', async () => {
     const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
     expect(arrived.map(String).toSorted((a, b) => a.localeCompare(b))).toEqual(
       sent.toSorted((a, b) => a.localeCompare(b)),
     );
-    expect(sent.length).toBeGreaterThan(90);
+    expect(sent.length).toBeGreaterThan(70);
     for (const host of [home, otherHome]) {
       expect(await host.queue()).toEqual([]);
       const log = await host.readFile('/var/log/mail.log');

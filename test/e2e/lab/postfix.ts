@@ -86,9 +86,9 @@ export async function startPostfix(host: Machine, role: MailRole): Promise<void>
  * once a second whether it has ended. The file quick-start (postfix(1) quick-stop) leaves out the checks at the start.
  */
 export async function restoreStock(host: Machine): Promise<void> {
-  const script = `postfix abort > /dev/null 2>&1
+  const script = `rsync --archive --checksum --delete ${stockFolder}/postfix ${stockFolder}/cron.d /etc/
+postfix abort > /dev/null 2>&1
 until /usr/lib/postfix/sbin/master -t 2> /dev/null; do sleep 0.02; done
-rsync --archive --checksum --delete ${stockFolder}/postfix ${stockFolder}/cron.d /etc/
 postsuper -d ALL > /dev/null 2>&1
 rm -f /var/lib/postfix/*
 : > /var/spool/postfix/quick-start

@@ -9,6 +9,7 @@ import { dnsNameTag, readAltNames, readCommonName, readExtensionList } from './c
 import * as der from './der.js';
 import { boundInput, looksLikePem, readPemBlocks, writePem } from './pem.js';
 import { encodeSpki, keyTypeOfSpki } from './public-key.js';
+import { findKeyWeakness } from './weak-key.js';
 
 export interface RequestInfo {
   /** One CERTIFICATE REQUEST block, normalised, with a newline at the end. */
@@ -117,6 +118,8 @@ function readKeyType(spki: Buffer, from: string): KeyType {
   }
   // RFC 5480 2.2: the compressed form is optional, and GnuTLS does not read it.
   if (keyType.startsWith('ecdsa-') && key[0] !== 0x04) throw refuse('is in a form that not every program reads');
+  const weakness = findKeyWeakness(spki, keyType);
+  if (weakness !== undefined) throw refuse(`is weak: ${weakness}`);
   return keyType;
 }
 

@@ -538,7 +538,7 @@ describe("the operator key's own password", () => {
     screen.type('wrong');
     screen.press('Enter');
     expect(await screen.ended(60)).toBe(1);
-    await screen.waitFor('that was not the password of the operator key');
+    await screen.waitFor('that is not the password of the operator key');
     screen.dispose();
     expect(treeOf(project.folder)).toEqual(before);
 

@@ -180,7 +180,7 @@ async function makePgp(): Promise<PgpSeeds> {
     ];
     const statuses = await Promise.all(
       [...pgpMessages, Buffer.from('x')].map((input) =>
-        run('gpg', ['--batch', '--no-tty', '--status-fd', '4', '--decrypt'], { input, statusFd: true }),
+        run('gpg', ['--batch', '--no-tty', '--status-fd', '3', '--decrypt'], { input, statusFd: true }),
       ),
     );
     return {

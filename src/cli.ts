@@ -124,7 +124,7 @@ function buildProgram(sysFor: SysFactory): Command {
         return;
       }
       sys.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
-      await runWizard(sys, global, undefined);
+      await runWizard(sys, global);
     }),
   );
   return program;

@@ -12,7 +12,6 @@ import { succeed } from '../support/succeed.js';
 
 const clients = (...hostnames: readonly string[]) =>
   smallSettings({ smtpClients: hostnames.map((hostname) => ({ hostname })) });
-const answers = { domain: 'example.org', relays: 'relayhost', clients: 'mailhost' };
 
 let made: Project;
 beforeAll(() => {
@@ -58,13 +57,6 @@ const commands: readonly Command[] = [
   { what: 'passphrase change', args: ['passphrase', 'change'], named: 4, removed: 1 },
   { what: 'renew --ca', args: ['renew', '--ca'], named: 4, removed: 0 },
   { what: 'renew --ca --rekey', args: ['renew', '--ca', '--rekey'], named: 4, removed: 0 },
-  {
-    what: 'wizard --answers',
-    args: ['wizard', '--answers', 'answers.json'],
-    anew: { settings: null },
-    named: 2,
-    removed: 0,
-  },
   { what: 'clean', args: ['clean', '--yes'], named: 0, removed: 20 },
   {
     what: 'clean --all',
@@ -79,7 +71,6 @@ describe('what it did is durable when it ends', () => {
   it.each(commands)('$what', async ({ args, prepare, anew, named, removed }) => {
     const project = anew === undefined ? await copyOf(made) : makeProject(anew.settings);
     try {
-      project.write('answers.json', JSON.stringify(answers));
       prepare?.(project);
       const root = dirname(project.folder);
       const existing = pathsBelow(root);

@@ -87,10 +87,7 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
 
 /** Commits what was staged, and carries it out. @throws files - the next command goes on with it */
 export async function commitChange(disk: Disk, project: string): Promise<Outcome> {
-  await attempt('write', journalOf(project), async () => {
-    await disk.rename(draftOf(project), journalOf(project));
-    await disk.sync([changeFolder(project)]);
-  });
+  await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
   return { isRecovered: false, edited: await carryOut(disk, project) };
 }
 
@@ -163,6 +160,8 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
 /** Does what the journal says, from wherever it was cut off. The journal goes last. */
 async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']> {
   const at = (path: string): string => resolve(project, path);
+  // A process that was killed may have left a journal whose name is not durable yet.
+  await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));
   const bytes = await attempt('read', journalOf(project), () => disk.read(journalOf(project)));
   const journal = bytes === undefined ? undefined : parseJournal(bytes);
   if (journal === undefined) throw damagedError(project, journalOf(project));

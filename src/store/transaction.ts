@@ -168,7 +168,9 @@ async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']>
   const edited: Outcome['edited'][number][] = [];
   const touched = new Set<string>([changeFolder(project)]);
   for (const { path, mode } of journal.folders) {
-    for (const made of await makeFolder(disk, at(path), mode, 0o755)) touched.add(dirname(made));
+    await makeFolder(disk, at(path), mode, 0o755);
+    // All of them up to the project: a run that was cut off may have made those above, and not synced them.
+    for (let made = at(path); isBelow(project, made); made = dirname(made)) touched.add(dirname(made));
   }
   for (const write of journal.writes) {
     const [path, staged] = [at(write.path), at(write.staged)];
@@ -249,22 +251,15 @@ async function moveInto(disk: Disk, staged: string, path: string, mode: FileMode
   }
 }
 
-/** Makes a folder, and those above it that are missing; gives the ones that may be new. */
-async function makeFolder(
-  disk: Disk,
-  path: string,
-  mode: FolderMode,
-  modeAbove: FolderMode,
-): Promise<readonly string[]> {
-  return attempt('make the folder', path, async () => {
+/** Makes a folder, and those above it that are missing. */
+async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove: FolderMode): Promise<void> {
+  await attempt('make the folder', path, async () => {
     try {
       await disk.mkdir(path, mode);
-      return [path];
     } catch (error) {
       if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
-      const above = await makeFolder(disk, dirname(path), modeAbove, modeAbove);
+      await makeFolder(disk, dirname(path), modeAbove, modeAbove);
       await disk.mkdir(path, mode);
-      return [...above, path];
     }
   });
 }

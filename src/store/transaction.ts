@@ -177,11 +177,16 @@ async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']>
     const found = await attempt('read', path, () => disk.read(path));
     const now = found === undefined ? null : digestOf(found);
     await attempt('write', path, async () => {
-      if (now === write.new) return disk.unlink(staged);
-      if ((await disk.read(staged)) === undefined) throw damagedError(project, staged);
-      const place = now === write.old ? path : await freeName(disk, `${path}.relaycerts-new`);
-      if (place !== path) edited.push({ path, kept: place });
-      return moveInto(disk, staged, place, write.mode);
+      const isEdited = now !== write.old && now !== write.new;
+      const kept = isEdited ? await keptName(disk, path, write.new) : undefined;
+      // Also onto the same content, because the mode may be another.
+      if ((await disk.read(staged)) !== undefined) await moveInto(disk, staged, kept?.name ?? path, write.mode);
+      else if (kept?.isThere === false) {
+        // It was edited after it had been written, and there is nothing to keep beside it.
+        if (now === null) throw damagedError(project, staged);
+        return;
+      } else if (now === write.old && now !== write.new) throw damagedError(project, staged);
+      if (kept !== undefined) edited.push({ path, kept: kept.name });
     });
     touched.add(dirname(path)).add(dirname(staged));
   }
@@ -264,10 +269,17 @@ async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove:
   });
 }
 
-async function freeName(disk: Disk, path: string): Promise<string> {
+/** Where the change's version of an edited file goes; a recovery that was cut off may have put it there. */
+async function keptName(
+  disk: Disk,
+  path: string,
+  digest: string,
+): Promise<{ readonly name: string; readonly isThere: boolean }> {
   for (let number = 1; ; number += 1) {
-    const name = number === 1 ? path : `${path}-${number}`;
-    if ((await disk.read(name)) === undefined) return name;
+    const name = `${path}.relaycerts-new${number === 1 ? '' : `-${number}`}`;
+    const found = await disk.read(name);
+    if (found === undefined) return { name, isThere: false };
+    if (digestOf(found) === digest) return { name, isThere: true };
   }
 }
 

@@ -222,8 +222,8 @@ async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['app
   const wanted = Buffer.from(text);
   const found = (await disk.read(path)) ?? Buffer.alloc(0);
   const tail = found.subarray(offset);
-  if (tail.equals(wanted)) return;
-  // Power that fails may leave the new size, and zeros for what was not written yet.
+  // A power failure may leave the new size, and zeros for what was not written. What looks whole is written again too:
+  // after a sync that failed, the system may show what never reached the disk.
   const isOurs =
     found.length >= offset &&
     tail.length <= wanted.length &&

@@ -8,6 +8,9 @@ import type { FileMode, FolderMode } from '../sys/disk.js';
 /** A path is relative to the project's folder if it is below it, because a project may be moved meanwhile. */
 export interface Journal {
   readonly version: 1;
+  /** Folders outside the project that were missing, absolute, the inner ones first: made when the change is staged. */
+  readonly elsewhere: readonly string[];
+  /** Folders of the project. */
   readonly folders: readonly { readonly path: string; readonly mode: FolderMode }[];
   readonly writes: readonly JournalWrite[];
   readonly appends: readonly {

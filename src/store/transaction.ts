@@ -8,7 +8,7 @@
 // This file knows nothing of certificates, locks or terminals.
 
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
@@ -63,22 +63,26 @@ const draftOf = (project: string): string => join(changeFolder(project), 'draft'
  */
 export async function stageChange(disk: Disk, project: string, change: Change): Promise<void> {
   const folder = changeFolder(project);
+  if (await isCutOff(disk, project)) throw new TypeError('a change that was cut off is recovered before the next one');
   await dropDraft(disk, project);
   try {
     const journal = await draftJournal(disk, project, change);
     const staged = journal.writes.map((write) => resolve(project, write.staged));
-    const elsewhere = staged.map((path) => dirname(path)).filter((path) => path !== folder);
+    const elsewhere = [...staged.filter((path) => dirname(path) !== folder), ...journal.elsewhere];
+    const folders = new Set([project, folder, ...elsewhere.map((path) => dirname(path))]);
     await attempt('make the folder', folder, () => disk.mkdir(folder, 0o700));
     await attempt('write', folder, async () => {
       await disk.create(draftOf(project), Buffer.from(JSON.stringify(journal)), 0o600);
-      // The draft tells where files are staged, so it is durable before any of them exists.
-      await disk.sync([draftOf(project), folder, project]);
+      // The draft is all that knows what is elsewhere, so it is durable before any of that exists.
+      if (elsewhere.length > 0) await disk.sync([draftOf(project), folder, project]);
     });
-    for (const path of new Set(elsewhere)) await makeFolder(disk, path, 0o700, 0o700);
+    for (const path of journal.elsewhere.toReversed()) {
+      await attempt('make the folder', path, () => disk.mkdir(path, 0o700));
+    }
     for (const [index, { path, bytes, mode }] of change.writes.entries()) {
       await attempt('write', path, () => disk.create(staged[index] ?? '', bytes, mode));
     }
-    await attempt('sync', folder, () => disk.sync([...staged, ...new Set(elsewhere), folder]));
+    await attempt('sync', folder, () => disk.sync([draftOf(project), ...staged, ...folders]));
   } catch (error) {
     await dropDraft(disk, project).catch(() => undefined);
     throw error;
@@ -94,14 +98,18 @@ export async function commitChange(disk: Disk, project: string): Promise<Outcome
 /** Drops what was staged and is not to be committed. @throws files */
 export async function dropDraft(disk: Disk, project: string): Promise<void> {
   const folder = changeFolder(project);
+  // What was committed is not dropped: without what is staged it could not be finished.
+  if (await isCutOff(disk, project)) return;
   await attempt('remove', folder, async () => {
     const bytes = await disk.read(draftOf(project));
-    // A draft that cannot be read was not durable, and then nothing is staged elsewhere.
-    const writes = bytes === undefined ? [] : (parseJournal(bytes)?.writes ?? []);
-    for (const { staged } of writes) await disk.unlink(resolve(project, staged));
-    for (const name of await disk.list(folder)) {
-      if (name !== 'draft' && name !== 'journal') await disk.unlink(join(folder, name));
-    }
+    // A draft that cannot be read was not durable, and then nothing is elsewhere yet.
+    const draft = bytes === undefined ? undefined : parseJournal(bytes);
+    const elsewhere = (draft?.writes ?? []).map(({ staged }) => staged).filter((staged) => isAbsolute(staged));
+    for (const path of elsewhere) await disk.unlink(path);
+    for (const path of draft?.elsewhere ?? []) await disk.rmdir(path);
+    // The draft is all that knows of them, so they go for good before it does.
+    await disk.sync([...new Set([...elsewhere, ...(draft?.elsewhere ?? [])].map((path) => dirname(path)))]);
+    for (const name of await disk.list(folder)) if (name !== 'draft') await disk.unlink(join(folder, name));
     await disk.unlink(draftOf(project));
     await disk.rmdir(folder);
   });
@@ -144,11 +152,16 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
     const before = (await read(path)) ?? Buffer.alloc(0);
     appends.push({ path: stored(path), offset: before.length, text: `${gapAfter(before)}${text}`, mode });
   }
+  const elsewhere = new Set<string>();
+  for (const { path } of change.writes) {
+    if (!isBelow(project, path)) for (const folder of await missingFolders(disk, dirname(path))) elsewhere.add(folder);
+  }
   const folders = new Map<string, FolderMode>();
   for (const { path } of change.appends) folders.set(dirname(path), 0o755);
   for (const { path, folderMode } of change.writes) folders.set(dirname(path), folderMode);
   return {
     version: 1,
+    elsewhere: [...elsewhere].toSorted((a, b) => b.length - a.length),
     folders: [...folders].flatMap(([path, mode]) => (isBelow(project, path) ? [{ path: stored(path), mode }] : [])),
     writes,
     appends,
@@ -267,6 +280,20 @@ async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove:
       await disk.mkdir(path, mode);
     }
   });
+}
+
+/** The folders that a file elsewhere needs and that are not there, the inner ones first. */
+async function missingFolders(disk: Disk, path: string): Promise<readonly string[]> {
+  const above = dirname(path);
+  if (above === path) return [];
+  try {
+    if ((await disk.list(above)).includes(basename(path))) return [];
+  } catch (error) {
+    // /home may be closed to its users, and then what is below it is there.
+    if (systemCode(error) === 'EACCES') return [];
+    throw fileError(error, 'list', above);
+  }
+  return [path, ...(await missingFolders(disk, above))];
 }
 
 /** Where the change's version of an edited file goes; a recovery that was cut off may have put it there. */

@@ -179,7 +179,7 @@ async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']>
   const journal = bytes === undefined ? undefined : parseJournal(bytes);
   if (journal === undefined) throw damagedError(project, journalOf(project));
   const edited: Outcome['edited'][number][] = [];
-  const touched = new Set<string>([changeFolder(project)]);
+  const touched = new Set<string>();
   for (const { path, mode } of journal.folders) {
     await makeFolder(disk, at(path), mode, 0o755);
     // All of them up to the project: a run that was cut off may have made those above, and not synced them.
@@ -201,7 +201,7 @@ async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']>
       } else if (now === write.old && now !== write.new) throw damagedError(project, staged);
       if (kept !== undefined) edited.push({ path, kept: kept.name });
     });
-    touched.add(dirname(path)).add(dirname(staged));
+    touched.add(dirname(path));
   }
   for (const append of journal.appends) {
     const path = at(append.path);

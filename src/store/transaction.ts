@@ -180,11 +180,14 @@ async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']>
   if (journal === undefined) throw damagedError(project, journalOf(project));
   const edited: Outcome['edited'][number][] = [];
   const touched = new Set<string>();
+  const above = new Set<string>();
   for (const { path, mode } of journal.folders) {
     await makeFolder(disk, at(path), mode, 0o755);
     // All of them up to the project: a run that was cut off may have made those above, and not synced them.
-    for (let made = at(path); isBelow(project, made); made = dirname(made)) touched.add(dirname(made));
+    for (let made = at(path); isBelow(project, made); made = dirname(made)) above.add(dirname(made));
   }
+  // A file that is moved into a folder is lost with it, so the folders are durable first.
+  await attempt('sync', project, () => disk.sync([...above]));
   for (const write of journal.writes) {
     const [path, staged] = [at(write.path), at(write.staged)];
     const found = await attempt('read', path, () => disk.read(path));

@@ -123,6 +123,8 @@ export async function isCutOff(disk: Disk, project: string): Promise<boolean> {
 /** Finishes a change that was cut off, or drops one that was only staged. Only while holding the lock. @throws files */
 export async function recoverChange(disk: Disk, project: string): Promise<Outcome> {
   if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project) };
+  // A process that was killed may have removed the journal, and a power failure would bring it back.
+  await attempt('sync', changeFolder(project), () => disk.sync([changeFolder(project)]));
   await dropDraft(disk, project);
   return { isRecovered: false, edited: [] };
 }

@@ -55,6 +55,7 @@ export function changeFolder(project: string): string {
 }
 
 const journalOf = (project: string): string => join(changeFolder(project), 'journal');
+const noMark = (): Promise<void> => Promise.resolve();
 const draftOf = (project: string): string => join(changeFolder(project), 'draft');
 
 /**
@@ -89,10 +90,14 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
   }
 }
 
-/** Commits what was staged, and carries it out. @throws files - the next command goes on with it */
-export async function commitChange(disk: Disk, project: string): Promise<Outcome> {
+/**
+ * Commits what was staged, and carries it out. `mark` is called after the commit and before anything is carried out: a
+ * reader that finds another mark than before has to read again.
+ * @throws files - the next command goes on with it
+ */
+export async function commitChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
   await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
-  return { isRecovered: false, edited: await carryOut(disk, project) };
+  return { isRecovered: false, edited: await carryOut(disk, project, mark) };
 }
 
 /** Drops what was staged and is not to be committed. @throws files */
@@ -120,9 +125,12 @@ export async function isCutOff(disk: Disk, project: string): Promise<boolean> {
   return (await attempt('list', changeFolder(project), () => disk.list(changeFolder(project)))).includes('journal');
 }
 
-/** Finishes a change that was cut off, or drops one that was only staged. Only while holding the lock. @throws files */
-export async function recoverChange(disk: Disk, project: string): Promise<Outcome> {
-  if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project) };
+/**
+ * Finishes a change that was cut off, or drops one that was only staged; `mark` as in commitChange. Only while holding
+ * the lock. @throws files
+ */
+export async function recoverChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
+  if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project, mark) };
   // A process that was killed may have removed the journal, and a power failure would bring it back.
   await attempt('sync', changeFolder(project), () => disk.sync([changeFolder(project)]));
   await dropDraft(disk, project);
@@ -173,10 +181,11 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
 }
 
 /** Does what the journal says, from wherever it was cut off. The journal goes last. */
-async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']> {
+async function carryOut(disk: Disk, project: string, mark: () => Promise<void>): Promise<Outcome['edited']> {
   const at = (path: string): string => resolve(project, path);
   // A process that was killed may have left a journal whose name is not durable yet.
   await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));
+  await mark();
   const bytes = await attempt('read', journalOf(project), () => disk.read(journalOf(project)));
   const journal = bytes === undefined ? undefined : parseJournal(bytes);
   if (journal === undefined) throw damagedError(project, journalOf(project));

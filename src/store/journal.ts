@@ -2,7 +2,7 @@
 // paths and digests, never a key. Only store/transaction.ts reads and writes it.
 
 import { createHash } from 'node:crypto';
-import { isAbsolute, relative } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
 
 /** A path is relative to the project's folder if it is below it, because a project may be moved meanwhile. */
@@ -33,6 +33,15 @@ export interface JournalWrite {
   readonly new: string;
 }
 
+/** Where a change is staged. The folder exists only while there is one. */
+export function changeFolder(project: string): string {
+  return join(project, '.relaycerts.change');
+}
+
+export function journalOf(project: string): string {
+  return join(changeFolder(project), 'journal');
+}
+
 /** The journal in these bytes; undefined if a power failure left only a part of it. */
 export function parseJournal(bytes: Uint8Array): Journal | undefined {
   try {
@@ -59,4 +68,9 @@ export function isBelow(project: string, path: string): boolean {
 /** SHA-256 in hexadecimal. */
 export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What ends a last line that was left open. */
+export function gapAfter(bytes: Buffer): '' | '\n' {
+  return bytes.length === 0 || bytes.at(-1) === 0x0a ? '' : '\n';
 }

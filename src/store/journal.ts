@@ -2,12 +2,15 @@
 // paths and digests, never a key. Only store/transaction.ts reads and writes it.
 
 import { createHash } from 'node:crypto';
-import { isAbsolute, relative } from 'node:path';
+import { isAbsolute, join, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
 
 /** A path is relative to the project's folder if it is below it, because a project may be moved meanwhile. */
 export interface Journal {
   readonly version: 1;
+  /** Folders outside the project that were missing, absolute, the inner ones first: made when the change is staged. */
+  readonly elsewhere: readonly string[];
+  /** Folders of the project. */
   readonly folders: readonly { readonly path: string; readonly mode: FolderMode }[];
   readonly writes: readonly JournalWrite[];
   readonly appends: readonly {
@@ -28,6 +31,15 @@ export interface JournalWrite {
   /** SHA-256 of the content before; null if there was no file. */
   readonly old: string | null;
   readonly new: string;
+}
+
+/** Where a change is staged. The folder exists only while there is one. */
+export function changeFolder(project: string): string {
+  return join(project, '.relaycerts.change');
+}
+
+export function journalOf(project: string): string {
+  return join(changeFolder(project), 'journal');
 }
 
 /** The journal in these bytes; undefined if a power failure left only a part of it. */
@@ -56,4 +68,9 @@ export function isBelow(project: string, path: string): boolean {
 /** SHA-256 in hexadecimal. */
 export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What ends a last line that was left open. */
+export function gapAfter(bytes: Buffer): '' | '\n' {
+  return bytes.length === 0 || bytes.at(-1) === 0x0a ? '' : '\n';
 }

@@ -46,6 +46,15 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   );
 }
 
+/** Does some work on a file. @throws files - what the system says, in words */
+export async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError(error, doing, path);
+  }
+}
+
 /** The same where standard output cannot take what is written to it. */
 export function outputError(error: Error): RelaycertsError {
   const name = errorName(error);

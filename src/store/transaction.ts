@@ -20,6 +20,8 @@ import {
   isBelow,
   journalOf,
   parseJournal,
+  noJournal,
+  pathsElsewhere,
   storedPath,
   type Journal,
   type JournalWrite,
@@ -120,6 +122,14 @@ export async function dropDraft(disk: Disk, project: string): Promise<void> {
     for (const name of await disk.list(folder)) if (name !== 'draft') await disk.unlink(join(folder, name));
     await disk.unlink(draftOf(project));
     await disk.rmdir(folder);
+  });
+}
+
+/** What a change that was left here would touch outside the project. @throws files */
+export async function findElsewhere(disk: Disk, project: string): Promise<readonly string[]> {
+  return attempt('read', changeFolder(project), async () => {
+    const found = await Promise.all([disk.read(journalOf(project)), disk.read(draftOf(project))]);
+    return found.flatMap((bytes) => pathsElsewhere((bytes && parseJournal(bytes)) ?? noJournal));
   });
 }
 

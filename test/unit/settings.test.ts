@@ -59,6 +59,7 @@ describe('good settings', () => {
       file: '/srv/mail/settings.json',
       folder: '/srv/mail',
       program: 'relaycerts',
+      command: 'relaycerts',
       domain: 'example.org',
       subject: { country: '', state: '', locality: '', organization: '', organizationalUnit: '' },
       ca: { commonName: 'example.org relay CA', validDays: 3650, keyType: 'ecdsa-p256', permittedDomains: [] },
@@ -396,14 +397,8 @@ describe('reading the file', () => {
   test('comments and trailing commas', async () => {
     const text = `// ours\n${JSON.stringify(smallest, undefined, 2).replaceAll('\n  ', ' // why\n  ').replace(/\n\}$/u, ',\n}')}`;
     await writeFile(join(folder, 'comments.json'), text);
-    const settings = await readSettings(join(folder, 'comments.json'), {
-      home: '/home/postmaster',
-      program: 'relaycerts',
-      command: 'relaycerts',
-    });
-    expect(settings).toEqual(
-      parseSettings(smallest, { file: join(folder, 'comments.json'), home: '/home/postmaster' }),
-    );
+    const settings = await readSettings(join(folder, 'comments.json'), context);
+    expect(settings).toEqual(parseSettings(smallest, { ...context, file: join(folder, 'comments.json') }));
   });
 
   test.each([
@@ -484,11 +479,7 @@ await readSettings(${JSON.stringify(closed)}, { home: '/home/x', program: 'relay
   test('a good file, by way of a link and up to the last octet allowed', async () => {
     await writeFile(join(folder, 'good.json'), json.padEnd(1_048_576));
     await symlink('good.json', join(folder, 'link.json'));
-    const settings = await readSettings(join(folder, 'link.json'), {
-      home: '/home/postmaster',
-      program: 'relaycerts',
-      command: 'relaycerts',
-    });
-    expect(settings).toEqual(parseSettings(smallest, { file: join(folder, 'link.json'), home: '/home/postmaster' }));
+    const settings = await readSettings(join(folder, 'link.json'), context);
+    expect(settings).toEqual(parseSettings(smallest, { ...context, file: join(folder, 'link.json') }));
   });
 });

@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RelaycertsError, renderError, renderHint } from '../../src/errors.js';
+import { renderError, renderHint, type RelaycertsError } from '../../src/errors.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { parseSettings, settingsJsonSchema } from '../../src/settings/schema.js';
 import { badSettings, smallest } from '../support/bad-settings.js';
-import { refusalOf } from '../support/refusal.js';
+import { refusalOf, rejectionOf } from '../support/refusal.js';
 
 const context = {
   file: '/srv/mail/settings.json',
@@ -23,15 +23,6 @@ const context = {
   command: 'relaycerts',
 };
 const repository = new URL('../../', import.meta.url);
-
-async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
-  const outcome = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (outcome instanceof RelaycertsError) return outcome;
-  throw new Error('no RelaycertsError was thrown', { cause: outcome });
-}
 
 describe('good settings', () => {
   test('the smallest get every default', () => {

@@ -41,7 +41,7 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
       const isEdited = now !== write.old && now !== write.new;
       const kept = isEdited ? await keptName(disk, path, write.new) : undefined;
       // Also onto the same content, because the mode may be another.
-      if ((await disk.read(staged)) !== undefined) await moveInto(disk, staged, kept?.name ?? path, write.mode);
+      if ((await disk.read(staged)) !== undefined) await moveInto(disk, staged, path, kept?.name ?? path, write.mode);
       else if (kept === undefined ? now !== write.new : !kept.isThere) {
         if (!isEdited || now === null) throw damagedError(project, staged);
         // It was edited after it had been written, so there is no other version to keep.
@@ -96,17 +96,18 @@ async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['app
 }
 
 /** A rename; into another file system (a mount below the project) a copy that is durable before it has the name. */
-async function moveInto(disk: Disk, staged: string, path: string, mode: FileMode): Promise<void> {
+async function moveInto(disk: Disk, staged: string, path: string, place: string, mode: FileMode): Promise<void> {
   try {
-    await disk.rename(staged, path);
+    await disk.rename(staged, place);
   } catch (error) {
     const bytes = systemCode(error) === 'EXDEV' ? await disk.read(staged) : undefined;
     if (bytes === undefined) throw error;
+    // Named after the file and not its place, so that a recovery finds what an earlier one left.
     const beside = join(dirname(path), `.${basename(path)}.relaycerts-copy`);
     await disk.unlink(beside);
     await disk.create(beside, bytes, mode);
     await disk.sync([beside]);
-    await disk.rename(beside, path);
+    await disk.rename(beside, place);
     await disk.sync([dirname(path)]);
     await disk.unlink(staged);
   }

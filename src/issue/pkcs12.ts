@@ -1,21 +1,21 @@
-// A key and its certificates in one PKCS#12 file (RFC 7292) as today's programs open it without legacy switches: PBES2
-// with PBKDF2-HMAC-SHA256 and AES-256-CBC, and a MAC with HMAC-SHA256. The frame is node-forge's ASN.1 layer, because
-// its PKCS#12 call takes RSA keys alone; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
-// file is made, and the sole importer of node-forge.
+// A key and its certificates in one PKCS#12 file (RFC 7292) that today's programs open without legacy switches: PBES2
+// with PBKDF2-HMAC-SHA256 and AES-256-CBC, and a MAC with HMAC-SHA256. The frame is written with der.ts; all cryptography
+// is node:crypto's. It reads no PKCS#12.
 
 import { createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import asn1 from 'node-forge/lib/asn1.js';
 import { RelaycertsError } from '../errors.js';
+import * as der from '../certificate/der.js';
 import type { Secret } from '../secret.js';
+import { writePbes2 } from './pbes2.js';
 
 export interface Pkcs12Request {
   readonly privateKey: KeyObject;
   /** DER. */
   readonly certificate: Uint8Array;
-  /** DER; what is above the certificate. */
+  /** DER; the chain above the certificate. */
   readonly authorities: readonly Uint8Array[];
-  /** What programs show, and keytool calls the alias. */
+  /** What programs show; keytool calls it the alias. */
   readonly friendlyName: string;
   /** UTF-8, without NUL. */
   readonly password: Secret;
@@ -36,16 +36,15 @@ const oids = {
   x509Certificate: '1.2.840.113549.1.9.22.1',
   friendlyName: '1.2.840.113549.1.9.20',
   localKeyId: '1.2.840.113549.1.9.21',
-  pbes2: '1.2.840.113549.1.5.13',
   pbkdf2: '1.2.840.113549.1.5.12',
   hmacSha256: '1.2.840.113549.2.9',
-  aes256Cbc: '2.16.840.1.101.3.4.1.42',
   sha256: '2.16.840.1.101.3.4.2.1',
 } as const;
 
 /**
  * The file's bytes: key and certificate paired by a localKeyId, then the authorities.
- * @throws 'passphrase' where the password is empty, or is not UTF-8
+ * @throws RelaycertsError `passphrase` if the password is empty or not UTF-8
+ * @source RFC 7292 4 (PFX), 4.2 (bags)
  */
 export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
   const { privateKey, certificate, authorities, friendlyName, password } = request;
@@ -54,27 +53,25 @@ export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
     const keyId = hash('sha1', certificate, 'buffer');
     const attributes = set(
       attribute(oids.friendlyName, bmpString(friendlyName)),
-      attribute(oids.localKeyId, octetString(keyId)),
+      attribute(oids.localKeyId, der.writeOctetString(keyId)),
     );
     const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
     const key = await encrypt(pkcs8, octets);
     pkcs8.fill(0);
-    const keyBags = sequence(
-      bag(oids.shroudedKeyBag, sequence(key.algorithm, octetString(key.ciphertext)), attributes),
+    const keyBags = der.writeSequence(
+      bag(oids.shroudedKeyBag, der.writeSequence(key.algorithm, der.writeOctetString(key.ciphertext)), attributes),
     );
-    const certificateBags = sequence(
+    const certificateBags = der.writeSequence(
       bag(oids.certBag, certBag(certificate), attributes),
       ...authorities.map((authority) => bag(oids.certBag, certBag(authority))),
     );
-    const certificates = await encrypt(toDer(certificateBags), octets);
-    const contents = toDer(
-      sequence(
-        contentInfo(oids.encryptedData, encryptedData(certificates)),
-        contentInfo(oids.data, octetString(toDer(keyBags))),
-      ),
+    const certificates = await encrypt(certificateBags, octets);
+    const contents = der.writeSequence(
+      contentInfo(oids.encryptedData, encryptedData(certificates)),
+      contentInfo(oids.data, der.writeOctetString(keyBags)),
     );
-    const version3 = small(3);
-    return toDer(sequence(version3, contentInfo(oids.data, octetString(contents)), macData(contents, octets)));
+    const authenticated = contentInfo(oids.data, der.writeOctetString(contents));
+    return der.writeSequence(der.writeInteger(3), authenticated, macData(contents, octets));
   } finally {
     octets.fill(0);
   }
@@ -90,11 +87,8 @@ function passwordOctets(password: Secret): Buffer {
   });
 }
 
-/** node-forge has no name for context tags but those of the universal types with the same number. */
-const tag0 = asn1.Type.NONE;
-
 interface Encrypted {
-  readonly algorithm: asn1.Asn1;
+  readonly algorithm: Buffer;
   readonly ciphertext: Buffer;
 }
 
@@ -106,30 +100,37 @@ async function encrypt(plain: Uint8Array, password: Buffer): Promise<Encrypted> 
   const iv = randomBytes(16);
   const cipher = createCipheriv('aes-256-cbc', await derive(password, salt, rounds, 32, 'sha256'), iv);
   const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
-  const kdf = sequence(
-    oid(oids.pbkdf2),
-    sequence(octetString(salt), small(rounds), sequence(oid(oids.hmacSha256), nothing())),
+  const kdf = der.writeSequence(
+    der.writeOid(oids.pbkdf2),
+    der.writeSequence(
+      der.writeOctetString(salt),
+      der.writeInteger(rounds),
+      der.writeSequence(der.writeOid(oids.hmacSha256), nothing()),
+    ),
   );
-  const scheme = sequence(oid(oids.aes256Cbc), octetString(iv));
-  return { algorithm: sequence(oid(oids.pbes2), sequence(kdf, scheme)), ciphertext };
+  return { algorithm: writePbes2(kdf, iv), ciphertext };
 }
 
 /** RFC 5652 8 EncryptedData, its contents tagged [0] IMPLICIT. */
-function encryptedData({ algorithm, ciphertext }: Encrypted): asn1.Asn1 {
-  const contents = asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, false, ciphertext.toString('latin1'));
-  return sequence(small(0), sequence(oid(oids.data), algorithm, contents));
+function encryptedData({ algorithm, ciphertext }: Encrypted): Buffer {
+  const contents = der.writeElement(0x80, ciphertext);
+  return der.writeSequence(der.writeInteger(0), der.writeSequence(der.writeOid(oids.data), algorithm, contents));
 }
 
-function macData(contents: Buffer, password: Buffer): asn1.Asn1 {
+function macData(contents: Buffer, password: Buffer): Buffer {
   const salt = randomBytes(saltOctets);
   const mac = createHmac('sha256', deriveMacKey(password, salt)).update(contents).digest();
-  return sequence(sequence(sequence(oid(oids.sha256), nothing()), octetString(mac)), octetString(salt), small(rounds));
+  return der.writeSequence(
+    der.writeSequence(der.writeSequence(der.writeOid(oids.sha256), nothing()), der.writeOctetString(mac)),
+    der.writeOctetString(salt),
+    der.writeInteger(rounds),
+  );
 }
 
 /**
- * RFC 7292 appendix B with SHA-256, for a MAC key (ID 3): one digest is as long as the key, so one block is all. The
- * password is a BMPString with its two zero octets (B.1); what is outside the BMP is a surrogate pair, as OpenSSL and
- * Java have it.
+ * RFC 7292 appendix B with SHA-256, for a MAC key (ID 3): one digest is as long as the key, so there is only one block. The
+ * password is a BMPString with its two zero octets (B.1); characters outside the BMP are surrogate pairs, as in OpenSSL and
+ * Java.
  */
 function deriveMacKey(password: Buffer, salt: Buffer): Buffer {
   const characters = Buffer.from(`${password.toString('utf8')}\0`, 'utf16le').swap16();
@@ -144,66 +145,36 @@ function repeated(octets: Buffer): Buffer {
   return Buffer.alloc(Math.ceil(octets.length / 64) * 64, octets);
 }
 
-function bag(type: string, value: asn1.Asn1, attributes?: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), explicit(value), ...(attributes === undefined ? [] : [attributes]));
+function bag(type: string, value: Buffer, attributes?: Buffer): Buffer {
+  return der.writeSequence(der.writeOid(type), explicit(value), ...(attributes === undefined ? [] : [attributes]));
 }
 
-function certBag(certificate: Uint8Array): asn1.Asn1 {
-  return sequence(oid(oids.x509Certificate), explicit(octetString(certificate)));
+function certBag(certificate: Uint8Array): Buffer {
+  return der.writeSequence(der.writeOid(oids.x509Certificate), explicit(der.writeOctetString(certificate)));
 }
 
-function attribute(type: string, value: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), set(value));
+function attribute(type: string, value: Buffer): Buffer {
+  return der.writeSequence(der.writeOid(type), set(value));
 }
 
-function contentInfo(type: string, content: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), explicit(content));
-}
-
-function universal(type: asn1.Type, value: Uint8Array | readonly asn1.Asn1[]): asn1.Asn1 {
-  const { UNIVERSAL } = asn1.Class;
-  return value instanceof Uint8Array
-    ? asn1.create(UNIVERSAL, type, false, Buffer.from(value).toString('latin1'))
-    : asn1.create(UNIVERSAL, type, true, [...value]);
-}
-
-function sequence(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
-  return universal(asn1.Type.SEQUENCE, parts);
+function contentInfo(type: string, content: Buffer): Buffer {
+  return der.writeSequence(der.writeOid(type), explicit(content));
 }
 
 /** X.690 11.6: the parts of a SET OF in the order of their encodings. */
-function set(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
-  return universal(
-    asn1.Type.SET,
-    parts.toSorted((a, b) => Buffer.compare(toDer(a), toDer(b))),
-  );
+function set(...parts: readonly Buffer[]): Buffer {
+  return der.writeElement(der.derTags.set, ...parts.toSorted((a, b) => Buffer.compare(a, b)));
 }
 
-function explicit(value: asn1.Asn1): asn1.Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, true, [value]);
+function explicit(value: Buffer): Buffer {
+  return der.writeElement(0xa0, value);
 }
 
-function octetString(octets: Uint8Array): asn1.Asn1 {
-  return universal(asn1.Type.OCTETSTRING, octets);
+/** Two octets a character, the high one first (X.690 8.23.8). */
+function bmpString(text: string): Buffer {
+  return der.writeElement(der.derTags.bmpString, Buffer.from(text, 'utf16le').swap16());
 }
 
-function bmpString(text: string): asn1.Asn1 {
-  // toDer writes the characters of this type alone as two octets each.
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BMPSTRING, false, text);
-}
-
-function small(value: number): asn1.Asn1 {
-  return universal(asn1.Type.INTEGER, Buffer.from(asn1.integerToDer(value).getBytes(), 'latin1'));
-}
-
-function oid(dotted: string): asn1.Asn1 {
-  return universal(asn1.Type.OID, Buffer.from(asn1.oidToDer(dotted).getBytes(), 'latin1'));
-}
-
-function nothing(): asn1.Asn1 {
-  return universal(asn1.Type.NULL, Buffer.alloc(0));
-}
-
-function toDer(value: asn1.Asn1): Buffer {
-  return Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
+function nothing(): Buffer {
+  return der.writeElement(der.derTags.null);
 }

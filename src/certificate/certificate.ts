@@ -69,7 +69,7 @@ export function parseCertificates(
   { from }: { from: string },
 ): readonly [CertificateInfo, ...CertificateInfo[]] {
   const encoded = readPemOrDer(bytes, from, ['CERTIFICATE']);
-  const [first, ...others] = encoded.map((certificate) => readCertificate(certificate, from));
+  const [first, ...others] = encoded.map((certificate) => decodeCertificate(certificate, from));
   if (first === undefined) throw noCertificate(from);
   return [first, ...others];
 }
@@ -80,7 +80,7 @@ function noCertificate(from: string): RelaycertsError {
   });
 }
 
-function readCertificate(bytes: Buffer, from: string): CertificateInfo {
+function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
   try {
     // OpenSSL first: anything that it refuses is refused here too, whatever der.ts reads in it.
     const x509 = new X509Certificate(bytes);
@@ -122,7 +122,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions.get('2.5.29.35')),
     spki: der.expectTag(spki, der.derTags.sequence).raw,
     get publicKey() {
-      return (publicKey ??= readPublicKey(x509, from));
+      return (publicKey ??= publicKeyOf(x509, from));
     },
   };
 }
@@ -134,7 +134,7 @@ export const dnsNameTag = 0x82;
 const keyIdentifierTag = 0x80;
 const permittedSubtreesTag = 0xa0;
 
-function readPublicKey(x509: X509Certificate, from: string): KeyObject {
+function publicKeyOf(x509: X509Certificate, from: string): KeyObject {
   try {
     return x509.publicKey;
   } catch (error) {

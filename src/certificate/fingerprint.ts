@@ -122,7 +122,7 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
   postfix: (pins) => pins.map(renderPostfix).join(''),
   openssl: (pins) => pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join(''),
   hex: (pins) => pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join(''),
-  json: (pins) => `${JSON.stringify(pins.map(jsonOf), undefined, 2)}\n`,
+  json: (pins) => `${JSON.stringify(pins.map(pinAsJson), undefined, 2)}\n`,
 };
 
 /** A `#` line for people, then `FINGERPRINT name`: a texthash table drops lines without a value. */
@@ -136,7 +136,7 @@ function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): 
   return `# ${about.join(', ')}\n${fingerprint} ${name}\n`;
 }
 
-function jsonOf({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
+function pinAsJson({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
   return {
     name: name ?? null,
     of,

@@ -41,7 +41,7 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
     );
   }
   try {
-    return readRequest(request, from);
+    return decodeRequest(request, from);
   } catch (error) {
     if (!(error instanceof der.DerError)) throw error;
     throw new RelaycertsError('certificate', `the certificate request in ${from} is damaged`, {
@@ -52,13 +52,13 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
 }
 
 /** RFC 2986 4: CertificationRequest, and CertificationRequestInfo in it. */
-function readRequest(bytes: Buffer, from: string): RequestInfo {
+function decodeRequest(bytes: Buffer, from: string): RequestInfo {
   const [info, algorithm, signature, ...more] = der.readSequence(bytes);
   const [version, subject, spki, attributes] = der.readInside(info);
   if (more.length > 0 || der.readSmallInteger(version) !== 0) throw new der.DerError('not a version 1 request');
   const { raw } = der.expectTag(spki, der.derTags.sequence);
   const keyType = readKeyType(raw, from);
-  const publicKey = readPublicKey(raw, from);
+  const publicKey = decodePublicKey(raw, from);
   const [oid] = der.readInside(algorithm);
   const proof = proofs.get(der.readOid(oid));
   if (proof === undefined || !keyType.startsWith(proof.family)) {
@@ -116,7 +116,7 @@ function readKeyType(spki: Buffer, from: string): KeyType {
   return keyType;
 }
 
-function readPublicKey(spki: Buffer, from: string): KeyObject {
+function decodePublicKey(spki: Buffer, from: string): KeyObject {
   try {
     return createPublicKey({ key: spki, format: 'der', type: 'spki' });
   } catch (error) {

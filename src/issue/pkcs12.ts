@@ -52,8 +52,8 @@ export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
   try {
     const keyId = hash('sha1', certificate, 'buffer');
     const attributes = set(
-      attribute(oids.friendlyName, bmpString(friendlyName)),
-      attribute(oids.localKeyId, der.writeOctetString(keyId)),
+      bagAttribute(oids.friendlyName, bmpString(friendlyName)),
+      bagAttribute(oids.localKeyId, der.writeOctetString(keyId)),
     );
     const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
     const key = await encrypt(pkcs8, octets);
@@ -153,7 +153,7 @@ function certBag(certificate: Uint8Array): Buffer {
   return der.writeSequence(der.writeOid(oids.x509Certificate), explicit(der.writeOctetString(certificate)));
 }
 
-function attribute(type: string, value: Buffer): Buffer {
+function bagAttribute(type: string, value: Buffer): Buffer {
   return der.writeSequence(der.writeOid(type), set(value));
 }
 

@@ -129,14 +129,14 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
       hint: { before: "check this machine's clock (date -u), or renew the CA:", run: ['renew', '--ca'] },
     });
   }
-  const notBefore = later(hourBefore(at), ca.info.notBefore);
+  const notBefore = laterOf(hourBefore(at), ca.info.notBefore);
   return issue(
     {
       kind: role,
       subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
-      notAfter: earlier(lastSecond(notBefore, validDays), ca.info.notAfter),
+      notAfter: earlierOf(lastSecond(notBefore, validDays), ca.info.notAfter),
       spki: readSpki(spki),
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
@@ -234,10 +234,10 @@ function lastSecond(notBefore: Date, validDays: number): Date {
   return new Date(notBefore.getTime() + validDays * 86_400_000 - 1000);
 }
 
-function later(a: Date, b: Date): Date {
+function laterOf(a: Date, b: Date): Date {
   return a > b ? a : b;
 }
 
-function earlier(a: Date, b: Date): Date {
+function earlierOf(a: Date, b: Date): Date {
   return a < b ? a : b;
 }

@@ -118,7 +118,7 @@ describe('the file', () => {
     expect([piped.status, piped.stderr]).toEqual([0, '']);
     expect(contentsOf(name)).toBe(expected);
     const nowhere = exportHost('--out', 'no/such/folder.p12');
-    expect(nowhere.stderr).toMatch(/error: cannot write ".*": there is no such file or folder/u);
+    expect(nowhere.stderr).toMatch(/error: cannot write ".*": no such file or folder/u);
     expect(nowhere.status).toBe(1);
   });
 

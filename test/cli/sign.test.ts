@@ -447,7 +447,7 @@ describe('refused, and nothing is touched', () => {
     await putMade(project);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const second = (): Promise<Result> => project.run(['sign', request, '--host', 'second']);
-    const weak = /is weak, or of a type that relaycerts issues no certificate for/u;
+    const weak = /is weak, or of a type for which no certificate is issued/u;
     for (const words of [
       ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
       ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],

@@ -142,6 +142,8 @@ const calledBy: Readonly<Record<string, string>> = {
   readElement: 'parseCertificates',
   readExtensionList: 'parseCertificates',
   readInside: 'parseCertificates',
+  readPemOrDer: 'parseCertificates',
+  readSequence: 'parseCertificates',
   // It reads a file descriptor, up to a bound, and this judges what it read.
   readPassphraseFd: 'parsePassphrase',
 };

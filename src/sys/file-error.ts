@@ -1,6 +1,7 @@
 // System errors about files, in words and with a hint. It decides nothing: an error that it does not know passes
 // unchanged.
 
+import { existsSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type ErrorCode } from '../errors.js';
@@ -26,14 +27,34 @@ const meanings: Readonly<Record<string, string>> = {
 const goesOn = 'it continues from what is there, and no file is half written';
 
 const hints: Readonly<Record<string, (path: string) => string>> = {
-  EACCES: (path) => `look at who owns it: ls -ld ${pathWord(path)} ${pathWord(dirname(path))}`,
+  EACCES: permissionHint,
   EPERM: (path) => `look at who owns it, and at its attributes: ls -ld ${pathWord(path)}; lsattr -d ${pathWord(path)}`,
   EROFS: () => `use a file system that is writable, or remount this one: ${goesOn}`,
   ENOSPC: () => `make room and run the same command again: ${goesOn}`,
   EDQUOT: () => `make room and run the same command again: ${goesOn}`,
   EIO: () => `check the disk (dmesg), then run the same command again: ${goesOn}`,
-  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${pathWord(path)}`,
+  EISDIR: (path) => `mv ${pathWord(path)} ${pathWord(`${path}.old`)}`,
+  ELOOP: (path) => linkHint(path, 'file'),
 };
+
+/** The command that puts what a link leads to in its place; a link that leads nowhere goes. */
+export function linkHint(path: string, kind: 'file' | 'folder'): string {
+  const [word, there] = [pathWord(path), `"$(readlink -f ${pathWord(path)})"`];
+  if (!existsSync(path)) return `rm ${word}`;
+  return kind === 'file'
+    ? `cp -p --remove-destination ${there} ${word}`
+    : `there=${there} && rm ${word} && cp -a "$there" ${word}`;
+}
+
+/** What closes a file or its folder to this user: another owner, or the mode. */
+function permissionHint(path: string): string {
+  const uid = process.geteuid?.() ?? -1;
+  for (const one of [path, dirname(path)]) {
+    const owner = lstatSync(one, { throwIfNoEntry: false })?.uid;
+    if (owner !== undefined && owner !== uid) return `it belongs to uid ${owner}: sudo chown ${uid} ${pathWord(one)}`;
+  }
+  return `chmod u+rwX ${pathWord(dirname(path))} ${pathWord(path)}`;
+}
 
 /**
  * Turns a system error into one that says what could not be done to which file; anything else passes unchanged.

@@ -30,7 +30,7 @@ export interface JournalWrite {
   readonly new: string;
 }
 
-/** The journal in these bytes; undefined if a power failure left only a part of it. */
+/** The journal in these bytes; undefined if they are not a whole one, because a power failure left only a part of it. */
 export function parseJournal(bytes: Uint8Array): Journal | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -40,8 +40,50 @@ export function parseJournal(bytes: Uint8Array): Journal | undefined {
   }
 }
 
+type Check = (value: unknown) => boolean;
+
+const isPath: Check = (value) => typeof value === 'string' && value !== '' && !value.includes('\0');
+const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
+const isFileMode: Check = (value) => value === 0o600 || value === 0o644;
+const isFolderMode: Check = (value) => value === 0o700 || value === 0o755;
+const isList =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const has =
+  (checks: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    if (typeof value !== 'object' || value === null) return false;
+    const found = new Map<string, unknown>(Object.entries(value));
+    return Object.entries(checks).every(([key, check]) => check(found.get(key)));
+  };
+
+const isWhole = has({
+  version: (value) => value === 1,
+  folders: isList(has({ path: isPath, mode: isFolderMode })),
+  writes: isList(
+    has({
+      path: isPath,
+      staged: isPath,
+      mode: isFileMode,
+      old: (value) => value === null || isDigest(value),
+      new: isDigest,
+    }),
+  ),
+  appends: isList(
+    has({
+      path: isPath,
+      offset: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+      text: (value) => typeof value === 'string',
+      mode: isFileMode,
+    }),
+  ),
+  removes: isList(has({ path: isPath, old: isDigest })),
+  empties: isList(isPath),
+});
+
 function isJournal(value: unknown): value is Journal {
-  return typeof value === 'object' && value !== null && 'version' in value && value.version === 1;
+  return isWhole(value);
 }
 
 export function storedPath(project: string, path: string): string {

@@ -14,6 +14,7 @@ export interface DerElement {
   readonly raw: Buffer;
 }
 
+/** Tags of the universal class (X.690 8.1.2, X.680 table 1). */
 export const derTags = {
   integer: 0x02,
   bitString: 0x03,
@@ -124,10 +125,12 @@ export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buff
   return Buffer.concat([Buffer.of(tag, 0x80 + octets.length), octets, contents]);
 }
 
+/** SEQUENCE of elements that are encoded already. */
 export function writeSequence(...parts: readonly Uint8Array[]): Buffer {
   return writeElement(derTags.sequence, ...parts);
 }
 
+/** OCTET STRING of these octets, as extnValue has it (RFC 5280 4.1). */
 export function writeOctetString(contents: Uint8Array): Buffer {
   return writeElement(derTags.octetString, contents);
 }

@@ -1,4 +1,5 @@
-// Private keys as they are read from PEM, unencrypted. Encrypted ones are pbes2.ts's.
+// Private keys as they are read from PEM, unencrypted, in every form that openssl writes: PKCS#8, SEC 1 and PKCS#1.
+// Encrypted ones are pbes2.ts's. No message ever holds a part of a key.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';

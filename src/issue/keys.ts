@@ -1,4 +1,5 @@
-// Key pairs: made, and written as unencrypted PKCS#8. Encryption is in pbes2.ts, reading in private-key.ts.
+// Key pairs: made, and written as unencrypted PKCS#8. Encryption is in pbes2.ts, reading in private-key.ts. A host that
+// makes its own key needs none from here.
 
 import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';

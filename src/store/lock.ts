@@ -96,15 +96,18 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
   });
 }
 
+/** The first line of a lock file: a process and its machine. */
+const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
+
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
   const still = seconds === 0 ? 'is' : `is still, after ${seconds} seconds,`;
-  const [pid = ''] = holder.split(' ');
+  const [, pid] = holderLine.exec(holder) ?? [];
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
-    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ps -fp ${/^\d+$/u.test(pid) ? pid : pathWord(path)}`,
+    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${pid === undefined ? 'lslocks' : `ps -fp ${pid}`}`,
   });
 }
 
 function nameHolder(holder: string): string {
-  const [, pid, machine] = /^(\d+) (\S+)$/u.exec(holder) ?? [];
+  const [, pid, machine] = holderLine.exec(holder) ?? [];
   return pid === undefined || machine === undefined ? '' : ` (process ${pid} on ${machine})`;
 }

@@ -19,6 +19,8 @@ export interface Lock {
   remove(): Promise<void>;
 }
 
+/** The first line of the file: a process ID and a machine's name. */
+const holderLine = /^(\d+) (\S+)$/u;
 /** Milliseconds between two attempts. */
 const pause = 100;
 
@@ -88,14 +90,15 @@ async function tryLock(path: string): Promise<FileHandle | undefined> {
 }
 
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
-  const still = seconds === 0 ? 'is' : `is still, after ${seconds} seconds,`;
-  const [pid = ''] = holder.split(' ');
+  const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
+  const [, pid] = holderLine.exec(holder) ?? [];
+  const look = pid === undefined ? `fuser -v ${pathWord(path)}` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
-    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ps -fp ${/^\d+$/u.test(pid) ? pid : pathWord(path)}`,
+    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${look}`,
   });
 }
 
 function nameHolder(holder: string): string {
-  const [, pid, machine] = /^(\d+) (\S+)$/u.exec(holder) ?? [];
+  const [, pid, machine] = holderLine.exec(holder) ?? [];
   return pid === undefined || machine === undefined ? '' : ` (process ${pid} on ${machine})`;
 }

@@ -31,6 +31,7 @@ const mends: Readonly<Record<string, (path: string) => string>> = {
   ENOSPC: () => `make room and run the same command again: ${goesOn}`,
   EDQUOT: () => `make room and run the same command again: ${goesOn}`,
   EIO: () => `see what the kernel says of the disk (dmesg), then run the same command again: ${goesOn}`,
+  EISDIR: (path) => `look at what it is: ls -ld ${pathWord(path)}`,
   ELOOP: (path) => `put the file itself there instead of a link: ls -l ${pathWord(path)}`,
 };
 

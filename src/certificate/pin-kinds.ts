@@ -1,4 +1,5 @@
-// The words for fingerprints that the command line and the settings share; it loads nothing, so that --help is quick.
+// The words for fingerprints that the command line and the settings share. It imports nothing, so that --help is quick;
+// fingerprint.ts computes them.
 
 export const pinKinds = ['public-key', 'certificate'] as const;
 export type PinKind = (typeof pinKinds)[number];

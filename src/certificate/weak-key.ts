@@ -4,7 +4,7 @@
 
 import { checkPrimeSync } from 'node:crypto';
 import type { KeyType } from '../settings/settings.js';
-import { derTags, expectTag, readElement, readInside } from './der.js';
+import { derTags, expectTag, readSequence } from './der.js';
 
 /** The rounds of Fermat's method that certificate authorities do (CA/Browser Forum Baseline Requirements 6.1.1.3). */
 const fermatRounds = 100;
@@ -29,7 +29,7 @@ const smallOrderPoints: ReadonlySet<string> = new Set([
  * @throws DerError
  */
 export function findKeyWeakness(spki: Buffer, keyType: KeyType): string | undefined {
-  const [, bits] = readInside(readElement(spki, derTags.sequence));
+  const [, bits] = readSequence(spki);
   const key = expectTag(bits, derTags.bitString).contents.subarray(1);
   if (keyType === 'ed25519') {
     const y = Buffer.from(key);
@@ -39,7 +39,7 @@ export function findKeyWeakness(spki: Buffer, keyType: KeyType): string | undefi
   }
   // The other curves have no points of small order: their cofactor is 1 (SEC 2 2.4.2, 2.5.1).
   if (!keyType.startsWith('rsa-')) return undefined;
-  const [modulus] = readInside(readElement(key, derTags.sequence));
+  const [modulus] = readSequence(key);
   return findModulusWeakness(BigInt(`0x${expectTag(modulus, derTags.integer).contents.toString('hex')}`));
 }
 

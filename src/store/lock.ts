@@ -79,14 +79,23 @@ async function tryLock(path: string): Promise<FileHandle | undefined> {
     file = await openWithLock(path);
     if (file === undefined) return undefined;
     const [ours, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
-    if (there !== undefined && there.ino === ours.ino && ours.isFile()) return file;
+    if (!ours.isFile()) throw notALockError(path, 'rm');
+    if (there?.ino === ours.ino) return file;
   } catch (error) {
     await file?.close();
-    if (systemCode(error) !== undefined) throw fileError(error, 'use the lock', path);
-    throw error;
+    const code = systemCode(error);
+    if (code === 'ELOOP' || code === 'ENXIO') throw notALockError(path, 'rm');
+    if (code === 'EISDIR') throw notALockError(path, 'rmdir');
+    throw fileError(error, 'use the lock', path);
   }
   await file.close();
   return undefined;
+}
+
+function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
+  return new RelaycertsError('files', `cannot use the lock ${quotePath(path)}: it is not a regular file`, {
+    hint: `${remove} ${pathWord(path)}`,
+  });
 }
 
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {

@@ -1,8 +1,9 @@
-// How relaycerts was called: what a printed command has to begin with, so that it runs as it stands.
+// How relaycerts was called: what a printed command has to begin with, so that it runs as it stands. It looks at PATH and
+// at npm's variables, and never at the parent process.
 
 import { realpathSync } from 'node:fs';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
-import { shellWord } from '../shell-word.js';
+import { pathWord } from '../shell-word.js';
 
 /**
  * `relaycerts` if that is on PATH and is this program, otherwise `npx relaycerts` or `node PATH`, as shell words.
@@ -15,9 +16,11 @@ export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd?: string): 
   // A shell takes the first one that there is.
   const first = onPath.map((folder) => realpathOf(join(folder, 'relaycerts'))).find((found) => found !== undefined);
   if (first !== undefined && first === own) return 'relaycerts';
-  if (cwd === undefined) return `node ${shellWord(script)}`;
+  if (cwd === undefined) return `node ${pathWord(script)}`;
   const way = relative(cwd, script);
-  return `node ${shellWord(way.startsWith('../../') || way === '' ? script : way)}`;
+  const isFar = way.startsWith('../../') || way === '';
+  // Node would take -folder/relaycerts.js for an option.
+  return `node ${pathWord(isFar ? script : way.startsWith('-') ? `./${way}` : way)}`;
 }
 
 function realpathOf(path: string): string | undefined {

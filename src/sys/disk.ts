@@ -1,7 +1,7 @@
 // The few calls to the disk that a change is made of (store/transaction.ts). They are an interface so that a test can put
 // a disk under the transaction that loses what was not synced.
 //
-// Nothing here follows a link in the last part of a path, and no file is ever open to more people than its mode says.
+// Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode says.
 
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
@@ -55,10 +55,11 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
       const file = await open(path, flags, 0o600);
       try {
+        // Before anything is in it.
+        await assertPrivate(path, (await file.stat()).mode, mode);
         await file.writeFile(bytes);
         // The umask may have taken bits away. FAT knows no modes, and refuses.
-        if (mode !== 0o600) await file.chmod(mode).catch(ignore('EPERM'));
-        await assertPrivate(path, (await file.stat()).mode, mode);
+        await file.chmod(mode).catch(ignore('EPERM'));
       } finally {
         await file.close();
       }
@@ -68,7 +69,10 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
       try {
         if (offset === 0) await file.chmod(mode).catch(ignore('EPERM'));
         await file.truncate(offset);
-        await file.write(bytes, 0, bytes.length, offset);
+        // A disk that is nearly full takes a part, and says so only to the next write.
+        for (let done = 0; done < bytes.length;) {
+          done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+        }
       } finally {
         await file.close();
       }
@@ -96,7 +100,8 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
 }
 
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
-  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  // A link to a folder is followed: a home may be one, and a sync changes nothing.
+  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK));
   if (file === undefined) return;
   try {
     await file.sync();

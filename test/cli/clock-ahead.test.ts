@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runTool } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
@@ -43,7 +44,7 @@ const rows = async (): Promise<readonly Row[]> => JSON.parse((await run('status'
 
 describe("a host's certificate", () => {
   beforeEach(async () => {
-    succeed(await run('make'));
+    await putMade(project);
     await ahead('renew', '--force', 'mailhost');
     expect(isTaken(home)).toBe(false);
   });

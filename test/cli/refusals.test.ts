@@ -216,12 +216,10 @@ describe('a folder that others may write', () => {
     ['sign', 'request.pem', '--host', 'second'],
     ['clean', '--yes'],
     ['passphrase', 'change'],
-    ['wizard', '--answers', 'answers.json'],
   ];
   it.each(writers.map((args) => ({ args, name: args.join(' ') })))('$name refuses it too', async ({ args }) => {
     putMade();
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    project.write('answers.json', '{ "relayPort": "2600" }');
     const made = spawnSync(
       'openssl',
       ['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x'].concat([

@@ -6,6 +6,7 @@ import { X509Certificate, createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openssl } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { joinedLines } from '../support/strace.js';
@@ -24,7 +25,7 @@ const two = smallSettings({
 let project: Project;
 beforeEach(async () => {
   project = makeProject(two);
-  succeed(await run('make'));
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();

@@ -154,15 +154,10 @@ describe('what is refused', () => {
   it.each(['a\nb', 'a\u001b[31mb', 'a\u0085b', 'a\tb'])('a folder named %j', async (name) => {
     mkdirSync(project.path(name), { recursive: true });
     writeFileSync(project.path(name, 'settings.json'), JSON.stringify(smallSettings()));
-    writeFileSync(project.path('answers.json'), '{}');
     const file = join(name, 'settings.json');
-    for (const args of [['make'], ['show'], ['status'], ['wizard', '--answers', project.path('answers.json')]]) {
+    for (const args of [['make'], ['show'], ['status']]) {
       expect(await expectRefused(['--settings', file, ...args])).toContain('control character');
     }
-    const fresh = join(name, 'new', 'settings.json');
-    expect(await expectRefused(['--settings', fresh, 'wizard', '--answers', project.path('answers.json')])).not.toBe(
-      '',
-    );
   });
 
   it.each(['HOME', 'XDG_CONFIG_HOME'])('%s with a line feed or an escape', async (name) => {
@@ -184,7 +179,6 @@ describe('a file that the command line names, with a line feed in its name', () 
     for (const args of [
       ['fingerprint', name],
       ['sign', name, '--host', 'mailhost'],
-      ['wizard', '--answers', name],
       ['export', 'p12', 'mailhost', '--out', name],
       ['export', 'p12', 'mailhost', '--out', `${name}2`],
       ['export', 'p12', 'mailhost', '--out', `${name}/x/y`, '--password-fd', '0'],

@@ -38,7 +38,6 @@ export interface Seeds {
   readonly gpgStatus: readonly Buffer[];
   readonly gpgColons: readonly Buffer[];
   readonly settings: readonly Buffer[];
-  readonly answers: readonly Buffer[];
   readonly ledgers: readonly Buffer[];
   readonly holders: readonly Buffer[];
 }
@@ -197,7 +196,7 @@ async function makePgp(): Promise<PgpSeeds> {
   }
 }
 
-async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledgers' | 'holders'>> {
+async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders'>> {
   const every = {
     $schema: './settings.schema.json',
     domain: 'example.org',
@@ -228,17 +227,6 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledger
       masterChroot: '-',
     },
   };
-  const answers = {
-    domain: 'example.org',
-    relays: ['relayhost', 'relay2.example.net'],
-    relayPort: 2500,
-    relayUser: 'root',
-    clients: 'mailhost, b\u00fccher',
-    clientUser: 'root',
-    keyType: 'ecdsa-p256',
-    validDays: '398',
-    recipients: ['keys/a.asc', 'a@example.org'],
-  };
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-fuzz-'));
   try {
     const layout = layoutOf({ folder, domain: hostName('example.org') });
@@ -251,11 +239,11 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledger
     );
     const json = [
       JSON.stringify(every, undefined, 2),
+      `// comment\n${JSON.stringify(every, undefined, 2).replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
       readFileSync(new URL('../../settings.example.json', import.meta.url), 'utf8'),
     ];
     return {
       settings: toBytes(json),
-      answers: toBytes([JSON.stringify(answers)]),
       ledgers: [readFileSync(layout.ledger.path)],
       holders: [holder],
     };

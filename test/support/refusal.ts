@@ -12,3 +12,13 @@ export function refusalOf(run: () => unknown): RelaycertsError {
   }
   throw new Error('nothing was refused');
 }
+
+/** The same for what a promise rejects with. */
+export async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
+  const outcome = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof RelaycertsError) return outcome;
+  throw new Error('no RelaycertsError was thrown', { cause: outcome });
+}

@@ -152,7 +152,7 @@ describe('a lock file that is removed while others wait', () => {
   it('locks nothing any more: they take the new one, one at a time', async () => {
     let [inside, most] = [0, 0];
     let waiting: readonly Promise<void>[] = [];
-    await withLock(path, sys, async ({ remove }) => {
+    await withLock(path, sys, async (lock) => {
       waiting = Array.from({ length: 5 }, () =>
         withLock(path, patient, async () => {
           inside += 1;
@@ -162,7 +162,7 @@ describe('a lock file that is removed while others wait', () => {
         }),
       );
       await vi.waitUntil(() => said.length === 5, { timeout: 600_000 });
-      await remove();
+      await lock.remove();
     });
     await Promise.all(waiting);
     expect(most).toBe(1);
@@ -174,7 +174,7 @@ describe('the mark of the last change', () => {
   it('is another one after each change, and stays otherwise', async () => {
     const marks: string[] = [await readMark(path)];
     for (const isChange of [true, false, true]) {
-      await withLock(path, sys, ({ markChange }) => (isChange ? markChange() : Promise.resolve()));
+      await withLock(path, sys, (lock) => (isChange ? lock.markChange() : Promise.resolve()));
       marks.push(await readMark(path));
     }
     expect(marks[0]).toBe('');

@@ -1,115 +1,31 @@
 // The plan of make as a table: what is there -> what is made. No disk: the certificates are issued in memory.
 
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { parseCertificate } from '../../src/certificate/certificate.js';
 import { encodeSpki } from '../../src/certificate/public-key.js';
-import { encodePrivateKey } from '../../src/issue/keys.js';
-import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
 import { describeStep } from '../../src/plan/describe-step.js';
 import { planMake, type Plan } from '../../src/plan/plan.js';
 import { bundleWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
-import { parseSettings } from '../../src/settings/schema.js';
-import { hostsOf } from '../../src/settings/settings.js';
+import { changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
 
 const at = new Date('2026-11-20T12:00:00Z');
-const settings = parseSettings(
-  {
-    domain: 'example.org',
-    smtpdServers: [{ hostname: 'relayhost' }],
-    smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
-  },
-  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
-);
 
 let whole: Inventory;
 beforeAll(async () => {
-  const keyPair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { commonName, validDays } = settings.ca;
-  const caPem = await issueCa({ commonName, subject: settings.subject, keyPair, at, validDays, permittedDomains: [] });
-  const hosts: HostInventory[] = [];
-  for (const host of hostsOf(settings)) {
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const ca = { certificatePem: caPem, privateKey: keyPair.privateKey };
-    const { role, hostname } = host;
-    const pem = await issueLeaf({
-      role,
-      hostname,
-      altNames: [],
-      subject: settings.subject,
-      publicKey,
-      ca,
-      at,
-      validDays: 398,
-    });
-    hosts.push(hostInventory(host, privateKey, pem));
-  }
-  const complete: Inventory = {
-    caKeyPath: '/project/certs/ca/example.org-ca.key.pem',
-    caKey: Buffer.from('encrypted'),
-    caCertificatePath: '/project/certs/ca/example.org-ca.crt.pem',
-    caCertificate: { path: '/project/certs/ca/example.org-ca.crt.pem', info: parseCertificate(caPem) },
-    nextCa: undefined,
-    formerCa: undefined,
-    isCaCut: false,
-    passphraseFile: Buffer.from('sealed'),
-    operatorKeyPath: '/home/operator/.config/relaycerts/operator-key.asc',
-    operatorKey: Buffer.from('key'),
-    hosts,
-    issued: [],
-    recorded: new Set([
-      parseCertificate(caPem).serial,
-      ...hosts.map(({ certificate }) => certificate?.info.serial ?? ''),
-    ]),
-    revokedKeys: new Set(),
-    caRecorded: true,
-    damagedLedgerLines: 0,
-    problems: [],
-    strangers: [],
-  };
-  const bundles = bundlesOf(settings, complete);
-  whole = { ...complete, hosts: hosts.map((one) => ({ ...one, bundle: bundles.get(one.host.hostname) ?? new Map() })) };
+  whole = await makeInventory(settings, at);
 });
-
-function hostInventory(host: HostInventory['host'], privateKey: KeyObject, pem: string): HostInventory {
-  const { hostname, role } = host;
-  const keyPath = `/project/certs/${role}/${hostname}.key.pem`;
-  const certificatePath = `/project/certs/${role}/${hostname}.crt.pem`;
-  return {
-    host,
-    keyPath,
-    key: { path: keyPath, privateKey, pem: Buffer.from(encodePrivateKey(privateKey).revealBytes()) },
-    requestPath: `/project/certs/${role}/${hostname}.csr.pem`,
-    request: undefined,
-    certificatePath,
-    certificate: { path: certificatePath, info: parseCertificate(pem) },
-    bundleFolder: `/project/hosts/${hostname}`,
-    hasBundle: true,
-    bundle: new Map(),
-    previous: undefined,
-    isRekeyCut: false,
-    isRevoked: false,
-  };
-}
 
 const plan = (inventory: Inventory, when = at): Plan =>
-  planMake(settings, inventory, bundlesOf(settings, inventory), '/project/certs/ca/issued.jsonl', when);
+  planMake(settings, inventory, bundlesOf(settings, inventory), when);
 const kinds = ({ steps }: Plan): readonly string[] =>
   steps.map((step) => ('hostname' in step ? `${step.kind} ${step.hostname}` : step.kind));
-const without = (hostname: string, what: 'key' | 'certificate' | 'both'): Inventory => ({
-  ...whole,
-  hosts: whole.hosts.map((one) =>
-    one.host.hostname.startsWith(hostname)
-      ? {
-          ...one,
-          key: what === 'certificate' ? one.key : undefined,
-          certificate: what === 'key' ? one.certificate : undefined,
-        }
-      : one,
-  ),
-});
+const without = (label: string, what: 'key' | 'certificate' | 'both'): Inventory =>
+  changeHost(whole, label, ({ key, certificate }) => ({
+    key: what === 'certificate' ? key : undefined,
+    certificate: what === 'key' ? certificate : undefined,
+  }));
 
 describe('what is made', () => {
   it('nothing where everything is there', () => {
@@ -124,8 +40,7 @@ describe('what is made', () => {
       passphraseFile: undefined,
       operatorKey: undefined,
       hosts: whole.hosts.map((one) => ({ ...one, key: undefined, certificate: undefined, bundle: new Map() })),
-      recorded: new Set(),
-      caRecorded: false,
+      hasLedger: false,
     };
     expect(kinds(plan(empty))).toEqual([
       'operator-key',
@@ -166,16 +81,27 @@ describe('what is made', () => {
     expect(kinds(plan(early))).not.toContain('ca-key');
   });
 
-  it('a ledger line for a certificate that the ledger lacks', () => {
-    const [, ...others] = whole.recorded;
-    expect(kinds(plan({ ...whole, recorded: new Set(others) }))).toEqual(['record']);
+  it('nothing for a revoked host', () => {
+    const revoked = changeHost(without('second', 'both'), 'second', () => ({ isRevoked: true, bundle: new Map() }));
+    // The pin is gone from the table.
+    expect(kinds(plan(revoked))).toEqual(['bundle relayhost.example.org']);
   });
 
-  it('no ledger line for a certificate of a revoked host, which would take the revocation back', () => {
-    const hosts = whole.hosts.map((one) => ({ ...one, isRevoked: one.host.hostname === 'second.example.org' }));
-    const revoked = { ...whole, hosts, recorded: new Set<string>() };
-    const names = plan(revoked).steps.flatMap((step) => (step.kind === 'record' ? [step.name] : []));
-    expect(names).toEqual(['example.org relay CA', 'relayhost.example.org', 'mailhost.example.org']);
+  it('a new certificate for a host of the CA before', async () => {
+    const next = await makeInventory(settings, at);
+    const { caCertificate, caKeyPath, caKey } = whole;
+    const rekeyed = {
+      ...next,
+      hosts: whole.hosts,
+      formerCa: caCertificate && { keyPath: caKeyPath, key: caKey, certificate: caCertificate },
+    };
+    const { steps, problems } = plan(rekeyed);
+    expect(problems).toEqual([]);
+    expect(steps.filter(({ kind }) => kind === 'certificate').map((step) => 'event' in step && step.event)).toEqual([
+      'renewed',
+      'renewed',
+      'renewed',
+    ]);
   });
 
   it('is said in words that name the file', () => {
@@ -187,7 +113,7 @@ const messages = (result: Plan): string => result.problems.map(({ message }) => 
 
 /** What status says of the bundles. */
 const said = (inventory: Inventory): readonly string[] =>
-  bundleWarnings(settings, inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
+  bundleWarnings(inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
 /** Without the first file of its bundle. */
 const spoil = (one: HostInventory): HostInventory => ({ ...one, bundle: new Map([...one.bundle].slice(1)) });
 const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
@@ -210,62 +136,6 @@ describe('what status says of bundles', () => {
       expect(said({ ...whole, hosts: whole.hosts.map((one) => ({ ...spoil(one), ...change })) })).toEqual([]);
     }
     expect(said({ ...spoilt(), problems: [{ message: 'a file cannot be read' }] })).toEqual([]);
-  });
-});
-
-describe('what contradicts', () => {
-  it.each([
-    ['a certificate without its key', () => without('second', 'key'), /second.* is there, but its key .* is missing/u],
-    ['a CA without its key', () => ({ ...whole, caKey: undefined }), /its key .*ca\.key\.pem" is missing/u],
-    [
-      "leaves without the CA's certificate",
-      () => ({ ...whole, caCertificate: undefined }),
-      /CA's certificate is missing/u,
-    ],
-    [
-      'a CA that is gone',
-      () => ({ ...whole, caKey: undefined, caCertificate: undefined }),
-      /key and certificate are missing/u,
-    ],
-    [
-      'a CA that only the ledger remembers',
-      () => ({
-        ...whole,
-        caKey: undefined,
-        caCertificate: undefined,
-        hosts: whole.hosts.map((one) => ({ ...one, certificate: undefined, bundle: new Map() })),
-      }),
-      /the ledger names one/u,
-    ],
-    [
-      'no passphrase file where something is to be signed',
-      () => ({ ...without('second', 'certificate'), passphraseFile: undefined }),
-      /passphrase file .* is missing/u,
-    ],
-  ])('%s', (_name, change, says) => {
-    const result = plan(change());
-    expect(messages(result)).toMatch(says);
-    for (const { hint } of result.problems) expect(hint).toMatch(/\S/u);
-  });
-
-  it('an expired CA, and not an expired leaf, which is a warning', () => {
-    expect(plan(whole, new Date('2027-12-31T00:00:00Z')).problems).toEqual([]);
-    expect(plan(whole, new Date('2027-12-31T00:00:00Z')).warnings).toHaveLength(3);
-    expect(plan(whole, new Date('2027-12-05T00:00:00Z')).warnings[0]?.message).toMatch(
-      /expires on 2027-12-23, in 18 days/u,
-    );
-    expect(messages(plan(whole, new Date('2036-12-31T00:00:00Z')))).toMatch(/ca\.crt\.pem" expired/u);
-  });
-
-  it('a clock before the certificates', () => {
-    expect(messages(plan(whole, new Date('2026-11-01T00:00:00Z')))).toMatch(
-      /is valid from .* on, and it is 2026-11-01/u,
-    );
-  });
-
-  it('a file that could not be read is not taken for a missing one', () => {
-    const result = plan({ ...without('second', 'both'), problems: [{ message: 'cannot read it' }] });
-    expect(result).toEqual({ steps: [], problems: [{ message: 'cannot read it' }], warnings: [] });
   });
 });
 

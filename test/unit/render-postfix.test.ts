@@ -6,7 +6,6 @@ import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { rootShell } from '../../src/render/commands.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
 import { renderTable } from '../../src/render/table.js';
-import { programWord } from '../../src/settings/program-word.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import type { Settings } from '../../src/settings/settings.js';
 import { shellWord } from '../../src/shell-word.js';
@@ -117,16 +116,5 @@ describe('the commands that reach a host', () => {
     ['admin', 'vps', 2222, 'ssh -p 2222 admin@vps sudo sh'],
   ])('%s, %s, %d', (user, host, port, command) => {
     expect(rootShell({ user: parseSshUser(user), host: parseSshHost(host), port })).toBe(command);
-  });
-
-  it('name the settings file where it is not the one that is taken anyway', () => {
-    expect(programWord({ file: '/project/settings.json' })).toBe('relaycerts');
-    expect(programWord({ file: '/project/settings.json', cwd: '/project' })).toBe('relaycerts');
-    expect(programWord({ file: '/project/settings.json', cwd: '/' })).toBe(
-      'relaycerts --settings /project/settings.json',
-    );
-    expect(programWord({ file: "/my project's/other.json" })).toBe(
-      String.raw`relaycerts --settings '/my project'\''s/other.json'`,
-    );
   });
 });

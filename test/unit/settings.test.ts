@@ -9,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RelaycertsError, renderError, renderHint } from '../../src/errors.js';
+import { renderError, renderHint, type RelaycertsError } from '../../src/errors.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { parseSettings, settingsJsonSchema } from '../../src/settings/schema.js';
 import { badSettings, smallest } from '../support/bad-settings.js';
-import { refusalOf } from '../support/refusal.js';
+import { refusalOf, rejectionOf } from '../support/refusal.js';
 
 const context = {
   file: '/srv/mail/settings.json',
@@ -23,15 +23,6 @@ const context = {
   command: 'relaycerts',
 };
 const repository = new URL('../../', import.meta.url);
-
-async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
-  const outcome = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  if (outcome instanceof RelaycertsError) return outcome;
-  throw new Error('no RelaycertsError was thrown', { cause: outcome });
-}
 
 describe('good settings', () => {
   test('the smallest get every default', () => {
@@ -59,6 +50,7 @@ describe('good settings', () => {
       file: '/srv/mail/settings.json',
       folder: '/srv/mail',
       program: 'relaycerts',
+      command: 'relaycerts',
       domain: 'example.org',
       subject: { country: '', state: '', locality: '', organization: '', organizationalUnit: '' },
       ca: { commonName: 'example.org relay CA', validDays: 3650, keyType: 'ecdsa-p256', permittedDomains: [] },
@@ -396,14 +388,8 @@ describe('reading the file', () => {
   test('comments and trailing commas', async () => {
     const text = `// ours\n${JSON.stringify(smallest, undefined, 2).replaceAll('\n  ', ' // why\n  ').replace(/\n\}$/u, ',\n}')}`;
     await writeFile(join(folder, 'comments.json'), text);
-    const settings = await readSettings(join(folder, 'comments.json'), {
-      home: '/home/postmaster',
-      program: 'relaycerts',
-      command: 'relaycerts',
-    });
-    expect(settings).toEqual(
-      parseSettings(smallest, { file: join(folder, 'comments.json'), home: '/home/postmaster' }),
-    );
+    const settings = await readSettings(join(folder, 'comments.json'), context);
+    expect(settings).toEqual(parseSettings(smallest, { ...context, file: join(folder, 'comments.json') }));
   });
 
   test.each([
@@ -484,11 +470,7 @@ await readSettings(${JSON.stringify(closed)}, { home: '/home/x', program: 'relay
   test('a good file, by way of a link and up to the last octet allowed', async () => {
     await writeFile(join(folder, 'good.json'), json.padEnd(1_048_576));
     await symlink('good.json', join(folder, 'link.json'));
-    const settings = await readSettings(join(folder, 'link.json'), {
-      home: '/home/postmaster',
-      program: 'relaycerts',
-      command: 'relaycerts',
-    });
-    expect(settings).toEqual(parseSettings(smallest, { file: join(folder, 'link.json'), home: '/home/postmaster' }));
+    const settings = await readSettings(join(folder, 'link.json'), context);
+    expect(settings).toEqual(parseSettings(smallest, { ...context, file: join(folder, 'link.json') }));
   });
 });

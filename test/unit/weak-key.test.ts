@@ -19,16 +19,17 @@ function rsaSpki(modulus: bigint): Buffer {
 const ed25519Spki = (point: string): Buffer =>
   writeSequence(writeSequence(writeOid('1.3.101.112')), writeBitString(Buffer.from(point, 'hex')));
 
+const power = (exponent: bigint, modulus: bigint): bigint => {
+  let [result, base] = [1n, 2n];
+  for (let rest = exponent; rest > 0n; rest >>= 1n) {
+    if ((rest & 1n) === 1n) result = (result * base) % modulus;
+    base = (base * base) % modulus;
+  }
+  return result;
+};
+
 /** The next prime above, by Fermat's test with 2. */
 function nextPrime(above: bigint): bigint {
-  const power = (exponent: bigint, modulus: bigint): bigint => {
-    let [result, base] = [1n, 2n];
-    for (let rest = exponent; rest > 0n; rest >>= 1n) {
-      if ((rest & 1n) === 1n) result = (result * base) % modulus;
-      base = (base * base) % modulus;
-    }
-    return result;
-  };
   for (let candidate = above + 2n; ; candidate += 2n) {
     if (power(candidate - 1n, candidate) === 1n) return candidate;
   }

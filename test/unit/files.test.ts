@@ -1,0 +1,166 @@
+// Single files on a real disk: what is read, what is refused, and that a file is replaced or made whole or not at all.
+
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { renderHint } from '../../src/errors.js';
+import { fileError } from '../../src/sys/file-error.js';
+import { listFolder, readFile, readNamedFile, replaceFile, statFile, writeNewFile } from '../../src/sys/files.js';
+import { rejectionOf } from '../support/refusal.js';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'relaycerts-files-'));
+  path = join(folder, 'file');
+});
+afterEach(() => {
+  chmodSync(folder, 0o700);
+  rmSync(folder, { recursive: true });
+});
+
+const modeOf = (): number => statSync(path).mode & 0o7777;
+
+describe('reading', () => {
+  it('gives the bytes, up to the limit', async () => {
+    writeFileSync(path, 'abcd');
+    expect((await readFile(path, { limit: 4 }))?.toString()).toBe('abcd');
+    expect((await rejectionOf(readFile(path, { limit: 3 }))).message).toContain('it is larger than 3 octets');
+  });
+
+  it('gives nothing if there is nothing', async () => {
+    writeFileSync(path, '');
+    expect(await readFile(join(folder, 'none'))).toBeUndefined();
+    expect(await readFile(join(path, 'below a file'))).toBeUndefined();
+    expect(await listFolder(join(folder, 'none'))).toEqual([]);
+    expect(await statFile(join(folder, 'none'))).toBeUndefined();
+    await expect(readNamedFile(join(folder, 'none'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it.each([
+    ['a folder', () => mkdirSync(path), 'it is a folder'],
+    ['a FIFO', () => execFileSync('mkfifo', [path]), 'it is not a regular file'],
+    ['a link', () => symlinkSync('/etc/passwd', path), 'it is a symbolic link'],
+    ['a link to itself', () => symlinkSync('file', path), 'it is a symbolic link'],
+  ])('refuses %s', async (_, make, why) => {
+    make();
+    const { code, message, hint = '' } = await rejectionOf(readFile(path));
+    expect([code, message]).toEqual(['files', `cannot read ${JSON.stringify(path)}: ${why}`]);
+    expect(renderHint(hint, '')).toContain(path);
+  });
+
+  it('follows a link if it is asked to', async () => {
+    writeFileSync(join(folder, 'target'), 'there');
+    symlinkSync('target', path);
+    expect((await readFile(path, { followLink: true }))?.toString()).toBe('there');
+    expect((await readNamedFile(path)).toString()).toBe('there');
+  });
+
+  it('looks at what is there without following a link', async () => {
+    symlinkSync('/', path);
+    expect(await statFile(path)).toMatchObject({ kind: 'link' });
+    expect(await statFile(folder)).toMatchObject({ kind: 'folder', mode: 0o700, uid: process.geteuid?.() });
+    expect(await listFolder(folder)).toEqual(['file']);
+  });
+});
+
+describe.each([
+  ['replaceFile', replaceFile],
+  ['writeNewFile', writeNewFile],
+] as const)('%s', (_name, write) => {
+  it.each([0o600, 0o644] as const)('makes a file with mode %o, whatever the umask is', async (mode) => {
+    for (const umask of [0o000, 0o022, 0o077]) {
+      const before = process.umask(umask);
+      try {
+        await write(path, 'bytes', mode);
+      } finally {
+        process.umask(before);
+      }
+      expect([modeOf(), readFileSync(path, 'utf8'), readdirSync(folder)]).toEqual([mode, 'bytes', ['file']]);
+      rmSync(path);
+    }
+  });
+
+  it('leaves nothing if it cannot write', async () => {
+    mkdirSync(path);
+    const { code, message } = await rejectionOf(write(path, 'bytes', 0o600));
+    expect([code, message]).toEqual(['files', expect.stringContaining(`cannot write ${JSON.stringify(path)}`)]);
+    expect(readdirSync(folder)).toEqual(['file']);
+    await expect(write(join(folder, 'none/file'), 'bytes', 0o600)).rejects.toMatchObject({ code: 'files' });
+  });
+});
+
+describe('replaceFile', () => {
+  it('takes the place of a file, its mode and a link', async () => {
+    writeFileSync(path, 'before', { mode: 0o666 });
+    await replaceFile(path, 'after', 0o600);
+    expect([readFileSync(path, 'utf8'), modeOf()]).toEqual(['after', 0o600]);
+    rmSync(path);
+    writeFileSync(join(folder, 'target'), 'stays');
+    symlinkSync('target', path);
+    await replaceFile(path, 'after', 0o600);
+    expect([lstatSync(path).isFile(), readFileSync(join(folder, 'target'), 'utf8')]).toEqual([true, 'stays']);
+  });
+
+  it('leaves another name of the old file as it was', async () => {
+    writeFileSync(path, 'before');
+    linkSync(path, join(folder, 'other'));
+    await replaceFile(path, 'after', 0o644);
+    expect(readFileSync(join(folder, 'other'), 'utf8')).toBe('before');
+  });
+});
+
+describe('writeNewFile', () => {
+  it.each([
+    ['a file', () => writeFileSync(path, 'before')],
+    ['a link that leads nowhere', () => symlinkSync('none', path)],
+  ])('never replaces %s', async (_, make) => {
+    make();
+    const before = lstatSync(path).ino;
+    expect((await rejectionOf(writeNewFile(path, 'bytes', 0o600))).message).toContain('it is already there');
+    expect([lstatSync(path).ino, readdirSync(folder)]).toEqual([before, ['file']]);
+  });
+
+  it('makes one file of two that write at the same time', async () => {
+    const outcomes = await Promise.allSettled(['a', 'b', 'c'].map((text) => writeNewFile(path, text, 0o600)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual(['file']);
+  });
+});
+
+describe('what the system says', () => {
+  const saidOf = (code: string) => fileError(Object.assign(new Error('x'), { code }), 'write', '/a b/c');
+
+  it.each([
+    ['EACCES', 'permission denied', "look at who owns it: ls -ld '/a b/c' '/a b'"],
+    ['ENOSPC', 'the disk is full', 'make room and run the same command again'],
+    ['EROFS', 'the file system is read-only', 'make this one writable'],
+    ['Unknown system error -122', 'the disk quota is used up', 'make room'],
+    ['EWHATEVER', 'EWHATEVER', ''],
+  ])('%s is in words', (code, meaning, hint) => {
+    const error = saidOf(code);
+    expect(error).toMatchObject({ code: 'files', message: `cannot write "/a b/c": ${meaning}` });
+    expect(renderHint((error as { hint?: string }).hint ?? '', '')).toContain(hint);
+  });
+
+  it('anything else passes as it is', () => {
+    const bug = new TypeError('a bug');
+    expect(fileError(bug, 'write', '/x')).toBe(bug);
+    const ours = saidOf('EIO');
+    expect(fileError(ours, 'read', '/y')).toBe(ours);
+  });
+});

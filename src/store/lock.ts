@@ -35,8 +35,12 @@ export async function withLock<T>(
 ): Promise<T> {
   const file = await takeLock(path, sys);
   const describe = async (mark: string): Promise<void> => {
-    await file.truncate(0);
-    await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    try {
+      await file.truncate(0);
+      await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    } catch (error) {
+      throw fileError(error, 'write', path);
+    }
   };
   try {
     await describe(await readMark(path));

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { decrypt, readMessage, readPrivateKey } from 'openpgp';
 import { openssl } from './openssl.js';
-import { modesOf, type Project } from './project.js';
+import { modesOf, treeOf, type Project } from './project.js';
 
 const domain = 'example.org';
 const roles = ['smtpd-server', 'smtp-client'] as const;
@@ -66,8 +66,24 @@ export function leftOver({ folder, home }: Project): readonly string[] {
 }
 
 /** Whether this is the name of something that is staged. */
-export function isStaged(name: string): boolean {
+function isStaged(name: string): boolean {
   return /\.relaycerts(?:\.change|-)/u.test(name);
+}
+
+/**
+ * A state to compare with another one that comes from the same base: each name with its mode, and whether its content is
+ * still that of the base. What is staged does not count.
+ */
+export function shapeOf(project: Project, base: Project): string {
+  const rows = (['folder', 'home'] as const).flatMap((part) => {
+    const before = treeOf(base[part]);
+    return Object.entries(treeOf(project[part])).flatMap(([name, state]) => {
+      // The folder of the operator key is made before the commit, and stays.
+      if (name === '.relaycerts.lock' || isStaged(name) || /^\.config\/(?:relaycerts\/)?$/u.test(name)) return [];
+      return [`${part} ${name} ${state.slice(0, 4)} ${before[name] === state ? 'old' : 'new'}`];
+    });
+  });
+  return rows.join('\n');
 }
 
 async function wrongCa(project: Project, certificate: Buffer): Promise<readonly string[]> {

@@ -293,7 +293,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     parser(
       'JSON',
       10_000,
-      jsonOf(seeds.settings),
+      (random) => (random.chance(0.3) ? textOf(commented(seeds.settings)) : jsonOf(seeds.settings))(random),
       (bytes) => {
         const parsed = parseJsonc(bytes.toString());
         if ('value' in parsed) return true;
@@ -400,6 +400,13 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       return items.length > 0;
     }),
   ];
+}
+
+/** Settings with comments and trailing commas. */
+function commented(settings: readonly Buffer[]): readonly string[] {
+  return settings.map(
+    (json) => `// comment\n${json.toString().replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
+  );
 }
 
 function firstOf<Item>(items: readonly Item[], most: number): readonly Item[] {

@@ -256,7 +256,6 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holder
     const journal = readFileSync(join(changeFolder(folder), 'draft'));
     const json = [
       JSON.stringify(every, undefined, 2),
-      `// comment\n${JSON.stringify(every, undefined, 2).replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
       readFileSync(new URL('../../settings.example.json', import.meta.url), 'utf8'),
     ];
     return {

@@ -3,16 +3,11 @@
 
 import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import type { Inventory } from './inventory.js';
 
 /** What a host has anew when its pin is another: with the certificate pinned, every new one; otherwise a new key. */
 export function newThing({ postfix }: Settings): 'certificate' | 'key' {
   return postfix.pin === 'certificate' ? 'certificate' : 'key';
-}
-
-/** True from a rekey until `retire`; what else keeps an old pin listed is a new certificate for the same key. */
-export function isRekeyUnderWay({ certificate, previous }: HostInventory): boolean {
-  return certificate !== undefined && previous !== undefined && !previous.info.spki.equals(certificate.info.spki);
 }
 
 /** Who is installed in which order. */

@@ -114,8 +114,7 @@ export function processSys(
     },
     warn: (text, hint) => {
       line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined)
-        line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
+      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
     },
     confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
     askSecret,

@@ -240,8 +240,8 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holder
     ];
     const lock = join(folder, '.relaycerts.lock');
     const sys = { say: () => undefined, lockWait: 0, pid: 4_194_304, machine: 'mailhost' };
-    const holder = await withLock(lock, sys, async ({ markChange }) => {
-      await markChange();
+    const holder = await withLock(lock, sys, async (held) => {
+      await held.markChange();
       return readFileSync(lock);
     });
     await stageChange(realDisk(), folder, {

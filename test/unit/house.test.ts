@@ -65,6 +65,8 @@ function floorsOf(files: readonly string[], loads: boolean): ReadonlyMap<string,
   return floors;
 }
 
+const height = (path: string): number => linesOf(path).findIndex((line) => !line.startsWith('//'));
+
 describe('a file', () => {
   it('has at most 300 lines', () => {
     const long = paths.filter((path) => linesOf(path).length > 300);
@@ -72,7 +74,6 @@ describe('a file', () => {
   });
 
   it('opens with a comment of 2 to 12 lines', () => {
-    const height = (path: string): number => linesOf(path).findIndex((line) => !line.startsWith('//'));
     expect(programs.filter((path) => height(path) < 1 || height(path) > 12)).toEqual([]);
     expect(programs.filter((path) => height(path) === 1 && !owed.shortHeader.includes(path))).toEqual([]);
   });
@@ -103,10 +104,10 @@ const order = [
 ];
 const ground = ['errors.ts', 'names.ts', 'secret.ts', 'shell-word.ts', 'json-text.ts', 'sys'];
 
-describe('the line', () => {
-  const placeOf = (path: string): string => path.split('/')[0] ?? '';
-  const rankOf = (place: string): number => order.findIndex((places) => places.includes(place));
+const placeOf = (path: string): string => path.split('/')[0] ?? '';
+const rankOf = (place: string): number => order.findIndex((places) => places.includes(place));
 
+describe('the line', () => {
   it('has a place for every file', () => {
     const places = new Set(programs.map(placeOf));
     expect([...places].filter((place) => rankOf(place) < 0 && !ground.includes(place))).toEqual([]);
@@ -147,6 +148,8 @@ describe('commands', () => {
   });
 });
 
+const inCamel = (name: string): string => name.replaceAll(/-(.)/gu, (_, letter: string) => letter.toUpperCase());
+
 describe('names', () => {
   const gone = [
     'odd',
@@ -166,7 +169,6 @@ describe('names', () => {
     'prove',
     'keep-previous',
   ];
-  const inCamel = (name: string): string => name.replaceAll(/-(.)/gu, (_, letter: string) => letter.toUpperCase());
   const exported = programs.flatMap((path) =>
     [...(texts.get(path) ?? '').matchAll(/^export (?:async )?(?:function\*?|const) (\w+)/gmu)].map(
       ([, name = '']) => [name, path] as const,

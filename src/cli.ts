@@ -5,8 +5,8 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
-import { addExport, addRenew, addRetire, addRevoke, addSign, addStatus } from './cli/life.js';
-import { addClean, addFingerprint, addMake, addShow, addWizard, runWizard } from './cli/main-job.js';
+import { addExport, addRenew, addRetire, addRevoke, addSign, addStatus } from './cli/upkeep.js';
+import { addClean, addFingerprint, addMake, addShow, addWizard, runWizard } from './cli/setup.js';
 import { count, example, unknownCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
 import type { GlobalOptions } from './commands/run.js';

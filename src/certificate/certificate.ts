@@ -130,6 +130,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
 /** Context tags of RFC 5280 4.1: TBSCertificate, GeneralName, AuthorityKeyIdentifier, NameConstraints. */
 const versionTag = 0xa0;
 const extensionsTag = 0xa3;
+/** The tag of a dNSName in a GeneralName: [2] IMPLICIT IA5String (RFC 5280 4.2.1.6). */
 export const dnsNameTag = 0x82;
 const keyIdentifierTag = 0x80;
 const permittedSubtreesTag = 0xa0;

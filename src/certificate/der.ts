@@ -14,6 +14,7 @@ export interface DerElement {
   readonly raw: Buffer;
 }
 
+/** Tags of the universal class (X.690 8.1.2, X.680 table 1). */
 export const derTags = {
   integer: 0x02,
   bitString: 0x03,

@@ -34,6 +34,7 @@ export const serverAuth = '1.3.6.1.5.5.7.3.1';
 /** RFC 5280 4.2.1.12 id-kp-clientAuth. */
 export const clientAuth = '1.3.6.1.5.5.7.3.2';
 
+/** By what the certificate is for. A relay is only ever a server here, and a client only a client. */
 export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
   ca: {
     isCa: true,

@@ -1,4 +1,5 @@
-// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure.
+// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure. Once something was signed, a
+// part of the CA that is missing is never made again, because hosts trust the CA that there was.
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';

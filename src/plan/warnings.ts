@@ -1,4 +1,5 @@
-// What a person should look at, and what stops no work. Pure.
+// What a person should look at, and what stops no work. Pure. What does stop the work is in ca-problems.ts and
+// host-problems.ts.
 
 import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';

@@ -59,6 +59,8 @@ describe('accounts', () => {
   });
 });
 
+const above = (change: Partial<Seen>) => judge({ duty: 'ancestor', ...change });
+
 describe('who can write', () => {
   it.each<readonly [string, Partial<Seen>, string | undefined]>([
     ['nobody else', {}, undefined],
@@ -122,7 +124,6 @@ describe('who can write', () => {
   });
 
   it('above the project, only what is open and not sticky is a warning', () => {
-    const above = (change: Partial<Seen>) => judge({ duty: 'ancestor', ...change });
     const none = { problems: [], warnings: [] };
     expect(above({ mode: 0o1777, uid: 0 })).toEqual(none);
     expect(above({ mode: 0o775, gid: 201 })).toEqual(none);

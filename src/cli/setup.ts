@@ -1,4 +1,5 @@
-// The commands of the main job: make, show, fingerprint, clean, wizard.
+// The commands that set a project up: make, show, fingerprint, clean, wizard. Their options and help are here; what they do
+// is in commands/, and loaded when it runs.
 
 import { Argument, type Command, Option } from 'commander';
 import { digests, fingerprintFormats, pinKinds } from '../certificate/pin-kinds.js';

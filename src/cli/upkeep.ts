@@ -1,4 +1,5 @@
-// The commands of the years after: status, renew, retire, revoke, sign, export.
+// The commands of the years after: status, renew, retire, revoke, sign, export. Their options and help are here; what they
+// do is in commands/, and loaded when it runs.
 
 import { type Command, Option } from 'commander';
 import { RelaycertsError, quote } from '../errors.js';

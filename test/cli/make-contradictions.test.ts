@@ -138,7 +138,7 @@ describe('what contradicts the settings', () => {
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('a new client with the passphrase file gone: says so before anything is made', async () => {
+  it('no passphrase file: says so before it makes a new client', async () => {
     await putMade(project);
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));

@@ -192,7 +192,7 @@ describe('a second make', () => {
     expect((await project.run(['make'])).status).toBe(0);
   });
 
-  it('makes a new client alone, and adds its pin to the table of every relay', async () => {
+  it("makes only the new client, and adds its pin to the relays' tables", async () => {
     await putMade(project);
     const before = treeOf(project.folder);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
@@ -238,7 +238,7 @@ describe('a second make', () => {
     expect(project.read('hosts', relay, 'relay_clientcerts')).toBe(table);
   });
 
-  it('mends a bundle that was damaged', async () => {
+  it('repairs a damaged bundle', async () => {
     await putMade(project);
     const chain = project.read(`hosts/${home}/${home}.chain.pem`);
     project.write(`hosts/${home}/${home}.chain.pem`, 'damaged');

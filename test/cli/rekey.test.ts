@@ -92,7 +92,7 @@ describe('renew, where the certificate is pinned', () => {
     expect(pinsListed(project)[1]).toEqual(before.pins[0]);
   });
 
-  it('one pending host is left as it is with a warning, and all others are renewed; the exit code is 1', async () => {
+  it('a pending host stays as it is, the others are renewed; exit code 1', async () => {
     project.settings(
       smallSettings({
         postfix: { pin: 'certificate' },
@@ -131,7 +131,7 @@ describe('renew --rekey and retire', () => {
     await putMade(project);
   });
 
-  it('a new key: both pins are listed, the bundle has the new one alone, and retire ends it', async () => {
+  it('a new key: both pins are listed until retire', async () => {
     const before = certificateIn(project);
     const lines = ledgerOf(project).length;
     const result = succeed(await run('renew', '--rekey', 'mailhost'));
@@ -185,7 +185,7 @@ describe('renew --rekey and retire', () => {
     expect(succeed(await run('make')).stderr).toContain('nothing to make');
   });
 
-  it('a host that is named twice is rekeyed once, so that the pin in use stays listed', async () => {
+  it('a host named twice gets one new key, so the pin in use stays', async () => {
     const before = certificateIn(project);
     const lines = ledgerOf(project).length;
     const result = succeed(await run('renew', '--rekey', '--json', 'mailhost', home));
@@ -205,7 +205,7 @@ describe('renew --rekey and retire', () => {
     expect(certificateIn(project, oldCertificate).serial).toBe(before.serial);
   });
 
-  it('of a relay needs no second pin, for clients know it by its name', async () => {
+  it('a relay needs no second pin, because clients know it by its name', async () => {
     const path = `certs/smtpd-server/${relay}.crt.pem`;
     const before = { ...certificateIn(project, path), table: project.read(tableFile) };
     succeed(await run('renew', '--rekey', 'relayhost'));
@@ -216,7 +216,7 @@ describe('renew --rekey and retire', () => {
     expect(succeed(await run('retire', 'relayhost')).stderr).toContain(`no old pin of ${relay} is listed`);
   });
 
-  it('retire with nothing pending, or a second time, says so and changes nothing', async () => {
+  it('retire with nothing pending says so and changes nothing', async () => {
     const expectNothing = async (): Promise<void> => {
       const before = treeOf(project.folder);
       for (const [named, words] of [
@@ -266,7 +266,7 @@ describe('several hosts in one command', () => {
     await putMade(project);
   });
 
-  it('renew --rekey: all old pins stay listed, and the order is said for all', async () => {
+  it('old pins of all stay listed, and the order names all', async () => {
     const before = { pins: pinsListed(project), lines: ledgerOf(project).length };
     const { stdout } = succeed(await run('renew', '--rekey', 'mailhost', 'second'));
     expect(eventsFrom(project, before.lines)).toEqual([
@@ -285,7 +285,7 @@ describe('several hosts in one command', () => {
     expect(succeed(await run('make')).stderr).toContain('nothing to make');
   });
 
-  it('renew --rekey: one that is pending stays as it is, and the others get new keys', async () => {
+  it('a pending host stays as it is, and the others get new keys', async () => {
     succeed(await run('renew', '--rekey', 'mailhost'));
     const before = { serial: certificateIn(project).serial, lines: ledgerOf(project).length };
     const result = await run('renew', '--rekey', 'mailhost', 'second');

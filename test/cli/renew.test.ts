@@ -60,7 +60,7 @@ describe('renew, for the same key', () => {
     }
   });
 
-  it('renews what is due, and only that: the pin and every byte of the table stay', async () => {
+  it('renews only what is due; the pin and the table stay as they are', async () => {
     const before = { ...certificateIn(project), table: project.read(tableFile), lines: ledgerOf(project).length };
     expect((await inDays(project, 366, ['renew'])).stderr).toContain('is not due: 31 days left');
     const result = succeed(await inDays(project, 368, ['renew']));
@@ -96,7 +96,7 @@ describe('renew, for the same key', () => {
     ]);
   });
 
-  it('--force renews what is not due, by label or FQDN, each once however often it is named', async () => {
+  it('--force renews what is not due, once however often it is named', async () => {
     const before = {
       ...certificateIn(project),
       lines: ledgerOf(project).length,
@@ -150,7 +150,7 @@ describe('renew, for the same key', () => {
     expect((await inDays(project, -1, ['status'])).status).toBe(3);
   });
 
-  it('a leaf that is renewed with a clock a day ahead is good on a host whose clock is an hour further behind', async () => {
+  it('a new leaf is valid on a host whose clock is an hour behind', async () => {
     succeed(await inDays(project, 1, ['renew', '--force', 'mailhost']));
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     const at = String(Math.floor((Date.now() + day) / 1000) - 3500);
@@ -164,7 +164,7 @@ describe('renew, for the same key', () => {
     ]);
   });
 
-  it('of a host that keeps its own key: a certificate for that key, from the request', async () => {
+  it('a host that makes its own key gets a certificate for that key', async () => {
     succeed(await run('clean', '--yes'));
     const key = join(project.home, 'host.key');
     openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
@@ -250,7 +250,7 @@ describe('without the passphrase file', () => {
 });
 
 describe('the wrong folder, and the end of the CA', () => {
-  it('renew where nothing was made is an error, and a client that was not made is named', async () => {
+  it('no CA yet is an error; a client without a certificate is named', async () => {
     await expectUntouched(project, () => run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
     succeed(await run('make'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
@@ -259,7 +259,7 @@ describe('the wrong folder, and the end of the CA', () => {
     );
   });
 
-  it('a certificate that would end no later is not made; renew --ca comes first', async () => {
+  it('renews nothing that would end no later; renew --ca comes first', async () => {
     await putMade(project);
     const first = succeed(await inDays(project, 3640, ['renew', '--due']));
     expect(first.stderr).toMatch(/warning: the CA expires on .*\nrelaycerts: hint: relaycerts renew --ca/u);

@@ -2,6 +2,7 @@
 // side; they come after the others, whose time they would take.
 
 import { defineConfig } from 'vitest/config';
+import { slowestFiles } from './test/support/slowest-files.js';
 
 /** As the bundle does: the import of a file of shell is its text. */
 const shellText = {
@@ -15,7 +16,7 @@ export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    reporters: ['default'],
+    reporters: ['default', slowestFiles],
     globalSetup: ['test/support/global-setup.ts'],
     projects: [
       {
@@ -32,7 +33,10 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          maxWorkers: 2,
+          // Hosts wait more than they work (Postfix lets main.cf cool down for 2 s): two labs to a core.
+          maxWorkers: 4,
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
           sequence: { groupOrder: 1 },
         },
       },

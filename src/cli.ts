@@ -162,7 +162,7 @@ function buildProgram(outside: ProcessLike): Command {
         return;
       }
       sys.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
-      await runWizard(sys, global, undefined);
+      await runWizard(sys, global);
     }),
   );
   return program;

@@ -1,5 +1,5 @@
-// The names that come from outside, each with the one parser that lets only its own alphabet pass. What these types
-// hold is safe in a path, a Postfix file, a DN and (quoted besides) a shell word.
+// Names that come from outside, each with the one parser for it, which accepts only that name's alphabet. A value of
+// these types is safe in a path, a Postfix file, a DN and (quoted as well) a shell word.
 // Nothing is looked up: a name that parses need not exist.
 
 import { isIP } from 'node:net';
@@ -15,19 +15,19 @@ export type HostName = Branded<'HostName'>;
 export type SshHost = Branded<'SshHost'>;
 /** A login name on a host. */
 export type SshUser = Branded<'SshUser'>;
-/** An absolute POSIX path of plain characters that is safe to hold only our files. */
+/** An absolute POSIX path of plain characters, for a folder that holds only our files. */
 export type AbsolutePath = Branded<'AbsolutePath'>;
 /** ISO 3166-1 alpha-2, upper case. */
 export type CountryCode = Branded<'CountryCode'>;
-/** A digest as relay_clientcerts takes it: upper-case hexadecimal octets, colons between. */
+/** A digest as postconf(5) relay_clientcerts takes it: upper-case hexadecimal octets with colons between. */
 export type Fingerprint = Branded<'Fingerprint'>;
 /** A certificate's serial number: lower-case hexadecimal, an even number of digits. */
 export type Serial = Branded<'Serial'>;
 
-/** The one way from text to a name, for the parsers below: they have looked at every character. */
+/** The only way from text to a name, for the parsers below, which have checked every character. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller's return type chooses the name
 function branded<Name extends Branded<string>>(text: string): Name {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a brand exists in types alone
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a brand exists only in types
   return text as Name;
 }
 
@@ -36,7 +36,7 @@ const ldhLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const numericLabel = /^(?:[0-9]+|0x[0-9a-f]*)$/i;
 
 /**
- * A DNS host name of two or more labels, lower-cased, internationalised labels turned into A-labels.
+ * A DNS host name of two or more labels, lower-cased, with internationalised labels as A-labels.
  *
  * Refused: wildcards, addresses in any notation, a trailing dot, underscores, labels over 63 octets, names over 253.
  * @throws name
@@ -48,7 +48,7 @@ export function parseHostName(input: unknown): HostName {
   return branded(name);
 }
 
-/** The host name that a file's name, a ledger's or a word of the command line is; undefined where it is none. */
+/** As parseHostName, for a file's name, the ledger or the command line; undefined if it is not a host name. */
 export function findHostName(input: string): HostName | undefined {
   try {
     return parseHostName(input);
@@ -81,7 +81,7 @@ function parseLabels(input: unknown): string {
   });
   const name = labels.join('.');
   if (name.length > 253) throw notHostName(input, 'it is over 253 octets long');
-  // Some rules (right-to-left scripts) look at all labels together.
+  // RFC 5893 2: the rule for right-to-left scripts looks at all labels together.
   if (name.includes('xn--') && domainToASCII(name) !== name) {
     throw notHostName(input, 'its internationalised labels do not go together');
   }
@@ -97,7 +97,7 @@ function findHostNameFlaw(text: string): string | undefined {
   if (text.includes('/') || text.includes(':')) return 'it is a URL, a path or has a port';
   if (!/^(?:[A-Za-z0-9.-]|(?![\0-\x7f])[\p{L}\p{M}\p{Nd}])+$/u.test(text))
     return 'it has a character that no DNS name has';
-  // Full-width letters and dots, ligatures and the Kelvin sign would turn into other characters on the way.
+  // Full-width letters and dots, ligatures and the Kelvin sign would become other characters in an A-label.
   if (text.normalize('NFKC') !== text) return 'it has a character that only looks like another one';
   if (text.endsWith('.')) return 'it ends with a dot';
   const labels = text.split('.');
@@ -109,9 +109,9 @@ function findHostNameFlaw(text: string): string | undefined {
   return undefined;
 }
 
-/** The lower-case A-label or LDH label of one label, or undefined; what is converted must convert back to itself. */
+/** The lower-case A-label or LDH label of one label; undefined if it does not convert back to itself (RFC 5891 4.2). */
 function toALabel(label: string): string | undefined {
-  // Letter by letter, as UTS 46 maps it: the whole word's lower case has another final sigma.
+  // Letter by letter, as in UTS 46: lower-casing the whole word changes a final sigma.
   const lower = Array.from(label, (character) => character.toLowerCase()).join('');
   if (ldhLabel.test(lower) && !lower.startsWith('xn--')) return lower;
   const ascii = domainToASCII(lower);
@@ -130,6 +130,7 @@ function notHostName(input: unknown, flaw: string, hint = hostNameHint): Relayce
  * and zone. It never begins with a hyphen, so ssh cannot take it for an option.
  *
  * @throws name
+ * @source ssh(1) destination, ssh_config(5) Host
  */
 export function parseSshHost(input: unknown): SshHost {
   const hint = 'write a DNS name, an alias of ssh_config, or an IP address without brackets and zone';
@@ -173,11 +174,11 @@ const foreignFolders = new Set(
 );
 
 /**
- * An absolute path on a Postfix host for a folder that holds our files alone and may have its mode set.
+ * An absolute path on a Postfix host for a folder that holds only our files and may have its mode set.
  *
  * At most 200 characters of `[A-Za-z0-9._-]` components, none of them `.` or `..` or with a leading hyphen; one
- * trailing slash is removed. Folders that are other programs' or the system's, and those under which nothing lasts or
- * Postfix's chroot and queue lie, are refused.
+ * trailing slash is removed. Refused are folders of the system and of other programs, those that do not survive a reboot,
+ * and those of Postfix's chroot and queue.
  * @throws name
  */
 export function parseAbsolutePath(input: unknown): AbsolutePath {
@@ -226,7 +227,10 @@ export function parseFingerprint(input: unknown): Fingerprint {
     /^(?:[0-9A-Fa-f]{2}:){15}(?:(?:[0-9A-Fa-f]{2}:){4}|(?:[0-9A-Fa-f]{2}:){16}|(?:[0-9A-Fa-f]{2}:){48})?[0-9A-Fa-f]{2}$/;
   if (typeof input === 'string' && digest.test(input)) return branded(input.toUpperCase());
   throw new RelaycertsError('name', `not a fingerprint: ${quote(input)}`, {
-    hint: 'write 32 hexadecimal octets with colons between (AB:CD:...), as relaycerts fingerprint prints them',
+    hint: {
+      before: 'write 32 hexadecimal octets with colons between (AB:CD:...), as printed by',
+      run: ['fingerprint'],
+    },
   });
 }
 

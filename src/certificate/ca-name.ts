@@ -1,13 +1,12 @@
-// What a CA is called: by the settings' ca.commonName, and from its second key on with a number behind.
+// The name of a CA: the settings' ca.commonName, with a number after it from the CA's second key on.
 //
-// Two CAs of one name would do for verifiers that look at the key identifier, as OpenSSL, GnuTLS and Java do, and RFC 4210
-// 4.4 rolls a CA's key over so. Here they have names of their own all the same: every verifier finds an issuer by its name
-// first, the list of CAs that a server sends has nothing but names, and a person sees in any log or `openssl x509 -issuer`
-// which of the two signed.
+// RFC 4210 4.4 keeps one name when a CA's key changes, which works for verifiers that look at the key identifier (OpenSSL,
+// GnuTLS, Java). Here each key has its own name, because every verifier finds an issuer by name first, a server's list of
+// CAs holds only names, and logs and `openssl x509 -issuer` then show which of the two signed.
 
 import { maxCommonNameLength } from './profile.js';
 
-/** The commonName of the CA's nth key (from 1); where the number finds no room, the name is cut. */
+/** The commonName of the CA's nth key (from 1); cut to 64 characters with the number. */
 export function caNameOf(commonName: string, generation: number): string {
   if (generation === 1) return commonName;
   const end = ` ${generation}`;
@@ -16,7 +15,7 @@ export function caNameOf(commonName: string, generation: number): string {
     .join('')}${end}`;
 }
 
-/** Which key of the CA a commonName is for, from 1; undefined where it is another CA's. */
+/** Which key of the CA a commonName is for, from 1; undefined if it is another CA's. */
 export function generationOf(commonName: string, found: string | undefined): number | undefined {
   if (found === commonName) return 1;
   const generation = Number(/ ([1-9]\d{0,5})$/u.exec(found ?? '')?.[1] ?? 1);

@@ -1,13 +1,13 @@
-// Certificates as they are read: PEM or DER into one typed value, with node:crypto and der.ts alone, so that commands
-// that only read load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate
-// can bend; here they come from the DER. What the values mean is judged in verify.ts.
+// Reads certificates: PEM or DER into one typed value, with node:crypto and der.ts only, so that commands that only read
+// load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate can shape; here
+// they come from the DER. Whether the values are right is judged in verify.ts.
 
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import type { Serial } from '../names.js';
 import { type KeyUsageBit, keyUsageBits } from './profile.js';
 import * as der from './der.js';
-import { boundInput, looksLikePem, readPemBlocks, writePem } from './pem.js';
+import { readPemOrDer, writePem } from './pem.js';
 
 /** Texts (`commonName`, `dnsNames`) are as the certificate has them: unchecked, and not to be printed unquoted. */
 export interface CertificateInfo {
@@ -25,13 +25,13 @@ export interface CertificateInfo {
   readonly notBefore: Date;
   /** The last second that counts (RFC 5280 4.1.2.5). */
   readonly notAfter: Date;
-  /** Whether OpenSSL takes it for a CA: basicConstraints, and keyCertSign where there is a keyUsage. */
+  /** Whether OpenSSL takes it for a CA: basicConstraints, and keyCertSign if there is a keyUsage. */
   readonly isCa: boolean;
-  /** Undefined where there is no such extension, which allows everything. */
+  /** Undefined if there is no such extension, which allows everything. */
   readonly keyUsage: readonly KeyUsageBit[] | undefined;
-  /** OIDs; empty where there is no such extension. */
+  /** OIDs; empty if there is no such extension. */
   readonly extendedKeyUsage: readonly string[];
-  /** The permitted dNSName subtrees of the nameConstraints; undefined where there are none. */
+  /** The permitted dNSName subtrees of the nameConstraints; undefined if there are none. */
   readonly permittedDomains: readonly string[] | undefined;
   /** DER of the subject and of the issuer. */
   readonly subject: Buffer;
@@ -41,13 +41,14 @@ export interface CertificateInfo {
   readonly authorityKeyIdentifier: string | undefined;
   /** DER SubjectPublicKeyInfo, as the certificate has it. */
   readonly spki: Buffer;
-  /** @throws 'certificate' where node:crypto does not know the algorithm */
+  /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
   readonly publicKey: KeyObject;
 }
 
 /**
  * The one certificate of a PEM text or DER file (of a chain, the first). `from` names it in errors.
- * @throws 'certificate'
+ * @throws RelaycertsError `certificate`
+ * @source RFC 5280 4.1
  */
 export function parseCertificate(
   bytes: Uint8Array | string,
@@ -60,21 +61,15 @@ export function parseCertificate(
 
 /**
  * Every certificate of a PEM text (other blocks are skipped), or the one of a DER file; at least one, at most 1 MiB.
- * @throws 'certificate', naming `from`
+ * `from` names the input in errors.
+ * @throws RelaycertsError `certificate`
  */
 export function parseCertificates(
   bytes: Uint8Array | string,
   { from }: { from: string },
 ): readonly [CertificateInfo, ...CertificateInfo[]] {
-  const input = boundInput(bytes, from);
-  const encoded = looksLikePem(input)
-    ? readPemBlocks(input, from)
-        .filter(({ label }) => label === 'CERTIFICATE')
-        .map((block) => block.der)
-    : input[0] === der.derTags.sequence
-      ? [input]
-      : [];
-  const [first, ...others] = encoded.map((certificate) => readCertificate(certificate, from));
+  const encoded = readPemOrDer(bytes, from, ['CERTIFICATE']);
+  const [first, ...others] = encoded.map((certificate) => decodeCertificate(certificate, from));
   if (first === undefined) throw noCertificate(from);
   return [first, ...others];
 }
@@ -85,9 +80,9 @@ function noCertificate(from: string): RelaycertsError {
   });
 }
 
-function readCertificate(bytes: Buffer, from: string): CertificateInfo {
+function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
   try {
-    // OpenSSL first: what it does not take for a certificate is none, whatever der.ts makes of it.
+    // OpenSSL first: anything that it refuses is refused here too, whatever der.ts reads in it.
     const x509 = new X509Certificate(bytes);
     return readContents(bytes, x509, from);
   } catch (error) {
@@ -99,7 +94,7 @@ function readCertificate(bytes: Buffer, from: string): CertificateInfo {
 }
 
 function readContents(bytes: Buffer, x509: X509Certificate, from: string): CertificateInfo {
-  const [tbs] = der.readInside(der.readElement(bytes, der.derTags.sequence));
+  const [tbs] = der.readSequence(bytes);
   const fields = [...der.readInside(tbs)];
   if (fields[0]?.tag === versionTag) fields.shift();
   const [serial, , issuer, validity, subject, spki, ...optional] = fields;
@@ -127,7 +122,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions.get('2.5.29.35')),
     spki: der.expectTag(spki, der.derTags.sequence).raw,
     get publicKey() {
-      return (publicKey ??= readPublicKey(x509, from));
+      return (publicKey ??= publicKeyOf(x509, from));
     },
   };
 }
@@ -140,7 +135,7 @@ export const dnsNameTag = 0x82;
 const keyIdentifierTag = 0x80;
 const permittedSubtreesTag = 0xa0;
 
-function readPublicKey(x509: X509Certificate, from: string): KeyObject {
+function publicKeyOf(x509: X509Certificate, from: string): KeyObject {
   try {
     return x509.publicKey;
   } catch (error) {
@@ -161,33 +156,34 @@ export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap
   for (const extension of der.readInside(list)) {
     const parts = der.readInside(extension);
     const oid = der.readOid(parts[0]);
-    // RFC 5280 4.2: no more than one instance. Which of two would count is up to each reader.
+    // RFC 5280 4.2: no more than one instance. With two, each reader would choose its own.
     if (extensions.has(oid)) throw new der.DerError(`extension ${oid} twice`);
     extensions.set(oid, der.expectTag(parts.at(-1), der.derTags.octetString).contents);
   }
   return extensions;
 }
 
-/** The GeneralNames in a subjectAltName extension's value. @throws DerError */
+/** RFC 5280 4.2.1.6: the GeneralNames in a subjectAltName extension's value. @throws DerError */
 export function readAltNames(value: Buffer | undefined): readonly der.DerElement[] {
-  return value === undefined ? [] : der.readInside(der.readElement(value, der.derTags.sequence));
+  return value === undefined ? [] : der.readSequence(value);
 }
 
+/** RFC 5280 4.2.1.12. */
 function readExtendedKeyUsage(value: Buffer | undefined): readonly string[] {
-  return value === undefined ? [] : der.readInside(der.readElement(value, der.derTags.sequence)).map(der.readOid);
+  return value === undefined ? [] : der.readSequence(value).map(der.readOid);
 }
 
+/** RFC 5280 4.2.1.3: a BIT STRING whose first octet counts the unused bits. */
 function readKeyUsage(value: Buffer | undefined): readonly KeyUsageBit[] | undefined {
   if (value === undefined) return undefined;
   const octets = der.readElement(value, der.derTags.bitString).contents.subarray(1);
   return keyUsageBits.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
 }
 
+/** RFC 5280 4.2.1.10. */
 function readPermittedDomains(value: Buffer | undefined): readonly string[] | undefined {
   if (value === undefined) return undefined;
-  const permitted = der
-    .readInside(der.readElement(value, der.derTags.sequence))
-    .find(({ tag }) => tag === permittedSubtreesTag);
+  const permitted = der.readSequence(value).find(({ tag }) => tag === permittedSubtreesTag);
   if (permitted === undefined) return undefined;
   const bases = der.readElements(permitted.contents).map((subtree) => der.readInside(subtree)[0]);
   const domains = bases
@@ -200,9 +196,10 @@ function readSubjectKeyIdentifier(value: Buffer | undefined): string | undefined
   return value === undefined ? undefined : der.readElement(value, der.derTags.octetString).contents.toString('hex');
 }
 
+/** RFC 5280 4.2.1.1: the keyIdentifier is one of three optional parts. */
 function readAuthorityKeyIdentifier(value: Buffer | undefined): string | undefined {
   if (value === undefined) return undefined;
-  const parts = der.readInside(der.readElement(value, der.derTags.sequence));
+  const parts = der.readSequence(value);
   return parts.find(({ tag }) => tag === keyIdentifierTag)?.contents.toString('hex');
 }
 
@@ -210,12 +207,12 @@ function readSerial(element: der.DerElement | undefined): Serial {
   const { contents } = der.expectTag(element, der.derTags.integer);
   const isPadded = contents.length > 1 && contents[0] === 0;
   const hex = (isPadded ? contents.subarray(1) : contents).toString('hex');
-  // Not through parseSerial: certificates from elsewhere have serials (0) that ours never have.
+  // Not through parseSerial: certificates from elsewhere may have serials (0) that ours never have.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return hex as Serial;
 }
 
-/** The last (most specific) commonName of a Name; undefined where it has none. @throws DerError */
+/** The last (most specific) commonName of a Name; undefined if it has none. @throws DerError */
 export function readCommonName(subject: der.DerElement | undefined): string | undefined {
   const attributes = der.readInside(subject).flatMap((set) => der.readInside(set, der.derTags.set));
   const values = attributes
@@ -225,7 +222,7 @@ export function readCommonName(subject: der.DerElement | undefined): string | un
   return values.at(-1);
 }
 
-/** RFC 5280 4.1.2.4 DirectoryString; undefined for what is none, or is not well-formed. */
+/** RFC 5280 4.1.2.4 DirectoryString; undefined for other types, or if it is malformed. */
 function readText(element: der.DerElement | undefined): string | undefined {
   if (element === undefined) return undefined;
   switch (element.tag) {

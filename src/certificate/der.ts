@@ -1,8 +1,8 @@
-// A small DER reader and writer (X.690) for the few structures that are read before any ASN.1 package is loaded:
-// certificates, public keys and the PBES2 frame. Definite lengths and single-octet tags only; everything else is
-// refused. It knows no schema: the callers do.
+// A small DER reader and writer (X.690) for the few structures that are used without an ASN.1 package: certificates,
+// requests, public keys, the PBES2 frame and PKCS#12. Definite lengths and single-octet tags only; anything else is
+// refused. It knows no schema; its callers do.
 
-/** Bytes that are not the DER that the caller asked for. Callers turn it into an error that names the file. */
+/** The bytes are not the DER that the caller asked for. Callers turn it into an error that names the file. */
 export class DerError extends Error {
   override readonly name = 'DerError';
 }
@@ -19,6 +19,7 @@ export const derTags = {
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
+  null: 0x05,
   oid: 0x06,
   utf8String: 0x0c,
   printableString: 0x13,
@@ -31,7 +32,7 @@ export const derTags = {
   set: 0x31,
 } as const;
 
-/** No list in a certificate or request is as long; a mebibyte has room for half a million. */
+/** No list in a certificate or request is that long; a mebibyte has room for half a million elements. */
 const mostElements = 65_536;
 
 /** The elements that fill `bytes` to the last octet. @throws DerError */
@@ -56,7 +57,7 @@ export function readElement(bytes: Buffer, tag: number): DerElement {
 /** The element, if it is there and has the tag expected. @throws DerError */
 export function expectTag(element: DerElement | undefined, tag: number): DerElement {
   if (element === undefined) throw new DerError('an element is missing');
-  if (element.tag !== tag) throw new DerError(`tag ${element.tag} where ${tag} should be`);
+  if (element.tag !== tag) throw new DerError(`tag ${element.tag} instead of ${tag}`);
   return element;
 }
 
@@ -65,7 +66,12 @@ export function readInside(element: DerElement | undefined, tag: number = derTag
   return readElements(expectTag(element, tag).contents);
 }
 
-/** An OBJECT IDENTIFIER in dotted form. @throws DerError */
+/** The elements of the one SEQUENCE that fills `bytes`. @throws DerError */
+export function readSequence(bytes: Buffer): readonly DerElement[] {
+  return readInside(readElement(bytes, derTags.sequence));
+}
+
+/** An OBJECT IDENTIFIER in dotted form (X.690 8.19). @throws DerError */
 export function readOid(element: DerElement | undefined): string {
   const { contents } = expectTag(element, derTags.oid);
   const arcs: number[] = [];
@@ -96,6 +102,7 @@ export function readSmallInteger(element: DerElement | undefined): number {
   return contents.readUIntBE(0, contents.length);
 }
 
+/** X.690 8.1.2 and 8.1.3: one tag octet, then a short or a long definite length. */
 function readAt(bytes: Buffer, start: number): DerElement {
   const tag = bytes[start];
   const first = bytes[start + 1];
@@ -125,12 +132,12 @@ export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buff
   return Buffer.concat([Buffer.of(tag, 0x80 + octets.length), octets, contents]);
 }
 
-/** SEQUENCE of elements that are encoded already. */
+/** A SEQUENCE of the parts, which are DER themselves. */
 export function writeSequence(...parts: readonly Uint8Array[]): Buffer {
   return writeElement(derTags.sequence, ...parts);
 }
 
-/** OCTET STRING of these octets, as extnValue has it (RFC 5280 4.1). */
+/** An OCTET STRING. */
 export function writeOctetString(contents: Uint8Array): Buffer {
   return writeElement(derTags.octetString, contents);
 }
@@ -140,7 +147,7 @@ export function writeBitString(contents: Uint8Array): Buffer {
   return writeElement(derTags.bitString, Buffer.of(0), contents);
 }
 
-/** A non-negative INTEGER. */
+/** A non-negative INTEGER (X.690 8.3): a leading zero octet keeps it positive. */
 export function writeInteger(value: number): Buffer {
   let hex = value.toString(16);
   if (hex.length % 2 === 1) hex = `0${hex}`;
@@ -148,7 +155,7 @@ export function writeInteger(value: number): Buffer {
   return writeElement(derTags.integer, (octets[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), octets]) : octets);
 }
 
-/** An OBJECT IDENTIFIER from its dotted form. */
+/** An OBJECT IDENTIFIER from its dotted form (X.690 8.19). */
 export function writeOid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   const octets = [first * 40 + second, ...rest].flatMap((arc) => {

@@ -1,20 +1,21 @@
-// Fingerprints of certificates and public keys: the pins of relay_clientcerts, and the four ways to print them. What is
-// printed comes through the parser of names.ts or is hexadecimal: a foreign certificate cannot add a line to a table.
+// Fingerprints of certificates and public keys: the pins of relay_clientcerts (postconf(5)), and four ways to print them.
+// Everything printed has been through a parser of names.ts or is hexadecimal, so a foreign certificate cannot add a line
+// to a table. It reads and writes no files.
 
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
-import { type CertificateInfo, parseCertificates } from '../certificate/certificate.js';
+import { type CertificateInfo, parseCertificates } from './certificate.js';
 import { boundInput, looksLikePem, readPemBlocks } from './pem.js';
 import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
 import { encodeSpki } from './public-key.js';
 
-/** What has a fingerprint: a certificate (both kinds), or a public key alone. */
+/** What has a fingerprint: a certificate (both kinds), or a public key by itself. */
 export type Pinned = CertificateInfo | KeyObject;
 
 /**
  * The digest of the DER certificate, or of its DER SubjectPublicKeyInfo (postconf(5) smtpd_tls_fingerprint_digest).
- * @throws 'certificate' where a certificate's fingerprint is asked of a public key alone
+ * @throws RelaycertsError `certificate` for the certificate fingerprint of a public key
  */
 export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
   return colonsOf(createHash(digest).update(octetsOf(pinned, of)).digest('hex'));
@@ -23,7 +24,7 @@ export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fing
 function octetsOf(pinned: Pinned, of: PinKind): Uint8Array {
   if ('der' in pinned) return of === 'certificate' ? pinned.der : pinned.spki;
   if (of === 'public-key') return encodeSpki(pinned);
-  throw new RelaycertsError('certificate', 'a public key alone has no certificate fingerprint', {
+  throw new RelaycertsError('certificate', 'a public key has no certificate fingerprint', {
     hint: 'give the certificate, or ask for the public key: --of public-key',
   });
 }
@@ -32,7 +33,7 @@ function colonsOf(hex: string): Fingerprint {
   return parseFingerprint(hex.match(/../gu)?.join(':'));
 }
 
-/** The name that stands beside a pin: the first DNS name or the commonName, where that is a host name at all. */
+/** The name beside a pin: the first DNS name or the commonName, if it is a host name. */
 export function pinnedNameOf(pinned: Pinned): HostName | undefined {
   if (!('der' in pinned)) return undefined;
   try {
@@ -44,8 +45,9 @@ export function pinnedNameOf(pinned: Pinned): HostName | undefined {
 }
 
 /**
- * The certificates of a PEM or DER file or, where it holds none, its public keys (`PUBLIC KEY`). At least one.
- * @throws 'certificate', naming `from`
+ * The certificates of a PEM or DER file or, if it holds none, its public keys (`PUBLIC KEY`). At least one.
+ * `from` names the file in errors.
+ * @throws RelaycertsError `certificate`
  */
 export function parsePinned(bytes: Uint8Array | string, { from }: { from: string }): readonly Pinned[] {
   const input = boundInput(bytes, from);
@@ -59,7 +61,7 @@ export function parsePinned(bytes: Uint8Array | string, { from }: { from: string
   try {
     return parseCertificates(input, { from });
   } catch (error) {
-    // A DER file may be a public key alone.
+    // A DER file may hold a public key instead.
     if (!looksLikePem(input) && isPublicKey(input)) return [parsePublicKey(input, from)];
     throw error;
   }
@@ -85,7 +87,7 @@ function parsePublicKey(der: Buffer, from: string): KeyObject {
   }
 }
 
-/** One pin with what is said about it. `undefined` where a public key alone cannot say it. */
+/** One pin and what is known about it; undefined for what a public key does not say. */
 export interface Pin {
   readonly fingerprint: Fingerprint;
   readonly of: PinKind;
@@ -96,7 +98,7 @@ export interface Pin {
   readonly other: Fingerprint | undefined;
 }
 
-/** The pin and its circumstances. @throws 'certificate' as fingerprintOf */
+/** One pin and what is known about it. @throws RelaycertsError `certificate` as fingerprintOf */
 export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
   const isCertificate = 'der' in pinned;
   return {
@@ -111,7 +113,7 @@ export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
   };
 }
 
-/** The pins as text, a newline at the end of each line; `postfix` is what relay_clientcerts takes as it is. */
+/** The pins as text, a newline at the end of each line; `postfix` is for relay_clientcerts as it is. */
 export function renderPins(pins: readonly Pin[], format: FingerprintFormat): string {
   return renderers[format](pins);
 }
@@ -120,10 +122,10 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
   postfix: (pins) => pins.map(renderPostfix).join(''),
   openssl: (pins) => pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join(''),
   hex: (pins) => pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join(''),
-  json: (pins) => `${JSON.stringify(pins.map(jsonOf), undefined, 2)}\n`,
+  json: (pins) => `${JSON.stringify(pins.map(pinAsJson), undefined, 2)}\n`,
 };
 
-/** A `#` line for people, then `FINGERPRINT name`: texthash drops a line that has no value. */
+/** A `#` line for people, then `FINGERPRINT name`: a texthash table drops lines without a value. */
 function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {
   const name: string = known ?? 'unnamed';
   const about = [
@@ -134,7 +136,7 @@ function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): 
   return `# ${about.join(', ')}\n${fingerprint} ${name}\n`;
 }
 
-function jsonOf({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
+function pinAsJson({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
   return {
     name: name ?? null,
     of,

@@ -1,7 +1,8 @@
-// The textual encoding of RFC 7468: blocks between -----BEGIN and -----END lines. Text around the blocks is skipped, as
-// OpenSSL does. What a label means is for the caller.
+// The textual encoding of RFC 7468: blocks between -----BEGIN and -----END lines. Text around the blocks is skipped, as in
+// OpenSSL. The meaning of a label is the caller's business.
 
 import { RelaycertsError, quote } from '../errors.js';
+import { derTags } from './der.js';
 
 /** No certificate, key or chain that Postfix reads comes near this many octets. */
 export const maxInputOctets = 1024 * 1024;
@@ -10,14 +11,14 @@ export interface PemBlock {
   /** `CERTIFICATE`, `PRIVATE KEY`... */
   readonly label: string;
   readonly der: Buffer;
-  /** RFC 1421 headers were there (`Proc-Type: 4,ENCRYPTED`); `der` is then not DER. */
+  /** It has RFC 1421 headers (`Proc-Type: 4,ENCRYPTED`); `der` is then empty. */
   readonly hasHeaders: boolean;
 }
 
 const blockStart = '-----BEGIN ';
 const dashes = '-----';
 
-/** The input as bytes, at most 1 MiB. @throws 'certificate' */
+/** The input as bytes, at most 1 MiB. @throws RelaycertsError `certificate` */
 export function boundInput(input: Uint8Array | string, from: string): Buffer {
   const bytes = typeof input === 'string' ? Buffer.from(input, 'utf8') : Buffer.from(input);
   if (bytes.length > maxInputOctets) {
@@ -28,14 +29,15 @@ export function boundInput(input: Uint8Array | string, from: string): Buffer {
   return bytes;
 }
 
-/** Whether there is a PEM block in the bytes at all. */
+/** True if there is a PEM block in the bytes. */
 export function looksLikePem(bytes: Buffer): boolean {
   return bytes.includes(blockStart);
 }
 
 /**
  * All blocks, in the file's order. `from` names the input in errors.
- * @throws 'certificate' where a block does not end or is not base64
+ * @throws RelaycertsError `certificate` if a block has no end or is not base64
+ * @source RFC 7468 2
  */
 export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] {
   const text = bytes.toString('latin1');
@@ -62,6 +64,19 @@ export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] 
     at = bodyEnd + end.length;
   }
   return blocks;
+}
+
+/**
+ * The DER of every PEM block with one of the labels or, if the input is not PEM, of a DER file; empty if it is neither.
+ * `from` names the input in errors.
+ * @throws RelaycertsError `certificate` if it is over 1 MiB, or a PEM block is damaged
+ */
+export function readPemOrDer(input: Uint8Array | string, from: string, labels: readonly string[]): readonly Buffer[] {
+  const bytes = boundInput(input, from);
+  if (!looksLikePem(bytes)) return bytes[0] === derTags.sequence ? [bytes] : [];
+  return readPemBlocks(bytes, from)
+    .filter(({ label }) => labels.includes(label))
+    .map(({ der }) => der);
 }
 
 /** One block: 64 characters a line, a newline at the end. */

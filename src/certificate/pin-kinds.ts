@@ -1,5 +1,5 @@
-// The words for fingerprints that the command line and the settings share. It loads nothing, so that --help is quick;
-// fingerprint.ts makes the fingerprints.
+// The words for fingerprints that the command line and the settings share. It imports nothing, so that --help is quick;
+// fingerprint.ts computes them.
 
 /** What a pin is of. Postfix looks both up in the table (postconf(5) relay_clientcerts). */
 export const pinKinds = ['public-key', 'certificate'] as const;

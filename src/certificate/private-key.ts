@@ -1,9 +1,8 @@
-// Private keys as they are read from PEM, unencrypted, in every form that openssl writes: PKCS#8, SEC 1 and PKCS#1.
-// Encrypted ones are pbes2.ts's. No message ever holds a part of a key.
+// Reads unencrypted private keys from PEM. Encrypted ones are read in issue/pbes2.ts.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
-import { boundInput, readPemBlocks } from '../certificate/pem.js';
+import { boundInput, readPemBlocks } from './pem.js';
 
 /** The formats of the labels that hold a plain private key: RFC 5208, RFC 5915 (SEC 1), RFC 8017 (PKCS#1). */
 const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new Map([
@@ -14,7 +13,7 @@ const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new M
 
 /**
  * The first private key of a PEM text, which must not be encrypted; other blocks are skipped. `from` names it in errors.
- * @throws 'certificate' where there is none, it is encrypted or it is damaged; never with its contents
+ * @throws RelaycertsError `certificate` if there is none, it is encrypted or it is damaged; never with its contents
  */
 export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: string } = { from: 'the key' }): KeyObject {
   const block = readPemBlocks(boundInput(pem, from), from).find(({ label }) => label.endsWith('PRIVATE KEY'));
@@ -37,7 +36,7 @@ export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: stri
   try {
     return createPrivateKey({ key: block.der, format: 'der', type });
   } catch {
-    // Without the cause: whatever OpenSSL says about a private key is nobody's business.
+    // Without the cause: what OpenSSL says about a private key may quote it.
     throw new RelaycertsError('certificate', `the private key in ${from} is damaged`, {
       hint: 'copy the file again, whole',
     });

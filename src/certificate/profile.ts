@@ -23,7 +23,7 @@ export interface Profile {
   readonly pathLength: number | undefined;
   /** keyUsage, always critical. */
   readonly keyUsage: readonly KeyUsageBit[];
-  /** Added where the certificate's own key is RSA: the RSA key exchange of TLS 1.2. */
+  /** Added if the certificate's own key is RSA: for the RSA key exchange of TLS 1.2. */
   readonly rsaKeyUsage: readonly KeyUsageBit[];
   /** extKeyUsage OIDs; empty means no such extension (OpenSSL applies a root's to its leaves). */
   readonly extendedKeyUsage: readonly string[];
@@ -59,11 +59,11 @@ export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
   },
 };
 
-/** The key usage of a certificate whose own key is of the type. */
+/** The key usage of a certificate whose own key has this type. */
 export function keyUsageOf(kind: 'ca' | Role, keyType: KeyType): readonly KeyUsageBit[] {
   const { keyUsage, rsaKeyUsage } = profiles[kind];
   return keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
 }
 
-/** X.520 ub-common-name, in characters: a longer commonName is left out of a leaf and refused in a CA. */
+/** X.520 ub-common-name, in characters: a leaf leaves a longer commonName out, a CA is refused one. */
 export const maxCommonNameLength = 64;

@@ -1,14 +1,15 @@
-// Certificate requests (PKCS#10, RFC 2986) of hosts that make their own key. Only the public key is taken, once the
-// request's signature has proven that whoever made it has the private half; names and extensions are read for nothing
-// but to say that they are ignored. What is weak, or could be read in two ways, is refused.
+// Certificate requests (PKCS#10, RFC 2986) of hosts that make their own key. Only the public key is used, after the
+// request's signature has proven that its maker has the private half; names and extensions are read only to say that they
+// are ignored. Weak keys, and anything that could be read in two ways, are refused.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
 import { dnsNameTag, readAltNames, readCommonName, readExtensionList } from './certificate.js';
 import * as der from './der.js';
-import { boundInput, looksLikePem, readPemBlocks, writePem } from './pem.js';
+import { readPemOrDer, writePem } from './pem.js';
 import { encodeSpki, keyTypeOfSpki } from './public-key.js';
+import { findKeyWeakness } from './weak-key.js';
 
 export interface RequestInfo {
   /** One CERTIFICATE REQUEST block, normalised, with a newline at the end. */
@@ -21,23 +22,16 @@ export interface RequestInfo {
   readonly names: readonly string[];
 }
 
-/** The labels in use: RFC 7468 7, and what older programs write. */
+/** RFC 7468 7, and the label that older programs write. */
 const labels: readonly string[] = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'];
 
 /**
  * The one request of a PEM text or DER file, its proof of possession checked. `from` names it in errors.
- * @throws 'certificate' where there is none or more than one, it is damaged, its signature does not hold, or the key is
- *   weak or of no known type
+ * @throws RelaycertsError `certificate` if there is none or more than one, it is damaged, its signature is wrong, or its
+ *   key is weak or of an unknown type
  */
 export function parseRequest(bytes: Uint8Array | string, { from }: { from: string }): RequestInfo {
-  const input = boundInput(bytes, from);
-  const encoded = looksLikePem(input)
-    ? readPemBlocks(input, from)
-        .filter(({ label }) => labels.includes(label))
-        .map((block) => block.der)
-    : input[0] === der.derTags.sequence
-      ? [input]
-      : [];
+  const encoded = readPemOrDer(bytes, from, labels);
   const [request] = encoded;
   if (request === undefined || encoded.length > 1) {
     throw new RelaycertsError(
@@ -47,7 +41,7 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
     );
   }
   try {
-    return readRequest(request, from);
+    return decodeRequest(request, from);
   } catch (error) {
     if (!(error instanceof der.DerError)) throw error;
     throw new RelaycertsError('certificate', `the certificate request in ${from} is damaged`, {
@@ -58,13 +52,13 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
 }
 
 /** RFC 2986 4: CertificationRequest, and CertificationRequestInfo in it. */
-function readRequest(bytes: Buffer, from: string): RequestInfo {
-  const [info, algorithm, signature, ...more] = der.readInside(der.readElement(bytes, der.derTags.sequence));
+function decodeRequest(bytes: Buffer, from: string): RequestInfo {
+  const [info, algorithm, signature, ...more] = der.readSequence(bytes);
   const [version, subject, spki, attributes] = der.readInside(info);
   if (more.length > 0 || der.readSmallInteger(version) !== 0) throw new der.DerError('not a version 1 request');
   const { raw } = der.expectTag(spki, der.derTags.sequence);
   const keyType = readKeyType(raw, from);
-  const publicKey = readPublicKey(raw, from);
+  const publicKey = decodePublicKey(raw, from);
   const [oid] = der.readInside(algorithm);
   const proof = proofs.get(der.readOid(oid));
   if (proof === undefined || !keyType.startsWith(proof.family)) {
@@ -78,7 +72,7 @@ function readRequest(bytes: Buffer, from: string): RequestInfo {
     throw new RelaycertsError(
       'certificate',
       `the signature of the certificate request in ${from} does not hold: it is damaged, or not from the key's owner`,
-      { hint: 'make it again where the key is, and copy it whole' },
+      { hint: 'make it again on the host that has the key, and copy the whole file' },
     );
   }
   return {
@@ -90,7 +84,7 @@ function readRequest(bytes: Buffer, from: string): RequestInfo {
   };
 }
 
-/** Signature algorithms by OID (RFC 5758 3.2, RFC 4055 5, RFC 8410 3); SHA-1 is none of them. */
+/** Signature algorithms by OID (RFC 5758 3.2, RFC 4055 5, RFC 8410 3); SHA-1 is not among them. */
 const proofs: ReadonlyMap<string, { readonly family: string; readonly digest: string | null }> = new Map([
   ['1.2.840.10045.4.3.2', { family: 'ecdsa-', digest: 'sha256' }],
   ['1.2.840.10045.4.3.3', { family: 'ecdsa-', digest: 'sha384' }],
@@ -107,34 +101,37 @@ function readKeyType(spki: Buffer, from: string): KeyType {
     new RelaycertsError('certificate', `the key in the certificate request ${from} ${what}`, {
       hint: 'make a new key: ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits with the exponent 65537, or Ed25519',
     });
-  if (keyType === undefined) throw refuse('is weak, or of a type that relaycerts issues no certificate for');
-  const [, element] = der.readInside(der.readElement(spki, der.derTags.sequence));
+  if (keyType === undefined) throw refuse('is weak, or of a type for which no certificate is issued');
+  const [, element] = der.readSequence(spki);
   const key = der.expectTag(element, der.derTags.bitString).contents.subarray(1);
   if (keyType.startsWith('rsa-')) {
-    const [, exponent] = der.readInside(der.readElement(key, der.derTags.sequence));
-    // With the exponent 1 anybody can sign; other small ones are weak (FIPS 186-5 5.1).
+    const [, exponent] = der.readSequence(key);
+    // With the exponent 1 anyone can sign; other small ones are weak (FIPS 186-5 5.1).
     if (der.readSmallInteger(exponent) !== 65_537) throw refuse('has an unusual RSA exponent');
   }
   // RFC 5480 2.2: the compressed form is optional, and GnuTLS does not read it.
   if (keyType.startsWith('ecdsa-') && key[0] !== 0x04) throw refuse('is in a form that not every program reads');
+  const weakness = findKeyWeakness(spki, keyType);
+  if (weakness !== undefined) throw refuse(`is weak: ${weakness}`);
   return keyType;
 }
 
-function readPublicKey(spki: Buffer, from: string): KeyObject {
+function decodePublicKey(spki: Buffer, from: string): KeyObject {
   try {
     return createPublicKey({ key: spki, format: 'der', type: 'spki' });
   } catch (error) {
     throw new RelaycertsError('certificate', `the public key of the certificate request in ${from} is damaged`, {
-      hint: 'make it again where the key is, and copy it whole',
+      hint: 'make it again on the host that has the key, and copy the whole file',
       cause: error,
     });
   }
 }
 
-/** PKCS#9 extensionRequest (RFC 2985 5.4.2), where the names that a host asks for stand. */
+/** PKCS#9 extensionRequest (RFC 2985 5.4.2), which holds the names that a host asks for. */
 const extensionRequest = '1.2.840.113549.1.9.14';
 const attributesTag = 0xa0;
 
+/** The names are only shown, so anything that is not a dNSName is not read further. */
 function readNames(subject: der.DerElement | undefined, attributes: der.DerElement | undefined): readonly string[] {
   const names = [readCommonName(subject) ?? []].flat();
   if (attributes === undefined) return names;
@@ -143,7 +140,7 @@ function readNames(subject: der.DerElement | undefined, attributes: der.DerEleme
     if (der.readOid(type) !== extensionRequest) continue;
     for (const list of der.readInside(values, der.derTags.set)) {
       const altNames = readAltNames(readExtensionList(list).get('2.5.29.17'));
-      // Not all at once: so many arguments overflow the stack.
+      // One by one: so many arguments at once overflow the stack.
       for (const { tag, contents } of altNames) {
         names.push(tag === dnsNameTag ? contents.toString('latin1') : 'a name of another kind');
       }

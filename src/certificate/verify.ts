@@ -1,14 +1,14 @@
-// Whether a certificate is what the settings ask for, as data: never an exception. Pure: no disk, no clock. The same
-// rules judge what was just issued and what lies on the disk.
+// Judges whether a certificate is what the settings ask for. Findings are data, never exceptions. Pure: no disk, no clock.
+// The same rules apply to a certificate just issued and to one on disk.
 
 import { generationOf } from './ca-name.js';
 import { clientAuth, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
-import type { CertificateInfo } from '../certificate/certificate.js';
+import type { CertificateInfo } from './certificate.js';
 
 export type CertificateFindingCode =
-  | 'wrong-name' // names other than those expected, be it one too many
-  | 'wrong-issuer' // another CA signed it, or nobody whose signature holds
+  | 'wrong-name' // names other than those expected, or one too many
+  | 'wrong-issuer' // another CA signed it, or its signature is wrong
   | 'wrong-purpose' // extended key usage or key usage is not the role's
   | 'wrong-constraints' // a CA's permitted domains are not those expected
   | 'outside-constraints' // a leaf's name is outside the CA's permitted domains
@@ -32,13 +32,13 @@ export interface ExpectedLeaf {
 }
 
 export interface ExpectedCa {
-  /** As in the settings; a CA of a later key has a number behind it. */
+  /** As in the settings; a CA with a later key has a number after it. */
   readonly commonName: string;
-  /** Where left out, not checked. */
+  /** Not checked if left out. */
   readonly permittedDomains?: readonly string[];
 }
 
-/** Everything that is wrong with a leaf of this CA for this host at this instant; empty where nothing is. */
+/** Everything that is wrong with a leaf of this CA for this host at this instant; empty if nothing is. */
 export function checkLeaf(
   leaf: CertificateInfo,
   ca: CertificateInfo,
@@ -82,7 +82,7 @@ export function checkLeaf(
   return [...findings, ...checkValidity(leaf, at)];
 }
 
-/** Everything that is wrong with a CA certificate at this instant; empty where nothing is. */
+/** Everything that is wrong with a CA certificate at this instant; empty if nothing is. */
 export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): readonly CertificateFinding[] {
   const findings: CertificateFinding[] = [];
   if (!ca.isCa) findings.push({ code: 'not-ca', expected: 'a CA', found: 'not a CA' });
@@ -105,8 +105,8 @@ export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): re
 }
 
 /**
- * Whether the instant lies inside the validity. RFC 5280 4.1.2.5 counts both ends; OpenSSL refuses from notAfter itself
- * on, and what Postfix refuses is not valid here.
+ * A finding if the instant is outside the validity. RFC 5280 4.1.2.5 includes both ends, but OpenSSL refuses from notAfter
+ * on, and a certificate that Postfix refuses is not valid here.
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
@@ -115,7 +115,7 @@ export function checkValidity(certificate: CertificateInfo, at: Date): readonly 
   return at >= notAfter ? [{ code: 'expired', expected: notAfter.toISOString(), found }] : [];
 }
 
-/** Whether the CA's name, key identifier and signature are on it; the validity of either is not looked at. */
+/** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
 export function isSignedBy(certificate: CertificateInfo, ca: CertificateInfo): boolean {
   return (
     certificate.issuer.equals(ca.subject) &&

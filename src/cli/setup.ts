@@ -123,21 +123,16 @@ export function addClean(program: Command, withSys: WithSys): void {
 export function addWizard(program: Command, withSys: WithSys): void {
   program
     .command('wizard')
-    .description('ask for the settings, write settings.json, and offer to run make')
-    .option('--answers <file>', 'take the answers from this JSON file, and ask nothing; - is standard input')
-    .addHelpText('after', example('relaycerts wizard', 'relaycerts wizard --answers answers.json'))
-    .action(
-      withSys(async (sys, global, flags: { answers?: string }) => {
-        await runWizard(sys, global, flags.answers);
-      }),
-    );
+    .description('ask for the settings, write settings.json and offer to run make')
+    .addHelpText('after', example('relaycerts wizard', 'relaycerts --settings other/settings.json wizard'))
+    .action(withSys(runWizard));
 }
 
-export async function runWizard(sys: Sys, global: GlobalOptions, answers: string | undefined): Promise<void> {
+export async function runWizard(sys: Sys, global: GlobalOptions): Promise<void> {
   const { wizard } = await import('../commands/wizard.js');
   const runMake = async (): Promise<void> => {
     const { make } = await import('../commands/make.js');
     await make({ ...global, dryRun: false, again: undefined, passphraseFd: undefined }, sys);
   };
-  await wizard({ ...global, answers, runMake }, sys);
+  await wizard({ ...global, runMake }, sys);
 }

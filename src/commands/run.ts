@@ -14,9 +14,9 @@ import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
-import { readState, sayRecovered } from '../store/state.js';
+import { readState, recover, sayOutcome } from '../store/state.js';
 import { changeTo, isEmpty, type Decision } from '../store/state-change.js';
-import { commitChange, dropDraft, recoverChange, stageChange, type Change } from '../store/transaction.js';
+import { commitChange, dropDraft, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
 
@@ -111,7 +111,7 @@ export async function locked<T>(
   await assertSafe(before, sys);
   return withLock(layoutOf(before).lock, sys, async (lock) => {
     const settings = await readSettings(file, sys);
-    sayRecovered(await recoverChange(realDisk(), settings.folder), sys);
+    await recover(settings, sys, lock);
     return work(settings, lock);
   });
 }
@@ -140,8 +140,7 @@ export async function commitChangeWithWords(
       'the file system here cannot make a change durable by itself: after a power failure, check that it is there',
     );
   }
-  await lock.markChange();
-  sayRecovered(await commitChange(disk, folder), sys);
+  sayOutcome(await commitChange(disk, folder, () => lock.markChange()), sys);
 }
 
 /** The error that reports all problems of a state. */

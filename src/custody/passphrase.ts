@@ -60,7 +60,7 @@ const readAsync = promisify(read);
 export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', what = 'passphrase'): Promise<Secret> {
   const fail = (flaw: string, cause?: unknown): RelaycertsError =>
     new RelaycertsError('usage', `${flag} ${fd}: ${flaw}`, {
-      hint: `gpg --decrypt FILE | relaycerts ... ${flag} 0`,
+      hint: { before: 'gpg --decrypt FILE |', run: ['...', flag, '0'] },
       ...(cause === undefined ? {} : { cause }),
     });
   if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) throw fail('not a file descriptor');

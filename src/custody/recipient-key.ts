@@ -111,7 +111,7 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
   }
   const primaryExpires = asDate(await key.getExpirationTime());
   if (primaryExpires !== undefined && primaryExpires <= at) {
-    throw refuse(`expired on ${day(primaryExpires)}`, extend(fingerprint));
+    throw refuse(`expired on ${dayOf(primaryExpires)}`, extend(fingerprint));
   }
   let encryptionKey: Key | Subkey;
   try {
@@ -158,14 +158,14 @@ async function explainUnusable(key: Key, at: Date, error: unknown): Promise<read
   const { curve = '' } = key.getAlgorithmInfo();
   if (/^(?:brainpool|secp)/u.test(curve)) return [`signs with ${curve}, which openpgp.js cannot verify here`, makeKey];
   if (key.keyPacket.created > at) {
-    return [`begins on ${day(key.keyPacket.created)}, in the future`, "check this machine's clock: date -u"];
+    return [`begins on ${dayOf(key.keyPacket.created)}, in the future`, "check this machine's clock: date -u"];
   }
   for (const subkey of key.subkeys) {
     if (!subkey.bindingSignatures.some(({ keyFlags }) => ((keyFlags?.[0] ?? 0) & encryptFlags) !== 0)) continue;
     const name = `cannot encrypt: its encryption subkey ${subkey.getKeyID().toHex().toUpperCase()}`;
     const expires = asDate(await subkey.getExpirationTime(at));
     if (expires !== undefined && expires <= at) {
-      return [`${name} expired on ${day(expires)}`, extend(fingerprint, ` ${subkey.getFingerprint().toUpperCase()}`)];
+      return [`${name} expired on ${dayOf(expires)}`, extend(fingerprint, ` ${subkey.getFingerprint().toUpperCase()}`)];
     }
     if (subkey.revocationSignatures.length > 0) return [`${name} is revoked`, addSubkey];
   }
@@ -188,6 +188,6 @@ function asDate(time: Date | number | null): Date | undefined {
   return time instanceof Date ? time : undefined;
 }
 
-function day(date: Date): string {
+function dayOf(date: Date): string {
   return date.toISOString().slice(0, 10);
 }

@@ -155,7 +155,7 @@ function parseWanted(recipient: string): Wanted | undefined {
 
 /**
  * The key, or the very subkey that will be encrypted to, must be the one that the settings name. Being any of its
- * subkeys is not enough: whoever makes a key can attach somebody else's subkey to it.
+ * subkeys is not enough: the maker of a key can attach somebody else's subkey to it.
  */
 function assertIsWanted(
   { fingerprint, encryptionFingerprint }: RecipientKey,

@@ -1,7 +1,7 @@
-// The CA key at rest: PKCS#8 EncryptedPrivateKeyInfo with PBES2 (RFC 8018), scrypt (RFC 7914) and AES-256-CBC, a frame
-// that `openssl pkey` opens. Node's own encrypted export stops at 2048 rounds of PBKDF2, so the frame is written here
-// around Node's native scrypt; reading is left to OpenSSL, once the frame is known to be PBES2 of a bearable cost.
-// CBC carries no integrity: that the key fits its certificate is checked where it is used.
+// The CA key at rest: PKCS#8 EncryptedPrivateKeyInfo with PBES2 (RFC 8018), scrypt (RFC 7914) and AES-256-CBC, which
+// `openssl pkey` opens. Node's own encrypted export stops at 2048 rounds of PBKDF2, so the frame is written here around
+// Node's native scrypt; reading is left to OpenSSL, once the frame is known to be PBES2 at a bearable cost.
+// CBC has no integrity check, so the caller must check that the key fits its certificate.
 
 import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
@@ -9,7 +9,7 @@ import type { Secret } from '../secret.js';
 import * as der from '../certificate/der.js';
 import { boundInput, readPemBlocks, writePem } from '../certificate/pem.js';
 
-/** Who made the passphrase: relaycerts (256 random bits) or a person, whose guessable one wants a costlier scrypt. */
+/** Who made the passphrase: relaycerts (256 random bits) or a person, whose choice needs a costlier scrypt. */
 export type PassphraseStrength = 'random' | 'typed';
 
 const oids = {
@@ -35,7 +35,8 @@ const maxPbkdf2Rounds = 600_000;
 
 /**
  * The key as PEM `ENCRYPTED PRIVATE KEY`, under the passphrase (1 to 1024 octets).
- * @throws 'passphrase' where it is empty or too long
+ * @throws RelaycertsError `passphrase` if it is empty or too long
+ * @source RFC 5958 3 (EncryptedPrivateKeyInfo), RFC 7914 7 (scrypt parameters)
  */
 export async function encryptPrivateKey(
   key: KeyObject,
@@ -65,14 +66,19 @@ export async function encryptPrivateKey(
       der.writeInteger(keyOctets),
     ),
   );
+  return writePem(label, der.writeSequence(writePbes2(kdf, iv), der.writeOctetString(ciphertext)));
+}
+
+/** The AlgorithmIdentifier of PBES2 with AES-256-CBC: `kdf` is DER, `iv` has 16 octets (RFC 8018 A.4). */
+export function writePbes2(kdf: Buffer, iv: Buffer): Buffer {
   const encryption = der.writeSequence(der.writeOid(oids.aes256Cbc), der.writeOctetString(iv));
-  const algorithm = der.writeSequence(der.writeOid(oids.pbes2), der.writeSequence(kdf, encryption));
-  return writePem(label, der.writeSequence(algorithm, der.writeOctetString(ciphertext)));
+  return der.writeSequence(der.writeOid(oids.pbes2), der.writeSequence(kdf, encryption));
 }
 
 /**
  * The key in a PEM `ENCRYPTED PRIVATE KEY` with PBES2 over scrypt or PBKDF2. `from` names it in errors.
- * @throws 'passphrase' where the passphrase does not open it; 'certificate' where it is damaged or another format
+ * @throws RelaycertsError `passphrase` if the passphrase does not open it; `certificate` if it is damaged or in another
+ * format
  */
 export async function decryptPrivateKey(
   pem: Uint8Array | string,
@@ -107,13 +113,13 @@ function revealPassphrase(passphrase: Secret): Buffer {
     throw new RelaycertsError(
       'passphrase',
       bytes.length === 0 ? 'the passphrase is empty' : `the passphrase is longer than ${maxPassphraseOctets} octets`,
-      { hint: 'use the first line of a file that holds the passphrase alone' },
+      { hint: 'use a file that holds only the passphrase, in one line' },
     );
   }
   return Buffer.from(bytes.buffer);
 }
 
-/** After this, what OpenSSL refuses was refused because of the passphrase. */
+/** After this check, OpenSSL refuses the key only because of the passphrase. */
 function checkFrame(frame: Buffer, from: string): void {
   let problem: string | undefined;
   try {
@@ -130,7 +136,7 @@ function checkFrame(frame: Buffer, from: string): void {
 }
 
 function problemOf(frame: Buffer): string | undefined {
-  const [algorithm, ciphertext] = der.readInside(der.readElement(frame, der.derTags.sequence));
+  const [algorithm, ciphertext] = der.readSequence(frame);
   const [scheme, parameters] = der.readInside(algorithm);
   const { length } = der.expectTag(ciphertext, der.derTags.octetString).contents;
   if (der.readOid(scheme) !== oids.pbes2) return 'is not encrypted with PBES2';

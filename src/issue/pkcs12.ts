@@ -1,6 +1,6 @@
 // A key and its certificates in one PKCS#12 file (RFC 7292) as today's programs open it without legacy switches: PBES2
 // with PBKDF2-HMAC-SHA256 and AES-256-CBC, and a MAC with HMAC-SHA256. The frame is node-forge's ASN.1 layer, because
-// its PKCS#12 call takes RSA keys alone; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
+// its PKCS#12 call takes RSA keys only; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
 // file is made, and the sole importer of node-forge.
 
 import { createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
@@ -13,9 +13,9 @@ export interface Pkcs12Request {
   readonly privateKey: KeyObject;
   /** DER. */
   readonly certificate: Uint8Array;
-  /** DER; what is above the certificate. */
+  /** DER; the chain above the certificate. */
   readonly authorities: readonly Uint8Array[];
-  /** What programs show, and keytool calls the alias. */
+  /** What programs show; keytool calls it the alias. */
   readonly friendlyName: string;
   /** UTF-8, without NUL. */
   readonly password: Secret;
@@ -45,7 +45,7 @@ const oids = {
 
 /**
  * The file's bytes: key and certificate paired by a localKeyId, then the authorities.
- * @throws 'passphrase' where the password is empty, or is not UTF-8
+ * @throws 'passphrase' if the password is empty or not UTF-8
  */
 export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
   const { privateKey, certificate, authorities, friendlyName, password } = request;
@@ -90,7 +90,7 @@ function passwordOctets(password: Secret): Buffer {
   });
 }
 
-/** node-forge has no name for context tags but those of the universal types with the same number. */
+/** node-forge names context tags like those of the universal types with the same number. */
 const tag0 = asn1.Type.NONE;
 
 interface Encrypted {

@@ -1,6 +1,6 @@
-// tsyringe, which @peculiar/x509 builds on, refuses to load where Reflect has no metadata functions. It asks for the
-// constructor types that a TypeScript compiler may have recorded; @peculiar/x509 was compiled without, so a plain store
-// is all that is needed. Import this file before @peculiar/x509; where a full polyfill is loaded already, it does nothing.
+// tsyringe, a dependency of @peculiar/x509, does not load unless Reflect has metadata functions. It asks for constructor
+// types that a TypeScript compiler may have recorded; @peculiar/x509 was compiled without them, so a plain store is
+// enough. Import this file before @peculiar/x509; it does nothing if a full polyfill is already loaded.
 
 type Store = Map<unknown, unknown>;
 

@@ -1,5 +1,5 @@
-// One certificate's contents as the typed ASN.1 objects of @peculiar/asn1-x509: names, extensions, algorithms, after the
-// profile of certificate/profile.ts. Nothing is signed or judged here. Imported by x509.ts and x509-read-back.ts alone.
+// One certificate's contents as typed ASN.1 objects of @peculiar/asn1-x509: names, extensions and algorithms from the
+// profile in certificate/profile.ts. It signs and judges nothing. Only x509.ts and x509-read-back.ts import it.
 
 import { createHash } from 'node:crypto';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
@@ -7,7 +7,7 @@ import * as asn from '@peculiar/asn1-x509';
 import { keyUsageOf, profiles } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
-/** What goes into one certificate; built from it, and held against it afterwards. */
+/** What goes into one certificate, which is built from it and compared with it afterwards. */
 export interface Contents {
   readonly kind: 'ca' | Role;
   readonly subject: asn.Name;
@@ -31,12 +31,12 @@ const rsaSha256 = {
 const ed25519 = { digest: null, algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.3.101.112' }) };
 
 export interface SignatureAlgorithm {
-  /** Null where the algorithm digests by itself. */
+  /** Null if the algorithm includes its digest. */
   readonly digest: string | null;
   readonly algorithm: asn.AlgorithmIdentifier;
 }
 
-/** How a CA with a key of the type signs. */
+/** How a CA with a key of this type signs. */
 export const signatures: Readonly<Record<KeyType, SignatureAlgorithm>> = {
   'ecdsa-p256': ecdsaSha256,
   'ecdsa-p384': ecdsaSha384,
@@ -46,7 +46,7 @@ export const signatures: Readonly<Record<KeyType, SignatureAlgorithm>> = {
   ed25519,
 };
 
-/** The octets that are signed. `serial` is a positive INTEGER's. */
+/** The octets to sign (RFC 5280 4.1.1.1 tbsCertificate). `serial` has a positive INTEGER's octets. */
 export function buildTbs(contents: Contents, serial: Buffer, signature: asn.AlgorithmIdentifier): Buffer {
   return serialize(
     new asn.TBSCertificate({
@@ -100,7 +100,7 @@ function buildExtensions(contents: Contents): asn.Extension[] {
   }
   if (contents.dnsNames.length > 0) {
     const names = contents.dnsNames.map((dNSName) => new asn.GeneralName({ dNSName }));
-    // RFC 5280 4.2.1.6: critical where the subject is empty.
+    // RFC 5280 4.2.1.6: critical if the subject is empty.
     const isCritical = contents.subject.length === 0;
     extensions.push(extension(asn.id_ce_subjectAltName, isCritical, new asn.SubjectAlternativeName(names)));
   }
@@ -126,7 +126,7 @@ function extension(extnID: string, critical: boolean, value: unknown): asn.Exten
   return new asn.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
 }
 
-/** One attribute an RDN, the widest first. RFC 5280 4.1.2.4: country is a PrintableString, the others UTF8String. */
+/** One attribute per RDN, the widest first. RFC 5280 4.1.2.4: country is a PrintableString, the others UTF8String. */
 export function buildName(subject: Subject, commonName: string | undefined): asn.Name {
   const attributes: readonly (readonly [type: string, value: string])[] = [
     ['2.5.4.6', subject.country],
@@ -156,7 +156,7 @@ export function keyIdentifierOf(spki: asn.SubjectPublicKeyInfo): Buffer {
   return createHash('sha256').update(Buffer.from(spki.subjectPublicKey)).digest().subarray(0, 20);
 }
 
-/** The subject of a CA's certificate, octet for octet as it has to stand in its leaves' issuer. */
+/** The subject of a CA's certificate; its leaves' issuer must equal it octet for octet (RFC 5280 4.1.2.4). */
 export function readName(der: Buffer): asn.Name {
   return AsnConvert.parse(der, asn.Name);
 }

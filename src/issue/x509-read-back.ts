@@ -1,7 +1,7 @@
-// Proves that a new certificate holds what it should, with @peculiar/x509, whose code had no part in the signing. What
-// fails here is a bug in relaycerts, never the user's to mend. Imported by x509.ts alone.
+// Proves that a new certificate holds what it should, with @peculiar/x509, whose code had no part in signing it. A failure
+// here is a bug in relaycerts, which the user cannot fix. Only x509.ts imports it.
 
-// oxlint-disable-next-line import/no-unassigned-import -- has to run before @peculiar/x509 does
+// oxlint-disable-next-line import/no-unassigned-import -- must run before @peculiar/x509 does
 import './reflect.js';
 import { webcrypto } from 'node:crypto';
 import * as reader from '@peculiar/x509';
@@ -28,9 +28,10 @@ export async function importVerifyKey(spki: Buffer, keyType: KeyType): Promise<C
 }
 
 /**
- * Holds the certificate against the contents it was to have, and its signature against the CA's key. `info` is the CA's
- * certificate, or undefined where this one is it.
- * @throws Error
+ * Compares a DER certificate with the contents it should have, and verifies its signature. `info` is the CA's certificate,
+ * or undefined if this is the CA's own.
+ * @throws Error naming the fields that differ
+ * @source RFC 5280 4.1 and 4.2
  */
 export async function readBack(
   der: Buffer,

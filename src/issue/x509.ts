@@ -1,6 +1,6 @@
-// Issues certificates: built by x509-build.ts after the profile, signed by node:crypto, then read back and verified by
-// x509-read-back.ts before anyone sees them. Those two are the only importers of @peculiar, which costs tens of
-// milliseconds to load: import this file only where a certificate is issued. It writes nothing to a disk.
+// Issues certificates: x509-build.ts builds them from the profile, node:crypto signs them, and x509-read-back.ts reads
+// them back and verifies them before they are returned. Those two import @peculiar, which takes tens of milliseconds to
+// load, so import this file only to issue a certificate. It writes no files.
 
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
@@ -25,21 +25,24 @@ import {
 } from './x509-build.js';
 import { importVerifyKey, readBack } from './x509-read-back.js';
 
+/** What a CA certificate is issued from; `at` is now. */
 export interface CaRequest {
   readonly commonName: string;
   readonly subject: Subject;
   readonly keyPair: KeyPair;
   readonly at: Date;
   readonly validDays: number;
-  /** Name constraints; none where empty. */
+  /** Name constraints (RFC 5280 4.2.1.10); none if empty. */
   readonly permittedDomains: readonly HostName[];
 }
 
+/** A CA that can sign: its certificate (PEM) and its unlocked key. */
 export interface Issuer {
   readonly certificatePem: string;
   readonly privateKey: KeyObject;
 }
 
+/** What a host's certificate is issued from; `at` is now. */
 export interface LeafRequest {
   readonly role: Role;
   readonly hostname: HostName;
@@ -53,7 +56,8 @@ export interface LeafRequest {
 
 /**
  * A self-signed CA certificate, as PEM with a newline at the end.
- * @throws 'settings' where the commonName is over 64 characters; 'certificate' where the key is of no known type
+ * @throws RelaycertsError `settings` if the commonName is over 64 characters; `certificate` if the key's type is unknown
+ * @source RFC 5280 4.2 (extensions), 4.2.1.9 (basicConstraints)
  */
 export async function issueCa(request: CaRequest): Promise<string> {
   const { commonName, subject, keyPair, at, validDays, permittedDomains } = request;
@@ -70,9 +74,9 @@ export async function issueCa(request: CaRequest): Promise<string> {
 }
 
 /**
- * A new certificate for the key and the name of a CA that is there, as PEM with a newline at the end: what one of the two
- * signed verifies against both. The name is the old one's, octet for octet, whatever the settings say by now.
- * @throws 'certificate' where the key is of no known type
+ * A new certificate for the key and the name of an existing CA, as PEM with a newline at the end; what the CA signed
+ * verifies with the old and the new one. The name is copied octet for octet, even if the settings have changed.
+ * @throws RelaycertsError `certificate` if the key's type is unknown
  */
 export async function reissueCa(
   before: CertificateInfo,
@@ -85,7 +89,7 @@ async function issueRoot(
   name: Contents['issuer'],
   { keyPair, at, validDays, permittedDomains }: Omit<CaRequest, 'commonName' | 'subject'>,
 ): Promise<string> {
-  const signer = await openSigner(keyPair.privateKey, keyPair.publicKey);
+  const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
   const notBefore = hourBefore(at);
   return issue(
     {
@@ -106,12 +110,12 @@ async function issueRoot(
 
 /**
  * A host's certificate, signed by the CA, as PEM with a newline at the end. Its validity is cut to the CA's.
- * @throws 'certificate' where the CA has expired, its key does not fit it, or the public key is of no known type;
- *   'contradiction' where a name is outside the CA's permitted domains
+ * @throws RelaycertsError `certificate` if the CA has expired, its key does not fit it, or the public key's type is
+ * unknown; `contradiction` if a name is outside the CA's permitted domains
  */
 export async function issueLeaf(request: LeafRequest): Promise<string> {
   const { role, hostname, altNames, subject, publicKey, at, validDays } = request;
-  const ca = await openIssuer(request.ca);
+  const ca = await cachedIssuer(request.ca);
   const spki = encodeSpki(publicKey);
   const dnsNames = [...new Set([hostname, ...altNames])];
   const outside = dnsNames.find((name) => !isPermitted(name, ca.info.permittedDomains));
@@ -122,17 +126,17 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
   }
   if (at >= ca.info.notAfter) {
     throw new RelaycertsError('certificate', `the CA expired ${ca.info.notAfter.toISOString()}`, {
-      hint: "check this machine's clock (date -u), or renew the CA: relaycerts renew --ca",
+      hint: { before: "check this machine's clock (date -u), or renew the CA:", run: ['renew', '--ca'] },
     });
   }
-  const notBefore = later(hourBefore(at), ca.info.notBefore);
+  const notBefore = laterOf(hourBefore(at), ca.info.notBefore);
   return issue(
     {
       kind: role,
       subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
-      notAfter: earlier(lastSecond(notBefore, validDays), ca.info.notAfter),
+      notAfter: earlierOf(lastSecond(notBefore, validDays), ca.info.notAfter),
       spki: readSpki(spki),
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
@@ -143,45 +147,46 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
   );
 }
 
-interface Signer {
+/** A key that signs certificates, with what building and verifying them needs. */
+interface SigningKey {
   readonly privateKey: KeyObject;
   readonly keyType: KeyType;
   readonly spki: Contents['spki'];
   readonly verifyKey: CryptoKey;
 }
 
-interface OpenIssuer extends Signer {
+interface ParsedIssuer extends SigningKey {
   readonly info: CertificateInfo;
   readonly name: Contents['issuer'];
   readonly keyIdentifier: Buffer;
 }
 
-async function openSigner(privateKey: KeyObject, publicKey: KeyObject): Promise<Signer> {
+async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
   const spki = encodeSpki(publicKey);
   const keyType = supportedTypeOf(spki);
   return { privateKey, keyType, spki: readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
 }
 
-// A thousand leaves have one CA: parsing it, and proving that the key fits, once is enough.
-const openIssuers = new WeakMap<KeyObject, { readonly pem: string; readonly opened: Promise<OpenIssuer> }>();
+// A thousand leaves have one CA, which is parsed and checked against its key only once.
+const parsedIssuers = new WeakMap<KeyObject, { readonly pem: string; readonly parsed: Promise<ParsedIssuer> }>();
 
-async function openIssuer({ certificatePem: pem, privateKey }: Issuer): Promise<OpenIssuer> {
-  const known = openIssuers.get(privateKey);
-  if (known?.pem === pem) return known.opened;
-  const opened = parseIssuer(pem, privateKey);
-  openIssuers.set(privateKey, { pem, opened });
-  return opened;
+async function cachedIssuer({ certificatePem: pem, privateKey }: Issuer): Promise<ParsedIssuer> {
+  const known = parsedIssuers.get(privateKey);
+  if (known?.pem === pem) return known.parsed;
+  const parsed = parseIssuer(pem, privateKey);
+  parsedIssuers.set(privateKey, { pem, parsed });
+  return parsed;
 }
 
-async function parseIssuer(pem: string, privateKey: KeyObject): Promise<OpenIssuer> {
+async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIssuer> {
   const info = parseCertificate(pem, { from: "the CA's file" });
   const publicKey = createPublicKey(privateKey);
   if (!samePublicKey(publicKey, info.publicKey)) {
     throw new RelaycertsError('certificate', "the CA's key does not belong to the CA's certificate", {
-      hint: 'bring both back from the same backup',
+      hint: 'restore both from the same backup',
     });
   }
-  const signer = await openSigner(privateKey, publicKey);
+  const signer = await prepareKey(privateKey, publicKey);
   const keyIdentifier =
     info.subjectKeyIdentifier === undefined
       ? keyIdentifierOf(signer.spki)
@@ -189,17 +194,20 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<OpenIssu
   return { ...signer, info, name: readName(info.subject), keyIdentifier };
 }
 
-async function issue(contents: Contents, ca: Signer & { readonly info: CertificateInfo | undefined }): Promise<string> {
+async function issue(
+  contents: Contents,
+  ca: SigningKey & { readonly info: CertificateInfo | undefined },
+): Promise<string> {
   const { digest, algorithm } = signatures[ca.keyType];
   const serial = newSerial();
   const tbs = buildTbs(contents, serial, algorithm);
-  // Framed here so that the part that was signed is serialised once, and is what was signed to the last octet.
+  // Framed here so that the signed part is serialised once and stays what was signed, to the last octet.
   const certificate = writeSequence(tbs, serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
   await readBack(certificate, contents, serial, ca);
   return writePem('CERTIFICATE', certificate);
 }
 
-/** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear, of which the first is not 0. */
+/** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear and the first not 0. */
 function newSerial(): Buffer {
   for (;;) {
     const octets = randomBytes(20);
@@ -211,25 +219,25 @@ function newSerial(): Buffer {
 function supportedTypeOf(spki: Buffer): KeyType {
   const keyType = keyTypeOfSpki(spki);
   if (keyType !== undefined) return keyType;
-  throw new RelaycertsError('certificate', 'the key is of a type that relaycerts issues no certificate for', {
+  throw new RelaycertsError('certificate', 'the key is of a type for which no certificate is issued', {
     hint: 'use ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits, or Ed25519',
   });
 }
 
-/** Whole seconds, an hour back: hosts whose clocks are behind take the certificate at once. */
+/** Whole seconds, an hour back, so that hosts with slow clocks accept the certificate at once. */
 function hourBefore(at: Date): Date {
   return new Date((Math.floor(at.getTime() / 1000) - 3600) * 1000);
 }
 
-/** RFC 5280 4.1.2.5: the last second belongs to the validity. */
+/** RFC 5280 4.1.2.5: the validity includes its last second. */
 function lastSecond(notBefore: Date, validDays: number): Date {
   return new Date(notBefore.getTime() + validDays * 86_400_000 - 1000);
 }
 
-function later(a: Date, b: Date): Date {
+function laterOf(a: Date, b: Date): Date {
   return a > b ? a : b;
 }
 
-function earlier(a: Date, b: Date): Date {
+function earlierOf(a: Date, b: Date): Date {
   return a < b ? a : b;
 }

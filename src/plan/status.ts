@@ -5,6 +5,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
+import { commandText } from '../errors.js';
 import type { Role, Settings } from '../settings/settings.js';
 import { caProblems } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
@@ -57,39 +58,39 @@ export function statusOf(
   );
 }
 
+/** A state, and why it is that. */
+type Verdict = readonly [state: State, why?: string | undefined];
+
 function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: number): CertificateStatus {
+  const info = inventory.caCertificate?.info;
+  const facts = info === undefined ? absent : factsOf(info, at, settings);
+  const [state, why] = judgeCa(settings, inventory, at, warnDays);
+  return { name: info?.commonName ?? settings.ca.commonName, role: 'ca', ...facts, state, why };
+}
+
+function judgeCa(settings: Settings, inventory: Inventory, at: Date, warnDays: number): Verdict {
   const found = inventory.caCertificate;
-  const blank = { name: found?.info.commonName ?? settings.ca.commonName, role: 'ca' as const };
-  const word = settings.program;
-  if (found === undefined) return { ...blank, ...absent, state: 'missing', why: whyNoCa(settings, inventory, at) };
+  if (found === undefined) return ['missing', whyNoCa(settings, inventory, at)];
   const findings = checkCa(found.info, settings.ca, at);
   const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
-  const renewCa = `${word} ${renewCaArgs(inventory).join(' ')}, then install every host`;
-  const isExpired = findings.some(({ code }) => code === 'expired');
-  const facts = factsOf(found.info, at, settings);
+  const renewCa = commandText(settings.program, renewCaArgs(inventory));
+  const install = `${renewCa}, then install every host`;
   const next = caRekeyNext(settings, inventory);
-  if (isExpired) {
+  if (findings.some(({ code }) => code === 'expired')) {
     const why = 'no host takes its certificates any more';
-    return { ...blank, ...facts, state: 'expired', why: next === undefined ? `${why}: ${renewCa}` : `${why}; ${next}` };
+    return ['expired', next === undefined ? `${why}: ${install}` : `${why}; ${next}`];
   }
-  if (wrong !== undefined) {
-    return { ...blank, ...facts, state: 'mismatched', why: describeFinding(wrong, 'ca', found.path).message };
-  }
-  if (inventory.caKey === undefined) return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
-  if (at < found.info.notBefore) {
-    return {
-      ...blank,
-      ...facts,
-      state: 'not-yet-valid',
-      why: whyNotYet(found.info, `${word} ${renewCaArgs(inventory).join(' ')}`),
-    };
-  }
-  // What is due and on its way to be replaced needs nothing but the next stage.
-  if (next !== undefined) return { ...blank, ...facts, state: 'pending', why: next };
-  const ends = `expires in ${facts.daysLeft} days`;
-  if (facts.daysLeft < warnDays) return { ...blank, ...facts, state: 'due', why: `${ends}: ${renewCa}` };
-  const why = isCutting(settings, facts.daysLeft) ? `${ends}, and with it all that it signs: ${renewCa}` : undefined;
-  return { ...blank, ...facts, state: 'ok', why };
+  if (wrong !== undefined) return ['mismatched', describeFinding(wrong, 'ca', found.path).message];
+  if (inventory.caKey === undefined) return ['mismatched', 'its key is missing'];
+  if (at < found.info.notBefore) return ['not-yet-valid', whyNotYet(found.info, renewCa)];
+  // What is due and about to be replaced needs only the next stage.
+  if (next !== undefined) return ['pending', next];
+  const left = daysLeft(found.info, at);
+  if (left < warnDays) return ['due', `expires in ${left} days: ${install}`];
+  return [
+    'ok',
+    isCutting(settings, left) ? `expires in ${left} days, and with it all that it signs: ${install}` : undefined,
+  ];
 }
 
 /** `make` makes a CA where there never was one, and a certificate for a key that has signed nothing; it refuses the rest. */
@@ -123,60 +124,41 @@ function hostStatus(
   at: Date,
   warnDays: number,
 ): CertificateStatus {
-  const { host, certificate, key, request } = found;
-  const word = settings.program;
-  const blank = { name: host.hostname, role: host.role };
-  if (found.isRevoked) {
-    const gone = revokedFacts(settings, inventory, found);
-    return { ...blank, ...gone, state: 'revoked', why: 'make does not make it again by itself' };
-  }
-  if (certificate === undefined) return { ...blank, ...absent, state: 'missing', why: `run ${word} make` };
-  const facts = factsOf(certificate.info, at, settings);
-  const expected = {
-    role: host.role,
-    hostname: host.hostname,
-    altNames: host.altNames,
-  };
-  const ca = signerOf(certificate.info, inventory)?.info;
-  const findings = ca === undefined ? [] : checkLeaf(certificate.info, ca, expected, at);
-  const mend = renewalOf(settings, inventory, found, at);
-  if (findings.some(({ code }) => code === 'expired')) {
-    return { ...blank, ...facts, state: 'expired', why: `mail waits in the queue: ${mend}` };
-  }
+  const { host, certificate, isRevoked } = found;
+  const here = certificate === undefined ? absent : factsOf(certificate.info, at, settings);
+  const facts = isRevoked ? revokedFacts(settings, inventory, found) : here;
+  const [state, why] = judgeHost(settings, inventory, found, at, warnDays);
+  return { name: host.hostname, role: host.role, ...facts, state, why };
+}
+
+function judgeHost(
+  settings: Settings,
+  inventory: Inventory,
+  found: HostInventory,
+  at: Date,
+  warnDays: number,
+): Verdict {
+  const { host, certificate, key, request, previous } = found;
+  const make = commandText(settings.program, ['make']);
+  if (found.isRevoked) return ['revoked', 'make does not make it again by itself'];
+  if (certificate === undefined) return ['missing', `run ${make}`];
+  const { info, path } = certificate;
+  const ca = signerOf(info, inventory)?.info;
+  const findings = ca === undefined ? [] : checkLeaf(info, ca, host, at);
+  const renewal = renewalOf(settings, inventory, found, at);
+  if (findings.some(({ code }) => code === 'expired')) return ['expired', `mail waits in the queue: ${renewal}`];
   const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
-  if (wrong !== undefined) {
-    return {
-      ...blank,
-      ...facts,
-      state: 'mismatched',
-      why: describeFinding(wrong, host.hostname, certificate.path).message,
-    };
+  if (wrong !== undefined) return ['mismatched', describeFinding(wrong, host.hostname, path).message];
+  if (key !== undefined && !samePublicKey(key.privateKey, info.publicKey)) return ['mismatched', 'its key is another'];
+  if (request !== undefined && !request.info.spki.equals(info.spki)) {
+    return ['mismatched', 'it is not for the key of its request'];
   }
-  if (key !== undefined && !samePublicKey(key.privateKey, certificate.info.publicKey)) {
-    return { ...blank, ...facts, state: 'mismatched', why: 'its key is another' };
-  }
-  if (request !== undefined && !request.info.spki.equals(certificate.info.spki)) {
-    return { ...blank, ...facts, state: 'mismatched', why: 'it is not for the key of its request' };
-  }
-  if (key === undefined && request === undefined) {
-    return { ...blank, ...facts, state: 'mismatched', why: 'its key is missing' };
-  }
-  if (at < certificate.info.notBefore) {
-    return {
-      ...blank,
-      ...facts,
-      state: 'not-yet-valid',
-      why: whyNotYet(certificate.info, mendAhead(settings, inventory, found, at)),
-    };
-  }
-  if (isOfFormerCa(found, inventory)) {
-    return { ...blank, ...facts, state: 'pending', why: `its certificate is of the CA before: ${word} make` };
-  }
-  if (facts.daysLeft < warnDays) {
-    return { ...blank, ...facts, state: 'due', why: `expires in ${facts.daysLeft} days: ${mend}` };
-  }
-  if (found.previous !== undefined) return { ...blank, ...facts, state: 'pending', why: retirementOf(settings, found) };
-  return { ...blank, ...facts, state: 'ok', why: undefined };
+  if (key === undefined && request === undefined) return ['mismatched', 'its key is missing'];
+  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(settings, inventory, found, at))];
+  if (isOfFormerCa(found, inventory)) return ['pending', `its certificate is of the CA before: ${make}`];
+  const left = daysLeft(info, at);
+  if (left < warnDays) return ['due', `expires in ${left} days: ${renewal}`];
+  return previous === undefined ? ['ok'] : ['pending', retirementOf(settings, found)];
 }
 
 /** Of the last certificate that was revoked; how many days it would have left does not matter any more. */
@@ -224,7 +206,7 @@ function retirementOf(settings: Settings, { host: { hostname } }: HostInventory)
 }
 
 /** What replaces a host's certificate that begins later, in words: of a CA that begins later too, none can be made yet. */
-function mendAhead(settings: Settings, inventory: Inventory, { host }: HostInventory, at: Date): string {
+function renewalAhead(settings: Settings, inventory: Inventory, { host }: HostInventory, at: Date): string {
   const word = settings.program;
   const renew = `${word} renew ${host.hostname} --force`;
   const ca = inventory.caCertificate?.info;

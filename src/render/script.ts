@@ -73,7 +73,7 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace):
     request_hint: keyPlace === 'host' ? request : '',
     pair_hint:
       keyPlace === 'host'
-        ? `the key must be PEM without a password, and its request signed: ${request}`
+        ? `the key must be PEM without a password; have its request signed, then copy the bundle again: ${request}`
         : `copy the whole bundle again: ${copy}`,
     root_hint: `pipe it to root's shell: ... | ${rootShell(ssh)}`,
     // Without a terminal, postfix(1) of 3.7 says nothing; that of 3.10 does.

@@ -28,6 +28,13 @@ export function parseJsonc(text: string): { readonly value: unknown } | { readon
   return { value };
 }
 
+/** The members of the object that a text without flaws is, such as settings that were parsed before. */
+export function membersOf(text: string): Readonly<Record<string, unknown>> {
+  const parsed = parseJsonc(text);
+  if ('value' in parsed && typeof parsed.value === 'object' && parsed.value !== null) return { ...parsed.value };
+  throw new TypeError('a text that was to be a good object');
+}
+
 /** Ends the visit: what follows a first error is found again and again, and the depth has no bound in there. */
 class Stop extends Error {}
 

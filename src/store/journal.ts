@@ -2,12 +2,15 @@
 // paths and digests, never a key. Only store/transaction.ts reads and writes it.
 
 import { createHash } from 'node:crypto';
-import { isAbsolute, relative } from 'node:path';
+import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
 
 /** A path is relative to the project's folder if it is below it, because a project may be moved meanwhile. */
 export interface Journal {
   readonly version: 1;
+  /** Folders outside the project that were missing, absolute, the inner ones first: made when the change is staged. */
+  readonly elsewhere: readonly string[];
+  /** Folders of the project. */
   readonly folders: readonly { readonly path: string; readonly mode: FolderMode }[];
   readonly writes: readonly JournalWrite[];
   readonly appends: readonly {
@@ -30,7 +33,19 @@ export interface JournalWrite {
   readonly new: string;
 }
 
-/** The journal in these bytes; undefined if they are not a whole one, because a power failure left only a part of it. */
+/** Where a change is staged. The folder exists only while there is one. */
+export function changeFolder(project: string): string {
+  return join(project, '.relaycerts.change');
+}
+
+export function journalOf(project: string): string {
+  return join(changeFolder(project), 'journal');
+}
+
+/**
+ * The journal in these bytes; undefined if a power failure left only a part of it. A project may come from somebody
+ * else, so no relative path leads out of it, and what is staged elsewhere is beside its place.
+ */
 export function parseJournal(bytes: Uint8Array): Journal | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -42,7 +57,8 @@ export function parseJournal(bytes: Uint8Array): Journal | undefined {
 
 type Check = (value: unknown) => boolean;
 
-const isPath: Check = (value) => typeof value === 'string' && value !== '' && !value.includes('\0');
+const isPath = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && !/\0|(?:^|\/)\.\.(?:\/|$)/u.test(value) && normalize(value) === value;
 const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
 const isFileMode: Check = (value) => value === 0o600 || value === 0o644;
 const isFolderMode: Check = (value) => value === 0o700 || value === 0o755;
@@ -50,26 +66,28 @@ const isList =
   (check: Check): Check =>
   (value) =>
     Array.isArray(value) && value.every(check);
+const fieldsOf = (value: unknown): ReadonlyMap<string, unknown> =>
+  new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
 const has =
   (checks: Readonly<Record<string, Check>>): Check =>
-  (value) => {
-    if (typeof value !== 'object' || value === null) return false;
-    const found = new Map<string, unknown>(Object.entries(value));
-    return Object.entries(checks).every(([key, check]) => check(found.get(key)));
-  };
+  (value) =>
+    Object.entries(checks).every(([key, check]) => check(fieldsOf(value).get(key)));
+
+const isWrite = has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest });
+
+/** Staged in the folder of the change, or beside its place elsewhere. */
+function isPlaced(value: unknown): boolean {
+  const [path, staged] = [fieldsOf(value).get('path'), fieldsOf(value).get('staged')];
+  if (!isPath(path) || !isPath(staged)) return false;
+  if (!isAbsolute(path)) return /^\.relaycerts\.change\/\d+$/u.test(staged);
+  return dirname(staged) === dirname(path) && /^\..+\.relaycerts-[0-9a-f]{8}$/u.test(basename(staged));
+}
 
 const isWhole = has({
   version: (value) => value === 1,
+  elsewhere: isList((value) => isPath(value) && isAbsolute(value)),
   folders: isList(has({ path: isPath, mode: isFolderMode })),
-  writes: isList(
-    has({
-      path: isPath,
-      staged: isPath,
-      mode: isFileMode,
-      old: (value) => value === null || isDigest(value),
-      new: isDigest,
-    }),
-  ),
+  writes: isList((value) => isWrite(value) && isPlaced(value)),
   appends: isList(
     has({
       path: isPath,
@@ -86,6 +104,22 @@ function isJournal(value: unknown): value is Journal {
   return isWhole(value);
 }
 
+export const noJournal: Journal = {
+  version: 1,
+  elsewhere: [],
+  folders: [],
+  writes: [],
+  appends: [],
+  removes: [],
+  empties: [],
+};
+
+/** What a journal touches outside the project: files, and folders that were made for them. */
+export function pathsElsewhere({ writes, removes, appends, empties, elsewhere }: Journal): readonly string[] {
+  const paths = [...writes, ...removes, ...appends].map(({ path }) => path);
+  return [...paths, ...empties, ...elsewhere].filter((path) => isAbsolute(path));
+}
+
 export function storedPath(project: string, path: string): string {
   return isBelow(project, path) ? relative(project, path) : path;
 }
@@ -98,4 +132,9 @@ export function isBelow(project: string, path: string): boolean {
 /** SHA-256 in hexadecimal. */
 export function digestOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** What ends a last line that was left open. */
+export function gapAfter(bytes: Buffer): '' | '\n' {
+  return bytes.length === 0 || bytes.at(-1) === 0x0a ? '' : '\n';
 }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { lstat, unlink, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { pathWord } from '../shell-word.js';
 import { fileError } from '../sys/file-error.js';
 import { readFile } from '../sys/files.js';
 import { openWithLock } from '../sys/flock.js';
@@ -18,6 +19,8 @@ export interface Lock {
   remove(): Promise<void>;
 }
 
+/** The first line of the file: a process ID and a machine's name. */
+const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
 /** Milliseconds between two attempts. */
 const pause = 100;
 
@@ -32,8 +35,12 @@ export async function withLock<T>(
 ): Promise<T> {
   const file = await takeLock(path, sys);
   const describe = async (mark: string): Promise<void> => {
-    await file.truncate(0);
-    await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    try {
+      await file.truncate(0);
+      await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    } catch (error) {
+      throw fileError(error, 'write', path);
+    }
   };
   try {
     await describe(await readMark(path));
@@ -46,9 +53,18 @@ export async function withLock<T>(
   }
 }
 
-/** What the last change left in the lock file; '' if there was none. @throws files */
+/**
+ * What the last change left in the lock file; '' if there was none. Another user's file is closed to a reader, and then
+ * the time of its last change has to do. @throws files
+ */
 export async function readMark(path: string): Promise<string> {
-  return (await readLock(path))[1] ?? '';
+  try {
+    return (await readLock(path))[1] ?? '';
+  } catch (error) {
+    const state = await lstat(path, { bigint: true }).catch(() => undefined);
+    if (state === undefined || process.geteuid?.() === Number(state.uid)) throw error;
+    return String(state.mtimeNs);
+  }
 }
 
 async function readLock(path: string): Promise<readonly string[]> {
@@ -76,24 +92,31 @@ async function tryLock(path: string): Promise<FileHandle | undefined> {
     file = await openWithLock(path);
     if (file === undefined) return undefined;
     const [ours, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
-    if (there !== undefined && there.ino === ours.ino && ours.isFile()) return file;
+    if (!ours.isFile()) throw notALockError(path, 'rm');
+    if (there?.ino === ours.ino) return file;
   } catch (error) {
     await file?.close();
-    if (systemCode(error) !== undefined) throw fileError(error, 'use the lock', path);
-    throw error;
+    const code = systemCode(error);
+    if (code === 'ELOOP' || code === 'ENXIO') throw notALockError(path, 'rm');
+    if (code === 'EISDIR') throw notALockError(path, 'rmdir');
+    throw fileError(error, 'use the lock', path);
   }
   await file.close();
   return undefined;
 }
 
-/** The first line of a lock file: a process and its machine. */
-const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
+function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
+  return new RelaycertsError('files', `cannot use the lock ${quotePath(path)}: it is not a regular file`, {
+    hint: `${remove} ${pathWord(path)}`,
+  });
+}
 
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
-  const still = seconds === 0 ? 'is' : `is still, after ${seconds} seconds,`;
+  const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
   const [, pid] = holderLine.exec(holder) ?? [];
+  const look = pid === undefined ? `lslocks` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
-    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${pid === undefined ? 'lslocks' : `ps -fp ${pid}`}`,
+    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${look}`,
   });
 }
 

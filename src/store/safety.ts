@@ -17,6 +17,7 @@ import { findHostName } from '../names.js';
 import { roles, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { readAccounts, type Accounts } from '../sys/accounts.js';
+import { linkHint } from '../sys/file-error.js';
 import { listFolder, statFile, type FileState } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
@@ -173,7 +174,7 @@ function linkProblem({ path, kind, duty }: Seen): Problem {
   if (kind === 'link') {
     return {
       message: `${quotePath(path)} is a symbolic link, which is not followed`,
-      hint: `put the folder itself there: ls -l ${shellWord(path)}`,
+      hint: linkHint(path, 'folder'),
     };
   }
   const hint =

@@ -2,16 +2,19 @@
 // It notes the last change, reads, and reads again if there was another one meanwhile. A change that was cut off is
 // finished first.
 
+import { realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
-import { layoutOf } from './layout.js';
-import { readMark, withLock } from './lock.js';
-import { isCutOff, recoverChange, type Outcome } from './transaction.js';
+import { layoutOf, operatorKeyPlace } from './layout.js';
+import { readMark, withLock, type Lock } from './lock.js';
+import { changeFolder } from './journal.js';
+import { findElsewhere, isCutOff, recoverChange, type Outcome } from './transaction.js';
 
-type Reader = Pick<Sys, 'say' | 'warn' | 'lockWait' | 'pid' | 'machine'>;
+type Reader = Pick<Sys, 'say' | 'warn' | 'lockWait' | 'pid' | 'machine' | 'configHome'>;
 
 /** Milliseconds that a reader waits for a change that is being carried out. */
 const patience = 10_000;
@@ -37,11 +40,9 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
 
 /** Finishes the change of a process that ended, or waits for the process that is carrying it out. */
 async function finishChange(settings: Settings, sys: Reader, begun: number): Promise<void> {
-  const { lock, folder } = layoutOf(settings);
+  const { lock } = layoutOf(settings);
   try {
-    await withLock(lock, { ...sys, lockWait: 0 }, async () => {
-      sayRecovered(await recoverChange(realDisk(), folder), sys);
-    });
+    await withLock(lock, { ...sys, lockWait: 0 }, (held) => recover(settings, sys, held));
   } catch (error) {
     const isWaiting = error instanceof RelaycertsError && error.code === 'lock';
     if (!isWaiting || performance.now() - begun > Math.max(patience, sys.lockWait * 1000)) throw error;
@@ -49,8 +50,29 @@ async function finishChange(settings: Settings, sys: Reader, begun: number): Pro
   }
 }
 
-/** What a person should know of a change that was finished late. */
-export function sayRecovered({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say' | 'warn'>): void {
+/** Finishes what was cut off, with a word; drops what was only staged. @throws files, permissions */
+export async function recover(settings: Settings, sys: Reader, lock: Lock): Promise<void> {
+  const { folder } = settings;
+  const passphrase = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const own = [passphrase, operatorKeyPlace(sys.configHome).path];
+  const strange = (await findElsewhere(realDisk(), folder)).find(
+    (path) =>
+      !own.some((one) => path === one || one.startsWith(`${path}/`) || /^\.old\d*$/u.test(path.replace(one, ''))),
+  );
+  if (strange !== undefined) {
+    throw new RelaycertsError(
+      'permissions',
+      `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`,
+      {
+        hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
+      },
+    );
+  }
+  sayOutcome(await recoverChange(realDisk(), folder, () => lock.markChange()), sys);
+}
+
+/** What a person should know of a change that was carried out. */
+export function sayOutcome({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say' | 'warn'>): void {
   if (isRecovered) sys.say('finished a change that was cut off');
   for (const { path, kept } of edited) {
     if (kept === undefined) sys.warn(`${quotePath(path)} was edited since, so it was not removed`);

@@ -5,15 +5,27 @@
 // Before the commit the old state is untouched; after it the new one holds. A file that somebody edited between a crash
 // and the recovery is not overwritten: the journal holds the old digests.
 //
-// This file knows nothing of certificates, locks or terminals.
+// Carrying out is in carry-out.ts. Nothing here knows of certificates, locks or terminals.
 
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
-import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
-import { fileError } from '../sys/file-error.js';
-import { digestOf, isBelow, parseJournal, storedPath, type Journal, type JournalWrite } from './journal.js';
+import { attempt, fileError } from '../sys/file-error.js';
+import { carryOut, type EditedFile } from './carry-out.js';
+import {
+  changeFolder,
+  digestOf,
+  gapAfter,
+  isBelow,
+  journalOf,
+  parseJournal,
+  noJournal,
+  pathsElsewhere,
+  storedPath,
+  type Journal,
+  type JournalWrite,
+} from './journal.js';
 
 /** What to do; paths are absolute. */
 export interface Change {
@@ -45,16 +57,10 @@ export interface FileAppend {
 export interface Outcome {
   /** True if this was a change that had been cut off. */
   readonly isRecovered: boolean;
-  /** Files that were edited since, and so stay; `kept` is where the change's own version is, if there is one. */
-  readonly edited: readonly { readonly path: string; readonly kept: string | undefined }[];
+  readonly edited: readonly EditedFile[];
 }
 
-/** Where a change is staged. The folder exists only while there is one. */
-export function changeFolder(project: string): string {
-  return join(project, '.relaycerts.change');
-}
-
-const journalOf = (project: string): string => join(changeFolder(project), 'journal');
+const noMark = (): Promise<void> => Promise.resolve();
 const draftOf = (project: string): string => join(changeFolder(project), 'draft');
 
 /**
@@ -63,50 +69,72 @@ const draftOf = (project: string): string => join(changeFolder(project), 'draft'
  */
 export async function stageChange(disk: Disk, project: string, change: Change): Promise<void> {
   const folder = changeFolder(project);
+  if (await isCutOff(disk, project)) throw new TypeError('a change that was cut off is recovered before the next one');
   await dropDraft(disk, project);
   try {
     const journal = await draftJournal(disk, project, change);
     const staged = journal.writes.map((write) => resolve(project, write.staged));
-    const elsewhere = staged.map((path) => dirname(path)).filter((path) => path !== folder);
+    const elsewhere = [...staged.filter((path) => dirname(path) !== folder), ...journal.elsewhere];
+    const folders = new Set([project, folder, ...elsewhere.map((path) => dirname(path))]);
     await attempt('make the folder', folder, () => disk.mkdir(folder, 0o700));
     await attempt('write', folder, async () => {
       await disk.create(draftOf(project), Buffer.from(JSON.stringify(journal)), 0o600);
-      // The draft tells where files are staged, so it is durable before any of them exists.
-      await disk.sync([draftOf(project), folder, project]);
+      // The draft is all that knows what is elsewhere, so it is durable before any of that exists.
+      if (elsewhere.length > 0) await disk.sync([draftOf(project), folder, project]);
     });
-    for (const path of new Set(elsewhere)) await makeFolder(disk, path, 0o700, 0o700);
+    for (const path of journal.elsewhere.toReversed()) {
+      await attempt('make the folder', path, () => disk.mkdir(path, 0o700));
+    }
     for (const [index, { path, bytes, mode }] of change.writes.entries()) {
       await attempt('write', path, () => disk.create(staged[index] ?? '', bytes, mode));
     }
-    await attempt('sync', folder, () => disk.sync([...staged, ...new Set(elsewhere), folder]));
+    await attempt('sync', folder, () => disk.sync([draftOf(project), ...staged, ...folders]));
   } catch (error) {
     await dropDraft(disk, project).catch(() => undefined);
     throw error;
   }
 }
 
-/** Commits what was staged, and carries it out. @throws files - the next command goes on with it */
-export async function commitChange(disk: Disk, project: string): Promise<Outcome> {
-  await attempt('write', journalOf(project), async () => {
-    await disk.rename(draftOf(project), journalOf(project));
-    await disk.sync([changeFolder(project)]);
-  });
-  return { isRecovered: false, edited: await carryOut(disk, project) };
+/**
+ * Commits what was staged, and carries it out. `mark` is called after the commit and before anything is carried out: a
+ * reader that finds another mark than before has to read again.
+ * @throws files - the next command goes on with it
+ */
+export async function commitChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
+  try {
+    await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  } catch (error) {
+    await dropDraft(disk, project).catch(() => undefined);
+    throw error;
+  }
+  return { isRecovered: false, edited: await carryOut(disk, project, mark) };
 }
 
 /** Drops what was staged and is not to be committed. @throws files */
 export async function dropDraft(disk: Disk, project: string): Promise<void> {
   const folder = changeFolder(project);
+  // What was committed is not dropped: without what is staged it could not be finished.
+  if (await isCutOff(disk, project)) return;
   await attempt('remove', folder, async () => {
     const bytes = await disk.read(draftOf(project));
-    // A draft that cannot be read was not durable, and then nothing is staged elsewhere.
-    const writes = bytes === undefined ? [] : (parseJournal(bytes)?.writes ?? []);
-    for (const { staged } of writes) await disk.unlink(resolve(project, staged));
-    for (const name of await disk.list(folder)) {
-      if (name !== 'draft' && name !== 'journal') await disk.unlink(join(folder, name));
-    }
+    // A draft that cannot be read was not durable, and then nothing is elsewhere yet.
+    const draft = bytes === undefined ? undefined : parseJournal(bytes);
+    const elsewhere = (draft?.writes ?? []).map(({ staged }) => staged).filter((staged) => isAbsolute(staged));
+    for (const path of elsewhere) await disk.unlink(path);
+    for (const path of draft?.elsewhere ?? []) await disk.rmdir(path);
+    // The draft is all that knows of them, so they go for good before it does.
+    await disk.sync([...new Set([...elsewhere, ...(draft?.elsewhere ?? [])].map((path) => dirname(path)))]);
+    for (const name of await disk.list(folder)) if (name !== 'draft') await disk.unlink(join(folder, name));
     await disk.unlink(draftOf(project));
     await disk.rmdir(folder);
+  });
+}
+
+/** What a change that was left here would touch outside the project. @throws files */
+export async function findElsewhere(disk: Disk, project: string): Promise<readonly string[]> {
+  return attempt('read', changeFolder(project), async () => {
+    const found = await Promise.all([disk.read(journalOf(project)), disk.read(draftOf(project))]);
+    return found.flatMap((bytes) => pathsElsewhere((bytes && parseJournal(bytes)) ?? noJournal));
   });
 }
 
@@ -115,9 +143,14 @@ export async function isCutOff(disk: Disk, project: string): Promise<boolean> {
   return (await attempt('list', changeFolder(project), () => disk.list(changeFolder(project)))).includes('journal');
 }
 
-/** Finishes a change that was cut off, or drops one that was only staged. Only while holding the lock. @throws files */
-export async function recoverChange(disk: Disk, project: string): Promise<Outcome> {
-  if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project) };
+/**
+ * Finishes a change that was cut off, or drops one that was only staged; `mark` as in commitChange. Only while holding
+ * the lock. @throws files
+ */
+export async function recoverChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
+  if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project, mark) };
+  // A process that was killed may have removed the journal, and a power failure would bring it back.
+  await attempt('sync', changeFolder(project), () => disk.sync([changeFolder(project)]));
   await dropDraft(disk, project);
   return { isRecovered: false, edited: [] };
 }
@@ -147,11 +180,16 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
     const before = (await read(path)) ?? Buffer.alloc(0);
     appends.push({ path: stored(path), offset: before.length, text: `${gapAfter(before)}${text}`, mode });
   }
+  const elsewhere = new Set<string>();
+  for (const { path } of change.writes) {
+    if (!isBelow(project, path)) for (const folder of await missingFolders(disk, dirname(path))) elsewhere.add(folder);
+  }
   const folders = new Map<string, FolderMode>();
   for (const { path } of change.appends) folders.set(dirname(path), 0o755);
   for (const { path, folderMode } of change.writes) folders.set(dirname(path), folderMode);
   return {
     version: 1,
+    elsewhere: [...elsewhere].toSorted((a, b) => b.length - a.length),
     folders: [...folders].flatMap(([path, mode]) => (isBelow(project, path) ? [{ path: stored(path), mode }] : [])),
     writes,
     appends,
@@ -160,143 +198,22 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   };
 }
 
-/** Does what the journal says, from wherever it was cut off. The journal goes last. */
-async function carryOut(disk: Disk, project: string): Promise<Outcome['edited']> {
-  const at = (path: string): string => resolve(project, path);
-  const bytes = await attempt('read', journalOf(project), () => disk.read(journalOf(project)));
-  const journal = bytes === undefined ? undefined : parseJournal(bytes);
-  if (journal === undefined) throw damagedError(project, journalOf(project));
-  const edited: Outcome['edited'][number][] = [];
-  const touched = new Set<string>([changeFolder(project)]);
-  for (const { path, mode } of journal.folders) {
-    for (const made of await makeFolder(disk, at(path), mode, 0o755)) touched.add(dirname(made));
-  }
-  for (const write of journal.writes) {
-    const [path, staged] = [at(write.path), at(write.staged)];
-    const found = await attempt('read', path, () => disk.read(path));
-    const now = found === undefined ? null : digestOf(found);
-    await attempt('write', path, async () => {
-      if (now === write.new) return disk.unlink(staged);
-      if ((await disk.read(staged)) === undefined) throw damagedError(project, staged);
-      const place = now === write.old ? path : await freeName(disk, `${path}.relaycerts-new`);
-      if (place !== path) edited.push({ path, kept: place });
-      return moveInto(disk, staged, place, write.mode);
-    });
-    touched.add(dirname(path)).add(dirname(staged));
-  }
-  for (const append of journal.appends) {
-    const path = at(append.path);
-    await attempt('append to', path, () => appendOnce(disk, { ...append, path }));
-    touched.add(path).add(dirname(path));
-  }
-  for (const { path, old } of journal.removes) {
-    await attempt('remove', at(path), async () => {
-      const found = await disk.read(at(path));
-      if (found === undefined) return;
-      if (digestOf(found) === old) await disk.unlink(at(path));
-      else edited.push({ path: at(path), kept: undefined });
-    });
-    touched.add(dirname(at(path)));
-  }
-  for (const path of journal.empties) {
-    await attempt('remove', at(path), () => disk.rmdir(at(path)));
-    touched.add(dirname(at(path)));
-  }
-  await attempt('sync', project, () => disk.sync([...touched]));
-  await attempt('remove', journalOf(project), async () => {
-    await disk.unlink(journalOf(project));
-    await disk.sync([changeFolder(project)]);
-    await disk.rmdir(changeFolder(project));
-  });
-  return edited;
-}
-
-/** Writes lines at their place in a log, unless they are there; after an edit by hand, at the end. */
-async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['appends'][number]): Promise<void> {
-  const wanted = Buffer.from(text);
-  const found = (await disk.read(path)) ?? Buffer.alloc(0);
-  const tail = found.subarray(offset);
-  if (tail.equals(wanted)) return;
-  // Power that fails may leave the new size, and zeros for what was not written yet.
-  const isOurs =
-    found.length >= offset &&
-    tail.length <= wanted.length &&
-    tail.every((octet, index) => octet === 0 || octet === wanted[index]);
-  if (isOurs) await disk.writeAt(path, offset, wanted, mode);
-  else if (!found.includes(text.trim())) {
-    await disk.writeAt(path, found.length, Buffer.from(`${gapAfter(found)}${text.trimStart()}`), mode);
-  }
-}
-
-/** What ends a last line that was left open. */
-function gapAfter(bytes: Buffer): '' | '\n' {
-  return bytes.length === 0 || bytes.at(-1) === 0x0a ? '' : '\n';
-}
-
-/** A rename; into another file system (a mount below the project) a copy that is durable before it has the name. */
-async function moveInto(disk: Disk, staged: string, path: string, mode: FileMode): Promise<void> {
+/** The folders that a file elsewhere needs and that are not there, the inner ones first. */
+async function missingFolders(disk: Disk, path: string): Promise<readonly string[]> {
+  const above = dirname(path);
+  if (above === path) return [];
   try {
-    await disk.rename(staged, path);
+    if ((await disk.list(above)).includes(basename(path))) return [];
   } catch (error) {
-    const bytes = systemCode(error) === 'EXDEV' ? await disk.read(staged) : undefined;
-    if (bytes === undefined) throw error;
-    const beside = join(dirname(path), `.${basename(path)}.relaycerts-copy`);
-    await disk.unlink(beside);
-    await disk.create(beside, bytes, mode);
-    await disk.sync([beside]);
-    await disk.rename(beside, path);
-    await disk.sync([dirname(path)]);
-    await disk.unlink(staged);
+    // /home may be closed to its users, and then what is below it is there.
+    if (systemCode(error) === 'EACCES') return [];
+    throw fileError(error, 'list', above);
   }
-}
-
-/** Makes a folder, and those above it that are missing; gives the ones that may be new. */
-async function makeFolder(
-  disk: Disk,
-  path: string,
-  mode: FolderMode,
-  modeAbove: FolderMode,
-): Promise<readonly string[]> {
-  return attempt('make the folder', path, async () => {
-    try {
-      await disk.mkdir(path, mode);
-      return [path];
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
-      const above = await makeFolder(disk, dirname(path), modeAbove, modeAbove);
-      await disk.mkdir(path, mode);
-      return [...above, path];
-    }
-  });
-}
-
-async function freeName(disk: Disk, path: string): Promise<string> {
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? path : `${path}-${number}`;
-    if ((await disk.read(name)) === undefined) return name;
-  }
-}
-
-async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw fileError(error, doing, path);
-  }
+  return [path, ...(await missingFolders(disk, above))];
 }
 
 function appearedError(path: string): RelaycertsError {
   return new RelaycertsError('files', `${quotePath(path)} appeared while relaycerts was about to make it`, {
     hint: 'run the same command again: it goes on from what is there now',
   });
-}
-
-function damagedError(project: string, path: string): RelaycertsError {
-  return new RelaycertsError(
-    'files',
-    `a change was cut off and cannot be finished: ${quotePath(path)} is missing or damaged`,
-    {
-      hint: `if its file system is not mounted, mount it and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(project))}`,
-    },
-  );
 }

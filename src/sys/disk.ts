@@ -1,7 +1,7 @@
 // The few calls to the disk that a change is made of (store/transaction.ts). They are an interface so that a test can put
 // a disk under the transaction that loses what was not synced.
 //
-// Nothing here follows a link in the last part of a path, and no file is ever open to more people than its mode says.
+// Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode says.
 
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
@@ -55,10 +55,11 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
       const file = await open(path, flags, 0o600);
       try {
+        // Before anything is in it.
+        await assertPrivate(path, (await file.stat()).mode, mode);
         await file.writeFile(bytes);
         // The umask may have taken bits away. FAT knows no modes, and refuses.
-        if (mode !== 0o600) await file.chmod(mode).catch(ignore('EPERM'));
-        await assertPrivate(path, (await file.stat()).mode, mode);
+        await file.chmod(mode).catch(ignore('EPERM'));
       } finally {
         await file.close();
       }
@@ -68,14 +69,17 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
       try {
         if (offset === 0) await file.chmod(mode).catch(ignore('EPERM'));
         await file.truncate(offset);
-        await file.write(bytes, 0, bytes.length, offset);
+        // A disk that is nearly full takes a part, and says so only to the next write.
+        for (let done = 0; done < bytes.length;) {
+          done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+        }
       } finally {
         await file.close();
       }
     },
     rename,
     unlink: async (path) => {
-      await unlessMissing(unlink(path));
+      await unlessMissing(unlink(path)).catch((error: unknown) => unlessGone(path, error));
     },
     mkdir: async (path, mode) => {
       await mkdir(path, { mode }).catch(async (error: unknown) => {
@@ -84,7 +88,8 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     },
     rmdir: async (path) => {
       await unlessMissing(rmdir(path)).catch((error: unknown) => {
-        if (!['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) throw error;
+        if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) return undefined;
+        return unlessGone(path, error);
       });
     },
     sync: async (paths) => {
@@ -96,7 +101,8 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
 }
 
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
-  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+  // A link to a folder is followed: a home may be one, and a sync changes nothing.
+  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK));
   if (file === undefined) return;
   try {
     await file.sync();
@@ -115,6 +121,11 @@ async function assertPrivate(path: string, found: number, wanted: FileMode): Pro
   throw new RelaycertsError('permissions', `the file system of ${quotePath(path)} cannot keep a file private`, {
     hint: 'work on another file system, or mount this one with umask=077',
   });
+}
+
+/** A read-only file system refuses to remove even what is not there. */
+async function unlessGone(path: string, error: unknown): Promise<void> {
+  if (systemCode(error) !== 'EROFS' || (await unlessMissing(lstat(path))) !== undefined) throw error;
 }
 
 async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {

@@ -1,5 +1,7 @@
-// What the system says of a file, in words, with what mends it.
+// System errors about files, in words and with a hint. It decides nothing: an error that it does not know passes
+// unchanged.
 
+import { existsSync, lstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type ErrorCode } from '../errors.js';
@@ -16,29 +18,52 @@ const meanings: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a folder',
   ELOOP: 'it is a symbolic link',
   ENAMETOOLONG: 'the name is too long',
-  ENOENT: 'there is no such file or folder',
-  EEXIST: 'it is already there',
+  ENOENT: 'no such file or folder',
+  EEXIST: 'it already exists',
   EMFILE: 'too many files are open',
   ENOTEMPTY: 'the folder is not empty',
 };
 
-const goesOn = 'it goes on from what is there, and nothing is half written';
+const goesOn = 'it continues from what is there, and no file is half written';
 
-const mends: Readonly<Record<string, (path: string) => string>> = {
-  EACCES: (path) => `look at who owns it: ls -ld ${pathWord(path)} ${pathWord(dirname(path))}`,
+const hints: Readonly<Record<string, (path: string) => string>> = {
+  EACCES: permissionHint,
   EPERM: (path) => `look at who owns it, and at its attributes: ls -ld ${pathWord(path)}; lsattr -d ${pathWord(path)}`,
-  EROFS: () => `work on a file system that can be written, or make this one writable: ${goesOn}`,
+  EROFS: () => `use a file system that is writable, or remount this one: ${goesOn}`,
   ENOSPC: () => `make room and run the same command again: ${goesOn}`,
   EDQUOT: () => `make room and run the same command again: ${goesOn}`,
-  EIO: () => `see what the kernel says of the disk (dmesg), then run the same command again: ${goesOn}`,
-  ELOOP: (path) => `put the file itself there instead of a link: ls -l ${pathWord(path)}`,
+  EIO: () => `check the disk (dmesg), then run the same command again: ${goesOn}`,
+  EISDIR: (path) => `mv ${pathWord(path)} ${pathWord(`${path}.old`)}`,
+  ELOOP: (path) => linkHint(path, 'file'),
 };
 
-/** Turns a system error into one that says what could not be done to which file; anything else passes unchanged. */
+/** The command that puts what a link leads to in its place; a link that leads nowhere goes. */
+export function linkHint(path: string, kind: 'file' | 'folder'): string {
+  const [word, there] = [pathWord(path), `"$(readlink -f ${pathWord(path)})"`];
+  if (!existsSync(path)) return `rm ${word}`;
+  return kind === 'file'
+    ? `cp -p --remove-destination ${there} ${word}`
+    : `there=${there} && rm ${word} && cp -a "$there" ${word}`;
+}
+
+/** What closes a file or its folder to this user: another owner, or the mode. */
+function permissionHint(path: string): string {
+  const uid = process.geteuid?.() ?? -1;
+  for (const one of [path, dirname(path)]) {
+    const owner = lstatSync(one, { throwIfNoEntry: false })?.uid;
+    if (owner !== undefined && owner !== uid) return `it belongs to uid ${owner}: sudo chown ${uid} ${pathWord(one)}`;
+  }
+  return `chmod u+rwX ${pathWord(dirname(path))} ${pathWord(path)}`;
+}
+
+/**
+ * Turns a system error into one that says what could not be done to which file; anything else passes unchanged.
+ * `doing` completes "cannot ...", as in "read".
+ */
 export function fileError(error: unknown, doing: string, path: string, code: ErrorCode = 'files'): unknown {
   const name = errorName(error);
   if (name === undefined || error instanceof RelaycertsError) return error;
-  const hint = mends[name]?.(path);
+  const hint = hints[name]?.(path);
   return new RelaycertsError(
     code,
     `cannot ${doing} ${quotePath(path)}: ${meanings[name] ?? name}`,
@@ -46,18 +71,27 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   );
 }
 
-/** The same where standard output cannot take what is written to it. */
+/** Does some work on a file. @throws files - what the system says, in words */
+export async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError(error, doing, path);
+  }
+}
+
+/** The same for a write to standard output that failed. */
 export function outputError(error: Error): RelaycertsError {
   const name = errorName(error);
   const isFull = name === 'ENOSPC' || name === 'EDQUOT';
   const what = name === undefined ? error.message : (meanings[name] ?? name);
   return new RelaycertsError('files', `cannot write to standard output: ${what}`, {
     cause: error,
-    hint: `${isFull ? 'make room there, or ' : ''}send it elsewhere, and run the same command again`,
+    hint: `${isFull ? 'make room there, or ' : ''}send the output elsewhere, and run the same command again`,
   });
 }
 
-/** The error's name (`ENOSPC`), also of those that libuv knows by their number alone ("Unknown system error -122"). */
+/** The error's name (`ENOSPC`), also if libuv knows only its number ("Unknown system error -122"). */
 function errorName(error: unknown): string | undefined {
   const code = systemCode(error);
   const number = /^Unknown system error -(\d+)$/u.exec(code ?? '')?.[1];

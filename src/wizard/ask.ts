@@ -1,10 +1,9 @@
-// Asks on a terminal, with inquirer; on one that cannot move its cursor (TERM=dumb), line by line (ask-lines.ts).
-// Everything goes to stderr. What is asked and what is a good answer is not known here.
+// Asks on a terminal, with inquirer, on stderr. What is asked, and what a good answer is, is not known here.
 
-import type { TerminalQuestion } from '../sys/prompt.js';
-import { linesAsker } from './ask-lines.js';
-import { describeProblem, type Asker, type Prompt } from './interview.js';
-import { formatList, parseList } from './parse.js';
+import { RelaycertsError } from '../errors.js';
+import { promptOnce } from '../sys/prompt.js';
+import { describeProblem, type Asker } from './interview.js';
+import type { Option } from './gnupg.js';
 import { wrapText } from './wrap.js';
 
 /** Lines around the options: the question, the help, a long error. */
@@ -13,63 +12,73 @@ const linesAroundOptions = 8;
 const markWidth = 3;
 
 /** The asker for this process's terminal. */
-export async function openAsker(): Promise<Asker> {
-  const { stdin, stderr, env } = process;
-  const tell = (text: string): void => void stderr.write(`${wrapText(text, stderr.columns)}\n`);
-  const show = (text: string): void => void stderr.write(text);
-  if (['', 'dumb'].includes(env['TERM'] ?? '')) return linesAsker({ input: stdin, tell, show });
-
-  const { promptOnce } = await import('../sys/prompt.js');
-  const ask = async (prompt: Prompt): Promise<string> => {
-    const answer = await promptOnce(toInquirer(prompt, stderr.rows, stderr.columns), 'written');
-    if (typeof answer === 'string') return answer;
-    if (!Array.isArray(answer)) throw new TypeError('inquirer gave neither text nor a list');
-    return formatList(answer.map(String));
-  };
+export function terminalAsker(): Asker {
+  const { stderr } = process;
+  const say = (text: string): void => void stderr.write(`${wrapText(text, stderr.columns)}\n`);
+  // inquirer breaks lines inside words.
+  const narrow = (text: string): string => wrapText(text, stderr.columns - markWidth);
   return {
-    tell,
-    show,
-    ask: (prompt) => {
-      if (prompt.why !== '') tell(`\n${prompt.why}`);
-      return ask(prompt);
+    say,
+    show: (text) => void stderr.write(text),
+    askText: async ({ message, why, initial, read }) => {
+      say(`\n${why}`);
+      const { judge, value } = judgeWith(read, narrow);
+      await promptOnce({ type: 'input', message, default: initial, validate: judge }, 'written');
+      return value();
     },
-    close: () => undefined,
+    askOne: async ({ message, why, initial, options }) => {
+      if (why !== '') say(`\n${why}`);
+      const common = listQuestion(options, [], 'arrow keys, then Enter', narrow);
+      return String(await promptOnce({ type: 'select', message, default: initial, ...common }, 'written'));
+    },
+    askSeveral: async ({ message, why, initial, options, read }) => {
+      say(`\n${why}`);
+      const { judge, value } = judgeWith(read, narrow);
+      const validate = (marked: readonly { readonly value: string }[]) => judge(marked.map((each) => each.value));
+      const common = listQuestion(options, initial, 'arrow keys, space marks, then Enter', narrow);
+      await promptOnce({ type: 'checkbox', message, validate, ...common }, 'written');
+      return value();
+    },
   };
 }
 
-function toInquirer(
-  { kind, message, initial, options, check }: Prompt,
-  rows: number,
-  columns: number,
-): TerminalQuestion {
-  // inquirer breaks lines inside words.
-  const judge = async (text: string): Promise<true | string> => {
-    const problem = await check(text);
-    return problem === undefined ? true : wrapText(describeProblem(problem), columns - markWidth);
+/** inquirer validates an answer before it takes it: the value of the last one is the value of the question. */
+function judgeWith<Given, Value>(read: (given: Given) => Promise<Value>, narrow: (text: string) => string) {
+  let last: { readonly value: Value } | undefined;
+  return {
+    judge: async (given: Given): Promise<true | string> => {
+      try {
+        last = { value: await read(given) };
+        return true;
+      } catch (error) {
+        const [problem] = error instanceof RelaycertsError ? error.problems : [];
+        if (problem === undefined) throw error;
+        return narrow(describeProblem(problem));
+      }
+    },
+    value: (): Value => {
+      if (last === undefined) throw new TypeError('inquirer took an answer that was not validated');
+      return last.value;
+    },
   };
-  if (kind === 'text') return { type: 'input', message, default: initial, validate: judge };
-  const checked = parseList(initial);
-  const choices = options.map(({ value, label, reason }) => {
-    const text = reason === undefined ? label : `${label} (${reason})`;
-    return {
-      value,
-      name: wrapText(text, columns - markWidth).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
-      short: label.split(/ \(|: /u)[0] ?? value,
-      checked: checked.includes(value) && reason === undefined,
-      disabled: reason === undefined ? false : ' ',
-    };
-  });
-  const pageSize = Math.max(4, rows - linesAroundOptions);
-  const help = kind === 'one' ? 'arrow keys, then Enter' : 'arrow keys, space marks, then Enter';
+}
+
+function listQuestion(
+  options: readonly Option[],
+  marked: readonly string[],
+  help: string,
+  narrow: (text: string) => string,
+) {
+  const choices = options.map(({ value, label, reason }) => ({
+    value,
+    name: narrow(reason === undefined ? label : `${label} (${reason})`).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
+    short: label.split(/[ :]/u)[0] ?? value,
+    checked: marked.includes(value) && reason === undefined,
+    disabled: reason === undefined ? false : ' ',
+  }));
   const theme = {
     style: { keysHelpTip: () => help },
-    i18n: { disabledError: 'not this one: the reason stands behind it' },
+    i18n: { disabledError: 'not this one: the reason is behind it' },
   };
-  const common = { message, choices, pageSize, loop: false, theme };
-  if (kind === 'one') return { type: 'select', ...common, default: initial };
-  return {
-    type: 'checkbox',
-    ...common,
-    validate: (marked: readonly { readonly value: string }[]) => judge(formatList(marked.map(({ value }) => value))),
-  };
+  return { choices, pageSize: Math.max(4, process.stderr.rows - linesAroundOptions), loop: false, theme };
 }

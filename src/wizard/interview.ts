@@ -1,118 +1,264 @@
-// Walks the questions: asks each that is to be asked, through whatever asks, and checks every answer where it is given,
-// by itself and against the answers before it. Who answers, a person or a file, is not known here.
+// The wizard's questions, in their order. Each answer is checked as soon as it is typed, by itself and against the ones
+// before it. Who asks is ask.ts, and what becomes of the answers is answers.ts.
 
 import { RelaycertsError, renderHint, type Problem } from '../errors.js';
+import { parseHostName, parseSshUser } from '../names.js';
 import { findContradictions, formatPath } from '../settings/contradictions.js';
-import { applyAnswers, type Answers, type QuestionId, type Start } from './answers.js';
+import { membersOf } from '../settings/jsonc.js';
+import { buildSchema } from '../settings/file.js';
+import { keyTypes, type KeyType, type Settings } from '../settings/settings.js';
+import { applyAnswers, writtenHosts, type Answers, type Draft } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
-import { questions, type Question } from './questions.js';
+import { formatList, parseList } from './lists.js';
 
-/** One question as it is put, with what checks the answer. */
-export interface Prompt {
-  readonly kind: Question['kind'];
+/** A question; `why` is a line above it, and `initial` is what Enter takes. */
+interface Question<Initial> {
   readonly message: string;
   readonly why: string;
-  /** What Enter takes; '' where there is no default. */
-  readonly initial: string;
-  readonly options: readonly Option[];
-  /** What is wrong with an answer; undefined where it is taken. */
-  readonly check: (text: string) => Promise<Problem | undefined>;
+  readonly initial: Initial;
 }
 
-/** Whoever puts the questions to a person. */
+/** Puts questions to a person. `read` makes a value of an answer, or throws what is wrong with it. */
 export interface Asker {
   /** Text for the eye, wrapped at the terminal's width. */
-  tell(text: string): void;
+  say(text: string): void;
   /** Text as it is. */
   show(text: string): void;
-  /** The first answer that passes the check; several options are a list (parse.ts). @throws interrupted */
-  ask(prompt: Prompt): Promise<string>;
-  close(): void;
+  /** @throws interrupted */
+  askText<Value>(question: Question<string> & { read: (text: string) => Promise<Value> }): Promise<Value>;
+  /** @throws interrupted */
+  askOne(question: Question<string> & { options: readonly Option[] }): Promise<string>;
+  /** @throws interrupted */
+  askSeveral<Value>(
+    question: Question<readonly string[]> & {
+      options: readonly Option[];
+      read: (values: readonly string[]) => Promise<Value>;
+    },
+  ): Promise<Value>;
 }
 
-/** The words of a refused answer. */
-export function describeProblem({ message, hint }: Problem): string {
-  return hint === undefined ? message : `${message}; ${renderHint(hint, 'relaycerts')}`;
-}
-
-/** Typed answers, by their questions' ids. */
-export type Texts = Readonly<Partial<Record<QuestionId, string>>>;
-
-export interface Interview {
-  readonly start: Start | undefined;
+export interface InterviewContext {
+  readonly asker: Asker;
   /** Absolute path of the settings file. */
   readonly file: string;
   readonly home: string;
   readonly keys: () => Promise<SecretKeys>;
   /** Finds the keys of one recipient. @throws recipient, tool */
-  readonly proveRecipient: (recipient: string) => Promise<unknown>;
-  /** Answers in text; undefined where nothing that passes `check` can be had, which leaves the answer out. */
-  readonly ask: (id: QuestionId, prompt: Prompt) => Promise<string | undefined>;
-  /** Says why a question is not asked. */
-  readonly note: (line: string) => void;
+  readonly findRecipient: (recipient: string) => Promise<unknown>;
 }
 
-/**
- * Asks everything once. `previous` are the answers of an earlier round: they are the defaults, and a question that has
- * one is asked even where it would be passed over.
- * @throws whatever `ask` throws
- */
-export async function holdInterview(
-  interview: Interview,
-  previous: Texts,
-): Promise<{ readonly answers: Partial<Answers>; readonly texts: Texts }> {
-  let answers: Partial<Answers> = {};
-  let texts: Texts = {};
-  for (const question of questions) {
-    const { id, kind, message, why, parse } = question;
-    const initial = previous[id] ?? question.initial(interview.start);
-    const when = question.when(interview.start, answers);
-    if (when === false) continue;
-    if (typeof when === 'string' && previous[id] === undefined) {
-      interview.note(when);
-      // Hosts that stay are still compared with those that are typed; a port or a user needs no answer to stay.
-      if (id === 'relays' || id === 'clients') answers = { ...answers, ...parse(initial, answers) };
+type List = 'smtpdServers' | 'smtpClients';
+
+interface TextQuestion {
+  readonly message: string;
+  readonly why: string;
+  readonly initial: (draft: Draft) => string;
+  readonly parse: (text: string) => Partial<Answers>;
+  /** Whether one line of text can say it of these settings; if not, they stay as they are. */
+  readonly fits?: (settings: Settings) => boolean;
+  /** The list that it sets. */
+  readonly list?: List;
+}
+
+/** More hosts than this are for an editor, not for a line of text. */
+const mostHosts = 10;
+
+const sshUser = 'For the commands that copy and install. The default is root.';
+
+const textQuestions: readonly TextQuestion[] = [
+  {
+    message: 'Mail domain:',
+    why: 'The part after the @. Short host names are completed with it.',
+    initial: ({ settings }) => settings?.domain ?? '',
+    parse: (text) => ({ domain: parseHostName(text.trim()) }),
+  },
+  {
+    message: 'Relay:',
+    why: 'The server with a fixed address that sends your mail on. Several: with commas, the first is tried first.',
+    initial: (draft) => initialHosts(draft, 'smtpdServers', 'relayhost'),
+    parse: (text) => ({ relays: parseList(text) }),
+    fits: ({ smtpdServers }) => smtpdServers.length <= mostHosts,
+    list: 'smtpdServers',
+  },
+  {
+    message: 'Port on the relay:',
+    why: 'Not 25: that one stays as it is, and is often blocked at home. The default is 2500.',
+    initial: ({ settings }) => String(settings?.smtpdServers[0].port ?? 2500),
+    parse: (text) => ({ relayPort: parseNumber(text) }),
+    fits: ({ smtpdServers }) => areAlike(smtpdServers.map(({ port }) => port)),
+  },
+  {
+    message: 'ssh user on the relay:',
+    why: sshUser,
+    initial: ({ settings }) => settings?.smtpdServers[0].ssh.user ?? 'root',
+    parse: (text) => ({ relayUser: parseSshUser(text.trim()) }),
+    fits: ({ smtpdServers }) => areAlike(smtpdServers.map(({ ssh }) => ssh.user)),
+  },
+  {
+    message: 'Mail server at home:',
+    why: 'The Postfix that hands its mail to the relay. Several: with commas.',
+    initial: (draft) => initialHosts(draft, 'smtpClients', 'mailhost'),
+    parse: (text) => ({ clients: parseList(text) }),
+    fits: ({ smtpClients }) => smtpClients.length <= mostHosts,
+    list: 'smtpClients',
+  },
+  {
+    message: 'ssh user on it:',
+    why: sshUser,
+    initial: ({ settings }) => settings?.smtpClients[0].ssh.user ?? 'root',
+    parse: (text) => ({ clientUser: parseSshUser(text.trim()) }),
+    fits: ({ smtpClients }) => areAlike(smtpClients.map(({ ssh }) => ssh.user)),
+  },
+  {
+    message: 'Days a certificate is valid:',
+    why: 'The default is 398, a year and a month. A renewal keeps the key and its pin, so it costs little.',
+    initial: ({ settings }) => String(settings?.certificates.validDays ?? 398),
+    parse: (text) => ({ validDays: parseNumber(text) }),
+  },
+];
+
+function initialHosts({ text, settings }: Draft, list: List, fresh: string): string {
+  return settings === undefined ? fresh : formatList(writtenHosts(text, list));
+}
+
+/** A number, or the text as it is for the settings' own parser to refuse. */
+function parseNumber(text: string): number | string {
+  return /^\s*\d{1,15}\s*$/u.test(text) ? Number(text) : text;
+}
+
+function areAlike(values: readonly unknown[]): boolean {
+  return values.length <= mostHosts && new Set(values).size === 1;
+}
+
+const keyTypeNotes: Readonly<Record<KeyType, string>> = {
+  'ecdsa-p256': '(default): small, fast, works everywhere',
+  'ecdsa-p384': 'larger, if a rule asks for it',
+  'rsa-2048': 'for very old software',
+  'rsa-3072': 'RSA as strong as P-256, slower',
+  'rsa-4096': 'RSA, slowest',
+  ed25519: 'not every TLS library takes it',
+};
+
+/** Asks everything once. @throws interrupted */
+export async function holdInterview(draft: Draft, context: InterviewContext): Promise<Answers> {
+  const { asker } = context;
+  const { settings } = draft;
+  const fits = (question: TextQuestion) => settings === undefined || (question.fits?.(settings) ?? true);
+  // The first question replaces the domain.
+  let answers: Answers = { domain: settings?.domain ?? parseHostName('example.org') };
+  for (const [index, question] of textQuestions.entries()) {
+    const { message, why, initial, parse } = question;
+    if (!fits(question)) {
+      asker.say(`\n${message} not asked, because the hosts differ or are many; it stays as it is.`);
       continue;
     }
-    const options = await question.options(interview.keys);
+    const later = textQuestions.slice(index + 1).filter(fits);
+    const pending = later.flatMap(({ list }) => list ?? []);
     const before = answers;
-    const check = (text: string) => findProblem(interview, question, text, before);
-    const text = await interview.ask(id, { kind, message, why, initial, options, check });
-    if (text === undefined) continue;
-    answers = { ...answers, ...parse(text, answers) };
-    texts = { ...texts, [id]: text };
+    const read = (text: string): Promise<Answers> => {
+      const given = { ...before, ...parse(text) };
+      assertGood(draft, given, pending, context);
+      return Promise.resolve(given);
+    };
+    answers = await asker.askText({ message, why, initial: initial(draft), read });
   }
-  return { answers, texts };
+  const keyType = await asker.askOne({
+    message: 'Key type:',
+    why: "Of the hosts' certificates. The default is right unless a rule forbids it.",
+    initial: settings?.certificates.keyType ?? 'ecdsa-p256',
+    options: keyTypes.map((value) => ({ value, label: `${value} ${keyTypeNotes[value]}` })),
+  });
+  return askRecipients(draft, { ...answers, keyType: keyTypes.find((each) => each === keyType) }, context);
 }
 
-async function findProblem(
-  { start, file, home, proveRecipient }: Interview,
-  { parse }: Question,
-  text: string,
-  before: Partial<Answers>,
-): Promise<Problem | undefined> {
-  try {
-    const answer = parse(text, before);
-    const answers = { ...before, ...answer };
-    // Hosts that are asked later may still change, so nothing is compared with them yet.
-    const { smtpdServers, smtpClients, ...rest } = applyAnswers(start, answers);
-    const draft = {
-      ...rest,
-      ...(answers.relays === undefined ? {} : { smtpdServers }),
-      ...(answers.clients === undefined ? {} : { smtpClients }),
-    };
-    const [contradiction] = findContradictions(draft, answers.domain, { file, home });
-    if (contradiction !== undefined) {
-      const { path, what, hint } = contradiction;
-      const isOwn = path.some((part) => part === 'hostname' || part === 'recipients');
-      if (isOwn) return { message: what, hint };
-      const place = formatPath(path);
-      return { message: `${place} ${what}`, hint: `answer otherwise, or set ${place} in the settings file first` };
-    }
-    for (const recipient of answer.gnupgKeys ?? answer.recipients ?? []) await proveRecipient(recipient);
-    return undefined;
-  } catch (error) {
-    if (error instanceof RelaycertsError) return error.problems[0];
-    throw error;
+async function askRecipients(draft: Draft, answers: Answers, context: InterviewContext): Promise<Answers> {
+  const { asker, keys, findRecipient } = context;
+  const { keys: options, problem } = await keys();
+  const old = draft.settings?.passphrase.recipients ?? [];
+  const isOurs = old.every((recipient) => options.some(({ value }) => value === recipient));
+  const read = async (recipients: readonly string[]): Promise<Answers> => {
+    const given = { ...answers, recipients };
+    assertGood(draft, given, [], context);
+    for (const recipient of recipients) await findRecipient(recipient);
+    return given;
+  };
+  const source = await asker.askOne({
+    message: 'Who opens the passphrase:',
+    why: "The CA's key is encrypted on this machine. Its passphrase is in a file that only these can open.",
+    initial: old.length === 0 ? 'operator-key' : isOurs && problem === undefined ? 'gnupg' : 'typed',
+    options: [
+      { value: 'operator-key', label: 'the operator key (default): relaycerts makes it, and it works everywhere' },
+      {
+        value: 'gnupg',
+        label: 'secret keys in GnuPG, also on a card',
+        ...(problem === undefined ? {} : { reason: problem }),
+      },
+      { value: 'typed', label: 'typed: public key files, fingerprints, addresses' },
+    ],
+  });
+  if (source === 'operator-key') return { ...answers, recipients: [] };
+  if (source === 'typed') {
+    return asker.askText({
+      message: 'Recipients:',
+      why: 'OpenPGP public key files (paths from the settings file), or fingerprints or addresses that gpg knows; with commas.',
+      initial: formatList(old),
+      read: (text) => read(parseList(text)),
+    });
   }
+  return asker.askSeveral({
+    message: 'GnuPG keys that open it:',
+    why: 'Any one of them can open it. Two are safer than one: if one is lost, the CA is not.',
+    initial: old,
+    options,
+    read: (values) => {
+      if (values.length > 0) return read(values);
+      throw new RelaycertsError('recipient', 'no key is chosen', { hint: 'mark one with the space bar, then Enter' });
+    },
+  });
+}
+
+/** Throws what the settings' own parser says of the answers. Lists of hosts still `pending` may change: they are left out. */
+function assertGood(
+  draft: Draft,
+  answers: Answers,
+  pending: readonly List[],
+  context: { readonly file: string; readonly home: string },
+): void {
+  const members = Object.entries(membersOf(applyAnswers(draft, answers)));
+  const value = Object.fromEntries(members.filter(([key]) => !pending.some((list) => list === key)));
+  const { error } = buildSchema(answers.domain).file.safeParse(value, { jitless: true });
+  const issue = error?.issues.find(({ path }) => Object.hasOwn(value, path[0] ?? ''));
+  if (issue !== undefined) {
+    const [what = '', hint = ''] = issue.message.split('\n');
+    throw new RelaycertsError('settings', what, { hint: hint.replace(' without quotes', '') });
+  }
+  const [contradiction] = findContradictions(value, answers.domain, context);
+  if (contradiction === undefined) return;
+  const { path, what, hint } = contradiction;
+  const place = formatPath(path);
+  throw path.some((part) => part === 'hostname' || part === 'recipients')
+    ? new RelaycertsError('settings', what, { hint })
+    : new RelaycertsError('settings', `${place} ${what}`, {
+        hint: `give another answer, or change ${place} in the settings file first`,
+      });
+}
+
+/** What is wrong with an answer, in one line. */
+export function describeProblem({ message, hint }: Problem): string {
+  return hint === undefined ? message : `${message}; ${renderHint(hint, 'relaycerts')}`;
+}
+
+/** Two sentences on what make does with these settings. */
+export function describeMake({ ca, certificates, smtpdServers, smtpClients, passphrase }: Settings): string {
+  const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
+  return [
+    `make brings what is missing of: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
+    `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
+    `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
+    `${passphrase.file}, for ${openers}. Then it prints what to run on each host; it touches no host.`,
+  ].join(' ');
+}
+
+function count(number: number, what: string): string {
+  return `${String(number)} ${what}${number === 1 ? '' : 's'}`;
 }

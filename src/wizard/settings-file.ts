@@ -7,50 +7,44 @@ import { dirname, join } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
 import { readFile, replaceFile, statFile, writeNewFile } from '../sys/files.js';
 import { fileError } from '../sys/file-error.js';
-import { parseJsonc } from '../settings/jsonc.js';
-import { readSettings } from '../settings/load.js';
+import { parseSettingsText, readSettingsText } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
 import { nameFile, settingsJsonSchema, type SettingsContext } from '../settings/schema.js';
-import { asObject, schemaName, type JsonObject, type Start } from './answers.js';
+import type { Settings } from '../settings/settings.js';
+import { schemaName } from './answers.js';
 
 /** The settings file as it was found. */
 export interface Found {
-  readonly start: Start;
-  /** Where it lies, links followed. */
+  readonly text: string;
+  readonly settings: Settings;
+  /** Its path, links followed. */
   readonly path: string;
-  readonly bytes: Buffer;
   readonly mode: 0o600 | 0o644;
 }
 
-/** The settings file that is there. @throws settings where it is not right: the wizard builds on nothing else */
+/** The settings file that is there; undefined if none is. @throws settings - the wizard changes only settings without errors */
 export async function findSettings(file: string, sys: Omit<SettingsContext, 'file'>): Promise<Found | undefined> {
   if ((await statFile(file)) === undefined) return undefined;
   const name = nameFile(file);
   try {
-    const settings = await readSettings(file, sys);
+    const text = await readSettingsText(file);
+    const settings = parseSettingsText(text, { ...sys, file });
     const path = await realpath(file);
-    const bytes = await readFile(path);
     const state = await statFile(path);
-    if (bytes === undefined || state === undefined) throw new RelaycertsError('settings', `${name} went away`);
-    const parsed = parseJsonc(bytes.toString());
-    const value = 'value' in parsed ? asObject(parsed.value) : {};
-    return { start: { value, settings }, path, bytes, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
+    if (state === undefined) throw new RelaycertsError('settings', `${name} went away`);
+    return { text, settings, path, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;
+    const message = `the wizard changes only settings without errors; ${name} is as it was`;
+    const hint = `correct it, or move it away: mv ${pathWord(file)} ${pathWord(`${file}.old`)}`;
     throw new RelaycertsError('settings', error.message, {
       cause: error,
-      problems: [
-        ...error.problems,
-        {
-          message: `the wizard starts from right settings alone, and left ${name} as it is`,
-          hint: `mend it, or move it away: mv ${pathWord(file)} ${pathWord(`${file}.old`)}`,
-        },
-      ],
+      problems: [...error.problems, { message, hint }],
     });
   }
 }
 
-/** Refuses a folder that cannot be written: said before anything is asked, not after the last answer. @throws files */
+/** Refuses a folder that cannot be written before anything is asked, not after the last answer. @throws files */
 export async function assertWritable(file: string): Promise<void> {
   let folder = dirname(file);
   while ((await statFile(folder)) === undefined && dirname(folder) !== folder) folder = dirname(folder);
@@ -61,7 +55,7 @@ export async function assertWritable(file: string): Promise<void> {
   }
 }
 
-/** Writes the text whole; what appeared or changed since it was found is left alone. @throws files */
+/** Writes the text whole; a file that appeared or changed since it was found is left as it is. @throws files */
 export async function writeSettings(file: string, text: string, found: Found | undefined): Promise<void> {
   if (found === undefined) {
     await mkdir(dirname(file), { recursive: true });
@@ -69,19 +63,17 @@ export async function writeSettings(file: string, text: string, found: Found | u
     return;
   }
   const now = await readFile(found.path);
-  if (now === undefined || !now.equals(found.bytes)) {
+  if (now === undefined || !now.equals(Buffer.from(found.text))) {
     throw new RelaycertsError('files', `${quote(found.path)} changed while the wizard ran, and was left as it is`, {
-      hint: 'run relaycerts wizard again; it starts from what is there now',
+      hint: { run: ['wizard'], after: 'starts from what is there now' },
     });
   }
   await replaceFile(found.path, text, found.mode);
 }
 
-/** The schema that settings written here name, beside them, where none is there yet: for editors alone. @throws files */
-export async function writeSchema(file: string, { $schema: name }: JsonObject): Promise<boolean> {
-  if (name !== schemaName) return false;
+/** Puts the schema, for editors, beside settings that name it, unless a file of that name is there. @throws files */
+export async function writeSchema(file: string, name: unknown): Promise<void> {
   const path = join(dirname(file), schemaName);
-  if ((await statFile(path)) !== undefined) return false;
+  if (name !== schemaName || (await statFile(path)) !== undefined) return;
   await writeNewFile(path, `${JSON.stringify(settingsJsonSchema(), undefined, 2)}\n`, 0o644);
-  return true;
 }

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { joinedLines } from '../support/strace.js';
@@ -21,7 +22,7 @@ import { joinedLines } from '../support/strace.js';
 let project: Project;
 beforeEach(async () => {
   project = makeProject();
-  expect((await project.run(['make'])).status).toBe(0);
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runTool } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
@@ -43,7 +44,7 @@ const rows = async (): Promise<readonly Row[]> => JSON.parse((await run('status'
 
 describe("a host's certificate", () => {
   beforeEach(async () => {
-    succeed(await run('make'));
+    await putMade(project);
     await ahead('renew', '--force', 'mailhost');
     expect(isTaken(home)).toBe(false);
   });
@@ -83,12 +84,12 @@ describe("a host's certificate", () => {
 
   it('is in no PKCS#12 file, and the hint for that mends it', async () => {
     const words = ['export', 'p12', 'mailhost', '--password-fd', '0'];
-    const refused = await project.run(words, { input: 'secret' });
+    const refused = project.spawn(words, { input: 'secret' });
     expect(refused.status).toBe(1);
     expect(refused.stderr).toMatch(/is valid from .* on, and it is .* now/u);
     const hint = /hint: .*ahead when this was made: relaycerts (.*)\n/u.exec(refused.stderr)?.[1] ?? '';
     succeed(await run(...hint.split(' ')));
-    succeed(await project.run(words, { input: 'secret' }));
+    succeed(project.spawn(words, { input: 'secret' }));
   });
 });
 

@@ -20,7 +20,7 @@ afterAll(() => {
 });
 
 async function succeed(...words: readonly string[]): Promise<void> {
-  const result = await project.run(words, { input: secret });
+  const result = words.includes('--password-fd') ? project.spawn(words, { input: secret }) : await project.run(words);
   expect(result.status, result.stderr).toBe(0);
 }
 

@@ -100,11 +100,11 @@ describe('the file', () => {
       '.x.p12.relaycerts-4194303-0a1b',
     ];
     for (const other of others) writeFileSync(join(out, other), '');
-    expect((await project.run(words, { input: secret })).status).toBe(0);
+    expect(project.spawn(words, { input: secret }).status).toBe(0);
     expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
     // Also where it was killed just after, and the file is there.
     writeFileSync(join(out, '.x.p12.relaycerts-4194303-0a1b.tmp'), '');
-    expectError(await project.run(words, { input: secret }), 1, /is there already/u, /--out FILE$/u);
+    expectError(project.spawn(words, { input: secret }), 1, /is there already/u, /--out FILE$/u);
     expect(readdirSync(out).toSorted()).toEqual([...others, 'x.p12'].toSorted());
   });
 
@@ -118,7 +118,7 @@ describe('the file', () => {
     expect([piped.status, piped.stderr]).toEqual([0, '']);
     expect(contentsOf(name)).toBe(expected);
     const nowhere = exportHost('--out', 'no/such/folder.p12');
-    expect(nowhere.stderr).toMatch(/error: cannot write ".*": there is no such file or folder/u);
+    expect(nowhere.stderr).toMatch(/error: cannot write ".*": no such file or folder/u);
     expect(nowhere.status).toBe(1);
   });
 
@@ -219,7 +219,12 @@ describe('what the system sees, under umask 000', () => {
 
 describe('refused', () => {
   it('hosts that the settings do not name, formats that there are none of', async () => {
-    expectError(await runExport('p12', 'nobody', '--password-fd', '0'), 2, /name no host "nobody"/u, /mailhost/u);
+    expectError(
+      project.spawn(['export', 'p12', 'nobody', '--password-fd', '0'], { input: secret }),
+      2,
+      /name no host "nobody"/u,
+      /mailhost/u,
+    );
     expectError(await runExport(), 2, /export needs a format: p12/u, /--help/u);
     expectError(await runExport('p13'), 2, /unknown command "p13", did you mean p12\?/u, /relaycerts export p12/u);
     expectError(await runExport('p12'), 2, /missing required argument/u, /--help/u);

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project } from '../support/project.js';
 
 const relay = 'relayhost.example.org';
@@ -73,7 +74,7 @@ describe('a first make', () => {
     ['half a line', '{"time":"2026-11-20T12:00:00.000Z","event":"issu'],
     ['what a disk leaves of one', '\0\0\0\0'],
   ])('takes %s at the end of the ledger out, says so once', async (_what, torn) => {
-    expect((await project.run(['make'])).status).toBe(0);
+    await putMade(project);
     const ledger = project.read('certs/ca/issued.jsonl');
     project.write('certs/ca/issued.jsonl', ledger + torn);
     const first = await project.run(['make']);
@@ -85,7 +86,7 @@ describe('a first make', () => {
   });
 
   it('ends a last line of the ledger that is whole, and leaves alone what is no line of its own', async () => {
-    expect((await project.run(['make'])).status).toBe(0);
+    await putMade(project);
     const ledger = project.read('certs/ca/issued.jsonl');
     project.write('certs/ca/issued.jsonl', ledger.trimEnd());
     expect((await project.run(['make'])).stderr).toContain('relaycerts: ended the last line of the ledger');
@@ -98,7 +99,7 @@ describe('a first make', () => {
   });
 
   it('writes one ledger line for each certificate', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const lines = project.read('certs/ca/issued.jsonl').trimEnd().split('\n');
     const entries = lines.map((line) => JSON.parse(line) as Record<string, string>);
     expect(entries.map(({ event, role, name }) => [event, role, name])).toEqual([
@@ -110,7 +111,7 @@ describe('a first make', () => {
   });
 
   it('makes a CA key that openssl opens with the passphrase that gpg gives', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const gnupg = join(project.home, 'gnupg');
     mkdirSync(gnupg, { mode: 0o700 });
     const env = { ...process.env, GNUPGHOME: gnupg, HOME: project.home };
@@ -134,7 +135,7 @@ describe('a first make', () => {
   });
 
   it('keeps the CA key out of every bundle, and each key to its host', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const [ca] = secretsOf(project.read('certs/ca/example.org-ca.key.pem'));
     const [relayKey] = secretsOf(project.read(`certs/smtpd-server/${relay}.key.pem`));
     const [homeKey] = secretsOf(project.read(`certs/smtp-client/${home}.key.pem`));
@@ -166,14 +167,14 @@ describe('a first make', () => {
   });
 
   it('puts the key first into the chain', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
     const certificate = project.read(`certs/smtp-client/${home}.crt.pem`);
     expect(project.read(`hosts/${home}/${home}.chain.pem`)).toBe(key + certificate);
   });
 
   it('works through a pipe that closes early', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const piped = project.spawn(['show'], { under: ['sh', '-c', '"$@" | head -n 1', 'sh'] });
     expect(piped.status).toBe(0);
     expect(piped.stderr).toBe('');
@@ -182,7 +183,7 @@ describe('a first make', () => {
 
 describe('a second make', () => {
   it('changes not one byte, and says so', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
     const again = await project.run(['make']);
     expect(again.status).toBe(0);
@@ -192,13 +193,13 @@ describe('a second make', () => {
   });
 
   it('needs no passphrase', async () => {
-    await project.run(['make']);
+    await putMade(project);
     rmSync(join(project.home, '.config'), { recursive: true });
     expect((await project.run(['make'])).status).toBe(0);
   });
 
   it('makes a new client alone, and adds its pin to the table of every relay', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const before = treeOf(project.folder);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const again = await project.run(['make']);
@@ -225,7 +226,7 @@ describe('a second make', () => {
   });
 
   it('issues a certificate for the key that is there', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
     const pin = (await project.run(['fingerprint', '--format', 'hex'])).stdout;
     rmSync(project.path(`certs/smtp-client/${home}.crt.pem`));
@@ -235,7 +236,7 @@ describe('a second make', () => {
   });
 
   it('reads a table of thousands of clients, larger than 1 MiB', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const table = project.read('hosts', relay, 'relay_clientcerts');
     project.write(`hosts/${relay}/relay_clientcerts`, `${table}${`# ${'x'.repeat(70)}\n`.repeat(20_000)}`);
     const made = await project.run(['make']);
@@ -244,7 +245,7 @@ describe('a second make', () => {
   });
 
   it('mends a bundle that was damaged', async () => {
-    await project.run(['make']);
+    await putMade(project);
     const chain = project.read(`hosts/${home}/${home}.chain.pem`);
     project.write(`hosts/${home}/${home}.chain.pem`, 'damaged');
     rmSync(project.path(`hosts/${relay}/relay_clientcerts`));
@@ -267,7 +268,7 @@ describe('--dry-run', () => {
   });
 
   it('is empty after make', async () => {
-    await project.run(['make']);
+    await putMade(project);
     expect((await project.run(['make', '--dry-run'])).stdout).toMatch(/^nothing to make/u);
     expect(JSON.parse((await project.run(['make', '--dry-run', '--json'])).stdout)).toEqual({ plan: [] });
   });
@@ -382,7 +383,7 @@ const contradictions: readonly {
 
 describe('what contradicts the settings', () => {
   it.each(contradictions)('$name: says which file, and touches nothing', async ({ change, says }) => {
-    await project.run(['make']);
+    await putMade(project);
     await change(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
     const again = await project.run(['make']);
@@ -395,7 +396,7 @@ describe('what contradicts the settings', () => {
   });
 
   it('a new client with the passphrase file gone: says so before anything is made', async () => {
-    await project.run(['make']);
+    await putMade(project);
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const before = treeOf(project.folder);

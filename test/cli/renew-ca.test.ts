@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeScratch, openssl, runTool } from '../support/openssl.js';
+import { copyOf, putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -28,7 +29,7 @@ afterAll(() => {
 let project: Project;
 beforeEach(async () => {
   project = makeProject();
-  succeed(await project.run(['make']));
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();
@@ -583,18 +584,8 @@ describe('cut off', () => {
       project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
       succeed(await run('make'));
       for (let stage = 0; stage < done; stage++) await nextStage();
-      const copyOf = (name: string): Project => {
-        const victim = makeProject(null);
-        for (const [from, to] of [
-          [project.folder, victim.folder],
-          [project.home, victim.home],
-        ] as const) {
-          if (spawnSync('cp', ['-a', `${from}/.`, to]).status !== 0) throw new Error(`cannot copy ${name}`);
-        }
-        return victim;
-      };
       const calls = 'rename,unlink,fsync';
-      const whole = copyOf('the whole');
+      const whole = copyOf(project);
       const trace = join(whole.home, 'trace');
       succeed(whole.spawn(command, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls}`] }));
       const counts = new Map<string, number>();
@@ -613,7 +604,7 @@ describe('cut off', () => {
       const chosen = points.filter(({ call }) => process.env['RELAYCERTS_DEEP'] === '1' || call !== 'fsync');
       const original = project;
       for (const { call, nth } of chosen) {
-        project = copyOf(`${call} ${nth}`);
+        project = copyOf(original);
         try {
           const inject = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `inject=${call}:signal=SIGKILL:when=${nth}`];
           const cut = project.spawn(command, { env, under: inject });

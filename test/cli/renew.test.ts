@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openssl } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -119,7 +120,7 @@ function expectVerified(path = homeCertificate, purpose = 'sslclient', days = 0)
 
 describe('renew, for the same key', () => {
   beforeEach(async () => {
-    succeed(await run('make'));
+    await putMade(project);
   });
 
   it('leaves alone what is not due, and says how long it has', async () => {
@@ -291,7 +292,7 @@ const certificatePin = (): string => certificate().x509.fingerprint256;
 describe('renew, where the certificate is pinned', () => {
   beforeEach(async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
-    succeed(await run('make'));
+    await putMade(project);
   });
 
   it('lists the old pin beside the new one until it is retired', async () => {
@@ -367,7 +368,7 @@ describe('renew, where the certificate is pinned', () => {
 
 describe('renew --rekey and retire', () => {
   beforeEach(async () => {
-    succeed(await run('make'));
+    await putMade(project);
   });
 
   it('a new key: both pins are listed, the bundle has the new one alone, and retire ends it', async () => {
@@ -536,7 +537,7 @@ describe('cut off, and the same command again', () => {
   const second = 'second.example.org';
   beforeEach(async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-    succeed(await run('make'));
+    await putMade(project);
   });
 
   it('renew --rekey: what has its new key gets no other, the rest is rekeyed, and the order is told for all', async () => {
@@ -627,7 +628,7 @@ describe('cut off, and the same command again', () => {
 
 describe('without the passphrase file', () => {
   it('the passphrase that is given is enough, and retire needs none', async () => {
-    succeed(await run('make'));
+    await putMade(project);
     const input = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
@@ -655,7 +656,7 @@ describe('the wrong folder, and the end of the CA', () => {
   });
 
   it('a certificate that would end no later is not made; renew --ca comes first', async () => {
-    succeed(await run('make'));
+    await putMade(project);
     const first = succeed(await inDays(3640, ['renew', '--due']));
     expect(first.stderr).toMatch(/warning: the CA expires on .*\nrelaycerts: hint: relaycerts renew --ca/u);
     const lines = ledger().length;

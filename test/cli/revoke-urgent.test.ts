@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
 import { chmodSync, chownSync, copyFileSync, rmSync, truncateSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -24,7 +25,7 @@ beforeEach(async () => {
       smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }],
     }),
   );
-  succeed(await run('make'));
+  await putMade(project);
   pins = { home: pinOf(home), second: pinOf(second) };
 });
 afterEach(() => {

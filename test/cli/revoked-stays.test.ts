@@ -4,6 +4,7 @@
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openssl } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed as succeeded } from '../support/succeed.js';
 
@@ -15,7 +16,7 @@ const ledgerFile = 'certs/ca/issued.jsonl';
 let project: Project;
 beforeEach(async () => {
   project = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
-  await succeed('make');
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();

@@ -48,7 +48,7 @@ const files: readonly (readonly [name: string, make: () => void, says: RegExp])[
   ['UTF-16', () => project.write('settings.json', Buffer.from('{"domain": 1}', 'utf16le')), /UTF-8|u0000/u],
   ['Latin-1', () => project.write('settings.json', Buffer.from('{"domain": "\u00e9"}', 'latin1')), /UTF-8/u],
   ['YAML', () => project.write('settings.json', 'domain: example.org\n'), /line 1/u],
-  ['a comment', () => project.write('settings.json', '{\n  // mine\n  "domain": "example.org"\n}'), /line 2/u],
+  ['a shell comment', () => project.write('settings.json', '{\n  # mine\n  "domain": "example.org"\n}'), /line 2/u],
   ['half a file', () => project.write('settings.json', '{"domain": "exam'), /line 1/u],
   ['a FIFO', () => execFileSync('mkfifo', [project.path('settings.json')]), /not a regular file/u],
 ];

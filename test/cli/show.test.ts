@@ -50,7 +50,7 @@ describe('show', () => {
       stdout: '',
       stderr:
         'relaycerts: error: cannot write to standard output: the disk is full\n' +
-        'relaycerts: hint: make room there, or send it elsewhere, and run the same command again\n',
+        'relaycerts: hint: make room there, or send the output elsewhere, and run the same command again\n',
     });
   });
 

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keyTypes } from '../../src/settings/settings.js';
 import { blocksOf } from '../support/blocks.js';
 import { openssl, verified } from '../support/openssl.js';
+import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -136,7 +137,7 @@ describe('a host that makes its own key', () => {
   });
 
   it('added later: the relay, already there, gets its new table', async () => {
-    succeed(await project.run(['make']));
+    await putMade(project);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     writeRequest();
     const result = succeed(await project.run(['sign', request, '--host', 'second.example.org']));
@@ -301,7 +302,7 @@ describe('signed again', () => {
   });
 
   it('a certificate whose key went to the host: its request puts all right', async () => {
-    succeed(await project.run(['make']));
+    await putMade(project);
     renameSync(project.path(homeKey), join(project.home, 'moved.key'));
     expect((await project.run(['make'])).stderr).toContain('but its key');
     const before = project.read(certificate);
@@ -323,7 +324,7 @@ describe('SIGKILL', () => {
     { timeout: 300_000 },
     async () => {
       requireTools('strace');
-      succeed(await project.run(['make']));
+      await putMade(project);
       project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
       const key = writeRequest();
       const backup = join(project.home, 'backup');
@@ -331,7 +332,8 @@ describe('SIGKILL', () => {
       const words = ['sign', request, '--host', 'second'];
       // One thread for all file work, because strace counts the calls of each thread by itself.
       const env = { UV_THREADPOOL_SIZE: '1' };
-      const calls = ['link', 'rename', 'mkdir', 'fsync', 'unlink'];
+      // A process that dies before a sync leaves what it leaves before the call after that.
+      const calls = ['link', 'rename', 'mkdir', 'unlink', ...(process.env['RELAYCERTS_DEEP'] === '1' ? ['fsync'] : [])];
       const trace = join(project.home, 'trace');
       succeed(
         project.spawn(words, { env, under: ['strace', '-f', '-qq', '-o', trace, '-e', `trace=${calls.join(',')}`] }),
@@ -355,14 +357,14 @@ describe('SIGKILL', () => {
           expect(existsSync(project.path('certs/smtp-client/second.example.org.key.pem'))).toBe(false);
         }
       }
-      expect(killed).toBeGreaterThan(12);
+      expect(killed).toBeGreaterThan(8);
     },
   );
 });
 
 describe('refused, and nothing is touched', () => {
   it('where the key was made here; by the hint, the host gets its own', async () => {
-    succeed(await project.run(['make']));
+    await putMade(project);
     const key = writeRequest();
     await expectUntouched(
       sign,
@@ -442,10 +444,10 @@ describe('refused, and nothing is touched', () => {
   });
 
   it('weak and unknown keys, a signature that does not hold, garbage, what is huge, what is not there', async () => {
-    succeed(await project.run(['make']));
+    await putMade(project);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     const second = (): Promise<Result> => project.run(['sign', request, '--host', 'second']);
-    const weak = /is weak, or of a type that relaycerts issues no certificate for/u;
+    const weak = /is weak, or of a type for which no certificate is issued/u;
     for (const words of [
       ['-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024'],
       ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521'],
@@ -500,7 +502,7 @@ describe('refused, and nothing is touched', () => {
   });
 
   it('with a wrong passphrase: the request is kept, and the next run goes on', async () => {
-    succeed(await project.run(['make']));
+    await putMade(project);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     writeRequest();
     const words = ['sign', request, '--host', 'second'];

@@ -4,6 +4,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -13,7 +14,7 @@ const day = 86_400_000;
 let project: Project;
 beforeEach(async () => {
   project = makeProject();
-  expect((await project.run(['make'])).status).toBe(0);
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
 import { makeProject, program, smallSettings, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
@@ -13,7 +14,7 @@ const home = 'mailhost.example.org';
 let project: Project;
 beforeEach(async () => {
   project = makeProject();
-  succeed(await project.run(['make']));
+  await putMade(project);
 });
 afterEach(() => {
   project.remove();

@@ -8,8 +8,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, deliver, send } from './lab/operator.js';
+import { Desk, deliver, send, servedSerial } from './lab/operator.js';
+import { commandsOf, readStatus } from './lab/status.js';
+import type { Status } from './lab/status.js';
 
 const folder = '/etc/postfix/relaycerts';
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -30,12 +33,12 @@ beforeAll(async () => {
   await first.run('relaycerts renew');
   await first.install(relay, home);
   await deliver(home, lab.outside);
-}, 120_000);
+});
 // What a failure left in the queue fails no later test.
 beforeEach(() => home.exec(['postsuper', '-d', 'ALL']));
 afterEach(async () => {
   // What has arrived leaves the queue a moment later.
-  await expect.poll(() => home.queue(), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => home.queue(), { timeout: patienceMs }).toEqual([]);
   expect(await home.readFile('/var/log/mail.log')).not.toMatch(/status=(?:bounced|expired)/u);
 });
 afterAll(() => lab.stop());
@@ -61,39 +64,8 @@ async function clockOff(desk: Desk, off: string, words: string): Promise<void> {
   await desk.run(`faketime -f ${off} relaycerts ${words}`);
 }
 
-interface Row {
-  readonly host: string;
-  readonly state: string;
-  readonly daysLeft: number;
-  readonly expires: string;
-  readonly serial: string;
-  readonly pin: string;
-  readonly why: string | null;
-}
-
-interface Status {
-  readonly code: number;
-  readonly ca: Row;
-  readonly relay: Row;
-  readonly home: Row;
-}
-
 /** What status says now. */
-async function statusOf(desk: Desk): Promise<Status> {
-  const { code, stdout } = await desk.run('relaycerts status --json', true);
-  const rows = JSON.parse(stdout) as readonly Row[];
-  const rowOf = (name: string): Row => {
-    const found = rows.find(({ host }) => host === name);
-    if (found === undefined) throw new Error(`no row of ${name}:\n${stdout}`);
-    return found;
-  };
-  return { code, ca: rowOf('example.org relay CA'), relay: rowOf(relay.hostname), home: rowOf(home.hostname) };
-}
-
-/** The commands that a row of status names, in their order. */
-function commandsOf({ why }: Row): readonly string[] {
-  return why?.match(/relaycerts [^,;]+/gu) ?? [];
-}
+const statusOf = (desk: Desk): Promise<Status> => readStatus(desk, { relay, home });
 
 async function runAll(desk: Desk, commands: readonly string[]): Promise<void> {
   for (const command of commands) await desk.run(command);
@@ -103,14 +75,6 @@ async function runAll(desk: Desk, commands: readonly string[]): Promise<void> {
 async function installed(host: MailHost, file: string, field: '-serial' | '-fingerprint'): Promise<string> {
   const { stdout } = await host.sh(`openssl x509 -noout ${field} -sha256 -in ${folder}/${file}.crt.pem`);
   return stdout.trim().replace(/^.*=/u, '');
-}
-
-/** The serial of the certificate that the relay's service shows on the wire. */
-async function servedSerial(desk: Desk): Promise<string> {
-  const { stdout } = await desk.run(
-    `openssl s_client -starttls smtp -connect ${relay.hostname}:2500 </dev/null 2>/dev/null | openssl x509 -noout -serial`,
-  );
-  return stdout.trim().replace(/^.*=/u, '').toLowerCase();
 }
 
 /** Delivers a mail; resolves with the digest of the certificate, and the pin, that the home showed. */
@@ -149,8 +113,7 @@ async function sendInVain(): Promise<{ readonly subject: string; readonly reason
 
 /** What waited is tried again, and arrives. */
 async function arrive(subject: string): Promise<void> {
-  await home.flushQueue();
-  await lab.outside.waitForMail(subject);
+  await lab.outside.waitForFlushed(home, subject);
 }
 
 const notYetValid = '`certificate not yet valid`';
@@ -162,7 +125,7 @@ async function expectExplained(host: MailHost, beginning: string, command: strin
   expect(lines).toEqual([expect.stringContaining(`\`${command}\``)]);
 }
 
-describe('one certificate that is not valid', { timeout: 120_000 }, () => {
+describe('one certificate that is not valid', () => {
   const ofClient = {
     host: (): MailHost => home,
     sees: (): MailHost => relay,
@@ -223,8 +186,8 @@ describe('one certificate that is not valid', { timeout: 120_000 }, () => {
   });
 });
 
-describe('certificates that end soon', { timeout: 120_000 }, () => {
-  test('are due, and renewed for the same pin, installed on one host and then the other', async () => {
+describe('certificates that end soon', () => {
+  test('are due; their renewals keep the pin, installed one host at a time', async () => {
     const desk = await project('due', '-30d', { certificates: { validDays: 45 } });
     await desk.install(relay, home);
     const old = await installed(home, home.hostname, '-fingerprint');
@@ -240,11 +203,11 @@ describe('certificates that end soon', { timeout: 120_000 }, () => {
     const after = await statusOf(desk);
     expect([after.code, after.relay.pin, after.home.pin]).toEqual([0, before.relay.pin, before.home.pin]);
     await deliver(home, lab.outside);
-    expect(await servedSerial(desk)).toBe(before.relay.serial);
+    expect(await servedSerial(desk, relay)).toBe(before.relay.serial);
 
     const table = await relay.readFile(`${folder}/relay_clientcerts`);
     await desk.install(relay);
-    expect(await servedSerial(desk)).toBe(after.relay.serial);
+    expect(await servedSerial(desk, relay)).toBe(after.relay.serial);
     expect(await shown()).toEqual({ certificate: old, pin: before.home.pin });
     await desk.install(home);
     const renewed = await installed(home, home.hostname, '-fingerprint');
@@ -254,7 +217,7 @@ describe('certificates that end soon', { timeout: 120_000 }, () => {
   });
 });
 
-describe('a CA that ends soon', { timeout: 120_000 }, () => {
+describe('a CA that ends soon', () => {
   test('cuts what it signs, and is renewed before its leaves', async () => {
     const desk = await project('ca', '-41d', { ca: { validDays: 45 }, certificates: { validDays: 40 } });
     const cut = await desk.run('relaycerts renew 2>&1');
@@ -290,12 +253,12 @@ describe('a CA that ends soon', { timeout: 120_000 }, () => {
       await desk.install(host);
       await deliver(home, lab.outside);
     }
-    expect(await servedSerial(desk)).toBe(after.relay.serial);
+    expect(await servedSerial(desk, relay)).toBe(after.relay.serial);
   });
 });
 
-describe('a desk whose clock is wrong', { timeout: 120_000 }, () => {
-  test('a day ahead: neither the CA nor what it signed is taken, and mail waits until what status names is done', async () => {
+describe('a desk whose clock is wrong', () => {
+  test('a day ahead: mail waits until the commands that status names are run', async () => {
     const desk = await project('ahead', '+1d');
     for (const refusal of await ageInto(desk, relay, home)) expect(refusal).toContain('or the clock is wrong');
     const { subject, reason } = await sendInVain();

@@ -6,7 +6,7 @@
 import { fileURLToPath } from 'node:url';
 
 import { requireTools } from '../support/require-tools.js';
-import { operatorAccount, prepareOperator, startSshd } from './lab/accounts.js';
+import { connectOperator, operatorAccount, prepareOperator, startSshd } from './lab/accounts.js';
 import { bootMachine } from './lab/machine.js';
 import type { Machine } from './lab/machine.js';
 import { MailHost, OutsideMx } from './lab/mail-host.js';
@@ -83,7 +83,7 @@ export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
       machines.push(machine);
       await plugIn(wire, machine, station);
       const [knownHosts] = await Promise.all([
-        startSshd(machine, operatorKey),
+        startSshd(machine, addressOf(station), operatorKey),
         startPostfix(machine, { hostname, takesMailOf: mxOf }),
       ]);
       if (homeStations.includes(station)) {
@@ -97,7 +97,9 @@ export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
       if (result.status === 'rejected') throw result.reason;
       return result.value;
     });
-    await operator.writeFile('.ssh/known_hosts', booted.map(({ knownHosts }) => knownHosts).join(''), '0600');
+    const knownHosts = booted.map((host) => host.knownHosts).join('');
+    const installed = [...relayStations, ...homeStations].map(({ hostname }) => hostname);
+    await connectOperator(operator, knownHosts, installed);
 
     const hosts = booted.map(
       ({ machine }, index) => new MailHost(machine, addressOf(mailStations[index] ?? outsideStation)),

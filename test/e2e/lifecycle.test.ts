@@ -9,8 +9,9 @@ import { blocksFor } from '../support/blocks.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, deliver, send } from './lab/operator.js';
+import { Desk, deliver, send, servedSerial } from './lab/operator.js';
 
 const logFile = '/var/log/mail.log';
 const folder = '/etc/postfix/relaycerts';
@@ -36,7 +37,7 @@ beforeAll(async () => {
     smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
   });
   await desk.install(relay, home, other);
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
 interface Shown {
@@ -59,14 +60,6 @@ async function madeFor({ hostname }: MailHost): Promise<Shown> {
   };
 }
 
-/** The serial of the certificate that the relay's service shows on the wire. */
-async function servedSerial(): Promise<string> {
-  const { stdout } =
-    await desk.run(`openssl s_client -starttls smtp -connect ${relay.hostname}:2500 </dev/null 2>/dev/null |
-    openssl x509 -noout -serial`);
-  return stdout.trim().replace('serial=', '').toLowerCase();
-}
-
 /** Delivers a mail and resolves with the pins that its connections showed. */
 async function shownPins(from: MailHost = home): Promise<readonly string[]> {
   await relay.markLog();
@@ -80,17 +73,20 @@ async function shownPins(from: MailHost = home): Promise<readonly string[]> {
 
 let steadyCount = 0;
 
-/** Does the work while the home sends a mail about every second; every one of them arrives, at the first attempt. */
+/** Does the work while home sends two mails a second or so; every one of them arrives, at the first attempt. */
 async function withMail(work: () => Promise<void>): Promise<void> {
-  const before = (await home.readFile(logFile)).length;
+  const before = (await home.machine.peek(logFile)).length;
   const subjects: string[] = [];
+  const sendOne = async (): Promise<void> => {
+    const subject = `steady ${++steadyCount}`;
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
+    subjects.push(subject);
+  };
   const stop = new AbortController();
   const sending = (async () => {
-    while (!stop.signal.aborted) {
-      const subject = `steady ${++steadyCount}`;
-      await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
-      subjects.push(subject);
-      await sleep(1000, undefined, { signal: stop.signal }).catch(() => undefined);
+    while (!stop.signal.aborted || subjects.length < 4) {
+      await sendOne();
+      await sleep(500, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   })();
   try {
@@ -99,20 +95,19 @@ async function withMail(work: () => Promise<void>): Promise<void> {
     stop.abort();
     await sending;
   }
-  const last = `steady ${++steadyCount}`;
-  await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: last });
-  for (const subject of [...subjects, last]) await lab.outside.waitForMail(subject);
+  await sendOne();
+  for (const subject of subjects) await lab.outside.waitForMail(subject);
   const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
   for (const subject of subjects) expect(arrived.filter((one) => one === subject)).toHaveLength(1);
-  const log = (await home.readFile(logFile)).slice(before);
+  await expect.poll(() => home.queue(), { timeout: patienceMs }).toEqual([]);
+  const log = (await home.machine.peek(logFile)).slice(before);
   expect(log.match(/status=(?!sent).*/gu) ?? []).toEqual([]);
-  expect(log.match(/ status=sent \(250/gu)?.length).toBeGreaterThan(subjects.length);
+  expect(log.match(/ status=sent \(250/gu)?.length).toBeGreaterThanOrEqual(subjects.length);
   expect(log).not.toContain('warning:');
-  expect(await home.queue()).toEqual([]);
-  expect(subjects.length).toBeGreaterThan(3);
+  expect(subjects.length).toBeGreaterThan(4);
 }
 
-describe('a renewal for the same key', { timeout: 60_000 }, () => {
+describe('a renewal for the same key', () => {
   test.each([
     ['the relay first', (): readonly MailHost[] => [relay, home]],
     ['home first', (): readonly MailHost[] => [home, relay]],
@@ -127,13 +122,13 @@ describe('a renewal for the same key', { timeout: 60_000 }, () => {
     expect([after.home.pin, after.relay.pin]).toEqual([before.home.pin, before.relay.pin]);
     expect(after.home.serial).not.toBe(before.home.serial);
     expect(after.relay.serial).not.toBe(before.relay.serial);
-    expect(await servedSerial()).toBe(after.relay.serial);
+    expect(await servedSerial(desk, relay)).toBe(after.relay.serial);
     expect(await relay.readFile(`${folder}/relay_clientcerts`)).toBe(before.table);
     expect(new Set(await shownPins())).toEqual(new Set([before.home.pin]));
   });
 });
 
-describe('a rekey', { timeout: 60_000 }, () => {
+describe('a rekey', () => {
   test('in its stages, with mail meanwhile and in each', async () => {
     const before = await madeFor(home);
     await withMail(async () => {
@@ -152,9 +147,11 @@ describe('a rekey', { timeout: 60_000 }, () => {
     expect(await relay.readFile(`${folder}/relay_clientcerts`)).not.toContain(before.pin);
   });
 
-  test('no session that a home kept shows the old key, even where nothing was reloaded', async () => {
+  test('a cached TLS session does not show the old key, even without a reload', async () => {
     const before = await madeFor(home);
-    expect((await home.exec(['postconf', '-h', 'smtp_tls_session_cache_database'])).stdout).toMatch(/^btree:/u);
+    expect((await home.exec(['postconf', '-h', 'smtp_tls_session_cache_database'])).stdout).toMatch(
+      /^(?:btree|lmdb):/u,
+    );
     await desk.run('relaycerts renew --rekey mailhost');
     await desk.install(relay);
     await deliver(home, lab.outside);
@@ -185,8 +182,8 @@ describe('a rekey', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a revocation', { timeout: 60_000 }, () => {
-  test('stops that client and no other, after the printed commands and not before', async () => {
+describe('a revocation', () => {
+  test('stops only that client, once both printed commands have been run', async () => {
     const { stdout } = await desk.run("relaycerts revoke mailhost2 --reason 'the disk was stolen'");
     for (const host of [home, other]) await deliver(host, lab.outside);
     const commands = stdout.split('\n').filter((line) => line.startsWith('  '));
@@ -210,8 +207,7 @@ describe('a revocation', { timeout: 60_000 }, () => {
 
       await desk.run('relaycerts make --again mailhost2');
       await desk.install(relay, other);
-      await other.flushQueue();
-      await lab.outside.waitForMail(subject);
+      await lab.outside.waitForFlushed(other, subject);
     });
     expect(new Set(await shownPins(other))).toEqual(new Set([(await madeFor(other)).pin]));
   });
@@ -227,8 +223,8 @@ async function cronSays(host: MailHost, days: number): Promise<string> {
   return (await host.sh(`faketime -f +${days}d sh -s <<'END'\n${commands.join('\n')}\nEND`)).stdout;
 }
 
-describe('the warnings', { timeout: 60_000 }, () => {
-  test('the printed cron lines are silent until a certificate is due, and after its renewal', async () => {
+describe('the warnings', () => {
+  test('the printed cron lines are silent until a certificate is due', async () => {
     const [install, ...more] = blocksFor(await desk.show('mailhost --section monitor'), { host: home.hostname });
     expect(more).toEqual([]);
     await home.exec(['sh', '-c', 'exec sh'], { input: install ?? '' });

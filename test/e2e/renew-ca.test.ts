@@ -4,12 +4,14 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, send } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 
 let lab: Lab;
@@ -20,6 +22,7 @@ let otherHome: MailHost;
 const sent: string[] = [];
 
 beforeAll(async () => {
+  requireTools('swaks');
   lab = await startLab({ relays: 1, homes: 2 });
   [relay] = lab.relays;
   const [one, two] = lab.homes;
@@ -32,20 +35,24 @@ beforeAll(async () => {
   });
   await desk.install(relay, home, otherHome);
   await flow();
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
-/** Sends a mail from each home; resolves with the subjects at once. */
-async function sendAll(): Promise<readonly string[]> {
-  const subjects = await Promise.all([send(home), send(otherHome)]);
-  sent.push(...subjects);
-  return subjects;
+interface Sent {
+  readonly from: MailHost;
+  readonly subject: string;
+}
+
+/** Sends a mail from each home; resolves with them at once. */
+async function sendAll(): Promise<readonly Sent[]> {
+  const mails = await Promise.all([home, otherHome].map(async (from) => ({ from, subject: await send(from) })));
+  sent.push(...mails.map(({ subject }) => subject));
+  return mails;
 }
 
 /** Waits until all are at the outside MX; what a reload deferred is tried again. */
-async function arrive(subjects: readonly string[]): Promise<void> {
-  await Promise.all([home.flushQueue(), otherHome.flushQueue()]);
-  for (const subject of subjects) await lab.outside.waitForMail(subject);
+async function arrive(mails: readonly Sent[]): Promise<void> {
+  for (const { from, subject } of mails) await lab.outside.waitForFlushed(from, subject);
 }
 
 async function flow(): Promise<void> {
@@ -77,12 +84,10 @@ function unspaced(text: string): string {
 
 /** What the relay answers to a client that shows the key and certificate of a file on the home. */
 async function answerTo(chain: string): Promise<string> {
-  const { stdout } = await home.sh(
-    `{ sleep 1; echo 'EHLO ${home.hostname}'; sleep 1; echo 'MAIL FROM:<ann@example.org>'; sleep 1; echo 'RCPT TO:<bob@example.net>'; sleep 1; echo QUIT; } |
-      openssl s_client -quiet -crlf -starttls smtp -connect relayhost.example.org:2500 -CAfile ${folder}/example.org-ca.crt.pem -cert ${chain} -key ${chain} 2>&1`,
-    { anyExit: true },
-  );
-  return stdout;
+  const shown = ['--tls', '--tls-cert', chain, '--tls-key', chain];
+  const mail = ['--from', 'ann@example.org', '--to', 'bob@example.net', '--quit-after', 'RCPT'];
+  const swaks = ['swaks', '--server', 'relayhost.example.org:2500', ...mail, ...shown];
+  return (await home.exec(swaks, { anyExit: true })).stdout;
 }
 
 const serialAt = async (host: MailHost): Promise<string> =>
@@ -91,24 +96,27 @@ const serialAt = async (host: MailHost): Promise<string> =>
 const issuerAt = async (host: MailHost): Promise<string> =>
   unspaced((await host.sh(`openssl x509 -noout -issuer -in ${folder}/${host.hostname}.crt.pem`)).stdout);
 
-describe('renew --ca', { timeout: 120_000 }, () => {
-  test('the same key: installed in one order, and in the other', async () => {
-    for (const order of [
-      [relay, home, otherHome],
-      [otherHome, home, relay],
-    ]) {
-      const before = await serialAt(relay);
-      const plan = (await desk.run('relaycerts renew --ca')).stdout;
-      for (const host of order) expect(plan).toContain(`relaycerts show ${host.hostname} --section rsync`);
-      await installWhileMailFlows(...order);
-      const serials = await Promise.all(order.map(serialAt));
-      expect(new Set(serials).size).toBe(1);
-      expect(serials[0]).not.toBe(before);
-    }
+describe('renew --ca', () => {
+  // A home before the relay and one after it. With RELAYCERTS_DEEP=1 also every home after the relay, and before it.
+  const orders = [
+    ['one home before the relay', (): readonly MailHost[] => [home, relay, otherHome]],
+    ['the relay first', (): readonly MailHost[] => [relay, home, otherHome]],
+    ['the relay last', (): readonly MailHost[] => [otherHome, home, relay]],
+  ] as const;
+
+  test.each(isDeep ? orders : orders.slice(0, 1))('the same key: mail flows with %s', async (_what, orderOf) => {
+    const order = orderOf();
+    const before = await serialAt(relay);
+    const plan = (await desk.run('relaycerts renew --ca')).stdout;
+    for (const host of order) expect(plan).toContain(`relaycerts show ${host.hostname} --section rsync`);
+    await installWhileMailFlows(...order);
+    const serials = await Promise.all(order.map(serialAt));
+    expect(new Set(serials).size).toBe(1);
+    expect(serials[0]).not.toBe(before);
   });
 });
 
-describe('renew --ca --rekey', { timeout: 120_000 }, () => {
+describe('renew --ca --rekey', () => {
   const old = '/root/old.chain.pem';
 
   test('stage 1: every host trusts both CAs', async () => {
@@ -123,7 +131,7 @@ describe('renew --ca --rekey', { timeout: 120_000 }, () => {
     }
   });
 
-  test('stage 2: the leaves of either are taken, the home first or the relay first', async () => {
+  test('stage 2: leaves of either CA are taken, whichever host comes first', async () => {
     const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
     expect(plan).toContain('stage 2 of 3');
     await flow();
@@ -134,23 +142,23 @@ describe('renew --ca --rekey', { timeout: 120_000 }, () => {
     expect(await answerTo(old)).toContain('250 2.1.5 Ok');
   });
 
-  test('stage 3: the old CA counts for nothing any more', async () => {
+  test('stage 3: the old CA no longer counts', async () => {
     const plan = (await desk.run('relaycerts renew --ca --rekey')).stdout;
     expect(plan).toContain('stage 3 of 3');
     await flow();
     await installWhileMailFlows(otherHome, relay, home);
     for (const host of [home, relay, otherHome]) expect(await see(plan, host)).toBe('1\n');
     expect(await answerTo(`${folder}/${home.hostname}.chain.pem`)).toContain('250 2.1.5 Ok');
-    expect(await answerTo(old)).toMatch(/^421 4\.7\.1 .*Client certificate not trusted/mu);
+    expect(await answerTo(old)).toMatch(/^<\S+ +421 4\.7\.1 .*Client certificate not trusted/mu);
     expect((await desk.run('relaycerts status')).code).toBe(0);
   });
 
-  test('every mail arrived once, over verified TLS, none bounced, deferred for nothing but a reload', async () => {
+  test('every mail arrived once, over verified TLS; only reloads deferred any', async () => {
     const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
     expect(arrived.map(String).toSorted((a, b) => a.localeCompare(b))).toEqual(
       sent.toSorted((a, b) => a.localeCompare(b)),
     );
-    expect(sent.length).toBeGreaterThan(90);
+    expect(sent.length).toBeGreaterThan(70);
     for (const host of [home, otherHome]) {
       expect(await host.queue()).toEqual([]);
       const log = await host.readFile('/var/log/mail.log');

@@ -15,8 +15,9 @@ let stock: ReadonlyMap<MailHost, string>;
 
 const oneRelay = { smtpdServers: [{ hostname: 'relayhost' }] };
 const otherPort = { smtpdServers: [{ hostname: 'relayhost', port: 2600 }] };
-const twoHomes = { smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }] };
-const threeHomes = { smtpClients: [...twoHomes.smtpClients, { hostname: 'mailhost3' }] };
+/** The second of them is no host of the lab: only its files matter. */
+const twoHomes = { smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost3' }] };
+const threeHomes = { smtpClients: [...twoHomes.smtpClients, { hostname: 'mailhost2' }] };
 
 /** The lines that postconf prints, sorted, and with one space where it aligns columns. */
 async function postconf(host: MailHost, option: '-n' | '-M'): Promise<readonly string[]> {
@@ -36,7 +37,7 @@ async function listeners(): Promise<readonly string[]> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 3 });
+  lab = await startLab({ relays: 1, homes: 2 });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -44,10 +45,10 @@ beforeAll(async () => {
   stock = new Map(await Promise.all(hosts.map(async (host) => [host, await contentOf(host)] as const)));
   await desk.make({ ...oneRelay, ...twoHomes });
   await desk.install(relay, home);
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
-describe('the script again', { timeout: 60_000 }, () => {
+describe('the script again', () => {
   test('a second run says that there is nothing to change, and touches nothing', async () => {
     await both(async (host) => {
       const before = await configurationOf(host);
@@ -71,19 +72,19 @@ describe('the script again', { timeout: 60_000 }, () => {
   });
 
   test('one more client: its bundle and the table are all that is new, and both clients relay', async () => {
-    const [, , third] = lab.homes;
-    if (third === undefined) throw new TypeError('the lab has three homes');
-    const old = `find certs hosts -type f ! -name issued.jsonl ! -name relay_clientcerts ! -name 'mailhost3*' -exec sha256sum {} +`;
+    const [, third] = lab.homes;
+    if (third === undefined) throw new TypeError('the lab has two homes');
+    const old = `find certs hosts -type f ! -name issued.jsonl ! -name relay_clientcerts ! -name 'mailhost2*' -exec sha256sum {} +`;
     const [files, homeBefore] = [(await desk.run(old)).stdout, await configurationOf(home)];
-    expect(files).toContain('mailhost2.example.org.key.pem');
+    expect(files).toContain('mailhost3.example.org.key.pem');
     await desk.make({ ...otherPort, ...threeHomes });
-    expect((await desk.run(`${old} | grep -v hosts/mailhost3`)).stdout).toBe(files);
+    expect((await desk.run(`${old} | grep -v hosts/mailhost2`)).stdout).toBe(files);
 
     await desk.copy(relay);
     const [{ stdout }] = await Promise.all([desk.script(relay), desk.install(third)]);
     expect(stdout).toContain('relaycerts: Postfix on relayhost.example.org picked up the new bundle: ');
     await deliver(third, lab.outside);
-    await relay.waitForLog(/Trusted TLS connection established from mailhost3\.example\.org/);
+    await relay.waitForLog(/Trusted TLS connection established from mailhost2\.example\.org/);
     await deliver(home, lab.outside);
     expect(await configurationOf(home)).toBe(homeBefore);
   });
@@ -107,7 +108,7 @@ describe('the script again', { timeout: 60_000 }, () => {
   });
 });
 
-describe("--undo after somebody else's edits", { timeout: 60_000 }, () => {
+describe("--undo after somebody else's edits", () => {
   test('theirs stay, ours go, and what was there before is back', async () => {
     const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
     // Ours and Debian's: smtp_tls_CApath up to 12, smtp_tls_CAfile from 13 on.

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCertificate } from './lab/certificates.js';
+import { patienceMs } from './lab/machine.js';
 import type { ExecResult } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, contentOf } from './lab/operator.js';
@@ -58,13 +59,48 @@ async function putsBack(host: MailHost, run: () => Promise<ExecResult>): Promise
   return result;
 }
 
-/** Adds an error to main.cf as soon as the script has changed it, and before it has read it back. */
-async function breakMeanwhile(run: () => Promise<ExecResult>): Promise<ExecResult> {
-  const [result] = await Promise.all([
-    run(),
-    home.sh(`until grep -q ${folder} /etc/postfix/main.cf; do :; done; ${breakMainCf}`),
-  ]);
-  return result;
+/** Has a program of the host run these shell words first, each time that it is called meanwhile. */
+async function precededBy<Answer>(
+  host: MailHost,
+  program: string,
+  words: string,
+  meanwhile: () => Promise<Answer>,
+): Promise<Answer> {
+  const file = (await host.sh(`command -v ${program}`)).stdout.trim();
+  await host.sh(`mkdir -p /run/lab/real && cp -p ${file} /run/lab/real/`);
+  await host.writeFile(`/run/lab/${program}`, `#!/bin/sh\n${words}\nexec /run/lab/real/${program} "$@"\n`, '0755');
+  await host.exec(['mount', '--bind', `/run/lab/${program}`, file]);
+  try {
+    return await meanwhile();
+  } finally {
+    await host.exec(['umount', '--lazy', file]);
+  }
+}
+
+/** Adds an error to main.cf once the script has changed it, before postfix check. */
+function breakMeanwhile(run: () => Promise<ExecResult>): Promise<ExecResult> {
+  const words = `[ "$1" != check ] || ! grep -q ${folder} /etc/postfix/main.cf || ${breakMainCf}`;
+  return precededBy(home, 'postfix', words, run);
+}
+
+/** Runs a host's script cut short at many places: none of them does anything. */
+async function refusesEveryCut(host: MailHost): Promise<void> {
+  const script = await desk.show(`${host.hostname} --format sh`);
+  await host.writeFile('/root/script', script);
+  const before = await configurationOf(host);
+  // Past the comments, in which a cut leaves an empty script; to the last byte, the newline, which may be missing.
+  const [from, to] = [script.indexOf('\n{\n') + 2, Buffer.byteLength(script) - 2];
+  const cuts = [`seq ${from} 61 ${to}`, `seq ${to - 40} ${to}`].map((seq) => `$(${seq})`).join(' ');
+  const tryAll = `for cut in ${cuts}; do head -c $cut /root/script | sh > /root/said 2>&1 && echo $cut; done; true`;
+  expect((await host.sh(tryAll)).stdout).toBe('');
+  const { code, stderr } = await desk.run(
+    `relaycerts show ${host.hostname} --format sh | head -c ${to} | ssh root@${host.hostname} sh`,
+    true,
+  );
+  expect(stderr).toMatch(/end of file|EOF/);
+  expect(code).not.toBe(0);
+  expect(await configurationOf(host)).toBe(before);
+  expect(await host.machine.exists(`${folder}/saved`)).toBe(false);
 }
 
 beforeAll(async () => {
@@ -73,10 +109,10 @@ beforeAll(async () => {
   [home] = lab.homes;
   desk = new Desk(lab.operator);
   await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
-describe('before any change', { timeout: 30_000 }, () => {
+describe('before any change', () => {
   test('the bundle is not there', async () => {
     await Promise.all([relay, home].map((host) => refuses(host, /the folder \/etc\/postfix\/relaycerts is missing/)));
   });
@@ -168,30 +204,13 @@ describe('before any change', { timeout: 30_000 }, () => {
       await relay.sh('kill $(cat /run/other.pid)');
     });
 
-    test('the pipe was cut, wherever', async () => {
-      for (const host of [relay, home]) {
-        const script = await desk.show(`${host.hostname} --format sh`);
-        await host.writeFile('/root/script', script);
-        const before = await configurationOf(host);
-        // Past the comments, in which a cut leaves an empty script; to the last byte, the newline, which may be missing.
-        const [from, to] = [script.indexOf('\n{\n') + 2, Buffer.byteLength(script) - 2];
-        const cuts = [`seq ${from} 61 ${to}`, `seq ${to - 40} ${to}`].map((seq) => `$(${seq})`).join(' ');
-        const tryAll = `for cut in ${cuts}; do head -c $cut /root/script | sh > /root/said 2>&1 && echo $cut; done; true`;
-        expect((await host.sh(tryAll)).stdout).toBe('');
-        const { code, stderr } = await desk.run(
-          `relaycerts show ${host.hostname} --format sh | head -c ${to} | ssh root@${host.hostname} sh`,
-          true,
-        );
-        expect(stderr).toMatch(/end of file|EOF/);
-        expect(code).not.toBe(0);
-        expect(await configurationOf(host)).toBe(before);
-        expect(await host.machine.exists(`${folder}/saved`)).toBe(false);
-      }
+    test('the pipe was cut, anywhere', async () => {
+      await Promise.all([relay, home].map(refusesEveryCut));
     });
   });
 });
 
-describe('in the middle of the change', { timeout: 30_000 }, () => {
+describe('in the middle of the change', () => {
   beforeAll(async () => {
     await lab.restore();
     await Promise.all([relay, home].map((host) => desk.copy(host)));
@@ -210,8 +229,9 @@ describe('in the middle of the change', { timeout: 30_000 }, () => {
   });
 
   test('Postfix stops at the reload, since the port is taken in a way that no list shows', async () => {
-    const bind = `use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(2500, INADDR_ANY)) or die; sleep 60`;
-    await relay.sh(`perl -e '${bind}' > /dev/null 2>&1 & echo $! > /run/bound.pid`);
+    const bind = `use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(2500, INADDR_ANY)) or die;
+my $pid = fork // die; if ($pid) { print $pid; exit } sleep 3600`;
+    await relay.sh(`perl -e '${bind}' > /run/bound.pid 2> /run/bound.log`);
     const { stderr } = await putsBack(relay, () => desk.script(relay));
     await relay.sh('kill $(cat /run/bound.pid)');
     expect(stderr).toMatch(/Postfix stopped at the reload|does not listen on port 2500/);
@@ -227,11 +247,11 @@ describe('in the middle of the change', { timeout: 30_000 }, () => {
     ] as const;
     const signalled = cases.map(async ([signal, status, host]) => {
       const { code, stderr } = await putsBack(host, async () => {
-        const running = desk.script(host);
-        // The script's only sleep is after its reload.
-        await host.sh(`until sleeping=$(pgrep -x sleep); do :; done; kill -${signal} $(ps -o ppid= -p $sleeping)`);
-        expect(await host.machine.exists(`${folder}/saved/now`)).toBe(true);
-        return running;
+        // The script's first sleep is after its reload.
+        const words = `[ ! -e ${folder}/saved/now ] || : > /run/lab/changing; kill -${signal} $PPID`;
+        const ended = await precededBy(host, 'sleep', words, () => desk.script(host));
+        expect(await host.machine.exists('/run/lab/changing')).toBe(true);
+        return ended;
       });
       expect(stderr).toMatch(asItWas);
       expect(code).toBe(status);
@@ -239,7 +259,7 @@ describe('in the middle of the change', { timeout: 30_000 }, () => {
     });
     await Promise.all(signalled);
     const closed = async (): Promise<boolean> => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout === '';
-    await expect.poll(closed, { timeout: 5_000 }).toBe(true);
+    await expect.poll(closed, { timeout: patienceMs }).toBe(true);
   });
 
   test('and once nothing is wrong, it works', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCertificate } from './lab/certificates.js';
+import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, contentOf, deliver } from './lab/operator.js';
 
@@ -22,10 +23,10 @@ beforeAll(async () => {
   desk = new Desk(lab.operator);
   stock = new Map(await Promise.all([relay, home].map(async (host) => [host, await contentOf(host)] as const)));
   await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
-}, 60_000);
+});
 afterAll(() => lab.stop());
 
-describe('the text, pasted', { timeout: 60_000 }, () => {
+describe('the text, pasted', () => {
   test('make prints for every host what show prints', async () => {
     expect(
       await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] }),
@@ -130,7 +131,7 @@ describe('the text, pasted', { timeout: 60_000 }, () => {
       ).toBe('');
     }
     await expect
-      .poll(async () => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout, { timeout: 5_000 })
+      .poll(async () => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout, { timeout: patienceMs })
       .toBe('');
   });
 });

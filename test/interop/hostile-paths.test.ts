@@ -4,6 +4,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, it } from 'vitest';
+import { renderError } from '../../src/errors.js';
+import { findSettings } from '../../src/wizard/settings-file.js';
 import { isTaken } from '../support/alphabets.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -149,11 +151,14 @@ describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
 describe('a hint for a path', () => {
   it('is a command that gets it as one word, for settings that the wizard cannot use', async () => {
     for (const name of names) {
-      project.write(name, '{');
-      const { status, stderr } = await project.run([`--settings=${name}`, 'wizard', '--answers', '-'], { input: '{}' });
-      expect(status).toBe(2);
       const path = project.path(name);
-      expect(toldCommand(stderr, 'move it away: ')).toEqual([['mv', path, `${path}.old`]]);
+      project.write(name, '{');
+      const error: unknown = await findSettings(path, {
+        home: project.home,
+        program: 'relaycerts',
+        command: 'relaycerts',
+      }).catch((reason: unknown) => reason);
+      expect(toldCommand(renderError(error).join('\n'), 'move it away: ')).toEqual([['mv', path, `${path}.old`]]);
     }
   });
 });

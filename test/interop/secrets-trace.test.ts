@@ -337,11 +337,6 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       { name: 'a secret for an option', args: ['make', '--passphrase-fd', 'x'], status: 2 },
     ];
     const ends: readonly Command[] = [
-      {
-        name: 'wizard --answers',
-        args: ['--settings', 'new/settings.json', 'wizard', '--answers', '-'],
-        input: JSON.stringify({ domain: 'example.net', relays: ['r1'], clients: 'm1' }),
-      },
       { name: 'clean without a terminal', args: ['clean'], status: 2 },
       { name: 'clean', args: ['clean', '--yes'] },
       { name: 'clean --all', args: ['clean', '--all', '--yes'] },

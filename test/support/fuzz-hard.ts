@@ -101,6 +101,10 @@ export function settings(): Inputs {
     'names and domains that fill the file': `{"domain":"example.org","smtpdServers":[{"hostname":"r","altNames":[${repeat((index) => `"a${short(index)}"`, half)}]}],"ca":{"permittedDomains":[${repeat((index) => `"${short(index)}.example"`, half)}]}}`,
     'internationalised names up to the bound': `{"domain":"example.org","smtpdServers":[{"hostname":"r","altNames":[${Array.from({ length: 9_990 }, (_, index) => `"\u00fc${short(index)}"`).join(',')}]}],"smtpClients":[{"hostname":"c"}]}`,
     'clients with keys that are unknown': `{"domain":"example.org","smtpdServers":[{"hostname":"r"}],"smtpClients":[${Array.from({ length: 4990 }, () => `{${repeat((index) => `"${short(index)}":0`, 190)}}`).join(',')}]}`,
+    'a list that nothing closes': '['.repeat(all),
+    'brackets of the wrong kind': repeat(() => '[}', all),
+    'one comment': `/*${'*'.repeat(all)}`,
+    'comments and nothing else': repeat(() => '/**/', all).replaceAll(',', ' '),
     'lists in lists': `{"a":${'['.repeat(30)}${repeat(() => '[]', all)}${']'.repeat(30)}}`,
   };
   return {
@@ -111,16 +115,6 @@ export function settings(): Inputs {
       Buffer.of(0xff),
     ]),
   };
-}
-
-export function answers(): Inputs {
-  const texts = {
-    'as many keys as fit': `{${repeat((index) => `"${index.toString(36)}":1`, nearlyMebibyte)}}`,
-    'as many relays as fit': `{"relays":[${repeat(() => '"a"', nearlyMebibyte)}]}`,
-    'relays up to the bound': `{"domain":"example.org","relays":[${Array.from({ length: 5000 }, (_, index) => `"a${String(index)}"`).join(',')}]}`,
-    commas: `{"relays":"${','.repeat(nearlyMebibyte)}"}`,
-  };
-  return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Buffer.from(text)]));
 }
 
 export function ledgers(seeds: Seeds): Inputs {

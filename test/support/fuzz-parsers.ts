@@ -39,17 +39,8 @@ import { parseJournal } from '../../src/store/journal.js';
 import { readLedger, renderEntries } from '../../src/store/ledger.js';
 import { readMark, withLock } from '../../src/store/lock.js';
 import { openWithLock } from '../../src/sys/flock.js';
-import { readAnswers } from '../../src/wizard/answers-file.js';
-import { applyAnswers, recipientSources } from '../../src/wizard/answers.js';
 import { keyOption } from '../../src/wizard/gnupg.js';
-import {
-  formatList,
-  parseHostList,
-  parseKeyFingerprints,
-  parseList,
-  parseNumber,
-  parseWord,
-} from '../../src/wizard/parse.js';
+import { formatList, parseList } from '../../src/wizard/lists.js';
 import { derOf, jsonLines, jsonOf, packetsOf, pemLike, textOf, words } from './fuzz-inputs.js';
 import type { Random } from './fuzz-random.js';
 import { fuzzPassphrase, type Seeds } from './fuzz-seeds.js';
@@ -302,7 +293,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     parser(
       'JSON',
       10_000,
-      jsonOf([...seeds.settings, ...seeds.answers]),
+      (random) => (random.chance(0.3) ? textOf(commented(seeds.settings)) : jsonOf(seeds.settings))(random),
       (bytes) => {
         const parsed = parseJsonc(bytes.toString());
         if ('value' in parsed) return true;
@@ -408,43 +399,14 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       if (isWritable) hold(isDeepStrictEqual(parseList(formatList(items)), items), 'a list goes round');
       return items.length > 0;
     }),
-    parser(
-      'wizard: host lists',
-      4000,
-      textOf(['relayhost, b.example.net', 'b\u00fccher']),
-      (bytes) => parseHostList(bytes.toString(), domain).length > 0,
-    ),
-    parser(
-      'wizard: numbers',
-      300,
-      textOf(['2500', ' 1 ']),
-      (bytes) => parseNumber(bytes.toString(), ({ smtpdServers }) => smtpdServers.shape.port) > 0,
-    ),
-    parser(
-      'wizard: words',
-      3000,
-      textOf(['gnupg', ' Typed ']),
-      (bytes) => parseWord(bytes.toString(), recipientSources) !== undefined,
-    ),
-    parser(
-      'wizard: fingerprints',
-      3000,
-      textOf(['A'.repeat(40), `0x${'b'.repeat(40)}, ${'C'.repeat(64)}`]),
-      (bytes) => parseKeyFingerprints(bytes.toString()).length > 0,
-    ),
-    parser(
-      'wizard: answers file',
-      6000,
-      jsonOf(seeds.answers),
-      (bytes) => {
-        const texts = readAnswers(bytes, '-');
-        const relays = parseHostList(texts.relays ?? 'r', domain);
-        applyAnswers(undefined, { domain, relays, clients: ['c'] });
-        return true;
-      },
-      { hard: hardOnes.answers },
-    ),
   ];
+}
+
+/** Settings with comments and trailing commas. */
+function commented(settings: readonly Buffer[]): readonly string[] {
+  return settings.map(
+    (json) => `// comment\n${json.toString().replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
+  );
 }
 
 function firstOf<Item>(items: readonly Item[], most: number): readonly Item[] {

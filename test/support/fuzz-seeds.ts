@@ -11,7 +11,8 @@ import { encryptPrivateKey } from '../../src/issue/pbes2.js';
 import { parseCountryCode } from '../../src/names.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
-import { changeFolder, stageChange } from '../../src/store/transaction.js';
+import { changeFolder } from '../../src/store/journal.js';
+import { stageChange } from '../../src/store/transaction.js';
 import { entryOf, ledgerEvents, renderEntries } from '../../src/store/ledger.js';
 import { withLock } from '../../src/store/lock.js';
 import { realDisk } from '../../src/sys/disk.js';
@@ -39,7 +40,6 @@ export interface Seeds {
   readonly gpgStatus: readonly Buffer[];
   readonly gpgColons: readonly Buffer[];
   readonly settings: readonly Buffer[];
-  readonly answers: readonly Buffer[];
   readonly ledgers: readonly Buffer[];
   /** Lock files. */
   readonly holders: readonly Buffer[];
@@ -183,7 +183,7 @@ async function makePgp(): Promise<PgpSeeds> {
     ];
     const statuses = await Promise.all(
       [...pgpMessages, Buffer.from('x')].map((input) =>
-        run('gpg', ['--batch', '--no-tty', '--status-fd', '4', '--decrypt'], { input, statusFd: true }),
+        run('gpg', ['--batch', '--no-tty', '--status-fd', '3', '--decrypt'], { input, statusFd: true }),
       ),
     );
     return {
@@ -200,7 +200,7 @@ async function makePgp(): Promise<PgpSeeds> {
   }
 }
 
-async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledgers' | 'holders' | 'journals'>> {
+async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals'>> {
   const every = {
     $schema: './settings.schema.json',
     domain: 'example.org',
@@ -231,17 +231,6 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledger
       masterChroot: '-',
     },
   };
-  const answers = {
-    domain: 'example.org',
-    relays: ['relayhost', 'relay2.example.net'],
-    relayPort: 2500,
-    relayUser: 'root',
-    clients: 'mailhost, b\u00fccher',
-    clientUser: 'root',
-    keyType: 'ecdsa-p256',
-    validDays: '398',
-    recipients: ['keys/a.asc', 'a@example.org'],
-  };
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-fuzz-'));
   try {
     const { info } = await makeCa();
@@ -271,7 +260,6 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'answers' | 'ledger
     ];
     return {
       settings: toBytes(json),
-      answers: toBytes([JSON.stringify(answers)]),
       ledgers: toBytes([renderEntries(entries)]),
       holders: [holder],
       journals: [journal],

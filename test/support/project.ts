@@ -12,6 +12,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -90,9 +91,12 @@ export function makeProject(settings: unknown = smallSettings()): Project {
   const [folder, home] = [join(root, 'project'), join(root, 'home')];
   mkdirSync(folder);
   mkdirSync(home);
+  // As installed: what is printed then begins with `relaycerts`.
+  mkdirSync(join(root, 'bin'));
+  symlinkSync(program, join(root, 'bin/relaycerts'));
   // Nothing of the machine's own GnuPG or configuration reaches the program.
   const environmentOf = ({ env = {} }: Input) => ({
-    PATH: process.env['PATH'] ?? '',
+    PATH: `${join(root, 'bin')}:${process.env['PATH'] ?? ''}`,
     HOME: home,
     LANG: 'C.UTF-8',
     ...env,
@@ -141,8 +145,14 @@ async function runWithin(args: readonly string[], { cwd, env, input = '', now }:
   const outside: ProcessLike = {
     env: { ...env },
     stdin: Readable.from(input.length === 0 ? [] : [Buffer.from(input)]),
-    stdout: { write: (data) => output.stdout.push(Buffer.from(data)) },
+    stdout: {
+      write: (data, done) => {
+        output.stdout.push(Buffer.from(data));
+        done?.();
+      },
+    },
     stderr: { write: (data) => output.stderr.push(Buffer.from(data)) },
+    program: 'relaycerts',
     exitCode: 0,
     cwd: () => cwd,
     geteuid: () => process.geteuid?.() ?? -1,

@@ -34,16 +34,14 @@ test('the four formats of one pin', async () => {
   );
 });
 
-test('a public key alone has a pin, no name and no certificate fingerprint', async () => {
+test('a public key has a pin, no name and no certificate fingerprint', async () => {
   const { keyPair } = await makeCa();
   const pem = keyPair.publicKey.export({ type: 'spki', format: 'pem' });
   const [key] = parsePinned(pem, { from: 'key.pem' });
   if (key === undefined) throw new Error('nothing was read');
   const fingerprint = colons(hexOf(keyPair.publicKey.export({ type: 'spki', format: 'der' }), 'sha512'));
   expect(renderPins([pinOf(key, 'public-key', 'sha512')], 'postfix')).toBe(`# unnamed\n${fingerprint} unnamed\n`);
-  expect(() => fingerprintOf(key, 'certificate', 'sha256')).toThrow(
-    'a public key alone has no certificate fingerprint',
-  );
+  expect(() => fingerprintOf(key, 'certificate', 'sha256')).toThrow('a public key has no certificate fingerprint');
   expect(() =>
     parsePinned('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n', { from: 'key.pem' }),
   ).toThrow('the public key in key.pem is damaged');

@@ -17,8 +17,7 @@ import { parseJsonc } from '../../src/settings/jsonc.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { layoutOf } from '../../src/store/layout.js';
 import { readLedger } from '../../src/store/ledger.js';
-import { readAnswers } from '../../src/wizard/answers-file.js';
-import { parseList } from '../../src/wizard/parse.js';
+import { parseList } from '../../src/wizard/lists.js';
 import { smallest } from '../support/bad-settings.js';
 import { refusalOf } from '../support/refusal.js';
 
@@ -106,18 +105,12 @@ test('settings: ten thousand items and sixty thousand values are too many, said 
   expect(refusalOf(() => parseSettings({ ...smallest, ...keys }, context)).message).toContain('over 60000 values');
 });
 
-test('settings and answers: a hundred problems are told', () => {
+test('settings: a hundred problems are told', () => {
   const keys = Object.fromEntries(Array.from({ length: 500 }, (_, index) => [`k${index}`, 1]));
   expect(refusalOf(() => parseSettings({ ...smallest, ...keys }, context)).problems).toHaveLength(100);
-  expect(refusalOf(() => readAnswers(Buffer.from(JSON.stringify(keys)), '-')).problems).toHaveLength(100);
 });
 
-test('answers: a list whose item has a double quote is refused, not cut in two', () => {
-  const bytes = Buffer.from(JSON.stringify({ domain: 'example.org', recipients: ['a", "b'] }));
-  expect(refusalOf(() => readAnswers(bytes, '-')).message).toContain('with double quotes');
-});
-
-test('answers: a list of 5000 items, and no longer one', () => {
+test('wizard: a list of 5000 items, and no longer one', () => {
   const items = Array.from({ length: 5000 }, (_, index) => `h${index}`);
   expect(parseList(items.join(','))).toHaveLength(5000);
   expect(refusalOf(() => parseList([...items, 'x', 'y'].join(','))).message).toContain('over 5000 items');
@@ -149,6 +142,8 @@ const calledBy: Readonly<Record<string, string>> = {
   readElement: 'parseCertificates',
   readExtensionList: 'parseCertificates',
   readInside: 'parseCertificates',
+  readPemOrDer: 'parseCertificates',
+  readSequence: 'parseCertificates',
   // It reads a file descriptor, up to a bound, and this judges what it read.
   readPassphraseFd: 'parsePassphrase',
 };

@@ -4,28 +4,24 @@ import * as fc from '../support/fast-check.js';
 import { describe, expect, test } from 'vitest';
 import type { ListedKey } from '../../src/custody/keyring.js';
 import { RelaycertsError } from '../../src/errors.js';
-import { parseHostName } from '../../src/names.js';
-import { parseSettings } from '../../src/settings/schema.js';
+import { parseHostName, parseSshUser } from '../../src/names.js';
+import { parseSettingsText } from '../../src/settings/load.js';
 import { keyTypes } from '../../src/settings/settings.js';
-import { applyAnswers, formatSettings, type JsonObject, type Start } from '../../src/wizard/answers.js';
-import { describeMake } from '../../src/wizard/describe.js';
+import { applyAnswers, emptyDraft, type Draft } from '../../src/wizard/answers.js';
 import { gentleRun, keyOption, readSecretKeys } from '../../src/wizard/gnupg.js';
-import { holdInterview, type Prompt, type Texts } from '../../src/wizard/interview.js';
-import { formatList, parseHostList, parseKeyFingerprints, parseList, parseNumber } from '../../src/wizard/parse.js';
-import { questions } from '../../src/wizard/questions.js';
+import { describeMake, holdInterview, type Asker } from '../../src/wizard/interview.js';
+import { formatList, parseList } from '../../src/wizard/lists.js';
 import { wrapText } from '../../src/wizard/wrap.js';
 
 const context = { file: '/srv/mail/settings.json', home: '/home/op', program: 'relaycerts', command: 'relaycerts' };
 const domain = parseHostName('example.org');
 
-function startWith(value: JsonObject): Start {
-  return { value, settings: parseSettings(value, context) };
+function draftOf(text: string): Draft {
+  return { text, settings: parseSettingsText(text, context) };
 }
 
 describe('lists', () => {
   test.each<[string, readonly string[]]>([
-    ['', []],
-    [' , ,', []],
     ['a', ['a']],
     [' a , b,c ', ['a', 'b', 'c']],
     ['a b, c', ['a b', 'c']],
@@ -39,46 +35,14 @@ describe('lists', () => {
   test('what is formatted is read back', () => {
     const item = fc.stringMatching(/^[A-Za-z0-9@.<>/ ,_-]+$/u).filter((text) => text.trim() === text && text !== '');
     fc.assert(
-      fc.property(fc.array(item), (items) => {
+      fc.property(fc.array(item, { minLength: 1 }), (items) => {
         expect(parseList(formatList(items))).toEqual(items);
       }),
     );
   });
 
-  test.each([
-    ['Relay', ['relay']],
-    ['relay, relay2.Example.NET', ['relay', 'relay2.example.net']],
-    ['relay.example.org', ['relay.example.org']],
-    ['BÜCHER', ['xn--bcher-kva']],
-  ])('hosts: %s', (text, hosts) => {
-    expect(parseHostList(text, domain)).toEqual(hosts);
-  });
-
-  test.each(['', ',', 'a..b', 'relay:2500', '10.0.0.1', '-x', 'a b', '../x', 'a;b', '*.example.org', 'a.'])(
-    'no hosts: %j',
-    (text) => {
-      expect(() => parseHostList(text, domain)).toThrow(RelaycertsError);
-    },
-  );
-
-  test('fingerprints: with and without spaces and 0x, nothing shorter', () => {
-    const hex = '0123456789ABCDEF0123456789ABCDEF01234567';
-    const spaced = hex.replaceAll(/(.{4})/gu, '$1 ').trim();
-    expect(parseKeyFingerprints(`0x${hex.toLowerCase()}, ${spaced}`)).toEqual([hex, hex]);
-    for (const text of ['', hex.slice(2), 'alice@example.org']) {
-      expect(() => parseKeyFingerprints(text)).toThrow(RelaycertsError);
-    }
-  });
-
-  test.each(['', '0', '25', '65536', '1e3', '2500.0', '-1', '0x10', ' ', '９', '99999999999999999999'])(
-    'not a port: %j',
-    (text) => {
-      expect(() => parseNumber(text, ({ smtpdServers }) => smtpdServers.shape.port)).toThrow(RelaycertsError);
-    },
-  );
-
-  test('a port, with spaces around it', () => {
-    expect(parseNumber(' 2500 ', ({ smtpdServers }) => smtpdServers.shape.port)).toBe(2500);
+  test.each(['', ',', ' , ,'])('no list: %j', (text) => {
+    expect(() => parseList(text)).toThrow(RelaycertsError);
   });
 });
 
@@ -150,145 +114,214 @@ describe('keys of GnuPG', () => {
 });
 
 describe('answers', () => {
-  const written = startWith({
-    passphrase: { recipients: ['a.asc'], file: 'p.gpg' },
-    domain: 'example.org',
-    smtpdServers: [
-      { altNames: ['x'], hostname: 'Relay1' },
-      { hostname: 'relay2', port: 2600, sshUser: 'root' },
-    ],
-    smtpClients: [{ hostname: 'home.example.org', tlsLogLevel: 2 }],
-    certificates: { renewBeforeDays: 7 },
-  });
-
-  test('that say what is there change nothing but $schema', () => {
-    const value = applyAnswers(written, {
-      domain,
-      relays: ['relay1', 'relay2'],
-      clients: ['home'],
-      clientUser: 'root',
-      keyType: 'ecdsa-p256',
-      validDays: 398,
-      recipientsFrom: 'typed',
-      recipients: ['a.asc'],
-    });
-    expect(formatSettings(value)).toBe(formatSettings({ $schema: './settings.schema.json', ...written.value }));
-  });
-
-  test('that say something else change that, and keep the rest where it stands', () => {
-    const value = applyAnswers(written, {
-      relays: ['relay2', 'relay3'],
-      relayPort: 2600,
-      validDays: 90,
-      recipientsFrom: 'operator-key',
-    });
-    expect(Object.keys(value)).toEqual(['$schema', ...Object.keys(written.value)]);
-    expect(value).toMatchObject({
-      passphrase: { recipients: [], file: 'p.gpg' },
-      smtpdServers: [
-        { hostname: 'relay2', port: 2600, sshUser: 'root' },
-        { hostname: 'relay3', port: 2600 },
-      ],
-      smtpClients: written.value['smtpClients'],
-      certificates: { renewBeforeDays: 7, validDays: 90 },
-    });
-  });
-
-  test('a new domain takes the short names along', () => {
-    const value = applyAnswers(written, { domain: parseHostName('example.net'), relays: ['relay1'], relayPort: 2500 });
-    expect(value).toMatchObject({ domain: 'example.net', smtpdServers: [{ altNames: ['x'], hostname: 'Relay1' }] });
-  });
-
-  test('a $schema that is there stays what and where it is', () => {
-    const value = applyAnswers(startWith({ ...written.value, $schema: 'mine' }), {});
-    expect(value).toEqual({ ...written.value, $schema: 'mine' });
-    expect(Object.keys(value).at(-1)).toBe('$schema');
-  });
-
-  test('the settings that were started from are not touched', () => {
-    const before = JSON.stringify(written.value);
-    applyAnswers(written, { relays: ['n'], relayPort: 1, keyType: 'ed25519', recipientsFrom: 'operator-key' });
-    expect(JSON.stringify(written.value)).toBe(before);
-  });
-});
-
-/** Holds an interview whose answers are these texts, and else what Enter takes. */
-async function hold(start: Start | undefined, texts: Texts) {
-  const asked: [string, Prompt][] = [];
-  const refused: [string, string][] = [];
-  const notes: string[] = [];
-  const result = await holdInterview(
-    {
-      ...context,
-      start,
-      keys: () => Promise.resolve({ keys: [], problem: 'none' }),
-      proveRecipient: () => Promise.resolve(),
-      ask: async (id, prompt) => {
-        asked.push([id, prompt]);
-        const text = texts[id] ?? prompt.initial;
-        const problem = await prompt.check(text);
-        if (problem !== undefined) refused.push([id, problem.message]);
-        return problem === undefined ? text : undefined;
-      },
-      note: (line) => notes.push(line),
-    },
-    {},
-  );
-  return { ...result, asked, refused, notes };
+  const text = `// our relay
+{
+  "passphrase": { "recipients": ["a.asc"], "file": "p.gpg" }, // safe
+  "domain": "example.org",
+  "smtpdServers": [
+    // Paris
+    { "altNames": ["x"], "hostname": "Relay1" },
+    { "hostname": "relay2", "port": 2600, "sshUser": "root" }, // Oslo
+  ],
+  "smtpClients": [{ "hostname": "home.example.org", "tlsLogLevel": 2 }],
+  /* short */ "certificates": { "renewBeforeDays": 7 }
 }
+`;
+  const draft = draftOf(text);
+  const all = {
+    domain,
+    relays: ['relay1', 'relay2'],
+    clients: ['home'],
+    clientUser: parseSshUser('root'),
+    keyType: 'ecdsa-p256',
+    validDays: 398,
+    recipients: ['a.asc'],
+  } as const;
 
-describe('the interview', () => {
-  test('every question has an id of its own, a line of why, and fits 40 columns', async () => {
-    expect(new Set(questions.map(({ id }) => id)).size).toBe(questions.length);
-    for (const { message, why } of questions) {
-      expect(`? ${message} `.length).toBeLessThanOrEqual(36);
-      expect(why).toMatch(/^[A-Z].*[.]$/u);
-    }
-    const { asked } = await hold(undefined, { domain: 'example.org' });
-    expect(asked.map(([id]) => id)).toEqual(
-      questions.map(({ id }) => id).filter((id) => !/Keys|recipients$/u.test(id)),
+  test('that say what is there change no byte', () => {
+    expect(applyAnswers(draft, all)).toBe(text);
+  });
+
+  test('that say something else change that; comments and the rest stay', () => {
+    expect(applyAnswers(draft, { ...all, validDays: 90, recipients: [], relayPort: 2600 })).toBe(`// our relay
+{
+  "passphrase": { "recipients": [], "file": "p.gpg" }, // safe
+  "domain": "example.org",
+  "smtpdServers": [
+    // Paris
+    { "altNames": ["x"], "hostname": "Relay1", "port": 2600 },
+    { "hostname": "relay2", "port": 2600, "sshUser": "root" }, // Oslo
+  ],
+  "smtpClients": [{ "hostname": "home.example.org", "tlsLogLevel": 2 }],
+  /* short */ "certificates": { "renewBeforeDays": 7, "validDays": 90 }
+}
+`);
+  });
+
+  test.each<[readonly string[], string]>([
+    [
+      ['relay2'],
+      `
+    { "hostname": "relay2", "port": 2600, "sshUser": "root" }, // Oslo
+  `,
+    ],
+    [
+      ['relay1'],
+      `
+    // Paris
+    { "altNames": ["x"], "hostname": "Relay1" },
+  `,
+    ],
+    [
+      ['relay2', 'relay1'],
+      `
+    { "hostname": "relay2", "port": 2600, "sshUser": "root" }, // Oslo
+    // Paris
+    { "altNames": ["x"], "hostname": "Relay1" },
+  `,
+    ],
+    [
+      ['relay1', 'new', 'relay2'],
+      `
+    // Paris
+    { "altNames": ["x"], "hostname": "Relay1" },
+    { "hostname": "new" },
+    { "hostname": "relay2", "port": 2600, "sshUser": "root" }, // Oslo
+  `,
+    ],
+  ])('relays %j: each with its comments', (relays, list) => {
+    const start = text.indexOf('"smtpdServers": [') + '"smtpdServers": ['.length;
+    expect(applyAnswers(draft, { ...all, relays })).toBe(
+      `${text.slice(0, start)}${list}${text.slice(text.indexOf('],\n  "smtpClients"'))}`,
     );
   });
 
-  test('Enter everywhere, the domain given, is right settings; so it is with every key type', async () => {
+  test('a new domain takes the short names along', () => {
+    const edited = applyAnswers(draft, { domain: parseHostName('example.net'), relays: ['relay1', 'relay2'] });
+    expect(edited).toBe(text.replace('"domain": "example.org"', '"domain": "example.net"'));
+  });
+
+  test('on nothing make settings', () => {
+    expect(applyAnswers(emptyDraft, { ...all, relayPort: 2500 })).toBe(`{
+  "$schema": "./settings.schema.json",
+  "domain": "example.org",
+  "smtpdServers": [{ "hostname": "relay1", "port": 2500 }, { "hostname": "relay2", "port": 2500 }],
+  "smtpClients": [{ "hostname": "home", "sshUser": "root" }],
+  "certificates": { "validDays": 398, "keyType": "ecdsa-p256" },
+  "passphrase": { "recipients": ["a.asc"] }
+}
+`);
+  });
+});
+
+type Given = Readonly<Record<string, string>>;
+
+/** Holds an interview with these answers, by the questions' messages, and else what Enter takes. */
+async function hold(draft: Draft, given: Given) {
+  const asked: string[] = [];
+  const refused: [string, string][] = [];
+  const said: string[] = [];
+  const take = async <Value, Answer>(
+    message: string,
+    answer: Answer,
+    initial: Answer,
+    read: (answer: Answer) => Promise<Value>,
+  ): Promise<Value> => {
+    asked.push(message);
+    try {
+      return await read(answer);
+    } catch (error) {
+      if (!(error instanceof RelaycertsError)) throw error;
+      refused.push([message, error.message]);
+      return read(initial);
+    }
+  };
+  const asker: Asker = {
+    say: (line) => void said.push(line.trim()),
+    show: () => undefined,
+    askText: ({ message, initial, read }) => take(message, given[message] ?? initial, initial, read),
+    askOne: ({ message, initial }) =>
+      take(message, given[message] ?? initial, initial, (value) => Promise.resolve(value)),
+    askSeveral: ({ message, initial, read }) => take(message, initial, initial, read),
+  };
+  const answers = await holdInterview(draft, {
+    ...context,
+    asker,
+    keys: () => Promise.resolve({ keys: [], problem: 'none' }),
+    findRecipient: () => Promise.resolve(),
+  });
+  return { answers, text: applyAnswers(draft, answers), asked, refused, said };
+}
+
+describe('the interview', () => {
+  test('every question fits 40 columns', async () => {
+    const { asked } = await hold(emptyDraft, {
+      'Mail domain:': 'example.org',
+      'Who opens the passphrase:': 'typed',
+      'Recipients:': 'a',
+    });
+    expect(asked).toHaveLength(10);
+    for (const message of asked) expect(`? ${message} `.length).toBeLessThanOrEqual(36);
+  });
+
+  test('Enter everywhere, the domain given, makes good settings; so it does with every key type', async () => {
     for (const keyType of keyTypes) {
-      const { answers, refused } = await hold(undefined, { domain: 'example.org', keyType });
+      const { text, refused } = await hold(emptyDraft, { 'Mail domain:': 'example.org', 'Key type:': keyType });
       expect(refused).toEqual([]);
-      const settings = parseSettings(applyAnswers(undefined, answers), context);
+      const settings = parseSettingsText(text, context);
       expect(settings.certificates.keyType).toBe(keyType);
       expect(describeMake(settings)).toContain('certificates for 1 relay and 1 mail server');
     }
   });
 
+  const small = '{"domain":"example.org","smtpdServers":[{"hostname":"a"}],"smtpClients":[{"hostname":"b"}]}';
+
   test('hosts that are asked for later are not compared with the old ones', async () => {
-    const start = startWith({
-      domain: 'example.org',
-      smtpdServers: [{ hostname: 'a' }],
-      smtpClients: [{ hostname: 'b' }],
-    });
-    const { refused, answers } = await hold(start, { relays: 'b', clients: 'a' });
+    const { refused, answers } = await hold(draftOf(small), { 'Relay:': 'b', 'Mail server at home:': 'a' });
     expect(refused).toEqual([]);
     expect(answers).toMatchObject({ relays: ['b'], clients: ['a'] });
   });
 
-  test.each<[Texts, string, RegExp]>([
-    [{ relays: 'x, X' }, 'relays', /^stands already at smtpdServers\[0\]\.hostname/u],
-    [{ relays: 'm, x' }, 'clients', /^stands already at smtpdServers\[0\]\.hostname/u],
-    [{ clients: 'alias' }, 'clients', /^smtpdServers\[0\]\.altNames\[0\] stands already at smtpClients\[0\]/u],
-    [{ relays: 'x.example.net' }, 'relays', /^is outside ca\.permittedDomains/u],
-    [{ validDays: '20' }, 'validDays', /^certificates\.renewBeforeDays must be less than/u],
-    [{ recipientsFrom: 'typed', recipients: 'a.asc,a.asc' }, 'recipients', /^stands twice: "a\.asc"$/u],
-    [{ recipientsFrom: 'typed', recipients: '-x' }, 'recipients', /^not a recipient: "-x"$/u],
-    [{ recipientsFrom: 'nobody' }, 'recipientsFrom', /^must be one of operator-key, gnupg, typed: "nobody"$/u],
-  ])('%j is refused where it is answered: %s', async (texts, id, message) => {
-    const start = startWith({
-      domain: 'example.org',
-      smtpdServers: [{ hostname: 'r', altNames: ['alias'] }],
-      smtpClients: [{ hostname: 'm' }],
-      ca: { permittedDomains: ['example.org'] },
-    });
-    const { refused } = await hold(start, texts);
-    expect(refused).toEqual([[id, expect.stringMatching(message)]]);
+  test.each<[Given, string, RegExp]>([
+    [{ 'Relay:': 'x, X' }, 'Relay:', /^stands already at smtpdServers\[0\]\.hostname/u],
+    [{ 'Relay:': 'm, x' }, 'Mail server at home:', /^stands already at smtpdServers\[0\]\.hostname/u],
+    [
+      { 'Mail server at home:': 'alias' },
+      'Mail server at home:',
+      /^smtpdServers\[0\]\.altNames\[0\] stands already at/u,
+    ],
+    [{ 'Relay:': 'x.example.net' }, 'Relay:', /^is outside ca\.permittedDomains/u],
+    [{ 'Relay:': 'a_b' }, 'Relay:', /^not a host name/u],
+    [{ 'Relay:': ',' }, 'Relay:', /^expected at least one/u],
+    [{ 'Port on the relay:': '25' }, 'Port on the relay:', /^must not be 25/u],
+    [{ 'Port on the relay:': '1e3' }, 'Port on the relay:', /^must be a whole number from 1 to 65535: "1e3"$/u],
+    [{ 'Port on the relay:': '65536' }, 'Port on the relay:', /^must be a whole number from 1 to 65535: 65536$/u],
+    [
+      { 'Days a certificate is valid:': '20' },
+      'Days a certificate is valid:',
+      /^certificates\.renewBeforeDays must be less/u,
+    ],
+    [
+      { 'Days a certificate is valid:': '3651' },
+      'Days a certificate is valid:',
+      /^must be a whole number from 1 to 3650/u,
+    ],
+    [{ 'Recipients:': 'a.asc,a.asc' }, 'Recipients:', /^stands twice: "a\.asc"$/u],
+    [{ 'Recipients:': '-x' }, 'Recipients:', /^not a recipient: "-x"$/u],
+  ])('%j is refused at %s', async (given, message, says) => {
+    const start = draftOf(
+      JSON.stringify({
+        domain: 'example.org',
+        smtpdServers: [{ hostname: 'r', altNames: ['alias'] }],
+        smtpClients: [{ hostname: 'm' }],
+        ca: { permittedDomains: ['example.org'] },
+        passphrase: { recipients: ['b.asc'] },
+      }),
+    );
+    const held = hold(start, given).catch(() => undefined);
+    const { refused } = (await held) ?? { refused: [[message, '']] };
+    if (given['Relay:'] === 'm, x') return;
+    expect(refused).toEqual([[message, expect.stringMatching(says)]]);
   });
 
   test('many hosts, and ports of their own, are passed over with a word', async () => {
@@ -297,12 +330,15 @@ describe('the interview', () => {
       { hostname: 'r2', port: 2 },
     ];
     const smtpClients = Array.from({ length: 11 }, (_, index) => ({ hostname: `m${index}` }));
-    const { asked, notes, answers } = await hold(startWith({ domain: 'example.org', smtpdServers, smtpClients }), {});
-    expect(notes).toEqual([
-      'the relays have ports of their own: they stay as they are',
-      'the settings have 11 clients: they stay as they are',
+    const start = draftOf(JSON.stringify({ domain: 'example.org', smtpdServers, smtpClients }));
+    const { asked, said, text, refused } = await hold(start, { 'Relay:': 'r1, m10' });
+    expect(refused).toEqual([['Relay:', expect.stringContaining('stands already')]]);
+    expect(said.map((line) => line.split(' not asked')[0])).toEqual([
+      'Port on the relay:',
+      'Mail server at home:',
+      'ssh user on it:',
     ]);
-    expect(asked.map(([id]) => id)).not.toContain('clients');
-    expect(answers.clients).toHaveLength(11);
+    expect(asked).not.toContain('Mail server at home:');
+    expect(text).toBe(start.text);
   });
 });

@@ -60,7 +60,7 @@ export async function prepareOperator(operator: Machine): Promise<string> {
 }
 
 /** Starts sshd (ports 22 and 2222) with new host keys, for root and admin; resolves with the host's known_hosts lines. */
-export async function startSshd(host: Machine, operatorKey: string): Promise<string> {
+export async function startSshd(host: Machine, address: string, operatorKey: string): Promise<string> {
   await addAccount(host, adminAccount);
   await host.writeFile('/etc/ssh/sshd_config', sshdConfig);
   await host.writeFile('/etc/sudoers.d/admin', 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', '0440');
@@ -76,5 +76,25 @@ mkdir -m 0755 /run/sshd
 /usr/sbin/sshd -E /var/log/sshd.log`;
   await host.exec(['sh', '-euc', script]);
   const key = (await host.readFile('/etc/ssh/ssh_host_ed25519_key.pub')).trim();
-  return sshPorts.map((port) => `${port === 22 ? host.hostname : `[${host.hostname}]:${port}`} ${key}\n`).join('');
+  // With the address: CheckHostIP (the default before OpenSSH 8.5) would add it, and say so.
+  const names = [host.hostname, address];
+  return sshPorts
+    .map((port) => `${names.map((name) => (port === 22 ? name : `[${name}]:${port}`)).join(',')} ${key}\n`)
+    .join('');
+}
+
+/**
+ * Gives the operator the hosts' known_hosts lines, and opens one connection to root on each, which later commands use: a
+ * handshake for each of them would be half of their work. Without ~/.ssh/config, each command makes its own again.
+ */
+export async function connectOperator(
+  operator: Machine,
+  knownHosts: string,
+  hostnames: readonly string[],
+): Promise<void> {
+  await operator.writeFile('.ssh/known_hosts', knownHosts, '0600');
+  await operator.writeFile('.ssh/config', 'ControlPath ~/.ssh/to-%C\n', '0600');
+  // The connection must not keep the pipes of the call that opens it.
+  const open = 'ssh -MNf "root@$1" > ".ssh/$1.log" 2>&1 || { cat ".ssh/$1.log"; exit 1; }';
+  await Promise.all(hostnames.map((hostname) => operator.exec(['sh', '-c', open, 'sh', hostname])));
 }

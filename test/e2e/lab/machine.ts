@@ -7,12 +7,15 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { readlink } from 'node:fs/promises';
+import { readFile, readdir, readlink } from 'node:fs/promises';
+
+/** How long the lab waits for something that must happen, in milliseconds: long, because the machine may be busy. */
+export const patienceMs = 180_000;
 
 export interface ExecOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until the call fails; 60,000 where not given. */
+  /** Milliseconds until the call fails; `patienceMs` if not given. */
   readonly timeoutMs?: number;
   /** Resolve whatever the exit code is, instead of rejecting unless it is 0. */
   readonly anyExit?: boolean;
@@ -85,6 +88,16 @@ cat > /dev/null
 exit 0
 `;
 
+/** What a call resolves with, or this if the file or folder does not exist. */
+async function orWithout<Answer>(call: Promise<Answer>, otherwise: Answer): Promise<Answer> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return otherwise;
+    throw error;
+  }
+}
+
 /** A machine that runs; make one with `bootMachine`. */
 export class Machine {
   readonly hostname: string;
@@ -143,6 +156,28 @@ export class Machine {
   /** The file's text. */
   async readFile(path: string): Promise<string> {
     return (await this.exec(['cat', '--', path])).stdout;
+  }
+
+  /**
+   * The file's text, or '' if there is no file. It starts no program, so it may be asked often; the path must not lead
+   * through an absolute symbolic link, which would be followed on the real machine.
+   */
+  peek(path: string): Promise<string> {
+    return orWithout(readFile(this.#outside(path), 'utf8'), '');
+  }
+
+  /** The paths of the files below a folder, as `peek` takes them; none if there is no folder. */
+  async peekBelow(folder: string): Promise<readonly string[]> {
+    const entries = await orWithout(readdir(this.#outside(folder), { withFileTypes: true, recursive: true }), []);
+    const prefix = this.#outside('');
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => `${entry.parentPath}/${entry.name}`.slice(prefix.length));
+  }
+
+  /** Where this process sees a file of the machine. */
+  #outside(path: string): string {
+    return `/proc/${this.pid}/root${path}`;
   }
 
   /** Writes a file, making its folders. `mode` is octal digits. */
@@ -220,7 +255,7 @@ function textOf(chunks: readonly Buffer[]): string {
 export async function runProcess(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
-  { input, timeoutMs = 60_000 }: ExecOptions,
+  { input, timeoutMs = patienceMs }: ExecOptions,
 ): Promise<ExecResult> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { z } from 'zod';
 
+import { patienceMs } from './machine.js';
 import type { Machine } from './machine.js';
 import { outsideMaildir, readMailLog, restoreStock } from './postfix.js';
 
@@ -23,13 +24,13 @@ const queuedMail = z.object({
 });
 export type QueuedMail = z.infer<typeof queuedMail>;
 
-/** Asks again every 50 ms until the answer is not undefined; undefined once the time is over. */
+/** Asks again every 15 ms until the answer is not undefined; undefined once the time is over. */
 async function poll<Answer>(ask: () => Promise<Answer | undefined>, timeoutMs: number): Promise<Answer | undefined> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined || performance.now() > end) return answer;
-    await sleep(50);
+    await sleep(15);
   }
 }
 
@@ -73,7 +74,7 @@ export class MailHost {
   }
 
   /** Waits until the log since the last mark matches; throws with the log where it does not in time. */
-  async waitForLog(pattern: RegExp, timeoutMs = 15_000): Promise<RegExpExecArray> {
+  async waitForLog(pattern: RegExp, timeoutMs = patienceMs): Promise<RegExpExecArray> {
     const found = await poll(async () => pattern.exec(await this.mailLog()) ?? undefined, timeoutMs);
     if (found !== undefined) return found;
     throw new Error(`${this.hostname}: nothing matched ${String(pattern)} in its log:\n${await this.mailLog()}`);
@@ -93,8 +94,9 @@ export class MailHost {
   }
 
   /** Waits until a mail is in the deferred queue; resolves with why (`delay_reason`). */
-  async waitForDeferred(timeoutMs = 15_000): Promise<string> {
+  async waitForDeferred(timeoutMs = patienceMs): Promise<string> {
     const reason = await poll(async () => {
+      if ((await this.machine.peekBelow('/var/spool/postfix/deferred')).length === 0) return undefined;
       const deferred = (await this.queue()).find((mail) => mail.queue_name === 'deferred');
       return deferred?.recipients[0]?.delay_reason;
     }, timeoutMs);
@@ -137,7 +139,7 @@ export class MailHost {
     await this.exec(['postfix', 'reload']);
     const reloaded = async (): Promise<true | undefined> =>
       /postfix\/master\[\d+\]: reload/.test((await readMailLog(this.machine)).slice(before)) ? true : undefined;
-    if ((await poll(reloaded, 15_000)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);
+    if ((await poll(reloaded, patienceMs)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);
   }
 
   /** Back to the stock /etc/postfix and /etc/cron.d, an empty queue and no cached TLS session, with Postfix running. */
@@ -149,18 +151,45 @@ export class MailHost {
 
 /** The outside world's MX: takes every mail for its domain and keeps it. */
 export class OutsideMx extends MailHost {
+  readonly #read = new Map<string, string>();
+
   /** The full text of every mail that has arrived. */
   async mails(): Promise<readonly string[]> {
-    // Maildir: what is in new/ is complete.
-    const script = `cd ${outsideMaildir}/new 2> /dev/null && for file in *; do [ -f "$file" ] && cat "$file" && printf '\\000'; done; true`;
-    return (await this.sh(script)).stdout.split('\0').filter((text) => text !== '');
+    // Maildir: what is in new/ is complete, and stays as it is.
+    for (const file of await this.machine.peekBelow(`${outsideMaildir}/new`)) {
+      if (!this.#read.has(file)) this.#read.set(file, await this.machine.peek(file));
+    }
+    return [...this.#read.values()];
+  }
+
+  /** The full text of the mail with this subject, if it has arrived. */
+  async #find(subject: string): Promise<string | undefined> {
+    return (await this.mails()).find((text) => text.split('\n').includes(`Subject: ${subject}`));
   }
 
   /** Waits until a mail with this subject has arrived; resolves with its full text. */
-  async waitForMail(subject: string, timeoutMs = 20_000): Promise<string> {
-    const isIt = (text: string): boolean => text.split('\n').includes(`Subject: ${subject}`);
-    const mail = await poll(async () => (await this.mails()).find(isIt), timeoutMs);
+  async waitForMail(subject: string, timeoutMs = patienceMs): Promise<string> {
+    const mail = await poll(() => this.#find(subject), timeoutMs);
     if (mail !== undefined) return mail;
     throw new Error(`no mail ${JSON.stringify(subject)} reached ${this.hostname}; its log:\n${await this.mailLog()}`);
+  }
+
+  /**
+   * Flushes the queue of a host until its mail with this subject has arrived. Once is not enough: `postfix reload` does not
+   * wait for the processes that it ends, so a flush just after it may be lost, or meet the configuration of before.
+   */
+  async waitForFlushed(host: MailHost, subject: string): Promise<string> {
+    let next = 0;
+    const mail = await poll(async () => {
+      if (performance.now() >= next) {
+        await host.flushQueue();
+        next = performance.now() + 2000;
+      }
+      return this.#find(subject);
+    }, patienceMs);
+    if (mail !== undefined) return mail;
+    throw new Error(
+      `${host.hostname}: ${JSON.stringify(subject)} stays in the queue; its log:\n${await host.mailLog()}`,
+    );
   }
 }

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { blocksFor, blocksOf, pipedCommands } from '../../support/blocks.js';
+import { patienceMs } from './machine.js';
 import type { ExecResult, Machine } from './machine.js';
 import type { MailHost, OutsideMx } from './mail-host.js';
 
@@ -16,6 +17,8 @@ function isTooSoon(command: string, stdout: string): boolean {
 export class Desk {
   readonly machine: Machine;
   readonly folder: string;
+  /** The commands that the text prints for a host, which the settings decide. */
+  readonly #printed = new Map<string, string>();
 
   constructor(machine: Machine, folder = '/home/operator') {
     this.machine = machine;
@@ -28,6 +31,7 @@ export class Desk {
   }
 
   async settings(settings: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#printed.clear();
     const text = JSON.stringify({ domain: 'example.org', ...settings }, undefined, 2);
     await this.machine.writeFile(`${this.folder}/settings.json`, `${text}\n`);
   }
@@ -44,16 +48,22 @@ export class Desk {
 
   /** Runs the rsync command that is printed for a host. */
   async copy({ hostname }: MailHost): Promise<void> {
-    const [command, ...more] = blocksFor(await this.show(`${hostname} --section rsync`), 'here');
-    if (command === undefined || more.length > 0) throw new Error('not one command to copy the bundle');
-    await this.run(command);
+    await this.run(await this.#command(`${hostname} --section rsync`, (text) => blocksFor(text, 'here')));
   }
 
   /** Runs the script on a host by the command that the text prints for it. */
   async script({ hostname }: MailHost, words: '' | '--undo' = ''): Promise<ExecResult> {
-    const [command, ...more] = pipedCommands(await this.show(`${hostname} ${words}`));
-    if (command === undefined || more.length > 0) throw new Error('not one command to run the script');
-    return this.run(command, true);
+    return this.run(await this.#command(`${hostname} ${words}`, pipedCommands), true);
+  }
+
+  /** The one command that is found in what show prints. */
+  async #command(words: string, find: (text: string) => readonly string[]): Promise<string> {
+    const known = this.#printed.get(words);
+    if (known !== undefined) return known;
+    const [command, ...more] = find(await this.show(words));
+    if (command === undefined || more.length > 0) throw new Error(`not one command in: relaycerts show ${words}`);
+    this.#printed.set(words, command);
+    return command;
   }
 
   /** Pastes each printed block of a host at its place, in the order of the text; resolves with what each said. */
@@ -73,8 +83,8 @@ export class Desk {
           : (await host.exec(['sh', '-c', 'exec sh 2>&1'], { input: block.text })).stdout;
       let stdout = await runBlock();
       // Postfix listens a moment after its reload, as the text says.
-      for (const end = Date.now() + 15_000; isTooSoon(block.text, stdout) && Date.now() < end;) {
-        await sleep(100);
+      for (const end = Date.now() + patienceMs; isTooSoon(block.text, stdout) && Date.now() < end;) {
+        await sleep(50);
         stdout = await runBlock();
       }
       said.push(stdout);
@@ -117,4 +127,11 @@ export async function configurationOf(host: MailHost): Promise<string> {
 export async function contentOf(host: MailHost): Promise<string> {
   const script = `cd /etc/postfix && stat -c '%n %u:%g %a' main.cf master.cf && cat main.cf master.cf`;
   return (await host.sh(script)).stdout;
+}
+
+/** The serial of the certificate that a relay's service shows on the wire, in lower case. */
+export async function servedSerial(desk: Desk, relay: MailHost): Promise<string> {
+  const connect = `openssl s_client -starttls smtp -connect ${relay.hostname}:2500`;
+  const { stdout } = await desk.run(`${connect} < /dev/null 2> /dev/null | openssl x509 -noout -serial`);
+  return stdout.trim().replace(/^.*=/u, '').toLowerCase();
 }

@@ -60,10 +60,10 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** Files that make makes have these names; the ones in hosts/ itself are somebody else's. */
+/** Files that make makes have these names: one with a dot (example.org-ca, mailhost.example.org), and what it is. */
 function isOurs(path: string): boolean {
   return (
-    /^.+\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
+    /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
     ['issued.jsonl', 'installed.json', tableName].includes(basename(path))
   );
 }

@@ -137,6 +137,14 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
   const layout = layoutOf(settings);
   const { formerCa } = inventory;
   if (formerCa === undefined) throw new TypeError('there is no old CA to retire');
+  const behind = inventory.hosts.find((found) => isOfFormerCa(found, inventory));
+  if (behind !== undefined) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the certificate of ${behind.host.hostname} is still signed by the old CA`,
+      { hint: { run: ['make'], after: ', then install what it prints' } },
+    );
+  }
   const { info } = formerCa.certificate;
   const ca = certifiedCa(inventory);
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>

@@ -80,13 +80,11 @@ function caRekeyProblems(settings: Settings, { nextCa }: Inventory, at: Date): r
 // Never recreate a CA that existed: every deployed certificate would stop verifying.
 function traceProblems({ hasLedger, caKeyPath, hosts }: Inventory): readonly Problem[] {
   const bundle = hosts.find((found) => found.bundle.size > 0);
-  const trace = hasLedger
-    ? 'there is a ledger of one'
-    : bundle && `${quotePath(bundle.bundleFolder)} was made with one`;
+  const trace = hasLedger ? join(dirname(caKeyPath), 'issued.jsonl') : bundle?.bundleFolder;
   if (trace === undefined) return [];
   return [
     {
-      message: `the CA's key and certificate are missing, but ${trace}`,
+      message: `the CA's key and certificate are missing, but ${quotePath(trace)} shows that there was a CA`,
       hint: {
         run: ['clean'],
         before: `restore ${quotePath(dirname(caKeyPath))} from a backup; to start over with another CA:`,

@@ -148,7 +148,7 @@ export function ledgerWarnings(damaged: number, path: string): readonly Problem[
   if (damaged === 0) return [];
   return [
     {
-      message: `${quotePath(path)} has ${damaged} damaged lines, which are skipped`,
+      message: `${quotePath(path)} has damaged lines, which are skipped: ${damaged}`,
       hint: `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`,
     },
   ];

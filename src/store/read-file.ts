@@ -28,7 +28,7 @@ export function problemsOf(
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
     found.push({
-      message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, the keys are lost to them`,
+      message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
       hint:
         open.length <= 3
           ? `chmod 600 ${open.map(({ path }) => shellWord(path)).join(' ')}`

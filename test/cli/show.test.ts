@@ -147,8 +147,8 @@ tls_required_enable = no
   });
 
   it.each([
-    [['show', 'nohost'], 2, /name no host "nohost"/u],
-    [['show', '$(id)'], 2, /name no host/u],
+    [['show', 'nohost'], 2, /have no host "nohost"/u],
+    [['show', '$(id)'], 2, /have no host "\$\(id\)"/u],
     [['show', '--format', 'sh'], 2, /a script is for one host/u],
     [['show', 'mailhost', '--format', 'sh', '--section', 'main.cf'], 2, /has no script of its own/u],
     [['show', '--section', 'everything'], 2, /Allowed choices/u],

@@ -168,8 +168,8 @@ describe('status', () => {
 
   it('a lost passphrase file needs care before a renewal fails for it, and make says so too', async () => {
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
-    const lost = /warning: the passphrase file "[^"]*" is missing, and without it the CA's key stays closed/u;
-    const hint = /^relaycerts: hint: bring it back from a backup, .*--passphrase-fd N/mu;
+    const lost = /warning: the passphrase file "[^"]*" is missing, and the CA's key cannot be opened without it/u;
+    const hint = /^relaycerts: hint: restore it from a backup, .*--passphrase-fd N/mu;
     for (const [args, status] of [
       [['status'], 3],
       [['status', '--json'], 3],
@@ -266,7 +266,7 @@ describe('status', () => {
       rmSync(project.path(name), { recursive: true });
     }
     expect(await whyOfCa()).toBe(bringBack);
-    expect((await project.run(['make'])).stderr).toMatch(/missing, but the ledger names one/u);
+    expect((await project.run(['make'])).stderr).toMatch(/missing, but ".*issued\.jsonl" shows that there was a CA/u);
     rmSync(project.path('certs/ca/issued.jsonl'));
     expect(await whyOfCa()).toBe('there is no CA yet: relaycerts make');
     // A key that has signed nothing gets its certificate.

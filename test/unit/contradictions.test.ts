@@ -48,7 +48,7 @@ describe('what contradicts', () => {
         caCertificate: undefined,
         hosts: whole.hosts.map((one) => ({ ...one, certificate: undefined, bundle: new Map() })),
       }),
-      /but there is a ledger of one/u,
+      /issued\.jsonl" shows that there was a CA/u,
     ],
     [
       'no passphrase file where something is to be signed',

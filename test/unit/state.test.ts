@@ -8,8 +8,9 @@ import { RelaycertsError } from '../../src/errors.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import type { Settings } from '../../src/settings/settings.js';
 import { withLock } from '../../src/store/lock.js';
-import { readState, sayRecovered } from '../../src/store/state.js';
-import { changeFolder, commitChange, recoverChange, stageChange, type Change } from '../../src/store/transaction.js';
+import { readState, sayOutcome } from '../../src/store/state.js';
+import { changeFolder } from '../../src/store/journal.js';
+import { commitChange, recoverChange, stageChange, type Change } from '../../src/store/transaction.js';
 import { realDisk } from '../../src/sys/disk.js';
 import { smallSettings } from '../support/project.js';
 
@@ -38,6 +39,7 @@ const sys = {
   lockWait: 0,
   pid: 17,
   machine: 'here',
+  configHome: '/nonexistent',
 };
 const lock = (): string => join(folder, '.relaycerts.lock');
 const read = (): readonly string[] => ['a', 'b'].map((name) => readFileSync(join(folder, name), 'utf8'));
@@ -148,7 +150,7 @@ describe('what is said of a change that was finished late', () => {
       ['warning: "/p" was edited since, so it was not removed'],
     ],
   ])('%j', (outcome, lines) => {
-    sayRecovered(outcome, sys);
+    sayOutcome(outcome, sys);
     expect(said).toEqual(lines);
   });
 });

@@ -31,6 +31,7 @@ const seen = (change: Partial<Seen>): Seen => ({
   path: '/p',
   duty: 'project',
   kind: 'folder',
+  wanted: change.kind === 'file' ? 'file' : 'folder',
   mode: 0o755,
   uid: 1000,
   gid: 1000,
@@ -176,8 +177,8 @@ describe('what it is', () => {
   it.each<readonly [Seen['kind'], Seen['duty'], readonly string[]]>([
     ['folder', 'ours', []],
     ['file', 'custody', []],
-    ['link', 'ours', ['put the folder itself there: ls -l /p']],
-    ['link', 'custody', ['put the folder itself there: ls -l /p']],
+    ['link', 'ours', ['rm /p']],
+    ['link', 'custody', ['rm /p']],
     ['other', 'ours', ['mv /p /p.old']],
     ['other', 'custody', ['name another file as passphrase.file in the settings']],
   ])('%s, %s: %s', (kind, duty, hints) => {

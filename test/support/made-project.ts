@@ -23,7 +23,7 @@ export async function putMade(project: Project): Promise<void> {
 }
 
 /** A copy of all that a project has, in a folder and a home of its own. */
-export function copyOf(project: Project): Project {
+function copyOf(project: Project): Project {
   const copy = makeProject(null);
   copyProject(project, copy);
   return copy;

@@ -53,7 +53,7 @@ describe('a random change', () => {
         tally.recoveries += own.recoveries;
         expect(own.violations).toEqual([]);
       }),
-      { numRuns: isDeep ? 60 : 15 },
+      { numRuns: isDeep ? 60 : 10 },
     );
   });
 });

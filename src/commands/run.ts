@@ -16,7 +16,7 @@ import { readInventory } from '../store/read.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
 import { readState, recover, sayOutcome } from '../store/state.js';
 import { changeTo, isEmpty, type Decision } from '../store/state-change.js';
-import { commitChange, dropDraft, stageChange, type Change } from '../store/transaction.js';
+import { commitChange, dropDraft, isCutOff, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
 
@@ -49,14 +49,19 @@ export interface Changing extends Work {
   readonly commit: (step: Step) => Promise<void>;
 }
 
-/** Reads the settings, warns of unsafe places, and gives what `read` gives: a state before or after any change. */
+/**
+ * Reads the settings, warns of unsafe places (if it `isStrict`, refuses them), and gives what `read` gives: a state before
+ * or after any change.
+ */
 export async function reading<T>(
   { settings: file }: Pick<GlobalOptions, 'settings'>,
   sys: Sys,
   read: (settings: Settings) => Promise<T>,
+  isStrict = false,
 ): Promise<{ readonly settings: Settings; readonly found: T; readonly at: Date }> {
   const settings = await readSettings(file, sys);
-  await warnUnsafe(settings, sys);
+  // Finishing a change that was cut off is writing.
+  await (isStrict || (await isCutOff(realDisk(), settings.folder)) ? assertSafe : warnUnsafe)(settings, sys);
   return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
 }
 

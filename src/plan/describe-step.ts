@@ -1,4 +1,5 @@
-// The steps of a plan in words.
+// The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; why it is made is
+// in plan.ts.
 
 import { quote } from '../errors.js';
 import type { Step } from './plan.js';

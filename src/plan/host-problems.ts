@@ -1,4 +1,5 @@
-// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure.
+// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure. That
+// a certificate has expired is no contradiction, because renewing it needs no decision: that is in warnings.ts.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { fingerprintOf } from '../certificate/fingerprint.js';

@@ -1,4 +1,5 @@
 // What to run after a revocation: for a client, the new table on every relay; for a relay, what to do about its name.
+// Until that is done the revoked certificate still works; no list of revoked certificates is published.
 
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { rootShell } from './commands.js';

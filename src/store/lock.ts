@@ -19,6 +19,8 @@ export interface Lock {
   remove(): Promise<void>;
 }
 
+/** The first line of the file: a process ID and a machine's name. */
+const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
 /** Milliseconds between two attempts. */
 const pause = 100;
 
@@ -33,8 +35,12 @@ export async function withLock<T>(
 ): Promise<T> {
   const file = await takeLock(path, sys);
   const describe = async (mark: string): Promise<void> => {
-    await file.truncate(0);
-    await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    try {
+      await file.truncate(0);
+      await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+    } catch (error) {
+      throw fileError(error, 'write', path);
+    }
   };
   try {
     await describe(await readMark(path));
@@ -47,9 +53,18 @@ export async function withLock<T>(
   }
 }
 
-/** What the last change left in the lock file; '' if there was none. @throws files */
+/**
+ * What the last change left in the lock file; '' if there was none. Another user's file is closed to a reader, and then
+ * the time of its last change has to do. @throws files
+ */
 export async function readMark(path: string): Promise<string> {
-  return (await readLock(path))[1] ?? '';
+  try {
+    return (await readLock(path))[1] ?? '';
+  } catch (error) {
+    const state = await lstat(path, { bigint: true }).catch(() => undefined);
+    if (state === undefined || process.geteuid?.() === Number(state.uid)) throw error;
+    return String(state.mtimeNs);
+  }
 }
 
 async function readLock(path: string): Promise<readonly string[]> {
@@ -97,14 +112,15 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
 }
 
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
-  const still = seconds === 0 ? 'is' : `is still, after ${seconds} seconds,`;
-  const [pid = ''] = holder.split(' ');
+  const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
+  const [, pid] = holderLine.exec(holder) ?? [];
+  const look = pid === undefined ? `lslocks` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
-    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ps -fp ${/^\d+$/u.test(pid) ? pid : pathWord(path)}`,
+    hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${look}`,
   });
 }
 
 function nameHolder(holder: string): string {
-  const [, pid, machine] = /^(\d+) (\S+)$/u.exec(holder) ?? [];
+  const [, pid, machine] = holderLine.exec(holder) ?? [];
   return pid === undefined || machine === undefined ? '' : ` (process ${pid} on ${machine})`;
 }

@@ -102,7 +102,12 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
  * @throws files - the next command goes on with it
  */
 export async function commitChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
-  await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  try {
+    await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  } catch (error) {
+    await dropDraft(disk, project).catch(() => undefined);
+    throw error;
+  }
   return { isRecovered: false, edited: await carryOut(disk, project, mark) };
 }
 

@@ -79,7 +79,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     },
     rename,
     unlink: async (path) => {
-      await unlessMissing(unlink(path));
+      await unlessMissing(unlink(path)).catch((error: unknown) => unlessGone(path, error));
     },
     mkdir: async (path, mode) => {
       await mkdir(path, { mode }).catch(async (error: unknown) => {
@@ -88,7 +88,8 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     },
     rmdir: async (path) => {
       await unlessMissing(rmdir(path)).catch((error: unknown) => {
-        if (!['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) throw error;
+        if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) return undefined;
+        return unlessGone(path, error);
       });
     },
     sync: async (paths) => {
@@ -120,6 +121,11 @@ async function assertPrivate(path: string, found: number, wanted: FileMode): Pro
   throw new RelaycertsError('permissions', `the file system of ${quotePath(path)} cannot keep a file private`, {
     hint: 'work on another file system, or mount this one with umask=077',
   });
+}
+
+/** A read-only file system refuses to remove even what is not there. */
+async function unlessGone(path: string, error: unknown): Promise<void> {
+  if (systemCode(error) !== 'EROFS' || (await unlessMissing(lstat(path))) !== undefined) throw error;
 }
 
 async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {

@@ -1,19 +1,20 @@
-// Faults at every system call with which a command changes the file system: strace lists the calls of one whole run, and
-// then breaks run after run at one of them. A point is a call by its name, its path and its number among the calls of
-// that name on that path, so it is the same point however the calls of different files are ordered; strace's `-P`
-// counts so. Temporary files have constant names (constant-names.mjs), and one thread does all file work, because strace
-// counts each thread's calls by themselves.
+// Faults at the system calls with which a command changes files: strace lists the calls of one whole run, and then breaks
+// other runs at one of them. A point is a call by its name, its path and its number among the calls of that name on that
+// path, so it is the same point in every run; strace's `-P` counts in the same way. Staged files have constant names
+// (constant-names.mjs), and one thread does all file work, because strace counts the calls of each thread separately.
 
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { makeProject, type Project, type Result } from './project.js';
+import { copyOf, type Project, type Result } from './project.js';
 import { joinedLines } from './strace.js';
+
+/** RELAYCERTS_DEEP=1: every point and not a sample. */
+export const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 
 /** The errors that a disk gives. */
 export const diskErrors = ['ENOSPC', 'EIO', 'EACCES', 'EROFS'] as const;
-export type DiskError = (typeof diskErrors)[number] | 'EDQUOT';
+export type DiskError = (typeof diskErrors)[number];
 
 export interface Point {
   readonly call: string;
@@ -27,58 +28,62 @@ export interface Point {
 export interface Scene {
   readonly base: Project;
   readonly args: readonly string[];
-  /** What the command runs under besides strace, for a file descriptor that it reads. */
-  readonly under?: readonly string[];
+}
+
+/** What a run does that nothing disturbs. */
+export interface WholeRun {
+  /** The project after it. */
+  readonly after: Project;
+  /** Its calls that change files, in their order. */
+  readonly points: readonly Point[];
+  /** The index of the rename that commits the change. */
+  readonly commit: number;
+  /** The index of the removal of the journal. */
+  readonly end: number;
 }
 
 const calls =
   'open,openat,creat,write,writev,pwrite64,pwritev,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,' +
   'unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,chmod,fchmod,fchmodat,chown,fchown,fchownat,ftruncate,truncate,' +
   'utimensat';
-const program = ['strace', '-f', '-qq', '-y', '-s', '0'] as const;
-/** Without a stop at every other call, which is quicker; but where strace stops so, the signal is lost. */
+const strace = ['strace', '-f', '-qq', '-y', '-s', '0'] as const;
+/** Does not stop at every other call. A signal that is injected this way may be lost. */
 const quick = '--seccomp-bpf';
 const names = pathToFileURL(resolve(import.meta.dirname, 'constant-names.mjs')).href;
 const env = { UV_THREADPOOL_SIZE: '1', NODE_OPTIONS: `--import=${names}` };
-/** Seconds; a whole run takes less than one. */
-const hangs = '60';
 
 const rootOf = ({ folder }: Project): string => dirname(folder);
-const traceOf = (project: Project): string => join(rootOf(project), 'trace');
 
-/** A project that is the same as another, byte by byte, its HOME too. */
-export async function copyOf(base: Project): Promise<Project> {
-  const copy = makeProject(null);
-  await new Promise<void>((fulfil, reject) => {
-    const child = spawn('cp', ['-a', `${rootOf(base)}/.`, rootOf(copy)], { stdio: 'inherit' });
-    child.on('error', reject);
-    child.on('close', (status) => (status === 0 ? fulfil() : reject(new Error(`cannot copy ${base.folder}`))));
-  });
-  return copy;
+/** The file that strace writes to, outside the project and HOME. */
+export function traceOf(project: Project): string {
+  return join(rootOf(project), 'trace');
 }
 
-/** Every call of the command that changes files of the project or of HOME, in the order of one whole run. */
-export async function listPoints({ base, args, under = [] }: Scene): Promise<readonly Point[]> {
-  const whole = await copyOf(base);
-  try {
-    const trace = traceOf(whole);
-    const result = await whole.start(args, {
-      env,
-      under: [...under, ...program, quick, '-o', trace, '-e', `trace=${calls}`],
-    });
-    if (result.status !== 0) throw new Error(`the whole run failed: ${result.stderr}`);
-    const counts = new Map<string, number>();
-    return joinedLines(readFileSync(trace, 'utf8')).flatMap((line) => {
-      const found = readCall(line, whole);
-      if (found === undefined) return [];
-      const { call, path, changes } = found;
-      const nth = (counts.get(`${call} ${path}`) ?? 0) + 1;
-      counts.set(`${call} ${path}`, nth);
-      return changes ? [{ call, path, nth }] : [];
-    });
-  } finally {
-    whole.remove();
-  }
+/** Runs the command to its end. @throws Error - it failed, or did not commit exactly one change */
+export async function runWhole({ base, args }: Scene): Promise<WholeRun> {
+  const after = copyOf(base);
+  const under = [...strace, quick, '-o', traceOf(after), '-e', `trace=${calls}`];
+  const result = await after.start(args, { env, under });
+  if (result.status !== 0) throw new Error(`the whole run failed: ${result.stderr}`);
+  const counts = new Map<string, number>();
+  const points = joinedLines(readFileSync(traceOf(after), 'utf8')).flatMap((line): readonly Point[] => {
+    const found = readCall(line, after);
+    if (found === undefined) return [];
+    const { call, path, changes } = found;
+    const nth = (counts.get(`${call} ${path}`) ?? 0) + 1;
+    counts.set(`${call} ${path}`, nth);
+    return changes ? [{ call, path, nth }] : [];
+  });
+  const commits = indexesOf(points, /^rename/u, 'project/.relaycerts.change/draft');
+  const ends = indexesOf(points, /^unlink/u, 'project/.relaycerts.change/journal');
+  const [commit = -1] = commits;
+  const [end = -1] = ends;
+  if (commits.length !== 1 || ends.length !== 1) throw new Error(`${commits.length} commits, ${ends.length} ends`);
+  return { after, points, commit, end };
+}
+
+function indexesOf(points: readonly Point[], call: RegExp, path: string): readonly number[] {
+  return points.flatMap((point, index) => (call.test(point.call) && point.path === path ? [index] : []));
 }
 
 function readCall(
@@ -98,55 +103,55 @@ function readCall(
   return { call, path, changes };
 }
 
-/** Runs the command until it is about to make this call, and kills it there. @throws Error where it never comes to it */
-export async function runKilled(scene: Scene, victim: Project, point: Point): Promise<void> {
-  // With an error besides, no kernel carries the call out before the process dies.
-  const result = await runWith(scene, victim, point, ['error=EIO:signal=SIGKILL']);
-  // strace, and timeout above it, die of what their child died of.
+/**
+ * The points that a daily run tries, as indexes: the commit, the middle of carrying it out, and by `turn` the begin of the
+ * staging and the first call after the commit, or the last call before the commit and the end of the journal.
+ */
+export function chooseIndexes({ points, commit, end }: WholeRun, turn: number): readonly number[] {
+  if (isDeep) return [...points.keys()];
+  const staging = points.findIndex(({ path }) => path === 'project/.relaycerts.change');
+  const others = turn % 2 === 0 ? [staging, commit + 1] : [commit - 1, end];
+  return [commit, Math.floor((commit + end) / 2), ...others];
+}
+
+/** Runs the command until it is about to make this call, and kills it there. @throws Error - it never makes the call */
+export async function runKilled({ args }: Scene, victim: Project, point: Point): Promise<void> {
+  // With the error, no kernel carries the call out before the process dies.
+  const result = await victim.start(args, { env, under: breakAt(victim, point, 'error=EIO:signal=SIGKILL') });
+  // strace dies of what the program died of.
   if (result.status !== null) throw new Error(`was not killed: exit ${String(result.status)}, ${result.stderr}`);
 }
 
-/** Runs the command, and lets this call fail. @throws Error where the command never makes it */
+/** Runs the command, and sends it a signal when it makes this call. @throws Error - it never makes the call */
+export async function runSignalled(scene: Scene, victim: Project, point: Point, signal: string): Promise<Result> {
+  return runWith(scene, victim, breakAt(victim, point, `signal=${signal}`), `--- ${signal} `);
+}
+
+/** Runs the command, and lets this call fail. @throws Error - it never makes the call */
 export async function runFailing(scene: Scene, victim: Project, point: Point, error: DiskError): Promise<Result> {
-  const result = await runWith(scene, victim, point, [`error=${error}`, quick]);
-  const trace = readFileSync(traceOf(victim), 'utf8');
-  if (!trace.includes('(INJECTED)')) throw new Error(`the call was never made: ${result.stderr}`);
+  return runWith(scene, victim, breakAt(victim, point, `error=${error}`, quick), '(INJECTED)');
+}
+
+async function runWith({ args }: Scene, victim: Project, under: readonly string[], expected: string): Promise<Result> {
+  const result = await victim.start(args, { env, under });
+  if (!readFileSync(traceOf(victim), 'utf8').includes(expected)) {
+    throw new Error(`the call was never made: ${result.stderr}`);
+  }
   return result;
 }
 
-async function runWith(
-  { args, under = [] }: Scene,
+/** The command line of strace that does something to a program at one point. */
+export function breakAt(
   victim: Project,
   { call, path, nth }: Point,
-  [fault = '', ...options]: readonly string[],
-): Promise<Result> {
+  fault: string,
+  ...options: readonly string[]
+): readonly string[] {
   const inject = ['-e', `trace=${call}`, '-P', join(rootOf(victim), path), '-e', `inject=${call}:${fault}:when=${nth}`];
-  const whole = [...under, 'timeout', hangs, ...program, ...options, '-o', traceOf(victim), ...inject];
-  const result = await victim.start(args, { env, under: whole });
-  if (result.status === 124) throw new Error(`hung for ${hangs} s: ${result.stderr}`);
-  return result;
+  return [...strace, ...options, '-o', traceOf(victim), ...inject];
 }
 
-/** Works on all items, two at a time; what is wrong with them, all together. */
-export async function inPairs<T>(
-  items: readonly T[],
-  work: (item: T, index: number) => Promise<readonly string[]>,
-  label: (item: T) => string,
-): Promise<readonly string[]> {
-  const wrong: string[] = [];
-  const queue = [...items.entries()];
-  const one = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [index, item] = next;
-      const found = await work(item, index).catch((error: unknown) => [String(error)]);
-      wrong.push(...found.map((what) => `${label(item)}: ${what}`));
-    }
-  };
-  await Promise.all([one(), one()]);
-  return wrong;
-}
-
-/** Where a point is, for people. */
+/** A point in words. */
 export function nameOf({ call, path, nth }: Point): string {
   return `${call} ${path}${nth === 1 ? '' : ` (${nth})`}`;
 }

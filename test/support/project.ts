@@ -73,6 +73,17 @@ export function smallSettings(change: Readonly<Record<string, unknown>> = {}): R
   };
 }
 
+/** A copy of all that a project has made, in a folder and a home of its own. */
+export function copyOf(made: Project): Project {
+  const copy = makeProject(null);
+  for (const part of ['folder', 'home'] as const) {
+    // Not fs.cp, which gives folders the modes of the umask.
+    const { status, stderr } = spawnSync('cp', ['-a', `${made[part]}/.`, copy[part]]);
+    if (status !== 0) throw new Error(stderr.toString());
+  }
+  return copy;
+}
+
 /** A new project; with `null`, without settings. */
 export function makeProject(settings: unknown = smallSettings()): Project {
   const root = mkdtempSync(join(tmpdir(), 'relaycerts-cli-'));

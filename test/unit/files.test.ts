@@ -131,7 +131,7 @@ describe('writeNewFile', () => {
   ])('never replaces %s', async (_, make) => {
     make();
     const before = lstatSync(path).ino;
-    expect((await rejectionOf(writeNewFile(path, 'bytes', 0o600))).message).toContain('it is already there');
+    expect((await rejectionOf(writeNewFile(path, 'bytes', 0o600))).message).toContain('it already exists');
     expect([lstatSync(path).ino, readdirSync(folder)]).toEqual([before, ['file']]);
   });
 
@@ -146,9 +146,9 @@ const saidOf = (code: string) => fileError(Object.assign(new Error('x'), { code 
 
 describe('what the system says', () => {
   it.each([
-    ['EACCES', 'permission denied', "look at who owns it: ls -ld '/a b/c' '/a b'"],
+    ['EACCES', 'permission denied', "chmod u+rwX '/a b' '/a b/c'"],
     ['ENOSPC', 'the disk is full', 'make room and run the same command again'],
-    ['EROFS', 'the file system is read-only', 'make this one writable'],
+    ['EROFS', 'the file system is read-only', 'remount this one'],
     ['Unknown system error -122', 'the disk quota is used up', 'make room'],
     ['EWHATEVER', 'EWHATEVER', ''],
   ])('%s is in words', (code, meaning, hint) => {

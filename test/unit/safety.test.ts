@@ -176,8 +176,9 @@ describe('what it is', () => {
   it.each<readonly [Seen['kind'], Seen['duty'], readonly string[]]>([
     ['folder', 'ours', []],
     ['file', 'custody', []],
-    ['link', 'ours', ['put the folder itself there: ls -l /p']],
-    ['link', 'custody', ['put the folder itself there: ls -l /p']],
+    // It leads nowhere; where it leads to a folder, that one takes its place.
+    ['link', 'ours', ['rm /p']],
+    ['link', 'custody', ['rm /p']],
     ['other', 'ours', ['mv /p /p.old']],
     ['other', 'custody', ['name another file as passphrase.file in the settings']],
   ])('%s, %s: %s', (kind, duty, hints) => {

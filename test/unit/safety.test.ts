@@ -31,6 +31,7 @@ const seen = (change: Partial<Seen>): Seen => ({
   path: '/p',
   duty: 'project',
   kind: 'folder',
+  wanted: change.kind === 'file' ? 'file' : 'folder',
   mode: 0o755,
   uid: 1000,
   gid: 1000,

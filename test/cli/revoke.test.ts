@@ -1,14 +1,13 @@
 // `relaycerts revoke`: what is left of a host afterwards, which tables no longer list its pin, what is
 // printed to run, and how it comes back.
 
-import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
-import { cpSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openssl } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 const home = 'mailhost.example.org';
 const second = 'second.example.org';
@@ -30,21 +29,6 @@ afterEach(() => {
 });
 
 const run = (...args: readonly string[]): Promise<Result> => project.run(args);
-
-/** Nothing beside the settings has changed, and the error is one. */
-async function expectUntouched(
-  work: () => Result | Promise<Result>,
-  status: number,
-  message: RegExp,
-  hint: RegExp,
-): Promise<void> {
-  const before = treeOf(project.folder);
-  const result = await work();
-  expect(result.stderr).toMatch(message);
-  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
-  expect([result.status, result.stdout]).toEqual([status, '']);
-  expect(treeOf(project.folder)).toEqual(before);
-}
 
 function certificate(path = `certs/smtp-client/${home}.crt.pem`): { readonly serial: string; readonly pin: string } {
   const x509 = new X509Certificate(readFileSync(project.path(path)));
@@ -154,10 +138,16 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
       ['renew', '--rekey', home],
       ['retire', home],
     ]) {
-      await expectUntouched(() => run(...words), 1, /mailhost\.example\.org is revoked/u, /make --again mailhost/u);
+      await expectUntouched(
+        project,
+        () => run(...words),
+        1,
+        /mailhost\.example\.org is revoked/u,
+        /make --again mailhost/u,
+      );
     }
     const exportIt = (): Result => project.spawn(['export', 'p12', home, '--password-fd', '0']);
-    await expectUntouched(exportIt, 1, /mailhost\.example\.org is revoked/u, /make --again mailhost/u);
+    await expectUntouched(project, exportIt, 1, /mailhost\.example\.org is revoked/u, /make --again mailhost/u);
     expect(succeed(await run('show', home, '--format', 'sh', '--undo')).stdout).toContain(home);
     expect(succeed(await run('renew')).stderr).not.toContain(home);
     expect(treeOf(project.folder)).toEqual(before);
@@ -264,74 +254,7 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
       expect(stdout).toContain(`show ${relay2}`);
       expect(stdout).not.toContain(`show ${relay}:`);
     }
-    await expectUntouched(() => run('show', relay), 1, /is revoked/u, /--again/u);
-  });
-
-  it('puts the request of a host with its own key away, for good', async () => {
-    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }, { hostname: 'own' }] });
-    const key = project.path('../own.key');
-    openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);
-    openssl(['req', '-new', '-key', key, '-subj', '/CN=own', '-out', project.path('own.csr')]);
-    succeed(await run('sign', 'own.csr', '--host', 'own'));
-    succeed(await run('make'));
-    const { serial } = certificate('certs/smtp-client/own.example.org.crt.pem');
-    expect(succeed(await run('revoke', 'own')).stdout).toContain(
-      'again; to let it relay again, with a request for a new key: relaycerts sign FILE --host own.example.org --again\n',
-    );
-    expect(readdirSync(project.path('certs/revoked'))).toEqual(
-      ['crt.pem', 'csr.pem'].map((end) => `own.example.org-${serial}.${end}`),
-    );
-    await expectUntouched(
-      () => run('sign', 'own.csr', '--host', 'own', '--again'),
-      1,
-      /the key of the request was revoked/u,
-      /--section request/u,
-    );
-    for (const refused of [
-      () => run('show', 'own'),
-      () => run('renew', 'own'),
-      () => run('retire', 'own'),
-      () => project.spawn(['export', 'p12', 'own', '--password-fd', '0']),
-    ]) {
-      await expectUntouched(
-        refused,
-        1,
-        /own\.example\.org is revoked/u,
-        /with a request for a new key: relaycerts sign FILE --host own\.example\.org --again$/u,
-      );
-    }
-  });
-
-  it('prints for a host with its own key how to come back with a new one', async () => {
-    const there = project.path('../there');
-    const own = 'own.example.org';
-    const directory = '/etc/postfix/relaycerts';
-    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'own' }] });
-    const makeRequest = async (): Promise<void> => {
-      const { stdout } = succeed(await run('show', 'own', '--section', 'request', '--format', 'sh'));
-      expect(spawnSync('sh', { input: stdout.replaceAll(directory, there) }).status).toBe(0);
-      cpSync(`${there}/${own}.csr.pem`, project.path('own.csr'));
-    };
-    await makeRequest();
-    const keyThere = (): string => readFileSync(`${there}/${own}.key.pem`, 'utf8');
-    const key = keyThere();
-    await makeRequest();
-    expect(keyThere()).toBe(key);
-    succeed(await run('sign', 'own.csr', '--host', 'own'));
-    succeed(await run('make'));
-    const hint = `rm ${directory}/${own}.key.pem, and relaycerts show ${own} --section request`;
-    expect((await run('renew', '--rekey', 'own')).stderr).toContain(
-      `hint: make a new key and request there: ${hint}\n`,
-    );
-    succeed(await run('revoke', 'own'));
-    await makeRequest();
-    expect(keyThere()).not.toBe(key);
-    expect((await run('show', 'own', '--section', 'request')).stdout).toContain(
-      `relaycerts sign ${own}.csr.pem --host ${own} --again\n`,
-    );
-    succeed(await run('sign', 'own.csr', '--host', 'own', '--again'));
-    expect(table()).toContain(` ${own}\n`);
-    expect((await run('show', 'own', '--section', 'request')).stdout).not.toMatch(/--again|rm -f/u);
+    await expectUntouched(project, () => run('show', relay), 1, /is revoked/u, /--again/u);
   });
 
   it('names another client to verify with after the first one', async () => {
@@ -346,10 +269,17 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
 
   it('refuses a host that is unknown or was never made', async () => {
     for (const name of ['nobody', 'nobody.example.org', '../mailhost', '']) {
-      await expectUntouched(() => run('revoke', name), 2, /the settings have no host/u, /the hosts are: relayhost/u);
+      await expectUntouched(
+        project,
+        () => run('revoke', name),
+        2,
+        /the settings have no host/u,
+        /the hosts are: relayhost/u,
+      );
     }
     project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }, { hostname: 'new' }] });
     await expectUntouched(
+      project,
       () => run('revoke', 'new'),
       1,
       /no certificate yet for new\.example\.org/u,

@@ -57,11 +57,11 @@ const byHand = Buffer.from('edited by hand\n');
 /** Edits each file at each step of carrying the change out, and recovers, cut off at every step too. */
 export async function proveEdits(transaction: Transaction, scenario: Scenario, tally: Tally): Promise<void> {
   const { points } = await recordChange(transaction, scenario);
-  const { change } = scenario;
+  const { before, change } = scenario;
   const paths = [
     ...change.writes.map(({ path }) => path),
     ...change.appends.map(({ path }) => path),
-    ...change.removes,
+    ...change.removes.filter((path) => before.has(path)),
   ];
   for (const [number, { image, isCommitted }] of points.entries()) {
     if (!isCommitted || tally.violations.length > 0) continue;

@@ -59,7 +59,10 @@ describe('stageChange', () => {
     const { change, after } = scenarioOf('first make');
     const disk = new SimulatedDisk(imageOf(after));
     const failure = await stageChange(disk, project, change).catch((error: unknown) => error);
-    expect(failure).toMatchObject({ code: 'files', message: expect.stringContaining('appeared while') as string });
+    expect(failure).toMatchObject({
+      code: 'files',
+      message: expect.stringContaining('is in the way of a new file') as string,
+    });
     expect(textOf(disk.image())).toBe(textOfTree(after));
   });
 

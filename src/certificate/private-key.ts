@@ -1,4 +1,5 @@
-// Reads unencrypted private keys from PEM. Encrypted ones are read in issue/pbes2.ts.
+// Reads unencrypted private keys from PEM: PKCS#8, SEC 1 and PKCS#1, as openssl writes them. Encrypted ones are read in
+// issue/pbes2.ts. No message ever holds a part of a key.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { quote } from '../errors.js';

@@ -77,13 +77,13 @@ function namesIn(value: unknown, domain: HostName): readonly Named[] {
     ),
   ];
   return written.flatMap(({ text, path }) => {
-    const name = typeof text === 'string' ? attempt(() => completeHostName(text, domain)) : undefined;
+    const name = typeof text === 'string' ? tryParse(() => completeHostName(text, domain)) : undefined;
     return name === undefined ? [] : [{ path, name }];
   });
 }
 
 /** What a parser gives, or undefined where it refuses. */
-export function attempt<Value>(parse: () => Value): Value | undefined {
+export function tryParse<Value>(parse: () => Value): Value | undefined {
   try {
     return parse();
   } catch (error) {
@@ -129,7 +129,7 @@ function findLongNames(names: readonly Named[], domain: HostName | undefined): r
 }
 
 function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
-  const permitted = items(permittedDomains).flatMap((text) => attempt(() => parseHostName(text)) ?? []);
+  const permitted = items(permittedDomains).flatMap((text) => tryParse(() => parseHostName(text)) ?? []);
   if (permitted.length === 0 || permitted.length < items(permittedDomains).length) return [];
   const domains = new Set<string>(permitted);
   const isInside = (name: HostName) => {

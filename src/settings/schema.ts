@@ -7,7 +7,7 @@ import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { parseHostName, parseSshHost } from '../names.js';
-import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
+import { findContradictions, formatPath, member, resolvePath, tryParse, type Path } from './contradictions.js';
 import { buildSchema } from './file.js';
 import { passphraseFileName, type Settings, type Ssh } from './settings.js';
 
@@ -54,7 +54,7 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
     const what = items > mostItems ? `${String(mostItems)} items in its lists` : `${String(mostValues)} values`;
     throw new RelaycertsError('settings', `${name}: over ${what}`, { hint: 'split it into several settings files' });
   }
-  const given = attempt(() => parseHostName(member(value, 'domain')));
+  const given = tryParse(() => parseHostName(member(value, 'domain')));
   const schema = buildSchema(given ?? placeholderDomain);
   const result = schema.file.safeParse(value, { jitless: true });
   const problems = [

@@ -1,4 +1,5 @@
-// Asks on a terminal, with inquirer, on stderr. What is asked, and what a good answer is, is not known here.
+// Asks on a terminal, with inquirer, on stderr, so that stdout stays for data. What is asked, and what a good answer is,
+// is not known here.
 
 import { RelaycertsError } from '../errors.js';
 import { promptOnce } from '../sys/prompt.js';

@@ -1,4 +1,5 @@
-// Lists as a person types them: with commas. What the items are is not known here.
+// Lists as a person types them, with commas, and how they are shown again. What the items are is not known here: their
+// own parsers are in names.ts and settings/fields.ts.
 
 import { RelaycertsError } from '../errors.js';
 

@@ -218,7 +218,7 @@ describe('a reader', () => {
 
   it('sees one whole state in the middle of many changes', noLimit, async () => {
     succeed(await project.run(['make']));
-    let isOver = false;
+    const writer = { isOver: false };
     const write = async (): Promise<void> => {
       try {
         for (let round = 0; round < (isDeep ? 30 : 4); round += 1) {
@@ -227,13 +227,13 @@ describe('a reader', () => {
           }
         }
       } finally {
-        isOver = true;
+        writer.isOver = true;
       }
     };
     const states = new Set<string>();
     const pins = new Set<number>();
     const read = async (): Promise<void> => {
-      while (!isOver) {
+      while (!writer.isOver) {
         const status = await project.run(['--wait', '99999', 'status', '--json']);
         states.add(statesIn(status.stdout, ['smtp-client']).join(' '));
         const show = succeed(await project.run(['--wait', '99999', 'show', '--section', 'relay_clientcerts']));

@@ -93,8 +93,8 @@ async function wrongAfter(base: Project, whole: WholeRun, victim: Project, index
   if (stderr.includes('finished a change that was cut off') !== isCutOff) wrong.push(stderr);
   const found = shapeOf(victim, base);
   if (found !== expected) wrong.push(`${found} instead of ${expected}`);
-  const made = await victim.run(['make']);
-  if (made.status !== 0) wrong.push(made.stderr);
+  const again = await victim.run(['make']);
+  if (again.status !== 0) wrong.push(again.stderr);
   return [...wrong, ...(await wrongIn(victim))];
 }
 

@@ -14,6 +14,7 @@ export interface DerElement {
   readonly raw: Buffer;
 }
 
+/** Tags of the universal class (X.690 8.1.2, X.680 table 1). */
 export const derTags = {
   integer: 0x02,
   bitString: 0x03,
@@ -123,12 +124,15 @@ function readAt(bytes: Buffer, start: number): DerElement {
 /** An element of the tag with the parts, one after the other, as its contents. */
 export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const contents = Buffer.concat(parts);
-  const length = contents.length;
-  if (length < 0x80) return Buffer.concat([Buffer.of(tag, length), contents]);
-  let hex = length.toString(16);
-  if (hex.length % 2 === 1) hex = `0${hex}`;
-  const octets = Buffer.from(hex, 'hex');
-  return Buffer.concat([Buffer.of(tag, 0x80 + octets.length), octets, contents]);
+  const octets = octetsOf(contents.length);
+  const length = contents.length < 0x80 ? octets : [0x80 + octets.length, ...octets];
+  return Buffer.concat([Buffer.of(tag, ...length), contents]);
+}
+
+/** The number in as few octets as hold it, the highest first. */
+function octetsOf(value: number): Buffer {
+  const hex = value.toString(16);
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 
 /** A SEQUENCE of the parts, which are DER themselves. */
@@ -148,9 +152,7 @@ export function writeBitString(contents: Uint8Array): Buffer {
 
 /** A non-negative INTEGER (X.690 8.3): a leading zero octet keeps it positive. */
 export function writeInteger(value: number): Buffer {
-  let hex = value.toString(16);
-  if (hex.length % 2 === 1) hex = `0${hex}`;
-  const octets = Buffer.from(hex, 'hex');
+  const octets = octetsOf(value);
   return writeElement(derTags.integer, (octets[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), octets]) : octets);
 }
 

@@ -34,28 +34,13 @@ export const serverAuth = '1.3.6.1.5.5.7.3.1';
 /** RFC 5280 4.2.1.12 id-kp-clientAuth. */
 export const clientAuth = '1.3.6.1.5.5.7.3.2';
 
+const leaf = { isCa: false, pathLength: undefined, keyUsage: ['digitalSignature'] } as const;
+
+/** By what the certificate is for. A relay is only ever a server here, and a client only a client. */
 export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
-  ca: {
-    isCa: true,
-    pathLength: 0,
-    keyUsage: ['keyCertSign', 'cRLSign'],
-    rsaKeyUsage: [],
-    extendedKeyUsage: [],
-  },
-  'smtpd-server': {
-    isCa: false,
-    pathLength: undefined,
-    keyUsage: ['digitalSignature'],
-    rsaKeyUsage: ['keyEncipherment'],
-    extendedKeyUsage: [serverAuth],
-  },
-  'smtp-client': {
-    isCa: false,
-    pathLength: undefined,
-    keyUsage: ['digitalSignature'],
-    rsaKeyUsage: [],
-    extendedKeyUsage: [clientAuth],
-  },
+  ca: { isCa: true, pathLength: 0, keyUsage: ['keyCertSign', 'cRLSign'], rsaKeyUsage: [], extendedKeyUsage: [] },
+  'smtpd-server': { ...leaf, rsaKeyUsage: ['keyEncipherment'], extendedKeyUsage: [serverAuth] },
+  'smtp-client': { ...leaf, rsaKeyUsage: [], extendedKeyUsage: [clientAuth] },
 };
 
 /** The key usage of a certificate whose own key has this type. */

@@ -12,10 +12,11 @@ import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
+import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { commitChangeWithWords, locked, type GlobalOptions } from './run.js';
+import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
 
 export interface CleanOptions extends GlobalOptions {
   readonly yes: boolean;
@@ -23,10 +24,12 @@ export interface CleanOptions extends GlobalOptions {
   readonly all: boolean;
 }
 
-/** @throws settings, usage, lock, files, interrupted */
+/** @throws settings, usage, lock, contradiction, files, interrupted */
 export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
   await locked(options.settings, sys, async (settings, lock) => {
     const layout = layoutOf(settings);
+    const others = await findOtherCa(settings, layout);
+    if (others.length > 0) throw contradiction(others);
     const bundles = (await listFolder(layout.hostsFolder))
       .filter((name) => findHostName(name) !== undefined)
       .map((name) => join(layout.hostsFolder, name));
@@ -60,10 +63,10 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** Files that make makes have these names; the ones in hosts/ itself are somebody else's. */
+/** Files that make makes have these names: one with a dot (example.org-ca, mailhost.example.org), and what it is. */
 function isOurs(path: string): boolean {
   return (
-    /^.+\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
+    /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
     ['issued.jsonl', 'installed.json', tableName].includes(basename(path))
   );
 }

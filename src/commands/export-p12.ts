@@ -30,9 +30,10 @@ export interface ExportOptions extends GlobalOptions {
 
 /** @throws settings, usage, contradiction, certificate, passphrase, files, interrupted */
 export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<void> {
-  const { settings, found, at } = await reading(options, sys, async (one) => {
-    return readHostFiles(one, findHost(one, options.hostname), sys);
-  });
+  const read = (one: Settings): ReturnType<typeof readHostFiles> =>
+    readHostFiles(one, findHost(one, options.hostname), sys);
+  // Who could replace a key could choose the one that goes into the file.
+  const { settings, found, at } = await reading(options, sys, read, true);
   const one = found.files.host;
   const path = choosePath(options, one, sys);
   if (path !== undefined) {

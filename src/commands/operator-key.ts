@@ -15,7 +15,7 @@ export async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undef
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {
     throw new RelaycertsError(
       'permissions',
-      `the operator key ${quotePath(path)} can be read or changed by others; if others use this machine, it is lost to them`,
+      `the operator key ${quotePath(path)} can be read or changed by others; if others use this machine, they may have copied it`,
       { hint: `chmod 600 ${shellWord(path)}` },
     );
   }

@@ -16,7 +16,7 @@ import { isBlocked } from '../plan/renew.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
 import type { Secret } from '../secret.js';
-import { layoutOf } from '../store/layout.js';
+import { layoutOf, type Place } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
 import type { Decision } from '../store/state-change.js';
 import type { FileWrite } from '../store/transaction.js';
@@ -137,15 +137,20 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
   const layout = layoutOf(settings);
   const { formerCa } = inventory;
   if (formerCa === undefined) throw new TypeError('there is no old CA to retire');
+  const behind = inventory.hosts.find((found) => isOfFormerCa(found, inventory));
+  if (behind !== undefined) {
+    throw new RelaycertsError(
+      'contradiction',
+      `the certificate of ${behind.host.hostname} is still signed by the old CA`,
+      { hint: { run: ['make'], after: ', then install what it prints' } },
+    );
+  }
   const { info } = formerCa.certificate;
   const ca = certifiedCa(inventory);
   const old = inventory.hosts.flatMap(({ host, previous, isRevoked }) =>
     isRevoked || previous === undefined || isSignedBy(previous.info, ca.info) ? [] : [{ host, info: previous.info }],
   );
   const names = new Set(old.map(({ host }) => host.hostname));
-  const keep = (place: { readonly path: string; readonly mode: 0o600 | 0o644 }, bytes: Buffer | string): FileWrite => {
-    return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
-  };
   return {
     stage: 3,
     after: {
@@ -160,9 +165,9 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => entryOf('retired', one.host.role, one.host.hostname, one.info, at)),
     ],
     keeps: [
-      ...(formerCa.key === undefined ? [] : [keep(layout.retiredCaKey(info.serial), formerCa.key)]),
-      keep(layout.retiredCaCertificate(info.serial), info.pem),
-      ...old.map((one) => keep(layout.retired(one.host.hostname, one.info.serial), one.info.pem)),
+      ...(formerCa.key === undefined ? [] : [putAway(layout.retiredCaKey(info.serial), formerCa.key)]),
+      putAway(layout.retiredCaCertificate(info.serial), info.pem),
+      ...old.map((one) => putAway(layout.retired(one.host.hostname, one.info.serial), one.info.pem)),
     ],
     removes: [],
     done: [
@@ -170,4 +175,8 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => `the old pin of ${one.host.hostname} is out of the table, serial ${one.info.serial}`),
     ],
   };
+}
+
+function putAway(place: Place, bytes: Buffer | string): FileWrite {
+  return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
 }

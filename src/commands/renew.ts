@@ -102,7 +102,7 @@ function planDue(
   warnBlocked(work, blocked);
   if (capped.length > 0) {
     sys.warn(
-      `not renewed, because the CA ends on ${ca.notAfter.toISOString().slice(0, 10)} and they with it: ${listSome(capped)}`,
+      `not renewed, because the CA ends on ${ca.notAfter.toISOString().slice(0, 10)} and new certificates would end with it: ${listSome(capped)}`,
       caStageOf(inventory) === 0
         ? { run: ['renew', '--ca'], after: ', then install every host, then renew again' }
         : { run: renewCaArgs(inventory), after: ', once every host is installed' },

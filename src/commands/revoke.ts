@@ -3,7 +3,7 @@
 // elsewhere stops it. For a host that is revoked already it says again what to run.
 
 import { parseCertificate } from '../certificate/certificate.js';
-import { RelaycertsError, commandText, listSome } from '../errors.js';
+import { RelaycertsError, commandText, listSome, renderHint } from '../errors.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
@@ -33,17 +33,17 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const found = foundOf(inventory, one);
       const { entries: log } = await readLedger(layoutOf(settings));
       const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
-      const lines = found.isRevoked ? [] : revokedLines(one, withBundleCertificate(settings, found), its, at);
-      const serials = found.isRevoked
-        ? (inventory.revoked.hosts.get(one.hostname) ?? [])
-        : lines.map(({ serial }) => serial);
-      const files = await planRevocation(layoutOf(settings), one, serials.at(-1));
+      const lines = revokedLines(one, withBundleCertificate(settings, found), its, at);
+      const files = await planRevocation(layoutOf(settings), one, lines.at(-1)?.serial);
+      // A host that was made again, and lost its certificate, counts as revoked, and has a key to put away.
+      const isDone = found.isRevoked && files.keeps.length === 0;
+      const serials = isDone ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
       if (!found.isRevoked && files.keeps.length === 0) throw notCertifiedError([one.hostname]);
       const gone = { key: undefined, request: undefined, certificate: undefined, previous: undefined };
       const after = withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() });
       const before = its.findLast(({ event }) => event === 'revoked');
       const { reason } = options;
-      const time = found.isRevoked ? (before?.time ?? '') : at.toISOString();
+      const time = isDone ? (before?.time ?? '') : at.toISOString();
       const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
         standingRelays(after).filter(({ hostname }) => {
           return (
@@ -54,17 +54,17 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       let relays: readonly SmtpdServer[] = [];
       await commit({
         after,
-        entries: lines.map((line) => (reason === '' ? line : { ...line, reason })),
+        entries: (isDone ? [] : lines).map((line) => (reason === '' ? line : { ...line, reason })),
         ...files,
         tell: (install) => {
           relays = withTable(install);
           return renderTold(options, work, one, { serials, time, relays, isOwnKey: found.request !== undefined });
         },
-        done: found.isRevoked
+        done: isDone
           ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
       });
-      if (found.isRevoked && reason !== '' && reason !== before?.reason) {
+      if (isDone && reason !== '' && reason !== before?.reason) {
         sys.warn('the reason is not kept: the ledger has the one of the first time');
       }
       warnUnlisted(inventory, after, sys);
@@ -117,9 +117,9 @@ function renderTold({ json }: RevokeOptions, work: Work, one: HostSettings, told
     return `${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`;
   }
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  const again = commandText(sys.program, againHint(one, { ...inventory.revoked, ownKey }).run);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, again);
-  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, again);
+  const again = againHint(one, { ...inventory.revoked, ownKey });
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, commandText(sys.program, again.run));
+  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, renderHint(again, sys.program));
 }
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */

@@ -16,7 +16,7 @@ import { readInventory } from '../store/read.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
 import { readState, recover, sayOutcome } from '../store/state.js';
 import { changeTo, isEmpty, type Decision } from '../store/state-change.js';
-import { commitChange, dropDraft, stageChange, type Change } from '../store/transaction.js';
+import { commitChange, dropDraft, isCutOff, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
 
@@ -49,14 +49,19 @@ export interface Changing extends Work {
   readonly commit: (step: Step) => Promise<void>;
 }
 
-/** Reads the settings, warns of unsafe places, and gives what `read` gives: a state before or after any change. */
+/**
+ * Reads the settings, warns of unsafe places (if it `isStrict`, refuses them), and gives what `read` gives: a state before
+ * or after any change.
+ */
 export async function reading<T>(
   { settings: file }: Pick<GlobalOptions, 'settings'>,
   sys: Sys,
   read: (settings: Settings) => Promise<T>,
+  isStrict = false,
 ): Promise<{ readonly settings: Settings; readonly found: T; readonly at: Date }> {
   const settings = await readSettings(file, sys);
-  await warnUnsafe(settings, sys);
+  // Finishing a change that was cut off is writing.
+  await (isStrict || (await isCutOff(realDisk(), settings.folder)) ? assertSafe : warnUnsafe)(settings, sys);
   return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
 }
 
@@ -82,8 +87,8 @@ export async function changing<T>(
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     const commit = async (step: Step): Promise<void> => {
-      const left = isUrgent ? contradictionsOf(settings, step.after, at) : [];
-      const whole = left.length > 0 ? new Map() : bundlesOf(settings, step.after);
+      const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
+      const whole = isBroken ? new Map() : bundlesOf(settings, step.after);
       // A relay whose certificate is missing has a table all the same, and a revoked pin must leave it.
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
@@ -94,6 +99,8 @@ export async function changing<T>(
       for (const [hostname, files] of made) {
         sys.say(`made the bundle of ${hostname} (${files.join(', ')}): ${layoutOf(settings).bundleFolder(hostname)}`);
       }
+      // As it is now: what was wrong with a file that is put away is gone.
+      const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
       inventory = withBundles(step.after, bundles);
     };

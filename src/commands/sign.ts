@@ -7,7 +7,6 @@ import { encodeSpki } from '../certificate/public-key.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
-import { leftProblems } from '../plan/host-problems.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -53,9 +52,6 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     const found = foundOf(work.inventory, one);
     assertNotRevoked(settings, work.inventory, found, info, options.again);
     assertSignable(found, info, settings);
-    const left = leftProblems(found);
-    if (left.length > 0) throw contradiction(left);
-
     const { path } = layoutOf(settings).request(one.role, one.hostname);
     const request = found.request ?? { path, info };
     const inventory = withHost(work.inventory, one, { request, isRevoked: false });

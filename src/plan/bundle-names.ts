@@ -1,4 +1,5 @@
-// The names of the files in a host's bundle; the same here and on the host, in `postfix.directory`.
+// The names of the files in a host's bundle; the same here and on the host, in `postfix.directory`. Where the bundle is
+// and which modes its files have is in store/layout.ts; what is in them, in render/bundle.ts.
 
 import type { HostName } from '../names.js';
 import type { Role } from '../settings/settings.js';
@@ -19,6 +20,7 @@ export type KeyPlace = 'here' | 'host';
 /** The pins of all clients; on a relay alone. */
 export const tableName = 'relay_clientcerts';
 
+/** The names of one host's files but the table. */
 export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
   return {
     ca: `${domain}-ca.crt.pem`,

@@ -1,4 +1,5 @@
-// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure.
+// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure. Once something was signed, a
+// part of the CA that is missing is never made again, because hosts trust the CA that there was.
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
@@ -79,13 +80,11 @@ function caRekeyProblems(settings: Settings, { nextCa }: Inventory, at: Date): r
 // Never recreate a CA that existed: every deployed certificate would stop verifying.
 function traceProblems({ hasLedger, caKeyPath, hosts }: Inventory): readonly Problem[] {
   const bundle = hosts.find((found) => found.bundle.size > 0);
-  const trace = hasLedger
-    ? 'there is a ledger of one'
-    : bundle && `${quotePath(bundle.bundleFolder)} was made with one`;
+  const trace = hasLedger ? join(dirname(caKeyPath), 'issued.jsonl') : bundle?.bundleFolder;
   if (trace === undefined) return [];
   return [
     {
-      message: `the CA's key and certificate are missing, but ${trace}`,
+      message: `the CA's key and certificate are missing, but ${quotePath(trace)} shows that there was a CA`,
       hint: {
         run: ['clean'],
         before: `restore ${quotePath(dirname(caKeyPath))} from a backup; to start over with another CA:`,

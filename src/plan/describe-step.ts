@@ -1,4 +1,5 @@
-// The steps of a plan in words.
+// The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; why it is made is
+// in plan.ts.
 
 import { quote } from '../errors.js';
 import type { Step } from './plan.js';
@@ -11,7 +12,7 @@ export function describeStep(step: Step): string {
     case 'passphrase':
       return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}: ${step.path}`;
     case 'reseal':
-      return `the CA's passphrase, encrypted anew to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
+      return `the CA's passphrase, re-encrypted to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
     case 'ca-key':
       return `the CA's key, ${step.keyType}, encrypted: ${step.path}`;
     case 'key':

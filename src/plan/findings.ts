@@ -1,4 +1,5 @@
-// What was found wrong with a certificate, in words, with what mends it.
+// What was found wrong with a certificate, in words, with how to fix it. The checks themselves, which give findings as
+// data, are in certificate/verify.ts.
 
 import type { CertificateFinding } from '../certificate/verify.js';
 import { quote, quotePath, type Hint, type Problem } from '../errors.js';

@@ -1,4 +1,5 @@
-// How long a leaf that is made now is valid: as the settings say, or until its CA ends (issue/x509.ts cuts it). Pure.
+// How long a leaf that is made now is valid: as the settings say, or until its CA ends. Pure. This is for words and
+// decisions; issue/x509.ts cuts the certificate by itself.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { Settings } from '../settings/settings.js';

@@ -1,4 +1,5 @@
-// What tells a bundle that has to be written from one that is right: its bytes. Pure.
+// What tells a bundle that has to be written from one that is right: its bytes. Pure. Files that no bundle should have do
+// not count here; warnings.ts names them.
 
 /** The names of the files that a bundle lacks, or holds with other bytes than it should; both maps are by file name. */
 export function staleFiles(

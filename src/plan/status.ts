@@ -1,4 +1,5 @@
-// How every certificate stands: a pure judgement of what was read, the most urgent first.
+// How every certificate stands: a pure judgement of what was read, the most urgent first. It prints nothing: the forms of
+// `status` are in render/status.ts.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';

@@ -1,4 +1,5 @@
-// What a person should look at, and what stops no work. Pure.
+// What a person should look at, and what stops no work. Pure. What does stop the work is in ca-problems.ts and
+// host-problems.ts.
 
 import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';
@@ -147,7 +148,7 @@ export function ledgerWarnings(damaged: number, path: string): readonly Problem[
   if (damaged === 0) return [];
   return [
     {
-      message: `${quotePath(path)} has ${damaged} damaged lines, which are skipped`,
+      message: `${quotePath(path)} has damaged lines, which are skipped: ${damaged}`,
       hint: `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`,
     },
   ];

@@ -1,5 +1,5 @@
-// What each host's bundle holds: its own key and certificate, the CA's certificate (both during a rekey of the CA), and on a relay the table of pins. A
-// host that keeps its own key gets no key, and no chain, which would hold it.
+// What each host's bundle holds: its own key and certificate, the CA's certificate (both during a rekey of the CA), and on
+// a relay the table of pins. A host that keeps its own key gets no key, and no chain, which would hold it.
 // The CA's key and other hosts' keys do not come into reach here.
 
 import type { HostName } from '../names.js';

@@ -1,4 +1,5 @@
-// The commands that are printed for a person: how a script reaches a host.
+// The commands that are printed for a person: how a script reaches a host. Nothing here runs them. Names and users come
+// from the settings' own parsers, and are quoted besides.
 
 import type { HostName } from '../names.js';
 import type { HostSettings, Settings, Ssh } from '../settings/settings.js';

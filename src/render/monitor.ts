@@ -1,4 +1,5 @@
-// The step that makes a host warn before its certificates expire, with openssl alone: by cron, or by a systemd timer.
+// The step that makes a host warn before its certificates expire, with openssl alone: by cron, or by a systemd timer. It
+// needs nothing from here while it runs, so a host warns also if this machine is gone.
 
 import { bundleNames } from '../plan/bundle-names.js';
 import { programWord } from '../settings/program-word.js';

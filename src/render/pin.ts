@@ -1,4 +1,5 @@
-// The pins that a relay's table lists: one for each client of the settings.
+// The pins that a relay's table lists: one for each client of the settings, and two from a new key until the old one is
+// retired. A revoked client has none. The table's text is in table.ts.
 
 import { type CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';

@@ -1,4 +1,5 @@
-// The words of `show`: its sections and formats.
+// The words of `show`: its sections and formats. It loads nothing, so that --help is quick; what a section holds is in
+// steps.ts.
 
 /** What `--section` takes, in the order in which they are run. */
 export const sections = [
@@ -13,5 +14,6 @@ export const sections = [
 ] as const;
 export type Section = (typeof sections)[number];
 
+/** What `--format` takes: words, a script of POSIX sh, or data. */
 export const formats = ['text', 'sh', 'json'] as const;
 export type Format = (typeof formats)[number];

@@ -1,4 +1,5 @@
-// `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin.
+// `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin. What the states are and when
+// they hold is in plan/status.ts.
 
 import type { Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';

@@ -1,4 +1,5 @@
-// The numbered steps of a host, in order: copy, configure, check and reload, verify, monitor; and their inverse.
+// The numbered steps of a host, in order: copy, configure, check and reload, verify, monitor; and their inverse. They are
+// data (step.ts): host.ts prints them as text, and the tests run them to the letter.
 
 import { join } from 'node:path';
 import { isIPv6 } from 'node:net';

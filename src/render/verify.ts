@@ -1,4 +1,5 @@
-// The steps that show that a host works: TLS both ways, and the permission to relay, without sending a mail.
+// The steps that show that a host works: TLS both ways, and the permission to relay. No mail is sent, because the
+// conversation ends after RCPT.
 
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';

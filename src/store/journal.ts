@@ -55,58 +55,54 @@ export function parseJournal(bytes: Uint8Array): Journal | undefined {
   }
 }
 
+type Check = (value: unknown) => boolean;
+
+const isPath = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && !/\0|(?:^|\/)\.\.(?:\/|$)/u.test(value) && normalize(value) === value;
+const isDigest: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
+const isFileMode: Check = (value) => value === 0o600 || value === 0o644;
+const isFolderMode: Check = (value) => value === 0o700 || value === 0o755;
+const isList =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const fieldsOf = (value: unknown): ReadonlyMap<string, unknown> =>
+  new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+const has =
+  (checks: Readonly<Record<string, Check>>): Check =>
+  (value) =>
+    Object.entries(checks).every(([key, check]) => check(fieldsOf(value).get(key)));
+
+const isWrite = has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest });
+
+/** Staged in the folder of the change, or beside its place elsewhere. */
+function isPlaced(value: unknown): boolean {
+  const [path, staged] = [fieldsOf(value).get('path'), fieldsOf(value).get('staged')];
+  if (!isPath(path) || !isPath(staged)) return false;
+  if (!isAbsolute(path)) return /^\.relaycerts\.change\/\d+$/u.test(staged);
+  return dirname(staged) === dirname(path) && /^\..+\.relaycerts-[0-9a-f]{8}$/u.test(basename(staged));
+}
+
+const isWhole = has({
+  version: (value) => value === 1,
+  elsewhere: isList((value) => isPath(value) && isAbsolute(value)),
+  folders: isList(has({ path: isPath, mode: isFolderMode })),
+  writes: isList((value) => isWrite(value) && isPlaced(value)),
+  appends: isList(
+    has({
+      path: isPath,
+      offset: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+      text: (value) => typeof value === 'string',
+      mode: isFileMode,
+    }),
+  ),
+  removes: isList(has({ path: isPath, old: isDigest })),
+  empties: isList(isPath),
+});
+
 function isJournal(value: unknown): value is Journal {
-  const has = (key: string, isItem: (item: unknown) => boolean): boolean => {
-    const items = member(value, key);
-    return Array.isArray(items) && items.every(isItem);
-  };
-  return (
-    member(value, 'version') === 1 &&
-    has('elsewhere', isAbsolutePath) &&
-    has(
-      'folders',
-      (item) => isStored(member(item, 'path')) && [0o700, 0o755].some((mode) => mode === member(item, 'mode')),
-    ) &&
-    has('writes', isWrite) &&
-    has('appends', (item) => isStored(member(item, 'path')) && isFileMode(member(item, 'mode')) && isAppended(item)) &&
-    has('removes', (item) => isStored(member(item, 'path')) && typeof member(item, 'old') === 'string') &&
-    has('empties', isStored)
-  );
+  return isWhole(value);
 }
-
-function isWrite(item: unknown): boolean {
-  const [path, staged, old] = [member(item, 'path'), member(item, 'staged'), member(item, 'old')];
-  if (!isStored(path) || typeof staged !== 'string' || !isFileMode(member(item, 'mode'))) return false;
-  const isBeside = dirname(staged) === dirname(path) && stagedName.test(basename(staged));
-  const isStaged = isAbsolute(path) ? isBeside : /^\.relaycerts\.change\/\d+$/u.test(staged);
-  return isStaged && (old === null || typeof old === 'string') && typeof member(item, 'new') === 'string';
-}
-
-function isAppended(item: unknown): boolean {
-  const offset = member(item, 'offset');
-  return Number.isSafeInteger(offset) && Number(offset) >= 0 && typeof member(item, 'text') === 'string';
-}
-
-function isStored(path: unknown): path is string {
-  if (typeof path !== 'string' || path === '' || path.includes('\0')) return false;
-  return !path.split('/').includes('..') && normalize(path) === path;
-}
-
-function isAbsolutePath(path: unknown): path is string {
-  return isStored(path) && isAbsolute(path);
-}
-
-function isFileMode(mode: unknown): mode is FileMode {
-  return mode === 0o600 || mode === 0o644;
-}
-
-function member(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null
-    ? new Map<string, unknown>(Object.entries(value)).get(key)
-    : undefined;
-}
-
-const stagedName = /^\..+\.relaycerts-[0-9a-f]{8}$/u;
 
 export const noJournal: Journal = {
   version: 1,

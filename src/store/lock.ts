@@ -20,7 +20,7 @@ export interface Lock {
 }
 
 /** The first line of the file: a process ID and a machine's name. */
-const holderLine = /^(\d+) (\S+)$/u;
+const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
 /** Milliseconds between two attempts. */
 const pause = 100;
 
@@ -53,9 +53,18 @@ export async function withLock<T>(
   }
 }
 
-/** What the last change left in the lock file; '' if there was none. @throws files */
+/**
+ * What the last change left in the lock file; '' if there was none. Another user's file is closed to a reader, and then
+ * the time of its last change has to do. @throws files
+ */
 export async function readMark(path: string): Promise<string> {
-  return (await readLock(path))[1] ?? '';
+  try {
+    return (await readLock(path))[1] ?? '';
+  } catch (error) {
+    const state = await lstat(path, { bigint: true }).catch(() => undefined);
+    if (state === undefined || process.geteuid?.() === Number(state.uid)) throw error;
+    return String(state.mtimeNs);
+  }
 }
 
 async function readLock(path: string): Promise<readonly string[]> {
@@ -105,7 +114,7 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
   const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
   const [, pid] = holderLine.exec(holder) ?? [];
-  const look = pid === undefined ? `fuser -v ${pathWord(path)}` : `ps -fp ${pid}`;
+  const look = pid === undefined ? `lslocks` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
     hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${look}`,
   });

@@ -1,6 +1,7 @@
 // Reads one file of ours for the inventory. What is wrong with it becomes a problem, so that all of them are reported at
 // once; nothing is written.
 
+import { dirname } from 'node:path';
 import { parseCertificates } from '../certificate/certificate.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import type { FoundCertificate } from '../plan/inventory.js';
@@ -28,7 +29,7 @@ export function problemsOf(
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
     found.push({
-      message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, the keys are lost to them`,
+      message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
       hint:
         open.length <= 3
           ? `chmod 600 ${open.map(({ path }) => shellWord(path)).join(' ')}`
@@ -38,7 +39,7 @@ export function problemsOf(
   if (other !== undefined) {
     found.push({
       message: `${countOf(foreign)} belongs to another user (uid ${other.uid})`,
-      hint: `sudo chown ${foreign.length <= 3 ? `${uid} ${foreign.map(({ path }) => shellWord(path)).join(' ')}` : `-R ${uid} ${where}`}`,
+      hint: `${uid === 0 ? '' : 'sudo '}chown ${foreign.length <= 3 ? `${uid} ${foreign.map(({ path }) => shellWord(path)).join(' ')}` : `-R ${uid} ${where}`}`,
     });
   }
   return found;
@@ -65,7 +66,10 @@ export async function readPrivate(path: string, uid: number, findings: Findings)
   return collect(findings.problems, async () => {
     const state = await statFile(path);
     if (state?.kind === 'file' && (state.mode & 0o077) !== 0) findings.open.push({ path, mode: state.mode });
-    if (state?.kind === 'file' && uid > 0 && state.uid !== uid) findings.foreign.push({ path, uid: state.uid });
+    // Root may work in the folder of another user.
+    const isForeign = async (owner: number): Promise<boolean> =>
+      owner !== uid && (uid > 0 || (uid === 0 && owner !== (await statFile(dirname(path)))?.uid));
+    if (state?.kind === 'file' && (await isForeign(state.uid))) findings.foreign.push({ path, uid: state.uid });
     return state === undefined ? undefined : readFile(path);
   });
 }

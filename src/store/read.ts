@@ -225,7 +225,10 @@ async function readHost(
 }
 
 /** Two domains in one folder would share hosts/ and the ledger. */
-async function findOtherCa({ file, folder, domain }: Settings, { caFolder }: Layout): Promise<readonly Problem[]> {
+export async function findOtherCa(
+  { file, folder, domain }: Settings,
+  { caFolder }: Layout,
+): Promise<readonly Problem[]> {
   const names = await listFolder(caFolder);
   const found = names.find((name) => {
     const other = /^(.+)-ca\.crt\.pem$/u.exec(name)?.[1];

@@ -14,7 +14,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
-import { roles, type Settings } from '../settings/settings.js';
+import { hostsOf, roles, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { readAccounts, type Accounts } from '../sys/accounts.js';
 import { linkHint } from '../sys/file-error.js';
@@ -26,6 +26,7 @@ type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn'>;
 
 interface Seen extends Pick<FileState, 'kind' | 'mode' | 'uid' | 'gid'> {
   readonly path: string;
+  readonly wanted: 'file' | 'folder';
   /** `ours` is below the project; `custody` is where the passphrase file and the operator key are. */
   readonly duty: 'project' | 'ours' | 'custody' | 'ancestor';
 }
@@ -42,7 +43,7 @@ export async function assertSafe(settings: Settings, sys: Onlooker): Promise<voi
 
 /** For a command that writes one file elsewhere. @throws permissions */
 export async function assertSafeFolder(folder: string, duty: 'project' | 'custody', sys: Onlooker): Promise<void> {
-  refuse(await judge(await see(folder, duty, true), sys), sys);
+  refuse(await judge(await see(folder, duty, 'folder', true), sys), sys);
 }
 
 /** For commands that only read: what the others would refuse, as warnings. */
@@ -61,16 +62,22 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
   const layout = layoutOf(settings);
   const operatorKey = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
+  const bundles = new Set(hostsOf(settings).map(({ hostname }) => layout.bundleFolder(hostname)));
+  const seeBundle = async (path: string): Promise<readonly Seen[]> => {
+    // A file there may be somebody's own, if it is not in the place of a bundle.
+    return (await see(path, 'ours', 'folder')).filter(({ kind }) => kind !== 'file' || bundles.has(path));
+  };
   const names = (await listFolder(layout.hostsFolder)).filter((name) => findHostName(name) !== undefined);
-  const ours = [...foldersOf(layout), ...names.map((name) => join(layout.hostsFolder, name))];
   const seen = await Promise.all([
-    see(layout.folder, 'project', true),
-    see(settings.file, 'ours', true),
-    ...ours.map((path) => see(path, 'ours')),
-    see(dirname(file), 'custody', true),
-    see(file, 'custody', true),
-    see(dirname(operatorKey), 'custody', true),
-    see(operatorKey, 'custody'),
+    see(layout.folder, 'project', 'folder', true),
+    see(settings.file, 'ours', 'file', true),
+    ...foldersOf(layout).map((path) => see(path, 'ours', 'folder')),
+    ...names.map((name) => seeBundle(join(layout.hostsFolder, name))),
+    see(layout.ledger.path, 'ours', 'file'),
+    see(dirname(file), 'custody', 'folder', true),
+    see(file, 'custody', 'file', true),
+    see(dirname(operatorKey), 'custody', 'folder', true),
+    see(operatorKey, 'custody', 'file'),
   ]);
   return [...seen.flat(), ...(await ancestorsOf(layout.folder))];
 }
@@ -89,21 +96,25 @@ export function foldersOf(layout: Layout): readonly string[] {
 }
 
 /** A link is followed only if users may put one there themselves. */
-async function see(path: string, duty: Seen['duty'], followLink = false): Promise<readonly Seen[]> {
+async function see(
+  path: string,
+  duty: Seen['duty'],
+  wanted: Seen['wanted'],
+  followLink = false,
+): Promise<readonly Seen[]> {
   const state = await statFile(followLink ? await realpath(path).catch(() => path) : path);
-  return state === undefined ? [] : [{ ...state, path, duty }];
+  return state === undefined ? [] : [{ ...state, path, duty, wanted }];
 }
 
 async function ancestorsOf(folder: string): Promise<readonly Seen[]> {
   const path = await realpath(folder).catch(() => folder);
   if (dirname(path) === path) return [];
-  return [...(await see(dirname(path), 'ancestor')), ...(await ancestorsOf(dirname(path)))];
+  return [...(await see(dirname(path), 'ancestor', 'folder')), ...(await ancestorsOf(dirname(path)))];
 }
 
 async function judge(seen: readonly Seen[], { uid }: Onlooker): Promise<Judgement> {
   const isPlain = seen.every(
-    (one) =>
-      (one.kind === 'file' || one.kind === 'folder') && (one.mode & 0o022) === 0 && (one.uid === uid || one.uid === 0),
+    (one) => one.kind === one.wanted && (one.mode & 0o022) === 0 && (one.uid === uid || one.uid === 0),
   );
   // A system without user ids has no other users.
   if (isPlain || uid < 0) return { problems: [], warnings: [] };
@@ -113,12 +124,13 @@ async function judge(seen: readonly Seen[], { uid }: Onlooker): Promise<Judgemen
 /** What is wrong with these places, for the user with this effective uid. */
 export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accounts): Judgement {
   const above = seen.filter(({ duty }) => duty === 'ancestor');
-  const own = seen.filter(({ duty }) => duty !== 'ancestor');
+  const all = seen.filter(({ duty }) => duty !== 'ancestor');
+  const own = all.filter(({ kind, wanted }) => kind === wanted);
   const sudo = (some: readonly Seen[]): string => (uid === 0 || some.every((one) => one.uid === uid) ? '' : 'sudo ');
-  const links = own.filter(({ kind }) => kind === 'link' || kind === 'other').map(linkProblem);
+  const strange = all.filter(({ kind, wanted }) => kind !== wanted).map(strangeProblem);
 
   const shared = own.find((one) => one.duty === 'project' && isOpenToAll(one) && isSticky(one));
-  const open = own.filter((one) => one !== shared && one.kind !== 'link' && isOpen(one, accounts));
+  const open = own.filter((one) => one !== shared && isOpen(one, accounts));
   const openProblem = {
     message: `${nameAll(open)} can be written by ${whoWrites(open, accounts)}, who could replace what is in it`,
     hint: `${sudo(open)}chmod go-w ${words(open)}`,
@@ -139,7 +151,7 @@ export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accoun
   );
   return {
     problems: [
-      ...links,
+      ...strange,
       ...(shared === undefined ? [] : [sharedProblem(shared)]),
       ...(open.length === 0 ? [] : [openProblem]),
       ...(uid === 0 ? [] : owners),
@@ -170,18 +182,18 @@ function whoWrites(open: readonly Seen[], { groups }: Accounts): string {
   return `the group ${[...new Set(open.map(({ gid }) => groups.get(gid) ?? String(gid)))].join(', ')}`;
 }
 
-function linkProblem({ path, kind, duty }: Seen): Problem {
+function strangeProblem({ path, kind, duty, wanted }: Seen): Problem {
   if (kind === 'link') {
     return {
       message: `${quotePath(path)} is a symbolic link, which is not followed`,
-      hint: linkHint(path, 'folder'),
+      hint: linkHint(path, wanted),
     };
   }
   const hint =
     duty === 'custody'
       ? 'name another file as passphrase.file in the settings'
       : `mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
-  return { message: `${quotePath(path)} is not a regular file or folder`, hint };
+  return { message: `${quotePath(path)} is not a ${wanted === 'file' ? 'regular file' : 'folder'}`, hint };
 }
 
 /** /tmp itself, or a folder like it. */

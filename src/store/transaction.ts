@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
 import { attempt, fileError } from '../sys/file-error.js';
 import { carryOut, type EditedFile } from './carry-out.js';
@@ -158,7 +159,7 @@ export async function recoverChange(disk: Disk, project: string, mark = noMark):
 async function draftJournal(disk: Disk, project: string, change: Change): Promise<Journal> {
   const id = randomBytes(4).toString('hex');
   const stored = (path: string): string => storedPath(project, path);
-  const read = async (path: string): Promise<Buffer | undefined> => attempt('look at', path, () => disk.read(path));
+  const read = async (path: string): Promise<Buffer | undefined> => attempt('read', path, () => disk.read(path));
   const writes: JournalWrite[] = [];
   for (const [index, { path, bytes, mode, isNew }] of change.writes.entries()) {
     const before = await read(path);
@@ -213,7 +214,7 @@ async function missingFolders(disk: Disk, path: string): Promise<readonly string
 }
 
 function appearedError(path: string): RelaycertsError {
-  return new RelaycertsError('files', `${quotePath(path)} appeared while relaycerts was about to make it`, {
-    hint: 'run the same command again: it goes on from what is there now',
+  return new RelaycertsError('files', `${quotePath(path)} is in the way of a new file with this name`, {
+    hint: `nothing was changed; keep it elsewhere: mv ${shellWord(path)} ${shellWord(`${path}.away`)}`,
   });
 }

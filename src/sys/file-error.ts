@@ -53,7 +53,8 @@ function permissionHint(path: string): string {
     const owner = lstatSync(one, { throwIfNoEntry: false })?.uid;
     if (owner !== undefined && owner !== uid) return `it belongs to uid ${owner}: sudo chown ${uid} ${pathWord(one)}`;
   }
-  return `chmod u+rwX ${pathWord(dirname(path))} ${pathWord(path)}`;
+  const words = [dirname(path), path].filter((one) => existsSync(one)).map(pathWord);
+  return `chmod u+rwX ${words.join(' ')}`;
 }
 
 /**

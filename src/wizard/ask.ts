@@ -72,7 +72,7 @@ function listQuestion(
   const choices = options.map(({ value, label, reason }) => ({
     value,
     name: narrow(reason === undefined ? label : `${label} (${reason})`).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
-    short: label.split(/[ :]/u)[0] ?? value,
+    short: label.split(/ \(|[:,]/u)[0] ?? value,
     checked: marked.includes(value) && reason === undefined,
     disabled: reason === undefined ? false : ' ',
   }));

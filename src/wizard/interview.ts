@@ -131,12 +131,12 @@ function areAlike(values: readonly unknown[]): boolean {
 }
 
 const keyTypeNotes: Readonly<Record<KeyType, string>> = {
-  'ecdsa-p256': '(default): small, fast, works everywhere',
+  'ecdsa-p256': 'the default; small, fast, works everywhere',
   'ecdsa-p384': 'larger, if a rule asks for it',
   'rsa-2048': 'for very old software',
   'rsa-3072': 'RSA as strong as P-256, slower',
   'rsa-4096': 'RSA, slowest',
-  ed25519: 'not every TLS library takes it',
+  ed25519: 'not every TLS library supports it',
 };
 
 /** Asks everything once. @throws interrupted */
@@ -166,7 +166,7 @@ export async function holdInterview(draft: Draft, context: InterviewContext): Pr
     message: 'Key type:',
     why: "Of the hosts' certificates. The default is right unless a rule forbids it.",
     initial: settings?.certificates.keyType ?? 'ecdsa-p256',
-    options: keyTypes.map((value) => ({ value, label: `${value} ${keyTypeNotes[value]}` })),
+    options: keyTypes.map((value) => ({ value, label: `${value}: ${keyTypeNotes[value]}` })),
   });
   return askRecipients(draft, { ...answers, keyType: keyTypes.find((each) => each === keyType) }, context);
 }

@@ -49,12 +49,12 @@ describe("a host's certificate", () => {
     expect(isTaken(home)).toBe(false);
   });
 
-  it('is a warning of make, which has nothing to do, and a state of its own', async () => {
+  it('make warns and has nothing to do; status has a state for it', async () => {
     const { stderr } = succeed(await run('make'));
     expect(stderr).toMatch(
       /warning: the certificate of mailhost\.example\.org is not valid before \d{4}-.*Z: the clock was ahead/u,
     );
-    expect(stderr).toContain(`hint: where it is right now: relaycerts renew ${home} --force, then install it there\n`);
+    expect(stderr).toContain(`hint: if it is right now: relaycerts renew ${home} --force, then install it there\n`);
     expect(stderr).toContain('nothing to make');
     expect((await run('status')).status).toBe(3);
     expect((await rows())[0]).toMatchObject({ host: home, state: 'not-yet-valid' });
@@ -105,7 +105,7 @@ describe("the CA's certificate", () => {
       expect([result.status, result.stdout]).toEqual([1, '']);
       expect(result.stderr).toMatch(/error: the certificate ".*example\.org-ca\.crt\.pem" is valid from .* on/u);
       expect(result.stderr).toContain(
-        "hint: set this machine's clock: timedatectl set-ntp true; where it is right, and was ahead when this was made: relaycerts renew --ca\n",
+        "hint: set this machine's clock: timedatectl set-ntp true; if it is right, and was ahead when this was made: relaycerts renew --ca\n",
       );
     }
     expect(treeOf(project.folder)).toEqual(before);

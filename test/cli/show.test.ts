@@ -20,7 +20,7 @@ const show = async (...args: readonly string[]): Promise<string> => {
 };
 
 describe('show', () => {
-  it('prints every host, relays first; a label names a host as well as its FQDN', async () => {
+  it('prints every host, relays first; a host is named by label or FQDN', async () => {
     const all = await show();
     expect(all.indexOf('relayhost.example.org: smtpd-server')).toBe(0);
     expect(all.indexOf('mailhost.example.org: smtp-client')).toBeGreaterThan(0);
@@ -147,8 +147,8 @@ tls_required_enable = no
   });
 
   it.each([
-    [['show', 'nohost'], 2, /name no host "nohost"/u],
-    [['show', '$(id)'], 2, /name no host/u],
+    [['show', 'nohost'], 2, /have no host "nohost"/u],
+    [['show', '$(id)'], 2, /have no host "\$\(id\)"/u],
     [['show', '--format', 'sh'], 2, /a script is for one host/u],
     [['show', 'mailhost', '--format', 'sh', '--section', 'main.cf'], 2, /has no script of its own/u],
     [['show', '--section', 'everything'], 2, /Allowed choices/u],

@@ -113,8 +113,7 @@ async function sendInVain(): Promise<{ readonly subject: string; readonly reason
 
 /** What waited is tried again, and arrives. */
 async function arrive(subject: string): Promise<void> {
-  await home.flushQueue();
-  await lab.outside.waitForMail(subject);
+  await lab.outside.waitForFlushed(home, subject);
 }
 
 const notYetValid = '`certificate not yet valid`';

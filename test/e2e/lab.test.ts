@@ -50,9 +50,7 @@ describe('the lab', () => {
     expect(await home.waitForDeferred()).toMatch(/mx\.example\.net.*:25: /);
     await home.setMainCf({ relayhost: '[relayhost.example.org]' });
     await home.reload();
-    await home.flushQueue();
-
-    const mail = await lab.outside.waitForMail('blocked');
+    const mail = await lab.outside.waitForFlushed(home, 'blocked');
     expect(mail).toMatch(/^Received: from relayhost\.example\.org \(relayhost\.example\.org \[192\.0\.2\.11\]\)/m);
     expect(mail).toMatch(/^Received: from mailhost\.example\.org \(mailhost\.example\.org \[192\.0\.2\.31\]\)/m);
     expect(await relay.mailLog()).toContain('client=mailhost.example.org[192.0.2.31]');

@@ -207,8 +207,7 @@ describe('a revocation', () => {
 
       await desk.run('relaycerts make --again mailhost2');
       await desk.install(relay, other);
-      await other.flushQueue();
-      await lab.outside.waitForMail(subject);
+      await lab.outside.waitForFlushed(other, subject);
     });
     expect(new Set(await shownPins(other))).toEqual(new Set([(await madeFor(other)).pin]));
   });

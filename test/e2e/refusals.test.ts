@@ -70,8 +70,7 @@ async function waits(putRight: () => Promise<void>): Promise<Refusal> {
   const [, commands = ''] = await relay.waitForLog(/postfix\/relaycerts\/smtpd\[\d+\]: disconnect from \S+ (.*)$/m);
   const log = `${await home.mailLog()}${await relay.mailLog()}`;
   await putRight();
-  await home.flushQueue();
-  await lab.outside.waitForMail(subject);
+  await lab.outside.waitForFlushed(home, subject);
   expect(await home.mailLog()).not.toContain('status=bounced');
   return { reason, commands, log };
 }
@@ -198,7 +197,6 @@ describe('the home host', () => {
     expect(await home.waitForDeferred()).toContain('Server certificate not verified');
     expect(await relay.mailLog()).not.toContain(' mail=');
     await show(relay);
-    await home.flushQueue();
-    await lab.outside.waitForMail('in the clear');
+    await lab.outside.waitForFlushed(home, 'in the clear');
   });
 });

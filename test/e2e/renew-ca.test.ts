@@ -38,17 +38,21 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-/** Sends a mail from each home; resolves with the subjects at once. */
-async function sendAll(): Promise<readonly string[]> {
-  const subjects = await Promise.all([send(home), send(otherHome)]);
-  sent.push(...subjects);
-  return subjects;
+interface Sent {
+  readonly from: MailHost;
+  readonly subject: string;
+}
+
+/** Sends a mail from each home; resolves with them at once. */
+async function sendAll(): Promise<readonly Sent[]> {
+  const mails = await Promise.all([home, otherHome].map(async (from) => ({ from, subject: await send(from) })));
+  sent.push(...mails.map(({ subject }) => subject));
+  return mails;
 }
 
 /** Waits until all are at the outside MX; what a reload deferred is tried again. */
-async function arrive(subjects: readonly string[]): Promise<void> {
-  await Promise.all([home.flushQueue(), otherHome.flushQueue()]);
-  for (const subject of subjects) await lab.outside.waitForMail(subject);
+async function arrive(mails: readonly Sent[]): Promise<void> {
+  for (const { from, subject } of mails) await lab.outside.waitForFlushed(from, subject);
 }
 
 async function flow(): Promise<void> {

@@ -3,6 +3,7 @@
 
 import { createPrivateKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -34,9 +35,10 @@ import { parsePassphraseFile, parseRecipient } from '../../src/settings/fields.j
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { layoutOf } from '../../src/store/layout.js';
-import { readLedger, revokedHosts } from '../../src/store/ledger.js';
-import { withLock } from '../../src/store/lock.js';
-import { parseToInstall } from '../../src/store/to-install.js';
+import { parseJournal } from '../../src/store/journal.js';
+import { readLedger, renderEntries } from '../../src/store/ledger.js';
+import { readMark, withLock } from '../../src/store/lock.js';
+import { openWithLock } from '../../src/sys/flock.js';
 import { keyOption } from '../../src/wizard/gnupg.js';
 import { formatList, parseList } from '../../src/wizard/lists.js';
 import { derOf, jsonLines, jsonOf, packetsOf, pemLike, textOf, words } from './fuzz-inputs.js';
@@ -86,6 +88,7 @@ function fakeGpg(stdout: Buffer, statusText: string, stderr: string, status = 0)
 }
 
 export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedParser[] {
+  let held: FileHandle | undefined;
   const requestKey = createPrivateKey(seeds.requestKey[0] ?? '');
   const parser = (
     name: string,
@@ -290,7 +293,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     parser(
       'JSON',
       10_000,
-      jsonOf(seeds.settings),
+      (random) => (random.chance(0.3) ? textOf(commented(seeds.settings)) : jsonOf(seeds.settings))(random),
       (bytes) => {
         const parsed = parseJsonc(bytes.toString());
         if ('value' in parsed) return true;
@@ -338,25 +341,57 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       async (bytes) => {
         writeFileSync(layout.ledger.path, bytes);
         const { entries, damaged } = await readLedger(layout);
-        hold(revokedHosts(entries).size <= entries.length, 'no more hosts are revoked than there are lines');
+        for (const entry of firstOf(entries, 20)) {
+          hold(/^[^\n]+\n$/u.test(renderEntries([entry])), 'an entry is a line');
+        }
         return damaged === 0 && entries.length > 0;
       },
       { hard: () => hardOnes.ledgers(seeds) },
     ),
     parser(
       'lock',
-      300,
-      jsonOf(seeds.holders),
+      1000,
+      textOf(seeds.holders),
       async (bytes) => {
+        held ??= await openWithLock(layout.lock);
+        hold(held !== undefined, 'the lock is free');
         writeFileSync(layout.lock, bytes);
-        return withLock(layout.lock, { say: assertPlain, lockWait: 0 }, () => Promise.resolve(true));
+        const sys = { say: assertPlain, lockWait: 0, pid: 1, machine: 'here' };
+        try {
+          await withLock(layout.lock, sys, () => Promise.resolve());
+        } catch (error) {
+          if (!(error instanceof RelaycertsError) || error.code !== 'lock') throw error;
+          hold(isRefusal(error, 'lock'), 'a held lock is a refusal');
+          hold((await readMark(layout.lock)).length <= bytes.length, 'a mark is a part of the file');
+          return error.message.includes('(process ');
+        }
+        throw new Error('a lock was taken from its holder');
       },
       { sizes: [4000, 5000] },
     ),
-    parser('to-install', 2000, jsonOf([Buffer.from('{"hosts":["mailhost.example.org"],"caStage":2}')]), (bytes) => {
-      const { hosts, caStage } = parseToInstall(bytes.toString('utf8'));
-      hold(caStage === undefined || [1, 2, 3].includes(caStage), 'a stage is one of three');
-      return hosts.size > 0;
+    parser('journal', 6000, jsonOf(seeds.journals), (bytes) => {
+      const journal = parseJournal(bytes);
+      if (journal === undefined) return false;
+      // What is carried out later has to have all of its parts.
+      const { folders, writes, appends, removes, empties } = journal;
+      const paths = [...folders, ...writes, ...appends, ...removes].map(({ path }) => path);
+      hold(
+        [...paths, ...empties].every((path) => typeof path === 'string'),
+        'a path is text',
+      );
+      hold(
+        writes.every(({ staged }) => typeof staged === 'string'),
+        'what is staged has a path',
+      );
+      hold(
+        appends.every(({ offset, text }) => Number.isSafeInteger(offset) && typeof text === 'string'),
+        'an append',
+      );
+      hold(
+        [...writes, ...appends].every(({ mode }) => [0o600, 0o644].includes(mode)),
+        'a mode is one of ours',
+      );
+      return true;
     }),
     parser('wizard: lists', 8000, textOf(['a, b,c', '"a,b", c', ' a ,, b ']), (bytes) => {
       const items = parseList(bytes.toString());
@@ -365,6 +400,13 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       return items.length > 0;
     }),
   ];
+}
+
+/** Settings with comments and trailing commas. */
+function commented(settings: readonly Buffer[]): readonly string[] {
+  return settings.map(
+    (json) => `// comment\n${json.toString().replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
+  );
 }
 
 function firstOf<Item>(items: readonly Item[], most: number): readonly Item[] {

@@ -1,6 +1,6 @@
 // What the fuzz run starts from: real files of openssl, gpg and our own program, made anew in every run.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeOperatorKey } from '../../src/custody/operator-key.js';
@@ -11,10 +11,12 @@ import { encryptPrivateKey } from '../../src/issue/pbes2.js';
 import { parseCountryCode } from '../../src/names.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
-import { appendLedger, entryOf, ledgerEvents } from '../../src/store/ledger.js';
-import { layoutOf } from '../../src/store/layout.js';
+import { changeFolder } from '../../src/store/journal.js';
+import { stageChange } from '../../src/store/transaction.js';
+import { entryOf, ledgerEvents, renderEntries } from '../../src/store/ledger.js';
 import { withLock } from '../../src/store/lock.js';
-import { hostName, issuedAt, makeCa, makeLeaf } from './chain.js';
+import { realDisk } from '../../src/sys/disk.js';
+import { issuedAt, makeCa, makeLeaf } from './chain.js';
 import { makeGnupg } from './gnupg.js';
 import { makeScratch, openssl } from './openssl.js';
 
@@ -39,7 +41,9 @@ export interface Seeds {
   readonly gpgColons: readonly Buffer[];
   readonly settings: readonly Buffer[];
   readonly ledgers: readonly Buffer[];
+  /** Lock files. */
   readonly holders: readonly Buffer[];
+  readonly journals: readonly Buffer[];
 }
 
 export async function makeSeeds(): Promise<Seeds> {
@@ -196,7 +200,7 @@ async function makePgp(): Promise<PgpSeeds> {
   }
 }
 
-async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders'>> {
+async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals'>> {
   const every = {
     $schema: './settings.schema.json',
     domain: 'example.org',
@@ -229,26 +233,40 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holder
   };
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-fuzz-'));
   try {
-    const layout = layoutOf({ folder, domain: hostName('example.org') });
-    mkdirSync(layout.caFolder, { recursive: true });
     const { info } = await makeCa();
-    const entries = ledgerEvents.map((event) => entryOf(event, 'smtp-client', 'mailhost.example.org', info, issuedAt));
-    await appendLedger(layout, [entryOf('issued', 'ca', 'example.org relay CA', info, issuedAt), ...entries]);
-    const holder = await withLock(layout.lock, { say: () => undefined, lockWait: 0 }, () =>
-      Promise.resolve(readFileSync(layout.lock)),
-    );
+    const entries = [
+      entryOf('issued', 'ca', 'example.org relay CA', info, issuedAt),
+      ...ledgerEvents.map((event) => entryOf(event, 'smtp-client', 'mailhost.example.org', info, issuedAt)),
+    ];
+    const lock = join(folder, '.relaycerts.lock');
+    const sys = { say: () => undefined, lockWait: 0, pid: 4_194_304, machine: 'mailhost' };
+    const holder = await withLock(lock, sys, async (held) => {
+      await held.markChange();
+      return readFileSync(lock);
+    });
+    await stageChange(realDisk(), folder, {
+      writes: [
+        { path: join(folder, 'certs/a'), bytes: Buffer.from('a'), mode: 0o600, folderMode: 0o755, isNew: true },
+        { path: `${folder}-elsewhere/b`, bytes: Buffer.from('b'), mode: 0o644, folderMode: 0o700, isNew: false },
+      ],
+      appends: [{ path: join(folder, 'ledger'), text: renderEntries(entries), mode: 0o644 }],
+      removes: [lock],
+      empties: [join(folder, 'hosts')],
+    });
+    const journal = readFileSync(join(changeFolder(folder), 'draft'));
     const json = [
       JSON.stringify(every, undefined, 2),
-      `// comment\n${JSON.stringify(every, undefined, 2).replaceAll('\n', ' /* why */\n').replaceAll('}', ',}')}`,
       readFileSync(new URL('../../settings.example.json', import.meta.url), 'utf8'),
     ];
     return {
       settings: toBytes(json),
-      ledgers: [readFileSync(layout.ledger.path)],
+      ledgers: toBytes([renderEntries(entries)]),
       holders: [holder],
+      journals: [journal],
     };
   } finally {
     rmSync(folder, { recursive: true });
+    rmSync(`${folder}-elsewhere`, { recursive: true, force: true });
   }
 }
 

@@ -164,7 +164,10 @@ async function runWithin(args: readonly string[], { cwd, env, input = '', now }:
   return { status: Number(outside.exitCode), stdout: stdout ?? '', stderr: stderr ?? '' };
 }
 
-/** Every file and folder below: path -> mode, and for a file its digest and time of change; to compare two states. */
+/**
+ * Every file and folder below: path -> mode, and for a file its digest and time of change; to compare two states. Of the
+ * lock only the mode, because every command that takes it writes who holds it.
+ */
 export function treeOf(folder: string): Record<string, string> {
   const tree: Record<string, string> = {};
   const visit = (path: string, name: string): void => {
@@ -173,6 +176,8 @@ export function treeOf(folder: string): Record<string, string> {
     if (stats.isDirectory()) {
       tree[`${name}/`] = mode;
       for (const entry of readdirSync(path).toSorted()) visit(join(path, entry), `${name}/${entry}`);
+    } else if (name === '.relaycerts.lock') {
+      tree[name] = mode;
     } else {
       const digest = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16);
       tree[name] = `${mode} ${digest} ${stats.mtimeMs}`;

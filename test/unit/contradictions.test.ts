@@ -48,7 +48,7 @@ describe('what contradicts', () => {
         caCertificate: undefined,
         hosts: whole.hosts.map((one) => ({ ...one, certificate: undefined, bundle: new Map() })),
       }),
-      /but there is a ledger of one/u,
+      /issued\.jsonl" shows that there was a CA/u,
     ],
     [
       'no passphrase file where something is to be signed',
@@ -105,13 +105,13 @@ describe('what a command fixes', () => {
   });
 });
 
-describe('a key that was revoked', () => {
-  const withRevoked = (label: string): Inventory => {
-    const info = whole.hosts.find(({ host }) => host.hostname.startsWith(label))?.certificate?.info;
-    const keys = new Set(info === undefined ? [] : [fingerprintOf(info, 'public-key', 'sha256')]);
-    return { ...whole, revoked: { ...whole.revoked, keys } };
-  };
+const withRevoked = (label: string): Inventory => {
+  const info = whole.hosts.find(({ host }) => host.hostname.startsWith(label))?.certificate?.info;
+  const keys = new Set(info === undefined ? [] : [fingerprintOf(info, 'public-key', 'sha256')]);
+  return { ...whole, revoked: { ...whole.revoked, keys } };
+};
 
+describe('a key that was revoked', () => {
   it('contradicts if it is here again, whichever file has it', () => {
     const state = withRevoked('second');
     const second = whole.hosts.find(({ host }) => host.hostname.startsWith('second'));

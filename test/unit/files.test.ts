@@ -142,9 +142,9 @@ describe('writeNewFile', () => {
   });
 });
 
-describe('what the system says', () => {
-  const saidOf = (code: string) => fileError(Object.assign(new Error('x'), { code }), 'write', '/a b/c');
+const saidOf = (code: string) => fileError(Object.assign(new Error('x'), { code }), 'write', '/a b/c');
 
+describe('what the system says', () => {
   it.each([
     ['EACCES', 'permission denied', "look at who owns it: ls -ld '/a b/c' '/a b'"],
     ['ENOSPC', 'the disk is full', 'make room and run the same command again'],

@@ -111,20 +111,20 @@ describe('the keys that never come back', () => {
   });
 });
 
+const asked = async (hostname = mailhost, info = undefined as TestLeaf['info'] | undefined): Promise<boolean> =>
+  isRevokedHost(await readRevoked(layout), hostname, info);
+
+it('as long as it has no certificate of another key', async () => {
+  expect(await asked()).toBe(false);
+  put('mailhost.example.org-17.crt.pem', leaf.pem);
+  expect(await asked()).toBe(true);
+  expect(await asked(mailhost, leaf.info)).toBe(true);
+  const renewed = await makeLeaf(ca, { keyPair: leaf.keyPair });
+  expect(await asked(mailhost, renewed.info)).toBe(true);
+  expect(await asked(mailhost, other.info)).toBe(false);
+});
+
 describe('a host is revoked', () => {
-  const asked = async (hostname = mailhost, info = undefined as TestLeaf['info'] | undefined): Promise<boolean> =>
-    isRevokedHost(await readRevoked(layout), hostname, info);
-
-  it('as long as it has no certificate of another key', async () => {
-    expect(await asked()).toBe(false);
-    put('mailhost.example.org-17.crt.pem', leaf.pem);
-    expect(await asked()).toBe(true);
-    expect(await asked(mailhost, leaf.info)).toBe(true);
-    const renewed = await makeLeaf(ca, { keyPair: leaf.keyPair });
-    expect(await asked(mailhost, renewed.info)).toBe(true);
-    expect(await asked(mailhost, other.info)).toBe(false);
-  });
-
   it('and no other host with it', async () => {
     put('mailhost.example.org-17.crt.pem', leaf.pem);
     expect(await asked(hostName('second.example.org'))).toBe(false);
@@ -137,19 +137,20 @@ describe('a host is revoked', () => {
   });
 });
 
-describe('a revocation', () => {
-  const paths = (): Readonly<Record<string, string>> => ({
-    'crt.pem': layout.certificate(client.role, mailhost).path,
-    'old.crt.pem': layout.previous(client.role, mailhost).path,
-    'key.pem': layout.key(client.role, mailhost).path,
-    'csr.pem': layout.request(client.role, mailhost).path,
-  });
-  const write = (end: string, content: string): void => {
-    const path = paths()[end] ?? '';
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, content);
-  };
+const paths = (): Readonly<Record<string, string>> => ({
+  'crt.pem': layout.certificate(client.role, mailhost).path,
+  'old.crt.pem': layout.previous(client.role, mailhost).path,
+  'key.pem': layout.key(client.role, mailhost).path,
+  'csr.pem': layout.request(client.role, mailhost).path,
+});
 
+const write = (end: string, content: string): void => {
+  const path = paths()[end] ?? '';
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+};
+
+describe('a revocation', () => {
   it('keeps each file that is there, byte for byte and with its mode', async () => {
     write('crt.pem', leaf.pem);
     write('key.pem', 'damaged, and kept all the same');

@@ -31,6 +31,7 @@ const seen = (change: Partial<Seen>): Seen => ({
   path: '/p',
   duty: 'project',
   kind: 'folder',
+  wanted: change.kind === 'file' ? 'file' : 'folder',
   mode: 0o755,
   uid: 1000,
   gid: 1000,
@@ -58,6 +59,8 @@ describe('accounts', () => {
     expect([users.size, groups.size, members.size]).toEqual([0, 0, 0]);
   });
 });
+
+const above = (change: Partial<Seen>) => judge({ duty: 'ancestor', ...change });
 
 describe('who can write', () => {
   it.each<readonly [string, Partial<Seen>, string | undefined]>([
@@ -122,7 +125,6 @@ describe('who can write', () => {
   });
 
   it('above the project, only what is open and not sticky is a warning', () => {
-    const above = (change: Partial<Seen>) => judge({ duty: 'ancestor', ...change });
     const none = { problems: [], warnings: [] };
     expect(above({ mode: 0o1777, uid: 0 })).toEqual(none);
     expect(above({ mode: 0o775, gid: 201 })).toEqual(none);
@@ -175,8 +177,8 @@ describe('what it is', () => {
   it.each<readonly [Seen['kind'], Seen['duty'], readonly string[]]>([
     ['folder', 'ours', []],
     ['file', 'custody', []],
-    ['link', 'ours', ['put the folder itself there: ls -l /p']],
-    ['link', 'custody', ['put the folder itself there: ls -l /p']],
+    ['link', 'ours', ['rm /p']],
+    ['link', 'custody', ['rm /p']],
     ['other', 'ours', ['mv /p /p.old']],
     ['other', 'custody', ['name another file as passphrase.file in the settings']],
   ])('%s, %s: %s', (kind, duty, hints) => {

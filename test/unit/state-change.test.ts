@@ -191,21 +191,21 @@ describe('bundles', () => {
   });
 });
 
+const revoked = (): Inventory =>
+  changeHost(whole, 'second', () => ({ key: undefined, certificate: undefined, isRevoked: true }));
+
+it('removes the files, writes the tables, and drops the folder of the bundle', () => {
+  const made = change(whole, revoked(), { removes: secondBundle });
+  expect(pathsOf(made)).toEqual([relayTable]);
+  expect(made.removes).toEqual([
+    `${certs}/smtp-client/second.example.org.key.pem`,
+    `${certs}/smtp-client/second.example.org.crt.pem`,
+    ...secondBundle,
+  ]);
+  expect(made.empties).toEqual([`${hosts}/second.example.org`]);
+});
+
 describe('a revocation', () => {
-  const revoked = (): Inventory =>
-    changeHost(whole, 'second', () => ({ key: undefined, certificate: undefined, isRevoked: true }));
-
-  it('removes the files, writes the tables, and drops the folder of the bundle', () => {
-    const made = change(whole, revoked(), { removes: secondBundle });
-    expect(pathsOf(made)).toEqual([relayTable]);
-    expect(made.removes).toEqual([
-      `${certs}/smtp-client/second.example.org.key.pem`,
-      `${certs}/smtp-client/second.example.org.crt.pem`,
-      ...secondBundle,
-    ]);
-    expect(made.empties).toEqual([`${hosts}/second.example.org`]);
-  });
-
   it('names each path once, whoever names it', () => {
     const path = `${certs}/smtp-client/second.example.org.key.pem`;
     const { removes } = change(whole, revoked(), { removes: [path, path] });

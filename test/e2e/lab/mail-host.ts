@@ -162,11 +162,34 @@ export class OutsideMx extends MailHost {
     return [...this.#read.values()];
   }
 
+  /** The full text of the mail with this subject, if it has arrived. */
+  async #find(subject: string): Promise<string | undefined> {
+    return (await this.mails()).find((text) => text.split('\n').includes(`Subject: ${subject}`));
+  }
+
   /** Waits until a mail with this subject has arrived; resolves with its full text. */
   async waitForMail(subject: string, timeoutMs = patienceMs): Promise<string> {
-    const isIt = (text: string): boolean => text.split('\n').includes(`Subject: ${subject}`);
-    const mail = await poll(async () => (await this.mails()).find(isIt), timeoutMs);
+    const mail = await poll(() => this.#find(subject), timeoutMs);
     if (mail !== undefined) return mail;
     throw new Error(`no mail ${JSON.stringify(subject)} reached ${this.hostname}; its log:\n${await this.mailLog()}`);
+  }
+
+  /**
+   * Flushes the queue of a host until its mail with this subject has arrived. Once is not enough: `postfix reload` does not
+   * wait for the processes that it ends, so a flush just after it may be lost, or meet the configuration of before.
+   */
+  async waitForFlushed(host: MailHost, subject: string): Promise<string> {
+    let next = 0;
+    const mail = await poll(async () => {
+      if (performance.now() >= next) {
+        await host.flushQueue();
+        next = performance.now() + 2000;
+      }
+      return this.#find(subject);
+    }, patienceMs);
+    if (mail !== undefined) return mail;
+    throw new Error(
+      `${host.hostname}: ${JSON.stringify(subject)} stays in the queue; its log:\n${await host.mailLog()}`,
+    );
   }
 }

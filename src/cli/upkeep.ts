@@ -1,0 +1,152 @@
+// The commands of the years after: status, renew, retire, revoke, sign, export. Their options and help are here; what they
+// do is in commands/, and loaded when it runs.
+
+import { Option } from 'commander';
+import type { ExportOptions } from '../commands/export-p12.js';
+import type { RenewOptions } from '../commands/renew.js';
+import type { RevokeOptions } from '../commands/revoke.js';
+import type { SignOptions } from '../commands/sign.js';
+import type { StatusOptions } from '../commands/status.js';
+import { RelaycertsError, quote } from '../errors.js';
+import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
+
+type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: number | undefined; critical: number };
+
+export function addStatus(program: SysCommand): void {
+  program
+    .command('status')
+    .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
+    .addOption(
+      days(
+        '--warn <days>',
+        'a certificate is due so many days before it expires (default: certificates.renewBeforeDays)',
+      ),
+    )
+    .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
+    .addOption(
+      new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
+        .choices(['table', 'nagios'])
+        .default('table'),
+    )
+    .examples('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21')
+    .runs(async (sys, options: StatusFlags) => {
+      if (options.json && options.format === 'nagios') {
+        throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
+          hint: { run: ['status', '--json'] },
+        });
+      }
+      const { status } = await import('../commands/status.js');
+      await status({ ...options, warnDays: options.warn, criticalDays: options.critical }, sys);
+    });
+}
+
+export function addRenew(program: SysCommand): void {
+  program
+    .command('renew')
+    .description(
+      'new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays (with ' +
+        'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
+    )
+    .argument('[host...]', 'the hosts, by name; all that are due where none is named')
+    .addOption(
+      new Option('--due', 'for cron: what is due alone, as without this, and no word of what is not').conflicts([
+        'force',
+        'rekey',
+      ]),
+    )
+    .option('--force', 'what is not due as well')
+    .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
+    .addOption(
+      new Option(
+        '--ca',
+        'the CA itself: for the same key at once; with --rekey for a new key, one of three stages with each run',
+      ).conflicts(['due', 'force']),
+    )
+    .addOption(passphraseFdOption())
+    .examples(
+      'relaycerts renew',
+      'relaycerts --wait 600 renew --due                  from cron',
+      'relaycerts renew mailhost --force',
+      'relaycerts renew --rekey mailhost',
+      'relaycerts renew --ca                              a new certificate of the CA, for the same key',
+      'relaycerts renew --ca --rekey                      the next stage to a CA with a new key',
+    )
+    .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean }, hosts: string[]) => {
+      const { ca, rekey } = options;
+      if (ca && hosts.length > 0) {
+        throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
+          hint: { run: ['renew', '--ca', ...(rekey ? ['--rekey'] : [])] },
+        });
+      }
+      if (!ca) await (await import('../commands/renew.js')).renew({ ...options, hosts }, sys);
+      else if (rekey) await (await import('../commands/rekey-ca.js')).rekeyCa(options, sys);
+      else await (await import('../commands/renew-ca.js')).renewCa(options, sys);
+    });
+}
+
+export function addRetire(program: SysCommand): void {
+  program
+    .command('retire')
+    .description(
+      'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
+    )
+    .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
+    .examples('relaycerts retire mailhost')
+    .runs(async (sys, options, hosts: string[]) => {
+      const { retire } = await import('../commands/retire.js');
+      await retire({ ...options, hosts }, sys);
+    });
+}
+
+export function addRevoke(program: SysCommand): void {
+  program
+    .command('revoke')
+    .description('take a host out for good, and print what to run on the relays')
+    .argument('<host>', 'the host, by name')
+    .option('--reason <text>', 'for the ledger', '')
+    .examples("relaycerts revoke mailhost --reason 'the disk was stolen'")
+    .runs(async (sys, options: Omit<RevokeOptions, 'hostname'>, hostname: string) => {
+      const { revoke } = await import('../commands/revoke.js');
+      await revoke({ ...options, hostname }, sys);
+    });
+}
+
+export function addSign(program: SysCommand): void {
+  program
+    .command('sign')
+    .description('sign the certificate request of a host that makes its own key')
+    .argument('<file>', 'the request, PEM or DER; - is standard input')
+    .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
+    .option('--again', 'a host that was revoked relays again, with a new key')
+    .addOption(passphraseFdOption())
+    .examples(
+      'relaycerts show mailhost --section request         how the host makes key and request',
+      'relaycerts sign mailhost.example.org.csr.pem --host mailhost',
+    )
+    .runs(async (sys, options: Omit<SignOptions, 'file' | 'hostname'> & { host: string }, file: string) => {
+      const { sign } = await import('../commands/sign.js');
+      await sign({ ...options, file, hostname: options.host }, sys);
+    });
+}
+
+export function addExport(program: SysCommand): void {
+  const group = program
+    .command('export')
+    .description("a host's key and certificates in one file, for programs that are no Postfix")
+    .examples('relaycerts export p12 mailhost');
+  group
+    .command('p12')
+    .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
+    .argument('<host>', 'the host, by name')
+    .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
+    .option('--out <file>', 'where to write it, instead of FQDN.p12 here; - is standard output')
+    .examples(
+      'relaycerts export p12 mailhost                     asks for a password, writes mailhost.example.org.p12',
+      'relaycerts export p12 mailhost --out exchange.pfx --password-fd 3 3< password.txt',
+    )
+    .runs(async (sys, options: Omit<ExportOptions, 'hostname'>, hostname: string) => {
+      const { exportPkcs12 } = await import('../commands/export-p12.js');
+      await exportPkcs12({ ...options, hostname }, sys);
+    });
+  group.needsOneOf('a format: ');
+}

@@ -1,0 +1,78 @@
+// What belongs to a third user is refused, because that user can change it: folders, the passphrase file, keys. Root may
+// work there, and is warned.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
+import { makeProject, type Project } from '../support/project.js';
+import { as, expectFixed, giveAll, hintOf, hintsOf, home, passphraseFile, stranger } from '../support/refusals.js';
+import { requireTools } from '../support/require-tools.js';
+
+let project: Project;
+beforeAll(() => {
+  requireTools('setpriv', 'sudo');
+  if (process.geteuid?.() !== 0) throw new Error('these tests give files to other users: run them as root');
+});
+beforeEach(async () => {
+  project = makeProject();
+  await putMade(project);
+});
+afterEach(() => {
+  project.remove();
+});
+
+const key = `certs/smtp-client/${home}.key.pem`;
+
+it.each(['.', 'certs/smtp-client', `hosts/${home}`, '../home/.config/relaycerts', passphraseFile])(
+  '%s of a third user: refused, and the hint fixes it',
+  async (place) => {
+    giveAll(project, stranger);
+    chownSync(project.path(place), 8, 8);
+    // What is 0700 and another's cannot even be looked into, so that this case is of a folder that can.
+    chmodSync(project.path(place), place.endsWith('.gpg') ? 0o644 : 0o755);
+    await expectFixed(project, /belongs to the user mail, who could change what is in it/u, () =>
+      project.spawn(['make'], as(stranger)),
+    );
+  },
+);
+
+it("a third user's key: refused, and the hints fix it", () => {
+  giveAll(project, stranger);
+  chownSync(project.path(key), 8, stranger);
+  // Readable all the same, by its group.
+  chmodSync(project.path(key), 0o640);
+  const refused = project.spawn(['make'], as(stranger));
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toMatch(/the private key in ".*" belongs to another user \(uid 8\)/u);
+  const hints = hintsOf(refused.stderr);
+  expect(hints).toEqual([`chmod 600 ${project.path(key)}`, `sudo chown ${stranger} ${project.path(key)}`]);
+  for (const hint of hints) expect(spawnSync('sh', ['-c', hint]).status).toBe(0);
+  expect(project.spawn(['make'], as(stranger)).stderr).toContain('nothing to make');
+});
+
+it.each([0o640, 0o604, 0o660])('a key of mode %o: refused, and the hint fixes it', async (mode) => {
+  chmodSync(project.path(key), mode);
+  const says = `the private key in ".*" can be read or changed by others \\(mode 0${mode.toString(8)}\\)`;
+  await expectFixed(project, new RegExp(says, 'u'));
+});
+
+it.each([
+  [8, 'the user mail', 'sudo -u mail'],
+  [stranger, 'the user with uid 4711', 'setpriv --reuid=4711 --regid=4711 --clear-groups'],
+])('root in a folder of uid %i: a warning that says how to run as that user', async (uid, who, command) => {
+  giveAll(project, uid);
+  const run = await project.run(['make']);
+  expect(run.status, run.stderr).toBe(0);
+  expect(run.stderr).toContain('warning: running as root, but the project folder ');
+  expect(run.stderr).toContain(` belongs to ${who}, who can change it; what root makes there is root's`);
+  expect(hintOf(run.stderr)).toBe(`to run it as ${who}: ${command} relaycerts make`);
+  // Root's run made nothing of its own but the lock, which was there.
+  const under = [...command.split(' '), 'env', `HOME=${project.home}`];
+  expect(project.spawn(['make'], { under }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
+});
+
+it("root, with a key that is neither root's nor its folder's owner's: refused", async () => {
+  chownSync(project.path(key), 8, 8);
+  await expectFixed(project, /the private key in ".*mailhost.*key\.pem" belongs to another user \(uid 8\)/u);
+});

@@ -105,13 +105,13 @@ function readCall(
 
 /**
  * The points that a daily run tries, as indexes: the commit, the middle of carrying it out, and by `turn` the begin of the
- * staging and the first call after the commit, or the last call before the commit and the end of the journal.
+ * staging, the last call before the commit, the first one after it, or the end of the journal.
  */
 export function chooseIndexes({ points, commit, end }: WholeRun, turn: number): readonly number[] {
   if (isDeep) return [...points.keys()];
   const staging = points.findIndex(({ path }) => path === 'project/.relaycerts.change');
-  const others = turn % 2 === 0 ? [staging, commit + 1] : [commit - 1, end];
-  return [commit, Math.floor((commit + end) / 2), ...others];
+  const other = [staging, commit - 1, commit + 1, end][turn % 4] ?? end;
+  return [commit, Math.floor((commit + end) / 2), other];
 }
 
 /** Runs the command until it is about to make this call, and kills it there. @throws Error - it never makes the call */

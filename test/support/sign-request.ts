@@ -1,0 +1,67 @@
+// A host that makes its own key: requests that openssl makes for it, and what sign says of them.
+
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { openssl } from './openssl.js';
+import { treeOf, type Project, type Result } from './project.js';
+
+export const home = 'mailhost.example.org';
+export const relay = 'relayhost.example.org';
+export const request = `${home}.csr.pem`;
+export const stored = `certs/smtp-client/${request}`;
+export const certificate = `certs/smtp-client/${home}.crt.pem`;
+export const homeKey = `certs/smtp-client/${home}.key.pem`;
+
+let keys = 0;
+
+/** A key on "another host": its path. */
+export function makeKey(project: Project, ...words: readonly string[]): string {
+  const path = join(project.home, `host${++keys}.key`);
+  const p256 = ['-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  openssl(['genpkey', ...(words.length > 0 ? words : p256), '-out', path]);
+  return path;
+}
+
+/** A request for a key in the project's folder; gives the key's path. */
+export function writeRequest(
+  project: Project,
+  words: readonly string[] = [],
+  { name = request, key = makeKey(project) } = {},
+): string {
+  openssl(['req', '-new', '-key', key, '-subj', `/CN=${home}`, ...words, '-out', project.path(name)]);
+  return key;
+}
+
+export function expectError(result: Result, status: number, message: RegExp, hint: RegExp): void {
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect(result.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+}
+
+/** The public key in a certificate (`x509`), or of a private key (`pkey`). */
+export function publicKeyIn(kind: 'x509' | 'pkey', path: string): string {
+  return openssl(kind === 'x509' ? ['x509', '-in', path, '-noout', '-pubkey'] : ['pkey', '-in', path, '-pubout']);
+}
+
+/** The serials in the ledger. */
+export function serialsOf(project: Project): readonly string[] {
+  return project
+    .read('certs/ca/issued.jsonl')
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { serial: string }).serial);
+}
+
+/** Nothing beside the settings has changed, and the error is one. */
+export async function expectUntouched(
+  project: Project,
+  work: () => Result | Promise<Result>,
+  status: number,
+  message: RegExp,
+  hint: RegExp,
+): Promise<void> {
+  const before = treeOf(project.folder);
+  expectError(await work(), status, message, hint);
+  expect(treeOf(project.folder)).toEqual(before);
+}

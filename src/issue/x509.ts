@@ -10,19 +10,11 @@ import type { KeyType, Role, Subject } from '../settings/settings.js';
 import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
 import { writeBitString, writeSequence } from '../certificate/der.js';
 import type { KeyPair } from './keys.js';
-import { writePem } from '../certificate/pem.js';
+import { inputError, writePem } from '../certificate/pem.js';
 import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
 import { isPermitted } from '../certificate/verify.js';
-import {
-  buildName,
-  buildTbs,
-  type Contents,
-  keyIdentifierOf,
-  readName,
-  readSpki,
-  serialize,
-  signatures,
-} from './x509-build.js';
+import { buildName, buildTbs, type Contents, keyIdentifierOf } from './x509-build.js';
+import { readName, readSpki, serialize, signatures } from './x509-build.js';
 import { importVerifyKey, readBack } from './x509-read-back.js';
 
 /** What a CA certificate is issued from; `at` is now. */
@@ -35,6 +27,8 @@ export interface CaRequest {
   /** Name constraints (RFC 5280 4.2.1.10); none if empty. */
   readonly permittedDomains: readonly HostName[];
 }
+
+type RootRequest = Omit<CaRequest, 'commonName' | 'subject'>;
 
 /** A CA that can sign: its certificate (PEM) and its unlocked key. */
 export interface Issuer {
@@ -62,13 +56,8 @@ export interface LeafRequest {
 export async function issueCa(request: CaRequest): Promise<string> {
   const { commonName, subject, keyPair, at, validDays, permittedDomains } = request;
   if (Array.from(commonName).length > maxCommonNameLength) {
-    throw new RelaycertsError(
-      'settings',
-      `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`,
-      {
-        hint: 'set a shorter ca.commonName in the settings',
-      },
-    );
+    const message = `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`;
+    throw new RelaycertsError('settings', message, { hint: 'set a shorter ca.commonName in the settings' });
   }
   return issueRoot(buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
 }
@@ -78,34 +67,22 @@ export async function issueCa(request: CaRequest): Promise<string> {
  * verifies with the old and the new one. The name is copied octet for octet, even if the settings have changed.
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
-export async function reissueCa(
-  before: CertificateInfo,
-  request: Omit<CaRequest, 'commonName' | 'subject'>,
-): Promise<string> {
+export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
   return issueRoot(readName(before.subject), request);
 }
 
 async function issueRoot(
   name: Contents['issuer'],
-  { keyPair, at, validDays, permittedDomains }: Omit<CaRequest, 'commonName' | 'subject'>,
+  { keyPair, at, validDays, permittedDomains }: RootRequest,
 ): Promise<string> {
   const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
+  const { spki, keyType } = signer;
   const notBefore = hourBefore(at);
-  return issue(
-    {
-      kind: 'ca',
-      subject: name,
-      issuer: name,
-      notBefore,
-      notAfter: lastSecond(notBefore, validDays),
-      spki: signer.spki,
-      keyType: signer.keyType,
-      authorityKeyIdentifier: keyIdentifierOf(signer.spki),
-      dnsNames: [],
-      permittedDomains,
-    },
-    { ...signer, info: undefined },
-  );
+  const notAfter = lastSecond(notBefore, validDays);
+  const authorityKeyIdentifier = keyIdentifierOf(spki);
+  const about = { kind: 'ca', subject: name, issuer: name, dnsNames: [], permittedDomains } as const;
+  const contents = { ...about, notBefore, notAfter, spki, keyType, authorityKeyIdentifier };
+  return issue(contents, { ...signer, info: undefined });
 }
 
 /**
@@ -129,14 +106,15 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
       hint: { before: "check this machine's clock (date -u), or renew the CA:", run: ['renew', '--ca'] },
     });
   }
-  const notBefore = laterOf(hourBefore(at), ca.info.notBefore);
+  const notBefore = new Date(Math.max(hourBefore(at).getTime(), ca.info.notBefore.getTime()));
+  const notAfter = new Date(Math.min(lastSecond(notBefore, validDays).getTime(), ca.info.notAfter.getTime()));
   return issue(
     {
       kind: role,
       subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
-      notAfter: earlierOf(lastSecond(notBefore, validDays), ca.info.notAfter),
+      notAfter,
       spki: readSpki(spki),
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
@@ -182,22 +160,14 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
   const info = parseCertificate(pem, { from: "the CA's file" });
   const publicKey = createPublicKey(privateKey);
   if (!samePublicKey(publicKey, info.publicKey)) {
-    throw new RelaycertsError('certificate', "the CA's key does not belong to the CA's certificate", {
-      hint: 'restore both from the same backup',
-    });
+    throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
   const signer = await prepareKey(privateKey, publicKey);
-  const keyIdentifier =
-    info.subjectKeyIdentifier === undefined
-      ? keyIdentifierOf(signer.spki)
-      : Buffer.from(info.subjectKeyIdentifier, 'hex');
+  const keyIdentifier = Buffer.from(info.subjectKeyIdentifier ?? keyIdentifierOf(signer.spki).toString('hex'), 'hex');
   return { ...signer, info, name: readName(info.subject), keyIdentifier };
 }
 
-async function issue(
-  contents: Contents,
-  ca: SigningKey & { readonly info: CertificateInfo | undefined },
-): Promise<string> {
+async function issue(contents: Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
   const { digest, algorithm } = signatures[ca.keyType];
   const serial = newSerial();
   const tbs = buildTbs(contents, serial, algorithm);
@@ -219,9 +189,8 @@ function newSerial(): Buffer {
 function supportedTypeOf(spki: Buffer): KeyType {
   const keyType = keyTypeOfSpki(spki);
   if (keyType !== undefined) return keyType;
-  throw new RelaycertsError('certificate', 'the key is of a type for which no certificate is issued', {
-    hint: 'use ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits, or Ed25519',
-  });
+  const hint = 'use ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits, or Ed25519';
+  throw inputError('the key is of a type for which no certificate is issued', hint);
 }
 
 /** Whole seconds, an hour back, so that hosts with slow clocks accept the certificate at once. */
@@ -232,12 +201,4 @@ function hourBefore(at: Date): Date {
 /** RFC 5280 4.1.2.5: the validity includes its last second. */
 function lastSecond(notBefore: Date, validDays: number): Date {
   return new Date(notBefore.getTime() + validDays * 86_400_000 - 1000);
-}
-
-function laterOf(a: Date, b: Date): Date {
-  return a > b ? a : b;
-}
-
-function earlierOf(a: Date, b: Date): Date {
-  return a < b ? a : b;
 }

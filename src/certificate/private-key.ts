@@ -1,4 +1,5 @@
-// Reads unencrypted private keys from PEM. Encrypted ones are read in issue/pbes2.ts.
+// Reads unencrypted private keys from PEM, in the formats that OpenSSL and Postfix write. Encrypted ones are read in
+// issue/pbes2.ts; whether a key fits its certificate is judged elsewhere.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { quote } from '../errors.js';
@@ -18,10 +19,8 @@ const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new M
 export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: string } = { from: 'the key' }): KeyObject {
   const block = readPemBlocks(boundInput(pem, from), from).find((one) => one.label.endsWith('PRIVATE KEY'));
   if (block === undefined) {
-    throw inputError(
-      `${from} holds no private key in PEM form`,
-      'give a file that has a line -----BEGIN PRIVATE KEY-----',
-    );
+    const hint = 'give a file that has a line -----BEGIN PRIVATE KEY-----';
+    throw inputError(`${from} holds no private key in PEM form`, hint);
   }
   const { label, hasHeaders, der } = block;
   if (hasHeaders || label === 'ENCRYPTED PRIVATE KEY') {

@@ -102,15 +102,14 @@ function revealPassphrase(passphrase: Secret): Buffer {
 
 /** After this check, OpenSSL refuses the key only because of the passphrase. */
 function checkFrame(frame: Buffer, from: string): void {
-  let problem: string | undefined;
+  const refuse = (problem: string): RelaycertsError =>
+    inputError(`the encrypted key in ${from} ${problem}`, `restore it from a backup, or write it again: ${byHand}`);
   try {
-    problem = problemOf(frame);
+    const problem = problemOf(frame);
+    if (problem !== undefined) throw refuse(problem);
   } catch (error) {
-    if (!(error instanceof der.DerError)) throw error;
-    problem = 'is damaged';
+    throw error instanceof der.DerError ? refuse('is damaged') : error;
   }
-  if (problem === undefined) return;
-  throw inputError(`the encrypted key in ${from} ${problem}`, `restore it from a backup, or write it again: ${byHand}`);
 }
 
 function problemOf(frame: Buffer): string | undefined {

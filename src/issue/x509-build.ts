@@ -4,7 +4,7 @@
 import { hash } from 'node:crypto';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import * as asn from '@peculiar/asn1-x509';
-import { keyUsageOf, profiles } from '../certificate/profile.js';
+import { profiles } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
 /** What goes into one certificate, which is built from it and compared with it afterwards. */
@@ -64,7 +64,9 @@ export function serialize(value: unknown): Buffer {
 
 /** The keyUsage that the contents ask for, as the bits of asn.KeyUsage. */
 export function keyUsageFlagsOf({ kind, keyType }: Contents): number {
-  return keyUsageOf(kind, keyType).reduce((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
+  const { keyUsage, rsaKeyUsage } = profiles[kind];
+  const bits = keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
+  return bits.reduce<number>((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
 }
 
 function buildExtensions(contents: Contents): asn.Extension[] {

@@ -13,8 +13,7 @@ import type { KeyPair } from './keys.js';
 import { inputError, writePem } from '../certificate/pem.js';
 import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
 import { isPermitted } from '../certificate/verify.js';
-import { buildName, buildTbs, type Contents, keyIdentifierOf } from './x509-build.js';
-import { readName, readSpki, serialize, signatures } from './x509-build.js';
+import * as asn1 from './x509-build.js';
 import { importVerifyKey, readBack } from './x509-read-back.js';
 
 /** What a CA certificate is issued from; `at` is now. */
@@ -59,7 +58,7 @@ export async function issueCa(request: CaRequest): Promise<string> {
     const message = `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`;
     throw new RelaycertsError('settings', message, { hint: 'set a shorter ca.commonName in the settings' });
   }
-  return issueRoot(buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
+  return issueRoot(asn1.buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
 }
 
 /**
@@ -68,18 +67,18 @@ export async function issueCa(request: CaRequest): Promise<string> {
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
 export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
-  return issueRoot(readName(before.subject), request);
+  return issueRoot(asn1.readName(before.subject), request);
 }
 
 async function issueRoot(
-  name: Contents['issuer'],
+  name: asn1.Contents['issuer'],
   { keyPair, at, validDays, permittedDomains }: RootRequest,
 ): Promise<string> {
   const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
   const { spki, keyType } = signer;
   const notBefore = hourBefore(at);
   const notAfter = lastSecond(notBefore, validDays);
-  const authorityKeyIdentifier = keyIdentifierOf(spki);
+  const authorityKeyIdentifier = asn1.keyIdentifierOf(spki);
   const about = { kind: 'ca', subject: name, issuer: name, dnsNames: [], permittedDomains } as const;
   const contents = { ...about, notBefore, notAfter, spki, keyType, authorityKeyIdentifier };
   return issue(contents, { ...signer, info: undefined });
@@ -111,11 +110,11 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
   return issue(
     {
       kind: role,
-      subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
+      subject: asn1.buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
       notAfter,
-      spki: readSpki(spki),
+      spki: asn1.readSpki(spki),
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
       dnsNames,
@@ -129,20 +128,20 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
 interface SigningKey {
   readonly privateKey: KeyObject;
   readonly keyType: KeyType;
-  readonly spki: Contents['spki'];
+  readonly spki: asn1.Contents['spki'];
   readonly verifyKey: CryptoKey;
 }
 
 interface ParsedIssuer extends SigningKey {
   readonly info: CertificateInfo;
-  readonly name: Contents['issuer'];
+  readonly name: asn1.Contents['issuer'];
   readonly keyIdentifier: Buffer;
 }
 
 async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
   const spki = encodeSpki(publicKey);
   const keyType = supportedTypeOf(spki);
-  return { privateKey, keyType, spki: readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
+  return { privateKey, keyType, spki: asn1.readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
 }
 
 // A thousand leaves have one CA, which is parsed and checked against its key only once.
@@ -163,27 +162,26 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
     throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
   const signer = await prepareKey(privateKey, publicKey);
-  const keyIdentifier = Buffer.from(info.subjectKeyIdentifier ?? keyIdentifierOf(signer.spki).toString('hex'), 'hex');
-  return { ...signer, info, name: readName(info.subject), keyIdentifier };
+  const written = info.subjectKeyIdentifier;
+  const keyIdentifier = written === undefined ? asn1.keyIdentifierOf(signer.spki) : Buffer.from(written, 'hex');
+  return { ...signer, info, name: asn1.readName(info.subject), keyIdentifier };
 }
 
-async function issue(contents: Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
-  const { digest, algorithm } = signatures[ca.keyType];
+async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
+  const { digest, algorithm } = asn1.signatures[ca.keyType];
   const serial = newSerial();
-  const tbs = buildTbs(contents, serial, algorithm);
+  const tbs = asn1.buildTbs(contents, serial, algorithm);
   // Framed here so that the signed part is serialised once and stays what was signed, to the last octet.
-  const certificate = writeSequence(tbs, serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
+  const certificate = writeSequence(tbs, asn1.serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
   await readBack(certificate, contents, serial, ca);
   return writePem('CERTIFICATE', certificate);
 }
 
 /** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear and the first not 0. */
 function newSerial(): Buffer {
-  for (;;) {
-    const octets = randomBytes(20);
-    octets[0] = (octets[0] ?? 0) & 0x7f;
-    if (octets[0] !== 0) return octets;
-  }
+  const octets = randomBytes(20);
+  octets[0] = 1 + ((octets[0] ?? 0) % 0x7f);
+  return octets;
 }
 
 function supportedTypeOf(spki: Buffer): KeyType {

@@ -94,7 +94,6 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     return value && reader(value);
   };
   const names = read('2.5.29.17', der.readSequence) ?? [];
-  let publicKey: KeyObject | undefined;
   return {
     pem: writePem('CERTIFICATE', bytes),
     der: bytes,
@@ -116,7 +115,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     authorityKeyIdentifier: read('2.5.29.35', readAuthorityKeyIdentifier),
     spki: der.expectTag(spki, der.derTags.sequence).raw,
     get publicKey() {
-      return (publicKey ??= publicKeyOf(x509, from));
+      return publicKeyOf(x509, from);
     },
   };
 }

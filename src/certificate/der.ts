@@ -74,23 +74,20 @@ export function readSequence(bytes: Buffer): readonly DerElement[] {
 /** An OBJECT IDENTIFIER in dotted form (X.690 8.19). @throws DerError */
 export function readOid(element: DerElement | undefined): string {
   const { contents } = expectTag(element, derTags.oid);
+  if ((contents.at(-1) ?? 0x80) >= 0x80) throw new DerError('an object identifier that does not end');
   const arcs: number[] = [];
   let arc = 0;
-  for (const [index, octet] of contents.entries()) {
+  for (const octet of contents) {
     arc = arc * 128 + (octet & 0x7f);
     if (!Number.isSafeInteger(arc)) throw new DerError('an object identifier beyond bounds');
-    if (octet >= 0x80) {
-      if (index === contents.length - 1) throw new DerError('an object identifier that does not end');
-      continue;
-    }
-    if (arcs.length === 0) {
-      const first = Math.min(2, Math.floor(arc / 40));
-      arcs.push(first, arc - first * 40);
-    } else arcs.push(arc);
+    if (octet >= 0x80) continue;
+    arcs.push(arc);
     arc = 0;
   }
-  if (arcs.length === 0) throw new DerError('an empty object identifier');
-  return arcs.join('.');
+  // The first two arcs share a number.
+  const [both = 0, ...rest] = arcs;
+  const first = Math.min(2, Math.floor(both / 40));
+  return [first, both - first * 40, ...rest].join('.');
 }
 
 /** A non-negative INTEGER below 2^48. @throws DerError */

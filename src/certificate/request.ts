@@ -123,18 +123,13 @@ const attributesTag = 0xa0;
 
 /** The names are only shown, so anything that is not a dNSName is not read further. */
 function readNames(subject: der.DerElement | undefined, attributes: der.DerElement | undefined): readonly string[] {
-  const names = [readCommonName(subject) ?? []].flat();
-  if (attributes === undefined) return names;
-  for (const attribute of der.readInside(attributes, attributesTag)) {
-    const [type, values] = der.readInside(attribute);
-    if (der.readOid(type) !== extensionRequest) continue;
-    for (const list of der.readInside(values, der.derTags.set)) {
-      const altNames = readExtensionList(list).get('2.5.29.17');
-      // One by one: so many arguments at once overflow the stack.
-      for (const { tag, contents } of altNames === undefined ? [] : der.readSequence(altNames)) {
-        names.push(tag === dnsNameTag ? contents.toString('latin1') : 'a name of another kind');
-      }
-    }
-  }
-  return names;
+  const altNames = (attributes === undefined ? [] : der.readInside(attributes, attributesTag))
+    .map((attribute) => der.readInside(attribute))
+    .filter(([type]) => der.readOid(type) === extensionRequest)
+    .flatMap(([, values]) => der.readInside(values, der.derTags.set))
+    .map((list) => readExtensionList(list).get('2.5.29.17'))
+    .flatMap((value) => (value === undefined ? [] : der.readSequence(value)))
+    .map(({ tag, contents }) => (tag === dnsNameTag ? contents.toString('latin1') : 'a name of another kind'));
+  const commonName = readCommonName(subject);
+  return commonName === undefined ? altNames : [commonName, ...altNames];
 }

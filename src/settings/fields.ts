@@ -9,7 +9,7 @@ const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p
 const noNumberLast = String.raw`(?!.*\.(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)`;
 const unprintable = String.raw`\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}`;
 /** What the JSON Schema says of each kind of text (ECMA-262 with `u`): all that the parsers take, and little more. */
-export const formats = {
+export const textFormats = {
   hostOrLabel: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})*$` },
   hostName: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})+$` },
   sshHost: {
@@ -150,7 +150,7 @@ function describeBadText(input: string, length: number, max: number): string {
 
 /** The path of the passphrase file as written, `~/` and all: no control character, no trailing slash. @throws name */
 export function parsePassphraseFile(input: string): string {
-  if (fits(input, formats.passphraseFile)) return input;
+  if (fits(input, textFormats.passphraseFile)) return input;
   throw new RelaycertsError('name', `not a file's path: ${quote(input)}`, {
     hint: 'write a path such as "~/.example.org-relaycerts-passphrase.gpg", without control characters',
   });
@@ -158,7 +158,7 @@ export function parsePassphraseFile(input: string): string {
 
 /** A recipient as written: no option of gpg, no control character, no space around it. @throws name */
 export function parseRecipient(input: string): string {
-  if (fits(input, formats.recipient)) return input;
+  if (fits(input, textFormats.recipient)) return input;
   throw new RelaycertsError('name', `not a recipient: ${quote(input)}`, {
     hint: 'write a path to a public key, a fingerprint, a key ID or an address; a path must not begin with a hyphen',
   });

@@ -4,7 +4,7 @@
 import * as z from 'zod/mini';
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSshHost, parseSshUser, type HostName } from '../names.js';
-import { attribute, choice, formats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
+import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { say, section, whole } from './fields.js';
 import { keyTypes, tableTypes } from './settings.js';
 
@@ -21,11 +21,15 @@ const needsOne = (what: string, example: string) =>
 /** The file's schema; labels are completed with `domain`. `places` are the objects that keys stand in, by top-level key. */
 export function buildSchema(domain: HostName) {
   const hostname = (description: string, example: string) => {
-    const meta = { description, ...formats.hostOrLabel, examples: [example] };
+    const meta = { description, ...textFormats.hostOrLabel, examples: [example] };
     return parsed((input) => completeHostName(input, domain), meta, example);
   };
-  const sshUser = parsed(parseSshUser, { description: 'The login name for ssh and rsync', ...formats.sshUser }, 'root');
-  const sshHostMeta = { description: 'What ssh connects to; default: the hostname', ...formats.sshHost };
+  const sshUser = parsed(
+    parseSshUser,
+    { description: 'The login name for ssh and rsync', ...textFormats.sshUser },
+    'root',
+  );
+  const sshHostMeta = { description: 'What ssh connects to; default: the hostname', ...textFormats.sshHost };
   const ssh = {
     sshUser: z.prefault(sshUser, 'root'),
     sshHost: z.optional(parsed(parseSshHost, sshHostMeta, 'relayhost.example.org')),
@@ -66,7 +70,7 @@ export function buildSchema(domain: HostName) {
     },
     'A client: a Postfix that may send its mail through the relays',
   );
-  const countryMeta = { description: 'Two letters, ISO 3166-1', ...formats.country };
+  const countryMeta = { description: 'Two letters, ISO 3166-1', ...textFormats.country };
   const subject = section(
     {
       country: z.optional(parsed(parseCountryCode, countryMeta, 'NL')),
@@ -78,7 +82,7 @@ export function buildSchema(domain: HostName) {
     "What the certificates' names say besides the host's",
   );
   const permittedDomains = list(
-    parsed(parseHostName, formats.hostName, 'example.org'),
+    parsed(parseHostName, textFormats.hostName, 'example.org'),
     { description: 'Name constraints: it can vouch for hosts in these domains only; none: for any' },
     '["example.org"]',
   );
@@ -103,12 +107,12 @@ export function buildSchema(domain: HostName) {
     parsePassphraseFile,
     {
       description: 'The OpenPGP-encrypted passphrase; default: "~/.DOMAIN-relaycerts-passphrase.gpg"',
-      ...formats.passphraseFile,
+      ...textFormats.passphraseFile,
     },
     '~/.example.org-relaycerts-passphrase.gpg',
   );
   const recipients = list(
-    parsed(parseRecipient, formats.recipient, 'postmaster@example.org'),
+    parsed(parseRecipient, textFormats.recipient, 'postmaster@example.org'),
     {
       description:
         'Who can open it: paths to OpenPGP public keys, or fingerprints, key IDs or addresses in the GnuPG keyring',
@@ -120,7 +124,7 @@ export function buildSchema(domain: HostName) {
     { file: z.optional(passphraseFile), recipients: z.prefault(recipients, []) },
     "The passphrase of the CA's key",
   );
-  const directoryMeta = { description: 'The folder for our files on every host', ...formats.directory };
+  const directoryMeta = { description: 'The folder for our files on every host', ...textFormats.directory };
   const directory = '/etc/postfix/relaycerts';
   const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
   const postfix = section(
@@ -133,7 +137,7 @@ export function buildSchema(domain: HostName) {
     },
     'The configuration of Postfix',
   );
-  const domainMeta = { description: 'The mail domain', ...formats.hostName, examples: ['example.org'] };
+  const domainMeta = { description: 'The mail domain', ...textFormats.hostName, examples: ['example.org'] };
   const [oneServer, oneClient] = ['[{ "hostname": "relayhost" }]', '[{ "hostname": "mailhost" }]'];
   const order = 'The relays, in the order in which clients try them';
   const split = say(`must name at most ${String(maxClients)} clients`, 'split them over several settings files');

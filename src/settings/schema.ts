@@ -7,7 +7,7 @@ import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, parseHostName, parseSshHost } from '../names.js';
-import { findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
+import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
 import { buildSchema } from './file.js';
 import { passphraseFileName, type Settings } from './settings.js';
 
@@ -57,12 +57,15 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   const given = findHostName(member(value, 'domain'));
   const schema = buildSchema(given ?? placeholderDomain);
   const result = schema.file.safeParse(value, { jitless: true });
-  const problems = [
-    ...(result.success ? [] : result.error.issues.slice(0, mostProblems)).flatMap((issue) =>
-      describeIssue(issue, name, schema),
-    ),
-    ...findContradictions(value, given, context).map(({ path, what, hint }) => problemAt(name, path, what, hint)),
+  const issues = result.error?.issues.slice(0, mostProblems) ?? [];
+  const found = [
+    ...issues.flatMap((issue) => describeIssue(issue, schema)),
+    ...findContradictions(value, given, context),
   ];
+  const problems = found.map(({ path, what, hint }): Problem => {
+    const place = formatPath(path);
+    return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
+  });
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
@@ -90,41 +93,29 @@ export function nameFile(file: string): string {
   return /^[\w.-]+$/.test(name) ? name : quote(name);
 }
 
-function problemAt(name: string, path: Path, what: string, hint: string): Problem {
-  const place = formatPath(path);
-  return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
-}
-
-function describeIssue(issue: z.core.$ZodIssue, name: string, schema: Schema): readonly Problem[] {
+function describeIssue(issue: z.core.$ZodIssue, schema: Schema): readonly Contradiction[] {
+  const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, mostProblems).map((key) => {
-      const [what, hint] = describeUnknownKey(key, issue.path, schema);
-      return problemAt(name, issue.path, what, hint);
-    });
+    return issue.keys.slice(0, mostProblems).map((key) => ({ path, ...describeUnknownKey(key, path[0], schema) }));
   }
   const [what = '', hint = ''] = issue.message.split('\n');
-  return [problemAt(name, issue.path, what, hint)];
+  return [{ path, what, hint }];
 }
 
-function describeUnknownKey(key: string, path: Path, { file, places }: Schema): readonly [string, string] {
-  const [section] = path;
+function describeUnknownKey(key: string, section: PropertyKey | undefined, { file, places }: Schema) {
   const place = Object.entries(places).find(([name]) => name === section)?.[1] ?? file;
   const known = Object.keys(place.shape);
+  const lower = known.map((each) => each.toLowerCase());
   const word = key.slice(0, 64).toLowerCase();
   const maxDistance = Math.max(2, Math.ceil(word.length * 0.4));
-  const near = closestMatch(
-    word,
-    known.map((each) => each.toLowerCase()),
-    { maxDistance },
-  );
-  const nearest = known.find((each) => each.toLowerCase() === near);
+  const nearest = known[lower.indexOf(closestMatch(word, lower, { maxDistance }) ?? '')];
   if (nearest !== undefined) {
     const what = `unknown key ${quote(key)}, did you mean "${nearest}"?`;
-    return [what, `rename it to "${nearest}", or remove it`];
+    return { what, hint: `rename it to "${nearest}", or remove it` };
   }
   const home = Object.entries(places).find(([, { shape }]) => Object.hasOwn(shape, key))?.[0];
   const hint = home === undefined ? `remove it; known here: ${known.join(', ')}` : `move it into ${quote(home)}`;
-  return [`unknown key ${quote(key)}`, hint];
+  return { what: `unknown key ${quote(key)}`, hint };
 }
 
 /** The settings of a file that passed every check. */

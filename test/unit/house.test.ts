@@ -17,8 +17,6 @@ const programs = paths.filter((path) => !path.endsWith('.d.ts')).toSorted();
 const owed = {
   long: ['store/transaction.ts'],
   shortHeader: [
-    'cli/options.ts',
-    'cli/passphrase.ts',
     'commands/fingerprint.ts',
     'commands/hosts.ts',
     'commands/operator-key.ts',
@@ -26,7 +24,6 @@ const owed = {
     'commands/show.ts',
     'custody/openpgp.ts',
     'main.ts',
-    'settings/program-word.ts',
     'store/layout.ts',
     'store/ledger-report.ts',
     'store/read.ts',

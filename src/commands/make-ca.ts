@@ -140,29 +140,24 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
   if (caKey !== undefined) await openCaKey(settings, inventory, passphrase);
   const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
   const kept = isProven || passphraseFile === undefined ? undefined : await planKept(passphrasePath, passphraseFile);
-  const unproven: readonly Problem[] =
-    kept === undefined
-      ? []
-      : [
-          {
-            message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
-            hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,
-          },
-        ];
-  const known: readonly Problem[] =
-    step.removed.length === 0
-      ? []
-      : [
-          {
-            message: `those who could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
-            hint: { run: ['passphrase', 'change'] },
-          },
-        ];
+  const warnings: Problem[] = [];
+  if (kept !== undefined) {
+    warnings.push({
+      message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
+      hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,
+    });
+  }
+  if (step.removed.length > 0) {
+    warnings.push({
+      message: `those who could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
+      hint: { run: ['passphrase', 'change'] },
+    });
+  }
   return {
     after: { ...inventory, passphraseFile: bytes },
     keeps: kept === undefined ? [] : [kept],
     done: [`made ${describeStep(step)}`],
-    warnings: [...unproven, ...known],
+    warnings,
     passphrase,
     isRandom: false,
   };

@@ -12,7 +12,7 @@ import { layoutOf } from '../store/layout.js';
 import { entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
 import { planRevocation } from '../store/revoked.js';
 import type { Sys } from '../sys/sys.js';
-import { againHint, findHost, foundOf, notCertifiedError, standingRelays, withHost } from './hosts.js';
+import { againHint, findHost, foundOf, notCertifiedError, withHost } from './hosts.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
 export interface RevokeOptions extends GlobalOptions {
@@ -45,11 +45,9 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const { reason } = options;
       const time = isDone ? (before?.time ?? '') : at.toISOString();
       const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
-        standingRelays(after).filter(({ hostname }) => {
-          return (
-            install.includes(hostname) ||
-            foundOf({ hosts: after.hosts }, findHost(settings, hostname)).bundle.has(tableName)
-          );
+        after.hosts.flatMap(({ host, isRevoked, bundle }) => {
+          const hasTable = install.includes(host.hostname) || bundle.has(tableName);
+          return host.role === 'smtpd-server' && !isRevoked && hasTable ? [host] : [];
         });
       let relays: readonly SmtpdServer[] = [];
       await commit({
@@ -142,13 +140,10 @@ function assertNoneBehind(
   { hosts }: Inventory,
   relays: readonly SmtpdServer[],
 ): void {
-  const behind = hosts.filter(
-    ({ host, isRevoked, key, request, certificate }) =>
-      host.role === 'smtpd-server' &&
-      !isRevoked &&
-      !relays.includes(host) &&
-      (certificate ?? key ?? request) !== undefined,
-  );
+  const behind = hosts.filter(({ host, isRevoked, key, request, certificate }) => {
+    const wasMade = (certificate ?? key ?? request) !== undefined;
+    return host.role === 'smtpd-server' && !isRevoked && !relays.includes(host) && wasMade;
+  });
   if (behind.length === 0) return;
   const names = listSome(behind.map(({ host }) => host.hostname));
   throw new RelaycertsError(

@@ -1,5 +1,5 @@
-// gpg's failures to decrypt, in words: signs are read from its status lines, and the first that is present decides.
-// gpg is run elsewhere, in gpg.ts.
+// gpg's failures to decrypt, in words, as a table: signs are read from its status lines, and the first row that has one
+// decides. gpg is run elsewhere, in gpg.ts.
 
 import { listSome, quotePath, RelaycertsError } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -23,68 +23,125 @@ const noSecretKey = 17;
 const notForThisKey: readonly number[] = [noSecretKey, 18, 10];
 const endOfFile = 16_383;
 
-/**
- * The error for a `gpg --decrypt` that did not succeed: what went wrong, and what to do about it. The first sign that is
- * present decides, so the order is part of the meaning.
- */
-export function explainFailure({ status, stderr }: GpgResult, sealed: SealedPassphrase): RelaycertsError {
-  const { from, operatorKey, operatorKeyPath, tty } = sealed;
-  const signs = signsOf(status, stderr);
-  const has = (...wanted: readonly string[]): boolean => wanted.some((sign) => signs.has(sign));
-  const said = (matching?: RegExp): string => `(${lastMessage(stderr, matching)})`;
-  const keyIds = keyIdsOf(status);
-  const secret = keyIds.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of the OpenPGP key';
-  const askAgain = `run it again and give ${secret}`;
-  const backup = 'restore it from a backup';
-  const tryByHand = `gpg --decrypt ${pathWord(from)} > /dev/null says more`;
-  const file = quotePath(from);
-  const fail = (why: string, hint: string): RelaycertsError =>
-    new RelaycertsError('tool', `gpg cannot open ${file}${why}`, { hint });
-
-  if (has('cancelled')) return refuse(`cannot open ${file}: the question for ${secret} was cancelled`, askAgain);
-  if (has('timeout')) return refuse(`cannot open ${file}: nobody answered the question for ${secret}`, askAgain);
-  if (has('no-pinentry')) {
-    const hint = 'apt-get install pinentry-curses && gpgconf --kill gpg-agent';
-    return fail(`: gpg-agent finds no pinentry to ask for ${secret}`, hint);
-  }
-  if (has('no-terminal')) {
-    const elsewhere = 'run it on a terminal, or give the passphrase itself with --passphrase-fd';
-    const hint = tty === undefined ? elsewhere : 'export GPG_TTY=$(tty), and run it again';
-    return fail(`: there is no terminal to ask for ${secret}`, hint);
-  }
-  // After the two above: GnuPG 2.4 reports a wrong passphrase too if nobody could be asked for one.
-  if (has('wrong-passphrase', 'BAD_PASSPHRASE')) {
-    return refuse(`gpg cannot open ${file}: that is not ${secret}`, askAgain);
-  }
-  if (has('no-keyring')) {
-    return fail(`: its keyring is missing or unreadable ${said(/keyb/u)}`, 'gpg --list-secret-keys');
-  }
-  if (has('agent-gone')) return fail(`: gpg-agent cannot be started ${said(/agent/iu)}`, 'gpgconf --launch gpg-agent');
-  if (has('for-others')) {
-    const tried = operatorKey && `, nor does the operator key ${quotePath(operatorKey.from)} open it`;
-    const restore = operatorKey ? '' : `restore the operator key ${pathWord(operatorKeyPath)} from a backup, `;
-    return refuse(
-      `${file} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and GnuPG has the secret key of none of them${tried ?? ''}`,
-      `${restore}gpg --import the secret key of one of them, or give the passphrase itself with --passphrase-fd`,
-    );
-  }
-  if (has('broke-off')) {
-    return fail(`: gpg-agent or its pinentry broke off ${said(/key decryption failed|agent/iu)}`, tryByHand);
-  }
-  if (has('BADMDC', 'BADSIG', 'DECRYPTION_INFO', 'other-error')) {
-    return refuse(`${file} is damaged and does not decrypt`, backup);
-  }
-  if (has('NODATA', 'UNEXPECTED', 'BADARMOR')) {
-    return refuse(`${file} is not an OpenPGP message, or is damaged`, backup);
-  }
-  if (has('PLAINTEXT')) {
-    return refuse(`${file} is signed but not encrypted`, 'encrypt it: gpg --encrypt --recipient ADDRESS');
-  }
-  return fail(` ${said()}`, tryByHand);
+interface Words {
+  /** Quoted. */
+  readonly file: string;
+  /** What gpg asks for. */
+  readonly secret: string;
+  readonly sealed: SealedPassphrase;
+  readonly keyIds: readonly string[];
+  /** gpg's last message, of those that match, in parentheses. */
+  readonly said: (matching?: RegExp) => string;
 }
 
-function refuse(message: string, hint: string): RelaycertsError {
-  return new RelaycertsError('passphrase', message, { hint });
+type Say = (words: Words) => string;
+type Failure = readonly [signs: readonly string[], code: 'passphrase' | 'tool', message: Say, hint: Say];
+
+const askAgain: Say = ({ secret }) => `run it again and give ${secret}`;
+const backup: Say = () => 'restore it from a backup';
+const byHand: Say = ({ sealed }) => `gpg --decrypt ${pathWord(sealed.from)} > /dev/null says more`;
+
+/** The first row with a sign that is present decides, so the order is part of the meaning. */
+const failures: readonly Failure[] = [
+  [
+    ['cancelled'],
+    'passphrase',
+    ({ file, secret }) => `cannot open ${file}: the question for ${secret} was cancelled`,
+    askAgain,
+  ],
+  [
+    ['timeout'],
+    'passphrase',
+    ({ file, secret }) => `cannot open ${file}: nobody answered the question for ${secret}`,
+    askAgain,
+  ],
+  [
+    ['no-pinentry'],
+    'tool',
+    ({ file, secret }) => `gpg cannot open ${file}: gpg-agent finds no pinentry to ask for ${secret}`,
+    () => 'apt-get install pinentry-curses && gpgconf --kill gpg-agent',
+  ],
+  [
+    ['no-terminal'],
+    'tool',
+    ({ file, secret }) => `gpg cannot open ${file}: there is no terminal to ask for ${secret}`,
+    ({ sealed }) =>
+      sealed.tty === undefined
+        ? 'run it on a terminal, or give the passphrase itself with --passphrase-fd'
+        : 'export GPG_TTY=$(tty), and run it again',
+  ],
+  // After the two above: GnuPG 2.4 reports a wrong passphrase too if nobody could be asked for one.
+  [
+    ['wrong-passphrase', 'BAD_PASSPHRASE'],
+    'passphrase',
+    ({ file, secret }) => `gpg cannot open ${file}: that is not ${secret}`,
+    askAgain,
+  ],
+  [
+    ['no-keyring'],
+    'tool',
+    ({ file, said }) => `gpg cannot open ${file}: its keyring is missing or unreadable ${said(/keyb/u)}`,
+    () => 'gpg --list-secret-keys',
+  ],
+  [
+    ['agent-gone'],
+    'tool',
+    ({ file, said }) => `gpg cannot open ${file}: gpg-agent cannot be started ${said(/agent/iu)}`,
+    () => 'gpgconf --launch gpg-agent',
+  ],
+  [
+    ['for-others'],
+    'passphrase',
+    ({ file, keyIds, sealed: { operatorKey } }) =>
+      `${file} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and GnuPG has the secret key of none of them${operatorKey ? `, nor does the operator key ${quotePath(operatorKey.from)} open it` : ''}`,
+    ({ sealed: { operatorKey, operatorKeyPath } }) =>
+      `${operatorKey ? '' : `restore the operator key ${pathWord(operatorKeyPath)} from a backup, `}gpg --import the secret key of one of them, or give the passphrase itself with --passphrase-fd`,
+  ],
+  [
+    ['broke-off'],
+    'tool',
+    ({ file, said }) =>
+      `gpg cannot open ${file}: gpg-agent or its pinentry broke off ${said(/key decryption failed|agent/iu)}`,
+    byHand,
+  ],
+  [
+    ['BADMDC', 'BADSIG', 'DECRYPTION_INFO', 'other-error'],
+    'passphrase',
+    ({ file }) => `${file} is damaged and does not decrypt`,
+    backup,
+  ],
+  [
+    ['NODATA', 'UNEXPECTED', 'BADARMOR'],
+    'passphrase',
+    ({ file }) => `${file} is not an OpenPGP message, or is damaged`,
+    backup,
+  ],
+  [
+    ['PLAINTEXT'],
+    'passphrase',
+    ({ file }) => `${file} is signed but not encrypted`,
+    () => 'encrypt it: gpg --encrypt --recipient ADDRESS',
+  ],
+];
+
+/** The error for a `gpg --decrypt` that did not succeed: what went wrong, and what to do about it. */
+export function explainFailure({ status, stderr }: GpgResult, sealed: SealedPassphrase): RelaycertsError {
+  const signs = signsOf(status, stderr);
+  const keyIds = keyIdsOf(status);
+  const words: Words = {
+    file: quotePath(sealed.from),
+    secret: keyIds.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of the OpenPGP key',
+    sealed,
+    keyIds,
+    said: (matching) => `(${lastMessage(stderr, matching)})`,
+  };
+  const [, code, message, hint] = failures.find(([wanted]) => wanted.some((sign) => signs.has(sign))) ?? [
+    [],
+    'tool' as const,
+    ({ file, said }: Words) => `gpg cannot open ${file} ${said()}`,
+    byHand,
+  ];
+  return new RelaycertsError(code, message(words), { hint: hint(words) });
 }
 
 /** Status keywords, names of error codes, and a few conclusions drawn from them. */

@@ -1,4 +1,5 @@
-// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with.
+// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with. It
+// prints nothing, and changes no host.
 
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
 import { findHostName } from '../names.js';

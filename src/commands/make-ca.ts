@@ -13,16 +13,16 @@ import {
 import { quotePath, type Problem } from '../errors.js';
 import { generateKey, type KeyPair } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
+import type { Issuer } from '../issue/x509.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Inventory } from '../plan/inventory.js';
-import type { Step } from '../plan/plan.js';
+import { isHostStep, type Step, type StepOf } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { pathWord, shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
 import { entryOf, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
-import { openCaKey, type Issuer } from './ca-key.js';
-import { isHostStep } from './certify.js';
+import { openCaKey } from './ca-key.js';
 import type { Work } from './run.js';
 
 export interface PreparedCa {
@@ -35,8 +35,6 @@ export interface PreparedCa {
   /** The CA as it signs; only if a step needs it. */
   readonly issuer: () => Issuer;
 }
-
-type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
 
 /** @throws passphrase, recipient, tool, certificate, interrupted */
 export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {

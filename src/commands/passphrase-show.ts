@@ -1,4 +1,5 @@
-// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
+// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it. They
+// change nothing.
 
 import { readOperatorKey } from '../custody/operator-key.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';

@@ -22,7 +22,8 @@ import type { Decision } from '../store/state-change.js';
 import type { FileWrite } from '../store/transaction.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
-import { certify, type HostStep } from './certify.js';
+import { certify } from './certify.js';
+import { type HostStep } from '../plan/plan.js';
 import { certifiedCa, stillListed } from './hosts.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 

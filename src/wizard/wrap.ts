@@ -1,4 +1,5 @@
-// Wraps plain text at the width of a terminal, at its spaces. Width is counted in characters; nothing is cut.
+// Wraps plain text at the width of a terminal, at its spaces. Width is counted in characters, and a word that is longer
+// than a line is not cut.
 
 const defaultColumns = 80;
 

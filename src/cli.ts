@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
-import { addExport, addRenew, addRetire, addRevoke, addSign, addStatus } from './cli/upkeep.js';
-import { addClean, addFingerprint, addMake, addShow, addWizard, runWizard } from './cli/setup.js';
+import { addUpkeep } from './cli/upkeep.js';
+import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
 import type { GlobalOptions } from './commands/run.js';
@@ -109,17 +109,9 @@ function buildProgram(outside: ProcessLike): SysCommand {
       writeErr: () => undefined,
       getOutHelpWidth: () => (outside.stdout.isTTY === true ? (outside.stdout.columns ?? 80) : 80),
     });
-  addMake(program);
-  addShow(program);
-  addFingerprint(program);
-  addStatus(program);
-  addRenew(program);
-  addRetire(program);
-  addRevoke(program);
-  addSign(program);
-  addExport(program);
-  addClean(program);
-  addWizard(program);
+  addSetup(program);
+  addUpkeep(program);
+  addCleanAndWizard(program);
   addPassphrase(program);
   // The program itself takes any word, to say which command was meant; its commands take none too many.
   return program

@@ -12,7 +12,8 @@ import type { Sys } from '../sys/sys.js';
 import { formats, sections } from '../render/sections.js';
 import { passphraseFdOption, type SysCommand } from './options.js';
 
-export function addMake(program: SysCommand): void {
+/** Adds make, show and fingerprint. */
+export function addSetup(program: SysCommand): void {
   program
     .command('make')
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
@@ -24,9 +25,7 @@ export function addMake(program: SysCommand): void {
       const { make } = await import('../commands/make.js');
       await make(options, sys);
     });
-}
 
-export function addShow(program: SysCommand): void {
   program
     .command('show')
     .description('print the instructions again; no passphrase is needed')
@@ -48,9 +47,7 @@ export function addShow(program: SysCommand): void {
       const { show } = await import('../commands/show.js');
       await show({ ...options, hosts }, sys);
     });
-}
 
-export function addFingerprint(program: SysCommand): void {
   program
     .command('fingerprint')
     .description('print pins for relay_clientcerts: of all clients, or of the given files')
@@ -71,7 +68,8 @@ export function addFingerprint(program: SysCommand): void {
     });
 }
 
-export function addClean(program: SysCommand): void {
+/** Adds clean and wizard. */
+export function addCleanAndWizard(program: SysCommand): void {
   program
     .command('clean')
     .description('list what make made, ask, and remove it')
@@ -82,9 +80,7 @@ export function addClean(program: SysCommand): void {
       const { clean } = await import('../commands/clean.js');
       await clean(options, sys);
     });
-}
 
-export function addWizard(program: SysCommand): void {
   program
     .command('wizard')
     .description('ask for the settings, write settings.json and offer to run make')

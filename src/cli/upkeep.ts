@@ -12,7 +12,8 @@ import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './opt
 
 type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: number | undefined; critical: number };
 
-export function addStatus(program: SysCommand): void {
+/** Adds status, renew, retire, revoke, sign and export. */
+export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
     .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
@@ -38,9 +39,7 @@ export function addStatus(program: SysCommand): void {
       const { status } = await import('../commands/status.js');
       await status({ ...options, warnDays: options.warn, criticalDays: options.critical }, sys);
     });
-}
 
-export function addRenew(program: SysCommand): void {
   program
     .command('renew')
     .description(
@@ -82,9 +81,7 @@ export function addRenew(program: SysCommand): void {
       else if (rekey) await (await import('../commands/rekey-ca.js')).rekeyCa(options, sys);
       else await (await import('../commands/renew-ca.js')).renewCa(options, sys);
     });
-}
 
-export function addRetire(program: SysCommand): void {
   program
     .command('retire')
     .description(
@@ -96,9 +93,7 @@ export function addRetire(program: SysCommand): void {
       const { retire } = await import('../commands/retire.js');
       await retire({ ...options, hosts }, sys);
     });
-}
 
-export function addRevoke(program: SysCommand): void {
   program
     .command('revoke')
     .description('take a host out for good, and print what to run on the relays')
@@ -109,9 +104,7 @@ export function addRevoke(program: SysCommand): void {
       const { revoke } = await import('../commands/revoke.js');
       await revoke({ ...options, hostname }, sys);
     });
-}
 
-export function addSign(program: SysCommand): void {
   program
     .command('sign')
     .description('sign the certificate request of a host that makes its own key')
@@ -127,9 +120,7 @@ export function addSign(program: SysCommand): void {
       const { sign } = await import('../commands/sign.js');
       await sign({ ...options, file, hostname: options.host }, sys);
     });
-}
 
-export function addExport(program: SysCommand): void {
   const group = program
     .command('export')
     .description("a host's key and certificates in one file, for programs that are no Postfix")

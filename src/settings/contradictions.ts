@@ -98,17 +98,13 @@ function findBadFileNames(names: readonly Named[], domain: HostName | undefined)
   // FQDN.old.crt.pem is the certificate before FQDN's, DOMAIN-ca.crt.pem the CA's.
   const taken = hosts.filter(({ name }) => /\.(?:old|new)$/u.test(name) || name === `${domain ?? ''}-ca`);
   return [
-    ...long.map(({ path, name }) => ({
-      path,
-      what: `is too long for the names of its files: ${quote(name)}`,
-      hint: `use a name of at most ${String(longestFileName)} octets`,
-    })),
-    ...taken.map(({ path, name }) => ({
-      path,
-      what: `would take the file names of another: ${quote(name)}`,
-      hint: 'use another name',
-    })),
+    ...nameProblems(long, 'is too long for the names of its files', `use a name of at most ${longestFileName} octets`),
+    ...nameProblems(taken, 'would take the file names of another', 'use another name'),
   ];
+}
+
+function nameProblems(names: readonly Named[], what: string, hint: string): readonly Contradiction[] {
+  return names.map(({ path, name }) => ({ path, what: `${what}: ${quote(name)}`, hint }));
 }
 
 function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
@@ -119,13 +115,9 @@ function findOutsiders(names: readonly Named[], permittedDomains: unknown): read
     const labels = name.split('.');
     return labels.some((_, index) => domains.has(labels.slice(index).join('.')));
   };
-  return names
-    .filter(({ name }) => !isInside(name))
-    .map(({ path, name }) => ({
-      path,
-      what: `is outside ca.permittedDomains: ${quote(name)}`,
-      hint: `add its domain to ca.permittedDomains, or use a name under ${permitted[0] ?? ''}`,
-    }));
+  const outsiders = names.filter(({ name }) => !isInside(name));
+  const hint = `add its domain to ca.permittedDomains, or use a name under ${permitted[0] ?? ''}`;
+  return nameProblems(outsiders, 'is outside ca.permittedDomains', hint);
 }
 
 function findCaNamedLikeHost(names: readonly Named[], commonName: unknown): readonly Contradiction[] {

@@ -49,7 +49,7 @@ function kindOf(input: unknown): string {
 }
 
 /** An object with these keys and no others. */
-export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape, description: string) {
+export function section<Shape extends z.core.$ZodLooseShape>(description: string, shape: Shape) {
   const hint = 'write { ... } there, as settings.example.json does';
   const error = ({ code, input }: z.core.$ZodRawIssue): string | undefined =>
     code === 'invalid_type' ? missingOr(input, `must be an object, is ${kindOf(input)}`, hint, '{}') : undefined;
@@ -99,28 +99,26 @@ export function choice<const Value extends string>(values: readonly [Value, ...V
   return z.prefault(z.enum(values, { error }).check(z.meta({ description })), values[0]);
 }
 
-/** Text that one parser of names.ts (or one below) takes; `meta` is what the JSON Schema says of it. */
+/** Text that one parser of names.ts (or one below) takes; `format` is what the JSON Schema says of it. */
 export function parsed<Value>(
   parse: (input: string) => Value,
-  meta: Readonly<Record<string, unknown>>,
+  format: Readonly<Record<string, unknown>>,
   example: string,
+  description?: string,
 ) {
   const hint = `write text in double quotes, for example "${example}"`;
   const text = z.string({
     error: ({ input }) => missingOr(input, `must be text: ${quote(input)}`, hint, `"${example}"`),
   });
   return z.pipe(
-    text.check(z.meta(meta)),
+    text.check(z.meta({ description, ...format })),
     z.transform((input: string, payload) => {
       try {
         return parse(input);
       } catch (error) {
         if (!(error instanceof RelaycertsError)) throw error;
-        payload.issues.push({
-          code: 'custom',
-          input,
-          message: say(error.message, renderHint(error.hint ?? hint, 'relaycerts')),
-        });
+        const message = say(error.message, renderHint(error.hint ?? hint, 'relaycerts'));
+        payload.issues.push({ code: 'custom', input, message });
         return z.NEVER;
       }
     }),
@@ -137,8 +135,8 @@ export function attribute(max: number, description: string, example: string) {
       hint: length === 0 ? 'write a value, or remove the key' : `write plain text, for example "${example}"`,
     });
   };
-  const meta = { description, minLength: 1, maxLength: max, pattern: attributePattern };
-  return z.optional(parsed(parse, meta, example));
+  const format = { minLength: 1, maxLength: max, pattern: attributePattern };
+  return z.optional(parsed(parse, format, example, description));
 }
 
 function describeBadText(input: string, length: number, max: number): string {

@@ -8,6 +8,7 @@ import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, pars
 import { say, section, whole } from './fields.js';
 import { keyTypes, tableTypes } from './settings.js';
 
+const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
 const maxClients = 5000;
 
 const tlsLogLevel = (parameter: string) =>
@@ -21,18 +22,14 @@ const needsOne = (what: string, example: string) =>
 /** The file's schema; labels are completed with `domain`. `places` are the objects that keys stand in, by top-level key. */
 export function buildSchema(domain: HostName) {
   const hostname = (description: string, example: string) => {
-    const meta = { description, ...textFormats.hostOrLabel, examples: [example] };
-    return parsed((input) => completeHostName(input, domain), meta, example);
+    const format = { ...textFormats.hostOrLabel, examples: [example] };
+    return parsed((input) => completeHostName(input, domain), format, example, description);
   };
-  const sshUser = parsed(
-    parseSshUser,
-    { description: 'The login name for ssh and rsync', ...textFormats.sshUser },
-    'root',
-  );
-  const sshHostMeta = { description: 'What ssh connects to; default: the hostname', ...textFormats.sshHost };
+  const sshUser = parsed(parseSshUser, textFormats.sshUser, 'root', 'The login name for ssh and rsync');
+  const sshHost = 'What ssh connects to; default: the hostname';
   const ssh = {
     sshUser: z.prefault(sshUser, 'root'),
-    sshHost: z.optional(parsed(parseSshHost, sshHostMeta, 'relayhost.example.org')),
+    sshHost: z.optional(parsed(parseSshHost, textFormats.sshHost, 'relayhost.example.org', sshHost)),
     sshPort: whole(1, 65535, 'The TCP port of its sshd', 22),
   };
   const altNames = (example: string) => {
@@ -44,72 +41,54 @@ export function buildSchema(domain: HostName) {
     'must not be 25, which stays as it is for mail from the world: 25',
     'write another port, for example 2500',
   );
-  const server = section(
-    {
-      hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
-      port: whole(
-        1,
-        65535,
-        'The TCP port of the relay service; never 25, which stays as it is',
-        2500,
-        z.refine((port) => port !== 25, { error: notPort25 }),
-        z.meta({ not: { const: 25 } }),
-      ),
-      altNames: altNames('relay2'),
-      ...ssh,
-      tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
-    },
-    'A relay: the Postfix that takes mail from the smtp-clients and sends it to the world',
-  );
-  const client = section(
-    {
-      hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
-      altNames: altNames('mail2'),
-      ...ssh,
-      tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
-    },
-    'A client: a Postfix that may send its mail through the relays',
-  );
-  const countryMeta = { description: 'Two letters, ISO 3166-1', ...textFormats.country };
-  const subject = section(
-    {
-      country: z.optional(parsed(parseCountryCode, countryMeta, 'NL')),
-      state: attribute(128, 'State or province', 'Utrecht'),
-      locality: attribute(128, 'Town', 'Utrecht'),
-      organization: attribute(64, 'Organization', 'Example'),
-      organizationalUnit: attribute(64, 'Part of the organization', 'Mail'),
-    },
-    "What the certificates' names say besides the host's",
-  );
+  const server = section('A relay: the Postfix that takes mail from the smtp-clients and sends it to the world', {
+    hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
+    port: whole(
+      1,
+      65535,
+      'The TCP port of the relay service; never 25, which stays as it is',
+      2500,
+      z.refine((port) => port !== 25, { error: notPort25 }),
+      z.meta({ not: { const: 25 } }),
+    ),
+    altNames: altNames('relay2'),
+    ...ssh,
+    tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
+  });
+  const client = section('A client: a Postfix that may send its mail through the relays', {
+    hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
+    altNames: altNames('mail2'),
+    ...ssh,
+    tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
+  });
+  const subject = section("What the certificates' names say besides the host's", {
+    country: z.optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),
+    state: attribute(128, 'State or province', 'Utrecht'),
+    locality: attribute(128, 'Town', 'Utrecht'),
+    organization: attribute(64, 'Organization', 'Example'),
+    organizationalUnit: attribute(64, 'Part of the organization', 'Mail'),
+  });
   const permittedDomains = list(
     parsed(parseHostName, textFormats.hostName, 'example.org'),
     { description: 'Name constraints: it can vouch for hosts in these domains only; none: for any' },
     '["example.org"]',
   );
-  const ca = section(
-    {
-      commonName: attribute(64, 'Its name; default: "DOMAIN relay CA"', 'example.org relay CA'),
-      validDays: days(36500, 'the CA', 3650),
-      keyType: choice(keyTypes, 'Its key'),
-      permittedDomains: z.prefault(permittedDomains, []),
-    },
-    'The private certification authority',
-  );
-  const certificates = section(
-    {
-      validDays: days(3650, "a host's certificate", 398),
-      keyType: choice(keyTypes, "A host's key"),
-      renewBeforeDays: whole(0, 3649, 'How many days before it expires a certificate is due; fewer than validDays', 30),
-    },
-    "The hosts' certificates",
-  );
+  const ca = section('The private certification authority', {
+    commonName: attribute(64, 'Its name; default: "DOMAIN relay CA"', 'example.org relay CA'),
+    validDays: days(36500, 'the CA', 3650),
+    keyType: choice(keyTypes, 'Its key'),
+    permittedDomains: z.prefault(permittedDomains, []),
+  });
+  const certificates = section("The hosts' certificates", {
+    validDays: days(3650, "a host's certificate", 398),
+    keyType: choice(keyTypes, "A host's key"),
+    renewBeforeDays: whole(0, 3649, 'How many days before it expires a certificate is due; fewer than validDays', 30),
+  });
   const passphraseFile = parsed(
     parsePassphraseFile,
-    {
-      description: 'The OpenPGP-encrypted passphrase; default: "~/.DOMAIN-relaycerts-passphrase.gpg"',
-      ...textFormats.passphraseFile,
-    },
+    textFormats.passphraseFile,
     '~/.example.org-relaycerts-passphrase.gpg',
+    'The OpenPGP-encrypted passphrase; default: "~/.DOMAIN-relaycerts-passphrase.gpg"',
   );
   const recipients = list(
     parsed(parseRecipient, textFormats.recipient, 'postmaster@example.org'),
@@ -120,44 +99,43 @@ export function buildSchema(domain: HostName) {
     },
     '["postmaster@example.org"]',
   );
-  const passphrase = section(
-    { file: z.optional(passphraseFile), recipients: z.prefault(recipients, []) },
-    "The passphrase of the CA's key",
+  const passphrase = section("The passphrase of the CA's key", {
+    file: z.optional(passphraseFile),
+    recipients: z.prefault(recipients, []),
+  });
+  const ourFolder = '/etc/postfix/relaycerts';
+  const directory = parsed(
+    parseAbsolutePath,
+    textFormats.directory,
+    ourFolder,
+    'The folder for our files on every host',
   );
-  const directoryMeta = { description: 'The folder for our files on every host', ...textFormats.directory };
-  const directory = '/etc/postfix/relaycerts';
   const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
-  const postfix = section(
-    {
-      directory: z.prefault(parsed(parseAbsolutePath, directoryMeta, directory), directory),
-      tableType: choice(tableTypes, 'The map type of relay_clientcerts'),
-      pin: choice(['public-key', 'certificate'], 'What a pin is the digest of'),
-      unlisted: choice(['defer', 'reject'], unlisted),
-      masterChroot: choice(['y', 'n', '-'], 'The chroot column of the service in master.cf'),
-    },
-    'The configuration of Postfix',
-  );
-  const domainMeta = { description: 'The mail domain', ...textFormats.hostName, examples: ['example.org'] };
+  const postfix = section('The configuration of Postfix', {
+    directory: z.prefault(directory, ourFolder),
+    tableType: choice(tableTypes, 'The map type of relay_clientcerts'),
+    pin: choice(['public-key', 'certificate'], 'What a pin is the digest of'),
+    unlisted: choice(['defer', 'reject'], unlisted),
+    masterChroot: choice(['y', 'n', '-'], 'The chroot column of the service in master.cf'),
+  });
+  const domainFormat = { ...textFormats.hostName, examples: ['example.org'] };
   const [oneServer, oneClient] = ['[{ "hostname": "relayhost" }]', '[{ "hostname": "mailhost" }]'];
   const order = 'The relays, in the order in which clients try them';
   const split = say(`must name at most ${String(maxClients)} clients`, 'split them over several settings files');
-  const file = section(
-    {
-      $schema: z.optional(z.string({ error: say('must be text', 'write "./settings.schema.json"') })),
-      domain: parsed(parseHostName, domainMeta, 'example.org'),
-      smtpdServers: list(server, { description: order }, oneServer).check(needsOne('relay', oneServer)),
-      smtpClients: list(client, { description: 'The clients' }, oneClient).check(
-        needsOne('client', oneClient),
-        z.maxLength(maxClients, { error: split }),
-      ),
-      subject: z.prefault(subject, {}),
-      ca: z.prefault(ca, {}),
-      certificates: z.prefault(certificates, {}),
-      passphrase: z.prefault(passphrase, {}),
-      postfix: z.prefault(postfix, {}),
-    },
-    'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying',
-  );
+  const file = section(about, {
+    $schema: z.optional(z.string({ error: say('must be text', 'write "./settings.schema.json"') })),
+    domain: parsed(parseHostName, domainFormat, 'example.org', 'The mail domain'),
+    smtpdServers: list(server, { description: order }, oneServer).check(needsOne('relay', oneServer)),
+    smtpClients: list(client, { description: 'The clients' }, oneClient).check(
+      needsOne('client', oneClient),
+      z.maxLength(maxClients, { error: split }),
+    ),
+    subject: z.prefault(subject, {}),
+    ca: z.prefault(ca, {}),
+    certificates: z.prefault(certificates, {}),
+    passphrase: z.prefault(passphrase, {}),
+    postfix: z.prefault(postfix, {}),
+  });
   return {
     file,
     places: { smtpdServers: server, smtpClients: client, subject, ca, certificates, passphrase, postfix },

@@ -5,39 +5,28 @@
 // the program was called. A problem found by a check is data (a Finding) and is not thrown. Anything thrown that is not
 // a RelaycertsError is a bug in relaycerts and ends with exit code 70.
 
+import { unicodeEscape } from './json-text.js';
 import { pathWord } from './shell-word.js';
 
-/** Stable codes; the table below gives each its exit code. */
-export type ErrorCode =
-  | 'usage' // the command line is wrong; nothing was touched
-  | 'settings' // the settings file is wrong; nothing was touched
-  | 'name' // a name from outside (hostname, path, user, fingerprint) has characters it may not have
-  | 'contradiction' // the files on disk contradict the settings or each other; nothing was touched
-  | 'files' // a file could not be read or written
-  | 'permissions' // others can read or change a file or folder
-  | 'passphrase' // the passphrase could not be obtained, or does not open the key
-  | 'recipient' // an OpenPGP recipient cannot be used
-  | 'certificate' // a certificate, key or request from outside cannot be used
-  | 'lock' // another relaycerts is running
-  | 'tool' // a program that relaycerts runs (gpg, ssh, rsync) is missing or failed
-  | 'check' // a check found something; the findings were printed
-  | 'interrupted'; // Ctrl-C, or the terminal was closed
+/** The exit code of each kind of error. */
+const exitCodes = {
+  usage: 2, // the command line is wrong; nothing was touched
+  settings: 2, // the settings file is wrong; nothing was touched
+  name: 2, // a name from outside (hostname, path, user, fingerprint) has characters it may not have
+  contradiction: 1, // the files on disk contradict the settings or each other; nothing was touched
+  files: 1, // a file could not be read or written
+  permissions: 1, // others can read or change a file or folder
+  passphrase: 1, // the passphrase could not be obtained, or does not open the key
+  recipient: 1, // an OpenPGP recipient cannot be used
+  certificate: 1, // a certificate, key or request from outside cannot be used
+  lock: 1, // another relaycerts is running
+  tool: 1, // a program that relaycerts runs (gpg, ssh, rsync) is missing or failed
+  check: 3, // a check found something; the findings were printed
+  interrupted: 130, // Ctrl-C, or the terminal was closed
+} as const;
 
-const exitCodes: Readonly<Record<ErrorCode, number>> = {
-  usage: 2,
-  settings: 2,
-  name: 2,
-  contradiction: 1,
-  files: 1,
-  permissions: 1,
-  passphrase: 1,
-  recipient: 1,
-  certificate: 1,
-  lock: 1,
-  tool: 1,
-  check: 3,
-  interrupted: 130,
-};
+/** Stable codes. */
+export type ErrorCode = keyof typeof exitCodes;
 
 /** A hint that runs relaycerts: its arguments, one word each, and the words before and after the command. */
 export interface Command {
@@ -113,11 +102,7 @@ export function renderError(error: unknown, program = 'relaycerts'): readonly st
 /** A value in an error message: quoted, control characters escaped, cut at `limit` characters. */
 export function quote(value: unknown, limit = 80): string {
   const text = JSON.stringify(value) ?? String(value);
-  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    Array.from({ length: character.length }, (_, unit) => character.charCodeAt(unit))
-      .map((code) => `\\u${code.toString(16).padStart(4, '0')}`)
-      .join(''),
-  );
+  const safe = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, unicodeEscape);
   return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
 }
 
@@ -125,7 +110,7 @@ export function quote(value: unknown, limit = 80): string {
 export function escapeControls(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => {
     const json = JSON.stringify(character).slice(1, -1);
-    return json === character ? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}` : json;
+    return json === character ? unicodeEscape(character) : json;
   });
 }
 
@@ -142,7 +127,6 @@ export function quotePath(path: string): string {
 
 /** The `code` of a Node system error (`ENOENT`), or undefined. */
 export function systemCode(error: unknown): string | undefined {
-  if (error instanceof RelaycertsError) return undefined;
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return undefined;
+  if (error instanceof RelaycertsError || !(error instanceof Error && 'code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }

@@ -1,12 +1,16 @@
 // JSON for a terminal, because it may hold text from other people's keys and certificates.
-// It only writes; the settings' own reader is in settings/json.ts.
+// It only writes; the settings' own reader is in settings/jsonc.ts.
 
-/**
- * JSON with nothing that a terminal obeys: JSON.stringify leaves DEL, C1 controls and direction marks as they are.
- */
+/** JSON with nothing that a terminal obeys: JSON.stringify leaves DEL, C1 controls and direction marks as they are. */
 export function writeJson(value: unknown, indent?: number): string {
   return (JSON.stringify(value, undefined, indent) ?? 'null').replaceAll(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    unicodeEscape,
   );
+}
+
+/** A character as JSON escapes it, by its UTF-16 units. */
+export function unicodeEscape(character: string): string {
+  const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }

@@ -4,7 +4,7 @@
 
 import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
-import { quote, RelaycertsError } from './errors.js';
+import { quote, RelaycertsError, type Hint } from './errors.js';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -31,7 +31,6 @@ function branded<Name extends Branded<string>>(text: string): Name {
   return text as Name;
 }
 
-const hostNameHint = 'write a DNS name such as relayhost.example.org: letters, digits and hyphens, with dots between';
 const ldhLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const numericLabel = /^(?:[0-9]+|0x[0-9a-f]*)$/i;
 
@@ -48,10 +47,10 @@ export function parseHostName(input: unknown): HostName {
   return branded(name);
 }
 
-/** As parseHostName, for a file's name, the ledger or the command line; undefined if it is not a host name. */
-export function findHostName(input: string): HostName | undefined {
+/** As parseHostName, or as completeHostName with a `domain`; undefined if it is not a host name. */
+export function findHostName(input: unknown, domain?: HostName): HostName | undefined {
   try {
-    return parseHostName(input);
+    return domain === undefined ? parseHostName(input) : completeHostName(input, domain);
   } catch (error) {
     if (error instanceof RelaycertsError) return undefined;
     throw error;
@@ -63,7 +62,7 @@ export function findHostName(input: string): HostName | undefined {
  *
  * @throws name
  */
-export function completeHostName(label: string, domain: HostName): HostName {
+export function completeHostName(label: unknown, domain: HostName): HostName {
   const name = parseLabels(label);
   if (name.includes('.')) return branded(name);
   return parseHostName(`${name}.${domain}`);
@@ -121,8 +120,15 @@ function toALabel(label: string): string | undefined {
   return lower === ascii || lower === back ? ascii : undefined;
 }
 
+const hostNameHint = 'write a DNS name such as relayhost.example.org: letters, digits and hyphens, with dots between';
+
 function notHostName(input: unknown, flaw: string, hint = hostNameHint): RelaycertsError {
-  return new RelaycertsError('name', `not a host name (${flaw}): ${quote(input)}`, { hint });
+  return refusal(`a host name (${flaw})`, input, hint);
+}
+
+/** `what` it is not, with its article. */
+function refusal(what: string, input: unknown, hint: Hint): RelaycertsError {
+  return new RelaycertsError('name', `not ${what}: ${quote(input)}`, { hint });
 }
 
 /**
@@ -134,7 +140,7 @@ function notHostName(input: unknown, flaw: string, hint = hostNameHint): Relayce
  */
 export function parseSshHost(input: unknown): SshHost {
   const hint = 'write a DNS name, an alias of ssh_config, or an IP address without brackets and zone';
-  const refuse = (flaw: string) => new RelaycertsError('name', `not an ssh host (${flaw}): ${quote(input)}`, { hint });
+  const refuse = (flaw: string) => refusal(`an ssh host (${flaw})`, input, hint);
   if (typeof input !== 'string') throw refuse('it is not text');
   if (input.includes('%')) throw refuse('it has a zone or a character that no host has');
   if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input) !== 0) return branded(input);
@@ -155,20 +161,16 @@ export function parseSshHost(input: unknown): SshHost {
  */
 export function parseSshUser(input: unknown): SshUser {
   if (typeof input === 'string' && /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(input)) return branded(input);
-  throw new RelaycertsError('name', `not a login name: ${quote(input)}`, {
-    hint: 'write a login name such as root: at most 32 letters, digits, dots, hyphens and underscores',
-  });
+  const hint = 'write a login name such as root: at most 32 letters, digits, dots, hyphens and underscores';
+  throw refusal('a login name', input, hint);
 }
 
 const foreignTrees =
   /^\/(?:bin|boot|dev|lib|lib32|lib64|libx32|proc|run|sbin|sys|tmp|var\/run|var\/tmp|var\/spool)(?:\/|$)/;
 const foreignFolders = new Set(
   [
-    [
-      'etc',
-      'apt cron.d default dovecot exim4 init.d letsencrypt opendkim pam.d pki postfix profile.d rspamd ssh ssl sudoers.d',
-    ],
-    ['etc', 'sysconfig systemd pki/ca-trust pki/tls pki/tls/certs pki/tls/private ssl/certs ssl/private'],
+    ['etc', 'apt cron.d default dovecot exim4 init.d letsencrypt opendkim pam.d pki postfix profile.d rspamd ssh ssl'],
+    ['etc', 'sudoers.d sysconfig systemd pki/ca-trust pki/tls pki/tls/certs pki/tls/private ssl/certs ssl/private'],
     ['usr/local/etc', 'dovecot pki postfix rc.d ssh ssl ssl/certs ssl/private'],
   ].flatMap(([parent, children]) => (children ?? '').split(' ').map((child) => `/${parent ?? ''}/${child}`)),
 );
@@ -183,8 +185,7 @@ const foreignFolders = new Set(
  */
 export function parseAbsolutePath(input: unknown): AbsolutePath {
   const hint = 'write a folder of its own, such as /etc/postfix/relaycerts';
-  const refuse = (flaw: string) =>
-    new RelaycertsError('name', `not a usable path (${flaw}): ${quote(input)}`, { hint });
+  const refuse = (flaw: string) => refusal(`a usable path (${flaw})`, input, hint);
   if (typeof input !== 'string') throw refuse('it is not text');
   if (!input.startsWith('/')) throw refuse('it does not begin with a slash');
   if (input.length > 200) throw refuse('it is over 200 characters long');
@@ -213,7 +214,7 @@ function isForeignFolder(path: string, components: readonly string[]): boolean {
  */
 export function parseCountryCode(input: unknown): CountryCode {
   if (typeof input === 'string' && /^[A-Za-z]{2}$/.test(input)) return branded(input.toUpperCase());
-  throw new RelaycertsError('name', `not a country code: ${quote(input)}`, { hint: 'write two letters, such as NL' });
+  throw refusal('a country code', input, 'write two letters, such as NL');
 }
 
 /**
@@ -226,12 +227,8 @@ export function parseFingerprint(input: unknown): Fingerprint {
   const digest =
     /^(?:[0-9A-Fa-f]{2}:){15}(?:(?:[0-9A-Fa-f]{2}:){4}|(?:[0-9A-Fa-f]{2}:){16}|(?:[0-9A-Fa-f]{2}:){48})?[0-9A-Fa-f]{2}$/;
   if (typeof input === 'string' && digest.test(input)) return branded(input.toUpperCase());
-  throw new RelaycertsError('name', `not a fingerprint: ${quote(input)}`, {
-    hint: {
-      before: 'write 32 hexadecimal octets with colons between (AB:CD:...), as printed by',
-      run: ['fingerprint'],
-    },
-  });
+  const before = 'write 32 hexadecimal octets with colons between (AB:CD:...), as printed by';
+  throw refusal('a fingerprint', input, { before, run: ['fingerprint'] });
 }
 
 /**
@@ -246,7 +243,6 @@ export function parseSerial(input: unknown): Serial {
     const serial = input.toLowerCase().replace(/^(?:00)+/, '');
     if (serial !== '' && serial.length <= 40) return branded(serial);
   }
-  throw new RelaycertsError('name', `not a serial number: ${quote(input)}`, {
-    hint: 'write 1 to 20 hexadecimal octets without colons, as openssl x509 -serial prints them',
-  });
+  const hint = 'write 1 to 20 hexadecimal octets without colons, as openssl x509 -serial prints them';
+  throw refusal('a serial number', input, hint);
 }

@@ -10,9 +10,8 @@ import { maxCommonNameLength } from './profile.js';
 export function caNameOf(commonName: string, generation: number): string {
   if (generation === 1) return commonName;
   const end = ` ${generation}`;
-  return `${Array.from(commonName)
-    .slice(0, maxCommonNameLength - end.length)
-    .join('')}${end}`;
+  const start = Array.from(commonName).slice(0, maxCommonNameLength - end.length);
+  return `${start.join('')}${end}`;
 }
 
 /** Which key of the CA a commonName is for, from 1; undefined if it is another CA's. */

@@ -2,12 +2,12 @@
 // load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate can shape; here
 // they come from the DER. Whether the values are right is judged in verify.ts.
 
+import { isUtf8 } from 'node:buffer';
 import { type KeyObject, X509Certificate } from 'node:crypto';
-import { RelaycertsError } from '../errors.js';
 import type { Serial } from '../names.js';
 import { type KeyUsageBit, keyUsageBits } from './profile.js';
 import * as der from './der.js';
-import { readPemOrDer, writePem } from './pem.js';
+import { inputError, readPemOrDer, writePem } from './pem.js';
 
 /** Texts (`commonName`, `dnsNames`) are as the certificate has them: unchecked, and not to be printed unquoted. */
 export interface CertificateInfo {
@@ -54,9 +54,7 @@ export function parseCertificate(
   bytes: Uint8Array | string,
   { from }: { from: string } = { from: 'the certificate' },
 ): CertificateInfo {
-  const [first] = parseCertificates(bytes, { from });
-  if (first === undefined) throw noCertificate(from);
-  return first;
+  return parseCertificates(bytes, { from })[0];
 }
 
 /**
@@ -68,28 +66,18 @@ export function parseCertificates(
   bytes: Uint8Array | string,
   { from }: { from: string },
 ): readonly [CertificateInfo, ...CertificateInfo[]] {
-  const encoded = readPemOrDer(bytes, from, ['CERTIFICATE']);
-  const [first, ...others] = encoded.map((certificate) => decodeCertificate(certificate, from));
-  if (first === undefined) throw noCertificate(from);
-  return [first, ...others];
-}
-
-function noCertificate(from: string): RelaycertsError {
-  return new RelaycertsError('certificate', `${from} holds no certificate in PEM or DER form`, {
-    hint: 'give a file that has a line -----BEGIN CERTIFICATE-----',
-  });
+  const [first, ...others] = readPemOrDer(bytes, from, ['CERTIFICATE']).map((one) => decodeCertificate(one, from));
+  if (first !== undefined) return [first, ...others];
+  const hint = 'give a file that has a line -----BEGIN CERTIFICATE-----';
+  throw inputError(`${from} holds no certificate in PEM or DER form`, hint);
 }
 
 function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
   try {
     // OpenSSL first: anything that it refuses is refused here too, whatever der.ts reads in it.
-    const x509 = new X509Certificate(bytes);
-    return readContents(bytes, x509, from);
+    return readContents(bytes, new X509Certificate(bytes), from);
   } catch (error) {
-    throw new RelaycertsError('certificate', `the certificate in ${from} is damaged`, {
-      hint: 'copy the file again, whole',
-      cause: error,
-    });
+    throw inputError(`the certificate in ${from} is damaged`, 'copy the file again, whole', error);
   }
 }
 
@@ -99,9 +87,13 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
   if (fields[0]?.tag === versionTag) fields.shift();
   const [serial, , issuer, validity, subject, spki, ...optional] = fields;
   const [notBefore, notAfter] = der.readInside(validity);
-  const extensions = readExtensions(optional.find(({ tag }) => tag === extensionsTag));
-  const names = readAltNames(extensions.get('2.5.29.17'));
-  let publicKey: KeyObject | undefined;
+  const list = optional.find(({ tag }) => tag === extensionsTag);
+  const extensions = list && readExtensionList(der.readInside(list, extensionsTag)[0]);
+  const read = <T>(oid: string, reader: (value: Buffer) => T): T | undefined => {
+    const value = extensions?.get(oid);
+    return value && reader(value);
+  };
+  const names = read('2.5.29.17', der.readSequence) ?? [];
   return {
     pem: writePem('CERTIFICATE', bytes),
     der: bytes,
@@ -113,16 +105,17 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     notBefore: readTime(notBefore),
     notAfter: readTime(notAfter),
     isCa: x509.ca,
-    keyUsage: readKeyUsage(extensions.get('2.5.29.15')),
-    extendedKeyUsage: readExtendedKeyUsage(extensions.get('2.5.29.37')),
-    permittedDomains: readPermittedDomains(extensions.get('2.5.29.30')),
+    keyUsage: read('2.5.29.15', readKeyUsage),
+    // RFC 5280 4.2.1.12: a list of OIDs.
+    extendedKeyUsage: read('2.5.29.37', (value) => der.readSequence(value).map(der.readOid)) ?? [],
+    permittedDomains: read('2.5.29.30', readPermittedDomains),
     subject: der.expectTag(subject, der.derTags.sequence).raw,
     issuer: der.expectTag(issuer, der.derTags.sequence).raw,
-    subjectKeyIdentifier: readSubjectKeyIdentifier(extensions.get('2.5.29.14')),
-    authorityKeyIdentifier: readAuthorityKeyIdentifier(extensions.get('2.5.29.35')),
+    subjectKeyIdentifier: read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString))),
+    authorityKeyIdentifier: read('2.5.29.35', readAuthorityKeyIdentifier),
     spki: der.expectTag(spki, der.derTags.sequence).raw,
     get publicKey() {
-      return (publicKey ??= publicKeyOf(x509, from));
+      return publicKeyOf(x509, from);
     },
   };
 }
@@ -139,15 +132,9 @@ function publicKeyOf(x509: X509Certificate, from: string): KeyObject {
   try {
     return x509.publicKey;
   } catch (error) {
-    throw new RelaycertsError('certificate', `the public key of the certificate in ${from} is of an unknown kind`, {
-      hint: 'use an ECDSA, RSA or Ed25519 key',
-      cause: error,
-    });
+    const message = `the public key of the certificate in ${from} is of an unknown kind`;
+    throw inputError(message, 'use an ECDSA, RSA or Ed25519 key', error);
   }
-}
-
-function readExtensions(element: der.DerElement | undefined): ReadonlyMap<string, Buffer> {
-  return element === undefined ? new Map() : readExtensionList(der.readInside(element, extensionsTag)[0]);
 }
 
 /** RFC 5280 4.1 Extensions: extnID to the octets of extnValue. @throws DerError */
@@ -163,50 +150,32 @@ export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap
   return extensions;
 }
 
-/** RFC 5280 4.2.1.6: the GeneralNames in a subjectAltName extension's value. @throws DerError */
-export function readAltNames(value: Buffer | undefined): readonly der.DerElement[] {
-  return value === undefined ? [] : der.readSequence(value);
-}
-
-/** RFC 5280 4.2.1.12. */
-function readExtendedKeyUsage(value: Buffer | undefined): readonly string[] {
-  return value === undefined ? [] : der.readSequence(value).map(der.readOid);
-}
-
 /** RFC 5280 4.2.1.3: a BIT STRING whose first octet counts the unused bits. */
-function readKeyUsage(value: Buffer | undefined): readonly KeyUsageBit[] | undefined {
-  if (value === undefined) return undefined;
+function readKeyUsage(value: Buffer): readonly KeyUsageBit[] {
   const octets = der.readElement(value, der.derTags.bitString).contents.subarray(1);
   return keyUsageBits.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
 }
 
 /** RFC 5280 4.2.1.10. */
-function readPermittedDomains(value: Buffer | undefined): readonly string[] | undefined {
-  if (value === undefined) return undefined;
+function readPermittedDomains(value: Buffer): readonly string[] | undefined {
   const permitted = der.readSequence(value).find(({ tag }) => tag === permittedSubtreesTag);
-  if (permitted === undefined) return undefined;
-  const bases = der.readElements(permitted.contents).map((subtree) => der.readInside(subtree)[0]);
-  const domains = bases
-    .filter((base) => base?.tag === dnsNameTag)
-    .map((base) => base?.contents.toString('latin1') ?? '');
+  const bases = der.readElements(permitted?.contents ?? Buffer.alloc(0)).map((subtree) => der.readInside(subtree)[0]);
+  const domains = bases.flatMap((base) => (base?.tag === dnsNameTag ? [base.contents.toString('latin1')] : []));
   return domains.length === 0 ? undefined : domains;
 }
 
-function readSubjectKeyIdentifier(value: Buffer | undefined): string | undefined {
-  return value === undefined ? undefined : der.readElement(value, der.derTags.octetString).contents.toString('hex');
+/** RFC 5280 4.2.1.1: the keyIdentifier is one of three optional parts. */
+function readAuthorityKeyIdentifier(value: Buffer): string | undefined {
+  const part = der.readSequence(value).find(({ tag }) => tag === keyIdentifierTag);
+  return part && hexOf(part);
 }
 
-/** RFC 5280 4.2.1.1: the keyIdentifier is one of three optional parts. */
-function readAuthorityKeyIdentifier(value: Buffer | undefined): string | undefined {
-  if (value === undefined) return undefined;
-  const parts = der.readSequence(value);
-  return parts.find(({ tag }) => tag === keyIdentifierTag)?.contents.toString('hex');
+function hexOf({ contents }: der.DerElement): string {
+  return contents.toString('hex');
 }
 
 function readSerial(element: der.DerElement | undefined): Serial {
-  const { contents } = der.expectTag(element, der.derTags.integer);
-  const isPadded = contents.length > 1 && contents[0] === 0;
-  const hex = (isPadded ? contents.subarray(1) : contents).toString('hex');
+  const hex = hexOf(der.expectTag(element, der.derTags.integer)).replace(/^00(?=.)/u, '');
   // Not through parseSerial: certificates from elsewhere may have serials (0) that ours never have.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return hex as Serial;
@@ -215,27 +184,23 @@ function readSerial(element: der.DerElement | undefined): Serial {
 /** The last (most specific) commonName of a Name; undefined if it has none. @throws DerError */
 export function readCommonName(subject: der.DerElement | undefined): string | undefined {
   const attributes = der.readInside(subject).flatMap((set) => der.readInside(set, der.derTags.set));
-  const values = attributes
-    .map((attribute) => der.readInside(attribute))
-    .filter(([type]) => der.readOid(type) === '2.5.4.3')
-    .map(([, value]) => readText(value));
-  return values.at(-1);
+  const names = attributes.map((one) => der.readInside(one)).filter(([type]) => der.readOid(type) === '2.5.4.3');
+  return readText(names.at(-1)?.[1]);
 }
 
 /** RFC 5280 4.1.2.4 DirectoryString; undefined for other types, or if it is malformed. */
 function readText(element: der.DerElement | undefined): string | undefined {
   if (element === undefined) return undefined;
-  switch (element.tag) {
-    case der.derTags.utf8String: {
-      const text = element.contents.toString('utf8');
-      return Buffer.from(text, 'utf8').equals(element.contents) ? text : undefined;
-    }
+  const { tag, contents } = element;
+  switch (tag) {
+    case der.derTags.utf8String:
+      return isUtf8(contents) ? contents.toString('utf8') : undefined;
     case der.derTags.printableString:
     case der.derTags.ia5String:
     case der.derTags.teletexString:
-      return element.contents.toString('latin1');
+      return contents.toString('latin1');
     case der.derTags.bmpString:
-      return element.contents.length % 2 === 0 ? Buffer.from(element.contents).swap16().toString('utf16le') : undefined;
+      return contents.length % 2 === 0 ? Buffer.from(contents).swap16().toString('utf16le') : undefined;
     default:
       return undefined;
   }

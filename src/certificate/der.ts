@@ -74,23 +74,20 @@ export function readSequence(bytes: Buffer): readonly DerElement[] {
 /** An OBJECT IDENTIFIER in dotted form (X.690 8.19). @throws DerError */
 export function readOid(element: DerElement | undefined): string {
   const { contents } = expectTag(element, derTags.oid);
+  if ((contents.at(-1) ?? 0x80) >= 0x80) throw new DerError('an object identifier that does not end');
   const arcs: number[] = [];
   let arc = 0;
-  for (const [index, octet] of contents.entries()) {
+  for (const octet of contents) {
     arc = arc * 128 + (octet & 0x7f);
     if (!Number.isSafeInteger(arc)) throw new DerError('an object identifier beyond bounds');
-    if (octet >= 0x80) {
-      if (index === contents.length - 1) throw new DerError('an object identifier that does not end');
-      continue;
-    }
-    if (arcs.length === 0) {
-      const first = Math.min(2, Math.floor(arc / 40));
-      arcs.push(first, arc - first * 40);
-    } else arcs.push(arc);
+    if (octet >= 0x80) continue;
+    arcs.push(arc);
     arc = 0;
   }
-  if (arcs.length === 0) throw new DerError('an empty object identifier');
-  return arcs.join('.');
+  // The first two arcs share a number.
+  const [both = 0, ...rest] = arcs;
+  const first = Math.min(2, Math.floor(both / 40));
+  return [first, both - first * 40, ...rest].join('.');
 }
 
 /** A non-negative INTEGER below 2^48. @throws DerError */
@@ -124,12 +121,15 @@ function readAt(bytes: Buffer, start: number): DerElement {
 /** An element of the tag with the parts, one after the other, as its contents. */
 export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const contents = Buffer.concat(parts);
-  const length = contents.length;
-  if (length < 0x80) return Buffer.concat([Buffer.of(tag, length), contents]);
-  let hex = length.toString(16);
-  if (hex.length % 2 === 1) hex = `0${hex}`;
-  const octets = Buffer.from(hex, 'hex');
-  return Buffer.concat([Buffer.of(tag, 0x80 + octets.length), octets, contents]);
+  const octets = octetsOf(contents.length);
+  const length = contents.length < 0x80 ? octets : [0x80 + octets.length, ...octets];
+  return Buffer.concat([Buffer.of(tag, ...length), contents]);
+}
+
+/** The number in as few octets as hold it, the highest first. */
+function octetsOf(value: number): Buffer {
+  const hex = value.toString(16);
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 
 /** A SEQUENCE of the parts, which are DER themselves. */
@@ -149,9 +149,7 @@ export function writeBitString(contents: Uint8Array): Buffer {
 
 /** A non-negative INTEGER (X.690 8.3): a leading zero octet keeps it positive. */
 export function writeInteger(value: number): Buffer {
-  let hex = value.toString(16);
-  if (hex.length % 2 === 1) hex = `0${hex}`;
-  const octets = Buffer.from(hex, 'hex');
+  const octets = octetsOf(value);
   return writeElement(derTags.integer, (octets[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), octets]) : octets);
 }
 

@@ -2,11 +2,11 @@
 // Everything printed has been through a parser of names.ts or is hexadecimal, so a foreign certificate cannot add a line
 // to a table. It reads and writes no files.
 
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
 import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
 import { type CertificateInfo, parseCertificates } from './certificate.js';
-import { boundInput, looksLikePem, readPemBlocks } from './pem.js';
+import { boundInput, inputError, looksLikePem, readPemOrDer } from './pem.js';
 import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
 import { encodeSpki } from './public-key.js';
 
@@ -18,19 +18,13 @@ export type Pinned = CertificateInfo | KeyObject;
  * @throws RelaycertsError `certificate` for the certificate fingerprint of a public key
  */
 export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
-  return colonsOf(createHash(digest).update(octetsOf(pinned, of)).digest('hex'));
-}
-
-function octetsOf(pinned: Pinned, of: PinKind): Uint8Array {
-  if ('der' in pinned) return of === 'certificate' ? pinned.der : pinned.spki;
-  if (of === 'public-key') return encodeSpki(pinned);
-  throw new RelaycertsError('certificate', 'a public key has no certificate fingerprint', {
-    hint: 'give the certificate, or ask for the public key: --of public-key',
-  });
-}
-
-function colonsOf(hex: string): Fingerprint {
-  return parseFingerprint(hex.match(/../gu)?.join(':'));
+  const spki = 'der' in pinned ? pinned.spki : encodeSpki(pinned);
+  const octets = of === 'public-key' ? spki : 'der' in pinned ? pinned.der : undefined;
+  if (octets === undefined) {
+    const hint = 'give the certificate, or ask for the public key: --of public-key';
+    throw inputError('a public key has no certificate fingerprint', hint);
+  }
+  return parseFingerprint(hash(digest, octets, 'hex').match(/../gu)?.join(':'));
 }
 
 /** The name beside a pin: the first DNS name or the commonName, if it is a host name. */
@@ -51,39 +45,18 @@ export function pinnedNameOf(pinned: Pinned): HostName | undefined {
  */
 export function parsePinned(bytes: Uint8Array | string, { from }: { from: string }): readonly Pinned[] {
   const input = boundInput(bytes, from);
-  if (looksLikePem(input)) {
-    const labels = readPemBlocks(input, from);
-    const publicKeys = labels.filter(({ label }) => label === 'PUBLIC KEY');
-    if (publicKeys.length > 0 && !labels.some(({ label }) => label === 'CERTIFICATE')) {
-      return publicKeys.map(({ der }) => parsePublicKey(der, from));
-    }
-  }
-  try {
+  const isPem = looksLikePem(input);
+  const publicKeys = readPemOrDer(input, from, ['PUBLIC KEY']);
+  if (publicKeys.length === 0 || (isPem && readPemOrDer(input, from, ['CERTIFICATE']).length > 0)) {
     return parseCertificates(input, { from });
-  } catch (error) {
-    // A DER file may hold a public key instead.
-    if (!looksLikePem(input) && isPublicKey(input)) return [parsePublicKey(input, from)];
-    throw error;
   }
-}
-
-function isPublicKey(der: Buffer): boolean {
   try {
-    createPublicKey({ key: der, format: 'der', type: 'spki' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function parsePublicKey(der: Buffer, from: string): KeyObject {
-  try {
-    return createPublicKey({ key: der, format: 'der', type: 'spki' });
+    return publicKeys.map((key) => createPublicKey({ key, format: 'der', type: 'spki' }));
   } catch (error) {
-    throw new RelaycertsError('certificate', `the public key in ${from} is damaged or of an unknown kind`, {
-      hint: 'write it again: openssl pkey -in KEYFILE -pubout',
-      cause: error,
-    });
+    // A DER file that holds no public key is a certificate.
+    if (!isPem) return parseCertificates(input, { from });
+    const message = `the public key in ${from} is damaged or of an unknown kind`;
+    throw inputError(message, 'write it again: openssl pkey -in KEYFILE -pubout', error);
   }
 }
 
@@ -100,17 +73,11 @@ export interface Pin {
 
 /** One pin and what is known about it. @throws RelaycertsError `certificate` as fingerprintOf */
 export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
-  const isCertificate = 'der' in pinned;
-  return {
-    fingerprint: fingerprintOf(pinned, of, digest),
-    of,
-    digest,
-    name: pinnedNameOf(pinned),
-    notAfter: isCertificate ? pinned.notAfter : undefined,
-    other: isCertificate
-      ? fingerprintOf(pinned, of === 'certificate' ? 'public-key' : 'certificate', digest)
-      : undefined,
-  };
+  const fingerprint = fingerprintOf(pinned, of, digest);
+  const pin = { fingerprint, of, digest, name: pinnedNameOf(pinned), notAfter: undefined, other: undefined };
+  if (!('der' in pinned)) return pin;
+  const otherKind = of === 'certificate' ? 'public-key' : 'certificate';
+  return { ...pin, notAfter: pinned.notAfter, other: fingerprintOf(pinned, otherKind, digest) };
 }
 
 /** The pins as text, a newline at the end of each line; `postfix` is for relay_clientcerts as it is. */
@@ -128,12 +95,9 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
 /** A `#` line for people, then `FINGERPRINT name`: a texthash table drops lines without a value. */
 function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {
   const name: string = known ?? 'unnamed';
-  const about = [
-    name,
-    ...(notAfter === undefined ? [] : [`expires ${notAfter.toISOString().slice(0, 19)}Z`]),
-    ...(other === undefined ? [] : [`${of === 'certificate' ? 'public key' : 'certificate'} ${other}`]),
-  ];
-  return `# ${about.join(', ')}\n${fingerprint} ${name}\n`;
+  const expiry = notAfter === undefined ? '' : `, expires ${notAfter.toISOString().slice(0, 19)}Z`;
+  const twin = other === undefined ? '' : `, ${of === 'certificate' ? 'public key' : 'certificate'} ${other}`;
+  return `# ${name}${expiry}${twin}\n${fingerprint} ${name}\n`;
 }
 
 function pinAsJson({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {

@@ -18,13 +18,17 @@ export interface PemBlock {
 const blockStart = '-----BEGIN ';
 const dashes = '-----';
 
+/** A certificate, key or request from outside that cannot be used. `cause` must not quote a private key. */
+export function inputError(message: string, hint = 'copy the file again, whole', cause?: unknown): RelaycertsError {
+  return new RelaycertsError('certificate', message, { hint, cause });
+}
+
 /** The input as bytes, at most 1 MiB. @throws RelaycertsError `certificate` */
 export function boundInput(input: Uint8Array | string, from: string): Buffer {
   const bytes = typeof input === 'string' ? Buffer.from(input, 'utf8') : Buffer.from(input);
   if (bytes.length > maxInputOctets) {
-    throw new RelaycertsError('certificate', `${from} has ${bytes.length} octets, more than ${maxInputOctets}`, {
-      hint: 'give a file that holds certificates or keys and nothing else',
-    });
+    const hint = 'give a file that holds certificates or keys and nothing else';
+    throw inputError(`${from} has ${bytes.length} octets, more than ${maxInputOctets}`, hint);
   }
   return bytes;
 }
@@ -47,18 +51,12 @@ export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] 
     const label = text.slice(at + blockStart.length, labelEnd === -1 ? at + blockStart.length : labelEnd);
     const end = `${dashes}END ${label}${dashes}`;
     const bodyEnd = label === '' || label.includes('\n') ? -1 : text.indexOf(end, labelEnd);
-    if (bodyEnd === -1) {
-      throw new RelaycertsError('certificate', `${from} holds a PEM block that does not end`, {
-        hint: 'copy the file again, whole',
-      });
-    }
+    if (bodyEnd === -1) throw inputError(`${from} holds a PEM block that does not end`);
     const body = text.slice(labelEnd + dashes.length, bodyEnd);
     const hasHeaders = body.includes(':');
     const base64 = body.replaceAll(/\s/gu, '');
     if (!hasHeaders && !/^[A-Za-z0-9+/]+={0,2}$/u.test(base64)) {
-      throw new RelaycertsError('certificate', `${from} holds a PEM block ${quote(label)} that is not base64`, {
-        hint: 'copy the file again, whole',
-      });
+      throw inputError(`${from} holds a PEM block ${quote(label)} that is not base64`);
     }
     blocks.push({ label, der: hasHeaders ? Buffer.alloc(0) : Buffer.from(base64, 'base64'), hasHeaders });
     at = bodyEnd + end.length;
@@ -84,6 +82,6 @@ export function writePem(label: string, der: Uint8Array): string {
   const lines =
     Buffer.from(der)
       .toString('base64')
-      .match(/.{1,64}/gu) ?? [];
-  return `${dashes}BEGIN ${label}${dashes}\n${lines.join('\n')}\n${dashes}END ${label}${dashes}\n`;
+      .replaceAll(/.{1,64}/gu, '$&\n') || '\n';
+  return `${blockStart}${label}${dashes}\n${lines}${dashes}END ${label}${dashes}\n`;
 }

@@ -1,7 +1,7 @@
 // The certificate profile as data: what a CA, an smtpd-server and an smtp-client certificate hold. issue/x509.ts builds
 // from it and certificate/verify.ts judges by it. Names, dates and keys are not here.
 
-import type { KeyType, Role } from '../settings/settings.js';
+import type { Role } from '../settings/settings.js';
 
 /** RFC 5280 4.2.1.3, in the order of the bits. */
 export const keyUsageBits = [
@@ -34,36 +34,14 @@ export const serverAuth = '1.3.6.1.5.5.7.3.1';
 /** RFC 5280 4.2.1.12 id-kp-clientAuth. */
 export const clientAuth = '1.3.6.1.5.5.7.3.2';
 
+const leaf = { isCa: false, pathLength: undefined, keyUsage: ['digitalSignature'] } as const;
+
 /** By what the certificate is for. A relay is only ever a server here, and a client only a client. */
 export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
-  ca: {
-    isCa: true,
-    pathLength: 0,
-    keyUsage: ['keyCertSign', 'cRLSign'],
-    rsaKeyUsage: [],
-    extendedKeyUsage: [],
-  },
-  'smtpd-server': {
-    isCa: false,
-    pathLength: undefined,
-    keyUsage: ['digitalSignature'],
-    rsaKeyUsage: ['keyEncipherment'],
-    extendedKeyUsage: [serverAuth],
-  },
-  'smtp-client': {
-    isCa: false,
-    pathLength: undefined,
-    keyUsage: ['digitalSignature'],
-    rsaKeyUsage: [],
-    extendedKeyUsage: [clientAuth],
-  },
+  ca: { isCa: true, pathLength: 0, keyUsage: ['keyCertSign', 'cRLSign'], rsaKeyUsage: [], extendedKeyUsage: [] },
+  'smtpd-server': { ...leaf, rsaKeyUsage: ['keyEncipherment'], extendedKeyUsage: [serverAuth] },
+  'smtp-client': { ...leaf, rsaKeyUsage: [], extendedKeyUsage: [clientAuth] },
 };
-
-/** The key usage of a certificate whose own key has this type. */
-export function keyUsageOf(kind: 'ca' | Role, keyType: KeyType): readonly KeyUsageBit[] {
-  const { keyUsage, rsaKeyUsage } = profiles[kind];
-  return keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
-}
 
 /** X.520 ub-common-name, in characters: a leaf leaves a longer commonName out, a CA is refused one. */
 export const maxCommonNameLength = 64;

@@ -3,11 +3,11 @@
 // are ignored. Weak keys, and anything that could be read in two ways, are refused.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { RelaycertsError } from '../errors.js';
+import type { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
-import { dnsNameTag, readAltNames, readCommonName, readExtensionList } from './certificate.js';
+import { dnsNameTag, readCommonName, readExtensionList } from './certificate.js';
 import * as der from './der.js';
-import { readPemOrDer, writePem } from './pem.js';
+import { inputError, readPemOrDer, writePem } from './pem.js';
 import { encodeSpki, keyTypeOfSpki } from './public-key.js';
 import { findKeyWeakness } from './weak-key.js';
 
@@ -25,6 +25,8 @@ export interface RequestInfo {
 /** RFC 7468 7, and the label that older programs write. */
 const labels: readonly string[] = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'];
 
+const makeAgain = 'make it again on the host that has the key, and copy the whole file';
+
 /**
  * The one request of a PEM text or DER file, its proof of possession checked. `from` names it in errors.
  * @throws RelaycertsError `certificate` if there is none or more than one, it is damaged, its signature is wrong, or its
@@ -34,20 +36,15 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
   const encoded = readPemOrDer(bytes, from, labels);
   const [request] = encoded;
   if (request === undefined || encoded.length > 1) {
-    throw new RelaycertsError(
-      'certificate',
-      `${from} holds ${request === undefined ? 'no certificate request' : 'several certificate requests'} in PEM or DER form`,
-      { hint: 'give a file with one request, as openssl req -new writes it: -----BEGIN CERTIFICATE REQUEST-----' },
-    );
+    const found = request === undefined ? 'no certificate request' : 'several certificate requests';
+    const hint = 'give a file with one request, as openssl req -new writes it: -----BEGIN CERTIFICATE REQUEST-----';
+    throw inputError(`${from} holds ${found} in PEM or DER form`, hint);
   }
   try {
     return decodeRequest(request, from);
   } catch (error) {
     if (!(error instanceof der.DerError)) throw error;
-    throw new RelaycertsError('certificate', `the certificate request in ${from} is damaged`, {
-      hint: 'copy the file again, whole',
-      cause: error,
-    });
+    throw inputError(`the certificate request in ${from} is damaged`, 'copy the file again, whole', error);
   }
 }
 
@@ -62,18 +59,14 @@ function decodeRequest(bytes: Buffer, from: string): RequestInfo {
   const [oid] = der.readInside(algorithm);
   const proof = proofs.get(der.readOid(oid));
   if (proof === undefined || !keyType.startsWith(proof.family)) {
-    throw new RelaycertsError('certificate', `the certificate request in ${from} is signed with an unknown algorithm`, {
-      hint: 'make it with SHA-256: openssl req -new -sha256 -key KEYFILE',
-    });
+    const message = `the certificate request in ${from} is signed with an unknown algorithm`;
+    throw inputError(message, 'make it with SHA-256: openssl req -new -sha256 -key KEYFILE');
   }
   const bits = der.expectTag(signature, der.derTags.bitString).contents;
   const signed = der.expectTag(info, der.derTags.sequence).raw;
   if (bits[0] !== 0 || !verify(proof.digest, signed, publicKey, bits.subarray(1))) {
-    throw new RelaycertsError(
-      'certificate',
-      `the signature of the certificate request in ${from} does not hold: it is damaged, or not from the key's owner`,
-      { hint: 'make it again on the host that has the key, and copy the whole file' },
-    );
+    const flaw = "does not hold: it is damaged, or not from the key's owner";
+    throw inputError(`the signature of the certificate request in ${from} ${flaw}`, makeAgain);
   }
   return {
     pem: writePem('CERTIFICATE REQUEST', bytes),
@@ -97,10 +90,10 @@ const proofs: ReadonlyMap<string, { readonly family: string; readonly digest: st
 
 function readKeyType(spki: Buffer, from: string): KeyType {
   const keyType = keyTypeOfSpki(spki);
+  const hint =
+    'make a new key: ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits with the exponent 65537, or Ed25519';
   const refuse = (what: string): RelaycertsError =>
-    new RelaycertsError('certificate', `the key in the certificate request ${from} ${what}`, {
-      hint: 'make a new key: ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits with the exponent 65537, or Ed25519',
-    });
+    inputError(`the key in the certificate request ${from} ${what}`, hint);
   if (keyType === undefined) throw refuse('is weak, or of a type for which no certificate is issued');
   const [, element] = der.readSequence(spki);
   const key = der.expectTag(element, der.derTags.bitString).contents.subarray(1);
@@ -120,10 +113,7 @@ function decodePublicKey(spki: Buffer, from: string): KeyObject {
   try {
     return createPublicKey({ key: spki, format: 'der', type: 'spki' });
   } catch (error) {
-    throw new RelaycertsError('certificate', `the public key of the certificate request in ${from} is damaged`, {
-      hint: 'make it again on the host that has the key, and copy the whole file',
-      cause: error,
-    });
+    throw inputError(`the public key of the certificate request in ${from} is damaged`, makeAgain, error);
   }
 }
 
@@ -133,18 +123,13 @@ const attributesTag = 0xa0;
 
 /** The names are only shown, so anything that is not a dNSName is not read further. */
 function readNames(subject: der.DerElement | undefined, attributes: der.DerElement | undefined): readonly string[] {
-  const names = [readCommonName(subject) ?? []].flat();
-  if (attributes === undefined) return names;
-  for (const attribute of der.readInside(attributes, attributesTag)) {
-    const [type, values] = der.readInside(attribute);
-    if (der.readOid(type) !== extensionRequest) continue;
-    for (const list of der.readInside(values, der.derTags.set)) {
-      const altNames = readAltNames(readExtensionList(list).get('2.5.29.17'));
-      // One by one: so many arguments at once overflow the stack.
-      for (const { tag, contents } of altNames) {
-        names.push(tag === dnsNameTag ? contents.toString('latin1') : 'a name of another kind');
-      }
-    }
-  }
-  return names;
+  const altNames = (attributes === undefined ? [] : der.readInside(attributes, attributesTag))
+    .map((attribute) => der.readInside(attribute))
+    .filter(([type]) => der.readOid(type) === extensionRequest)
+    .flatMap(([, values]) => der.readInside(values, der.derTags.set))
+    .map((list) => readExtensionList(list).get('2.5.29.17'))
+    .flatMap((value) => (value === undefined ? [] : der.readSequence(value)))
+    .map(({ tag, contents }) => (tag === dnsNameTag ? contents.toString('latin1') : 'a name of another kind'));
+  const commonName = readCommonName(subject);
+  return commonName === undefined ? altNames : [commonName, ...altNames];
 }

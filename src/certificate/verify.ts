@@ -45,63 +45,46 @@ export function checkLeaf(
   expected: ExpectedLeaf,
   at: Date,
 ): readonly CertificateFinding[] {
-  const findings: CertificateFinding[] = [];
-  if (leaf.isCa) findings.push({ code: 'is-ca', expected: 'not a CA', found: 'a CA' });
-  if (!isSignedBy(leaf, ca))
-    findings.push({ code: 'wrong-issuer', expected: ca.x509.subject, found: leaf.x509.issuer });
-
   const names = [...new Set([expected.hostname, ...expected.altNames])];
+  const hasOnlyNames = leaf.otherNameCount === 0;
   const isNamed =
-    leaf.otherNameCount === 0 &&
+    hasOnlyNames &&
     haveSameMembers(names, leaf.dnsNames) &&
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
-  if (!isNamed) {
-    const found =
-      leaf.otherNameCount === 0 && leaf.dnsNames.length > 0 ? leaf.dnsNames.join(', ') : describeNames(leaf);
-    findings.push({ code: 'wrong-name', expected: names.join(', '), found });
-  }
-
-  const profile = profiles[expected.role];
-  const hasUsage = profile.keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true);
-  if (!hasUsage || !haveSameMembers(profile.extendedKeyUsage, leaf.extendedKeyUsage)) {
-    findings.push({
-      code: 'wrong-purpose',
-      expected: describePurposes(profile.extendedKeyUsage),
-      found: describePurposes(leaf.extendedKeyUsage),
-    });
-  }
-
+  const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
+  const found = isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject);
+  const { keyUsage, extendedKeyUsage } = profiles[expected.role];
+  const hasPurpose =
+    keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
+    haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);
   const outside = names.filter((name) => !isPermitted(name, ca.permittedDomains));
-  if (outside.length > 0) {
-    const expectedDomains = (ca.permittedDomains ?? []).join(', ');
-    findings.push({ code: 'outside-constraints', expected: expectedDomains, found: outside.join(', ') });
-  }
-  if (leaf.notAfter > ca.notAfter) {
-    findings.push({ code: 'outlives-ca', expected: ca.notAfter.toISOString(), found: leaf.notAfter.toISOString() });
-  }
-  return [...findings, ...checkValidity(leaf, at)];
+  return [
+    ...findIf(leaf.isCa, 'is-ca', 'not a CA', 'a CA'),
+    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', ca.x509.subject, leaf.x509.issuer),
+    ...findIf(!isNamed, 'wrong-name', listWords(names), found),
+    ...findIf(!hasPurpose, 'wrong-purpose', namePurposes(extendedKeyUsage), namePurposes(leaf.extendedKeyUsage)),
+    ...findIf(outside.length > 0, 'outside-constraints', listWords(ca.permittedDomains), listWords(outside)),
+    ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', ca.notAfter.toISOString(), leaf.notAfter.toISOString()),
+    ...checkValidity(leaf, at),
+  ];
 }
 
 /** Everything that is wrong with a CA certificate at this instant; empty if nothing is. */
-export function checkCa(ca: CertificateInfo, expected: ExpectedCa, at: Date): readonly CertificateFinding[] {
-  const findings: CertificateFinding[] = [];
-  if (!ca.isCa) findings.push({ code: 'not-ca', expected: 'a CA', found: 'not a CA' });
-  if (!isSignedBy(ca, ca)) findings.push({ code: 'wrong-issuer', expected: ca.x509.subject, found: ca.x509.issuer });
-  if (generationOf(expected.commonName, ca.commonName) === undefined) {
-    findings.push({ code: 'wrong-name', expected: expected.commonName, found: ca.commonName ?? ca.x509.subject });
-  }
-  if (ca.extendedKeyUsage.length > 0) {
-    findings.push({ code: 'wrong-purpose', expected: '', found: describePurposes(ca.extendedKeyUsage) });
-  }
-  const { permittedDomains } = expected;
-  if (permittedDomains !== undefined && !haveSameMembers(permittedDomains, ca.permittedDomains ?? [])) {
-    findings.push({
-      code: 'wrong-constraints',
-      expected: permittedDomains.join(', '),
-      found: (ca.permittedDomains ?? []).join(', '),
-    });
-  }
-  return [...findings, ...checkValidity(ca, at)];
+export function checkCa(
+  ca: CertificateInfo,
+  { commonName, permittedDomains: domains = ca.permittedDomains }: ExpectedCa,
+  at: Date,
+): readonly CertificateFinding[] {
+  const isNamed = generationOf(commonName, ca.commonName) !== undefined;
+  const isConstrained = haveSameMembers(domains ?? [], ca.permittedDomains ?? []);
+  return [
+    ...findIf(!ca.isCa, 'not-ca', 'a CA', 'not a CA'),
+    ...findIf(!isSignedBy(ca, ca), 'wrong-issuer', ca.x509.subject, ca.x509.issuer),
+    ...findIf(!isNamed, 'wrong-name', commonName, ca.commonName ?? ca.x509.subject),
+    ...findIf(ca.extendedKeyUsage.length > 0, 'wrong-purpose', '', namePurposes(ca.extendedKeyUsage)),
+    ...findIf(!isConstrained, 'wrong-constraints', listWords(domains), listWords(ca.permittedDomains)),
+    ...checkValidity(ca, at),
+  ];
 }
 
 /**
@@ -112,7 +95,16 @@ export function checkValidity(certificate: CertificateInfo, at: Date): readonly 
   const { notBefore, notAfter } = certificate;
   const found = at.toISOString();
   if (at < notBefore) return [{ code: 'not-yet-valid', expected: notBefore.toISOString(), found }];
-  return at >= notAfter ? [{ code: 'expired', expected: notAfter.toISOString(), found }] : [];
+  return findIf(at >= notAfter, 'expired', notAfter.toISOString(), found);
+}
+
+function findIf(
+  isWrong: boolean,
+  code: CertificateFindingCode,
+  expected: string,
+  found: string,
+): readonly CertificateFinding[] {
+  return isWrong ? [{ code, expected, found }] : [];
 }
 
 /** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
@@ -136,12 +128,12 @@ const purposeNames: ReadonlyMap<string, string> = new Map([
   [clientAuth, 'clientAuth'],
 ]);
 
-function describePurposes(oids: readonly string[]): string {
-  return oids.map((oid) => purposeNames.get(oid) ?? oid).join(', ');
+function namePurposes(oids: readonly string[]): string {
+  return listWords(oids.map((oid) => purposeNames.get(oid) ?? oid));
 }
 
-function describeNames(certificate: CertificateInfo): string {
-  return certificate.x509.subjectAltName ?? certificate.x509.subject;
+function listWords(words: readonly string[] | undefined): string {
+  return (words ?? []).join(', ');
 }
 
 function haveSameMembers(a: readonly string[], b: readonly string[]): boolean {

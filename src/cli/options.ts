@@ -1,40 +1,82 @@
-// What the commands' definitions share: the kinds of options, and how they are given a Host.
+// What the commands' definitions share: a command that gets a Sys and typed options, and the kinds of options. What a
+// command does is in commands/.
 
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { GlobalOptions } from '../commands/run.js';
 import { RelaycertsError, quote } from '../errors.js';
 import type { Sys } from '../sys/sys.js';
 
-/** Makes a commander action of a command's work. */
-export type WithSys = <Rest extends unknown[]>(
-  work: (sys: Sys, global: GlobalOptions, ...rest: Rest) => Promise<void>,
-) => (...rest: Rest) => Promise<void>;
+/** The Sys and the global options of a command line that was read. */
+type Begin = () => readonly [Sys, GlobalOptions];
 
-export async function unknownCommand(
-  program: Command,
-  word: string,
-  before: readonly string[] = [],
-): Promise<RelaycertsError> {
-  const { closestMatch } = await import('leven');
-  const names = program.commands.map((command) => command.name());
-  const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
-  return new RelaycertsError(
-    'usage',
-    `unknown command ${quote(word)}${near === undefined ? '' : `, did you mean ${near}?`}`,
-    {
+/** A command of the tree; those below it are of the same kind. */
+export class SysCommand extends Command {
+  readonly #begin: Begin;
+
+  constructor(name: string | undefined, begin: Begin) {
+    super(name);
+    this.#begin = begin;
+  }
+
+  override createCommand(name?: string): SysCommand {
+    return new SysCommand(name, this.#begin);
+  }
+
+  /** A flag that is not given is false; unlike a default of commander, that is not in the help. */
+  override addOption(option: Option): this {
+    super.addOption(option);
+    return option.isBoolean() ? this.setOptionValueWithSource(option.attributeName(), false, 'default') : this;
+  }
+
+  /** Example lines below the help. */
+  examples(...lines: readonly string[]): this {
+    return this.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
+  }
+
+  /** `work` gets all options, the global ones too, by commander's names for them; after them the arguments. */
+  // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- commander has any; the work says what they are
+  runs<Options extends GlobalOptions, Rest extends unknown[]>(
+    work: (sys: Sys, options: Options, ...rest: Rest) => Promise<void>,
+  ): this {
+    return this.action(async (...rest: Rest) => {
+      const [sys, global] = this.#begin();
+      await work(sys, { ...this.opts<Options>(), ...global }, ...rest);
+    });
+  }
+
+  /** Says which command was meant, if none below this one runs; called after they are added. `what` they are to it. */
+  needsOneOf(what: string): this {
+    const needed = `${this.name()} needs ${what}${this.commands.map((command) => command.name()).join(', ')}`;
+    return this.helpCommand(false)
+      .allowExcessArguments()
+      .action(async () => {
+        await this.refuseUnknown(this.name());
+        throw new RelaycertsError('usage', needed, { hint: { run: [this.name(), '--help'] } });
+      });
+  }
+
+  /** @throws usage - a word that is not a command of this one; `before` are the words to this one */
+  async refuseUnknown(...before: readonly string[]): Promise<void> {
+    const [word] = this.args;
+    if (word === undefined) return;
+    const { closestMatch } = await import('leven');
+    const names = this.commands.map((command) => command.name());
+    const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
+    const meant = near === undefined ? '' : `, did you mean ${near}?`;
+    throw new RelaycertsError('usage', `unknown command ${quote(word)}${meant}`, {
       hint: { run: [...before, near ?? '--help'] },
-    },
-  );
+    });
+  }
 }
 
 export function days(flags: string, description: string): Option {
   return count(flags, description, 'It is a number of days.');
 }
 
-/** An option whose value is a whole number of at most five digits; `what` is said of anything else. */
-export function count(flags: string, description: string, what: string): Option {
+/** An option whose value is a whole number of at most `digits` digits; `what` is said of anything else. */
+export function count(flags: string, description: string, what: string, digits = 5): Option {
   return new Option(flags, description).argParser((text) => {
-    if (!/^\d{1,5}$/u.test(text)) throw new InvalidArgumentError(what);
+    if (!/^\d+$/u.test(text) || text.length > digits) throw new InvalidArgumentError(what);
     return Number(text);
   });
 }
@@ -44,13 +86,5 @@ export function passphraseFdOption(): Option {
 }
 
 export function fileDescriptor(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((text) => {
-    const fd = Number(text);
-    if (!/^\d{1,6}$/u.test(text)) throw new InvalidArgumentError('It is the number of a file descriptor.');
-    return fd;
-  });
-}
-
-export function example(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
+  return count(flags, description, 'It is the number of a file descriptor.', 6);
 }

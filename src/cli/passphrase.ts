@@ -1,102 +1,71 @@
-// `relaycerts passphrase` and its commands.
+// `relaycerts passphrase` and its commands: their options and help. What they do is in commands/, and loaded when it
+// runs.
 
-import type { Command } from 'commander';
-import { RelaycertsError } from '../errors.js';
-import { example, fileDescriptor, passphraseFdOption, unknownCommand, type WithSys } from './options.js';
+import type { ChangeOptions } from '../commands/passphrase-change.js';
+import type { ShowSecretOptions } from '../commands/passphrase-show.js';
+import { fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
 
-export function addPassphrase(program: Command, withSys: WithSys): void {
+export function addPassphrase(program: SysCommand): void {
   const group = program
     .command('passphrase')
     .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
-    .helpCommand(false)
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts passphrase recipients                   who can open the passphrase file',
-        'relaycerts passphrase change                       a new passphrase, for the same CA',
-        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
-      ),
-    )
-    .action(async () => {
-      const [word] = group.args;
-      if (word !== undefined) throw await unknownCommand(group, word, ['passphrase']);
-      const names = group.commands.map((command) => command.name()).join(', ');
-      throw new RelaycertsError('usage', `passphrase needs one of ${names}`, {
-        hint: { run: ['passphrase', '--help'] },
-      });
-    });
-  const yes = ['--yes', 'do not ask'] as const;
+    .examples(
+      'relaycerts passphrase recipients                   who can open the passphrase file',
+      'relaycerts passphrase change                       a new passphrase, for the same CA',
+      'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+    );
   group
     .command('recipients')
     .description('print who can open the passphrase file')
-    .addHelpText('after', example('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json'))
-    .action(
-      withSys(async (sys, global) => {
-        const { printRecipients } = await import('../commands/passphrase-recipients.js');
-        await printRecipients(global, sys);
-      }),
-    );
+    .examples('relaycerts passphrase recipients', 'relaycerts passphrase recipients --json')
+    .runs(async (sys, options) => {
+      const { printRecipients } = await import('../commands/passphrase-recipients.js');
+      await printRecipients(options, sys);
+    });
   group
     .command('show')
     .description('print the passphrase')
-    .option(...yes)
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts passphrase show',
-        'relaycerts passphrase show --yes | openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin -noout -text_pub',
-      ),
+    .option('--yes', 'do not ask')
+    .examples(
+      'relaycerts passphrase show',
+      'relaycerts passphrase show --yes | openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin -noout -text_pub',
     )
-    .action(
-      withSys(async (sys, global, flags: { yes?: true }) => {
-        const { showPassphrase } = await import('../commands/passphrase-show.js');
-        await showPassphrase({ ...global, yes: flags.yes === true }, sys);
-      }),
-    );
+    .runs(async (sys, options: ShowSecretOptions) => {
+      const { showPassphrase } = await import('../commands/passphrase-show.js');
+      await showPassphrase(options, sys);
+    });
   group
     .command('change')
     .description("encrypt the CA's key under a new passphrase")
     .addOption(passphraseFdOption())
     .addOption(fileDescriptor('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor'))
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts passphrase change',
-        'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< new',
-      ),
+    .examples(
+      'relaycerts passphrase change',
+      'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< new',
     )
-    .action(
-      withSys(async (sys, global, flags: { passphraseFd?: number; newPassphraseFd?: number }) => {
-        const { passphraseFd: fd, newPassphraseFd: newFd } = flags;
-        const { changePassphrase } = await import('../commands/passphrase-change.js');
-        await changePassphrase({ ...global, passphraseFd: fd, newPassphraseFd: newFd }, sys);
-      }),
-    );
+    .runs(async (sys, options: ChangeOptions) => {
+      const { changePassphrase } = await import('../commands/passphrase-change.js');
+      await changePassphrase(options, sys);
+    });
   group
     .command('export-key')
     .description('print the operator key, a private key, for a backup')
-    .option(...yes)
-    .addHelpText(
-      'after',
-      example(
-        'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
-        'relaycerts passphrase export-key --yes | gpg --import',
-      ),
+    .option('--yes', 'do not ask')
+    .examples(
+      'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
+      'relaycerts passphrase export-key --yes | gpg --import',
     )
-    .action(
-      withSys(async (sys, global, flags: { yes?: true }) => {
-        const { exportKey } = await import('../commands/passphrase-show.js');
-        await exportKey({ ...global, yes: flags.yes === true }, sys);
-      }),
-    );
+    .runs(async (sys, options: ShowSecretOptions) => {
+      const { exportKey } = await import('../commands/passphrase-show.js');
+      await exportKey(options, sys);
+    });
   group
     .command('operator-password')
     .description("set, change or remove the operator key's own password")
-    .addHelpText('after', example('relaycerts passphrase operator-password'))
-    .action(
-      withSys(async (sys) => {
-        const { changeOperatorPassword } = await import('../commands/passphrase-operator.js');
-        await changeOperatorPassword(sys);
-      }),
-    );
+    .examples('relaycerts passphrase operator-password')
+    .runs(async (sys) => {
+      const { changeOperatorPassword } = await import('../commands/passphrase-operator.js');
+      await changeOperatorPassword(sys);
+    });
+  group.needsOneOf('one of ');
 }

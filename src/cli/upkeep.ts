@@ -1,11 +1,18 @@
 // The commands of the years after: status, renew, retire, revoke, sign, export. Their options and help are here; what they
 // do is in commands/, and loaded when it runs.
 
-import { type Command, Option } from 'commander';
+import { Option } from 'commander';
+import type { ExportOptions } from '../commands/export-p12.js';
+import type { RenewOptions } from '../commands/renew.js';
+import type { RevokeOptions } from '../commands/revoke.js';
+import type { SignOptions } from '../commands/sign.js';
+import type { StatusOptions } from '../commands/status.js';
 import { RelaycertsError, quote } from '../errors.js';
-import { days, example, fileDescriptor, passphraseFdOption, unknownCommand, type WithSys } from './options.js';
+import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
 
-export function addStatus(program: Command, withSys: WithSys): void {
+type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: number | undefined; critical: number };
+
+export function addStatus(program: SysCommand): void {
   program
     .command('status')
     .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
@@ -21,24 +28,19 @@ export function addStatus(program: Command, withSys: WithSys): void {
         .choices(['table', 'nagios'])
         .default('table'),
     )
-    .addHelpText(
-      'after',
-      example('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21'),
-    )
-    .action(
-      withSys(async (sys, global, flags: { warn?: number; critical: number; format: 'table' | 'nagios' }) => {
-        if (global.json && flags.format === 'nagios') {
-          throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
-            hint: { run: ['status', '--json'] },
-          });
-        }
-        const { status } = await import('../commands/status.js');
-        await status({ ...global, warnDays: flags.warn, criticalDays: flags.critical, format: flags.format }, sys);
-      }),
-    );
+    .examples('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21')
+    .runs(async (sys, options: StatusFlags) => {
+      if (options.json && options.format === 'nagios') {
+        throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
+          hint: { run: ['status', '--json'] },
+        });
+      }
+      const { status } = await import('../commands/status.js');
+      await status({ ...options, warnDays: options.warn, criticalDays: options.critical }, sys);
+    });
 }
 
-export function addRenew(program: Command, withSys: WithSys): void {
+export function addRenew(program: SysCommand): void {
   program
     .command('renew')
     .description(
@@ -61,82 +63,55 @@ export function addRenew(program: Command, withSys: WithSys): void {
       ).conflicts(['due', 'force']),
     )
     .addOption(passphraseFdOption())
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts renew',
-        'relaycerts --wait 600 renew --due                  from cron',
-        'relaycerts renew mailhost --force',
-        'relaycerts renew --rekey mailhost',
-        'relaycerts renew --ca                              a new certificate of the CA, for the same key',
-        'relaycerts renew --ca --rekey                      the next stage to a CA with a new key',
-      ),
+    .examples(
+      'relaycerts renew',
+      'relaycerts --wait 600 renew --due                  from cron',
+      'relaycerts renew mailhost --force',
+      'relaycerts renew --rekey mailhost',
+      'relaycerts renew --ca                              a new certificate of the CA, for the same key',
+      'relaycerts renew --ca --rekey                      the next stage to a CA with a new key',
     )
-    .action(
-      withSys(
-        async (
-          sys,
-          global,
-          hosts: string[],
-          flags: { ca?: true; due?: true; force?: true; rekey?: true; passphraseFd?: number },
-        ) => {
-          const { passphraseFd } = flags;
-          const rekey = flags.rekey === true;
-          if (flags.ca !== true) {
-            const { renew } = await import('../commands/renew.js');
-            const [due, force] = [flags.due === true, flags.force === true];
-            await renew({ ...global, hosts, due, force, rekey, passphraseFd }, sys);
-            return;
-          }
-          if (hosts.length > 0) {
-            throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
-              hint: { run: rekey ? ['renew', '--ca', '--rekey'] : ['renew', '--ca'] },
-            });
-          }
-          if (rekey) {
-            const { rekeyCa } = await import('../commands/rekey-ca.js');
-            await rekeyCa({ ...global, passphraseFd }, sys);
-            return;
-          }
-          const { renewCa } = await import('../commands/renew-ca.js');
-          await renewCa({ ...global, passphraseFd }, sys);
-        },
-      ),
-    );
+    .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean }, hosts: string[]) => {
+      const { ca, rekey } = options;
+      if (ca && hosts.length > 0) {
+        throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
+          hint: { run: ['renew', '--ca', ...(rekey ? ['--rekey'] : [])] },
+        });
+      }
+      if (!ca) await (await import('../commands/renew.js')).renew({ ...options, hosts }, sys);
+      else if (rekey) await (await import('../commands/rekey-ca.js')).rekeyCa(options, sys);
+      else await (await import('../commands/renew-ca.js')).renewCa(options, sys);
+    });
 }
 
-export function addRetire(program: Command, withSys: WithSys): void {
+export function addRetire(program: SysCommand): void {
   program
     .command('retire')
     .description(
       'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
     )
     .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
-    .addHelpText('after', example('relaycerts retire mailhost'))
-    .action(
-      withSys(async (sys, global, hosts: string[]) => {
-        const { retire } = await import('../commands/retire.js');
-        await retire({ ...global, hosts }, sys);
-      }),
-    );
+    .examples('relaycerts retire mailhost')
+    .runs(async (sys, options, hosts: string[]) => {
+      const { retire } = await import('../commands/retire.js');
+      await retire({ ...options, hosts }, sys);
+    });
 }
 
-export function addRevoke(program: Command, withSys: WithSys): void {
+export function addRevoke(program: SysCommand): void {
   program
     .command('revoke')
     .description('take a host out for good, and print what to run on the relays')
     .argument('<host>', 'the host, by name')
     .option('--reason <text>', 'for the ledger', '')
-    .addHelpText('after', example("relaycerts revoke mailhost --reason 'the disk was stolen'"))
-    .action(
-      withSys(async (sys, global, hostname: string, flags: { reason: string }) => {
-        const { revoke } = await import('../commands/revoke.js');
-        await revoke({ ...global, hostname, reason: flags.reason }, sys);
-      }),
-    );
+    .examples("relaycerts revoke mailhost --reason 'the disk was stolen'")
+    .runs(async (sys, options: Omit<RevokeOptions, 'hostname'>, hostname: string) => {
+      const { revoke } = await import('../commands/revoke.js');
+      await revoke({ ...options, hostname }, sys);
+    });
 }
 
-export function addSign(program: Command, withSys: WithSys): void {
+export function addSign(program: SysCommand): void {
   program
     .command('sign')
     .description('sign the certificate request of a host that makes its own key')
@@ -144,50 +119,34 @@ export function addSign(program: Command, withSys: WithSys): void {
     .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
     .option('--again', 'a host that was revoked relays again, with a new key')
     .addOption(passphraseFdOption())
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts show mailhost --section request         how the host makes key and request',
-        'relaycerts sign mailhost.example.org.csr.pem --host mailhost',
-      ),
+    .examples(
+      'relaycerts show mailhost --section request         how the host makes key and request',
+      'relaycerts sign mailhost.example.org.csr.pem --host mailhost',
     )
-    .action(
-      withSys(async (sys, global, file: string, flags: { host: string; again?: true; passphraseFd?: number }) => {
-        const { sign } = await import('../commands/sign.js');
-        const again = flags.again === true;
-        await sign({ ...global, file, hostname: flags.host, again, passphraseFd: flags.passphraseFd }, sys);
-      }),
-    );
+    .runs(async (sys, options: Omit<SignOptions, 'file' | 'hostname'> & { host: string }, file: string) => {
+      const { sign } = await import('../commands/sign.js');
+      await sign({ ...options, file, hostname: options.host }, sys);
+    });
 }
 
-export function addExport(program: Command, withSys: WithSys): void {
+export function addExport(program: SysCommand): void {
   const group = program
     .command('export')
     .description("a host's key and certificates in one file, for programs that are no Postfix")
-    .helpCommand(false)
-    .addHelpText('after', example('relaycerts export p12 mailhost'))
-    .action(async () => {
-      const [word] = group.args;
-      if (word !== undefined) throw await unknownCommand(group, word, ['export']);
-      throw new RelaycertsError('usage', 'export needs a format: p12', { hint: { run: ['export', '--help'] } });
-    });
+    .examples('relaycerts export p12 mailhost');
   group
     .command('p12')
     .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
     .argument('<host>', 'the host, by name')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
     .option('--out <file>', 'where to write it, instead of FQDN.p12 here; - is standard output')
-    .addHelpText(
-      'after',
-      example(
-        'relaycerts export p12 mailhost                     asks for a password, writes mailhost.example.org.p12',
-        'relaycerts export p12 mailhost --out exchange.pfx --password-fd 3 3< password.txt',
-      ),
+    .examples(
+      'relaycerts export p12 mailhost                     asks for a password, writes mailhost.example.org.p12',
+      'relaycerts export p12 mailhost --out exchange.pfx --password-fd 3 3< password.txt',
     )
-    .action(
-      withSys(async (sys, global, name: string, flags: { passwordFd?: number; out?: string }) => {
-        const { exportPkcs12 } = await import('../commands/export-p12.js');
-        await exportPkcs12({ ...global, hostname: name, passwordFd: flags.passwordFd, out: flags.out }, sys);
-      }),
-    );
+    .runs(async (sys, options: Omit<ExportOptions, 'hostname'>, hostname: string) => {
+      const { exportPkcs12 } = await import('../commands/export-p12.js');
+      await exportPkcs12({ ...options, hostname }, sys);
+    });
+  group.needsOneOf('a format: ');
 }

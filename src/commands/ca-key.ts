@@ -3,24 +3,21 @@
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { samePublicKey } from '../certificate/public-key.js';
-import { openPassphraseFile } from '../custody/passphrase-file.js';
+import { openPassphraseFile, type CustodyWork } from '../custody/passphrase-file.js';
 import { RelaycertsError, listSome, quotePath } from '../errors.js';
 import type { KeyPair } from '../issue/keys.js';
 import { decryptPrivateKey } from '../issue/pbes2.js';
+import type { Issuer } from '../issue/x509.js';
 import type { Inventory } from '../plan/inventory.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
-import type { Work } from './run.js';
-
-/** A CA as it signs. */
-export interface Issuer {
-  readonly certificatePem: string;
-  readonly privateKey: KeyObject;
-}
 
 /** The CA, opened with the given passphrase or the passphrase file. @throws passphrase, certificate, contradiction, tool */
-export async function openIssuer(work: Work, given: Secret | undefined): Promise<Issuer> {
+export async function openIssuer(
+  work: CustodyWork & { readonly inventory: Inventory },
+  given: Secret | undefined,
+): Promise<Issuer> {
   const { caCertificate } = work.inventory;
   if (caCertificate === undefined) throw new TypeError('an issuer without a certificate');
   const { privateKey } = await openCaKey(work.settings, work.inventory, given ?? (await openPassphraseFile(work)));

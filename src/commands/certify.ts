@@ -4,26 +4,19 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parseCertificate } from '../certificate/certificate.js';
 import { encodePrivateKey, generateKey } from '../issue/keys.js';
+import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
-import type { Step } from '../plan/plan.js';
+import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { entryOf, type LedgerEntry } from '../store/ledger.js';
-import type { Issuer } from './ca-key.js';
-
-type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
-export type HostStep = StepOf<'key'> | StepOf<'certificate'>;
 
 export interface Certified {
   readonly after: Inventory;
   readonly entries: readonly LedgerEntry[];
   readonly done: readonly string[];
-}
-
-export function isHostStep(step: Step): step is HostStep {
-  return step.kind === 'key' || step.kind === 'certificate';
 }
 
 /** Begins the keys that the steps ask for; a failure is reported when they are awaited. */

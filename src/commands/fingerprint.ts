@@ -1,4 +1,5 @@
-// `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the certificates and public keys given.
+// `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the certificates and public keys given. With
+// files it reads no settings, so it works anywhere.
 
 import { resolve } from 'node:path';
 import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';

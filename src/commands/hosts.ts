@@ -1,6 +1,7 @@
-// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with.
+// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with. It
+// prints nothing, and changes no host.
 
-import { RelaycertsError, quote, type Hint } from '../errors.js';
+import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
 import { findHostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { newThing } from '../plan/retirement.js';
@@ -58,14 +59,9 @@ export function standingRelays({ hosts }: Pick<Inventory, 'hosts'>): readonly Sm
 }
 
 export function notCertifiedError(names: readonly string[]): RelaycertsError {
-  const more = names.length > 5 ? ` and ${names.length - 5} more` : '';
-  return new RelaycertsError(
-    'contradiction',
-    `there is no certificate yet for ${names.slice(0, 5).join(', ')}${more}`,
-    {
-      hint: { run: ['make'] },
-    },
-  );
+  return new RelaycertsError('contradiction', `there is no certificate yet for ${listSome(names)}`, {
+    hint: { run: ['make'] },
+  });
 }
 
 export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsError {
@@ -74,12 +70,10 @@ export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsErr
 
 /** What lets a revoked host relay again. A host that made its own key has to make the new one too. */
 export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
+  const again = 'to let it relay again, with a';
   return ownKey.has(hostname)
-    ? {
-        run: ['sign', 'FILE', '--host', hostname, '--again'],
-        before: 'to let it relay again, with a request for a new key:',
-      }
-    : { run: ['make', '--again', hostname], before: 'to let it relay again, with a new key:' };
+    ? { run: ['sign', 'FILE', '--host', hostname, '--again'], before: `${again} request for a new key:` }
+    : { run: ['make', '--again', hostname], before: `${again} new key:` };
 }
 
 /** That a host's old pin has to be retired first: the table has room for one. */

@@ -13,16 +13,16 @@ import {
 import { quotePath, type Problem } from '../errors.js';
 import { generateKey, type KeyPair } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
+import type { Issuer } from '../issue/x509.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Inventory } from '../plan/inventory.js';
-import type { Step } from '../plan/plan.js';
+import { isHostStep, type Step, type StepOf } from '../plan/plan.js';
 import type { Secret } from '../secret.js';
 import { pathWord, shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
 import { entryOf, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
-import { openCaKey, type Issuer } from './ca-key.js';
-import { isHostStep } from './certify.js';
+import { openCaKey } from './ca-key.js';
 import type { Work } from './run.js';
 
 export interface PreparedCa {
@@ -35,8 +35,6 @@ export interface PreparedCa {
   /** The CA as it signs; only if a step needs it. */
   readonly issuer: () => Issuer;
 }
-
-type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
 
 /** @throws passphrase, recipient, tool, certificate, interrupted */
 export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
@@ -140,29 +138,24 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
   if (caKey !== undefined) await openCaKey(settings, inventory, passphrase);
   const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
   const kept = isProven || passphraseFile === undefined ? undefined : await planKept(passphrasePath, passphraseFile);
-  const unproven: readonly Problem[] =
-    kept === undefined
-      ? []
-      : [
-          {
-            message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
-            hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,
-          },
-        ];
-  const known: readonly Problem[] =
-    step.removed.length === 0
-      ? []
-      : [
-          {
-            message: `those who could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
-            hint: { run: ['passphrase', 'change'] },
-          },
-        ];
+  const warnings: Problem[] = [];
+  if (kept !== undefined) {
+    warnings.push({
+      message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
+      hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,
+    });
+  }
+  if (step.removed.length > 0) {
+    warnings.push({
+      message: `those who could open the old passphrase file (${step.removed.join(', ')}) may still know the passphrase`,
+      hint: { run: ['passphrase', 'change'] },
+    });
+  }
   return {
     after: { ...inventory, passphraseFile: bytes },
     keeps: kept === undefined ? [] : [kept],
     done: [`made ${describeStep(step)}`],
-    warnings: [...unproven, ...known],
+    warnings,
     passphrase,
     isRandom: false,
   };

@@ -7,9 +7,8 @@ import { findRecipientChange } from '../custody/recipient-change.js';
 import { renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
-import { leftProblems } from '../plan/host-problems.js';
 import type { Inventory, RecipientChange } from '../plan/inventory.js';
-import { planMake, type Plan } from '../plan/plan.js';
+import { type HostStep, isHostStep, type Plan, planMake } from '../plan/plan.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
@@ -17,8 +16,8 @@ import { pinsOf } from '../render/pin.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { certify, generateKeys, isHostStep, type HostStep } from './certify.js';
-import { findHost, foundOf, withHost } from './hosts.js';
+import { certify, generateKeys } from './certify.js';
+import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, reading, type GlobalOptions, type Work } from './run.js';
 
@@ -84,10 +83,7 @@ function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[]
 /** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */
 function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
   if (again === undefined) return inventory;
-  const one = findHost(settings, again);
-  const left = leftProblems(foundOf(inventory, one));
-  if (left.length > 0) throw contradiction(left);
-  return withHost(inventory, one, { isRevoked: false });
+  return withHost(inventory, findHost(settings, again), { isRevoked: false });
 }
 
 async function planFor(work: Work, isGiven: boolean): Promise<Plan> {

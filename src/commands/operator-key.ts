@@ -1,4 +1,5 @@
-// The operator key's file, for the commands that are about that key: one key for all projects of a user.
+// The operator key's file, for the commands that are about that key: one key for all projects of a user. It is read
+// here, never written.
 
 import type { OperatorKeyFile } from '../custody/operator-key.js';
 import { operatorKeyOf } from '../custody/passphrase-file.js';

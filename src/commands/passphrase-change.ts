@@ -70,7 +70,7 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       removes: [],
       tell: () => (options.json ? `${JSON.stringify({ changed: caKeyPath })}\n` : ''),
       done: [
-        `changed the passphrase: the CA's key ${caKeyPath} is encrypted under a new one, which ${passphrasePath} holds`,
+        `changed the passphrase of the CA's key ${caKeyPath}; the new one is in ${passphrasePath}`,
         "  make a new backup of both: an old copy of the CA's key opens only with an old copy of the file",
       ],
     });
@@ -80,7 +80,7 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
     for (const path of await keptPassphrases(passphrasePath)) {
       sys.warn(
         `${quotePath(path)} holds an old passphrase: other projects that share the passphrase file, and old copies of the CA's key, open only with it`,
-        `if nothing needs it any more: rm ${shellWord(path)}`,
+        `once nothing needs it: rm ${shellWord(path)}`,
       );
     }
   });

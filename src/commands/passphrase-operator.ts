@@ -38,7 +38,7 @@ export async function changeOperatorPassword(sys: Sys): Promise<void> {
         throw new Error('the operator key with its new password is another key');
       }
       await replaceFile(path, armored.revealBytes(), mode);
-      sys.say(`the operator key ${next === undefined ? 'has no password any more' : 'has its new password'}: ${path}`);
+      sys.say(`the operator key ${next === undefined ? 'no longer has a password' : 'has its new password'}: ${path}`);
     } finally {
       await lock.remove();
     }

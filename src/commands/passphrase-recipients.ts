@@ -11,6 +11,7 @@ import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { writeJson } from '../json-text.js';
 import type { Settings } from '../settings/settings.js';
 import { readCustody } from '../store/read.js';
+import { inGroups } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
 
@@ -66,25 +67,20 @@ async function describeOpeners(
   const others = keyIds.some((id) => own?.keyIds.includes(id) !== true);
   const here = others ? await quietly(sys, async () => listSecretKeys(sys.run)) : [];
   const files = others ? await readKeyFiles(settings, sys) : [];
-  const openers: Opener[] = [];
-  for (const keyId of keyIds) {
+  const describeOne = async (keyId: string): Promise<Opener> => {
     if (own?.keyIds.includes(keyId) === true) {
       const userId = own.key.getUserIDs()[0] ?? null;
-      openers.push({ keyId, fingerprint: own.fingerprint, userId, from: 'operator key', isHere: true });
-      continue;
+      return { keyId, fingerprint: own.fingerprint, userId, from: 'operator key', isHere: true };
     }
-    if (/^0+$/u.test(keyId)) {
-      openers.push({ keyId, fingerprint: null, userId: null, from: 'hidden', isHere: false });
-      continue;
-    }
+    if (/^0+$/u.test(keyId)) return { keyId, fingerprint: null, userId: null, from: 'hidden', isHere: false };
     const isHere = here.some((key) => key.keyIds.includes(keyId));
     const [listed] = await quietly(sys, async () => listPublicKeys(sys.run, `0x${keyId}`));
     const inFile = files.find((key) => key.keyId === keyId);
     const userId = listed?.userIds[0]?.text ?? inFile?.userId ?? null;
     const from = listed !== undefined ? 'keyring' : inFile !== undefined ? 'key file' : 'unknown key';
-    openers.push({ keyId, fingerprint: listed?.fingerprint ?? inFile?.fingerprint ?? null, userId, from, isHere });
-  }
-  return openers;
+    return { keyId, fingerprint: listed?.fingerprint ?? inFile?.fingerprint ?? null, userId, from, isHere };
+  };
+  return inGroups(keyIds, 1, describeOne);
 }
 
 /** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */

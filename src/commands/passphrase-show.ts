@@ -1,4 +1,5 @@
-// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it.
+// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it. They
+// change nothing.
 
 import { readOperatorKey } from '../custody/operator-key.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
@@ -33,7 +34,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
 }
 
 /**
- * Prints the operator key as it lies in its file, armored; with `json` an object.
+ * Prints the operator key as it is in its file, armored; with `json` an object.
  * @throws usage, files, permissions, interrupted
  */
 export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {
@@ -42,7 +43,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
   sys.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
-  sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it has its password still' : 'it has no password'}`);
+  sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it still has its password' : 'it has no password'}`);
   sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
   sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);
 }

@@ -16,13 +16,14 @@ import { isBlocked } from '../plan/renew.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
 import type { Secret } from '../secret.js';
-import { layoutOf } from '../store/layout.js';
+import { layoutOf, type Place } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
 import type { Decision } from '../store/state-change.js';
 import type { FileWrite } from '../store/transaction.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
-import { certify, type HostStep } from './certify.js';
+import { certify } from './certify.js';
+import { type HostStep } from '../plan/plan.js';
 import { certifiedCa, stillListed } from './hosts.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
@@ -151,9 +152,6 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
     isRevoked || previous === undefined || isSignedBy(previous.info, ca.info) ? [] : [{ host, info: previous.info }],
   );
   const names = new Set(old.map(({ host }) => host.hostname));
-  const keep = (place: { readonly path: string; readonly mode: 0o600 | 0o644 }, bytes: Buffer | string): FileWrite => {
-    return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
-  };
   return {
     stage: 3,
     after: {
@@ -168,9 +166,9 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => entryOf('retired', one.host.role, one.host.hostname, one.info, at)),
     ],
     keeps: [
-      ...(formerCa.key === undefined ? [] : [keep(layout.retiredCaKey(info.serial), formerCa.key)]),
-      keep(layout.retiredCaCertificate(info.serial), info.pem),
-      ...old.map((one) => keep(layout.retired(one.host.hostname, one.info.serial), one.info.pem)),
+      ...(formerCa.key === undefined ? [] : [putAway(layout.retiredCaKey(info.serial), formerCa.key)]),
+      putAway(layout.retiredCaCertificate(info.serial), info.pem),
+      ...old.map((one) => putAway(layout.retired(one.host.hostname, one.info.serial), one.info.pem)),
     ],
     removes: [],
     done: [
@@ -178,4 +176,8 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => `the old pin of ${one.host.hostname} is out of the table, serial ${one.info.serial}`),
     ],
   };
+}
+
+function putAway(place: Place, bytes: Buffer | string): FileWrite {
+  return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
 }

@@ -15,7 +15,8 @@ import { hostsOf } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
-import { certify, generateKeys, type HostStep } from './certify.js';
+import { certify, generateKeys } from './certify.js';
+import { type HostStep } from '../plan/plan.js';
 import { certifiedCa, certifiedHost, findHosts, stillListed } from './hosts.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 

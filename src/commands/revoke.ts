@@ -3,7 +3,7 @@
 // elsewhere stops it. For a host that is revoked already it says again what to run.
 
 import { parseCertificate } from '../certificate/certificate.js';
-import { RelaycertsError, commandText, listSome } from '../errors.js';
+import { RelaycertsError, commandText, listSome, renderHint } from '../errors.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
@@ -12,7 +12,7 @@ import { layoutOf } from '../store/layout.js';
 import { entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
 import { planRevocation } from '../store/revoked.js';
 import type { Sys } from '../sys/sys.js';
-import { againHint, findHost, foundOf, notCertifiedError, standingRelays, withHost } from './hosts.js';
+import { againHint, findHost, foundOf, notCertifiedError, withHost } from './hosts.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
 export interface RevokeOptions extends GlobalOptions {
@@ -33,38 +33,36 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const found = foundOf(inventory, one);
       const { entries: log } = await readLedger(layoutOf(settings));
       const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
-      const lines = found.isRevoked ? [] : revokedLines(one, withBundleCertificate(settings, found), its, at);
-      const serials = found.isRevoked
-        ? (inventory.revoked.hosts.get(one.hostname) ?? [])
-        : lines.map(({ serial }) => serial);
-      const files = await planRevocation(layoutOf(settings), one, serials.at(-1));
+      const lines = revokedLines(one, withBundleCertificate(settings, found), its, at);
+      const files = await planRevocation(layoutOf(settings), one, lines.at(-1)?.serial);
+      // A host that was made again, and lost its certificate, counts as revoked, and has a key to put away.
+      const isDone = found.isRevoked && files.keeps.length === 0;
+      const serials = isDone ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
       if (!found.isRevoked && files.keeps.length === 0) throw notCertifiedError([one.hostname]);
       const gone = { key: undefined, request: undefined, certificate: undefined, previous: undefined };
       const after = withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() });
       const before = its.findLast(({ event }) => event === 'revoked');
       const { reason } = options;
-      const time = found.isRevoked ? (before?.time ?? '') : at.toISOString();
+      const time = isDone ? (before?.time ?? '') : at.toISOString();
       const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
-        standingRelays(after).filter(({ hostname }) => {
-          return (
-            install.includes(hostname) ||
-            foundOf({ hosts: after.hosts }, findHost(settings, hostname)).bundle.has(tableName)
-          );
+        after.hosts.flatMap(({ host, isRevoked, bundle }) => {
+          const hasTable = install.includes(host.hostname) || bundle.has(tableName);
+          return host.role === 'smtpd-server' && !isRevoked && hasTable ? [host] : [];
         });
       let relays: readonly SmtpdServer[] = [];
       await commit({
         after,
-        entries: lines.map((line) => (reason === '' ? line : { ...line, reason })),
+        entries: (isDone ? [] : lines).map((line) => (reason === '' ? line : { ...line, reason })),
         ...files,
         tell: (install) => {
           relays = withTable(install);
           return renderTold(options, work, one, { serials, time, relays, isOwnKey: found.request !== undefined });
         },
-        done: found.isRevoked
+        done: isDone
           ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
       });
-      if (found.isRevoked && reason !== '' && reason !== before?.reason) {
+      if (isDone && reason !== '' && reason !== before?.reason) {
         sys.warn('the reason is not kept: the ledger has the one of the first time');
       }
       warnUnlisted(inventory, after, sys);
@@ -117,9 +115,9 @@ function renderTold({ json }: RevokeOptions, work: Work, one: HostSettings, told
     return `${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`;
   }
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  const again = commandText(sys.program, againHint(one, { ...inventory.revoked, ownKey }).run);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, again);
-  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, again);
+  const again = againHint(one, { ...inventory.revoked, ownKey });
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, commandText(sys.program, again.run));
+  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, renderHint(again, sys.program));
 }
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */
@@ -142,13 +140,10 @@ function assertNoneBehind(
   { hosts }: Inventory,
   relays: readonly SmtpdServer[],
 ): void {
-  const behind = hosts.filter(
-    ({ host, isRevoked, key, request, certificate }) =>
-      host.role === 'smtpd-server' &&
-      !isRevoked &&
-      !relays.includes(host) &&
-      (certificate ?? key ?? request) !== undefined,
-  );
+  const behind = hosts.filter(({ host, isRevoked, key, request, certificate }) => {
+    const wasMade = (certificate ?? key ?? request) !== undefined;
+    return host.role === 'smtpd-server' && !isRevoked && !relays.includes(host) && wasMade;
+  });
   if (behind.length === 0) return;
   const names = listSome(behind.map(({ host }) => host.hostname));
   throw new RelaycertsError(

@@ -87,8 +87,8 @@ export async function changing<T>(
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     const commit = async (step: Step): Promise<void> => {
-      const left = isUrgent ? contradictionsOf(settings, step.after, at) : [];
-      const whole = left.length > 0 ? new Map() : bundlesOf(settings, step.after);
+      const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
+      const whole = isBroken ? new Map() : bundlesOf(settings, step.after);
       // A relay whose certificate is missing has a table all the same, and a revoked pin must leave it.
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
@@ -99,6 +99,8 @@ export async function changing<T>(
       for (const [hostname, files] of made) {
         sys.say(`made the bundle of ${hostname} (${files.join(', ')}): ${layoutOf(settings).bundleFolder(hostname)}`);
       }
+      // As it is now: what was wrong with a file that is put away is gone.
+      const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
       inventory = withBundles(step.after, bundles);
     };

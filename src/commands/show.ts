@@ -1,4 +1,5 @@
-// `relaycerts show`: prints the instructions again, from the settings and the certificates only; no key is opened.
+// `relaycerts show`: prints the instructions again, from the settings and the certificates only. It opens no key, and
+// reads no ledger.
 
 import { RelaycertsError } from '../errors.js';
 import type { CertifiedHost } from '../plan/inventory.js';

@@ -37,12 +37,11 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   await assertSafeFolder(dirname(file), 'project', sys);
   const { terminalAsker } = await import('../wizard/ask.js');
   const asker = terminalAsker();
-  const decision = await decide(options, found, sys, asker);
-  if (decision === undefined) {
+  const { text, next } = await decide(options, found, sys, asker);
+  if (next === 'leave') {
     asker.say('Nothing was written.');
     return;
   }
-  const { text, isMakeWanted } = decision;
   if (text !== found?.text) {
     await writeSettings(file, text, found);
     sys.say(`wrote ${nameFile(file)}`);
@@ -50,17 +49,17 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   const value = membersOf(text);
   await writeSchema(file, value['$schema']);
   if (json) sys.write(`${writeJson(value, 2)}\n`);
-  if (isMakeWanted) await options.runMake();
+  if (next === 'make') await options.runMake();
   else if (!json) sys.say(`next: ${commandText(sys.program, ['make'])}`);
 }
 
-/** Asks until the person is content; undefined if nothing is to be written. */
+/** Asks until the person is content, and what is next: to leave, to write, or to write and make. */
 async function decide(
   { settings: file, json }: WizardOptions,
   found: Found | undefined,
   sys: Sys,
   asker: Asker,
-): Promise<{ readonly text: string; readonly isMakeWanted: boolean } | undefined> {
+): Promise<{ readonly text: string; readonly next: string }> {
   const name = nameFile(file);
   asker.say(
     found === undefined
@@ -83,8 +82,7 @@ async function decide(
       initial: json ? 'write' : 'make',
       options: nextSteps(isUnchanged, json),
     });
-    if (next === 'leave') return undefined;
-    if (next !== 'again') return { text, isMakeWanted: next === 'make' };
+    if (next !== 'again') return { text, next };
   }
 }
 

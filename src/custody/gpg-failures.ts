@@ -1,5 +1,5 @@
-// gpg's failures to decrypt, in words: a table from signs (status keywords, names of error codes, and a few conclusions
-// drawn from them) to an error. The first row with a sign that is present wins, so the order is part of the meaning.
+// gpg's failures to decrypt, in words, as a table: signs are read from its status lines, and the first row that has one
+// decides. gpg is run elsewhere, in gpg.ts.
 
 import { listSome, quotePath, RelaycertsError } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -23,115 +23,129 @@ const noSecretKey = 17;
 const notForThisKey: readonly number[] = [noSecretKey, 18, 10];
 const endOfFile = 16_383;
 
-interface Failure {
-  readonly signs: readonly string[];
-  readonly code: 'passphrase' | 'tool';
-  /** With the words of wordsFor in braces; so is the hint. */
-  readonly message: string;
-  readonly hint: string;
-  /** Which of gpg's messages `{said}` quotes: the last that matches. */
-  readonly said?: RegExp;
+interface Words {
+  /** Quoted. */
+  readonly file: string;
+  /** What gpg asks for. */
+  readonly secret: string;
+  readonly sealed: SealedPassphrase;
+  readonly keyIds: readonly string[];
+  /** gpg's last message, of those that match, in parentheses. */
+  readonly said: (matching?: RegExp) => string;
 }
 
-const askAgain = 'run it again and give {secret}';
-const backup = 'restore it from a backup';
-const tryByHand = 'gpg --decrypt {path} > /dev/null says more';
+type Say = (words: Words) => string;
+type Failure = readonly [signs: readonly string[], code: 'passphrase' | 'tool', message: Say, hint: Say];
 
+const askAgain: Say = ({ secret }) => `run it again and give ${secret}`;
+const backup: Say = () => 'restore it from a backup';
+const byHand: Say = ({ sealed }) => `gpg --decrypt ${pathWord(sealed.from)} > /dev/null says more`;
+
+/** The first row with a sign that is present decides, so the order is part of the meaning. */
 const failures: readonly Failure[] = [
-  {
-    signs: ['cancelled'],
-    code: 'passphrase',
-    message: 'cannot open {file}: the question for {secret} was cancelled',
-    hint: askAgain,
-  },
-  {
-    signs: ['timeout'],
-    code: 'passphrase',
-    message: 'cannot open {file}: nobody answered the question for {secret}',
-    hint: askAgain,
-  },
-  {
-    signs: ['no-pinentry'],
-    code: 'tool',
-    message: 'gpg cannot open {file}: gpg-agent finds no pinentry to ask for {secret}',
-    hint: 'apt-get install pinentry-curses && gpgconf --kill gpg-agent',
-  },
-  {
-    signs: ['no-terminal'],
-    code: 'tool',
-    message: 'gpg cannot open {file}: there is no terminal to ask for {secret}',
-    hint: '{terminal}',
-  },
+  [
+    ['cancelled'],
+    'passphrase',
+    ({ file, secret }) => `cannot open ${file}: the question for ${secret} was cancelled`,
+    askAgain,
+  ],
+  [
+    ['timeout'],
+    'passphrase',
+    ({ file, secret }) => `cannot open ${file}: nobody answered the question for ${secret}`,
+    askAgain,
+  ],
+  [
+    ['no-pinentry'],
+    'tool',
+    ({ file, secret }) => `gpg cannot open ${file}: gpg-agent finds no pinentry to ask for ${secret}`,
+    () => 'apt-get install pinentry-curses && gpgconf --kill gpg-agent',
+  ],
+  [
+    ['no-terminal'],
+    'tool',
+    ({ file, secret }) => `gpg cannot open ${file}: there is no terminal to ask for ${secret}`,
+    ({ sealed }) =>
+      sealed.tty === undefined
+        ? 'run it on a terminal, or give the passphrase itself with --passphrase-fd'
+        : 'export GPG_TTY=$(tty), and run it again',
+  ],
   // After the two above: GnuPG 2.4 reports a wrong passphrase too if nobody could be asked for one.
-  {
-    signs: ['wrong-passphrase', 'BAD_PASSPHRASE'],
-    code: 'passphrase',
-    message: 'gpg cannot open {file}: that is not {secret}',
-    hint: askAgain,
-  },
-  {
-    signs: ['no-keyring'],
-    code: 'tool',
-    message: 'gpg cannot open {file}: its keyring is missing or unreadable ({said})',
-    said: /keyb/u,
-    hint: 'gpg --list-secret-keys',
-  },
-  {
-    signs: ['agent-gone'],
-    code: 'tool',
-    message: 'gpg cannot open {file}: gpg-agent cannot be started ({said})',
-    said: /agent/iu,
-    hint: 'gpgconf --launch gpg-agent',
-  },
-  {
-    signs: ['for-others'],
-    code: 'passphrase',
-    message: '{file} is encrypted to {keyIds}, and GnuPG has the secret key of none of them{operatorKey}',
-    hint: '{restore}gpg --import the secret key of one of them, or give the passphrase itself with --passphrase-fd',
-  },
-  {
-    signs: ['broke-off'],
-    code: 'tool',
-    message: 'gpg cannot open {file}: gpg-agent or its pinentry broke off ({said})',
-    said: /key decryption failed|agent/iu,
-    hint: tryByHand,
-  },
-  {
-    signs: ['BADMDC', 'BADSIG', 'DECRYPTION_INFO', 'other-error'],
-    code: 'passphrase',
-    message: '{file} is damaged and does not decrypt',
-    hint: backup,
-  },
-  {
-    signs: ['NODATA', 'UNEXPECTED', 'BADARMOR'],
-    code: 'passphrase',
-    message: '{file} is not an OpenPGP message, or is damaged',
-    hint: backup,
-  },
-  {
-    signs: ['PLAINTEXT'],
-    code: 'passphrase',
-    message: '{file} is signed but not encrypted',
-    hint: 'encrypt it: gpg --encrypt --recipient ADDRESS',
-  },
+  [
+    ['wrong-passphrase', 'BAD_PASSPHRASE'],
+    'passphrase',
+    ({ file, secret }) => `gpg cannot open ${file}: that is not ${secret}`,
+    askAgain,
+  ],
+  [
+    ['no-keyring'],
+    'tool',
+    ({ file, said }) => `gpg cannot open ${file}: its keyring is missing or unreadable ${said(/keyb/u)}`,
+    () => 'gpg --list-secret-keys',
+  ],
+  [
+    ['agent-gone'],
+    'tool',
+    ({ file, said }) => `gpg cannot open ${file}: gpg-agent cannot be started ${said(/agent/iu)}`,
+    () => 'gpgconf --launch gpg-agent',
+  ],
+  [
+    ['for-others'],
+    'passphrase',
+    ({ file, keyIds, sealed: { operatorKey } }) =>
+      `${file} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and GnuPG has the secret key of none of them${operatorKey ? `, nor does the operator key ${quotePath(operatorKey.from)} open it` : ''}`,
+    ({ sealed: { operatorKey, operatorKeyPath } }) =>
+      `${operatorKey ? '' : `restore the operator key ${pathWord(operatorKeyPath)} from a backup, `}gpg --import the secret key of one of them, or give the passphrase itself with --passphrase-fd`,
+  ],
+  [
+    ['broke-off'],
+    'tool',
+    ({ file, said }) =>
+      `gpg cannot open ${file}: gpg-agent or its pinentry broke off ${said(/key decryption failed|agent/iu)}`,
+    byHand,
+  ],
+  [
+    ['BADMDC', 'BADSIG', 'DECRYPTION_INFO', 'other-error'],
+    'passphrase',
+    ({ file }) => `${file} is damaged and does not decrypt`,
+    backup,
+  ],
+  [
+    ['NODATA', 'UNEXPECTED', 'BADARMOR'],
+    'passphrase',
+    ({ file }) => `${file} is not an OpenPGP message, or is damaged`,
+    backup,
+  ],
+  [
+    ['PLAINTEXT'],
+    'passphrase',
+    ({ file }) => `${file} is signed but not encrypted`,
+    () => 'encrypt it: gpg --encrypt --recipient ADDRESS',
+  ],
 ];
 
-const unknown: Failure = { signs: [], code: 'tool', message: 'gpg cannot open {file} ({said})', hint: tryByHand };
-
 /** The error for a `gpg --decrypt` that did not succeed: what went wrong, and what to do about it. */
-export function explainFailure(result: GpgResult, sealed: SealedPassphrase): RelaycertsError {
-  const present = signsOf(result);
-  const { code, message, hint, said } =
-    failures.find(({ signs }) => signs.some((sign) => present.has(sign))) ?? unknown;
-  const words = { ...wordsFor(result, sealed), said: lastMessage(result.stderr, said) };
-  return new RelaycertsError(code, fill(message, words), { hint: fill(hint, words) });
+export function explainFailure({ status, stderr }: GpgResult, sealed: SealedPassphrase): RelaycertsError {
+  const signs = signsOf(status, stderr);
+  const keyIds = keyIdsOf(status);
+  const words: Words = {
+    file: quotePath(sealed.from),
+    secret: keyIds.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of the OpenPGP key',
+    sealed,
+    keyIds,
+    said: (matching) => `(${lastMessage(stderr, matching)})`,
+  };
+  const [, code, message, hint] = failures.find(([wanted]) => wanted.some((sign) => signs.has(sign))) ?? [
+    [],
+    'tool' as const,
+    ({ file, said }: Words) => `gpg cannot open ${file} ${said()}`,
+    byHand,
+  ];
+  return new RelaycertsError(code, message(words), { hint: hint(words) });
 }
 
-function fill(template: string, words: Readonly<Record<string, string>>): string {
-  return template.replaceAll(/\{(\w+)\}/gu, (_, name: string) => words[name] ?? '');
-}
-
-function signsOf({ status, stderr }: GpgResult): ReadonlySet<string> {
+/** Status keywords, names of error codes, and a few conclusions drawn from them. */
+function signsOf(status: GpgResult['status'], stderr: string): ReadonlySet<string> {
   const signs = new Set(status.map(({ word }) => word));
   const errors = status.flatMap(({ word, fields: [where = '', error = ''] }) =>
     word === 'ERROR' && /^(?:pkdecrypt_failed|symkey_decrypt|get_passphrase)/u.test(where) ? [error] : [],
@@ -158,23 +172,6 @@ function signsOf({ status, stderr }: GpgResult): ReadonlySet<string> {
 function isOfConversation(field: string): boolean {
   const code = errorNumber(field);
   return Number.parseInt(field, 10) >>> 24 === 5 || code === endOfFile || (code & 0x8000) !== 0;
-}
-
-function wordsFor({ status }: GpgResult, sealed: SealedPassphrase): Readonly<Record<string, string>> {
-  const { from, operatorKey, operatorKeyPath, tty } = sealed;
-  const keyIds = keyIdsOf(status);
-  return {
-    file: quotePath(from),
-    path: pathWord(from),
-    keyIds: listSome(keyIds.map(nameKeyId)),
-    secret: keyIds.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of the OpenPGP key',
-    operatorKey: operatorKey === undefined ? '' : `, nor does the operator key ${quotePath(operatorKey.from)} open it`,
-    restore: operatorKey === undefined ? `restore the operator key ${pathWord(operatorKeyPath)} from a backup, ` : '',
-    terminal:
-      tty === undefined
-        ? 'run it on a terminal, or give the passphrase itself with --passphrase-fd'
-        : 'export GPG_TTY=$(tty), and run it again',
-  };
 }
 
 function keyIdsOf(status: GpgResult['status']): readonly string[] {

@@ -48,9 +48,6 @@ export function messagesOf(stderr: string): readonly string[] {
 
 /** The last of gpg's messages that matches, cut at 120 characters; gpg prints no secrets there. */
 export function lastMessage(stderr: string, matching = /./u): string {
-  return (
-    messagesOf(stderr)
-      .findLast((each) => matching.test(each))
-      ?.slice(0, 120) ?? 'it did not say why'
-  );
+  const last = messagesOf(stderr).findLast((each) => matching.test(each));
+  return last?.slice(0, 120) ?? 'it did not say why';
 }

@@ -81,6 +81,7 @@ function parseColons(text: string): readonly ListedKey[] {
     const primary = records[0] ?? [];
     const isSecret = primary[0] === 'sec';
     const keyRecords = records.filter(([type]) => type === 'pub' || type === 'sub' || type === 'sec' || type === 'ssb');
+    const here = isSecret ? keyRecords.filter(hasSecret) : keyRecords;
     const key: ListedKey = {
       fingerprint,
       userIds: records
@@ -90,10 +91,8 @@ function parseColons(text: string): readonly ListedKey[] {
       created: parseDate(primary[5]),
       expires: parseDate(primary[6]),
       state: stateOf(primary),
-      canEncrypt:
-        (primary[11] ?? '').includes('E') &&
-        keyRecords.some((fields) => isEncryptionKey(fields) && (!isSecret || hasSecret(fields))),
-      keyIds: keyRecords.filter((fields) => !isSecret || hasSecret(fields)).map((fields) => fields[4] ?? ''),
+      canEncrypt: (primary[11] ?? '').includes('E') && here.some(isEncryptionKey),
+      keyIds: here.map((fields) => fields[4] ?? ''),
       isOnCard: isSecret && keyRecords.some((fields) => /^[0-9A-F]{8,}$/u.test(fields[14] ?? '')),
     };
     return [key];

@@ -6,7 +6,7 @@ import { Secret } from '../secret.js';
 import { decryptWithGpg } from './gpg.js';
 import { listSecretKeys } from './keyring.js';
 import { assertBytes, loadOpenpgp } from './openpgp.js';
-import { isSealedTo, readOperatorKey, unlockOperatorKey, type OperatorKeyFile } from './operator-key.js';
+import { readOperatorKey, unlockOperatorKey, type OperatorKeyFile } from './operator-key.js';
 import { parsePassphrase } from './passphrase.js';
 import { largestMessage, readSealedTo, type SealedPassphrase } from './sealed-to.js';
 
@@ -18,30 +18,26 @@ import { largestMessage, readSealedTo, type SealedPassphrase } from './sealed-to
 export async function openPassphrase(sealed: SealedPassphrase): Promise<Secret> {
   const { bytes, from, operatorKey } = sealed;
   const { message } = readSealedTo(bytes, { from });
-  const opened =
-    operatorKey !== undefined && (await chooseOpener(sealed)) === 'operator-key'
-      ? await openWithOperatorKey(message, from, operatorKey)
-      : await decryptWithGpg({ ...sealed, bytes: message });
-  return parsePassphrase(opened, from);
+  const isOwn = operatorKey !== undefined && (await chooseOpener(sealed)) === 'operator-key';
+  const opened = isOwn
+    ? openWithOperatorKey(message, from, operatorKey)
+    : decryptWithGpg({ ...sealed, bytes: message });
+  return parsePassphrase(await opened, from);
 }
 
 /**
- * Proves that the new bytes of the passphrase file open, and returns what is in them, which is `expected`; undefined if
- * no secret key of its recipients is here.
+ * Proves that the new bytes of the passphrase file open to what is `expected`; false if no secret key of its recipients
+ * is here.
  * @throws RelaycertsError `passphrase`, `tool` if a secret key is here and the file still does not open
  */
-export async function proveSealed(sealed: SealedPassphrase, expected: Secret): Promise<Secret | undefined> {
+export async function proveSealed(sealed: SealedPassphrase, expected: Secret): Promise<boolean> {
   try {
-    if ((await chooseOpener(sealed)) === 'gpg' && !(await isSecretKeyInGnupg(sealed))) return undefined;
-    const passphrase = await openPassphrase(sealed);
-    if (passphrase.equals(expected)) return passphrase;
+    if ((await chooseOpener(sealed)) === 'gpg' && !(await isSecretKeyInGnupg(sealed))) return false;
+    if ((await openPassphrase(sealed)).equals(expected)) return true;
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
     const message = `${quotePath(sealed.from)} was not replaced, because the new file does not open: ${error.message}`;
-    throw new RelaycertsError(error.code, message, {
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
+    throw new RelaycertsError(error.code, message, { cause: error, ...(error.hint && { hint: error.hint }) });
   }
   throw new Error('the passphrase that was just encrypted opens to something else');
 }
@@ -56,11 +52,12 @@ export async function chooseOpener({
   from,
   operatorKey,
 }: Pick<SealedPassphrase, 'bytes' | 'from' | 'operatorKey'>): Promise<'operator-key' | 'gpg'> {
-  const sealedTo = readSealedTo(bytes, { from });
+  const { keyIds } = readSealedTo(bytes, { from });
   if (operatorKey === undefined) return 'gpg';
   const key = await readOperatorKey(operatorKey);
-  if (!isSealedTo(sealedTo, key)) return 'gpg';
-  const hasOthers = sealedTo.keyIds.some((id) => !key.keyIds.includes(id));
+  // Hidden recipients are left to GnuPG, which tries every key it has.
+  if (!keyIds.some((id) => key.keyIds.includes(id))) return 'gpg';
+  const hasOthers = keyIds.some((id) => !key.keyIds.includes(id));
   return key.isLocked && operatorKey.password === undefined && hasOthers ? 'gpg' : 'operator-key';
 }
 

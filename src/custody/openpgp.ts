@@ -1,4 +1,5 @@
-// The only import of openpgp.js, loaded once and when it is first needed. It adds nothing to the library.
+// The only import of openpgp.js, which takes tens of milliseconds to load: once, and when it is first needed. It adds
+// nothing to the library.
 
 import type * as OpenPgp from 'openpgp';
 

@@ -6,15 +6,13 @@ import { Secret } from '../secret.js';
 import { loadOpenpgp, type PartialConfig, type PrivateKey } from './openpgp.js';
 import { judgeKey, type RecipientKey } from './recipient-key.js';
 
-/** A password, or how to ask for one when it is needed; undefined if nobody can be asked. */
-export type Password = Secret | (() => Promise<Secret>) | undefined;
-
 /** The operator key's file, with the key's own password in case it has one. */
 export interface OperatorKeyFile {
   readonly armored: Secret;
   /** Its path, for errors. */
   readonly from: string;
-  readonly password: Password;
+  /** Or how to ask for it when it is needed; undefined if nobody can be asked. */
+  readonly password?: Secret | (() => Promise<Secret>) | undefined;
 }
 
 /** The operator key as read from its file. */
@@ -67,8 +65,7 @@ export async function relockOperatorKey(file: OperatorKeyFile, next: Secret | un
   const privateKey = await unlockOperatorKey(file);
   if (next === undefined) return new Secret(privateKey.armor());
   const openpgp = await loadOpenpgp();
-  const config = lockConfig(openpgp);
-  const locked = await openpgp.encryptKey({ privateKey, passphrase: next.revealText(), config });
+  const locked = await openpgp.encryptKey({ privateKey, passphrase: next.revealText(), config: lockConfig(openpgp) });
   return new Secret(locked.armor());
 }
 
@@ -76,10 +73,7 @@ export async function relockOperatorKey(file: OperatorKeyFile, next: Secret | un
  * Reads the operator key; its password is not needed.
  * @throws RelaycertsError `passphrase` if it is not a private key
  */
-export async function readOperatorKey({
-  armored,
-  from,
-}: Pick<OperatorKeyFile, 'armored' | 'from'>): Promise<OperatorKey> {
+export async function readOperatorKey({ armored, from }: OperatorKeyFile): Promise<OperatorKey> {
   const { readPrivateKey } = await loadOpenpgp();
   const text = armored.revealText();
   let key: PrivateKey;
@@ -100,20 +94,9 @@ export async function readOperatorKey({
  * The operator key's public half, as a recipient.
  * @throws RelaycertsError `passphrase` if it is not a private key, `recipient` if it cannot be encrypted to
  */
-export async function operatorRecipient(
-  file: Pick<OperatorKeyFile, 'armored' | 'from'>,
-  at: Date,
-): Promise<RecipientKey> {
+export async function operatorRecipient(file: OperatorKeyFile, at: Date): Promise<RecipientKey> {
   const { key } = await readOperatorKey(file);
   return judgeKey(key.toPublic(), file.from, at);
-}
-
-/** True if the operator key is one of the recipients; hidden ones are left to GnuPG, which tries every key it has. */
-export function isSealedTo(
-  { keyIds }: { readonly keyIds: readonly string[] },
-  operatorKey: Pick<OperatorKey, 'keyIds'>,
-): boolean {
-  return keyIds.some((id) => operatorKey.keyIds.includes(id));
 }
 
 /**

@@ -2,6 +2,7 @@
 // computes them for public keys. That is enough to say what a file is and to whom it is encrypted.
 // It decrypts nothing, checks no signature and never throws: anything it cannot follow is reported as a flaw.
 
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 
 /** RFC 9580 5, table 3: the packet types that say what a file is. */
@@ -51,13 +52,8 @@ export interface KeyIds {
 
 /** Tells text from binary OpenPGP: no OpenPGP packet that a file can start with is valid UTF-8 without controls. */
 export function isText(bytes: Uint8Array): boolean {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-    return !/[\u0000-\u0008\u000e-\u001f]/u.test(text);
-  } catch {
-    return false;
-  }
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  return isUtf8(bytes) && !/[\u0000-\u0008\u000e-\u001f]/u.test(Buffer.from(bytes).toString('latin1'));
 }
 
 /**
@@ -150,13 +146,10 @@ function identify(body: Uint8Array): { readonly fingerprint: string; readonly ke
   if (version !== 4 && version !== 6) return undefined;
   // A longer key has no fingerprint, because the hash covers its length in two octets.
   if (version === 4 && body.length > 0xffff) return undefined;
-  const header = Buffer.alloc(version === 4 ? 3 : 5);
-  header[0] = version === 4 ? 0x99 : 0x9b;
-  header.writeUIntBE(body.length, 1, version === 4 ? 2 : 4);
-  const hash = createHash(version === 4 ? 'sha1' : 'sha256')
-    .update(header)
-    .update(body);
-  const fingerprint = hash.digest('hex').toUpperCase();
+  const [digest, prefix, octets] = version === 4 ? (['sha1', 0x99, 2] as const) : (['sha256', 0x9b, 4] as const);
+  const header = Buffer.alloc(1 + octets, prefix);
+  header.writeUIntBE(body.length, 1, octets);
+  const fingerprint = createHash(digest).update(header).update(body).digest('hex').toUpperCase();
   return { fingerprint, keyId: version === 4 ? fingerprint.slice(-16) : fingerprint.slice(0, 16) };
 }
 

@@ -8,23 +8,25 @@ import type { Settings } from '../settings/settings.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { openPassphrase, proveSealed } from './open.js';
-import {
-  isSealedTo,
-  makeOperatorKey,
-  operatorRecipient,
-  readOperatorKey,
-  type OperatorKeyFile,
-} from './operator-key.js';
+import { makeOperatorKey, operatorRecipient, readOperatorKey, type OperatorKeyFile } from './operator-key.js';
 import type { RecipientKey } from './recipient-key.js';
-import { findInKeyring, recipientsOf, type RecipientContext } from './recipients.js';
+import { findInKeyring, findRecipient, type RecipientContext } from './recipients.js';
 import { sealPassphrase } from './seal.js';
 import { hiddenKeyId, readSealedTo, type SealedPassphrase } from './sealed-to.js';
 
-export interface CustodyWork {
+interface OperatorKeyWork {
+  readonly sys: Sys;
+  readonly inventory: Pick<Inventory, 'operatorKey' | 'operatorKeyPath'>;
+}
+
+interface RecipientWork {
   readonly settings: Settings;
   readonly sys: Sys;
-  readonly inventory: Pick<Inventory, 'passphraseFile' | 'operatorKey' | 'operatorKeyPath' | 'caKey'>;
   readonly at: Date;
+}
+
+export interface CustodyWork extends RecipientWork {
+  readonly inventory: Pick<Inventory, 'passphraseFile' | 'operatorKey' | 'operatorKeyPath'>;
 }
 
 /** The passphrase in the file. @throws passphrase, tool */
@@ -40,13 +42,7 @@ export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
 }
 
 /** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
-export function operatorKeyOf({
-  inventory,
-  sys,
-}: {
-  readonly inventory: Pick<Inventory, 'operatorKey' | 'operatorKeyPath'>;
-  readonly sys: Sys;
-}): OperatorKeyFile | undefined {
+export function operatorKeyOf({ inventory, sys }: OperatorKeyWork): OperatorKeyFile | undefined {
   const { operatorKey, operatorKeyPath: from } = inventory;
   if (operatorKey === undefined) return undefined;
   let asked: Promise<Secret> | undefined;
@@ -54,40 +50,28 @@ export function operatorKeyOf({
   return { armored: new Secret(operatorKey), from, password: sys.interactive ? ask : undefined };
 }
 
-export interface NewCustody {
-  readonly passphraseFile: Buffer;
-  /** Armored; undefined if there was one, or none is needed. */
-  readonly operatorKey: Buffer | undefined;
-}
-
 /**
  * Seals a passphrase for a project that has no passphrase file: to the recipients of the settings, and if there are none
- * to the operator key, which is made if it is missing.
+ * to the operator key, which is made if it is missing. `operatorKey` is armored; undefined if none was made.
  * @throws recipient, tool, interrupted
  */
-export async function sealFirst(work: CustodyWork, passphrase: Secret): Promise<NewCustody> {
+export async function sealFirst(
+  work: CustodyWork,
+  passphrase: Secret,
+): Promise<{ readonly passphraseFile: Buffer; readonly operatorKey?: Buffer }> {
   const { settings, inventory, sys, at } = work;
-  if (settings.passphrase.recipients.length > 0) {
-    return { passphraseFile: await seal(work, passphrase, await recipientsOfSettings(work)), operatorKey: undefined };
-  }
-  const own = operatorKeyOf(work);
-  if (own !== undefined) {
-    const recipient = await operatorRecipient(own, at);
-    return { passphraseFile: await seal(work, passphrase, [recipient]), operatorKey: undefined };
+  if (settings.passphrase.recipients.length > 0 || inventory.operatorKey !== undefined) {
+    return { passphraseFile: await seal(work, passphrase, await recipientsForChange(work)) };
   }
   const made = await makeOperatorKey(at, 'relaycerts operator key', await offerPassword(sys));
   const passphraseFile = await seal(work, passphrase, [made.recipient]);
-  return { passphraseFile, operatorKey: inventory.operatorKey ?? Buffer.from(made.armored.revealBytes()) };
+  return { passphraseFile, operatorKey: Buffer.from(made.armored.revealBytes()) };
 }
 
 /** Encrypts to these keys, with their warnings. @throws recipient */
-async function seal(
-  { sys, at }: CustodyWork,
-  passphrase: Secret,
-  recipients: readonly RecipientKey[],
-): Promise<Buffer> {
-  const { bytes, warnings } = await sealPassphrase(passphrase, recipients, at);
-  for (const warning of warnings) sys.warn(warning);
+async function seal(work: CustodyWork, passphrase: Secret, recipients: readonly RecipientKey[]): Promise<Buffer> {
+  const { bytes, warnings } = await sealPassphrase(passphrase, recipients, work.at);
+  for (const warning of warnings) work.sys.warn(warning);
   return Buffer.from(bytes);
 }
 
@@ -100,21 +84,17 @@ async function offerPassword(sys: Sys): Promise<Secret | undefined> {
   return password.revealBytes().length === 0 ? undefined : password;
 }
 
-export interface Resealed {
-  readonly bytes: Buffer;
-  /** The new file was opened here with a secret key. */
-  readonly isProven: boolean;
-}
-
-/** Seals a passphrase again, to these keys, and opens it if a secret key is here. @throws recipient, passphrase, tool */
+/**
+ * Seals a passphrase again, to these keys. `isProven`: the new file was opened here with a secret key.
+ * @throws recipient, passphrase, tool
+ */
 export async function sealAgain(
   work: CustodyWork,
   passphrase: Secret,
   recipients: readonly RecipientKey[],
-): Promise<Resealed> {
+): Promise<{ readonly bytes: Buffer; readonly isProven: boolean }> {
   const bytes = await seal(work, passphrase, recipients);
-  const proof = await proveSealed(sealedOf(work, bytes), passphrase);
-  return { bytes, isProven: proof !== undefined };
+  return { bytes, isProven: await proveSealed(sealedOf(work, bytes), passphrase) };
 }
 
 /** A new CA key must not depend on a given passphrase that the existing file does not hold. @throws passphrase */
@@ -135,18 +115,13 @@ export async function assertGivenInFile(work: CustodyWork, given: Secret): Promi
 }
 
 /** The keys that passphrase.recipients names. @throws recipient, tool */
-export async function recipientsOfSettings(
-  work: Pick<CustodyWork, 'settings' | 'sys' | 'at'>,
-): Promise<readonly RecipientKey[]> {
-  return recipientsOf(work.settings.passphrase.recipients, recipientContext(work));
+export async function recipientsOfSettings(work: RecipientWork): Promise<readonly RecipientKey[]> {
+  const context = recipientContext(work);
+  return (await Promise.all(work.settings.passphrase.recipients.map((name) => findRecipient(name, context)))).flat();
 }
 
 /** What looking for a recipient needs. */
-export function recipientContext({
-  settings,
-  sys,
-  at,
-}: Pick<CustodyWork, 'settings' | 'sys' | 'at'>): RecipientContext {
+export function recipientContext({ settings, sys, at }: RecipientWork): RecipientContext {
   return { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
 }
 
@@ -156,39 +131,33 @@ export function recipientContext({
  * @throws recipient - it cannot be told; tool
  */
 export async function recipientsForChange(work: CustodyWork): Promise<readonly RecipientKey[]> {
-  const { settings, inventory, sys, at } = work;
-  const { file, recipients } = settings.passphrase;
+  const { sys, at } = work;
+  const { file, recipients } = work.settings.passphrase;
   if (recipients.length > 0) return recipientsOfSettings(work);
+  const doubt = 'cannot tell who should be able to open the new passphrase';
+  const hint = 'name its recipients as passphrase.recipients in the settings';
+  const unclear = (why: string): RelaycertsError =>
+    new RelaycertsError('recipient', `${doubt}: ${quotePath(file)} ${why}`, { hint });
   const operatorKey = operatorKeyOf(work);
-  const bytes = inventory.passphraseFile;
+  const bytes = work.inventory.passphraseFile;
   if (bytes === undefined) {
-    if (operatorKey === undefined)
-      throw unclearError(`${quotePath(file)} does not exist, and there is no operator key`);
+    if (operatorKey === undefined) throw unclear('does not exist, and there is no operator key');
     return [await operatorRecipient(operatorKey, at)];
   }
-  const sealedTo = readSealedTo(bytes, { from: file });
-  if (sealedTo.hasPassword) throw unclearError(`${quotePath(file)} is encrypted to a password`);
-  if (sealedTo.keyIds.includes(hiddenKeyId)) throw unclearError(`${quotePath(file)} hides its recipients`);
-  const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
+  const { keyIds, hasPassword } = readSealedTo(bytes, { from: file });
+  if (hasPassword) throw unclear('is encrypted to a password');
+  if (keyIds.includes(hiddenKeyId)) throw unclear('hides its recipients');
+  const own = operatorKey && (await readOperatorKey(operatorKey));
+  const others = keyIds.filter((id) => own?.keyIds.includes(id) !== true);
   const found: RecipientKey[] = [];
-  if (operatorKey !== undefined && own !== undefined && isSealedTo(sealedTo, own)) {
-    found.push(await operatorRecipient(operatorKey, at));
-  }
-  for (const id of sealedTo.keyIds) {
-    if (own?.keyIds.includes(id) !== true) found.push(...(await findInKeyring(id, { run: sys.run, at })));
-  }
+  if (operatorKey && others.length < keyIds.length) found.push(await operatorRecipient(operatorKey, at));
+  for (const id of others) found.push(...(await findInKeyring(id, { run: sys.run, at })));
   return found;
-}
-
-function unclearError(why: string): RelaycertsError {
-  return new RelaycertsError('recipient', `cannot tell who should be able to open the new passphrase: ${why}`, {
-    hint: 'name its recipients as passphrase.recipients in the settings',
-  });
 }
 
 function sealedOf(work: CustodyWork, bytes: Buffer): SealedPassphrase {
   const { settings, sys, inventory } = work;
-  const { operatorKeyPath } = inventory;
   const operatorKey = operatorKeyOf(work);
+  const { operatorKeyPath } = inventory;
   return { bytes, from: settings.passphrase.file, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
 }

@@ -9,8 +9,6 @@ import { Secret } from '../secret.js';
 
 /** Octets. openssl reads a passphrase into 1024, with a NUL at the end (openssl-passphrase-options(1), apps/lib). */
 const longestPassphrase = 1023;
-/** Octets of a typed passphrase that nobody guesses: below that, a stolen key file opens in weeks. */
-const shortestSafe = 12;
 const longestInput = 65_536;
 
 /** A new passphrase: 256 random bits as 64 hexadecimal digits, so one line with nothing to mistype. */
@@ -43,13 +41,6 @@ export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'):
   }
 }
 
-/** A warning about a passphrase that is short enough to be guessed; undefined if it is not. */
-export function shortPassphraseWarning(passphrase: Secret): string | undefined {
-  const { length } = passphrase.revealBytes();
-  if (length >= shortestSafe) return undefined;
-  return `the passphrase has only ${length} bytes: anyone who copies the CA's key can guess it`;
-}
-
 const readAsync = promisify(read);
 
 /**
@@ -61,7 +52,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
   const fail = (flaw: string, cause?: unknown): RelaycertsError =>
     new RelaycertsError('usage', `${flag} ${fd}: ${flaw}`, {
       hint: { before: 'gpg --decrypt FILE |', run: ['...', flag, '0'] },
-      ...(cause === undefined ? {} : { cause }),
+      cause,
     });
   if (!Number.isInteger(fd) || fd < 0 || fd > 0x7fff_ffff) throw fail('not a file descriptor');
   const buffer = Buffer.alloc(longestInput + 1);
@@ -69,8 +60,8 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
   try {
     for (;;) {
       const count = await readSome(fd, buffer, length);
-      length += count;
       if (count === 0) break;
+      length += count;
       if (length > longestInput) throw fail(`more than ${longestInput} bytes`);
     }
     return parsePassphrase(new Secret(buffer.subarray(0, length)), `file descriptor ${fd}`, what);

@@ -4,7 +4,7 @@
 
 import { listSome, quote, quotePath, RelaycertsError } from '../errors.js';
 import { loadOpenpgp, type Key, type PublicKey, type Subkey } from './openpgp.js';
-import { isText, mostPackets, packetTag, readArmor, readPackets, type Packet } from './packets.js';
+import { isText, mostPackets, packetTag, readArmor, readPackets } from './packets.js';
 
 /** A public key that the passphrase can be encrypted to. */
 export interface RecipientKey {
@@ -31,6 +31,7 @@ const mostKeys = 100;
 const featureSeipdV2 = 0x08;
 /** RFC 9580 5.2.3.29: key flags, here "may encrypt communications" and "may encrypt storage". */
 const encryptFlags = 0x0c;
+const oldForm = 'asks for AEAD encryption; it gets the older form, which GnuPG 2.2 reads as well';
 const makeKey = 'gpg --quick-generate-key ADDRESS future-default';
 
 /**
@@ -66,31 +67,20 @@ export async function readRecipientKeys(
   const primaries = packets.filter(({ tag }) => tag === packetTag.publicKey);
   if (primaries.length === 0) throw refuse('is OpenPGP, but not a public key');
   if (primaries.length > mostKeys) throw refuse(`holds over ${mostKeys} keys`);
+  // RFC 9580 5.5.2: a public key packet begins with its version; a version 4 one has its algorithm in octet 5.
+  const described = primaries.map(({ body }) => `version ${body[0] ?? 0}, algorithm ${body[5] ?? 0}`);
+  const kinds = listSome(described, '; ');
 
   const { readKeys } = await loadOpenpgp();
   const keys = await readKeys({ binaryKeys: binary }).catch(() => []);
   // openpgp.js skips a key that it cannot read, and a recipient must not get lost like that.
-  if (keys.length !== primaries.length) {
-    throw refuse(`holds a key that cannot be read (${describePrimaries(primaries)})`);
+  if (keys.length !== primaries.length) throw refuse(`holds a key that cannot be read (${kinds})`);
+  try {
+    return await Promise.all(keys.map((key) => judgeKey(key, from, at)));
+  } catch (error) {
+    // openpgp.js throws errors of any kind at a key that is malformed inside.
+    throw error instanceof RelaycertsError ? error : refuse(`holds a key that is damaged (${kinds})`);
   }
-  const judge = async (key: Key): Promise<RecipientKey> => {
-    try {
-      return await judgeKey(key, from, at);
-    } catch (error) {
-      if (error instanceof RelaycertsError) throw error;
-      // openpgp.js throws errors of any kind at a key that is malformed inside.
-      throw refuse(`holds a key that is damaged (${describePrimaries(primaries)})`);
-    }
-  };
-  return Promise.all(keys.map(judge));
-}
-
-/** RFC 9580 5.5.2: a public key packet begins with its version; a version 4 one has its algorithm in octet 5. */
-function describePrimaries(primaries: readonly Packet[]): string {
-  return listSome(
-    primaries.map(({ body }) => `version ${body[0] ?? 0}, algorithm ${body[5] ?? 0}`),
-    '; ',
-  );
 }
 
 /**
@@ -120,10 +110,10 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
     throw refuse(...(await explainUnusable(key, at, error)));
   }
   const { enums } = await loadOpenpgp();
-  const { algorithm } = encryptionKey.keyPacket;
-  if (algorithm === enums.publicKey.x25519 || algorithm === enums.publicKey.x448) {
-    const { algorithm: spelled } = encryptionKey.getAlgorithmInfo();
-    throw refuse(`encrypts with ${spelled} of RFC 9580, which GnuPG cannot read`, makeKey);
+  const { x25519, x448 } = enums.publicKey;
+  if ([x25519, x448].includes(encryptionKey.keyPacket.algorithm)) {
+    const { algorithm } = encryptionKey.getAlgorithmInfo();
+    throw refuse(`encrypts with ${algorithm} of RFC 9580, which GnuPG cannot read`, makeKey);
   }
   const subkeyExpires = 'mainKey' in encryptionKey ? asDate(await encryptionKey.getExpirationTime(at)) : undefined;
   const expiries = [primaryExpires, subkeyExpires].filter((date) => date !== undefined);
@@ -136,9 +126,7 @@ export async function judgeKey(key: Key, from: string, at: Date): Promise<Recipi
     userId,
     expires: expiries.length === 0 ? undefined : new Date(Math.min(...expiries.map(Number))),
     from,
-    warnings: asksForAead
-      ? [`${name} asks for AEAD encryption; it gets the older form, which GnuPG 2.2 reads as well`]
-      : [],
+    warnings: asksForAead ? [`${name} ${oldForm}`] : [],
     key: key.toPublic(),
   };
 }

@@ -23,22 +23,12 @@ export interface RecipientContext {
   readonly readFile: (path: string) => Promise<Uint8Array>;
 }
 
-/** What an entry can be in the keyring; `pattern` is how gpg is asked for it. */
-type Wanted =
-  | { readonly kind: 'fingerprint' | 'key-id'; readonly pattern: string; readonly hex: string }
-  | { readonly kind: 'address'; readonly pattern: string; readonly address: string };
-
-type Refuse = (what: string, hint: string) => RelaycertsError;
-
-/**
- * The keys that the entries of passphrase.recipients name, in their order.
- * @throws RelaycertsError as findRecipient
- */
-export async function recipientsOf(
-  names: readonly string[],
-  context: RecipientContext,
-): Promise<readonly RecipientKey[]> {
-  return (await Promise.all(names.map((name) => findRecipient(name, context)))).flat();
+/** What an entry can be in the keyring: the digits of a fingerprint or key ID, or an address. */
+interface Wanted {
+  /** How gpg is asked for it. */
+  readonly pattern: string;
+  readonly hex?: string;
+  readonly address?: string;
 }
 
 /**
@@ -105,13 +95,12 @@ export async function findInKeyring(
   { run, at }: Pick<RecipientContext, 'run' | 'at'>,
 ): Promise<readonly RecipientKey[]> {
   const name = `recipient ${quote(recipient)}`;
-  const refuse: Refuse = (what, hint) => new RelaycertsError('recipient', `${name} ${what}`, { hint });
+  const refuse = (what: string, hint: string): RelaycertsError =>
+    new RelaycertsError('recipient', `${name} ${what}`, { hint });
   const wanted = parseWanted(recipient);
+  const lookUp = 'gpg --list-keys shows the fingerprints';
   if (wanted === undefined) {
-    throw refuse(
-      'is neither a file beside the settings nor a fingerprint, a key ID or an address',
-      'gpg --list-keys shows the fingerprints',
-    );
+    throw refuse('is neither a file beside the settings nor a fingerprint, a key ID or an address', lookUp);
   }
   const listed = await listPublicKeys(run, wanted.pattern);
   const [only, ...others] = [...new Map(listed.map((key) => [key.fingerprint, key])).values()];
@@ -120,10 +109,8 @@ export async function findInKeyring(
   }
   if (others.length > 0) {
     const matches = listSome([only, ...others].map((key) => describeMatch(key, at)));
-    throw refuse(
-      `matches ${others.length + 1} keys: ${matches}`,
-      'put the fingerprint of the right one into passphrase.recipients',
-    );
+    const hint = 'put the fingerprint of the right one into passphrase.recipients';
+    throw refuse(`matches ${others.length + 1} keys: ${matches}`, hint);
   }
   if (only.state === 'disabled') {
     throw refuse('is disabled in the keyring', `gpg --edit-key ${only.fingerprint} enable`);
@@ -132,7 +119,13 @@ export async function findInKeyring(
   if (bytes.length === 0) throw refuse('could not be exported from the keyring', `gpg --export ${only.fingerprint}`);
   const keys = await readRecipientKeys(bytes, { from: `GnuPG keyring, ${recipient}`, at });
   return keys.map((key) => {
-    assertIsWanted(key, only, wanted, refuse);
+    const { fingerprint, encryptionFingerprint } = key;
+    // The key, or the very subkey that will be encrypted to, must be the one that the settings name. Being any of its
+    // subkeys is not enough: the maker of a key can attach somebody else's subkey to it.
+    const isNamed = (hex: string): boolean => fingerprint.endsWith(hex) || encryptionFingerprint.endsWith(hex);
+    if (fingerprint !== only.fingerprint || (wanted.hex !== undefined && !isNamed(wanted.hex))) {
+      throw refuse(`is not the key that the keyring would encrypt to: ${fingerprint}`, lookUp);
+    }
     return { ...key, warnings: [...warningsFor(name, wanted, only), ...key.warnings] };
   });
 }
@@ -140,58 +133,30 @@ export async function findInKeyring(
 /** gpg also finds substrings of user IDs, so only what names a key for certain becomes a pattern. */
 function parseWanted(recipient: string): Wanted | undefined {
   const hex = recipient.replaceAll(/\s/gu, '').replace(/^0x/iu, '').toUpperCase();
-  if (/^[0-9A-F]+$/u.test(hex)) {
-    if (hex.length === 40 || hex.length === 64) return { kind: 'fingerprint', pattern: `0x${hex}`, hex };
-    if (hex.length === 16 || hex.length === 8) return { kind: 'key-id', pattern: `0x${hex}`, hex };
-  }
+  if (/^[0-9A-F]+$/u.test(hex) && [8, 16, 40, 64].includes(hex.length)) return { pattern: `0x${hex}`, hex };
   // eslint-disable-next-line no-control-regex -- control characters are what is refused
   if (/[\u0000-\u001f\u007f]/u.test(recipient)) return undefined;
   const [, name = '', address = ''] = /^(?:(.*) )?<?([^\s<>@]+@[^\s<>@]+)>?$/u.exec(recipient) ?? [];
   if (address === '' || /[<>]/u.test(name)) return undefined;
   const pattern = name === '' ? `<${address}>` : `=${recipient}`;
   const forms = name === '' ? [address, `<${address}>`] : [`${name} <${address}>`];
-  return forms.includes(recipient) ? { kind: 'address', pattern, address } : undefined;
+  return forms.includes(recipient) ? { pattern, address } : undefined;
 }
 
-/**
- * The key, or the very subkey that will be encrypted to, must be the one that the settings name. Being any of its
- * subkeys is not enough: the maker of a key can attach somebody else's subkey to it.
- */
-function assertIsWanted(
-  { fingerprint, encryptionFingerprint }: RecipientKey,
-  listed: ListedKey,
-  wanted: Wanted,
-  refuse: Refuse,
-): void {
-  const isWanted =
-    wanted.kind === 'address' || fingerprint.endsWith(wanted.hex) || encryptionFingerprint.endsWith(wanted.hex);
-  if (!isWanted || fingerprint !== listed.fingerprint) {
-    throw refuse(
-      `is not the key that the keyring would encrypt to: ${fingerprint}`,
-      'gpg --list-keys shows the fingerprints',
-    );
-  }
-}
-
-function warningsFor(name: string, wanted: Wanted, listed: ListedKey): readonly string[] {
+function warningsFor(name: string, { hex, address }: Wanted, listed: ListedKey): readonly string[] {
   const pin = `put ${listed.fingerprint} into passphrase.recipients`;
-  if (wanted.kind === 'key-id' && wanted.hex.length === 8) {
-    return [`${name} is a short key ID, which can be forged: ${pin}`];
-  }
-  if (wanted.kind !== 'address') return [];
+  if (hex?.length === 8) return [`${name} is a short key ID, which can be forged: ${pin}`];
+  if (address === undefined) return [];
   // A certified user ID says nothing about the key's other ones, which its owner can add freely.
-  const named = listed.userIds.filter(({ text }) => text.toLowerCase().includes(wanted.address.toLowerCase()));
+  const named = listed.userIds.filter(({ text }) => text.toLowerCase().includes(address.toLowerCase()));
   if (named.some(({ isTrusted }) => isTrusted)) return [];
-  return [
-    `${name} is a key that nothing in the keyring vouches for: compare its fingerprint with its owner, then ${pin}`,
-  ];
+  const advice = `compare its fingerprint with its owner, then ${pin}`;
+  return [`${name} is a key that nothing in the keyring vouches for: ${advice}`];
 }
 
 function describeMatch({ fingerprint, userIds, expires, state }: ListedKey, at: Date): string {
   const userId = userIds[0] === undefined ? '' : ` ${quote(userIds[0].text)}`;
-  const expiry =
-    expires === undefined
-      ? 'never expires'
-      : `${expires <= at ? 'expired' : 'expires'} ${expires.toISOString().slice(0, 10)}`;
+  const day = expires?.toISOString().slice(0, 10);
+  const expiry = expires === undefined ? 'never expires' : `${expires <= at ? 'expired' : 'expires'} ${day}`;
   return `${fingerprint}${userId} (${state === 'usable' || state === 'expired' ? expiry : state})`;
 }

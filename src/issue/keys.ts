@@ -15,13 +15,12 @@ export interface KeyPair {
 const generate = promisify(generateKeyPair);
 
 const curves = { 'ecdsa-p256': 'prime256v1', 'ecdsa-p384': 'secp384r1' } as const;
-const modulusLengths = { 'rsa-2048': 2048, 'rsa-3072': 3072, 'rsa-4096': 4096 } as const;
 
 /** A new key pair, made in the thread pool, so that RSA keys started together run in parallel. */
 export async function generateKey(keyType: KeyType): Promise<KeyPair> {
   if (keyType === 'ed25519') return generate('ed25519');
   if (keyType === 'ecdsa-p256' || keyType === 'ecdsa-p384') return generate('ec', { namedCurve: curves[keyType] });
-  return generate('rsa', { modulusLength: modulusLengths[keyType] });
+  return generate('rsa', { modulusLength: Number(keyType.slice('rsa-'.length)) });
 }
 
 /** The key as unencrypted PKCS#8 PEM, which Postfix reads (it cannot ask for a passphrase). */

@@ -3,11 +3,12 @@
 // Node's native scrypt; reading is left to OpenSSL, once the frame is known to be PBES2 at a bearable cost.
 // CBC has no integrity check, so the caller must check that the key fits its certificate.
 
-import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt } from 'node:crypto';
+import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt, type ScryptOptions } from 'node:crypto';
+import { promisify } from 'node:util';
 import { RelaycertsError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import * as der from '../certificate/der.js';
-import { boundInput, readPemBlocks, writePem } from '../certificate/pem.js';
+import { boundInput, inputError, readPemBlocks, writePem } from '../certificate/pem.js';
 
 /** Who made the passphrase: relaycerts (256 random bits) or a person, whose choice needs a costlier scrypt. */
 export type PassphraseStrength = 'random' | 'typed';
@@ -22,6 +23,7 @@ const oids = {
 const readableCiphers: readonly string[] = ['2.16.840.1.101.3.4.1.2', '2.16.840.1.101.3.4.1.22', oids.aes256Cbc];
 
 const label = 'ENCRYPTED PRIVATE KEY';
+const byHand = 'openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE';
 const blockSize = 8;
 /** N = 2^14 and r = 8 stay below the 32 MiB that OpenSSL lends a scrypt frame; only p can rise. */
 const iterations = 2 ** 14;
@@ -47,33 +49,20 @@ export async function encryptPrivateKey(
   const salt = randomBytes(16);
   const iv = randomBytes(16);
   const p = parallelization[strength];
-  const derivedKey = await new Promise<Buffer>((resolve, reject) => {
-    scrypt(secret, salt, keyOctets, { N: iterations, r: blockSize, p, maxmem: 64 * 2 ** 20 }, (error, derived) => {
-      if (error === null) resolve(derived);
-      else reject(error);
-    });
-  });
+  const derivedKey = await derive(secret, salt, keyOctets, { N: iterations, r: blockSize, p, maxmem: 64 * 2 ** 20 });
   const cipher = createCipheriv('aes-256-cbc', derivedKey, iv);
   const ciphertext = Buffer.concat([cipher.update(key.export({ type: 'pkcs8', format: 'der' })), cipher.final()]);
 
-  const kdf = der.writeSequence(
-    der.writeOid(oids.scrypt),
-    der.writeSequence(
-      der.writeOctetString(salt),
-      der.writeInteger(iterations),
-      der.writeInteger(blockSize),
-      der.writeInteger(p),
-      der.writeInteger(keyOctets),
-    ),
-  );
-  return writePem(label, der.writeSequence(writePbes2(kdf, iv), der.writeOctetString(ciphertext)));
+  const costs = [iterations, blockSize, p, keyOctets].map(der.writeInteger);
+  const parameters = der.writeSequence(der.writeOctetString(salt), ...costs);
+  const kdf = der.writeSequence(der.writeOid(oids.scrypt), parameters);
+  const encryption = der.writeSequence(der.writeOid(oids.aes256Cbc), der.writeOctetString(iv));
+  // RFC 8018 A.4.
+  const algorithm = der.writeSequence(der.writeOid(oids.pbes2), der.writeSequence(kdf, encryption));
+  return writePem(label, der.writeSequence(algorithm, der.writeOctetString(ciphertext)));
 }
 
-/** The AlgorithmIdentifier of PBES2 with AES-256-CBC: `kdf` is DER, `iv` has 16 octets (RFC 8018 A.4). */
-export function writePbes2(kdf: Buffer, iv: Buffer): Buffer {
-  const encryption = der.writeSequence(der.writeOid(oids.aes256Cbc), der.writeOctetString(iv));
-  return der.writeSequence(der.writeOid(oids.pbes2), der.writeSequence(kdf, encryption));
-}
+const derive = promisify<Buffer, Buffer, number, ScryptOptions, Buffer>(scrypt);
 
 /**
  * The key in a PEM `ENCRYPTED PRIVATE KEY` with PBES2 over scrypt or PBKDF2. `from` names it in errors.
@@ -87,15 +76,10 @@ export async function decryptPrivateKey(
 ): Promise<KeyObject> {
   const block = readPemBlocks(boundInput(pem, from), from).find((candidate) => candidate.label.endsWith('PRIVATE KEY'));
   if (block === undefined) {
-    throw new RelaycertsError('certificate', `${from} holds no private key in PEM form`, {
-      hint: 'restore it from a backup',
-    });
+    throw inputError(`${from} holds no private key in PEM form`, 'restore it from a backup');
   }
-  if (block.label !== label) {
-    throw new RelaycertsError('certificate', `the private key in ${from} is not encrypted PKCS#8`, {
-      hint: 'encrypt it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE',
-    });
-  }
+  if (block.label !== label)
+    throw inputError(`the private key in ${from} is not encrypted PKCS#8`, `encrypt it: ${byHand}`);
   checkFrame(block.der, from);
   const secret = revealPassphrase(passphrase);
   try {
@@ -109,29 +93,22 @@ export async function decryptPrivateKey(
 
 function revealPassphrase(passphrase: Secret): Buffer {
   const bytes = passphrase.revealBytes();
-  if (bytes.length === 0 || bytes.length > maxPassphraseOctets) {
-    throw new RelaycertsError(
-      'passphrase',
-      bytes.length === 0 ? 'the passphrase is empty' : `the passphrase is longer than ${maxPassphraseOctets} octets`,
-      { hint: 'use a file that holds only the passphrase, in one line' },
-    );
-  }
-  return Buffer.from(bytes.buffer);
+  if (bytes.length > 0 && bytes.length <= maxPassphraseOctets) return Buffer.from(bytes.buffer);
+  const flaw = bytes.length === 0 ? 'empty' : `longer than ${maxPassphraseOctets} octets`;
+  throw new RelaycertsError('passphrase', `the passphrase is ${flaw}`, {
+    hint: 'use a file that holds only the passphrase, in one line',
+  });
 }
 
 /** After this check, OpenSSL refuses the key only because of the passphrase. */
 function checkFrame(frame: Buffer, from: string): void {
-  let problem: string | undefined;
+  const refuse = (problem: string): RelaycertsError =>
+    inputError(`the encrypted key in ${from} ${problem}`, `restore it from a backup, or write it again: ${byHand}`);
   try {
-    problem = problemOf(frame);
+    const problem = problemOf(frame);
+    if (problem !== undefined) throw refuse(problem);
   } catch (error) {
-    if (!(error instanceof der.DerError)) throw error;
-    problem = 'is damaged';
-  }
-  if (problem !== undefined) {
-    throw new RelaycertsError('certificate', `the encrypted key in ${from} ${problem}`, {
-      hint: 'restore it from a backup, or write it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE',
-    });
+    throw error instanceof der.DerError ? refuse('is damaged') : error;
   }
 }
 

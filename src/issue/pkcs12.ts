@@ -3,6 +3,7 @@
 // its PKCS#12 call takes RSA keys only; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
 // file is made, and the sole importer of node-forge.
 
+import { isUtf8 } from 'node:buffer';
 import { createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import asn1 from 'node-forge/lib/asn1.js';
@@ -51,30 +52,30 @@ export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
   const { privateKey, certificate, authorities, friendlyName, password } = request;
   const octets = passwordOctets(password);
   try {
-    const keyId = hash('sha1', certificate, 'buffer');
     const attributes = set(
-      attribute(oids.friendlyName, bmpString(friendlyName)),
-      attribute(oids.localKeyId, octetString(keyId)),
+      sequence(oid(oids.friendlyName), set(bmpString(friendlyName))),
+      sequence(oid(oids.localKeyId), set(octetString(hash('sha1', certificate, 'buffer')))),
     );
     const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
     const key = await encrypt(pkcs8, octets);
     pkcs8.fill(0);
-    const keyBags = sequence(
-      bag(oids.shroudedKeyBag, sequence(key.algorithm, octetString(key.ciphertext)), attributes),
-    );
-    const certificateBags = sequence(
-      bag(oids.certBag, certBag(certificate), attributes),
-      ...authorities.map((authority) => bag(oids.certBag, certBag(authority))),
-    );
-    const certificates = await encrypt(toDer(certificateBags), octets);
-    const contents = toDer(
-      sequence(
-        contentInfo(oids.encryptedData, encryptedData(certificates)),
-        contentInfo(oids.data, octetString(toDer(keyBags))),
-      ),
-    );
+    const keyBag = typed(oids.shroudedKeyBag, sequence(key.algorithm, octetString(key.ciphertext)), attributes);
+    const certBag = (one: Uint8Array, ...more: readonly asn1.Asn1[]): asn1.Asn1 =>
+      typed(oids.certBag, typed(oids.x509Certificate, octetString(one)), ...more);
+    const certBags = sequence(certBag(certificate, attributes), ...authorities.map((one) => certBag(one)));
+    const certificates = await encrypt(toDer(certBags), octets);
+    // RFC 5652 8 EncryptedData, its contents tagged [0] IMPLICIT.
+    const ciphertext = asn1.create(Class.CONTEXT_SPECIFIC, tag0, false, binary(certificates.ciphertext));
+    const encryptedData = sequence(small(0), sequence(oid(oids.data), certificates.algorithm, ciphertext));
+    const keys = typed(oids.data, octetString(toDer(sequence(keyBag))));
+    const contents = toDer(sequence(typed(oids.encryptedData, encryptedData), keys));
+
+    const salt = randomBytes(saltOctets);
+    const mac = createHmac('sha256', deriveMacKey(octets, salt)).update(contents).digest();
+    const digest = sequence(sequence(oid(oids.sha256), nothing()), octetString(mac));
+    const macData = sequence(digest, octetString(salt), small(rounds));
     const version3 = small(3);
-    return toDer(sequence(version3, contentInfo(oids.data, octetString(contents)), macData(contents, octets)));
+    return toDer(sequence(version3, typed(oids.data, octetString(contents)), macData));
   } finally {
     octets.fill(0);
   }
@@ -83,47 +84,27 @@ export async function encodePkcs12(request: Pkcs12Request): Promise<Buffer> {
 function passwordOctets(password: Secret): Buffer {
   const octets = Buffer.from(password.revealBytes().buffer);
   // The MAC takes the password's characters, so it has to be text.
-  const isText = Buffer.from(octets.toString('utf8'), 'utf8').equals(octets);
-  if (octets.length > 0 && isText) return octets;
+  if (octets.length > 0 && isUtf8(octets)) return octets;
   throw new RelaycertsError('passphrase', `the password is ${octets.length === 0 ? 'empty' : 'not text in UTF-8'}`, {
     hint: 'choose another one',
   });
 }
 
-/** node-forge names context tags like those of the universal types with the same number. */
-const tag0 = asn1.Type.NONE;
-
-interface Encrypted {
-  readonly algorithm: asn1.Asn1;
-  readonly ciphertext: Buffer;
-}
-
 const derive = promisify(pbkdf2);
 
 /** PBES2 (RFC 8018 6.2) under the password as UTF-8, which is what OpenSSL gives it. */
-async function encrypt(plain: Uint8Array, password: Buffer): Promise<Encrypted> {
+async function encrypt(
+  plain: Uint8Array,
+  password: Buffer,
+): Promise<{ readonly algorithm: asn1.Asn1; readonly ciphertext: Buffer }> {
   const salt = randomBytes(saltOctets);
   const iv = randomBytes(16);
   const cipher = createCipheriv('aes-256-cbc', await derive(password, salt, rounds, 32, 'sha256'), iv);
   const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()]);
-  const kdf = sequence(
-    oid(oids.pbkdf2),
-    sequence(octetString(salt), small(rounds), sequence(oid(oids.hmacSha256), nothing())),
-  );
+  const parameters = sequence(octetString(salt), small(rounds), sequence(oid(oids.hmacSha256), nothing()));
+  const kdf = sequence(oid(oids.pbkdf2), parameters);
   const scheme = sequence(oid(oids.aes256Cbc), octetString(iv));
   return { algorithm: sequence(oid(oids.pbes2), sequence(kdf, scheme)), ciphertext };
-}
-
-/** RFC 5652 8 EncryptedData, its contents tagged [0] IMPLICIT. */
-function encryptedData({ algorithm, ciphertext }: Encrypted): asn1.Asn1 {
-  const contents = asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, false, ciphertext.toString('latin1'));
-  return sequence(small(0), sequence(oid(oids.data), algorithm, contents));
-}
-
-function macData(contents: Buffer, password: Buffer): asn1.Asn1 {
-  const salt = randomBytes(saltOctets);
-  const mac = createHmac('sha256', deriveMacKey(password, salt)).update(contents).digest();
-  return sequence(sequence(sequence(oid(oids.sha256), nothing()), octetString(mac)), octetString(salt), small(rounds));
 }
 
 /**
@@ -144,66 +125,34 @@ function repeated(octets: Buffer): Buffer {
   return Buffer.alloc(Math.ceil(octets.length / 64) * 64, octets);
 }
 
-function bag(type: string, value: asn1.Asn1, attributes?: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), explicit(value), ...(attributes === undefined ? [] : [attributes]));
-}
+// The DER that the file is made of, as node-forge's objects. Its strings hold an octet in each character.
 
-function certBag(certificate: Uint8Array): asn1.Asn1 {
-  return sequence(oid(oids.x509Certificate), explicit(octetString(certificate)));
-}
+const { Class, Type } = asn1;
+/** node-forge names context tags like those of the universal types with the same number. */
+const tag0 = Type.NONE;
 
-function attribute(type: string, value: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), set(value));
-}
+const binary = (octets: Uint8Array): string => Buffer.from(octets).toString('latin1');
+const toDer = (value: asn1.Asn1): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
 
-function contentInfo(type: string, content: asn1.Asn1): asn1.Asn1 {
-  return sequence(oid(type), explicit(content));
-}
-
-function universal(type: asn1.Type, value: Uint8Array | readonly asn1.Asn1[]): asn1.Asn1 {
-  const { UNIVERSAL } = asn1.Class;
-  return value instanceof Uint8Array
-    ? asn1.create(UNIVERSAL, type, false, Buffer.from(value).toString('latin1'))
-    : asn1.create(UNIVERSAL, type, true, [...value]);
-}
-
-function sequence(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
-  return universal(asn1.Type.SEQUENCE, parts);
-}
+const make = (type: asn1.Type, value: string | asn1.Asn1[]): asn1.Asn1 =>
+  asn1.create(Class.UNIVERSAL, type, typeof value !== 'string', value);
+const sequence = (...parts: asn1.Asn1[]): asn1.Asn1 => make(Type.SEQUENCE, parts);
+const octetString = (octets: Uint8Array): asn1.Asn1 => make(Type.OCTETSTRING, binary(octets));
+/** toDer writes the characters of this type alone as two octets each. */
+const bmpString = (text: string): asn1.Asn1 => make(Type.BMPSTRING, text);
+const small = (value: number): asn1.Asn1 => make(Type.INTEGER, asn1.integerToDer(value).getBytes());
+const oid = (dotted: string): asn1.Asn1 => make(Type.OID, asn1.oidToDer(dotted).getBytes());
+const nothing = (): asn1.Asn1 => make(Type.NULL, '');
 
 /** X.690 11.6: the parts of a SET OF in the order of their encodings. */
 function set(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
-  return universal(
-    asn1.Type.SET,
+  return make(
+    Type.SET,
     parts.toSorted((a, b) => Buffer.compare(toDer(a), toDer(b))),
   );
 }
 
-function explicit(value: asn1.Asn1): asn1.Asn1 {
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag0, true, [value]);
-}
-
-function octetString(octets: Uint8Array): asn1.Asn1 {
-  return universal(asn1.Type.OCTETSTRING, octets);
-}
-
-function bmpString(text: string): asn1.Asn1 {
-  // toDer writes the characters of this type alone as two octets each.
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BMPSTRING, false, text);
-}
-
-function small(value: number): asn1.Asn1 {
-  return universal(asn1.Type.INTEGER, Buffer.from(asn1.integerToDer(value).getBytes(), 'latin1'));
-}
-
-function oid(dotted: string): asn1.Asn1 {
-  return universal(asn1.Type.OID, Buffer.from(asn1.oidToDer(dotted).getBytes(), 'latin1'));
-}
-
-function nothing(): asn1.Asn1 {
-  return universal(asn1.Type.NULL, Buffer.alloc(0));
-}
-
-function toDer(value: asn1.Asn1): Buffer {
-  return Buffer.from(asn1.toDer(value).getBytes(), 'latin1');
+/** ContentInfo and SafeBag (RFC 7292 4 and 4.2): the type, the value tagged [0] EXPLICIT, and what a bag adds to it. */
+function typed(type: string, value: asn1.Asn1, ...more: readonly asn1.Asn1[]): asn1.Asn1 {
+  return sequence(oid(type), asn1.create(Class.CONTEXT_SPECIFIC, tag0, true, [value]), ...more);
 }

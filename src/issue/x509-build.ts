@@ -1,10 +1,10 @@
 // One certificate's contents as typed ASN.1 objects of @peculiar/asn1-x509: names, extensions and algorithms from the
 // profile in certificate/profile.ts. It signs and judges nothing. Only x509.ts and x509-read-back.ts import it.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import * as asn from '@peculiar/asn1-x509';
-import { keyUsageOf, profiles } from '../certificate/profile.js';
+import { profiles } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
 /** What goes into one certificate, which is built from it and compared with it afterwards. */
@@ -21,29 +21,24 @@ export interface Contents {
   readonly permittedDomains: readonly string[];
 }
 
-/** RFC 5758 3.2 (ECDSA, no parameters), RFC 4055 5 (RSA, NULL), RFC 8410 3 (Ed25519, no parameters). */
-const ecdsaSha256 = { digest: 'sha256', algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.2' }) };
-const ecdsaSha384 = { digest: 'sha384', algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.10045.4.3.3' }) };
-const rsaSha256 = {
-  digest: 'sha256',
-  algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.2.840.113549.1.1.11', parameters: null }),
-};
-const ed25519 = { digest: null, algorithm: new asn.AlgorithmIdentifier({ algorithm: '1.3.101.112' }) };
-
-export interface SignatureAlgorithm {
-  /** Null if the algorithm includes its digest. */
-  readonly digest: string | null;
-  readonly algorithm: asn.AlgorithmIdentifier;
+/** `digest` is null if the algorithm includes its own. */
+function algorithmOf(digest: string | null, algorithm: string, parameters?: null) {
+  return { digest, algorithm: new asn.AlgorithmIdentifier({ algorithm, ...(parameters === null && { parameters }) }) };
 }
 
-/** How a CA with a key of this type signs. */
-export const signatures: Readonly<Record<KeyType, SignatureAlgorithm>> = {
-  'ecdsa-p256': ecdsaSha256,
-  'ecdsa-p384': ecdsaSha384,
+const rsaSha256 = algorithmOf('sha256', '1.2.840.113549.1.1.11', null);
+
+/**
+ * How a CA with a key of this type signs.
+ * @source RFC 5758 3.2 (ECDSA, no parameters), RFC 4055 5 (RSA, NULL), RFC 8410 3 (Ed25519, no parameters)
+ */
+export const signatures: Readonly<Record<KeyType, ReturnType<typeof algorithmOf>>> = {
+  'ecdsa-p256': algorithmOf('sha256', '1.2.840.10045.4.3.2'),
+  'ecdsa-p384': algorithmOf('sha384', '1.2.840.10045.4.3.3'),
   'rsa-2048': rsaSha256,
   'rsa-3072': rsaSha256,
   'rsa-4096': rsaSha256,
-  ed25519,
+  ed25519: algorithmOf(null, '1.3.101.112'),
 };
 
 /** The octets to sign (RFC 5280 4.1.1.1 tbsCertificate). `serial` has a positive INTEGER's octets. */
@@ -69,57 +64,54 @@ export function serialize(value: unknown): Buffer {
 
 /** The keyUsage that the contents ask for, as the bits of asn.KeyUsage. */
 export function keyUsageFlagsOf({ kind, keyType }: Contents): number {
-  return keyUsageOf(kind, keyType).reduce((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
+  const { keyUsage, rsaKeyUsage } = profiles[kind];
+  const bits = keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
+  return bits.reduce<number>((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
 }
 
 function buildExtensions(contents: Contents): asn.Extension[] {
-  const profile = profiles[contents.kind];
-  const { isCa, pathLength, extendedKeyUsage } = profile;
-  const basicConstraints = new asn.BasicConstraints({
-    cA: isCa,
-    ...(pathLength === undefined ? {} : { pathLenConstraint: pathLength }),
-  });
+  const { dnsNames, permittedDomains } = contents;
+  const { isCa, pathLength, extendedKeyUsage } = profiles[contents.kind];
   const extensions = [
-    extension(asn.id_ce_basicConstraints, true, basicConstraints),
-    extension(asn.id_ce_keyUsage, true, new asn.KeyUsage(keyUsageFlagsOf(contents))),
     extension(
-      asn.id_ce_subjectKeyIdentifier,
-      false,
-      new asn.SubjectKeyIdentifier(arrayBufferOf(keyIdentifierOf(contents.spki))),
+      asn.id_ce_basicConstraints,
+      true,
+      new asn.BasicConstraints({ cA: isCa, ...(pathLength !== undefined && { pathLenConstraint: pathLength }) }),
     ),
+    extension(asn.id_ce_keyUsage, true, new asn.KeyUsage(keyUsageFlagsOf(contents))),
+    extension(asn.id_ce_subjectKeyIdentifier, false, identifier(keyIdentifierOf(contents.spki))),
     extension(
       asn.id_ce_authorityKeyIdentifier,
       false,
-      new asn.AuthorityKeyIdentifier({
-        keyIdentifier: new asn.KeyIdentifier(arrayBufferOf(contents.authorityKeyIdentifier)),
-      }),
+      new asn.AuthorityKeyIdentifier({ keyIdentifier: identifier(contents.authorityKeyIdentifier) }),
     ),
   ];
   if (extendedKeyUsage.length > 0) {
     extensions.push(extension(asn.id_ce_extKeyUsage, false, new asn.ExtendedKeyUsage([...extendedKeyUsage])));
   }
-  if (contents.dnsNames.length > 0) {
-    const names = contents.dnsNames.map((dNSName) => new asn.GeneralName({ dNSName }));
+  if (dnsNames.length > 0) {
+    const names = dnsNames.map((dNSName) => new asn.GeneralName({ dNSName }));
     // RFC 5280 4.2.1.6: critical if the subject is empty.
     const isCritical = contents.subject.length === 0;
     extensions.push(extension(asn.id_ce_subjectAltName, isCritical, new asn.SubjectAlternativeName(names)));
   }
-  if (contents.permittedDomains.length > 0) {
-    extensions.push(extension(asn.id_ce_nameConstraints, true, buildNameConstraints(contents.permittedDomains)));
+  if (permittedDomains.length > 0) {
+    // RFC 5280 4.2.1.10: a dNSName subtree has no leading dot; all addresses are 8 or 32 zero octets.
+    const constraints = new asn.NameConstraints({
+      permittedSubtrees: subtrees(permittedDomains.map((dNSName) => ({ dNSName }))),
+      excludedSubtrees: subtrees([{ iPAddress: '0.0.0.0/0' }, { iPAddress: '::/0' }]),
+    });
+    extensions.push(extension(asn.id_ce_nameConstraints, true, constraints));
   }
   return extensions;
 }
 
-/** RFC 5280 4.2.1.10: a dNSName subtree has no leading dot; all addresses are 8 or 32 zero octets. */
-function buildNameConstraints(permittedDomains: readonly string[]): asn.NameConstraints {
-  return new asn.NameConstraints({
-    permittedSubtrees: new asn.GeneralSubtrees(permittedDomains.map((dNSName) => subtree({ dNSName }))),
-    excludedSubtrees: new asn.GeneralSubtrees([subtree({ iPAddress: '0.0.0.0/0' }), subtree({ iPAddress: '::/0' })]),
-  });
+function identifier(octets: Buffer): asn.KeyIdentifier {
+  return new asn.KeyIdentifier(arrayBufferOf(octets));
 }
 
-function subtree(base: Partial<asn.GeneralName>): asn.GeneralSubtree {
-  return new asn.GeneralSubtree({ base: new asn.GeneralName(base) });
+function subtrees(bases: readonly Partial<asn.GeneralName>[]): asn.GeneralSubtrees {
+  return new asn.GeneralSubtrees(bases.map((base) => new asn.GeneralSubtree({ base: new asn.GeneralName(base) })));
 }
 
 function extension(extnID: string, critical: boolean, value: unknown): asn.Extension {
@@ -136,14 +128,13 @@ export function buildName(subject: Subject, commonName: string | undefined): asn
     ['2.5.4.11', subject.organizationalUnit],
     ['2.5.4.3', commonName ?? ''],
   ];
-  return new asn.Name(
-    attributes
-      .filter(([, value]) => value !== '')
-      .map(([type, text]) => {
-        const value = new asn.AttributeValue(type === '2.5.4.6' ? { printableString: text } : { utf8String: text });
-        return new asn.RelativeDistinguishedName([new asn.AttributeTypeAndValue({ type, value })]);
-      }),
-  );
+  const names = attributes
+    .filter(([, text]) => text !== '')
+    .map(([type, text]) => {
+      const value = new asn.AttributeValue(type === '2.5.4.6' ? { printableString: text } : { utf8String: text });
+      return new asn.RelativeDistinguishedName([new asn.AttributeTypeAndValue({ type, value })]);
+    });
+  return new asn.Name(names);
 }
 
 /** A DER SubjectPublicKeyInfo as the typed object. */
@@ -153,7 +144,7 @@ export function readSpki(spki: Buffer): asn.SubjectPublicKeyInfo {
 
 /** RFC 7093 2, method 1: the leftmost 160 bits of the SHA-256 of the subjectPublicKey's octets. */
 export function keyIdentifierOf(spki: asn.SubjectPublicKeyInfo): Buffer {
-  return createHash('sha256').update(Buffer.from(spki.subjectPublicKey)).digest().subarray(0, 20);
+  return hash('sha256', Buffer.from(spki.subjectPublicKey), 'buffer').subarray(0, 20);
 }
 
 /** The subject of a CA's certificate; its leaves' issuer must equal it octet for octet (RFC 5280 4.1.2.4). */

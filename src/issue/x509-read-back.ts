@@ -4,6 +4,7 @@
 // oxlint-disable-next-line import/no-unassigned-import -- must run before @peculiar/x509 does
 import './reflect.js';
 import { webcrypto } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import * as reader from '@peculiar/x509';
 import { profiles } from '../certificate/profile.js';
 import type { KeyType } from '../settings/settings.js';
@@ -11,14 +12,13 @@ import { type CertificateInfo, parseCertificate } from '../certificate/certifica
 import { isSignedBy } from '../certificate/verify.js';
 import { type Contents, keyUsageFlagsOf, serialize } from './x509-build.js';
 
-const webAlgorithms: Readonly<
-  Record<KeyType, EcKeyImportParams | RsaHashedImportParams | { readonly name: 'Ed25519' }>
-> = {
+const rsa = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+const webAlgorithms: Readonly<Record<KeyType, Algorithm | EcKeyImportParams | RsaHashedImportParams>> = {
   'ecdsa-p256': { name: 'ECDSA', namedCurve: 'P-256' },
   'ecdsa-p384': { name: 'ECDSA', namedCurve: 'P-384' },
-  'rsa-2048': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
-  'rsa-3072': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
-  'rsa-4096': { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  'rsa-2048': rsa,
+  'rsa-3072': rsa,
+  'rsa-4096': rsa,
   ed25519: { name: 'Ed25519' },
 };
 
@@ -43,7 +43,11 @@ export async function readBack(
   const read = new reader.X509Certificate(Uint8Array.from(der));
   const profile = profiles[contents.kind];
   const constraints = read.getExtension(reader.BasicConstraintsExtension);
-  const altNames = read.getExtension(reader.SubjectAlternativeNameExtension)?.names.items ?? [];
+  // A plain array from one of a class of its own.
+  const purposes = Array.from(read.getExtension(reader.ExtendedKeyUsageExtension)?.usages ?? [], String);
+  const authority = read.getExtension(reader.AuthorityKeyIdentifierExtension);
+  const names = read.getExtension(reader.SubjectAlternativeNameExtension)?.names.items ?? [];
+  const altNames = names.map(({ type, value }) => [type, value]);
   const wanted: Readonly<Record<string, boolean>> = {
     serial: read.serialNumber === serial.toString('hex'),
     issuer: isSignedBy(info, ca.info ?? info),
@@ -56,26 +60,15 @@ export async function readBack(
       constraints.ca === profile.isCa &&
       constraints.pathLength === profile.pathLength,
     keyUsage: Number(read.getExtension(reader.KeyUsagesExtension)?.usages) === keyUsageFlagsOf(contents),
-    extendedKeyUsage: sameList(
-      read.getExtension(reader.ExtendedKeyUsageExtension)?.usages.map(String) ?? [],
-      profile.extendedKeyUsage,
+    extendedKeyUsage: isDeepStrictEqual(purposes, profile.extendedKeyUsage),
+    subjectAltName: isDeepStrictEqual(
+      altNames,
+      contents.dnsNames.map((value) => ['dns', value]),
     ),
-    subjectAltName:
-      altNames.every(({ type }) => type === 'dns') &&
-      sameList(
-        altNames.map(({ value }) => value),
-        contents.dnsNames,
-      ),
-    authorityKeyIdentifier:
-      read.getExtension(reader.AuthorityKeyIdentifierExtension)?.keyId ===
-      contents.authorityKeyIdentifier.toString('hex'),
-    nameConstraints: sameList(info.permittedDomains ?? [], contents.permittedDomains),
+    authorityKeyIdentifier: authority?.keyId === contents.authorityKeyIdentifier.toString('hex'),
+    nameConstraints: isDeepStrictEqual(info.permittedDomains ?? [], contents.permittedDomains),
     signature: await read.verify({ publicKey: ca.verifyKey, signatureOnly: true }),
   };
   const wrong = Object.keys(wanted).filter((field) => wanted[field] !== true);
   if (wrong.length > 0) throw new Error(`a new certificate did not read back: ${wrong.join(', ')}`);
-}
-
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((member, index) => member === b[index]);
 }

@@ -10,19 +10,10 @@ import type { KeyType, Role, Subject } from '../settings/settings.js';
 import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
 import { writeBitString, writeSequence } from '../certificate/der.js';
 import type { KeyPair } from './keys.js';
-import { writePem } from '../certificate/pem.js';
+import { inputError, writePem } from '../certificate/pem.js';
 import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
 import { isPermitted } from '../certificate/verify.js';
-import {
-  buildName,
-  buildTbs,
-  type Contents,
-  keyIdentifierOf,
-  readName,
-  readSpki,
-  serialize,
-  signatures,
-} from './x509-build.js';
+import * as asn1 from './x509-build.js';
 import { importVerifyKey, readBack } from './x509-read-back.js';
 
 /** What a CA certificate is issued from; `at` is now. */
@@ -35,6 +26,8 @@ export interface CaRequest {
   /** Name constraints (RFC 5280 4.2.1.10); none if empty. */
   readonly permittedDomains: readonly HostName[];
 }
+
+type RootRequest = Omit<CaRequest, 'commonName' | 'subject'>;
 
 /** A CA that can sign: its certificate (PEM) and its unlocked key. */
 export interface Issuer {
@@ -62,15 +55,10 @@ export interface LeafRequest {
 export async function issueCa(request: CaRequest): Promise<string> {
   const { commonName, subject, keyPair, at, validDays, permittedDomains } = request;
   if (Array.from(commonName).length > maxCommonNameLength) {
-    throw new RelaycertsError(
-      'settings',
-      `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`,
-      {
-        hint: 'set a shorter ca.commonName in the settings',
-      },
-    );
+    const message = `ca.commonName is over ${maxCommonNameLength} characters: ${quote(commonName)}`;
+    throw new RelaycertsError('settings', message, { hint: 'set a shorter ca.commonName in the settings' });
   }
-  return issueRoot(buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
+  return issueRoot(asn1.buildName(subject, commonName), { keyPair, at, validDays, permittedDomains });
 }
 
 /**
@@ -78,34 +66,22 @@ export async function issueCa(request: CaRequest): Promise<string> {
  * verifies with the old and the new one. The name is copied octet for octet, even if the settings have changed.
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
-export async function reissueCa(
-  before: CertificateInfo,
-  request: Omit<CaRequest, 'commonName' | 'subject'>,
-): Promise<string> {
-  return issueRoot(readName(before.subject), request);
+export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
+  return issueRoot(asn1.readName(before.subject), request);
 }
 
 async function issueRoot(
-  name: Contents['issuer'],
-  { keyPair, at, validDays, permittedDomains }: Omit<CaRequest, 'commonName' | 'subject'>,
+  name: asn1.Contents['issuer'],
+  { keyPair, at, validDays, permittedDomains }: RootRequest,
 ): Promise<string> {
   const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
+  const { spki, keyType } = signer;
   const notBefore = hourBefore(at);
-  return issue(
-    {
-      kind: 'ca',
-      subject: name,
-      issuer: name,
-      notBefore,
-      notAfter: lastSecond(notBefore, validDays),
-      spki: signer.spki,
-      keyType: signer.keyType,
-      authorityKeyIdentifier: keyIdentifierOf(signer.spki),
-      dnsNames: [],
-      permittedDomains,
-    },
-    { ...signer, info: undefined },
-  );
+  const notAfter = lastSecond(notBefore, validDays);
+  const authorityKeyIdentifier = asn1.keyIdentifierOf(spki);
+  const about = { kind: 'ca', subject: name, issuer: name, dnsNames: [], permittedDomains } as const;
+  const contents = { ...about, notBefore, notAfter, spki, keyType, authorityKeyIdentifier };
+  return issue(contents, { ...signer, info: undefined });
 }
 
 /**
@@ -129,15 +105,16 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
       hint: { before: "check this machine's clock (date -u), or renew the CA:", run: ['renew', '--ca'] },
     });
   }
-  const notBefore = laterOf(hourBefore(at), ca.info.notBefore);
+  const notBefore = new Date(Math.max(hourBefore(at).getTime(), ca.info.notBefore.getTime()));
+  const notAfter = new Date(Math.min(lastSecond(notBefore, validDays).getTime(), ca.info.notAfter.getTime()));
   return issue(
     {
       kind: role,
-      subject: buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
+      subject: asn1.buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
-      notAfter: earlierOf(lastSecond(notBefore, validDays), ca.info.notAfter),
-      spki: readSpki(spki),
+      notAfter,
+      spki: asn1.readSpki(spki),
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
       dnsNames,
@@ -151,20 +128,20 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
 interface SigningKey {
   readonly privateKey: KeyObject;
   readonly keyType: KeyType;
-  readonly spki: Contents['spki'];
+  readonly spki: asn1.Contents['spki'];
   readonly verifyKey: CryptoKey;
 }
 
 interface ParsedIssuer extends SigningKey {
   readonly info: CertificateInfo;
-  readonly name: Contents['issuer'];
+  readonly name: asn1.Contents['issuer'];
   readonly keyIdentifier: Buffer;
 }
 
 async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
   const spki = encodeSpki(publicKey);
   const keyType = supportedTypeOf(spki);
-  return { privateKey, keyType, spki: readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
+  return { privateKey, keyType, spki: asn1.readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
 }
 
 // A thousand leaves have one CA, which is parsed and checked against its key only once.
@@ -182,46 +159,36 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
   const info = parseCertificate(pem, { from: "the CA's file" });
   const publicKey = createPublicKey(privateKey);
   if (!samePublicKey(publicKey, info.publicKey)) {
-    throw new RelaycertsError('certificate', "the CA's key does not belong to the CA's certificate", {
-      hint: 'restore both from the same backup',
-    });
+    throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
   const signer = await prepareKey(privateKey, publicKey);
-  const keyIdentifier =
-    info.subjectKeyIdentifier === undefined
-      ? keyIdentifierOf(signer.spki)
-      : Buffer.from(info.subjectKeyIdentifier, 'hex');
-  return { ...signer, info, name: readName(info.subject), keyIdentifier };
+  const written = info.subjectKeyIdentifier;
+  const keyIdentifier = written === undefined ? asn1.keyIdentifierOf(signer.spki) : Buffer.from(written, 'hex');
+  return { ...signer, info, name: asn1.readName(info.subject), keyIdentifier };
 }
 
-async function issue(
-  contents: Contents,
-  ca: SigningKey & { readonly info: CertificateInfo | undefined },
-): Promise<string> {
-  const { digest, algorithm } = signatures[ca.keyType];
+async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
+  const { digest, algorithm } = asn1.signatures[ca.keyType];
   const serial = newSerial();
-  const tbs = buildTbs(contents, serial, algorithm);
+  const tbs = asn1.buildTbs(contents, serial, algorithm);
   // Framed here so that the signed part is serialised once and stays what was signed, to the last octet.
-  const certificate = writeSequence(tbs, serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
+  const certificate = writeSequence(tbs, asn1.serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
   await readBack(certificate, contents, serial, ca);
   return writePem('CERTIFICATE', certificate);
 }
 
 /** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear and the first not 0. */
 function newSerial(): Buffer {
-  for (;;) {
-    const octets = randomBytes(20);
-    octets[0] = (octets[0] ?? 0) & 0x7f;
-    if (octets[0] !== 0) return octets;
-  }
+  const octets = randomBytes(20);
+  octets[0] = 1 + ((octets[0] ?? 0) % 0x7f);
+  return octets;
 }
 
 function supportedTypeOf(spki: Buffer): KeyType {
   const keyType = keyTypeOfSpki(spki);
   if (keyType !== undefined) return keyType;
-  throw new RelaycertsError('certificate', 'the key is of a type for which no certificate is issued', {
-    hint: 'use ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits, or Ed25519',
-  });
+  const hint = 'use ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits, or Ed25519';
+  throw inputError('the key is of a type for which no certificate is issued', hint);
 }
 
 /** Whole seconds, an hour back, so that hosts with slow clocks accept the certificate at once. */
@@ -232,12 +199,4 @@ function hourBefore(at: Date): Date {
 /** RFC 5280 4.1.2.5: the validity includes its last second. */
 function lastSecond(notBefore: Date, validDays: number): Date {
   return new Date(notBefore.getTime() + validDays * 86_400_000 - 1000);
-}
-
-function laterOf(a: Date, b: Date): Date {
-  return a > b ? a : b;
-}
-
-function earlierOf(a: Date, b: Date): Date {
-  return a < b ? a : b;
 }

@@ -12,7 +12,7 @@ export function describeStep(step: Step): string {
     case 'passphrase':
       return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}: ${step.path}`;
     case 'reseal':
-      return `the CA's passphrase, encrypted anew to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
+      return `the CA's passphrase, re-encrypted to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
     case 'ca-key':
       return `the CA's key, ${step.keyType}, encrypted: ${step.path}`;
     case 'key':

@@ -107,7 +107,13 @@ export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory)
   const isRevoked = (one: KeyObject | undefined): boolean =>
     one !== undefined && revoked.keys.has(fingerprintOf(one, 'public-key', 'sha256'));
   if ([key && createPublicKey(key.privateKey), request?.info.publicKey, certificate?.info.publicKey].some(isRevoked)) {
-    return [inTheWay(found, `the key of ${host.hostname} was revoked, and is here again`)];
+    const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
+    return [
+      {
+        message: `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`,
+        hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
+      },
+    ];
   }
   if (previous === undefined || !isRevoked(previous.info.publicKey)) return [];
   return [
@@ -116,18 +122,4 @@ export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory)
       hint: `rm ${shellWord(previous.path)}, then the same command again`,
     },
   ];
-}
-
-/** That a host which is to come back has a certificate: it would be taken for the new one, and the host stay revoked. */
-export function leftProblems(found: HostInventory): readonly Problem[] {
-  if (!found.isRevoked || found.certificate === undefined) return [];
-  return [inTheWay(found, `${found.host.hostname} is revoked, and has a certificate here again`)];
-}
-
-function inTheWay({ key, request, certificate, previous }: HostInventory, what: string): Problem {
-  const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
-  return {
-    message: `${what}: ${paths.map(quotePath).join(', ')}`,
-    hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
-  };
 }

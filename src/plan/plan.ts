@@ -54,6 +54,14 @@ export type Step =
       readonly files: readonly string[];
     };
 
+export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
+/** What a host gets. */
+export type HostStep = StepOf<'key'> | StepOf<'certificate'>;
+
+export function isHostStep(step: Step): step is HostStep {
+  return step.kind === 'key' || step.kind === 'certificate';
+}
+
 export interface Plan {
   readonly steps: readonly Step[];
   /** What contradicts; where there is one, `steps` must not be carried out. */

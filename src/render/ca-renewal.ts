@@ -39,14 +39,14 @@ export function renderCaStage(settings: Settings, { stage, trusted, hosts, hasEx
   const words = {
     1: {
       did: `a new CA "${second}" is there beside "${first}", and signs nothing yet.
-Every host's CA file now holds both, so that it takes certificates of either.${hasExpired ? `\n"${first}" has expired: mail waits in the queue until stage 2 is installed everywhere.` : ''}`,
+Every host's CA file now holds both, so that it accepts certificates of either.${hasExpired ? `\n"${first}" has expired: mail waits in the queue until stage 2 is installed everywhere.` : ''}`,
       order: 'in any order',
       see: 'The last command of each must print 2',
-      next: `When every host is installed, stage 2 has the new CA sign all certificates anew:\n  ${again}\n`,
+      next: `When every host is installed, stage 2 has the new CA sign every certificate again:\n  ${again}\n`,
     },
     2: {
       did: `"${second}" has signed a new certificate for every host, for the same key.
-Every host's CA file still holds both CAs, so that hosts with an old and with a new certificate take each other's.`,
+Every host's CA file still holds both CAs, so that hosts with an old and a new certificate accept each other.`,
       order: isPinned ? 'the relays first, for the table with the old and the new pins' : 'in any order',
       see: `The last command of each must name ${second}`,
       next: `When every host is installed, stage 3 takes the old CA out:\n  ${again}\n`,
@@ -56,7 +56,7 @@ Every host's CA file still holds both CAs, so that hosts with an old and with a 
 The old one's certificate and its key, still encrypted, are in certs/retired/.`,
       order: 'in any order',
       see: 'The last command of each must print 1',
-      next: 'When every host is installed, the old CA counts for nothing any more.\n',
+      next: 'When every host is installed, no host trusts the old CA.\n',
     },
   }[stage];
   // Of those that are revoked nothing is shown.

@@ -4,7 +4,7 @@
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { rootShell } from './commands.js';
 
-/** `again` is the command that lets the client relay again; `relays` are those with a new table. */
+/** `again` are the words that let the client relay again; `relays` are those with a new table. */
 export function renderTableChange(
   { program }: Settings,
   { hostname }: HostSettings,
@@ -18,18 +18,18 @@ export function renderTableChange(
   return `${hostname} relays until every relay has the new table. Now:
 ${lines.join('\n')}
 After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
-make does not make ${hostname} again, unless told to: ${again}
+make does not make ${hostname} again; ${again}
 `;
 }
 
-/** A relay has no pin in any table. */
+/** A relay has no pin in any table. `again` is the command that makes it again. */
 export function renderRelayRevocation({ program }: Settings, { hostname }: HostSettings, again: string): string {
-  return `${hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: whoever
-has its key can pose as it until they are configured otherwise. There are two ways to stop that:
+  return `${hostname} is a relay. Clients know it by this CA and its name, and have no list of what is revoked: with
+its key, anyone can pose as it until they are configured otherwise. There are two ways to stop that:
 
 - another name: give the relay another hostname in the settings, or take it out of them, then
     ${program} make
-  and install every client. Clients that relay elsewhere cannot be fooled.
+  and install every client. A client that relays elsewhere is safe.
 
 - the same name: a new key for it, then a new key for the CA, in three stages with an installation after each:
     ${again}

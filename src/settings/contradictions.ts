@@ -3,8 +3,8 @@
 // so that these problems are told together with the others.
 
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { quote, RelaycertsError } from '../errors.js';
-import { completeHostName, parseHostName, type HostName } from '../names.js';
+import { quote } from '../errors.js';
+import { findHostName, type HostName } from '../names.js';
 
 /** Where a value stands in the settings file: keys and indexes. */
 export type Path = readonly PropertyKey[];
@@ -41,24 +41,21 @@ export function findContradictions(
   context: { readonly file: string; readonly home: string },
 ): readonly Contradiction[] {
   const names = domain === undefined ? [] : namesIn(value, domain);
+  const [ca, passphrase] = [member(value, 'ca'), member(value, 'passphrase')];
   return [
     ...findTwins(names),
-    ...findLongNames(names, domain),
-    ...findOutsiders(names, member(member(value, 'ca'), 'permittedDomains')),
-    ...findCaNamedLikeHost(names, member(member(value, 'ca'), 'commonName')),
+    ...findBadFileNames(names, domain),
+    ...findOutsiders(names, member(ca, 'permittedDomains')),
+    ...findCaNamedLikeHost(names, member(ca, 'commonName')),
     ...findEarlyRenewal(member(value, 'certificates')),
-    ...findTwiceListed(member(member(value, 'passphrase'), 'recipients')),
-    ...findBadPassphrasePath(member(member(value, 'passphrase'), 'file'), context),
+    ...findTwiceListed(member(passphrase, 'recipients')),
+    ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
 }
 
 /** An own member of an object of JSON, or undefined. */
 export function member(value: unknown, key: string): unknown {
-  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null;
+  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
 }
 
 function items(value: unknown): readonly unknown[] {
@@ -77,59 +74,45 @@ function namesIn(value: unknown, domain: HostName): readonly Named[] {
     ),
   ];
   return written.flatMap(({ text, path }) => {
-    const name = typeof text === 'string' ? attempt(() => completeHostName(text, domain)) : undefined;
+    const name = findHostName(text, domain);
     return name === undefined ? [] : [{ path, name }];
   });
 }
 
-/** What a parser gives, or undefined where it refuses. */
-export function attempt<Value>(parse: () => Value): Value | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof RelaycertsError) return undefined;
-    throw error;
-  }
-}
-
 function findTwins(names: readonly Named[]): readonly Contradiction[] {
-  const first = new Map<HostName, Path>();
+  const first = new Map(names.toReversed().map(({ path, name }) => [name, path]));
   return names.flatMap(({ path, name }) => {
-    const twin = first.get(name);
-    if (twin === undefined) {
-      first.set(name, path);
-      return [];
-    }
+    const twin = first.get(name) ?? path;
     const what = `stands already at ${formatPath(twin)}: ${quote(name)}`;
-    return [{ path, what, hint: 'give it another name, or remove one of the two' }];
+    return twin === path ? [] : [{ path, what, hint: 'give it another name, or remove one of the two' }];
   });
 }
 
 /** Octets: FQDN-SERIAL.old.crt.pem has to fit into the 255 that a file's name may have. */
 const longestFileName = 200;
 
-function findLongNames(names: readonly Named[], domain: HostName | undefined): readonly Contradiction[] {
-  const hint = `use a name of at most ${String(longestFileName)} octets`;
-  const hosts = names
-    .filter(({ path, name }) => path.at(-1) === 'hostname' && name.length > longestFileName)
-    .map(({ path, name }) => ({ path, what: `is too long for the names of its files: ${quote(name)}`, hint }));
+function findBadFileNames(names: readonly Named[], domain: HostName | undefined): readonly Contradiction[] {
+  const hosts = names.filter(({ path }) => path.at(-1) === 'hostname');
+  const named = domain === undefined ? hosts : [{ path: ['domain'], name: domain }, ...hosts];
+  const long = named.filter(({ name }) => name.length > longestFileName);
   // FQDN.old.crt.pem is the certificate before FQDN's, DOMAIN-ca.crt.pem the CA's.
-  const taken = names
-    .filter(
-      ({ path, name }) => path.at(-1) === 'hostname' && (/\.(?:old|new)$/u.test(name) || name === `${domain ?? ''}-ca`),
-    )
-    .map(({ path, name }) => ({
+  const taken = hosts.filter(({ name }) => /\.(?:old|new)$/u.test(name) || name === `${domain ?? ''}-ca`);
+  return [
+    ...long.map(({ path, name }) => ({
+      path,
+      what: `is too long for the names of its files: ${quote(name)}`,
+      hint: `use a name of at most ${String(longestFileName)} octets`,
+    })),
+    ...taken.map(({ path, name }) => ({
       path,
       what: `would take the file names of another: ${quote(name)}`,
       hint: 'use another name',
-    }));
-  hosts.push(...taken);
-  if (domain === undefined || domain.length <= longestFileName) return hosts;
-  return [{ path: ['domain'], what: `is too long for the names of its files: ${quote(domain)}`, hint }, ...hosts];
+    })),
+  ];
 }
 
 function findOutsiders(names: readonly Named[], permittedDomains: unknown): readonly Contradiction[] {
-  const permitted = items(permittedDomains).flatMap((text) => attempt(() => parseHostName(text)) ?? []);
+  const permitted = items(permittedDomains).flatMap((text) => findHostName(text) ?? []);
   if (permitted.length === 0 || permitted.length < items(permittedDomains).length) return [];
   const domains = new Set<string>(permitted);
   const isInside = (name: HostName) => {
@@ -166,13 +149,10 @@ function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {
   const seen = new Set<unknown>();
   return items(recipients).flatMap((recipient, index) => {
-    if (typeof recipient !== 'string' || !seen.has(recipient)) {
-      seen.add(recipient);
-      return [];
-    }
-    return [
-      { path: ['passphrase', 'recipients', index], what: `stands twice: ${quote(recipient)}`, hint: 'remove one' },
-    ];
+    const isTwin = typeof recipient === 'string' && seen.has(recipient);
+    seen.add(recipient);
+    const path = ['passphrase', 'recipients', index];
+    return isTwin ? [{ path, what: `stands twice: ${quote(recipient)}`, hint: 'remove one' }] : [];
   });
 }
 
@@ -180,30 +160,22 @@ function findBadPassphrasePath(
   path: unknown,
   { file, home }: { readonly file: string; readonly home: string },
 ): readonly Contradiction[] {
-  const at = { path: ['passphrase', 'file'] };
+  const at = ['passphrase', 'file'];
   if (path !== undefined && typeof path !== 'string') return [];
   if ((path === undefined || path.startsWith('~/')) && !isAbsolute(home)) {
-    const hint = 'set HOME, or write an absolute path there';
-    return [{ ...at, what: `there is no home folder for "~/": ${quote(home)}`, hint }];
+    const what = `there is no home folder for "~/": ${quote(home)}`;
+    return [{ path: at, what, hint: 'set HOME, or write an absolute path there' }];
   }
   if (path === undefined) return [];
   const resolved = resolvePath(path, dirname(file), home);
   if (resolved === file) {
-    return [
-      { ...at, what: `is the settings file itself: ${quote(path)}`, hint: 'write a path of its own, or remove it' },
-    ];
+    const what = `is the settings file itself: ${quote(path)}`;
+    return [{ path: at, what, hint: 'write a path of its own, or remove it' }];
   }
   // What make writes there would write over it.
-  const taken = ['certs', 'hosts', '.relaycerts.lock'].find((name) => {
-    const ours = resolve(dirname(file), name);
-    return resolved === ours || resolved.startsWith(`${ours}/`);
-  });
+  const ours = ['certs', 'hosts', '.relaycerts.lock'];
+  const taken = ours.find((name) => `${resolved}/`.startsWith(`${resolve(dirname(file), name)}/`));
   if (taken === undefined) return [];
-  return [
-    {
-      ...at,
-      what: `is within what relaycerts writes itself (${taken}): ${quote(path)}`,
-      hint: 'write a path outside, or remove it',
-    },
-  ];
+  const what = `is within what relaycerts writes itself (${taken}): ${quote(path)}`;
+  return [{ path: at, what, hint: 'write a path outside, or remove it' }];
 }

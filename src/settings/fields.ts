@@ -8,18 +8,21 @@ import { quote, RelaycertsError, renderHint } from '../errors.js';
 const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p{M}\p{Nd}])?`;
 const noNumberLast = String.raw`(?!.*\.(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)`;
 const unprintable = String.raw`\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}`;
-/** The JSON Schema's patterns (ECMA-262 with `u`). They take all that the parsers take, and little more. */
-export const patterns = {
-  hostOrLabel: `^${noNumberLast}${label}(?:\\.${label})*$`,
-  hostName: `^${noNumberLast}${label}(?:\\.${label})+$`,
-  sshHost: `^(?:[A-Za-z0-9][A-Za-z0-9._\\-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+|${label}(?:\\.${label})*)$`,
-  sshUser: '^[A-Za-z_][A-Za-z0-9_.\\-]{0,31}$',
-  directory: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$',
-  country: '^[A-Za-z]{2}$',
-  text: `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`,
-  passphraseFile: `^(?!~(?!/))[^${unprintable}]*[^${unprintable}/]$`,
-  recipient: `^[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`,
+/** What the JSON Schema says of each kind of text (ECMA-262 with `u`): all that the parsers take, and little more. */
+export const textFormats = {
+  hostOrLabel: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})*$` },
+  hostName: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})+$` },
+  sshHost: {
+    maxLength: 253,
+    pattern: `^(?:[A-Za-z0-9][A-Za-z0-9._\\-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+|${label}(?:\\.${label})*)$`,
+  },
+  sshUser: { pattern: '^[A-Za-z_][A-Za-z0-9_.\\-]{0,31}$' },
+  directory: { maxLength: 200, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
+  country: { pattern: '^[A-Za-z]{2}$' },
+  passphraseFile: { maxLength: 1024, pattern: `^(?!~(?!/))[^${unprintable}]*[^${unprintable}/]$` },
+  recipient: { maxLength: 1024, pattern: `^[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$` },
 } as const;
+const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
 
 /** What zod carries for one issue: what is wrong, a line feed, and what mends it. */
 export function say(what: string, hint: string): string {
@@ -45,15 +48,12 @@ function kindOf(input: unknown): string {
   return kinds[typeof input] ?? typeof input;
 }
 
-function sayNoObject({ code, input }: z.core.$ZodRawIssue): string | undefined {
-  if (code !== 'invalid_type') return undefined;
-  const hint = 'write { ... } there, as settings.example.json does';
-  return missingOr(input, `must be an object, is ${kindOf(input)}`, hint, '{}');
-}
-
 /** An object with these keys and no others. */
 export function section<Shape extends z.core.$ZodLooseShape>(shape: Shape, description: string) {
-  return z.strictObject(shape, { error: sayNoObject }).check(z.meta({ description }));
+  const hint = 'write { ... } there, as settings.example.json does';
+  const error = ({ code, input }: z.core.$ZodRawIssue): string | undefined =>
+    code === 'invalid_type' ? missingOr(input, `must be an object, is ${kindOf(input)}`, hint, '{}') : undefined;
+  return z.strictObject(shape, { error }).check(z.meta({ description }));
 }
 
 /** A list; `example` is one as JSON. */
@@ -68,18 +68,25 @@ export function list<Item extends z.core.SomeType>(
   return z.array(item, { error }).check(z.meta(meta));
 }
 
-/** A whole number from `min` to `max`. */
-export function whole(min: number, max: number, description: string, example: number) {
+/** A whole number from `min` to `max`, which may be left out; `checks` are more that zod has for it. */
+export function whole(
+  min: number,
+  max: number,
+  description: string,
+  standard: number,
+  ...checks: readonly z.core.$ZodCheck<number>[]
+) {
   const error = ({ input }: { readonly input?: unknown }): string =>
     say(
       `must be a whole number from ${String(min)} to ${String(max)}: ${quote(input)}`,
-      `write a number without quotes, for example ${String(example)}`,
+      `write a number without quotes, for example ${String(standard)}`,
     );
-  return z.int({ error }).check(z.minimum(min, { error }), z.maximum(max, { error }), z.meta({ description }));
+  const limits = [z.minimum(min, { error }), z.maximum(max, { error }), z.meta({ description })];
+  return z.prefault(z.int({ error }).check(...limits, ...checks), standard);
 }
 
-/** One of some words. */
-export function choice<const Value extends string>(values: readonly Value[], description: string) {
+/** One of some words; the first where it is left out. */
+export function choice<const Value extends string>(values: readonly [Value, ...Value[]], description: string) {
   const all = values.map((value) => `"${value}"`).join(', ');
   const error = ({ input }: z.core.$ZodRawIssue): string => {
     const text = typeof input === 'string' ? input.slice(0, 64).toLowerCase() : '';
@@ -89,7 +96,7 @@ export function choice<const Value extends string>(values: readonly Value[], des
         : (values.find((value) => value.startsWith(text)) ?? closestMatch(text, values, { maxDistance: 3 }));
     return say(`must be one of ${all}: ${quote(input)}`, `write ${near === undefined ? `one of them` : `"${near}"`}`);
   };
-  return z.enum(values, { error }).check(z.meta({ description }));
+  return z.prefault(z.enum(values, { error }).check(z.meta({ description })), values[0]);
 }
 
 /** Text that one parser of names.ts (or one below) takes; `meta` is what the JSON Schema says of it. */
@@ -120,18 +127,18 @@ export function parsed<Value>(
   );
 }
 
-const plainText = new RegExp(patterns.text, 'u');
-
 /** A DN attribute's text: printable, no space around it, at most `max` characters (RFC 5280 appendix A.1 upper bounds). */
 export function attribute(max: number, description: string, example: string) {
+  const pattern = new RegExp(attributePattern, 'u');
   const parse = (input: string): string => {
     const length = Array.from(input).length;
-    if (length >= 1 && length <= max && plainText.test(input)) return input;
+    if (length >= 1 && length <= max && pattern.test(input)) return input;
     throw new RelaycertsError('name', describeBadText(input, length, max), {
       hint: length === 0 ? 'write a value, or remove the key' : `write plain text, for example "${example}"`,
     });
   };
-  return parsed(parse, { description, minLength: 1, maxLength: max, pattern: patterns.text }, example);
+  const meta = { description, minLength: 1, maxLength: max, pattern: attributePattern };
+  return z.optional(parsed(parse, meta, example));
 }
 
 function describeBadText(input: string, length: number, max: number): string {
@@ -141,12 +148,9 @@ function describeBadText(input: string, length: number, max: number): string {
   return `must hold no control, invisible or unassigned character: ${quote(input)}`;
 }
 
-const passphraseFile = new RegExp(patterns.passphraseFile, 'u');
-const recipient = new RegExp(patterns.recipient, 'u');
-
 /** The path of the passphrase file as written, `~/` and all: no control character, no trailing slash. @throws name */
 export function parsePassphraseFile(input: string): string {
-  if (input.length <= 1024 && passphraseFile.test(input)) return input;
+  if (fits(input, textFormats.passphraseFile)) return input;
   throw new RelaycertsError('name', `not a file's path: ${quote(input)}`, {
     hint: 'write a path such as "~/.example.org-relaycerts-passphrase.gpg", without control characters',
   });
@@ -154,8 +158,12 @@ export function parsePassphraseFile(input: string): string {
 
 /** A recipient as written: no option of gpg, no control character, no space around it. @throws name */
 export function parseRecipient(input: string): string {
-  if (input.length <= 1024 && recipient.test(input)) return input;
+  if (fits(input, textFormats.recipient)) return input;
   throw new RelaycertsError('name', `not a recipient: ${quote(input)}`, {
     hint: 'write a path to a public key, a fingerprint, a key ID or an address; a path must not begin with a hyphen',
   });
+}
+
+function fits(input: string, format: { readonly maxLength: number; readonly pattern: string }): boolean {
+  return input.length <= format.maxLength && new RegExp(format.pattern, 'u').test(input);
 }

@@ -2,7 +2,7 @@
 // this puts its errors into words, finds keys that are there twice, and bounds the depth. What the values mean is
 // schema.ts's.
 
-import { getNodeValue, parseTree, printParseErrorCode, visit, type ParseErrorCode } from 'jsonc-parser';
+import { getNodeValue, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { quote } from '../errors.js';
 
 /** What is wrong at one place of a text. `line` and `column` count from 1, columns in UTF-16 units. */
@@ -24,8 +24,7 @@ export function parseJsonc(text: string): { readonly value: unknown } | { readon
   if (first !== undefined) return { flaws: [first, ...others] };
   const tree = parseTree(text, [], jsonc);
   if (tree === undefined) throw new TypeError('no value in a text without flaws');
-  const value: unknown = getNodeValue(tree);
-  return { value };
+  return { value: getNodeValue(tree) };
 }
 
 /** The members of the object that a text without flaws is, such as settings that were parsed before. */
@@ -41,10 +40,12 @@ class Stop extends Error {}
 function findFlaws(text: string): readonly Flaw[] {
   const flaws: Flaw[] = [];
   const openKeys: Set<string>[] = [];
+  const report = (line: number, column: number, [what, hint]: Words): void =>
+    void flaws.push({ line: line + 1, column: column + 1, what, hint });
   const open = (_offset: number, _length: number, line: number, column: number): void => {
     if (openKeys.push(new Set()) <= maxDepth) return;
-    const hint = 'settings need three levels: see settings.example.json';
-    flaws.push({ line: line + 1, column: column + 1, what: `nested over ${String(maxDepth)} deep`, hint });
+    const what = `nested over ${String(maxDepth)} deep`;
+    report(line, column, [what, 'settings need three levels: see settings.example.json']);
     throw new Stop();
   };
   const close = (): void => void openKeys.pop();
@@ -59,17 +60,12 @@ function findFlaws(text: string): readonly Flaw[] {
         onObjectProperty: (key, _offset, _length, line, column) => {
           const keys = openKeys.at(-1);
           if (keys?.has(key) === true && flaws.length < mostTwins) {
-            const what = `key ${quote(key)} is there twice in one object`;
-            flaws.push({ line: line + 1, column: column + 1, what, hint: 'keep one of the two' });
+            report(line, column, [`key ${quote(key)} is there twice in one object`, 'keep one of the two']);
           }
           keys?.add(key);
         },
         onError: (error, offset, length, line, column) => {
-          flaws.push({
-            line: line + 1,
-            column: column + 1,
-            ...describeError(error, text.slice(offset, offset + length)),
-          });
+          report(line, column, describeError(printParseErrorCode(error), text.slice(offset, offset + length)));
           throw new Stop();
         },
       },
@@ -81,8 +77,11 @@ function findFlaws(text: string): readonly Flaw[] {
   return flaws;
 }
 
-/** The errors of jsonc-parser that miss something, and the edit. */
-const missing: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+/** What is wrong, and the edit. */
+type Words = readonly [what: string, hint: string];
+
+/** The errors of jsonc-parser that miss something. */
+const missing: Readonly<Record<string, Words>> = {
   PropertyNameExpected: ['a key in double quotes', 'look for a missing key, or a comma too many'],
   ValueExpected: ['a value', 'look for a missing value, or a comma too many'],
   ColonExpected: ['":" after the key', 'write "key": value'],
@@ -92,11 +91,11 @@ const missing: Readonly<Record<string, readonly [what: string, hint: string]>> =
   EndOfFileExpected: ['the end of the file', 'remove what follows the last closing brace'],
 };
 
-const badEscape = ['a backslash in text that escapes nothing', 'write a backslash as \\\\'] as const;
-const badNumber = ['a number without all its digits', 'write it as in 2500'] as const;
+const badEscape: Words = ['a backslash in text that escapes nothing', 'write a backslash as \\\\'];
+const badNumber: Words = ['a number without all its digits', 'write it as in 2500'];
 
 /** Its errors inside a token. The token is not quoted: it may be a secret in the wrong place. */
-const broken: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+const broken: Readonly<Record<string, Words>> = {
   UnexpectedEndOfComment: ['a comment without its end', 'close it with */'],
   UnexpectedEndOfString: ['text without its closing quote on the same line', 'close it with a double quote'],
   UnexpectedEndOfNumber: badNumber,
@@ -106,12 +105,8 @@ const broken: Readonly<Record<string, readonly [what: string, hint: string]>> = 
   InvalidCharacter: ['a control character in text', 'remove it, or write a tab as \\t'],
 };
 
-function describeError(error: ParseErrorCode, token: string): Pick<Flaw, 'what' | 'hint'> {
-  const name = printParseErrorCode(error);
-  if (broken[name] !== undefined) {
-    const [what, hint] = broken[name];
-    return { what, hint };
-  }
+function describeError(name: string, token: string): Words {
+  if (broken[name] !== undefined) return broken[name];
   const character = token.charAt(0);
   const found = token === '' ? 'the end of the file' : character === '"' ? 'text' : quote(token, 40);
   const [expected, usual = 'compare it with settings.example.json'] = missing[name] ?? [];
@@ -122,8 +117,6 @@ function describeError(error: ParseErrorCode, token: string): Pick<Flaw, 'what' 
     [character === '}' || character === ']', 'look for a missing value, or a bracket of the other kind'],
     [/[\p{L}_$]/u.test(character), 'put text in double quotes; only true, false and null go without'],
   ];
-  return {
-    what: expected === undefined ? `unexpected ${found}` : `expected ${expected}, found ${found}`,
-    hint: hints.find(([fits]) => fits)?.[1] ?? usual,
-  };
+  const what = expected === undefined ? `unexpected ${found}` : `expected ${expected}, found ${found}`;
+  return [what, hints.find(([fits]) => fits)?.[1] ?? usual];
 }

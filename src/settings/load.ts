@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { quote, RelaycertsError, systemCode } from '../errors.js';
 import { parseJsonc } from './jsonc.js';
 import { nameFile, parseSettings, type SettingsContext } from './schema.js';
@@ -43,7 +44,7 @@ function refuse(message: string, hint: string, cause?: unknown): RelaycertsError
   return new RelaycertsError('settings', message, { hint, cause });
 }
 
-async function readBounded(path: string): Promise<Uint8Array> {
+async function readBounded(path: string): Promise<Buffer> {
   try {
     // Opening a FIFO waits for a writer unless it is non-blocking; a terminal must not become ours.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -59,15 +60,11 @@ async function readBounded(path: string): Promise<Uint8Array> {
         throw refuse(`the settings file is not a regular file: ${quote(path)}`, 'copy the settings into a file first');
       }
       // One octet more than allowed, whatever the size was a moment ago.
-      const buffer = new Uint8Array(maxBytes + 1);
-      let length = 0;
-      for (let bytesRead = -1; bytesRead !== 0 && length < buffer.length; length += bytesRead) {
-        ({ bytesRead } = await handle.read(buffer, length, buffer.length - length));
-      }
-      if (length > maxBytes) {
+      const bytes = await buffer(handle.createReadStream({ end: maxBytes, autoClose: false }));
+      if (bytes.length > maxBytes) {
         throw refuse(`${nameFile(path)}: over 1 MiB long`, 'is that the settings file? see settings.example.json');
       }
-      return buffer.subarray(0, length);
+      return bytes;
     } finally {
       await handle.close();
     }
@@ -89,17 +86,13 @@ function explainSystemError(error: unknown, path: string): RelaycertsError {
   return refuse(what, 'name another file with --settings FILE', error);
 }
 
-function decodeText(bytes: Uint8Array, path: string): string {
+function decodeText(bytes: Buffer, path: string): string {
   const name = nameFile(path);
   const saveAs = 'save it as UTF-8 without a byte order mark';
-  if (bytes.length === 0)
-    throw refuse(`${name}: empty`, 'run relaycerts wizard, or copy settings.example.json over it');
-  if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) {
-    throw refuse(`${name}: begins with a byte order mark`, saveAs);
-  }
-  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
-    throw refuse(`${name}: is UTF-16, not UTF-8`, saveAs);
-  }
+  const start = bytes.toString('hex', 0, 3);
+  if (start === '') throw refuse(`${name}: empty`, 'run relaycerts wizard, or copy settings.example.json over it');
+  if (start === 'efbbbf') throw refuse(`${name}: begins with a byte order mark`, saveAs);
+  if (/^(?:fffe|feff)/u.test(start)) throw refuse(`${name}: is UTF-16, not UTF-8`, saveAs);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
@@ -108,7 +101,7 @@ function decodeText(bytes: Uint8Array, path: string): string {
 }
 
 /** `: line 3`: the line of the first octet that does not come back from decoding as it was. */
-function placeOfBadOctet(bytes: Uint8Array): string {
+function placeOfBadOctet(bytes: Buffer): string {
   const again = new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
   const bad = bytes.findIndex((octet, index) => octet !== again[index]);
   return bad === -1 ? '' : `: line ${String(bytes.subarray(0, bad).filter((octet) => octet === 0x0a).length + 1)}`;

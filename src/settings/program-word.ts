@@ -1,4 +1,5 @@
-// What a printed command begins with: relaycerts as it was called, and its settings file.
+// What a printed command begins with: relaycerts as it was called, and its settings file. How it was called is found by
+// sys/called-as.ts.
 
 import { join } from 'node:path';
 import { pathWord } from '../shell-word.js';

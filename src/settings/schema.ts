@@ -6,10 +6,10 @@ import { basename, dirname } from 'node:path';
 import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { parseHostName, parseSshHost } from '../names.js';
-import { attempt, findContradictions, formatPath, member, resolvePath, type Path } from './contradictions.js';
+import { findHostName, parseHostName, parseSshHost } from '../names.js';
+import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
 import { buildSchema } from './file.js';
-import { passphraseFileName, type Settings, type Ssh } from './settings.js';
+import { passphraseFileName, type Settings } from './settings.js';
 
 /**
  * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
@@ -54,25 +54,25 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
     const what = items > mostItems ? `${String(mostItems)} items in its lists` : `${String(mostValues)} values`;
     throw new RelaycertsError('settings', `${name}: over ${what}`, { hint: 'split it into several settings files' });
   }
-  const given = attempt(() => parseHostName(member(value, 'domain')));
+  const given = findHostName(member(value, 'domain'));
   const schema = buildSchema(given ?? placeholderDomain);
   const result = schema.file.safeParse(value, { jitless: true });
-  const problems = [
-    ...(result.success ? [] : result.error.issues.slice(0, mostProblems)).flatMap((issue) =>
-      describeIssue(issue, name, schema),
-    ),
-    ...findContradictions(value, given, context).map(({ path, what, hint }) => problemAt(name, path, what, hint)),
+  const issues = result.error?.issues.slice(0, mostProblems) ?? [];
+  const found = [
+    ...issues.flatMap((issue) => describeIssue(issue, schema)),
+    ...findContradictions(value, given, context),
   ];
+  const problems = found.map(({ path, what, hint }): Problem => {
+    const place = formatPath(path);
+    return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
+  });
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
-  const [first] = distinct;
+  const [first, second] = distinct;
   if (first === undefined && result.success) return fillIn(result.data, context);
+  if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
-  const message = distinct.length === 1 ? (first?.message ?? '') : `${name}: ${count} problems`;
-  throw new RelaycertsError('settings', message, {
-    ...(distinct.length === 1 && first?.hint !== undefined ? { hint: first.hint } : {}),
-    problems: distinct.slice(0, mostProblems),
-  });
+  throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
 }
 
 /** The items of all lists in a JSON value, and its values of any kind, however deep (jsonc.ts bounds that). */
@@ -93,67 +93,37 @@ export function nameFile(file: string): string {
   return /^[\w.-]+$/.test(name) ? name : quote(name);
 }
 
-function problemAt(name: string, path: Path, what: string, hint: string): Problem {
-  const place = formatPath(path);
-  return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
-}
-
-function describeIssue(issue: z.core.$ZodIssue, name: string, schema: Schema): readonly Problem[] {
+function describeIssue(issue: z.core.$ZodIssue, schema: Schema): readonly Contradiction[] {
+  const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, mostProblems).map((key) => {
-      const [what, hint] = describeUnknownKey(key, issue.path, schema);
-      return problemAt(name, issue.path, what, hint);
-    });
+    return issue.keys.slice(0, mostProblems).map((key) => ({ path, ...describeUnknownKey(key, path[0], schema) }));
   }
   const [what = '', hint = ''] = issue.message.split('\n');
-  return [problemAt(name, issue.path, what, hint)];
+  return [{ path, what, hint }];
 }
 
-function describeUnknownKey(key: string, path: Path, { file, places }: Schema): readonly [string, string] {
-  const [section] = path;
+function describeUnknownKey(key: string, section: PropertyKey | undefined, { file, places }: Schema) {
   const place = Object.entries(places).find(([name]) => name === section)?.[1] ?? file;
   const known = Object.keys(place.shape);
-  const near = closestMatch(
-    key.slice(0, 64).toLowerCase(),
-    known.map((each) => each.toLowerCase()),
-    {
-      maxDistance: Math.max(2, Math.ceil(Math.min(key.length, 64) * 0.4)),
-    },
-  );
-  const nearest = known.find((each) => each.toLowerCase() === near);
+  const lower = known.map((each) => each.toLowerCase());
+  const word = key.slice(0, 64).toLowerCase();
+  const maxDistance = Math.max(2, Math.ceil(word.length * 0.4));
+  const nearest = known[lower.indexOf(closestMatch(word, lower, { maxDistance }) ?? '')];
   if (nearest !== undefined) {
     const what = `unknown key ${quote(key)}, did you mean "${nearest}"?`;
-    return [what, `rename it to "${nearest}", or remove it`];
+    return { what, hint: `rename it to "${nearest}", or remove it` };
   }
   const home = Object.entries(places).find(([, { shape }]) => Object.hasOwn(shape, key))?.[0];
   const hint = home === undefined ? `remove it; known here: ${known.join(', ')}` : `move it into ${quote(home)}`;
-  return [`unknown key ${quote(key)}`, hint];
+  return { what: `unknown key ${quote(key)}`, hint };
 }
 
 /** The settings of a file that passed every check. */
 function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
-  const ssh = (host: FileValue['smtpClients'][number]): Ssh => ({
-    user: host.sshUser,
-    host: host.sshHost ?? parseSshHost(host.hostname),
-    port: host.sshPort,
-  });
-  const [server, ...servers] = file.smtpdServers.map((host) => ({
-    role: 'smtpd-server' as const,
-    hostname: host.hostname,
-    port: host.port,
-    altNames: host.altNames,
-    ssh: ssh(host),
-    tlsLogLevel: host.tlsLogLevel,
-  }));
-  const [client, ...clients] = file.smtpClients.map((host) => ({
-    role: 'smtp-client' as const,
-    hostname: host.hostname,
-    altNames: host.altNames,
-    ssh: ssh(host),
-    tlsLogLevel: host.tlsLogLevel,
-  }));
+  const [server, ...servers] = file.smtpdServers.map((host) => ({ role: 'smtpd-server' as const, ...hostOf(host) }));
+  const [client, ...clients] = file.smtpClients.map((host) => ({ role: 'smtp-client' as const, ...hostOf(host) }));
   if (server === undefined || client === undefined) throw new TypeError('a schema without minLength');
   const { country = '', state = '', locality = '', organization = '', organizationalUnit = '' } = file.subject;
   const commonName = `${domain} relay CA`;
@@ -174,4 +144,8 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     },
     postfix,
   };
+}
+
+function hostOf<Host extends FileValue['smtpClients'][number]>({ sshUser, sshHost, sshPort, ...host }: Host) {
+  return { ...host, ssh: { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort } };
 }

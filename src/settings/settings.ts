@@ -22,24 +22,22 @@ export interface Ssh {
   readonly port: number;
 }
 
-export interface SmtpdServer {
-  readonly role: 'smtpd-server';
+interface Host {
   readonly hostname: HostName;
-  /** The TCP port of the relay service; never 25. */
-  readonly port: number;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
-  /** postconf(5) smtpd_tls_loglevel, 0 to 4. */
+  /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;
 }
 
-export interface SmtpClient {
+export interface SmtpdServer extends Host {
+  readonly role: 'smtpd-server';
+  /** The TCP port of the relay service; never 25. */
+  readonly port: number;
+}
+
+export interface SmtpClient extends Host {
   readonly role: 'smtp-client';
-  readonly hostname: HostName;
-  readonly altNames: readonly HostName[];
-  readonly ssh: Ssh;
-  /** postconf(5) smtp_tls_loglevel, 0 to 4. */
-  readonly tlsLogLevel: number;
 }
 
 export type HostSettings = SmtpdServer | SmtpClient;

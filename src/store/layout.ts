@@ -1,4 +1,5 @@
-// Where every file belongs: artefact -> path and mode. Pure. Hosts and scripts rely on these names, so they do not change.
+// Where every file belongs: artefact -> path and mode. Pure. Hosts and scripts rely on these names, so they do not
+// change.
 
 import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';

@@ -1,4 +1,5 @@
-// The ledger read by certificate instead of by event: what was issued, and what became of it. For reports only. Pure.
+// The ledger read by certificate instead of by event: what was issued, and what became of it. For reports only: no
+// decision reads it. Pure.
 
 import type { Inventory, IssuedCertificate } from '../plan/inventory.js';
 import { entryOf, type LedgerEntry } from './ledger.js';

@@ -114,6 +114,8 @@ function isEntry(value: unknown): value is LedgerEntry {
   const entry = new Map<string, unknown>(Object.entries(value));
   return (
     textFields.every((field) => typeof entry.get(field) === 'string') &&
+    // It names files.
+    /^[0-9a-f]+$/u.test(String(entry.get('serial'))) &&
     ledgerEvents.some((event) => event === entry.get('event')) &&
     ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role')) &&
     ['reason', 'authorityKeyIdentifier'].every((field) => ['string', 'undefined'].includes(typeof entry.get(field)))

@@ -114,7 +114,7 @@ function notALockError(path: string, remove: 'rm' | 'rmdir'): RelaycertsError {
 function heldError(path: string, holder: string, seconds: number): RelaycertsError {
   const still = seconds === 0 ? 'is' : `is still, after ${seconds} ${seconds === 1 ? 'second' : 'seconds'},`;
   const [, pid] = holderLine.exec(holder) ?? [];
-  const look = pid === undefined ? `lslocks` : `ps -fp ${pid}`;
+  const look = pid === undefined ? `fuser -v ${pathWord(path)}` : `ps -fp ${pid}`;
   return new RelaycertsError('lock', `another relaycerts${nameHolder(holder)} ${still} working in ${quotePath(path)}`, {
     hint: `${seconds === 0 ? 'to wait for it, add --wait 60' : 'wait for it to finish'}; to see it: ${look}`,
   });

@@ -1,4 +1,5 @@
-// Reads the state beside the settings into an Inventory. Nothing is written; what is wrong with files is a problem in it.
+// Reads the state beside the settings into an Inventory. Nothing is written and nothing is judged here; a file that
+// cannot be read is a problem in the inventory.
 
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';

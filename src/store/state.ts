@@ -23,7 +23,8 @@ const patience = 10_000;
 export async function readState<T>(settings: Settings, sys: Reader, read: () => Promise<T>): Promise<T> {
   const { lock, folder } = layoutOf(settings);
   const disk = realDisk();
-  for (let begun = performance.now(); ;) {
+  const begun = performance.now();
+  for (;;) {
     const mark = await readMark(lock);
     if (await isCutOff(disk, folder)) {
       await finishChange(settings, sys, begun);

@@ -159,7 +159,7 @@ export async function recoverChange(disk: Disk, project: string, mark = noMark):
 async function draftJournal(disk: Disk, project: string, change: Change): Promise<Journal> {
   const id = randomBytes(4).toString('hex');
   const stored = (path: string): string => storedPath(project, path);
-  const read = async (path: string): Promise<Buffer | undefined> => attempt('look at', path, () => disk.read(path));
+  const read = async (path: string): Promise<Buffer | undefined> => attempt('read', path, () => disk.read(path));
   const writes: JournalWrite[] = [];
   for (const [index, { path, bytes, mode, isNew }] of change.writes.entries()) {
     const before = await read(path);

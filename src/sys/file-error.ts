@@ -46,15 +46,25 @@ export function linkHint(path: string, kind: 'file' | 'folder'): string {
     : `there=${there} && rm ${word} && cp -a "$there" ${word}`;
 }
 
-/** What closes a file or its folder to this user: another owner, or the mode. */
+/** What closes a file or its folder to this user: another owner, or the mode; or a folder above, if nothing can be seen. */
 function permissionHint(path: string): string {
   const uid = process.geteuid?.() ?? -1;
-  for (const one of [path, dirname(path)]) {
-    const owner = lstatSync(one, { throwIfNoEntry: false })?.uid;
-    if (owner !== undefined && owner !== uid) return `it belongs to uid ${owner}: sudo chown ${uid} ${pathWord(one)}`;
+  const seen = [dirname(path), path].flatMap((one) => {
+    const owner = ownerOf(one);
+    return owner === undefined ? [] : [{ one, owner }];
+  });
+  const other = seen.findLast(({ owner }) => owner !== uid);
+  if (other !== undefined) return `it belongs to uid ${other.owner}: sudo chown ${uid} ${pathWord(other.one)}`;
+  if (seen.length > 0) return `chmod u+rwX ${seen.map(({ one }) => pathWord(one)).join(' ')}`;
+  return `see which folder above it is closed: namei -l ${pathWord(path)}`;
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path).uid;
+  } catch {
+    return undefined;
   }
-  const words = [dirname(path), path].filter((one) => existsSync(one)).map(pathWord);
-  return `chmod u+rwX ${words.join(' ')}`;
 }
 
 /**

@@ -1,4 +1,5 @@
-// The Sys of a real process: its folders, user, terminal and clock.
+// The Sys of a real process: its folders, user, terminal and clock. A test brings its own ProcessLike and gets the same
+// Sys.
 
 import { readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';

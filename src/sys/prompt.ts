@@ -1,4 +1,5 @@
-// One question to the terminal, with inquirer, by way of stderr. Loaded only where something is asked.
+// One question to the terminal, with inquirer, on stderr. It is loaded only when something is asked, because inquirer is
+// slow to load.
 
 import { createPromptModule } from 'inquirer';
 import { RelaycertsError } from '../errors.js';

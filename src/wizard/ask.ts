@@ -1,8 +1,9 @@
-// Asks on a terminal, with inquirer, on stderr. What is asked, and what a good answer is, is not known here.
+// Asks on a terminal, with inquirer, on stderr: text, one of some options, or several. What is asked, and what a good
+// answer is, is not known here.
 
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, renderHint } from '../errors.js';
 import { promptOnce } from '../sys/prompt.js';
-import { describeProblem, type Asker } from './interview.js';
+import type { Asker } from './interview.js';
 import type { Option } from './gnupg.js';
 import { wrapText } from './wrap.js';
 
@@ -53,7 +54,8 @@ function judgeWith<Given, Value>(read: (given: Given) => Promise<Value>, narrow:
       } catch (error) {
         const [problem] = error instanceof RelaycertsError ? error.problems : [];
         if (problem === undefined) throw error;
-        return narrow(describeProblem(problem));
+        const { message, hint } = problem;
+        return narrow(hint === undefined ? message : `${message}; ${renderHint(hint, 'relaycerts')}`);
       }
     },
     value: (): Value => {
@@ -72,13 +74,11 @@ function listQuestion(
   const choices = options.map(({ value, label, reason }) => ({
     value,
     name: narrow(reason === undefined ? label : `${label} (${reason})`).replaceAll('\n', `\n${' '.repeat(markWidth)}`),
-    short: label.split(/[ :]/u)[0] ?? value,
+    short: label.split(/ \(|[:,]/u)[0] ?? value,
     checked: marked.includes(value) && reason === undefined,
     disabled: reason === undefined ? false : ' ',
   }));
-  const theme = {
-    style: { keysHelpTip: () => help },
-    i18n: { disabledError: 'not this one: the reason is behind it' },
-  };
+  const i18n = { disabledError: 'not this one: the reason is behind it' };
+  const theme = { style: { keysHelpTip: () => help }, i18n };
   return { choices, pageSize: Math.max(4, process.stderr.rows - linesAroundOptions), loop: false, theme };
 }

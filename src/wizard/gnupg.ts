@@ -11,7 +11,7 @@ import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
 export interface Option {
   readonly value: string;
   readonly label: string;
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 /** GnuPG's secret keys (their values are fingerprints), and why it has none that can be used. */
@@ -58,25 +58,16 @@ async function hasGnupgHome(run: Run): Promise<boolean> {
 
 /** One key as an option: who, the key's last 16 digits, what kind, until when. */
 export function keyOption(key: ListedKey, at: Date): Option {
-  const expires = key.expires === undefined ? 'never expires' : `until ${day(key.expires)}`;
-  const owner = plain(key.userIds[0]?.text ?? 'no name');
-  const card = key.isOnCard ? ', on a card' : '';
-  const label = `${owner} ${key.fingerprint.slice(-16)} (${key.algorithm}, ${expires}${card})`;
-  const reason = reasonAgainst(key, at);
-  return { value: key.fingerprint, label, ...(reason === undefined ? {} : { reason }) };
+  const { fingerprint, userIds, algorithm, isOnCard } = key;
+  const expires = key.expires === undefined ? 'never expires' : `until ${key.expires.toISOString().slice(0, 10)}`;
+  // A user ID is anybody's text: nothing in it may move the cursor or turn the line around.
+  const owner = (userIds[0]?.text ?? 'no name').replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 100);
+  const label = `${owner} ${fingerprint.slice(-16)} (${algorithm}, ${expires}${isOnCard ? ', on a card' : ''})`;
+  return { value: fingerprint, label, reason: reasonAgainst(key, at) };
 }
 
 function reasonAgainst({ state, expires, canEncrypt }: ListedKey, at: Date): string | undefined {
   if (state === 'expired' || (expires !== undefined && expires <= at)) return 'expired';
   if (state !== 'usable') return state;
   return canEncrypt ? undefined : 'cannot encrypt';
-}
-
-function day(date: Date): string {
-  return date.toISOString().slice(0, 10);
-}
-
-/** A user ID is anybody's text: nothing in it may move the cursor or turn the line around. */
-function plain(text: string): string {
-  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 100);
 }

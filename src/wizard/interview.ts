@@ -1,7 +1,7 @@
 // The wizard's questions, in their order. Each answer is checked as soon as it is typed, by itself and against the ones
 // before it. Who asks is ask.ts, and what becomes of the answers is answers.ts.
 
-import { RelaycertsError, renderHint, type Problem } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import { parseHostName, parseSshUser } from '../names.js';
 import { findContradictions, formatPath } from '../settings/contradictions.js';
 import { membersOf } from '../settings/jsonc.js';
@@ -75,7 +75,7 @@ const textQuestions: readonly TextQuestion[] = [
   {
     message: 'Relay:',
     why: 'The server with a fixed address that sends your mail on. Several: with commas, the first is tried first.',
-    initial: (draft) => initialHosts(draft, 'smtpdServers', 'relayhost'),
+    initial: (draft) => formatList(writtenHosts(draft.text, 'smtpdServers')) || 'relayhost',
     parse: (text) => ({ relays: parseList(text) }),
     fits: ({ smtpdServers }) => smtpdServers.length <= mostHosts,
     list: 'smtpdServers',
@@ -97,7 +97,7 @@ const textQuestions: readonly TextQuestion[] = [
   {
     message: 'Mail server at home:',
     why: 'The Postfix that hands its mail to the relay. Several: with commas.',
-    initial: (draft) => initialHosts(draft, 'smtpClients', 'mailhost'),
+    initial: (draft) => formatList(writtenHosts(draft.text, 'smtpClients')) || 'mailhost',
     parse: (text) => ({ clients: parseList(text) }),
     fits: ({ smtpClients }) => smtpClients.length <= mostHosts,
     list: 'smtpClients',
@@ -117,10 +117,6 @@ const textQuestions: readonly TextQuestion[] = [
   },
 ];
 
-function initialHosts({ text, settings }: Draft, list: List, fresh: string): string {
-  return settings === undefined ? fresh : formatList(writtenHosts(text, list));
-}
-
 /** A number, or the text as it is for the settings' own parser to refuse. */
 function parseNumber(text: string): number | string {
   return /^\s*\d{1,15}\s*$/u.test(text) ? Number(text) : text;
@@ -131,12 +127,12 @@ function areAlike(values: readonly unknown[]): boolean {
 }
 
 const keyTypeNotes: Readonly<Record<KeyType, string>> = {
-  'ecdsa-p256': '(default): small, fast, works everywhere',
+  'ecdsa-p256': 'the default; small, fast, works everywhere',
   'ecdsa-p384': 'larger, if a rule asks for it',
   'rsa-2048': 'for very old software',
   'rsa-3072': 'RSA as strong as P-256, slower',
   'rsa-4096': 'RSA, slowest',
-  ed25519: 'not every TLS library takes it',
+  ed25519: 'not every TLS library supports it',
 };
 
 /** Asks everything once. @throws interrupted */
@@ -155,10 +151,10 @@ export async function holdInterview(draft: Draft, context: InterviewContext): Pr
     const later = textQuestions.slice(index + 1).filter(fits);
     const pending = later.flatMap(({ list }) => list ?? []);
     const before = answers;
-    const read = (text: string): Promise<Answers> => {
+    const read = async (text: string): Promise<Answers> => {
       const given = { ...before, ...parse(text) };
       assertGood(draft, given, pending, context);
-      return Promise.resolve(given);
+      return given;
     };
     answers = await asker.askText({ message, why, initial: initial(draft), read });
   }
@@ -166,7 +162,7 @@ export async function holdInterview(draft: Draft, context: InterviewContext): Pr
     message: 'Key type:',
     why: "Of the hosts' certificates. The default is right unless a rule forbids it.",
     initial: settings?.certificates.keyType ?? 'ecdsa-p256',
-    options: keyTypes.map((value) => ({ value, label: `${value} ${keyTypeNotes[value]}` })),
+    options: keyTypes.map((value) => ({ value, label: `${value}: ${keyTypeNotes[value]}` })),
   });
   return askRecipients(draft, { ...answers, keyType: keyTypes.find((each) => each === keyType) }, context);
 }
@@ -188,11 +184,7 @@ async function askRecipients(draft: Draft, answers: Answers, context: InterviewC
     initial: old.length === 0 ? 'operator-key' : isOurs && problem === undefined ? 'gnupg' : 'typed',
     options: [
       { value: 'operator-key', label: 'the operator key (default): relaycerts makes it, and it works everywhere' },
-      {
-        value: 'gnupg',
-        label: 'secret keys in GnuPG, also on a card',
-        ...(problem === undefined ? {} : { reason: problem }),
-      },
+      { value: 'gnupg', label: 'secret keys in GnuPG, also on a card', reason: problem },
       { value: 'typed', label: 'typed: public key files, fingerprints, addresses' },
     ],
   });
@@ -222,7 +214,7 @@ function assertGood(
   draft: Draft,
   answers: Answers,
   pending: readonly List[],
-  context: { readonly file: string; readonly home: string },
+  context: Pick<InterviewContext, 'file' | 'home'>,
 ): void {
   const members = Object.entries(membersOf(applyAnswers(draft, answers)));
   const value = Object.fromEntries(members.filter(([key]) => !pending.some((list) => list === key)));
@@ -235,17 +227,11 @@ function assertGood(
   const [contradiction] = findContradictions(value, answers.domain, context);
   if (contradiction === undefined) return;
   const { path, what, hint } = contradiction;
+  if (path.includes('hostname') || path.includes('recipients')) throw new RelaycertsError('settings', what, { hint });
   const place = formatPath(path);
-  throw path.some((part) => part === 'hostname' || part === 'recipients')
-    ? new RelaycertsError('settings', what, { hint })
-    : new RelaycertsError('settings', `${place} ${what}`, {
-        hint: `give another answer, or change ${place} in the settings file first`,
-      });
-}
-
-/** What is wrong with an answer, in one line. */
-export function describeProblem({ message, hint }: Problem): string {
-  return hint === undefined ? message : `${message}; ${renderHint(hint, 'relaycerts')}`;
+  throw new RelaycertsError('settings', `${place} ${what}`, {
+    hint: `give another answer, or change ${place} in the settings file first`,
+  });
 }
 
 /** Two sentences on what make does with these settings. */

@@ -1,25 +1,22 @@
-// Lists as a person types them: with commas. What the items are is not known here.
+// Lists as a person types them: with commas. What the items are, and whether they are good ones, is not known here.
+// An item with a comma in it is in double quotes; an item cannot hold a double quote and a comma.
 
 import { RelaycertsError } from '../errors.js';
 
 /** As many as there may be smtp-clients; no other list has more. */
 const mostItems = 5000;
 
-/** The items of a list, at least one; an item with a comma in it is in double quotes. @throws settings */
+/** The items of a list, at least one. @throws settings */
 export function parseList(text: string): readonly string[] {
-  const items: string[] = [];
-  for (const [, quoted, plain] of text.matchAll(/\s*(?:"([^"]*)"\s*(?=,|$)|([^,]*))(?:,|$)/gu)) {
-    const item = quoted ?? plain?.trim() ?? '';
-    if (item !== '') items.push(item);
-    if (items.length > mostItems) {
-      const hint = 'write them into the settings file';
-      throw new RelaycertsError('settings', `a list of over ${String(mostItems)} items`, { hint });
-    }
-  }
-  if (items.length > 0) return items;
-  throw new RelaycertsError('settings', 'expected at least one, found none', {
-    hint: 'type one, or several with commas',
-  });
+  const items = [...text.matchAll(/\s*(?:"([^"]*)"\s*(?=,|$)|([^,]*))(?:,|$)/gu)]
+    .map(([, quoted, plain = '']) => quoted ?? plain.trim())
+    .filter((item) => item !== '');
+  if (items.length > 0 && items.length <= mostItems) return items;
+  const [what, hint] =
+    items.length === 0
+      ? ['expected at least one, found none', 'type one, or several with commas']
+      : [`a list of over ${String(mostItems)} items`, 'write them into the settings file'];
+  throw new RelaycertsError('settings', what, { hint });
 }
 
 /** The inverse of parseList. */

@@ -26,7 +26,7 @@ async function inDays(days: number, ...words: readonly string[]): Promise<Result
 
 const ends = (path: string): string => new X509Certificate(project.read(path)).validTo;
 
-it('a leaf that is cut to the CA has its real number of days in the plan, and the CA is said to end', async () => {
+it('the plan has the real days of a leaf that ends with its CA', async () => {
   project.settings(
     smallSettings({ ca: { validDays: 1000 }, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }),
   );
@@ -49,7 +49,7 @@ it('so does renew say, and what the hint names mends both', async () => {
   expect((await inDays(800, 'make')).stderr).not.toContain('warning');
 });
 
-it('where the CA is to have no more days than its leaves, only when it is due', async () => {
+it('a CA with no more days than its leaves is named only when due', async () => {
   await project.run(['clean', '--yes']);
   project.settings(smallSettings({ ca: { validDays: 300 } }));
   const { stderr } = await inDays(0, 'make');

@@ -26,7 +26,7 @@ describe('clean', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('--yes lists and removes all that make made, and keeps settings, passphrase and operator key', async () => {
+  it('--yes removes what make made; settings, passphrase, operator key stay', async () => {
     const cleaned = await project.run(['clean', '--yes']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout.trimEnd().split('\n')).toHaveLength(16);
@@ -43,7 +43,7 @@ describe('clean', () => {
     );
   });
 
-  it('--all takes the passphrase file too, with a warning; the operator key stays', async () => {
+  it('--all removes the passphrase file too; the operator key stays', async () => {
     const operatorKey = join(project.home, '.config/relaycerts/operator-key.asc');
     const before = treeOf(join(project.home, '.config'));
     const cleaned = await project.run(['clean', '--yes', '--all']);
@@ -71,14 +71,14 @@ describe('clean', () => {
     expect(shown.stdout, shown.stderr).toMatch(/^[0-9a-f]{64}\n$/u);
   });
 
-  it('--all takes the passphrase files that a change kept, too', async () => {
+  it('--all removes the passphrase files that a change kept, too', async () => {
     expect((await project.run(['passphrase', 'change'])).status).toBe(0);
     expect(readdirSync(project.home).toSorted()).toEqual(['.config', passphrase, `${passphrase}.old`]);
     expect((await project.run(['clean', '--yes', '--all'])).status).toBe(0);
     expect(readdirSync(project.home)).toEqual(['.config']);
   });
 
-  it('--all where nothing was made leaves the passphrase file of the folder that shares it', async () => {
+  it('--all keeps the passphrase file if nothing was made in this folder', async () => {
     mkdirSync(join(project.home, 'twin'));
     project.write('../home/twin/settings.json', project.read('settings.json'));
     const twin = join(project.home, 'twin/settings.json');

@@ -49,7 +49,7 @@ describe("a host's certificate", () => {
     expect(isTaken(home)).toBe(false);
   });
 
-  it('is a warning of make, which has nothing to do, and a state of its own', async () => {
+  it('make warns and has nothing to do; status has a state for it', async () => {
     const { stderr } = succeed(await run('make'));
     expect(stderr).toMatch(
       /warning: the certificate of mailhost\.example\.org is not valid before \d{4}-.*Z: the clock was ahead/u,

@@ -1,7 +1,7 @@
 // SIGKILL in the middle of each command that writes. The next command, a reader or a writer, finds the old state whole or
-// the new one, and says that it finished the change exactly if that was committed. Daily at six points of each command,
+// the new one, and says that it finished the change exactly if that was committed. Daily at three points of each command,
 // with RELAYCERTS_DEEP=1 at every call that changes files. A power failure, which loses what was not synced, is tried on
-// a simulated disk (test/unit/transaction.test.ts).
+// a simulated disk (test/property/transaction.test.ts).
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -104,7 +104,7 @@ describe('after SIGKILL, the old state or the new one', () => {
     try {
       expect(await wrongIn(whole.after)).toEqual([]);
       const turn = commands.findIndex((command) => command.args === args);
-      for (const [count, index] of chooseIndexes(whole).entries()) {
+      for (const [count, index] of chooseIndexes(whole, turn).entries()) {
         const victim = copyOf(base);
         const point = whole.points[index];
         if (point === undefined) throw new Error(`there is no call ${index}`);

@@ -8,7 +8,6 @@ import {
   caFile,
   certificatesIn,
   expectAtRest,
-  expectUntouched,
   home,
   isTaken,
   issuerOf,
@@ -21,6 +20,7 @@ import { putMade } from '../support/made-project.js';
 import { makeScratch, openssl } from '../support/openssl.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 const scratch = makeScratch();
 afterAll(() => {

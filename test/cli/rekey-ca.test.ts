@@ -8,7 +8,6 @@ import {
   caFile,
   caKeyFile,
   expectAtRest,
-  expectUntouched,
   home,
   inDays,
   isTaken,
@@ -25,6 +24,7 @@ import { putMade } from '../support/made-project.js';
 import { makeScratch, openssl, runTool } from '../support/openssl.js';
 import { makeProject, modesOf, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 const scratch = makeScratch();
 afterAll(() => {

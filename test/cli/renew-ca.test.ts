@@ -7,7 +7,6 @@ import {
   caFile,
   certificatesIn,
   expectAtRest,
-  expectUntouched,
   home,
   inDays,
   isTaken,
@@ -20,6 +19,7 @@ import { putMade } from '../support/made-project.js';
 import { makeScratch, openssl } from '../support/openssl.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 const scratch = makeScratch();
 afterAll(() => {

@@ -116,7 +116,7 @@ describe("the CA's name and its permitted domains", () => {
   it.each([
     ['name', { commonName: 'Another CA' }, /Subject: CN ?= ?Another CA 2\n/u],
     ['domains', { permittedDomains: ['example.org'] }, /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u],
-  ])('%s: refused, and mended by what the hint names', async (_name, ca, shows) => {
+  ])('%s: refused, and the hint fixes it', async (_name, ca, shows) => {
     project.settings(smallSettings({ ca }));
     const refused = await project.run(['make']);
     expect(refused.status).toBe(1);
@@ -129,7 +129,7 @@ describe("the CA's name and its permitted domains", () => {
   });
 });
 
-it('the other names of a relay: refused, and mended by what the hint names', async () => {
+it('other names of a relay: refused, and the hint fixes it', async () => {
   project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] }));
   const refused = await project.run(['make']);
   expect(refused.status).toBe(1);

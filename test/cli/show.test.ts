@@ -20,7 +20,7 @@ const show = async (...args: readonly string[]): Promise<string> => {
 };
 
 describe('show', () => {
-  it('prints every host, relays first; a label names a host as well as its FQDN', async () => {
+  it('prints every host, relays first; a host is named by label or FQDN', async () => {
     const all = await show();
     expect(all.indexOf('relayhost.example.org: smtpd-server')).toBe(0);
     expect(all.indexOf('mailhost.example.org: smtp-client')).toBeGreaterThan(0);

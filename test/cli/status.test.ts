@@ -48,7 +48,7 @@ function staleBundle(host: string, files: string): string {
 }
 
 describe('status', () => {
-  it('is ok after make: exit 0, a line for each certificate, nothing written', async () => {
+  it('after make: exit 0, a line for each certificate, nothing written', async () => {
     const before = treeOf(project.folder);
     const result = await project.run(['status']);
     expect([result.status, result.stderr]).toEqual([0, '']);
@@ -77,7 +77,7 @@ describe('status', () => {
     expect(nagios.stdout).toMatch(/^RELAYCERTS (OK|WARNING|CRITICAL) - [^|\n]+ \| ('[^']+'=-?\d+;30:;7: ?){3}\n$/u);
   });
 
-  it('names the command that mends each state, with the settings where they are elsewhere', async () => {
+  it('names the command for each state, with --settings if needed', async () => {
     const file = project.path('settings.json');
     for (const [days, state] of [
       [370, 'due'],
@@ -134,7 +134,7 @@ describe('status', () => {
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
-  it('--json and the line of a plugin exclude each other, wherever --json stands', async () => {
+  it('--json and --format nagios exclude each other, in any order', async () => {
     for (const args of [
       ['status', '--json', '--format', 'nagios'],
       ['--json', 'status', '--format', 'nagios'],
@@ -166,7 +166,7 @@ describe('status', () => {
     ]);
   });
 
-  it('a lost passphrase file needs care before a renewal fails for it, and make says so too', async () => {
+  it('a lost passphrase file needs care, and make says so too', async () => {
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     const lost = /warning: the passphrase file "[^"]*" is missing, and the CA's key cannot be opened without it/u;
     const hint = /^relaycerts: hint: restore it from a backup, .*--passphrase-fd N/mu;
@@ -188,7 +188,7 @@ describe('status', () => {
     expect(project.spawn(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
   });
 
-  it('a bundle that is not what its certificates say needs care, each host named once', async () => {
+  it('a bundle that does not fit its certificates is named once', async () => {
     const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
     const whole = `example.org-ca.crt.pem, ${home}.crt.pem, ${home}.key.pem, ${home}.chain.pem`;
     const cases: readonly (readonly [() => void, string])[] = [
@@ -224,7 +224,7 @@ describe('status', () => {
     expect(stderr).toContain(`hint: relaycerts --settings ${file} make\n`);
   });
 
-  it('of a bundle nothing is said that is said already, or that is no fault', async () => {
+  it('says nothing twice about a bundle, and nothing that is no fault', async () => {
     const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
     rmSync(project.path(`hosts/${home}/${home}.chain.pem`));
     mkdirSync(project.path(`hosts/${home}/${home}.chain.pem`));
@@ -311,7 +311,7 @@ describe('what openssl ca has an index for', () => {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const lines = readme.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
 
-  it('which serials did this CA issue, which are revoked and why: the lines of the README', async () => {
+  it("the README's commands list what was issued and what is revoked", async () => {
     requireTools('jq');
     const [all = '', revoked = '', ...more] = lines;
     expect(more).toEqual([]);

@@ -127,3 +127,15 @@ describe('a damaged file of ours', () => {
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
   });
 });
+
+it.each(['18.20.0', '20.18.3', '4.9.1'])('Node %s gets one line that says what is needed', (version) => {
+  const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [
+    '--import',
+    `data:text/javascript,${encodeURIComponent(older)}`,
+    program,
+    '--version',
+  ]);
+  expect([status, stdout.toString()]).toEqual([1, '']);
+  expect(stderr.toString()).toBe(`relaycerts: error: relaycerts needs Node 20.19 or newer, and this is ${version}\n`);
+});

@@ -27,7 +27,13 @@ async function openWizard({ args = [], env = {}, ...rest }: Way = {}): Promise<T
   const terminal = await openTerminal({
     command: [process.execPath, program, ...args, 'wizard'],
     cwd: project.folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: project.home, LANG: 'C.UTF-8', ...env },
+    // As installed, so that printed commands begin with `relaycerts`.
+    env: {
+      PATH: `${project.path('../bin')}:${process.env['PATH'] ?? ''}`,
+      HOME: project.home,
+      LANG: 'C.UTF-8',
+      ...env,
+    },
     ...rest,
   });
   terminals.push(terminal);
@@ -80,6 +86,9 @@ describe('from nothing', () => {
     const terminal = await openWizard();
     await take(terminal, [...defaults, justWrite]);
     expect(await terminal.ended()).toBe(0);
+    for (const answer of ['Key type: ecdsa-p256', 'Who opens the passphrase: the operator key', 'settings.json: yes']) {
+      expect(terminal.screen()).toContain(`${answer}\n`);
+    }
     expect(written()).toEqual(expected);
     expect(lstatSync(project.path('settings.json')).mode & 0o777).toBe(0o644);
     expect(readdirSync(project.folder)).toEqual(['settings.json', 'settings.schema.json']);
@@ -286,7 +295,7 @@ describe('the terminal', () => {
     expect(prose).toContain('Then it prints what to run on each host; it touches no host.');
   });
 
-  test.each([[], ['wizard']])('with TERM=dumb it is no terminal to ask on: relaycerts %s', async (...args) => {
+  test.each([[], ['wizard']])('with TERM=dumb it is not a terminal to ask on: relaycerts %s', async (...args) => {
     const terminal = await openWizard({ term: 'dumb', command: [process.execPath, program, ...args] });
     expect(await terminal.ended()).toBe(2);
     await terminal.waitFor('relaycerts: error: the wizard needs a terminal that can move its cursor');
@@ -294,8 +303,8 @@ describe('the terminal', () => {
     expectNothing();
   });
 
-  test('none at all: the same words', () => {
-    expect(project.run(['wizard'])).toEqual({
+  test('none at all: the same words', async () => {
+    expect(await project.run(['wizard'])).toEqual({
       status: 2,
       stdout: '',
       stderr:

@@ -112,7 +112,7 @@ describe('keys that never left their hosts', () => {
     // The hosts lost their keys, so they make new ones, and the old certificates and requests go.
     for (const host of [relay, home]) {
       const [, refused] = await pasteSection(host, 'request').catch((error: unknown) => ['', String(error)]);
-      expect(refused).toContain('is for another key than the one that is stored');
+      expect(refused).toContain('is for another key than the one stored');
       const remove = /here: (rm [^,]*), and sign again/u.exec(refused ?? '')?.[1] ?? '';
       await desk.run(remove);
       await pasteSection(host, 'request');

@@ -54,7 +54,7 @@ function prepare(recipient: string): void {
 }
 
 async function expectRefusal(message: RegExp, hint: RegExp, env: Readonly<Record<string, string>> = {}): Promise<void> {
-  const before = [treeOf(project.folder), treeOf(project.home)];
+  const before = [{ '.relaycerts.lock': '0600', ...treeOf(project.folder) }, treeOf(project.home)];
   const refused = await project.run(['make'], { env: { GNUPGHOME: gnupg.home, ...env } });
   const lines = refused.stderr.trimEnd().split('\n');
   expect(lines[0]).toMatch(message);
@@ -68,7 +68,7 @@ async function expectRefusal(message: RegExp, hint: RegExp, env: Readonly<Record
   expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
 }
 
-/** The same on a terminal, where pinentry may ask; `answer` is what it gives, undefined where it cancels. */
+/** The same on a terminal, where pinentry may ask; `answer` is what it gives, undefined if it cancels. */
 async function expectRefusalOnTerminal(answer: string | undefined, message: string, hint: string): Promise<void> {
   gnupg.answerPinentry(answer);
   const before = [treeOf(project.folder), treeOf(project.home)];

@@ -3,7 +3,7 @@
 
 import * as fc from '../support/fast-check.js';
 import { describe, expect, test } from 'vitest';
-import { RelaycertsError } from '../../src/errors.js';
+import { RelaycertsError, renderHint } from '../../src/errors.js';
 import {
   completeHostName,
   parseAbsolutePath,
@@ -38,7 +38,7 @@ function attempt<Value>(parse: () => Value): Value | undefined {
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
     expect(error.code).toBe('name');
-    expect(error.hint).toMatch(/./);
+    expect(renderHint(error.hint ?? '', 'relaycerts')).toMatch(/./);
     return undefined;
   }
 }

@@ -46,13 +46,14 @@ describe('a random change', () => {
     await fc.assert(
       fc.asyncProperty(randomScenario, async (scenario) => {
         const own = newTally();
-        for (const prove of [proveCrashes, proveErrors, proveReader]) await prove(transaction, scenario, own);
+        for (const prove of [proveCrashes, proveErrors, proveReader, proveEdits])
+          await prove(transaction, scenario, own);
         tally.points += own.points;
         tally.states += own.states;
         tally.recoveries += own.recoveries;
         expect(own.violations).toEqual([]);
       }),
-      { numRuns: isDeep ? 500 : 15 },
+      { numRuns: isDeep ? 60 : 10 },
     );
   });
 });

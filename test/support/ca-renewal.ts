@@ -76,19 +76,3 @@ export async function expectAtRest(project: Project): Promise<void> {
   expect(treeOf(project.folder)).toEqual(before);
   expect(Object.keys(before).filter((name) => name.includes('.relaycerts'))).toEqual(['.relaycerts.lock']);
 }
-
-/** Nothing beside the settings has changed, and the error is one. */
-export async function expectUntouched(
-  project: Project,
-  work: () => Result | Promise<Result>,
-  status: number,
-  message: RegExp,
-  hint: RegExp,
-): Promise<void> {
-  const before = treeOf(project.folder);
-  const result = await work();
-  expect(result.stderr).toMatch(message);
-  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
-  expect([result.status, result.stdout]).toEqual([status, '']);
-  expect(treeOf(project.folder)).toEqual(before);
-}

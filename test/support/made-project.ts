@@ -22,13 +22,6 @@ export async function putMade(project: Project): Promise<void> {
   copyProject(await template, project);
 }
 
-/** A copy of all that a project has, in a folder and a home of its own. */
-export function copyOf(project: Project): Project {
-  const copy = makeProject(null);
-  copyProject(project, copy);
-  return copy;
-}
-
 async function makeTemplate(settings: string): Promise<Project> {
   const template = makeProject(null);
   template.write('settings.json', settings);

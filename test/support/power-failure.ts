@@ -66,7 +66,7 @@ function choicesOf(sizes: readonly number[], { all, drawn, isCoarse = false }: L
       });
     });
   }
-  // Where there are many, each step takes some of them; what is not durable stays so for several steps.
+  // If there are many, each step tries some of them: what is not durable stays so for several steps.
   const stride = Math.max(1, Math.ceil(sizes.length / singlesAtOnce));
   const singles = sizes.flatMap((size, at) =>
     isCoarse || at % stride !== seed % stride

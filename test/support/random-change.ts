@@ -17,7 +17,6 @@ const fate = fc.record({
   act: fc.constantFrom('write', 'write', 'remove', 'append', 'leave'),
   bytes: content.map((text) => Buffer.from(text)),
   mode,
-  folderMode: fc.constantFrom<0o700 | 0o755>(0o700, 0o755),
 });
 
 export const randomScenario: fc.Arbitrary<Scenario> = fc
@@ -37,7 +36,7 @@ export const randomScenario: fc.Arbitrary<Scenario> = fc
           path: file.path,
           bytes: file.bytes,
           mode: file.mode,
-          folderMode: file.folderMode,
+          folderMode: file.folder.includes('deep') ? 0o700 : 0o755,
           isNew: file.before === undefined,
         })),
       appends: named

@@ -57,11 +57,11 @@ const byHand = Buffer.from('edited by hand\n');
 /** Edits each file at each step of carrying the change out, and recovers, cut off at every step too. */
 export async function proveEdits(transaction: Transaction, scenario: Scenario, tally: Tally): Promise<void> {
   const { points } = await recordChange(transaction, scenario);
-  const { change } = scenario;
+  const { before, change } = scenario;
   const paths = [
     ...change.writes.map(({ path }) => path),
     ...change.appends.map(({ path }) => path),
-    ...change.removes,
+    ...change.removes.filter((path) => before.has(path)),
   ];
   for (const [number, { image, isCommitted }] of points.entries()) {
     if (!isCommitted || tally.violations.length > 0) continue;
@@ -88,10 +88,10 @@ async function proveEdit(
   const found = treeOf(image).get(path)?.bytes;
   const person = new SimulatedDisk(image);
   await person.writeAt(path, append === undefined ? 0 : (found?.length ?? 0), byHand, 0o600);
+  const fail = (what: string): void => void tally.violations.push(`${where}: ${what}`);
   const judge = (disk: SimulatedDisk, { isRecovered, edited }: Outcome): void => {
     const tree = treeOf(disk.image());
     const now = tree.get(path)?.bytes;
-    const fail = (what: string): void => void tally.violations.push(`${where}: ${what}`);
     if (now?.includes(byHand) !== true) fail('the edit was lost');
     if (append !== undefined && now?.toString().split(append.text.trim()).length !== 2)
       fail('the line is not there once');

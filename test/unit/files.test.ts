@@ -1,8 +1,9 @@
 // Single files on a real disk: what is read, what is refused, and that a file is replaced or made whole or not at all.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -16,6 +17,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { renderHint } from '../../src/errors.js';
 import { fileError } from '../../src/sys/file-error.js';
@@ -131,7 +133,7 @@ describe('writeNewFile', () => {
   ])('never replaces %s', async (_, make) => {
     make();
     const before = lstatSync(path).ino;
-    expect((await rejectionOf(writeNewFile(path, 'bytes', 0o600))).message).toContain('it is already there');
+    expect((await rejectionOf(writeNewFile(path, 'bytes', 0o600))).message).toContain('it already exists');
     expect([lstatSync(path).ino, readdirSync(folder)]).toEqual([before, ['file']]);
   });
 
@@ -142,19 +144,50 @@ describe('writeNewFile', () => {
   });
 });
 
-const saidOf = (code: string) => fileError(Object.assign(new Error('x'), { code }), 'write', '/a b/c');
+const saidOf = (code: string, at = '/a b/c') => fileError(Object.assign(new Error('x'), { code }), 'write', at);
 
 describe('what the system says', () => {
   it.each([
-    ['EACCES', 'permission denied', "look at who owns it: ls -ld '/a b/c' '/a b'"],
+    ['EACCES', 'permission denied', "see which folder above it is closed: namei -l '/a b/c'"],
     ['ENOSPC', 'the disk is full', 'make room and run the same command again'],
-    ['EROFS', 'the file system is read-only', 'make this one writable'],
+    ['EROFS', 'the file system is read-only', 'remount this one'],
     ['Unknown system error -122', 'the disk quota is used up', 'make room'],
     ['EWHATEVER', 'EWHATEVER', ''],
   ])('%s is in words', (code, meaning, hint) => {
     const error = saidOf(code);
     expect(error).toMatchObject({ code: 'files', message: `cannot write "/a b/c": ${meaning}` });
     expect(renderHint((error as { hint?: string }).hint ?? '', '')).toContain(hint);
+  });
+
+  it('what is closed is opened, or given to this user', () => {
+    expect(saidOf('EACCES', path)).toMatchObject({ hint: `chmod u+rwX ${folder}` });
+    writeFileSync(path, '');
+    expect(saidOf('EACCES', path)).toMatchObject({ hint: `chmod u+rwX ${folder} ${path}` });
+    // A test as root has files of another user.
+    if (process.geteuid?.() !== 0) return;
+    chownSync(path, 17, 17);
+    expect(saidOf('EACCES', path)).toMatchObject({ hint: `it belongs to uid 17: sudo chown 0 ${path}` });
+  });
+
+  it('a folder that is closed further up is no bug', async () => {
+    mkdirSync(join(folder, 'closed/inner'), { recursive: true, mode: 0o700 });
+    // Root sees everything, so somebody else looks, in a process of their own.
+    chmodSync(folder, 0o755);
+    const outfile = join(folder, 'file-error.mjs');
+    const entryPoints = [join(import.meta.dirname, '../../src/sys/file-error.ts')];
+    await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'esm' });
+    chmodSync(outfile, 0o644);
+    const inner = join(folder, 'closed/inner/file');
+    if (process.geteuid?.() !== 0) chmodSync(join(folder, 'closed'), 0o000);
+    const script = `const { fileError } = await import(${JSON.stringify(outfile)});
+console.log(fileError(Object.assign(new Error('x'), { code: 'EACCES' }), 'read', ${JSON.stringify(inner)}).hint);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: folder,
+      encoding: 'utf8',
+      ...(process.geteuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}),
+    });
+    chmodSync(join(folder, 'closed'), 0o700);
+    expect([stdout, stderr]).toEqual([`see which folder above it is closed: namei -l ${inner}\n`, '']);
   });
 
   it('anything else passes as it is', () => {

@@ -15,7 +15,7 @@ import {
 } from '../../src/certificate/der.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
 import { writePem } from '../../src/certificate/pem.js';
-import { keyTypeOf, samePublicKey } from '../../src/certificate/public-key.js';
+import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../../src/certificate/public-key.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 
 test('the fields of our own certificates', async () => {
@@ -48,7 +48,7 @@ test('the fields of our own certificates', async () => {
   });
   expect(leaf.info.issuer.equals(ca.info.subject)).toBe(true);
   expect(samePublicKey(leaf.info.publicKey, leaf.keyPair.privateKey)).toBe(true);
-  expect(keyTypeOf(leaf.info.publicKey)).toBe('ecdsa-p256');
+  expect(keyTypeOfSpki(encodeSpki(leaf.info.publicKey))).toBe('ecdsa-p256');
 });
 
 test('serials are 20 octets, positive, and never the same', async () => {

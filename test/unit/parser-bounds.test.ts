@@ -137,7 +137,6 @@ const calledBy: Readonly<Record<string, string>> = {
   // The first of what that gives.
   parseCertificate: 'parseCertificates',
   parseSettings: 'readSettings',
-  readAltNames: 'parseCertificates',
   readCommonName: 'parseCertificates',
   readElement: 'parseCertificates',
   readExtensionList: 'parseCertificates',

@@ -177,6 +177,7 @@ describe('what it is', () => {
   it.each<readonly [Seen['kind'], Seen['duty'], readonly string[]]>([
     ['folder', 'ours', []],
     ['file', 'custody', []],
+    // It leads nowhere; where it leads to a folder, that one takes its place.
     ['link', 'ours', ['rm /p']],
     ['link', 'custody', ['rm /p']],
     ['other', 'ours', ['mv /p /p.old']],

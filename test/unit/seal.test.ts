@@ -12,12 +12,7 @@ import {
   type OperatorKeyFile,
 } from '../../src/custody/operator-key.js';
 import { readPackets } from '../../src/custody/packets.js';
-import {
-  newPassphrase,
-  parsePassphrase,
-  readPassphraseFd,
-  shortPassphraseWarning,
-} from '../../src/custody/passphrase.js';
+import { newPassphrase, parsePassphrase, readPassphraseFd } from '../../src/custody/passphrase.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { sealPassphrase } from '../../src/custody/seal.js';
 import { readSealedTo } from '../../src/custody/sealed-to.js';
@@ -124,19 +119,6 @@ describe('parsePassphrase', () => {
     await expectRefusal(() => parsePassphrase(new Secret(raw), 'pass.gpg'), 'passphrase', message, /one line/u, [
       'one-s3cret',
     ]);
-  });
-});
-
-describe('shortPassphraseWarning', () => {
-  it.each([
-    ['abc', "the passphrase has only 3 bytes: anyone who copies the CA's key can guess it"],
-    ['elevenchars', /only 11 bytes/u],
-    ['twelve chars', undefined],
-    [reveal(newPassphrase()), undefined],
-  ])('%s', (typed, warning) => {
-    const given = shortPassphraseWarning(new Secret(typed));
-    if (warning === undefined) expect(given).toBeUndefined();
-    else expect(given).toMatch(warning);
   });
 });
 

@@ -1,0 +1,99 @@
+// What tests of `renew` and `retire` ask of a project. What openssl and node:crypto read of keys and certificates counts,
+// not what is printed.
+
+import { X509Certificate, createHash } from 'node:crypto';
+import { expect } from 'vitest';
+import { openssl } from './openssl.js';
+import { treeOf, type Project, type Result } from './project.js';
+
+export const day = 86_400_000;
+export const home = 'mailhost.example.org';
+export const relay = 'relayhost.example.org';
+export const tableFile = `hosts/${relay}/relay_clientcerts`;
+export const homeCertificate = `certs/smtp-client/${home}.crt.pem`;
+export const oldCertificate = `certs/smtp-client/${home}.old.crt.pem`;
+
+interface Read {
+  readonly x509: X509Certificate;
+  readonly serial: string;
+  readonly notAfter: number;
+  /** SHA-256 of its public key. */
+  readonly pin: string;
+}
+
+interface Line {
+  readonly event: string;
+  readonly name: string;
+  readonly serial: string;
+}
+
+interface Row {
+  readonly host: string;
+  readonly state: string;
+  readonly daysLeft: number;
+  readonly why: string | null;
+}
+
+/** The rows of `status --json`. */
+export const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout) as readonly Row[];
+
+/** The command as it runs so many days from now. */
+export function inDays(project: Project, days: number, args: readonly string[]): Promise<Result> {
+  return project.run(args, { now: new Date(Date.now() + days * day) });
+}
+
+/** Nothing beside the settings has changed, and the error is one. */
+export async function expectUntouched(
+  project: Project,
+  work: () => Result | Promise<Result>,
+  status: number,
+  message: RegExp,
+  hint: RegExp,
+): Promise<void> {
+  const before = treeOf(project.folder);
+  const result = await work();
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect(result.stderr).not.toMatch(/\bbug\b/u);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+  // The lock's file stays, also of a command that refused.
+  expect(treeOf(project.folder)).toEqual({ '.relaycerts.lock': '0600', ...before });
+}
+
+/** A certificate of the project; that of the home host if none is named. */
+export function certificateIn(project: Project, path = homeCertificate): Read {
+  const x509 = new X509Certificate(project.read(path));
+  const spki = x509.publicKey.export({ type: 'spki', format: 'der' });
+  const digest = createHash('sha256').update(spki).digest('hex').toUpperCase();
+  return {
+    x509,
+    serial: x509.serialNumber.toLowerCase(),
+    notAfter: Date.parse(x509.validTo),
+    pin: digest.replaceAll(/..(?!$)/gu, '$&:'),
+  };
+}
+
+/** The pins that the relay's bundle lists, as [pin, name]. */
+export function pinsListed(project: Project): readonly (readonly string[])[] {
+  const lines = project.read(tableFile).trimEnd().split('\n');
+  return lines.filter((line) => !line.startsWith('#')).map((line) => line.split(' '));
+}
+
+export function ledgerOf(project: Project): readonly Line[] {
+  const lines = project.read('certs/ca/issued.jsonl').trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as Line);
+}
+
+/** Event and name of the ledger's lines from this one on. */
+export function eventsFrom(project: Project, count: number): readonly (readonly string[])[] {
+  return ledgerOf(project)
+    .slice(count)
+    .map(({ event, name }) => [event, name]);
+}
+
+/** openssl takes the certificate for its purpose, so many days from now. */
+export function expectVerified(project: Project, path = homeCertificate, purpose = 'sslclient', days = 0): void {
+  const ca = project.path('certs/ca/example.org-ca.crt.pem');
+  const at = String(Math.floor(Date.now() / 1000) + days * 86_400);
+  openssl(['verify', '-x509_strict', '-attime', at, '-purpose', purpose, '-CAfile', ca, project.path(path)]);
+}

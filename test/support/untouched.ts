@@ -1,0 +1,20 @@
+// A command that refuses: one error with its hint, nothing on stdout, and the project as it was.
+
+import { expect } from 'vitest';
+import { treeOf, type Project, type Result } from './project.js';
+
+/** Runs `work`, which must refuse with this exit code, error and hint, and change nothing. */
+export async function expectUntouched(
+  project: Project,
+  work: () => Result | Promise<Result>,
+  status: number,
+  message: RegExp,
+  hint: RegExp,
+): Promise<void> {
+  const before = treeOf(project.folder);
+  const result = await work();
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
+  expect([result.status, result.stdout]).toEqual([status, '']);
+  expect(treeOf(project.folder)).toEqual(before);
+}

@@ -23,27 +23,26 @@ interface Exception {
   readonly why: string;
 }
 
-const aside = String.raw`(?:\.relaycerts-\d+-[0-9a-f]{4}\.tmp)?`;
 const always: readonly Exception[] = [
   {
     secret: /^key of (\S+)$/u,
-    where: String.raw`(?:file|tree) \S+/certs/(?:smtp-client|smtpd-server)/\.?$1(?:\.new)?\.key\.pem${aside}`,
-    why: 'its own file, under its name or written aside',
+    where: String.raw`(?:file|tree) \S+/certs/(?:smtp-client|smtpd-server)/$1\.key\.pem`,
+    why: 'its own file',
   },
   {
     secret: /^key of (\S+)$/u,
-    where: String.raw`(?:file|tree) \S+/hosts/\.?$1${aside}/\.?$1\.(?:key|chain)\.pem${aside}`,
-    why: 'the bundle of the host itself, in its folder or in the one that takes its place',
+    where: String.raw`(?:file|tree) \S+/hosts/$1/$1\.(?:key|chain)\.pem`,
+    why: 'the bundle of the host itself',
   },
   {
     secret: /^key of (\S+)$/u,
-    where: String.raw`tree \S+/certs/revoked/$1-[0-9a-f]+\.key\.pem`,
+    where: String.raw`(?:file|tree) \S+/certs/revoked/$1-[0-9a-f]+\.key\.pem`,
     why: 'what revoke puts away',
   },
 ];
 const operatorFile: Exception = {
   secret: /^operator key$/u,
-  where: String.raw`(?:file|tree) \S+/\.config/relaycerts/\.?operator-key\.asc${aside}`,
+  where: String.raw`(?:file|tree) \S+/\.config/relaycerts/operator-key\.asc`,
   why: 'its own file; without a password, as SECURITY.md says',
 };
 const fromGpg: Exception = {
@@ -182,6 +181,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
     const ask = [
       { name: 'help', args: ['--help'] },
       { name: 'help of a command', args: ['help', 'passphrase'] },
+      { name: 'the wizard, without a terminal', args: ['wizard'], status: 2 },
     ];
     const looks: readonly Command[] = [
       { name: 'show', args: ['show'] },

@@ -94,6 +94,10 @@ export function readTrace(file: string): Trace {
     } else if (name.startsWith('rename') || name.startsWith('link')) {
       const [from = '', to = ''] = strings.map((part) => part.toString());
       modes.set(to, [...(modes.get(from) ?? [])]);
+      // What is staged under a number is in the file that it becomes.
+      const parts = places.get(`file ${from}`);
+      if (parts !== undefined) add(`file ${to}`, parts);
+      if (name.startsWith('rename')) places.delete(`file ${from}`);
     } else if (name === 'memfd_create') {
       add('memory file', strings);
     }

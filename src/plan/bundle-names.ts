@@ -2,17 +2,10 @@
 // and which modes its files have is in store/layout.ts; what is in them, in render/bundle.ts.
 
 import type { HostName } from '../names.js';
-import type { Role } from '../settings/settings.js';
+import type { HostSettings, Role } from '../settings/settings.js';
 
-export interface BundleNames {
-  readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
-  /** The key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
-  readonly chain: string;
-}
-
-export type BundlePart = keyof BundleNames | 'table';
+/** The chain is the key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
+export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
 
 /** Where a host's private key is: made here, or made on the host, which never gives it away. */
 export type KeyPlace = 'here' | 'host';
@@ -20,29 +13,25 @@ export type KeyPlace = 'here' | 'host';
 /** The pins of all clients; on a relay alone. */
 export const tableName = 'relay_clientcerts';
 
-/** The names of one host's files but the table. */
-export function bundleNames(domain: HostName, hostname: HostName): BundleNames {
+/** The names of one host's files. */
+export function bundleNames(domain: HostName, hostname: HostName): Readonly<Record<BundlePart, string>> {
   return {
     ca: `${domain}-ca.crt.pem`,
     certificate: `${hostname}.crt.pem`,
     key: `${hostname}.key.pem`,
     chain: `${hostname}.chain.pem`,
+    table: tableName,
   };
 }
 
 /** The parts that a host's bundle has: with the key at the host, neither the key nor the chain that holds it. */
 export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart[] {
-  const parts: readonly BundlePart[] =
-    keyPlace === 'here' ? ['ca', 'certificate', 'key', 'chain'] : ['ca', 'certificate'];
-  return role === 'smtpd-server' ? [...parts, 'table'] : parts;
+  const key = keyPlace === 'here' ? (['key', 'chain'] as const) : [];
+  return ['ca', 'certificate', ...key, ...(role === 'smtpd-server' ? (['table'] as const) : [])];
 }
 
 /** The file names of a host's bundle. */
-export function bundleFiles(
-  domain: HostName,
-  { role, hostname }: { readonly role: Role; readonly hostname: HostName },
-  keyPlace: KeyPlace,
-): readonly string[] {
+export function bundleFiles(domain: HostName, { role, hostname }: HostSettings, keyPlace: KeyPlace): readonly string[] {
   const names = bundleNames(domain, hostname);
-  return bundleParts(role, keyPlace).map((part) => (part === 'table' ? tableName : names[part]));
+  return bundleParts(role, keyPlace).map((part) => names[part]);
 }

@@ -3,7 +3,7 @@
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
-import { quotePath, type Problem } from '../errors.js';
+import { quotePath, type Hint, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { renewCaArgs } from './ca-rekey.js';
@@ -24,32 +24,21 @@ export function caProblems(
     const file = caKey === undefined ? 'key and certificate are' : 'certificate is';
     const lost = caKey === undefined ? caKeyPath : caCertificatePath;
     const copy = caKey === undefined ? undefined : copyOfCertificate(inventory);
-    return [
-      {
-        message: `the CA's ${file} missing, but ${quotePath(leaf.path)} was signed by it`,
-        hint: copy ?? {
-          run: ['clean'],
-          before: `restore ${quotePath(lost)} from a backup; to start over with another CA:`,
-        },
-      },
-    ];
+    const message = `the CA's ${file} missing, but ${quotePath(leaf.path)} was signed by it`;
+    return [{ message, hint: copy ?? restore(quotePath(lost)) }];
   }
-  const missingKey: readonly Problem[] =
-    caKey === undefined
-      ? [
-          {
-            message: `the CA's certificate ${quotePath(caCertificate.path)} is there, but its key ${quotePath(caKeyPath)} is missing`,
-            hint: { run: ['clean'], before: 'restore the key from a backup; to start over with another CA:' },
-          },
-        ]
-      : [];
+  const message = `the CA's certificate ${quotePath(caCertificate.path)} is there, but its key ${quotePath(caKeyPath)} is missing`;
   return [
-    ...missingKey,
+    ...(caKey === undefined ? [{ message, hint: restore('the key') }] : []),
     ...checkCa(caCertificate.info, settings.ca, at)
       .filter(({ code }) => !fixes.includes(code))
       .map((finding) => describeFinding(finding, 'ca', caCertificate.path, renewCaArgs(inventory))),
     ...caRekeyProblems(settings, inventory, at),
   ];
+}
+
+function restore(what: string): Hint {
+  return { run: ['clean'], before: `restore ${what} from a backup; to start over with another CA:` };
 }
 
 /** The command that takes the CA's certificate from a bundle, whose CA file holds another one only during a rekey. */
@@ -63,18 +52,12 @@ function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inven
 function caRekeyProblems(settings: Settings, { nextCa }: Inventory, at: Date): readonly Problem[] {
   if (nextCa === undefined) return [];
   const { key, keyPath, certificate } = nextCa;
-  const missing = `the new CA's certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(keyPath)} is missing`;
-  const findings = checkCa(certificate.info, settings.ca, at).map((one) =>
-    describeFinding(one, 'ca', certificate.path),
-  );
-  return [...(key === undefined ? [missing] : []), ...findings.map(({ message }) => message)].map((message) => ({
-    message,
-    hint: {
-      run: ['make'],
-      before: `restore it from a backup; to give up the new CA: rm -f ${shellWord(keyPath)} ${shellWord(certificate.path)} &&`,
-      after: ', then install every host',
-    },
-  }));
+  const { info, path } = certificate;
+  const missing = `the new CA's certificate ${quotePath(path)} is there, but its key ${quotePath(keyPath)} is missing`;
+  const findings = checkCa(info, settings.ca, at).map((finding) => describeFinding(finding, 'ca', path).message);
+  const before = `restore it from a backup; to give up the new CA: rm -f ${shellWord(keyPath)} ${shellWord(path)} &&`;
+  const hint = { run: ['make'], before, after: ', then install every host' };
+  return [...(key === undefined ? [missing] : []), ...findings].map((message) => ({ message, hint }));
 }
 
 // Never recreate a CA that existed: every deployed certificate would stop verifying.
@@ -82,13 +65,6 @@ function traceProblems({ hasLedger, caKeyPath, hosts }: Inventory): readonly Pro
   const bundle = hosts.find((found) => found.bundle.size > 0);
   const trace = hasLedger ? join(dirname(caKeyPath), 'issued.jsonl') : bundle?.bundleFolder;
   if (trace === undefined) return [];
-  return [
-    {
-      message: `the CA's key and certificate are missing, but ${quotePath(trace)} shows that there was a CA`,
-      hint: {
-        run: ['clean'],
-        before: `restore ${quotePath(dirname(caKeyPath))} from a backup; to start over with another CA:`,
-      },
-    },
-  ];
+  const message = `the CA's key and certificate are missing, but ${quotePath(trace)} shows that there was a CA`;
+  return [{ message, hint: restore(quotePath(dirname(caKeyPath))) }];
 }

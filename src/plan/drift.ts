@@ -14,62 +14,46 @@ export type Drift = Problem & { readonly hint: Command };
 /** One for each setting that is not applied: what differs, where, and the command that applies it. */
 export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
   const { keyType, validDays } = settings.certificates;
-  const differ = (what: string, option: string, isOther: (found: HostInventory, info: CertificateInfo) => boolean) =>
-    describeHosts(
-      what,
-      option,
-      inventory.hosts.filter(
-        (found) => !found.isRevoked && found.certificate !== undefined && isOther(found, found.certificate.info),
-      ),
-    );
+  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const differ = (what: string, option: string, isOther: (info: CertificateInfo, found: HostInventory) => boolean) => {
+    const others = standing.filter((found) => found.certificate && isOther(found.certificate.info, found));
+    if (others.length === 0) return [];
+    const names = others.slice(0, 5).map(({ host }) => host.hostname);
+    const more = others.length > names.length ? `, and ${others.length - names.length} more` : '';
+    const have = others.length === 1 ? 'a certificate has' : `${others.length} certificates have`;
+    return [{ message: `${what} is not what ${have}`, hint: { run: ['renew', option, ...names], after: more } }];
+  };
   return [
     ...caDrift(settings, inventory),
     ...differ(
       `certificates.keyType (${keyType})`,
       '--rekey',
       // A host that keeps its own key chooses its type.
-      ({ request }, { spki }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
+      ({ spki }, { request }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
     ),
     ...differ(
       `certificates.validDays (${validDays})`,
       '--force',
-      (_, info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
+      (info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
     ),
-    ...differ('subject', '--force', (_, info) => !hasSubject(info, settings.subject)),
+    ...differ('subject', '--force', (info) => !hasSubject(info, settings.subject)),
   ];
 }
 
 /** Not while it gets a new key: the next stage tells what comes. */
 function caDrift({ ca }: Settings, { caCertificate, nextCa, formerCa }: Inventory): readonly Drift[] {
   if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
-  const { info } = caCertificate;
-  const found = keyTypeOfSpki(info.spki);
-  return [
-    ...(found === ca.keyType
-      ? []
-      : [
-          {
-            message: `ca.keyType is ${ca.keyType}, but the CA has ${found ?? 'another'}`,
-            hint: { run: ['renew', '--ca', '--rekey'] as const },
-          },
-        ]),
-    ...(daysOf(info) === ca.validDays
-      ? []
-      : [
-          {
-            message: `ca.validDays is ${ca.validDays}, but the CA has ${daysOf(info)}`,
-            hint: { run: ['renew', '--ca'] as const },
-          },
-        ]),
-  ];
-}
-
-function describeHosts(what: string, option: string, hosts: readonly HostInventory[]): readonly Drift[] {
-  if (hosts.length === 0) return [];
-  const names = hosts.slice(0, 5).map(({ host: { hostname } }) => hostname);
-  const more = hosts.length > names.length ? `, and ${hosts.length - names.length} more` : '';
-  const message = `${what} is not what ${hosts.length === 1 ? 'a certificate has' : `${hosts.length} certificates have`}`;
-  return [{ message, hint: { run: ['renew', option, ...names], after: more } }];
+  const [keyType, validDays] = [keyTypeOfSpki(caCertificate.info.spki), daysOf(caCertificate.info)];
+  const drifts: Drift[] = [];
+  if (keyType !== ca.keyType) {
+    const message = `ca.keyType is ${ca.keyType}, but the CA has ${keyType ?? 'another'}`;
+    drifts.push({ message, hint: { run: ['renew', '--ca', '--rekey'] } });
+  }
+  if (validDays !== ca.validDays) {
+    const message = `ca.validDays is ${ca.validDays}, but the CA has ${validDays}`;
+    drifts.push({ message, hint: { run: ['renew', '--ca'] } });
+  }
+  return drifts;
 }
 
 function daysOf({ notBefore, notAfter }: CertificateInfo): number {

@@ -16,20 +16,15 @@ export function describeFinding(
   const aside: Hint =
     of === 'ca'
       ? { run: ['clean'], before: 'put the settings back as they were; to start over with another CA:' }
-      : {
-          run: ['make'],
-          before: `to issue a correct one for the same key: mv ${shellWord(path)} ${shellWord(`${path}.old`)} &&`,
-        };
+      : { run: ['make'], before: `to issue a correct one for the same key: ${setAside(path)}` };
   const rekey: Hint = {
     run: ['renew', '--ca', '--rekey'],
     before: 'put the settings back as they were; for a CA with a new key, as they are now:',
   };
   const anew = of === 'ca' ? rekey : aside;
   const { code, expected, found } = finding;
-  const say = (what: string, hint: Hint = aside): Problem => ({
-    message: `the certificate ${quotePath(path)} ${what}`,
-    hint,
-  });
+  const message = `the certificate ${quotePath(path)}`;
+  const say = (what: string, hint: Hint = aside): Problem => ({ message: `${message} ${what}`, hint });
   switch (code) {
     case 'wrong-name':
       return say(`is for ${quote(found)}, and the settings ask for ${quote(expected)}`, anew);
@@ -41,11 +36,10 @@ export function describeFinding(
       );
     case 'wrong-purpose':
       return say(`is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`);
-    case 'wrong-constraints':
-      return say(
-        `permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`,
-        anew,
-      );
+    case 'wrong-constraints': {
+      const asked = `ca.permittedDomains in the settings is ${quote(expected)}`;
+      return say(`permits the domains ${quote(found)}, and ${asked}`, anew);
+    }
     case 'outside-constraints':
       return say(`names ${quote(found)}, which its CA does not permit (${quote(expected)})`, {
         run: ['clean'],
@@ -65,4 +59,9 @@ export function describeFinding(
     case 'not-ca':
       return say('is not the certificate of a CA', 'restore it from a backup');
   }
+}
+
+/** The start of a command that makes room for another file. */
+export function setAside(path: string): string {
+  return `mv ${shellWord(path)} ${shellWord(`${path}.old`)} &&`;
 }

@@ -9,69 +9,48 @@ import { quotePath, type Problem } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { signerOf } from './ca-rekey.js';
-import { describeFinding } from './findings.js';
+import { describeFinding, setAside } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
 /** What is wrong with a host's certificate; nothing if it has none. */
 export function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
   const { certificate, key, request, host } = found;
   if (certificate === undefined) return [];
+  const { path, info } = certificate;
+  const quoted = quotePath(path);
   const problems: Problem[] = [];
+  const tell = (message: string, before: string) => problems.push({ message, hint: { run: ['make'], before } });
   if (request !== undefined) {
-    if (!request.info.spki.equals(encodeSpki(certificate.info.publicKey))) {
-      problems.push({
-        message: `the certificate ${quotePath(certificate.path)} is not for the key of the request ${quotePath(request.path)}`,
-        hint: {
-          run: ['make'],
-          before: `to issue one for the request: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)} &&`,
-        },
-      });
+    if (!request.info.spki.equals(encodeSpki(info.publicKey))) {
+      const message = `the certificate ${quoted} is not for the key of the request ${quotePath(request.path)}`;
+      tell(message, `to issue one for the request: ${setAside(path)}`);
     }
   } else if (key === undefined) {
-    problems.push({
-      message: `the certificate ${quotePath(certificate.path)} is there, but its key ${quotePath(found.keyPath)} is missing`,
-      hint: {
-        run: ['make'],
-        before: `restore the key from a backup, or make both again: rm ${shellWord(certificate.path)} &&`,
-      },
-    });
-  } else if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
-    problems.push({
-      message: `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,
-      hint: {
-        run: ['make'],
-        before: `restore the right key, or issue a certificate for this one: mv ${shellWord(certificate.path)} ${shellWord(`${certificate.path}.old`)} &&`,
-      },
-    });
+    const message = `the certificate ${quoted} is there, but its key ${quotePath(found.keyPath)} is missing`;
+    tell(message, `restore the key from a backup, or make both again: rm ${shellWord(path)} &&`);
+  } else if (!samePublicKey(key.privateKey, info.publicKey)) {
+    const message = `the key ${quotePath(key.path)} does not belong to the certificate ${quoted}`;
+    tell(message, `restore the right key, or issue a certificate for this one: ${setAside(path)}`);
   }
-  const signer = signerOf(certificate.info, inventory);
+  const signer = signerOf(info, inventory);
   if (signer === undefined) return problems;
-  const expected = { role: host.role, hostname: host.hostname, altNames: host.altNames };
-  const findings = checkLeaf(certificate.info, signer.info, expected, at);
-  return [
-    ...problems,
-    ...findings
-      // A validity that is over, or has not begun, is a warning: a new certificate mends it.
-      .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid')
-      .map((finding) => describeFinding(finding, host.hostname, certificate.path)),
-  ];
+  const findings = checkLeaf(info, signer.info, host, at)
+    // A validity that is over, or has not begun, is a warning: a new certificate mends it.
+    .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
+  return [...problems, ...findings.map((finding) => describeFinding(finding, host.hostname, path))];
 }
 
 /**
  * What contradicts about a host's request, which says that the key is at the host. One key, one host: two with the same
  * pin could not be told apart.
  */
-export function requestProblems(
-  { request, key, keyPath, host }: HostInventory,
-  inventory: Inventory,
-): readonly Problem[] {
+export function requestProblems(found: HostInventory, inventory: Inventory): readonly Problem[] {
+  const { request, key, keyPath, host } = found;
   if (request === undefined) return [];
   const problems: Problem[] = [];
   if (key !== undefined) {
-    problems.push({
-      message: `the request ${quotePath(request.path)} says that ${host.hostname} keeps its own key, but its key ${quotePath(keyPath)} is here too`,
-      hint: `keep one: rm ${shellWord(keyPath)}, or rm ${shellWord(request.path)}`,
-    });
+    const message = `the request ${quotePath(request.path)} says that ${host.hostname} keeps its own key, but its key ${quotePath(keyPath)} is here too`;
+    problems.push({ message, hint: `keep one: rm ${shellWord(keyPath)}, or rm ${shellWord(request.path)}` });
   }
   const owner = ownerOf(request.info.spki, host, inventory);
   if (owner !== undefined) {
@@ -108,18 +87,10 @@ export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory)
     one !== undefined && revoked.keys.has(fingerprintOf(one, 'public-key', 'sha256'));
   if ([key && createPublicKey(key.privateKey), request?.info.publicKey, certificate?.info.publicKey].some(isRevoked)) {
     const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
-    return [
-      {
-        message: `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`,
-        hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key`,
-      },
-    ];
+    const message = `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`;
+    return [{ message, hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key` }];
   }
   if (previous === undefined || !isRevoked(previous.info.publicKey)) return [];
-  return [
-    {
-      message: `the certificate ${quotePath(previous.path)} is for a key that was revoked`,
-      hint: `rm ${shellWord(previous.path)}, then the same command again`,
-    },
-  ];
+  const message = `the certificate ${quotePath(previous.path)} is for a key that was revoked`;
+  return [{ message, hint: `rm ${shellWord(previous.path)}, then the same command again` }];
 }

@@ -19,21 +19,18 @@ export interface Revoked {
   readonly keys: ReadonlySet<string>;
 }
 
-export interface FoundCertificate {
+interface Found<Info> {
   readonly path: string;
-  readonly info: CertificateInfo;
+  readonly info: Info;
 }
+
+export type FoundCertificate = Found<CertificateInfo>;
 
 export interface FoundKey {
   readonly path: string;
   readonly privateKey: KeyObject;
   /** The file's own text, as it goes into the bundle. */
   readonly pem: Buffer;
-}
-
-export interface FoundRequest {
-  readonly path: string;
-  readonly info: RequestInfo;
 }
 
 /** A CA beside the one that signs. */
@@ -50,7 +47,7 @@ export interface HostInventory {
   readonly key: FoundKey | undefined;
   /** The request of a host that keeps its own key. */
   readonly requestPath: string;
-  readonly request: FoundRequest | undefined;
+  readonly request: Found<RequestInfo> | undefined;
   readonly certificatePath: string;
   readonly certificate: FoundCertificate | undefined;
   /** The one before a rekey, until it is retired: its pin stays listed. */

@@ -6,53 +6,38 @@
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { KeyType, Role, Settings } from '../settings/settings.js';
+import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { tableName } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { isOfFormerCa } from './ca-rekey.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
-import type { Custody, HostInventory, Inventory } from './inventory.js';
+import type { Custody, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
-import { staleFiles } from './stale-files.js';
-import { caWarnings, custodyWarnings, hostWarnings, missingPassphrase, strangerWarnings } from './warnings.js';
+import {
+  caWarnings,
+  custodyWarnings,
+  hostWarnings,
+  missingPassphrase,
+  staleFiles,
+  strangerWarnings,
+} from './warnings.js';
 
-/** One thing to make. In a plan they stand in the order in which they are carried out. */
-export type Step =
-  | { readonly kind: 'operator-key'; readonly path: string }
-  | { readonly kind: 'passphrase'; readonly path: string; readonly recipients: readonly string[] }
+/** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
+export type Step = { readonly path: string } & (
+  | { readonly kind: 'operator-key' }
+  | { readonly kind: 'passphrase'; readonly recipients: readonly string[] }
   /** The passphrase that is there, encrypted anew; `removed` as in RecipientChange. */
-  | {
-      readonly kind: 'reseal';
-      readonly path: string;
-      readonly recipients: readonly string[];
-      readonly removed: readonly string[];
-    }
-  | { readonly kind: 'ca-key'; readonly path: string; readonly keyType: KeyType }
-  | {
-      readonly kind: 'key';
-      readonly path: string;
-      readonly role: Role;
-      readonly hostname: HostName;
-      readonly keyType: KeyType;
-    }
-  | { readonly kind: 'ca-certificate'; readonly path: string; readonly commonName: string; readonly validDays: number }
-  | {
-      readonly kind: 'certificate';
-      /** What the ledger will say: the first one, or a new one for the same key. */
-      readonly event: 'issued' | 'renewed';
-      readonly path: string;
-      readonly role: Role;
-      readonly hostname: HostName;
-      /** For words: cut to the CA's, as the certificate is. */
-      readonly validDays: number;
-    }
-  | {
-      readonly kind: 'bundle';
-      readonly path: string;
-      readonly role: Role;
-      readonly hostname: HostName;
-      readonly files: readonly string[];
-    };
+  | { readonly kind: 'reseal'; readonly recipients: readonly string[]; readonly removed: readonly string[] }
+  | { readonly kind: 'ca-key'; readonly keyType: KeyType }
+  | { readonly kind: 'ca-certificate'; readonly commonName: string; readonly validDays: number }
+  | (Pick<HostSettings, 'role' | 'hostname'> &
+      (
+        | { readonly kind: 'key'; readonly keyType: KeyType }
+        /** What the ledger will say: the first one, or a new one for the same key. For words: cut to the CA's days. */
+        | { readonly kind: 'certificate'; readonly event: 'issued' | 'renewed'; readonly validDays: number }
+        | { readonly kind: 'bundle'; readonly files: readonly string[] }
+      ))
+);
 
 export type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>;
 /** What a host gets. */
@@ -84,16 +69,13 @@ export function contradictionsOf(
   fixes: readonly CertificateFindingCode[] = [],
 ): readonly Problem[] {
   if (inventory.problems.length > 0) return inventory.problems;
-  return [
-    ...caProblems(settings, inventory, at, fixes),
-    ...inventory.hosts
-      .filter(({ isRevoked }) => !isRevoked)
-      .flatMap((found) => [
-        ...revokedKeyProblems(found, inventory),
-        ...requestProblems(found, inventory),
-        ...hostProblems(found, inventory, at),
-      ]),
-  ];
+  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const hosts = standing.flatMap((found) => [
+    ...revokedKeyProblems(found, inventory),
+    ...requestProblems(found, inventory),
+    ...hostProblems(found, inventory, at),
+  ]);
+  return [...caProblems(settings, inventory, at, fixes), ...hosts];
 }
 
 /** The plan that brings everything that the settings ask for into being. */
@@ -107,8 +89,8 @@ export function planMake(
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
-  const warnings: Problem[] = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
-  const unsealed: Step[] = [...resealSteps(settings, custody, warnings)];
+  const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
+  const unsealed = [...resealSteps(settings, custody, warnings)];
   const keys: Step[] = [];
   const certificates: Step[] = [];
 
@@ -124,29 +106,19 @@ export function planMake(
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
     warnings.push(...hostWarnings(found, settings, at));
-    const { keyType } = settings.certificates;
-    if (isOfFormerCa(found, inventory)) {
-      certificates.push({ ...certificateStep(found, validDays), event: 'renewed' });
+    const isNew = found.certificate === undefined;
+    if (isNew && found.key === undefined && found.request === undefined) {
+      keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType: settings.certificates.keyType });
     }
-    if (found.certificate !== undefined) continue;
-    if (found.key === undefined && found.request === undefined)
-      keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType });
-    certificates.push(certificateStep(found, validDays));
+    if (isNew || isOfFormerCa(found, inventory)) {
+      const event = isNew ? 'issued' : 'renewed';
+      certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
+    }
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   else if (!custody.isGiven) warnings.push(...custodyWarnings(settings, inventory));
-  return {
-    steps: [...unsealed, ...keys, ...certificates, ...bundleSteps(inventory, bundles, certificates)],
-    problems,
-    warnings,
-  };
-}
-
-function certificateStep(
-  { host: { role, hostname }, certificatePath }: HostInventory,
-  validDays: number,
-): Extract<Step, { readonly kind: 'certificate' }> {
-  return { kind: 'certificate', event: 'issued', path: certificatePath, role, hostname, validDays };
+  const steps = [...unsealed, ...keys, ...certificates, ...bundleSteps(inventory, bundles, certificates)];
+  return { steps, problems, warnings };
 }
 
 function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]): readonly Step[] {
@@ -155,36 +127,24 @@ function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]):
     return [{ kind: 'reseal', path: file, recipients, removed: custody.recipients.removed }];
   }
   if (custody.recipients.kind === 'hidden') {
-    warnings.push({
-      message: `the passphrase file ${quotePath(file)} hides its recipients, so it stays as it is whatever passphrase.recipients says`,
-      hint: {
-        run: ['passphrase', 'change'],
-        before: 'for a new passphrase, encrypted to the recipients in the settings:',
-      },
-    });
+    const message = `the passphrase file ${quotePath(file)} hides its recipients, so it stays as it is whatever passphrase.recipients says`;
+    const before = 'for a new passphrase, encrypted to the recipients in the settings:';
+    warnings.push({ message, hint: { run: ['passphrase', 'change'], before } });
   }
   return [];
 }
 
-function passphraseSteps(
-  settings: Settings,
-  inventory: Inventory,
-  { isGiven }: Custody,
-  problems: Problem[],
-): readonly Step[] {
+function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: Custody, problems: Problem[]): Step[] {
   const { file, recipients } = settings.passphrase;
   if (inventory.passphraseFile !== undefined) return [];
   if (inventory.caKey !== undefined) {
     // Not made anew: whoever keeps the passphrase elsewhere wants no second copy of it.
-    if (isGiven) return [];
-    problems.push(missingPassphrase(settings));
+    if (!isGiven) problems.push(missingPassphrase(settings));
     return [];
   }
-  const operator: readonly Step[] =
-    recipients.length === 0 && inventory.operatorKey === undefined
-      ? [{ kind: 'operator-key', path: inventory.operatorKeyPath }]
-      : [];
-  return [...operator, { kind: 'passphrase', path: file, recipients }];
+  const passphrase: Step = { kind: 'passphrase', path: file, recipients };
+  if (recipients.length > 0 || inventory.operatorKey !== undefined) return [passphrase];
+  return [{ kind: 'operator-key', path: inventory.operatorKeyPath }, passphrase];
 }
 
 function bundleSteps(inventory: Inventory, bundles: Bundles, certificates: readonly Step[]): readonly Step[] {

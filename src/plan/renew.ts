@@ -30,7 +30,7 @@ export function planRenewals(
   { settings, ca, force }: { readonly settings: Settings; readonly ca: CertificateInfo; readonly force: boolean },
 ): Renewals {
   const steps: CertificateStep[] = [];
-  const notDue: { readonly hostname: HostName; readonly daysLeft: number }[] = [];
+  const notDue: Renewals['notDue'][number][] = [];
   const capped: HostName[] = [];
   const blocked: HostName[] = [];
   const validDays = leafDays(settings, ca, at);

@@ -35,8 +35,13 @@ export interface CertificateStatus {
   readonly why: string | undefined;
 }
 
-interface Issued {
+/** What a certificate is judged by. */
+interface Basis {
+  readonly settings: Settings;
+  readonly inventory: Inventory;
   readonly issued: readonly IssuedCertificate[];
+  readonly at: Date;
+  readonly warnDays: number;
 }
 
 /** The status of the CA and of every host; `warnDays` before it expires a certificate is due. */
@@ -44,13 +49,10 @@ export function statusOf(
   settings: Settings,
   inventory: Inventory,
   issued: readonly IssuedCertificate[],
-  { at, warnDays }: { readonly at: Date; readonly warnDays: number },
+  { at, warnDays }: Pick<Basis, 'at' | 'warnDays'>,
 ): readonly CertificateStatus[] {
-  const rows = [
-    caStatus(settings, inventory, at, warnDays),
-    ...inventory.hosts.map((host) => hostStatus(settings, { ...inventory, issued }, host, at, warnDays)),
-  ];
-  return rows.toSorted(
+  const basis: Basis = { settings, inventory, issued, at, warnDays };
+  return [caStatus(basis), ...inventory.hosts.map((found) => hostStatus(basis, found))].toSorted(
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
       (a.daysLeft ?? 0) - (b.daysLeft ?? 0) ||
@@ -61,14 +63,14 @@ export function statusOf(
 /** A state, and why it is that. */
 type Verdict = readonly [state: State, why?: string | undefined];
 
-function caStatus(settings: Settings, inventory: Inventory, at: Date, warnDays: number): CertificateStatus {
-  const info = inventory.caCertificate?.info;
-  const facts = info === undefined ? absent : factsOf(info, at, settings);
-  const [state, why] = judgeCa(settings, inventory, at, warnDays);
-  return { name: info?.commonName ?? settings.ca.commonName, role: 'ca', ...facts, state, why };
+function caStatus(basis: Basis): CertificateStatus {
+  const info = basis.inventory.caCertificate?.info;
+  const [state, why] = judgeCa(basis);
+  const name = info?.commonName ?? basis.settings.ca.commonName;
+  return { name, role: 'ca', ...factsOf(info, basis), state, why };
 }
 
-function judgeCa(settings: Settings, inventory: Inventory, at: Date, warnDays: number): Verdict {
+function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   const found = inventory.caCertificate;
   if (found === undefined) return ['missing', whyNoCa(settings, inventory, at)];
   const findings = checkCa(found.info, settings.ca, at);
@@ -87,10 +89,9 @@ function judgeCa(settings: Settings, inventory: Inventory, at: Date, warnDays: n
   if (next !== undefined) return ['pending', next];
   const left = daysLeft(found.info, at);
   if (left < warnDays) return ['due', `expires in ${left} days: ${install}`];
-  return [
-    'ok',
-    isCutting(settings, left) ? `expires in ${left} days, and with it all that it signs: ${install}` : undefined,
-  ];
+  return isCutting(settings, left)
+    ? ['ok', `expires in ${left} days, and with it all that it signs: ${install}`]
+    : ['ok'];
 }
 
 /** `make` makes a CA where there never was one, and a certificate for a key that has signed nothing; it refuses the rest. */
@@ -117,27 +118,15 @@ function caRekeyNext({ program }: Settings, inventory: Inventory): string | unde
   }
 }
 
-function hostStatus(
-  settings: Settings,
-  inventory: Inventory & Issued,
-  found: HostInventory,
-  at: Date,
-  warnDays: number,
-): CertificateStatus {
-  const { host, certificate, isRevoked } = found;
-  const here = certificate === undefined ? absent : factsOf(certificate.info, at, settings);
-  const facts = isRevoked ? revokedFacts(settings, inventory, found) : here;
-  const [state, why] = judgeHost(settings, inventory, found, at, warnDays);
-  return { name: host.hostname, role: host.role, ...facts, state, why };
+function hostStatus(basis: Basis, found: HostInventory): CertificateStatus {
+  const { hostname, role } = found.host;
+  const facts = found.isRevoked ? revokedFacts(basis, found) : factsOf(found.certificate?.info, basis);
+  const [state, why] = judgeHost(basis, found);
+  return { name: hostname, role, ...facts, state, why };
 }
 
-function judgeHost(
-  settings: Settings,
-  inventory: Inventory,
-  found: HostInventory,
-  at: Date,
-  warnDays: number,
-): Verdict {
+function judgeHost(basis: Basis, found: HostInventory): Verdict {
+  const { settings, inventory, at, warnDays } = basis;
   const { host, certificate, key, request, previous } = found;
   const make = commandText(settings.program, ['make']);
   if (found.isRevoked) return ['revoked', 'make does not make it again by itself'];
@@ -145,7 +134,7 @@ function judgeHost(
   const { info, path } = certificate;
   const ca = signerOf(info, inventory)?.info;
   const findings = ca === undefined ? [] : checkLeaf(info, ca, host, at);
-  const renewal = renewalOf(settings, inventory, found, at);
+  const renewal = renewalOf(basis, found, info);
   if (findings.some(({ code }) => code === 'expired')) return ['expired', `mail waits in the queue: ${renewal}`];
   const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
   if (wrong !== undefined) return ['mismatched', describeFinding(wrong, host.hostname, path).message];
@@ -154,24 +143,30 @@ function judgeHost(
     return ['mismatched', 'it is not for the key of its request'];
   }
   if (key === undefined && request === undefined) return ['mismatched', 'its key is missing'];
-  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(settings, inventory, found, at))];
+  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
   if (isOfFormerCa(found, inventory)) return ['pending', `its certificate is of the CA before: ${make}`];
   const left = daysLeft(info, at);
   if (left < warnDays) return ['due', `expires in ${left} days: ${renewal}`];
   return previous === undefined ? ['ok'] : ['pending', retirementOf(settings, found)];
 }
 
+type Facts = Pick<CertificateStatus, 'daysLeft' | 'expires' | 'serial' | 'pin'>;
+
+const absent: Facts = { daysLeft: undefined, expires: undefined, serial: undefined, pin: undefined };
+
+function factsOf(info: CertificateInfo | undefined, { settings: { postfix }, at }: Basis): Facts {
+  if (info === undefined) return absent;
+  const pin = fingerprintOf(info, postfix.pin, 'sha256');
+  return { daysLeft: daysLeft(info, at), expires: info.notAfter, serial: info.serial, pin };
+}
+
 /** Of the last certificate that was revoked; how many days it would have left does not matter any more. */
-function revokedFacts(
-  { postfix }: Settings,
-  { issued }: Issued,
-  { host: { role, hostname } }: HostInventory,
-): Pick<CertificateStatus, 'daysLeft' | 'expires' | 'serial' | 'pin'> {
+function revokedFacts({ settings: { postfix }, issued }: Basis, { host }: HostInventory): Facts {
+  const { role, hostname } = host;
   const last = issued.findLast((one) => one.role === role && one.name === hostname && one.revokedAt !== undefined);
   if (last === undefined) return absent;
-  const { notAfter, serial, certificateSha256, publicKeySha256 } = last;
-  const pin = postfix.pin === 'certificate' ? certificateSha256 : publicKeySha256;
-  return { daysLeft: undefined, expires: notAfter, serial, pin };
+  const pin = postfix.pin === 'certificate' ? last.certificateSha256 : last.publicKeySha256;
+  return { daysLeft: undefined, expires: last.notAfter, serial: last.serial, pin };
 }
 
 export type IssuedState = 'valid' | 'expired' | 'retired' | 'revoked';
@@ -184,19 +179,35 @@ export function issuedState({ revokedAt, retiredAt, notAfter }: IssuedCertificat
 }
 
 /** What gives a host's certificate a later end, in words. */
-function renewalOf(settings: Settings, inventory: Inventory, found: HostInventory, at: Date): string {
-  const word = settings.program;
-  const [ca, leaf] = [inventory.caCertificate?.info, found.certificate?.info];
+function renewalOf(basis: Basis, found: HostInventory, leaf: CertificateInfo): string {
+  const { settings, inventory, at } = basis;
+  const ca = inventory.caCertificate?.info;
   // What --warn calls due may not be due to `renew`.
-  const isEarly = leaf !== undefined && daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
-  const renew = `${word} renew ${found.host.hostname}${isEarly ? ' --force' : ''}`;
-  const isCaFirst = ca !== undefined && leaf !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
-  const first = isCaFirst ? [`${word} ${renewCaArgs(inventory).join(' ')}`] : [];
+  const isEarly = daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
+  const isCaFirst = ca !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
+  const renew = renewCommands(basis, found, isCaFirst, isEarly);
+  if (found.previous === undefined) return renew;
+  const retire = retirementOf(settings, found);
+  return isBlocked(found, settings) ? `${retire}, then ${renew}` : `${renew}; ${retire}`;
+}
+
+/** What replaces a host's certificate that begins later, in words: of a CA that begins later too, none can be made yet. */
+function renewalAhead(basis: Basis, found: HostInventory): string {
+  const ca = basis.inventory.caCertificate?.info;
+  return renewCommands(basis, found, ca !== undefined && basis.at < ca.notBefore, true);
+}
+
+function renewCommands(
+  { settings: { program }, inventory }: Basis,
+  { host }: HostInventory,
+  isCaFirst: boolean,
+  force: boolean,
+): string {
+  const renew = `${program} renew ${host.hostname}${force ? ' --force' : ''}`;
+  if (!isCaFirst) return renew;
+  const first = `${program} ${renewCaArgs(inventory).join(' ')}`;
   // The second stage of the CA's rekey signs every certificate anew.
-  const own = isCaFirst && caStageOf(inventory) > 0 ? [] : [renew];
-  if (found.previous === undefined) return [...first, ...own].join(', then ');
-  if (!isBlocked(found, settings)) return `${[...first, ...own].join(', then ')}; ${retirementOf(settings, found)}`;
-  return [retirementOf(settings, found), ...first, ...own].join(', then ');
+  return caStageOf(inventory) > 0 ? first : `${first}, then ${renew}`;
 }
 
 /** What ends the time with two pins, in words. */
@@ -205,32 +216,6 @@ function retirementOf(settings: Settings, { host: { hostname } }: HostInventory)
   return `its pin before the new ${anew} is listed too; the relays are installed first, then ${hostname}; when mail flows with the new ${anew}: ${settings.program} retire ${hostname}`;
 }
 
-/** What replaces a host's certificate that begins later, in words: of a CA that begins later too, none can be made yet. */
-function renewalAhead(settings: Settings, inventory: Inventory, { host }: HostInventory, at: Date): string {
-  const word = settings.program;
-  const renew = `${word} renew ${host.hostname} --force`;
-  const ca = inventory.caCertificate?.info;
-  if (ca === undefined || at >= ca.notBefore) return renew;
-  const first = `${word} ${renewCaArgs(inventory).join(' ')}`;
-  // The second stage of the CA's rekey signs every certificate anew.
-  return caStageOf(inventory) > 0 ? first : `${first}, then ${renew}`;
-}
-
 function whyNotYet({ notBefore }: CertificateInfo, mend: string): string {
   return `not valid before ${notBefore.toISOString()}; where the clock was ahead when it was made: ${mend}`;
-}
-
-const absent = { daysLeft: undefined, expires: undefined, serial: undefined, pin: undefined };
-
-function factsOf(
-  info: CertificateInfo,
-  at: Date,
-  { postfix }: Settings,
-): Pick<CertificateStatus, 'expires' | 'serial' | 'pin'> & { readonly daysLeft: number } {
-  return {
-    daysLeft: daysLeft(info, at),
-    expires: info.notAfter,
-    serial: info.serial,
-    pin: fingerprintOf(info, postfix.pin, 'sha256'),
-  };
 }

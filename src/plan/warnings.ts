@@ -10,53 +10,36 @@ import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
 import type { HostInventory, Inventory } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
-import { staleFiles } from './stale-files.js';
 
 /** About a host's certificate, and what lies in its bundle. */
 export function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
   return [...leftoverWarnings(found, settings), ...expiryWarnings(found, settings, at)];
 }
 
-function leftoverWarnings(
-  { request, host, bundle, bundleFolder }: HostInventory,
-  settings: Settings,
-): readonly Problem[] {
+function leftoverWarnings(found: HostInventory, settings: Settings): readonly Problem[] {
+  const { request, host, bundle, bundleFolder } = found;
   if (request === undefined) return [];
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
-  return [
-    {
-      message: `${host.hostname} keeps its own key, but an older key of it lies in its bundle: ${left.map(quotePath).join(', ')}`,
-      hint: `rm ${left.map(shellWord).join(' ')}`,
-    },
-  ];
+  const message = `${host.hostname} keeps its own key, but an older key of it lies in its bundle: ${left.map(quotePath).join(', ')}`;
+  return [{ message, hint: `rm ${left.map(shellWord).join(' ')}` }];
 }
 
 function expiryWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
   if (certificate === undefined) return [];
   const { notBefore, notAfter } = certificate.info;
+  const what = `the certificate of ${host.hostname}`;
+  const hint = { run: ['renew', host.hostname], after: ', then install it there' };
   if (at < notBefore) {
-    return [
-      {
-        message: `the certificate of ${host.hostname} is not valid before ${notBefore.toISOString()}: the clock was ahead when it was made, or is behind now (timedatectl)`,
-        hint: {
-          run: ['renew', host.hostname, '--force'],
-          before: 'if it is right now:',
-          after: ', then install it there',
-        },
-      },
-    ];
+    const message = `${what} is not valid before ${notBefore.toISOString()}: the clock was ahead when it was made, or is behind now (timedatectl)`;
+    return [{ message, hint: { ...hint, run: [...hint.run, '--force'], before: 'if it is right now:' } }];
   }
   const left = daysLeft(certificate.info, at);
   if (left >= settings.certificates.renewBeforeDays) return [];
   const day = notAfter.toISOString().slice(0, 10);
-  return [
-    {
-      message: `the certificate of ${host.hostname} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${left} days`}`,
-      hint: { run: ['renew', host.hostname], after: ', then install it there' },
-    },
-  ];
+  const message = `${what} ${left < 0 ? `expired on ${day}` : `expires on ${day}, in ${left} days`}`;
+  return [{ message, hint }];
 }
 
 /**
@@ -70,12 +53,8 @@ export function caWarnings(settings: Settings, inventory: Inventory, at: Date): 
   const isDue = left < settings.certificates.renewBeforeDays;
   if (left < 0 || !(isDue || isCutting(settings, left))) return [];
   const day = caCertificate.info.notAfter.toISOString().slice(0, 10);
-  return [
-    {
-      message: `the CA expires on ${day}, in ${left} days, and with it every certificate that it signs, whatever certificates.validDays says`,
-      hint: { run: ['renew', '--ca'], after: ', then install every host' },
-    },
-  ];
+  const message = `the CA expires on ${day}, in ${left} days, and with it every certificate that it signs, whatever certificates.validDays says`;
+  return [{ message, hint: { run: ['renew', '--ca'], after: ', then install every host' } }];
 }
 
 /** True where a CA with so many days left makes no certificate that is as long as the settings say, and could. */
@@ -85,33 +64,23 @@ export function isCutting({ ca, certificates }: Settings, left: number): boolean
 
 /** The problem of a passphrase file that is not there, though the CA's key depends on it. */
 export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
-  return {
-    message: `the passphrase file ${quotePath(file)} is missing, and the CA's key cannot be opened without it: nothing can be renewed`,
-    hint: {
-      run: ['clean'],
-      before:
-        'restore it from a backup, set passphrase.file to where it is, or give the passphrase with --passphrase-fd N; to start over with another CA:',
-    },
-  };
+  const message = `the passphrase file ${quotePath(file)} is missing, and the CA's key cannot be opened without it: nothing can be renewed`;
+  const elsewhere = 'set passphrase.file to where it is, or give the passphrase with --passphrase-fd N';
+  const before = `restore it from a backup, ${elsewhere}; to start over with another CA:`;
+  return { message, hint: { run: ['clean'], before } };
 }
 
 /** That the CA is about to get a certificate by a clock that its present one says is wrong. */
-export function clockWarnings({ caCertificate }: Pick<Inventory, 'caCertificate'>, at: Date): readonly Problem[] {
+export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly Problem[] {
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
-  return [
-    {
-      message: `the CA begins on ${begins.toISOString()}, and this machine's clock says ${at.toISOString()}: the new certificate goes by the clock`,
-      hint: 'where the clock is wrong, set it, and run the same command again: date -u',
-    },
-  ];
+  const message = `the CA begins on ${begins.toISOString()}, and this machine's clock says ${at.toISOString()}: the new certificate goes by the clock`;
+  return [{ message, hint: 'where the clock is wrong, set it, and run the same command again: date -u' }];
 }
 
 /** That the next renewal will fail for want of the passphrase, while there is still time to look for it. */
-export function custodyWarnings(
-  settings: Settings,
-  { caKey, passphraseFile, problems }: Pick<Inventory, 'caKey' | 'passphraseFile' | 'problems'>,
-): readonly Problem[] {
+export function custodyWarnings(settings: Settings, inventory: Inventory): readonly Problem[] {
+  const { caKey, passphraseFile, problems } = inventory;
   // What could not be read looks as if it were missing, and is a problem already.
   if (problems.length > 0 || caKey === undefined || passphraseFile !== undefined) return [];
   return [missingPassphrase(settings)];
@@ -122,7 +91,7 @@ export function custodyWarnings(
  * have changed since. `bundles`: as they should be.
  */
 export function bundleWarnings(
-  { hosts, problems }: Pick<Inventory, 'hosts' | 'problems'>,
+  { hosts, problems }: Inventory,
   bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
 ): readonly Problem[] {
   // A file that could not be read looks as if it were missing, and one certificate less is another table.
@@ -135,21 +104,25 @@ export function bundleWarnings(
   });
 }
 
+/** The names of the files that a bundle lacks, or holds with other bytes than it should; both maps are by file name. */
+export function staleFiles(
+  bundle: ReadonlyMap<string, Buffer>,
+  wanted: ReadonlyMap<string, Buffer>,
+): readonly string[] {
+  return [...wanted].flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name]));
+}
+
 /** About hosts that the settings no longer name. */
 export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
   return strangers.map(({ hostname, paths }) => ({
     message: `${hostname} is no longer in the settings and cannot relay; its old key is still here and would be reused if you add ${hostname} back`,
-    hint: `if the host is gone for good, or its key may be lost: rm -r ${paths.map((path) => shellWord(path)).join(' ')}`,
+    hint: `if the host is gone for good, or its key may be lost: rm -r ${paths.map(shellWord).join(' ')}`,
   }));
 }
 
 /** Of the ledger, `damaged` lines. */
 export function ledgerWarnings(damaged: number, path: string): readonly Problem[] {
   if (damaged === 0) return [];
-  return [
-    {
-      message: `${quotePath(path)} has damaged lines, which are skipped: ${damaged}`,
-      hint: `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`,
-    },
-  ];
+  const hint = `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`;
+  return [{ message: `${quotePath(path)} has damaged lines, which are skipped: ${damaged}`, hint }];
 }

@@ -17,21 +17,16 @@ import { renderTable } from './table.js';
  */
 export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-  const relays = inventory.hosts.filter(
-    ({ host, hasBundle, isRevoked }) => host.role === 'smtpd-server' && hasBundle && !isRevoked,
-  );
-  return new Map(relays.map(({ host: { hostname } }) => [hostname, new Map([[tableName, table]])]));
+  const standing = inventory.hosts.filter(({ hasBundle, isRevoked }) => hasBundle && !isRevoked);
+  const relays = standing.map(({ host }) => host).filter(({ role }) => role === 'smtpd-server');
+  return new Map(relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])]));
 }
 
 /** The files of every host whose certificate, and key or request, are there, by host and file name. */
 export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
   if (inventory.caCertificate === undefined) return bundles;
-  const cas = Buffer.from(
-    trustedCas(inventory)
-      .map(({ info }) => info.pem)
-      .join(''),
-  );
+  const cas = Buffer.concat(trustedCas(inventory).map(({ info }) => Buffer.from(info.pem)));
   const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
   for (const { host, key, request, certificate, isRevoked } of inventory.hosts) {
     if (isRevoked || certificate === undefined || (key === undefined && request === undefined)) continue;

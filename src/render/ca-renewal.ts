@@ -4,7 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { rootProgram, scriptCommand } from './commands.js';
+import { installLines, rootCommand } from './commands.js';
 
 /** A new certificate for the same key. `hosts` are those with something to install. */
 export function renderCaRenewal(
@@ -17,7 +17,7 @@ export function renderCaRenewal(
 every certificate that it signed verifies against either: pins and certificates of the hosts stay as they are.
 
 Install before ${dayOf(before)}, one host after the other, in any order:
-${hosts.map((host) => installOne(settings, host, undefined)).join('')}`;
+${hosts.map((host) => installOne(settings, host)).join('')}`;
 }
 
 export interface CaStage {
@@ -59,13 +59,20 @@ The old one's certificate and its key, still encrypted, are in certs/retired/.`,
       next: 'When every host is installed, no host trusts the old CA.\n',
     },
   }[stage];
+  const install = hosts.map((host) => {
+    const { ca, certificate } = bundleNames(settings.domain, host.hostname);
+    const { directory } = settings.postfix;
+    const look =
+      stage === 2 ? `openssl x509 -noout -issuer -in ${directory}/${certificate}` : `grep -c BEGIN ${directory}/${ca}`;
+    return installOne(settings, host, rootCommand(host.ssh, look));
+  });
   // Of those that are revoked nothing is shown.
   const client = hosts.find(({ role }) => role === 'smtp-client')?.hostname;
   const where = client === undefined ? '' : ` (${settings.program} show ${client} --section verify)`;
   return `A new key for the CA, stage ${stage} of 3: ${words.did}
 
 Install now, one host after the other, ${words.order}:
-${hosts.map((host) => installOne(settings, host, seen(settings, host, stage))).join('')}
+${install.join('')}
 ${words.see}${hasExpired ? '' : `, and mail flows as before${where}`}.
 
 ${words.next}`;
@@ -78,26 +85,9 @@ export function caStageJson(settings: Settings, { stage, trusted, hosts }: CaSta
   return `${JSON.stringify({ stage, stages: 3, trusted, install: names, next }, undefined, 2)}\n`;
 }
 
-function installOne(settings: Settings, host: HostSettings, see: string | undefined): string {
-  const word = settings.program;
-  return [
-    '',
-    `  ${word} show ${host.hostname} --section rsync --format sh | sh`,
-    `  ${scriptCommand(word, host, false)}`,
-    ...(see === undefined ? [] : [`  ${see}`]),
-    '',
-  ].join('\n');
-}
-
-/** What shows on a host that a stage is installed. */
-function seen({ domain, postfix }: Settings, { hostname, ssh }: HostSettings, stage: CaStage['stage']): string {
-  const names = bundleNames(domain, hostname);
-  return rootProgram(
-    ssh,
-    stage === 2
-      ? `openssl x509 -noout -issuer -in ${postfix.directory}/${names.certificate}`
-      : `grep -c BEGIN ${postfix.directory}/${names.ca}`,
-  );
+/** `see` is what shows there that it is installed. */
+function installOne({ program }: Settings, host: HostSettings, ...see: readonly string[]): string {
+  return `\n${[...installLines(program, host), ...see].map((line) => `  ${line}\n`).join('')}`;
 }
 
 function dayOf({ notAfter }: CertificateInfo): string {

@@ -5,31 +5,18 @@ import type { HostName } from '../names.js';
 import type { HostSettings, Settings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
-/** The command that runs a script, coming through a pipe, as root on a host. */
-export function rootShell(ssh: Ssh): string {
-  return rootCommand(ssh, '', 'sh');
-}
-
 /** The command that pipes the script of a host, or its inverse, to root's shell there. */
-export function scriptCommand(
-  program: string,
-  { hostname, ssh }: Pick<HostSettings, 'hostname' | 'ssh'>,
-  undo: boolean,
-): string {
-  return `${program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootShell(ssh)}`;
+export function scriptCommand(program: string, { hostname, ssh }: HostSettings, undo: boolean): string {
+  return `${program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The command that runs a program as root on a host, without a terminal. */
-export function rootProgram(ssh: Ssh, command: string): string {
-  return rootCommand(ssh, '', command);
+/** The lines that bring a host's bundle there and run its script. */
+export function installLines(program: string, host: HostSettings): readonly string[] {
+  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host, false)];
 }
 
-/** The command that runs a program as root on a host, on a terminal. */
-export function rootTerminal(ssh: Ssh, command: string): string {
-  return rootCommand(ssh, '-t ', command);
-}
-
-function rootCommand({ user, host, port }: Ssh, options: string, command: string): string {
+/** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */
+export function rootCommand({ user, host, port }: Ssh, command: string, options: '' | '-t ' = ''): string {
   return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} ${user === 'root' ? '' : 'sudo '}${command}`;
 }
 

@@ -11,13 +11,12 @@ import { RelaycertsError } from '../errors.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
-import { requestLines, requestStep } from './request.js';
+import { requestStep } from './request.js';
 import { renderScript } from './script.js';
-import type { Format, Section } from './sections.js';
-import { sections } from './sections.js';
+import { sections, type Format, type Section } from './sections.js';
 import { scriptCommand } from './commands.js';
 import type { Block, Step } from './step.js';
-import { copyCommand, fileOf, stepsOf } from './steps.js';
+import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
   readonly section?: Section;
@@ -28,6 +27,15 @@ export interface RenderOptions {
   readonly isRevoked: boolean;
 }
 
+/** What is printed about a host, and from what: its steps, and what it has for a section. */
+interface Shown extends RenderOptions {
+  readonly settings: Settings;
+  readonly host: HostSettings;
+  readonly steps: readonly Step[];
+  /** The lines of the configuration file that a section is about; undefined if there is none. */
+  readonly fileFor: (section: Section) => Block | undefined;
+}
+
 /** The text, script or JSON of one host. @throws usage - a section that has no script */
 export function renderHost(
   settings: Settings,
@@ -35,66 +43,50 @@ export function renderHost(
   pins: readonly Pin[],
   options: RenderOptions,
 ): string {
-  switch (options.format) {
-    case 'sh':
-      return renderSh(settings, host, pins, options);
-    case 'json':
-      return `${JSON.stringify(jsonOf(settings, host, pins, options), undefined, 2)}\n`;
-    case 'text':
-      return options.section === undefined
-        ? renderAll(settings, host, pins, options)
-        : renderSection(settings, host, pins, options.section, options);
-  }
+  const { section, format, undo, isRevoked } = options;
+  // A request has its step for every host that is asked for it.
+  const isRequest = section === 'request' && !undo;
+  const steps = isRequest ? [requestStep(settings, host, isRevoked)] : stepsOf(settings, host, pins, options);
+  const fileFor = (name: Section) => (undo ? undefined : fileOf(settings, host, name, pins));
+  const shown: Shown = { ...options, settings, host, steps, fileFor };
+  if (format === 'sh') return renderSh(shown);
+  if (format === 'json') return `${JSON.stringify(jsonOf(shown), undefined, 2)}\n`;
+  return section === undefined ? renderAll(shown) : renderSection(shown, section);
 }
 
-/** The steps of a host; the request has its step for every host that is asked for it. */
-function wantedSteps(
-  settings: Settings,
-  host: HostSettings,
-  pins: readonly Pin[],
-  { section, undo, keyPlace, isRevoked }: Omit<RenderOptions, 'format'>,
-): readonly Step[] {
-  if (section === 'request' && !undo) return [requestStep(settings, host, isRevoked)];
-  return stepsOf(settings, host, pins, { undo, keyPlace });
-}
-
-function renderAll(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
-  const { undo, keyPlace } = options;
-  const { hostname } = host;
+function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
   const what =
     host.role === 'smtp-client'
       ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
       : `smtpd-server, relays on port ${host.port}`;
-  const title = `${hostname}: ${what}`;
-  const command = scriptCommand(settings.program, host, undo);
+  const title = `${host.hostname}: ${what}`;
+  const scripted =
+    keyPlace === 'here'
+      ? 'After step 1, one script does steps 2 and 3'
+      : 'After the first command of step 2, one script does the rest of it and steps 3 and 4';
   const short = undo
-    ? `Where the script configured it, the script takes it back, every setting by itself:\n    ${command}`
-    : `${keyPlace === 'here' ? 'After step 1, one script does steps 2 and 3' : 'After the first command of step 2, one script does the rest of it and steps 3 and 4'}, with more checks, and may be run again at any time:\n    ${command}`;
-  const steps = wantedSteps(settings, host, pins, options).map(
-    (step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`,
-  );
-  return `${title}\n${'='.repeat(title.length)}\n\n${short}\n\n${steps.join('\n')}\n`;
+    ? 'Where the script configured it, the script takes it back, every setting by itself'
+    : `${scripted}, with more checks, and may be run again at any time`;
+  const texts = steps.map((step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`);
+  const command = scriptCommand(settings.program, host, undo);
+  return `${title}\n${'='.repeat(title.length)}\n\n${short}:\n    ${command}\n\n${texts.join('\n')}\n`;
 }
 
 /** A section for eyes: a configuration file's lines where it is about one, otherwise its step. */
-function renderSection(
-  settings: Settings,
-  host: HostSettings,
-  pins: readonly Pin[],
-  section: Section,
-  options: RenderOptions,
-): string {
-  const { undo } = options;
-  const file = undo ? undefined : fileOf(settings, host, section, pins);
+function renderSection({ host, steps, fileFor }: Shown, section: Section): string {
+  const file = fileFor(section);
   if (file !== undefined) return `${renderBlock(file, host)}\n`;
-  const step = wantedSteps(settings, host, pins, options).find((one) => one.section === section);
-  return step === undefined
-    ? `# ${host.hostname} (${host.role}): nothing to do in ${section}\n`
-    : `${renderParts(step, host)}\n`;
+  const step = steps.find((one) => one.section === section);
+  if (step === undefined) return `# ${host.hostname} (${host.role}): nothing to do in ${section}\n`;
+  return `${renderParts(step, host)}\n`;
 }
 
 function renderParts({ parts }: Step, host: HostSettings): string {
-  return parts.map((part) => `${typeof part === 'string' ? wrap(part) : renderBlock(part, host)}\n`).join('\n');
+  return parts
+    .map(
+      (part) => `${typeof part === 'string' ? part.split('\n').map(wrapLine).join('\n') : renderBlock(part, host)}\n`,
+    )
+    .join('\n');
 }
 
 function renderBlock({ where, lines }: Block, { hostname }: HostSettings): string {
@@ -103,58 +95,52 @@ function renderBlock({ where, lines }: Block, { hostname }: HostSettings): strin
   return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'].join('\n');
 }
 
-function renderSh(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): string {
-  const { section, undo, keyPlace, isRevoked } = options;
-  if (section === undefined || section === 'install') return renderScript(settings, host, { undo, keyPlace });
-  if (section === 'rsync' && !undo) return inBraces(copyCommand(settings, host, keyPlace));
-  if (section === 'request' && !undo) return inBraces(requestLines(settings, host, isRevoked));
-  const step = undo ? undefined : wantedSteps(settings, host, pins, options).find((one) => one.section === section);
-  if (step !== undefined && (section === 'monitor' || section === 'verify')) {
-    return inBraces(
-      step.parts.flatMap((part) => (typeof part === 'string' || typeof part.where !== 'string' ? [] : part.lines)),
-    );
-  }
-  throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
-    hint: `relaycerts show ${host.hostname} --format sh${undo ? ' --undo' : ''}, or --format text`,
-  });
+function blocksOf(step: Step | undefined): readonly Block[] {
+  return step?.parts.filter((part) => typeof part !== 'string') ?? [];
 }
 
-/** A script of these lines; one that a pipe cuts short runs nothing, because the closing brace is missing. */
-function inBraces(lines: readonly string[]): string {
+/** The host's script, or the commands of one section: all that verify, otherwise those for the first place. */
+function renderSh({ settings, host, steps, section = 'install', undo, keyPlace }: Shown): string {
+  if (section === 'install') return renderScript(settings, host, { undo, keyPlace });
+  if (undo || !['rsync', 'request', 'monitor', 'verify'].includes(section)) {
+    throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
+      hint: `relaycerts show ${host.hostname} --format sh${undo ? ' --undo' : ''}, or --format text`,
+    });
+  }
+  const blocks = blocksOf(steps.find((step) => step.section === section));
+  const lines = (section === 'verify' ? blocks : blocks.slice(0, 1)).flatMap((block) => block.lines);
+  // If a pipe cuts it short, it runs nothing, because the closing brace is missing.
   return `#!/bin/sh\n{\nset -eu\n${lines.join('\n')}\n}\n`;
 }
 
-function jsonOf(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): unknown {
-  const { section, undo, keyPlace } = options;
+function jsonOf({ settings, host, steps, fileFor, section, undo, keyPlace }: Shown): unknown {
   const wanted = section === undefined ? sections : [section];
-  const steps = wantedSteps(settings, host, pins, options);
+  const entries = wanted.flatMap((name) => {
+    const file = fileFor(name);
+    const step = steps.find((one) => one.section === name);
+    if (file === undefined && step === undefined) return [];
+    return [
+      [name, { ...(file === undefined ? {} : { text: textOf(file) }), blocks: blocksOf(step).map(jsonBlock) }] as const,
+    ];
+  });
   return {
     host: host.hostname,
     role: host.role,
     undo,
-    sections: Object.fromEntries(
-      wanted.flatMap((name) => {
-        const file = undo ? undefined : fileOf(settings, host, name, pins);
-        const step = steps.find((one) => one.section === name);
-        const blocks = step?.parts.flatMap((part) => (typeof part === 'string' ? [] : [jsonBlock(part)])) ?? [];
-        if (file === undefined && step === undefined) return [];
-        return [[name, { ...(file === undefined ? {} : { text: `${file.lines.join('\n')}\n` }), blocks }]];
-      }),
-    ),
+    sections: Object.fromEntries(entries),
     ...(section === undefined ? { script: renderScript(settings, host, { undo, keyPlace }) } : {}),
   };
 }
 
-function jsonBlock({ where, lines }: Block): unknown {
-  return { where: typeof where === 'string' ? where : where.file, text: `${lines.join('\n')}\n` };
+function jsonBlock(block: Block): unknown {
+  return { where: typeof block.where === 'string' ? block.where : block.where.file, text: textOf(block) };
 }
 
-/** Words at most 100 columns wide; blocks are never wrapped. */
-function wrap(text: string): string {
-  return text.split('\n').map(wrapLine).join('\n');
+function textOf({ lines }: Block): string {
+  return `${lines.join('\n')}\n`;
 }
 
-/** An indented line is a command in the middle of words. */
+/** Words at most 100 columns wide. An indented line is a command in the middle of words, and is not wrapped. */
 function wrapLine(text: string): string {
   if (text.startsWith('    ')) return text;
   const lines: string[] = [];

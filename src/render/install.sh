@@ -172,9 +172,7 @@ edit_configuration() {
 
 is_running() { postfix status >/dev/null 2>&1; }
 
-note_running() {
-  if is_running; then was_running=yes; fi
-}
+note_running() { ! is_running || was_running=yes; }
 
 # Restores the configuration from before this run, on every exit but the good one.
 put_back() {

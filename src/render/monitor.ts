@@ -5,7 +5,7 @@ import { bundleNames } from '../plan/bundle-names.js';
 import { programWord } from '../settings/program-word.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import type { Step } from './step.js';
+import { inFile, onHost, step, type Step } from './step.js';
 
 /** How to be warned. Cron sends what a job prints to root by mail; a systemd service has to send its own. */
 export function monitorStep(settings: Settings, host: HostSettings): Step {
@@ -22,55 +22,40 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   ];
   const warning = (what: string, path: string): string =>
     `relaycerts: ${what} expires within ${renewBeforeDays} days, or cannot be read: ${path}`;
-  return {
-    section: 'monitor',
-    title: 'Be warned before a certificate expires',
-    parts: [
-      'Each morning, with openssl alone; cron sends what it prints to root by mail.',
-      {
-        where: 'host',
-        lines: [
-          `cat >${cron} <<'END'`,
-          `# relaycerts: the certificates of ${hostname}`,
-          ...files.map(
-            ({ path, what, check }, at) => `${11 + at} 6 * * * root ${check} || echo "${warning(what, path)}"`,
-          ),
-          'END',
-          `chmod 644 ${cron}`,
-        ],
-      },
-      `Where there is no cron, two files for systemd instead; then:\n    systemctl enable --now ${unit}.timer`,
-      {
-        where: { file: `/etc/systemd/system/${unit}.service` },
-        lines: [
-          '[Unit]',
-          `Description=Warn before the certificates of ${hostname} expire`,
-          '',
-          '[Service]',
-          'Type=oneshot',
-          ...files.map(
-            ({ path, what, check }) =>
-              `ExecStart=/bin/sh -c '${check.replaceAll('$', '$$$$')} || { echo "Subject: ${what} expires"; echo; echo "${warning(what, path)}"; } | /usr/sbin/sendmail root'`,
-          ),
-        ],
-      },
-      {
-        where: { file: `/etc/systemd/system/${unit}.timer` },
-        lines: [
-          '[Unit]',
-          `Description=Look every morning whether the certificates of ${hostname} expire`,
-          '',
-          '[Timer]',
-          'OnCalendar=*-*-* 06:11',
-          'Persistent=true',
-          '',
-          '[Install]',
-          'WantedBy=timers.target',
-        ],
-      },
-      `On the machine that relaycerts runs on, a line in the crontab for all hosts at once:\n    11 6 * * * ${fromFolder(settings)}`,
-    ],
-  };
+  return step('monitor', 'Be warned before a certificate expires', [
+    'Each morning, with openssl alone; cron sends what it prints to root by mail.',
+    onHost([
+      `cat >${cron} <<'END'`,
+      `# relaycerts: the certificates of ${hostname}`,
+      ...files.map(({ path, what, check }, at) => `${11 + at} 6 * * * root ${check} || echo "${warning(what, path)}"`),
+      'END',
+      `chmod 644 ${cron}`,
+    ]),
+    `Where there is no cron, two files for systemd instead; then:\n    systemctl enable --now ${unit}.timer`,
+    inFile(`/etc/systemd/system/${unit}.service`, [
+      '[Unit]',
+      `Description=Warn before the certificates of ${hostname} expire`,
+      '',
+      '[Service]',
+      'Type=oneshot',
+      ...files.map(
+        ({ path, what, check }) =>
+          `ExecStart=/bin/sh -c '${check.replaceAll('$', '$$$$')} || { echo "Subject: ${what} expires"; echo; echo "${warning(what, path)}"; } | /usr/sbin/sendmail root'`,
+      ),
+    ]),
+    inFile(`/etc/systemd/system/${unit}.timer`, [
+      '[Unit]',
+      `Description=Look every morning whether the certificates of ${hostname} expire`,
+      '',
+      '[Timer]',
+      'OnCalendar=*-*-* 06:11',
+      'Persistent=true',
+      '',
+      '[Install]',
+      'WantedBy=timers.target',
+    ]),
+    `On the machine that relaycerts runs on, a line in the crontab for all hosts at once:\n    11 6 * * * ${fromFolder(settings)}`,
+  ]);
 }
 
 /**

@@ -1,11 +1,12 @@
 // The pins that a relay's table lists: one for each client of the settings, and two from a new key until the old one is
 // retired. A revoked client has none. The table's text is in table.ts.
 
-import { type CertificateInfo } from '../certificate/certificate.js';
+import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import type { PinKind } from '../certificate/pin-kinds.js';
 import type { Fingerprint, HostName } from '../names.js';
-import type { HostSettings, Settings } from '../settings/settings.js';
+import type { CertifiedHost } from '../plan/inventory.js';
+import type { Settings } from '../settings/settings.js';
 
 /** One line of relay_clientcerts, SHA-256. */
 export interface Pin {
@@ -19,18 +20,11 @@ export interface Pin {
   readonly isPrevious: boolean;
 }
 
-/** The hosts with the certificates that are there. */
-export interface CertifiedHosts {
-  readonly hosts: readonly {
-    readonly host: HostSettings;
-    readonly certificate: { readonly info: CertificateInfo } | undefined;
-    readonly previous: { readonly info: CertificateInfo } | undefined;
-    readonly isRevoked: boolean;
-  }[];
-}
-
 /** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
-export function pinsOf({ postfix }: Settings, { hosts }: CertifiedHosts): readonly Pin[] {
+export function pinsOf(
+  { postfix }: Settings,
+  { hosts }: { readonly hosts: readonly Omit<CertifiedHost, 'keyPlace'>[] },
+): readonly Pin[] {
   return hosts.flatMap(({ host: { role, hostname }, certificate, previous, isRevoked }) => {
     if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
     const pin = pinOf(hostname, certificate.info, postfix.pin, false);

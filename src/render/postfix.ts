@@ -22,6 +22,8 @@ export const syslogName = 'postfix/relaycerts';
 /** `>=TLSv1.2` would be clearer, but is understood from 3.6 on only. */
 const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
 
+const stages = ['client', 'helo', 'sender', 'recipient', 'data', 'end_of_data'];
+
 /** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
 export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-server'): Release {
   return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];
@@ -76,10 +78,7 @@ export function relayService(settings: Settings, server: SmtpdServer): Service {
     { name: 'tls_append_default_CA', value: 'no' },
     { name: 'smtpd_tls_chain_files', value: `${directory}/${names.chain}` },
     // Ignored beside chain files, but each connection would log a warning.
-    ...['smtpd_tls_cert_file', 'smtpd_tls_key_file', 'smtpd_tls_eccert_file', 'smtpd_tls_eckey_file'].map((name) => ({
-      name,
-      value: '',
-    })),
+    ...['cert', 'key', 'eccert', 'eckey'].map((kind) => ({ name: `smtpd_tls_${kind}_file`, value: '' })),
     { name: 'smtpd_tls_fingerprint_digest', value: 'sha256' },
     { name: 'smtpd_tls_mandatory_protocols', value: protocols },
     // A resumed session shows the certificate of its first connection, for an hour: a pin that is retired by now, or a
@@ -89,10 +88,7 @@ export function relayService(settings: Settings, server: SmtpdServer): Service {
     { name: 'relay_clientcerts', value: `${tableType}:${directory}/${tableName}` },
     { name: 'smtpd_relay_restrictions', value: `permit_tls_clientcerts,${unlisted}` },
     // An inherited blocklist check would stop the dynamic addresses that this is for.
-    ...['client', 'helo', 'sender', 'recipient', 'data', 'end_of_data'].map((stage) => ({
-      name: `smtpd_${stage}_restrictions`,
-      value: '',
-    })),
+    ...stages.map((stage) => ({ name: `smtpd_${stage}_restrictions`, value: '' })),
     { name: 'smtpd_sasl_auth_enable', value: 'no' },
     { name: 'smtpd_reject_unlisted_recipient', value: 'no' },
     // Keeps the home address out of Received.

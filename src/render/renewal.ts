@@ -4,7 +4,7 @@
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
-import { newThing, planInstallation, type Installation } from '../plan/retirement.js';
+import { newThing, planInstallation } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { installWords } from './commands.js';
 
@@ -32,26 +32,16 @@ export function renderRenewal(settings: Settings, { renewed, touched, after }: R
 }
 
 /** The order as data. */
-export function renewalJson({
-  touched,
-  after,
-}: Renewal): Pick<Installation, 'retire'> & { readonly install: readonly HostName[] } {
+export function renewalJson({ touched, after }: Renewal): Readonly<Record<'install' | 'retire', readonly HostName[]>> {
   const { first, others, retire } = planInstallation(after, touched);
   return { install: [...first, ...others], retire };
 }
 
-function describeNew(
-  { postfix }: Settings,
-  { host: { hostname }, certificate }: HostInventory,
-  after: Inventory,
-): readonly string[] {
-  const now = after.hosts.find(({ host }) => host.hostname === hostname)?.certificate;
+function describeNew({ postfix }: Settings, { host, certificate }: HostInventory, after: Inventory): readonly string[] {
+  const { hostname } = host;
+  const now = after.hosts.find((one) => one.host.hostname === hostname)?.certificate;
   if (certificate === undefined || now === undefined) return [];
   const [before, pin] = [certificate, now].map(({ info }) => fingerprintOf(info, postfix.pin, 'sha256'));
-  const has = `${hostname} has a certificate until ${dayOf(now.info.notAfter)}`;
+  const has = `${hostname} has a certificate until ${now.info.notAfter.toISOString().slice(0, 10)}`;
   return [before === pin ? `${has}, with the same pin: the relay's table needs no change` : `${has}, with a new pin`];
-}
-
-function dayOf(date: Date | undefined): string {
-  return date?.toISOString().slice(0, 10) ?? '';
 }

@@ -7,8 +7,8 @@ import type { HostName } from '../names.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { rootProgram } from './commands.js';
-import type { Block, Step } from './step.js';
+import { rootCommand } from './commands.js';
+import { onHost, step, type Step } from './step.js';
 
 /** genpkey(1) options for a key of each type. */
 const keyOptions: Readonly<Record<KeyType, string>> = {
@@ -21,7 +21,7 @@ const keyOptions: Readonly<Record<KeyType, string>> = {
 };
 
 /** The lines that make a host's key, for root alone from its first instant, and a request for it. */
-export function requestLines(settings: Settings, { hostname }: HostSettings, isRevoked: boolean): readonly string[] {
+function requestLines(settings: Settings, { hostname }: HostSettings, isRevoked: boolean): readonly string[] {
   const { directory } = settings.postfix;
   const { key } = bundleNames(settings.domain, hostname);
   // A name in a request is for people alone; a commonName ends at 64 characters.
@@ -45,24 +45,20 @@ export function requestLines(settings: Settings, { hostname }: HostSettings, isR
 export function requestStep(settings: Settings, host: HostSettings, isRevoked: boolean): Step {
   const { hostname, ssh } = host;
   const request = requestName(hostname);
-  return {
-    section: 'request',
-    title: `Make the key on ${hostname}, and sign its request here`,
-    parts: [
-      isRevoked
-        ? 'The key never leaves the host. The old one was revoked, and is removed: paste this once.'
-        : 'The key never leaves the host; where it is there already, it stays.',
-      { where: 'host', lines: requestLines(settings, host, isRevoked) },
-      'Of the request the public key alone is taken; where it was signed already, nothing changes.',
-      {
-        where: 'here',
-        lines: [
-          `${rootProgram(ssh, `cat ${settings.postfix.directory}/${request}`)} >${request} &&`,
-          `  ${settings.program} sign ${request} --host ${hostname}${isRevoked ? ' --again' : ''}`,
-        ],
-      },
-    ],
-  };
+  return step('request', `Make the key on ${hostname}, and sign its request here`, [
+    isRevoked
+      ? 'The key never leaves the host. The old one was revoked, and is removed: paste this once.'
+      : 'The key never leaves the host; where it is there already, it stays.',
+    onHost(requestLines(settings, host, isRevoked)),
+    'Of the request the public key alone is taken; where it was signed already, nothing changes.',
+    {
+      where: 'here',
+      lines: [
+        `${rootCommand(ssh, `cat ${settings.postfix.directory}/${request}`)} >${request} &&`,
+        `  ${settings.program} sign ${request} --host ${hostname}${isRevoked ? ' --again' : ''}`,
+      ],
+    },
+  ]);
 }
 
 /** How a host that keeps its own key makes another one: the printed lines keep a key that is there. */
@@ -71,21 +67,18 @@ export function newKeyWords({ domain, postfix, program }: Settings, hostname: Ho
 }
 
 /** After the copy: key and certificate become the chain that Postfix reads. */
-export function chainParts(settings: Settings, { hostname }: HostSettings): readonly (string | Block)[] {
+export function chainParts(settings: Settings, { hostname }: HostSettings): Step['parts'] {
   const { key, certificate, chain } = bundleNames(settings.domain, hostname);
   return [
     'The host puts its own key and the certificate together; the script does this too.',
-    {
-      where: 'host',
-      lines: [
-        '(',
-        `  cd ${settings.postfix.directory} || exit`,
-        '  umask 077',
-        `  cat ${key} ${certificate} >${chain}.new &&`,
-        `    mv ${chain}.new ${chain}`,
-        ')',
-      ],
-    },
+    onHost([
+      '(',
+      `  cd ${settings.postfix.directory} || exit`,
+      '  umask 077',
+      `  cat ${key} ${certificate} >${chain}.new &&`,
+      `    mv ${chain}.new ${chain}`,
+      ')',
+    ]),
   ];
 }
 

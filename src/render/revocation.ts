@@ -2,7 +2,7 @@
 // Until that is done the revoked certificate still works; no list of revoked certificates is published.
 
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
-import { rootShell } from './commands.js';
+import { installLines } from './commands.js';
 
 /** `again` are the words that let the client relay again; `relays` are those with a new table. */
 export function renderTableChange(
@@ -11,10 +11,7 @@ export function renderTableChange(
   relays: readonly SmtpdServer[],
   again: string,
 ): string {
-  const lines = relays.flatMap((relay) => [
-    `  ${program} show ${relay.hostname} --section rsync --format sh | sh`,
-    `  ${program} show ${relay.hostname} --format sh | ${rootShell(relay.ssh)}`,
-  ]);
+  const lines = relays.flatMap((relay) => installLines(program, relay)).map((line) => `  ${line}`);
   return `${hostname} relays until every relay has the new table. Now:
 ${lines.join('\n')}
 After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.

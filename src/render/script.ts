@@ -5,10 +5,10 @@
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { rootShell, rootTerminal, scriptCommand } from './commands.js';
+import { rootCommand, scriptCommand } from './commands.js';
 import install from './install.sh';
 import { cronFile } from './monitor.js';
-import { homeParameters, oldestRelease, relayService, syslogName, type Parameter } from './postfix.js';
+import { homeParameters, oldestRelease, relayService, syslogName } from './postfix.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -22,14 +22,13 @@ export function renderScript(
   const own = host.role === 'smtp-client' ? clientPart(settings, host) : serverPart(settings, host);
   const oldest = oldestRelease(settings, role).join('.');
   const values = { ...hostValues(settings, host, keyPlace), oldest, ...own.values };
+  const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo)}
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
-${Object.entries(values)
-  .map(([name, value]) => `${name}=${shellWord(value)}`)
-  .join('\n')}
+${assignments.join('\n')}
 
 # The oldest Postfix release for a setting, then the setting.
 all_settings() {
@@ -45,16 +44,7 @@ ${undo ? 'undo_host' : 'install_host'} </dev/null
 `;
 }
 
-type Values = Readonly<Record<string, string>>;
-
-/** What the script needs of a role: `parameters` are the settings, `functions` the text that install.sh calls. */
-interface RolePart {
-  readonly values: Values;
-  readonly parameters: readonly Parameter[];
-  readonly functions: string;
-}
-
-function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Values {
+function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {
   const { program, domain, postfix } = settings;
   const { hostname, ssh } = host;
   const { chain, key, certificate, ca } = bundleNames(domain, hostname);
@@ -75,13 +65,14 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace):
       keyPlace === 'host'
         ? `the key must be PEM without a password; have its request signed, then copy the bundle again: ${request}`
         : `copy the whole bundle again: ${copy}`,
-    root_hint: `pipe it to root's shell: ... | ${rootShell(ssh)}`,
+    root_hint: `pipe it to root's shell: ... | ${rootCommand(ssh, 'sh')}`,
     // Without a terminal, postfix(1) of 3.7 says nothing; that of 3.10 does.
-    check_hint: rootTerminal(ssh, 'postfix check'),
+    check_hint: rootCommand(ssh, 'postfix check', '-t '),
   };
 }
 
-function clientPart(settings: Settings, client: SmtpClient): RolePart {
+/** What the script needs of a role: `parameters` are the settings, `functions` the text that install.sh calls. */
+function clientPart(settings: Settings, client: SmtpClient) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
   return {
     values: {
@@ -94,7 +85,7 @@ function clientPart(settings: Settings, client: SmtpClient): RolePart {
   };
 }
 
-function serverPart(settings: Settings, server: SmtpdServer): RolePart {
+function serverPart(settings: Settings, server: SmtpdServer) {
   const { id, line, overrides } = relayService(settings, server);
   return {
     values: {

@@ -38,34 +38,31 @@ export function renderStatusJson(
   at: Date,
 ): string {
   const objects = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why }) => ({
-    host: name,
-    role,
-    state,
-    daysLeft: daysLeft ?? null,
-    expires: expires?.toISOString() ?? null,
-    serial: serial ?? null,
-    pin: pin ?? null,
-    why: why ?? null,
+    ...withNulls({ host: name, role, state, daysLeft, expires, serial, pin, why }),
     ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
   }));
   return `${writeJson(objects, 2)}\n`;
 }
 
-function issuedObject(one: IssuedCertificate, at: Date): Readonly<Record<string, string | null>> {
-  return {
+function issuedObject(one: IssuedCertificate, at: Date): object {
+  return withNulls({
     serial: one.serial,
     host: one.name,
     role: one.role,
     state: issuedState(one, at),
     issued: one.issuedAt,
-    expires: one.notAfter?.toISOString() ?? null,
-    retired: one.retiredAt ?? null,
-    revoked: one.revokedAt ?? null,
-    reason: one.reason ?? null,
+    expires: one.notAfter,
+    retired: one.retiredAt,
+    revoked: one.revokedAt,
+    reason: one.reason,
     certificateSha256: one.certificateSha256,
     publicKeySha256: one.publicKeySha256,
-    authorityKeyIdentifier: one.authorityKeyIdentifier ?? null,
-  };
+    authorityKeyIdentifier: one.authorityKeyIdentifier,
+  });
+}
+
+function withNulls(object: object): object {
+  return Object.fromEntries(Object.entries(object).map(([key, value]: [string, unknown]) => [key, value ?? null]));
 }
 
 export interface PluginResult {

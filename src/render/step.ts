@@ -17,6 +17,20 @@ export interface Step {
   readonly parts: readonly (string | Block)[];
 }
 
+export function step(section: Section, title: string, parts: Step['parts']): Step {
+  return { section, title, parts };
+}
+
+/** Commands for the host, as root. */
+export function onHost(lines: readonly string[]): Block {
+  return { where: 'host', lines };
+}
+
+/** Lines of a file on the host. */
+export function inFile(file: string, lines: readonly string[]): Block {
+  return { where: { file }, lines };
+}
+
 /** One command over several lines. */
 export function continued(lines: readonly string[]): readonly string[] {
   return lines.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === lines.length - 1 ? '' : ' \\'}`);

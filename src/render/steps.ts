@@ -10,7 +10,7 @@ import { homeParameters, oldestRelease, relayService, type Parameter } from './p
 import type { Section } from './sections.js';
 import { cronFile, monitorStep } from './monitor.js';
 import { chainParts, requestStep } from './request.js';
-import { continued, type Block, type Step } from './step.js';
+import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
 import { verifyStep } from './verify.js';
@@ -23,11 +23,10 @@ export function stepsOf(
   { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
 ): readonly Step[] {
   if (undo) return [undoStep(settings, host)];
-  const configure = host.role === 'smtp-client' ? [mainCfStep(settings, host)] : [masterCfStep(settings, host)];
   return [
     ...(keyPlace === 'host' ? [requestStep(settings, host, false)] : []),
     copyStep(settings, host, keyPlace),
-    ...configure,
+    host.role === 'smtp-client' ? mainCfStep(settings, host) : masterCfStep(settings, host),
     checkStep(settings, host),
     verifyStep(settings, host, pins),
     monitorStep(settings, host),
@@ -41,29 +40,20 @@ export function fileOf(
   section: Section,
   pins: readonly Pin[],
 ): Block | undefined {
-  const { directory } = settings.postfix;
   if (section === 'main.cf' && host.role === 'smtp-client') {
-    return {
-      where: { file: 'main.cf' },
-      lines: withReleases(homeParameters(settings, host), ({ name, value }) => `${name} = ${value}`.trimEnd()),
-    };
+    return inFile('main.cf', withReleases(homeParameters(settings, host), mainCfLine));
   }
   if (host.role !== 'smtpd-server') return undefined;
   if (section === 'master.cf') {
     const { line, overrides } = relayService(settings, host);
-    return {
-      where: { file: 'master.cf' },
-      lines: [line, ...withReleases(overrides, ({ name, value }) => `  -o ${name}=${value}`)],
-    };
+    return inFile('master.cf', [line, ...withReleases(overrides, ({ name, value }) => `  -o ${name}=${value}`)]);
   }
-  if (section === 'relay_clientcerts') {
-    return { where: { file: `${directory}/${tableName}` }, lines: renderTable(settings, pins).trimEnd().split('\n') };
-  }
-  return undefined;
+  if (section !== tableName) return undefined;
+  return inFile(`${settings.postfix.directory}/${tableName}`, renderTable(settings, pins).trimEnd().split('\n'));
 }
 
-/** The rsync command: each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
-export function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
+/** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
+function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Step {
   const { directory } = settings.postfix;
   const { user, port } = host.ssh;
   const sudo = user === 'root' ? '' : 'sudo ';
@@ -76,69 +66,36 @@ export function copyCommand(settings: Settings, host: HostSettings, keyPlace: Ke
     ...(port === 22 ? [] : [`--rsh=${shellWord(`ssh -p ${port}`)}`]),
     `--rsync-path=${shellWord(`${sudo}mkdir -p -m 0700 ${directory} && ${sudo}rsync`)}`,
   ];
-  return continued([`rsync ${options.join(' ')}`, ...files, shellWord(`${user}@${target}:${directory}/`)]);
-}
-
-function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Step {
-  const rootless = host.ssh.user === 'root' ? [] : [`The user ${host.ssh.user} needs sudo without a password there.`];
-  return {
-    section: 'rsync',
-    title: `Copy the bundle to ${host.hostname}`,
-    parts: [
-      ...rootless,
-      { where: 'here', lines: copyCommand(settings, host, keyPlace) },
-      ...(keyPlace === 'host' ? chainParts(settings, host) : []),
-    ],
-  };
+  const lines = continued([`rsync ${options.join(' ')}`, ...files, shellWord(`${user}@${target}:${directory}/`)]);
+  return step('rsync', `Copy the bundle to ${host.hostname}`, [
+    ...(user === 'root' ? [] : [`The user ${user} needs sudo without a password there.`]),
+    { where: 'here', lines },
+    ...(keyPlace === 'host' ? chainParts(settings, host) : []),
+  ]);
 }
 
 function mainCfStep(settings: Settings, client: SmtpClient): Step {
   const parameters = homeParameters(settings, client);
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}, port ${port}`);
-  return {
-    section: 'main.cf',
-    title: `Set the relay in main.cf`,
-    parts: [
-      `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. The relay's name and CA are checked; where they are not right, the mail waits in the queue.`,
-      {
-        where: 'host',
-        lines: [
-          ...backup('main.cf'),
-          ...continued([
-            'postconf -e',
-            ...always(parameters).map(({ name, value }) => shellWord(`${name} = ${value}`.trimEnd())),
-          ]),
-          ...later(parameters, ({ name, value }) => `postconf -e ${shellWord(`${name} = ${value}`)}`),
-        ],
-      },
-    ],
-  };
+  return step('main.cf', `Set the relay in main.cf`, [
+    `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. The relay's name and CA are checked; where they are not right, the mail waits in the queue.`,
+    onHost([...backup('main.cf'), ...setParameters('postconf -e', parameters, mainCfLine)]),
+  ]);
 }
 
 function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { id, line, overrides } = relayService(settings, server);
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
-  return {
-    section: 'master.cf',
-    title: `Add the relay service, port ${server.port}, to master.cf`,
-    parts: [
-      `A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
-      {
-        where: 'host',
-        lines: [
-          ...backup('master.cf'),
-          ...postmap,
-          `postconf -M ${shellWord(`${id}=${line}`)}`,
-          ...continued([
-            'postconf -P',
-            ...always(overrides).map(({ name, value }) => shellWord(`${id}/${name}=${value}`)),
-          ]),
-          ...later(overrides, ({ name, value }) => `postconf -P ${shellWord(`${id}/${name}=${value}`)}`),
-        ],
-      },
-    ],
-  };
+  return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
+    `A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    onHost([
+      ...backup('master.cf'),
+      ...postmap,
+      `postconf -M ${shellWord(`${id}=${line}`)}`,
+      ...setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`),
+    ]),
+  ]);
 }
 
 function checkStep(settings: Settings, host: HostSettings): Step {
@@ -146,42 +103,32 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   const names = bundleNames(settings.domain, host.hostname);
   const [major, minor] = oldestRelease(settings, host.role);
   const purpose = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
-  return {
-    section: 'install',
-    title: 'Check and reload',
-    parts: [
-      `Postfix ${major}.${minor} or later is needed (postconf mail_version). The first command must say "OK".`,
-      {
-        where: 'host',
-        lines: [
-          `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
-          '  postfix check &&',
-          '  postfix reload',
-        ],
-      },
-    ],
-  };
+  return step('install', 'Check and reload', [
+    `Postfix ${major}.${minor} or later is needed (postconf mail_version). The first command must say "OK".`,
+    onHost([
+      `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+      '  postfix check &&',
+      '  postfix reload',
+    ]),
+  ]);
 }
 
 function undoStep(settings: Settings, host: HostSettings): Step {
+  const restore = [
+    'test -f main.cf.before-relaycerts || exit',
+    'cp -p main.cf main.cf.after-relaycerts && mv main.cf.before-relaycerts main.cf',
+  ];
   const undo =
     host.role === 'smtpd-server'
       ? [`postconf -MX ${relayService(settings, host).id}`, ...inConfiguration(['rm -f master.cf.before-relaycerts'])]
-      : inConfiguration([
-          'test -f main.cf.before-relaycerts || exit',
-          'cp -p main.cf main.cf.after-relaycerts && mv main.cf.before-relaycerts main.cf',
-        ]);
-  return {
-    section: 'install',
-    title: `Take the configuration back`,
-    parts: [
-      host.role === 'smtpd-server'
-        ? 'The service goes; main.cf was never changed.'
-        : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
-      { where: 'host', lines: [...undo, `rm -f ${cronFile(settings)}`, 'postfix check && postfix reload'] },
-      `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
-    ],
-  };
+      : inConfiguration(restore);
+  return step('install', `Take the configuration back`, [
+    host.role === 'smtpd-server'
+      ? 'The service goes; main.cf was never changed.'
+      : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
+    onHost([...undo, `rm -f ${cronFile(settings)}`, 'postfix check && postfix reload']),
+    `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
+  ]);
 }
 
 /** Asks Postfix, for not every system has it in /etc/postfix. */
@@ -193,26 +140,25 @@ function backup(file: string): readonly string[] {
   return inConfiguration([`test -e ${file}.before-relaycerts || cp -p ${file} ${file}.before-relaycerts`]);
 }
 
-function always(parameters: readonly Parameter[]): readonly Parameter[] {
-  return parameters.filter(({ since }) => since === undefined);
+function mainCfLine({ name, value }: Parameter): string {
+  return `${name} = ${value}`.trimEnd();
 }
 
-/** A parameter that older releases do not know is set only where this one does. */
-function later(parameters: readonly Parameter[], command: (parameter: Parameter) => string): readonly string[] {
-  return parameters.flatMap((parameter) =>
-    parameter.since === undefined
-      ? []
-      : [
-          `# Postfix ${parameter.since.join('.')} and later`,
-          `test -z "$(postconf -d ${parameter.name} 2>/dev/null)" || ${command(parameter)}`,
-        ],
-  );
+type ParameterText = (parameter: Parameter) => string;
+
+/** One command for all; a parameter that older releases do not know is set by itself, and only where this one does. */
+function setParameters(command: string, parameters: readonly Parameter[], text: ParameterText): readonly string[] {
+  const always = parameters.filter(({ since }) => since === undefined).map((one) => shellWord(text(one)));
+  const later = parameters.flatMap((one) => {
+    if (one.since === undefined) return [];
+    const test = `test -z "$(postconf -d ${one.name} 2>/dev/null)"`;
+    return [`# Postfix ${one.since.join('.')} and later`, `${test} || ${command} ${shellWord(text(one))}`];
+  });
+  return [...continued([command, ...always]), ...later];
 }
 
-function withReleases(parameters: readonly Parameter[], line: (parameter: Parameter) => string): readonly string[] {
-  return parameters.flatMap((parameter) =>
-    parameter.since === undefined
-      ? [line(parameter)]
-      : [`# Postfix ${parameter.since.join('.')} and later:`, line(parameter)],
+function withReleases(parameters: readonly Parameter[], text: ParameterText): readonly string[] {
+  return parameters.flatMap((one) =>
+    one.since === undefined ? [text(one)] : [`# Postfix ${one.since.join('.')} and later:`, text(one)],
   );
 }

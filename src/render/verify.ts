@@ -5,72 +5,57 @@ import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import type { Pin } from './pin.js';
-import { continued, type Block, type Step } from './step.js';
+import { continued, onHost, step, type Block, type Step } from './step.js';
 
 /** How to see that a host works. */
 export function verifyStep(settings: Settings, host: HostSettings, pins: readonly Pin[]): Step {
-  return host.role === 'smtp-client' ? verifyHomeStep(settings, host) : verifyRelayStep(settings, host, pins);
+  const parts = host.role === 'smtp-client' ? homeParts(settings, host) : relayParts(settings, host, pins);
+  return step('verify', 'See that it works', parts);
 }
 
-function verifyHomeStep(settings: Settings, client: SmtpClient): Step {
+function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, client.hostname);
   const [ca, key, certificate] = [names.ca, names.key, names.certificate].map((name) => `${directory}/${name}`);
   const mailbox = `postmaster@${settings.domain}`;
   const parts = settings.smtpdServers.flatMap(({ hostname, port }): (string | Block)[] => [
     `It must say "Verified TLS connection established to ${hostname}" (the command ends with 0 whatever it finds):`,
-    {
-      where: 'host',
-      lines: continued([
+    onHost(
+      continued([
         'posttls-finger -c -l secure',
         `-F ${ca} -k ${certificate} -K ${key}`,
         shellWord(`[${hostname}]:${port}`),
         hostname,
       ]),
-    },
+    ),
     `The relay must answer "250 2.1.5 Ok" to RCPT, the last line but one; no mail is sent:`,
-    {
-      where: 'host',
-      lines: [
-        `{ sleep 2; echo 'EHLO ${client.hostname}'; sleep 1; echo 'MAIL FROM:<${mailbox}>'; sleep 1; echo 'RCPT TO:<${mailbox}>'; sleep 1; echo QUIT; } |`,
-        ...continued([
-          `  openssl s_client -quiet -crlf -starttls smtp -connect ${hostname}:${port} -servername ${hostname}`,
-          `  -CAfile ${ca} -cert ${certificate} -key ${key}`,
-          `  -verify_hostname ${hostname} -verify_return_error`,
-        ]),
-      ],
-    },
+    onHost([
+      `{ sleep 2; echo 'EHLO ${client.hostname}'; sleep 1; echo 'MAIL FROM:<${mailbox}>'; sleep 1; echo 'RCPT TO:<${mailbox}>'; sleep 1; echo QUIT; } |`,
+      ...continued([
+        `  openssl s_client -quiet -crlf -starttls smtp -connect ${hostname}:${port} -servername ${hostname}`,
+        `  -CAfile ${ca} -cert ${certificate} -key ${key}`,
+        `  -verify_hostname ${hostname} -verify_return_error`,
+      ]),
+    ]),
   ]);
-  return {
-    section: 'verify',
-    title: 'See that it works',
-    parts: [
-      ...parts,
-      `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. The mail log here must say "Verified TLS connection established", the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
-    ],
-  };
+  return [
+    ...parts,
+    `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. The mail log here must say "Verified TLS connection established", the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
+  ];
 }
 
-function verifyRelayStep(settings: Settings, server: SmtpdServer, pins: readonly Pin[]): Step {
+function relayParts(settings: Settings, server: SmtpdServer, pins: readonly Pin[]): Step['parts'] {
   const table = `${settings.postfix.tableType}:${settings.postfix.directory}/${tableName}`;
   const [pin] = pins;
-  const lookUp: readonly (string | Block)[] =
-    pin === undefined
-      ? []
-      : [
-          `The table must answer with the client's name, ${pin.hostname}:`,
-          { where: 'host', lines: [`postmap -q ${shellWord(pin.fingerprint)} ${shellWord(table)}`] },
-        ];
-  return {
-    section: 'verify',
-    title: 'See that it works',
-    parts: [
-      `A moment after the reload it must say LISTEN; let the port through the firewall, the provider's too:`,
-      { where: 'host', lines: [`ss -ltn ${shellWord(`sport = :${server.port}`)}`] },
-      ...lookUp,
-      ...(pin === undefined
-        ? []
-        : [`The rest is seen from a client:\n    ${settings.program} show ${pin.hostname} --section verify`]),
-    ],
-  };
+  const listens: Step['parts'] = [
+    `A moment after the reload it must say LISTEN; let the port through the firewall, the provider's too:`,
+    onHost([`ss -ltn ${shellWord(`sport = :${server.port}`)}`]),
+  ];
+  if (pin === undefined) return listens;
+  return [
+    ...listens,
+    `The table must answer with the client's name, ${pin.hostname}:`,
+    onHost([`postmap -q ${shellWord(pin.fingerprint)} ${shellWord(table)}`]),
+    `The rest is seen from a client:\n    ${settings.program} show ${pin.hostname} --section verify`,
+  ];
 }

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
-import { rootShell } from '../../src/render/commands.js';
+import { rootCommand } from '../../src/render/commands.js';
 import { homeParameters, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
 import { renderTable } from '../../src/render/table.js';
 import { parseSettings } from '../../src/settings/schema.js';
@@ -115,6 +115,6 @@ describe('the commands that reach a host', () => {
     ['root', '2001:db8::25', 22, 'ssh root@2001:db8::25 sh'],
     ['admin', 'vps', 2222, 'ssh -p 2222 admin@vps sudo sh'],
   ])('%s, %s, %d', (user, host, port, command) => {
-    expect(rootShell({ user: parseSshUser(user), host: parseSshHost(host), port })).toBe(command);
+    expect(rootCommand({ user: parseSshUser(user), host: parseSshHost(host), port }, 'sh')).toBe(command);
   });
 });

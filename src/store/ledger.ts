@@ -1,6 +1,7 @@
 // The ledger, certs/ca/issued.jsonl: one JSON object a line for each certificate that was ever issued, retired or revoked.
 // It is a log for people and reports. No decision reads it: what is revoked is in certs/revoked/.
 
+import * as z from 'zod/mini';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quotePath } from '../errors.js';
@@ -10,29 +11,30 @@ import type { Layout } from './layout.js';
 
 /** `renewed` is a new certificate for the same key, `rekeyed` one for a new key; `retired` ends a rekey. */
 export const ledgerEvents = ['issued', 'renewed', 'rekeyed', 'retired', 'revoked'] as const;
-export type LedgerEvent = (typeof ledgerEvents)[number];
 
 /** One line. Times are ISO 8601 in UTC; fingerprints are SHA-256. */
-export interface LedgerEntry {
-  readonly time: string;
-  readonly event: LedgerEvent;
-  readonly role: 'ca' | 'smtpd-server' | 'smtp-client';
+const entrySchema = z.object({
+  time: z.string(),
+  event: z.enum(ledgerEvents),
+  role: z.enum(['ca', 'smtpd-server', 'smtp-client']),
   /** The host's FQDN; the CA's commonName for the CA. */
-  readonly name: string;
-  readonly serial: string;
-  readonly certificateSha256: string;
-  readonly publicKeySha256: string;
+  name: z.string(),
+  /** It names files. */
+  serial: z.string().check(z.regex(/^[0-9a-f]+$/u)),
+  certificateSha256: z.string(),
+  publicKeySha256: z.string(),
   /** Lower-case hexadecimal: the key of the CA that signed it. */
-  readonly authorityKeyIdentifier?: string;
-  readonly notBefore: string;
-  readonly notAfter: string;
+  authorityKeyIdentifier: z.exactOptional(z.string()),
+  notBefore: z.string(),
+  notAfter: z.string(),
   /** Of a revocation. */
-  readonly reason?: string;
-}
+  reason: z.exactOptional(z.string()),
+});
+export type LedgerEntry = Readonly<z.infer<typeof entrySchema>>;
 
 /** The line for an event of a certificate that happened at `time`. */
 export function entryOf(
-  event: LedgerEvent,
+  event: LedgerEntry['event'],
   role: LedgerEntry['role'],
   name: string,
   info: CertificateInfo,
@@ -100,24 +102,8 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
 
 function parseEntry(line: string): LedgerEntry | undefined {
   try {
-    const value: unknown = JSON.parse(line);
-    return isEntry(value) ? value : undefined;
+    return entrySchema.safeParse(JSON.parse(line)).data;
   } catch {
     return undefined;
   }
-}
-
-const textFields = ['time', 'name', 'serial', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
-
-function isEntry(value: unknown): value is LedgerEntry {
-  if (typeof value !== 'object' || value === null) return false;
-  const entry = new Map<string, unknown>(Object.entries(value));
-  return (
-    textFields.every((field) => typeof entry.get(field) === 'string') &&
-    // It names files.
-    /^[0-9a-f]+$/u.test(String(entry.get('serial'))) &&
-    ledgerEvents.some((event) => event === entry.get('event')) &&
-    ['ca', 'smtpd-server', 'smtp-client'].some((role) => role === entry.get('role')) &&
-    ['reason', 'authorityKeyIdentifier'].every((field) => ['string', 'undefined'].includes(typeof entry.get(field)))
-  );
 }

@@ -10,6 +10,8 @@ import { readFile, statFile } from '../sys/files.js';
 
 /** Collects what is wrong, and what is wrong with many files of one kind as one problem. */
 export interface Findings {
+  /** The user whose files these should be. */
+  readonly uid: number;
   readonly problems: Problem[];
   /** Files with private keys that others can read or change, with their modes. */
   readonly open: { readonly path: string; readonly mode: number }[];
@@ -18,31 +20,30 @@ export interface Findings {
 }
 
 /** All that was found; `folders` are what one command for many files goes over. */
-export function problemsOf(
-  { problems, open, foreign }: Findings,
-  uid: number,
-  folders: readonly string[],
-): readonly Problem[] {
-  const where = folders.map((path) => shellWord(path)).join(' ');
+export function problemsOf({ uid, problems, open, foreign }: Findings, folders: readonly string[]): readonly Problem[] {
   const found: Problem[] = [...problems];
   const [wide, other] = [open[0], foreign[0]];
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
+    const everywhere = `find ${words(folders)} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`;
     found.push({
       message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
-      hint:
-        open.length <= 3
-          ? `chmod 600 ${open.map(({ path }) => shellWord(path)).join(' ')}`
-          : `find ${where} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`,
+      hint: open.length <= 3 ? `chmod 600 ${words(open.map(({ path }) => path))}` : everywhere,
     });
   }
   if (other !== undefined) {
+    const which =
+      foreign.length <= 3 ? `${uid} ${words(foreign.map(({ path }) => path))}` : `-R ${uid} ${words(folders)}`;
     found.push({
       message: `${countOf(foreign)} belongs to another user (uid ${other.uid})`,
-      hint: `${uid === 0 ? '' : 'sudo '}chown ${foreign.length <= 3 ? `${uid} ${foreign.map(({ path }) => shellWord(path)).join(' ')}` : `-R ${uid} ${where}`}`,
+      hint: `${uid === 0 ? '' : 'sudo '}chown ${which}`,
     });
   }
   return found;
+}
+
+function words(paths: readonly string[]): string {
+  return paths.map((path) => shellWord(path)).join(' ');
 }
 
 function countOf(files: readonly { readonly path: string }[]): string {
@@ -57,52 +58,41 @@ export async function readWholeCertificate(path: string): Promise<FoundCertifica
   return info === undefined ? undefined : { path, info };
 }
 
-export async function readCertificate(path: string, { problems }: Findings): Promise<FoundCertificate | undefined> {
-  return collectDamage(problems, path, () => readWholeCertificate(path));
+export async function readCertificate(path: string, findings: Findings): Promise<FoundCertificate | undefined> {
+  return collect(findings, path, () => readWholeCertificate(path));
 }
 
 /** A file with a private key, whose mode and owner count. */
-export async function readPrivate(path: string, uid: number, findings: Findings): Promise<Buffer | undefined> {
-  return collect(findings.problems, async () => {
+export async function readPrivate(path: string, findings: Findings): Promise<Buffer | undefined> {
+  const { uid, open, foreign } = findings;
+  return collect(findings, path, async () => {
     const state = await statFile(path);
-    if (state?.kind === 'file' && (state.mode & 0o077) !== 0) findings.open.push({ path, mode: state.mode });
-    // Root may work in the folder of another user.
-    const isForeign = async (owner: number): Promise<boolean> =>
-      owner !== uid && (uid > 0 || (uid === 0 && owner !== (await statFile(dirname(path)))?.uid));
-    if (state?.kind === 'file' && (await isForeign(state.uid))) findings.foreign.push({ path, uid: state.uid });
+    if (state?.kind === 'file') {
+      if ((state.mode & 0o077) !== 0) open.push({ path, mode: state.mode });
+      // Root may work in the folder of another user.
+      const mayBe = uid === 0 ? [0, (await statFile(dirname(path)))?.uid] : [uid];
+      if (uid >= 0 && !mayBe.includes(state.uid)) foreign.push({ path, uid: state.uid });
+    }
     return state === undefined ? undefined : readFile(path);
   });
 }
 
-/** What `work` gives; undefined if it fails with something that a person can fix. */
-export async function collect<T>(problems: Problem[], work: () => T | Promise<T>): Promise<T | undefined> {
+/** What `work` gives for a file; undefined if it fails with something that a person can fix. */
+export async function collect<T>(
+  { problems }: Findings,
+  path: string,
+  work: () => T | Promise<T>,
+): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
-    problems.push(...error.problems);
+    if (error.code !== 'certificate') problems.push(...error.problems);
+    else {
+      const move = `mv ${shellWord(path)} ${shellWord(`${path}.damaged`)}`;
+      const before = `restore it from a backup, or move it away and see what make says: ${move} &&`;
+      problems.push({ message: error.message, hint: { run: ['make'], before } });
+    }
     return undefined;
   }
-}
-
-/** The same for a file that is damaged if it does not hold what it should. */
-export async function collectDamage<T>(
-  problems: Problem[],
-  path: string,
-  work: () => T | Promise<T>,
-): Promise<T | undefined> {
-  return collect(problems, async () => {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof RelaycertsError) || error.code !== 'certificate') throw error;
-      throw new RelaycertsError('certificate', error.message, {
-        hint: {
-          run: ['make'],
-          before: `restore it from a backup, or move it away and see what make says: mv ${shellWord(path)} ${shellWord(`${path}.damaged`)} &&`,
-        },
-        cause: error,
-      });
-    }
-  });
 }

@@ -2,7 +2,7 @@
 // cannot be read is a problem in the inventory.
 
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath, type Problem } from '../errors.js';
@@ -16,15 +16,7 @@ import { inGroups } from '../sys/all-ended.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
-import {
-  collect,
-  collectDamage,
-  problemsOf,
-  readCertificate,
-  readPrivate,
-  readWholeCertificate,
-  type Findings,
-} from './read-file.js';
+import { collect, problemsOf, readCertificate, readPrivate, readWholeCertificate, type Findings } from './read-file.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 
 /** How many hosts' files are read at the same time. */
@@ -32,12 +24,15 @@ const readersAtOnce = 32;
 /** Octets; a client that is pinned by its certificate has about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
 
-const noFindings = (): Findings => ({ problems: [], open: [], foreign: [] });
+type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
+type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
+
+const noFindings = (uid: number): Findings => ({ uid, problems: [], open: [], foreign: [] });
 
 /** The state of everything that the settings ask for. @throws files - what cannot be looked at at all */
-export async function readInventory(settings: Settings, sys: Pick<Sys, 'configHome' | 'uid'>): Promise<Inventory> {
+export async function readInventory(settings: Settings, sys: Onlooker): Promise<Inventory> {
   const layout = layoutOf(settings);
-  const findings = noFindings();
+  const findings = noFindings(sys.uid);
   findings.problems.push(...(await findOtherCa(settings, layout)));
   const [custody, caCertificate, revoked, ledger, strangers] = await Promise.all([
     readCustodyFiles(settings, sys, findings),
@@ -46,9 +41,9 @@ export async function readInventory(settings: Settings, sys: Pick<Sys, 'configHo
     statFile(layout.ledger.path),
     findStrangers(settings, layout),
   ]);
-  const ca = await readOtherCas(layout, sys.uid, findings);
-  const context = { layout, few: await listFew(layout), revoked, uid: sys.uid };
-  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context, findings));
+  const ca = await readOtherCas(layout, findings);
+  const context = { layout, few: await listFew(layout), revoked, findings };
+  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context));
   return {
     caKeyPath: layout.caKey.path,
     ...custody,
@@ -58,60 +53,39 @@ export async function readInventory(settings: Settings, sys: Pick<Sys, 'configHo
     hosts,
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
-    problems: problemsOf(findings, sys.uid, [layout.certsFolder, layout.hostsFolder]),
+    problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]),
     strangers,
   };
 }
 
 /** The files of custody only. @throws files */
-export async function readCustody(
-  settings: Settings,
-  sys: Pick<Sys, 'configHome' | 'uid'>,
-): Promise<Custody & Pick<Inventory, 'problems'>> {
-  const findings = noFindings();
+export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
+  const findings = noFindings(sys.uid);
   const custody = await readCustodyFiles(settings, sys, findings);
-  return { ...custody, problems: problemsOf(findings, sys.uid, [layoutOf(settings).caFolder]) };
+  return { ...custody, problems: problemsOf(findings, [layoutOf(settings).caFolder]) };
 }
 
-async function readCustodyFiles(
-  settings: Settings,
-  sys: Pick<Sys, 'configHome' | 'uid'>,
-  findings: Findings,
-): Promise<Custody> {
-  const operatorKeyPath = operatorKeyPlace(sys.configHome).path;
+async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
+  const operatorKeyPath = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
   const [caKey, passphraseFile, operatorKey, passphrasePath] = await Promise.all([
-    readPrivate(layoutOf(settings).caKey.path, sys.uid, findings),
-    collect(findings.problems, () => readFile(file, { followLink: true })),
-    readPrivate(operatorKeyPath, sys.uid, findings),
+    readPrivate(layoutOf(settings).caKey.path, findings),
+    collect(findings, file, () => readFile(file, { followLink: true })),
+    readPrivate(operatorKeyPath, findings),
     realpath(file).catch(() => file),
   ]);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 
 /** One host's files and the CAs, for what is about that host only. @throws files */
-export async function readHostFiles(
-  settings: Settings,
-  one: HostSettings,
-  { uid }: Pick<Sys, 'uid'>,
-): Promise<{
-  readonly files: HostInventory;
-  readonly cas: Cas;
-  readonly revoked: Revoked;
-  readonly problems: readonly Problem[];
-}> {
+export async function readHostFiles(settings: Settings, one: HostSettings, { uid }: Pick<Sys, 'uid'>) {
   const layout = layoutOf(settings);
-  const findings = noFindings();
-  const context = { layout, few: await listFew(layout), revoked: await readRevoked(layout), uid };
-  const files = await readHost(one, context, findings);
+  const findings = noFindings(uid);
+  const revoked = await readRevoked(layout);
+  const files = await readHost(one, { layout, few: await listFew(layout), revoked, findings });
   const caCertificate = await readCertificate(layout.caCertificate.path, findings);
-  const cas = { caCertificate, ...(await readOtherCas(layout, uid, findings)) };
-  return {
-    files,
-    cas,
-    revoked: context.revoked,
-    problems: problemsOf(findings, uid, [layout.certsFolder, layout.hostsFolder]),
-  };
+  const cas: Cas = { caCertificate, ...(await readOtherCas(layout, findings)) };
+  return { files, cas, revoked, problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]) };
 }
 
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
@@ -137,18 +111,14 @@ export async function readCertifiedHosts(
 }
 
 /** The CA of the next stage of a rekey, and the one before. */
-async function readOtherCas(
-  { nextCaKey, nextCaCertificate, formerCaKey, formerCaCertificate }: Layout,
-  uid: number,
-  findings: Findings,
-): Promise<Pick<Inventory, 'nextCa' | 'formerCa'>> {
+async function readOtherCas(layout: Layout, findings: Findings): Promise<Pick<Inventory, 'nextCa' | 'formerCa'>> {
   const read = async (key: Place, certificate: Place): Promise<FoundCa | undefined> => {
     const found = await readCertificate(certificate.path, findings);
-    return found && { keyPath: key.path, key: await readPrivate(key.path, uid, findings), certificate: found };
+    return found && { keyPath: key.path, key: await readPrivate(key.path, findings), certificate: found };
   };
   return {
-    nextCa: await read(nextCaKey, nextCaCertificate),
-    formerCa: await read(formerCaKey, formerCaCertificate),
+    nextCa: await read(layout.nextCaKey, layout.nextCaCertificate),
+    formerCa: await read(layout.formerCaKey, layout.formerCaCertificate),
   };
 }
 
@@ -161,22 +131,15 @@ async function listFew(layout: Layout): Promise<ReadonlySet<string>> {
   return new Set(paths.flat().filter((path) => /\.(?:csr|old\.crt)\.pem$/u.test(path)));
 }
 
-type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
-
 interface ReadContext {
   readonly layout: Layout;
   readonly few: ReadonlySet<string>;
   readonly revoked: Revoked;
-  readonly uid: number;
+  readonly findings: Findings;
 }
 
-async function readHost(
-  host: HostSettings,
-  { layout, few, revoked, uid }: ReadContext,
-  findings: Findings,
-): Promise<HostInventory> {
+async function readHost(host: HostSettings, { layout, few, revoked, findings }: ReadContext): Promise<HostInventory> {
   const { role, hostname } = host;
-  const { problems } = findings;
   const keyPath = layout.key(role, hostname).path;
   const certificatePath = layout.certificate(role, hostname).path;
   const requestPath = layout.request(role, hostname).path;
@@ -185,30 +148,24 @@ async function readHost(
   const bundle = new Map<string, Buffer>();
   const places = layout.bundle(hostname);
   const [pem, certificate] = await Promise.all([
-    readPrivate(keyPath, uid, findings),
+    readPrivate(keyPath, findings),
     readCertificate(certificatePath, findings),
     ...bundleParts(role, 'here').map(async (part) => {
       const { path, mode } = places[part];
       const limit = part === 'table' ? { limit: tableLimit } : {};
-      const bytes =
-        mode === 0o600 ? await readPrivate(path, uid, findings) : await collect(problems, () => readFile(path, limit));
-      if (bytes !== undefined) bundle.set(path.slice(bundleFolder.length + 1), bytes);
+      const bytes = await (mode === 0o600
+        ? readPrivate(path, findings)
+        : collect(findings, path, () => readFile(path, limit)));
+      if (bytes !== undefined) bundle.set(basename(path), bytes);
     }),
   ]);
-  const key =
-    pem &&
-    (await collectDamage(problems, keyPath, () => ({
-      path: keyPath,
-      pem,
-      privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }),
-    })));
-  const csr = few.has(requestPath) ? await collect(problems, () => readFile(requestPath)) : undefined;
-  const request =
-    csr &&
-    (await collectDamage(problems, requestPath, () => ({
-      path: requestPath,
-      info: parseRequest(csr, { from: quotePath(requestPath) }),
-    })));
+  const key = await collect(findings, keyPath, () => {
+    return pem && { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) };
+  });
+  const request = await collect(findings, requestPath, async () => {
+    const csr = few.has(requestPath) ? await readFile(requestPath) : undefined;
+    return csr && { path: requestPath, info: parseRequest(csr, { from: quotePath(requestPath) }) };
+  });
   return {
     host,
     keyPath,
@@ -220,7 +177,7 @@ async function readHost(
     previous: few.has(previousPath) ? await readCertificate(previousPath, findings) : undefined,
     isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
     bundleFolder,
-    hasBundle: (await collect(problems, () => statFile(bundleFolder)))?.kind === 'folder',
+    hasBundle: (await collect(findings, bundleFolder, () => statFile(bundleFolder)))?.kind === 'folder',
     bundle,
   };
 }
@@ -232,19 +189,14 @@ export async function findOtherCa(
 ): Promise<readonly Problem[]> {
   const names = await listFolder(caFolder);
   const found = names.find((name) => {
-    const other = /^(.+)-ca\.crt\.pem$/u.exec(name)?.[1];
-    return (
-      other !== undefined &&
-      other !== domain &&
-      findHostName(other) !== undefined &&
-      names.includes(`${other}-ca.key.pem`)
-    );
+    const other = /^(.+)-ca\.crt\.pem$/u.exec(name)?.[1] ?? domain;
+    return other !== domain && findHostName(other) !== undefined && names.includes(`${other}-ca.key.pem`);
   });
   if (found === undefined) return [];
-  const own = join(folder, domain);
+  const [own, there] = [join(folder, domain), quotePath(join(caFolder, found))];
   return [
     {
-      message: `the settings ${quotePath(file)} are for ${domain}, but this folder has the CA of another domain: ${quotePath(join(caFolder, found))}`,
+      message: `the settings ${quotePath(file)} are for ${domain}, but this folder has the CA of another domain: ${there}`,
       hint: `mkdir ${shellWord(own)} && mv ${shellWord(file)} ${shellWord(join(own, 'settings.json'))}`,
     },
   ];

@@ -62,17 +62,17 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
   const layout = layoutOf(settings);
   const operatorKey = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
-  const bundles = new Set(hostsOf(settings).map(({ hostname }) => layout.bundleFolder(hostname)));
-  const seeBundle = async (path: string): Promise<readonly Seen[]> => {
-    // A file there may be somebody's own, if it is not in the place of a bundle.
-    return (await see(path, 'ours', 'folder')).filter(({ kind }) => kind !== 'file' || bundles.has(path));
-  };
+  const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
   const names = (await listFolder(layout.hostsFolder)).filter((name) => findHostName(name) !== undefined);
   const seen = await Promise.all([
     see(layout.folder, 'project', 'folder', true),
     see(settings.file, 'ours', 'file', true),
     ...foldersOf(layout).map((path) => see(path, 'ours', 'folder')),
-    ...names.map((name) => seeBundle(join(layout.hostsFolder, name))),
+    ...names.map(async (name) => {
+      const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
+      // A file there may be somebody's own, if it is not in the place of a bundle.
+      return found.filter(({ kind }) => kind !== 'file' || known.has(name));
+    }),
     see(layout.ledger.path, 'ours', 'file'),
     see(dirname(file), 'custody', 'folder', true),
     see(file, 'custody', 'file', true),
@@ -84,15 +84,8 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
 
 /** The folders of every project, the outer ones first. */
 export function foldersOf(layout: Layout): readonly string[] {
-  const { certsFolder, caFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
-  return [
-    certsFolder,
-    caFolder,
-    ...roles.map((role) => layout.roleFolder(role)),
-    retiredFolder,
-    revokedFolder,
-    hostsFolder,
-  ];
+  const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
+  return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, hostsFolder];
 }
 
 /** A link is followed only if users may put one there themselves. */
@@ -113,51 +106,41 @@ async function ancestorsOf(folder: string): Promise<readonly Seen[]> {
 }
 
 async function judge(seen: readonly Seen[], { uid }: Onlooker): Promise<Judgement> {
-  const isPlain = seen.every(
-    (one) => one.kind === one.wanted && (one.mode & 0o022) === 0 && (one.uid === uid || one.uid === 0),
-  );
+  const isPlain = ({ kind, wanted, mode, uid: owner }: Seen): boolean =>
+    kind === wanted && (mode & 0o022) === 0 && (owner === uid || owner === 0);
   // A system without user ids has no other users.
-  if (isPlain || uid < 0) return { problems: [], warnings: [] };
+  if (seen.every(isPlain) || uid < 0) return { problems: [], warnings: [] };
   return judgePlaces(seen, uid, await readAccounts());
 }
 
 /** What is wrong with these places, for the user with this effective uid. */
 export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accounts): Judgement {
-  const above = seen.filter(({ duty }) => duty === 'ancestor');
   const all = seen.filter(({ duty }) => duty !== 'ancestor');
   const own = all.filter(({ kind, wanted }) => kind === wanted);
-  const sudo = (some: readonly Seen[]): string => (uid === 0 || some.every((one) => one.uid === uid) ? '' : 'sudo ');
-  const strange = all.filter(({ kind, wanted }) => kind !== wanted).map(strangeProblem);
+  const problems = all.filter(({ kind, wanted }) => kind !== wanted).map(strangeProblem);
+  const warnings: Problem[] = [];
+  const report = (list: Problem[], open: readonly Seen[], who: string, what: string, change: string): void => {
+    if (open.length === 0) return;
+    const sudo = uid === 0 || open.every((one) => one.uid === uid) ? '' : 'sudo ';
+    list.push({
+      message: `${nameAll(open)} can be written by ${who}, who could replace ${what}`,
+      hint: `${sudo}chmod ${change} ${words(open)}`,
+    });
+  };
 
   const shared = own.find((one) => one.duty === 'project' && isOpenToAll(one) && isSticky(one));
+  if (shared !== undefined) problems.push(sharedProblem(shared));
   const open = own.filter((one) => one !== shared && isOpen(one, accounts));
-  const openProblem = {
-    message: `${nameAll(open)} can be written by ${whoWrites(open, accounts)}, who could replace what is in it`,
-    hint: `${sudo(open)}chmod go-w ${words(open)}`,
-  };
-  const swappable = above.filter((one) => isOpenToAll(one) && !isSticky(one));
-  const swapWarning = {
-    message: `${nameAll(swappable)} can be written by all users, who could replace the whole project`,
-    hint: `${sudo(swappable)}chmod o-w ${words(swappable)}`,
-  };
+  report(problems, open, whoWrites(open, accounts), 'what is in it', 'go-w');
+  const swappable = seen.filter((one) => one.duty === 'ancestor' && isOpenToAll(one) && !isSticky(one));
+  report(warnings, swappable, 'all users', 'the whole project', 'o-w');
 
-  const owned = [...new Set(own.map((one) => one.uid))].filter((owner) => owner !== 0 && owner !== uid);
-  const owners = owned.map((owner) =>
-    ownerProblem(
-      own.filter((one) => one.uid === owner),
-      uid,
-      accounts,
-    ),
-  );
-  return {
-    problems: [
-      ...strange,
-      ...(shared === undefined ? [] : [sharedProblem(shared)]),
-      ...(open.length === 0 ? [] : [openProblem]),
-      ...(uid === 0 ? [] : owners),
-    ],
-    warnings: [...(swappable.length === 0 ? [] : [swapWarning]), ...(uid === 0 ? owners : [])],
-  };
+  for (const owner of new Set(own.map((one) => one.uid))) {
+    if (owner === 0 || owner === uid) continue;
+    const his = own.filter((one) => one.uid === owner);
+    (uid === 0 ? warnings : problems).push(ownerProblem(his, uid, accounts));
+  }
+  return { problems, warnings };
 }
 
 function isOpenToAll({ mode }: Seen): boolean {
@@ -183,25 +166,23 @@ function whoWrites(open: readonly Seen[], { groups }: Accounts): string {
 }
 
 function strangeProblem({ path, kind, duty, wanted }: Seen): Problem {
+  const name = quotePath(path);
   if (kind === 'link') {
-    return {
-      message: `${quotePath(path)} is a symbolic link, which is not followed`,
-      hint: linkHint(path, wanted),
-    };
+    return { message: `${name} is a symbolic link, which is not followed`, hint: linkHint(path, wanted) };
   }
-  const hint =
-    duty === 'custody'
-      ? 'name another file as passphrase.file in the settings'
-      : `mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
-  return { message: `${quotePath(path)} is not a ${wanted === 'file' ? 'regular file' : 'folder'}`, hint };
+  const move = `mv ${shellWord(path)} ${shellWord(`${path}.old`)}`;
+  return {
+    message: `${name} is not a ${wanted === 'file' ? 'regular file' : 'folder'}`,
+    hint: duty === 'custody' ? 'name another file as passphrase.file in the settings' : move,
+  };
 }
 
 /** /tmp itself, or a folder like it. */
 function sharedProblem({ path }: Seen): Problem {
-  const folder = join(path, 'relaycerts');
+  const folder = shellWord(join(path, 'relaycerts'));
   return {
     message: `all users can write to the project folder ${quotePath(path)}, so it cannot hold keys`,
-    hint: `mkdir -m 700 ${shellWord(folder)}, and move the settings, certs and hosts there`,
+    hint: `mkdir -m 700 ${folder}, and move the settings, certs and hosts there`,
   };
 }
 
@@ -209,17 +190,14 @@ function ownerProblem(his: readonly Seen[], uid: number, { users }: Accounts): P
   const [{ uid: owner, gid } = { uid: 0, gid: 0 }] = his;
   const name = users.get(owner);
   const who = name === undefined ? `the user with uid ${owner}` : `the user ${name}`;
-  if (uid !== 0) {
-    return {
-      message: `${nameAll(his)} belongs to ${who}, who could change what is in it`,
-      hint: `sudo chown ${uid} ${words(his)}`,
-    };
-  }
+  const whose = `${nameAll(his)} belongs to ${who}`;
+  if (uid !== 0)
+    return { message: `${whose}, who could change what is in it`, hint: `sudo chown ${uid} ${words(his)}` };
   // sudo does not know a user who is in no file of this machine.
-  const as =
-    name === undefined ? `setpriv --reuid=${owner} --regid=${gid} --clear-groups` : `sudo -u ${shellWord(name)}`;
+  const nameless = `setpriv --reuid=${owner} --regid=${gid} --clear-groups`;
+  const as = name === undefined ? nameless : `sudo -u ${shellWord(name)}`;
   return {
-    message: `running as root, but ${nameAll(his)} belongs to ${who}, who can change it; what root makes there is root's`,
+    message: `running as root, but ${whose}, who can change it; what root makes there is root's`,
     hint: { run: ['make'], before: `to run it as ${who}: ${as}` },
   };
 }

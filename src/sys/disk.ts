@@ -3,8 +3,12 @@
 //
 // Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode says.
 
-import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { inGroups } from './all-ended.js';
+
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 /** The modes of files and folders that relaycerts makes. */
 export type FileMode = 0o600 | 0o644;
@@ -40,43 +44,28 @@ const syncsAtOnce = 16;
 /** This machine's disk. `unsynced` collects the folders whose file system refuses to sync them. */
 export function realDisk(unsynced: Set<string> = new Set()): Disk {
   return {
-    read: async (path) => {
-      const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
-      if (file === undefined) return undefined;
-      try {
-        if (!(await file.stat()).isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
-        return await file.readFile();
-      } finally {
-        await file.close();
-      }
-    },
+    read: async (path) =>
+      readChecked(path, (stats) => {
+        if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
+      }),
     list: async (path) => (await unlessMissing(readdir(path))) ?? [],
-    create: async (path, bytes, mode) => {
-      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-      const file = await open(path, flags, 0o600);
-      try {
+    create: (path, bytes, mode) =>
+      withFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600, async (file) => {
         // Before anything is in it.
         await assertPrivate(path, (await file.stat()).mode, mode);
         await file.writeFile(bytes);
         // The umask may have taken bits away. FAT knows no modes, and refuses.
         await file.chmod(mode).catch(ignore('EPERM'));
-      } finally {
-        await file.close();
-      }
-    },
-    writeAt: async (path, offset, bytes, mode) => {
-      const file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, mode);
-      try {
+      }),
+    writeAt: (path, offset, bytes, mode) =>
+      withFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode, async (file) => {
         if (offset === 0) await file.chmod(mode).catch(ignore('EPERM'));
         await file.truncate(offset);
         // A disk that is nearly full takes a part, and says so only to the next write.
         for (let done = 0; done < bytes.length;) {
           done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
         }
-      } finally {
-        await file.close();
-      }
-    },
+      }),
     rename,
     unlink: async (path) => {
       await unlessMissing(unlink(path)).catch((error: unknown) => unlessGone(path, error));
@@ -93,22 +82,48 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
       });
     },
     sync: async (paths) => {
-      for (let at = 0; at < paths.length; at += syncsAtOnce) {
-        await Promise.all(paths.slice(at, at + syncsAtOnce).map((path) => syncOne(path, unsynced)));
-      }
+      await inGroups(paths, syncsAtOnce, (path) => syncOne(path, unsynced));
     },
   };
 }
 
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
   // A link to a folder is followed: a home may be one, and a sync changes nothing.
-  const file = await unlessMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK));
-  if (file === undefined) return;
+  const done = withFile(path, O_RDONLY | O_NONBLOCK, undefined, async (file) => {
+    try {
+      await file.sync();
+    } catch (error) {
+      if (!cannotSync.has(systemCode(error) ?? '') || !(await file.stat()).isDirectory()) throw error;
+      unsynced.add(path);
+    }
+  });
+  await unlessMissing(done);
+}
+
+/** The bytes of what `check` does not refuse; undefined if there is nothing. A FIFO does not hang the program. */
+export async function readChecked(
+  path: string,
+  check: (stats: Stats) => void,
+  followLink = false,
+): Promise<Buffer | undefined> {
+  const flags = O_RDONLY | O_NONBLOCK | (followLink ? 0 : O_NOFOLLOW);
+  return unlessMissing(
+    withFile(path, flags, undefined, async (file) => {
+      check(await file.stat());
+      return file.readFile();
+    }),
+  );
+}
+
+async function withFile<T>(
+  path: string,
+  flags: number,
+  mode: FileMode | undefined,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  const file = await open(path, flags, mode);
   try {
-    await file.sync();
-  } catch (error) {
-    if (!cannotSync.has(systemCode(error) ?? '') || !(await file.stat()).isDirectory()) throw error;
-    unsynced.add(path);
+    return await work(file);
   } finally {
     await file.close();
   }
@@ -128,7 +143,8 @@ async function unlessGone(path: string, error: unknown): Promise<void> {
   if (systemCode(error) !== 'EROFS' || (await unlessMissing(lstat(path))) !== undefined) throw error;
 }
 
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+/** What `work` gives; undefined if there is no such file or folder. */
+export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
   } catch (error) {

@@ -1,43 +1,18 @@
 // One question to the terminal, with inquirer, on stderr. It is loaded only when something is asked, because inquirer is
 // slow to load.
 
-import { createPromptModule } from 'inquirer';
+import { createPromptModule, type DistinctQuestion } from 'inquirer';
 import { RelaycertsError } from '../errors.js';
 
-interface Choice {
-  readonly value: string;
-  readonly name: string;
-  readonly short: string;
-  readonly checked: boolean;
-  readonly disabled: boolean | string;
-}
-
-interface Choices {
-  readonly message: string;
-  readonly choices: Choice[];
-  readonly pageSize: number;
-  readonly loop: boolean;
-  readonly theme: object;
-}
-
-/** The kinds of inquirer questions that are asked here. */
-export type TerminalQuestion =
-  | { readonly type: 'confirm'; readonly message: string; readonly default: boolean }
-  | { readonly type: 'password'; readonly message: string; readonly mask: boolean }
-  | {
-      readonly type: 'input';
-      readonly message: string;
-      readonly default: string;
-      readonly validate: (text: string) => Promise<true | string>;
-    }
-  | ({ readonly type: 'select'; readonly default: string } & Choices)
-  | ({
-      readonly type: 'checkbox';
-      readonly validate: (marked: readonly { readonly value: string }[]) => Promise<true | string>;
-    } & Choices);
+/** One of inquirer's questions; its `name` is set below. */
+export type TerminalQuestion = DistinctQuestion extends infer Each
+  ? Each extends unknown
+    ? Omit<Each, 'name'>
+    : never
+  : never;
 
 /**
- * The answer to one inquirer question (its `name` is set here). `nothing` says what did not happen, for Ctrl-C.
+ * The answer to one inquirer question. `nothing` says what did not happen, for Ctrl-C.
  * @throws interrupted - Ctrl-C, Ctrl-D, or the terminal went away
  */
 export async function promptOnce(question: TerminalQuestion, nothing: string): Promise<unknown> {

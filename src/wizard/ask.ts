@@ -35,7 +35,8 @@ export function terminalAsker(): Asker {
     askSeveral: async ({ message, why, initial, options, read }) => {
       say(`\n${why}`);
       const { judge, value } = judgeWith(read, narrow);
-      const validate = (marked: readonly { readonly value: string }[]) => judge(marked.map((each) => each.value));
+      const validate = (marked: readonly { readonly value: unknown }[]) =>
+        judge(marked.map((each) => String(each.value)));
       const common = listQuestion(options, initial, 'arrow keys, space marks, then Enter', narrow);
       await promptOnce({ type: 'checkbox', message, validate, ...common }, 'written');
       return value();

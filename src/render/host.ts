@@ -104,7 +104,10 @@ function renderSh({ settings, host, steps, section = 'install', undo, keyPlace }
   if (section === 'install') return renderScript(settings, host, { undo, keyPlace });
   if (undo || !['rsync', 'request', 'monitor', 'verify'].includes(section)) {
     throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
-      hint: `relaycerts show ${host.hostname} --format sh${undo ? ' --undo' : ''}, or --format text`,
+      hint: {
+        run: ['show', host.hostname, '--format', 'sh', ...(undo ? ['--undo'] : [])],
+        after: ', or --format text',
+      },
     });
   }
   const blocks = blocksOf(steps.find((step) => step.section === section));

@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { quote, RelaycertsError, systemCode } from '../errors.js';
+import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
 import { parseJsonc } from './jsonc.js';
 import { nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings } from './settings.js';
@@ -40,7 +40,7 @@ export function parseSettingsText(text: string, context: SettingsContext): Setti
   throw new RelaycertsError('settings', problems[0]?.message ?? '', { problems });
 }
 
-function refuse(message: string, hint: string, cause?: unknown): RelaycertsError {
+function refuse(message: string, hint: Hint, cause?: unknown): RelaycertsError {
   return new RelaycertsError('settings', message, { hint, cause });
 }
 
@@ -76,7 +76,7 @@ async function readBounded(path: string): Promise<Buffer> {
 
 function explainSystemError(error: unknown, path: string): RelaycertsError {
   const code = systemCode(error);
-  const start = 'run relaycerts wizard, or copy settings.example.json to settings.json';
+  const start: Hint = { run: ['wizard'], after: ', or copy settings.example.json to settings.json' };
   if (code === 'ENOENT' || code === 'ENOTDIR') return refuse(`no settings file ${quote(path)}`, start, error);
   if (code === 'EACCES' || code === 'EPERM') {
     return refuse(`the settings file may not be read: ${quote(path)}`, `look at its owner and mode: ls -l`, error);
@@ -90,7 +90,11 @@ function decodeText(bytes: Buffer, path: string): string {
   const name = nameFile(path);
   const saveAs = 'save it as UTF-8 without a byte order mark';
   const start = bytes.toString('hex', 0, 3);
-  if (start === '') throw refuse(`${name}: empty`, 'run relaycerts wizard, or copy settings.example.json over it');
+  if (start === '')
+    throw refuse(`${name}: empty`, {
+      run: ['wizard'],
+      after: ', or copy settings.example.json over it',
+    });
   if (start === 'efbbbf') throw refuse(`${name}: begins with a byte order mark`, saveAs);
   if (/^(?:fffe|feff)/u.test(start)) throw refuse(`${name}: is UTF-16, not UTF-8`, saveAs);
   try {

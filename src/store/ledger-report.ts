@@ -10,23 +10,11 @@ export function issuedCertificates(
 ): readonly IssuedCertificate[] {
   const recorded = new Set(entries.map(({ serial }) => serial));
   const here = [
-    ...(caCertificate === undefined
-      ? []
-      : [
-          entryOf(
-            'issued',
-            'ca',
-            caCertificate.info.commonName ?? '',
-            caCertificate.info,
-            caCertificate.info.notBefore,
-          ),
-        ]),
-    ...hosts.flatMap(({ host: { role, hostname }, certificate }) =>
-      certificate === undefined
-        ? []
-        : [entryOf('issued', role, hostname, certificate.info, certificate.info.notBefore)],
-    ),
-  ];
+    { role: 'ca' as const, name: caCertificate?.info.commonName ?? '', certificate: caCertificate },
+    ...hosts.map(({ host: { role, hostname }, certificate }) => ({ role, name: hostname, certificate })),
+  ].flatMap(({ role, name, certificate }) =>
+    certificate === undefined ? [] : [entryOf('issued', role, name, certificate.info, certificate.info.notBefore)],
+  );
   return reportOf([...entries, ...here.filter(({ serial }) => !recorded.has(serial))]);
 }
 
@@ -55,6 +43,7 @@ function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[]
     const ofKey = retired.get(lastOfKey.get(publicKeySha256) ?? serial);
     const withCa = retiredCas.get(entry.authorityKeyIdentifier ?? '');
     const revocation = revoked.get(publicKeySha256);
+    const end = new Date(notAfter);
     return {
       serial,
       role,
@@ -64,15 +53,10 @@ function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[]
       authorityKeyIdentifier: entry.authorityKeyIdentifier,
       event,
       issuedAt: event === 'retired' || event === 'revoked' ? notBefore : time,
-      notAfter: dateOf(notAfter),
+      notAfter: Number.isNaN(end.getTime()) ? undefined : end,
       retiredAt: retired.get(serial) ?? ofKey ?? withCa,
       revokedAt: revocation?.time,
       reason: revocation?.reason,
     };
   });
-}
-
-function dateOf(text: string): Date | undefined {
-  const date = new Date(text);
-  return Number.isNaN(date.getTime()) ? undefined : date;
 }

@@ -30,9 +30,10 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
       await finishChange(settings, sys, begun);
       continue;
     }
-    const outcome = await attempt(read);
+    // What cannot be read in the middle of a change can be read after it.
+    const [outcome] = await Promise.allSettled([Promise.resolve().then(read)]);
     if (!(await isCutOff(disk, folder)) && (await readMark(lock)) === mark) {
-      if ('error' in outcome) throw outcome.error;
+      if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     }
   }
@@ -77,14 +78,5 @@ export function sayOutcome({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say
   for (const { path, kept } of edited) {
     if (kept === undefined) sys.warn(`${quotePath(path)} was edited since, so it was not removed`);
     else sys.warn(`${quotePath(path)} was edited since, so it was not replaced; the new version is ${quotePath(kept)}`);
-  }
-}
-
-async function attempt<T>(read: () => Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
-  try {
-    return { value: await read() };
-  } catch (error) {
-    // What cannot be read in the middle of a change can be read after it.
-    return { error };
   }
 }

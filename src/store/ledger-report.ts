@@ -15,16 +15,12 @@ export function issuedCertificates(
   ].flatMap(({ role, name, certificate }) =>
     certificate === undefined ? [] : [entryOf('issued', role, name, certificate.info, certificate.info.notBefore)],
   );
-  return reportOf([...entries, ...here.filter(({ serial }) => !recorded.has(serial))]);
-}
-
-function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[] {
   const first = new Map<string, LedgerEntry>();
   const lastOfKey = new Map<string, string>();
   const retired = new Map<string, string>();
   const revoked = new Map<string, LedgerEntry>();
   const retiredCas = new Map<string, string>();
-  for (const entry of entries) {
+  for (const entry of [...entries, ...here.filter(({ serial }) => !recorded.has(serial))]) {
     const { event, role, serial, publicKeySha256, authorityKeyIdentifier = '', time } = entry;
     if (!first.has(serial)) {
       first.set(serial, entry);

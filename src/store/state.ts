@@ -61,13 +61,10 @@ export async function recover(settings: Settings, sys: Reader, lock: Lock): Prom
       !own.some((one) => path === one || one.startsWith(`${path}/`) || /^\.old\d*$/u.test(path.replace(one, ''))),
   );
   if (strange !== undefined) {
-    throw new RelaycertsError(
-      'permissions',
-      `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`,
-      {
-        hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
-      },
-    );
+    const message = `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`;
+    throw new RelaycertsError('permissions', message, {
+      hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
+    });
   }
   sayOutcome(await recoverChange(realDisk(), folder, () => lock.markChange()), sys);
 }

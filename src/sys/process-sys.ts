@@ -83,7 +83,7 @@ export function processSys(
       line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
       if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
     },
-    confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
+    confirm: async (message) => (await ask({ type: 'confirm', message, default: false })) === true,
     askSecret,
     askNewSecret: async (question) => {
       for (;;) {
@@ -140,15 +140,14 @@ function terminalName(fallback: string | undefined): string | undefined {
   }
 }
 
-async function askSecret(question: string): Promise<Secret> {
-  const answer = await ask({ type: 'password', message: question, mask: false });
+async function askSecret(message: string): Promise<Secret> {
+  const answer = await ask({ type: 'password', message, mask: false });
   if (typeof answer !== 'string') throw new TypeError('inquirer gave something else than text');
   return new Secret(answer);
 }
 
 async function ask(question: TerminalQuestion): Promise<unknown> {
-  const { promptOnce } = await import('./prompt.js');
-  return promptOnce(question, 'touched');
+  return (await import('./prompt.js')).promptOnce(question, 'touched');
 }
 
 /** @throws files - stdout cannot take what was written to it */

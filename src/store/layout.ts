@@ -5,48 +5,18 @@ import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
 import type { Role, Settings } from '../settings/settings.js';
+import type { FileMode } from '../sys/disk.js';
 
 export interface Place {
   /** Absolute. */
   readonly path: string;
-  readonly mode: 0o600 | 0o644;
+  readonly mode: FileMode;
 }
 
-export interface Layout {
-  readonly folder: string;
-  readonly lock: string;
-  readonly certsFolder: string;
-  readonly caFolder: string;
-  readonly caKey: Place;
-  readonly caCertificate: Place;
-  /** The next CA, from the first stage of its rekey to the second. */
-  readonly nextCaKey: Place;
-  readonly nextCaCertificate: Place;
-  /** The CA before, from the second stage to the third. */
-  readonly formerCaKey: Place;
-  readonly formerCaCertificate: Place;
-  readonly ledger: Place;
-  readonly hostsFolder: string;
-  readonly roleFolder: (role: Role) => string;
-  readonly key: (role: Role, hostname: HostName) => Place;
-  readonly certificate: (role: Role, hostname: HostName) => Place;
-  /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
-  readonly request: (role: Role, hostname: HostName) => Place;
-  /** The certificate before a rekey, whose pin stays listed until it is retired. */
-  readonly previous: (role: Role, hostname: HostName) => Place;
-  /** Where retired certificates and the files of revoked hosts are kept. */
-  readonly retiredFolder: string;
-  readonly retired: (hostname: HostName, serial: Serial) => Place;
-  readonly retiredCaKey: (serial: Serial) => Place;
-  readonly retiredCaCertificate: (serial: Serial) => Place;
-  readonly revokedFolder: string;
-  readonly bundleFolder: (hostname: HostName) => string;
-  /** Every file of a host's bundle, by its part. */
-  readonly bundle: (hostname: HostName) => Readonly<Record<BundlePart, Place>>;
-}
+export type Layout = ReturnType<typeof layoutOf>;
 
 /** The layout beside a settings file. */
-export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>): Layout {
+export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>) {
   const certsFolder = join(folder, 'certs');
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
@@ -58,40 +28,54 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     lock: join(folder, '.relaycerts.lock'),
     certsFolder,
     caFolder,
-    caKey: { path: join(caFolder, `${domain}-ca.key.pem`), mode: 0o600 },
-    caCertificate: { path: join(caFolder, `${domain}-ca.crt.pem`), mode: 0o644 },
-    nextCaKey: { path: join(caFolder, `${domain}-ca.new.key.pem`), mode: 0o600 },
-    nextCaCertificate: { path: join(caFolder, `${domain}-ca.new.crt.pem`), mode: 0o644 },
-    formerCaKey: { path: join(caFolder, `${domain}-ca.old.key.pem`), mode: 0o600 },
-    formerCaCertificate: { path: join(caFolder, `${domain}-ca.old.crt.pem`), mode: 0o644 },
-    ledger: { path: join(caFolder, 'issued.jsonl'), mode: 0o644 },
+    caKey: secret(caFolder, `${domain}-ca.key.pem`),
+    caCertificate: plain(caFolder, `${domain}-ca.crt.pem`),
+    /** The next CA, from the first stage of its rekey to the second. */
+    nextCaKey: secret(caFolder, `${domain}-ca.new.key.pem`),
+    nextCaCertificate: plain(caFolder, `${domain}-ca.new.crt.pem`),
+    /** The CA before, from the second stage to the third. */
+    formerCaKey: secret(caFolder, `${domain}-ca.old.key.pem`),
+    formerCaCertificate: plain(caFolder, `${domain}-ca.old.crt.pem`),
+    ledger: plain(caFolder, 'issued.jsonl'),
     hostsFolder,
     roleFolder,
-    key: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.key.pem`), mode: 0o600 }),
-    certificate: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.crt.pem`), mode: 0o644 }),
-    request: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.csr.pem`), mode: 0o644 }),
-    previous: (role, hostname) => ({ path: join(roleFolder(role), `${hostname}.old.crt.pem`), mode: 0o644 }),
+    key: (role: Role, hostname: HostName) => secret(roleFolder(role), `${hostname}.key.pem`),
+    certificate: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.crt.pem`),
+    /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
+    request: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.csr.pem`),
+    /** The certificate before a rekey, whose pin stays listed until it is retired. */
+    previous: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.old.crt.pem`),
+    /** Where retired certificates and the files of revoked hosts are kept. */
     retiredFolder,
-    retired: (hostname, serial) => ({ path: join(retiredFolder, `${hostname}-${serial}.crt.pem`), mode: 0o644 }),
-    retiredCaKey: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.key.pem`), mode: 0o600 }),
-    retiredCaCertificate: (serial) => ({ path: join(retiredFolder, `${domain}-ca-${serial}.crt.pem`), mode: 0o644 }),
+    retired: (hostname: HostName, serial: Serial) => plain(retiredFolder, `${hostname}-${serial}.crt.pem`),
+    retiredCaKey: (serial: Serial) => secret(retiredFolder, `${domain}-ca-${serial}.key.pem`),
+    retiredCaCertificate: (serial: Serial) => plain(retiredFolder, `${domain}-ca-${serial}.crt.pem`),
     revokedFolder: join(certsFolder, 'revoked'),
     bundleFolder,
-    bundle: (hostname) => {
+    /** Every file of a host's bundle, by its part. */
+    bundle: (hostname: HostName): Readonly<Record<BundlePart, Place>> => {
       const names = bundleNames(domain, hostname);
-      const place = (name: string, mode: Place['mode']): Place => ({ path: join(bundleFolder(hostname), name), mode });
+      const bundle = bundleFolder(hostname);
       return {
-        ca: place(names.ca, 0o644),
-        certificate: place(names.certificate, 0o644),
-        key: place(names.key, 0o600),
-        chain: place(names.chain, 0o600),
-        table: place(tableName, 0o644),
+        ca: plain(bundle, names.ca),
+        certificate: plain(bundle, names.certificate),
+        key: secret(bundle, names.key),
+        chain: secret(bundle, names.chain),
+        table: plain(bundle, tableName),
       };
     },
-  };
+  } as const;
 }
 
 /** The operator key: one for all projects of this user. */
 export function operatorKeyPlace(configHome: string): Place {
-  return { path: join(configHome, 'relaycerts', 'operator-key.asc'), mode: 0o600 };
+  return secret(join(configHome, 'relaycerts'), 'operator-key.asc');
+}
+
+function secret(folder: string, name: string): Place {
+  return { path: join(folder, name), mode: 0o600 };
+}
+
+function plain(folder: string, name: string): Place {
+  return { path: join(folder, name), mode: 0o644 };
 }

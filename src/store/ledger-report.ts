@@ -11,33 +11,17 @@ export function issuedCertificates(
 ): readonly IssuedCertificate[] {
   const recorded = new Set(entries.map(({ serial }) => serial));
   const here = [
-    ...(caCertificate === undefined
-      ? []
-      : [
-          entryOf(
-            'issued',
-            'ca',
-            caCertificate.info.commonName ?? '',
-            caCertificate.info,
-            caCertificate.info.notBefore,
-          ),
-        ]),
-    ...hosts.flatMap(({ host: { role, hostname }, certificate }) =>
-      certificate === undefined
-        ? []
-        : [entryOf('issued', role, hostname, certificate.info, certificate.info.notBefore)],
-    ),
-  ];
-  return reportOf([...entries, ...here.filter(({ serial }) => !recorded.has(serial))]);
-}
-
-function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[] {
+    { role: 'ca' as const, name: caCertificate?.info.commonName ?? '', certificate: caCertificate },
+    ...hosts.map(({ host: { role, hostname }, certificate }) => ({ role, name: hostname, certificate })),
+  ].flatMap(({ role, name, certificate }) =>
+    certificate === undefined ? [] : [entryOf('issued', role, name, certificate.info, certificate.info.notBefore)],
+  );
   const first = new Map<string, LedgerEntry>();
   const lastOfKey = new Map<string, string>();
   const retired = new Map<string, string>();
   const revoked = new Map<string, LedgerEntry>();
   const retiredCas = new Map<string, string>();
-  for (const entry of entries) {
+  for (const entry of [...entries, ...here.filter(({ serial }) => !recorded.has(serial))]) {
     const { event, role, serial, publicKeySha256, authorityKeyIdentifier = '', time } = entry;
     if (!first.has(serial)) {
       first.set(serial, entry);
@@ -56,6 +40,7 @@ function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[]
     const ofKey = retired.get(lastOfKey.get(publicKeySha256) ?? serial);
     const withCa = retiredCas.get(entry.authorityKeyIdentifier ?? '');
     const revocation = revoked.get(publicKeySha256);
+    const end = new Date(notAfter);
     return {
       serial,
       role,
@@ -65,15 +50,10 @@ function reportOf(entries: readonly LedgerEntry[]): readonly IssuedCertificate[]
       authorityKeyIdentifier: entry.authorityKeyIdentifier,
       event,
       issuedAt: event === 'retired' || event === 'revoked' ? notBefore : time,
-      notAfter: dateOf(notAfter),
+      notAfter: Number.isNaN(end.getTime()) ? undefined : end,
       retiredAt: retired.get(serial) ?? ofKey ?? withCa,
       revokedAt: revocation?.time,
       reason: revocation?.reason,
     };
   });
-}
-
-function dateOf(text: string): Date | undefined {
-  const date = new Date(text);
-  return Number.isNaN(date.getTime()) ? undefined : date;
 }

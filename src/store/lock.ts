@@ -7,7 +7,7 @@ import { lstat, unlink, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { fileError } from '../sys/file-error.js';
+import { attempt, fileError } from '../sys/file-error.js';
 import { readFile } from '../sys/files.js';
 import { openWithLock } from '../sys/flock.js';
 import type { Sys } from '../sys/sys.js';
@@ -35,12 +35,10 @@ export async function withLock<T>(
 ): Promise<T> {
   const file = await takeLock(path, sys);
   const describe = async (mark: string): Promise<void> => {
-    try {
+    await attempt('write', path, async () => {
       await file.truncate(0);
       await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
-    } catch (error) {
-      throw fileError(error, 'write', path);
-    }
+    });
   };
   try {
     await describe(await readMark(path));
@@ -96,9 +94,8 @@ async function tryLock(path: string): Promise<FileHandle | undefined> {
     if (there?.ino === ours.ino) return file;
   } catch (error) {
     await file?.close();
-    const code = systemCode(error);
-    if (code === 'ELOOP' || code === 'ENXIO') throw notALockError(path, 'rm');
-    if (code === 'EISDIR') throw notALockError(path, 'rmdir');
+    const code = systemCode(error) ?? '';
+    if (['ELOOP', 'ENXIO', 'EISDIR'].includes(code)) throw notALockError(path, code === 'EISDIR' ? 'rmdir' : 'rm');
     throw fileError(error, 'use the lock', path);
   }
   await file.close();

@@ -42,8 +42,10 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
     findStrangers(settings, layout),
   ]);
   const ca = await readOtherCas(layout, findings);
-  const context = { layout, few: await listFew(layout), revoked, findings };
-  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) => readHost(one, context));
+  const few = await listFew(layout);
+  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) =>
+    readHost(one, layout, few, revoked, findings),
+  );
   return {
     caKeyPath: layout.caKey.path,
     ...custody,
@@ -82,20 +84,18 @@ export async function readHostFiles(settings: Settings, one: HostSettings, { uid
   const layout = layoutOf(settings);
   const findings = noFindings(uid);
   const revoked = await readRevoked(layout);
-  const files = await readHost(one, { layout, few: await listFew(layout), revoked, findings });
+  const files = await readHost(one, layout, await listFew(layout), revoked, findings);
   const caCertificate = await readCertificate(layout.caCertificate.path, findings);
   const cas: Cas = { caCertificate, ...(await readOtherCas(layout, findings)) };
   return { files, cas, revoked, problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]) };
 }
 
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
-export async function readCertifiedHosts(
-  settings: Settings,
-): Promise<{ readonly hosts: readonly CertifiedHost[]; readonly revoked: Revoked }> {
+export async function readCertifiedHosts(settings: Settings) {
   const layout = layoutOf(settings);
   const revoked = await readRevoked(layout);
   const few = await listFew(layout);
-  const hosts = await inGroups(hostsOf(settings), readersAtOnce, async (host) => {
+  const hosts = await inGroups(hostsOf(settings), readersAtOnce, async (host): Promise<CertifiedHost> => {
     const { role, hostname } = host;
     const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
     const { path } = layout.previous(role, hostname);
@@ -104,7 +104,7 @@ export async function readCertifiedHosts(
       certificate,
       previous: few.has(path) ? await readWholeCertificate(path) : undefined,
       isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
-      keyPlace: few.has(layout.request(role, hostname).path) ? ('host' as const) : ('here' as const),
+      keyPlace: few.has(layout.request(role, hostname).path) ? 'host' : 'here',
     };
   });
   return { hosts, revoked };
@@ -124,21 +124,21 @@ async function readOtherCas(layout: Layout, findings: Findings): Promise<Pick<In
 
 /** The paths of files that few hosts have, so that two listings answer for all. */
 async function listFew(layout: Layout): Promise<ReadonlySet<string>> {
-  const folders = roles.map((role) => layout.roleFolder(role));
-  const paths = await Promise.all(
-    folders.map(async (folder) => (await listFolder(folder)).map((name) => join(folder, name))),
-  );
-  return new Set(paths.flat().filter((path) => /\.(?:csr|old\.crt)\.pem$/u.test(path)));
+  const few = new Set<string>();
+  for (const folder of roles.map(layout.roleFolder)) {
+    for (const name of await listFolder(folder))
+      if (/\.(?:csr|old\.crt)\.pem$/u.test(name)) few.add(join(folder, name));
+  }
+  return few;
 }
 
-interface ReadContext {
-  readonly layout: Layout;
-  readonly few: ReadonlySet<string>;
-  readonly revoked: Revoked;
-  readonly findings: Findings;
-}
-
-async function readHost(host: HostSettings, { layout, few, revoked, findings }: ReadContext): Promise<HostInventory> {
+async function readHost(
+  host: HostSettings,
+  layout: Layout,
+  few: ReadonlySet<string>,
+  revoked: Revoked,
+  findings: Findings,
+): Promise<HostInventory> {
   const { role, hostname } = host;
   const keyPath = layout.key(role, hostname).path;
   const certificatePath = layout.certificate(role, hostname).path;

@@ -73,15 +73,11 @@ export async function planRevocation(
   for (const [end, { path, mode }] of places) {
     const bytes = await readFile(path);
     if (bytes === undefined) continue;
-    const names = Array.from({ length: taken.size + 1 }, (_, at) => {
-      return `${hostname}-${serial ?? 'unknown'}${at === 0 ? '' : `-${at + 1}`}.${end}`;
-    });
-    const name = names.find((one) => !taken.has(one)) ?? '';
+    const first = `${hostname}-${serial ?? 'unknown'}`;
+    let name = `${first}.${end}`;
+    for (let number = 2; taken.has(name); number += 1) name = `${first}-${number}.${end}`;
     keeps.push({ path: join(layout.revokedFolder, name), bytes, mode, folderMode: 0o700, isNew: true });
   }
-  return { keeps, removes: [...places.map(([, { path }]) => path), ...bundlePaths(layout, hostname)] };
-}
-
-function bundlePaths(layout: Layout, hostname: HostName): readonly string[] {
-  return Object.values(layout.bundle(hostname)).map(({ path }) => path);
+  const left = [...places.map(([, place]) => place), ...Object.values(layout.bundle(hostname))];
+  return { keeps, removes: left.map(({ path }) => path) };
 }

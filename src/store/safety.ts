@@ -143,13 +143,8 @@ export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accoun
   return { problems, warnings };
 }
 
-function isOpenToAll({ mode }: Seen): boolean {
-  return (mode & 0o002) !== 0;
-}
-
-function isSticky({ kind, mode }: Seen): boolean {
-  return kind === 'folder' && (mode & 0o1000) !== 0;
-}
+const isOpenToAll = ({ mode }: Seen): boolean => (mode & 0o002) !== 0;
+const isSticky = ({ kind, mode }: Seen): boolean => kind === 'folder' && (mode & 0o1000) !== 0;
 
 function isOpen(one: Seen, { groups, members }: Accounts): boolean {
   if (one.duty === 'custody' && isSticky(one)) return false;

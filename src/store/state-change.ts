@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import type { Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
-import type { FileMode, FolderMode } from '../sys/disk.js';
+import type { FileMode } from '../sys/disk.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { renderEntries, type LedgerEntry } from './ledger.js';
 import type { Change, FileWrite } from './transaction.js';
@@ -35,8 +35,9 @@ export function changeTo(
   const now = filesOf(layout, configHome, after);
   const writes = [...now].flatMap(([path, { bytes, mode }]): readonly FileWrite[] => {
     const found = old.get(path);
-    if (found !== undefined && found.bytes.equals(bytes)) return [];
-    return [{ path, bytes, mode, folderMode: folderModeOf(layout, dirname(path)), isNew: found === undefined }];
+    if (found?.bytes.equals(bytes) === true) return [];
+    const folderMode = dirname(path).startsWith(layout.certsFolder) ? 0o755 : 0o700;
+    return [{ path, bytes, mode, folderMode, isNew: found === undefined }];
   });
   const gone = [...old.keys()].filter((path) => !now.has(path));
   const bundleWrites = before.hosts.flatMap(({ host: { hostname }, bundle }) =>
@@ -61,10 +62,7 @@ export function isEmpty({ writes, appends, removes, empties }: Change): boolean 
   return writes.length + appends.length + removes.length + empties.length === 0;
 }
 
-interface Content {
-  readonly bytes: Buffer;
-  readonly mode: FileMode;
-}
+type Content = { readonly bytes: Buffer; readonly mode: FileMode };
 
 /** Every file of a state but the bundles and the ledger, by path. */
 function filesOf(layout: Layout, configHome: string, state: Inventory): ReadonlyMap<string, Content> {
@@ -88,8 +86,4 @@ function filesOf(layout: Layout, configHome: string, state: Inventory): Readonly
     add(layout.previous(role, hostname), previous?.info.pem);
   }
   return files;
-}
-
-function folderModeOf({ certsFolder }: Layout, folder: string): FolderMode {
-  return folder.startsWith(certsFolder) ? 0o755 : 0o700;
 }

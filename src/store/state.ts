@@ -30,9 +30,10 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
       await finishChange(settings, sys, begun);
       continue;
     }
-    const outcome = await attempt(read);
+    // What cannot be read in the middle of a change can be read after it.
+    const [outcome] = await Promise.allSettled([Promise.resolve().then(read)]);
     if (!(await isCutOff(disk, folder)) && (await readMark(lock)) === mark) {
-      if ('error' in outcome) throw outcome.error;
+      if (outcome.status === 'rejected') throw outcome.reason;
       return outcome.value;
     }
   }
@@ -60,13 +61,10 @@ export async function recover(settings: Settings, sys: Reader, lock: Lock): Prom
       !own.some((one) => path === one || one.startsWith(`${path}/`) || /^\.old\d*$/u.test(path.replace(one, ''))),
   );
   if (strange !== undefined) {
-    throw new RelaycertsError(
-      'permissions',
-      `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`,
-      {
-        hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
-      },
-    );
+    const message = `a change that was cut off names ${quotePath(strange)}, which is not a file of this project`;
+    throw new RelaycertsError('permissions', message, {
+      hint: `if passphrase.file is another one now, set it back and run the same command again; to give the change up: rm -r ${shellWord(changeFolder(folder))}`,
+    });
   }
   sayOutcome(await recoverChange(realDisk(), folder, () => lock.markChange()), sys);
 }
@@ -77,14 +75,5 @@ export function sayOutcome({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say
   for (const { path, kept } of edited) {
     if (kept === undefined) sys.warn(`${quotePath(path)} was edited since, so it was not removed`);
     else sys.warn(`${quotePath(path)} was edited since, so it was not replaced; the new version is ${quotePath(kept)}`);
-  }
-}
-
-async function attempt<T>(read: () => Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
-  try {
-    return { value: await read() };
-  } catch (error) {
-    // What cannot be read in the middle of a change can be read after it.
-    return { error };
   }
 }

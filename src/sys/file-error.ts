@@ -49,10 +49,8 @@ export function linkHint(path: string, kind: 'file' | 'folder'): string {
 /** What closes a file or its folder to this user: another owner, or the mode; or a folder above, if nothing can be seen. */
 function permissionHint(path: string): string {
   const uid = process.geteuid?.() ?? -1;
-  const seen = [dirname(path), path].flatMap((one) => {
-    const owner = ownerOf(one);
-    return owner === undefined ? [] : [{ one, owner }];
-  });
+  const both = [dirname(path), path].map((one) => ({ one, owner: ownerOf(one) }));
+  const seen = both.filter(({ owner }) => owner !== undefined);
   const other = seen.findLast(({ owner }) => owner !== uid);
   if (other !== undefined) return `it belongs to uid ${other.owner}: sudo chown ${uid} ${pathWord(other.one)}`;
   if (seen.length > 0) return `chmod u+rwX ${seen.map(({ one }) => pathWord(one)).join(' ')}`;
@@ -75,11 +73,8 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   const name = errorName(error);
   if (name === undefined || error instanceof RelaycertsError) return error;
   const hint = hints[name]?.(path);
-  return new RelaycertsError(
-    code,
-    `cannot ${doing} ${quotePath(path)}: ${meanings[name] ?? name}`,
-    hint === undefined ? { cause: error } : { cause: error, hint },
-  );
+  const message = `cannot ${doing} ${quotePath(path)}: ${meanings[name] ?? name}`;
+  return new RelaycertsError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** Does some work on a file. @throws files - what the system says, in words */

@@ -5,22 +5,19 @@ import { readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
-import { escapeControls, quote, RelaycertsError, renderHint, systemCode } from '../errors.js';
+import { escapeControls, quote, RelaycertsError, renderHint, systemCode, type ErrorCode } from '../errors.js';
 import { Secret } from '../secret.js';
 import { outputError } from './file-error.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
 import type { Sys } from './sys.js';
 
-export interface SysOptions {
+export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
   /** In seconds. */
   readonly wait: number;
-  /** As in Sys. */
-  readonly program: string;
-  readonly command: string;
 }
 
 /** What the program uses of its process: `process` is one, and a test brings its own. */
@@ -47,30 +44,6 @@ interface ProcessOutput {
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
 }
 
-/** @throws files - somebody removed it */
-function currentFolder(outside: ProcessLike): string {
-  try {
-    return outside.cwd();
-  } catch (error) {
-    throw new RelaycertsError('files', 'the folder that this runs in is gone', {
-      hint: 'cd to the folder of the settings, and run it again',
-      cause: error,
-    });
-  }
-}
-
-/** @throws usage - the user has none: a uid of its own in a container, say */
-function homeOfUser(): string {
-  try {
-    return userInfo().homedir;
-  } catch (error) {
-    throw new RelaycertsError('usage', 'HOME is not set, and this user is in no list of users', {
-      hint: 'export HOME=/the/folder/for/the/operator/key, and run it again',
-      cause: error,
-    });
-  }
-}
-
 /** The Sys of a process. Colour marks words that are there without it too, and only on a terminal. */
 export function processSys(
   { quiet, verbose, color, wait, program, command }: SysOptions,
@@ -82,17 +55,13 @@ export function processSys(
     colored ? styleText(style, word, { validateStream: false }) : word;
   // inquirer asks the environment alone.
   if (!color) env['NO_COLOR'] = '1';
-  const line = (text: string): void => {
-    stderr.write(`${text}\n`);
-  };
-  assertPlainPath(env, 'HOME');
-  assertPlainPath(env, 'XDG_CONFIG_HOME');
-  const home = env['HOME'] !== undefined && isAbsolute(env['HOME']) ? env['HOME'] : homeOfUser();
-  const configHome = env['XDG_CONFIG_HOME'];
+  const line = (text: string): void => void stderr.write(`relaycerts: ${text}\n`);
+  const [ownHome, configHome] = [folderIn(env, 'HOME'), folderIn(env, 'XDG_CONFIG_HOME')];
+  const home = ownHome ?? homeOfUser();
   return {
     cwd: currentFolder(outside),
     home,
-    configHome: configHome !== undefined && isAbsolute(configHome) ? configHome : join(home, '.config'),
+    configHome: configHome ?? join(home, '.config'),
     uid: outside.geteuid?.() ?? -1,
     pid: process.pid,
     machine: hostname(),
@@ -103,21 +72,19 @@ export function processSys(
     now: outside.now ?? (() => new Date()),
     lockWait: wait,
     outputIsTerminal: stdout.isTTY === true,
-    write: (data) => {
-      stdout.write(data);
-    },
+    write: (data) => void stdout.write(data),
     flush: () => flushOutput(stdout),
     say: (text) => {
-      if (!quiet) line(`relaycerts: ${escapeControls(text)}`);
+      if (!quiet) line(escapeControls(text));
     },
     detail: (text) => {
-      if (verbose && !quiet) line(`relaycerts: ${escapeControls(text)}`);
+      if (verbose && !quiet) line(escapeControls(text));
     },
     warn: (text, hint) => {
-      line(`relaycerts: ${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined) line(`relaycerts: ${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
+      line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
+      if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
     },
-    confirm: async (question) => (await ask({ type: 'confirm', message: question, default: false })) === true,
+    confirm: async (message) => (await ask({ type: 'confirm', message, default: false })) === true,
     askSecret,
     askNewSecret: async (question) => {
       for (;;) {
@@ -125,7 +92,7 @@ export function processSys(
         if (first.revealText() === '') return first;
         const second = await askSecret('The same again:');
         if (first.revealText() === second.revealText()) return first;
-        line('relaycerts: the two are not alike; once more');
+        line('the two are not alike; once more');
       }
     },
     readStdin: async (limit) => readAll(stdin, limit),
@@ -137,10 +104,31 @@ export function processSys(
   };
 }
 
-/** What lies below is told and listed, a path a line, and stands in commands. @throws usage */
-function assertPlainPath(env: NodeJS.ProcessEnv, name: string): void {
-  if (!/\p{Cc}/u.test(env[name] ?? '')) return;
-  throw new RelaycertsError('usage', `${name} has a control character: ${quote(env[name], 200)}`, {
+/** @throws files - somebody removed it */
+function currentFolder(outside: ProcessLike): string {
+  const hint = 'cd to the folder of the settings, and run it again';
+  return orRefuse(() => outside.cwd(), 'files', 'the folder that this runs in is gone', hint);
+}
+
+/** @throws usage - the user has none: a uid of its own in a container, say */
+function homeOfUser(): string {
+  const hint = 'export HOME=/the/folder/for/the/operator/key, and run it again';
+  return orRefuse(() => userInfo().homedir, 'usage', 'HOME is not set, and this user is in no list of users', hint);
+}
+
+function orRefuse(work: () => string, code: ErrorCode, message: string, hint: string): string {
+  try {
+    return work();
+  } catch (error) {
+    throw new RelaycertsError(code, message, { hint, cause: error });
+  }
+}
+
+/** An absolute path. What lies below it is told and listed, a path a line, and stands in commands. @throws usage */
+function folderIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const path = env[name] ?? '';
+  if (!/\p{Cc}/u.test(path)) return isAbsolute(path) ? path : undefined;
+  throw new RelaycertsError('usage', `${name} has a control character: ${quote(path, 200)}`, {
     hint: `set ${name} to another folder`,
   });
 }
@@ -153,15 +141,14 @@ function terminalName(fallback: string | undefined): string | undefined {
   }
 }
 
-async function askSecret(question: string): Promise<Secret> {
-  const answer = await ask({ type: 'password', message: question, mask: false });
+async function askSecret(message: string): Promise<Secret> {
+  const answer = await ask({ type: 'password', message, mask: false });
   if (typeof answer !== 'string') throw new TypeError('inquirer gave something else than text');
   return new Secret(answer);
 }
 
 async function ask(question: TerminalQuestion): Promise<unknown> {
-  const { promptOnce } = await import('./prompt.js');
-  return promptOnce(question, 'touched');
+  return (await import('./prompt.js')).promptOnce(question, 'touched');
 }
 
 /** @throws files - stdout cannot take what was written to it */

@@ -1,8 +1,8 @@
 // Runs another program with an argv array, never a shell string. Secrets travel over pipes only, never in argv or in the
 // environment. What the output means is the caller's business.
 
-import { spawn } from 'node:child_process';
-import { Readable, Writable } from 'node:stream';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { Readable } from 'node:stream';
 import { RelaycertsError } from '../errors.js';
 
 export interface RunOptions {
@@ -39,12 +39,7 @@ export const run: Run = (command, args, options) =>
     const child = spawn(command, args, {
       cwd: options.inherited?.cwd,
       env: { ...(options.inherited?.env ?? process.env), ...options.env },
-      stdio: [
-        options.input === undefined ? 'ignore' : 'pipe',
-        'pipe',
-        'pipe',
-        options.statusFd === true ? 'pipe' : 'ignore',
-      ],
+      stdio: [pipeIf(options.input !== undefined), 'pipe', 'pipe', pipeIf(options.statusFd === true)],
     });
     const stop = (): void => {
       child.kill('SIGKILL');
@@ -66,12 +61,16 @@ export const run: Run = (command, args, options) =>
         statusText: Buffer.concat(statusText).toString(),
       });
     });
-    feed(child.stdin, options.input);
+    // A program that ends before it has read all of its input reports that with its exit status.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(options.input);
   });
 
-type ChildStream = Readable | Writable | null | undefined;
+function pipeIf(isUsed: boolean): 'pipe' | 'ignore' {
+  return isUsed ? 'pipe' : 'ignore';
+}
 
-function collect(stream: ChildStream, stop: () => void): readonly Buffer[] {
+function collect(stream: ChildProcess['stdio'][number] | undefined, stop: () => void): readonly Buffer[] {
   const chunks: Buffer[] = [];
   let size = 0;
   if (!(stream instanceof Readable)) return chunks;
@@ -81,11 +80,4 @@ function collect(stream: ChildStream, stop: () => void): readonly Buffer[] {
     else stop();
   });
   return chunks;
-}
-
-function feed(stream: ChildStream, bytes: Uint8Array | undefined): void {
-  if (!(stream instanceof Writable) || bytes === undefined) return;
-  // A program that ends before it has read all of its input reports that with its exit status.
-  stream.on('error', () => undefined);
-  stream.end(bytes);
 }

@@ -33,13 +33,22 @@ export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostNa
   return keys;
 }
 
-/** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction */
+/** What signs the certificates; the issuer is opened only for what there is to sign. */
+interface Signing {
+  readonly issuer: () => Issuer | Promise<Issuer>;
+  readonly keys: ReadonlyMap<HostName, FoundKey>;
+  readonly at: Date;
+}
+
+/** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
 export async function certify(
   settings: Settings,
   inventory: Inventory,
   steps: readonly HostStep[],
-  { issuer, keys, at }: { readonly issuer: Issuer; readonly keys: ReadonlyMap<HostName, FoundKey>; readonly at: Date },
+  { issuer, keys, at }: Signing,
 ): Promise<Certified> {
+  if (steps.length === 0) return { after: inventory, entries: [], done: [] };
+  const ca = await issuer();
   const { issueLeaf } = await import('../issue/x509.js');
   const wanted = new Map(
     steps.flatMap((step) => (step.kind === 'certificate' ? [[step.hostname, step] as const] : [])),
@@ -60,7 +69,7 @@ export async function certify(
       altNames,
       subject: settings.subject,
       publicKey: publicKeyOf(found, key),
-      ca: issuer,
+      ca,
       at,
       validDays: settings.certificates.validDays,
     });

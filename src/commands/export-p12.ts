@@ -5,6 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import { samePublicKey } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
+import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath, type Hint } from '../errors.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
@@ -127,10 +128,8 @@ async function pairOf(
 }
 
 async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, sys: Sys): Promise<Secret> {
-  if (passwordFd !== undefined) {
-    const { readPassphraseFd } = await import('../custody/passphrase.js');
-    return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
-  }
+  const what = 'password of the PKCS#12 file';
+  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', what);
   const byFd: Hint = {
     run: ['export', 'p12', one.hostname, ...(out === undefined ? [] : ['--out', out]), '--password-fd', '3'],
     after: '3< FILE',

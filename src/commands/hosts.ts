@@ -2,7 +2,7 @@
 // prints nothing, and changes no host.
 
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
-import { findHostName } from '../names.js';
+import { findHostName, type HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { newThing } from '../plan/retirement.js';
 import { hostsOf, type HostSettings, type Settings, type SmtpdServer } from '../settings/settings.js';
@@ -10,8 +10,8 @@ import { hostsOf, type HostSettings, type Settings, type SmtpdServer } from '../
 /** The host that a word means: its FQDN, or its label within the domain. @throws usage */
 export function findHost(settings: Settings, word: string): HostSettings {
   const hosts = hostsOf(settings);
-  const whole = findHostName(word.includes('.') ? word : `${word}.${settings.domain}`);
-  const found = hosts.find(({ hostname }) => hostname === word.toLowerCase() || hostname === whole);
+  const name = findHostName(word, settings.domain);
+  const found = hosts.find(({ hostname }) => hostname === name);
   if (found !== undefined) return found;
   const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
   throw new RelaycertsError('usage', `the settings have no host ${quote(word)}`, {
@@ -35,6 +35,14 @@ export function foundOf({ hosts }: Pick<Inventory, 'hosts'>, { hostname }: HostS
 export function withHost(inventory: Inventory, one: HostSettings, change: Partial<HostInventory>): Inventory {
   const hosts = inventory.hosts.map((found) =>
     found.host.hostname === one.hostname ? { ...found, ...change } : found,
+  );
+  return { ...inventory, hosts };
+}
+
+/** The inventory once the old pins of these hosts are retired. */
+export function withoutPrevious(inventory: Inventory, names: ReadonlySet<HostName>): Inventory {
+  const hosts = inventory.hosts.map((found) =>
+    names.has(found.host.hostname) ? { ...found, previous: undefined } : found,
   );
   return { ...inventory, hosts };
 }

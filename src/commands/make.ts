@@ -1,7 +1,6 @@
 // `relaycerts make`: makes everything that the settings ask for and is missing, leaves alone what is right, and prints the
 // instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
 
-import { readPassphraseFd } from '../custody/passphrase.js';
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
 import { renderHint } from '../errors.js';
@@ -19,14 +18,12 @@ import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
-import { changing, contradiction, reading, type GlobalOptions, type Work } from './run.js';
+import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
 
-export interface MakeOptions extends GlobalOptions {
+export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
   /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
-  /** A file descriptor to read the CA's passphrase from. */
-  readonly passphraseFd: number | undefined;
 }
 
 /** Hosts that are made in one change: Ctrl-C keeps the batches before. */
@@ -42,8 +39,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, work));
     return;
   }
-  const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
-  await changing(options, sys, async ({ commit, ...frame }) => {
+  await changing(options, sys, async ({ commit, given, ...frame }) => {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
     const { steps } = await planFor(work, given !== undefined);
@@ -52,10 +48,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     let state = ca.after;
     const batches = batchesOf(steps.filter(isHostStep));
     for (const [index, batch] of batches.entries()) {
-      const certified =
-        batch.length === 0
-          ? { after: state, entries: [], done: [] }
-          : await certify(settings, state, batch, { issuer: ca.issuer(), keys: await keys, at });
+      const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
       state = certified.after;
       const isLast = index === batches.length - 1;
       await commit({

@@ -11,11 +11,10 @@ import { shellWord } from '../shell-word.js';
 import { keptPassphrases, planKept } from '../store/kept-passphrases.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
-import { changing, type GlobalOptions } from './run.js';
+import { changing, type CaOptions } from './run.js';
 
-export interface ChangeOptions extends GlobalOptions {
-  /** File descriptors to read the passphrases from; undefined: the file is opened, and a new one made. */
-  readonly passphraseFd: number | undefined;
+export interface ChangeOptions extends CaOptions {
+  /** A file descriptor to read the new passphrase from; undefined: one is made. */
   readonly newPassphraseFd: number | undefined;
 }
 
@@ -30,10 +29,9 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       },
     });
   }
-  const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
   const chosen =
     newPassphraseFd === undefined ? undefined : await readPassphraseFd(newPassphraseFd, '--new-passphrase-fd');
-  await changing(options, sys, async ({ commit, ...work }) => {
+  await changing(options, sys, async ({ commit, given, ...work }) => {
     const { settings, inventory } = work;
     const { caKeyPath, passphraseFile, passphrasePath } = inventory;
     if (inventory.caKey === undefined) {

@@ -4,43 +4,36 @@
 import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
 import { isSignedBy } from '../certificate/verify.js';
-import { readPassphraseFd } from '../custody/passphrase.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
+import type { Issuer } from '../issue/x509.js';
 import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
 import type { Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
+import type { HostStep } from '../plan/plan.js';
 import { isBlocked } from '../plan/renew.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
 import type { Secret } from '../secret.js';
-import { layoutOf, type Place } from '../store/layout.js';
+import { layoutOf } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
-import type { Decision } from '../store/state-change.js';
-import type { FileWrite } from '../store/transaction.js';
+import { putAway, type Decision } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
 import { certify } from './certify.js';
-import { type HostStep } from '../plan/plan.js';
-import { certifiedCa, stillListed } from './hosts.js';
-import { changing, type GlobalOptions, type Work } from './run.js';
-
-export interface RekeyCaOptions extends GlobalOptions {
-  /** A file descriptor to read the CA's passphrase from. */
-  readonly passphraseFd: number | undefined;
-}
+import { certifiedCa, stillListed, withoutPrevious } from './hosts.js';
+import { changing, type CaOptions, type Work } from './run.js';
 
 type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly string[] };
 
 /** Goes one stage on. @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
-export async function rekeyCa(options: RekeyCaOptions, sys: Sys): Promise<void> {
-  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
+export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
   await changing(
     options,
     sys,
-    async ({ commit, ...work }) => {
+    async ({ commit, given, ...work }) => {
       const { settings, inventory, at } = work;
       certifiedCa(inventory);
       const { stage, ...step } = await nextStage(work, given);
@@ -116,7 +109,8 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     formerCa: { keyPath: layout.formerCaKey.path, key: caKey, certificate: caCertificate },
     nextCa: undefined,
   };
-  const issuer = await openIssuer({ ...work, inventory: { ...state, caKeyPath: nextCa.keyPath } }, given);
+  const issuer = (): Promise<Issuer> =>
+    openIssuer({ ...work, inventory: { ...state, caKeyPath: nextCa.keyPath } }, given);
   const validDays = leafDays(settings, state.caCertificate?.info, at);
   const steps = state.hosts
     .filter((found) => isOfFormerCa(found, state))
@@ -154,13 +148,7 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
   const names = new Set(old.map(({ host }) => host.hostname));
   return {
     stage: 3,
-    after: {
-      ...inventory,
-      formerCa: undefined,
-      hosts: inventory.hosts.map((found) =>
-        names.has(found.host.hostname) ? { ...found, previous: undefined } : found,
-      ),
-    },
+    after: { ...withoutPrevious(inventory, names), formerCa: undefined },
     entries: [
       entryOf('retired', 'ca', info.commonName ?? settings.ca.commonName, info, at),
       ...old.map((one) => entryOf('retired', one.host.role, one.host.hostname, one.info, at)),
@@ -176,8 +164,4 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => `the old pin of ${one.host.hostname} is out of the table, serial ${one.info.serial}`),
     ],
   };
-}
-
-function putAway(place: Place, bytes: Buffer | string): FileWrite {
-  return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
 }

@@ -3,7 +3,6 @@
 
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { checkLeaf } from '../certificate/verify.js';
-import { readPassphraseFd } from '../custody/passphrase.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { caStageOf } from '../plan/ca-rekey.js';
@@ -15,20 +14,14 @@ import { entryOf } from '../store/ledger.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
 import { certifiedCa } from './hosts.js';
-import { changing, contradiction, type GlobalOptions } from './run.js';
-
-export interface RenewCaOptions extends GlobalOptions {
-  /** A file descriptor to read the CA's passphrase from. */
-  readonly passphraseFd: number | undefined;
-}
+import { changing, contradiction, type CaOptions } from './run.js';
 
 /** @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
-export async function renewCa(options: RenewCaOptions, sys: Sys): Promise<void> {
-  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
+export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
   await changing(
     options,
     sys,
-    async ({ commit, ...work }) => {
+    async ({ commit, given, ...work }) => {
       const { settings, inventory, at } = work;
       const { info: before, path } = certifiedCa(inventory);
       if (caStageOf(inventory) > 0) {

@@ -1,26 +1,25 @@
 // `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the old
 // pin stays listed beside the new one until `relaycerts retire`.
 
-import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, listSome } from '../errors.js';
+import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
+import type { HostStep } from '../plan/plan.js';
 import { planRenewals } from '../plan/renew.js';
 import { caWarnings } from '../plan/warnings.js';
 import { renderRenewal, renewalJson } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
 import { hostsOf } from '../settings/settings.js';
-import { layoutOf } from '../store/layout.js';
 import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
 import { certify, generateKeys } from './certify.js';
-import { type HostStep } from '../plan/plan.js';
 import { certifiedCa, certifiedHost, findHosts, stillListed } from './hosts.js';
-import { changing, type GlobalOptions, type Work } from './run.js';
+import { changing, type CaOptions, type Work } from './run.js';
 
-export interface RenewOptions extends GlobalOptions {
+export interface RenewOptions extends CaOptions {
   /** As typed; all hosts if empty. */
   readonly hosts: readonly string[];
   /** For cron: do not list what is not due. */
@@ -28,14 +27,11 @@ export interface RenewOptions extends GlobalOptions {
   /** What is not due too. */
   readonly force: boolean;
   readonly rekey: boolean;
-  /** A file descriptor to read the CA's passphrase from. */
-  readonly passphraseFd: number | undefined;
 }
 
 /** Ends with 1 if a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
 export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
-  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
-  await changing(options, sys, async ({ commit, ...work }) => {
+  await changing(options, sys, async ({ commit, given, ...work }) => {
     const { settings, inventory, at } = work;
     if (options.rekey && options.hosts.length === 0) {
       throw new RelaycertsError('usage', 'name the hosts that get a new key', {
@@ -48,10 +44,8 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
       named.length === 0 ? allCertified(inventory, sys) : named.map((one) => certifiedHost(inventory, one));
     const { steps, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
     const keys = generateKeys(steps);
-    const certified =
-      steps.length === 0
-        ? { after: inventory, entries: [], done: [] }
-        : await certify(settings, inventory, steps, { issuer: await openIssuer(work, given), keys: await keys, at });
+    const issuer = (): Promise<Issuer> => openIssuer(work, given);
+    const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at });
     const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
     const renewed = chosen.filter(({ host }) => steps.some(({ hostname }) => hostname === host.hostname));
     await commit({
@@ -127,20 +121,12 @@ function planRekeys(work: Work, chosen: readonly HostInventory[]): Chosen {
   const blocked = chosen.filter(({ previous }) => previous !== undefined).map(({ host }) => host.hostname);
   warnBlocked(work, blocked);
   const { keyType } = settings.certificates;
-  const layout = layoutOf(settings);
   const validDays = leafDays(settings, inventory.caCertificate?.info, at);
   const steps = chosen
     .filter(({ previous }) => previous === undefined)
-    .flatMap(({ host: { role, hostname } }): readonly HostStep[] => [
-      { kind: 'key', path: layout.key(role, hostname).path, role, hostname, keyType },
-      {
-        kind: 'certificate',
-        event: 'renewed',
-        path: layout.certificate(role, hostname).path,
-        role,
-        hostname,
-        validDays,
-      },
+    .flatMap(({ host: { role, hostname }, keyPath, certificatePath: path }): readonly HostStep[] => [
+      { kind: 'key', path: keyPath, role, hostname, keyType },
+      { kind: 'certificate', event: 'renewed', path, role, hostname, validDays },
     ]);
   return { steps, blocked };
 }

@@ -4,9 +4,9 @@
 import { installWords } from '../render/commands.js';
 import { layoutOf } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
-import type { FileWrite } from '../store/transaction.js';
+import { putAway } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
-import { certifiedHost, findHosts } from './hosts.js';
+import { certifiedHost, findHosts, withoutPrevious } from './hosts.js';
 import { changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
@@ -26,17 +26,9 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     const layout = layoutOf(settings);
     const rows = pending.map(({ host, info }) => ({ host: host.hostname, serial: info.serial }));
     await commit({
-      after: {
-        ...inventory,
-        hosts: inventory.hosts.map((found) =>
-          names.has(found.host.hostname) ? { ...found, previous: undefined } : found,
-        ),
-      },
+      after: withoutPrevious(inventory, names),
       entries: pending.map(({ host, info }) => entryOf('retired', host.role, host.hostname, info, at)),
-      keeps: pending.map(({ host, info }): FileWrite => {
-        const place = layout.retired(host.hostname, info.serial);
-        return { ...place, bytes: Buffer.from(info.pem), folderMode: 0o755, isNew: false };
-      }),
+      keeps: pending.map(({ host, info }) => putAway(layout.retired(host.hostname, info.serial), info.pem)),
       removes: [],
       tell: (install) =>
         options.json

@@ -3,11 +3,13 @@
 
 import { basename, dirname } from 'node:path';
 import type { CertificateFindingCode } from '../certificate/verify.js';
+import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
+import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
@@ -25,6 +27,12 @@ export interface GlobalOptions {
   /** Absolute path of the settings file. */
   readonly settings: string;
   readonly json: boolean;
+}
+
+/** What every command gets that opens the CA's key. */
+export interface CaOptions extends GlobalOptions {
+  /** A file descriptor to read the CA's passphrase from; undefined: the passphrase file is opened. */
+  readonly passphraseFd: number | undefined;
 }
 
 /** What a command works with. */
@@ -45,6 +53,8 @@ export interface Step extends Decision {
 
 export interface Changing extends Work {
   readonly lock: Lock;
+  /** The CA's passphrase, where it was given. */
+  readonly given: Secret | undefined;
   /** Carries a decision out, whole or not at all. A command may do so several times, in batches. @throws files */
   readonly commit: (step: Step) => Promise<void>;
 }
@@ -69,10 +79,10 @@ export async function reading<T>(
  * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate that are in `fixes` do
  * not count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
  * the relays' tables are written.
- * @throws settings, permissions, lock, contradiction, files - and what work throws
+ * @throws usage, settings, permissions, lock, contradiction, files - and what work throws
  */
 export async function changing<T>(
-  { settings: file }: Pick<GlobalOptions, 'settings'>,
+  { settings: file, passphraseFd }: Pick<GlobalOptions, 'settings'> & Partial<CaOptions>,
   sys: Sys,
   work: (frame: Changing) => Promise<T>,
   {
@@ -80,6 +90,7 @@ export async function changing<T>(
     isUrgent = false,
   }: { readonly fixes?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
 ): Promise<T> {
+  const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
   return locked(file, sys, async (settings, lock) => {
     const at = sys.now();
     assertClock(at);
@@ -104,7 +115,7 @@ export async function changing<T>(
       for (const { message, hint } of left) sys.warn(message, hint);
       inventory = withBundles(step.after, bundles);
     };
-    return work({ settings, inventory, at, sys, lock, commit });
+    return work({ settings, inventory, at, sys, lock, given, commit });
   });
 }
 

@@ -5,7 +5,6 @@ import { resolve } from 'node:path';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
-import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { isHostStep, planMake, type Step } from '../plan/plan.js';
@@ -20,17 +19,15 @@ import type { Sys } from '../sys/sys.js';
 import { certify } from './certify.js';
 import { findHost, foundOf, standingRelays, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
-import { changing, contradiction, type GlobalOptions } from './run.js';
+import { changing, contradiction, type CaOptions } from './run.js';
 
-export interface SignOptions extends GlobalOptions {
+export interface SignOptions extends CaOptions {
   /** The request, as typed; `-` is standard input. */
   readonly file: string;
   /** As typed: the host whose certificate it is. */
   readonly hostname: string;
   /** The host was revoked, and is to relay again. */
   readonly again: boolean;
-  /** A file descriptor to read the CA's passphrase from. */
-  readonly passphraseFd: number | undefined;
 }
 
 /** Octets; a request for an RSA key of 4096 bits has 2 KB. */
@@ -44,8 +41,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     });
   }
   const info = await readRequest(options.file, sys);
-  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
-  await changing(options, sys, async ({ commit, ...work }) => {
+  await changing(options, sys, async ({ commit, given, ...work }) => {
     const { settings, at } = work;
     const one = findHost(settings, options.hostname);
     sayIgnored(info, one, sys);
@@ -61,11 +57,8 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     if (plan.problems.length > 0) throw contradiction(plan.problems);
     const steps = stepsFor(one, plan.steps);
     const ca = await prepareCa({ ...work, inventory }, steps, given);
-    const hostSteps = steps.filter(isHostStep);
-    const certified =
-      hostSteps.length === 0
-        ? { after: ca.after, entries: [], done: [] }
-        : await certify(settings, ca.after, hostSteps, { issuer: ca.issuer(), keys: new Map(), at });
+    const signing = { issuer: ca.issuer, keys: new Map(), at };
+    const certified = await certify(settings, ca.after, steps.filter(isHostStep), signing);
     const { certificate } = foundOf(certified.after, one);
     if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);
     const json = {

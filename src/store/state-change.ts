@@ -22,6 +22,11 @@ export interface Decision {
   readonly removes: readonly string[];
 }
 
+/** What leaves its place, as it is kept in certs/retired/. */
+export function putAway(place: Place, bytes: Buffer | string): FileWrite {
+  return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
+}
+
 /** The change from `before` to what was decided; `bundles` are those of the state after. */
 export function changeTo(
   settings: Settings,

@@ -53,9 +53,10 @@ async function proveError(
     fail('something staged was left');
   }
   const hasFailed = hasFailedToStage || (await failed(() => transaction.commitChange(disk, project)));
-  // With neither draft nor journal the change was carried out, and the error came after.
+  // With neither draft nor journal the change was dropped, or it was carried out and the error came after.
   const hasDraft = nodeAt(disk.image(), `${project}/.relaycerts.change/draft`) !== undefined;
-  const isNew = !hasFailed || hasJournal(disk.image()) || (!hasFailedToStage && !hasDraft);
+  const isDropped = textOf(disk.image()) === textOfTree(before);
+  const isNew = !hasFailed || hasJournal(disk.image()) || (!hasFailedToStage && !hasDraft && !isDropped);
   const wanted = textOfTree(isNew ? after : before);
   const next = new SimulatedDisk(disk.image(), { mounts });
   tally.recoveries += 1;

@@ -96,8 +96,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'no ledger yet',
     'nothing dropped after an error',
-    'await dropDraft(disk, project).catch(() => undefined);',
-    nothing,
+    'disk.sync([draftOf(project), ...staged, ...folders]));\n  } catch (error) {\n    await dropDraft(disk, project).catch(() => undefined);',
+    'disk.sync([draftOf(project), ...staged, ...folders]));\n  } catch (error) {',
   ),
   mutant(
     'passphrase change',
@@ -285,10 +285,20 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'retire',
     'mark set before the commit',
-    `  await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+    `  try {
+    await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  } catch (error) {
+    await dropDraft(disk, project).catch(() => undefined);
+    throw error;
+  }
   return { isRecovered: false, edited: await carryOut(disk, project, mark) };`,
     `  await mark();
-  await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  try {
+    await attempt('write', journalOf(project), () => disk.rename(draftOf(project), journalOf(project)));
+  } catch (error) {
+    await dropDraft(disk, project).catch(() => undefined);
+    throw error;
+  }
   return { isRecovered: false, edited: await carryOut(disk, project, noMark) };`,
   ),
   mutant('no ledger yet', 'raw errors of the system', 'throw fileError(error, doing, path);', 'throw error;'),

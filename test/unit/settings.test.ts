@@ -417,7 +417,7 @@ describe('reading the file', () => {
   });
 
   test('nothing there, or a file where a folder should be', async () => {
-    expect((await refuse('missing.json')).hint).toContain('relaycerts wizard');
+    expect((await refuse('missing.json')).hint).toMatchObject({ run: ['wizard'] });
     await writeFile(join(folder, 'file'), json);
     expect((await refuse('file/settings.json')).message).toContain('no settings file');
   });

@@ -13,8 +13,11 @@ import { addPassphrase } from './cli/passphrase.js';
 import type { GlobalOptions } from './commands/run.js';
 import { RelaycertsError, exitCodeOf, renderError } from './errors.js';
 import { programWord } from './settings/program-word.js';
-import { calledAs } from './sys/called-as.js';
+import { calledAnywhere, calledAs } from './sys/called-as.js';
 import { flushOutput, processSys, type ProcessLike, type SysOptions } from './sys/process-sys.js';
+
+/** The file that node runs. */
+const [, script = ''] = process.argv;
 
 /** As commander names them; `settings` as typed. */
 type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command'>;
@@ -38,11 +41,7 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
 function wordOf(settings: string, outside: ProcessLike): string {
   // The folder may be gone, and that is then the error.
   const cwd = attemptCwd(outside);
-  return programWord(commandOf(outside, cwd), resolve(cwd, settings), cwd);
-}
-
-function commandOf({ program, env }: ProcessLike, cwd?: string): string {
-  return program ?? calledAs(process.argv[1] ?? '', env, cwd);
+  return programWord(outside.program ?? calledAs(script, outside.env, cwd), resolve(cwd, settings), cwd);
 }
 
 function attemptCwd(outside: ProcessLike): string {
@@ -79,7 +78,7 @@ function usageError({ message }: CommanderError): RelaycertsError {
 function buildProgram(outside: ProcessLike): SysCommand {
   const program: SysCommand = new SysCommand('relaycerts', () => {
     const { settings, json, ...options } = program.opts<RawGlobal>();
-    const words = { program: wordOf(settings, outside), command: commandOf(outside) };
+    const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
     const sys = processSys({ ...options, ...words }, outside);
     return [sys, { settings: resolve(sys.cwd, settings), json }];
   })

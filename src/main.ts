@@ -1,5 +1,4 @@
-// The program's way in and out: the only reader of process.argv, and the one place where signals end it. What a command
-// does begins in cli.ts.
+// The program's way in and out: the one place where signals end it. What a command does begins in cli.ts.
 
 import { runProgram } from './cli.js';
 

@@ -82,8 +82,7 @@ function eachOf(path: string, check: string): string {
  */
 function fromFolder(settings: Settings): string {
   const status = `${programWord(settings.command, settings.file, settings.folder)} status`;
-  // npm installs below /usr/local, which cron does not search.
-  return `cd ${shellWord(settings.folder)} && PATH="$PATH:/usr/local/bin" && { ${status} >/dev/null 2>&1 || ${status}; }`
+  return `cd ${shellWord(settings.folder)} && { ${status} >/dev/null 2>&1 || ${status}; }`
     .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
     .replaceAll('%', String.raw`\%`);
 }

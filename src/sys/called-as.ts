@@ -7,20 +7,24 @@ import { pathWord } from '../shell-word.js';
 
 /**
  * `relaycerts` if that is on PATH and is this program, otherwise `npx relaycerts` or `node PATH`, as shell words.
- * `script` is the file that node runs. Without `cwd`, the words work in any folder.
+ * `script` is the file that node runs.
  */
-export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd?: string): string {
+export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd: string): string {
   if (env['npm_command'] === 'exec') return 'npx relaycerts';
   const own = realpathOf(script);
   const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
   // A shell takes the first one that there is.
   const first = onPath.map((folder) => realpathOf(join(folder, 'relaycerts'))).find((found) => found !== undefined);
   if (first !== undefined && first === own) return 'relaycerts';
-  if (cwd === undefined) return `node ${pathWord(script)}`;
   const way = relative(cwd, script);
   const isFar = way.startsWith('../../') || way === '';
   // Node would take -folder/relaycerts.js for an option.
   return `node ${pathWord(isFar ? script : way.startsWith('-') ? `./${way}` : way)}`;
+}
+
+/** This program under this node, as shell words for any folder and any PATH: cron has neither of the user's. */
+export function calledAnywhere(script: string): string {
+  return `${pathWord(process.execPath)} ${pathWord(script)}`;
 }
 
 function realpathOf(path: string): string | undefined {

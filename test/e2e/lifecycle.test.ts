@@ -237,7 +237,8 @@ describe('the warnings', () => {
 
   test('status, and its line for monitoring, where relaycerts runs', async () => {
     const crontab = /^ {4}11 6 \* \* \* (cd .*)$/mu.exec(await desk.show('mailhost --section monitor'))?.[1] ?? '';
-    expect((await desk.run(`{ ${crontab}; } 2>&1`)).stdout).toBe('');
+    // cron has neither this PATH nor this folder.
+    expect((await desk.run(`cd / && { export PATH=/usr/bin:/bin; ${crontab}; } 2>&1`)).stdout).toBe('');
     const later = await desk.run(`faketime -f +369d sh -c '${crontab}' 2>&1`, true);
     expect(later.code).toBe(3);
     expect(later.stdout).toMatch(/mailhost\.example\.org +smtp-client +due +2\d /u);

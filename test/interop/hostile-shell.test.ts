@@ -294,7 +294,7 @@ describe('what the commands that change print', () => {
     const text = printed.get(`revoke ${hosts.at(-1)?.hostname ?? ''}`) ?? '';
     const words = indented(text).flatMap((each) => ran(each));
     for (const host of settings.smtpdServers) for (const argv of pipeOf(host)) expect(words).toContainEqual(argv);
-    const again = / told to: (relaycerts [^\n]*)/mu.exec(text)?.[1] ?? '';
+    const again = / with a new key: (relaycerts [^\n]*)/mu.exec(text)?.[1] ?? '';
     const name = hosts.at(-1)?.hostname ?? '';
     expect(ran(again)).toEqual([['relaycerts', '--settings', hostile.file, 'make', '--again', name]]);
   });

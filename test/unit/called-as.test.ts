@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { programWord } from '../../src/settings/program-word.js';
-import { calledAs } from '../../src/sys/called-as.js';
+import { calledAnywhere, calledAs } from '../../src/sys/called-as.js';
 
 let root: string;
 let script: string;
@@ -103,20 +103,20 @@ describe('relaycerts', () => {
     expect(calledAs(script, {}, at(cwd))).toBe(`node ${way.replace('ROOT', root)}`);
   });
 
-  it('for any folder by the whole path', () => {
-    expect(calledAs(script, {})).toBe(`node ${script}`);
+  it('with this node by whole paths, for cron', () => {
+    expect(calledAnywhere(script)).toBe(`${process.execPath} ${script}`);
   });
 
   it('is one word of a shell, whatever its folder is called', () => {
     const odd = make("my $(tools)'s/relaycerts.js");
     expect(calledAs(odd, {}, root)).toBe(String.raw`node 'my $(tools)'\''s/relaycerts.js'`);
-    expect(calledAs(odd, {})).toBe(`node '${odd.replaceAll("'", String.raw`'\''`)}'`);
+    expect(calledAnywhere(odd)).toBe(`${process.execPath} '${odd.replaceAll("'", String.raw`'\''`)}'`);
   });
 
   it('is no error in a folder whose name has a line feed', () => {
     const odd = make('two\nlines/relaycerts.js');
     expect(calledAs(odd, {}, root)).toBe(String.raw`node '"two\nlines/relaycerts.js"'`);
-    expect(calledAs(odd, {})).not.toContain('\n');
+    expect(calledAnywhere(odd)).not.toContain('\n');
   });
 
   it('is no option of node in a folder whose name begins with a dash', () => {

@@ -19,7 +19,7 @@ export const textFormats = {
   sshUser: { pattern: '^[A-Za-z_][A-Za-z0-9_.\\-]{0,31}$' },
   directory: { maxLength: 200, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
   country: { pattern: '^[A-Za-z]{2}$' },
-  passphraseFile: { maxLength: 1024, pattern: `^(?!~(?!/))[^${unprintable}]*[^${unprintable}/]$` },
+  passphraseFile: { maxLength: 1024, pattern: `^(?!~(?!/)|\\$)[^${unprintable}]*[^${unprintable}/]$` },
   recipient: { maxLength: 1024, pattern: `^[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$` },
 } as const;
 const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
@@ -79,7 +79,9 @@ export function whole(
   const error = ({ input }: { readonly input?: unknown }): string =>
     say(
       `must be a whole number from ${String(min)} to ${String(max)}: ${quote(input)}`,
-      `write a number without quotes, for example ${String(standard)}`,
+      typeof input === 'number'
+        ? `write ${String(Math.min(Math.max(Math.round(input), min), max))}`
+        : `write a number without quotes, for example ${String(standard)}`,
     );
   const limits = [z.minimum(min, { error }), z.maximum(max, { error }), z.meta({ description })];
   return z.prefault(z.int({ error }).check(...limits, ...checks), standard);
@@ -150,7 +152,7 @@ function describeBadText(input: string, length: number, max: number): string {
 export function parsePassphraseFile(input: string): string {
   if (fits(input, textFormats.passphraseFile)) return input;
   throw new RelaycertsError('name', `not a file's path: ${quote(input)}`, {
-    hint: 'write a path such as "~/.example.org-relaycerts-passphrase.gpg", without control characters',
+    hint: 'write a path such as "~/.example.org-relaycerts-passphrase.gpg", without variables and control characters',
   });
 }
 

@@ -196,6 +196,7 @@ export const badSettings: readonly BadSettings[] = [
   row('a line feed in a path', { passphrase: { file: 'a\nb' } }, 'passphrase.file', "not a file's path"),
   row("another user's home", { passphrase: { file: '~root/x' } }, 'passphrase.file', "not a file's path"),
   row('a folder for a file', { passphrase: { file: '~/' } }, 'passphrase.file', "not a file's path"),
+  row('a variable in a path', { passphrase: { file: '$HOME/x' } }, 'passphrase.file', "not a file's path"),
   row('an empty path', { passphrase: { file: '' } }, 'passphrase.file', "not a file's path"),
   row(
     'an option for a recipient',

@@ -152,6 +152,15 @@ describe('bad settings', () => {
     expect(renderError(error).join('\n')).not.toContain('hunter2');
   });
 
+  test.each([
+    [36500, 'write 3650'],
+    [0, 'write 1'],
+    [397.6, 'write 398'],
+    ['398', 'write a number without quotes, for example 398'],
+  ])('a number that is not allowed: the hint for %j is %s', (validDays, hint) => {
+    expect(refusalOf(() => parseSettings({ ...smallest, certificates: { validDays } }, context)).hint).toBe(hint);
+  });
+
   test('one problem is the error itself', () => {
     const error = refusalOf(() => parseSettings({ ...smallest, domain: 'a b.c' }, context));
     expect(error.message).toBe(

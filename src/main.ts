@@ -1,4 +1,5 @@
-// The program's way in and out: the one place where signals end it. What a command does begins in cli.ts.
+// The program's way in and out: the one place where signals end it, and where what Node says of itself is silenced. What
+// a command does begins in cli.ts.
 
 import { runProgram } from './cli.js';
 

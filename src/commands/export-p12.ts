@@ -128,8 +128,7 @@ async function pairOf(
 }
 
 async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, sys: Sys): Promise<Secret> {
-  const what = 'password of the PKCS#12 file';
-  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', what);
+  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
   const byFd: Hint = {
     run: ['export', 'p12', one.hostname, ...(out === undefined ? [] : ['--out', out]), '--password-fd', '3'],
     after: '3< FILE',

@@ -33,7 +33,7 @@ export interface PreparedCa {
   /** For after the change. */
   readonly warnings: readonly Problem[];
   /** The CA as it signs; only if a step needs it. */
-  readonly issuer: () => Issuer;
+  readonly issuer: () => Issuer | Promise<Issuer>;
 }
 
 /** @throws passphrase, recipient, tool, certificate, interrupted */
@@ -45,7 +45,8 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   generated?.catch(() => undefined);
   const custody = await prepareCustody(work, find('reseal'), find('passphrase'), given);
   const needsCa = caKeyStep !== undefined || find('ca-certificate') !== undefined || steps.some(isHostStep);
-  if (!needsCa) return { ...custody, entries: [], issuer: noIssuer };
+  if (!needsCa)
+    return { ...custody, entries: [], issuer: async () => Promise.reject(new TypeError('no step needs the CA')) };
   const open = custody.passphrase ?? given;
   const passphrase = open ?? (await openPassphraseFile(work));
   let after = custody.after;
@@ -159,8 +160,4 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
     passphrase,
     isRandom: false,
   };
-}
-
-function noIssuer(): never {
-  throw new TypeError('no step needs the CA');
 }

@@ -70,7 +70,8 @@ export function keyUsageFlagsOf({ kind, keyType }: Contents): number {
 }
 
 function buildExtensions(contents: Contents): asn.Extension[] {
-  const { dnsNames, permittedDomains } = contents;
+  // A root is its own authority.
+  const { dnsNames, permittedDomains, authorityKeyIdentifier: authority } = contents;
   const { isCa, pathLength, extendedKeyUsage } = profiles[contents.kind];
   const extensions = [
     extension(
@@ -79,11 +80,11 @@ function buildExtensions(contents: Contents): asn.Extension[] {
       new asn.BasicConstraints({ cA: isCa, ...(pathLength !== undefined && { pathLenConstraint: pathLength }) }),
     ),
     extension(asn.id_ce_keyUsage, true, new asn.KeyUsage(keyUsageFlagsOf(contents))),
-    extension(asn.id_ce_subjectKeyIdentifier, false, identifier(keyIdentifierOf(contents.spki))),
+    extension(asn.id_ce_subjectKeyIdentifier, false, identifier(isCa ? authority : keyIdentifierOf(contents.spki))),
     extension(
       asn.id_ce_authorityKeyIdentifier,
       false,
-      new asn.AuthorityKeyIdentifier({ keyIdentifier: identifier(contents.authorityKeyIdentifier) }),
+      new asn.AuthorityKeyIdentifier({ keyIdentifier: identifier(authority) }),
     ),
   ];
   if (extendedKeyUsage.length > 0) {

@@ -63,22 +63,23 @@ export async function issueCa(request: CaRequest): Promise<string> {
 
 /**
  * A new certificate for the key and the name of an existing CA, as PEM with a newline at the end; what the CA signed
- * verifies with the old and the new one. The name is copied octet for octet, even if the settings have changed.
+ * verifies with the old and the new one. The name is copied octet for octet, and the key identifier, whatever made it.
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
 export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
-  return issueRoot(asn1.readName(before.subject), request);
+  return issueRoot(asn1.readName(before.subject), request, before);
 }
 
 async function issueRoot(
   name: asn1.Contents['issuer'],
   { keyPair, at, validDays, permittedDomains }: RootRequest,
+  before?: CertificateInfo,
 ): Promise<string> {
   const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
   const { spki, keyType } = signer;
   const notBefore = hourBefore(at);
   const notAfter = lastSecond(notBefore, validDays);
-  const authorityKeyIdentifier = asn1.keyIdentifierOf(spki);
+  const authorityKeyIdentifier = keyIdentifierOf(before, spki);
   const about = { kind: 'ca', subject: name, issuer: name, dnsNames: [], permittedDomains } as const;
   const contents = { ...about, notBefore, notAfter, spki, keyType, authorityKeyIdentifier };
   return issue(contents, { ...signer, info: undefined });
@@ -162,9 +163,13 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
     throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
   const signer = await prepareKey(privateKey, publicKey);
-  const written = info.subjectKeyIdentifier;
-  const keyIdentifier = written === undefined ? asn1.keyIdentifierOf(signer.spki) : Buffer.from(written, 'hex');
-  return { ...signer, info, name: asn1.readName(info.subject), keyIdentifier };
+  return { ...signer, info, name: asn1.readName(info.subject), keyIdentifier: keyIdentifierOf(info, signer.spki) };
+}
+
+/** What the leaves of a CA name: it is in the CA's certificate, or is made of the key. */
+function keyIdentifierOf(ca: CertificateInfo | undefined, spki: asn1.Contents['spki']): Buffer {
+  const written = ca?.subjectKeyIdentifier;
+  return written === undefined ? asn1.keyIdentifierOf(spki) : Buffer.from(written, 'hex');
 }
 
 async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {

@@ -1,7 +1,7 @@
 // `relaycerts renew --ca`: a new certificate for the CA's key. openssl says what verifies.
 
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   caFile,
@@ -93,6 +93,27 @@ describe('renew --ca', () => {
     succeed(await run('renew', '--ca'));
     expect(certificatesIn(project.read(caFile))[0]?.subject).toBe(before?.subject);
     expect(isTaken(project, home, relay)).toBe(true);
+  });
+
+  it('keeps the key identifier of a CA that openssl made', async () => {
+    const passphrase = succeed(await run('passphrase', 'show', '--yes')).stdout;
+    for (const name of readdirSync(project.path('certs'))) rmSync(project.path('certs', name), { recursive: true });
+    rmSync(project.path('hosts'), { recursive: true });
+    const [certificate, key] = [project.path(caFile), project.path(caFile.replace('.crt.', '.key.'))];
+    mkdirSync(dirname(certificate));
+    const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-subj', '/CN=example.org relay CA'];
+    const usage = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-days', '3650'];
+    const plain = scratch.path('plain.key.pem');
+    openssl(['req', '-x509', ...kind, ...usage, '-nodes', '-keyout', plain, '-out', certificate]);
+    openssl(['pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-in', plain, '-out', key, '-passout', 'stdin'], passphrase);
+    succeed(await run('make'));
+    const identifier = (): string => openssl(['x509', '-in', certificate, '-noout', '-ext', 'subjectKeyIdentifier']);
+    const before = [identifier(), certificatesIn(project.read(caFile))[0]?.serialNumber];
+    succeed(await run('renew', '--ca'));
+    expect(identifier()).toBe(before[0]);
+    expect(certificatesIn(project.read(caFile))[0]?.serialNumber).not.toBe(before[1]);
+    expect([isTaken(project, home, relay), isTaken(project, relay, home)]).toEqual([true, true]);
+    await expectAtRest(project);
   });
 
   it('replaces an expired CA certificate; the leaves are renewed after it', async () => {

@@ -84,7 +84,7 @@ export const textKeys: readonly TextKey[] = [
     beyond: idn,
   },
   words('certificates', 'keyType', 'rsa-2048', nothing),
-  words('passphrase', 'file', 'dir/file.gpg', [/^[ -}]$/, /^[ -~]$/, /^[ -.0-~]$/], printable),
+  words('passphrase', 'file', 'dir/file.gpg', [/^[ -#%-}]$/, /^[ -~]$/, /^[ -.0-~]$/], printable),
   {
     key: 'passphrase.recipients',
     filler: 'alice@example.org',

@@ -9,7 +9,6 @@ import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result 
 import {
   certificateIn,
   eventsFrom,
-  expectUntouched,
   expectVerified,
   home,
   homeCertificate,
@@ -22,6 +21,7 @@ import {
   tableFile,
 } from '../support/renewals.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 let project: Project;
 beforeEach(() => {

@@ -11,7 +11,6 @@ import {
   certificateIn,
   day,
   eventsFrom,
-  expectUntouched,
   expectVerified,
   home,
   homeCertificate,
@@ -23,6 +22,7 @@ import {
   tableFile,
 } from '../support/renewals.js';
 import { succeed } from '../support/succeed.js';
+import { expectError, expectUntouched } from '../support/untouched.js';
 
 let project: Project;
 beforeEach(() => {
@@ -251,7 +251,10 @@ describe('without the passphrase file', () => {
 
 describe('the wrong folder, and the end of the CA', () => {
   it('no CA yet is an error; a client without a certificate is named', async () => {
-    await expectUntouched(project, () => run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    const before = treeOf(project.folder);
+    expectError(await run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
+    // The lock's file stays, also of a command that refused.
+    expect(treeOf(project.folder)).toEqual({ '.relaycerts.lock': '0600', ...before });
     succeed(await run('make'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     expect(succeed(await run('renew', '--due')).stderr).toBe(

@@ -8,8 +8,6 @@ import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import {
   certificate,
-  expectError,
-  expectUntouched,
   home,
   homeKey,
   makeKey,
@@ -21,6 +19,7 @@ import {
   writeRequest,
 } from '../support/sign-request.js';
 import { succeed } from '../support/succeed.js';
+import { expectError, expectUntouched } from '../support/untouched.js';
 
 let project: Project;
 beforeEach(() => {

@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { blocksOf } from '../support/blocks.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { expectError, home, relay, request, writeRequest } from '../support/sign-request.js';
+import { home, relay, request, writeRequest } from '../support/sign-request.js';
 import { succeed } from '../support/succeed.js';
+import { expectError } from '../support/untouched.js';
 
 let project: Project;
 beforeEach(() => {

@@ -12,7 +12,6 @@ import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import {
   certificate,
-  expectUntouched,
   home,
   homeKey,
   publicKeyIn,
@@ -23,6 +22,7 @@ import {
   writeRequest,
 } from '../support/sign-request.js';
 import { succeed } from '../support/succeed.js';
+import { expectUntouched } from '../support/untouched.js';
 
 let project: Project;
 beforeEach(() => {

@@ -2,9 +2,8 @@
 // not what is printed.
 
 import { X509Certificate, createHash } from 'node:crypto';
-import { expect } from 'vitest';
 import { openssl } from './openssl.js';
-import { treeOf, type Project, type Result } from './project.js';
+import type { Project, Result } from './project.js';
 
 export const day = 86_400_000;
 export const home = 'mailhost.example.org';
@@ -40,24 +39,6 @@ export const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout)
 /** The command as it runs so many days from now. */
 export function inDays(project: Project, days: number, args: readonly string[]): Promise<Result> {
   return project.run(args, { now: new Date(Date.now() + days * day) });
-}
-
-/** Nothing beside the settings has changed, and the error is one. */
-export async function expectUntouched(
-  project: Project,
-  work: () => Result | Promise<Result>,
-  status: number,
-  message: RegExp,
-  hint: RegExp,
-): Promise<void> {
-  const before = treeOf(project.folder);
-  const result = await work();
-  expect(result.stderr).toMatch(message);
-  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
-  expect(result.stderr).not.toMatch(/\bbug\b/u);
-  expect([result.status, result.stdout]).toEqual([status, '']);
-  // The lock's file stays, also of a command that refused.
-  expect(treeOf(project.folder)).toEqual({ '.relaycerts.lock': '0600', ...before });
 }
 
 /** A certificate of the project; that of the home host if none is named. */

@@ -1,9 +1,8 @@
 // A host that makes its own key: requests that openssl makes for it, and what sign says of them.
 
 import { join } from 'node:path';
-import { expect } from 'vitest';
 import { openssl } from './openssl.js';
-import { treeOf, type Project, type Result } from './project.js';
+import type { Project } from './project.js';
 
 export const home = 'mailhost.example.org';
 export const relay = 'relayhost.example.org';
@@ -32,13 +31,6 @@ export function writeRequest(
   return key;
 }
 
-export function expectError(result: Result, status: number, message: RegExp, hint: RegExp): void {
-  expect(result.stderr).toMatch(message);
-  expect(result.stderr.split('\n').find((line) => line.startsWith('relaycerts: hint: '))).toMatch(hint);
-  expect(result.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
-  expect([result.status, result.stdout]).toEqual([status, '']);
-}
-
 /** The public key in a certificate (`x509`), or of a private key (`pkey`). */
 export function publicKeyIn(kind: 'x509' | 'pkey', path: string): string {
   return openssl(kind === 'x509' ? ['x509', '-in', path, '-noout', '-pubkey'] : ['pkey', '-in', path, '-pubout']);
@@ -51,17 +43,4 @@ export function serialsOf(project: Project): readonly string[] {
     .trimEnd()
     .split('\n')
     .map((line) => (JSON.parse(line) as { serial: string }).serial);
-}
-
-/** Nothing beside the settings has changed, and the error is one. */
-export async function expectUntouched(
-  project: Project,
-  work: () => Result | Promise<Result>,
-  status: number,
-  message: RegExp,
-  hint: RegExp,
-): Promise<void> {
-  const before = treeOf(project.folder);
-  expectError(await work(), status, message, hint);
-  expect(treeOf(project.folder)).toEqual(before);
 }

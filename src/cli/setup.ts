@@ -37,6 +37,7 @@ export function addSetup(program: SysCommand): void {
         .default('text'),
     )
     .option('--undo', 'the inverse: what takes it back')
+    .option('--force-routes', 'a script that installs a home host even if its main.cf routes mail past the relay')
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',

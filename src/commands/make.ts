@@ -106,7 +106,13 @@ function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], 
       .filter(({ isRevoked }) => !isRevoked)
       .map(({ host, request }) => {
         const keyPlace = request === undefined ? 'here' : 'host';
-        return renderHost(settings, host, pins, { format, undo: false, isRevoked: false, keyPlace });
+        return renderHost(settings, host, pins, {
+          format,
+          undo: false,
+          forceRoutes: false,
+          isRevoked: false,
+          keyPlace,
+        });
       });
   if (!asJson) return render('text').join('');
   const hosts = render('json').map((text) => JSON.parse(text) as unknown);

@@ -17,11 +17,12 @@ export interface ShowOptions extends GlobalOptions {
   readonly section: Section | undefined;
   readonly format: Format;
   readonly undo: boolean;
+  readonly forceRoutes: boolean;
 }
 
 /** @throws settings, usage, contradiction, certificate, files */
 export async function show(options: ShowOptions, sys: Sys): Promise<void> {
-  const { section, undo } = options;
+  const { section, undo, forceRoutes } = options;
   const format = options.json ? 'json' : options.format;
   const {
     settings,
@@ -46,6 +47,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     renderHost(settings, host, pins, {
       format,
       undo,
+      forceRoutes,
       keyPlace,
       isRevoked,
       ...(section === undefined ? {} : { section }),

@@ -19,15 +19,19 @@ configuration_is_right() {
 }
 
 # postconf would write on at the end of a last line that no newline ends.
-end_last_lines() {
-  for file in main.cf master.cf; do
-    [ -z "$(tail -c 1 "$1/$file")" ] || echo >>"$1/$file"
-  done
+end_last_line() { [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"; }
+
+# Edits main.cf with postconf, without its words about what find_postfix has said once.
+edit_main() {
+  messages=$(postconf -c "$@" 2>&1) && result=0 || result=$?
+  printf '%s\n' "$messages" | sed '/^$/d; /multiple entries for/d' >&2
+  return "$result"
 }
 
 # Edits the copy of the configuration in folder $1.
 change_configuration() (
-  end_last_lines "$1"
+  end_last_line "$1/main.cf"
+  end_last_line "$1/master.cf"
   set -f
   all_services | while IFS=' ' read -r id line; do
     postconf -c "$1" -M "$id=$line" </dev/null
@@ -37,7 +41,7 @@ change_configuration() (
   IFS='
 '
   # shellcheck disable=SC2046 # one setting per line
-  [ -z "$(settings_of main.cf)" ] || postconf -c "$1" -e $(settings_of main.cf)
+  [ -z "$(settings_of main.cf)" ] || edit_main "$1" -e $(settings_of main.cf)
 )
 
 # What our runs set in main.cf; if their record is gone, what this one sets.
@@ -54,7 +58,6 @@ settings_of_runs() {
 # Takes out of the copy in folder $1 what is ours: a setting or service that it replaced comes back. A setting with
 # another value than ours was changed since; it stays, and its name is printed.
 undo_settings() (
-  end_last_lines "$1"
   before=$saved/before
   values=$(postconf -c "$before" -n 2>/dev/null) || :
   gone=
@@ -69,16 +72,18 @@ undo_settings() (
     fi
   done
   for id in $(our_services); do
+    end_last_line "$1/master.cf"
     postconf -c "$1" -MX "$id"
     old=$(postconf -c "$before" -M "$id" 2>/dev/null | tr -s '[:space:]' ' ') || :
     [ -z "$old" ] || postconf -c "$1" -M "$id=$old"
   done
   copy=$1
   shift
+  [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
   # Last, and all at once: whatever reads main.cf waits until its last edit is two seconds old.
   # shellcheck disable=SC2086 # several names
-  [ -z "$gone" ] || postconf -c "$copy" -X $gone
-  [ $# -eq 0 ] || postconf -c "$copy" -e "$@"
+  [ -z "$gone" ] || edit_main "$copy" -X $gone
+  [ $# -eq 0 ] || edit_main "$copy" -e "$@"
   touch -t 200001010000 "$copy/main.cf"
 )
 

@@ -103,6 +103,7 @@ transport_routes() {
 sender_routes() {
   table=sender_dependent_relayhost_maps
   entries_of "$table" | while IFS=' ' read -r entry route; do
+    # A table that cannot be listed may send any sender anywhere.
     case $(lookup sender_dependent_default_transport_maps "$entry") in
       '' | :* | "$transport":* | DUNNO) is_relay "$route" || echo "stops $table: $entry $route" ;;
       *) echo "keeps $table: $entry $route" ;;
@@ -121,8 +122,6 @@ service_routes() {
 check_routes() {
   relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
   routes=$({ transport_routes && sender_routes && service_routes; } | sort -u)
-  kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
-  [ "$kept" = 0 ] || say "$kept routes have a transport of their own and go on as before: $(list keeps)"
   for kind in stops passes; do
     [ -n "$(list "$kind")" ] || continue
     case $kind in
@@ -133,6 +132,12 @@ check_routes() {
     fail "$what: $(list "$kind")" \
       "give it a transport of its own, as in: smtp:[host]:587; or, to install all the same: $force_hint"
   done
+  kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
+  case $kept in
+    0) ;;
+    1) say "1 route has a transport of its own and goes on as before: $(list keeps)" ;;
+    *) say "$kept routes have a transport of their own and go on as before: $(list keeps)" ;;
+  esac
 }
 
 # The first routes of kind $1, in one line.

@@ -105,10 +105,10 @@ describe('the relay', () => {
   });
 
   test('defers a client without a certificate, before MAIL FROM', async () => {
-    await home.setMainCf({ smtp_tls_chain_files: '' });
+    await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_chain_files=']);
     await home.reload();
     const { reason, commands } = await waits(async () => {
-      await home.setMainCf({ smtp_tls_chain_files: `${folder}/${home.hostname}.chain.pem` });
+      await home.exec(['postconf', '-P', `relaycerts/unix/smtp_tls_chain_files=${folder}/${home.hostname}.chain.pem`]);
       await home.reload();
     });
     expect(reason).toMatch(/421 4\.7\.1 .*No client certificate presented/);
@@ -184,7 +184,7 @@ describe('the home host', () => {
     await show(relay, (await ofServer(options())).chain);
     const { reason, commands, log } = await waits(() => show(relay));
     expect(reason).toContain('Server certificate not verified');
-    expect(log).toMatch(new RegExp(`postfix/smtp\\[\\d+\\]: .*(${logged})`));
+    expect(log).toMatch(new RegExp(`postfix/relaycerts/smtp\\[\\d+\\]: .*(${logged})`));
     expect(commands).toContain('starttls=1');
     expect(commands).not.toContain('mail=');
   });

@@ -156,6 +156,29 @@ printf '# last' >>/etc/postfix/master.cf`);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);
   });
 
+  it('what an earlier release set in main.cf leaves it, and --undo gives back what was there before that', async () => {
+    const undo = (await project.run(['show', 'mailhost', '--format', 'sh', '--undo'])).stdout;
+    const { status, stdout } = await install(`
+cp /etc/postfix/main.cf /media/main.cf
+mkdir -p -m 700 ${bundle}/saved/before
+cp /etc/postfix/main.cf /etc/postfix/master.cf ${bundle}/saved/before/
+printf '%s\\n' 'relayhost=[relayhost.example.org]:2500' smtp_tls_security_level=secure smtp_tls_CApath= \
+  smtp_tls_chain_files=${bundle}/mailhost.example.org.chain.pem >${bundle}/saved/settings
+while read -r line; do postconf -e "$line"; done <${bundle}/saved/settings
+cp /etc/postfix/main.cf ${bundle}/saved/after
+echo '# by hand' >>/etc/postfix/main.cf
+printf '%s\n' "$script" | sh 2>&1
+diff /media/main.cf /etc/postfix/main.cf | grep '^[<>]' | sed 's/ = .*//' | sort
+script='${undo.replaceAll("'", String.raw`'\''`)}'
+echo '# by hand' >>/media/main.cf`);
+    expect(stdout.split('\n').filter((line) => /^[<>]/u.test(line))).toEqual([
+      '> # by hand',
+      '> default_transport',
+      '> relayhost',
+    ]);
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/is as it was before; .*\nchanged\n$/u)]);
+  });
+
   it("in a folder that is not root's, nothing is installed", async () => {
     const { status, stderr } = await install(`chown nobody /etc/postfix`);
     expect(stderr).toMatch(/error: \/etc\/postfix, which holds \S+, can be changed by others than root\n/u);

@@ -39,6 +39,8 @@ export interface CertificateInfo {
   /** Lower-case hexadecimal. */
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+  /** OID of the algorithm that its CA signed it with. */
+  readonly signatureAlgorithm: string;
   /** DER SubjectPublicKeyInfo, as the certificate has it. */
   readonly spki: Buffer;
   /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
@@ -82,7 +84,7 @@ function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
 }
 
 function readContents(bytes: Buffer, x509: X509Certificate, from: string): CertificateInfo {
-  const [tbs] = der.readSequence(bytes);
+  const [tbs, algorithm] = der.readSequence(bytes);
   const fields = [...der.readInside(tbs)];
   if (fields[0]?.tag === versionTag) fields.shift();
   const [serial, , issuer, validity, subject, spki, ...optional] = fields;
@@ -113,6 +115,7 @@ function readContents(bytes: Buffer, x509: X509Certificate, from: string): Certi
     issuer: der.expectTag(issuer, der.derTags.sequence).raw,
     subjectKeyIdentifier: read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString))),
     authorityKeyIdentifier: read('2.5.29.35', readAuthorityKeyIdentifier),
+    signatureAlgorithm: der.readOid(der.readInside(algorithm)[0]),
     spki: der.expectTag(spki, der.derTags.sequence).raw,
     get publicKey() {
       return publicKeyOf(x509, from);

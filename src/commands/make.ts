@@ -3,15 +3,18 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { renderHint } from '../errors.js';
+import { listSome, renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
+import { describeFinding } from '../plan/findings.js';
 import type { Inventory, RecipientChange } from '../plan/inventory.js';
-import { type HostStep, isHostStep, type Plan, planMake } from '../plan/plan.js';
+import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
+import { curedByMake } from '../plan/reissue.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
+import { renderRenewal, renewalJson, type Renewal } from '../render/renewal.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
@@ -29,23 +32,27 @@ export interface MakeOptions extends CaOptions {
 /** Hosts that are made in one change: Ctrl-C keeps the batches before. */
 const batchSize = 500;
 
-/** @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
+/** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
   if (options.dryRun) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
-    const { steps } = await planFor(work, passphraseFd !== undefined);
-    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, work));
+    const plan = await planFor(work, passphraseFd !== undefined);
+    const { steps } = plan;
+    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(plan, work));
     return;
   }
   await changing(options, sys, async ({ commit, given, ...frame }) => {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
-    const { steps } = await planFor(work, given !== undefined);
+    const plan = await planFor(work, given !== undefined);
+    const { steps, held } = plan;
     const keys = generateKeys(steps);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
+    const reissued = new Set(steps.flatMap((step) => (isRenewal(step) ? [step.hostname] : [])));
+    const renewed = work.inventory.hosts.filter(({ host }) => reissued.has(host.hostname));
     const batches = batchesOf(steps.filter(isHostStep));
     for (const [index, batch] of batches.entries()) {
       const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
@@ -56,12 +63,14 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
         entries: index === 0 ? [...ca.entries, ...certified.entries] : certified.entries,
         keeps: index === 0 ? ca.keeps : [],
         removes: [],
-        tell: () => (isLast ? renderMade(work.settings, state, steps, options.json) : ''),
+        tell: () =>
+          isLast ? renderMade(settings, { renewed, touched: reissued, after: state }, steps, options.json) : '',
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(work));
+    if (steps.length === 0) sys.say(nothingToMake(plan, work));
+    if (held.length > 0) sys.endWith(1);
   });
 }
 
@@ -85,6 +94,15 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
   for (const { message, hint } of plan.warnings) sys.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
+  for (const { message, hint } of plan.held) sys.warn(message, hint);
+  for (const found of inventory.hosts) {
+    const { host, certificate } = found;
+    if (certificate === undefined || plan.held.some(({ hostname }) => hostname === host.hostname)) continue;
+    for (const finding of curedByMake(found, inventory)) {
+      const { message } = describeFinding(finding, host.hostname, certificate.path);
+      sys.say(`${message}: it gets another for the same key`);
+    }
+  }
   for (const { message, hint } of driftOf(settings, inventory)) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }
@@ -99,7 +117,13 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
-function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], asJson: boolean): string {
+function isRenewal(step: Step): step is StepOf<'certificate'> {
+  return step.kind === 'certificate' && step.event === 'renewed';
+}
+
+/** The order for those that have a new certificate for the same key, then every host's instructions. */
+function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps'], asJson: boolean): string {
+  const { after } = renewal;
   const pins = pinsOf(settings, after);
   const render = (format: 'json' | 'text'): readonly string[] =>
     after.hosts
@@ -114,17 +138,19 @@ function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], 
           keyPlace,
         });
       });
-  if (!asJson) return render('text').join('');
+  if (!asJson) return [renderRenewal(settings, renewal), ...render('text')].join('');
   const hosts = render('json').map((text) => JSON.parse(text) as unknown);
-  return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
+  return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
 }
 
-function nothingToMake({ settings, inventory }: Work): string {
+function nothingToMake({ held }: Plan, { settings, inventory }: Work): string {
+  if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
   return 'nothing to make: everything that the settings ask for is there and right';
 }
 
-function renderPlan(steps: Plan['steps'], work: Work): string {
-  if (steps.length === 0) return `${nothingToMake(work)}\n`;
+function renderPlan(plan: Plan, work: Work): string {
+  const { steps } = plan;
+  if (steps.length === 0) return `${nothingToMake(plan, work)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }

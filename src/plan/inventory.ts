@@ -81,8 +81,12 @@ export interface Custody {
   readonly isGiven: boolean;
 }
 
+/** What is left of a host that the settings no longer name, or no longer in this role. */
 export interface Stranger {
   readonly hostname: HostName;
+  readonly role: Role;
+  /** Its role in the settings; undefined if they do not name it. */
+  readonly nowRole: Role | undefined;
   /** Absolute; the bundle's folder, keys, certificates and requests. */
   readonly paths: readonly string[];
 }
@@ -133,6 +137,5 @@ export interface Inventory {
   readonly hasLedger: boolean;
   /** Files that are there and cannot be what their name says, or are open to others. */
   readonly problems: readonly Problem[];
-  /** Hosts that the settings no longer name, with what is left of them. */
   readonly strangers: readonly Stranger[];
 }

@@ -112,12 +112,32 @@ export function staleFiles(
   return [...wanted].flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name]));
 }
 
-/** About hosts that the settings no longer name. */
+/**
+ * About hosts that the settings no longer name, or name in the other role: what they still do, and how to take it back.
+ * Another relay or client may be the same machine under another name, which its installation takes over.
+ */
 export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
-  return strangers.map(({ hostname, paths }) => ({
-    message: `${hostname} is no longer in the settings and cannot relay; its old key is still here and would be reused if you add ${hostname} back`,
-    hint: `if the host is gone for good, or its key may be lost: rm -r ${paths.map(shellWord).join(' ')}`,
-  }));
+  return strangers.map(({ hostname, role, nowRole, paths }) => {
+    const isRelay = role === 'smtpd-server';
+    const gone = nowRole === undefined ? 'no longer in the settings' : `no longer ${isRelay ? 'a relay' : 'a client'}`;
+    const still = isRelay
+      ? 'until that is undone there, its port stays open and relays for the clients that its last table lists'
+      : 'its pin leaves the tables, and until that is undone there, it hands its mail to the relay, where it waits';
+    const list = isRelay ? 'smtpdServers, with the port that it had' : 'smtpClients';
+    const place = nowRole === undefined ? '' : ', instead of where it is now';
+    const reused =
+      nowRole === undefined ? ` (the key that is still here would be used again if ${hostname} were added back)` : '';
+    const same =
+      nowRole === undefined ? 'that machine is gone, or has another name in the settings now' : 'that is done';
+    return {
+      message: `${hostname} is ${gone}: ${still}`,
+      hint: {
+        run: ['show', hostname, '--undo'],
+        before: `put it back into ${list}${place}, and do what this prints:`,
+        after: `; take it out again; then, or if ${same}: rm -r ${paths.map(shellWord).join(' ')}${reused}`,
+      },
+    };
+  });
 }
 
 /** Of the ledger, `damaged` lines. */

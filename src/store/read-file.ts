@@ -20,8 +20,11 @@ export interface Findings {
 }
 
 /** All that was found; `folders` are what one command for many files goes over. */
-export function problemsOf({ uid, problems, open, foreign }: Findings, folders: readonly string[]): readonly Problem[] {
-  const found: Problem[] = [...problems];
+export function problemsOf(findings: Findings, folders: readonly string[]): readonly Problem[] {
+  const { uid, problems } = findings;
+  // Files are read at the same time; what is said of them has one order.
+  const found: Problem[] = problems.toSorted((a, b) => (a.message < b.message ? -1 : 1));
+  const [open, foreign] = [findings.open.toSorted(byPath), findings.foreign.toSorted(byPath)];
   const [wide, other] = [open[0], foreign[0]];
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
@@ -40,6 +43,10 @@ export function problemsOf({ uid, problems, open, foreign }: Findings, folders: 
     });
   }
   return found;
+}
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : 1;
 }
 
 function words(paths: readonly string[]): string {

@@ -6,11 +6,11 @@ import { basename, join } from 'node:path';
 import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath, type Problem } from '../errors.js';
-import { findHostName, type HostName } from '../names.js';
-import { bundleParts } from '../plan/bundle-names.js';
+import { findHostName } from '../names.js';
+import { bundleParts, tableName } from '../plan/bundle-names.js';
 import type { Cas } from '../plan/ca-rekey.js';
 import type { CertifiedHost, FoundCa, HostInventory, Inventory, Revoked, Stranger } from '../plan/inventory.js';
-import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
+import { hostsOf, roles, type HostSettings, type Role, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { inGroups } from '../sys/all-ended.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
@@ -202,25 +202,35 @@ export async function findOtherCa(
   ];
 }
 
-/** What is left of hosts that the settings no longer name. Other files there are not ours to speak of. */
+/** What is left of hosts that the settings no longer name, or name in the other role. Other files are not ours to name. */
 async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
-  const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
-  const left = new Map<HostName, string[]>();
-  const note = (name: string, path: string): void => {
-    const hostname = known.has(name) ? undefined : findHostName(name);
-    if (hostname !== undefined) left.set(hostname, [...(left.get(hostname) ?? []), path]);
+  const known = new Map<string, Role>(hostsOf(settings).map(({ hostname, role }) => [hostname, role]));
+  const left = new Map<string, Stranger>();
+  const note = (name: string, role: Role, path: string): void => {
+    const hostname = findHostName(name);
+    const nowRole = known.get(name);
+    if (hostname === undefined || nowRole === role) return;
+    const before = left.get(`${role} ${name}`)?.paths ?? [];
+    left.set(`${role} ${name}`, { hostname, role, nowRole, paths: [...before, path] });
   };
-  for (const name of await listFolder(layout.hostsFolder)) {
+  for (const name of (await listFolder(layout.hostsFolder)).toSorted()) {
     const folder = join(layout.hostsFolder, name);
+    const has = async (file: string): Promise<boolean> =>
+      (await statFile(join(folder, file)).catch(() => undefined)) !== undefined;
     // Any folder may have a name like a host; a bundle holds its host's certificate.
-    const state = known.has(name) ? undefined : await statFile(join(folder, `${name}.crt.pem`)).catch(() => undefined);
-    if (state !== undefined) note(name, folder);
+    if (known.get(name) === 'smtpd-server' || !(await has(`${name}.crt.pem`))) continue;
+    const hasTable = await has(tableName);
+    if (known.has(name)) {
+      if (hasTable) note(name, 'smtpd-server', join(folder, tableName));
+    } else {
+      note(name, hasTable ? 'smtpd-server' : 'smtp-client', folder);
+    }
   }
   for (const role of roles) {
     const folder = layout.roleFolder(role);
-    for (const file of await listFolder(folder)) {
-      note(/^(.+?)(?:\.old)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1] ?? '', join(folder, file));
+    for (const file of (await listFolder(folder)).toSorted()) {
+      note(/^(.+?)(?:\.old)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1] ?? '', role, join(folder, file));
     }
   }
-  return [...left].map(([hostname, paths]) => ({ hostname, paths }));
+  return [...left.values()];
 }

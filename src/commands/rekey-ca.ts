@@ -84,6 +84,11 @@ async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   const info = parseCertificate(await issueCa({ commonName, subject, keyPair, at, validDays, permittedDomains }));
   const key = Buffer.from(await encryptPrivateKey(keyPair.privateKey, passphrase, 'typed'));
   const before = inventory.nextCa;
+  if (before !== undefined) {
+    const path = layout.retiredCaCertificate(before.certificate.info.serial).path;
+    const why = 'could not take over, or was not what the settings ask for';
+    sys.warn(`the new CA of before ${why}; another is made, and it is put away: ${path}`);
+  }
   const nextCa = { keyPath: nextCaKey.path, key, certificate: { path: nextCaCertificate.path, info } };
   return {
     stage: 1,

@@ -10,7 +10,7 @@ import { curedByRenewal } from '../plan/ca-problems.js';
 import { caStageOf } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate, Inventory } from '../plan/inventory.js';
-import { outsideOf } from '../plan/reissue.js';
+import { isForMake, outsideOf } from '../plan/reissue.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
 import { entryOf } from '../store/ledger.js';
@@ -45,15 +45,17 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const name = info.commonName ?? settings.ca.commonName;
       const row = { host: name, serial: info.serial, expires: info.notAfter };
       const install = hosts.map(({ hostname }) => hostname);
+      const after = { ...inventory, caCertificate: { path, info } };
+      const isAwaited = after.hosts.some((one) => isForMake(one, after));
       await commit({
-        after: { ...inventory, caCertificate: { path, info } },
+        after,
         entries: [entryOf('renewed', 'ca', name, info, at)],
         keeps: [],
         removes: [],
         tell: () =>
           options.json
             ? `${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`
-            : renderCaRenewal(settings, before, info, hosts),
+            : renderCaRenewal(settings, before, info, hosts, isAwaited),
         done: [`made a new CA certificate for the same key, ${validDays} days: ${path}`],
       });
     },

@@ -23,6 +23,8 @@ const packageOfProgram = {
   ip: 'iproute2',
   jq: 'jq',
   keytool: 'default-jre-headless',
+  // easyrsa itself is in no folder of PATH.
+  'make-cadir': 'easy-rsa',
   mount: 'mount',
   nsenter: 'util-linux',
   openssl: 'openssl',

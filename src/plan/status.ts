@@ -98,8 +98,6 @@ function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   const [other] = unappliedToCa(settings.ca, found);
   if (other !== undefined) return ['pending', toldOf(settings, other)];
   if (isCutting(settings, left)) return ['ok', `expires in ${left} days, and with it all that it signs: ${install}`];
-  const twin = inventory.hosts.find(({ certificate }) => certificate?.info.subject.equals(found.info.subject) === true);
-  if (twin !== undefined) return ['ok', `has the name of the certificate of ${twin.host.hostname}: ${rekey}`];
   const flaws = caFlaws(found.info).map(describeFlaw);
   return flaws.length === 0 ? ['ok'] : ['ok', `works, but has ${listSome(flaws)}: ${install}`];
 }

@@ -121,8 +121,8 @@ export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
     const isRelay = role === 'smtpd-server';
     const gone = nowRole === undefined ? 'no longer in the settings' : `no longer ${isRelay ? 'a relay' : 'a client'}`;
     const still = isRelay
-      ? 'until that is undone there, its port stays open and relays for the clients that its last table lists'
-      : 'its pin leaves the tables, and until that is undone there, it hands its mail to the relay, where it waits';
+      ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
+      : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
     const list = isRelay ? 'smtpdServers, with the port that it had' : 'smtpClients';
     const place = nowRole === undefined ? '' : ', instead of where it is now';
     const reused =

@@ -12,8 +12,9 @@ our_services() {
   [ -z "$(postconf -M "$service" 2>/dev/null)" ] || echo "$service"
 }
 
-# Value $1 of a chain file is of another postfix.directory that our script configured.
-is_elsewhere() { [ "$1" != "$folder/$chain" ] && [ -d "${1%/*}/saved/before" ]; }
+# Value $1 of a chain file is of another postfix.directory that our script configured. In ours, it may be of a host of
+# another name: that is the same machine under its old one.
+is_elsewhere() { [ "${1%/*}" != "$folder" ] && [ -d "${1%/*}/saved/before" ]; }
 
 check_role() {
   value=$(postconf -P "$service/smtp_tls_chain_files" 2>/dev/null | sed 's/.* = //')

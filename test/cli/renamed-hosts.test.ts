@@ -47,7 +47,9 @@ describe('another name', () => {
     project.settings(hosts(['newrelay'], ['mailhost']));
     const [warning, hint, ...more] = await warned();
     expect(more).toEqual([]);
-    expect(warning).toContain(`${relay} is no longer in the settings: until that is undone there, its port stays open`);
+    expect(warning).toContain(
+      `${relay} is no longer in the settings: until its configuration is undone there, its port stays open`,
+    );
     expect(warning).not.toMatch(/\bpin\b|cannot relay/u);
     expect(hint).toMatch(
       /: put it back into smtpdServers, with the port that it had, and do what this prints: relaycerts show relayhost\.example\.org --undo; take it out again; /u,
@@ -98,7 +100,7 @@ describe('another role', () => {
     const [warning, hint, ...more] = await warned();
     expect(more).toEqual([]);
     expect(warning).toContain(
-      'second.example.org is no longer a relay: until that is undone there, its port stays open',
+      'second.example.org is no longer a relay: until its configuration is undone there, its port stays open',
     );
     expect(pinsListed(project).map(([, name]) => name)).toEqual([home, 'second.example.org']);
     await removeLeft(hint);

@@ -162,3 +162,59 @@ describe("--undo after somebody else's edits", () => {
     expect(await home.readFile('/etc/postfix/main.cf')).toBe(anew);
   });
 });
+
+describe('another name in the settings', () => {
+  const newRelay = { smtpdServers: [{ hostname: 'newrelay', sshHost: 'relayhost.example.org' }] };
+  const oneHome = { smtpClients: [{ hostname: 'mailhost' }] };
+  const newHome = { smtpClients: [{ hostname: 'newhome', sshHost: 'mailhost.example.org' }] };
+  /** Runs what show prints for a host of the settings, as the line that is printed everywhere. */
+  const installAs = (host: string): Promise<unknown> =>
+    desk.run(
+      `relaycerts show ${host} --section rsync --format sh | sh && relaycerts show ${host} --format sh | ssh root@${host === 'newrelay' ? 'relayhost' : 'mailhost'}.example.org sh`,
+    );
+  const undoAs = (host: string, at: MailHost): Promise<unknown> =>
+    desk.run(`relaycerts show ${host} --format sh --undo | ssh root@${at.hostname} sh`);
+
+  test('of the same machine: its installation takes the old one over, and undo takes back both', async () => {
+    await both((host) => host.restorePostfix());
+    const before = await Promise.all([relay, home].map(contentOf));
+    await desk.make({ ...oneRelay, ...oneHome });
+    await desk.install(relay, home);
+    await desk.make({ ...newRelay, ...newHome });
+    await installAs('newrelay');
+    await installAs('newhome');
+    for (const host of [relay, home]) {
+      const configuration = await contentOf(host);
+      const [now, old] = host === relay ? ['newrelay', 'relayhost'] : ['newhome', 'mailhost'];
+      expect(configuration).toContain(`${now}.example.org.chain.pem`);
+      expect(configuration).not.toContain(`${old}.example.org.chain.pem`);
+    }
+    expect(await listeners()).toEqual(['2500']);
+    await undoAs('newrelay', relay);
+    await undoAs('newhome', home);
+    expect(await Promise.all([relay, home].map(contentOf))).toEqual(before);
+    expect(await listeners()).toEqual([]);
+  });
+
+  test('of another machine: the old relay is open until what make says is done', async () => {
+    await relay.restorePostfix();
+    const before = await contentOf(relay);
+    await desk.make({ ...oneRelay, ...oneHome });
+    await desk.install(relay);
+    const elsewhere = { smtpdServers: [{ hostname: 'newrelay' }] };
+    await desk.settings({ ...elsewhere, ...oneHome });
+    const { stderr } = await desk.run('relaycerts make');
+    expect(stderr).toContain(
+      'relayhost.example.org is no longer in the settings: until its configuration is undone there, its port',
+    );
+    expect(await listeners()).toEqual(['2500']);
+    await desk.settings({ smtpdServers: [...elsewhere.smtpdServers, ...oneRelay.smtpdServers], ...oneHome });
+    const { code } = await desk.script(relay, '--undo');
+    expect(code).toBe(0);
+    expect(await listeners()).toEqual([]);
+    expect(await contentOf(relay)).toBe(before);
+    await desk.settings({ ...elsewhere, ...oneHome });
+    for (const [, remove = ''] of stderr.matchAll(/ (rm -r (?:\/\S+ ?)+)/gu)) await desk.run(remove);
+    expect((await desk.run('relaycerts make')).stderr).not.toContain('no longer');
+  });
+});

@@ -248,7 +248,7 @@ it('a name moves from one relay to another, in one make; the order of hosts is n
   expect(namesIn('certs/smtpd-server/backup.example.org.crt.pem')).toEqual(['backup.example.org', 'mx.example.org']);
   expect(namesIn(relayCertificate)).toEqual([relay, 'xn--bcher-kva.example.org']);
   project.settings(relays(['relayhost', 'relayhost']));
-  expectError(await run('make'), 2, /altNames\[0\] stands already at smtpdServers\[0\]\.hostname/u, /remove one/u);
+  expectError(await run('make'), 2, /altNames\[0\]: stands already at smtpdServers\[0\]\.hostname/u, /remove one/u);
 });
 
 describe('a name that the CA may not sign for', () => {
@@ -307,5 +307,34 @@ describe('a name that the CA may not sign for', () => {
       /c\.example\.net waits for a CA certificate/u,
       /relaycerts renew --ca, then/u,
     );
+  });
+});
+
+describe('other settings after make', () => {
+  it.each<readonly [string, Record<string, unknown>]>([
+    ['pin', { postfix: { pin: 'certificate' } }],
+    ['table type', { postfix: { tableType: 'hash' } }],
+    ['chroot', { postfix: { masterChroot: 'n' } }],
+    ['folder', { postfix: { directory: '/etc/postfix/other' } }],
+    ['answer', { postfix: { unlisted: 'reject' } }],
+    ['port', { smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }],
+    ['subject', { subject: { organization: 'Another' } }],
+    ['days', { certificates: { validDays: 90, renewBeforeDays: 10 }, ca: { validDays: 800 } }],
+    ['key types', { certificates: { keyType: 'rsa-3072' }, ca: { keyType: 'ecdsa-p384' } }],
+    ['end', { certificates: { renewBeforeDays: 300 } }],
+  ])('%s: no command refuses', async (_name, change) => {
+    await putMade(project);
+    project.settings(smallSettings(change));
+    for (const words of [
+      ['make', '--dry-run'],
+      ['make'],
+      ['show'],
+      ['retire'],
+      ['renew', '--due'],
+      ['renew', '--ca'],
+    ]) {
+      succeed(await run(...words));
+    }
+    expect((await run('status')).status).toBe(0);
   });
 });

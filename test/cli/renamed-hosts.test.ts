@@ -2,7 +2,7 @@
 // command that takes it back there, which works as it is printed.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -106,5 +106,20 @@ describe('another role', () => {
     await removeLeft(hint);
     expect(existsSync(project.path('hosts/second.example.org/relay_clientcerts'))).toBe(false);
     expect((await run('status')).status).toBe(0);
+  });
+
+  it('of a host that is revoked in its new one: its old key does not come back', async () => {
+    project.settings(hosts(['relayhost'], ['mailhost', 'second']));
+    await putMade(project);
+    const old = project.read('certs/smtp-client/second.example.org.key.pem');
+    project.settings(hosts(['relayhost', 'second'], ['mailhost']));
+    succeed(await run('make'));
+    succeed(await run('revoke', 'second'));
+    expect(existsSync(project.path('certs/smtp-client/second.example.org.key.pem'))).toBe(false);
+    project.settings(hosts(['relayhost'], ['mailhost', 'second']));
+    expect(await warned()).toEqual([]);
+    succeed(await run('make', '--again', 'second'));
+    expect(project.read('certs/smtp-client/second.example.org.key.pem')).not.toBe(old);
+    expect(readdirSync(project.path('certs/revoked')).filter((name) => name.endsWith('.key.pem'))).toHaveLength(2);
   });
 });

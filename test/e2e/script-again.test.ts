@@ -163,26 +163,26 @@ describe("--undo after somebody else's edits", () => {
   });
 });
 
+/** Installs the machine under a name of the settings, by the two lines that are printed everywhere. */
+const installAs = (host: string, at: MailHost): Promise<unknown> =>
+  desk.run(
+    `relaycerts show ${host} --section rsync --format sh | sh && relaycerts show ${host} --format sh | ssh root@${at.hostname} sh`,
+  );
+const undoAs = (host: string, at: MailHost): Promise<unknown> =>
+  desk.run(`relaycerts show ${host} --format sh --undo | ssh root@${at.hostname} sh`);
+
 describe('another name in the settings', () => {
   const newRelay = { smtpdServers: [{ hostname: 'newrelay', sshHost: 'relayhost.example.org' }] };
   const oneHome = { smtpClients: [{ hostname: 'mailhost' }] };
   const newHome = { smtpClients: [{ hostname: 'newhome', sshHost: 'mailhost.example.org' }] };
-  /** Runs what show prints for a host of the settings, as the line that is printed everywhere. */
-  const installAs = (host: string): Promise<unknown> =>
-    desk.run(
-      `relaycerts show ${host} --section rsync --format sh | sh && relaycerts show ${host} --format sh | ssh root@${host === 'newrelay' ? 'relayhost' : 'mailhost'}.example.org sh`,
-    );
-  const undoAs = (host: string, at: MailHost): Promise<unknown> =>
-    desk.run(`relaycerts show ${host} --format sh --undo | ssh root@${at.hostname} sh`);
-
   test('of the same machine: its installation takes the old one over, and undo takes back both', async () => {
     await both((host) => host.restorePostfix());
     const before = await Promise.all([relay, home].map(contentOf));
     await desk.make({ ...oneRelay, ...oneHome });
     await desk.install(relay, home);
     await desk.make({ ...newRelay, ...newHome });
-    await installAs('newrelay');
-    await installAs('newhome');
+    await installAs('newrelay', relay);
+    await installAs('newhome', home);
     for (const host of [relay, home]) {
       const configuration = await contentOf(host);
       const [now, old] = host === relay ? ['newrelay', 'relayhost'] : ['newhome', 'mailhost'];

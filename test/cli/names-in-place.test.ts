@@ -235,9 +235,11 @@ it('during a rekey of the CA the one that signs now issues it', async () => {
   expect((await run('status')).status).toBe(0);
 });
 
+/** Settings with these relays, each with its altNames. */
+const relays = (...names: readonly (readonly string[])[]) =>
+  smallSettings({ smtpdServers: names.map(([hostname, ...altNames]) => ({ hostname, altNames })) });
+
 it('a name moves from one relay to another, in one make; the order of hosts is nothing', async () => {
-  const relays = (...names: readonly (readonly string[])[]) =>
-    smallSettings({ smtpdServers: names.map(([hostname, ...altNames]) => ({ hostname, altNames })) });
   project.settings(relays(['relayhost', 'mx'], ['backup', 'bücher']));
   await putMade(project);
   expect(namesIn('certs/smtpd-server/backup.example.org.crt.pem')).toContain('xn--bcher-kva.example.org');

@@ -3,25 +3,29 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { renderHint } from '../errors.js';
+import { quotePath, renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
-import type { Inventory, RecipientChange } from '../plan/inventory.js';
+import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake } from '../plan/plan.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
+import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
+import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
+  /** As dryRun, and the exit code is 3 if there is anything to do. */
+  readonly check: boolean;
   /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
 }
@@ -32,17 +36,20 @@ const batchSize = 500;
 /** @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
-  if (options.dryRun) {
+  if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
     const { steps } = await planFor(work, passphraseFd !== undefined);
-    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, work));
+    const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
+    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, opening));
+    if (options.check && steps.length > 0) sys.endWith(3);
     return;
   }
   await changing(options, sys, async ({ commit, given, ...frame }) => {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
     const { steps } = await planFor(work, given !== undefined);
+    const opening = await foreseeOpening(work, steps, given);
     const keys = generateKeys(steps);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
@@ -61,7 +68,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
       });
     }
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(work));
+    if (steps.length === 0) sys.say(nothingToMake(opening));
   });
 }
 
@@ -119,12 +126,33 @@ function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], 
   return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
 }
 
-function nothingToMake({ settings, inventory }: Work): string {
-  if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
+/**
+ * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not
+ * all well, whatever it makes, and the exit code is 3.
+ */
+async function foreseeOpening(
+  work: Work,
+  steps: Plan['steps'],
+  given: Secret | undefined,
+): Promise<Opening | undefined> {
+  if (steps.some((step) => step.kind !== 'bundle')) return undefined;
+  const opening = await judgeOpening(work, given === undefined ? 'unasked' : { given });
+  const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
+  for (const { message, hint } of custodyWarnings(opening, source)) work.sys.warn(message, hint);
+  if (isShut(opening)) work.sys.endWith(3);
+  return opening;
+}
+
+function isShut(opening: Opening | undefined): boolean {
+  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
+}
+
+function nothingToMake(opening: Opening | undefined): string {
+  if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
   return 'nothing to make: everything that the settings ask for is there and right';
 }
 
-function renderPlan(steps: Plan['steps'], work: Work): string {
-  if (steps.length === 0) return `${nothingToMake(work)}\n`;
+function renderPlan(steps: Plan['steps'], opening: Opening | undefined): string {
+  if (steps.length === 0) return `${nothingToMake(opening)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }

@@ -94,7 +94,7 @@ export function renderPlugin(
       ? problems[0].message.replaceAll('|', ' ')
       : told.length > 0
         ? told.join(', ')
-        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+        : `${rows.filter(({ role }) => role !== 'passphrase').length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
   const data = rows.flatMap(({ name, daysLeft }) =>
     daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
   );
@@ -102,7 +102,7 @@ export function renderPlugin(
 }
 
 /** Critical however many days are left. */
-const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
+const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'unopenable'];
 
 /** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
 function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {

@@ -400,7 +400,7 @@ describe('the file is damaged', () => {
     expect(body.length).toBeLessThan(192);
     await expectRefusal(() => open(bytes), 'passphrase', /without protection against changes/u, /again/u, secrets);
     await expectRefusal(
-      () => decryptWithGpg(sealed(bytes, {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(bytes, {}, 'p.gpg'), 'missing'),
       'passphrase',
       /"p\.gpg" is damaged/u,
       /backup/u,
@@ -412,14 +412,14 @@ describe('the file is damaged', () => {
     const signed = gnupg.gpg(['--sign', '--local-user', 'open@example.org'], secretText);
     await expectRefusal(() => open(signed), 'passphrase', /OpenPGP, but not encrypted/u, /--encrypt/u, secrets);
     await expectRefusal(
-      () => decryptWithGpg(sealed(signed, {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(signed, {}, 'p.gpg'), 'missing'),
       'passphrase',
       /^"p\.gpg" is signed but not encrypted$/u,
       /--encrypt/u,
       secrets,
     );
     await expectRefusal(
-      () => decryptWithGpg(sealed(new TextEncoder().encode(secretText), {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(new TextEncoder().encode(secretText), {}, 'p.gpg'), 'missing'),
       'passphrase',
       /^"p\.gpg" is not an OpenPGP message, or is damaged$/u,
       /backup/u,

@@ -25,26 +25,20 @@ export function describeNoSecretKey(
   { from, operatorKey, operatorKeyPath }: Unopened,
   keyIds: readonly string[],
   flaw: OperatorFlaw,
-  gnupg = 'GnuPG does not have its secret key',
+  gnupg = 'GnuPG has the secret key of none of them',
 ): { readonly message: string; readonly hint: string } {
-  const refuse = (what: string, hint: string) => ({ message: `${quotePath(from)} is encrypted to ${what}`, hint });
-  const recipients = listSome(keyIds.map(nameKeyId));
-  if (operatorKeyPath === undefined) {
-    const operator = operatorKey && `, and the operator key ${quotePath(operatorKey.from)} ${flawWords[flaw]}`;
-    return refuse(`${recipients}, but ${gnupg}${operator ?? ''}`, importBackup);
-  }
-  const message = `${recipients}, but the operator key ${quotePath(operatorKeyPath)} ${flawWords[flaw]}, and ${gnupg}`;
-  switch (flaw) {
-    case 'missing':
-      return refuse(message, `${restoreHint(operatorKeyPath)}; if make ran with another XDG_CONFIG_HOME, set that`);
-    case 'unreadable':
-      return refuse(message, restoreHint(operatorKeyPath));
-    case 'another':
-      // It may open the files of other projects, so it stays.
-      return refuse(message, importBackup);
-    case 'locked':
-      return refuse(message, 'run it on a terminal, or give the passphrase itself with --passphrase-fd');
-  }
+  const path = operatorKeyPath ?? operatorKey?.from;
+  const operator = path === undefined ? '' : `, and the operator key ${quotePath(path)} ${flawWords[flaw]}`;
+  const message = `${quotePath(from)} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and ${gnupg}${operator}`;
+  const hints: Readonly<Record<OperatorFlaw, (place: string) => string>> = {
+    missing: (place) => `${restoreHint(place)}; if make ran with another XDG_CONFIG_HOME, set that`,
+    unreadable: (place) => restoreHint(place),
+    // It may open the files of other projects, so it stays.
+    another: () => importBackup,
+    locked: () => 'run it on a terminal',
+  };
+  const hint = operatorKeyPath === undefined ? importBackup : hints[flaw](operatorKeyPath);
+  return { message, hint: `${hint}; or give the passphrase itself with --passphrase-fd` };
 }
 
 export function noSecretKeyError(...about: Parameters<typeof describeNoSecretKey>): RelaycertsError {

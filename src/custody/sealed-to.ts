@@ -2,6 +2,7 @@
 // whole, and to whom it is encrypted. It decrypts nothing and needs no openpgp.js.
 
 import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
+import { pathWord } from '../shell-word.js';
 import type { Run } from '../sys/run.js';
 import type { OperatorKeyFile } from './operator-key.js';
 import { isText, packetTag, readArmor, readPackets, readSessionKeyId } from './packets.js';
@@ -47,7 +48,8 @@ export const largestMessage = 65_536;
 export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: string }): SealedTo {
   const refuse = (what: string, hint = restoreHint(from)): RelaycertsError =>
     new RelaycertsError('passphrase', `${quotePath(from)} ${what}`, { hint });
-  const encrypt = 'encrypt it: gpg --encrypt --recipient ADDRESS';
+  const byGpg = `gpg --encrypt --recipient ADDRESS -o ${pathWord(`${from}.new`)} ${pathWord(from)} && mv ${pathWord(`${from}.new`)} ${pathWord(from)}`;
+  const encrypt = `${restoreHint(from)}; or, if this is the passphrase, encrypt it: ${byGpg}`;
   if (bytes.length === 0) throw refuse('is empty');
   if (bytes.length > largestMessage) throw refuse(`is too large for a passphrase: ${bytes.length} bytes`);
   const block = readArmor(bytes)[0];
@@ -74,7 +76,10 @@ export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: strin
     const again = 'encrypt it again: gpg --encrypt --recipient ADDRESS';
     throw refuse('is encrypted without protection against changes', again);
   }
-  const isComplete = has(packetTag.encryptedProtected, packetTag.encryptedAead);
+  const isData = (tag: number): boolean =>
+    [packetTag.encryptedProtected, packetTag.encryptedAead].some((one) => one === tag);
+  // One message and nothing after it: of two, the second would never be read.
+  const isComplete = tags.findIndex(isData) === tags.length - 1;
   if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has extra data');
   return { keyIds: sessionPackets.flatMap((packet) => readSessionKeyId(packet) ?? []), hasPassword, message };
 }

@@ -74,11 +74,13 @@ export interface PluginResult {
 
 /** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
 export function renderPlugin(
-  rows: readonly CertificateStatus[],
+  all: readonly CertificateStatus[],
   problems: readonly Problem[],
   warnings: readonly Problem[],
   { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
 ): PluginResult {
+  // What is wrong with the passphrase is among the warnings: no mail waits for it.
+  const rows = all.filter(({ role }) => role !== 'passphrase');
   const critical = rows.filter((row) => isCritical(row, criticalDays));
   const others = rows.filter((row) => needsCare(row) && !isCritical(row, criticalDays));
   const status = critical.length > 0 || problems.length > 0 ? 2 : others.length > 0 || warnings.length > 0 ? 1 : 0;
@@ -94,7 +96,7 @@ export function renderPlugin(
       ? problems[0].message.replaceAll('|', ' ')
       : told.length > 0
         ? told.join(', ')
-        : `${rows.filter(({ role }) => role !== 'passphrase').length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
   const data = rows.flatMap(({ name, daysLeft }) =>
     daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
   );
@@ -102,7 +104,7 @@ export function renderPlugin(
 }
 
 /** Critical however many days are left. */
-const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'unopenable'];
+const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
 
 /** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
 function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {

@@ -140,9 +140,9 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
   const { settings, inventory } = work;
   const { passphraseFile, passphrasePath } = inventory;
   // What is in the file must open this CA, or it would be another project's passphrase that goes to these recipients.
-  const isKnown = given === undefined || (await assertGivenInFile(work, given));
   const passphrase = given ?? (await openPassphraseFile(work));
   await openCaKey(settings, inventory, passphrase);
+  const isKnown = given === undefined || (await assertGivenInFile(work, given));
   const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
   const isSafe = (isProven && isKnown) || passphraseFile === undefined;
   const kept = isSafe ? undefined : await planKept(passphrasePath, passphraseFile);

@@ -47,9 +47,9 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
         { hint: { run: ['renew', '--ca', '--rekey'], before: 'finish that first:' } },
       );
     }
+    const { privateKey } = await openCaKey(settings, inventory, given ?? (await openPassphraseFile(work)));
     // The file is about to be replaced: what it holds must be this CA's passphrase, as far as that can be seen.
     if (given !== undefined && passphraseFile !== undefined) await assertGivenInFile(work, given);
-    const { privateKey } = await openCaKey(settings, inventory, given ?? (await openPassphraseFile(work)));
     const next = chosen ?? newPassphrase();
     const { bytes, isProven } = await sealAgain(work, next, await recipientsForChange(work));
     if (!isProven && chosen === undefined) {

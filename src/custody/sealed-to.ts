@@ -76,10 +76,9 @@ export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: strin
     const again = 'encrypt it again: gpg --encrypt --recipient ADDRESS';
     throw refuse('is encrypted without protection against changes', again);
   }
-  const isData = (tag: number): boolean =>
-    [packetTag.encryptedProtected, packetTag.encryptedAead].some((one) => one === tag);
   // One message and nothing after it: of two, the second would never be read.
-  const isComplete = tags.findIndex(isData) === tags.length - 1;
+  const data = tags.findIndex((tag) => tag === packetTag.encryptedProtected || tag === packetTag.encryptedAead);
+  const isComplete = data === tags.length - 1;
   if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has extra data');
   return { keyIds: sessionPackets.flatMap((packet) => readSessionKeyId(packet) ?? []), hasPassword, message };
 }

@@ -73,6 +73,11 @@ function follow(hint: string, backup = ''): void {
   execFileSync('sh', ['-ec', command.replace('BACKUP', backup)], { cwd: project.folder });
 }
 
+const cut = (bytes: Buffer): Buffer => bytes.subarray(0, bytes.length / 2);
+const none = (): Buffer => Buffer.alloc(0);
+const text = (): Buffer => Buffer.from('not what it should be\n');
+const noise = (): Buffer => Buffer.from(Array.from({ length: 300 }, (_, at) => (at * 37 + 11) % 256));
+
 describe('what opens the CA', () => {
   it('is proven after make, and nothing is written for it', async () => {
     const before = trees();
@@ -80,10 +85,6 @@ describe('what opens the CA', () => {
     expect(trees()).toEqual(before);
   });
 
-  const cut = (bytes: Buffer): Buffer => bytes.subarray(0, bytes.length / 2);
-  const none = (): Buffer => Buffer.alloc(0);
-  const text = (): Buffer => Buffer.from('not what it should be\n');
-  const noise = (): Buffer => Buffer.from(Array.from({ length: 300 }, (_, at) => (at * 37 + 11) % 256));
   it.each([
     ['passphrase', 'empty', none, /passphrase\.gpg\\?" is empty/u],
     ['passphrase', 'cut', cut, /passphrase\.gpg\\?" is (?:damaged|not an OpenPGP message)/u],
@@ -207,14 +208,14 @@ describe('what opens the CA', () => {
   });
 });
 
-describe('status --open', () => {
-  const onTerminal = (...args: readonly string[]) =>
-    openTerminal({
-      command: [process.execPath, program, ...args],
-      cwd: project.folder,
-      env: { PATH: process.env['PATH'] ?? '', HOME: project.home, LANG: 'C.UTF-8' },
-    });
+const onTerminal = (...args: readonly string[]) =>
+  openTerminal({
+    command: [process.execPath, program, ...args],
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'] ?? '', HOME: project.home, LANG: 'C.UTF-8' },
+  });
 
+describe('status --open', () => {
   it('asks for the password of the operator key; status alone says so and does not', async () => {
     const setting = await onTerminal('passphrase', 'operator-password');
     try {
@@ -259,14 +260,15 @@ describe('status --open', () => {
   });
 });
 
+/** Settings from somebody else, who wants the passphrase of example.org encrypted to a key of his. */
+const settings = (recipients: readonly string[]): unknown => ({
+  ...smallSettings({ passphrase: { file: sealedFile(), recipients } }),
+  domain: 'example.net',
+});
+
 describe('a passphrase file that this project did not make', () => {
   let theirs: string;
   let victim: Buffer;
-  /** Settings from somebody else, who wants the passphrase of example.org encrypted to a key of his. */
-  const settings = (recipients: readonly string[]): unknown => ({
-    ...smallSettings({ passphrase: { file: sealedFile(), recipients } }),
-    domain: 'example.net',
-  });
   let stranger: Project;
   beforeEach(async () => {
     stranger = makeProject(null);

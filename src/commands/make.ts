@@ -3,11 +3,11 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { listSome, renderHint } from '../errors.js';
+import { listSome, quotePath, renderHint } from '../errors.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
-import type { Inventory, RecipientChange } from '../plan/inventory.js';
+import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
 import { custodyWarnings } from '../plan/warnings.js';
@@ -15,16 +15,20 @@ import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
 import { renderRenewal, renewalJson, type Renewal } from '../render/renewal.js';
+import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
+import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
+  /** As dryRun, and the exit code is 3 if there is anything to do. */
+  readonly check: boolean;
   /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
 }
@@ -35,12 +39,14 @@ const batchSize = 500;
 /** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
-  if (options.dryRun) {
+  if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
     const plan = await planFor(work, passphraseFd !== undefined);
-    const { steps } = plan;
-    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(plan, work));
+    const { steps, held } = plan;
+    const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
+    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(plan, opening));
+    if (options.check && steps.length + held.length > 0) sys.endWith(3);
     return;
   }
   await changing(options, sys, async ({ commit, given, ...frame }) => {
@@ -48,6 +54,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
     const plan = await planFor(work, given !== undefined);
     const { steps, held } = plan;
+    const opening = await foreseeOpening(work, steps, given);
     const keys = generateKeys(steps);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
@@ -69,7 +76,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
       });
     }
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(plan, work));
+    if (steps.length === 0) sys.say(nothingToMake(plan, opening));
     if (held.length > 0) sys.endWith(1);
   });
 }
@@ -143,14 +150,35 @@ function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps'], 
   return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
 }
 
-function nothingToMake({ held }: Plan, { settings, inventory }: Work): string {
+/**
+ * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not
+ * all well, whatever it makes, and the exit code is 3.
+ */
+async function foreseeOpening(
+  work: Work,
+  steps: Plan['steps'],
+  given: Secret | undefined,
+): Promise<Opening | undefined> {
+  if (steps.some((step) => step.kind !== 'bundle')) return undefined;
+  const opening = await judgeOpening(work, given === undefined ? 'unasked' : { given });
+  const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
+  for (const { message, hint } of custodyWarnings(opening, source)) work.sys.warn(message, hint);
+  if (isShut(opening)) work.sys.endWith(3);
+  return opening;
+}
+
+function isShut(opening: Opening | undefined): boolean {
+  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
+}
+
+function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
-  if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
+  if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
   return 'nothing to make: everything that the settings ask for is there and right';
 }
 
-function renderPlan(plan: Plan, work: Work): string {
+function renderPlan(plan: Plan, opening: Opening | undefined): string {
   const { steps } = plan;
-  if (steps.length === 0) return `${nothingToMake(plan, work)}\n`;
+  if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }

@@ -81,6 +81,14 @@ export interface Custody {
   readonly isGiven: boolean;
 }
 
+/** What came of opening the passphrase, and the CA's key with it. */
+export type Opening =
+  /** `isWeak`: somebody who has the CA's key could guess it. */
+  | { readonly kind: 'opened'; readonly isWeak: boolean }
+  /** Something that can open it is here, and asks; nobody was asked. */
+  | { readonly kind: 'unasked'; readonly asksFor: string }
+  | { readonly kind: 'missing' | 'unopenable'; readonly problem: Problem };
+
 /** What is left of a host that the settings no longer name, or no longer in this role. */
 export interface Stranger {
   readonly hostname: HostName;

@@ -13,14 +13,7 @@ import { hostProblems, requestProblems, revokedKeyProblems } from './host-proble
 import type { Custody, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
-import {
-  caWarnings,
-  custodyWarnings,
-  hostWarnings,
-  missingPassphrase,
-  staleFiles,
-  strangerWarnings,
-} from './warnings.js';
+import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings } from './warnings.js';
 
 /** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
 export type Step = { readonly path: string } & (
@@ -92,7 +85,7 @@ export function planMake(
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
   const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
-  const unsealed = [...resealSteps(settings, custody, warnings)];
+  const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];
   const held: Held[] = [];
@@ -123,14 +116,26 @@ export function planMake(
     certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
-  else if (!custody.isGiven) warnings.push(...custodyWarnings(settings, inventory));
   const steps = [...unsealed, ...keys, ...certificates, ...bundleSteps(settings, inventory, bundles, certificates)];
   return { steps, problems, held, warnings };
 }
 
-function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]): readonly Step[] {
+/** Only what opens this project's CA is encrypted again: any other file may be of another project. */
+function resealSteps(
+  settings: Settings,
+  { caKey }: Inventory,
+  custody: Custody,
+  { problems, warnings }: { readonly problems: Problem[]; readonly warnings: Problem[] },
+): readonly Step[] {
   const { file, recipients } = settings.passphrase;
   if (custody.recipients.kind === 'changed') {
+    if (caKey === undefined) {
+      const message = `the passphrase file ${quotePath(file)} is there before this CA, so another project may need it, and it is not encrypted to passphrase.recipients`;
+      problems.push({
+        message,
+        hint: 'name another passphrase.file in the settings, or leave passphrase.recipients out',
+      });
+    }
     return [{ kind: 'reseal', path: file, recipients, removed: custody.recipients.removed }];
   }
   if (custody.recipients.kind === 'hidden') {

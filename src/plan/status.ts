@@ -1,6 +1,7 @@
 // How every certificate stands: a pure judgement of what was read, the most urgent first. It prints nothing: the forms of
 // `status` are in render/status.ts.
 
+import { basename } from 'node:path';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { caFlaws } from '../certificate/ca-flaws.js';
@@ -12,7 +13,7 @@ import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { unappliedToCa } from './drift.js';
 import { describeFinding, describeFlaw } from './findings.js';
-import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
+import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 import { heldBack, isCuredByMake } from './reissue.js';
 import { endsWithCa } from './renew.js';
@@ -20,13 +21,23 @@ import { isBlocked, newThing } from './retirement.js';
 import { isCutting } from './warnings.js';
 
 /** From the most urgent to the least. */
-export const states = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
+export const states = [
+  'expired',
+  'not-yet-valid',
+  'mismatched',
+  'missing',
+  'unopenable',
+  'due',
+  'pending',
+  'revoked',
+  'ok',
+] as const;
 export type State = (typeof states)[number];
 
 export interface CertificateStatus {
-  /** The FQDN; the CA's commonName for the CA. */
+  /** The FQDN; the CA's commonName for the CA, and the file's name for the passphrase. */
   readonly name: string;
-  readonly role: 'ca' | Role;
+  readonly role: 'ca' | 'passphrase' | Role;
   readonly state: State;
   /** Whole days until it expires, negative afterwards; undefined where there is no certificate. */
   readonly daysLeft: number | undefined;
@@ -47,20 +58,45 @@ interface Basis {
   readonly warnDays: number;
 }
 
-/** The status of the CA and of every host; `warnDays` before it expires a certificate is due. */
+/** The status of the CA, its passphrase and every host; `warnDays` before it expires a certificate is due. */
 export function statusOf(
   settings: Settings,
   inventory: Inventory,
   issued: readonly IssuedCertificate[],
-  { at, warnDays }: Pick<Basis, 'at' | 'warnDays'>,
+  { at, warnDays, opening }: Pick<Basis, 'at' | 'warnDays'> & { readonly opening: Opening | undefined },
 ): readonly CertificateStatus[] {
   const basis: Basis = { settings, inventory, issued, at, warnDays };
-  return [caStatus(basis), ...inventory.hosts.map((found) => hostStatus(basis, found))].toSorted(
+  const rows = [
+    caStatus(basis),
+    ...passphraseStatus(settings, opening),
+    ...inventory.hosts.map((found) => hostStatus(basis, found)),
+  ];
+  return rows.toSorted(
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
-      (a.daysLeft ?? 0) - (b.daysLeft ?? 0) ||
+      (a.daysLeft ?? Infinity) - (b.daysLeft ?? Infinity) ||
       a.name.localeCompare(b.name),
   );
+}
+
+function passphraseStatus(
+  { passphrase, program }: Settings,
+  opening: Opening | undefined,
+): readonly CertificateStatus[] {
+  if (opening === undefined) return [];
+  const row = { name: basename(passphrase.file), role: 'passphrase', ...absent } as const;
+  switch (opening.kind) {
+    case 'opened':
+      return [{ ...row, state: 'ok', why: undefined }];
+    case 'unasked':
+      return [{ ...row, state: 'ok', why: `opens with ${opening.asksFor}; to prove it: ${program} status --open` }];
+    case 'missing':
+    case 'unopenable': {
+      const { message, hint } = opening.problem;
+      const why = hint === undefined ? message : `${message}; ${renderHint(hint, program)}`;
+      return [{ ...row, state: opening.kind, why }];
+    }
+  }
 }
 
 /** A state, and why it is that. */

@@ -8,7 +8,7 @@ import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import type { HostInventory, Inventory, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
 /** About a host's certificate, and what lies in its bundle. */
@@ -78,12 +78,17 @@ export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly 
   return [{ message, hint: 'where the clock is wrong, set it, and run the same command again: date -u' }];
 }
 
-/** That the next renewal will fail for want of the passphrase, while there is still time to look for it. */
-export function custodyWarnings(settings: Settings, inventory: Inventory): readonly Problem[] {
-  const { caKey, passphraseFile, problems } = inventory;
-  // What could not be read looks as if it were missing, and is a problem already.
-  if (problems.length > 0 || caKey === undefined || passphraseFile !== undefined) return [];
-  return [missingPassphrase(settings)];
+/** That the next renewal will fail, while there is still time to look for what opens the passphrase; or that it is weak. */
+export function custodyWarnings(opening: Opening | undefined, source: string): readonly Problem[] {
+  if (opening === undefined || opening.kind === 'unasked') return [];
+  if (opening.kind !== 'opened') return [opening.problem];
+  return opening.isWeak ? [weakPassphrase(source)] : [];
+}
+
+/** The problem of a passphrase that a person chose, and another one can guess; `source` says where it came from. */
+export function weakPassphrase(source: string): Problem {
+  const message = `the passphrase ${source} is short or simple: whoever gets a copy of the CA's key may guess it`;
+  return { message, hint: { run: ['passphrase', 'change'], before: 'for a random one, which nobody has to type:' } };
 }
 
 /**

@@ -77,6 +77,7 @@ describe('an altName that is added or removed', () => {
   the bundle of ${relay} (all files): ${project.path('hosts', relay)}
 `,
     );
+    expect((await run('make', '--check')).status).toBe(3);
     expect(treeOf(project.folder)).toEqual(tree);
     const [state, why] = await stateOf(relay);
     expect([state, why]).toEqual(['pending', `${said}: run relaycerts make`]);
@@ -97,6 +98,7 @@ describe('an altName that is added or removed', () => {
       ].toSorted(),
     );
     expect(await stateOf(relay)).toEqual(['ok', '']);
+    expect((await run('make', '--check')).status).toBe(0);
     expect(succeed(await run('make')).stderr).toMatch(/nothing to make: everything/u);
     withNames([]);
     succeed(await run('make'));
@@ -176,6 +178,7 @@ describe('with the certificate pinned', () => {
     expect(namesIn(relayCertificate)).toContain('mx.example.org');
     expect(namesIn(homeCertificate)).toEqual([home, 'post.example.org']);
     expect((await run('make')).stderr).toContain(`nothing to make yet: ${home} waits\n`);
+    expect((await run('make', '--check')).status).toBe(3);
     succeed(await runHint(why));
     succeed(await run('make'));
     expect(namesIn(homeCertificate)).toEqual([home, 'post.example.org', 'smtp.example.org']);

@@ -32,6 +32,7 @@ const packageOfProgram = {
   'posttls-finger': 'postfix',
   ps: 'procps',
   rsync: 'rsync',
+  setfacl: 'acl',
   setpriv: 'util-linux',
   shellcheck: 'shellcheck',
   shfmt: 'shfmt',

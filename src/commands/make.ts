@@ -15,6 +15,7 @@ import { pinsOf } from '../render/pin.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
+import { assertKeepsKeys } from '../store/safety.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
 import { judgeOpening } from './custody.js';
@@ -38,6 +39,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
   if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
+    await assertKeepsKeys(settings);
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
     const { steps } = await planFor(work, passphraseFd !== undefined);
     const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;

@@ -41,10 +41,12 @@ ${script}`,
 }
 
 describe('exFAT', () => {
-  it.each(['umask=022', 'umask=000', 'umask=027'])('mounted with %s: refused before anything, a dry run too', (options) => {
-    const run = withStick(
-      options,
-      `cp settings.json ../stick
+  it.each(['umask=022', 'umask=000', 'umask=027'])(
+    'mounted with %s: refused before anything, a dry run too',
+    (options) => {
+      const run = withStick(
+        options,
+        `cp settings.json ../stick
 cd ../stick
 refused "$@" make --dry-run
 refused "$@" make
@@ -55,12 +57,13 @@ stick umask=077
 cd stick
 "$@" make --dry-run >/dev/null
 "$@" make >/dev/null 2>&1`,
-    );
-    expect(run.status, run.stderr).toBe(0);
-    const cannot: unknown = expect.stringMatching(/the file system of ".*stick" cannot keep a file private$/u);
-    expect(errorsOf(run.stderr)).toEqual([cannot, cannot]);
-    expect(run.stderr).toContain('hint: work on another file system, or mount this one with umask=077');
-  });
+      );
+      expect(run.status, run.stderr).toBe(0);
+      const cannot: unknown = expect.stringMatching(/the file system of ".*stick" cannot keep a file private$/u);
+      expect(errorsOf(run.stderr)).toEqual([cannot, cannot]);
+      expect(run.stderr).toContain('hint: work on another file system, or mount this one with umask=077');
+    },
+  );
 
   it('mounted with umask=077 takes everything', () => {
     const run = withStick(

@@ -175,14 +175,17 @@ describe('an access control list', () => {
     expect(status, stderr.toString()).toBe(0);
   };
 
-  it.each(['.', 'settings.json', '../home'])('lets another user write %s: refused, and the hint fixes it', async (at) => {
-    giveAll(project, stranger);
-    setAcl('-m', 'u:mail:rwX', project.path(at));
-    // What is left behind keeps the entry, without its effect.
-    const run = (): Result => project.spawn(['make'], as(stranger));
-    const fixed = await expectFixed(project, /can be written by others, by an access control list, who could/u, run);
-    expect(fixed.stderr).toContain('nothing to make');
-  });
+  it.each(['.', 'settings.json', '../home'])(
+    'lets another user write %s: refused, and the hint fixes it',
+    async (at) => {
+      giveAll(project, stranger);
+      setAcl('-m', 'u:mail:rwX', project.path(at));
+      // What is left behind keeps the entry, without its effect.
+      const run = (): Result => project.spawn(['make'], as(stranger));
+      const fixed = await expectFixed(project, /can be written by others, by an access control list, who could/u, run);
+      expect(fixed.stderr).toContain('nothing to make');
+    },
+  );
 
   it('that lets another user only read passes', () => {
     giveAll(project, stranger);

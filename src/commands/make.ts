@@ -8,6 +8,7 @@ import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
 import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake } from '../plan/plan.js';
+import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
@@ -92,7 +93,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+  for (const { message, hint } of [...plan.warnings, ...returnWarnings(inventory)]) sys.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   for (const { message, hint } of driftOf(settings, inventory)) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { packagesIn } from './bundle.mjs';
 
 const line = `\n${'-'.repeat(80)}\n\n`;
-const isLgpl = (license) => /^LGPL-3/u.test(license);
+const isLgpl = (license) => license.startsWith('LGPL-3');
 
 /** All of it. @throws Error - a package has no licence text */
 export async function licenseTexts(metafile) {
@@ -65,7 +65,7 @@ async function noticesIn(inputs) {
 async function packagesInside(inputs) {
   const names = new Set();
   for (const folder of new Set(inputs.map(dirname))) {
-    for (const file of (await readdir(folder)).filter((entry) => /js\.map$/u.test(entry))) {
+    for (const file of (await readdir(folder)).filter((entry) => entry.endsWith('js.map'))) {
       const { sources } = JSON.parse(await readFile(join(folder, file), 'utf8'));
       for (const source of sources) {
         const name = /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//u.exec(source)?.[1];
@@ -73,5 +73,5 @@ async function packagesInside(inputs) {
       }
     }
   }
-  return [...names].toSorted();
+  return [...names].toSorted((a, b) => a.localeCompare(b));
 }

@@ -157,12 +157,12 @@ async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Jud
     kind === wanted && (mode & 0o022) === 0 && (owner === uid || owner === 0);
   // A system without user ids has no other users.
   if (seen.every(isPlain) || uid < 0) return { problems: [], warnings: [] };
-  const looked = seen.map(async (one) => ({ ...one, hasAcl: (one.mode & 0o020) !== 0 && (await hasAcl(one, run)) }));
+  const looked = seen.map(async (one) => ({ ...one, hasAcl: (one.mode & 0o020) !== 0 && (await isListed(one, run)) }));
   return judgePlaces(await Promise.all(looked), uid, await readAccounts());
 }
 
 /** The plus sign of ls(1); Node cannot read the list itself. */
-async function hasAcl({ kind, real }: Seen, run: Sys['run']): Promise<boolean> {
+async function isListed({ kind, real }: Seen, run: Sys['run']): Promise<boolean> {
   if (kind === 'link') return false;
   const found = await run('ls', ['-ldn', '--', real], {}).catch(() => undefined);
   return /^\S{10}\+/u.test(found?.stdout.toString() ?? '');

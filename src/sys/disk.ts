@@ -144,9 +144,13 @@ async function chmodIfKept(file: FileHandle, mode: FileMode): Promise<void> {
 async function assertPrivate(path: string, found: number, wanted: FileMode): Promise<void> {
   if (wanted !== 0o600 || (found & 0o077) === 0) return;
   await unlink(path);
-  throw new RelaycertsError('permissions', `the file system of ${quotePath(dirname(path))} cannot keep a file private`, {
-    hint: 'work on another file system, or mount this one with umask=077',
-  });
+  throw new RelaycertsError(
+    'permissions',
+    `the file system of ${quotePath(dirname(path))} cannot keep a file private`,
+    {
+      hint: 'work on another file system, or mount this one with umask=077',
+    },
+  );
 }
 
 /** The same of a folder, by an empty file that is gone at once. A folder that is closed or missing says so elsewhere. */

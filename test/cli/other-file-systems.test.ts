@@ -114,12 +114,18 @@ stick umask=077
   });
 });
 
+const wasRefused = (): boolean => readFileSync(join(project.home, 'trace'), 'utf8').includes('(INJECTED)');
+
 describe.each(['EPERM', 'EOPNOTSUPP', 'ENOSYS'])('a file system that answers with %s', (error) => {
   const refusing = (calls: string): readonly string[] => [
-    ...['strace', '-f', '-qq', '-o', join(project.home, 'trace'), '-e', `trace=${calls}`],
-    ...['-e', `inject=${calls}:error=${error}`],
+    'strace',
+    '-fqqo',
+    join(project.home, 'trace'),
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${calls}:error=${error}`,
   ];
-  const wasRefused = (): boolean => readFileSync(join(project.home, 'trace'), 'utf8').includes('(INJECTED)');
 
   it('when a mode is changed: make and renew work, and a key is private', () => {
     for (const words of [['make'], ['renew', '--force'], ['renew', '--rekey', 'mailhost']]) {

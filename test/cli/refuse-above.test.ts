@@ -169,12 +169,12 @@ describe('a folder above', () => {
   });
 });
 
-describe('an access control list', () => {
-  const setAcl = (...words: readonly string[]): void => {
-    const { status, stderr } = spawnSync('setfacl', words);
-    expect(status, stderr.toString()).toBe(0);
-  };
+const setAcl = (...words: readonly string[]): void => {
+  const { status, stderr } = spawnSync('setfacl', words);
+  expect(status, stderr.toString()).toBe(0);
+};
 
+describe('an access control list', () => {
   it.each(['.', 'settings.json', '../home'])(
     'lets another user write %s: refused, and the hint fixes it',
     async (at) => {

@@ -78,18 +78,17 @@ it("root, with a key that is neither root's nor its folder's owner's: refused", 
   await expectFixed(project, /the private key in ".*mailhost.*key\.pem" belongs to another user \(uid 8\)/u);
 });
 
+const asUser = (words: readonly string[]): Result => project.spawn(words, as(stranger));
+const rootsOwn = (): string => spawnSync('find', [project.folder, project.home, '-user', '0']).stdout.toString().trim();
+
+/** Root's run leaves what is closed to the user. */
+async function runAsRoot(...words: readonly string[]): Promise<void> {
+  const run = await project.run(words);
+  expect(run.status, run.stderr).toBe(0);
+  expect(rootsOwn()).not.toBe('');
+}
+
 describe('after a run as root in the folder of a user', () => {
-  const asUser = (words: readonly string[]): Result => project.spawn(words, as(stranger));
-  const rootsOwn = (): string =>
-    spawnSync('find', [project.folder, project.home, '-user', '0']).stdout.toString().trim();
-
-  /** Root's run leaves what is closed to the user. */
-  async function runAsRoot(...words: readonly string[]): Promise<void> {
-    const run = await project.run(words);
-    expect(run.status, run.stderr).toBe(0);
-    expect(rootsOwn()).not.toBe('');
-  }
-
   it.each([
     'make',
     'make --dry-run',

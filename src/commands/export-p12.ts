@@ -60,7 +60,7 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     password,
   });
   if (path === undefined) {
-    sys.write(bytes);
+    sys.writeSecret(bytes);
     return;
   }
   await writeNewFile(path, bytes, 0o600);

@@ -10,6 +10,7 @@ import { describeFinding } from '../plan/findings.js';
 import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
+import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
@@ -18,6 +19,7 @@ import { renderRenewal, renewalJson, type Renewal } from '../render/renewal.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
+import { assertKeepsKeys } from '../store/safety.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
 import { judgeOpening } from './custody.js';
@@ -41,6 +43,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
   if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
+    await assertKeepsKeys(settings);
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
     const plan = await planFor(work, passphraseFd !== undefined);
     const { steps, held } = plan;
@@ -99,7 +102,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+  for (const { message, hint } of [...plan.warnings, ...returnWarnings(inventory)]) sys.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   for (const { message, hint } of plan.held) sys.warn(message, hint);
   for (const found of inventory.hosts) {

@@ -24,10 +24,11 @@ export interface ShowOptions extends GlobalOptions {
 export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   const { section, undo, forceRoutes } = options;
   const format = options.json ? 'json' : options.format;
+  // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const {
     settings,
     found: { hosts, revoked },
-  } = await reading(options, sys, readCertifiedHosts);
+  } = await reading(options, sys, readCertifiedHosts, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
   if (format === 'sh' && wanted.length > 1) {

@@ -3,6 +3,7 @@
 
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath } from '../errors.js';
+import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { statusOf } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -41,6 +42,8 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const warnings = [
     ...custodyWarnings(opening, given === undefined ? `in ${quotePath(settings.passphrase.file)}` : 'that was given'),
     ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
+    ...returnWarnings(inventory),
+    ...ledgerAheadWarnings(inventory, issued),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
   ];
   if (options.format === 'nagios') {

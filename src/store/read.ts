@@ -17,6 +17,7 @@ import { listFolder, readFile, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { collect, problemsOf, readCertificate, readPrivate, readWholeCertificate, type Findings } from './read-file.js';
+import { rootsProblem } from './ownership.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 
 /** How many hosts' files are read at the same time. */
@@ -27,7 +28,7 @@ const tableLimit = 64 << 20;
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
 
-const noFindings = (uid: number): Findings => ({ uid, problems: [], open: [], foreign: [] });
+const noFindings = (uid: number): Findings => ({ uid, problems: [], open: [], foreign: [], denied: [] });
 
 /** The state of everything that the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, sys: Onlooker): Promise<Inventory> {
@@ -55,7 +56,7 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
     hosts,
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
-    problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]),
+    problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
     strangers,
   };
 }
@@ -64,7 +65,8 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
 export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
   const findings = noFindings(sys.uid);
   const custody = await readCustodyFiles(settings, sys, findings);
-  return { ...custody, problems: problemsOf(findings, [layoutOf(settings).caFolder]) };
+  const problems = await problemsOf(findings, [layoutOf(settings).caFolder], () => rootsProblem(settings, sys));
+  return { ...custody, problems };
 }
 
 async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
@@ -80,14 +82,16 @@ async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, fi
 }
 
 /** One host's files and the CAs, for what is about that host only. @throws files */
-export async function readHostFiles(settings: Settings, one: HostSettings, { uid }: Pick<Sys, 'uid'>) {
+export async function readHostFiles(settings: Settings, one: HostSettings, sys: Onlooker) {
   const layout = layoutOf(settings);
-  const findings = noFindings(uid);
+  const findings = noFindings(sys.uid);
   const revoked = await readRevoked(layout);
   const files = await readHost(one, layout, await listFew(layout), revoked, findings);
   const caCertificate = await readCertificate(layout.caCertificate.path, findings);
   const cas: Cas = { caCertificate, ...(await readOtherCas(layout, findings)) };
-  return { files, cas, revoked, problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]) };
+  const folders = [layout.certsFolder, layout.hostsFolder];
+  const problems = await problemsOf(findings, folders, () => rootsProblem(settings, sys));
+  return { files, cas, revoked, problems };
 }
 
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */

@@ -5,6 +5,7 @@
 
 import type { Stats } from 'node:fs';
 import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inGroups } from './all-ended.js';
 
@@ -54,12 +55,12 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
         // Before anything is in it.
         await assertPrivate(path, (await file.stat()).mode, mode);
         await file.writeFile(bytes);
-        // The umask may have taken bits away. FAT knows no modes, and refuses.
-        await file.chmod(mode).catch(ignore('EPERM'));
+        // The umask may have taken bits away.
+        await chmodIfKept(file, mode);
       }),
     writeAt: (path, offset, bytes, mode) =>
       withFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode, async (file) => {
-        if (offset === 0) await file.chmod(mode).catch(ignore('EPERM'));
+        if (offset === 0) await chmodIfKept(file, mode);
         await file.truncate(offset);
         // A disk that is nearly full takes a part, and says so only to the next write.
         for (let done = 0; done < bytes.length;) {
@@ -129,13 +130,46 @@ async function withFile<T>(
   }
 }
 
+/** What a file system answers to a call that it does not have (FAT, exFAT, many FUSE file systems). */
+export const hasNoSuchCall = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/** A file system that keeps no modes may refuse a new one; the one that a file has then has to do. */
+async function chmodIfKept(file: FileHandle, mode: FileMode): Promise<void> {
+  await file.chmod(mode).catch((error: unknown) => {
+    if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
+  });
+}
+
 /** @throws permissions - the file system keeps no modes, so a key would be open to others */
 async function assertPrivate(path: string, found: number, wanted: FileMode): Promise<void> {
   if (wanted !== 0o600 || (found & 0o077) === 0) return;
   await unlink(path);
-  throw new RelaycertsError('permissions', `the file system of ${quotePath(path)} cannot keep a file private`, {
-    hint: 'work on another file system, or mount this one with umask=077',
-  });
+  throw new RelaycertsError(
+    'permissions',
+    `the file system of ${quotePath(dirname(path))} cannot keep a file private`,
+    {
+      hint: 'work on another file system, or mount this one with umask=077',
+    },
+  );
+}
+
+/** The same of a folder, by an empty file that is gone at once. A folder that is closed or missing says so elsewhere. */
+export async function assertKeepsModes(folder: string): Promise<void> {
+  const [disk, probe] = [realDisk(), join(folder, '.relaycerts.probe')];
+  try {
+    await disk.unlink(probe);
+    await disk.create(probe, Buffer.alloc(0), 0o600);
+    await disk.unlink(probe);
+  } catch (error) {
+    if (error instanceof RelaycertsError) throw error;
+  }
+}
+
+/** The lock is the first file of a change, and this the first look at what its file system keeps. @throws permissions */
+export async function assertLockIsPrivate(file: FileHandle, path: string): Promise<void> {
+  if (((await file.stat()).mode & 0o077) === 0) return;
+  await chmodIfKept(file, 0o600);
+  await assertPrivate(path, (await file.stat()).mode, 0o600);
 }
 
 /** A read-only file system refuses to remove even what is not there. */
@@ -151,10 +185,4 @@ export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined>
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
-}
-
-function ignore(code: string): (error: unknown) => void {
-  return (error) => {
-    if (systemCode(error) !== code) throw error;
-  };
 }

@@ -57,7 +57,7 @@ beforeAll(async () => {
   await print('renew', '--ca');
   for (let stage = 1; stage <= 3; stage++) await print('renew', '--ca', '--rekey');
   await print('revoke', hosts.at(-1)?.hostname ?? '');
-}, 120_000);
+});
 afterAll(() => {
   hostile.project.remove();
   stubs.remove();

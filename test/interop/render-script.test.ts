@@ -95,7 +95,7 @@ beforeAll(async () => {
     await print(`${variable}_text`, host, '--format', 'text');
     await print(`${variable}_text_undo`, host, '--undo');
   }
-}, 60_000);
+});
 afterAll(() => {
   project.remove();
   another.remove();

@@ -10,16 +10,20 @@ const found = (order: readonly string[]): Findings => ({
   uid: 1000,
   problems: order.map((name) => ({ message: `cannot read "${name}"` })),
   open: order.map((path) => ({ path: `/p/${path}`, mode: 0o644 })),
+  denied: order.map((name) => ({ message: `"${name}" is closed` })),
   foreign: order.map((path) => ({ path: `/p/${path}`, uid: 7 })),
 });
 
-it('has one order, whichever file was read first', () => {
-  const first = problemsOf(found(names), ['/p']);
-  expect(first.map(({ message }) => message).slice(0, 6)).toEqual([
+const noRoots = async (): Promise<undefined> => Promise.resolve(undefined);
+
+it('has one order, whichever file was read first', async () => {
+  const first = await problemsOf(found(names), ['/p'], noRoots);
+  expect(first.map(({ message }) => message).slice(0, 11)).toEqual([
     ...names.map((name) => `cannot read "${name}"`),
+    ...names.map((name) => `"${name}" is closed`),
     expect.stringContaining('the private key in "/p/a" (and 4 more)'),
   ]);
   for (const order of [names.toReversed(), ['c', 'a', 'e', 'b', 'd']]) {
-    expect(problemsOf(found(order), ['/p'])).toEqual(first);
+    expect(await problemsOf(found(order), ['/p'], noRoots)).toEqual(first);
   }
 });

@@ -15,6 +15,8 @@ import { reading, type GlobalOptions } from './run.js';
 export interface StatusOptions extends GlobalOptions {
   /** Undefined: certificates.renewBeforeDays of the settings. */
   readonly warnDays: number | undefined;
+  /** Only what needs care; nothing at all if nothing does. */
+  readonly due: boolean;
   readonly criticalDays: number;
   readonly format: 'table' | 'nagios';
 }
@@ -42,10 +44,12 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.endWith(code);
     return;
   }
-  sys.write(options.json ? renderStatusJson(rows, issued, at) : renderStatusTable(rows));
+  const shown = options.due ? rows.filter(needsCare) : rows;
+  if (options.json) sys.write(renderStatusJson(shown, issued, at));
+  else if (shown.length > 0) sys.write(renderStatusTable(shown));
   for (const { message, hint } of [...problems, ...warnings]) sys.warn(message, hint);
   if (!options.json) {
-    for (const row of rows) {
+    for (const row of shown) {
       const line = `${row.name}: ${row.why ?? ''}`;
       if (needsCare(row)) sys.warn(line);
       else if (row.state === 'ok' && row.why !== undefined) sys.say(line);

@@ -26,6 +26,7 @@ export function addUpkeep(program: SysCommand): void {
         'a certificate is due so many days before it expires (default: certificates.renewBeforeDays)',
       ),
     )
+    .option('--due', 'for cron: show only what needs care, and nothing if nothing does')
     .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
     .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')

@@ -19,6 +19,8 @@ import { reading, type CaOptions } from './run.js';
 export interface StatusOptions extends CaOptions {
   /** Undefined: certificates.renewBeforeDays of the settings. */
   readonly warnDays: number | undefined;
+  /** Only what needs care; nothing at all if nothing does. */
+  readonly due: boolean;
   readonly criticalDays: number;
   readonly format: 'table' | 'nagios';
   /** Ask for what opens the passphrase. */
@@ -53,10 +55,12 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.endWith(code);
     return;
   }
-  sys.write(options.json ? renderStatusJson(rows, issued, at) : renderStatusTable(rows));
+  const shown = options.due ? rows.filter(needsCare) : rows;
+  if (options.json) sys.write(renderStatusJson(shown, issued, at));
+  else if (shown.length > 0) sys.write(renderStatusTable(shown));
   for (const { message, hint } of [...problems, ...warnings]) sys.warn(message, hint);
   if (!options.json) {
-    for (const row of rows) {
+    for (const row of shown) {
       const line = `${row.name}: ${row.why ?? ''}`;
       if (needsCare(row)) {
         // That of the passphrase is among the warnings, with its hint.

@@ -12,7 +12,7 @@ LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
-: "${host:?}" "${folder:?}" "${edited:?}" "${cron:?}" "${oldest:?}" "${active:?}"
+: "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}"
 : "${root_hint:?}" "${check_hint:?}"
 
 # In $saved: before, the configuration without ours; after, the files as our last run left them; settings, what our runs
@@ -167,6 +167,7 @@ install_host() {
 undo_host() {
   find_postfix
   if [ ! -d "$saved/before" ]; then
+    remove_monitor
     say "nothing to undo on $host: no configuration was saved in $saved"
     return
   fi
@@ -177,6 +178,6 @@ undo_host() {
   end_change
   for name in $kept; do warn "$name was changed since; it stays as it is"; done
   rm -rf "$saved"
-  if [ -f "$cron" ] && grep -qx "# relaycerts: the certificates of $host" "$cron"; then rm -f "$cron"; fi
+  remove_monitor
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }

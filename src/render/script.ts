@@ -9,7 +9,7 @@ import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
 import install from './install.sh';
-import { cronFile } from './monitor.js';
+import { removeMonitorLines } from './monitor.js';
 import { configurationOf, oldestRelease, syslogName, type Parameter } from './postfix.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
@@ -59,6 +59,8 @@ ${install}
 ${checkBundle}
 ${editConfiguration}
 ${own.functions}
+remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
+
 ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
 `;
@@ -77,7 +79,6 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
     key,
     certificate,
     ca,
-    cron: cronFile(settings),
     bundle_files: bundleFiles(domain, host, 'here').join(' '),
     copy_hint: copy,
     request_hint: keyPlace === 'host' ? request : '',

@@ -8,7 +8,7 @@ import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../setting
 import type { Pin } from './pin.js';
 import { configurationOf, oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
-import { cronFile, monitorStep } from './monitor.js';
+import { monitorStep, removeMonitorLines } from './monitor.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
@@ -143,7 +143,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
       ...services.map(({ id }) => `postconf -MX ${id}`),
-      `rm -f ${cronFile(settings)}`,
+      ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
     ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,

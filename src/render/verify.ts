@@ -19,10 +19,10 @@ function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
   const [ca, key, certificate] = [names.ca, names.key, names.certificate].map((name) => `${directory}/${name}`);
   const mailbox = `postmaster@${settings.domain}`;
   const parts = settings.smtpdServers.flatMap(({ hostname, port }): (string | Block)[] => [
-    `It must say "Verified TLS connection established to ${hostname}" (the command ends with 0 whatever it finds):`,
+    `It prints the name and the SHA-256 fingerprints of the relay's certificate, the answers to EHLO, and "Verified TLS connection established to ${hostname}": that line must be there (the command ends with 0 whatever it finds).`,
     onHost(
       continued([
-        'posttls-finger -c -l secure',
+        'posttls-finger -c -l secure -o dnssec_probe= -d sha256',
         `-F ${ca} -k ${certificate} -K ${key}`,
         shellWord(`[${hostname}]:${port}`),
         hostname,

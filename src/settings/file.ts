@@ -113,7 +113,10 @@ export function buildSchema(domain: HostName) {
   const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
   const postfix = section('The configuration of Postfix', {
     directory: z.prefault(directory, ourFolder),
-    tableType: choice(tableTypes, 'The map type of relay_clientcerts'),
+    tableType: choice(
+      tableTypes,
+      'The map type of relay_clientcerts: texthash works everywhere; with hash, Postfix 3.11 of Debian logs that it is deprecated',
+    ),
     pin: choice(['public-key', 'certificate'], 'What a pin is the digest of'),
     unlisted: choice(['defer', 'reject'], unlisted),
     masterChroot: choice(['y', 'n', '-'], 'The chroot column of the service in master.cf'),

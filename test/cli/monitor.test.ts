@@ -1,36 +1,37 @@
-// The lines of `show --section monitor`, run as they are printed: by dash as cron runs them, and as systemd hands them to
-// sh. The CA file may hold two CAs while the CA gets a new key, and either of them may be the one that ends.
+// The lines of `show --section monitor`, run as they are printed, as cron runs them and as systemd does. The CA file may hold two CAs while the CA gets a new key, and either of them may be the one that ends.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { blocksFor } from '../support/blocks.js';
 import { makeCa, makeLeaf } from '../support/chain.js';
 import { makeProject, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 
 const home = 'mailhost.example.org';
 const day = 86_400_000;
-// What sh is on Debian.
-const shell = 'dash';
 
 let project: Project;
 let folder: string;
-let lines: { readonly cron: readonly string[]; readonly systemd: readonly string[] };
+let script: string;
 let long: string;
 let ending: string;
 beforeAll(async () => {
-  requireTools(shell);
+  requireTools('dash', 'busybox');
   project = makeProject();
   folder = project.path('installed');
   mkdirSync(folder);
   expect((await project.run(['make'])).status).toBe(0);
   // The host's folder is one of the system's; here it is the project's.
   const printed = (await project.run(['show', 'mailhost', '--section', 'monitor'])).stdout;
-  const shown = printed.replaceAll('/etc/postfix/relaycerts', folder);
-  const commands = (start: RegExp): readonly string[] =>
-    shown.split('\n').flatMap((line) => (start.test(line) ? [line.replace(start, '')] : []));
-  lines = { cron: commands(/^\d+ 6 \* \* \* root /u), systemd: commands(/^ExecStart=/u) };
-  expect([lines.cron.length, lines.systemd.length]).toEqual([2, 2]);
+  const shown = printed.replaceAll('/etc/postfix/relaycerts', folder).replaceAll('/etc/cron.d', folder);
+  const [block = ''] = blocksFor(shown, { host: home });
+  expect(spawnSync('dash', { input: block, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  // Cron's subject is the whole line; a percent sign would end it.
+  const [, command = ''] = /^\d+ 6 \* \* \* root (.*)$/mu.exec(project.read('installed/relaycerts-example_org')) ?? [];
+  expect(command).toMatch(/^sh \S+\/check-expiry$/u);
+  expect(shown).toContain(`\nExecStart=/bin/${command} mail\n`);
+  script = command.slice('sh '.length);
   const young = await makeCa({});
   long = young.pem;
   ending = (await makeCa({ at: new Date(Date.now() - 80 * day), validDays: 100 })).pem;
@@ -40,27 +41,23 @@ afterAll(() => {
   project.remove();
 });
 
-/** What the lines print with this as the CA file; nothing means that cron sends no mail. */
+/** What the script prints with this as the CA file, the same in each shell; nothing means that cron sends no mail. */
 function cronSays(ca: string | undefined): string {
   const file = `${folder}/example.org-ca.crt.pem`;
   if (ca === undefined) rmSync(file, { force: true });
   else writeFileSync(file, ca);
-  // In a line of cron a percent sign ends the command.
-  for (const line of lines.cron) expect(line).not.toContain('%');
-  return lines.cron.map((line) => spawnSync(shell, ['-c', line], { encoding: 'utf8' }).stdout).join('');
+  const said = [['dash'], ['busybox', 'sh'], ['bash', '--posix']].map(
+    ([shell = '', ...args]) => spawnSync(shell, [...args, script], { encoding: 'utf8' }).stdout,
+  );
+  expect(new Set(said).size).toBe(1);
+  return said[0] ?? '';
 }
 
-/** The same by the unit's lines: systemd takes the quotes away and makes one $ of two; its mail goes to a file here. */
+/** What systemd's unit mails; the mail goes to a file here. */
 function systemdSays(): string {
-  return lines.systemd
-    .map((line) => {
-      const script = /^\/bin\/sh -c '([^']*)'$/u.exec(line)?.[1];
-      if (script === undefined) throw new Error(`not a line for systemd: ${line}`);
-      expect(script.replaceAll('$$', '')).not.toMatch(/[$%\\]/u);
-      const mailed = script.replaceAll('$$', '$').replace('/usr/sbin/sendmail root', 'cat');
-      return spawnSync(shell, ['-c', mailed], { encoding: 'utf8' }).stdout;
-    })
-    .join('');
+  const mailed = readFileSync(script, 'utf8').replace('/usr/sbin/sendmail root', 'cat');
+  expect(mailed).not.toContain('sendmail');
+  return spawnSync('dash', ['-s', 'mail'], { input: mailed, encoding: 'utf8' }).stdout;
 }
 
 function warning(): string {
@@ -78,7 +75,7 @@ describe('the CA file', () => {
   it('one that ends soon, be it the first, the second or the third', () => {
     for (const due of [ending, ending + long, long + ending, long + long + ending]) {
       expect(cronSays(due)).toBe(warning());
-      expect(systemdSays()).toBe(`Subject: the CA of example.org expires\n\n${warning()}`);
+      expect(systemdSays()).toBe(`Subject: relaycerts: certificates of ${home} expire\n\n${warning()}`);
     }
   });
 
@@ -86,6 +83,38 @@ describe('the CA file', () => {
     for (const wrong of [undefined, '', 'no certificate\n', long + long.slice(0, 200), `${long}\nmore\n`]) {
       expect(cronSays(wrong)).toBe(warning());
       expect(systemdSays()).toContain(warning());
+    }
+  });
+});
+
+describe('--undo', () => {
+  const marker = `# relaycerts: the certificates of ${home}\n`;
+  const names = ['cron', 'unit.timer', 'unit.service', 'folder/check-expiry'];
+
+  it.each([
+    ['all of it is ours', names],
+    ['cron only', ['cron', 'folder/check-expiry']],
+    ['systemd only', ['unit.timer', 'unit.service', 'folder/check-expiry']],
+    ['nothing', []],
+  ])('removes what has our marker: %s', async (_what, ours) => {
+    const text = (await project.run(['show', 'mailhost', '--undo'])).stdout;
+    const [, lines = ''] = /^\((\nhost=[^]*?)^\)$/mu.exec(text) ?? [];
+    for (const shell of [['dash'], ['busybox', 'sh'], ['bash', '--posix']] as const) {
+      const root = mkdtempSync(project.path('undo-'));
+      mkdirSync(`${root}/folder`);
+      for (const name of names) writeFileSync(`${root}/${name}`, `${ours.includes(name) ? marker : '# theirs\n'}x\n`);
+      writeFileSync(`${root}/systemctl`, `#!/bin/sh\necho "$*" >>${root}/asked\nexit 1\n`, { mode: 0o755 });
+      const here = lines.replace(/^(folder|cron|unit)=.*$/gmu, `$1=${root}/$1`);
+      const env = { PATH: `${root}:${process.env['PATH'] ?? ''}` };
+      const { status, stderr } = spawnSync(shell[0], [...shell.slice(1), '-eu'], {
+        input: here,
+        env,
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([0, '']);
+      expect(names.filter((name) => !existsSync(`${root}/${name}`))).toEqual(ours);
+      const asked = readFileSync(`${root}/asked`, 'utf8');
+      expect(asked).toBe(`${ours.includes('unit.timer') ? 'disable --now unit.timer\n' : ''}daemon-reload\n`);
     }
   });
 });
@@ -105,15 +134,14 @@ describe('two domains on one relay', () => {
         const show = async (...args: readonly string[]): Promise<string> =>
           (await own.run(['show', 'relay.example.net', ...args])).stdout;
         const text = await show('--section', 'monitor');
-        const [, cron = ''] = /^cat >(\S+) <<'END'$/mu.exec(text) ?? [];
-        expect(text).toContain(`\nchmod 644 ${cron}\n`);
+        const [, cron = ''] = /cat >(\/etc\/cron\S+) <<'END'$/mu.exec(text) ?? [];
         // cron(8), Debian: letters, digits, underscores and hyphens, or the file is passed over.
         expect(cron).toMatch(/^\/etc\/cron\.d\/[A-Za-z0-9_-]+$/u);
         const units = [...text.matchAll(/\/etc\/systemd\/system\/(\S+)\.(?:service|timer)\b/gu)];
         expect(new Set(units.map(([, unit]) => unit)).size).toBe(1);
         expect(text).toContain(`systemctl enable --now ${units[0]?.[1] ?? ''}.timer`);
         // What is taken back is this domain's alone.
-        expect((await show('--undo')).split('\n')).toContain(`rm -f ${cron}`);
+        expect((await show('--undo')).split('\n')).toContain(`cron=${cron}`);
         expect((await show('--undo', '--format', 'sh')).split('\n')).toContain(`cron=${cron}`);
         return [cron, ...units.map(([whole]) => whole)];
       } finally {

@@ -135,6 +135,20 @@ describe('status', () => {
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
+  it('--due: nothing if nothing needs care, otherwise only that', async () => {
+    const well = await project.run(['status', '--due']);
+    expect([well.status, well.stdout, well.stderr]).toEqual([0, '', '']);
+    expect(rowsOf(await project.run(['status', '--due', '--json']))).toEqual([]);
+    const due = await inDays(380, ['status', '--due']);
+    expect(due.status).toBe(3);
+    expect(due.stdout).toMatch(/^HOST [^\n]*\n(?:\S+ +smtp\S+ +due +1\d [^\n]*\n){2}$/u);
+    expect(due.stderr.match(/^relaycerts: warning: /gmu)).toHaveLength(2);
+    rmSync(project.path('hosts/mailhost.example.org'), { recursive: true });
+    const warned = await project.run(['status', '--due']);
+    expect([warned.status, warned.stdout]).toEqual([3, '']);
+    expect(warned.stderr).toContain('the bundle of mailhost.example.org');
+  });
+
   it('--json and --format nagios exclude each other, in any order', async () => {
     for (const args of [
       ['status', '--json', '--format', 'nagios'],

@@ -15,6 +15,7 @@ let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
 let stock: ReadonlyMap<MailHost, string>;
+let stockFiles: ReadonlyMap<MailHost, readonly string[]>;
 
 beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: 1 });
@@ -22,6 +23,7 @@ beforeAll(async () => {
   [home] = lab.homes;
   desk = new Desk(lab.operator);
   stock = new Map(await Promise.all([relay, home].map(async (host) => [host, await contentOf(host)] as const)));
+  stockFiles = new Map(await Promise.all([relay, home].map(async (host) => [host, await filesOn(host)] as const)));
   await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
 });
 afterAll(() => lab.stop());
@@ -50,6 +52,9 @@ describe('the text, pasted', () => {
     expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/mailhost\.example\.org\.crt\.pem: OK\n/);
     expect(check).not.toMatch(/warning|error|fatal/);
     expect(finger).toMatch(/: Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
+    // No word of whether the resolver validates, and fingerprints of the digest that the pins have.
+    expect(finger).not.toContain('warning');
+    expect(finger).toMatch(/[ ,]fingerprint=(?:\w\w:){31}\w\w,/);
     const [rcpt, quit] = dialogue?.trimEnd().split(/\r?\n/).slice(-2) ?? [];
     expect(rcpt).toBe('250 2.1.5 Ok');
     expect(quit).toMatch(/^221 /);
@@ -70,21 +75,18 @@ describe('the text, pasted', () => {
   test('the systemd service runs what warns by mail, and nothing is sent now', async () => {
     for (const host of [relay, home]) {
       const unit = await host.readFile('/etc/systemd/system/relaycerts-expiry-example.org.service');
-      // As systemd reads it: $$ is one dollar sign.
-      const commands = [...unit.matchAll(/^ExecStart=(.*)$/gm)].map(([, command = '']) =>
-        command.replaceAll('$$', '$'),
-      );
-      expect(commands).toHaveLength(2);
-      for (const command of commands) {
-        expect((await host.sh(command)).stdout).toBe('');
-        await host.markLog();
-        // With the file away, the same command sends its mail.
-        const [, file = ''] = /(?: -in |<)(\/\S+)/u.exec(command) ?? [];
-        expect(file).toMatch(/\.pem$/u);
+      const [, command = ''] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
+      await host.markLog();
+      expect((await host.sh(command)).stdout).toBe('');
+      // With a file away, the same command sends its mail.
+      for (const name of [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem']) {
+        const file = `/etc/postfix/relaycerts/${name}`;
+        expect(await host.mailLog()).not.toContain('postfix/pickup');
         await host.sh(`mv ${file} ${file}.away`);
         await host.sh(command);
         await host.sh(`mv ${file}.away ${file}`);
         await host.waitForLog(/postfix\/pickup\[\d+\]: \w+: uid=0 from=<root>/);
+        await host.markLog();
       }
       expect(await host.readFile('/etc/systemd/system/relaycerts-expiry-example.org.timer')).toMatch(/^OnCalendar=/m);
     }
@@ -95,7 +97,7 @@ describe('the text, pasted', () => {
       const crontab = await host.readFile('/etc/cron.d/relaycerts-example_org');
       expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts-example_org')).stdout).toBe('root:root 644\n');
       const commands = [...crontab.matchAll(/^\d+ \d+ \* \* \* root (.*)$/gm)].map(([, command = '']) => command);
-      expect(commands).toHaveLength(2);
+      expect(commands).toEqual(['sh /etc/postfix/relaycerts/check-expiry']);
       const morning = async (): Promise<string> => {
         const runs = await Promise.all(commands.map((command) => host.sh(command)));
         return runs.map(({ stdout }) => stdout).join('');
@@ -117,21 +119,48 @@ describe('the text, pasted', () => {
     }
   });
 
-  test('the blocks of --undo bring main.cf and master.cf back', async () => {
+  test('the blocks of --undo bring main.cf and master.cf back, and leave what they name', async () => {
     for (const host of [relay, home]) {
+      await enableTimer(host);
       const said = (await desk.paste(host, '--undo')).join('');
       expect(said).not.toMatch(/warning|error|fatal/);
       expect(await contentOf(host)).toBe(stock.get(host));
-      expect(
-        (
-          await host.sh(
-            'ls -d /etc/cron.d/relaycerts-example_org /etc/postfix/ma*.before-relaycerts 2> /dev/null; true',
-          )
-        ).stdout,
-      ).toBe('');
+      expect(await leftOn(host)).toEqual([]);
     }
     await expect
       .poll(async () => (await relay.exec(['ss', '-Hltn', 'sport = :2500'])).stdout, { timeout: patienceMs })
       .toBe('');
   });
+
+  test('the script takes the warnings back too, and once more if there is nothing else to undo', async () => {
+    await desk.install(relay, home);
+    for (const host of [relay, home]) {
+      for (const isSetUp of [true, false]) {
+        await desk.paste(host, '--section monitor');
+        await enableTimer(host);
+        const { code, stdout } = await desk.script(host, '--undo');
+        expect([code, stdout]).toEqual([0, expect.stringContaining(isSetUp ? 'as it was before' : 'nothing to undo')]);
+        expect(await leftOn(host)).toEqual([]);
+      }
+      expect(await contentOf(host)).toBe(stock.get(host));
+    }
+  });
 });
+
+const timer = '/etc/systemd/system/relaycerts-expiry-example.org.timer';
+
+/** As systemctl enable does it. */
+async function enableTimer(host: MailHost): Promise<void> {
+  const wants = '/etc/systemd/system/timers.target.wants';
+  await host.sh(`test -f ${timer} && mkdir -p ${wants} && ln -sf ${timer} ${wants}/`);
+}
+
+async function filesOn(host: MailHost): Promise<readonly string[]> {
+  return (await host.sh('find /etc -xdev ! -type d')).stdout.trim().split('\n').toSorted();
+}
+
+/** What an installation has left behind outside the folder of the bundle, which undo names. */
+async function leftOn(host: MailHost): Promise<readonly string[]> {
+  const before = stockFiles.get(host) ?? [];
+  return (await filesOn(host)).filter((file) => !before.includes(file) && !file.startsWith('/etc/postfix/relaycerts/'));
+}

@@ -167,7 +167,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const words = texts.flatMap((block) => shellOf(block).flatMap((text) => ran(text)));
     const programs = new Set(words.map(([program = '']) => program));
     const own = host.role === 'smtp-client' ? ['posttls-finger', 'sleep'] : ['postmap', 'ss'];
-    expect(programs).toEqual(new Set(['cat', 'chmod', 'cp', 'openssl', 'postconf', 'postfix', 'tail', ...own]));
+    expect(programs).toEqual(new Set(['cat', 'cp', 'openssl', 'postconf', 'postfix', 'tail', ...own]));
     // Every word that names a file names one in the folder, or one that has nothing of the settings in its name.
     for (const argv of words) {
       for (const word of argv) expect(word).toMatch(/^[\w@%+=:,./ !()|&[\]<>-]*$/u);
@@ -214,26 +214,24 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
   });
 
   it('a crontab line here that cron hands to the shell as it is meant, whatever cron does with a backslash', () => {
-    const line = /^ {4}11 6 \* \* \* (cd [^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
+    const line = /^ {4}11 6 \* \* \* (relaycerts [^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
     for (const unescapes of [/^\\([%\\])/u, /^\\(%)/u]) {
       const command = asCron(line, unescapes);
-      // The folder is this machine's own, and is there: cd is the shell's.
-      expect(stubs.run(['dash'], `${command} && pwd`).stdout).toBe(`${hostile.folder}\n`);
-      expect(ran(`{ ${command}; } >&2`)).toEqual([['relaycerts', '--settings', hostile.file, 'status']]);
+      expect(ran(`{ ${command}; } >&2`)).toEqual([['relaycerts', '--settings', hostile.file, 'status', '--due']]);
     }
   });
 
-  it('cron lines there that run openssl alone', () => {
-    const lines = [...show().matchAll(/^\d+ 6 \* \* \* root ([^\n]*)/gmu)].map(([, command = '']) => command);
-    expect(lines).toHaveLength(2);
-    for (const line of lines) expect(line).not.toContain('%');
-    const check = ['openssl', 'x509', '-checkend', '2592000', '-noout'];
-    expect(ran(lines[0] ?? '')).toEqual([[...check, '-in', `${directory}/${host.hostname}.crt.pem`]]);
-    // Of the CA's file every certificate is looked at; here it has two.
-    const file = `${directory}/${settings.domain}-ca.crt.pem`;
-    expect(lines[1]).toContain(`<${file}`);
+  it('a cron line there that runs a script, which runs openssl and nothing else', () => {
+    const script = `${directory}/check-expiry`;
+    const line = /^\d+ 6 \* \* \* root ([^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
+    expect(line).toBe(`sh ${script}`);
+    const [text = ''] = new RegExp(`(?<=cat >${script} <<'END' [^\\n]*\\n)[^]*?(?=^END$)`, 'mu').exec(show()) ?? [];
+    const check = ['openssl', 'x509', '-noout', '-checkend', '2592000'];
+    // Of each file every certificate is looked at; here they have two.
     const pem = '-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n';
-    expect(ran(`printf %b '${pem}${pem}' >${file}; ${lines[1] ?? ''}`)).toEqual([check, check]);
+    const files = [`${directory}/${host.hostname}.crt.pem`, `${directory}/${settings.domain}-ca.crt.pem`];
+    const written = files.map((file) => `printf %b '${pem}${pem}' >${file}; `).join('');
+    expect(ran(`${written}\n${text}`)).toEqual([check, check, check, check]);
   });
 
   it('every other command among the words is one line that runs as it is', () => {

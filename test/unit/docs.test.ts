@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const root = resolve(import.meta.dirname, '../..');
-const pages = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CHANGELOG.md'];
+const pages = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/troubleshooting.md'];
 const textOf = (page: string): string => readFileSync(resolve(root, page), 'utf8');
 
 /** True where the path, a `*` in its last part allowed, names something in this checkout. */

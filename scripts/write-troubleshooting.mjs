@@ -1,0 +1,62 @@
+// Writes docs/troubleshooting.md from src/render/log-lines.json. With --check it writes nothing and fails if the file on
+// disk is another one.
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+
+const target = fileURLToPath(new URL('../docs/troubleshooting.md', import.meta.url));
+const kinds = JSON.parse(await readFile(new URL('../src/render/log-lines.json', import.meta.url), 'utf8'));
+const releases = ['3.5', '3.7', '3.10', '3.11'];
+
+const introduction = `# Troubleshooting
+
+What Postfix logs when TLS or the relaying fails, what causes it, and what to do. Every line here was logged by a real
+Postfix: 3.5, 3.7, 3.10 and 3.11, as Debian 11 to 13 and unstable have them. If a kind has other words on one of them, it
+says so; \`*\` stands for a host, an address or a file.
+
+Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.
+HOST is the host that the line is about; "run its script" is \`relaycerts show HOST\`, which prints the commands.
+
+This file is made by \`node scripts/write-troubleshooting.mjs\`.
+`;
+
+/** Which hosts log it: the home host sends with smtp(8), the relay receives with smtpd(8). */
+function placeOf({ samples }) {
+  const at = (program) => samples.some(({ line }) => line.includes(`/${program}[`));
+  if (at('smtp') && at('smtpd')) return 'In both logs';
+  return at('smtp') ? 'In the log of the home host' : 'In the log of the relay';
+}
+
+function releasesOf({ samples }) {
+  const known = releases.filter((release) => samples.some(({ postfix }) => postfix.includes(release)));
+  return known.length === releases.length ? '' : `, Postfix ${known.join(', ')}`;
+}
+
+const sectionOf = (kind) => `### ${kind.words.map((words) => `\`${words}\``).join(', ')}
+
+${placeOf(kind)}${releasesOf(kind)}. ${kind.cause}
+
+${kind.fix}
+
+\`\`\`
+${kind.samples[0].line}
+\`\`\`
+`;
+
+const text = [
+  introduction,
+  '## Lines that name the cause\n',
+  ...kinds.filter(({ isSymptom }) => !isSymptom).map(sectionOf),
+  '## Lines that only say that something failed\n',
+  ...kinds.filter(({ isSymptom }) => isSymptom).map(sectionOf),
+].join('\n');
+const page = await format(text, { ...(await resolveConfig(target)), filepath: target });
+if (!process.argv.includes('--check')) {
+  await writeFile(target, page);
+} else if ((await readFile(target, 'utf8').catch(() => '')) !== page) {
+  console.error(
+    'docs/troubleshooting.md is not what src/render/log-lines.json says: node scripts/write-troubleshooting.mjs',
+  );
+  process.exitCode = 1;
+}

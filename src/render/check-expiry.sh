@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+# Names each certificate file of a mail host in which a certificate expires within $days, or that cannot be read; silent
+# if there is none. It prints, for cron; with the word `mail` it sends that to root, for systemd. It needs openssl only.
+
+: "${host:?}" "${domain:?}" "${days:?}" "${certificate:?}" "${ca:?}"
+
+# Each certificate of file $1, of which openssl x509 reads only the first: while the CA gets a new key, the CA file has
+# two. A file without one fails too.
+is_good() (
+  good=1
+  while read -r line; do
+    {
+      echo "$line"
+      while read -r line; do
+        echo "$line"
+        case $line in *END*) break ;; esac
+      done
+    } | openssl x509 -noout -checkend "$((days * 86400))" >/dev/null || exit 1
+    good=0
+  done <"$1"
+  exit "$good"
+)
+
+check() {
+  is_good "$2" || echo "relaycerts: the $1 expires within $days days, or cannot be read: $2"
+}
+
+check_all() {
+  check "certificate of $host" "$certificate"
+  check "CA of $domain" "$ca"
+}
+
+if [ "${1-}" = mail ]; then
+  warnings=$(check_all 2>&1)
+  [ -z "$warnings" ] ||
+    printf 'Subject: relaycerts: certificates of %s expire\n\n%s\n' "$host" "$warnings" | /usr/sbin/sendmail root
+else
+  check_all
+fi

@@ -1,18 +1,23 @@
 // How src/ is bundled, and whose code is then in the bundle. build.mjs writes it; audit.mjs asks about it.
 
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
 
-/** Bundles into `outdir`; with `write: false` it only looks. Resolves with esbuild's metafile. */
-export async function bundle({ outdir, write }) {
-  const { metafile } = await build({
+const target = 'node20.19';
+
+/**
+ * The bundle: `files`, each with its `path` and `text`, and esbuild's `metafile`. Only esbuild's ES modules can be split,
+ * and Node loads CommonJS in two thirds of the time, so each part is split first and turned into CommonJS then.
+ */
+export async function bundle({ outdir }) {
+  const { metafile, outputFiles } = await build({
     entryPoints: { main: 'src/main.ts' },
     outdir,
-    write,
+    write: false,
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
-    target: 'node20.19',
+    target,
     mainFields: ['module', 'main'],
     loader: { '.sh': 'text' },
     minifySyntax: true,
@@ -21,12 +26,24 @@ export async function bundle({ outdir, write }) {
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
-    // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
-    banner: {
-      js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);",
-    },
   });
-  return metafile;
+  const files = outputFiles.map(async ({ path, text }) => ({ path, text: await commonJsOf(text) }));
+  return { metafile, files: await Promise.all(files) };
+}
+
+/** import() becomes require(), which loads nothing of Node's other loader; packages ask only createRequire() for a URL. */
+async function commonJsOf(text) {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': '__filename' },
+  });
+  return code;
 }
 
 /** The packages whose code is in the bundle, by name: { name, folder }; a package may be there in two versions. */

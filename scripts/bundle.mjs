@@ -26,10 +26,22 @@ export async function bundle({ outdir }) {
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
+    plugins: [withoutPrograms],
   });
   const files = outputFiles.map(async ({ path, text }) => ({ path, text: await commonJsOf(text) }));
   return { metafile, files: await Promise.all(files) };
 }
+
+/** commander can start a command that is a program of its own; ours are not, and Node's part for it is slow to load. */
+const withoutPrograms = {
+  name: 'without-programs',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer, path }) =>
+      importer.includes('/commander/') ? { path, namespace: 'without-programs' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'without-programs' }, () => ({ contents: '' }));
+  },
+};
 
 /** import() becomes require(), which loads nothing of Node's other loader; packages ask only createRequire() for a URL. */
 async function commonJsOf(text) {

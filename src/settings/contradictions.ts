@@ -79,8 +79,9 @@ function findTwins(names: readonly Named[]): readonly Contradiction[] {
   const first = new Map(names.toReversed().map(({ path, name }) => [name, path]));
   return names.flatMap(({ path, name }) => {
     const twin = first.get(name) ?? path;
+    if (twin === path) return [];
     const what = `stands already at ${formatPath(twin)}: ${quote(name)}`;
-    return twin === path ? [] : [{ path, what, hint: 'give it another name, or remove one of the two' }];
+    return [{ path, what, hint: 'give it another name, or remove one of the two' }];
   });
 }
 

@@ -10,13 +10,13 @@ if (major < 20 || (major === 20 && minor < 19)) {
   );
   process.exitCode = 1;
 } else if (build()) {
-  require('../dist/main.js');
+  require('./load.js').load(`${__dirname}/../dist`);
 }
 
 /** True once there is a dist/. */
 function build() {
   const { existsSync } = require('node:fs');
-  if (existsSync(`${__dirname}/../dist/main.js`)) return true;
+  if (existsSync(`${__dirname}/../dist/parts.json`)) return true;
   const { spawnSync } = require('node:child_process');
   const output = { cwd: `${__dirname}/..`, stdio: ['ignore', 'ignore', 'inherit'] };
   if (spawnSync(process.execPath, ['scripts/build.mjs'], output).status === 0) return true;

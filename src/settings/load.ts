@@ -14,8 +14,11 @@ const maxBytes = 1_048_576;
 const chunkSize = 65_536;
 
 /** The settings of a file. @throws settings */
-export async function readSettings(file: string, context: Omit<SettingsContext, 'file'>): Promise<Settings> {
-  return parseSettingsText(await readSettingsText(file), { ...context, file: resolve(file) });
+export async function readSettings(
+  file: string,
+  { home, program, command }: Omit<SettingsContext, 'file'>,
+): Promise<Settings> {
+  return parseSettingsText(await readSettingsText(file), { file: resolve(file), home, program, command });
 }
 
 /** The text of a settings file, whatever it says. @throws settings */

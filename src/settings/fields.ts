@@ -168,10 +168,9 @@ export function parsed<Value>(
 
 /** A DN attribute's text: printable, no space around it, at most `max` characters (RFC 5280 appendix A.1 upper bounds). */
 export function attribute(max: number, description: string, example: string): Kind<string | undefined> {
-  const pattern = new RegExp(attributePattern, 'u');
   const parse = (input: string): string => {
     const length = Array.from(input).length;
-    if (length >= 1 && length <= max && pattern.test(input)) return input;
+    if (length >= 1 && length <= max && new RegExp(attributePattern, 'u').test(input)) return input;
     throw new RelaycertsError('name', describeBadText(input, length, max), {
       hint: length === 0 ? 'write a value, or remove the key' : `write plain text, for example "${example}"`,
     });

@@ -14,11 +14,8 @@ const maxBytes = 1_048_576;
 const chunkSize = 65_536;
 
 /** The settings of a file. @throws settings */
-export async function readSettings(
-  file: string,
-  { home, program, command }: Omit<SettingsContext, 'file'>,
-): Promise<Settings> {
-  return parseSettingsText(await readSettingsText(file), { file: resolve(file), home, program, command });
+export async function readSettings(file: string, context: Omit<SettingsContext, 'file'>): Promise<Settings> {
+  return parseSettingsText(await readSettingsText(file), { ...context, file: resolve(file) });
 }
 
 /** The text of a settings file, whatever it says. @throws settings */

@@ -11,9 +11,10 @@ const fs = require('node:fs');
 const { isAbsolute, join } = require('node:path');
 const { Script } = require('node:vm');
 
-const dayMs = 86_400_000;
-/** What another version left is removed by then. */
-const keptMs = 30 * dayMs;
+/** Milliseconds; what another version left is removed by then. */
+const keptTime = 30 * 86_400_000;
+/** Octets; the length of the whole file, which V8 does not check. */
+const headerSize = 4;
 
 /** Runs the part `main` of the bundle in this folder. @throws ENOENT if there is no bundle */
 exports.load = (dist) => {
@@ -30,7 +31,7 @@ exports.load = (dist) => {
     const filename = join(dist, file);
     // Commands share files, and what is compiled is what they use.
     const name = `${file}-${part}`;
-    const cachedData = cache?.read(name);
+    const cachedData = cache && orNothing(() => readCompiled(cache, name));
     const script = new Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
     scripts.set(name, script);
     isStale ||= cachedData === undefined || script.cachedDataRejected === true;
@@ -47,86 +48,81 @@ exports.load = (dist) => {
     definitions.get(name)(module, module.exports, requirePart, __filename);
     return module.exports;
   };
-  // Only now is it known what each of them needed.
-  if (cache !== undefined) {
-    process.on('exit', () => {
-      if (isStale) cache.write(scripts);
-    });
-  }
+  // Only at the end is it known what was needed of each file.
+  process.on('exit', () => {
+    if (cache !== undefined && isStale) orNothing(() => writeAll(cache, scripts));
+  });
   requirePart('./main.js');
 };
 
-/** The cache of this bundle for this Node; undefined if there is no folder for it that is surely the user's own. */
+/** Where the cache of this bundle for this Node is, or would be; undefined if it cannot be told whose that would be. */
 function findCache(id) {
   const { env, geteuid, arch, versions } = process;
   const base = isAbsolute(env.XDG_CACHE_HOME ?? '') ? env.XDG_CACHE_HOME : env.HOME && join(env.HOME, '.cache');
   if (env.NODE_DISABLE_COMPILE_CACHE === '1' || geteuid === undefined || !isAbsolute(base ?? '')) return undefined;
-  const uid = geteuid();
   const folder = join(base, 'relaycerts');
-  const prefix = `${id}-${arch}-${versions.v8}-`;
-  const isOwn = (stats) => stats?.uid === uid && (stats.mode & 0o077) === 0;
-  const at = (path) => fs.lstatSync(path, { throwIfNoEntry: false });
+  const pathOf = (name) => join(folder, `${id}-${arch}-${versions.v8}-${name}`);
+  return { id, base, folder, pathOf, uid: geteuid() };
+}
 
-  const read = (name) => {
-    const file = fs.openSync(join(folder, prefix + name), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
-    try {
-      const stats = fs.fstatSync(file);
-      const bytes = Buffer.allocUnsafeSlow(stats.size);
-      const isWhole = isOwn(stats) && stats.isFile() && fs.readSync(file, bytes) === stats.size;
-      // V8 believes whatever follows its header.
-      return isWhole && bytes.readUInt32LE(0) === stats.size ? bytes.subarray(4) : undefined;
-    } finally {
-      fs.closeSync(file);
-    }
-  };
-  const write = (name, script) => {
-    const path = join(folder, prefix + name);
-    const fresh = `${path}.${process.pid}`;
-    const file = fs.openSync(fresh, 'wx', 0o600);
-    try {
-      const data = script.createCachedData();
-      const size = Buffer.alloc(4);
-      size.writeUInt32LE(data.length + size.length);
-      fs.writevSync(file, [size, data]);
-      // Else a power failure could leave a file of the right length with zeros in it.
-      fs.fsyncSync(file);
-      fs.renameSync(fresh, path);
-    } catch (error) {
-      fs.unlinkSync(fresh);
-      throw error;
-    } finally {
-      fs.closeSync(file);
-    }
-  };
-  const prepare = () => {
-    // Of another user (sudo), nothing is made in it.
-    const home = env.HOME && fs.statSync(env.HOME);
-    if (home?.uid === uid) fs.mkdirSync(base, { recursive: true, mode: 0o700 });
-    if (fs.statSync(base).uid !== uid) return false;
-    if (at(folder) === undefined) fs.mkdirSync(folder, { mode: 0o700 });
-    return isOwn(at(folder));
-  };
-  const removeOld = () => {
-    for (const name of fs.readdirSync(folder).filter((entry) => !entry.startsWith(id))) {
-      const path = join(folder, name);
-      if (Date.now() - (at(path)?.mtimeMs ?? 0) > keptMs) fs.unlinkSync(path);
-    }
-  };
-  const orNothing = (work) => {
-    try {
-      return work();
-    } catch {
-      return undefined;
-    }
-  };
-  const isReadable = orNothing(() => at(folder)?.isDirectory() && isOwn(at(folder)));
-  return {
-    read: (name) => (isReadable ? orNothing(() => read(name)) : undefined),
-    write: (scripts) =>
-      orNothing(() => {
-        if (!prepare()) return;
-        for (const [name, script] of scripts) write(name, script);
-        removeOld();
-      }),
-  };
+/** Undefined if it is not whole, or somebody else could have written it. @throws Node's system error */
+function readCompiled({ folder, pathOf, uid }, name) {
+  if (!isOwn(fs.lstatSync(folder), uid)) return undefined;
+  const file = fs.openSync(pathOf(name), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+  try {
+    const stats = fs.fstatSync(file);
+    if (!stats.isFile() || !isOwn(stats, uid) || stats.size <= headerSize) return undefined;
+    const bytes = Buffer.allocUnsafeSlow(stats.size);
+    const isWhole = fs.readSync(file, bytes) === stats.size && bytes.readUInt32LE(0) === stats.size;
+    return isWhole ? bytes.subarray(headerSize) : undefined;
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+/** @throws Node's system error */
+function writeAll(cache, scripts) {
+  const { id, base, folder, pathOf, uid } = cache;
+  // In the home of another user (sudo) nothing is made.
+  if (fs.statSync(process.env.HOME || base).uid === uid) fs.mkdirSync(base, { recursive: true, mode: 0o700 });
+  if (fs.statSync(base).uid !== uid) return;
+  orNothing(() => fs.mkdirSync(folder, { mode: 0o700 }));
+  if (!isOwn(fs.lstatSync(folder), uid)) return;
+  for (const [name, script] of scripts) writeCompiled(pathOf(name), script);
+  for (const name of fs.readdirSync(folder)) {
+    const path = join(folder, name);
+    if (!name.startsWith(id) && Date.now() - fs.lstatSync(path).mtimeMs > keptTime) fs.unlinkSync(path);
+  }
+}
+
+/** @throws Node's system error */
+function writeCompiled(path, script) {
+  const fresh = `${path}.${process.pid}`;
+  const file = fs.openSync(fresh, 'wx', 0o600);
+  try {
+    const data = script.createCachedData();
+    const header = Buffer.alloc(headerSize);
+    header.writeUInt32LE(headerSize + data.length);
+    fs.writevSync(file, [header, data]);
+    // Else a power failure could leave a file of the right length with zeros in it.
+    fs.fsyncSync(file);
+    fs.renameSync(fresh, path);
+  } catch (error) {
+    fs.unlinkSync(fresh);
+    throw error;
+  } finally {
+    fs.closeSync(file);
+  }
+}
+
+function isOwn({ uid, mode }, user) {
+  return uid === user && (mode & 0o077) === 0;
+}
+
+function orNothing(work) {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
 }

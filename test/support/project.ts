@@ -98,6 +98,8 @@ export function makeProject(settings: unknown = smallSettings()): Project {
   const environmentOf = ({ env = {} }: Input) => ({
     PATH: `${join(root, 'bin')}:${process.env['PATH'] ?? ''}`,
     HOME: home,
+    // Shared, so that not every process compiles the program again.
+    XDG_CACHE_HOME: join(import.meta.dirname, '../../node_modules/.cache'),
     LANG: 'C.UTF-8',
     ...env,
   });

@@ -43,11 +43,12 @@ openssl x509 -in certs/smtp-client/mailhost.crt.pem -noout -pubkey | openssl pke
 const pin = (certificate) =>
   `openssl x509 -in ${certificate} -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -c >pin\n`;
 
+const cfsslProfile = (usage) => ({ expiry: '9552h', usages: ['digital signature', usage] });
+
 function cfsslScript(keyType) {
   const [algo, size] = keyType === 'ecdsa-p256' ? ['ecdsa', 256] : ['rsa', Number(keyType.slice('rsa-'.length))];
   const request = (cn, hosts) => JSON.stringify({ CN: cn, hosts, key: { algo, size } });
-  const profile = (usage) => ({ expiry: '9552h', usages: ['digital signature', usage] });
-  const profiles = { server: profile('server auth'), client: profile('client auth') };
+  const profiles = { server: cfsslProfile('server auth'), client: cfsslProfile('client auth') };
   const config = JSON.stringify({ signing: { default: { expiry: '9552h' }, profiles } });
   return `umask 077
 echo '${request('example.org relay CA', [])}' | cfssl gencert -initca - 2>/dev/null | cfssljson -bare ca

@@ -91,7 +91,7 @@ async function commonJsOf(text) {
     target,
     minifySyntax: true,
     minifyWhitespace: true,
-    legalComments: 'none',
+    legalComments: 'inline',
     supported: { 'dynamic-import': false },
     define: { 'import.meta.url': '__filename' },
   });

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { bundle, packagesIn } from './bundle.mjs';
 
-const packages = packagesIn(await bundle({ outdir: 'dist', write: false }));
+const packages = packagesIn((await bundle()).metafile);
 const { stdout, stderr, error } = spawnSync('npm', ['audit', '--json'], { encoding: 'utf8', maxBuffer: 1 << 28 });
 const report = parse(stdout);
 if (report?.vulnerabilities === undefined) {

@@ -1,138 +1,114 @@
-// How long the commands take, as ratios within this one run: to `node -e 0`, and for the first make to a shell script
-// that does the same work with openssl and gpg. Rounds are interleaved, so that a machine whose speed drifts slows all
-// alike. Usage: npm run bench [-- ROUNDS]
+// How long the commands take, as ratios within this one run: to `node -e 0`, and for the first make to what others need for
+// the same work. Rounds are interleaved, so that a machine whose speed drifts slows all alike, and each ratio is the
+// median of the rounds' own. Usage: npm run bench [-- ROUNDS]
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { peers } from './bench-peers.mjs';
 
 const rounds = Number(process.argv[2] ?? 15);
 const program = resolve('bin/relaycerts.js');
 const root = mkdtempSync(join(tmpdir(), 'relaycerts-bench-'));
-const keyTypes = ['ecdsa-p256', 'rsa-2048'];
-// It alone doubles Node's own start.
-const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+const keyTypes = ['ecdsa-p256', 'rsa-2048', 'rsa-4096'];
+// NODE_EXTRA_CA_CERTS alone doubles Node's own start.
+const environment = {
+  PATH: process.env.PATH,
+  HOME: join(root, 'home'),
+  GNUPGHOME: join(root, 'gnupg'),
+};
 
 let folders = 0;
+/** A project of its own for each run: removing thousands of files would slow the next ones down. */
 function freshFolder(keyType) {
   folders += 1;
   const folder = join(root, String(folders));
-  mkdirSync(join(folder, 'home'), { recursive: true });
+  mkdirSync(folder);
   const settings = {
     domain: 'example.org',
     smtpdServers: [{ hostname: 'relayhost' }],
     smtpClients: [{ hostname: 'mailhost' }],
     ca: { keyType },
     certificates: { keyType },
+    passphrase: { file: 'passphrase.gpg', recipients: ['../recipient.asc'] },
   };
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings));
   return folder;
 }
 
-function run(folder, command, args) {
+/** Milliseconds. */
+function run(cwd, command, args, expected = 0) {
   const start = performance.now();
-  const result = spawnSync(command, args, {
-    cwd: folder,
-    env: { ...environment, HOME: join(folder, 'home'), XDG_CONFIG_HOME: '', GNUPGHOME: join(root, 'gnupg') },
-  });
+  const result = spawnSync(command, args, { cwd, env: environment });
   const ms = performance.now() - start;
-  if (result.status !== 0)
-    throw new Error(`${command} ${args.join(' ')} failed: ${String(result.stderr ?? result.error)}`);
-  return ms;
+  if (result.status === expected) return ms;
+  throw new Error(`${command} ${args.join(' ')} failed: ${String(result.stderr ?? result.error)}`);
 }
 
-// The same files as make: a passphrase encrypted with OpenPGP, an encrypted CA key, one relay, one client, the pin.
-const script = (keyType) => {
-  const generate =
-    keyType === 'rsa-2048'
-      ? 'genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048'
-      : 'genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256';
-  return `set -eu
-umask 077
-mkdir -p certs/ca certs/smtpd-server certs/smtp-client
-passphrase=$(openssl rand -hex 32)
-printf %s "$passphrase" | gpg --batch --quiet --yes --trust-model always -e -r bench@example.org -o home/passphrase.gpg
-openssl ${generate} -aes-256-cbc -pass fd:3 -out certs/ca/ca.key.pem 3<<END 2>/dev/null
-$passphrase
-END
-openssl req -x509 -new -key certs/ca/ca.key.pem -passin fd:3 -days 3650 -subj '/CN=example.org relay CA' \\
-  -addext 'basicConstraints=critical,CA:TRUE,pathlen:0' -addext 'keyUsage=critical,keyCertSign,cRLSign' -out certs/ca/ca.crt.pem 3<<END
-$passphrase
-END
-for pair in smtpd-server:relayhost:serverAuth smtp-client:mailhost:clientAuth; do
-  IFS=: read -r role name usage <<END
-$pair
-END
-  openssl ${generate} -out certs/$role/$name.key.pem 2>/dev/null
-  openssl req -new -key certs/$role/$name.key.pem -subj "/CN=$name.example.org" -out $name.csr
-  printf 'basicConstraints=critical,CA:FALSE\\nkeyUsage=critical,digitalSignature\\nextendedKeyUsage=%s\\nsubjectAltName=DNS:%s.example.org\\n' $usage $name >$name.ext
-  openssl x509 -req -in $name.csr -CA certs/ca/ca.crt.pem -CAkey certs/ca/ca.key.pem -passin fd:3 -days 398 -extfile $name.ext -out certs/$role/$name.crt.pem 2>/dev/null 3<<END
-$passphrase
-END
-done
-openssl x509 -in certs/smtp-client/mailhost.crt.pem -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -c >pin
-`;
-};
+const relaycerts = (folder, words, expected) => run(folder, 'node', [program, ...words], expected);
+
+function prepareGnuPg() {
+  mkdirSync(environment.HOME);
+  mkdirSync(environment.GNUPGHOME, { mode: 0o700 });
+  const batch = ['--batch', '--quiet', '--passphrase', ''];
+  run(root, 'gpg', [...batch, '--quick-gen-key', 'bench@example.org', 'future-default', 'default', 'never']);
+  run(root, 'gpg', ['--armor', '--output', 'recipient.asc', '--export', 'bench@example.org']);
+}
+
+const isInstalled = (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+
+function timeRound(installed, note) {
+  note('node -e 0', run(root, 'node', ['-e', '0']));
+  note('--version', relaycerts(root, ['--version']));
+  note('--help', relaycerts(root, ['--help']));
+  note('a usage error', relaycerts(root, ['mkae'], 2));
+  for (const keyType of keyTypes) {
+    const folder = freshFolder(keyType);
+    note(`first make, ${keyType}`, relaycerts(folder, ['make']));
+    if (keyType === 'ecdsa-p256') {
+      const certificates = readdirSync(join(folder, 'certs/smtp-client')).filter((name) => name.endsWith('.crt.pem'));
+      note('fingerprint FILE', relaycerts(folder, ['fingerprint', `certs/smtp-client/${certificates[0]}`]));
+      note('show', relaycerts(folder, ['show']));
+      note('status', relaycerts(folder, ['status']));
+      note('second make', relaycerts(folder, ['make']));
+    }
+    for (const { name, script } of installed) {
+      const text = script(keyType);
+      if (text !== undefined) note(`${name}, ${keyType}`, run(freshFolder(keyType), 'sh', ['-euc', text]));
+    }
+  }
+}
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-function prepareGnuPg() {
-  const home = join(root, 'gnupg');
-  mkdirSync(home, { mode: 0o700 });
-  run(freshFolder('ecdsa-p256'), 'gpg', [
-    '--batch',
-    '--quiet',
-    '--passphrase',
-    '',
-    '--quick-gen-key',
-    'bench@example.org',
-    'future-default',
-    'default',
-    'never',
-  ]);
+function report(times) {
+  const ratio = (name, base) => median(times.get(name).map((ms, round) => ms / times.get(base)[round]));
+  const column = (name, base) => `${ratio(name, base).toFixed(2).padStart(6)} x ${base}`;
+  console.log(`node ${process.version}, ${rounds} rounds, medians`);
+  for (const [name, values] of times) {
+    const [, keyType] = /^first make, (.*)$/u.exec(name) ?? [];
+    const others = peers.map((peer) => `${peer.name}, ${keyType}`).filter((other) => times.has(other));
+    const columns = ['node -e 0', ...others].map((base) => column(name, base));
+    console.log(`${name.padEnd(34)} ${median(values).toFixed(0).padStart(6)} ms ${columns.join('  ')}`);
+  }
 }
 
 try {
   prepareGnuPg();
+  const installed = peers.filter(({ needs }) => needs.every(isInstalled));
+  const missing = peers.filter((peer) => !installed.includes(peer));
+  if (missing.length > 0) {
+    console.log(`not installed, so not compared: ${missing.map(({ name }) => name).join(', ')}`);
+  }
   const times = new Map();
-  const time = (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]);
-  for (let round = 0; round <= rounds; round += 1) {
-    // Round 0 warms the caches and is not counted.
-    const count = round === 0 ? () => undefined : time;
-    count('node -e 0', run(root, 'node', ['-e', '0']));
-    count('--help', run(root, 'node', [program, '--help']));
-    for (const keyType of keyTypes) {
-      const folder = freshFolder(keyType);
-      count(`first make, ${keyType}`, run(folder, 'node', [program, 'make']));
-      if (keyType === 'ecdsa-p256') {
-        count('second make', run(folder, 'node', [program, 'make']));
-        count('fingerprint', run(folder, 'node', [program, 'fingerprint']));
-        count('show --format sh', run(folder, 'node', [program, 'show', 'mailhost', '--format', 'sh']));
-      }
-      const other = freshFolder(keyType);
-      count(`openssl + gpg script, ${keyType}`, run(other, 'sh', ['-c', script(keyType)]));
-    }
+  // Round 0 warms the caches and is not counted.
+  timeRound(installed, () => undefined);
+  for (let round = 1; round <= rounds; round += 1) {
+    timeRound(installed, (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]));
   }
-  const base = median(times.get('node -e 0'));
-  console.log(`node ${process.version}, ${rounds} rounds, medians`);
-  for (const [name, values] of times) {
-    const ms = median(values);
-    const versus = name.startsWith('first make')
-      ? times.get(name.replace('first make', 'openssl + gpg script'))
-      : undefined;
-    const ratio = versus === undefined ? '' : `   ${(ms / median(versus)).toFixed(2)} x openssl + gpg`;
-    console.log(
-      `${name.padEnd(34)} ${ms.toFixed(0).padStart(6)} ms   ${(ms / base).toFixed(2).padStart(6)} x node -e 0${ratio}`,
-    );
-  }
-  if (process.env.BENCH_JSON !== undefined) {
-    writeFileSync(
-      process.env.BENCH_JSON,
-      JSON.stringify(Object.fromEntries([...times].map(([name, values]) => [name, median(values)]))),
-    );
-  }
+  report(times);
 } finally {
-  spawnSync('gpgconf', ['--homedir', join(root, 'gnupg'), '--kill', 'all']);
+  spawnSync('gpgconf', ['--homedir', environment.GNUPGHOME, '--kill', 'all']);
   rmSync(root, { recursive: true, force: true });
 }

@@ -1,18 +1,28 @@
 // How src/ is bundled, and whose code is then in the bundle. build.mjs writes it; audit.mjs asks about it.
 
-import { build } from 'esbuild';
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { build, transform } from 'esbuild';
 
-/** Bundles into `outdir`; with `write: false` it only looks. Resolves with esbuild's metafile. */
-export async function bundle({ outdir, write }) {
-  const { metafile } = await build({
+const target = 'node20.19';
+
+/** Octets; a part over this has a file of its own. */
+const big = 100_000;
+
+/**
+ * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. Only esbuild's ES modules can be split,
+ * and Node loads CommonJS sooner, so each part is split off first and turned into CommonJS then.
+ */
+export async function bundle() {
+  const { metafile, outputFiles } = await build({
     entryPoints: { main: 'src/main.ts' },
-    outdir,
-    write,
+    outdir: 'dist',
+    write: false,
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
-    target: 'node20.19',
+    target,
     mainFields: ['module', 'main'],
     loader: { '.sh': 'text' },
     minifySyntax: true,
@@ -21,12 +31,71 @@ export async function bundle({ outdir, write }) {
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
-    // CommonJS packages call require() for Node's own modules; an ES module has none of its own.
-    banner: {
-      js: "import{createRequire as createRequire_}from'node:module';const require=createRequire_(import.meta.url);",
-    },
+    plugins: [withoutPrograms],
   });
-  return metafile;
+  return { metafile, files: await pack(metafile.outputs, outputFiles) };
+}
+
+/** commander can start a command that is a program of its own; ours are not, and Node's part for it is slow to load. */
+const withoutPrograms = {
+  name: 'without-programs',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer, path }) =>
+      importer.includes('/commander/') ? { path, namespace: 'without-programs' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'without-programs' }, () => ({ contents: '' }));
+  },
+};
+
+/**
+ * The parts in as few files as make sense, with a digest of it all: one for every start, one for what commands share,
+ * and one for each big part that few of them need. bin/load.js loads them.
+ */
+async function pack(outputs, outputFiles) {
+  const parts = new Map();
+  for (const { path, text } of outputFiles) parts.set(`./${basename(path)}`, await commonJsOf(text));
+  const start = new Set();
+  const follow = (name) => {
+    if (start.has(name)) return;
+    start.add(name);
+    const { imports } = outputs[Object.keys(outputs).find((path) => path.endsWith(name.slice(1)))];
+    for (const { path, kind } of imports)
+      if (kind === 'import-statement' && parts.has(`./${basename(path)}`)) follow(`./${basename(path)}`);
+  };
+  follow('./main.js');
+  const fileOf = (name) => {
+    if (start.has(name)) return 'main.js';
+    return parts.get(name).length > big ? name.slice('./'.length) : 'commands.js';
+  };
+  const files = Object.fromEntries([...parts.keys()].map((name) => [name, fileOf(name)]));
+  const texts = new Map();
+  for (const [name, code] of parts) {
+    const definition = `${JSON.stringify(name)}(module,exports,require,__filename){${code}\n}`;
+    texts.set(files[name], [...(texts.get(files[name]) ?? []), definition]);
+  }
+  const packed = [...texts].map(([name, definitions]) => ({ name, text: `({${definitions.join(',\n')}})\n` }));
+  const foreign = packed.find(({ text }) => /[^\0-\x7f]/u.test(text));
+  if (foreign !== undefined) throw new Error(`${foreign.name} is not ASCII, which is what it is read as`);
+  const id = createHash('sha256')
+    .update(JSON.stringify([files, packed]))
+    .digest('hex')
+    .slice(0, 32);
+  return [...packed, { name: 'parts.json', text: `${JSON.stringify({ id, files })}\n` }];
+}
+
+/** import() becomes require(), which loads nothing of Node's other loader; createRequire() takes a path for a URL. */
+async function commonJsOf(text) {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'inline',
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': '__filename' },
+  });
+  return code;
 }
 
 /** The packages whose code is in the bundle, by name: { name, folder }; a package may be there in two versions. */

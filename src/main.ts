@@ -25,4 +25,4 @@ for (const [signal, status] of [
   });
 }
 
-await runProgram(process.argv.slice(2), process);
+void runProgram(process.argv.slice(2), process);

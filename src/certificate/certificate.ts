@@ -186,9 +186,17 @@ function readSerial(element: der.DerElement | undefined): Serial {
 
 /** The last (most specific) commonName of a Name; undefined if it has none. @throws DerError */
 export function readCommonName(subject: der.DerElement | undefined): string | undefined {
-  const attributes = der.readInside(subject).flatMap((set) => der.readInside(set, der.derTags.set));
-  const names = attributes.map((one) => der.readInside(one)).filter(([type]) => der.readOid(type) === '2.5.4.3');
-  return readText(names.at(-1)?.[1]);
+  return textsIn(der.readInside(subject), '2.5.4.3').at(-1);
+}
+
+/** The texts of one type of attribute in a DER Name, such as a certificate's `subject`; `type` is its OID. */
+export function nameTexts(name: Buffer, type: string): readonly (string | undefined)[] {
+  return textsIn(der.readSequence(name), type);
+}
+
+function textsIn(sets: readonly der.DerElement[], type: string): readonly (string | undefined)[] {
+  const attributes = sets.flatMap((set) => der.readInside(set, der.derTags.set)).map((one) => der.readInside(one));
+  return attributes.filter(([oid]) => der.readOid(oid) === type).map(([, text]) => readText(text));
 }
 
 /** RFC 5280 4.1.2.4 DirectoryString; undefined for other types, or if it is malformed. */

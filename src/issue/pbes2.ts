@@ -25,9 +25,14 @@ const readableCiphers: readonly string[] = ['2.16.840.1.101.3.4.1.2', '2.16.840.
 const label = 'ENCRYPTED PRIVATE KEY';
 const byHand = 'openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE';
 const blockSize = 8;
-/** N = 2^14 and r = 8 stay below the 32 MiB that OpenSSL lends a scrypt frame; only p can rise. */
-const iterations = 2 ** 14;
-const parallelization: Readonly<Record<PassphraseStrength, number>> = { random: 1, typed: 5 };
+/**
+ * N and p. What a person chose is guessed, and each guess should cost: N = 2^14 is the most of which r = 8 stays below the
+ * 32 MiB that OpenSSL lends a scrypt frame, so from there only p can rise. 256 random bits are beyond guessing, whatever one costs.
+ */
+const costs: Readonly<Record<PassphraseStrength, { readonly N: number; readonly p: number }>> = {
+  random: { N: 2 ** 10, p: 1 },
+  typed: { N: 2 ** 14, p: 5 },
+};
 const keyOctets = 32;
 /** OpenSSL's own limit (PEM_BUFSIZE): a longer passphrase would make a key that nothing opens. */
 const maxPassphraseOctets = 1024;
@@ -48,13 +53,13 @@ export async function encryptPrivateKey(
   const secret = revealPassphrase(passphrase);
   const salt = randomBytes(16);
   const iv = randomBytes(16);
-  const p = parallelization[strength];
-  const derivedKey = await derive(secret, salt, keyOctets, { N: iterations, r: blockSize, p, maxmem: 64 * 2 ** 20 });
+  const { N, p } = costs[strength];
+  const derivedKey = await derive(secret, salt, keyOctets, { N, r: blockSize, p, maxmem: 64 * 2 ** 20 });
   const cipher = createCipheriv('aes-256-cbc', derivedKey, iv);
   const ciphertext = Buffer.concat([cipher.update(key.export({ type: 'pkcs8', format: 'der' })), cipher.final()]);
 
-  const costs = [iterations, blockSize, p, keyOctets].map(der.writeInteger);
-  const parameters = der.writeSequence(der.writeOctetString(salt), ...costs);
+  const numbers = [N, blockSize, p, keyOctets].map(der.writeInteger);
+  const parameters = der.writeSequence(der.writeOctetString(salt), ...numbers);
   const kdf = der.writeSequence(der.writeOid(oids.scrypt), parameters);
   const encryption = der.writeSequence(der.writeOid(oids.aes256Cbc), der.writeOctetString(iv));
   // RFC 8018 A.4.

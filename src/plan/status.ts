@@ -75,7 +75,8 @@ export function statusOf(
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
       (a.daysLeft ?? Infinity) - (b.daysLeft ?? Infinity) ||
-      a.name.localeCompare(b.name),
+      // Not in a locale's order, whose rules take longer to load than all else here.
+      Number(a.name > b.name) - Number(a.name < b.name),
   );
 }
 

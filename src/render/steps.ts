@@ -2,7 +2,6 @@
 // data (step.ts): host.ts prints them as text, and the tests run them to the letter.
 
 import { join } from 'node:path';
-import { isIPv6 } from 'node:net';
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
@@ -59,7 +58,8 @@ function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): S
   const { directory } = settings.postfix;
   const { user, port } = host.ssh;
   const sudo = user === 'root' ? '' : 'sudo ';
-  const target = isIPv6(host.ssh.host) ? `[${host.ssh.host}]` : host.ssh.host;
+  // Of all that ssh connects to, only an IPv6 address has a colon.
+  const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
   const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );

@@ -5,15 +5,11 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { quote } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
-
-/** Where a value stands in the settings file: keys and indexes. */
-export type Path = readonly PropertyKey[];
+import type { Path, Words } from './kinds.js';
 
 /** One problem between values, at the later of the two. */
-export interface Contradiction {
+export interface Contradiction extends Words {
   readonly path: Path;
-  readonly what: string;
-  readonly hint: string;
 }
 
 interface Named {
@@ -83,8 +79,9 @@ function findTwins(names: readonly Named[]): readonly Contradiction[] {
   const first = new Map(names.toReversed().map(({ path, name }) => [name, path]));
   return names.flatMap(({ path, name }) => {
     const twin = first.get(name) ?? path;
+    if (twin === path) return [];
     const what = `stands already at ${formatPath(twin)}: ${quote(name)}`;
-    return twin === path ? [] : [{ path, what, hint: 'give it another name, or remove one of the two' }];
+    return [{ path, what, hint: 'give it another name, or remove one of the two' }];
   });
 }
 

@@ -1,9 +1,10 @@
-// The kinds of values that stand in a settings file, as zod schemas that carry both sides: what the parser takes, and
-// what the JSON Schema says of it. Their errors say what is wrong and what mends it. Which keys there are is in file.ts.
+// The kinds of values that stand in a settings file, with both sides: what the parser takes, and what the JSON Schema
+// says of it. Their errors say what is wrong and the edit that puts it right. Which keys there are is in file.ts.
 
 import { closestMatch } from 'leven';
-import * as z from 'zod/mini';
 import { quote, RelaycertsError, renderHint } from '../errors.js';
+import { noValue, optional, withDefault } from './kinds.js';
+import type { JsonSchema, Kind, ValueOf, Words } from './kinds.js';
 
 const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p{M}\p{Nd}])?`;
 const noNumberLast = String.raw`(?!.*\.(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)`;
@@ -24,17 +25,12 @@ export const textFormats = {
 } as const;
 const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
 
-/** What zod carries for one issue: what is wrong, a line feed, and what mends it. */
-export function say(what: string, hint: string): string {
-  return `${what.replaceAll('\n', ' ')}\n${hint}`;
-}
-
 /** `example` is how the value is written, quotes and brackets included. */
-function missingOr(input: unknown, what: string, hint: string, example: string): string {
-  return input === undefined ? say('is missing', `add it, for example ${example}`) : say(what, hint);
+function missingOr(input: unknown, what: string, hint: string, example: string): Words {
+  return input === undefined ? { what: 'is missing', hint: `add it, for example ${example}` } : { what, hint };
 }
 
-const kinds: Readonly<Record<string, string>> = {
+const kindNames: Readonly<Record<string, string>> = {
   string: 'text',
   number: 'a number',
   boolean: 'true or false',
@@ -45,100 +41,142 @@ const kinds: Readonly<Record<string, string>> = {
 function kindOf(input: unknown): string {
   if (input === null) return 'null';
   if (Array.isArray(input)) return 'a list';
-  return kinds[typeof input] ?? typeof input;
+  return kindNames[typeof input] ?? typeof input;
 }
 
+type Section<Shape> = Kind<{ readonly [Key in keyof Shape]: ValueOf<Shape[Key]> }> & { readonly shape: Shape };
+
 /** An object with these keys and no others. */
-export function section<Shape extends z.core.$ZodLooseShape>(description: string, shape: Shape) {
+export function section<Shape extends Readonly<Record<string, Kind<unknown>>>>(
+  description: string,
+  shape: Shape,
+): Section<Shape> {
   const hint = 'write { ... } there, as settings.example.json does';
-  const error = ({ code, input }: z.core.$ZodRawIssue): string | undefined =>
-    code === 'invalid_type' ? missingOr(input, `must be an object, is ${kindOf(input)}`, hint, '{}') : undefined;
-  return z.strictObject(shape, { error }).check(z.meta({ description }));
+  const kinds = Object.entries(shape);
+  const read: Section<Shape>['read'] = (input, path, flaws) => {
+    if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+      flaws.push({ path, ...missingOr(input, `must be an object, is ${kindOf(input)}`, hint, '{}') });
+      return noValue;
+    }
+    const given: ReadonlyMap<string, unknown> = new Map(Object.entries(input));
+    const values = kinds.map(([key, kind]) => [key, kind.read(given.get(key), [...path, key], flaws)] as const);
+    for (const unknownKey of given.keys()) {
+      if (Object.hasOwn(shape, unknownKey)) continue;
+      const known = Object.keys(shape).join(', ');
+      flaws.push({
+        path,
+        unknownKey,
+        what: `unknown key ${quote(unknownKey)}`,
+        hint: `remove it; known here: ${known}`,
+      });
+    }
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of `shape`, each with what its kind reads
+    return Object.fromEntries(values) as ValueOf<Section<Shape>>;
+  };
+  const required = kinds.flatMap(([key, { isOptional }]) => (isOptional ? [] : [key]));
+  const jsonSchema = {
+    type: 'object',
+    properties: Object.fromEntries(kinds.map(([key, kind]) => [key, kind.jsonSchema])),
+    ...(required.length > 0 && { required }),
+    additionalProperties: false,
+    description,
+  };
+  return { read, jsonSchema, shape };
 }
 
 /** A list; `example` is one as JSON. */
-export function list<Item extends z.core.SomeType>(
-  item: Item,
-  meta: Readonly<Record<string, unknown>>,
-  example: string,
-) {
+export function list<Item>(item: Kind<Item>, meta: JsonSchema, example: string): Kind<readonly Item[]> {
   const hint = `write [ ... ] there, for example ${example}`;
-  const error = ({ input }: z.core.$ZodRawIssue): string =>
-    missingOr(input, `must be a list, is ${kindOf(input)}`, hint, example);
-  return z.array(item, { error }).check(z.meta(meta));
+  return {
+    read: (input, path, flaws) => {
+      if (Array.isArray(input)) return input.map((each: unknown, at) => item.read(each, [...path, at], flaws));
+      flaws.push({ path, ...missingOr(input, `must be a list, is ${kindOf(input)}`, hint, example) });
+      return noValue;
+    },
+    jsonSchema: { type: 'array', items: item.jsonSchema, ...meta },
+  };
 }
 
-/** A whole number from `min` to `max`, which may be left out; `checks` are more that zod has for it. */
-export function whole(
-  min: number,
-  max: number,
-  description: string,
-  standard: number,
-  ...checks: readonly z.core.$ZodCheck<number>[]
-) {
-  const error = ({ input }: { readonly input?: unknown }): string =>
-    say(
-      `must be a whole number from ${String(min)} to ${String(max)}: ${quote(input)}`,
+/** A whole number from `min` to `max`, which may be left out. */
+export function whole(min: number, max: number, description: string, standard: number): Kind<number> {
+  const words = (input: unknown): Words => ({
+    what: `must be a whole number from ${String(min)} to ${String(max)}: ${quote(input)}`,
+    hint:
       typeof input === 'number'
         ? `write ${String(Math.min(Math.max(Math.round(input), min), max))}`
         : `write a number without quotes, for example ${String(standard)}`,
-    );
-  const limits = [z.minimum(min, { error }), z.maximum(max, { error }), z.meta({ description })];
-  return z.prefault(z.int({ error }).check(...limits, ...checks), standard);
+  });
+  const read: Kind<number>['read'] = (input, path, flaws) => {
+    if (typeof input === 'number' && Number.isInteger(input) && input >= min && input <= max) return input;
+    flaws.push({ path, ...words(input) });
+    return noValue;
+  };
+  const jsonSchema = { type: 'integer', minimum: min, maximum: max, description };
+  return withDefault({ read, jsonSchema }, standard);
 }
 
 /** One of some words; the first where it is left out. */
-export function choice<const Value extends string>(values: readonly [Value, ...Value[]], description: string) {
+export function choice<const Value extends string>(
+  values: readonly [Value, ...Value[]],
+  description: string,
+): Kind<Value> {
   const all = values.map((value) => `"${value}"`).join(', ');
-  const error = ({ input }: z.core.$ZodRawIssue): string => {
+  const words = (input: unknown): Words => {
     const text = typeof input === 'string' ? input.slice(0, 64).toLowerCase() : '';
     const near =
       text === ''
         ? undefined
         : (values.find((value) => value.startsWith(text)) ?? closestMatch(text, values, { maxDistance: 3 }));
-    return say(`must be one of ${all}: ${quote(input)}`, `write ${near === undefined ? `one of them` : `"${near}"`}`);
+    return {
+      what: `must be one of ${all}: ${quote(input)}`,
+      hint: `write ${near === undefined ? `one of them` : `"${near}"`}`,
+    };
   };
-  return z.prefault(z.enum(values, { error }).check(z.meta({ description })), values[0]);
+  const read: Kind<Value>['read'] = (input, path, flaws) => {
+    const found = values.find((value) => value === input);
+    if (found !== undefined) return found;
+    flaws.push({ path, ...words(input) });
+    return noValue;
+  };
+  return withDefault({ read, jsonSchema: { type: 'string', enum: values, description } }, values[0]);
 }
 
 /** Text that one parser of names.ts (or one below) takes; `format` is what the JSON Schema says of it. */
 export function parsed<Value>(
   parse: (input: string) => Value,
-  format: Readonly<Record<string, unknown>>,
+  format: JsonSchema,
   example: string,
   description?: string,
-) {
+): Kind<Value> {
   const hint = `write text in double quotes, for example "${example}"`;
-  const text = z.string({
-    error: ({ input }) => missingOr(input, `must be text: ${quote(input)}`, hint, `"${example}"`),
-  });
-  return z.pipe(
-    text.check(z.meta({ description, ...format })),
-    z.transform((input: string, payload) => {
-      try {
-        return parse(input);
-      } catch (error) {
-        if (!(error instanceof RelaycertsError)) throw error;
-        const message = say(error.message, renderHint(error.hint ?? hint, 'relaycerts'));
-        payload.issues.push({ code: 'custom', input, message });
-        return z.NEVER;
-      }
-    }),
-  );
+  const read: Kind<Value>['read'] = (input, path, flaws) => {
+    if (typeof input !== 'string') {
+      flaws.push({ path, ...missingOr(input, `must be text: ${quote(input)}`, hint, `"${example}"`) });
+      return noValue;
+    }
+    try {
+      return parse(input);
+    } catch (error) {
+      if (!(error instanceof RelaycertsError)) throw error;
+      const { message: what } = error;
+      flaws.push({ path, what, hint: renderHint(error.hint ?? hint, 'relaycerts') });
+      return noValue;
+    }
+  };
+  return { read, jsonSchema: { type: 'string', ...(description !== undefined && { description }), ...format } };
 }
 
 /** A DN attribute's text: printable, no space around it, at most `max` characters (RFC 5280 appendix A.1 upper bounds). */
-export function attribute(max: number, description: string, example: string) {
-  const pattern = new RegExp(attributePattern, 'u');
+export function attribute(max: number, description: string, example: string): Kind<string | undefined> {
   const parse = (input: string): string => {
     const length = Array.from(input).length;
-    if (length >= 1 && length <= max && pattern.test(input)) return input;
+    if (length >= 1 && length <= max && new RegExp(attributePattern, 'u').test(input)) return input;
     throw new RelaycertsError('name', describeBadText(input, length, max), {
       hint: length === 0 ? 'write a value, or remove the key' : `write plain text, for example "${example}"`,
     });
   };
   const format = { minLength: 1, maxLength: max, pattern: attributePattern };
-  return z.optional(parsed(parse, format, example, description));
+  return optional(parsed(parse, format, example, description));
 }
 
 function describeBadText(input: string, length: number, max: number): string {

@@ -1,11 +1,11 @@
 // The keys of a settings file, with their limits, defaults and descriptions: the one source of the parser and of
 // settings.schema.json. What values say about each other is in contradictions.ts.
 
-import * as z from 'zod/mini';
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
-import { say, section, whole } from './fields.js';
+import { section, whole } from './fields.js';
+import { checked, optional, withDefault, type Kind } from './kinds.js';
 import { keyTypes, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
@@ -15,9 +15,11 @@ const tlsLogLevel = (parameter: string) =>
   whole(0, 4, `postconf(5) ${parameter}: 0 is silent, 1 one line a connection`, 1);
 const days = (max: number, what: string, standard: number) => whole(1, max, `How many days ${what} is valid`, standard);
 
-/** Why a list of hosts must not be empty. */
-const needsOne = (what: string, example: string) =>
-  z.minLength(1, { error: say(`must name a ${what}, is empty`, `write ${example}`) });
+/** A list of hosts is not empty. */
+const oneOrMore = <Item>(kind: Kind<readonly Item[]>, what: string, example: string): Kind<readonly Item[]> => {
+  const words = { what: `must name a ${what}, is empty`, hint: `write ${example}` };
+  return checked(kind, ({ length }) => (length === 0 ? words : undefined), { minItems: 1 });
+};
 
 /** The file's schema; labels are completed with `domain`. `places` are the objects that keys stand in, by top-level key. */
 export function buildSchema(domain: HostName) {
@@ -28,28 +30,25 @@ export function buildSchema(domain: HostName) {
   const sshUser = parsed(parseSshUser, textFormats.sshUser, 'root', 'The login name for ssh and rsync');
   const sshHost = 'What ssh connects to; default: the hostname';
   const ssh = {
-    sshUser: z.prefault(sshUser, 'root'),
-    sshHost: z.optional(parsed(parseSshHost, textFormats.sshHost, 'relayhost.example.org', sshHost)),
+    sshUser: withDefault(sshUser, 'root'),
+    sshHost: optional(parsed(parseSshHost, textFormats.sshHost, 'relayhost.example.org', sshHost)),
     sshPort: whole(1, 65535, 'The TCP port of its sshd', 22),
   };
   const altNames = (example: string) => {
     const meta = { description: 'More names for its certificate' };
-    return z.prefault(list(hostname('A DNS name', example), meta, `["${example}"]`), []);
+    return withDefault(list(hostname('A DNS name', example), meta, `["${example}"]`), []);
   };
 
-  const notPort25 = say(
-    'must not be 25, which stays as it is for mail from the world: 25',
-    'write another port, for example 2500',
-  );
+  const notPort25 = {
+    what: 'must not be 25, which stays as it is for mail from the world: 25',
+    hint: 'write another port, for example 2500',
+  };
   const server = section('A relay: the Postfix that takes mail from the smtp-clients and sends it to the world', {
     hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
-    port: whole(
-      1,
-      65535,
-      'The TCP port of the relay service; never 25, which stays as it is',
-      2500,
-      z.refine((port) => port !== 25, { error: notPort25 }),
-      z.meta({ not: { const: 25 } }),
+    port: checked(
+      whole(1, 65535, 'The TCP port of the relay service; never 25, which stays as it is', 2500),
+      (port) => (port === 25 ? notPort25 : undefined),
+      { not: { const: 25 } },
     ),
     altNames: altNames('relay2'),
     ...ssh,
@@ -62,7 +61,7 @@ export function buildSchema(domain: HostName) {
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
   });
   const subject = section("What the certificates' names say besides the host's", {
-    country: z.optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),
+    country: optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),
     state: attribute(128, 'State or province', 'Utrecht'),
     locality: attribute(128, 'Town', 'Utrecht'),
     organization: attribute(64, 'Organization', 'Example'),
@@ -77,7 +76,7 @@ export function buildSchema(domain: HostName) {
     commonName: attribute(64, 'Its name; default: "DOMAIN relay CA"', 'example.org relay CA'),
     validDays: days(36500, 'the CA', 3650),
     keyType: choice(keyTypes, 'Its key'),
-    permittedDomains: z.prefault(permittedDomains, []),
+    permittedDomains: withDefault(permittedDomains, []),
   });
   const certificates = section("The hosts' certificates", {
     validDays: days(3650, "a host's certificate", 398),
@@ -100,8 +99,8 @@ export function buildSchema(domain: HostName) {
     '["postmaster@example.org"]',
   );
   const passphrase = section("The passphrase of the CA's key", {
-    file: z.optional(passphraseFile),
-    recipients: z.prefault(recipients, []),
+    file: optional(passphraseFile),
+    recipients: withDefault(recipients, []),
   });
   const ourFolder = '/etc/postfix/relaycerts';
   const directory = parsed(
@@ -112,7 +111,7 @@ export function buildSchema(domain: HostName) {
   );
   const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
   const postfix = section('The configuration of Postfix', {
-    directory: z.prefault(directory, ourFolder),
+    directory: withDefault(directory, ourFolder),
     tableType: choice(
       tableTypes,
       'The map type of relay_clientcerts: texthash works everywhere; with hash, Postfix 3.11 of Debian logs that it is deprecated',
@@ -124,20 +123,24 @@ export function buildSchema(domain: HostName) {
   const domainFormat = { ...textFormats.hostName, examples: ['example.org'] };
   const [oneServer, oneClient] = ['[{ "hostname": "relayhost" }]', '[{ "hostname": "mailhost" }]'];
   const order = 'The relays, in the order in which clients try them';
-  const split = say(`must name at most ${String(maxClients)} clients`, 'split them over several settings files');
+  const split = {
+    what: `must name at most ${String(maxClients)} clients`,
+    hint: 'split them over several settings files',
+  };
   const file = section(about, {
-    $schema: z.optional(z.string({ error: say('must be text', 'write "./settings.schema.json"') })),
+    $schema: optional(parsed(String, {}, './settings.schema.json')),
     domain: parsed(parseHostName, domainFormat, 'example.org', 'The mail domain'),
-    smtpdServers: list(server, { description: order }, oneServer).check(needsOne('relay', oneServer)),
-    smtpClients: list(client, { description: 'The clients' }, oneClient).check(
-      needsOne('client', oneClient),
-      z.maxLength(maxClients, { error: split }),
+    smtpdServers: oneOrMore(list(server, { description: order }, oneServer), 'relay', oneServer),
+    smtpClients: checked(
+      oneOrMore(list(client, { description: 'The clients' }, oneClient), 'client', oneClient),
+      ({ length }) => (length > maxClients ? split : undefined),
+      { maxItems: maxClients },
     ),
-    subject: z.prefault(subject, {}),
-    ca: z.prefault(ca, {}),
-    certificates: z.prefault(certificates, {}),
-    passphrase: z.prefault(passphrase, {}),
-    postfix: z.prefault(postfix, {}),
+    subject: withDefault(subject, {}),
+    ca: withDefault(ca, {}),
+    certificates: withDefault(certificates, {}),
+    passphrase: withDefault(passphrase, {}),
+    postfix: withDefault(postfix, {}),
   });
   return {
     file,

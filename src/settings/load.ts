@@ -3,15 +3,15 @@
 // what the settings mean is schema.ts.
 
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
 import { parseJsonc } from './jsonc.js';
 import { nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings } from './settings.js';
 
 const maxBytes = 1_048_576;
+const chunkSize = 65_536;
 
 /** The settings of a file. @throws settings */
 export async function readSettings(file: string, context: Omit<SettingsContext, 'file'>): Promise<Settings> {
@@ -60,7 +60,7 @@ async function readBounded(path: string): Promise<Buffer> {
         throw refuse(`the settings file is not a regular file: ${quote(path)}`, 'copy the settings into a file first');
       }
       // One octet more than allowed, whatever the size was a moment ago.
-      const bytes = await buffer(handle.createReadStream({ end: maxBytes, autoClose: false }));
+      const bytes = await readUpTo(handle, maxBytes + 1);
       if (bytes.length > maxBytes) {
         throw refuse(`${nameFile(path)}: over 1 MiB long`, 'is that the settings file? see settings.example.json');
       }
@@ -72,6 +72,18 @@ async function readBounded(path: string): Promise<Buffer> {
     if (error instanceof RelaycertsError) throw error;
     throw explainSystemError(error, path);
   }
+}
+
+/** What a file holds, whatever its size was when it was opened; no more than `limit` octets. */
+async function readUpTo(handle: FileHandle, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (let left = limit; left > 0;) {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(Math.min(left, chunkSize)));
+    if (bytesRead === 0) break;
+    chunks.push(buffer.subarray(0, bytesRead));
+    left -= bytesRead;
+  }
+  return Buffer.concat(chunks);
 }
 
 function explainSystemError(error: unknown, path: string): RelaycertsError {

@@ -4,11 +4,11 @@
 
 import { basename, dirname } from 'node:path';
 import { closestMatch } from 'leven';
-import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, parseHostName, parseSshHost } from '../names.js';
 import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
 import { buildSchema } from './file.js';
+import { readKind, type Flaw, type ValueOf } from './kinds.js';
 import { passphraseFileName, type Settings } from './settings.js';
 
 /**
@@ -25,7 +25,7 @@ export interface SettingsContext {
 }
 
 type Schema = ReturnType<typeof buildSchema>;
-type FileValue = z.output<Schema['file']>;
+type FileValue = ValueOf<Schema['file']>;
 
 /** More items in all lists together, or values of any kind, are no settings: 5000 clients with every key have half. */
 const mostItems = 10_000;
@@ -38,7 +38,8 @@ const placeholderDomain = parseHostName('example.org');
 
 /** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
 export function settingsJsonSchema(): object {
-  const { $schema, description, ...schema } = z.toJSONSchema(buildSchema(placeholderDomain).file, { io: 'input' });
+  const { description, ...schema } = buildSchema(placeholderDomain).file.jsonSchema;
+  const $schema = 'https://json-schema.org/draft/2020-12/schema';
   return { $schema, title: 'relaycerts settings', description, ...schema };
 }
 
@@ -56,12 +57,9 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   }
   const given = findHostName(member(value, 'domain'));
   const schema = buildSchema(given ?? placeholderDomain);
-  const result = schema.file.safeParse(value, { jitless: true });
-  const issues = result.error?.issues.slice(0, mostProblems) ?? [];
-  const found = [
-    ...issues.flatMap((issue) => describeIssue(issue, schema)),
-    ...findContradictions(value, given, context),
-  ];
+  const result = readKind(schema.file, value);
+  const flaws = 'flaws' in result ? result.flaws.slice(0, mostProblems) : [];
+  const found = [...flaws.map((flaw) => describeFlaw(flaw, schema)), ...findContradictions(value, given, context)];
   const problems = found.map(({ path, what, hint }): Problem => {
     const place = formatPath(path);
     return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
@@ -69,7 +67,7 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
-  if (first === undefined && result.success) return fillIn(result.data, context);
+  if (first === undefined && 'value' in result) return fillIn(result.value, context);
   if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
@@ -93,13 +91,10 @@ export function nameFile(file: string): string {
   return /^[\w.-]+$/.test(name) ? name : quote(name);
 }
 
-function describeIssue(issue: z.core.$ZodIssue, schema: Schema): readonly Contradiction[] {
-  const { path } = issue;
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, mostProblems).map((key) => ({ path, ...describeUnknownKey(key, path[0], schema) }));
-  }
-  const [what = '', hint = ''] = issue.message.split('\n');
-  return [{ path, what, hint }];
+/** With the key that was meant, if one is not known. */
+function describeFlaw(flaw: Flaw, schema: Schema): Contradiction {
+  const { path, unknownKey } = flaw;
+  return unknownKey === undefined ? flaw : { path, ...describeUnknownKey(unknownKey, path[0], schema) };
 }
 
 function describeUnknownKey(key: string, section: PropertyKey | undefined, { file, places }: Schema) {

@@ -1,7 +1,6 @@
 // The ledger, certs/ca/issued.jsonl: one JSON object a line for each certificate that was ever issued, retired or revoked.
 // It is a log for people and reports. No decision reads it: what is revoked is in certs/revoked/.
 
-import * as z from 'zod/mini';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quotePath } from '../errors.js';
@@ -12,25 +11,26 @@ import type { Layout } from './layout.js';
 /** `renewed` is a new certificate for the same key, `rekeyed` one for a new key; `retired` ends a rekey. */
 export const ledgerEvents = ['issued', 'renewed', 'rekeyed', 'retired', 'revoked'] as const;
 
+const ledgerRoles = ['ca', 'smtpd-server', 'smtp-client'] as const;
+
 /** One line. Times are ISO 8601 in UTC; fingerprints are SHA-256. */
-const entrySchema = z.object({
-  time: z.string(),
-  event: z.enum(ledgerEvents),
-  role: z.enum(['ca', 'smtpd-server', 'smtp-client']),
+export interface LedgerEntry {
+  readonly time: string;
+  readonly event: (typeof ledgerEvents)[number];
+  readonly role: (typeof ledgerRoles)[number];
   /** The host's FQDN; the CA's commonName for the CA. */
-  name: z.string(),
-  /** It names files. */
-  serial: z.string().check(z.regex(/^[0-9a-f]+$/u)),
-  certificateSha256: z.string(),
-  publicKeySha256: z.string(),
+  readonly name: string;
+  /** Lower-case hexadecimal; it names files. */
+  readonly serial: string;
+  readonly certificateSha256: string;
+  readonly publicKeySha256: string;
   /** Lower-case hexadecimal: the key of the CA that signed it. */
-  authorityKeyIdentifier: z.exactOptional(z.string()),
-  notBefore: z.string(),
-  notAfter: z.string(),
+  readonly authorityKeyIdentifier?: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
   /** Of a revocation. */
-  reason: z.exactOptional(z.string()),
-});
-export type LedgerEntry = Readonly<z.infer<typeof entrySchema>>;
+  readonly reason?: string;
+}
 
 /** The line for an event of a certificate that happened at `time`. */
 export function entryOf(
@@ -102,8 +102,26 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
 
 function parseEntry(line: string): LedgerEntry | undefined {
   try {
-    return entrySchema.safeParse(JSON.parse(line)).data;
+    const value: unknown = JSON.parse(line);
+    return isEntry(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+const texts = ['time', 'name', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
+const optionalTexts = ['authorityKeyIdentifier', 'reason'] as const;
+
+function isEntry(value: unknown): value is LedgerEntry {
+  if (typeof value !== 'object' || value === null) return false;
+  const given: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
+  const isText = (key: string): boolean => typeof given.get(key) === 'string';
+  return (
+    ledgerEvents.some((event) => event === given.get('event')) &&
+    ledgerRoles.some((role) => role === given.get('role')) &&
+    isText('serial') &&
+    /^[0-9a-f]+$/u.test(String(given.get('serial'))) &&
+    texts.every(isText) &&
+    optionalTexts.every((key) => !given.has(key) || isText(key))
+  );
 }

@@ -71,13 +71,13 @@ async function readLock(path: string): Promise<readonly string[]> {
 }
 
 async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promise<FileHandle> {
-  const begun = performance.now();
+  const begun = process.uptime();
   let hasSaid = false;
   for (;;) {
     const file = await tryLock(path);
     if (file !== undefined) return file;
     const [holder = ''] = await readLock(path);
-    if (performance.now() - begun >= sys.lockWait * 1000) throw heldError(path, holder, sys.lockWait);
+    if (process.uptime() - begun >= sys.lockWait) throw heldError(path, holder, sys.lockWait);
     if (!hasSaid) sys.say(`waiting up to ${sys.lockWait} seconds for another relaycerts${nameHolder(holder)}`);
     hasSaid = true;
     await sleep(pause * (0.5 + Math.random()));

@@ -16,14 +16,14 @@ import { findElsewhere, isCutOff, recoverChange, type Outcome } from './transact
 
 type Reader = Pick<Sys, 'say' | 'warn' | 'lockWait' | 'pid' | 'machine' | 'configHome'>;
 
-/** Milliseconds that a reader waits for a change that is being carried out. */
-const patience = 10_000;
+/** Seconds that a reader waits for a change that is being carried out. */
+const patience = 10;
 
 /** What `read` gives; it may be called several times. @throws whatever read throws; files, lock */
 export async function readState<T>(settings: Settings, sys: Reader, read: () => Promise<T>): Promise<T> {
   const { lock, folder } = layoutOf(settings);
   const disk = realDisk();
-  const begun = performance.now();
+  const begun = process.uptime();
   for (;;) {
     const mark = await readMark(lock);
     if (await isCutOff(disk, folder)) {
@@ -46,7 +46,7 @@ async function finishChange(settings: Settings, sys: Reader, begun: number): Pro
     await withLock(lock, { ...sys, lockWait: 0 }, (held) => recover(settings, sys, held));
   } catch (error) {
     const isWaiting = error instanceof RelaycertsError && error.code === 'lock';
-    if (!isWaiting || performance.now() - begun > Math.max(patience, sys.lockWait * 1000)) throw error;
+    if (!isWaiting || process.uptime() - begun > Math.max(patience, sys.lockWait)) throw error;
     await sleep(20);
   }
 }

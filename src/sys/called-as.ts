@@ -1,7 +1,7 @@
 // How relaycerts was called: what a printed command has to begin with, so that it runs as it stands. It looks at PATH and
 // at npm's variables, and never at the parent process.
 
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, isAbsolute, join, relative } from 'node:path';
 import { pathWord } from '../shell-word.js';
 
@@ -29,7 +29,8 @@ export function calledAnywhere(script: string): string {
 
 function realpathOf(path: string): string | undefined {
   try {
-    return realpathSync(path);
+    // Most folders of PATH have no relaycerts, and an error for each would take longer.
+    return existsSync(path) ? realpathSync(path) : undefined;
   } catch {
     return undefined;
   }

@@ -4,7 +4,7 @@
 // Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on the file
 // descriptor that it inherits, and be gone. BSD and macOS lock when they open a file.
 
-import { spawn } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { constants, open, type FileHandle } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 
@@ -27,7 +27,7 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
   }
   const file = await open(path, flags, 0o600);
   try {
-    const { status, stderr } = await runFlock(file.fd);
+    const { status, stderr } = runFlock(file.fd);
     if (status === 0) return file;
     if (status !== 1) {
       throw new RelaycertsError('lock', `the file system of ${quotePath(path)} keeps no locks: ${stderr.trim()}`, {
@@ -42,16 +42,15 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
   return undefined;
 }
 
-async function runFlock(fd: number): Promise<{ readonly status: number | null; readonly stderr: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] });
-    let stderr = '';
-    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.on('error', (error) => {
-      const isMissing = systemCode(error) === 'ENOENT';
-      const hint = 'apt-get install util-linux';
-      reject(isMissing ? new RelaycertsError('tool', 'flock is missing', { hint, cause: error }) : error);
-    });
-    child.on('close', (status) => resolve({ status, stderr }));
+/** It answers at once, and waiting for that takes half the time of a child that is listened to. */
+function runFlock(fd: number): { readonly status: number | null; readonly stderr: string } {
+  const { status, stderr, error } = spawnSync('flock', ['-n', '3'], {
+    stdio: ['ignore', 'ignore', 'pipe', fd],
+    encoding: 'utf8',
   });
+  if (error === undefined) return { status, stderr };
+  const hint = 'apt-get install util-linux';
+  throw systemCode(error) === 'ENOENT'
+    ? new RelaycertsError('tool', 'flock is missing', { hint, cause: error })
+    : error;
 }

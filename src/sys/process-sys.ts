@@ -61,13 +61,15 @@ export function processSys(
   { quiet, verbose, color, wait, program, command }: SysOptions,
   outside: ProcessLike = process,
 ): Sys {
-  const { env, stdin, stdout, stderr } = outside;
-  const colored = color && stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
+  // What Node makes of a stream is slow to load, so each is asked for when it is needed: stdin is so in few commands.
+  const { env, stdout } = outside;
+  const isColored = (): boolean =>
+    color && outside.stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const mark = (style: 'yellow' | 'cyan', word: string): string =>
-    colored ? styleText(style, word, { validateStream: false }) : word;
+    isColored() ? styleText(style, word, { validateStream: false }) : word;
   // inquirer asks the environment alone.
   if (!color) env['NO_COLOR'] = '1';
-  const line = (text: string): void => void stderr.write(`relaycerts: ${text}\n`);
+  const line = (text: string): void => void outside.stderr.write(`relaycerts: ${text}\n`);
   const [ownHome, configHome] = [folderIn(env, 'HOME'), folderIn(env, 'XDG_CONFIG_HOME')];
   const home = ownHome ?? homeOfUser();
   const write = (data: string | Uint8Array): void => void stdout.write(data);
@@ -84,8 +86,12 @@ export function processSys(
     machine: hostname(),
     program,
     command,
-    interactive: stdin.isTTY === true && stderr.isTTY === true,
-    tty: stdin.isTTY === true ? (descriptorName(0) ?? env['GPG_TTY']) : undefined,
+    get interactive() {
+      return outside.stderr.isTTY === true && outside.stdin.isTTY === true;
+    },
+    get tty() {
+      return outside.stdin.isTTY === true ? (descriptorName(0) ?? env['GPG_TTY']) : undefined;
+    },
     now: outside.now ?? (() => new Date()),
     lockWait: wait,
     outputIsTerminal: stdout.isTTY === true,
@@ -114,7 +120,7 @@ export function processSys(
         line('the two are not alike; once more');
       }
     },
-    readStdin: async (limit) => readAll(stdin, limit),
+    readStdin: async (limit) => readAll(outside.stdin, limit),
     endWith: (status) => {
       outside.exitCode = status;
     },

@@ -6,6 +6,7 @@ import { parseHostName, parseSshUser } from '../names.js';
 import { findContradictions, formatPath } from '../settings/contradictions.js';
 import { membersOf } from '../settings/jsonc.js';
 import { buildSchema } from '../settings/file.js';
+import { readKind } from '../settings/kinds.js';
 import { keyTypes, type KeyType, type Settings } from '../settings/settings.js';
 import { applyAnswers, writtenHosts, type Answers, type Draft } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
@@ -218,11 +219,10 @@ function assertGood(
 ): void {
   const members = Object.entries(membersOf(applyAnswers(draft, answers)));
   const value = Object.fromEntries(members.filter(([key]) => !pending.some((list) => list === key)));
-  const { error } = buildSchema(answers.domain).file.safeParse(value, { jitless: true });
-  const issue = error?.issues.find(({ path }) => Object.hasOwn(value, path[0] ?? ''));
-  if (issue !== undefined) {
-    const [what = '', hint = ''] = issue.message.split('\n');
-    throw new RelaycertsError('settings', what, { hint: hint.replace(' without quotes', '') });
+  const read = readKind(buildSchema(answers.domain).file, value);
+  const flaw = 'flaws' in read ? read.flaws.find(({ path }) => Object.hasOwn(value, path[0] ?? '')) : undefined;
+  if (flaw !== undefined) {
+    throw new RelaycertsError('settings', flaw.what, { hint: flaw.hint.replace(' without quotes', '') });
   }
   const [contradiction] = findContradictions(value, answers.domain, context);
   if (contradiction === undefined) return;

@@ -16,7 +16,16 @@ import {
   type WholeRun,
 } from '../support/faults.js';
 import { leftOver, shapeOf, wrongIn } from '../support/invariants.js';
-import { copyOf, makeProject, modesOf, program, smallSettings, type Project, type Result } from '../support/project.js';
+import {
+  copyOf,
+  makeProject,
+  modesOf,
+  program,
+  sharedCache,
+  smallSettings,
+  type Project,
+  type Result,
+} from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
 
@@ -102,7 +111,7 @@ async function wrongAfter(base: Project, whole: WholeRun, victim: Project, index
 function runMounted(project: Project, script: string): { readonly status: number | null; readonly stderr: string } {
   const { status, stderr } = spawnSync('unshare', ['--mount', 'sh', '-ec', script, 'sh', process.execPath, program], {
     cwd: project.folder,
-    env: { PATH: process.env['PATH'], HOME: project.home },
+    env: { PATH: process.env['PATH'], HOME: project.home, ...sharedCache },
   });
   return { status, stderr: stderr.toString() };
 }

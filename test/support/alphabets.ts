@@ -5,6 +5,7 @@ import { RelaycertsError } from '../../src/errors.js';
 import { parseHostName } from '../../src/names.js';
 import { findContradictions } from '../../src/settings/contradictions.js';
 import { buildSchema } from '../../src/settings/file.js';
+import { readKind } from '../../src/settings/kinds.js';
 import { readSettings } from '../../src/settings/load.js';
 import { smallest } from './bad-settings.js';
 
@@ -106,13 +107,13 @@ const context = {
   command: 'relaycerts',
 };
 
-// Made once: parseSettings makes one a call, which is most of its time.
+// Made once; parseSettings makes one a call.
 const domain = parseHostName(smallest.domain);
 const { file } = buildSchema(domain);
 
 /** Whether a settings file with this value is taken. */
 export function isTaken(value: unknown): boolean {
-  return file.safeParse(value, { jitless: true }).success && findContradictions(value, domain, context).length === 0;
+  return 'value' in readKind(file, value) && findContradictions(value, domain, context).length === 0;
 }
 
 /** Whether a settings file may have this path, as far as its characters go. */

@@ -23,6 +23,8 @@ import type { ProcessLike } from '../../src/sys/process-sys.js';
 import { run as runChild } from '../../src/sys/run.js';
 
 export const program = resolve(import.meta.dirname, '../../bin/relaycerts.js');
+/** For the environment of the program: not every process compiles it again, and a HOME holds only what a test is about. */
+export const sharedCache = { XDG_CACHE_HOME: resolve(import.meta.dirname, '../../node_modules/.cache') };
 
 export interface Result {
   readonly status: number | null;
@@ -98,6 +100,7 @@ export function makeProject(settings: unknown = smallSettings()): Project {
   const environmentOf = ({ env = {} }: Input) => ({
     PATH: `${join(root, 'bin')}:${process.env['PATH'] ?? ''}`,
     HOME: home,
+    ...sharedCache,
     LANG: 'C.UTF-8',
     ...env,
   });

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { expect } from 'vitest';
-import { program, type Project, type Result, type SpawnInput } from './project.js';
+import { program, sharedCache, type Project, type Result, type SpawnInput } from './project.js';
 
 export const relay = 'relayhost.example.org';
 export const home = 'mailhost.example.org';
@@ -75,7 +75,7 @@ export function inNamespace(project: Project, script: string): Result {
     ['--mount', 'sh', '-euc', `${refused}${script}`, 'sh', process.execPath, program],
     {
       cwd: project.folder,
-      env: { PATH: process.env['PATH'], HOME: project.home },
+      env: { PATH: process.env['PATH'], HOME: project.home, ...sharedCache },
     },
   );
   return { status: result.status, stdout: result.stdout.toString(), stderr: result.stderr.toString() };

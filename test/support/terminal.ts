@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireTools } from './require-tools.js';
+import { sharedCache } from './project.js';
 
 export interface TerminalRequest {
   readonly command: readonly [string, ...string[]];
@@ -68,7 +69,7 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   const wait = `while [ ! -e '${log}' ]; do sleep 0.02; done`;
   const output = request.stdout === undefined ? '' : ` > '${request.stdout}'`;
   const script = `trap : INT; ${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 99999`;
-  const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
+  const variables = Object.entries({ ...sharedCache, ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
   const program = ['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command];
   const dispose = (): void => {
     spawnSync('tmux', ['-L', server, 'kill-server'], { env: { ...process.env, TMUX_TMPDIR: folder } });

@@ -128,7 +128,7 @@ describe('the encrypted key', () => {
 
   test('is damaged, not locked, where its frame is cut or bent', async () => {
     const { privateKey } = await generateKey('ecdsa-p256');
-    const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'random');
+    const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'typed');
     const der = readPemBlocks(Buffer.from(pem), 'x')[0]?.der ?? Buffer.alloc(0);
     const damaged = [der.subarray(0, -1), der.subarray(0, 40), Buffer.concat([der, Buffer.of(0)]), randomBytes(200)];
     // N = 2^14 made 2^30.
@@ -138,8 +138,8 @@ describe('the encrypted key', () => {
       await expect(decryptPrivateKey(written, new Secret('x'))).rejects.toMatchObject({ code: 'certificate' });
     }
     for (const bent of [
-      // p = 1 made 127, PBES2's OID another, AES-256's OID another, and scrypt's.
-      ['020108020101', '02010802017f', 'more scrypt work'],
+      // p = 5 made 127, PBES2's OID another, AES-256's OID another, and scrypt's.
+      ['020108020105', '02010802017f', 'more scrypt work'],
       ['2a864886f70d01050d', '2a864886f70d010501', 'not encrypted with PBES2'],
       ['60864801650304012a', '608648016503040101', 'not encrypted with AES-CBC'],
       ['2b06010401da47040b', '2b06010401da47040c', 'neither scrypt nor PBKDF2'],

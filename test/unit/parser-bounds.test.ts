@@ -137,6 +137,7 @@ const calledBy: Readonly<Record<string, string>> = {
   // The first of what that gives.
   parseCertificate: 'parseCertificates',
   parseSettings: 'readSettings',
+  readKind: 'readSettings',
   readCommonName: 'parseCertificates',
   readElement: 'parseCertificates',
   readExtensionList: 'parseCertificates',

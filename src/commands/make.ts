@@ -16,6 +16,7 @@ import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
+import type { HostName } from '../names.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
@@ -27,7 +28,7 @@ export interface MakeOptions extends CaOptions {
 }
 
 /** Hosts that are made in one change: Ctrl-C keeps the batches before. */
-const batchSize = 500;
+const batchSize = 1000;
 
 /** @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
@@ -43,20 +44,22 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
     const { steps } = await planFor(work, given !== undefined);
-    const keys = generateKeys(steps);
+    const batches = batchesOf(steps.filter(isHostStep));
+    let keys = generateKeys(batches[0] ?? []);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
-    const batches = batchesOf(steps.filter(isHostStep));
     for (const [index, batch] of batches.entries()) {
       const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
-      state = certified.after;
+      keys = generateKeys(batches[index + 1] ?? []);
+      const { after } = certified;
       const isLast = index === batches.length - 1;
-      await commit({
-        after: state,
+      state = await commit({
+        after,
         entries: index === 0 ? [...ca.entries, ...certified.entries] : certified.entries,
         keeps: index === 0 ? ca.keeps : [],
         removes: [],
-        tell: () => (isLast ? renderMade(work.settings, state, steps, options.json) : ''),
+        isPart: !isLast,
+        tell: () => (isLast ? renderMade(work.settings, after, steps, options.json) : ''),
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
@@ -67,10 +70,18 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
 
 /** At least one, because bundles may have to be made without any certificate. */
 function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
-  const names = [...new Set(steps.map(({ hostname }) => hostname))];
-  const count = Math.max(1, Math.ceil(names.length / batchSize));
-  const batchOf = new Map(names.map((hostname, index) => [hostname, Math.floor(index / batchSize)]));
-  return Array.from({ length: count }, (_, batch) => steps.filter(({ hostname }) => batchOf.get(hostname) === batch));
+  const batches: HostStep[][] = [[]];
+  const batchOf = new Map<HostName, HostStep[]>();
+  for (const step of steps) {
+    let batch = batchOf.get(step.hostname);
+    if (batch === undefined) {
+      if (batchOf.size > 0 && batchOf.size % batchSize === 0) batches.push([]);
+      batch = batches.at(-1) ?? [];
+      batchOf.set(step.hostname, batch);
+    }
+    batch.push(step);
+  }
+  return batches;
 }
 
 /** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */
@@ -99,19 +110,30 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
+/** Instructions for every host; of a fleet for those that have something new, and of many of those for the first. */
 function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], asJson: boolean): string {
+  const standing = after.hosts.filter(({ isRevoked }) => !isRevoked);
+  const touched = new Set(steps.flatMap((step) => ('hostname' in step ? [step.hostname] : [])));
+  const chosen = standing.length <= mostShown ? standing : standing.filter(({ host }) => touched.has(host.hostname));
+  const shown = chosen.slice(0, mostShown);
   const pins = pinsOf(settings, after);
   const render = (format: 'json' | 'text'): readonly string[] =>
-    after.hosts
-      .filter(({ isRevoked }) => !isRevoked)
-      .map(({ host, request }) => {
-        const keyPlace = request === undefined ? 'here' : 'host';
-        return renderHost(settings, host, pins, { format, undo: false, isRevoked: false, keyPlace });
-      });
-  if (!asJson) return render('text').join('');
-  const hosts = render('json').map((text) => JSON.parse(text) as unknown);
-  return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
+    shown.map(({ host, request }) => {
+      const keyPlace = request === undefined ? 'here' : 'host';
+      return renderHost(settings, host, pins, { format, undo: false, isRevoked: false, keyPlace });
+    });
+  if (asJson) {
+    const hosts = render('json').map((text) => JSON.parse(text) as unknown);
+    return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
+  }
+  const left = chosen.length - shown.length;
+  const more =
+    left === 0 ? '' : `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
+  return `${render('text').join('')}${more}`;
 }
+
+/** Hosts whose instructions are printed without being asked for. */
+const mostShown = 20;
 
 function nothingToMake({ settings, inventory }: Work): string {
   if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';

@@ -2,7 +2,7 @@
 // at once. Pure. What a certificate must have (its names) is in host-problems.ts.
 
 import type { Command, Problem } from '../errors.js';
-import type { CertificateInfo } from '../certificate/certificate.js';
+import { nameTexts, type CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import type { Settings, Subject } from '../settings/settings.js';
 import { signerOf } from './ca-rekey.js';
@@ -66,15 +66,18 @@ function isCut(leaf: CertificateInfo, inventory: Inventory, validDays: number): 
   return signer !== undefined && daysOf(leaf) < validDays && leaf.notAfter.getTime() === signer.info.notAfter.getTime();
 }
 
-const attributes: readonly (readonly [attribute: string, key: keyof Subject])[] = [
-  ['C', 'country'],
-  ['ST', 'state'],
-  ['L', 'locality'],
-  ['O', 'organization'],
-  ['OU', 'organizationalUnit'],
+/** Their types as in RFC 5280 appendix A.1. */
+const attributes: readonly (readonly [type: string, key: keyof Subject])[] = [
+  ['2.5.4.6', 'country'],
+  ['2.5.4.8', 'state'],
+  ['2.5.4.7', 'locality'],
+  ['2.5.4.10', 'organization'],
+  ['2.5.4.11', 'organizationalUnit'],
 ];
 
-function hasSubject({ x509 }: CertificateInfo, subject: Subject): boolean {
-  const found = new Map<string, unknown>(Object.entries(x509.toLegacyObject().subject));
-  return attributes.every(([attribute, key]) => (found.get(attribute) ?? '') === subject[key]);
+function hasSubject({ subject: name }: CertificateInfo, subject: Subject): boolean {
+  return attributes.every(([type, key]) => {
+    const [found = '', ...others] = nameTexts(name, type);
+    return others.length === 0 && found === subject[key];
+  });
 }

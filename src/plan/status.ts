@@ -3,7 +3,7 @@
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
-import { samePublicKey } from '../certificate/public-key.js';
+import { isKeyOf } from '../certificate/private-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
 import { commandText } from '../errors.js';
 import type { Role, Settings } from '../settings/settings.js';
@@ -138,7 +138,7 @@ function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (findings.some(({ code }) => code === 'expired')) return ['expired', `mail waits in the queue: ${renewal}`];
   const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
   if (wrong !== undefined) return ['mismatched', describeFinding(wrong, host.hostname, path).message];
-  if (key !== undefined && !samePublicKey(key.privateKey, info.publicKey)) return ['mismatched', 'its key is another'];
+  if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', 'its key is another'];
   if (request !== undefined && !request.info.spki.equals(info.spki)) {
     return ['mismatched', 'it is not for the key of its request'];
   }

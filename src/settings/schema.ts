@@ -31,7 +31,7 @@ type FileValue = z.output<Schema['file']>;
 const mostItems = 10_000;
 const mostValues = 60_000;
 /** How many problems are told; whoever mends these sees the rest. */
-const mostProblems = 100;
+export const mostProblems = 100;
 
 // Stands in for a domain that is missing or wrong, so that the rest can be checked; nothing is made with it.
 const placeholderDomain = parseHostName('example.org');
@@ -44,10 +44,11 @@ export function settingsJsonSchema(): object {
 
 /**
  * The settings of a file's JSON value, every default filled in; what is wrong is thrown as one error with all problems.
+ * `placeOf` names what is at a path.
  *
  * @throws settings
  */
-export function parseSettings(value: unknown, context: SettingsContext): Settings {
+export function parseSettings(value: unknown, context: SettingsContext, placeOf = formatPath): Settings {
   const name = nameFile(context.file);
   const { items, values } = countValues(value);
   if (items > mostItems || values > mostValues) {
@@ -60,10 +61,10 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   const issues = result.error?.issues.slice(0, mostProblems) ?? [];
   const found = [
     ...issues.flatMap((issue) => describeIssue(issue, schema)),
-    ...findContradictions(value, given, context),
+    ...findContradictions(value, given, context, placeOf),
   ];
   const problems = found.map(({ path, what, hint }): Problem => {
-    const place = formatPath(path);
+    const place = placeOf(path);
     return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
   });
   const seen = new Set<string>();
@@ -133,6 +134,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     program: context.program,
     command: context.command,
     domain,
+    clientsFile: undefined,
     smtpdServers: [server, ...servers],
     smtpClients: [client, ...clients],
     subject: { country, state, locality, organization, organizationalUnit },

@@ -17,7 +17,8 @@ export async function bundle({ outdir, write }) {
     loader: { '.sh': 'text' },
     minifySyntax: true,
     minifyWhitespace: true,
-    legalComments: 'none',
+    // The licence of openpgp.js wants its banner kept.
+    legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
     // CommonJS packages call require() for Node's own modules; an ES module has none of its own.

@@ -23,7 +23,12 @@ const packageOfProgram = {
   ip: 'iproute2',
   jq: 'jq',
   keytool: 'default-jre-headless',
+  losetup: 'mount',
+  // easyrsa itself is in no folder of PATH.
+  'make-cadir': 'easy-rsa',
+  'mkfs.exfat': 'exfatprogs',
   mount: 'mount',
+  'mount.exfat-fuse': 'exfat-fuse',
   nsenter: 'util-linux',
   openssl: 'openssl',
   pk12util: 'libnss3-tools',
@@ -32,6 +37,7 @@ const packageOfProgram = {
   'posttls-finger': 'postfix',
   ps: 'procps',
   rsync: 'rsync',
+  setfacl: 'acl',
   setpriv: 'util-linux',
   shellcheck: 'shellcheck',
   shfmt: 'shfmt',
@@ -101,7 +107,9 @@ function install(packages) {
     const wait = ['-o', 'DPkg::Lock::Timeout=300'];
     if (!run(['apt-get', ...wait, 'update', '--quiet']))
       say('apt-get update failed; trying with the lists that are there');
-    return run(['apt-get', ...wait, 'install', '--quiet', '--yes', '--no-install-recommends', ...packages]);
+    // Debian 11 has no shfmt: the tests that run it fail and say so, and the others run.
+    const known = packages.filter((name) => spawnSync('apt-cache', ['show', name]).status === 0);
+    return run(['apt-get', ...wait, 'install', '--quiet', '--yes', '--no-install-recommends', ...known]);
   } finally {
     dropPolicy();
   }
@@ -144,8 +152,8 @@ function main(args) {
   }
   const still = missing.filter((program) => !isInstalled(program));
   if (still.length > 0) {
-    say(`still missing after installing: ${still.join(' ')}`);
-    return 1;
+    say(`not in this release, so the tests that run them will fail: ${still.join(' ')}`);
+    return 0;
   }
   say('done; nothing that came with them was started');
   return 0;

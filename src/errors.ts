@@ -125,6 +125,11 @@ export function quotePath(path: string): string {
   return quote(path, 8192);
 }
 
+/** The hint that brings back a lost or damaged file that holds a secret; `first` is a command that makes room for it. */
+export function restoreHint(path: string, first = ''): string {
+  return `restore it from a backup: ${first}install -D -m 600 BACKUP ${pathWord(path)}`;
+}
+
 /** The `code` of a Node system error (`ENOENT`), or undefined. */
 export function systemCode(error: unknown): string | undefined {
   if (error instanceof RelaycertsError || !(error instanceof Error && 'code' in error)) return undefined;

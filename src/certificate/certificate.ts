@@ -51,6 +51,8 @@ export interface CertificateInfo {
   /** Lower-case hexadecimal. */
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+  /** OID of the algorithm that its CA signed it with. */
+  readonly signatureAlgorithm: string;
   /** DER SubjectPublicKeyInfo, as the certificate has it. */
   readonly spki: Buffer;
   /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
@@ -138,7 +140,9 @@ class ParsedCertificate implements CertificateInfo {
   readonly issuer: Buffer;
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+  readonly signatureAlgorithm: string;
   readonly spki: Buffer;
+  readonly #namesOnlyKey: boolean;
   readonly #from: () => string;
   #x509: X509Certificate | undefined;
   #publicKey: KeyObject | undefined;
@@ -147,7 +151,7 @@ class ParsedCertificate implements CertificateInfo {
   #stranger: CertificateInfo | undefined;
 
   constructor(bytes: Buffer, from: () => string, x509?: X509Certificate) {
-    const [tbs] = der.readSequence(bytes);
+    const [tbs, algorithm] = der.readSequence(bytes);
     const fields = [...der.readInside(tbs)];
     if (fields[0]?.tag === versionTag) fields.shift();
     const [serial, , issuer, validity, subject, spki, ...optional] = fields;
@@ -175,6 +179,8 @@ class ParsedCertificate implements CertificateInfo {
     this.issuer = der.expectTag(issuer, der.derTags.sequence).raw;
     this.subjectKeyIdentifier = read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString)));
     this.authorityKeyIdentifier = read('2.5.29.35', readAuthorityKeyIdentifier);
+    this.#namesOnlyKey = (read('2.5.29.35', der.readSequence) ?? []).length <= 1;
+    this.signatureAlgorithm = der.readOid(der.readInside(algorithm)[0]);
     this.spki = der.expectTag(spki, der.derTags.sequence).raw;
     this.#from = from;
     this.#x509 = x509;
@@ -199,11 +205,19 @@ class ParsedCertificate implements CertificateInfo {
     if (this.#stranger === ca) return false;
     const isSigned =
       this.issuer.equals(ca.subject) &&
-      (this.authorityKeyIdentifier === undefined || this.authorityKeyIdentifier === ca.subjectKeyIdentifier) &&
-      (isKnown(this.der) || this.#hasSignatureOf(ca));
+      areAlike(this.authorityKeyIdentifier, ca.subjectKeyIdentifier) &&
+      (isKnown(this.der) || this.#hasSignatureOf(ca)) &&
+      this.#fits(ca);
     if (isSigned) this.#signer = ca;
     else this.#stranger = ca;
     return isSigned;
+  }
+
+  /** A leaf that names its CA's serial besides fits no renewed CA. */
+  #fits(ca: CertificateInfo): boolean {
+    if (this === ca) return true;
+    if (this.#x509 === undefined && !(this.#namesOnlyKey && ca.isCa)) throw new der.DerError('an unusual authority');
+    return this.#x509?.checkIssued(ca.x509) ?? true;
   }
 
   #hasSignatureOf(ca: CertificateInfo): boolean {
@@ -218,6 +232,11 @@ class ParsedCertificate implements CertificateInfo {
     }
     return holds(tbs, signature, proof, ca.publicKey);
   }
+}
+
+/** Key identifiers differ only if both are there. */
+function areAlike(authority: string | undefined, subject: string | undefined): boolean {
+  return authority === undefined || subject === undefined || authority === subject;
 }
 
 /** Context tags of RFC 5280 4.1: TBSCertificate. */

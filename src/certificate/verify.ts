@@ -15,6 +15,7 @@ export type CertificateFindingCode =
   | 'expired'
   | 'not-yet-valid'
   | 'outlives-ca'
+  | 'weak-signature' // a leaf whose signature is over MD5 or SHA-1, which OpenSSL refuses
   | 'is-ca' // a leaf that could sign
   | 'not-ca'; // a CA that cannot
 
@@ -45,6 +46,19 @@ export function checkLeaf(
   expected: ExpectedLeaf,
   at: Date,
 ): readonly CertificateFinding[] {
+  return [
+    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', () => [ca.x509.subject, leaf.x509.issuer]),
+    ...checkContents(leaf, ca, expected),
+    ...checkValidity(leaf, at),
+  ];
+}
+
+/** The same without the signature, which takes the time, and the instant: what is in it. */
+export function checkContents(
+  leaf: CertificateInfo,
+  ca: CertificateInfo,
+  expected: ExpectedLeaf,
+): readonly CertificateFinding[] {
   const names = [...new Set([expected.hostname, ...expected.altNames])];
   const hasOnlyNames = leaf.otherNameCount === 0;
   const isNamed =
@@ -60,12 +74,11 @@ export function checkLeaf(
   const outside = names.filter((name) => !isPermitted(name, ca.permittedDomains));
   return [
     ...findIf(leaf.isCa, 'is-ca', () => ['not a CA', 'a CA']),
-    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', () => [ca.x509.subject, leaf.x509.issuer]),
     ...findIf(!isNamed, 'wrong-name', () => [listWords(names), found()]),
     ...findIf(!hasPurpose, 'wrong-purpose', () => [extendedKeyUsage, leaf.extendedKeyUsage].map(namePurposes)),
     ...findIf(outside.length > 0, 'outside-constraints', () => [ca.permittedDomains, outside].map(listWords)),
     ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', () => [ca, leaf].map(endOf)),
-    ...checkValidity(leaf, at),
+    ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', () => ['SHA-256', weakDigestOf(leaf) ?? '']),
   ];
 }
 
@@ -121,6 +134,20 @@ function endOf({ notAfter }: CertificateInfo): string {
 /** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
 export function isSignedBy(certificate: CertificateInfo, ca: CertificateInfo): boolean {
   return certificate.isSignedBy(ca);
+}
+
+/** RFC 3279 2.2, RFC 5758 3.2: signature algorithms that OpenSSL and GnuTLS refuse by default. */
+const weakDigests: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.113549.1.1.2', 'MD2'],
+  ['1.2.840.113549.1.1.4', 'MD5'],
+  ['1.2.840.113549.1.1.5', 'SHA-1'],
+  ['1.2.840.10045.4.1', 'SHA-1'],
+  ['1.2.840.10040.4.3', 'SHA-1'],
+]);
+
+/** The digest of a certificate's signature, if it is one that is refused today. */
+export function weakDigestOf({ signatureAlgorithm }: CertificateInfo): string | undefined {
+  return weakDigests.get(signatureAlgorithm);
 }
 
 /** RFC 5280 4.2.1.10: a dNSName is within a subtree that it equals or adds labels to. */

@@ -18,6 +18,7 @@ export function addSetup(program: SysCommand): void {
     .command('make')
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
     .option('--dry-run', 'print what would be made, and make nothing')
+    .option('--check', 'the same, and exit code 3 if anything would be made or the passphrase cannot be opened')
     .option('--again <host>', 'make a host again that was revoked')
     .addOption(passphraseFdOption())
     .examples('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make')
@@ -37,6 +38,7 @@ export function addSetup(program: SysCommand): void {
         .default('text'),
     )
     .option('--undo', 'the inverse: what takes it back')
+    .option('--force-routes', 'a script that installs a home host even if its main.cf routes mail past the relay')
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',
@@ -92,7 +94,7 @@ export async function runWizard(sys: Sys, global: GlobalOptions): Promise<void> 
   const { wizard } = await import('../commands/wizard.js');
   const runMake = async (): Promise<void> => {
     const { make } = await import('../commands/make.js');
-    await make({ ...global, dryRun: false, again: undefined, passphraseFd: undefined }, sys);
+    await make({ ...global, dryRun: false, check: false, again: undefined, passphraseFd: undefined }, sys);
   };
   await wizard({ ...global, runMake }, sys);
 }

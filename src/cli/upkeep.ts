@@ -16,7 +16,10 @@ type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: nu
 export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
-    .description('how every certificate stands, the most urgent first; exit code 3 where something needs care')
+    .description(
+      "how every certificate stands, the most urgent first, and whether the CA's passphrase can be opened; exit code 3 " +
+        'if something needs care',
+    )
     .addOption(
       days(
         '--warn <days>',
@@ -29,7 +32,14 @@ export function addUpkeep(program: SysCommand): void {
         .choices(['table', 'nagios'])
         .default('table'),
     )
-    .examples('relaycerts status', 'relaycerts status --json', 'relaycerts status --format nagios --warn 21')
+    .option('--open', "prove that the CA's passphrase and key can be opened; asks for what that needs")
+    .addOption(passphraseFdOption())
+    .examples(
+      'relaycerts status',
+      'relaycerts status --open',
+      'relaycerts status --json',
+      'relaycerts status --format nagios --warn 21',
+    )
     .runs(async (sys, options: StatusFlags) => {
       if (options.json && options.format === 'nagios') {
         throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {

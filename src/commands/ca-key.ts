@@ -4,9 +4,9 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { samePublicKey } from '../certificate/public-key.js';
 import { openPassphraseFile, type CustodyWork } from '../custody/passphrase-file.js';
-import { RelaycertsError, listSome, quotePath } from '../errors.js';
+import { RelaycertsError, listSome, quotePath, restoreHint } from '../errors.js';
 import type { KeyPair } from '../issue/keys.js';
-import { decryptPrivateKey } from '../issue/pbes2.js';
+import { checkEncryptedKey, decryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
 import type { Inventory } from '../plan/inventory.js';
 import type { Secret } from '../secret.js';
@@ -31,9 +31,10 @@ export async function openCaKey(
   passphrase: Secret,
 ): Promise<KeyPair> {
   if (caKey === undefined) throw new TypeError('there is no CA key to open');
+  checkCaKey({ caKey, caKeyPath });
   let privateKey: KeyObject;
   try {
-    privateKey = await decryptPrivateKey(caKey.toString('utf8'), passphrase, { from: quotePath(caKeyPath) });
+    privateKey = await decryptPrivateKey(caKey, passphrase, { from: quotePath(caKeyPath) });
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'passphrase') throw error;
     throw await wrongPassphraseError(settings, error);
@@ -47,6 +48,16 @@ export async function openCaKey(
     );
   }
   return { privateKey, publicKey };
+}
+
+/** What can be seen of a CA key without its passphrase. @throws certificate - it is damaged, or in another format */
+export function checkCaKey({ caKey, caKeyPath }: { readonly caKey: Buffer; readonly caKeyPath: string }): void {
+  try {
+    checkEncryptedKey(caKey, { from: quotePath(caKeyPath) });
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    throw new RelaycertsError(error.code, error.message, { hint: restoreHint(caKeyPath) });
+  }
 }
 
 async function wrongPassphraseError(settings: Settings, cause: RelaycertsError): Promise<RelaycertsError> {

@@ -4,13 +4,14 @@
 
 import { dirname, resolve } from 'node:path';
 import { isKeyOf, type HostKey } from '../certificate/private-key.js';
-import { checkLeaf } from '../certificate/verify.js';
+import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
-import { RelaycertsError, quotePath, type Hint } from '../errors.js';
+import { RelaycertsError, quotePath, type Hint, type Problem } from '../errors.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate } from '../plan/inventory.js';
+import { isCuredByMake } from '../plan/reissue.js';
 import type { Secret } from '../secret.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { readHostFiles } from '../store/read.js';
@@ -41,7 +42,8 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     await assertSafeFolder(dirname(path), 'custody', sys);
     if ((await statFile(path)) !== undefined) throw isThereError(path, one);
   }
-  const { key, certificate, authorities } = await pairOf(settings, found, at);
+  const { key, certificate, authorities, warnings } = await pairOf(settings, found, at);
+  for (const { message, hint } of warnings) sys.warn(message, hint);
   const password = await obtainPassword(options, one, sys);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
     sys.warn(
@@ -58,7 +60,7 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     password,
   });
   if (path === undefined) {
-    sys.write(bytes);
+    sys.writeSecret(bytes);
     return;
   }
   await writeNewFile(path, bytes, 0o600);
@@ -94,6 +96,8 @@ interface Pair {
   readonly certificate: FoundCertificate;
   /** The one that signed is the first. */
   readonly authorities: readonly FoundCertificate[];
+  /** That the settings ask for another certificate. */
+  readonly warnings: readonly Problem[];
 }
 
 /** Key and certificates that belong together. @throws contradiction */
@@ -113,10 +117,12 @@ async function pairOf(
     });
   }
   if (key === undefined || certificate === undefined || ca === undefined) throw notCertifiedError([one.hostname]);
-  const findings = checkLeaf(certificate.info, ca.info, one, at).map((finding) =>
-    describeFinding(finding, one.hostname, certificate.path),
-  );
-  if (findings.length > 0) throw contradiction(findings);
+  const { info, path } = certificate;
+  const findings = checkLeaf(info, ca.info, one, at);
+  const isOther = (finding: CertificateFinding): boolean =>
+    isCuredByMake(finding, info, one) || finding.code === 'outside-constraints';
+  const wrong = findings.filter((finding) => !isOther(finding));
+  if (wrong.length > 0) throw contradiction(wrong.map((finding) => describeFinding(finding, one.hostname, path)));
   if (!isKeyOf(key, certificate.info)) {
     throw new RelaycertsError(
       'contradiction',
@@ -124,7 +130,15 @@ async function pairOf(
       { hint: { run: ['make', '--dry-run'], before: 'restore the right key, or see what make says:' } },
     );
   }
-  return { key, certificate, authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)] };
+  return {
+    key,
+    certificate,
+    authorities: [ca, ...trustedCas(cas).filter((each) => each !== ca)],
+    warnings: findings.filter(isOther).map((finding) => ({
+      message: describeFinding(finding, one.hostname, path).message,
+      hint: { run: ['make'], after: ', then export it again' },
+    })),
+  };
 }
 
 async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, sys: Sys): Promise<Secret> {

@@ -4,7 +4,6 @@
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
-import { newThing } from '../plan/retirement.js';
 import { hostsOf, type HostSettings, type Settings, type SmtpdServer } from '../settings/settings.js';
 
 /** The host that a word means: its FQDN, or its label within the domain. @throws usage */
@@ -82,12 +81,4 @@ export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Excl
   return ownKey.has(hostname)
     ? { run: ['sign', 'FILE', '--host', hostname, '--again'], before: `${again} request for a new key:` }
     : { run: ['make', '--again', hostname], before: `${again} new key:` };
-}
-
-/** That a host's old pin has to be retired first: the table has room for one. */
-export function stillListed(settings: Settings, hostname: string): { readonly message: string; readonly hint: Hint } {
-  return {
-    message: `the old pin of ${hostname} is still listed`,
-    hint: { run: ['retire', hostname], before: `once its new ${newThing(settings)} is in use:` },
-  };
 }

@@ -2,7 +2,7 @@
 // state with them in it, and the CA opened to sign; nothing is written here.
 
 import { parseCertificate } from '../certificate/certificate.js';
-import { newPassphrase } from '../custody/passphrase.js';
+import { isWeak, newPassphrase } from '../custody/passphrase.js';
 import {
   assertGivenInFile,
   openPassphraseFile,
@@ -17,6 +17,7 @@ import type { Issuer } from '../issue/x509.js';
 import { describeStep } from '../plan/describe-step.js';
 import type { Inventory } from '../plan/inventory.js';
 import { isHostStep, type Step, type StepOf } from '../plan/plan.js';
+import { weakPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { pathWord, shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
@@ -51,6 +52,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   const passphrase = open ?? (await openPassphraseFile(work));
   let after = custody.after;
   const done = [...custody.done];
+  const warnings = [...custody.warnings];
   let pair: KeyPair;
   if (generated === undefined) {
     pair = await openCaKey(work.settings, work.inventory, passphrase);
@@ -58,6 +60,8 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     pair = await generated;
     // What a person may have chosen has to resist guessing.
     const strength = custody.isRandom ? 'random' : 'typed';
+    const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
+    if (isWeak(passphrase)) warnings.push(weakPassphrase(source));
     after = { ...after, caKey: Buffer.from(await encryptPrivateKey(pair.privateKey, passphrase, strength)) };
     if (open === undefined) {
       done.push(
@@ -69,6 +73,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   return {
     ...custody,
     after: issued.after,
+    warnings,
     entries: issued.entries,
     done: [...done, ...steps.filter(({ kind }) => kind.startsWith('ca-')).map((step) => `made ${describeStep(step)}`)],
     issuer: () => ({ certificatePem: issued.after.caCertificate.info.pem, privateKey: pair.privateKey }),
@@ -133,14 +138,19 @@ async function prepareCustody(
 /** The passphrase that is there, sealed to the recipients that the settings name now. */
 async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | undefined): Promise<PreparedCustody> {
   const { settings, inventory } = work;
-  const { caKey, passphraseFile, passphrasePath } = inventory;
-  // Without a CA key a given passphrase can be checked only against the file.
-  const passphrase = caKey !== undefined && given !== undefined ? given : await openPassphraseFile(work);
-  if (caKey !== undefined) await openCaKey(settings, inventory, passphrase);
+  const { passphraseFile, passphrasePath } = inventory;
+  // What is in the file must open this CA, or it would be another project's passphrase that goes to these recipients.
+  const passphrase = given ?? (await openPassphraseFile(work));
+  await openCaKey(settings, inventory, passphrase);
+  const isKnown = given === undefined || (await assertGivenInFile(work, given));
   const { bytes, isProven } = await sealAgain(work, passphrase, await recipientsOfSettings(work));
-  const kept = isProven || passphraseFile === undefined ? undefined : await planKept(passphrasePath, passphraseFile);
+  const isSafe = (isProven && isKnown) || passphraseFile === undefined;
+  const kept = isSafe ? undefined : await planKept(passphrasePath, passphraseFile);
   const warnings: Problem[] = [];
-  if (kept !== undefined) {
+  if (kept !== undefined && isProven) {
+    const message = `the passphrase file that was there could not be opened, so it may be another project's: it is kept as ${quotePath(kept.path)}`;
+    warnings.push({ message, hint: `if nothing needs it: rm ${shellWord(kept.path)}` });
+  } else if (kept !== undefined) {
     warnings.push({
       message: `no secret key here can open the new passphrase file, so it is not proven to open; the old one is ${quotePath(kept.path)}`,
       hint: `once a recipient has opened the new one with gpg --decrypt: rm ${shellWord(kept.path)}`,

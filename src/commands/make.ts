@@ -3,26 +3,35 @@
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
-import { renderHint } from '../errors.js';
+import { listSome, quotePath, renderHint } from '../errors.js';
+import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
-import type { Inventory, RecipientChange } from '../plan/inventory.js';
-import { type HostStep, isHostStep, type Plan, planMake } from '../plan/plan.js';
+import { describeFinding } from '../plan/findings.js';
+import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
+import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
+import { curedByMake } from '../plan/reissue.js';
+import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { renderHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
+import { renderRenewal, renewalJson, type Renewal } from '../render/renewal.js';
+import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
+import { assertKeepsKeys } from '../store/safety.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
-import type { HostName } from '../names.js';
+import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
+  /** As dryRun, and the exit code is 3 if there is anything to do. */
+  readonly check: boolean;
   /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
 }
@@ -30,24 +39,32 @@ export interface MakeOptions extends CaOptions {
 /** Hosts that are made in one change: Ctrl-C keeps the batches before. */
 const batchSize = 1000;
 
-/** @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
+/** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
-  if (options.dryRun) {
+  if (options.dryRun || options.check) {
     const { settings, found, at } = await reading(options, sys, (one) => readInventory(one, sys));
+    await assertKeepsKeys(settings);
     const work = { settings, inventory: reinstate(settings, found, again), sys, at };
-    const { steps } = await planFor(work, passphraseFd !== undefined);
-    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(steps, work));
+    const plan = await planFor(work, passphraseFd !== undefined);
+    const { steps, held } = plan;
+    const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
+    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(plan, opening));
+    if (options.check && steps.length + held.length > 0) sys.endWith(3);
     return;
   }
   await changing(options, sys, async ({ commit, given, ...frame }) => {
     const { settings, at } = frame;
     const work = { ...frame, inventory: reinstate(settings, frame.inventory, again) };
-    const { steps } = await planFor(work, given !== undefined);
+    const plan = await planFor(work, given !== undefined);
+    const { steps, held } = plan;
+    const opening = await foreseeOpening(work, steps, given);
     const batches = batchesOf(steps.filter(isHostStep));
     let keys = generateKeys(batches[0] ?? []);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
+    const reissued = new Set(steps.flatMap((step) => (isRenewal(step) ? [step.hostname] : [])));
+    const renewed = work.inventory.hosts.filter(({ host }) => reissued.has(host.hostname));
     for (const [index, batch] of batches.entries()) {
       const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
       keys = generateKeys(batches[index + 1] ?? []);
@@ -59,12 +76,13 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
         keeps: index === 0 ? ca.keeps : [],
         removes: [],
         isPart: !isLast,
-        tell: () => (isLast ? renderMade(work.settings, after, steps, options.json) : ''),
+        tell: () => (isLast ? renderMade(settings, { renewed, touched: reissued, after }, steps, options.json) : ''),
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
-    if (steps.length === 0) sys.say(nothingToMake(work));
+    if (steps.length === 0) sys.say(nothingToMake(plan, opening));
+    if (held.length > 0) sys.endWith(1);
   });
 }
 
@@ -94,8 +112,17 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+  for (const { message, hint } of [...plan.warnings, ...returnWarnings(inventory)]) sys.warn(message, hint);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
+  for (const { message, hint } of plan.held) sys.warn(message, hint);
+  for (const found of inventory.hosts) {
+    const { host, certificate } = found;
+    if (certificate === undefined || plan.held.some(({ hostname }) => hostname === host.hostname)) continue;
+    for (const finding of curedByMake(found, inventory)) {
+      const { message } = describeFinding(finding, host.hostname, certificate.path);
+      sys.say(`${message}: it gets another for the same key`);
+    }
+  }
   for (const { message, hint } of driftOf(settings, inventory)) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }
@@ -110,37 +137,73 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
-/** Instructions for every host; of a fleet for those that have something new, and of many of those for the first. */
-function renderMade(settings: Settings, after: Inventory, steps: Plan['steps'], asJson: boolean): string {
+function isRenewal(step: Step): step is StepOf<'certificate'> {
+  return step.kind === 'certificate' && step.event === 'renewed';
+}
+
+/**
+ * The order for those that have a new certificate for the same key, then every host's instructions; of a fleet those of
+ * hosts that have something new, and of many of those the first.
+ */
+function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps'], asJson: boolean): string {
+  const { after } = renewal;
   const standing = after.hosts.filter(({ isRevoked }) => !isRevoked);
   const touched = new Set(steps.flatMap((step) => ('hostname' in step ? [step.hostname] : [])));
   const chosen = standing.length <= mostShown ? standing : standing.filter(({ host }) => touched.has(host.hostname));
   const shown = chosen.slice(0, mostShown);
-  const pins = pinsOf(settings, after);
+  const pins = shown.length === 0 ? [] : pinsOf(settings, after);
   const render = (format: 'json' | 'text'): readonly string[] =>
     shown.map(({ host, request }) => {
       const keyPlace = request === undefined ? 'here' : 'host';
-      return renderHost(settings, host, pins, { format, undo: false, isRevoked: false, keyPlace });
+      return renderHost(settings, host, pins, {
+        format,
+        undo: false,
+        forceRoutes: false,
+        isRevoked: false,
+        keyPlace,
+      });
     });
   if (asJson) {
     const hosts = render('json').map((text) => JSON.parse(text) as unknown);
-    return `${JSON.stringify({ made: steps, hosts }, undefined, 2)}\n`;
+    return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
   }
   const left = chosen.length - shown.length;
-  const more =
-    left === 0 ? '' : `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
-  return `${render('text').join('')}${more}`;
+  const more = `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
+  return [renderRenewal(settings, renewal), ...render('text'), ...(left === 0 ? [] : [more])].join('');
 }
 
 /** Hosts whose instructions are printed without being asked for. */
 const mostShown = 20;
 
-function nothingToMake({ settings, inventory }: Work): string {
-  if (custodyWarnings(settings, inventory).length > 0) return 'nothing to make, but the passphrase file is missing';
+/**
+ * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not
+ * all well, whatever it makes, and the exit code is 3.
+ */
+async function foreseeOpening(
+  work: Work,
+  steps: Plan['steps'],
+  given: Secret | undefined,
+): Promise<Opening | undefined> {
+  if (steps.some((step) => step.kind !== 'bundle')) return undefined;
+  const opening = await judgeOpening(work, given === undefined ? 'unasked' : { given });
+  const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
+  for (const { message, hint } of custodyWarnings(opening, source)) work.sys.warn(message, hint);
+  if (isShut(opening)) work.sys.endWith(3);
+  return opening;
+}
+
+function isShut(opening: Opening | undefined): boolean {
+  return opening?.kind === 'missing' || opening?.kind === 'unopenable';
+}
+
+function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
+  if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
+  if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
   return 'nothing to make: everything that the settings ask for is there and right';
 }
 
-function renderPlan(steps: Plan['steps'], work: Work): string {
-  if (steps.length === 0) return `${nothingToMake(work)}\n`;
+function renderPlan(plan: Plan, opening: Opening | undefined): string {
+  const { steps } = plan;
+  if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
   return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
 }

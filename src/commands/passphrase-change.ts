@@ -2,11 +2,12 @@
 // is encrypted under it too, before anything is replaced; key and file then change as one. The old file is kept.
 
 import { samePublicKey } from '../certificate/public-key.js';
-import { newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
-import { openPassphraseFile, recipientsForChange, sealAgain } from '../custody/passphrase-file.js';
+import { isWeak, newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
+import { assertGivenInFile, openPassphraseFile, recipientsForChange, sealAgain } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
 import { caStageOf } from '../plan/ca-rekey.js';
+import { weakPassphrase } from '../plan/warnings.js';
 import { shellWord } from '../shell-word.js';
 import { keptPassphrases, planKept } from '../store/kept-passphrases.js';
 import type { Sys } from '../sys/sys.js';
@@ -47,6 +48,8 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       );
     }
     const { privateKey } = await openCaKey(settings, inventory, given ?? (await openPassphraseFile(work)));
+    // The file is about to be replaced: what it holds must be this CA's passphrase, as far as that can be seen.
+    if (given !== undefined && passphraseFile !== undefined) await assertGivenInFile(work, given);
     const next = chosen ?? newPassphrase();
     const { bytes, isProven } = await sealAgain(work, next, await recipientsForChange(work));
     if (!isProven && chosen === undefined) {
@@ -72,6 +75,10 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
         "  make a new backup of both: an old copy of the CA's key opens only with an old copy of the file",
       ],
     });
+    if (chosen !== undefined && isWeak(chosen)) {
+      const { message, hint } = weakPassphrase('that was given');
+      sys.warn(message, hint);
+    }
     if (!isProven) {
       sys.warn('no secret key here can open the new passphrase file, so it is not proven to open: keep the passphrase');
     }

@@ -30,7 +30,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
       hint: `gpg --decrypt ${pathWord(settings.passphrase.file)}`,
     });
   }
-  sys.write(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
+  sys.writeSecret(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
 }
 
 /**
@@ -42,7 +42,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
-  sys.write(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
+  sys.writeSecret(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
   sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it still has its password' : 'it has no password'}`);
   sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
   sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);

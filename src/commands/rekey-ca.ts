@@ -9,21 +9,22 @@ import { RelaycertsError } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
+import { curedByRenewal, isNextCaUseless } from '../plan/ca-problems.js';
 import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
-import { isBlocked } from '../plan/renew.js';
+import { isBlocked, stillListed } from '../plan/retirement.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
 import type { Secret } from '../secret.js';
-import { layoutOf } from '../store/layout.js';
+import { layoutOf, type Layout } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
 import { putAway, type Decision } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
 import { certify } from './certify.js';
-import { certifiedCa, stillListed, withoutPrevious } from './hosts.js';
+import { certifiedCa, withoutPrevious } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
 
 type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly string[] };
@@ -51,7 +52,7 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
         tell: () => (options.json ? caStageJson(settings, told) : renderCaStage(settings, told)),
       });
     },
-    { fixes: ['expired', 'not-yet-valid', 'wrong-name', 'wrong-constraints'] },
+    { fixes: curedByRenewal },
   );
 }
 
@@ -60,16 +61,18 @@ async function nextStage(work: Work, given: Secret | undefined): Promise<Stage> 
     case 0:
       return makeNext(work, given);
     case 1:
-      return takeOver(work, given);
+      // A new CA that is of no use is made again: it has signed nothing.
+      return isNextCaUseless(work.settings, work.inventory, work.at) ? makeNext(work, given) : takeOver(work, given);
     case 2:
       return retireFormer(work);
   }
 }
 
-/** Stage 1: key and certificate of the new CA, under the passphrase that opens the old one. */
+/** Stage 1: key and certificate of the new CA, under the passphrase that opens the old one. One before it is put away. */
 async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   const { settings, inventory, sys, at } = work;
-  const { nextCaKey, nextCaCertificate } = layoutOf(settings);
+  const layout = layoutOf(settings);
+  const { nextCaKey, nextCaCertificate } = layout;
   const { keyType, validDays, permittedDomains, commonName: base } = settings.ca;
   for (const { message, hint } of clockWarnings(inventory, at)) sys.warn(message, hint);
   const commonName = caNameOf(base, (generationOf(base, certifiedCa(inventory).info.commonName) ?? 1) + 1);
@@ -80,12 +83,21 @@ async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   const { subject } = settings;
   const info = parseCertificate(await issueCa({ commonName, subject, keyPair, at, validDays, permittedDomains }));
   const key = Buffer.from(await encryptPrivateKey(keyPair.privateKey, passphrase, 'typed'));
+  const before = inventory.nextCa;
+  if (before !== undefined) {
+    const path = layout.retiredCaCertificate(before.certificate.info.serial).path;
+    const why = 'could not take over, or was not what the settings ask for';
+    sys.warn(`the new CA of before ${why}; another is made, and it is put away: ${path}`);
+  }
   const nextCa = { keyPath: nextCaKey.path, key, certificate: { path: nextCaCertificate.path, info } };
   return {
     stage: 1,
     after: { ...inventory, nextCa },
-    entries: [entryOf('rekeyed', 'ca', commonName, info, at)],
-    keeps: [],
+    entries: [
+      ...(before === undefined ? [] : [entryOf('retired', 'ca', commonName, before.certificate.info, at)]),
+      entryOf('rekeyed', 'ca', commonName, info, at),
+    ],
+    keeps: before === undefined ? [] : putAwayCa(layout, before),
     removes: [],
     done: [`made the key and certificate of a new CA, ${keyType}: ${nextCaCertificate.path}`],
   };
@@ -154,8 +166,7 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => entryOf('retired', one.host.role, one.host.hostname, one.info, at)),
     ],
     keeps: [
-      ...(formerCa.key === undefined ? [] : [putAway(layout.retiredCaKey(info.serial), formerCa.key)]),
-      putAway(layout.retiredCaCertificate(info.serial), info.pem),
+      ...putAwayCa(layout, formerCa),
       ...old.map((one) => putAway(layout.retired(one.host.hostname, one.info.serial), one.info.pem)),
     ],
     removes: [],
@@ -164,4 +175,11 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
       ...old.map((one) => `the old pin of ${one.host.hostname} is out of the table, serial ${one.info.serial}`),
     ],
   };
+}
+
+function putAwayCa(layout: Layout, { key, certificate: { info } }: FoundCa): Stage['keeps'] {
+  return [
+    ...(key === undefined ? [] : [putAway(layout.retiredCaKey(info.serial), key)]),
+    putAway(layout.retiredCaCertificate(info.serial), info.pem),
+  ];
 }

@@ -2,12 +2,15 @@
 // the new one alike, so hosts may be installed one after the other; that is checked before anything is replaced.
 
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
-import { checkLeaf } from '../certificate/verify.js';
+import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError, quotePath, type Problem } from '../errors.js';
+import { RelaycertsError, type Hint, type Problem } from '../errors.js';
+import type { HostName } from '../names.js';
+import { curedByRenewal } from '../plan/ca-problems.js';
 import { caStageOf } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { FoundCertificate, Inventory } from '../plan/inventory.js';
+import { isForMake, outsideOf } from '../plan/reissue.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
 import { entryOf } from '../store/ledger.js';
@@ -34,7 +37,7 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const { reissueCa } = await import('../issue/x509.js');
       const { validDays, permittedDomains } = settings.ca;
       const info = parseCertificate(await reissueCa(before, { keyPair, at, validDays, permittedDomains }));
-      const refused = leavesRefused(inventory, info, path, at);
+      const refused = leavesRefused(inventory, info, at);
       if (refused.length > 0) throw contradiction(refused);
       const hosts = inventory.hosts
         .filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined)
@@ -42,38 +45,80 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const name = info.commonName ?? settings.ca.commonName;
       const row = { host: name, serial: info.serial, expires: info.notAfter };
       const install = hosts.map(({ hostname }) => hostname);
+      const after = { ...inventory, caCertificate: { path, info } };
+      const isAwaited = after.hosts.some((one) => isForMake(one, after));
       await commit({
-        after: { ...inventory, caCertificate: { path, info } },
+        after,
         entries: [entryOf('renewed', 'ca', name, info, at)],
         keeps: [],
         removes: [],
         tell: () =>
           options.json
             ? `${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`
-            : renderCaRenewal(settings, before, info, hosts),
+            : renderCaRenewal(settings, before, info, hosts, isAwaited),
         done: [`made a new CA certificate for the same key, ${validDays} days: ${path}`],
       });
     },
-    { fixes: ['expired', 'not-yet-valid'] },
+    { fixes: curedByRenewal },
   );
 }
 
-/** What would stop verifying with this CA certificate. A leaf that is expired or not yet valid is no worse off. */
-function leavesRefused({ hosts }: Inventory, ca: CertificateInfo, caPath: string, at: Date): readonly Problem[] {
-  return hosts.flatMap(({ host, certificate, previous, isRevoked }) =>
-    (isRevoked ? [] : [certificate, previous]).flatMap((found) => {
+/**
+ * What would stop verifying with this CA certificate; whatever else is wrong with a certificate is no worse than before.
+ * Each is judged by the names that it has, because the settings may ask for others since.
+ */
+function leavesRefused(inventory: Inventory, ca: CertificateInfo, at: Date): readonly Problem[] {
+  return inventory.hosts.flatMap((one) =>
+    (one.isRevoked ? [] : [one.certificate, one.previous]).flatMap((found) => {
       if (found === undefined) return [];
-      return checkLeaf(found.info, ca, host, at)
-        .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid')
+      const { host } = one;
+      const [hostname = host.hostname, ...altNames] = found.info.dnsNames;
+      return checkLeaf(found.info, ca, { ...host, hostname, altNames }, at)
+        .filter(({ code }) => ['wrong-issuer', 'outside-constraints', 'outlives-ca'].includes(code))
         .map((finding) => ({
           message: `with a new CA certificate, ${describeFinding(finding, host.hostname, found.path).message}`,
-          hint:
-            finding.code === 'outlives-ca'
-              ? `set ca.validDays in the settings to ${daysBetween(ca.notBefore, found.info.notAfter)} or more; nothing was changed`
-              : `nothing was changed: ${quotePath(caPath)} is what it was`,
+          hint: hintFor(finding, found, ca, {
+            hostname: host.hostname,
+            isPrevious: found === one.previous,
+            isHeld: outsideOf(inventory, one) !== undefined,
+          }),
         }));
     }),
   );
+}
+
+interface Refused {
+  readonly hostname: HostName;
+  /** The certificate is the one before a new key. */
+  readonly isPrevious: boolean;
+  /** The present CA may not sign for what the settings name it. */
+  readonly isHeld: boolean;
+}
+
+/** What comes before a new CA certificate; nothing was changed yet. */
+function hintFor(
+  { code }: CertificateFinding,
+  { info }: FoundCertificate,
+  ca: CertificateInfo,
+  { hostname, isPrevious, isHeld }: Refused,
+): Hint {
+  if (isPrevious && code !== 'outlives-ca') {
+    return { run: ['retire', hostname], before: 'nothing was changed; once its new key is in use:' };
+  }
+  if (code === 'outlives-ca') {
+    const days = daysBetween(ca.notBefore, info.notAfter);
+    return `set ca.validDays in the settings to ${days} or more; nothing was changed`;
+  }
+  const after = `, and install ${hostname}`;
+  if (code === 'outside-constraints' && isHeld) {
+    return 'nothing was changed; keep the domains of before in ca.permittedDomains until every host has its new names';
+  }
+  if (code === 'outside-constraints') {
+    return { run: ['make'], before: 'nothing was changed; with the names of today, first:', after };
+  }
+  // As openssl makes them with `authorityKeyIdentifier = issuer:always`.
+  const before = 'nothing was changed; if it names the serial number of the CA certificate that there is, first:';
+  return { run: ['renew', hostname, '--force'], before, after };
 }
 
 /** Whole days, so that what begins at the one ends after the other. */

@@ -8,7 +8,9 @@ import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
+import { outsideOf } from '../plan/reissue.js';
 import { planRenewals } from '../plan/renew.js';
+import { stillListed } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
 import { renderRenewal, renewalJson } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
@@ -16,7 +18,7 @@ import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
 import { certify, generateKeys } from './certify.js';
-import { certifiedCa, certifiedHost, findHosts, stillListed } from './hosts.js';
+import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
 
 export interface RenewOptions extends CaOptions {
@@ -42,7 +44,9 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const named = findHosts(settings, options.hosts);
     const chosen =
       named.length === 0 ? allCertified(inventory, sys) : named.map((one) => certifiedHost(inventory, one));
-    const { steps, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
+    const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
+    const held = new Set(warnHeld(work, chosen, due));
+    const steps = due.filter(({ hostname }) => !held.has(hostname));
     const keys = generateKeys(steps);
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
     const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at });
@@ -136,6 +140,19 @@ function planRekeys(work: Work, chosen: readonly HostInventory[]): Chosen {
       { kind: 'certificate', event: 'renewed', path, role, hostname, validDays },
     ]);
   return { steps, blocked };
+}
+
+/** Those that the CA may not sign for with the names of today. */
+function warnHeld(
+  { inventory, sys }: Work,
+  chosen: readonly HostInventory[],
+  due: readonly HostStep[],
+): readonly HostName[] {
+  const names = new Set(due.map(({ hostname }) => hostname));
+  const held = chosen.flatMap((found) => (names.has(found.host.hostname) ? (outsideOf(inventory, found) ?? []) : []));
+  for (const { message, hint } of held) sys.warn(`${message}, so it is not renewed`, hint);
+  if (held.length > 0) sys.endWith(1);
+  return held.map(({ hostname }) => hostname);
 }
 
 function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): void {

@@ -14,6 +14,7 @@ import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
+import { orNameRoot } from '../store/ownership.js';
 import { writeVerified } from '../store/verified.js';
 import { readInventory } from '../store/read.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
@@ -76,9 +77,11 @@ export async function reading<T>(
   isStrict = false,
 ): Promise<{ readonly settings: Settings; readonly found: T; readonly at: Date }> {
   const settings = await readSettings(file, sys);
-  // Finishing a change that was cut off is writing.
-  await (isStrict || (await isCutOff(realDisk(), settings.folder)) ? assertSafe : warnUnsafe)(settings, sys);
-  return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
+  return orNameRoot(settings, sys, async () => {
+    // Finishing a change that was cut off is writing.
+    await (isStrict || (await isCutOff(realDisk(), settings.folder)) ? assertSafe : warnUnsafe)(settings, sys);
+    return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
+  });
 }
 
 /**
@@ -137,11 +140,13 @@ export async function locked<T>(
   work: (settings: Settings, lock: Lock) => Promise<T>,
 ): Promise<T> {
   const before = await readSettings(file, sys);
-  await assertSafe(before, sys);
-  return withLock(layoutOf(before).lock, sys, async (lock) => {
-    const settings = await readSettings(file, sys, before);
-    await recover(settings, sys, lock);
-    return work(settings, lock);
+  return orNameRoot(before, sys, async () => {
+    await assertSafe(before, sys);
+    return withLock(layoutOf(before).lock, sys, async (lock) => {
+      const settings = await readSettings(file, sys, before);
+      await recover(settings, sys, lock);
+      return work(settings, lock);
+    });
   });
 }
 

@@ -17,16 +17,18 @@ export interface ShowOptions extends GlobalOptions {
   readonly section: Section | undefined;
   readonly format: Format;
   readonly undo: boolean;
+  readonly forceRoutes: boolean;
 }
 
 /** @throws settings, usage, contradiction, certificate, files */
 export async function show(options: ShowOptions, sys: Sys): Promise<void> {
-  const { section, undo } = options;
+  const { section, undo, forceRoutes } = options;
   const format = options.json ? 'json' : options.format;
+  // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const {
     settings,
     found: { hosts, revoked },
-  } = await reading(options, sys, readCertifiedHosts);
+  } = await reading(options, sys, readCertifiedHosts, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
   if (format === 'sh' && wanted.length > 1) {
@@ -46,6 +48,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     renderHost(settings, host, pins, {
       format,
       undo,
+      forceRoutes,
       keyPlace,
       isRevoked,
       ...(section === undefined ? {} : { section }),

@@ -55,6 +55,8 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, custody);
     for (const { message, hint } of plan.warnings) sys.warn(message, hint);
     if (plan.problems.length > 0) throw contradiction(plan.problems);
+    const hold = plan.held.find(({ hostname }) => hostname === one.hostname);
+    if (hold !== undefined) throw contradiction([hold]);
     const steps = stepsFor(one, plan.steps);
     const ca = await prepareCa({ ...work, inventory }, steps, given);
     const signing = { issuer: ca.issuer, keys: new Map(), at };

@@ -1,6 +1,9 @@
-// `relaycerts status`: how every certificate stands, the most urgent first, and whether the bundles match. It changes
-// nothing.
+// `relaycerts status`: how every certificate stands, the most urgent first, whether the bundles match, and whether the
+// CA's passphrase can be opened. It changes nothing.
 
+import { readPassphraseFd } from '../custody/passphrase.js';
+import { quotePath } from '../errors.js';
+import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { statusOf } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -10,17 +13,21 @@ import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { reading, type GlobalOptions } from './run.js';
+import { judgeOpening } from './custody.js';
+import { reading, type CaOptions } from './run.js';
 
-export interface StatusOptions extends GlobalOptions {
+export interface StatusOptions extends CaOptions {
   /** Undefined: certificates.renewBeforeDays of the settings. */
   readonly warnDays: number | undefined;
   readonly criticalDays: number;
   readonly format: 'table' | 'nagios';
+  /** Ask for what opens the passphrase. */
+  readonly open: boolean;
 }
 
 /** Ends with 0 if all is well, 3 if something needs care; as a monitoring plugin with the plugin's codes. */
 export async function status(options: StatusOptions, sys: Sys): Promise<void> {
+  const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
   const { settings, found, at } = await reading(options, sys, async (one) => ({
     inventory: await readInventory(one, sys),
     ledger: await readLedger(layoutOf(one)),
@@ -29,10 +36,14 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const { problems } = inventory;
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const issued = issuedCertificates(ledger.entries, inventory);
-  const rows = statusOf(settings, inventory, issued, { at, warnDays });
+  const way = given === undefined ? (options.open ? 'asking' : 'unasked') : { given };
+  const opening = await judgeOpening({ settings, inventory, sys, at }, way);
+  const rows = statusOf(settings, inventory, issued, { at, warnDays, opening });
   const warnings = [
-    ...custodyWarnings(settings, inventory),
+    ...custodyWarnings(opening, given === undefined ? `in ${quotePath(settings.passphrase.file)}` : 'that was given'),
     ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
+    ...returnWarnings(inventory),
+    ...ledgerAheadWarnings(inventory, issued),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
   ];
   if (options.format === 'nagios') {
@@ -47,8 +58,10 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   if (!options.json) {
     for (const row of rows) {
       const line = `${row.name}: ${row.why ?? ''}`;
-      if (needsCare(row)) sys.warn(line);
-      else if (row.state === 'ok' && row.why !== undefined) sys.say(line);
+      if (needsCare(row)) {
+        // That of the passphrase is among the warnings, with its hint.
+        if (row.role !== 'passphrase') sys.warn(line);
+      } else if (row.state === 'ok' && row.why !== undefined) sys.say(line);
     }
   }
   if (problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) sys.endWith(3);

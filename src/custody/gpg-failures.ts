@@ -1,9 +1,10 @@
 // gpg's failures to decrypt, in words, as a table: signs are read from its status lines, and the first row that has one
 // decides. gpg is run elsewhere, in gpg.ts.
 
-import { listSome, quotePath, RelaycertsError } from '../errors.js';
+import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
 import { errorNumber, lastMessage, messagesOf, type GpgResult } from './gpg-status.js';
+import { describeNoSecretKey, type OperatorFlaw } from './no-secret-key.js';
 import type { SealedPassphrase } from './sealed-to.js';
 
 /** Error codes of libgpg-error (gpg-error.h) that mean something to a user here. */
@@ -29,7 +30,8 @@ interface Words {
   /** What gpg asks for. */
   readonly secret: string;
   readonly sealed: SealedPassphrase;
-  readonly keyIds: readonly string[];
+  /** What is said if the secret keys of all recipients are elsewhere. */
+  readonly otherKeys: { readonly message: string; readonly hint: string };
   /** gpg's last message, of those that match, in parentheses. */
   readonly said: (matching?: RegExp) => string;
 }
@@ -38,7 +40,7 @@ type Say = (words: Words) => string;
 type Failure = readonly [signs: readonly string[], code: 'passphrase' | 'tool', message: Say, hint: Say];
 
 const askAgain: Say = ({ secret }) => `run it again and give ${secret}`;
-const backup: Say = () => 'restore it from a backup';
+const backup: Say = ({ sealed }) => restoreHint(sealed.from);
 const byHand: Say = ({ sealed }) => `gpg --decrypt ${pathWord(sealed.from)} > /dev/null says more`;
 
 /** The first row with a sign that is present decides, so the order is part of the meaning. */
@@ -89,14 +91,7 @@ const failures: readonly Failure[] = [
     ({ file, said }) => `gpg cannot open ${file}: gpg-agent cannot be started ${said(/agent/iu)}`,
     () => 'gpgconf --launch gpg-agent',
   ],
-  [
-    ['for-others'],
-    'passphrase',
-    ({ file, keyIds, sealed: { operatorKey } }) =>
-      `${file} is encrypted to ${listSome(keyIds.map(nameKeyId))}, and GnuPG has the secret key of none of them${operatorKey ? `, nor does the operator key ${quotePath(operatorKey.from)} open it` : ''}`,
-    ({ sealed: { operatorKey, operatorKeyPath } }) =>
-      `${operatorKey ? '' : `restore the operator key ${pathWord(operatorKeyPath)} from a backup, `}gpg --import the secret key of one of them, or give the passphrase itself with --passphrase-fd`,
-  ],
+  [['for-others'], 'passphrase', ({ otherKeys }) => otherKeys.message, ({ otherKeys }) => otherKeys.hint],
   [
     ['broke-off'],
     'tool',
@@ -125,14 +120,18 @@ const failures: readonly Failure[] = [
 ];
 
 /** The error for a `gpg --decrypt` that did not succeed: what went wrong, and what to do about it. */
-export function explainFailure({ status, stderr }: GpgResult, sealed: SealedPassphrase): RelaycertsError {
+export function explainFailure(
+  { status, stderr }: GpgResult,
+  sealed: SealedPassphrase,
+  flaw: OperatorFlaw,
+): RelaycertsError {
   const signs = signsOf(status, stderr);
   const keyIds = keyIdsOf(status);
   const words: Words = {
     file: quotePath(sealed.from),
     secret: keyIds.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of the OpenPGP key',
     sealed,
-    keyIds,
+    otherKeys: describeNoSecretKey(sealed, keyIds, flaw),
     said: (matching) => `(${lastMessage(stderr, matching)})`,
   };
   const [, code, message, hint] = failures.find(([wanted]) => wanted.some((sign) => signs.has(sign))) ?? [
@@ -142,6 +141,12 @@ export function explainFailure({ status, stderr }: GpgResult, sealed: SealedPass
     byHand,
   ];
   return new RelaycertsError(code, message(words), { hint: hint(words) });
+}
+
+/** True if gpg failed because it was not allowed to ask for a passphrase, PIN or password. */
+export function isQuestion({ status, stderr }: GpgResult): boolean {
+  const signs = signsOf(status, stderr);
+  return ['no-pinentry', 'cancelled', 'no-terminal'].some((sign) => signs.has(sign));
 }
 
 /** Status keywords, names of error codes, and a few conclusions drawn from them. */
@@ -176,10 +181,4 @@ function isOfConversation(field: string): boolean {
 
 function keyIdsOf(status: GpgResult['status']): readonly string[] {
   return status.flatMap(({ word, fields }) => (word === 'ENC_TO' ? [fields[0] ?? ''] : []));
-}
-
-/** RFC 9580 5.1.8: a key ID of zeros hides the recipient (`gpg --throw-keyids`). */
-function nameKeyId(keyId: string): string {
-  if (!/^[0-9A-F]{1,64}$/u.test(keyId)) return 'a key without an ID';
-  return /^0+$/u.test(keyId) ? 'a hidden recipient' : keyId;
 }

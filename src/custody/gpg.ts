@@ -2,24 +2,48 @@
 // from translated text. Asking for the passphrase of the user's own key is left to gpg-agent and its pinentry, so that
 // smartcards work. Keys are listed in keyring.ts; failures are worded in gpg-failures.ts.
 
-import { quotePath, RelaycertsError, systemCode } from '../errors.js';
+import { quotePath, RelaycertsError, restoreHint, systemCode } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { Run, RunOptions } from '../sys/run.js';
-import { explainFailure } from './gpg-failures.js';
+import { explainFailure, isQuestion } from './gpg-failures.js';
 import { lastMessage, parseStatus, type GpgResult } from './gpg-status.js';
+import type { OperatorFlaw } from './no-secret-key.js';
 import { largestMessage, type SealedPassphrase } from './sealed-to.js';
 
 /**
  * Decrypts an OpenPGP message with GnuPG and returns exactly what was in it.
  *
  * With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode loopback in gpg.conf) itself; without one
- * it never does.
+ * it never does. `flaw` is why the operator key does not.
  * @throws RelaycertsError `passphrase` if the message cannot be opened, `tool` if gpg, its agent or pinentry cannot run
  */
-export async function decryptWithGpg(sealed: SealedPassphrase): Promise<Secret> {
-  const { bytes, from, run, tty } = sealed;
+export async function decryptWithGpg(sealed: SealedPassphrase, flaw: OperatorFlaw): Promise<Secret> {
+  const { tty } = sealed;
+  const args = tty === undefined ? ['--batch', '--no-tty'] : [];
+  return decrypt(sealed, args, (result): never => {
+    throw explainFailure(result, sealed, flaw);
+  });
+}
+
+/**
+ * The same if GnuPG can do it without asking anybody: the key has no passphrase, or the agent remembers it. Undefined if
+ * it would have to ask.
+ * @throws RelaycertsError as decryptWithGpg
+ */
+export async function decryptUnasked(sealed: SealedPassphrase, flaw: OperatorFlaw): Promise<Secret | undefined> {
+  return decrypt(sealed, ['--batch', '--no-tty', '--pinentry-mode', 'error'], (result) => {
+    if (isQuestion(result)) return undefined;
+    throw explainFailure(result, sealed, flaw);
+  });
+}
+
+async function decrypt<Otherwise>(
+  { bytes, from, run, tty }: SealedPassphrase,
+  options: readonly string[],
+  fail: (result: GpgResult) => Otherwise,
+): Promise<Secret | Otherwise> {
   const args = [
-    ...(tty === undefined ? ['--batch', '--no-tty'] : []),
+    ...options,
     // A file that is also signed must not make gpg ask a keyserver. No --quiet: it suppresses NO_SECKEY.
     '--no-auto-key-retrieve',
     // A few hundred octets may hold gigabytes. GnuPG stops at this size and still reports success.
@@ -33,15 +57,17 @@ export async function decryptWithGpg(sealed: SealedPassphrase): Promise<Secret> 
   try {
     if (result.stdout.length >= largestMessage) {
       throw new RelaycertsError('passphrase', `${quotePath(from)} holds too much for a passphrase`, {
-        hint: 'restore it from a backup',
+        hint: restoreHint(from),
       });
     }
-    if (!isWhole(result)) throw explainFailure(result, sealed);
-    return new Secret(result.stdout);
+    return isWhole(result) ? new Secret(result.stdout) : fail(result);
   } finally {
     result.stdout.fill(0);
   }
 }
+
+/** The message of the error if there is no gpg. */
+export const gpgIsMissing = 'gpg is not installed';
 
 /** Decrypted, with integrity protection. gpg's exit status says neither: an unknown signer makes it 2. */
 function isWhole({ status }: GpgResult): boolean {
@@ -66,7 +92,7 @@ export async function runGpg(
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENOENT') {
-      throw new RelaycertsError('tool', 'gpg is not installed', { hint: 'apt-get install gnupg', cause: error });
+      throw new RelaycertsError('tool', gpgIsMissing, { hint: 'apt-get install gnupg', cause: error });
     }
     if (code === undefined) throw error;
     throw new RelaycertsError('tool', `gpg cannot be started (${code})`, { hint: 'gpg --version', cause: error });

@@ -33,11 +33,11 @@ export async function listPublicKeys(run: Run, pattern: string): Promise<readonl
 }
 
 /**
- * The secret keys that GnuPG has, on disk or on cards.
+ * The secret keys that GnuPG has, on disk or on cards; if there are `keyIds`, only the keys with one of them.
  * @throws RelaycertsError `tool`
  */
-export async function listSecretKeys(run: Run): Promise<readonly ListedKey[]> {
-  return listKeys(run, ['--list-secret-keys']);
+export async function listSecretKeys(run: Run, keyIds: readonly string[] = []): Promise<readonly ListedKey[]> {
+  return listKeys(run, ['--list-secret-keys', '--', ...keyIds.map((id) => `0x${id}`)]);
 }
 
 /**
@@ -59,9 +59,10 @@ export async function exportPublicKey(
 async function listKeys(run: Run, command: readonly [string, ...string[]]): Promise<readonly ListedKey[]> {
   const args = ['--batch', '--no-tty', '--utf8-strings', '--with-colons', ...command];
   const result = await runGpg(run, args, { env: { LC_ALL: 'C' } });
-  // "keylist.getkey 9" is GPG_ERR_NO_PUBKEY: nothing matches, which is an answer.
+  // GPG_ERR_NO_PUBKEY and GPG_ERR_NO_SECKEY: nothing matches, which is an answer.
   const isNoMatch = result.status.some(
-    ({ word, fields }) => word === 'ERROR' && fields[0] === 'keylist.getkey' && errorNumber(fields[1]) === 9,
+    ({ word, fields }) =>
+      word === 'ERROR' && fields[0] === 'keylist.getkey' && [9, 17].includes(errorNumber(fields[1])),
   );
   if (result.exitStatus !== 0 && !isNoMatch) throw gpgFailed(`gpg ${command[0]}`, result);
   return parseColons(new TextDecoder().decode(result.stdout));

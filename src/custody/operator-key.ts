@@ -1,8 +1,9 @@
 // The operator key: an OpenPGP key that relaycerts makes itself, for users who have none. It is made, read, given
 // another password and unlocked here. Its file is read and written by the caller, and what it opens is in open.ts.
 
-import { quotePath, RelaycertsError } from '../errors.js';
+import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { Secret } from '../secret.js';
+import { flawWords } from './no-secret-key.js';
 import { loadOpenpgp, type PartialConfig, type PrivateKey } from './openpgp.js';
 import { judgeKey, type RecipientKey } from './recipient-key.js';
 
@@ -82,8 +83,8 @@ export async function readOperatorKey({ armored, from }: OperatorKeyFile): Promi
     key = await readPrivateKey({ armoredKey: text });
   } catch {
     // The library's own words are dropped: they may quote the file.
-    const message = `the operator key ${quotePath(from)} is not an armored OpenPGP private key`;
-    throw new RelaycertsError('passphrase', message, { hint: 'restore it from a backup' });
+    const message = `the operator key ${quotePath(from)} ${flawWords.unreadable}`;
+    throw new RelaycertsError('passphrase', message, { hint: restoreHint(from) });
   }
   const keyIds = key.getKeys().map((each) => each.getKeyID().toHex().toUpperCase());
   const isLocked = key.getKeys().some(({ keyPacket }) => !keyPacket.isDecrypted());

@@ -7,7 +7,7 @@ import { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { openPassphrase, proveSealed } from './open.js';
+import { openPassphrase, openUnasked, proveSealed, type Unasked } from './open.js';
 import { makeOperatorKey, operatorRecipient, readOperatorKey, type OperatorKeyFile } from './operator-key.js';
 import type { RecipientKey } from './recipient-key.js';
 import { findInKeyring, findRecipient, type RecipientContext } from './recipients.js';
@@ -31,14 +31,23 @@ export interface CustodyWork extends RecipientWork {
 
 /** The passphrase in the file. @throws passphrase, tool */
 export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
-  const { file } = work.settings.passphrase;
-  const bytes = work.inventory.passphraseFile;
+  return openPassphrase(sealedOf(work, fileOf(work)));
+}
+
+/** The same if that asks nobody; otherwise what would be asked for. @throws passphrase, tool */
+export async function openFileUnasked(work: CustodyWork): Promise<Unasked> {
+  return openUnasked(sealedOf(work, fileOf(work)));
+}
+
+function fileOf({ settings, inventory }: CustodyWork): Buffer {
+  const { file } = settings.passphrase;
+  const bytes = inventory.passphraseFile;
   if (bytes === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
       hint: 'restore it from a backup, or set passphrase.file to where it is; make, renew and sign take the passphrase itself with --passphrase-fd N',
     });
   }
-  return openPassphrase(sealedOf(work, bytes));
+  return bytes;
 }
 
 /** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
@@ -97,8 +106,11 @@ export async function sealAgain(
   return { bytes, isProven: await proveSealed(sealedOf(work, bytes), passphrase) };
 }
 
-/** A new CA key must not depend on a given passphrase that the existing file does not hold. @throws passphrase */
-export async function assertGivenInFile(work: CustodyWork, given: Secret): Promise<void> {
+/**
+ * A given passphrase must not replace, or be used beside, another one in the existing file, which some project needs.
+ * False, with a warning, if the file cannot be opened to see. @throws passphrase
+ */
+export async function assertGivenInFile(work: CustodyWork, given: Secret): Promise<boolean> {
   const file = quotePath(work.settings.passphrase.file);
   let held: Secret;
   try {
@@ -106,9 +118,9 @@ export async function assertGivenInFile(work: CustodyWork, given: Secret): Promi
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
     work.sys.warn(`cannot tell whether ${file} holds the given passphrase: ${error.message}`);
-    return;
+    return false;
   }
-  if (held.equals(given)) return;
+  if (held.equals(given)) return true;
   throw new RelaycertsError('passphrase', `${file} holds another passphrase than the given one`, {
     hint: 'run it without --passphrase-fd, or name another passphrase.file in the settings',
   });
@@ -158,6 +170,7 @@ export async function recipientsForChange(work: CustodyWork): Promise<readonly R
 function sealedOf(work: CustodyWork, bytes: Buffer): SealedPassphrase {
   const { settings, sys, inventory } = work;
   const operatorKey = operatorKeyOf(work);
-  const { operatorKeyPath } = inventory;
-  return { bytes, from: settings.passphrase.file, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
+  const { file: from, recipients } = settings.passphrase;
+  const operatorKeyPath = recipients.length === 0 ? inventory.operatorKeyPath : undefined;
+  return { bytes, from, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
 }

@@ -41,6 +41,15 @@ export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'):
   }
 }
 
+/** Characters; NIST SP 800-63B-4 3.1.1.2 asks for as many of a password that is used with nothing else. */
+const shortestStrong = 15;
+
+/** True if somebody who has the encrypted key could guess the passphrase: it is short, or repeats a few characters. */
+export function isWeak(passphrase: Secret): boolean {
+  const characters = Array.from(passphrase.revealText());
+  return characters.length < shortestStrong || new Set(characters).size < shortestStrong / 2;
+}
+
 const readAsync = promisify(read);
 
 /**

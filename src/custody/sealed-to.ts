@@ -1,7 +1,8 @@
 // What an encrypted file says about itself before anything opens it: whether it is an OpenPGP message, whether it is
 // whole, and to whom it is encrypted. It decrypts nothing and needs no openpgp.js.
 
-import { quotePath, RelaycertsError } from '../errors.js';
+import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
+import { pathWord } from '../shell-word.js';
 import type { Run } from '../sys/run.js';
 import type { OperatorKeyFile } from './operator-key.js';
 import { isText, packetTag, readArmor, readPackets, readSessionKeyId } from './packets.js';
@@ -11,9 +12,10 @@ export interface SealedPassphrase {
   readonly bytes: Uint8Array;
   /** The file's path, for errors. */
   readonly from: string;
-  /** Undefined if it is not there; then `operatorKeyPath` says in errors what to restore. */
+  /** Undefined if it is not there. */
   readonly operatorKey: OperatorKeyFile | undefined;
-  readonly operatorKeyPath: string;
+  /** Where the operator key belongs, if it is what opens the file: undefined if the settings name recipients. */
+  readonly operatorKeyPath: string | undefined;
   /** Runs gpg. */
   readonly run: Run;
   /** The terminal that pinentry may use (`/dev/pts/3`); if undefined, nobody is asked. */
@@ -44,9 +46,10 @@ export const largestMessage = 65_536;
  * @source RFC 9580 10.3: which packets make up a message
  */
 export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: string }): SealedTo {
-  const refuse = (what: string, hint = 'restore it from a backup'): RelaycertsError =>
+  const refuse = (what: string, hint = restoreHint(from)): RelaycertsError =>
     new RelaycertsError('passphrase', `${quotePath(from)} ${what}`, { hint });
-  const encrypt = 'encrypt it: gpg --encrypt --recipient ADDRESS';
+  const byGpg = `gpg --encrypt --recipient ADDRESS -o ${pathWord(`${from}.new`)} ${pathWord(from)} && mv ${pathWord(`${from}.new`)} ${pathWord(from)}`;
+  const encrypt = `${restoreHint(from)}; or, if this is the passphrase, encrypt it: ${byGpg}`;
   if (bytes.length === 0) throw refuse('is empty');
   if (bytes.length > largestMessage) throw refuse(`is too large for a passphrase: ${bytes.length} bytes`);
   const block = readArmor(bytes)[0];
@@ -73,7 +76,9 @@ export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: strin
     const again = 'encrypt it again: gpg --encrypt --recipient ADDRESS';
     throw refuse('is encrypted without protection against changes', again);
   }
-  const isComplete = has(packetTag.encryptedProtected, packetTag.encryptedAead);
+  // One message and nothing after it: of two, the second would never be read.
+  const data = tags.findIndex((tag) => tag === packetTag.encryptedProtected || tag === packetTag.encryptedAead);
+  const isComplete = data === tags.length - 1;
   if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has extra data');
   return { keyIds: sessionPackets.flatMap((packet) => readSessionKeyId(packet) ?? []), hasPassword, message };
 }

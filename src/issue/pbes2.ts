@@ -74,6 +74,19 @@ export async function decryptPrivateKey(
   passphrase: Secret,
   { from }: { from: string } = { from: 'the encrypted key' },
 ): Promise<KeyObject> {
+  const frame = checkEncryptedKey(pem, { from });
+  const secret = revealPassphrase(passphrase);
+  try {
+    return createPrivateKey({ key: frame, format: 'der', type: 'pkcs8', passphrase: secret });
+  } catch {
+    throw new RelaycertsError('passphrase', `the passphrase does not open ${from}`, {
+      hint: 'use the passphrase file that was made together with this key',
+    });
+  }
+}
+
+/** The frame of such a key, which OpenSSL then refuses only because of the passphrase. @throws certificate */
+export function checkEncryptedKey(pem: Uint8Array | string, { from }: { from: string }): Buffer {
   const block = readPemBlocks(boundInput(pem, from), from).find((candidate) => candidate.label.endsWith('PRIVATE KEY'));
   if (block === undefined) {
     throw inputError(`${from} holds no private key in PEM form`, 'restore it from a backup');
@@ -81,14 +94,7 @@ export async function decryptPrivateKey(
   if (block.label !== label)
     throw inputError(`the private key in ${from} is not encrypted PKCS#8`, `encrypt it: ${byHand}`);
   checkFrame(block.der, from);
-  const secret = revealPassphrase(passphrase);
-  try {
-    return createPrivateKey({ key: block.der, format: 'der', type: 'pkcs8', passphrase: secret });
-  } catch {
-    throw new RelaycertsError('passphrase', `the passphrase does not open ${from}`, {
-      hint: 'use the passphrase file that was made together with this key',
-    });
-  }
+  return block.der;
 }
 
 function revealPassphrase(passphrase: Secret): Buffer {
@@ -100,7 +106,6 @@ function revealPassphrase(passphrase: Secret): Buffer {
   });
 }
 
-/** After this check, OpenSSL refuses the key only because of the passphrase. */
 function checkFrame(frame: Buffer, from: string): void {
   const refuse = (problem: string): RelaycertsError =>
     inputError(`the encrypted key in ${from} ${problem}`, `restore it from a backup, or write it again: ${byHand}`);

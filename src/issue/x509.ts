@@ -143,7 +143,12 @@ interface ParsedIssuer extends SigningKey {
 
 async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
   const spki = encodeSpki(publicKey);
-  const keyType = supportedTypeOf(spki);
+  const keyType = keyTypeOfSpki(spki);
+  if (keyType === undefined) {
+    throw new RelaycertsError('certificate', "the CA's key is of a kind with which nothing is signed here", {
+      hint: { run: ['renew', '--ca', '--rekey'], before: 'for a CA with a new key:' },
+    });
+  }
   return { privateKey, keyType, spki, verifyKey: await importVerifyKey(spki, keyType) };
 }
 

@@ -1,5 +1,5 @@
-// What is wrong with the CA: its key, its certificate, and the next CA during a rekey. Pure. Once something was signed, a
-// part of the CA that is missing is never made again, because hosts trust the CA that there was.
+// What is wrong with the CA: its key and its certificate. Pure. Once something was signed, a part of the CA that is
+// missing is never made again, because hosts trust the CA that there was.
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
@@ -10,7 +10,19 @@ import { renewCaArgs } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { Inventory } from './inventory.js';
 
-/** What is wrong with the CA and with a rekey of it; not what is in `fixes`, because the command replaces it. */
+/** Another name or other domains than the settings ask for stop nothing: drift.ts says how to apply them. */
+const applied: readonly CertificateFindingCode[] = ['wrong-name', 'wrong-constraints'];
+
+/** What another certificate for the CA's key cures, and so does another key. */
+export const curedByRenewal: readonly CertificateFindingCode[] = [
+  'expired',
+  'not-yet-valid',
+  'not-ca',
+  'wrong-issuer',
+  'wrong-purpose',
+];
+
+/** What is wrong with the CA; not what is in `fixes`, because the command replaces it. */
 export function caProblems(
   settings: Settings,
   inventory: Inventory,
@@ -31,9 +43,8 @@ export function caProblems(
   return [
     ...(caKey === undefined ? [{ message, hint: restore('the key') }] : []),
     ...checkCa(caCertificate.info, settings.ca, at)
-      .filter(({ code }) => !fixes.includes(code))
+      .filter(({ code }) => !fixes.includes(code) && !applied.includes(code))
       .map((finding) => describeFinding(finding, 'ca', caCertificate.path, renewCaArgs(inventory))),
-    ...caRekeyProblems(settings, inventory, at),
   ];
 }
 
@@ -49,15 +60,13 @@ function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inven
   return found && `cp -p ${shellWord(join(found.bundleFolder, name))} ${shellWord(caCertificatePath)}`;
 }
 
-function caRekeyProblems(settings: Settings, { nextCa }: Inventory, at: Date): readonly Problem[] {
-  if (nextCa === undefined) return [];
-  const { key, keyPath, certificate } = nextCa;
-  const { info, path } = certificate;
-  const missing = `the new CA's certificate ${quotePath(path)} is there, but its key ${quotePath(keyPath)} is missing`;
-  const findings = checkCa(info, settings.ca, at).map((finding) => describeFinding(finding, 'ca', path).message);
-  const before = `restore it from a backup; to give up the new CA: rm -f ${shellWord(keyPath)} ${shellWord(path)} &&`;
-  const hint = { run: ['make'], before, after: ', then install every host' };
-  return [...(key === undefined ? [missing] : []), ...findings].map((message) => ({ message, hint }));
+/**
+ * True if the next CA cannot take over: its key is missing, it expired, or the settings ask for another name or other
+ * domains since. It has signed nothing, so the first stage of the rekey is gone through again.
+ */
+export function isNextCaUseless(settings: Settings, { nextCa }: Inventory, at: Date): boolean {
+  if (nextCa === undefined) return false;
+  return nextCa.key === undefined || checkCa(nextCa.certificate.info, settings.ca, at).length > 0;
 }
 
 // Never recreate a CA that existed: every deployed certificate would stop verifying.

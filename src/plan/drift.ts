@@ -1,15 +1,18 @@
 // Certificates that are right, but not what the settings would make now. The next ones will be, and a command makes them
-// at once. Pure. What a certificate must have (its names) is in host-problems.ts.
+// at once. Pure. Names are in
+// reissue.ts, because `make` itself applies them.
 
-import type { Command, Problem } from '../errors.js';
+import { checkCa } from '../certificate/verify.js';
+import type { Hint, Problem } from '../errors.js';
 import { nameTexts, type CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import type { Settings, Subject } from '../settings/settings.js';
 import { signerOf } from './ca-rekey.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import { describeFinding } from './findings.js';
+import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
 
 /** What differs, and the command that applies it. */
-export type Drift = Problem & { readonly hint: Command };
+export type Drift = Problem & { readonly hint: Hint };
 
 /** One for each setting that is not applied: what differs, where, and the command that applies it. */
 export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
@@ -40,11 +43,18 @@ export function driftOf(settings: Settings, inventory: Inventory): readonly Drif
   ];
 }
 
+/** Another name, or other domains, than the settings ask the CA for: it works, and a command applies them. */
+export function unappliedToCa(ca: Settings['ca'], { info, path }: FoundCertificate): readonly Drift[] {
+  return checkCa(info, ca, info.notBefore)
+    .filter(({ code }) => code === 'wrong-name' || code === 'wrong-constraints')
+    .map((finding) => describeFinding(finding, 'ca', path));
+}
+
 /** Not while it gets a new key: the next stage tells what comes. */
 function caDrift({ ca }: Settings, { caCertificate, nextCa, formerCa }: Inventory): readonly Drift[] {
   if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
   const [keyType, validDays] = [keyTypeOfSpki(caCertificate.info.spki), daysOf(caCertificate.info)];
-  const drifts: Drift[] = [];
+  const drifts: Drift[] = [...unappliedToCa(ca, caCertificate)];
   if (keyType !== ca.keyType) {
     const message = `ca.keyType is ${ca.keyType}, but the CA has ${keyType ?? 'another'}`;
     drifts.push({ message, hint: { run: ['renew', '--ca', '--rekey'] } });

@@ -1,6 +1,7 @@
 // What was found wrong with a certificate, in words, with how to fix it. The checks themselves, which give findings as
 // data, are in certificate/verify.ts.
 
+import type { CaFlaw } from '../certificate/ca-flaws.js';
 import type { CertificateFinding } from '../certificate/verify.js';
 import { quote, quotePath, type Hint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
@@ -12,22 +13,21 @@ export function describeFinding(
   of: 'ca' | HostName,
   path: string,
   renewCa: readonly [string, ...string[]] = ['renew', '--ca'],
-): Problem {
-  const aside: Hint =
+): Problem & { readonly hint: Hint } {
+  const before = 'restore it from a backup, or make a correct one for the same key:';
+  const again: Hint =
     of === 'ca'
-      ? { run: ['clean'], before: 'put the settings back as they were; to start over with another CA:' }
-      : { run: ['make'], before: `to issue a correct one for the same key: ${setAside(path)}` };
-  const rekey: Hint = {
-    run: ['renew', '--ca', '--rekey'],
-    before: 'put the settings back as they were; for a CA with a new key, as they are now:',
-  };
-  const anew = of === 'ca' ? rekey : aside;
+      ? { run: renewCa, before, after: ', then install every host' }
+      : { run: ['make'], before: `${before} ${setAside(path)}` };
   const { code, expected, found } = finding;
   const message = `the certificate ${quotePath(path)}`;
-  const say = (what: string, hint: Hint = aside): Problem => ({ message: `${message} ${what}`, hint });
+  const say = (what: string, hint: Hint = again) => ({ message: `${message} ${what}`, hint });
   switch (code) {
     case 'wrong-name':
-      return say(`is for ${quote(found)}, and the settings ask for ${quote(expected)}`, anew);
+      return say(
+        `is for ${quote(found)}, and the settings ask for ${quote(expected)}`,
+        of === 'ca' ? { run: ['renew', '--ca', '--rekey'] } : again,
+      );
     case 'wrong-issuer':
       return say(
         of === 'ca'
@@ -36,15 +36,13 @@ export function describeFinding(
       );
     case 'wrong-purpose':
       return say(`is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`);
-    case 'wrong-constraints': {
-      const asked = `ca.permittedDomains in the settings is ${quote(expected)}`;
-      return say(`permits the domains ${quote(found)}, and ${asked}`, anew);
-    }
-    case 'outside-constraints':
-      return say(`names ${quote(found)}, which its CA does not permit (${quote(expected)})`, {
-        run: ['clean'],
-        before: 'give the host a name within ca.permittedDomains; to start over with another CA:',
+    case 'wrong-constraints':
+      return say(`permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`, {
+        run: renewCa,
+        after: ', then install every host',
       });
+    case 'outside-constraints':
+      return say(`is to name ${quote(found)}, which its CA does not permit (${quote(expected)})`);
     case 'expired':
       return say(`expired on ${expected}`, { run: of === 'ca' ? renewCa : ['renew', of] });
     case 'not-yet-valid':
@@ -54,10 +52,28 @@ export function describeFinding(
       });
     case 'outlives-ca':
       return say(`is valid until ${found}, longer than its CA (${expected})`);
+    case 'weak-signature':
+      return say(`is signed with ${found}, which mail servers refuse`);
     case 'is-ca':
       return say('is a CA of its own, which no host may have');
     case 'not-ca':
-      return say('is not the certificate of a CA', 'restore it from a backup');
+      return say('is not the certificate of a CA');
+  }
+}
+
+/** What a CA lacks, in words that go on from "has". */
+export function describeFlaw({ code, found }: CaFlaw): string {
+  switch (code) {
+    case 'no-key-usage':
+      return 'no keyUsage';
+    case 'no-path-length':
+      return 'no path length';
+    case 'not-critical':
+      return `${found} not marked critical`;
+    case 'no-key-identifier':
+      return 'no subjectKeyIdentifier';
+    case 'weak-signature':
+      return `a signature with ${found}`;
   }
 }
 

@@ -1,5 +1,6 @@
-// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure. That
-// a certificate has expired is no contradiction, because renewing it needs no decision: that is in warnings.ts.
+// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure. What
+// a new certificate for the same key cures needs no decision and is no contradiction: an end is in warnings.ts, other
+// names in reissue.ts.
 
 import { spkiFingerprint } from '../certificate/fingerprint.js';
 import { isKeyOf } from '../certificate/private-key.js';
@@ -11,6 +12,7 @@ import { shellWord } from '../shell-word.js';
 import { signerOf } from './ca-rekey.js';
 import { describeFinding, setAside } from './findings.js';
 import type { HostInventory, Inventory } from './inventory.js';
+import { isCuredByMake } from './reissue.js';
 
 /** What is wrong with a host's certificate; nothing if it has none. */
 export function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
@@ -35,8 +37,9 @@ export function hostProblems(found: HostInventory, inventory: Inventory, at: Dat
   const signer = signerOf(info, inventory);
   if (signer === undefined) return problems;
   const findings = checkLeaf(info, signer.info, host, at)
-    // A validity that is over, or has not begun, is a warning: a new certificate mends it.
-    .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
+    // What a new certificate cures is no contradiction: `renew` or `make` issues it, if need be after `renew --ca`.
+    .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid' && code !== 'outside-constraints')
+    .filter((finding) => !isCuredByMake(finding, info, host));
   return [...problems, ...findings.map((finding) => describeFinding(finding, host.hostname, path))];
 }
 

@@ -74,8 +74,20 @@ export interface Custody {
   readonly isGiven: boolean;
 }
 
+/** What came of opening the passphrase, and the CA's key with it. */
+export type Opening =
+  /** `isWeak`: somebody who has the CA's key could guess it. */
+  | { readonly kind: 'opened'; readonly isWeak: boolean }
+  /** Something that can open it is here, and asks; nobody was asked. */
+  | { readonly kind: 'unasked'; readonly asksFor: string }
+  | { readonly kind: 'missing' | 'unopenable'; readonly problem: Problem };
+
+/** What is left of a host that the settings no longer name, or no longer in this role. */
 export interface Stranger {
   readonly hostname: HostName;
+  readonly role: Role;
+  /** Its role in the settings; undefined if they do not name it. */
+  readonly nowRole: Role | undefined;
   /** Absolute; the bundle's folder, keys, certificates and requests. */
   readonly paths: readonly string[];
 }
@@ -126,6 +138,5 @@ export interface Inventory {
   readonly hasLedger: boolean;
   /** Files that are there and cannot be what their name says, or are open to others. */
   readonly problems: readonly Problem[];
-  /** Hosts that the settings no longer name, with what is left of them. */
   readonly strangers: readonly Stranger[];
 }

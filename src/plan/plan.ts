@@ -1,7 +1,7 @@
-// Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing is issued
-// for the key or the request that is there; a key is made only where there is none of the three; the CA is made only
-// where nothing of it, and nothing that it signed, is left. What contradicts is a problem (ca-problems.ts,
-// host-problems.ts), and then there is nothing to do but to say so.
+// Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing, or not as the
+// settings ask (reissue.ts), is issued for the key or the request that is there; a key is made only where there is none
+// of the three; the CA is made only where nothing of it, and nothing that it signed, is left. What contradicts is a
+// problem (ca-problems.ts, host-problems.ts), and then there is nothing to do but to say so.
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
@@ -9,18 +9,11 @@ import type { HostName } from '../names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { tableName } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
-import { isOfFormerCa } from './ca-rekey.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import type { Custody, Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
-import {
-  caWarnings,
-  custodyWarnings,
-  hostWarnings,
-  missingPassphrase,
-  staleFiles,
-  strangerWarnings,
-} from './warnings.js';
+import { heldBack, isForMake, type Held } from './reissue.js';
+import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings } from './warnings.js';
 
 /** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
 export type Step = { readonly path: string } & (
@@ -51,6 +44,8 @@ export interface Plan {
   readonly steps: readonly Step[];
   /** What contradicts; where there is one, `steps` must not be carried out. */
   readonly problems: readonly Problem[];
+  /** Hosts that get nothing now, because something else comes first; all others go on. */
+  readonly held: readonly Held[];
   /** What a person should look at, and nothing that stops the work. */
   readonly warnings: readonly Problem[];
 }
@@ -87,12 +82,13 @@ export function planMake(
   custody: Custody = { recipients: { kind: 'same' }, isGiven: false },
 ): Plan {
   // A file that could not be read would only look like a missing one.
-  if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, warnings: [] };
+  if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
   const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
-  const unsealed = [...resealSteps(settings, custody, warnings)];
+  const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];
+  const held: Held[] = [];
 
   if (inventory.caKey === undefined) {
     keys.push({ kind: 'ca-key', path: inventory.caKeyPath, keyType: settings.ca.keyType });
@@ -106,24 +102,40 @@ export function planMake(
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
     warnings.push(...hostWarnings(found, settings, at));
+    if (!isForMake(found, inventory)) continue;
+    const hold = heldBack(settings, inventory, found);
+    if (hold !== undefined) {
+      held.push(hold);
+      continue;
+    }
     const isNew = found.certificate === undefined;
     if (isNew && found.key === undefined && found.request === undefined) {
       keys.push({ kind: 'key', path: found.keyPath, role, hostname, keyType: settings.certificates.keyType });
     }
-    if (isNew || isOfFormerCa(found, inventory)) {
-      const event = isNew ? 'issued' : 'renewed';
-      certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
-    }
+    const event = isNew ? 'issued' : 'renewed';
+    certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
-  else if (!custody.isGiven) warnings.push(...custodyWarnings(settings, inventory));
-  const steps = [...unsealed, ...keys, ...certificates, ...bundleSteps(inventory, bundles, certificates)];
-  return { steps, problems, warnings };
+  const steps = [...unsealed, ...keys, ...certificates, ...bundleSteps(settings, inventory, bundles, certificates)];
+  return { steps, problems, held, warnings };
 }
 
-function resealSteps(settings: Settings, custody: Custody, warnings: Problem[]): readonly Step[] {
+/** Only what opens this project's CA is encrypted again: any other file may be of another project. */
+function resealSteps(
+  settings: Settings,
+  { caKey }: Inventory,
+  custody: Custody,
+  { problems, warnings }: { readonly problems: Problem[]; readonly warnings: Problem[] },
+): readonly Step[] {
   const { file, recipients } = settings.passphrase;
   if (custody.recipients.kind === 'changed') {
+    if (caKey === undefined) {
+      const message = `the passphrase file ${quotePath(file)} is there before this CA, so another project may need it, and it is not encrypted to passphrase.recipients`;
+      problems.push({
+        message,
+        hint: 'name another passphrase.file in the settings, or leave passphrase.recipients out',
+      });
+    }
     return [{ kind: 'reseal', path: file, recipients, removed: custody.recipients.removed }];
   }
   if (custody.recipients.kind === 'hidden') {
@@ -147,18 +159,30 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
   return [{ kind: 'operator-key', path: inventory.operatorKeyPath }, passphrase];
 }
 
-function bundleSteps(inventory: Inventory, bundles: Bundles, certificates: readonly Step[]): readonly Step[] {
+function bundleSteps(
+  { postfix }: Settings,
+  inventory: Inventory,
+  bundles: Bundles,
+  certificates: readonly Step[],
+): readonly Step[] {
   const anew = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
   const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
-  const newClient = certificates.some((step) => 'role' in step && step.role === 'smtp-client');
+  // A renewal keeps the pin of the key, and then the table is what it was.
+  const hasNewPin = (step: Step): boolean =>
+    step.kind === 'certificate' &&
+    step.role === 'smtp-client' &&
+    (step.event === 'issued' || postfix.pin === 'certificate');
+  const newPin = certificates.some(hasNewPin);
   return inventory.hosts.flatMap(({ host: { role, hostname }, bundle, bundleFolder, isRevoked }) => {
     if (isRevoked) return [];
     const wanted = bundles.get(hostname);
+    // A host without a certificate, which is held.
+    if (wanted === undefined && !newCa && !anew.has(hostname)) return [];
     const all = wanted === undefined || newCa || anew.has(hostname);
     const stale = new Set(all ? [] : staleFiles(bundle, wanted));
     const files = all
       ? ['all files']
-      : [...wanted.keys()].filter((name) => stale.has(name) || (newClient && name === tableName));
+      : [...wanted.keys()].filter((name) => stale.has(name) || (newPin && name === tableName));
     if (files.length === 0) return [];
     return [{ kind: 'bundle' as const, path: bundleFolder, role, hostname, files }];
   });

@@ -7,6 +7,7 @@ import type { Settings } from '../settings/settings.js';
 import type { HostInventory } from './inventory.js';
 import { daysLeft, leafDays } from './leaf-days.js';
 import type { Step } from './plan.js';
+import { isBlocked } from './retirement.js';
 
 type CertificateStep = Extract<Step, { readonly kind: 'certificate' }>;
 
@@ -50,9 +51,4 @@ export function planRenewals(
 /** True where a new certificate of this CA would end no later. */
 export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
   return ca.notAfter <= leaf.notAfter;
-}
-
-/** True where the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
-export function isBlocked({ host, previous }: HostInventory, { postfix }: Settings): boolean {
-  return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }

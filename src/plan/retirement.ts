@@ -1,13 +1,30 @@
 // The time between a new pin and the end of the old one: both are listed, and the order in which hosts are installed
 // counts, so that no mail waits. Pure.
 
+import type { Command } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
-import type { Inventory } from './inventory.js';
+import type { HostInventory, Inventory } from './inventory.js';
 
 /** What a host has anew when its pin is another: with the certificate pinned, every new one; otherwise a new key. */
 export function newThing({ postfix }: Settings): 'certificate' | 'key' {
   return postfix.pin === 'certificate' ? 'certificate' : 'key';
+}
+
+/** That a host's old pin has to be retired first: the table has room for one. */
+export function stillListed(
+  settings: Settings,
+  hostname: HostName,
+): { readonly message: string; readonly hint: Command } {
+  return {
+    message: `the old pin of ${hostname} is still listed`,
+    hint: { run: ['retire', hostname], before: `once its new ${newThing(settings)} is in use:` },
+  };
+}
+
+/** True where the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
+export function isBlocked({ host, previous }: HostInventory, { postfix }: Settings): boolean {
+  return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }
 
 /** Who is installed in which order. */

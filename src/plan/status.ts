@@ -1,29 +1,44 @@
 // How every certificate stands: a pure judgement of what was read, the most urgent first. It prints nothing: the forms of
 // `status` are in render/status.ts.
 
+import { basename } from 'node:path';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
+import { caFlaws } from '../certificate/ca-flaws.js';
 import { isKeyOf } from '../certificate/private-key.js';
-import { checkCa, checkLeaf } from '../certificate/verify.js';
-import { commandText } from '../errors.js';
+import { keyTypeOfSpki } from '../certificate/public-key.js';
+import { checkCa, checkLeaf, type CertificateFindingCode } from '../certificate/verify.js';
+import { commandText, listSome, renderHint, type Problem } from '../errors.js';
 import type { Role, Settings } from '../settings/settings.js';
-import { caProblems } from './ca-problems.js';
+import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
-import { describeFinding } from './findings.js';
-import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
+import { unappliedToCa } from './drift.js';
+import { describeFinding, describeFlaw } from './findings.js';
+import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
-import { endsWithCa, isBlocked } from './renew.js';
-import { newThing } from './retirement.js';
+import { heldBack, isCuredByMake } from './reissue.js';
+import { endsWithCa } from './renew.js';
+import { isBlocked, newThing } from './retirement.js';
 import { isCutting } from './warnings.js';
 
 /** From the most urgent to the least. */
-export const states = ['expired', 'not-yet-valid', 'mismatched', 'missing', 'due', 'pending', 'revoked', 'ok'] as const;
+export const states = [
+  'expired',
+  'not-yet-valid',
+  'mismatched',
+  'missing',
+  'unopenable',
+  'due',
+  'pending',
+  'revoked',
+  'ok',
+] as const;
 export type State = (typeof states)[number];
 
 export interface CertificateStatus {
-  /** The FQDN; the CA's commonName for the CA. */
+  /** The FQDN; the CA's commonName for the CA, and the file's name for the passphrase. */
   readonly name: string;
-  readonly role: 'ca' | Role;
+  readonly role: 'ca' | 'passphrase' | Role;
   readonly state: State;
   /** Whole days until it expires, negative afterwards; undefined where there is no certificate. */
   readonly daysLeft: number | undefined;
@@ -44,20 +59,45 @@ interface Basis {
   readonly warnDays: number;
 }
 
-/** The status of the CA and of every host; `warnDays` before it expires a certificate is due. */
+/** The status of the CA, its passphrase and every host; `warnDays` before it expires a certificate is due. */
 export function statusOf(
   settings: Settings,
   inventory: Inventory,
   issued: readonly IssuedCertificate[],
-  { at, warnDays }: Pick<Basis, 'at' | 'warnDays'>,
+  { at, warnDays, opening }: Pick<Basis, 'at' | 'warnDays'> & { readonly opening: Opening | undefined },
 ): readonly CertificateStatus[] {
   const basis: Basis = { settings, inventory, issued, at, warnDays };
-  return [caStatus(basis), ...inventory.hosts.map((found) => hostStatus(basis, found))].toSorted(
+  const rows = [
+    caStatus(basis),
+    ...passphraseStatus(settings, opening),
+    ...inventory.hosts.map((found) => hostStatus(basis, found)),
+  ];
+  return rows.toSorted(
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
-      (a.daysLeft ?? 0) - (b.daysLeft ?? 0) ||
+      (a.daysLeft ?? Infinity) - (b.daysLeft ?? Infinity) ||
       a.name.localeCompare(b.name),
   );
+}
+
+function passphraseStatus(
+  { passphrase, program }: Settings,
+  opening: Opening | undefined,
+): readonly CertificateStatus[] {
+  if (opening === undefined) return [];
+  const row = { name: basename(passphrase.file), role: 'passphrase', ...absent } as const;
+  switch (opening.kind) {
+    case 'opened':
+      return [{ ...row, state: 'ok', why: undefined }];
+    case 'unasked':
+      return [{ ...row, state: 'ok', why: `opens with ${opening.asksFor}; to prove it: ${program} status --open` }];
+    case 'missing':
+    case 'unopenable': {
+      const { message, hint } = opening.problem;
+      const why = hint === undefined ? message : `${message}; ${renderHint(hint, program)}`;
+      return [{ ...row, state: opening.kind, why }];
+    }
+  }
 }
 
 /** A state, and why it is that. */
@@ -74,24 +114,34 @@ function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   const found = inventory.caCertificate;
   if (found === undefined) return ['missing', whyNoCa(settings, inventory, at)];
   const findings = checkCa(found.info, settings.ca, at);
-  const wrong = findings.find(({ code }) => code !== 'expired' && code !== 'not-yet-valid');
+  const [wrong] = caProblems(settings, inventory, at, ['expired', 'not-yet-valid']);
   const renewCa = commandText(settings.program, renewCaArgs(inventory));
   const install = `${renewCa}, then install every host`;
-  const next = caRekeyNext(settings, inventory);
+  const next = caRekeyNext(settings, inventory, at);
   if (findings.some(({ code }) => code === 'expired')) {
     const why = 'no host takes its certificates any more';
     return ['expired', next === undefined ? `${why}: ${install}` : `${why}; ${next}`];
   }
-  if (wrong !== undefined) return ['mismatched', describeFinding(wrong, 'ca', found.path).message];
-  if (inventory.caKey === undefined) return ['mismatched', 'its key is missing'];
+  if (wrong !== undefined) return ['mismatched', toldOf(settings, wrong)];
+  const rekey = commandText(settings.program, ['renew', '--ca', '--rekey']);
+  if (next === undefined && keyTypeOfSpki(found.info.spki) === undefined) {
+    return ['mismatched', `its key is of a kind that signs nothing here, and that many hosts refuse: ${rekey}`];
+  }
   if (at < found.info.notBefore) return ['not-yet-valid', whyNotYet(found.info, renewCa)];
   // What is due and about to be replaced needs only the next stage.
   if (next !== undefined) return ['pending', next];
   const left = daysLeft(found.info, at);
   if (left < warnDays) return ['due', `expires in ${left} days: ${install}`];
-  return isCutting(settings, left)
-    ? ['ok', `expires in ${left} days, and with it all that it signs: ${install}`]
-    : ['ok'];
+  const [other] = unappliedToCa(settings.ca, found);
+  if (other !== undefined) return ['pending', toldOf(settings, other)];
+  if (isCutting(settings, left)) return ['ok', `expires in ${left} days, and with it all that it signs: ${install}`];
+  const flaws = caFlaws(found.info).map(describeFlaw);
+  return flaws.length === 0 ? ['ok'] : ['ok', `works, but has ${listSome(flaws)}: ${install}`];
+}
+
+/** A problem in one line, with what fixes it. */
+function toldOf({ program }: Settings, { message, hint }: Problem): string {
+  return hint === undefined ? message : `${message}: ${renderHint(hint, program)}`;
 }
 
 /** `make` makes a CA where there never was one, and a certificate for a key that has signed nothing; it refuses the rest. */
@@ -104,12 +154,16 @@ function whyNoCa(settings: Settings, inventory: Inventory, at: Date): string {
 }
 
 /** What goes on with a rekey of the CA; undefined where none is under way. */
-function caRekeyNext({ program }: Settings, inventory: Inventory): string | undefined {
+function caRekeyNext(settings: Settings, inventory: Inventory, at: Date): string | undefined {
+  const { program } = settings;
   const again = `${program} renew --ca --rekey`;
   switch (caStageOf(inventory)) {
     case 0:
       return undefined;
     case 1:
+      if (isNextCaUseless(settings, inventory, at)) {
+        return `the new CA beside it cannot take over, or is not what the settings ask for; to make another: ${again}`;
+      }
       return `a new CA waits beside it; when every host has the CA file with both: ${again}`;
     case 2:
       return inventory.hosts.some((found) => isOfFormerCa(found, inventory))
@@ -130,14 +184,20 @@ function judgeHost(basis: Basis, found: HostInventory): Verdict {
   const { host, certificate, key, request, previous } = found;
   const make = commandText(settings.program, ['make']);
   if (found.isRevoked) return ['revoked', 'make does not make it again by itself'];
-  if (certificate === undefined) return ['missing', `run ${make}`];
+  const hold = heldBack(settings, inventory, found);
+  const cure = hold === undefined ? `run ${make}` : toldOf(settings, hold);
+  if (certificate === undefined) return ['missing', cure];
   const { info, path } = certificate;
   const ca = signerOf(info, inventory)?.info;
   const findings = ca === undefined ? [] : checkLeaf(info, ca, host, at);
   const renewal = renewalOf(basis, found, info);
   if (findings.some(({ code }) => code === 'expired')) return ['expired', `mail waits in the queue: ${renewal}`];
-  const wrong = findings.find(({ code }) => code !== 'not-yet-valid');
-  if (wrong !== undefined) return ['mismatched', describeFinding(wrong, host.hostname, path).message];
+  // The others are of a certificate that works as it is.
+  const [wrong, other] = [
+    findings.find((one) => !isCuredByMake(one, info, host) && !waiting.includes(one.code)),
+    findings.find((one) => isCuredByMake(one, info, host) || one.code === 'outside-constraints'),
+  ];
+  if (wrong !== undefined) return ['mismatched', toldOf(settings, describeFinding(wrong, host.hostname, path))];
   if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', 'its key is another'];
   if (request !== undefined && !request.info.spki.equals(info.spki)) {
     return ['mismatched', 'it is not for the key of its request'];
@@ -147,8 +207,12 @@ function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (isOfFormerCa(found, inventory)) return ['pending', `its certificate is of the CA before: ${make}`];
   const left = daysLeft(info, at);
   if (left < warnDays) return ['due', `expires in ${left} days: ${renewal}`];
+  if (other !== undefined) return ['pending', `${describeFinding(other, host.hostname, path).message}: ${cure}`];
   return previous === undefined ? ['ok'] : ['pending', retirementOf(settings, found)];
 }
+
+/** What is a matter of time, or of the CA. */
+const waiting: readonly CertificateFindingCode[] = ['not-yet-valid', 'outside-constraints'];
 
 type Facts = Pick<CertificateStatus, 'daysLeft' | 'expires' | 'serial' | 'pin'>;
 

@@ -8,7 +8,7 @@ import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import type { HostInventory, Inventory, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
 /** About a host's certificate, and what lies in its bundle. */
@@ -78,12 +78,17 @@ export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly 
   return [{ message, hint: 'where the clock is wrong, set it, and run the same command again: date -u' }];
 }
 
-/** That the next renewal will fail for want of the passphrase, while there is still time to look for it. */
-export function custodyWarnings(settings: Settings, inventory: Inventory): readonly Problem[] {
-  const { caKey, passphraseFile, problems } = inventory;
-  // What could not be read looks as if it were missing, and is a problem already.
-  if (problems.length > 0 || caKey === undefined || passphraseFile !== undefined) return [];
-  return [missingPassphrase(settings)];
+/** That the next renewal will fail, while there is still time to look for what opens the passphrase; or that it is weak. */
+export function custodyWarnings(opening: Opening | undefined, source: string): readonly Problem[] {
+  if (opening === undefined || opening.kind === 'unasked') return [];
+  if (opening.kind !== 'opened') return [opening.problem];
+  return opening.isWeak ? [weakPassphrase(source)] : [];
+}
+
+/** The problem of a passphrase that a person chose, and another one can guess; `source` says where it came from. */
+export function weakPassphrase(source: string): Problem {
+  const message = `the passphrase ${source} is short or simple: whoever gets a copy of the CA's key may guess it`;
+  return { message, hint: { run: ['passphrase', 'change'], before: 'for a random one, which nobody has to type:' } };
 }
 
 /**
@@ -114,12 +119,32 @@ export function staleFiles(
   return stale;
 }
 
-/** About hosts that the settings no longer name. */
+/**
+ * About hosts that the settings no longer name, or name in the other role: what they still do, and how to take it back.
+ * Another relay or client may be the same machine under another name, which its installation takes over.
+ */
 export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
-  return strangers.map(({ hostname, paths }) => ({
-    message: `${hostname} is no longer in the settings and cannot relay; its old key is still here and would be reused if you add ${hostname} back`,
-    hint: `if the host is gone for good, or its key may be lost: rm -r ${paths.map(shellWord).join(' ')}`,
-  }));
+  return strangers.map(({ hostname, role, nowRole, paths }) => {
+    const isRelay = role === 'smtpd-server';
+    const gone = nowRole === undefined ? 'no longer in the settings' : `no longer ${isRelay ? 'a relay' : 'a client'}`;
+    const still = isRelay
+      ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
+      : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
+    const list = isRelay ? 'smtpdServers, with the port that it had' : 'smtpClients';
+    const place = nowRole === undefined ? '' : ', instead of where it is now';
+    const reused =
+      nowRole === undefined ? ` (the key that is still here would be used again if ${hostname} were added back)` : '';
+    const same =
+      nowRole === undefined ? 'that machine is gone, or has another name in the settings now' : 'that is done';
+    return {
+      message: `${hostname} is ${gone}: ${still}`,
+      hint: {
+        run: ['show', hostname, '--undo'],
+        before: `put it back into ${list}${place}, and do what this prints:`,
+        after: `; take it out again; then, or if ${same}: rm -r ${paths.map(shellWord).join(' ')}${reused}`,
+      },
+    };
+  });
 }
 
 /** Of the ledger, `damaged` lines. */

@@ -6,18 +6,21 @@ import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { installLines, rootCommand } from './commands.js';
 
-/** A new certificate for the same key. `hosts` are those with something to install. */
+/** A new certificate for the same key. `hosts` are those with something to install; if it `isAwaited`, make goes on. */
 export function renderCaRenewal(
   settings: Settings,
   before: CertificateInfo,
   now: CertificateInfo,
   hosts: readonly HostSettings[],
+  isAwaited: boolean,
 ): string {
   return `The CA has a certificate until ${dayOf(now)}; the one before ends on ${dayOf(before)}. Both have the same key and name, so
 every certificate that it signed verifies against either: pins and certificates of the hosts stay as they are.
 
 Install before ${dayOf(before)}, one host after the other, in any order:
-${hosts.map((host) => installOne(settings, host)).join('')}`;
+${hosts.map((host) => installOne(settings, host)).join('')}${
+    isAwaited ? `\nWhen every host is installed, make issues what waits for this:\n  ${settings.program} make\n` : ''
+  }`;
 }
 
 export interface CaStage {

@@ -6,13 +6,17 @@ import type { HostSettings, Settings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
 /** The command that pipes the script of a host, or its inverse, to root's shell there. */
-export function scriptCommand(program: string, { hostname, ssh }: HostSettings, undo: boolean): string {
-  return `${program} show ${hostname} --format sh${undo ? ' --undo' : ''} | ${rootCommand(ssh, 'sh')}`;
+export function scriptCommand(
+  program: string,
+  { hostname, ssh }: HostSettings,
+  options: readonly ('--undo' | '--force-routes')[] = [],
+): string {
+  return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
 /** The lines that bring a host's bundle there and run its script. */
 export function installLines(program: string, host: HostSettings): readonly string[] {
-  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host, false)];
+  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
 }
 
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */

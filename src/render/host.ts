@@ -22,6 +22,7 @@ export interface RenderOptions {
   readonly section?: Section;
   readonly format: Format;
   readonly undo: boolean;
+  readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
   /** True of a host that is to come back: then its old key goes first. */
   readonly isRevoked: boolean;
@@ -60,15 +61,16 @@ function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
       ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
       : `smtpd-server, relays on port ${host.port}`;
   const title = `${host.hostname}: ${what}`;
+  const last = steps.findIndex(({ section }) => section === 'install') + 1;
   const scripted =
     keyPlace === 'here'
-      ? 'After step 1, one script does steps 2 and 3'
-      : 'After the first command of step 2, one script does the rest of it and steps 3 and 4';
+      ? `After step 1, one script does steps 2 to ${last}`
+      : `After the first command of step 2, one script does the rest of it and steps 3 to ${last}`;
   const short = undo
     ? 'Where the script configured it, the script takes it back, every setting by itself'
     : `${scripted}, with more checks, and may be run again at any time`;
   const texts = steps.map((step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`);
-  const command = scriptCommand(settings.program, host, undo);
+  const command = scriptCommand(settings.program, host, undo ? ['--undo'] : []);
   return `${title}\n${'='.repeat(title.length)}\n\n${short}:\n    ${command}\n\n${texts.join('\n')}\n`;
 }
 
@@ -100,8 +102,9 @@ function blocksOf(step: Step | undefined): readonly Block[] {
 }
 
 /** The host's script, or the commands of one section: all that verify, otherwise those for the first place. */
-function renderSh({ settings, host, steps, section = 'install', undo, keyPlace }: Shown): string {
-  if (section === 'install') return renderScript(settings, host, { undo, keyPlace });
+function renderSh(shown: Shown): string {
+  const { settings, host, steps, section = 'install', undo } = shown;
+  if (section === 'install') return renderScript(settings, host, shown);
   if (undo || !['rsync', 'request', 'monitor', 'verify'].includes(section)) {
     throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
       hint: {
@@ -116,7 +119,8 @@ function renderSh({ settings, host, steps, section = 'install', undo, keyPlace }
   return `#!/bin/sh\n{\nset -eu\n${lines.join('\n')}\n}\n`;
 }
 
-function jsonOf({ settings, host, steps, fileFor, section, undo, keyPlace }: Shown): unknown {
+function jsonOf(shown: Shown): unknown {
+  const { settings, host, steps, fileFor, section, undo } = shown;
   const wanted = section === undefined ? sections : [section];
   const entries = wanted.flatMap((name) => {
     const file = fileFor(name);
@@ -131,7 +135,7 @@ function jsonOf({ settings, host, steps, fileFor, section, undo, keyPlace }: Sho
     role: host.role,
     undo,
     sections: Object.fromEntries(entries),
-    ...(section === undefined ? { script: renderScript(settings, host, { undo, keyPlace }) } : {}),
+    ...(section === undefined ? { script: renderScript(settings, host, shown) } : {}),
   };
 }
 

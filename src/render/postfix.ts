@@ -2,7 +2,7 @@
 // parameter means is in postconf(5) and TLS_README. Both locks are here: the relay takes a client only if this CA signed its
 // certificate (smtpd_tls_req_ccert) and its pin is listed (relay_clientcerts); everything else waits at home.
 
-import type { SmtpClient, SmtpdServer, Settings } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 
 /** A Postfix release: major, minor. */
@@ -29,31 +29,7 @@ export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-s
   return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];
 }
 
-/** main.cf of a home host. */
-export function homeParameters(settings: Settings, client: SmtpClient): readonly Parameter[] {
-  const { directory } = settings.postfix;
-  const names = bundleNames(settings.domain, client.hostname);
-  const relays = settings.smtpdServers;
-  return [
-    // The brackets turn MX look-ups off.
-    { name: 'relayhost', value: relays.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ') },
-    { name: 'smtp_tls_security_level', value: 'secure' },
-    // Left over from a provider's port 465 it would keep STARTTLS from ever beginning.
-    { name: 'smtp_tls_wrappermode', value: 'no' },
-    // From the settings, not from DNS.
-    { name: 'smtp_tls_secure_cert_match', value: relays.map(({ hostname }) => hostname).join(', ') },
-    { name: 'smtp_tls_CAfile', value: `${directory}/${names.ca}` },
-    // With the system's store any public CA could vouch for the relay.
-    { name: 'smtp_tls_CApath', value: '' },
-    { name: 'tls_append_default_CA', value: 'no' },
-    { name: 'smtp_tls_chain_files', value: `${directory}/${names.chain}` },
-    { name: 'smtp_tls_mandatory_protocols', value: protocols },
-    { name: 'smtp_tls_loglevel', value: String(client.tlsLogLevel) },
-    // A message's header `TLS-Required: no` would open the level.
-    { name: 'tls_required_enable', value: 'no', since: [3, 10] },
-  ];
-}
-
+/** A service of master.cf, with its overrides. */
 export interface Service {
   /** The first two columns of master.cf: `2500/inet`. */
   readonly id: string;
@@ -61,6 +37,75 @@ export interface Service {
   readonly line: string;
   /** Without white space in any value: 3.7's `postconf -P` refuses it. */
   readonly overrides: readonly Parameter[];
+}
+
+/** What is set on a host, and nothing else there: a relay's main.cf stays as it is. */
+export interface Configuration {
+  readonly main: readonly Parameter[];
+  readonly services: readonly Service[];
+}
+
+export function configurationOf(settings: Settings, host: HostSettings): Configuration {
+  if (host.role === 'smtpd-server') return { main: [], services: [relayService(settings, host)] };
+  return { main: homeParameters(settings), services: [homeService(settings, host)] };
+}
+
+/** The name of the home host's transport to the relay. */
+const homeTransport = 'relaycerts';
+
+/** main.cf of a home host: where mail for the world goes, and by which transport. */
+export function homeParameters({ smtpdServers }: Settings): readonly Parameter[] {
+  return [
+    { name: 'default_transport', value: homeTransport },
+    // The brackets turn MX look-ups off.
+    { name: 'relayhost', value: smtpdServers.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ') },
+  ];
+}
+
+/**
+ * The transport to the relay, in master.cf. In main.cf its TLS settings would govern every other smtp client of the host
+ * too: content filters, routes to the LAN, other providers.
+ */
+export function homeService(settings: Settings, client: SmtpClient): Service {
+  const { directory, masterChroot } = settings.postfix;
+  const names = bundleNames(settings.domain, client.hostname);
+  const overrides: readonly Parameter[] = [
+    { name: 'syslog_name', value: syslogName },
+    { name: 'smtp_tls_security_level', value: 'secure' },
+    // Each of these would set another level for our relay.
+    ...['smtp_tls_policy_maps', 'smtp_tls_per_site'].map((name) => ({ name, value: '' })),
+    // Left over from a provider's port 465 it would keep STARTTLS from ever beginning.
+    { name: 'smtp_tls_wrappermode', value: 'no' },
+    ...['smtp_discard_ehlo_keywords', 'smtp_discard_ehlo_keyword_address_maps'].map((name) => ({ name, value: '' })),
+    { name: 'smtp_never_send_ehlo', value: 'no' },
+    // The name that relayhost has, not one from DNS; of several relays, each only its own.
+    { name: 'smtp_tls_secure_cert_match', value: 'nexthop' },
+    { name: 'smtp_cname_overrides_servername', value: 'no' },
+    { name: 'smtp_tls_CAfile', value: `${directory}/${names.ca}` },
+    // With the system's store, or a trust anchor, another CA could vouch for the relay.
+    { name: 'smtp_tls_CApath', value: '' },
+    { name: 'tls_append_default_CA', value: 'no' },
+    { name: 'smtp_tls_trust_anchor_file', value: '' },
+    { name: 'smtp_tls_chain_files', value: `${directory}/${names.chain}` },
+    // Ignored beside chain files, but each connection would log a warning.
+    ...['cert', 'key', 'eccert', 'eckey'].map((kind) => ({ name: `smtp_tls_${kind}_file`, value: '' })),
+    { name: 'smtp_tls_mandatory_protocols', value: protocols },
+    // A shared connection is made by tlsproxy, which does not read what is set here.
+    { name: 'smtp_tls_connection_reuse', value: 'no' },
+    { name: 'smtp_tls_loglevel', value: String(client.tlsLogLevel) },
+    // Another provider's password is not for this relay, and a host to fall back to has no certificate of ours.
+    { name: 'smtp_sasl_auth_enable', value: 'no' },
+    { name: 'smtp_fallback_relay', value: '' },
+    // A raw public key would do instead of a certificate.
+    { name: 'smtp_tls_enable_rpk', value: 'no', since: [3, 9] },
+    // A message's header `TLS-Required: no` would open the level.
+    { name: 'tls_required_enable', value: 'no', since: [3, 10] },
+  ];
+  return {
+    id: `${homeTransport}/unix`,
+    line: `${homeTransport} unix - - ${masterChroot} - - smtp`,
+    overrides,
+  };
 }
 
 /** The relay's own service in master.cf; port 25 and main.cf stay as they are. */

@@ -6,38 +6,58 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { rootCommand, scriptCommand } from './commands.js';
+import checkBundle from './check-bundle.sh';
+import editConfiguration from './edit-configuration.sh';
 import install from './install.sh';
 import { cronFile } from './monitor.js';
-import { homeParameters, oldestRelease, relayService, syslogName } from './postfix.js';
+import { configurationOf, oldestRelease, syslogName, type Parameter } from './postfix.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
+export interface ScriptOptions {
+  /** The inverse. */
+  readonly undo: boolean;
+  /** Install a home host also if its main.cf routes mail past the relay. */
+  readonly forceRoutes: boolean;
+  readonly keyPlace: KeyPlace;
+}
+
 /** The script for a host; with `undo`, the one that takes it back. */
-export function renderScript(
-  settings: Settings,
-  host: HostSettings,
-  { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
-): string {
+export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
+  const { undo, keyPlace } = options;
   const { hostname, role } = host;
-  const own = host.role === 'smtp-client' ? clientPart(settings, host) : serverPart(settings, host);
+  const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
   const oldest = oldestRelease(settings, role).join('.');
+  const { main, services } = configurationOf(settings, host);
+  const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
+    parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
+  const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   const values = { ...hostValues(settings, host, keyPlace), oldest, ...own.values };
   const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
-#   ${scriptCommand(settings.program, host, undo)}
+#   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
 ${assignments.join('\n')}
 
-# The oldest Postfix release for a setting, then the setting.
+# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
   cat <<'END'
-${own.parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${name}=${value}`).join('\n')}
+${all.join('\n')}
+END
+}
+
+# The services of master.cf: each by its first two columns, then its line.
+all_services() {
+  cat <<'END'
+${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
 
 ${install}
+${checkBundle}
+${editConfiguration}
 ${own.functions}
 ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
@@ -71,34 +91,35 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
   };
 }
 
-/** What the script needs of a role: `parameters` are the settings, `functions` the text that install.sh calls. */
-function clientPart(settings: Settings, client: SmtpClient) {
+/** What the script needs of a role: values, and `functions`, the text that install.sh calls. */
+function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
   return {
     values: {
-      edited: 'main.cf',
+      domain: settings.domain,
+      // The transport is there before main.cf names it.
+      edited: 'master.cf main.cf',
       purpose: 'sslclient',
+      force_routes: forceRoutes ? 'yes' : 'no',
+      force_hint: scriptCommand(settings.program, client, ['--force-routes']),
       active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
     },
-    parameters: homeParameters(settings, client),
     functions: smtpClient,
   };
 }
 
 function serverPart(settings: Settings, server: SmtpdServer) {
-  const { id, line, overrides } = relayService(settings, server);
+  const { directory, tableType } = settings.postfix;
   return {
     values: {
       edited: 'master.cf',
       purpose: 'sslserver',
       port: String(server.port),
-      service: id,
-      service_line: line,
+      service: `${server.port}/inet`,
       syslog_name: syslogName,
-      table: `${settings.postfix.tableType}:${settings.postfix.directory}/${tableName}`,
+      table: `${tableType}:${directory}/${tableName}`,
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
     },
-    parameters: overrides,
     functions: smtpdServer,
   };
 }

@@ -1,67 +1,151 @@
 # shellcheck shell=sh
-# The functions that install.sh calls on an smtp-client: main.cf sends all mail through the relay. They change nothing
-# but the settings listed in the script's head.
+# The functions that install.sh calls on an smtp-client: a transport of its own leads to the relay, and main.cf names it.
+# Every other smtp client of the host goes on as it was.
 
-: "${host:?}" "${folder:?}" "${saved:?}" "${chain:?}"
+: "${host:?}" "${domain:?}" "${folder:?}" "${saved:?}" "${chain:?}" "${force_routes:?}" "${force_hint:?}"
+
+transport=relaycerts
+service=$transport/unix
+
+# Whichever folder it reads: check_role refuses another one.
+our_services() {
+  [ -z "$(postconf -M "$service" 2>/dev/null)" ] || echo "$service"
+}
+
+# Value $1 of a chain file is of another postfix.directory that our script configured. In ours, it may be of a host of
+# another name: that is the same machine under its old one.
+is_elsewhere() { [ "${1%/*}" != "$folder" ] && [ -d "${1%/*}/saved/before" ]; }
 
 check_role() {
-  for name in transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps smtp_tls_policy_maps; do
-    value=$(postconf -xh "$name" 2>/dev/null)
-    [ -z "$value" ] || warn "$name = $value: mail that it matches may bypass the relay, or use other TLS settings"
+  value=$(postconf -P "$service/smtp_tls_chain_files" 2>/dev/null | sed 's/.* = //')
+  if [ -n "$(postconf -M "$service" 2>/dev/null)" ] && [ -z "$value" ]; then
+    fail "master.cf has a transport $transport that is not ours" "rename it there, or remove it: postconf -MX $service"
+  fi
+  # Earlier releases set it in main.cf.
+  for value in "$value" "$(value_of smtp_tls_chain_files)"; do
+    ! is_elsewhere "$value" ||
+      fail "relaycerts configured $host from ${value%/*} before, and undo could no longer restore that" \
+        "undo that first: set postfix.directory to ${value%/*} and run the same command with --undo"
   done
-  value=$(postconf -h smtp_tls_chain_files)
-  case $value in
-    "$folder/$chain") ;;
-    */"$chain")
-      [ ! -d "${value%/*}/saved/before" ] ||
-        fail "relaycerts configured $host from ${value%/*} before, and undo could no longer restore that" \
-          "undo that first: set postfix.directory to ${value%/*} and run the same command with --undo"
-      ;;
-  esac
-  value=$(postconf -xh default_transport)
-  [ "$value" = smtp ] || warn "default_transport = $value: mail goes to the relay only if that is the smtp client"
-  for override in $(postconf -P 'smtp/unix/*' 2>/dev/null | sed -n 's, = .*,,; /\/relayhost$/p; /\/smtp_tls_/p; /\/tls_/p'); do
-    warn "master.cf overrides what is set here: $(postconf -P "$override")"
+  check_routes
+}
+
+# The tables of the parameter $1, one per line; a comma or space within braces separates none.
+tables_of() {
+  value_of "$1" | awk '{
+    for (i = 1; i <= length($0); i++) {
+      c = substr($0, i, 1)
+      depth += (c == "{") - (c == "}")
+      printf "%s", (depth == 0 && c ~ /[, \t]/) ? "\n" : c
+    }
+    print ""
+  }' | sed '/^$/d'
+}
+
+# Looks a key up as Postfix does: $1 the parameter, $2 the key.
+lookup() {
+  tables_of "$1" | while IFS= read -r table; do
+    if found=$(postmap -q "$2" "$table" 2>/dev/null); then
+      printf '%s\n' "$found"
+      break
+    fi
   done
 }
+
+# The entries of the tables of $1, key and value; "?" and the table for one that cannot be listed.
+entries_of() {
+  tables_of "$1" | while IFS= read -r table; do
+    if listed=$(postmap -s "$table" 2>/dev/null); then
+      printf '%s\n' "$listed" | tr '\t' ' ' | sed '/^$/d'
+    else
+      printf '? %s\n' "$table"
+    fi
+  done
+}
+
+# Next hop $1 is one of our relays, or none.
+is_relay() {
+  case ", $relays, " in
+    *", $1, "*) true ;;
+    *) [ -z "$1" ] || [ "$1" = DUNNO ] ;;
+  esac
+}
+
+# One line per route of the tables that choose a transport: "stops ...", if it takes ours to another host, "passes ..."
+# if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which goes on as before.
+transport_routes() {
+  for table in transport_maps sender_dependent_default_transport_maps; do
+    entries_of "$table" | while IFS=' ' read -r entry route; do
+      case $route in
+        : | DUNNO) ;;
+        :* | "$transport":*) is_relay "${route#*:}" || echo "stops $table: $entry $route" ;;
+        *)
+          case $entry in
+            '?') echo "keeps $table: $route, which cannot be listed" ;;
+            '*' | "@$domain") echo "passes $table: $entry $route" ;;
+            *) echo "keeps $table: $entry $route" ;;
+          esac
+          ;;
+      esac
+    done
+    # What a table that cannot be listed says of a recipient, or sender, that nobody has.
+    for entry in nobody@relaycerts.invalid "nobody@$domain"; do
+      route=$(lookup "$table" "$entry")
+      case $route in
+        '' | : | DUNNO) ;;
+        :* | "$transport":*) is_relay "${route#*:}" || echo "stops $table: $entry $route" ;;
+        *) [ "$table $entry" = "transport_maps nobody@$domain" ] || echo "passes $table: $entry $route" ;;
+      esac
+    done
+  done
+}
+
+# The same for the table that chooses a next hop for a sender, whose transport is ours unless another table says.
+sender_routes() {
+  table=sender_dependent_relayhost_maps
+  entries_of "$table" | while IFS=' ' read -r entry route; do
+    # A table that cannot be listed may send any sender anywhere.
+    case $(lookup sender_dependent_default_transport_maps "$entry") in
+      '' | :* | "$transport":* | DUNNO) is_relay "$route" || echo "stops $table: $entry $route" ;;
+      *) echo "keeps $table: $entry $route" ;;
+    esac
+  done
+}
+
+# What master.cf overrides of the parameters that we set, and of those that decide before them.
+service_routes() {
+  for name in relayhost default_transport transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps; do
+    postconf -P "*/*/$name" 2>/dev/null | sed 's/^/passes master.cf: /'
+  done
+}
+
+# Finds mail that would go past the relay, or through our transport to a host that it does not take.
+check_routes() {
+  relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
+  routes=$({ transport_routes && sender_routes && service_routes; } | sort -u)
+  for kind in stops passes; do
+    [ -n "$(list "$kind")" ] || continue
+    case $kind in
+      stops) what="this mail will stop, since the transport to the relay takes it to no other host" ;;
+      passes) what="this mail goes past the relay" ;;
+    esac
+    [ "$force_routes" = no ] || { warn "$what: $(list "$kind")" && continue; }
+    fail "$what: $(list "$kind")" \
+      "give it a transport of its own, as in: smtp:[host]:587; or, to install all the same: $force_hint"
+  done
+  kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
+  case $kept in
+    0) ;;
+    1) say "1 route has a transport of its own and goes on as before: $(list keeps)" ;;
+    *) say "$kept routes have a transport of their own and go on as before: $(list keeps)" ;;
+  esac
+}
+
+# The first routes of kind $1, in one line.
+list() { printf '%s\n' "$routes" | sed -n "s/^$1 //p" | head -n 5 | sed '$!s/$/;/' | tr '\n' ' ' | sed 's/ $//'; }
 
 prepare_tables() { :; }
 
-configuration_is_right() {
-  wanted=$(settings | sed 's/=/ = /; s/ *$//' | sort)
-  found=$(settings | sed 's/=.*//' | xargs postconf | sed 's/ *$//' | sort)
-  [ "$wanted" = "$found" ]
-}
-
-change_configuration() (
-  IFS='
-'
-  set -f
-  # shellcheck disable=SC2046 # one word per line
-  postconf -c "$1" -e $(settings)
-)
+tables_are_there() { :; }
 
 check_active() { :; }
-
-# A setting that still has our value goes back to what it was, or goes away; one that was changed since stays.
-undo_settings() {
-  copy=$1
-  before=$(postconf -c "$saved/before" -n)
-  gone=
-  set --
-  while IFS= read -r line; do
-    name=${line%%=*}
-    if [ "$(postconf -c "$copy" -h "$name")" != "${line#*=}" ]; then
-      warn "$name was changed since; it stays as it is"
-    elif old=$(printf '%s\n' "$before" | grep "^$name ="); then
-      set -- "$@" "$old"
-    else
-      gone="$gone $name"
-    fi
-  done <<END
-$(cat "$saved/settings" 2>/dev/null || settings)
-END
-  # All at once: what reads main.cf waits until its last edit is two seconds old.
-  [ -z "$gone" ] || printf '%s\n' "$gone" | xargs postconf -c "$copy" -X
-  [ $# -eq 0 ] || postconf -c "$copy" -e "$@" </dev/null
-}

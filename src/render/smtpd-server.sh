@@ -2,19 +2,19 @@
 # The functions that install.sh calls on an smtpd-server: one service in master.cf relays for the listed clients. They
 # leave main.cf, port 25 and the services of other domains as they are.
 
-: "${host:?}" "${port:?}" "${service:?}" "${service_line:?}" "${syslog_name:?}" "${table:?}"
+: "${host:?}" "${port:?}" "${service:?}" "${syslog_name:?}" "${table:?}"
 
 table_type=${table%%:*}
 table_file=${table#*:}
 
 # Every service that relaycerts made, known by the name under which it logs.
-all_services() {
+relay_services() {
   postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $syslog_name\$,,p"
 }
 
 # Those with our table: another domain may have its own service on this host.
 our_services() {
-  for name in $(all_services); do
+  for name in $(relay_services); do
     case $(postconf -P "$name/relay_clientcerts" 2>/dev/null) in
       *":$table_file") echo "$name" ;;
     esac
@@ -33,7 +33,7 @@ check_role() {
   else
     check_port
   fi
-  value=$(postconf -xh inet_interfaces)
+  value=$(value_of inet_interfaces)
   case $value in
     loopback-only | localhost | 127.0.0.1) warn "inet_interfaces = $value: no other host can reach port $port" ;;
   esac
@@ -68,23 +68,6 @@ tables_are_there() {
   esac
 }
 
-configuration_is_right() {
-  tables_are_there || return 1
-  wanted="$service_line $(settings | sed 's/^/-o /' | tr '\n' ' ')"
-  found=$(postconf -M "$service" 2>/dev/null | tr -s '[:space:]' ' ')
-  [ "$wanted" = "$found" ] && [ "$(our_services)" = "$service" ]
-}
-
-change_configuration() (
-  for old in $(our_services); do
-    [ "$old" = "$service" ] || postconf -c "$1" -MX "$old"
-  done
-  postconf -c "$1" -M "$service=$service_line"
-  set -f
-  # shellcheck disable=SC2046 # no value has white space
-  postconf -c "$1" -P $(settings | sed "s,^,$service/,")
-)
-
 # Postfix opens the port at the reload; if anything prevents that, only the mail log says so.
 check_active() {
   command -v ss >/dev/null 2>&1 || return 0
@@ -93,10 +76,4 @@ check_active() {
     sleep 1
   done
   fail "Postfix does not listen on port $port" "the mail log says why"
-}
-
-undo_settings() {
-  for old in $(our_services); do
-    postconf -c "$1" -MX "$old"
-  done
 }

@@ -74,11 +74,13 @@ export interface PluginResult {
 
 /** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
 export function renderPlugin(
-  rows: readonly CertificateStatus[],
+  all: readonly CertificateStatus[],
   problems: readonly Problem[],
   warnings: readonly Problem[],
   { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
 ): PluginResult {
+  // What is wrong with the passphrase is among the warnings: no mail waits for it.
+  const rows = all.filter(({ role }) => role !== 'passphrase');
   const critical = rows.filter((row) => isCritical(row, criticalDays));
   const others = rows.filter((row) => needsCare(row) && !isCritical(row, criticalDays));
   const status = critical.length > 0 || problems.length > 0 ? 2 : others.length > 0 || warnings.length > 0 ? 1 : 0;

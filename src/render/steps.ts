@@ -6,7 +6,7 @@ import { isIPv6 } from 'node:net';
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
-import { homeParameters, oldestRelease, relayService, type Parameter } from './postfix.js';
+import { configurationOf, oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { cronFile, monitorStep } from './monitor.js';
 import { chainParts, requestStep } from './request.js';
@@ -26,7 +26,8 @@ export function stepsOf(
   return [
     ...(keyPlace === 'host' ? [requestStep(settings, host, false)] : []),
     copyStep(settings, host, keyPlace),
-    host.role === 'smtp-client' ? mainCfStep(settings, host) : masterCfStep(settings, host),
+    host.role === 'smtp-client' ? transportStep(settings, host) : masterCfStep(settings, host),
+    ...(host.role === 'smtp-client' ? [mainCfStep(settings, host)] : []),
     checkStep(settings, host),
     verifyStep(settings, host, pins),
     monitorStep(settings, host),
@@ -40,15 +41,16 @@ export function fileOf(
   section: Section,
   pins: readonly Pin[],
 ): Block | undefined {
-  if (section === 'main.cf' && host.role === 'smtp-client') {
-    return inFile('main.cf', withReleases(homeParameters(settings, host), mainCfLine));
-  }
-  if (host.role !== 'smtpd-server') return undefined;
+  const { main, services } = configurationOf(settings, host);
+  if (section === 'main.cf' && main.length > 0) return inFile('main.cf', withReleases(main, mainCfLine));
   if (section === 'master.cf') {
-    const { line, overrides } = relayService(settings, host);
-    return inFile('master.cf', [line, ...withReleases(overrides, ({ name, value }) => `  -o ${name}=${value}`)]);
+    const linesOf = ({ line, overrides }: Service) => [
+      line,
+      ...withReleases(overrides, ({ name, value }) => `  -o ${name}=${value}`),
+    ];
+    return inFile('master.cf', services.flatMap(linesOf));
   }
-  if (section !== tableName) return undefined;
+  if (host.role !== 'smtpd-server' || section !== tableName) return undefined;
   return inFile(`${settings.postfix.directory}/${tableName}`, renderTable(settings, pins).trimEnd().split('\n'));
 }
 
@@ -74,27 +76,37 @@ function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): S
   ]);
 }
 
+function transportStep(settings: Settings, client: SmtpClient): Step {
+  return step('master.cf', `Add a transport to the relay to master.cf`, [
+    "A transport of its own, so that content filters, routes to the LAN and other providers go on as they were. The relay's name and CA are checked; if they are not right, the mail waits in the queue.",
+    onHost([...backup('master.cf'), ...setServices(configurationOf(settings, client).services)]),
+  ]);
+}
+
 function mainCfStep(settings: Settings, client: SmtpClient): Step {
-  const parameters = homeParameters(settings, client);
+  const { main } = configurationOf(settings, client);
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}, port ${port}`);
-  return step('main.cf', `Set the relay in main.cf`, [
-    `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. The relay's name and CA are checked; where they are not right, the mail waits in the queue.`,
-    onHost([...backup('main.cf'), ...setParameters('postconf -e', parameters, mainCfLine)]),
+  const names = main.map(({ name }) => name).join(' ');
+  // What somebody set since is kept too, so that undo gives back the latest.
+  const isOurs = main.map(({ name, value }) => `test "$(postconf -h ${name})" = ${shellWord(value)}`).join(' && ');
+  return step('main.cf', `Send mail through it, in main.cf`, [
+    `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. Mail that another setting routes goes on as before if that names a transport; otherwise it stops. The script finds it; here, look for yourself:\n    postconf -n transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps`,
+    onHost([
+      ...inConfiguration([
+        'tail -c 1 main.cf | read -r _ || echo >>main.cf',
+        `{ ${isOurs}; } || postconf -n ${names} >main.cf.before-relaycerts`,
+      ]),
+      ...setParameters('postconf -e', main, mainCfLine),
+    ]),
   ]);
 }
 
 function masterCfStep(settings: Settings, server: SmtpdServer): Step {
-  const { id, line, overrides } = relayService(settings, server);
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
     `A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
-    onHost([
-      ...backup('master.cf'),
-      ...postmap,
-      `postconf -M ${shellWord(`${id}=${line}`)}`,
-      ...setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`),
-    ]),
+    onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
 }
 
@@ -114,19 +126,26 @@ function checkStep(settings: Settings, host: HostSettings): Step {
 }
 
 function undoStep(settings: Settings, host: HostSettings): Step {
-  const restore = [
-    'test -f main.cf.before-relaycerts || exit',
-    'cp -p main.cf main.cf.after-relaycerts && mv main.cf.before-relaycerts main.cf',
+  const { main, services } = configurationOf(settings, host);
+  const [saved, names] = ['main.cf.before-relaycerts', main.map(({ name }) => name).join(' ')];
+  const parameters = [
+    `test ! -e ${saved} || for name in ${names}; do`,
+    `  if old=$(grep "^$name =" ${saved}); then postconf -e "$old"; else postconf -X "$name"; fi`,
+    'done',
   ];
-  const undo =
-    host.role === 'smtpd-server'
-      ? [`postconf -MX ${relayService(settings, host).id}`, ...inConfiguration(['rm -f master.cf.before-relaycerts'])]
-      : inConfiguration(restore);
   return step('install', `Take the configuration back`, [
     host.role === 'smtpd-server'
       ? 'The service goes; main.cf was never changed.'
-      : 'Where the numbered steps configured it: main.cf becomes what it was before; what it is now stays as main.cf.after-relaycerts, for what you changed since.',
-    onHost([...undo, `rm -f ${cronFile(settings)}`, 'postfix check && postfix reload']),
+      : `Where the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
+    onHost([
+      ...inConfiguration([
+        ...(main.length > 0 ? parameters : []),
+        'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
+      ]),
+      ...services.map(({ id }) => `postconf -MX ${id}`),
+      `rm -f ${cronFile(settings)}`,
+      'postfix check && postfix reload',
+    ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
   ]);
 }
@@ -137,7 +156,11 @@ function inConfiguration(lines: readonly string[]): readonly string[] {
 }
 
 function backup(file: string): readonly string[] {
-  return inConfiguration([`test -e ${file}.before-relaycerts || cp -p ${file} ${file}.before-relaycerts`]);
+  return inConfiguration([
+    `test -e ${file}.before-relaycerts || cp -p ${file} ${file}.before-relaycerts`,
+    // Otherwise postconf writes on at the end of the last line.
+    `tail -c 1 ${file} | read -r _ || echo >>${file}`,
+  ]);
 }
 
 function mainCfLine({ name, value }: Parameter): string {
@@ -145,6 +168,13 @@ function mainCfLine({ name, value }: Parameter): string {
 }
 
 type ParameterText = (parameter: Parameter) => string;
+
+function setServices(services: readonly Service[]): readonly string[] {
+  return services.flatMap(({ id, line, overrides }) => [
+    `postconf -M ${shellWord(`${id}=${line}`)}`,
+    ...setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`),
+  ]);
+}
 
 /** One command for all; a parameter that older releases do not know is set by itself, and only where this one does. */
 function setParameters(command: string, parameters: readonly Parameter[], text: ParameterText): readonly string[] {

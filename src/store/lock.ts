@@ -7,6 +7,7 @@ import { lstat, unlink, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
+import { assertLockIsPrivate } from '../sys/disk.js';
 import { attempt, fileError } from '../sys/file-error.js';
 import { readFile } from '../sys/files.js';
 import { openWithLock } from '../sys/flock.js';
@@ -91,7 +92,10 @@ async function tryLock(path: string): Promise<FileHandle | undefined> {
     if (file === undefined) return undefined;
     const [ours, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
     if (!ours.isFile()) throw notALockError(path, 'rm');
-    if (there?.ino === ours.ino) return file;
+    if (there?.ino === ours.ino) {
+      await assertLockIsPrivate(file, path);
+      return file;
+    }
   } catch (error) {
     await file?.close();
     const code = systemCode(error) ?? '';

@@ -12,6 +12,7 @@ import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import type { FoundCertificate } from '../plan/inventory.js';
 import { shellWord } from '../shell-word.js';
 import { lookAt, readFileNow, type FileState } from '../sys/files.js';
+import { isDenied } from './ownership.js';
 
 /** Collects what is wrong, and what is wrong with many files of one kind as one problem. */
 export interface Findings {
@@ -22,12 +23,25 @@ export interface Findings {
   readonly open: { readonly path: string; readonly mode: number }[];
   /** Files with private keys of another user, with that user's id. */
   readonly foreign: { readonly path: string; readonly uid: number }[];
+  /** Files that are closed to this user. */
+  readonly denied: Problem[];
 }
 
-/** All that was found; `folders` are what one command for many files goes over. */
-export function problemsOf({ uid, problems, open, foreign }: Findings, folders: readonly string[]): readonly Problem[] {
-  const found: Problem[] = [...problems];
-  const [wide, other] = [open[0], foreign[0]];
+/**
+ * All that was found; `folders` are what one command for many files goes over. `findRoots` looks up what belongs to root,
+ * if anything is closed to this user. Files are read at the same time; what is said of them has one order.
+ */
+export async function problemsOf(
+  findings: Findings,
+  folders: readonly string[],
+  findRoots: () => Promise<Problem | undefined>,
+): Promise<readonly Problem[]> {
+  const { uid } = findings;
+  const [problems, denied] = [findings.problems.toSorted(byMessage), findings.denied.toSorted(byMessage)];
+  const [open, foreign] = [findings.open.toSorted(byPath), findings.foreign.toSorted(byPath)];
+  const roots = denied.length + foreign.length > 0 ? await findRoots() : undefined;
+  const found: Problem[] = [...problems, ...(roots === undefined ? denied : [roots])];
+  const [wide, other] = [open[0], roots === undefined ? foreign[0] : undefined];
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
     const everywhere = `find ${words(folders)} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`;
@@ -45,6 +59,14 @@ export function problemsOf({ uid, problems, open, foreign }: Findings, folders: 
     });
   }
   return found;
+}
+
+function byMessage(a: Problem, b: Problem): number {
+  return a.message < b.message ? -1 : 1;
+}
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : 1;
 }
 
 function words(paths: readonly string[]): string {
@@ -82,16 +104,25 @@ export function readPrivate(path: string, findings: Findings, same?: Buffer): Bu
     if (uid === 0 && lookAt(dirname(path))?.uid === state.uid) return;
     foreign.push({ path, uid: state.uid });
   };
-  return collect(findings, path, () => readFileNow(path, { same, see }));
+  return collect(findings, path, () => {
+    try {
+      return readFileNow(path, { same, see });
+    } catch (error) {
+      // Whose it is counts also if it is closed.
+      const state = lookAt(path);
+      if (state?.kind === 'file') see(state);
+      throw error;
+    }
+  });
 }
 
 /** What `work` gives for a file; undefined if it fails with something that a person can fix. */
-export function collect<T>({ problems }: Findings, path: string, work: () => T): T | undefined {
+export function collect<T>({ problems, denied }: Findings, path: string, work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
-    if (error.code !== 'certificate') problems.push(...error.problems);
+    if (error.code !== 'certificate') (isDenied(error) ? denied : problems).push(...error.problems);
     else {
       const move = `mv ${shellWord(path)} ${shellWord(`${path}.damaged`)}`;
       const before = `restore it from a backup, or move it away and see what make says: ${move} &&`;

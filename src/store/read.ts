@@ -7,15 +7,16 @@ import type { CertificateInfo, Signer } from '../certificate/certificate.js';
 import { readHostKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath, type Problem } from '../errors.js';
-import { findHostName, type HostName } from '../names.js';
+import { findHostName } from '../names.js';
 import { bundleParts } from '../plan/bundle-names.js';
 import { trustedCas, type Cas } from '../plan/ca-rekey.js';
-import type { CertifiedHost, FoundCa, HostInventory, Inventory, Revoked, Stranger } from '../plan/inventory.js';
+import type { CertifiedHost, FoundCa, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, lookAt, readFileNow, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
+import { rootsProblem } from './ownership.js';
 import {
   collect,
   parseFoundCertificate,
@@ -26,6 +27,7 @@ import {
   type Findings,
 } from './read-file.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
+import { findStrangers } from './strangers.js';
 import { certificateDigest, readVerified, writeVerified } from './verified.js';
 
 /** Octets; a client that is pinned by its certificate has about 300 in the table, which lists all clients. */
@@ -34,7 +36,7 @@ const tableLimit = 64 << 20;
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
 
-const noFindings = (uid: number): Findings => ({ uid, problems: [], open: [], foreign: [] });
+const noFindings = (uid: number): Findings => ({ uid, problems: [], open: [], foreign: [], denied: [] });
 
 /** The state of everything that the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, sys: Onlooker): Promise<Inventory> {
@@ -67,7 +69,7 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
     hosts,
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
-    problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]),
+    problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
     strangers,
   };
 }
@@ -76,7 +78,8 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
 export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
   const findings = noFindings(sys.uid);
   const custody = await readCustodyFiles(settings, sys, findings);
-  return { ...custody, problems: problemsOf(findings, [layoutOf(settings).caFolder]) };
+  const problems = await problemsOf(findings, [layoutOf(settings).caFolder], () => rootsProblem(settings, sys));
+  return { ...custody, problems };
 }
 
 async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
@@ -90,14 +93,16 @@ async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, fi
 }
 
 /** One host's files and the CAs, for what is about that host only. @throws files */
-export async function readHostFiles(settings: Settings, one: HostSettings, { uid }: Pick<Sys, 'uid'>) {
+export async function readHostFiles(settings: Settings, one: HostSettings, sys: Onlooker) {
   const layout = layoutOf(settings);
-  const findings = noFindings(uid);
+  const findings = noFindings(sys.uid);
   const revoked = await readRevoked(layout);
   const caCertificate = readCertificate(layout.caCertificate.path, findings);
   const cas: Cas = { caCertificate, ...readOtherCas(layout, findings) };
   const files = readHost(one, { layout, there: await listHostPaths(layout), revoked, findings, ...casIn(cas) });
-  return { files, cas, revoked, problems: problemsOf(findings, [layout.certsFolder, layout.hostsFolder]) };
+  const folders = [layout.certsFolder, layout.hostsFolder];
+  const problems = await problemsOf(findings, folders, () => rootsProblem(settings, sys));
+  return { files, cas, revoked, problems };
 }
 
 /** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
@@ -265,27 +270,4 @@ export async function findOtherCa(
       hint: `mkdir ${shellWord(own)} && mv ${shellWord(file)} ${shellWord(join(own, 'settings.json'))}`,
     },
   ];
-}
-
-/** What is left of hosts that the settings no longer name. Other files there are not ours to speak of. */
-async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
-  const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
-  const left = new Map<HostName, string[]>();
-  const note = (name: string, path: string): void => {
-    const hostname = known.has(name) ? undefined : findHostName(name);
-    if (hostname !== undefined) left.set(hostname, [...(left.get(hostname) ?? []), path]);
-  };
-  for (const name of await listFolder(layout.hostsFolder)) {
-    const folder = join(layout.hostsFolder, name);
-    // Any folder may have a name like a host; a bundle holds its host's certificate.
-    const state = known.has(name) ? undefined : await statFile(join(folder, `${name}.crt.pem`)).catch(() => undefined);
-    if (state !== undefined) note(name, folder);
-  }
-  for (const role of roles) {
-    const folder = layout.roleFolder(role);
-    for (const file of await listFolder(folder)) {
-      note(/^(.+?)(?:\.old)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1] ?? '', join(folder, file));
-    }
-  }
-  return [...left].map(([hostname, paths]) => ({ hostname, paths }));
 }

@@ -10,7 +10,7 @@ import { parsePrivateKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { RelaycertsError } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
-import type { HostSettings } from '../settings/settings.js';
+import { roles, type HostSettings, type Role } from '../settings/settings.js';
 import type { Revoked } from '../plan/inventory.js';
 import { listFolder, readFile } from '../sys/files.js';
 import type { Layout, Place } from './layout.js';
@@ -62,22 +62,25 @@ export async function planRevocation(
   { role, hostname }: HostSettings,
   serial: string | undefined,
 ): Promise<{ readonly keeps: readonly FileWrite[]; readonly removes: readonly string[] }> {
-  const places: readonly (readonly [string, Place])[] = [
-    ['crt.pem', layout.certificate(role, hostname)],
-    ['old.crt.pem', layout.previous(role, hostname)],
-    ['key.pem', layout.key(role, hostname)],
-    ['csr.pem', layout.request(role, hostname)],
+  const placesOf = (one: Role): readonly (readonly [string, Place])[] => [
+    ['crt.pem', layout.certificate(one, hostname)],
+    ['old.crt.pem', layout.previous(one, hostname)],
+    ['key.pem', layout.key(one, hostname)],
+    ['csr.pem', layout.request(one, hostname)],
   ];
+  // What it had in another role was on that host too, and must not come back with that role.
+  const others = roles.filter((one) => one !== role).flatMap(placesOf);
   const taken = new Set(await listFolder(layout.revokedFolder));
   const keeps: FileWrite[] = [];
-  for (const [end, { path, mode }] of places) {
+  for (const [end, { path, mode }] of [...placesOf(role), ...others]) {
     const bytes = await readFile(path);
     if (bytes === undefined) continue;
     const first = `${hostname}-${serial ?? 'unknown'}`;
     let name = `${first}.${end}`;
     for (let number = 2; taken.has(name); number += 1) name = `${first}-${number}.${end}`;
+    taken.add(name);
     keeps.push({ path: join(layout.revokedFolder, name), bytes, mode, folderMode: 0o700, isNew: true });
   }
-  const left = [...places.map(([, place]) => place), ...Object.values(layout.bundle(hostname))];
+  const left = [...[...placesOf(role), ...others].map(([, place]) => place), ...Object.values(layout.bundle(hostname))];
   return { keeps, removes: left.map(({ path }) => path) };
 }

@@ -1,34 +1,40 @@
 // Where relaycerts refuses to work, and how to fix that.
 //
 // Whoever can write to a folder can put another file or link in the place of ours, whatever the modes of the files in it.
-// So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write:
-// - by all users: refused. A sticky folder (/tmp) passes for the passphrase file and the operator key only, because there
-//   nobody can replace the file of another user.
+// So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write, here or in any folder above:
+// - by all users: refused. A sticky folder (/tmp) passes above ours, and for the passphrase file and the operator key,
+//   because there nobody can rename or replace what belongs to another user.
 // - by a group: refused, unless its only member is the folder's owner (and root): Debian gives each user such a group,
 //   and its own OpenSSH lets it pass. If a group is in neither /etc/passwd nor /etc/group, gid = uid means such a group.
+//   An access control list that lets others write shows in the group's bits; there, no group passes.
 // - owned by a third user: refused; a warning for root, because its own files then lie in that user's folder.
 // A folder of ours that is a link is refused too. Files are opened without following links, so they need no look here.
-// Access control lists are not read. A full or read-only disk speaks for itself when a change is staged.
 
-import { realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, constants, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
 import { hostsOf, roles, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { readAccounts, type Accounts } from '../sys/accounts.js';
+import { assertKeepsModes } from '../sys/disk.js';
 import { linkHint } from '../sys/file-error.js';
 import { listFolder, statFile, type FileState } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
+import { rootsProblem } from './ownership.js';
 
-type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn'>;
+type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn' | 'run'>;
 
 interface Seen extends Pick<FileState, 'kind' | 'mode' | 'uid' | 'gid'> {
   readonly path: string;
+  /** The same with links resolved. */
+  readonly real: string;
   readonly wanted: 'file' | 'folder';
   /** `ours` is below the project; `custody` is where the passphrase file and the operator key are. */
-  readonly duty: 'project' | 'ours' | 'custody' | 'ancestor';
+  readonly duty: 'project' | 'ours' | 'custody' | 'above';
+  /** An access control list is behind the mode. */
+  readonly hasAcl: boolean;
 }
 
 interface Judgement {
@@ -38,12 +44,29 @@ interface Judgement {
 
 /** For commands that write. @throws permissions - each reason with how to fix it; nothing was touched */
 export async function assertSafe(settings: Settings, sys: Onlooker): Promise<void> {
-  refuse(await judge(await seeProject(settings, sys), sys), sys);
+  const seen = await seeProject(settings, sys);
+  await refuse(seen, sys);
+  const roots = seen.filter(({ duty, uid, path }) => duty === 'ours' && uid === 0 && path !== settings.file);
+  if (sys.uid <= 0 || (await Promise.all(roots.map(isWritable))).every(Boolean)) return;
+  const problem = await rootsProblem(settings, sys);
+  if (problem !== undefined) throw new RelaycertsError('permissions', problem.message, problem);
 }
 
 /** For a command that writes one file elsewhere. @throws permissions */
 export async function assertSafeFolder(folder: string, duty: 'project' | 'custody', sys: Onlooker): Promise<void> {
-  refuse(await judge(await see(folder, duty, 'folder', true), sys), sys);
+  const seen = await see(folder, duty, 'folder', true);
+  await refuse([...seen, ...(await seeAbove([folder], seen))], sys);
+}
+
+/** For a look at what a first make would do: the file systems can keep a key private. @throws permissions */
+export async function assertKeepsKeys(settings: Settings): Promise<void> {
+  const { file } = settings.passphrase;
+  for (const { path, folder } of [
+    { path: layoutOf(settings).lock, folder: settings.folder },
+    { path: file, folder: dirname(await resolveLinks(file)) },
+  ]) {
+    if ((await statFile(path)) === undefined) await assertKeepsModes(folder);
+  }
 }
 
 /** For commands that only read: what the others would refuse, as warnings. */
@@ -52,7 +75,11 @@ export async function warnUnsafe(settings: Settings, sys: Onlooker): Promise<voi
   for (const { message, hint } of problems) sys.warn(message, hint);
 }
 
-function refuse({ problems, warnings }: Judgement, sys: Onlooker): void {
+async function refuse(seen: readonly Seen[], sys: Onlooker): Promise<void> {
+  const { problems, warnings } = await judge(seen, sys);
+  // On a file system without modes, no chmod closes what is open.
+  const open = seen.find(({ duty, wanted, mode }) => duty !== 'above' && wanted === 'folder' && (mode & 0o022) !== 0);
+  if (problems.length > 0 && open !== undefined) await assertKeepsModes(open.real);
   for (const { message, hint } of warnings) sys.warn(message, hint);
   if (problems.length === 0) return;
   throw new RelaycertsError('permissions', problems.map(({ message }) => message).join('; '), { problems });
@@ -82,7 +109,8 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(dirname(operatorKey), 'custody', 'folder', true),
     see(operatorKey, 'custody', 'file'),
   ]);
-  return [...seen.flat(), ...(await ancestorsOf(layout.folder))];
+  const own = seen.flat();
+  return [...own, ...(await seeAbove([layout.folder, settings.file, file, operatorKey], own))];
 }
 
 /** The folders of every project, the outer ones first. */
@@ -98,50 +126,78 @@ async function see(
   wanted: Seen['wanted'],
   followLink = false,
 ): Promise<readonly Seen[]> {
-  const state = await statFile(followLink ? await realpath(path).catch(() => path) : path);
-  return state === undefined ? [] : [{ ...state, path, duty, wanted }];
+  const real = followLink ? await resolveLinks(path) : path;
+  const state = await statFile(real);
+  return state === undefined ? [] : [{ ...state, path, real, duty, wanted, hasAcl: false }];
 }
 
-async function ancestorsOf(folder: string): Promise<readonly Seen[]> {
-  const path = await realpath(folder).catch(() => folder);
-  if (dirname(path) === path) return [];
-  return [...(await see(dirname(path), 'ancestor', 'folder')), ...(await ancestorsOf(dirname(path)))];
+/** Every folder above these places up to the root, links resolved, but those that were seen already. */
+async function seeAbove(paths: readonly string[], own: readonly Seen[]): Promise<readonly Seen[]> {
+  const folders = new Set<string>();
+  for (const path of await Promise.all(paths.map(resolveLinks))) {
+    for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
+  }
+  for (const { real } of own) folders.delete(real);
+  return (await Promise.all([...folders].map((folder) => see(folder, 'above', 'folder')))).flat();
 }
 
-async function judge(seen: readonly Seen[], { uid }: Onlooker): Promise<Judgement> {
+/** The real path, also of what does not exist yet. */
+async function resolveLinks(path: string): Promise<string> {
+  return realpath(path).catch(async () =>
+    dirname(path) === path ? path : join(await resolveLinks(dirname(path)), basename(path)),
+  );
+}
+
+async function isWritable({ real }: Seen): Promise<boolean> {
+  return access(real, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Judgement> {
   const isPlain = ({ kind, wanted, mode, uid: owner }: Seen): boolean =>
     kind === wanted && (mode & 0o022) === 0 && (owner === uid || owner === 0);
   // A system without user ids has no other users.
   if (seen.every(isPlain) || uid < 0) return { problems: [], warnings: [] };
-  return judgePlaces(seen, uid, await readAccounts());
+  const looked = seen.map(async (one) => ({ ...one, hasAcl: (one.mode & 0o020) !== 0 && (await isListed(one, run)) }));
+  return judgePlaces(await Promise.all(looked), uid, await readAccounts());
+}
+
+/** The plus sign of ls(1); Node cannot read the list itself. */
+async function isListed({ kind, real }: Seen, run: Sys['run']): Promise<boolean> {
+  if (kind === 'link') return false;
+  const found = await run('ls', ['-ldn', '--', real], {}).catch(() => undefined);
+  return /^\S{10}\+/u.test(found?.stdout.toString() ?? '');
 }
 
 /** What is wrong with these places, for the user with this effective uid. */
 export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accounts): Judgement {
-  const all = seen.filter(({ duty }) => duty !== 'ancestor');
-  const own = all.filter(({ kind, wanted }) => kind === wanted);
-  const problems = all.filter(({ kind, wanted }) => kind !== wanted).map(strangeProblem);
+  const right = seen.filter(({ kind, wanted }) => kind === wanted);
+  const problems = seen.filter((one) => !right.includes(one)).map(strangeProblem);
   const warnings: Problem[] = [];
-  const report = (list: Problem[], open: readonly Seen[], who: string, what: string, change: string): void => {
-    if (open.length === 0) return;
-    const sudo = uid === 0 || open.every((one) => one.uid === uid) ? '' : 'sudo ';
-    list.push({
-      message: `${nameAll(open)} can be written by ${who}, who could replace ${what}`,
-      hint: `${sudo}chmod ${change} ${words(open)}`,
-    });
-  };
-
-  const shared = own.find((one) => one.duty === 'project' && isOpenToAll(one) && isSticky(one));
+  const project = right.find(({ duty }) => duty === 'project');
+  const shared = project && isOpenToAll(project) && isSticky(project) ? project : undefined;
   if (shared !== undefined) problems.push(sharedProblem(shared));
-  const open = own.filter((one) => one !== shared && isOpen(one, accounts));
-  report(problems, open, whoWrites(open, accounts), 'what is in it', 'go-w');
-  const swappable = seen.filter((one) => one.duty === 'ancestor' && isOpenToAll(one) && !isSticky(one));
-  report(warnings, swappable, 'all users', 'the whole project', 'o-w');
-
-  for (const owner of new Set(own.map((one) => one.uid))) {
+  const open = right.filter((one) => one !== shared && isOpen(one, accounts));
+  if (open.length > 0) {
+    const sudo = uid === 0 || open.every((one) => one.uid === uid) ? '' : 'sudo ';
+    problems.push({
+      message: `${nameAll(open)} can be written by ${whoWrites(open, accounts)}, who could replace what is in it`,
+      hint: `${sudo}chmod go-w ${words(open)}`,
+    });
+  }
+  for (const owner of new Set(right.map((one) => one.uid))) {
     if (owner === 0 || owner === uid) continue;
-    const his = own.filter((one) => one.uid === owner);
-    (uid === 0 ? warnings : problems).push(ownerProblem(his, uid, accounts));
+    const his = right.filter((one) => one.uid === owner);
+    const own = his.filter(({ duty }) => duty !== 'above');
+    const who = nameUser(owner, accounts);
+    if (uid !== 0) {
+      if (own.length > 0) problems.push(ownerProblem(own, who, uid));
+      else problems.push(aboveProblem(his, who, project));
+    } else if (project?.uid === owner || own.every(({ duty }) => duty !== 'ours')) {
+      warnings.push(rootWarning(own.length > 0 ? own : his, who, accounts));
+    } else problems.push(ownerProblem(own, who, uid));
   }
   return { problems, warnings };
 }
@@ -150,9 +206,10 @@ const isOpenToAll = ({ mode }: Seen): boolean => (mode & 0o002) !== 0;
 const isSticky = ({ kind, mode }: Seen): boolean => kind === 'folder' && (mode & 0o1000) !== 0;
 
 function isOpen(one: Seen, { groups, members }: Accounts): boolean {
-  if (one.duty === 'custody' && isSticky(one)) return false;
+  if ((one.duty === 'custody' || one.duty === 'above') && isSticky(one)) return false;
   if (isOpenToAll(one)) return true;
   if ((one.mode & 0o020) === 0) return false;
+  if (one.hasAcl) return true;
   const all = members.get(one.gid);
   if (all === undefined) return groups.has(one.gid) || one.gid !== one.uid;
   return !all.has(one.uid) || [...all].some((member) => member !== one.uid && member !== 0);
@@ -160,6 +217,7 @@ function isOpen(one: Seen, { groups, members }: Accounts): boolean {
 
 function whoWrites(open: readonly Seen[], { groups }: Accounts): string {
   if (open.some(isOpenToAll)) return 'all users';
+  if (open.some(({ hasAcl }) => hasAcl)) return 'others, by an access control list';
   return `the group ${[...new Set(open.map(({ gid }) => groups.get(gid) ?? String(gid)))].join(', ')}`;
 }
 
@@ -184,18 +242,38 @@ function sharedProblem({ path }: Seen): Problem {
   };
 }
 
-function ownerProblem(his: readonly Seen[], uid: number, { users }: Accounts): Problem {
-  const [{ uid: owner, gid } = { uid: 0, gid: 0 }] = his;
-  const name = users.get(owner);
-  const who = name === undefined ? `the user with uid ${owner}` : `the user ${name}`;
-  const whose = `${nameAll(his)} belongs to ${who}`;
-  if (uid !== 0)
-    return { message: `${whose}, who could change what is in it`, hint: `sudo chown ${uid} ${words(his)}` };
+function nameUser(uid: number, { users }: Accounts): string {
+  const name = users.get(uid);
+  return name === undefined ? `the user with uid ${uid}` : `the user ${name}`;
+}
+
+function ownerProblem(his: readonly Seen[], who: string, uid: number): Problem {
+  return {
+    message: `${nameAll(his)} belongs to ${who}, who could change what is in it`,
+    hint: `${uid === 0 ? '' : 'sudo '}chown ${uid} ${words(his)}`,
+  };
+}
+
+/** To take a folder above from its owner is too much: it may be a home. */
+function aboveProblem(his: readonly Seen[], who: string, project: Seen | undefined): Problem {
+  const isAbove = his.some(({ real }) => project?.real.startsWith(`${real}/`) === true);
+  return {
+    message: `${nameAll(his)} belongs to ${who}, who could replace all that is below`,
+    hint:
+      project !== undefined && isAbove
+        ? `move the project to a folder of your own: sudo mv ${shellWord(project.real)} "$HOME"/`
+        : 'set passphrase.file, HOME and XDG_CONFIG_HOME to folders of your own',
+  };
+}
+
+function rootWarning(his: readonly Seen[], who: string, { users }: Accounts): Problem {
+  const [{ uid, gid } = { uid: 0, gid: 0 }] = his;
+  const name = users.get(uid);
   // sudo does not know a user who is in no file of this machine.
-  const nameless = `setpriv --reuid=${owner} --regid=${gid} --clear-groups`;
+  const nameless = `setpriv --reuid=${uid} --regid=${gid} --clear-groups`;
   const as = name === undefined ? nameless : `sudo -u ${shellWord(name)}`;
   return {
-    message: `running as root, but ${whose}, who can change it; what root makes there is root's`,
+    message: `running as root, but ${nameAll(his)} belongs to ${who}, who can change it; what root makes there is root's`,
     hint: { run: ['make'], before: `to run it as ${who}: ${as}` },
   };
 }

@@ -6,7 +6,8 @@
 // times that. Only syncs wait for a disk, and those go to the threads.
 
 import * as fs from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inGroups } from './all-ended.js';
 import { syncFileSystems } from './sync-file-systems.js';
@@ -66,12 +67,12 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
         assertPrivate(path, found, mode);
         writeWhole(file, bytes, 0);
         // The umask may have taken bits away. FAT knows no modes, and refuses.
-        if ((found & 0o777) !== mode) changeMode(file, mode);
+        if ((found & 0o777) !== mode) chmodIfKept(file, mode);
       });
     },
     writeAt: async (path, offset, bytes, mode) => {
       withFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode, (file) => {
-        if (offset === 0) changeMode(file, mode);
+        if (offset === 0) chmodIfKept(file, mode);
         fs.ftruncateSync(file, offset);
         writeWhole(file, bytes, offset);
       });
@@ -168,11 +169,12 @@ function writeWhole(file: number, bytes: Uint8Array, offset: number): void {
   }
 }
 
-function changeMode(file: number, mode: FileMode): void {
+/** A file system that keeps no modes may refuse a new one; the one that a file has then has to do. */
+function chmodIfKept(file: number, mode: FileMode): void {
   try {
     fs.fchmodSync(file, mode);
   } catch (error) {
-    if (systemCode(error) !== 'EPERM') throw error;
+    if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
   }
 }
 
@@ -185,13 +187,39 @@ function withFile<T>(path: string, flags: number, mode: FileMode | undefined, wo
   }
 }
 
+/** What a file system answers to a call that it does not have (FAT, exFAT, many FUSE file systems). */
+export const hasNoSuchCall = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
 /** @throws permissions - the file system keeps no modes, so a key would be open to others */
 function assertPrivate(path: string, found: number, wanted: FileMode): void {
   if (wanted !== 0o600 || (found & 0o077) === 0) return;
   fs.unlinkSync(path);
-  throw new RelaycertsError('permissions', `the file system of ${quotePath(path)} cannot keep a file private`, {
-    hint: 'work on another file system, or mount this one with umask=077',
-  });
+  throw new RelaycertsError(
+    'permissions',
+    `the file system of ${quotePath(dirname(path))} cannot keep a file private`,
+    {
+      hint: 'work on another file system, or mount this one with umask=077',
+    },
+  );
+}
+
+/** The same of a folder, by an empty file that is gone at once. A folder that is closed or missing says so elsewhere. */
+export async function assertKeepsModes(folder: string): Promise<void> {
+  const [disk, probe] = [realDisk(), join(folder, '.relaycerts.probe')];
+  try {
+    await disk.unlink(probe);
+    await disk.create(probe, Buffer.alloc(0), 0o600);
+    await disk.unlink(probe);
+  } catch (error) {
+    if (error instanceof RelaycertsError) throw error;
+  }
+}
+
+/** The lock is the first file of a change, and this the first look at what its file system keeps. @throws permissions */
+export async function assertLockIsPrivate(file: FileHandle, path: string): Promise<void> {
+  if (((await file.stat()).mode & 0o077) === 0) return;
+  chmodIfKept(file.fd, 0o600);
+  assertPrivate(path, (await file.stat()).mode, 0o600);
 }
 
 /** Removes something, if it is there. A read-only file system refuses to remove even what is not there. */

@@ -52,7 +52,10 @@ function permissionHint(path: string): string {
   const both = [dirname(path), path].map((one) => ({ one, owner: ownerOf(one) }));
   const seen = both.filter(({ owner }) => owner !== undefined);
   const other = seen.findLast(({ owner }) => owner !== uid);
-  if (other !== undefined) return `it belongs to uid ${other.owner}: sudo chown ${uid} ${pathWord(other.one)}`;
+  if (other !== undefined) {
+    const who = other.owner === 0 ? 'root' : `uid ${other.owner}`;
+    return `it belongs to ${who}: sudo chown ${uid} ${pathWord(other.one)}`;
+  }
   if (seen.length > 0) return `chmod u+rwX ${seen.map(({ one }) => pathWord(one)).join(' ')}`;
   return `see which folder above it is closed: namei -l ${pathWord(path)}`;
 }

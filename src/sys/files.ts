@@ -7,7 +7,7 @@ import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { readChecked, realDisk, type FileMode } from './disk.js';
+import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
 import { attempt, fileError } from './file-error.js';
 
 /** What lies at a path; `mode` is the permission bits alone. */
@@ -105,7 +105,7 @@ export async function writeNewFile(path: string, bytes: string | Uint8Array, mod
   await viaTemporary(path, bytes, mode, async (temporary) => {
     // Unlike a rename, this never replaces what got the name meanwhile. FAT has no second names.
     await link(temporary, path).catch((error: unknown) => {
-      if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP'].includes(systemCode(error) ?? '')) throw error;
+      if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
       return copyFile(temporary, path, constants.COPYFILE_EXCL);
     });
     await unlink(temporary);

@@ -1,12 +1,23 @@
 // The Sys of a real process: its folders, user, terminal and clock. A test brings its own ProcessLike and gets the same
 // Sys.
 
-import { readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { styleText } from 'node:util';
-import { escapeControls, quote, RelaycertsError, renderHint, systemCode, type ErrorCode } from '../errors.js';
+import {
+  escapeControls,
+  quote,
+  quotePath,
+  RelaycertsError,
+  renderHint,
+  systemCode,
+  type ErrorCode,
+  type Hint,
+  type Problem,
+} from '../errors.js';
 import { Secret } from '../secret.js';
+import { pathWord } from '../shell-word.js';
 import { outputError } from './file-error.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
@@ -38,6 +49,7 @@ export interface ProcessLike {
 }
 
 interface ProcessOutput {
+  readonly fd?: number;
   readonly isTTY?: boolean;
   readonly columns?: number;
   readonly errored?: Error | null;
@@ -58,6 +70,11 @@ export function processSys(
   const line = (text: string): void => void stderr.write(`relaycerts: ${text}\n`);
   const [ownHome, configHome] = [folderIn(env, 'HOME'), folderIn(env, 'XDG_CONFIG_HOME')];
   const home = ownHome ?? homeOfUser();
+  const write = (data: string | Uint8Array): void => void stdout.write(data);
+  const warn = (text: string, hint?: Hint): void => {
+    line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
+    if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
+  };
   return {
     cwd: currentFolder(outside),
     home,
@@ -68,11 +85,16 @@ export function processSys(
     program,
     command,
     interactive: stdin.isTTY === true && stderr.isTTY === true,
-    tty: stdin.isTTY === true ? terminalName(env['GPG_TTY']) : undefined,
+    tty: stdin.isTTY === true ? (descriptorName(0) ?? env['GPG_TTY']) : undefined,
     now: outside.now ?? (() => new Date()),
     lockWait: wait,
     outputIsTerminal: stdout.isTTY === true,
-    write: (data) => void stdout.write(data),
+    write,
+    writeSecret: (data) => {
+      const open = openOutput(stdout);
+      if (open !== undefined) warn(open.message, open.hint);
+      write(data);
+    },
     flush: () => flushOutput(stdout),
     say: (text) => {
       if (!quiet) line(escapeControls(text));
@@ -80,10 +102,7 @@ export function processSys(
     detail: (text) => {
       if (verbose && !quiet) line(escapeControls(text));
     },
-    warn: (text, hint) => {
-      line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
-      if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
-    },
+    warn,
     confirm: async (message) => (await ask({ type: 'confirm', message, default: false })) === true,
     askSecret,
     askNewSecret: async (question) => {
@@ -133,12 +152,26 @@ function folderIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
   });
 }
 
-function terminalName(fallback: string | undefined): string | undefined {
+/** What a descriptor of this process was opened as, where /proc says it. */
+function descriptorName(fd: number): string | undefined {
   try {
-    return readlinkSync('/proc/self/fd/0');
+    return readlinkSync(`/proc/self/fd/${fd}`);
   } catch {
-    return fallback;
+    return undefined;
   }
+}
+
+/** That stdout is a regular file which others can read or change; a pipe, a terminal and /dev/null are none. */
+function openOutput({ fd }: ProcessOutput): Problem | undefined {
+  if (fd === undefined) return undefined;
+  const stats = fstatSync(fd);
+  if (!stats.isFile() || (stats.mode & 0o077) === 0) return undefined;
+  const name = descriptorName(fd);
+  const mode = (stats.mode & 0o7777).toString(8).padStart(4, '0');
+  return {
+    message: `a secret goes to ${name === undefined ? 'a file' : quotePath(name)} that others can read or change (mode ${mode})`,
+    hint: `chmod 600 ${name === undefined ? 'FILE' : pathWord(name)} # and before the next one: umask 077`,
+  };
 }
 
 async function askSecret(message: string): Promise<Secret> {

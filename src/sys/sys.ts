@@ -31,6 +31,8 @@ export interface Sys {
   readonly outputIsTerminal: boolean;
   /** Data, to stdout, as it is. */
   write(data: string | Uint8Array): void;
+  /** The same for a secret: warns if stdout is a file that others can read. */
+  writeSecret(data: string | Uint8Array): void;
   /** Resolves when stdout has taken all that was written, or its reader has gone. @throws files - a full disk, say */
   flush(): Promise<void>;
   /** Progress: one line to stderr; silent with --quiet. */

@@ -81,21 +81,6 @@ const contradictions: readonly {
     says: /mailhost\.example\.org\.crt\.pem" .*another CA|not signed/u,
   },
   {
-    name: 'another name for the CA in the settings',
-    change: (made) => made.settings(smallSettings({ ca: { commonName: 'Another CA' } })),
-    says: /example\.org-ca\.crt\.pem" .*Another CA/u,
-  },
-  {
-    name: 'a name that the certificate lacks',
-    change: (made) => made.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] })),
-    says: /relayhost\.example\.org\.crt\.pem" .*mx\.example\.org/u,
-  },
-  {
-    name: "a name that a client's certificate lacks",
-    change: (made) => made.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost', altNames: ['mx'] }] })),
-    says: /mailhost\.example\.org\.crt\.pem" .*mx\.example\.org/u,
-  },
-  {
     name: 'a certificate that is no certificate',
     change: (made) => made.write(`certs/smtpd-server/${relay}.crt.pem`, 'not a certificate\n'),
     says: /relayhost\.example\.org\.crt\.pem.* holds no certificate/u,

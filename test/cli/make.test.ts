@@ -186,10 +186,12 @@ describe('a second make', () => {
     expect(again.stdout).toBe((await project.run(['show'])).stdout);
   });
 
-  it('needs no passphrase', async () => {
+  it('needs no passphrase, and says that the next one will not get it', async () => {
     await putMade(project);
     rmSync(join(project.home, '.config'), { recursive: true });
-    expect((await project.run(['make'])).status).toBe(0);
+    const { status, stdout, stderr } = await project.run(['make']);
+    expect([status, stdout]).toEqual([3, (await project.run(['show'])).stdout]);
+    expect(stderr).toMatch(/operator-key\.asc" is missing\n/u);
   });
 
   it("makes only the new client, and adds its pin to the relays' tables", async () => {

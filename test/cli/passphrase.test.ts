@@ -205,10 +205,10 @@ describe("the operator key's own password", () => {
     await screen.waitFor('the two are not alike; once more');
     screen.type(password);
     screen.press('Enter');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await screen.waitFor('The same again:', 2);
     screen.type(password);
     screen.press('Enter');
-    expect(await screen.ended(60)).toBe(0);
+    expect(await screen.ended()).toBe(0);
     expect(screen.sent()).not.toContain(password);
     screen.dispose();
   };
@@ -217,7 +217,7 @@ describe("the operator key's own password", () => {
     const screen = await openOn('make');
     await screen.waitFor('Password of the new operator key (Enter: none):');
     screen.press('Enter');
-    expect(await screen.ended(60)).toBe(0);
+    expect(await screen.ended()).toBe(0);
     expect(screen.screen()).toContain('protects it if its file is stolen');
     expect(opensKey(await shown())).toBe(true);
   });
@@ -249,7 +249,7 @@ describe("the operator key's own password", () => {
     await screen.waitFor('Password of the operator key');
     screen.type('wrong');
     screen.press('Enter');
-    expect(await screen.ended(60)).toBe(1);
+    expect(await screen.ended()).toBe(1);
     await screen.waitFor('that is not the password of the operator key');
     screen.dispose();
     expect(treeOf(project.folder)).toEqual(before);
@@ -258,7 +258,7 @@ describe("the operator key's own password", () => {
     await screen.waitFor('Password of the operator key');
     screen.type(password);
     screen.press('Enter');
-    expect(await screen.ended(60)).toBe(0);
+    expect(await screen.ended()).toBe(0);
     expect(existsSync(project.path('certs/smtp-client/second.example.org.crt.pem'))).toBe(true);
   });
 

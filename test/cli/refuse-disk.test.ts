@@ -94,7 +94,7 @@ it.each([
     owner: 0,
     mode: 0o755,
     says: /cannot make the folder ".*": permission denied/u,
-    hint: 'it belongs to uid 0: sudo ',
+    hint: 'it belongs to root: sudo ',
   },
 ])('a folder of uid $owner with mode $mode: refused, and the hint fixes it', async ({ owner, mode, says, hint }) => {
   if (owner === 0) await putMade(project);
@@ -109,7 +109,7 @@ it.each([
   expect(stateOf(root)).toBe(before);
   expect(refused.stderr).toMatch(says);
   expect(hintOf(refused.stderr)).toContain(hint);
-  const fix = spawnSync('sh', ['-c', hintOf(refused.stderr).replace(/^it belongs to uid 0: /u, '')]);
+  const fix = spawnSync('sh', ['-c', hintOf(refused.stderr).replace(/^it belongs to root: /u, '')]);
   expect(fix.status, fix.stderr.toString()).toBe(0);
   expect(run().status).toBe(0);
 });

@@ -2,10 +2,11 @@
 // work there, and is warned.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync } from 'node:fs';
-import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { chmodSync, chownSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { putMade } from '../support/made-project.js';
-import { makeProject, type Project } from '../support/project.js';
+import { makeProject, type Project, type Result } from '../support/project.js';
 import { as, expectFixed, giveAll, hintOf, hintsOf, home, passphraseFile, stranger } from '../support/refusals.js';
 import { requireTools } from '../support/require-tools.js';
 
@@ -75,4 +76,69 @@ it.each([
 it("root, with a key that is neither root's nor its folder's owner's: refused", async () => {
   chownSync(project.path(key), 8, 8);
   await expectFixed(project, /the private key in ".*mailhost.*key\.pem" belongs to another user \(uid 8\)/u);
+});
+
+const asUser = (words: readonly string[]): Result => project.spawn(words, as(stranger));
+const rootsOwn = (): string => spawnSync('find', [project.folder, project.home, '-user', '0']).stdout.toString().trim();
+
+/** Root's run leaves what is closed to the user. */
+async function runAsRoot(...words: readonly string[]): Promise<void> {
+  const run = await project.run(words);
+  expect(run.status, run.stderr).toBe(0);
+  expect(rootsOwn()).not.toBe('');
+}
+
+describe('after a run as root in the folder of a user', () => {
+  it.each([
+    'make',
+    'make --dry-run',
+    'renew --force',
+    'revoke mailhost',
+    'export p12 mailhost --password-fd 0',
+    'passphrase recipients',
+  ])('that made everything: %s names root, and one chown mends all of it', async (words) => {
+    for (const folder of ['certs', 'hosts', '.relaycerts.lock']) rmSync(project.path(folder), { recursive: true });
+    rmSync(project.path(passphraseFile));
+    rmSync(join(project.home, '.config'), { recursive: true });
+    giveAll(project, stranger);
+    await runAsRoot('make');
+    const run = (): Result => project.spawn(words.split(' '), { ...as(stranger), input: 'correct horse\n' });
+    await expectFixed(project, /\(and \d+ more\) belongs to root, as after a run under sudo/u, run);
+    expect(rootsOwn()).toBe('');
+    expect(asUser(['make']).status).toBe(0);
+  });
+
+  it.each([
+    ['renew', '--force'],
+    ['renew', '--rekey', 'mailhost'],
+    ['passphrase', 'change'],
+    ['revoke', 'mailhost'],
+    ['renew', '--ca', '--rekey'],
+  ])('of %s %s: one chown mends all of it, and make works', async (...words) => {
+    giveAll(project, stranger);
+    await runAsRoot(...words);
+    const refused = asUser(['make']);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(/belongs to root, as after a run under sudo, and is closed to this user/u);
+    expect(spawnSync('sh', ['-c', hintOf(refused.stderr)]).status).toBe(0);
+    const made = asUser(['make']);
+    expect(made.status, made.stderr).toBe(0);
+  });
+
+  it('status says it once, with the same chown', async () => {
+    giveAll(project, stranger);
+    await runAsRoot('renew', '--force');
+    const { status, stderr } = asUser(['status']);
+    expect(status).toBe(3);
+    expect(hintsOf(stderr).filter((hint) => hint.includes('chown'))).toEqual([
+      `sudo chown -R ${stranger} ${project.path('certs')} ${project.path('hosts')}`,
+    ]);
+  });
+
+  it("is nothing to say where root's files are open to read", async () => {
+    chmodSync(project.home, 0o755);
+    spawnSync('chown', ['-R', `${stranger}:${stranger}`, project.home]);
+    const shown = asUser(['show']);
+    expect([shown.status, shown.stderr]).toEqual([0, '']);
+  });
 });

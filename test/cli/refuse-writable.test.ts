@@ -62,16 +62,6 @@ describe('a place that all users can write', () => {
     await expectFixed(project, /certs\/ca" \(and 2 more\) can be written by all users/u);
   });
 
-  it('above the project: a warning, and the hint fixes it', async () => {
-    await putMade(project);
-    chmodSync(root, 0o777);
-    const made = await project.run(['make']);
-    expect(made.status, made.stderr).toBe(0);
-    expect(made.stderr).toMatch(/warning: ".*" can be written by all users, who could replace the whole project/u);
-    expect(spawnSync('sh', ['-c', hintOf(made.stderr)]).status).toBe(0);
-    expect((await project.run(['make'])).stderr).not.toContain('warning');
-  });
-
   it.each([
     'make',
     'renew --force',

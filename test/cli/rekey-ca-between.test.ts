@@ -13,6 +13,7 @@ import {
   issuerOf,
   nameOf,
   relay,
+  rowsOf,
   tableFile,
   trustedBy,
 } from '../support/ca-renewal.js';
@@ -40,6 +41,8 @@ const run = (...args: readonly string[]): Promise<Result> => project.run(args);
 
 const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 const [nextKey, nextCertificate] = ['certs/ca/example.org-ca.new.key.pem', 'certs/ca/example.org-ca.new.crt.pem'];
+
+const serialOf = (path: string): string => certificatesIn(project.read(path))[0]?.serialNumber.toLowerCase() ?? '';
 
 const nextStage = async (): Promise<Result> => succeed(await run('renew', '--ca', '--rekey'));
 
@@ -133,22 +136,30 @@ describe('between the stages', () => {
     expect(certificatesIn(project.read(caFile)).map(nameOf)).toEqual([second]);
   });
 
-  it('names a new key that is gone, and how to give the new CA up', async () => {
+  it.each<readonly [string, () => void]>([
+    ['whose key is gone', () => rmSync(project.path(nextKey))],
+    ['of another name than the settings ask for', () => project.settings(smallSettings({ ca: { commonName: 'B' } }))],
+    [
+      'of other domains',
+      () => project.settings(smallSettings({ ca: { permittedDomains: ['example.org', 'example.net'] } })),
+    ],
+  ])('a new CA %s stops nothing, and is made again', async (_name, change) => {
     await nextStage();
-    rmSync(project.path(nextKey));
-    await expectUntouched(
-      project,
-      () => run('renew', '--ca', '--rekey'),
-      1,
-      /its key .* is missing/u,
-      /to give up the new CA: rm -f .* && relaycerts make, then install every host$/u,
-    );
-    const { stderr } = await run('make');
-    const command = /to give up the new CA: (rm -f .*) && relaycerts make/u.exec(stderr)?.[1] ?? '';
-    expect(spawnSync('sh', ['-c', command]).status).toBe(0);
+    const before = serialOf(nextCertificate);
+    change();
     succeed(await run('make'));
-    expect(trustedBy(project, home)).toEqual([first]);
-    expect((await nextStage()).stdout).toContain('stage 1 of 3');
+    const row = (await rowsOf(project)).find(({ role }) => role === 'ca');
+    expect(row?.state).toBe('pending');
+    expect(row?.why).toMatch(/to make another: relaycerts renew --ca --rekey$/u);
+    const again = await nextStage();
+    expect(again.stdout).toContain('stage 1 of 3');
+    expect(again.stderr).toMatch(/the new CA of before could not take over.* put away/u);
+    expect(existsSync(project.path(`certs/retired/example.org-ca-${before}.crt.pem`))).toBe(true);
+    expect(serialOf(nextCertificate)).not.toBe(before);
+    expect((await nextStage()).stdout).toContain('stage 2 of 3');
+    expect((await nextStage()).stdout).toContain('stage 3 of 3');
+    expect(isTaken(project, home, relay)).toBe(true);
+    await expectAtRest(project);
   });
 
   it('names a key without its certificate, which is in the way', async () => {

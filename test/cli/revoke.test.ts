@@ -69,11 +69,14 @@ const asks = (text: string): readonly string[] =>
 
 interface Row {
   readonly host: string;
+  readonly role: string;
   readonly state: string;
 }
 
 const rows = async (): Promise<readonly (readonly string[])[]> =>
-  (JSON.parse((await run('status', '--json')).stdout) as readonly Row[]).map(({ host, state }) => [host, state]);
+  (JSON.parse((await run('status', '--json')).stdout) as readonly Row[])
+    .filter(({ role }) => role !== 'passphrase')
+    .map(({ host, state }) => [host, state]);
 
 describe('revoke', () => {
   it('unlists the pin, puts the files away, and prints what to run', async () => {

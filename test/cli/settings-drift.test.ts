@@ -114,31 +114,29 @@ describe.each<readonly [string, Record<string, unknown>, string, string, string,
 
 describe("the CA's name and its permitted domains", () => {
   it.each([
-    ['name', { commonName: 'Another CA' }, /Subject: CN ?= ?Another CA 2\n/u],
-    ['domains', { permittedDomains: ['example.org'] }, /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u],
-  ])('%s: refused, and the hint fixes it', async (_name, ca, shows) => {
+    ['name', { commonName: 'Another CA' }, 'renew --ca --rekey', 3, /Subject: CN ?= ?Another CA 2\n/u],
+    [
+      'domains',
+      { permittedDomains: ['example.org'] },
+      'renew --ca',
+      1,
+      /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u,
+    ],
+    ['domains of a host', { permittedDomains: [relay, home] }, 'renew --ca', 1, /DNS:mailhost\.example\.org/u],
+  ])('%s: stops nothing, and the command that is said applies it', async (_name, ca, command, times, shows) => {
     project.settings(smallSettings({ ca }));
-    const refused = await project.run(['make']);
-    expect(refused.status).toBe(1);
-    expect(refused.stderr).toMatch(
-      /hint: put the settings back as they were; for a CA with a new key, as they are now: relaycerts renew --ca --rekey\n$/u,
-    );
-    for (let stage = 1; stage <= 3; stage += 1) await succeed('renew', '--ca', '--rekey');
+    const [line = '', ...more] = await said();
+    expect(more).toEqual([]);
+    expect(line).toContain(`: relaycerts ${command}`);
+    const { status, stderr } = await project.run(['status']);
+    expect(status).toBe(3);
+    expect(stderr).toContain(`relaycerts ${command}`);
+    for (const words of [['renew', '--due'], ['renew', 'mailhost', '--force'], ['retire'], ['show']])
+      await succeed(...words);
+    for (let time = 0; time < times; time += 1) await succeed(...command.split(' '));
     expect(textOf('certs/ca/example.org-ca.crt.pem')).toMatch(shows);
     expect(await said()).toEqual([]);
   });
-});
-
-it('other names of a relay: refused, and the hint fixes it', async () => {
-  project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] }));
-  const refused = await project.run(['make']);
-  expect(refused.status).toBe(1);
-  const [, from = '', to = ''] = /hint: .*: mv (\S+) (\S+) && relaycerts make\n/u.exec(refused.stderr) ?? [];
-  cpSync(from, to);
-  rmSync(from);
-  await succeed('make');
-  expect(textOf(`certs/smtpd-server/${relay}.crt.pem`)).toContain('DNS:mx.example.org');
-  expect(await said()).toEqual([]);
 });
 
 it('says nothing of leaves that the end of the CA cut', async () => {

@@ -56,18 +56,43 @@ describe('show', () => {
 
   it('main.cf: the lines of the home host', async () => {
     expect(await show('mailhost', '--section', 'main.cf')).toBe(`# >>> relaycerts: main.cf on mailhost.example.org
+default_transport = relaycerts
 relayhost = [relayhost.example.org]:2500
-smtp_tls_security_level = secure
-smtp_tls_wrappermode = no
-smtp_tls_secure_cert_match = relayhost.example.org
-smtp_tls_CAfile = /etc/postfix/relaycerts/example.org-ca.crt.pem
-smtp_tls_CApath =
-tls_append_default_CA = no
-smtp_tls_chain_files = /etc/postfix/relaycerts/mailhost.example.org.chain.pem
-smtp_tls_mandatory_protocols = !SSLv2,!SSLv3,!TLSv1,!TLSv1.1
-smtp_tls_loglevel = 1
+# <<< relaycerts
+`);
+  });
+
+  it('master.cf: the transport of the home host', async () => {
+    expect(await show('mailhost', '--section', 'master.cf')).toBe(`# >>> relaycerts: master.cf on mailhost.example.org
+relaycerts unix - - y - - smtp
+  -o syslog_name=postfix/relaycerts
+  -o smtp_tls_security_level=secure
+  -o smtp_tls_policy_maps=
+  -o smtp_tls_per_site=
+  -o smtp_tls_wrappermode=no
+  -o smtp_discard_ehlo_keywords=
+  -o smtp_discard_ehlo_keyword_address_maps=
+  -o smtp_never_send_ehlo=no
+  -o smtp_tls_secure_cert_match=nexthop
+  -o smtp_cname_overrides_servername=no
+  -o smtp_tls_CAfile=/etc/postfix/relaycerts/example.org-ca.crt.pem
+  -o smtp_tls_CApath=
+  -o tls_append_default_CA=no
+  -o smtp_tls_trust_anchor_file=
+  -o smtp_tls_chain_files=/etc/postfix/relaycerts/mailhost.example.org.chain.pem
+  -o smtp_tls_cert_file=
+  -o smtp_tls_key_file=
+  -o smtp_tls_eccert_file=
+  -o smtp_tls_eckey_file=
+  -o smtp_tls_mandatory_protocols=!SSLv2,!SSLv3,!TLSv1,!TLSv1.1
+  -o smtp_tls_connection_reuse=no
+  -o smtp_tls_loglevel=1
+  -o smtp_sasl_auth_enable=no
+  -o smtp_fallback_relay=
+# Postfix 3.9 and later:
+  -o smtp_tls_enable_rpk=no
 # Postfix 3.10 and later:
-tls_required_enable = no
+  -o tls_required_enable=no
 # <<< relaycerts
 `);
   });
@@ -125,7 +150,7 @@ tls_required_enable = no
         'smtpd-server',
         ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify', 'monitor'],
       ],
-      ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'install', 'verify', 'monitor']],
+      ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'master.cf', 'install', 'verify', 'monitor']],
     ]);
     expect(hosts[1]?.script).toBe(await show('mailhost', '--format', 'sh'));
   });
@@ -142,7 +167,7 @@ tls_required_enable = no
     const everything =
       (await show()) + (await show('mailhost', '--format', 'sh')) + (await show('relayhost', '--format', 'sh'));
     expect(everything).not.toMatch(
-      /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site|permit_tls_all_clientcerts|smtp_tls_cert_file/u,
+      /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site=\S|permit_tls_all_clientcerts|smtp_tls_cert_file=\S/u,
     );
   });
 

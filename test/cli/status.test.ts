@@ -58,6 +58,7 @@ describe('status', () => {
       ['mailhost.example.org', 'smtp-client', 'ok', '397'],
       ['relayhost.example.org', 'smtpd-server', 'ok', '397'],
       ['example.org relay CA', 'ca', 'ok', '3649'],
+      ['.example.org-relaycerts-passphrase.gpg', 'passphrase', 'ok', '-'],
     ]);
     expect(treeOf(project.folder)).toEqual(before);
   });
@@ -163,6 +164,7 @@ describe('status', () => {
       ['second.example.org', 'missing'],
       ['relayhost.example.org', 'ok'],
       ['example.org relay CA', 'ok'],
+      ['.example.org-relaycerts-passphrase.gpg', 'ok'],
     ]);
   });
 
@@ -173,8 +175,8 @@ describe('status', () => {
     for (const [args, status] of [
       [['status'], 3],
       [['status', '--json'], 3],
-      [['make'], 0],
-      [['make', '--dry-run'], 0],
+      [['make'], 3],
+      [['make', '--dry-run'], 3],
     ] as const) {
       const result = await project.run(args);
       expect(result.stderr, args.join(' ')).toMatch(lost);
@@ -209,7 +211,7 @@ describe('status', () => {
         const result = await project.run(args);
         expect([result.status, result.stderr]).toEqual([3, said]);
         const states = rowsOf(await project.run(['status', '--json'])).map(({ state }) => state);
-        expect(states).toEqual(['ok', 'ok', 'ok']);
+        expect(states).toEqual(['ok', 'ok', 'ok', 'ok']);
       }
       const nagios = await project.run(['status', '--format', 'nagios']);
       expect(nagios.status).toBe(1);
@@ -285,11 +287,12 @@ describe('status', () => {
     project.settings(smallSettings({ ca: { validDays: 100 } }));
     expect((await project.run(['make'])).status).toBe(0);
     const rows = rowsOf(await project.run(['status', '--json']));
-    expect(rows.map(({ daysLeft }) => daysLeft)).toEqual([99, 99, 99]);
+    expect(rows.map(({ daysLeft }) => daysLeft)).toEqual([99, 99, 99, null]);
     expect(rowsOf(await inDays(101, ['status', '--json'])).map(({ state }) => state)).toEqual([
       'expired',
       'expired',
       'expired',
+      'ok',
     ]);
   });
 });
@@ -334,7 +337,7 @@ describe('what openssl ca has an index for', () => {
     const [told = '', ...none] = answer(revoked);
     const [serial, host, time, reason] = told.split('\t');
     expect([serial, host, reason]).toEqual([serialOf(third), home, 'lost \u202e\u009b31m "it"']);
-    expect(Math.abs(Date.parse(time ?? '') - Date.now())).toBeLessThan(60_000);
+    expect(Math.abs(Date.parse(time ?? '') - Date.now())).toBeLessThan(3_600_000);
     expect(none).toEqual([]);
 
     // The row of the host itself says which one it was; and a terminal sees no reason that it would obey.

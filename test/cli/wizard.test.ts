@@ -104,7 +104,7 @@ describe('from nothing', () => {
       ['? Write settings.json:', '', 'Enter'],
       ['? Password of the new operator key', '', 'Enter'],
     ]);
-    expect(await terminal.ended(60)).toBe(0);
+    expect(await terminal.ended()).toBe(0);
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     for (const [role, host, purpose] of [
       ['smtpd-server', 'relayhost', 'sslserver'],

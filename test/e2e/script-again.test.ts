@@ -109,37 +109,112 @@ describe('the script again', () => {
 });
 
 describe("--undo after somebody else's edits", () => {
+  const providers = 'relayhost = [smtp.example.net]:587';
+  /** What `postconf -n` prints of the home host, with another relayhost. */
+  const withRelayhost = (parameters: readonly string[]) =>
+    [...parameters.filter((line) => !line.startsWith('relayhost =')), providers].toSorted();
+
   test('theirs stay, ours go, and what was there before is back', async () => {
     const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
-    // Ours and Debian's: smtp_tls_CApath up to 12, smtp_tls_CAfile from 13 on.
-    expect(parameters.filter((line) => /^smtp_tls_CA(?:path|file) = \/etc\/ssl\/certs/.test(line))).toHaveLength(1);
     await desk.install(relay, home);
     await home.sh('echo "# kept" >> /etc/postfix/main.cf');
-    await home.setMainCf({ message_size_limit: '12345678', smtp_tls_loglevel: '2' });
+    await home.setMainCf({ message_size_limit: '12345678', relayhost: '[smtp.example.net]:587' });
     await relay.exec(['postconf', '-M', 'submission/inet=submission inet n - y - - smtpd']);
 
     const [ofHome, ofRelay] = await Promise.all([desk.script(home, '--undo'), desk.script(relay, '--undo')]);
-    expect(ofHome.stderr).toBe('relaycerts: warning: smtp_tls_loglevel was changed since; it stays as it is\n');
+    expect(ofHome.stderr).toBe('relaycerts: warning: relayhost was changed since; it stays as it is\n');
     expect([ofHome.code, ofRelay.code]).toEqual([0, 0]);
-    const theirs = ['message_size_limit = 12345678', 'smtp_tls_loglevel = 2'];
-    expect(await postconf(home, '-n')).toEqual([...parameters, ...theirs].toSorted());
+    expect(await postconf(home, '-n')).toEqual(withRelayhost([...parameters, 'message_size_limit = 12345678']));
     expect(await home.readFile('/etc/postfix/main.cf')).toContain('\n# kept\n');
     expect(await postconf(relay, '-M')).toEqual([...services, 'submission inet n - y - - smtpd'].toSorted());
   });
 
-  test('and so where the script ran again in between, which takes back only what is ours', async () => {
+  test('what a later run found is what --undo gives back, and nothing of ours stays', async () => {
     await both((host) => host.restorePostfix());
     const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
     await desk.install(relay, home);
-    await home.setMainCf({ message_size_limit: '12345678', smtp_tls_loglevel: '2' });
+    const transports = await postconf(home, '-M');
+    await home.setMainCf({ message_size_limit: '12345678', relayhost: '[smtp.example.net]:587' });
+    await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_security_level=may']);
     await relay.exec(['postconf', '-M', '2525/inet=2525 inet n - y - - smtpd']);
     await relay.exec(['postconf', '-P', '2600/inet/smtpd_tls_loglevel=2']);
     await both((host) => desk.script(host));
-    expect((await home.exec(['postconf', '-h', 'smtp_tls_loglevel'])).stdout).toBe('1\n');
+    expect((await home.exec(['postconf', '-h', 'relayhost'])).stdout).toBe('[relayhost.example.org]:2600\n');
+    expect(await postconf(home, '-M')).toEqual(transports);
     await both(async (host) => {
       expect((await desk.script(host, '--undo')).code).toBe(0);
     });
-    expect(await postconf(home, '-n')).toEqual([...parameters, 'message_size_limit = 12345678'].toSorted());
+    expect(await postconf(home, '-n')).toEqual(withRelayhost([...parameters, 'message_size_limit = 12345678']));
     expect(await postconf(relay, '-M')).toEqual([...services, '2525 inet n - y - - smtpd'].toSorted());
+  });
+
+  test('a main.cf that was made anew in between is what --undo gives back, byte by byte', async () => {
+    await home.restorePostfix();
+    await desk.install(home);
+    await home.restorePostfix();
+    await home.setMainCf({ relayhost: '[smtp.example.net]:587' });
+    // Without a newline at its end.
+    await home.sh('printf %s "# last line" >> /etc/postfix/main.cf');
+    const anew = await home.readFile('/etc/postfix/main.cf');
+    await desk.install(home);
+    expect((await home.exec(['postconf', '-h', 'default_transport'])).stdout).toBe('relaycerts\n');
+    expect((await desk.script(home, '--undo')).code).toBe(0);
+    expect(await home.readFile('/etc/postfix/main.cf')).toBe(anew);
+  });
+});
+
+/** Installs the machine under a name of the settings, by the two lines that are printed everywhere. */
+const installAs = (host: string, at: MailHost): Promise<unknown> =>
+  desk.run(
+    `relaycerts show ${host} --section rsync --format sh | sh && relaycerts show ${host} --format sh | ssh root@${at.hostname} sh`,
+  );
+const undoAs = (host: string, at: MailHost): Promise<unknown> =>
+  desk.run(`relaycerts show ${host} --format sh --undo | ssh root@${at.hostname} sh`);
+
+describe('another name in the settings', () => {
+  const newRelay = { smtpdServers: [{ hostname: 'newrelay', sshHost: 'relayhost.example.org' }] };
+  const oneHome = { smtpClients: [{ hostname: 'mailhost' }] };
+  const newHome = { smtpClients: [{ hostname: 'newhome', sshHost: 'mailhost.example.org' }] };
+  test('of the same machine: its installation takes the old one over, and undo takes back both', async () => {
+    await both((host) => host.restorePostfix());
+    const before = await Promise.all([relay, home].map(contentOf));
+    await desk.make({ ...oneRelay, ...oneHome });
+    await desk.install(relay, home);
+    await desk.make({ ...newRelay, ...newHome });
+    await installAs('newrelay', relay);
+    await installAs('newhome', home);
+    for (const host of [relay, home]) {
+      const configuration = await contentOf(host);
+      const [now, old] = host === relay ? ['newrelay', 'relayhost'] : ['newhome', 'mailhost'];
+      expect(configuration).toContain(`${now}.example.org.chain.pem`);
+      expect(configuration).not.toContain(`${old}.example.org.chain.pem`);
+    }
+    expect(await listeners()).toEqual(['2500']);
+    await undoAs('newrelay', relay);
+    await undoAs('newhome', home);
+    expect(await Promise.all([relay, home].map(contentOf))).toEqual(before);
+    expect(await listeners()).toEqual([]);
+  });
+
+  test('of another machine: the old relay is open until what make says is done', async () => {
+    await relay.restorePostfix();
+    const before = await contentOf(relay);
+    await desk.make({ ...oneRelay, ...oneHome });
+    await desk.install(relay);
+    const elsewhere = { smtpdServers: [{ hostname: 'newrelay' }] };
+    await desk.settings({ ...elsewhere, ...oneHome });
+    const { stderr } = await desk.run('relaycerts make');
+    expect(stderr).toContain(
+      'relayhost.example.org is no longer in the settings: until its configuration is undone there, its port',
+    );
+    expect(await listeners()).toEqual(['2500']);
+    await desk.settings({ smtpdServers: [...elsewhere.smtpdServers, ...oneRelay.smtpdServers], ...oneHome });
+    const { code } = await desk.script(relay, '--undo');
+    expect(code).toBe(0);
+    expect(await listeners()).toEqual([]);
+    expect(await contentOf(relay)).toBe(before);
+    await desk.settings({ ...elsewhere, ...oneHome });
+    for (const [, remove = ''] of stderr.matchAll(/ (rm -r (?:\/\S+ ?)+)/gu)) await desk.run(remove);
+    expect((await desk.run('relaycerts make')).stderr).not.toContain('no longer');
   });
 });

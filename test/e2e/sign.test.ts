@@ -91,9 +91,9 @@ describe('keys that never left their hosts', () => {
     expect(table).toBe('mailhost.example.org\n');
 
     const said = await desk.paste(home);
-    expect(said[5]).toMatch(/mailhost\.example\.org\.crt\.pem: OK\n/u);
-    expect(said[6]).toMatch(/: Verified TLS connection established to relayhost\.example\.org\S*:2500: /u);
-    expect(said[7]).toContain('250 2.1.5 Ok');
+    expect(said[6]).toMatch(/mailhost\.example\.org\.crt\.pem: OK\n/u);
+    expect(said[7]).toMatch(/: Verified TLS connection established to relayhost\.example\.org\S*:2500: /u);
+    expect(said[8]).toContain('250 2.1.5 Ok');
     expect([await keyOf(home), await keyOf(relay)]).toEqual(before);
     const chainFile = `${folder}/${home.hostname}.chain.pem`;
     expect((await home.sh(`stat -c '%U:%G %a' ${chainFile}`)).stdout).toBe('root:root 600\n');

@@ -44,9 +44,9 @@ describe('the text, pasted', () => {
   });
 
   test('on the home host', async () => {
-    const [copy, configure, check, finger, dialogue, monitor, ...more] = await desk.paste(home);
+    const [copy, transport, configure, check, finger, dialogue, monitor, ...more] = await desk.paste(home);
     expect(more).toEqual([]);
-    expect([copy, configure, monitor]).toEqual(['', '', '']);
+    expect([copy, transport, configure, monitor]).toEqual(['', '', '', '']);
     expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/mailhost\.example\.org\.crt\.pem: OK\n/);
     expect(check).not.toMatch(/warning|error|fatal/);
     expect(finger).toMatch(/: Verified TLS connection established to relayhost\.example\.org\S*:2500: /);

@@ -190,7 +190,7 @@ describe("the user's own key has a passphrase", () => {
       const run = withEnv({ TERM: 'screen' });
       const opening = open(toLocked, { run, tty: tmux('display-message', '-p', '#{pane_tty}').trim() });
       await vi.waitFor(() => expect(tmux('capture-pane', '-p')).toMatch(/Locked <locked@example\.org>/u), {
-        timeout: 20_000,
+        timeout: 900_000,
       });
       tmux('send-keys', '-l', keyPassword);
       tmux('send-keys', 'Enter');
@@ -279,8 +279,8 @@ describe('nothing opens it', () => {
     await expectRefusal(
       () => open(toOpen, { run: stranger.run }),
       'passphrase',
-      /^"\/home\/u\/\.p\.gpg" is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none of them$/u,
-      /restore the operator key \/home\/u\/operator-key\.asc from a backup, gpg --import/u,
+      /^"\/home\/u\/\.p\.gpg" is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none of them, and the operator key "\/home\/u\/operator-key\.asc" is missing$/u,
+      /^restore it from a backup: install -D -m 600 BACKUP \/home\/u\/operator-key\.asc;/u,
       secrets,
     );
   });
@@ -291,7 +291,7 @@ describe('nothing opens it', () => {
       () => open(toLocked, { run: stranger.run }),
       'passphrase',
       /none of them/u,
-      /gpg --import/u,
+      /install -D -m 600 BACKUP \/home\/u\/operator-key\.asc/u,
       secrets,
     );
   });
@@ -301,8 +301,8 @@ describe('nothing opens it', () => {
     await expectRefusal(
       () => open(encryptTo('open@example.org', secretText, ['--throw-keyids']), { run: stranger.run }),
       'passphrase',
-      /^"\/home\/u\/\.p\.gpg" is encrypted to a hidden recipient, and GnuPG has the secret key of none of them$/u,
-      /gpg --import/u,
+      /^"\/home\/u\/\.p\.gpg" is encrypted to a hidden recipient, and GnuPG has the secret key of none of them, and the operator key "\/home\/u\/operator-key\.asc" is missing$/u,
+      /install -D -m 600 BACKUP \/home\/u\/operator-key\.asc/u,
       secrets,
     );
   });
@@ -313,8 +313,8 @@ describe('nothing opens it', () => {
     await expectRefusal(
       () => open(encryptTo('agent@example.org'), { run: stranger.run }),
       'passphrase',
-      /none of them$/u,
-      /gpg --import/u,
+      /none of them, /u,
+      /install -D -m 600 BACKUP \/home\/u\/operator-key\.asc/u,
       secrets,
     );
   });
@@ -325,9 +325,9 @@ describe('nothing opens it', () => {
     const run = withEnv({ PATH: empty });
     await expectRefusal(
       () => open(toOpen, { run }),
-      'tool',
-      /^gpg is not installed$/u,
-      /^apt-get install gnupg$/u,
+      'passphrase',
+      /is encrypted to [0-9A-F]{16}, and gpg is not installed, and the operator key "\/home\/u\/operator-key\.asc" is missing$/u,
+      /install -D -m 600 BACKUP/u,
       secrets,
     );
   });
@@ -400,7 +400,7 @@ describe('the file is damaged', () => {
     expect(body.length).toBeLessThan(192);
     await expectRefusal(() => open(bytes), 'passphrase', /without protection against changes/u, /again/u, secrets);
     await expectRefusal(
-      () => decryptWithGpg(sealed(bytes, {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(bytes, {}, 'p.gpg'), 'missing'),
       'passphrase',
       /"p\.gpg" is damaged/u,
       /backup/u,
@@ -412,14 +412,14 @@ describe('the file is damaged', () => {
     const signed = gnupg.gpg(['--sign', '--local-user', 'open@example.org'], secretText);
     await expectRefusal(() => open(signed), 'passphrase', /OpenPGP, but not encrypted/u, /--encrypt/u, secrets);
     await expectRefusal(
-      () => decryptWithGpg(sealed(signed, {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(signed, {}, 'p.gpg'), 'missing'),
       'passphrase',
       /^"p\.gpg" is signed but not encrypted$/u,
       /--encrypt/u,
       secrets,
     );
     await expectRefusal(
-      () => decryptWithGpg(sealed(new TextEncoder().encode(secretText), {}, 'p.gpg')),
+      () => decryptWithGpg(sealed(new TextEncoder().encode(secretText), {}, 'p.gpg'), 'missing'),
       'passphrase',
       /^"p\.gpg" is not an OpenPGP message, or is damaged$/u,
       /backup/u,

@@ -101,8 +101,10 @@ const release = spawnSync('postconf', ['-d', 'mail_version']).stdout.toString();
 const isLate = Number(/3\.(\d+)/u.exec(release)?.[1]) >= 10;
 
 /** What is pasted on a host before it is checked and reloaded, which needs a Postfix that runs. */
-async function firstBlock(hostname: string): Promise<string> {
-  return blocksFor(await hostile.print(['show', hostname]), { host: hostname })[0] ?? 'exit 99';
+async function firstBlocks(hostname: string): Promise<string> {
+  const blocks = blocksFor(await hostile.print(['show', hostname]), { host: hostname });
+  const end = blocks.findIndex((block) => block.startsWith('openssl verify'));
+  return end < 1 ? 'exit 99' : blocks.slice(0, end).join('\n');
 }
 
 describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (variant) => {
@@ -121,31 +123,54 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
   const first = variants.indexOf(variant);
   const waysOf = (at: number) => (isDeep ? ways : ways.filter((_, way) => way === (at + first) % 2));
   const printed = async (hostname: string, way: (typeof ways)[number]): Promise<string> =>
-    way === 'script' ? hostile.print(['show', hostname, '--format', 'sh']) : firstBlock(hostname);
+    way === 'script' ? hostile.print(['show', hostname, '--format', 'sh']) : firstBlocks(hostname);
 
   it.each(smtpClients.flatMap(({ hostname }, at) => waysOf(at).map((way) => [hostname, way] as const)))(
-    'main.cf of %s, by the %s',
+    'main.cf and master.cf of %s, by the %s',
     async (hostname, way) => {
       const [before, after] = installed(hostname, await printed(hostname, way), way === 'script' ? 'dash' : 'bash');
       const client = smtpClients.find((one) => one.hostname === hostname);
       const wanted = new Map([
+        ['default_transport', 'relaycerts'],
         ['relayhost', smtpdServers.map((server) => `[${server.hostname}]:${server.port}`).join(', ')],
-        ['smtp_tls_security_level', 'secure'],
-        ['smtp_tls_wrappermode', 'no'],
-        ['smtp_tls_secure_cert_match', smtpdServers.map((server) => server.hostname).join(', ')],
-        ['smtp_tls_CAfile', `${directory}/${domain}-ca.crt.pem`],
-        ['smtp_tls_CApath', ''],
-        ['tls_append_default_CA', 'no'],
-        ['smtp_tls_chain_files', `${directory}/${hostname}.chain.pem`],
-        ['smtp_tls_mandatory_protocols', protocols],
-        ['smtp_tls_loglevel', String(client?.tlsLogLevel)],
-        ...(isLate ? [['tls_required_enable', 'no'] as const] : []),
       ]);
       const merged = new Map([...before.parameters, ...wanted]);
       expect(Object.fromEntries(after.parameters)).toEqual(Object.fromEntries(merged));
       for (const [name, value] of wanted) expect(after.expanded.get(name)).toBe(value);
-      expect(after.services).toEqual(before.services);
-      expect(after.overrides).toEqual(before.overrides);
+
+      const ours = {
+        syslog_name: 'postfix/relaycerts',
+        smtp_tls_security_level: 'secure',
+        smtp_tls_policy_maps: '',
+        smtp_tls_per_site: '',
+        smtp_tls_wrappermode: 'no',
+        smtp_discard_ehlo_keywords: '',
+        smtp_discard_ehlo_keyword_address_maps: '',
+        smtp_never_send_ehlo: 'no',
+        smtp_tls_secure_cert_match: 'nexthop',
+        smtp_cname_overrides_servername: 'no',
+        smtp_tls_CAfile: `${directory}/${domain}-ca.crt.pem`,
+        smtp_tls_CApath: '',
+        tls_append_default_CA: 'no',
+        smtp_tls_trust_anchor_file: '',
+        smtp_tls_chain_files: `${directory}/${hostname}.chain.pem`,
+        smtp_tls_cert_file: '',
+        smtp_tls_key_file: '',
+        smtp_tls_eccert_file: '',
+        smtp_tls_eckey_file: '',
+        smtp_tls_mandatory_protocols: protocols,
+        smtp_tls_connection_reuse: 'no',
+        smtp_tls_loglevel: String(client?.tlsLogLevel),
+        smtp_sasl_auth_enable: 'no',
+        smtp_fallback_relay: '',
+        ...(isLate ? { smtp_tls_enable_rpk: 'no', tls_required_enable: 'no' } : {}),
+      };
+      const overrides = new Map(Object.entries(ours).map(([name, value]) => [`relaycerts/unix/${name}`, value]));
+      expect(Object.fromEntries(after.overrides)).toEqual(Object.fromEntries([...before.overrides, ...overrides]));
+      for (const [name, value] of overrides) expect(after.expandedOverrides.get(name)).toBe(value);
+      const options = Object.entries(ours).map(([name, value]) => ` -o ${name}=${value}`);
+      const added = `relaycerts unix - - ${variant.masterChroot} - - smtp${options.join('')}`;
+      expect(after.services.toSorted()).toEqual([...before.services, added].toSorted());
     },
   );
 
@@ -219,13 +244,16 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
 
   it('the sections are the lines of the files, one parameter a line', async () => {
     for (const { hostname, role } of hostsOf(settings)) {
-      const section = role === 'smtp-client' ? 'main.cf' : 'master.cf';
-      const [block, ...others] = blocksOf(await hostile.print(['show', hostname, '--section', section]));
-      expect(others).toEqual([]);
-      const lines = (block?.text ?? '').trimEnd().split('\n');
-      for (const line of lines) {
-        expect(line).toMatch(/^(?:#.*|\w+ =(?: \S.*)?|\d+ inet n - [yn-] - - smtpd| {2}-o \w+=\S*)$/u);
-        expect(line).not.toMatch(/[$"'`\\]/u);
+      for (const section of role === 'smtp-client' ? ['main.cf', 'master.cf'] : ['master.cf']) {
+        const [block, ...others] = blocksOf(await hostile.print(['show', hostname, '--section', section]));
+        expect(others).toEqual([]);
+        const lines = (block?.text ?? '').trimEnd().split('\n');
+        for (const line of lines) {
+          expect(line).toMatch(
+            /^(?:#.*|\w+ =(?: \S.*)?|\d+ inet n - [yn-] - - smtpd|relaycerts unix - - [yn-] - - smtp| {2}-o \w+=\S*)$/u,
+          );
+          expect(line).not.toMatch(/[$"'`\\]/u);
+        }
       }
     }
   });

@@ -140,7 +140,7 @@ describe('a subject of', () => {
       const said = runTool('certtool', ['--verify', '--load-ca-certificate', caFile, '--infile', chain]);
       expect([said.status, said.stdout]).toEqual([0, expect.stringContaining('The certificate is trusted.')]);
     }
-  }, 120_000);
+  });
 
   it('what looks like attributes, comments and expansions is text', async () => {
     for (const at of baits.keys()) {

@@ -21,7 +21,14 @@ const printed = hostsOf(settings).flatMap((host) => {
     const part = section === undefined ? {} : { section };
     return {
       name: `${host.role}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
-      text: renderHost(settings, host, [], { ...part, format: 'sh', undo, keyPlace, isRevoked: false }),
+      text: renderHost(settings, host, [], {
+        ...part,
+        format: 'sh',
+        undo,
+        forceRoutes: false,
+        keyPlace,
+        isRevoked: false,
+      }),
     };
   };
   const whole = ([false, true] as const).flatMap((undo) => [

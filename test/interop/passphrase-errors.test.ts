@@ -78,7 +78,7 @@ async function expectRefusalOnTerminal(answer: string | undefined, message: stri
     env: { PATH: process.env['PATH'] ?? '', HOME: project.home, GNUPGHOME: gnupg.home, LANG: 'C.UTF-8' },
   });
   try {
-    expect(await terminal.ended(60)).toBe(1);
+    expect(await terminal.ended()).toBe(1);
     const screen = bare(terminal.screen());
     expect(screen).toContain(bare(message));
     expect(screen).toContain(bare(`relaycerts: hint: ${hint}`));

@@ -134,7 +134,7 @@ describe('make for one recipient', () => {
       settings(['locked@example.org'], ['mailhost', 'second']);
       gnupg.answerPinentry(keyPassword);
       const first = await onTerminal();
-      expect(await first.ended(60), first.screen()).toBe(0);
+      expect(await first.ended(), first.screen()).toBe(0);
       first.dispose();
 
       gnupg.configureAgent([]);
@@ -145,7 +145,7 @@ describe('make for one recipient', () => {
         await second.waitFor('Enter passphrase:');
         second.type(keyPassword);
         second.press('Enter');
-        expect(await second.ended(60), second.screen()).toBe(0);
+        expect(await second.ended(), second.screen()).toBe(0);
         expect(second.sent()).not.toContain(keyPassword);
       } finally {
         second.dispose();

@@ -81,7 +81,7 @@ describe.each(Object.entries(variants))('%s', (_name, settings) => {
   it('every parameter is known to Postfix, or is of a later release and guarded', () => {
     const all = texts.join('\n');
     const since = new Map(
-      [...all.matchAll(/^(3\.\d+) (\w+)=/gmu)].map(([, release = '', name = '']) => [name, release]),
+      [...all.matchAll(/^(3\.\d+) \S+ (\w+)=/gmu)].map(([, release = '', name = '']) => [name, release]),
     );
     expect(since.size).toBeGreaterThan(15);
     const known = spawnSync('postconf', ['-d']).stdout.toString();

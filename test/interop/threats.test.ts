@@ -209,34 +209,30 @@ describe('a colleague reads the project folder', () => {
 });
 
 describe('the printed text is cut off on its way', () => {
-  it.each([home, relay])(
-    'the script for %s runs nothing until it has arrived whole',
-    { timeout: 120_000 },
-    async (host) => {
-      const script = (await project.run(['show', host, '--format', 'sh'])).stdout;
-      const trace = join(scratch, 'trace');
-      /** The programs that sh started, fed with these bytes. */
-      const started = (text: string): readonly string[] => {
-        rmSync(trace, { force: true });
-        spawnSync('/usr/bin/env', ['strace', '-f', '-qq', '-e', 'trace=execve', '-o', trace, 'sh'], {
-          input: text,
-          cwd: scratch,
-        });
-        return readFileSync(trace, 'utf8')
-          .split('\n')
-          .filter((line) => line.includes('execve('))
-          .slice(1);
-      };
-      const end = script.lastIndexOf('}');
-      const cuts = [
-        ...Array.from({ length: Math.ceil(end / 101) }, (_none, at) => at * 101),
-        ...Array.from({ length: 60 }, (_none, at) => end - at),
-      ];
-      for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
-      // Whole, it does start something, and finds that no bundle is here.
-      const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
-      expect(started(stub).length).toBeGreaterThan(0);
-      expect(script.slice(end).trim()).toBe('}');
-    },
-  );
+  it.each([home, relay])('the script for %s runs nothing until it has arrived whole', async (host) => {
+    const script = (await project.run(['show', host, '--format', 'sh'])).stdout;
+    const trace = join(scratch, 'trace');
+    /** The programs that sh started, fed with these bytes. */
+    const started = (text: string): readonly string[] => {
+      rmSync(trace, { force: true });
+      spawnSync('/usr/bin/env', ['strace', '-f', '-qq', '-e', 'trace=execve', '-o', trace, 'sh'], {
+        input: text,
+        cwd: scratch,
+      });
+      return readFileSync(trace, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('execve('))
+        .slice(1);
+    };
+    const end = script.lastIndexOf('}');
+    const cuts = [
+      ...Array.from({ length: Math.ceil(end / 101) }, (_none, at) => at * 101),
+      ...Array.from({ length: 60 }, (_none, at) => end - at),
+    ];
+    for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
+    // Whole, it does start something, and finds that no bundle is here.
+    const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
+    expect(started(stub).length).toBeGreaterThan(0);
+    expect(script.slice(end).trim()).toBe('}');
+  });
 });

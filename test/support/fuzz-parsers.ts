@@ -251,7 +251,10 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         const text = bytes.toString();
         const isAny = parseStatus(text).length > 0;
         const run = fakeGpg(Buffer.from('x'), text, text, 2);
-        await decryptWithGpg({ bytes, from, operatorKey: undefined, operatorKeyPath: from, run, tty: undefined });
+        await decryptWithGpg(
+          { bytes, from, operatorKey: undefined, operatorKeyPath: from, run, tty: undefined },
+          'missing',
+        );
         return isAny;
       },
       { sizes: [mebibyte / 4] },

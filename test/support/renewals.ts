@@ -28,13 +28,15 @@ interface Line {
 
 interface Row {
   readonly host: string;
+  readonly role: string;
   readonly state: string;
   readonly daysLeft: number;
   readonly why: string | null;
 }
 
-/** The rows of `status --json`. */
-export const rowsOf = ({ stdout }: Result): readonly Row[] => JSON.parse(stdout) as readonly Row[];
+/** The rows of `status --json` that are about certificates. */
+export const rowsOf = ({ stdout }: Result): readonly Row[] =>
+  (JSON.parse(stdout) as readonly Row[]).filter(({ role }) => role !== 'passphrase');
 
 /** The command as it runs so many days from now. */
 export function inDays(project: Project, days: number, args: readonly string[]): Promise<Result> {

@@ -30,15 +30,18 @@ export interface Terminal {
   sent(): string;
   /**
    * Waits until the text stands on the screen or above it; spaces and line breaks do not count, so that text is found
-   * however it is wrapped. @throws Error with the screen after `seconds`
+   * however it is wrapped. With a `count`, so many times. @throws Error with the screen, once patience ends
    */
-  waitFor(text: string, seconds?: number): Promise<void>;
+  waitFor(text: string, count?: number): Promise<void>;
   /** Waits for the program's end and gives its exit status. */
-  ended(seconds?: number): Promise<number>;
+  ended(): Promise<number>;
   dispose(): void;
 }
 
 let started = 0;
+
+/** Milliseconds: a busy machine takes many times as long as a good one. */
+const patience = 900_000;
 
 /** Starts a program in a terminal of its own. @throws Error naming the Debian package where tmux is missing */
 export async function openTerminal(request: TerminalRequest): Promise<Terminal> {
@@ -64,7 +67,7 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   // The shell waits until the terminal is recorded, outlives Ctrl-C, and leaves the exit status to be read whole.
   const wait = `while [ ! -e '${log}' ]; do sleep 0.02; done`;
   const output = request.stdout === undefined ? '' : ` > '${request.stdout}'`;
-  const script = `trap : INT; ${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 600`;
+  const script = `trap : INT; ${wait}; "$@"${output}; echo $? > '${status}.new'; mv '${status}.new' '${status}'; sleep 99999`;
   const variables = Object.entries({ ...env, TERM: term }).map(([name, value]) => `${name}=${value}`);
   const program = ['env', '-i', ...variables, 'sh', '-c', script, 'sh', ...command];
   const dispose = (): void => {
@@ -79,10 +82,10 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
     throw error;
   }
   const screen = (): string => tmux('capture-pane', '-p', '-S', '-');
-  const until = async (what: string, seconds: number, isTrue: () => boolean): Promise<void> => {
-    const end = Date.now() + seconds * 1000;
+  const until = async (what: string, isTrue: () => boolean): Promise<void> => {
+    const end = Date.now() + patience;
     while (!isTrue()) {
-      if (Date.now() > end) throw new Error(`waited ${String(seconds)} s for ${what}; the screen:\n${screen()}`);
+      if (Date.now() > end) throw new Error(`waited ${String(patience)} ms for ${what}; the screen:\n${screen()}`);
       await new Promise((resolve) => setTimeout(resolve, 30));
     }
   };
@@ -91,9 +94,9 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
     type: (text) => void tmux('send-keys', '-l', '--', text),
     screen,
     sent: () => readFileSync(log, 'utf8'),
-    waitFor: (text, seconds = 20) => until(JSON.stringify(text), seconds, () => bare(screen()).includes(bare(text))),
-    ended: async (seconds = 20) => {
-      await until('the end', seconds, () => existsSync(status));
+    waitFor: (text, count = 1) => until(JSON.stringify(text), () => bare(screen()).split(bare(text)).length > count),
+    ended: async () => {
+      await until('the end', () => existsSync(status));
       return Number(readFileSync(status, 'utf8'));
     },
     dispose,

@@ -78,7 +78,7 @@ describe('what contradicts', () => {
 
   it('a file that could not be read is not taken for a missing one', () => {
     const result = plan({ ...without('second', 'both'), problems: [{ message: 'cannot read it' }] });
-    expect(result).toEqual({ steps: [], problems: [{ message: 'cannot read it' }], warnings: [] });
+    expect(result).toEqual({ steps: [], problems: [{ message: 'cannot read it' }], held: [], warnings: [] });
   });
 });
 

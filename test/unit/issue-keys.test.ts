@@ -75,9 +75,10 @@ test('the private key is found behind other blocks, and the first one counts', a
 
 test('hostile PEM costs no more than its length', () => {
   const text = '-----BEGIN '.repeat(90_000);
-  const started = performance.now();
+  const { user } = process.cpuUsage();
   expect(() => readPemBlocks(Buffer.from(text), 'x')).toThrow('does not end');
-  expect(performance.now() - started).toBeLessThan(1000);
+  // Of this process: the machine may be busy elsewhere. In microseconds.
+  expect(process.cpuUsage().user - user).toBeLessThan(1_000_000);
 });
 
 describe('the encrypted key', () => {

@@ -6,13 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { writeBitString, writeSequence } from '../../src/certificate/der.js';
 import { encodeSpki } from '../../src/certificate/public-key.js';
-import {
-  buildName,
-  buildTbs,
-  type Contents,
-  keyIdentifierOf,
-  signatures,
-} from '../../src/issue/x509-build.js';
+import { buildName, buildTbs, type Contents, keyIdentifierOf, signatures } from '../../src/issue/x509-build.js';
 import { importVerifyKey, readBack } from '../../src/issue/x509-read-back.js';
 import { noSubject } from '../support/chain.js';
 

@@ -29,7 +29,7 @@ const without = (label: string, what: 'key' | 'certificate' | 'both'): Inventory
 
 describe('what is made', () => {
   it('nothing where everything is there', () => {
-    expect(plan(whole)).toEqual({ steps: [], problems: [], warnings: [] });
+    expect(plan(whole)).toEqual({ steps: [], problems: [], held: [], warnings: [] });
   });
 
   it('everything where nothing is there, the passphrase before the key that it opens', () => {

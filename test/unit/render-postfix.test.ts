@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { rootCommand } from '../../src/render/commands.js';
-import { homeParameters, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
+import { homeParameters, homeService, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
 import { renderTable } from '../../src/render/table.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import type { Settings } from '../../src/settings/settings.js';
@@ -50,19 +50,26 @@ describe('shellWord', () => {
 });
 
 describe('the home host', () => {
-  it('names the relays in the order of the settings, and trusts their names and no others', () => {
-    const parameters = homeParameters(two, two.smtpClients[0]);
-    expect(valueOf(parameters, 'relayhost')).toBe('[a.example.org]:2500, [b.example.net]:587');
-    expect(valueOf(parameters, 'smtp_tls_secure_cert_match')).toBe('a.example.org, b.example.net');
-    expect(valueOf(parameters, 'smtp_tls_security_level')).toBe('secure');
+  it('has two settings in main.cf: the relays in the order of the settings, and the transport to them', () => {
+    expect(homeParameters(two)).toEqual([
+      { name: 'default_transport', value: 'relaycerts' },
+      { name: 'relayhost', value: '[a.example.org]:2500, [b.example.net]:587' },
+    ]);
   });
 
-  it('leaves no CA but ours', () => {
-    const parameters = homeParameters(one, one.smtpClients[0]);
-    expect(valueOf(parameters, 'smtp_tls_CApath')).toBe('');
-    expect(valueOf(parameters, 'tls_append_default_CA')).toBe('no');
-    expect(valueOf(parameters, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');
-    expect(laterOf(parameters)).toEqual(['tls_required_enable 3.10']);
+  it('trusts, of each relay, the name that relayhost has, and no CA but ours', () => {
+    const { id, line, overrides } = homeService(two, two.smtpClients[0]);
+    expect([id, line]).toEqual(['relaycerts/unix', 'relaycerts unix - - y - - smtp']);
+    expect(valueOf(overrides, 'smtp_tls_secure_cert_match')).toBe('nexthop');
+    expect(valueOf(overrides, 'smtp_tls_security_level')).toBe('secure');
+    expect(valueOf(overrides, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');
+    for (const name of ['CApath', 'trust_anchor_file', 'policy_maps', 'per_site']) {
+      expect(valueOf(overrides, `smtp_tls_${name}`)).toBe('');
+    }
+    expect(valueOf(overrides, 'tls_append_default_CA')).toBe('no');
+    expect(laterOf(overrides)).toEqual(['smtp_tls_enable_rpk 3.9', 'tls_required_enable 3.10']);
+    expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
+    expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
   });
 
   it('needs Postfix 3.5 for several relays alone', () => {

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf } from '../../src/certificate/fingerprint.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
+import type { Role } from '../../src/settings/settings.js';
 import { layoutOf, type Layout } from '../../src/store/layout.js';
 import { isRevokedHost, planRevocation, readRevoked } from '../../src/store/revoked.js';
 import { hostName, makeCa, makeLeaf, type TestCa, type TestLeaf } from '../support/chain.js';
@@ -137,11 +138,11 @@ describe('a host is revoked', () => {
   });
 });
 
-const paths = (): Readonly<Record<string, string>> => ({
-  'crt.pem': layout.certificate(client.role, mailhost).path,
-  'old.crt.pem': layout.previous(client.role, mailhost).path,
-  'key.pem': layout.key(client.role, mailhost).path,
-  'csr.pem': layout.request(client.role, mailhost).path,
+const paths = (role: Role = client.role): Readonly<Record<string, string>> => ({
+  'crt.pem': layout.certificate(role, mailhost).path,
+  'old.crt.pem': layout.previous(role, mailhost).path,
+  'key.pem': layout.key(role, mailhost).path,
+  'csr.pem': layout.request(role, mailhost).path,
 });
 
 const write = (end: string, content: string): void => {
@@ -165,11 +166,12 @@ describe('a revocation', () => {
     ]);
   });
 
-  it('clears every place of the host and of its bundle', async () => {
+  it('clears every place of the host, in either role, and of its bundle', async () => {
     const { keeps, removes } = await planRevocation(layout, client, undefined);
     expect(keeps).toEqual([]);
     expect(removes).toEqual([
       ...Object.values(paths()),
+      ...Object.values(paths('smtpd-server')),
       ...Object.values(layout.bundle(mailhost)).map(({ path }) => path),
     ]);
   });

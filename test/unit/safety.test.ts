@@ -29,6 +29,8 @@ empty:x:203:
 type Seen = Parameters<typeof judgePlaces>[0][number];
 const seen = (change: Partial<Seen>): Seen => ({
   path: '/p',
+  real: '/p',
+  hasAcl: false,
   duty: 'project',
   kind: 'folder',
   wanted: change.kind === 'file' ? 'file' : 'folder',
@@ -60,7 +62,7 @@ describe('accounts', () => {
   });
 });
 
-const above = (change: Partial<Seen>) => judge({ duty: 'ancestor', ...change });
+const above = (change: Partial<Seen>) => judge({ duty: 'above', ...change });
 
 describe('who can write', () => {
   it.each<readonly [string, Partial<Seen>, string | undefined]>([
@@ -82,6 +84,8 @@ describe('who can write', () => {
     ['a sticky folder for the passphrase', { mode: 0o1777, duty: 'custody', uid: 0 }, undefined],
     ['a sticky folder of a group for the passphrase', { mode: 0o1775, duty: 'custody', gid: 201 }, undefined],
     ['a sticky folder of ours', { mode: 0o1777, duty: 'ours', uid: 0 }, 'all users'],
+    ['its own group and an access control list', { mode: 0o775, hasAcl: true }, 'others, by an access control list'],
+    ['a list that lets nobody write', { mode: 0o755, hasAcl: true }, undefined],
     ['a file with a sticky bit', { mode: 0o1666, duty: 'custody', kind: 'file' }, 'all users'],
   ])('%s', (_, change, who) => {
     const { problems, warnings } = judge(change, change.uid === 0 ? 1000 : change.uid);
@@ -124,14 +128,16 @@ describe('who can write', () => {
     ]);
   });
 
-  it('above the project, only what is open and not sticky is a warning', () => {
-    const none = { problems: [], warnings: [] };
-    expect(above({ mode: 0o1777, uid: 0 })).toEqual(none);
-    expect(above({ mode: 0o775, gid: 201 })).toEqual(none);
-    expect(above({ uid: 1001 })).toEqual(none);
-    const { problems, warnings } = above({ mode: 0o777, uid: 1001 });
-    expect(problems).toEqual([]);
-    expect(hintsOf(warnings)).toEqual(['sudo chmod o-w /p']);
+  it.each<readonly [string, Partial<Seen>, readonly string[]]>([
+    ['is sticky', { mode: 0o1777, uid: 0 }, []],
+    ['is sticky, with an access control list', { mode: 0o1775, uid: 0, hasAcl: true }, []],
+    ["can be written by its owner's own group", { mode: 0o775 }, []],
+    ['can be written by all', { mode: 0o777 }, ['chmod go-w /p']],
+    ["is root's and can be written by all", { mode: 0o777, uid: 0 }, ['sudo chmod go-w /p']],
+    ["is root's and can be written by a group", { mode: 0o2775, uid: 0, gid: 201 }, ['sudo chmod go-w /p']],
+  ])('a folder above that %s', (_, change, hints) => {
+    const { problems, warnings } = above(change);
+    expect([hintsOf(problems), warnings]).toEqual([hints, []]);
   });
 });
 
@@ -158,6 +164,35 @@ describe('whose it is', () => {
     const judgement = judge(change, uid);
     expect(hintsOf(judgement.problems)).toEqual(problems);
     expect(hintsOf(judgement.warnings)).toEqual(warnings);
+  });
+
+  it('a folder above is not taken from its owner: the project moves', () => {
+    const project = seen({ path: '/link', real: '/bob/p q' });
+    const bobs = seen({ path: '/bob', real: '/bob', duty: 'above', uid: 1001 });
+    const { problems } = judgePlaces([project, bobs], 1000, accounts);
+    expect(problems).toEqual([
+      {
+        message: '"/bob" belongs to the user bob, who could replace all that is below',
+        hint: `move the project to a folder of your own: sudo mv '/bob/p q' "$HOME"/`,
+      },
+    ]);
+    const elsewhere = judgePlaces([seen({}), { ...bobs, path: '/keys', real: '/keys' }], 1000, accounts);
+    expect(hintsOf(elsewhere.problems)).toEqual([
+      'set passphrase.file, HOME and XDG_CONFIG_HOME to folders of your own',
+    ]);
+  });
+
+  it("root may work for the project's owner, and takes nothing from others", () => {
+    const project = seen({});
+    const settings = seen({ path: '/p/settings.json', duty: 'ours', kind: 'file', wanted: 'file' });
+    expect(judgePlaces([project, settings], 0, accounts).problems).toEqual([]);
+    const { problems } = judgePlaces([project, { ...settings, uid: 1001 }], 0, accounts);
+    expect(problems).toEqual([
+      {
+        message: '"/p/settings.json" belongs to the user bob, who could change what is in it',
+        hint: 'chown 0 /p/settings.json',
+      },
+    ]);
   });
 
   it('two owners are two problems', () => {

@@ -10,7 +10,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile, readdir, readlink } from 'node:fs/promises';
 
 /** How long the lab waits for something that must happen, in milliseconds: long, because the machine may be busy. */
-export const patienceMs = 180_000;
+export const patienceMs = 900_000;
 
 export interface ExecOptions {
   readonly input?: string | Uint8Array;

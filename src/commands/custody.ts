@@ -1,0 +1,96 @@
+// Whether the CA's passphrase can be opened on the day it is needed: it is opened now, if that asks nobody, and the CA's
+// keys with it. What it would say at the next renewal is said now, by `status` and by `make`.
+
+import { openFileUnasked, openPassphraseFile, type CustodyWork } from '../custody/passphrase-file.js';
+import { isWeak } from '../custody/passphrase.js';
+import type { Unasked } from '../custody/open.js';
+import { quotePath, RelaycertsError, restoreHint, type Problem } from '../errors.js';
+import type { Inventory, Opening } from '../plan/inventory.js';
+import { missingPassphrase } from '../plan/warnings.js';
+import type { Secret } from '../secret.js';
+import { shellWord } from '../shell-word.js';
+import { keptPassphrases } from '../store/kept-passphrases.js';
+import { readFile } from '../sys/files.js';
+import { checkCaKey, openCaKey } from './ca-key.js';
+
+type CaWork = CustodyWork & { readonly inventory: Inventory };
+
+/** How the passphrase is to be got: as it was given, by asking for what needs asking, or without asking. */
+export type Way = { readonly given: Secret } | 'asking' | 'unasked';
+
+/** Undefined if there is no CA key to open, or a file of custody could not be read and is a problem already. */
+export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | undefined> {
+  const { settings, inventory } = work;
+  const { caKey, passphraseFile, problems } = inventory;
+  if (caKey === undefined) return undefined;
+  const isGiven = typeof way === 'object';
+  if (passphraseFile === undefined && !isGiven) {
+    return problems.length > 0 ? undefined : { kind: 'missing', problem: missingPassphrase(settings) };
+  }
+  try {
+    for (const ca of casOf(inventory)) checkCaKey(ca);
+    const opened = isGiven ? { passphrase: way.given } : await openFile(work, way);
+    if (!('passphrase' in opened)) return { kind: 'unasked', asksFor: opened.asksFor };
+    const { passphrase } = opened;
+    try {
+      for (const ca of casOf(inventory)) await openCaKey(settings, ca, passphrase);
+    } catch (error) {
+      if (!isRelaycertsError(error) || error.code !== 'passphrase' || isGiven) throw error;
+      return { kind: 'unopenable', problem: await explainWrongFile(work) };
+    }
+    return { kind: 'opened', isWeak: isWeak(passphrase) };
+  } catch (error) {
+    if (!isRelaycertsError(error) || error.code === 'interrupted') throw error;
+    return { kind: 'unopenable', problem: problemOf(error) };
+  }
+}
+
+function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unasked> {
+  if (way === 'unasked') return openFileUnasked(work);
+  return openPassphraseFile(work).then((passphrase) => ({ passphrase }));
+}
+
+type Ca = Pick<Inventory, 'caKeyPath' | 'caCertificate'> & { readonly caKey: Buffer };
+
+/** The CA that signs, and the one that will. */
+function casOf({ caKey, caKeyPath, caCertificate, nextCa }: Inventory): readonly Ca[] {
+  const present = caKey === undefined ? [] : [{ caKey, caKeyPath, caCertificate }];
+  if (nextCa?.key === undefined) return present;
+  return [...present, { caKey: nextCa.key, caKeyPath: nextCa.keyPath, caCertificate: nextCa.certificate }];
+}
+
+/** It opens, but not this CA's key. An older file that is kept beside it may be the right one. */
+async function explainWrongFile(work: CaWork): Promise<Problem> {
+  const { settings, inventory } = work;
+  const { caKeyPath, passphrasePath } = inventory;
+  const aside = `mv ${shellWord(passphrasePath)} ${shellWord(`${passphrasePath}.other`)} &&`;
+  const message = `the passphrase in ${quotePath(settings.passphrase.file)} does not open the CA's key ${quotePath(caKeyPath)}: it is of another project or from another day, or the key is damaged`;
+  for (const path of await keptPassphrases(passphrasePath)) {
+    if (await opensCa(work, path)) {
+      const hint = `${quotePath(path)} does: ${aside} cp -p ${shellWord(path)} ${shellWord(passphrasePath)}`;
+      return { message, hint };
+    }
+  }
+  return { message, hint: restoreHint(passphrasePath, `${aside} `) };
+}
+
+async function opensCa(work: CaWork, path: string): Promise<boolean> {
+  try {
+    const passphraseFile = await readFile(path, { followLink: true });
+    const opened = await openFileUnasked({ ...work, inventory: { ...work.inventory, passphraseFile } });
+    if (!('passphrase' in opened)) return false;
+    for (const ca of casOf(work.inventory)) await openCaKey(work.settings, ca, opened.passphrase);
+    return true;
+  } catch (error) {
+    if (!isRelaycertsError(error)) throw error;
+    return false;
+  }
+}
+
+function problemOf({ message, hint }: RelaycertsError): Problem {
+  return hint === undefined ? { message } : { message, hint };
+}
+
+function isRelaycertsError(error: unknown): error is RelaycertsError {
+  return error instanceof RelaycertsError;
+}

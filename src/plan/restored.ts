@@ -1,0 +1,77 @@
+// What shows that a part of the folder is older than another part: it was restored from a backup, and what was revoked or
+// renewed since is undone. A whole folder from before a revocation shows nothing, because it knows nothing of it. Pure.
+
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import type { Hint, Problem } from '../errors.js';
+import { tableName } from './bundle-names.js';
+import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
+
+/** Hosts whose certificates are here, but which the tables that lie ready for the relays do not name. */
+export function returnWarnings({ hosts, problems }: Inventory): readonly Problem[] {
+  // What could not be read looks as if it were missing.
+  if (problems.length > 0) return [];
+  const tables = hosts.flatMap(({ host, bundle, isRevoked }) => {
+    const table = isRevoked ? '' : (bundle.get(tableName)?.toString('utf8') ?? '');
+    // What else stands in its place says nothing.
+    return !table.startsWith('# relaycerts ') ? [] : [{ relay: host.hostname, names: namesIn(table) }];
+  });
+  return hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked }) => {
+    if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
+    const without = tables.find(({ names }) => !names.has(hostname));
+    if (without === undefined) return [];
+    const message = `${hostname} comes back: its certificate is here, but the table of ${without.relay} in hosts/ does not list it`;
+    return [{ message, hint: revokeHint(hostname) }];
+  });
+}
+
+/** Hosts of which the ledger, a log, knows more than certs/ does. */
+export function ledgerAheadWarnings(
+  { hosts, problems }: Inventory,
+  issued: readonly IssuedCertificate[],
+): readonly Problem[] {
+  if (problems.length > 0) return [];
+  const newest = new Map(issued.map((one) => [`${one.role} ${one.name}`, one]));
+  const revoked = new Map(issued.filter(isRevocation).map((one) => [one.publicKeySha256, one]));
+  return hosts.flatMap((found) => aheadOf(found, newest, revoked));
+}
+
+function aheadOf(
+  { host: { hostname, role }, certificate, isRevoked }: HostInventory,
+  newest: ReadonlyMap<string, IssuedCertificate>,
+  revoked: ReadonlyMap<string, IssuedCertificate>,
+): readonly Problem[] {
+  if (certificate === undefined || isRevoked) return [];
+  const last = newest.get(`${role} ${hostname}`);
+  const isOld = last !== undefined && last.serial !== certificate.info.serial;
+  const gone =
+    revoked.get(fingerprintOf(certificate.info, 'public-key', 'sha256')) ??
+    (isOld && isRevocation(last) ? last : undefined);
+  if (gone !== undefined) {
+    const message = `the ledger says that ${hostname} was revoked at ${gone.revokedAt}, and certs/revoked/ does not: it can relay again`;
+    return [{ message, hint: revokeHint(hostname) }];
+  }
+  if (!isOld || last.retiredAt !== undefined) return [];
+  const message = `the certificate of ${hostname} is older than the last one in the ledger, serial ${last.serial} of ${last.issuedAt}`;
+  return [
+    {
+      message,
+      hint: {
+        before: 'restore certs/ and hosts/ from the newest backup, or make another one:',
+        run: ['renew', hostname, '--force'],
+        after: ', then install it there and on the relays',
+      },
+    },
+  ];
+}
+
+const isRevocation = ({ revokedAt }: IssuedCertificate): boolean => revokedAt !== undefined;
+
+function revokeHint(hostname: string): Hint {
+  return { before: 'if it was revoked after the backup that was restored here:', run: ['revoke', hostname] };
+}
+
+/** The names in the lines `PIN NAME`. */
+function namesIn(table: string): ReadonlySet<string> {
+  const lines = table.split('\n');
+  return new Set(lines.flatMap((line) => (line.startsWith('#') ? [] : line.split(/\s+/u).slice(1, 2))));
+}

@@ -1,0 +1,91 @@
+# shellcheck shell=sh
+# The functions of install.sh that check a bundle before anything changes: files, owners, modes, pairs, the chain to the
+# CA. They set owners and modes right, and build the chain file of a key that was made on the host.
+
+: "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
+: "${copy_hint:?}" "${pair_hint:?}" "${request_hint?}"
+
+# Only root can replace the folder $1 or a folder above it, by the path given and by the one that links lead to.
+check_parents() {
+  for path in "$1" "$(cd -P "$1" && pwd -P)"; do
+    while [ "$path" != / ]; do
+      path=$(dirname "$path")
+      [ -z "$(find -H "$path" -prune \( ! -user 0 -o -perm -020 -o -perm -002 \))" ] ||
+        fail "$path, which holds $1, can be changed by others than root" \
+          "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
+    done
+  done
+}
+
+# The bundle's file $1 is there, is not a link, belongs to root and has mode $2.
+own_file() {
+  if [ -L "$folder/$1" ] || [ ! -f "$folder/$1" ]; then
+    fail "$folder/$1 is missing, or is not a regular file" "copy the bundle first: $copy_hint"
+  fi
+  chown 0:0 "$folder/$1"
+  chmod "$2" "$folder/$1"
+  [ -s "$folder/$1" ] || fail "$folder/$1 is empty" "copy the bundle again: $copy_hint"
+}
+
+# The key in file $1 belongs to the certificate in file $2.
+check_pair() {
+  public=$(openssl pkey -in "$folder/$1" -passin pass: -pubout 2>/dev/null) ||
+    fail "openssl cannot read the key in $folder/$1" "$pair_hint"
+  certified=$(openssl x509 -in "$folder/$2" -noout -pubkey 2>/dev/null) ||
+    fail "openssl cannot read the certificate in $folder/$2" "copy the bundle again: $copy_hint"
+  [ "$public" = "$certified" ] ||
+    fail "the key in $folder/$1 does not belong to the certificate in $folder/$2" "$pair_hint"
+}
+
+# For a key that was made on this host and never left it: the chain is built here, and replaced only by a whole one.
+build_chain() {
+  [ -f "$folder/$key" ] ||
+    fail "$folder/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
+  own_file "$key" 600
+  own_file "$certificate" 644
+  check_pair "$key" "$certificate"
+  rm -f "$folder/$chain.new"
+  cat "$folder/$key" "$folder/$certificate" >"$folder/$chain.new"
+  if [ ! -L "$folder/$chain" ] && cmp -s "$folder/$chain.new" "$folder/$chain"; then
+    rm -f "$folder/$chain.new"
+  else
+    mv -f "$folder/$chain.new" "$folder/$chain"
+  fi
+}
+
+check_bundle() {
+  if [ -L "$folder" ] || [ ! -d "$folder" ]; then
+    fail "the folder $folder is missing, or is a link" "copy the bundle first: $copy_hint"
+  fi
+  check_parents "$folder"
+  for other in "$folder"/*-ca.crt.pem; do
+    if [ -e "$other" ] && [ "$other" != "$folder/$ca" ]; then
+      fail "$folder holds the CA of another domain: $other" \
+        "give each domain its own postfix.directory and copy both bundles again; if that domain is gone: rm $other"
+    fi
+  done
+  chown 0:0 "$folder"
+  chmod 700 "$folder"
+  [ -z "$request_hint" ] || build_chain
+  own_file "$chain" 600
+  own_file "$key" 600
+  own_file "$certificate" 644
+  own_file "$ca" 644
+  # Postfix wants the key first; openssl does not mind the order.
+  sed -n '/-----BEGIN/{p;q;}' "$folder/$chain" | grep -q 'PRIVATE KEY' ||
+    fail "$folder/$chain does not begin with the key" "copy the bundle again: $copy_hint"
+  check_pair "$chain" "$chain"
+  check_pair "$key" "$certificate"
+  check_pair "$key" "$chain"
+  openssl x509 -in "$folder/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
+    fail "the certificate in $folder/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
+  # Without the system's store, in which any public CA would do.
+  SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$folder/$ca" -purpose "$purpose" \
+    -verify_hostname "$host" "$folder/$certificate" >/dev/null 2>&1 ||
+    fail "$folder/$ca did not issue $folder/$certificate for $host and this purpose, or the clock is wrong" \
+      "check date -u, then copy the whole bundle again: $copy_hint"
+}
+
+# Shows whether the bundle changed since the last run. Only a reload depends on it.
+# shellcheck disable=SC2086 # several names, none with white space
+bundle_state() { (cd "$folder" && cksum $bundle_files); }

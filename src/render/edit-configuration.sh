@@ -1,0 +1,146 @@
+# shellcheck shell=sh
+# The functions of install.sh that edit main.cf and master.cf: on a copy, with postconf only. The values come from
+# all_settings and all_services in the script's head; everything else in both files stays as it is.
+
+: "${edited:?}" "${saved:?}" "${config=}"
+
+# True if main.cf and master.cf say what is wanted, and no other service is ours.
+configuration_is_right() {
+  tables_are_there || return 1
+  settings_of main.cf | while IFS= read -r setting; do
+    [ "$(postconf -h "${setting%%=*}" 2>/dev/null)" = "${setting#*=}" ] || exit 1
+  done || return 1
+  all_services | while IFS=' ' read -r id line; do
+    wanted="$line $(settings_of "$id" | sed 's/^/-o /' | tr '\n' ' ')"
+    found=$(postconf -M "$id" 2>/dev/null | tr -s '[:space:]' ' ')
+    [ "$wanted" = "$found" ] || exit 1
+  done || return 1
+  [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
+}
+
+# postconf would write on at the end of a last line that no newline ends.
+end_last_line() { [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"; }
+
+# Edits main.cf with postconf, without its words about what find_postfix has said once.
+edit_main() {
+  messages=$(postconf -c "$@" 2>&1) && result=0 || result=$?
+  printf '%s\n' "$messages" | sed '/^$/d; /multiple entries for/d' >&2
+  return "$result"
+}
+
+# Edits the copy of the configuration in folder $1.
+change_configuration() (
+  end_last_line "$1/main.cf"
+  end_last_line "$1/master.cf"
+  set -f
+  all_services | while IFS=' ' read -r id line; do
+    postconf -c "$1" -M "$id=$line" </dev/null
+    # shellcheck disable=SC2046 # no value of a service has white space
+    postconf -c "$1" -P $(settings_of "$id" | sed "s,^,$id/,") </dev/null
+  done
+  IFS='
+'
+  # shellcheck disable=SC2046 # one setting per line
+  [ -z "$(settings_of main.cf)" ] || edit_main "$1" -e $(settings_of main.cf)
+)
+
+# What our runs set in main.cf; if their record is gone, what this one sets.
+settings_of_runs() {
+  if [ -z "$(settings_of main.cf)" ]; then
+    :
+  elif [ -f "$saved/settings" ]; then
+    cat "$saved/settings"
+  elif [ -n "$(our_services)" ]; then
+    settings_of main.cf
+  fi
+}
+
+# Takes out of the copy in folder $1 what is ours: a setting or service that it replaced comes back. A setting with
+# another value than ours was changed since; it stays, and its name is printed.
+undo_settings() (
+  before=$saved/before
+  values=$(postconf -c "$before" -n 2>/dev/null) || :
+  gone=
+  set -- "$1"
+  for name in $(settings_of_runs | sed 's/=.*//' | sort -u); do
+    if ! settings_of_runs | grep -qxF -e "$name=$(postconf -c "$1" -h "$name" 2>/dev/null)"; then
+      echo "$name"
+    elif old=$(printf '%s\n' "$values" | grep "^$name ="); then
+      set -- "$@" "$old"
+    else
+      gone="$gone $name"
+    fi
+  done
+  for id in $(our_services); do
+    end_last_line "$1/master.cf"
+    postconf -c "$1" -MX "$id"
+    old=$(postconf -c "$before" -M "$id" 2>/dev/null | tr -s '[:space:]' ' ') || :
+    [ -z "$old" ] || postconf -c "$1" -M "$id=$old"
+  done
+  copy=$1
+  shift
+  [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
+  # Last, and all at once: whatever reads main.cf waits until its last edit is two seconds old.
+  # shellcheck disable=SC2086 # several names
+  [ -z "$gone" ] || edit_main "$copy" -X $gone
+  [ $# -eq 0 ] || edit_main "$copy" -e "$@"
+  touch -t 200001010000 "$copy/main.cf"
+)
+
+# True if the files are as our last run left them.
+is_as_we_left_it() {
+  for file in $edited; do
+    cmp -s "$saved/after/$file" "$(behind "$file")" || return 1
+  done
+}
+
+# Copies the configuration to $saved/new and takes ours out of it: byte by byte if nobody edited the files since,
+# setting by setting if somebody did. Then what they changed is what undo gives back, and the names of settings that are
+# ours no longer are printed.
+copy_without_ours() {
+  rm -rf "$saved/new"
+  mkdir "$saved/new"
+  cp -p "$config/main.cf" "$config/master.cf" "$saved/new/"
+  if is_as_we_left_it; then
+    for file in $edited; do cp -p "$saved/before/$file" "$saved/new/$file"; done
+  else
+    undo_settings "$saved/new"
+  fi
+}
+
+copy_file() {
+  cp -p "$1" "$2.part"
+  mv -f "$2.part" "$2"
+}
+
+# What the new files are without ours is kept first, so that undo is right whenever this run ends.
+save_configuration() {
+  mkdir -p "$saved"
+  chown 0:0 "$saved"
+  chmod 700 "$saved"
+  # Up to now a file of its own had what a run left.
+  [ -d "$saved/after" ] || rm -f "$saved/after"
+  mkdir -p "$saved/after"
+  copy_without_ours >/dev/null
+  mkdir -p "$saved/before"
+  for file in main.cf master.cf; do copy_file "$saved/new/$file" "$saved/before/$file"; done
+  settings_of main.cf >>"$saved/settings"
+}
+
+# Moves the files of $saved/new into place, so that nobody reads half a file, and their owner and mode stay. The old ones
+# stay beside them until the end, under a name that a full disk cannot keep from going back.
+replace_files() {
+  for file in $edited; do
+    target=$(behind "$file")
+    ! cmp -s "$saved/new/$file" "$target" || continue
+    rm -f "$target.relaycerts" "$target.relaycerts-old"
+    cp -p "$target" "$target.relaycerts"
+    cat "$saved/new/$file" >"$target.relaycerts"
+    ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"
+  done
+  for file in $edited; do
+    target=$(behind "$file")
+    [ ! -e "$target.relaycerts" ] || mv -f "$target.relaycerts" "$target"
+  done
+  rm -rf "$saved/new"
+}

@@ -1,0 +1,147 @@
+// File systems that lack what Unix has: exFAT, which a stick comes with, keeps no modes and has no second names; others
+// refuse to change a mode or to sync a folder. There it works, or says before anything that it cannot; a dry run too.
+
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
+import { errorsOf, hintOf, inNamespace } from '../support/refusals.js';
+import { requireTools } from '../support/require-tools.js';
+
+let project: Project;
+beforeAll(() => {
+  requireTools('strace', 'unshare', 'mount', 'losetup', 'mkfs.exfat', 'mount.exfat-fuse');
+  if (process.geteuid?.() !== 0) throw new Error('these tests mount file systems: run them as root');
+});
+beforeEach(() => {
+  project = makeProject();
+});
+afterEach(() => {
+  project.remove();
+});
+
+/** Runs a script with an exFAT file system at ../stick, which `stick OPTIONS` mounts again. */
+function withStick(options: string, script: string): Result {
+  mkdirSync(join(dirname(project.folder), 'stick'));
+  return inNamespace(
+    project,
+    `truncate -s 8M "$HOME/image"
+mkfs.exfat "$HOME/image" >/dev/null
+loop=$(losetup --find --show "$HOME/image")
+place=$PWD/../stick
+trap 'cd /; umount "$place" || :; losetup --detach "$loop"; rm "$HOME/image"' EXIT
+stick() {
+  ! mountpoint -q "$place" || umount "$place"
+  mount.exfat-fuse -o "$1" "$loop" "$place" >/dev/null
+}
+stick ${options}
+${script}`,
+  );
+}
+
+describe('exFAT', () => {
+  it.each(['umask=022', 'umask=000', 'umask=027'])(
+    'mounted with %s: refused before anything, a dry run too',
+    (options) => {
+      const run = withStick(
+        options,
+        `cp settings.json ../stick
+cd ../stick
+refused "$@" make --dry-run
+refused "$@" make
+[ "$(ls -A)" = settings.json ]
+[ ! -e "$HOME/.config" ]
+cd ..
+stick umask=077
+cd stick
+"$@" make --dry-run >/dev/null
+"$@" make >/dev/null 2>&1`,
+      );
+      expect(run.status, run.stderr).toBe(0);
+      const cannot: unknown = expect.stringMatching(/the file system of ".*stick" cannot keep a file private$/u);
+      expect(errorsOf(run.stderr)).toEqual([cannot, cannot]);
+      expect(run.stderr).toContain('hint: work on another file system, or mount this one with umask=077');
+    },
+  );
+
+  it('mounted with umask=077 takes everything', () => {
+    const run = withStick(
+      'umask=077',
+      `cp settings.json ../stick
+cd ../stick
+for words in make 'make --dry-run' 'renew --force' 'renew --rekey mailhost' 'retire' 'passphrase change' \\
+  'renew --ca' 'status' 'show mailhost --format sh' 'revoke mailhost' 'make --again mailhost'; do
+  "$@" $words >/dev/null
+done
+echo 'correct horse' | "$@" export p12 mailhost --password-fd 0
+[ -s mailhost.example.org.p12 ]
+"$@" clean --yes --all
+ls -A | tr '\\n' ' '`,
+    );
+    expect(run.status, run.stderr).toBe(0);
+    expect(run.stderr).not.toMatch(/error|file system/u);
+    expect(run.stdout).toMatch(/mailhost\.example\.org\.p12 settings\.json $/u);
+  });
+
+  it('is to hold the passphrase only: refused before anything, a dry run too', () => {
+    project.settings(smallSettings({ passphrase: { file: join(dirname(project.folder), 'stick/passphrase.gpg') } }));
+    const run = withStick(
+      'umask=022',
+      `refused "$@" make --dry-run
+refused "$@" make
+[ -z "$(ls -A ../stick)" ]
+[ ! -e "$HOME/.config" ]
+stick umask=077
+"$@" make >/dev/null 2>&1
+"$@" passphrase change
+"$@" renew --force >/dev/null`,
+    );
+    expect(run.status, run.stderr).toBe(0);
+    expect(errorsOf(run.stderr)).toHaveLength(2);
+  });
+
+  it('is to hold a PKCS#12 file: refused before a password is asked for', async () => {
+    await putMade(project);
+    const run = withStick(
+      'umask=000',
+      `refused "$@" export p12 mailhost --out ../stick/mail.p12
+[ -z "$(ls -A ../stick)" ]`,
+    );
+    expect(run.status, run.stderr).toBe(0);
+    expect(errorsOf(run.stderr)).toEqual([expect.stringMatching(/".*stick" cannot keep a file private$/u)]);
+    expect(hintOf(run.stderr)).toContain('umask=077');
+  });
+});
+
+const wasRefused = (): boolean => readFileSync(join(project.home, 'trace'), 'utf8').includes('(INJECTED)');
+
+describe.each(['EPERM', 'EOPNOTSUPP', 'ENOSYS'])('a file system that answers with %s', (error) => {
+  const refusing = (calls: string): readonly string[] => [
+    'strace',
+    '-fqqo',
+    join(project.home, 'trace'),
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${calls}:error=${error}`,
+  ];
+
+  it('when a mode is changed: make and renew work, and a key is private', () => {
+    for (const words of [['make'], ['renew', '--force'], ['renew', '--rekey', 'mailhost']]) {
+      const run = project.spawn(words, { under: refusing('fchmod') });
+      expect(run.status, run.stderr).toBe(0);
+      expect(wasRefused()).toBe(true);
+    }
+    expect(project.spawn(['status']).stderr).not.toMatch(/error|others/u);
+  });
+
+  it('when a file gets a second name: export p12 works', async () => {
+    await putMade(project);
+    const args = ['export', 'p12', 'mailhost', '--password-fd', '0'];
+    const run = project.spawn(args, { under: refusing('link,linkat'), input: 'correct horse\n' });
+    expect(run.status, run.stderr).toBe(0);
+    expect(wasRefused()).toBe(true);
+    expect(readdirSync(project.folder).filter((name) => name.includes('p12'))).toEqual(['mailhost.example.org.p12']);
+  });
+});

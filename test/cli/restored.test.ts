@@ -1,0 +1,154 @@
+// A backup that brings a part of the folder back: what was revoked or renewed since is undone, and make and status say so
+// where the rest of the folder knows better. A whole folder knows nothing of it, so the README says it.
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { putMade } from '../support/made-project.js';
+import { makeProject, type Project } from '../support/project.js';
+import { hintsOf } from '../support/refusals.js';
+import { succeed } from '../support/succeed.js';
+
+let project: Project;
+beforeEach(async () => {
+  project = makeProject();
+  await putMade(project);
+});
+afterEach(() => {
+  project.remove();
+});
+
+const run = async (...words: readonly string[]): Promise<void> => {
+  succeed(await project.run(words));
+};
+const sh = (script: string): void => {
+  const { status, stderr } = spawnSync('sh', ['-euc', script], { cwd: project.folder });
+  expect(status, stderr.toString()).toBe(0);
+};
+const backUp = (): void => sh('cp -a . ../backup');
+const words = /comes back|the ledger says|older than the last one/u;
+
+/** Runs the one hint that names this command of relaycerts, as printed. */
+async function followHint(stderr: string, command: string): Promise<void> {
+  const hints = new Set(hintsOf(stderr).filter((line) => line.includes(`relaycerts ${command}`)));
+  const [hint = '', ...more] = hints;
+  expect([hint !== '', more]).toEqual([true, []]);
+  const typed = / relaycerts (.+?)(?:,|$)/u.exec(` ${hint}`)?.[1] ?? '';
+  await run(...typed.split(' '));
+}
+
+describe('of a host that was revoked', () => {
+  it('certs/ from before, hosts/ from after: make and status say that it comes back', async () => {
+    backUp();
+    await run('revoke', 'mailhost');
+    sh('rm -r certs; cp -a ../backup/certs certs');
+    const status = await project.run(['status']);
+    expect(status.status).toBe(3);
+    const says =
+      /warning: mailhost\.example\.org comes back: .* table of relayhost\.example\.org in hosts\/ does not list/u;
+    expect(status.stderr).toMatch(says);
+    expect((await project.run(['make', '--dry-run'])).stderr).toMatch(says);
+    const made = await project.run(['make']);
+    expect([made.status, made.stderr]).toEqual([0, expect.stringMatching(says)]);
+    await followHint(made.stderr, 'revoke');
+    expect((await project.run(['status'])).stderr).not.toMatch(words);
+    expect(project.read('hosts/relayhost.example.org/relay_clientcerts')).not.toContain(' mailhost');
+  });
+
+  it('the certificates from before, the ledger from after: status says what the ledger knows', async () => {
+    backUp();
+    await run('revoke', 'mailhost');
+    sh('rm -r certs/smtp-client certs/revoked hosts; cp -a ../backup/certs/smtp-client certs; cp -a ../backup/hosts .');
+    const { status, stderr } = await project.run(['status']);
+    expect(status).toBe(3);
+    expect(stderr).toMatch(
+      /the ledger says that mailhost\.example\.org was revoked at 20\S+Z, and certs\/revoked\/ does not/u,
+    );
+    await followHint(stderr, 'revoke');
+    expect((await project.run(['status'])).stderr).not.toMatch(words);
+  });
+
+  it('the same with an older key than the one that was revoked', async () => {
+    backUp();
+    await run('renew', '--rekey', 'mailhost');
+    await run('retire', 'mailhost');
+    await run('revoke', 'mailhost');
+    sh('rm -r certs/smtp-client certs/revoked; cp -a ../backup/certs/smtp-client certs');
+    const { stderr } = await project.run(['status']);
+    expect(stderr).toMatch(/the ledger says that mailhost\.example\.org was revoked at /u);
+    await followHint(stderr, 'revoke');
+    expect((await project.run(['status'])).stderr).not.toMatch(words);
+  });
+
+  it('a whole folder from before knows nothing of it, and the README says what to do', async () => {
+    backUp();
+    await run('revoke', 'mailhost');
+    sh('rm -r certs hosts; cp -a ../backup/certs ../backup/hosts .');
+    expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
+    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+    const [text = ''] = /^\*\*Back up\*\*.*(?:\n.+)*/mu.exec(readme) ?? [];
+    expect(text).toMatch(/revoked after the backup .*`relaycerts revoke HOST`/u);
+  });
+});
+
+it.each([
+  ['renew', '--force', 'mailhost'],
+  ['renew', '--rekey', 'mailhost'],
+])('a certificate from before %s %s: status says so, and the hint mends it', async (...command) => {
+  backUp();
+  await run(...command);
+  if (command.includes('--rekey')) await run('retire', 'mailhost');
+  sh('rm -r certs/smtp-client hosts; cp -a ../backup/certs/smtp-client certs; cp -a ../backup/hosts .');
+  const { status, stderr } = await project.run(['status']);
+  expect(status).toBe(3);
+  expect(stderr).toMatch(
+    /certificate of mailhost\.example\.org is older than the last one in the ledger, serial \w+ of 20/u,
+  );
+  await followHint(stderr, 'renew');
+  expect((await project.run(['status'])).stderr).toBe('');
+});
+
+it('an older ledger is no fault: it is a log', async () => {
+  backUp();
+  await run('renew', '--force');
+  await run('revoke', 'mailhost');
+  await run('make', '--again', 'mailhost');
+  sh('cp -a ../backup/certs/ca/issued.jsonl certs/ca/');
+  expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
+});
+
+it('nothing of it is said in an ordinary life', async () => {
+  const life = [
+    'renew --force',
+    'renew --rekey mailhost',
+    'retire',
+    'renew --ca',
+    'renew --ca --rekey',
+    'renew --ca --rekey',
+    'renew --ca --rekey',
+    'revoke mailhost',
+    'make --again mailhost',
+    'passphrase change',
+  ];
+  for (const command of life) {
+    const done = await project.run(command.split(' '));
+    expect([command, done.status, done.stderr]).toEqual([command, 0, done.stderr.replace(words, '')]);
+    for (const look of ['status', 'make']) {
+      expect((await project.run([look])).stderr, `${look} after ${command}`).not.toMatch(words);
+    }
+  }
+});
+
+it('a client that is named again after it was taken out is said to come back', async () => {
+  const settings = project.read('settings.json');
+  const both = JSON.parse(settings) as { smtpClients: object[] };
+  both.smtpClients.push({ hostname: 'second' });
+  writeFileSync(project.path('settings.json'), JSON.stringify(both));
+  await run('make');
+  writeFileSync(project.path('settings.json'), settings);
+  await run('make');
+  writeFileSync(project.path('settings.json'), JSON.stringify(both));
+  expect((await project.run(['make'])).stderr).toMatch(/second\.example\.org comes back: its certificate is here/u);
+  expect((await project.run(['make'])).stderr).not.toMatch(words);
+});

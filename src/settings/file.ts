@@ -121,7 +121,10 @@ export function buildSchema(domain: HostName) {
   const domainFormat = { ...textFormats.hostName, examples: ['example.org'] };
   const [oneServer, oneClient] = ['[{ "hostname": "relayhost" }]', '[{ "hostname": "mailhost" }]'];
   const order = 'The relays, in the order in which clients try them';
-  const split = say(`must name at most ${String(maxClients)} clients`, 'split them over several settings files');
+  const split = say(
+    `must name at most ${String(maxClients)} clients`,
+    'put them into a file of their own, and write { "file": "clients.csv" } there',
+  );
   const file = section(about, {
     $schema: z.optional(z.string({ error: say('must be text', 'write "./settings.schema.json"') })),
     domain: parsed(parseHostName, domainFormat, 'example.org', 'The mail domain'),

@@ -13,7 +13,8 @@ import type { Settings, SmtpClient } from './settings.js';
 export function parseWithClients(value: unknown, context: SettingsContext): Settings {
   const named = member(value, 'smtpClients');
   if (typeof value !== 'object' || value === null) return parseSettings(value, context);
-  if (typeof named !== 'object' || named === null || Array.isArray(named)) return parseSettings(value, context);
+  if (typeof named !== 'object' || named === null || !Object.hasOwn(named, 'file'))
+    return parseSettings(value, context);
   const path = parsePlace(named, context);
   const rows = readClientRows(path);
   const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();

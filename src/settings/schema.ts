@@ -39,8 +39,32 @@ const placeholderDomain = parseHostName('example.org');
 /** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
 export function settingsJsonSchema(): object {
   const { $schema, description, ...schema } = z.toJSONSchema(buildSchema(placeholderDomain).file, { io: 'input' });
-  return { $schema, title: 'relaycerts settings', description, ...schema };
+  const { smtpClients, ...properties } = { ...schema.properties };
+  const clients = { anyOf: [smtpClients, clientsFileSchema] };
+  return {
+    $schema,
+    title: 'relaycerts settings',
+    description,
+    ...schema,
+    properties: { ...properties, smtpClients: clients },
+  };
 }
+
+/** What fleet.ts takes instead of a list. */
+const clientsFileSchema = {
+  type: 'object',
+  description: 'The clients of a fleet, in a file of their own: CSV with a header, or JSON lines',
+  properties: {
+    file: {
+      type: 'string',
+      description: 'Its path, relative to the settings',
+      minLength: 1,
+      examples: ['clients.csv'],
+    },
+  },
+  required: ['file'],
+  additionalProperties: false,
+};
 
 /**
  * The settings of a file's JSON value, every default filled in; what is wrong is thrown as one error with all problems.

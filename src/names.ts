@@ -68,7 +68,11 @@ export function completeHostName(label: unknown, domain: HostName): HostName {
   return parseHostName(`${name}.${domain}`);
 }
 
+/** What nearly every name is: nothing in it has to be converted, and no rule below can refuse it. */
+const plainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
 function parseLabels(input: unknown): string {
+  if (typeof input === 'string' && input.length <= 253 && !input.includes('--') && plainName.test(input)) return input;
   if (typeof input !== 'string') throw notHostName(input, 'it is not text');
   const flaw = findHostNameFlaw(input);
   if (flaw !== undefined) throw notHostName(input, flaw);

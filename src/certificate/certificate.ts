@@ -5,9 +5,21 @@
 import { isUtf8 } from 'node:buffer';
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import type { Serial } from '../names.js';
-import { type KeyUsageBit, keyUsageBits } from './profile.js';
 import * as der from './der.js';
-import { inputError, readPemOrDer, writePem } from './pem.js';
+import {
+  canSign,
+  dnsNameTag,
+  hexOf,
+  readAuthorityKeyIdentifier,
+  readIsCa,
+  readKeyUsage,
+  readPermittedDomains,
+  readSerial,
+  readTime,
+} from './parts.js';
+import type { KeyUsageBit } from './profile.js';
+import { inputError, readPemOrDer, readPlainPem, writePem } from './pem.js';
+import { holds, proofOf } from './signature.js';
 
 /** Texts (`commonName`, `dnsNames`) are as the certificate has them: unchecked, and not to be printed unquoted. */
 export interface CertificateInfo {
@@ -45,6 +57,8 @@ export interface CertificateInfo {
   readonly spki: Buffer;
   /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
   readonly publicKey: KeyObject;
+  /** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
+  isSignedBy(ca: CertificateInfo): boolean;
 }
 
 /**
@@ -77,59 +91,157 @@ export function parseCertificates(
 function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
   try {
     // OpenSSL first: anything that it refuses is refused here too, whatever der.ts reads in it.
-    return readContents(bytes, new X509Certificate(bytes), from);
+    return new ParsedCertificate(bytes, () => from, new X509Certificate(bytes));
   } catch (error) {
     throw inputError(`the certificate in ${from} is damaged`, 'copy the file again, whole', error);
   }
 }
 
-function readContents(bytes: Buffer, x509: X509Certificate, from: string): CertificateInfo {
-  const [tbs, algorithm] = der.readSequence(bytes);
-  const fields = [...der.readInside(tbs)];
-  if (fields[0]?.tag === versionTag) fields.shift();
-  const [serial, , issuer, validity, subject, spki, ...optional] = fields;
-  const [notBefore, notAfter] = der.readInside(validity);
-  const list = optional.find(({ tag }) => tag === extensionsTag);
-  const extensions = list && readExtensionList(der.readInside(list, extensionsTag)[0]);
-  const read = <T>(oid: string, reader: (value: Buffer) => T): T | undefined => {
-    const value = extensions?.get(oid);
-    return value && reader(value);
-  };
-  const names = read('2.5.29.17', der.readSequence) ?? [];
-  return {
-    pem: writePem('CERTIFICATE', bytes),
-    der: bytes,
-    x509,
-    commonName: readCommonName(subject),
-    dnsNames: names.filter(({ tag }) => tag === dnsNameTag).map(({ contents }) => contents.toString('latin1')),
-    otherNameCount: names.filter(({ tag }) => tag !== dnsNameTag).length,
-    serial: readSerial(serial),
-    notBefore: readTime(notBefore),
-    notAfter: readTime(notAfter),
-    isCa: x509.ca,
-    keyUsage: read('2.5.29.15', readKeyUsage),
-    // RFC 5280 4.2.1.12: a list of OIDs.
-    extendedKeyUsage: read('2.5.29.37', (value) => der.readSequence(value).map(der.readOid)) ?? [],
-    permittedDomains: read('2.5.29.30', readPermittedDomains),
-    subject: der.expectTag(subject, der.derTags.sequence).raw,
-    issuer: der.expectTag(issuer, der.derTags.sequence).raw,
-    subjectKeyIdentifier: read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString))),
-    authorityKeyIdentifier: read('2.5.29.35', readAuthorityKeyIdentifier),
-    signatureAlgorithm: der.readOid(der.readInside(algorithm)[0]),
-    spki: der.expectTag(spki, der.derTags.sequence).raw,
-    get publicKey() {
-      return publicKeyOf(x509, from);
-    },
-  };
+/** A CA whose certificates are read; `isKnown` tells by the DER that its signature was verified before. */
+export interface Signer {
+  readonly info: CertificateInfo;
+  readonly isKnown: (der: Buffer) => boolean;
 }
 
-/** Context tags of RFC 5280 4.1: TBSCertificate, GeneralName, AuthorityKeyIdentifier, NameConstraints. */
+/**
+ * The certificate in a PEM text that holds nothing else, if one of these CAs signed it: then it is as it was when it was
+ * issued, and OpenSSL need not look at all of it. Undefined for anything else.
+ */
+export function parseSignedCertificate(
+  pem: Buffer,
+  from: () => string,
+  signers: readonly Signer[],
+): CertificateInfo | undefined {
+  const bytes = readPlainPem('CERTIFICATE', pem);
+  if (bytes === undefined) return undefined;
+  try {
+    const found = new ParsedCertificate(bytes, from);
+    return signers.some(({ info, isKnown }) => found.isSignedBy(info, isKnown)) ? found : undefined;
+  } catch (error) {
+    if (error instanceof der.DerError) return undefined;
+    throw error;
+  }
+}
+
+/** What is made only if it is asked for (`pem`, `x509`, `publicKey`) costs more than all the rest. */
+class ParsedCertificate implements CertificateInfo {
+  readonly der: Buffer;
+  readonly commonName: string | undefined;
+  readonly dnsNames: readonly string[];
+  readonly otherNameCount: number;
+  readonly serial: Serial;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly isCa: boolean;
+  readonly keyUsage: readonly KeyUsageBit[] | undefined;
+  readonly extendedKeyUsage: readonly string[];
+  readonly permittedDomains: readonly string[] | undefined;
+  readonly subject: Buffer;
+  readonly issuer: Buffer;
+  readonly subjectKeyIdentifier: string | undefined;
+  readonly authorityKeyIdentifier: string | undefined;
+  readonly signatureAlgorithm: string;
+  readonly spki: Buffer;
+  readonly #namesOnlyKey: boolean;
+  readonly #from: () => string;
+  #x509: X509Certificate | undefined;
+  #publicKey: KeyObject | undefined;
+  /** A CA that signed this, and one that did not: each is asked many times. */
+  #signer: CertificateInfo | undefined;
+  #stranger: CertificateInfo | undefined;
+
+  constructor(bytes: Buffer, from: () => string, x509?: X509Certificate) {
+    const [tbs, algorithm] = der.readSequence(bytes);
+    const fields = [...der.readInside(tbs)];
+    if (fields[0]?.tag === versionTag) fields.shift();
+    const [serial, , issuer, validity, subject, spki, ...optional] = fields;
+    const [notBefore, notAfter] = der.readInside(validity);
+    const list = optional.find(({ tag }) => tag === extensionsTag);
+    const extensions = list && readExtensionList(der.readInside(list, extensionsTag)[0]);
+    const read = <T>(oid: string, reader: (value: Buffer) => T): T | undefined => {
+      const value = extensions?.get(oid);
+      return value && reader(value);
+    };
+    const names = read('2.5.29.17', der.readSequence) ?? [];
+    this.der = bytes;
+    this.commonName = readCommonName(subject);
+    this.dnsNames = names.filter(({ tag }) => tag === dnsNameTag).map(({ contents }) => contents.toString('latin1'));
+    this.otherNameCount = names.length - this.dnsNames.length;
+    this.serial = readSerial(serial);
+    this.notBefore = readTime(notBefore);
+    this.notAfter = readTime(notAfter);
+    this.keyUsage = read('2.5.29.15', readKeyUsage);
+    this.isCa = x509 === undefined ? read('2.5.29.19', readIsCa) === true && canSign(this.keyUsage) : x509.ca;
+    // RFC 5280 4.2.1.12: a list of OIDs.
+    this.extendedKeyUsage = read('2.5.29.37', (value) => der.readSequence(value).map(der.readOid)) ?? [];
+    this.permittedDomains = read('2.5.29.30', readPermittedDomains);
+    this.subject = der.expectTag(subject, der.derTags.sequence).raw;
+    this.issuer = der.expectTag(issuer, der.derTags.sequence).raw;
+    this.subjectKeyIdentifier = read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString)));
+    this.authorityKeyIdentifier = read('2.5.29.35', readAuthorityKeyIdentifier);
+    this.#namesOnlyKey = (read('2.5.29.35', der.readSequence) ?? []).length <= 1;
+    this.signatureAlgorithm = der.readOid(der.readInside(algorithm)[0]);
+    this.spki = der.expectTag(spki, der.derTags.sequence).raw;
+    this.#from = from;
+    this.#x509 = x509;
+  }
+
+  get pem(): string {
+    return writePem('CERTIFICATE', this.der);
+  }
+
+  get x509(): X509Certificate {
+    this.#x509 ??= new X509Certificate(this.der);
+    return this.#x509;
+  }
+
+  get publicKey(): KeyObject {
+    this.#publicKey ??= publicKeyOf(this.x509, this.#from());
+    return this.#publicKey;
+  }
+
+  isSignedBy(ca: CertificateInfo, isKnown: Signer['isKnown'] = () => false): boolean {
+    if (this.#signer === ca) return true;
+    if (this.#stranger === ca) return false;
+    const isSigned =
+      this.issuer.equals(ca.subject) &&
+      areAlike(this.authorityKeyIdentifier, ca.subjectKeyIdentifier) &&
+      (isKnown(this.der) || this.#hasSignatureOf(ca)) &&
+      this.#fits(ca);
+    if (isSigned) this.#signer = ca;
+    else this.#stranger = ca;
+    return isSigned;
+  }
+
+  /** A leaf that names its CA's serial besides fits no renewed CA. */
+  #fits(ca: CertificateInfo): boolean {
+    if (this === ca) return true;
+    if (this.#x509 === undefined && !(this.#namesOnlyKey && ca.isCa)) throw new der.DerError('an unusual authority');
+    return this.#x509?.checkIssued(ca.x509) ?? true;
+  }
+
+  #hasSignatureOf(ca: CertificateInfo): boolean {
+    const [tbs, algorithm, signature] = der.readSequence(this.der);
+    const [first, ...fields] = der.readInside(tbs);
+    const inner = first?.tag === versionTag ? fields[1] : fields[0];
+    const proof = proofOf(algorithm);
+    // RFC 5280 4.1.1.2: the algorithm is in the signed part too. What is unusual is OpenSSL's to judge.
+    if (proof === undefined || algorithm === undefined || inner?.raw.equals(algorithm.raw) !== true) {
+      if (this.#x509 === undefined) throw new der.DerError('an unusual signature');
+      return this.#x509.verify(ca.publicKey);
+    }
+    return holds(tbs, signature, proof, ca.publicKey);
+  }
+}
+
+/** Key identifiers differ only if both are there. */
+function areAlike(authority: string | undefined, subject: string | undefined): boolean {
+  return authority === undefined || subject === undefined || authority === subject;
+}
+
+/** Context tags of RFC 5280 4.1: TBSCertificate. */
 const versionTag = 0xa0;
 const extensionsTag = 0xa3;
-/** The tag of a dNSName in a GeneralName: [2] IMPLICIT IA5String (RFC 5280 4.2.1.6). */
-export const dnsNameTag = 0x82;
-const keyIdentifierTag = 0x80;
-const permittedSubtreesTag = 0xa0;
 
 function publicKeyOf(x509: X509Certificate, from: string): KeyObject {
   try {
@@ -151,37 +263,6 @@ export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap
     extensions.set(oid, der.expectTag(parts.at(-1), der.derTags.octetString).contents);
   }
   return extensions;
-}
-
-/** RFC 5280 4.2.1.3: a BIT STRING whose first octet counts the unused bits. */
-function readKeyUsage(value: Buffer): readonly KeyUsageBit[] {
-  const octets = der.readElement(value, der.derTags.bitString).contents.subarray(1);
-  return keyUsageBits.filter((_, bit) => ((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0);
-}
-
-/** RFC 5280 4.2.1.10. */
-function readPermittedDomains(value: Buffer): readonly string[] | undefined {
-  const permitted = der.readSequence(value).find(({ tag }) => tag === permittedSubtreesTag);
-  const bases = der.readElements(permitted?.contents ?? Buffer.alloc(0)).map((subtree) => der.readInside(subtree)[0]);
-  const domains = bases.flatMap((base) => (base?.tag === dnsNameTag ? [base.contents.toString('latin1')] : []));
-  return domains.length === 0 ? undefined : domains;
-}
-
-/** RFC 5280 4.2.1.1: the keyIdentifier is one of three optional parts. */
-function readAuthorityKeyIdentifier(value: Buffer): string | undefined {
-  const part = der.readSequence(value).find(({ tag }) => tag === keyIdentifierTag);
-  return part && hexOf(part);
-}
-
-function hexOf({ contents }: der.DerElement): string {
-  return contents.toString('hex');
-}
-
-function readSerial(element: der.DerElement | undefined): Serial {
-  const hex = hexOf(der.expectTag(element, der.derTags.integer)).replace(/^00(?=.)/u, '');
-  // Not through parseSerial: certificates from elsewhere may have serials (0) that ours never have.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
-  return hex as Serial;
 }
 
 /** The last (most specific) commonName of a Name; undefined if it has none. @throws DerError */
@@ -215,17 +296,4 @@ function readText(element: der.DerElement | undefined): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** UTCTime (1950 to 2049) or GeneralizedTime, in the only forms that RFC 5280 4.1.2.5 allows. */
-function readTime(element: der.DerElement | undefined): Date {
-  const text = element?.contents.toString('latin1') ?? '';
-  let digits: string;
-  if (element?.tag === der.derTags.utcTime && /^\d{12}Z$/u.test(text)) digits = (text < '5' ? '20' : '19') + text;
-  else if (element?.tag === der.derTags.generalizedTime && /^\d{14}Z$/u.test(text)) digits = text;
-  else throw new der.DerError('not a time');
-  const iso = digits.replace(/^(....)(..)(..)(..)(..)(..)Z$/u, '$1-$2-$3T$4:$5:$6.000Z');
-  const time = new Date(iso);
-  if (Number.isNaN(time.getTime()) || time.toISOString() !== iso) throw new der.DerError('not a time');
-  return time;
 }

@@ -14,8 +14,34 @@ export interface DerElement {
   readonly raw: Buffer;
 }
 
+/** The views are made when they are asked for: a certificate has 80 elements, and 20 of them are looked into. */
+class FoundElement implements DerElement {
+  readonly tag: number;
+  readonly source: Buffer;
+  readonly start: number;
+  readonly begin: number;
+  readonly end: number;
+
+  constructor(tag: number, source: Buffer, start: number, begin: number, end: number) {
+    this.tag = tag;
+    this.source = source;
+    this.start = start;
+    this.begin = begin;
+    this.end = end;
+  }
+
+  get contents(): Buffer {
+    return this.source.subarray(this.begin, this.end);
+  }
+
+  get raw(): Buffer {
+    return this.source.subarray(this.start, this.end);
+  }
+}
+
 /** Tags of the universal class (X.690 8.1.2, X.680 table 1). */
 export const derTags = {
+  boolean: 0x01,
   integer: 0x02,
   bitString: 0x03,
   octetString: 0x04,
@@ -37,20 +63,24 @@ const mostElements = 65_536;
 
 /** The elements that fill `bytes` to the last octet. @throws DerError */
 export function readElements(bytes: Buffer): readonly DerElement[] {
+  return readRange(bytes, 0, bytes.length);
+}
+
+function readRange(bytes: Buffer, begin: number, end: number): readonly DerElement[] {
   const elements: DerElement[] = [];
-  for (let offset = 0; offset < bytes.length;) {
-    const element = readAt(bytes, offset);
+  for (let offset = begin; offset < end;) {
+    const element = readAt(bytes, offset, end);
     if (elements.length === mostElements) throw new DerError('a list beyond bounds');
     elements.push(element);
-    offset += element.raw.length;
+    offset = element.end;
   }
   return elements;
 }
 
 /** The one element that fills `bytes`, with the tag expected. @throws DerError */
 export function readElement(bytes: Buffer, tag: number): DerElement {
-  const element = readAt(bytes, 0);
-  if (element.raw.length !== bytes.length) throw new DerError('octets after the end');
+  const element = readAt(bytes, 0, bytes.length);
+  if (element.end !== bytes.length) throw new DerError('octets after the end');
   return expectTag(element, tag);
 }
 
@@ -63,7 +93,8 @@ export function expectTag(element: DerElement | undefined, tag: number): DerElem
 
 /** The elements inside a constructed element that has the tag expected. @throws DerError */
 export function readInside(element: DerElement | undefined, tag: number = derTags.sequence): readonly DerElement[] {
-  return readElements(expectTag(element, tag).contents);
+  const found = expectTag(element, tag);
+  return found instanceof FoundElement ? readRange(found.source, found.begin, found.end) : readElements(found.contents);
 }
 
 /** The elements of the one SEQUENCE that fills `bytes`. @throws DerError */
@@ -74,6 +105,19 @@ export function readSequence(bytes: Buffer): readonly DerElement[] {
 /** An OBJECT IDENTIFIER in dotted form (X.690 8.19). @throws DerError */
 export function readOid(element: DerElement | undefined): string {
   const { contents } = expectTag(element, derTags.oid);
+  const octets = contents.toString('latin1');
+  const known = knownOids.get(octets);
+  if (known !== undefined) return known;
+  const oid = decodeOid(contents);
+  if (knownOids.size < mostOids) knownOids.set(octets, oid);
+  return oid;
+}
+
+/** The few that certificates have, by their octets. */
+const knownOids = new Map<string, string>();
+const mostOids = 64;
+
+function decodeOid(contents: Buffer): string {
   if ((contents.at(-1) ?? 0x80) >= 0x80) throw new DerError('an object identifier that does not end');
   const arcs: number[] = [];
   let arc = 0;
@@ -100,30 +144,39 @@ export function readSmallInteger(element: DerElement | undefined): number {
 }
 
 /** X.690 8.1.2 and 8.1.3: one tag octet, then a short or a long definite length. */
-function readAt(bytes: Buffer, start: number): DerElement {
+function readAt(bytes: Buffer, start: number, limit: number): FoundElement {
   const tag = bytes[start];
   const first = bytes[start + 1];
-  if (tag === undefined || first === undefined) throw new DerError('an element is cut short');
+  if (tag === undefined || first === undefined || start + 2 > limit) throw new DerError('an element is cut short');
   if ((tag & 0x1f) === 0x1f) throw new DerError('a tag of several octets');
   let begin = start + 2;
   let length = first;
   if (first >= 0x80) {
     const octets = first - 0x80;
-    if (octets === 0 || octets > 4 || begin + octets > bytes.length) throw new DerError('a length beyond bounds');
+    if (octets === 0 || octets > 4 || begin + octets > limit) throw new DerError('a length beyond bounds');
     length = bytes.readUIntBE(begin, octets);
     begin += octets;
   }
   const end = begin + length;
-  if (end > bytes.length) throw new DerError('an element is cut short');
-  return { tag, contents: bytes.subarray(begin, end), raw: bytes.subarray(start, end) };
+  if (end > limit) throw new DerError('an element is cut short');
+  return new FoundElement(tag, bytes, start, begin, end);
 }
 
 /** An element of the tag with the parts, one after the other, as its contents. */
 export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buffer {
-  const contents = Buffer.concat(parts);
-  const octets = octetsOf(contents.length);
-  const length = contents.length < 0x80 ? octets : [0x80 + octets.length, ...octets];
-  return Buffer.concat([Buffer.of(tag, ...length), contents]);
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const octets = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x1_00_00 ? 2 : length < 0x1_00_00_00 ? 3 : 4;
+  const element = Buffer.allocUnsafe(2 + octets + length);
+  element[0] = tag;
+  element[1] = octets === 0 ? length : 0x80 + octets;
+  if (octets > 0) element.writeUIntBE(length, 2, octets);
+  let at = 2 + octets;
+  for (const part of parts) {
+    element.set(part, at);
+    at += part.length;
+  }
+  return element;
 }
 
 /** The number in as few octets as hold it, the highest first. */

@@ -18,12 +18,36 @@ export type Pinned = CertificateInfo | KeyObject;
  * @throws RelaycertsError `certificate` for the certificate fingerprint of a public key
  */
 export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
+  if (digest !== 'sha256') return computeFingerprint(pinned, of, digest);
+  const known = fingerprints[of].get(pinned);
+  if (known !== undefined) return known;
+  const found = computeFingerprint(pinned, of, digest);
+  fingerprints[of].set(pinned, found);
+  return found;
+}
+
+/** A command asks for the pins of one certificate many times: for the table, the ledger and the report. */
+const fingerprints: Readonly<Record<PinKind, WeakMap<Pinned, Fingerprint>>> = {
+  'public-key': new WeakMap(),
+  certificate: new WeakMap(),
+};
+
+function computeFingerprint(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
   const spki = 'der' in pinned ? pinned.spki : encodeSpki(pinned);
   const octets = of === 'public-key' ? spki : 'der' in pinned ? pinned.der : undefined;
   if (octets === undefined) {
     const hint = 'give the certificate, or ask for the public key: --of public-key';
     throw inputError('a public key has no certificate fingerprint', hint);
   }
+  return digestAsPin(octets, digest);
+}
+
+/** The same for a DER SubjectPublicKeyInfo. */
+export function spkiFingerprint(spki: Buffer): Fingerprint {
+  return digestAsPin(spki, 'sha256');
+}
+
+function digestAsPin(octets: Buffer, digest: Digest): Fingerprint {
   return parseFingerprint(hash(digest, octets, 'hex').match(/../gu)?.join(':'));
 }
 

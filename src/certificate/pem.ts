@@ -77,11 +77,22 @@ export function readPemOrDer(input: Uint8Array | string, from: string, labels: r
     .map(({ der }) => der);
 }
 
+/** The DER of a text that is this one block and nothing else, as writePem writes it; undefined for anything else. */
+export function readPlainPem(label: string, bytes: Buffer): Buffer | undefined {
+  const text = bytes.toString('latin1');
+  const [start, end] = [`${blockStart}${label}${dashes}\n`, `${dashes}END ${label}${dashes}\n`];
+  if (!text.startsWith(start) || !text.endsWith(end)) return undefined;
+  const base64 = text.slice(start.length, -end.length);
+  // Not from Node's pool: a fleet's certificates would keep all that was in it.
+  const space = Buffer.allocUnsafeSlow(Math.ceil((base64.length * 3) / 4));
+  const der = space.subarray(0, space.write(base64, 'base64'));
+  return writePem(label, der) === text ? der : undefined;
+}
+
 /** One block: 64 characters a line, a newline at the end. */
 export function writePem(label: string, der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .replaceAll(/.{1,64}/gu, '$&\n') || '\n';
-  return `${blockStart}${label}${dashes}\n${lines}${dashes}END ${label}${dashes}\n`;
+  const base64 = (Buffer.isBuffer(der) ? der : Buffer.from(der)).toString('base64');
+  let text = `${blockStart}${label}${dashes}\n`;
+  for (let at = 0; at < base64.length; at += 64) text += `${base64.slice(at, at + 64)}\n`;
+  return `${text}${base64 === '' ? '\n' : ''}${dashes}END ${label}${dashes}\n`;
 }

@@ -2,8 +2,21 @@
 // issue/pbes2.ts. No message ever holds a part of a key.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { quote } from '../errors.js';
-import { boundInput, inputError, readPemBlocks } from './pem.js';
+import { quote, quotePath } from '../errors.js';
+import {
+  DerError,
+  derTags,
+  expectTag,
+  readElements,
+  readInside,
+  readOid,
+  readSequence,
+  writeBitString,
+  writeSequence,
+} from './der.js';
+import type { CertificateInfo } from './certificate.js';
+import { boundInput, inputError, readPemBlocks, readPlainPem } from './pem.js';
+import { encodeSpki, samePublicKey } from './public-key.js';
 
 /** The formats of the labels that hold a plain private key: RFC 5208, RFC 5915 (SEC 1), RFC 8017 (PKCS#1). */
 const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new Map([
@@ -38,5 +51,79 @@ export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: stri
   } catch {
     // Without the cause: what OpenSSL says about a private key may quote it.
     throw inputError(`the private key in ${from} is damaged`);
+  }
+}
+
+/** A host's key file. */
+export interface HostKey {
+  readonly path: string;
+  /** The file's own text, as it goes into the bundle. */
+  readonly pem: Buffer;
+  /** DER SubjectPublicKeyInfo. */
+  readonly spki: Buffer;
+  readonly privateKey: KeyObject;
+}
+
+/**
+ * The key in a file. OpenSSL takes half a millisecond for a key, and most commands only want to know whose it is, so it
+ * reads what is not plain PKCS#8, and the rest when `privateKey` is asked for. `same` is held as its public half if it is.
+ * @throws RelaycertsError as parsePrivateKey
+ */
+export function readHostKey(path: string, pem: Buffer, same?: Buffer): HostKey {
+  const der = readPlainPem('PRIVATE KEY', pem);
+  const spki = der && publicHalfOf(der);
+  if (spki !== undefined) return new PlainHostKey(path, pem, same?.equals(spki) === true ? same : spki);
+  const privateKey = parsePrivateKey(pem, { from: quotePath(path) });
+  return { path, pem, spki: encodeSpki(privateKey), privateKey };
+}
+
+/** True if the certificate is for this key. */
+export function isKeyOf(key: HostKey, certificate: CertificateInfo): boolean {
+  // One key can be written in two ways (a point compressed or not); OpenSSL reads both.
+  return key.spki.equals(certificate.spki) || samePublicKey(key.privateKey, certificate.publicKey);
+}
+
+class PlainHostKey implements HostKey {
+  readonly path: string;
+  readonly pem: Buffer;
+  readonly spki: Buffer;
+
+  constructor(path: string, pem: Buffer, spki: Buffer) {
+    this.path = path;
+    this.pem = pem;
+    this.spki = spki;
+  }
+
+  get privateKey(): KeyObject {
+    return parsePrivateKey(this.pem, { from: quotePath(this.path) });
+  }
+}
+
+/**
+ * The SubjectPublicKeyInfo that a PKCS#8 holds beside the private half: an ECPrivateKey's publicKey (RFC 5915 3), or an
+ * RSAPrivateKey's modulus and exponent (RFC 8017 A.1.2). Undefined for anything else.
+ */
+function publicHalfOf(pkcs8: Buffer): Buffer | undefined {
+  try {
+    const [, algorithm, key] = readSequence(pkcs8);
+    const [oid] = readInside(algorithm);
+    const parts = readSequence(expectTag(key, derTags.octetString).contents);
+    if (algorithm === undefined) return undefined;
+    switch (readOid(oid)) {
+      case '1.2.840.10045.2.1': {
+        const [bits] = readElements(parts.find(({ tag }) => tag === 0xa1)?.contents ?? Buffer.alloc(0));
+        return bits && writeSequence(algorithm.raw, expectTag(bits, derTags.bitString).raw);
+      }
+      case '1.2.840.113549.1.1.1': {
+        const [, modulus, exponent] = parts.map(({ raw }) => raw);
+        if (modulus === undefined || exponent === undefined) return undefined;
+        return writeSequence(algorithm.raw, writeBitString(writeSequence(modulus, exponent)));
+      }
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    if (error instanceof DerError) return undefined;
+    throw error;
   }
 }

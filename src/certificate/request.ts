@@ -2,13 +2,15 @@
 // request's signature has proven that its maker has the private half; names and extensions are read only to say that they
 // are ignored. Weak keys, and anything that could be read in two ways, are refused.
 
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
-import { dnsNameTag, readCommonName, readExtensionList } from './certificate.js';
+import { readCommonName, readExtensionList } from './certificate.js';
 import * as der from './der.js';
+import { dnsNameTag } from './parts.js';
 import { inputError, readPemOrDer, writePem } from './pem.js';
 import { encodeSpki, keyTypeOfSpki } from './public-key.js';
+import { holds, proofOf } from './signature.js';
 import { findKeyWeakness } from './weak-key.js';
 
 export interface RequestInfo {
@@ -56,15 +58,12 @@ function decodeRequest(bytes: Buffer, from: string): RequestInfo {
   const { raw } = der.expectTag(spki, der.derTags.sequence);
   const keyType = readKeyType(raw, from);
   const publicKey = decodePublicKey(raw, from);
-  const [oid] = der.readInside(algorithm);
-  const proof = proofs.get(der.readOid(oid));
+  const proof = proofOf(algorithm);
   if (proof === undefined || !keyType.startsWith(proof.family)) {
     const message = `the certificate request in ${from} is signed with an unknown algorithm`;
     throw inputError(message, 'make it with SHA-256: openssl req -new -sha256 -key KEYFILE');
   }
-  const bits = der.expectTag(signature, der.derTags.bitString).contents;
-  const signed = der.expectTag(info, der.derTags.sequence).raw;
-  if (bits[0] !== 0 || !verify(proof.digest, signed, publicKey, bits.subarray(1))) {
+  if (!holds(info, signature, proof, publicKey)) {
     const flaw = "does not hold: it is damaged, or not from the key's owner";
     throw inputError(`the signature of the certificate request in ${from} ${flaw}`, makeAgain);
   }
@@ -76,17 +75,6 @@ function decodeRequest(bytes: Buffer, from: string): RequestInfo {
     names: readNames(subject, attributes),
   };
 }
-
-/** Signature algorithms by OID (RFC 5758 3.2, RFC 4055 5, RFC 8410 3); SHA-1 is not among them. */
-const proofs: ReadonlyMap<string, { readonly family: string; readonly digest: string | null }> = new Map([
-  ['1.2.840.10045.4.3.2', { family: 'ecdsa-', digest: 'sha256' }],
-  ['1.2.840.10045.4.3.3', { family: 'ecdsa-', digest: 'sha384' }],
-  ['1.2.840.10045.4.3.4', { family: 'ecdsa-', digest: 'sha512' }],
-  ['1.2.840.113549.1.1.11', { family: 'rsa-', digest: 'sha256' }],
-  ['1.2.840.113549.1.1.12', { family: 'rsa-', digest: 'sha384' }],
-  ['1.2.840.113549.1.1.13', { family: 'rsa-', digest: 'sha512' }],
-  ['1.3.101.112', { family: 'ed25519', digest: null }],
-]);
 
 function readKeyType(spki: Buffer, from: string): KeyType {
   const keyType = keyTypeOfSpki(spki);

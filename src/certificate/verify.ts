@@ -47,7 +47,7 @@ export function checkLeaf(
   at: Date,
 ): readonly CertificateFinding[] {
   return [
-    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', ca.x509.subject, leaf.x509.issuer),
+    ...findIf(!isSignedBy(leaf, ca), 'wrong-issuer', () => [ca.x509.subject, leaf.x509.issuer]),
     ...checkContents(leaf, ca, expected),
     ...checkValidity(leaf, at),
   ];
@@ -66,19 +66,19 @@ export function checkContents(
     haveSameMembers(names, leaf.dnsNames) &&
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
-  const found = isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject);
+  const found = (): string => (isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject));
   const { keyUsage, extendedKeyUsage } = profiles[expected.role];
   const hasPurpose =
     keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
     haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);
   const outside = names.filter((name) => !isPermitted(name, ca.permittedDomains));
   return [
-    ...findIf(leaf.isCa, 'is-ca', 'not a CA', 'a CA'),
-    ...findIf(!isNamed, 'wrong-name', listWords(names), found),
-    ...findIf(!hasPurpose, 'wrong-purpose', namePurposes(extendedKeyUsage), namePurposes(leaf.extendedKeyUsage)),
-    ...findIf(outside.length > 0, 'outside-constraints', listWords(ca.permittedDomains), listWords(outside)),
-    ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', ca.notAfter.toISOString(), leaf.notAfter.toISOString()),
-    ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', 'SHA-256', weakDigestOf(leaf) ?? ''),
+    ...findIf(leaf.isCa, 'is-ca', () => ['not a CA', 'a CA']),
+    ...findIf(!isNamed, 'wrong-name', () => [listWords(names), found()]),
+    ...findIf(!hasPurpose, 'wrong-purpose', () => [extendedKeyUsage, leaf.extendedKeyUsage].map(namePurposes)),
+    ...findIf(outside.length > 0, 'outside-constraints', () => [ca.permittedDomains, outside].map(listWords)),
+    ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', () => [ca, leaf].map(endOf)),
+    ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', () => ['SHA-256', weakDigestOf(leaf) ?? '']),
   ];
 }
 
@@ -91,11 +91,11 @@ export function checkCa(
   const isNamed = generationOf(commonName, ca.commonName) !== undefined;
   const isConstrained = haveSameMembers(domains ?? [], ca.permittedDomains ?? []);
   return [
-    ...findIf(!ca.isCa, 'not-ca', 'a CA', 'not a CA'),
-    ...findIf(!isSignedBy(ca, ca), 'wrong-issuer', ca.x509.subject, ca.x509.issuer),
-    ...findIf(!isNamed, 'wrong-name', commonName, ca.commonName ?? ca.x509.subject),
-    ...findIf(ca.extendedKeyUsage.length > 0, 'wrong-purpose', '', namePurposes(ca.extendedKeyUsage)),
-    ...findIf(!isConstrained, 'wrong-constraints', listWords(domains), listWords(ca.permittedDomains)),
+    ...findIf(!ca.isCa, 'not-ca', () => ['a CA', 'not a CA']),
+    ...findIf(!isSignedBy(ca, ca), 'wrong-issuer', () => [ca.x509.subject, ca.x509.issuer]),
+    ...findIf(!isNamed, 'wrong-name', () => [commonName, ca.commonName ?? ca.x509.subject]),
+    ...findIf(ca.extendedKeyUsage.length > 0, 'wrong-purpose', () => ['', namePurposes(ca.extendedKeyUsage)]),
+    ...findIf(!isConstrained, 'wrong-constraints', () => [domains, ca.permittedDomains].map(listWords)),
     ...checkValidity(ca, at),
   ];
 }
@@ -106,34 +106,34 @@ export function checkCa(
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
-  const found = at.toISOString();
-  if (at < notBefore) return [{ code: 'not-yet-valid', expected: notBefore.toISOString(), found }];
-  return findIf(at >= notAfter, 'expired', notAfter.toISOString(), found);
+  if (at < notBefore) return findIf(true, 'not-yet-valid', () => [notBefore, at].map(inWords));
+  return findIf(at >= notAfter, 'expired', () => [notAfter, at].map(inWords));
 }
 
+const none: readonly CertificateFinding[] = [];
+
+/** What was expected and what was found: only put into words if it is wrong. */
 function findIf(
   isWrong: boolean,
   code: CertificateFindingCode,
-  expected: string,
-  found: string,
+  words: () => readonly string[],
 ): readonly CertificateFinding[] {
-  return isWrong ? [{ code, expected, found }] : [];
+  if (!isWrong) return none;
+  const [expected = '', found = ''] = words();
+  return [{ code, expected, found }];
+}
+
+function inWords(time: Date): string {
+  return time.toISOString();
+}
+
+function endOf({ notAfter }: CertificateInfo): string {
+  return inWords(notAfter);
 }
 
 /** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
 export function isSignedBy(certificate: CertificateInfo, ca: CertificateInfo): boolean {
-  return (
-    certificate.issuer.equals(ca.subject) &&
-    fits(certificate.authorityKeyIdentifier, ca.subjectKeyIdentifier) &&
-    certificate.x509.verify(ca.publicKey) &&
-    // A leaf that names its CA's serial besides fits no renewed CA.
-    (certificate === ca || certificate.x509.checkIssued(ca.x509))
-  );
-}
-
-/** Key identifiers differ only if both are there. */
-function fits(authority: string | undefined, subject: string | undefined): boolean {
-  return authority === undefined || subject === undefined || authority === subject;
+  return certificate.isSignedBy(ca);
 }
 
 /** RFC 3279 2.2, RFC 5758 3.2: signature algorithms that OpenSSL and GnuTLS refuse by default. */
@@ -170,6 +170,7 @@ function listWords(words: readonly string[] | undefined): string {
 }
 
 function haveSameMembers(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length === b.length && a.every((member, index) => member === b[index])) return true;
   const [first, second] = [new Set(a), new Set(b)];
   return first.size === second.size && [...first].every((member) => second.has(member));
 }

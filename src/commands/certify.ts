@@ -1,13 +1,13 @@
 // Issues what a list of steps asks for, keys and certificates, and gives the state with them in it. Keys are generated
 // in the thread pool while packages load and the passphrase is opened. Nothing is written here.
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { parseCertificate } from '../certificate/certificate.js';
-import { encodePrivateKey, generateKey } from '../issue/keys.js';
+import { readHostKey, type HostKey } from '../certificate/private-key.js';
+import { encodeSpki } from '../certificate/public-key.js';
+import { generateHostKey } from '../issue/keys.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
-import type { FoundKey, HostInventory, Inventory } from '../plan/inventory.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
@@ -20,13 +20,13 @@ export interface Certified {
 }
 
 /** Begins the keys that the steps ask for; a failure is reported when they are awaited. */
-export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostName, FoundKey>> {
+export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostName, HostKey>> {
   const keys = Promise.all(
     steps
       .filter((step): step is StepOf<'key'> => step.kind === 'key')
-      .map(async ({ hostname, keyType, path }): Promise<[HostName, FoundKey]> => {
-        const { privateKey } = await generateKey(keyType);
-        return [hostname, { path, privateKey, pem: Buffer.from(encodePrivateKey(privateKey).revealBytes()) }];
+      .map(async ({ hostname, keyType, path }): Promise<[HostName, HostKey]> => {
+        const pem = await generateHostKey(keyType);
+        return [hostname, readHostKey(path, Buffer.from(pem.revealBytes()))];
       }),
   ).then((entries) => new Map(entries));
   keys.catch(() => undefined);
@@ -36,7 +36,7 @@ export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostNa
 /** What signs the certificates; the issuer is opened only for what there is to sign. */
 interface Signing {
   readonly issuer: () => Issuer | Promise<Issuer>;
-  readonly keys: ReadonlyMap<HostName, FoundKey>;
+  readonly keys: ReadonlyMap<HostName, HostKey>;
   readonly at: Date;
 }
 
@@ -63,17 +63,16 @@ export async function certify(
       continue;
     }
     const key = keys.get(hostname) ?? found.key;
-    const pem = await issueLeaf({
+    const info = await issueLeaf({
       role,
       hostname,
       altNames,
       subject: settings.subject,
-      publicKey: publicKeyOf(found, key),
+      spki: spkiOf(found, key),
       ca,
       at,
       validDays: settings.certificates.validDays,
     });
-    const info = parseCertificate(pem, { from: 'the new certificate' });
     entries.push(entryOf(step.event, role, hostname, info, at));
     hosts.push({
       ...found,
@@ -90,10 +89,10 @@ export async function certify(
   };
 }
 
-function publicKeyOf({ request, host }: HostInventory, key: FoundKey | undefined): KeyObject {
-  if (request !== undefined) return request.info.publicKey;
+function spkiOf({ request, host }: HostInventory, key: HostKey | undefined): Buffer {
+  if (request !== undefined) return encodeSpki(request.info.publicKey);
   if (key === undefined) throw new TypeError(`there is no key for ${host.hostname}`);
-  return createPublicKey(key.privateKey);
+  return key.spki;
 }
 
 /** If the pin of a client changes, the old one stays listed until it is retired. */

@@ -3,14 +3,14 @@
 // else, so it needs no lock.
 
 import { dirname, resolve } from 'node:path';
-import { samePublicKey } from '../certificate/public-key.js';
+import { isKeyOf, type HostKey } from '../certificate/private-key.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath, type Hint, type Problem } from '../errors.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
-import type { FoundCertificate, FoundKey } from '../plan/inventory.js';
+import type { FoundCertificate } from '../plan/inventory.js';
 import { isCuredByMake } from '../plan/reissue.js';
 import type { Secret } from '../secret.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -92,7 +92,7 @@ function isThereError(path: string, { hostname }: HostSettings): RelaycertsError
 }
 
 interface Pair {
-  readonly key: FoundKey;
+  readonly key: HostKey;
   readonly certificate: FoundCertificate;
   /** The one that signed is the first. */
   readonly authorities: readonly FoundCertificate[];
@@ -123,7 +123,7 @@ async function pairOf(
     isCuredByMake(finding, info, one) || finding.code === 'outside-constraints';
   const wrong = findings.filter((finding) => !isOther(finding));
   if (wrong.length > 0) throw contradiction(wrong.map((finding) => describeFinding(finding, one.hostname, path)));
-  if (!samePublicKey(key.privateKey, certificate.info.publicKey)) {
+  if (!isKeyOf(key, certificate.info)) {
     throw new RelaycertsError(
       'contradiction',
       `the key ${quotePath(key.path)} does not belong to the certificate ${quotePath(certificate.path)}`,

@@ -4,6 +4,7 @@
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
 import { listSome, quotePath, renderHint } from '../errors.js';
+import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
@@ -36,7 +37,7 @@ export interface MakeOptions extends CaOptions {
 }
 
 /** Hosts that are made in one change: Ctrl-C keeps the batches before. */
-const batchSize = 500;
+const batchSize = 1000;
 
 /** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
@@ -58,23 +59,24 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const plan = await planFor(work, given !== undefined);
     const { steps, held } = plan;
     const opening = await foreseeOpening(work, steps, given);
-    const keys = generateKeys(steps);
+    const batches = batchesOf(steps.filter(isHostStep));
+    let keys = generateKeys(batches[0] ?? []);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
     const reissued = new Set(steps.flatMap((step) => (isRenewal(step) ? [step.hostname] : [])));
     const renewed = work.inventory.hosts.filter(({ host }) => reissued.has(host.hostname));
-    const batches = batchesOf(steps.filter(isHostStep));
     for (const [index, batch] of batches.entries()) {
       const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
-      state = certified.after;
+      keys = generateKeys(batches[index + 1] ?? []);
+      const { after } = certified;
       const isLast = index === batches.length - 1;
-      await commit({
-        after: state,
+      state = await commit({
+        after,
         entries: index === 0 ? [...ca.entries, ...certified.entries] : certified.entries,
         keeps: index === 0 ? ca.keeps : [],
         removes: [],
-        tell: () =>
-          isLast ? renderMade(settings, { renewed, touched: reissued, after: state }, steps, options.json) : '',
+        isPart: !isLast,
+        tell: () => (isLast ? renderMade(settings, { renewed, touched: reissued, after }, steps, options.json) : ''),
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
@@ -86,10 +88,18 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
 
 /** At least one, because bundles may have to be made without any certificate. */
 function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
-  const names = [...new Set(steps.map(({ hostname }) => hostname))];
-  const count = Math.max(1, Math.ceil(names.length / batchSize));
-  const batchOf = new Map(names.map((hostname, index) => [hostname, Math.floor(index / batchSize)]));
-  return Array.from({ length: count }, (_, batch) => steps.filter(({ hostname }) => batchOf.get(hostname) === batch));
+  const batches: HostStep[][] = [[]];
+  const batchOf = new Map<HostName, HostStep[]>();
+  for (const step of steps) {
+    let batch = batchOf.get(step.hostname);
+    if (batch === undefined) {
+      if (batchOf.size > 0 && batchOf.size % batchSize === 0) batches.push([]);
+      batch = batches.at(-1) ?? [];
+      batchOf.set(step.hostname, batch);
+    }
+    batch.push(step);
+  }
+  return batches;
 }
 
 /** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */
@@ -131,27 +141,39 @@ function isRenewal(step: Step): step is StepOf<'certificate'> {
   return step.kind === 'certificate' && step.event === 'renewed';
 }
 
-/** The order for those that have a new certificate for the same key, then every host's instructions. */
+/**
+ * The order for those that have a new certificate for the same key, then every host's instructions; of a fleet those of
+ * hosts that have something new, and of many of those the first.
+ */
 function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps'], asJson: boolean): string {
   const { after } = renewal;
-  const pins = pinsOf(settings, after);
+  const standing = after.hosts.filter(({ isRevoked }) => !isRevoked);
+  const touched = new Set(steps.flatMap((step) => ('hostname' in step ? [step.hostname] : [])));
+  const chosen = standing.length <= mostShown ? standing : standing.filter(({ host }) => touched.has(host.hostname));
+  const shown = chosen.slice(0, mostShown);
+  const pins = shown.length === 0 ? [] : pinsOf(settings, after);
   const render = (format: 'json' | 'text'): readonly string[] =>
-    after.hosts
-      .filter(({ isRevoked }) => !isRevoked)
-      .map(({ host, request }) => {
-        const keyPlace = request === undefined ? 'here' : 'host';
-        return renderHost(settings, host, pins, {
-          format,
-          undo: false,
-          forceRoutes: false,
-          isRevoked: false,
-          keyPlace,
-        });
+    shown.map(({ host, request }) => {
+      const keyPlace = request === undefined ? 'here' : 'host';
+      return renderHost(settings, host, pins, {
+        format,
+        undo: false,
+        forceRoutes: false,
+        isRevoked: false,
+        keyPlace,
       });
-  if (!asJson) return [renderRenewal(settings, renewal), ...render('text')].join('');
-  const hosts = render('json').map((text) => JSON.parse(text) as unknown);
-  return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
+    });
+  if (asJson) {
+    const hosts = render('json').map((text) => JSON.parse(text) as unknown);
+    return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
+  }
+  const left = chosen.length - shown.length;
+  const more = `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
+  return [renderRenewal(settings, renewal), ...render('text'), ...(left === 0 ? [] : [more])].join('');
 }
+
+/** Hosts whose instructions are printed without being asked for. */
+const mostShown = 20;
 
 /**
  * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not

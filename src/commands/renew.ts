@@ -51,7 +51,8 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
     const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at });
     const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
-    const renewed = chosen.filter(({ host }) => steps.some(({ hostname }) => hostname === host.hostname));
+    const wanted = new Set(steps.map(({ hostname }) => hostname));
+    const renewed = chosen.filter(({ host }) => wanted.has(host.hostname));
     await commit({
       ...certified,
       entries,
@@ -79,6 +80,9 @@ function allCertified({ hosts }: Inventory, sys: Sys): readonly HostInventory[] 
   return standing.filter(({ certificate }) => certificate !== undefined);
 }
 
+/** About hosts that are left as they are. */
+const mostLines = 40;
+
 interface Chosen {
   readonly steps: readonly HostStep[];
   /** Their old pin has to be retired first. */
@@ -93,9 +97,12 @@ function planDue(
   const { settings, inventory, sys, at } = work;
   const { info: ca } = certifiedCa(inventory);
   const { steps, notDue, capped, blocked } = planRenewals(chosen, at, { settings, ca, force });
+  // Of a fleet nobody reads so many lines.
+  const isMany = notDue.length > mostLines;
+  if (isMany && !due) sys.say(`${notDue.length} hosts are not due (--force renews them anyway)`);
   for (const { hostname, daysLeft } of notDue) {
     const line = `${hostname} is not due: ${daysLeft} days left (--force renews it anyway)`;
-    if (due) sys.detail(line);
+    if (due || isMany) sys.detail(line);
     else sys.say(line);
   }
   warnBlocked(work, blocked);

@@ -15,10 +15,11 @@ import { hostsOf, type Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
+import { writeVerified } from '../store/verified.js';
 import { readInventory } from '../store/read.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
 import { readState, recover, sayOutcome } from '../store/state.js';
-import { changeTo, isEmpty, type Decision } from '../store/state-change.js';
+import { changeTo, hostsThatDiffer, isEmpty, type Decision } from '../store/state-change.js';
 import { commitChange, dropDraft, isCutOff, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
@@ -50,14 +51,19 @@ export interface Step extends Decision {
   readonly tell: (install: readonly HostName[]) => string;
   /** What was done, a line each, for stderr. */
   readonly done: readonly string[];
+  /** More steps follow: only the bundles of the hosts that differ are made now, the others with the last step. */
+  readonly isPart?: boolean;
 }
 
 export interface Changing extends Work {
   readonly lock: Lock;
   /** The CA's passphrase, where it was given. */
   readonly given: Secret | undefined;
-  /** Carries a decision out, whole or not at all. A command may do so several times, in batches. @throws files */
-  readonly commit: (step: Step) => Promise<void>;
+  /**
+   * Carries a decision out, whole or not at all, and gives the state then, bundles included. A command may do so several
+   * times, in batches, each from the state before. @throws files
+   */
+  readonly commit: (step: Step) => Promise<Inventory>;
 }
 
 /**
@@ -100,23 +106,28 @@ export async function changing<T>(
     let inventory = await readInventory(settings, sys);
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
-    const commit = async (step: Step): Promise<void> => {
+    const commit = async (step: Step): Promise<Inventory> => {
       const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
-      const whole = isBroken ? new Map() : bundlesOf(settings, step.after);
+      const only = step.isPart === true ? hostsThatDiffer(step.after, inventory) : undefined;
+      const whole = isBroken ? new Map() : bundlesOf(settings, step.after, only);
       // A relay whose certificate is missing has a table all the same, and a revoked pin must leave it.
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
       const install = hostsOf(settings).flatMap(({ hostname }) => (made.has(hostname) ? [hostname] : []));
       await commitChangeWithWords(settings, sys, lock, change, step.tell(install));
-      for (const line of step.done) sys.say(line);
-      for (const [hostname, files] of made) {
-        sys.say(`made the bundle of ${hostname} (${files.join(', ')}): ${layoutOf(settings).bundleFolder(hostname)}`);
-      }
+      const { bundleFolder } = layoutOf(settings);
+      sayAll(sys, step.done);
+      sayAll(
+        sys,
+        [...made].map(([host, files]) => `made the bundle of ${host} (${files.join(', ')}): ${bundleFolder(host)}`),
+      );
       // As it is now: what was wrong with a file that is put away is gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
       inventory = withBundles(step.after, bundles);
+      if (step.isPart !== true && made.size > 0) await noteVerified(inventory, sys);
+      return inventory;
     };
     return work({ settings, inventory, at, sys, lock, given, commit });
   });
@@ -132,7 +143,7 @@ export async function locked<T>(
   return orNameRoot(before, sys, async () => {
     await assertSafe(before, sys);
     return withLock(layoutOf(before).lock, sys, async (lock) => {
-      const settings = await readSettings(file, sys);
+      const settings = await readSettings(file, sys, before);
       await recover(settings, sys, lock);
       return work(settings, lock);
     });
@@ -164,6 +175,20 @@ export async function commitChangeWithWords(
     );
   }
   sayOutcome(await commitChange(disk, folder, () => lock.markChange()), sys);
+}
+
+/** A line each; of a fleet one that says how many. */
+function sayAll(sys: Sys, lines: readonly string[]): void {
+  const [first] = lines;
+  if (first !== undefined && lines.length > mostLines) sys.say(`${first}, and ${lines.length - 1} more`);
+  else for (const line of lines) sys.say(line);
+}
+
+const mostLines = 40;
+
+async function noteVerified({ caCertificate, hosts }: Inventory, sys: Sys): Promise<void> {
+  const certificates = hosts.map(({ certificate }) => certificate?.info);
+  await writeVerified(caCertificate?.info, certificates, new Set(), sys);
 }
 
 /** The error that reports all problems of a state. */

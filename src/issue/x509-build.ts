@@ -1,20 +1,21 @@
-// One certificate's contents as typed ASN.1 objects of @peculiar/asn1-x509: names, extensions and algorithms from the
-// profile in certificate/profile.ts. It signs and judges nothing. Only x509.ts and x509-read-back.ts import it.
+// One certificate's contents as DER: names, extensions and algorithms from the profile in certificate/profile.ts. What a
+// profile says of all its certificates is encoded once. It signs and judges nothing. Only x509.ts and x509-read-back.ts
+// import it.
 
 import { hash } from 'node:crypto';
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
-import * as asn from '@peculiar/asn1-x509';
-import { profiles } from '../certificate/profile.js';
+import * as der from '../certificate/der.js';
+import { dnsNameTag } from '../certificate/parts.js';
+import { keyUsageBits, profiles, type KeyUsageBit } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
-/** What goes into one certificate, which is built from it and compared with it afterwards. */
+/** What goes into one certificate, which is built from it and compared with it afterwards. Names and keys are DER. */
 export interface Contents {
   readonly kind: 'ca' | Role;
-  readonly subject: asn.Name;
-  readonly issuer: asn.Name;
+  readonly subject: Buffer;
+  readonly issuer: Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  readonly spki: asn.SubjectPublicKeyInfo;
+  readonly spki: Buffer;
   readonly keyType: KeyType;
   readonly authorityKeyIdentifier: Buffer;
   readonly dnsNames: readonly string[];
@@ -22,11 +23,11 @@ export interface Contents {
 }
 
 /** `digest` is null if the algorithm includes its own. */
-function algorithmOf(digest: string | null, algorithm: string, parameters?: null) {
-  return { digest, algorithm: new asn.AlgorithmIdentifier({ algorithm, ...(parameters === null && { parameters }) }) };
+function algorithmOf(digest: string | null, oid: string, ...parameters: readonly Buffer[]) {
+  return { digest, algorithm: der.writeSequence(der.writeOid(oid), ...parameters) };
 }
 
-const rsaSha256 = algorithmOf('sha256', '1.2.840.113549.1.1.11', null);
+const rsaSha256 = algorithmOf('sha256', '1.2.840.113549.1.1.11', der.writeElement(der.derTags.null));
 
 /**
  * How a CA with a key of this type signs.
@@ -41,86 +42,120 @@ export const signatures: Readonly<Record<KeyType, ReturnType<typeof algorithmOf>
   ed25519: algorithmOf(null, '1.3.101.112'),
 };
 
+/** [0] { INTEGER 2 }: version 3. */
+const version = der.writeElement(0xa0, der.writeInteger(2));
+
 /** The octets to sign (RFC 5280 4.1.1.1 tbsCertificate). `serial` has a positive INTEGER's octets. */
-export function buildTbs(contents: Contents, serial: Buffer, signature: asn.AlgorithmIdentifier): Buffer {
-  return serialize(
-    new asn.TBSCertificate({
-      version: asn.Version.v3,
-      serialNumber: arrayBufferOf(serial),
-      signature,
-      issuer: contents.issuer,
-      validity: new asn.Validity({ notBefore: contents.notBefore, notAfter: contents.notAfter }),
-      subject: contents.subject,
-      subjectPublicKeyInfo: contents.spki,
-      extensions: new asn.Extensions(buildExtensions(contents)),
-    }),
+export function buildTbs(contents: Contents, serial: Buffer, algorithm: Buffer): Buffer {
+  return der.writeSequence(
+    version,
+    der.writeElement(der.derTags.integer, serial),
+    algorithm,
+    contents.issuer,
+    der.writeSequence(writeTime(contents.notBefore), writeTime(contents.notAfter)),
+    contents.subject,
+    contents.spki,
+    der.writeElement(0xa3, der.writeSequence(...buildExtensions(contents))),
   );
 }
 
-/** DER of one of the typed objects. */
-export function serialize(value: unknown): Buffer {
-  return Buffer.from(AsnConvert.serialize(value));
+/** RFC 5280 4.1.2.5: UTCTime up to 2049, GeneralizedTime after it; whole seconds. */
+function writeTime(time: Date): Buffer {
+  const digits = `${time.toISOString().replaceAll(/[^\d]/gu, '').slice(0, 14)}Z`;
+  const year = time.getUTCFullYear();
+  return year >= 1950 && year < 2050
+    ? der.writeElement(der.derTags.utcTime, Buffer.from(digits.slice(2)))
+    : der.writeElement(der.derTags.generalizedTime, Buffer.from(digits));
 }
 
-/** The keyUsage that the contents ask for, as the bits of asn.KeyUsage. */
-export function keyUsageFlagsOf({ kind, keyType }: Contents): number {
+/** The keyUsage that the contents ask for, in the order of the bits. */
+export function keyUsageOf({ kind, keyType }: Pick<Contents, 'kind' | 'keyType'>): readonly KeyUsageBit[] {
   const { keyUsage, rsaKeyUsage } = profiles[kind];
-  const bits = keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
-  return bits.reduce<number>((flags, bit) => flags | asn.KeyUsageFlags[bit], 0);
+  const wanted = keyType.startsWith('rsa-') ? [...keyUsage, ...rsaKeyUsage] : keyUsage;
+  return keyUsageBits.filter((bit) => wanted.includes(bit));
 }
 
-function buildExtensions(contents: Contents): asn.Extension[] {
-  // A root is its own authority.
-  const { dnsNames, permittedDomains, authorityKeyIdentifier: authority } = contents;
-  const { isCa, pathLength, extendedKeyUsage } = profiles[contents.kind];
-  const extensions = [
-    extension(
-      asn.id_ce_basicConstraints,
-      true,
-      new asn.BasicConstraints({ cA: isCa, ...(pathLength !== undefined && { pathLenConstraint: pathLength }) }),
-    ),
-    extension(asn.id_ce_keyUsage, true, new asn.KeyUsage(keyUsageFlagsOf(contents))),
-    extension(asn.id_ce_subjectKeyIdentifier, false, identifier(isCa ? authority : keyIdentifierOf(contents.spki))),
-    extension(
-      asn.id_ce_authorityKeyIdentifier,
-      false,
-      new asn.AuthorityKeyIdentifier({ keyIdentifier: identifier(authority) }),
-    ),
+/** What every certificate of a kind has: basicConstraints and keyUsage, and its extKeyUsage. */
+const fixed = new Map<string, readonly [Buffer, Buffer]>();
+
+function fixedExtensions({ kind, keyType }: Contents): readonly [Buffer, Buffer] {
+  const name = `${kind} ${keyType}`;
+  const known = fixed.get(name);
+  if (known !== undefined) return known;
+  const { isCa, pathLength, extendedKeyUsage } = profiles[kind];
+  const constraints = [
+    ...(isCa ? [der.writeElement(der.derTags.boolean, Buffer.of(0xff))] : []),
+    ...(pathLength === undefined ? [] : [der.writeInteger(pathLength)]),
   ];
-  if (extendedKeyUsage.length > 0) {
-    extensions.push(extension(asn.id_ce_extKeyUsage, false, new asn.ExtendedKeyUsage([...extendedKeyUsage])));
-  }
+  const usage = writeBits(keyUsageOf({ kind, keyType }).map((bit) => keyUsageBits.indexOf(bit)));
+  const made = [
+    Buffer.concat([
+      extension('2.5.29.19', true, der.writeSequence(...constraints)),
+      extension('2.5.29.15', true, usage),
+    ]),
+    extendedKeyUsage.length === 0
+      ? Buffer.alloc(0)
+      : extension('2.5.29.37', false, der.writeSequence(...extendedKeyUsage.map(der.writeOid))),
+  ] as const;
+  fixed.set(name, made);
+  return made;
+}
+
+/** A BIT STRING with these bits set (X.690 11.2.2: no zero bits at its end). */
+function writeBits(bits: readonly number[]): Buffer {
+  const last = Math.max(...bits);
+  const octets = Buffer.alloc((last >> 3) + 1);
+  for (const bit of bits) octets[bit >> 3] = (octets[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
+  return der.writeElement(der.derTags.bitString, Buffer.of(7 - (last & 7)), octets);
+}
+
+function buildExtensions(contents: Contents): readonly Buffer[] {
+  const { kind, dnsNames, permittedDomains, authorityKeyIdentifier: authority } = contents;
+  const [before, after] = fixedExtensions(contents);
+  // A root is its own authority.
+  const own = kind === 'ca' ? authority : keyIdentifierOf(contents.spki);
+  const extensions = [
+    before,
+    extension('2.5.29.14', false, der.writeOctetString(own)),
+    // RFC 5280 4.2.1.1: the key identifier only.
+    extension('2.5.29.35', false, der.writeSequence(der.writeElement(0x80, authority))),
+    after,
+  ];
   if (dnsNames.length > 0) {
-    const names = dnsNames.map((dNSName) => new asn.GeneralName({ dNSName }));
     // RFC 5280 4.2.1.6: critical if the subject is empty.
-    const isCritical = contents.subject.length === 0;
-    extensions.push(extension(asn.id_ce_subjectAltName, isCritical, new asn.SubjectAlternativeName(names)));
+    const isCritical = contents.subject.equals(emptyName);
+    extensions.push(extension('2.5.29.17', isCritical, der.writeSequence(...dnsNames.map(dnsName))));
   }
   if (permittedDomains.length > 0) {
     // RFC 5280 4.2.1.10: a dNSName subtree has no leading dot; all addresses are 8 or 32 zero octets.
-    const constraints = new asn.NameConstraints({
-      permittedSubtrees: subtrees(permittedDomains.map((dNSName) => ({ dNSName }))),
-      excludedSubtrees: subtrees([{ iPAddress: '0.0.0.0/0' }, { iPAddress: '::/0' }]),
-    });
-    extensions.push(extension(asn.id_ce_nameConstraints, true, constraints));
+    const all = [8, 32].map((octets) => der.writeElement(0x87, Buffer.alloc(octets)));
+    const value = der.writeSequence(subtrees(0xa0, permittedDomains.map(dnsName)), subtrees(0xa1, all));
+    extensions.push(extension('2.5.29.30', true, value));
   }
   return extensions;
 }
 
-function identifier(octets: Buffer): asn.KeyIdentifier {
-  return new asn.KeyIdentifier(arrayBufferOf(octets));
+function dnsName(name: string): Buffer {
+  return der.writeElement(dnsNameTag, Buffer.from(name, 'latin1'));
 }
 
-function subtrees(bases: readonly Partial<asn.GeneralName>[]): asn.GeneralSubtrees {
-  return new asn.GeneralSubtrees(bases.map((base) => new asn.GeneralSubtree({ base: new asn.GeneralName(base) })));
+function subtrees(tag: number, bases: readonly Buffer[]): Buffer {
+  return der.writeElement(tag, ...bases.map((base) => der.writeSequence(base)));
 }
 
-function extension(extnID: string, critical: boolean, value: unknown): asn.Extension {
-  return new asn.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(value)) });
+const oids = new Map<string, Buffer>();
+const critical = der.writeElement(der.derTags.boolean, Buffer.of(0xff));
+
+function extension(oid: string, isCritical: boolean, value: Buffer): Buffer {
+  const id = oids.get(oid) ?? der.writeOid(oid);
+  oids.set(oid, id);
+  return der.writeSequence(id, ...(isCritical ? [critical] : []), der.writeOctetString(value));
 }
+
+const emptyName = der.writeSequence();
 
 /** One attribute per RDN, the widest first. RFC 5280 4.1.2.4: country is a PrintableString, the others UTF8String. */
-export function buildName(subject: Subject, commonName: string | undefined): asn.Name {
+export function buildName(subject: Subject, commonName: string | undefined): Buffer {
   const attributes: readonly (readonly [type: string, value: string])[] = [
     ['2.5.4.6', subject.country],
     ['2.5.4.8', subject.state],
@@ -129,30 +164,19 @@ export function buildName(subject: Subject, commonName: string | undefined): asn
     ['2.5.4.11', subject.organizationalUnit],
     ['2.5.4.3', commonName ?? ''],
   ];
+  const { printableString, utf8String, set } = der.derTags;
   const names = attributes
     .filter(([, text]) => text !== '')
     .map(([type, text]) => {
-      const value = new asn.AttributeValue(type === '2.5.4.6' ? { printableString: text } : { utf8String: text });
-      return new asn.RelativeDistinguishedName([new asn.AttributeTypeAndValue({ type, value })]);
+      const value = der.writeElement(type === '2.5.4.6' ? printableString : utf8String, Buffer.from(text));
+      return der.writeElement(set, der.writeSequence(der.writeOid(type), value));
     });
-  return new asn.Name(names);
-}
-
-/** A DER SubjectPublicKeyInfo as the typed object. */
-export function readSpki(spki: Buffer): asn.SubjectPublicKeyInfo {
-  return AsnConvert.parse(spki, asn.SubjectPublicKeyInfo);
+  return der.writeSequence(...names);
 }
 
 /** RFC 7093 2, method 1: the leftmost 160 bits of the SHA-256 of the subjectPublicKey's octets. */
-export function keyIdentifierOf(spki: asn.SubjectPublicKeyInfo): Buffer {
-  return hash('sha256', Buffer.from(spki.subjectPublicKey), 'buffer').subarray(0, 20);
-}
-
-/** The subject of a CA's certificate; its leaves' issuer must equal it octet for octet (RFC 5280 4.1.2.4). */
-export function readName(der: Buffer): asn.Name {
-  return AsnConvert.parse(der, asn.Name);
-}
-
-function arrayBufferOf(bytes: Buffer): ArrayBuffer {
-  return Uint8Array.from(bytes).buffer;
+export function keyIdentifierOf(spki: Buffer): Buffer {
+  const [, key] = der.readSequence(spki);
+  const octets = der.expectTag(key, der.derTags.bitString).contents.subarray(1);
+  return hash('sha256', octets, 'buffer').subarray(0, 20);
 }

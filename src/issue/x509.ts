@@ -1,5 +1,5 @@
 // Issues certificates: x509-build.ts builds them from the profile, node:crypto signs them, and x509-read-back.ts reads
-// them back and verifies them before they are returned. Those two import @peculiar, which takes tens of milliseconds to
+// them back and verifies them before they are returned. That imports @peculiar, which takes tens of milliseconds to
 // load, so import this file only to issue a certificate. It writes no files.
 
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
@@ -7,14 +7,14 @@ import { RelaycertsError, quote } from '../errors.js';
 import type { HostName } from '../names.js';
 import { maxCommonNameLength } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
-import { type CertificateInfo, parseCertificate } from '../certificate/certificate.js';
+import { type CertificateInfo, parseCertificate, parseSignedCertificate } from '../certificate/certificate.js';
 import { writeBitString, writeSequence } from '../certificate/der.js';
 import type { KeyPair } from './keys.js';
 import { inputError, writePem } from '../certificate/pem.js';
 import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
 import { isPermitted } from '../certificate/verify.js';
 import * as asn1 from './x509-build.js';
-import { importVerifyKey, readBack } from './x509-read-back.js';
+import { compareContents, importVerifyKey, readBack } from './x509-read-back.js';
 
 /** What a CA certificate is issued from; `at` is now. */
 export interface CaRequest {
@@ -41,7 +41,8 @@ export interface LeafRequest {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly subject: Subject;
-  readonly publicKey: KeyObject;
+  /** DER SubjectPublicKeyInfo. */
+  readonly spki: Buffer;
   readonly ca: Issuer;
   readonly at: Date;
   readonly validDays: number;
@@ -67,11 +68,11 @@ export async function issueCa(request: CaRequest): Promise<string> {
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
 export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
-  return issueRoot(asn1.readName(before.subject), request, before);
+  return issueRoot(before.subject, request, before);
 }
 
 async function issueRoot(
-  name: asn1.Contents['issuer'],
+  name: Buffer,
   { keyPair, at, validDays, permittedDomains }: RootRequest,
   before?: CertificateInfo,
 ): Promise<string> {
@@ -86,14 +87,13 @@ async function issueRoot(
 }
 
 /**
- * A host's certificate, signed by the CA, as PEM with a newline at the end. Its validity is cut to the CA's.
+ * A host's certificate, signed by the CA. Its validity is cut to the CA's.
  * @throws RelaycertsError `certificate` if the CA has expired, its key does not fit it, or the public key's type is
  * unknown; `contradiction` if a name is outside the CA's permitted domains
  */
-export async function issueLeaf(request: LeafRequest): Promise<string> {
-  const { role, hostname, altNames, subject, publicKey, at, validDays } = request;
+export async function issueLeaf(request: LeafRequest): Promise<CertificateInfo> {
+  const { role, hostname, altNames, subject, spki, at, validDays } = request;
   const ca = await cachedIssuer(request.ca);
-  const spki = encodeSpki(publicKey);
   const dnsNames = [...new Set([hostname, ...altNames])];
   const outside = dnsNames.find((name) => !isPermitted(name, ca.info.permittedDomains));
   if (outside !== undefined) {
@@ -108,14 +108,14 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
   }
   const notBefore = new Date(Math.max(hourBefore(at).getTime(), ca.info.notBefore.getTime()));
   const notAfter = new Date(Math.min(lastSecond(notBefore, validDays).getTime(), ca.info.notAfter.getTime()));
-  return issue(
+  return issueOne(
     {
       kind: role,
       subject: asn1.buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,
       notAfter,
-      spki: asn1.readSpki(spki),
+      spki,
       keyType: supportedTypeOf(spki),
       authorityKeyIdentifier: ca.keyIdentifier,
       dnsNames,
@@ -129,14 +129,16 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
 interface SigningKey {
   readonly privateKey: KeyObject;
   readonly keyType: KeyType;
-  readonly spki: asn1.Contents['spki'];
+  readonly spki: Buffer;
   readonly verifyKey: CryptoKey;
 }
 
 interface ParsedIssuer extends SigningKey {
   readonly info: CertificateInfo;
-  readonly name: asn1.Contents['issuer'];
+  readonly name: Buffer;
   readonly keyIdentifier: Buffer;
+  /** How many certificates of each kind it has signed in this process. */
+  readonly known: Map<string, number>;
 }
 
 async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
@@ -147,7 +149,7 @@ async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<
       hint: { run: ['renew', '--ca', '--rekey'], before: 'for a CA with a new key:' },
     });
   }
-  return { privateKey, keyType, spki: asn1.readSpki(spki), verifyKey: await importVerifyKey(spki, keyType) };
+  return { privateKey, keyType, spki, verifyKey: await importVerifyKey(spki, keyType) };
 }
 
 // A thousand leaves have one CA, which is parsed and checked against its key only once.
@@ -168,23 +170,44 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
     throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
   const signer = await prepareKey(privateKey, publicKey);
-  return { ...signer, info, name: asn1.readName(info.subject), keyIdentifier: keyIdentifierOf(info, signer.spki) };
+  return { ...signer, info, name: info.subject, keyIdentifier: keyIdentifierOf(info, signer.spki), known: new Map() };
 }
 
 /** What the leaves of a CA name: it is in the CA's certificate, or is made of the key. */
-function keyIdentifierOf(ca: CertificateInfo | undefined, spki: asn1.Contents['spki']): Buffer {
+function keyIdentifierOf(ca: CertificateInfo | undefined, spki: Buffer): Buffer {
   const written = ca?.subjectKeyIdentifier;
   return written === undefined ? asn1.keyIdentifierOf(spki) : Buffer.from(written, 'hex');
 }
 
-async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
-  const { digest, algorithm } = asn1.signatures[ca.keyType];
+/** Of a fleet, one in so many is read by other implementations too; the first of each kind always is. */
+const sampleOf = 1000;
+
+async function issueOne(contents: asn1.Contents, ca: ParsedIssuer): Promise<CertificateInfo> {
   const serial = newSerial();
-  const tbs = asn1.buildTbs(contents, serial, algorithm);
-  // Framed here so that the signed part is serialised once and stays what was signed, to the last octet.
-  const certificate = writeSequence(tbs, asn1.serialize(algorithm), writeBitString(sign(digest, tbs, ca.privateKey)));
+  const certificate = signContents(contents, serial, ca);
+  const pem = Buffer.from(writePem('CERTIFICATE', certificate), 'latin1');
+  const info = parseSignedCertificate(pem, () => 'the new certificate', [{ info: ca.info, isKnown: () => false }]);
+  if (info === undefined) throw new Error('a new certificate did not read back: signature');
+  compareContents(info, contents, serial, ca.info);
+  const kind = `${contents.kind} ${contents.keyType} ${contents.subject.length > 2} ${contents.dnsNames.length}`;
+  const count = ca.known.get(kind) ?? 0;
+  if (count % sampleOf === 0) await readBack(certificate, contents, serial, ca);
+  ca.known.set(kind, count + 1);
+  return info;
+}
+
+async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
+  const serial = newSerial();
+  const certificate = signContents(contents, serial, ca);
   await readBack(certificate, contents, serial, ca);
   return writePem('CERTIFICATE', certificate);
+}
+
+/** Framed here so that the signed part is serialised once and stays what was signed, to the last octet. */
+function signContents(contents: asn1.Contents, serial: Buffer, { keyType, privateKey }: SigningKey): Buffer {
+  const { digest, algorithm } = asn1.signatures[keyType];
+  const tbs = asn1.buildTbs(contents, serial, algorithm);
+  return writeSequence(tbs, algorithm, writeBitString(sign(digest, tbs, privateKey)));
 }
 
 /** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear and the first not 0. */

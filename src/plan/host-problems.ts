@@ -2,9 +2,9 @@
 // a new certificate for the same key cures needs no decision and is no contradiction: an end is in warnings.ts, other
 // names in reissue.ts.
 
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { fingerprintOf } from '../certificate/fingerprint.js';
-import { encodeSpki, samePublicKey } from '../certificate/public-key.js';
+import { spkiFingerprint } from '../certificate/fingerprint.js';
+import { isKeyOf } from '../certificate/private-key.js';
+import { encodeSpki } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
@@ -30,7 +30,7 @@ export function hostProblems(found: HostInventory, inventory: Inventory, at: Dat
   } else if (key === undefined) {
     const message = `the certificate ${quoted} is there, but its key ${quotePath(found.keyPath)} is missing`;
     tell(message, `restore the key from a backup, or make both again: rm ${shellWord(path)} &&`);
-  } else if (!samePublicKey(key.privateKey, info.publicKey)) {
+  } else if (!isKeyOf(key, info)) {
     const message = `the key ${quotePath(key.path)} does not belong to the certificate ${quoted}`;
     tell(message, `restore the right key, or issue a certificate for this one: ${setAside(path)}`);
   }
@@ -77,7 +77,7 @@ function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inv
       host.hostname !== self.hostname &&
       (certificate?.info.spki.equals(spki) === true ||
         request?.info.spki.equals(spki) === true ||
-        (key !== undefined && encodeSpki(key.privateKey).equals(spki))),
+        (key !== undefined && key.spki.equals(spki))),
   );
   return other?.host.hostname;
 }
@@ -86,14 +86,14 @@ function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inv
 export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory): readonly Problem[] {
   if (revoked.keys.size === 0) return [];
   const { host, key, request, certificate, previous } = found;
-  const isRevoked = (one: KeyObject | undefined): boolean =>
-    one !== undefined && revoked.keys.has(fingerprintOf(one, 'public-key', 'sha256'));
-  if ([key && createPublicKey(key.privateKey), request?.info.publicKey, certificate?.info.publicKey].some(isRevoked)) {
+  const isRevoked = (spki: Buffer | undefined): boolean =>
+    spki !== undefined && revoked.keys.has(spkiFingerprint(spki));
+  if ([key?.spki, request?.info.spki, certificate?.info.spki].some(isRevoked)) {
     const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
     const message = `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`;
     return [{ message, hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key` }];
   }
-  if (previous === undefined || !isRevoked(previous.info.publicKey)) return [];
+  if (previous === undefined || !isRevoked(previous.info.spki)) return [];
   const message = `the certificate ${quotePath(previous.path)} is for a key that was revoked`;
   return [{ message, hint: `rm ${shellWord(previous.path)}, then the same command again` }];
 }

@@ -1,8 +1,8 @@
 // The state: what the files beside the settings say. A plan is made from it, and a change is from one such value to
 // another (store/state-change.ts). Only types; store/read.ts fills them.
 
-import type { KeyObject } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
+import type { HostKey } from '../certificate/private-key.js';
 import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
@@ -26,13 +26,6 @@ interface Found<Info> {
 
 export type FoundCertificate = Found<CertificateInfo>;
 
-export interface FoundKey {
-  readonly path: string;
-  readonly privateKey: KeyObject;
-  /** The file's own text, as it goes into the bundle. */
-  readonly pem: Buffer;
-}
-
 /** A CA beside the one that signs. */
 export interface FoundCa {
   readonly keyPath: string;
@@ -44,7 +37,7 @@ export interface FoundCa {
 export interface HostInventory {
   readonly host: HostSettings;
   readonly keyPath: string;
-  readonly key: FoundKey | undefined;
+  readonly key: HostKey | undefined;
   /** The request of a host that keeps its own key. */
   readonly requestPath: string;
   readonly request: Found<RequestInfo> | undefined;

@@ -5,7 +5,8 @@ import { basename } from 'node:path';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { caFlaws } from '../certificate/ca-flaws.js';
-import { keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
+import { isKeyOf } from '../certificate/private-key.js';
+import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { checkCa, checkLeaf, type CertificateFindingCode } from '../certificate/verify.js';
 import { commandText, listSome, renderHint, type Problem } from '../errors.js';
 import type { Role, Settings } from '../settings/settings.js';
@@ -198,7 +199,7 @@ function judgeHost(basis: Basis, found: HostInventory): Verdict {
     findings.find((one) => isCuredByMake(one, info, host) || one.code === 'outside-constraints'),
   ];
   if (wrong !== undefined) return ['mismatched', toldOf(settings, describeFinding(wrong, host.hostname, path))];
-  if (key !== undefined && !samePublicKey(key.privateKey, info.publicKey)) return ['mismatched', 'its key is another'];
+  if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', 'its key is another'];
   if (request !== undefined && !request.info.spki.equals(info.spki)) {
     return ['mismatched', 'it is not for the key of its request'];
   }

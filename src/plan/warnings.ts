@@ -114,7 +114,9 @@ export function staleFiles(
   bundle: ReadonlyMap<string, Buffer>,
   wanted: ReadonlyMap<string, Buffer>,
 ): readonly string[] {
-  return [...wanted].flatMap(([name, bytes]) => (bundle.get(name)?.equals(bytes) === true ? [] : [name]));
+  const stale: string[] = [];
+  for (const [name, bytes] of wanted) if (bundle.get(name)?.equals(bytes) !== true) stale.push(name);
+  return stale;
 }
 
 /**

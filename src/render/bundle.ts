@@ -5,7 +5,7 @@
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
 import { pinsOf } from './pin.js';
@@ -22,13 +22,18 @@ export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
   return new Map(relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])]));
 }
 
-/** The files of every host whose certificate, and key or request, are there, by host and file name. */
-export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
+/** The files of every host (of those in `only`) whose certificate, and key or request, are there, by host and file name. */
+export function bundlesOf(
+  settings: Settings,
+  inventory: Inventory,
+  only: readonly HostInventory[] = inventory.hosts,
+): Bundles {
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
   if (inventory.caCertificate === undefined) return bundles;
   const cas = Buffer.concat(trustedCas(inventory).map(({ info }) => Buffer.from(info.pem)));
-  const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-  for (const { host, key, request, certificate, isRevoked } of inventory.hosts) {
+  // The same for all relays.
+  let table: Buffer | undefined;
+  for (const { host, key, request, certificate, isRevoked } of only) {
     if (isRevoked || certificate === undefined || (key === undefined && request === undefined)) continue;
     const names = bundleNames(settings.domain, host.hostname);
     const pem = Buffer.from(certificate.info.pem);
@@ -40,7 +45,10 @@ export function bundlesOf(settings: Settings, inventory: Inventory): Bundles {
       files.set(names.key, key.pem);
       files.set(names.chain, Buffer.concat([key.pem, pem]));
     }
-    if (host.role === 'smtpd-server') files.set(tableName, table);
+    if (host.role === 'smtpd-server') {
+      table ??= Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
+      files.set(tableName, table);
+    }
     bundles.set(host.hostname, files);
   }
   return bundles;

@@ -20,8 +20,9 @@ export interface Renewal {
 export function renderRenewal(settings: Settings, { renewed, touched, after }: Renewal): string {
   const { first, others, retire } = planInstallation(after, touched);
   const word = settings.program;
+  const now = new Map(after.hosts.map((found) => [found.host.hostname, found.certificate]));
   const lines = [
-    ...renewed.flatMap((before) => describeNew(settings, before, after)),
+    ...renewed.flatMap((before) => describeNew(settings, before, now.get(before.host.hostname))),
     ...first.map((hostname) => `first, for the table with both pins: ${installWords(settings, hostname)}`),
     ...others.map((hostname) => `${first.length > 0 ? 'then' : 'now'}: ${installWords(settings, hostname)}`),
     ...(retire.length === 0
@@ -37,9 +38,11 @@ export function renewalJson({ touched, after }: Renewal): Readonly<Record<'insta
   return { install: [...first, ...others], retire };
 }
 
-function describeNew({ postfix }: Settings, { host, certificate }: HostInventory, after: Inventory): readonly string[] {
-  const { hostname } = host;
-  const now = after.hosts.find((one) => one.host.hostname === hostname)?.certificate;
+function describeNew(
+  { postfix }: Settings,
+  { host: { hostname }, certificate }: HostInventory,
+  now: HostInventory['certificate'],
+): readonly string[] {
   if (certificate === undefined || now === undefined) return [];
   const [before, pin] = [certificate, now].map(({ info }) => fingerprintOf(info, postfix.pin, 'sha256'));
   const has = `${hostname} has a certificate until ${now.info.notAfter.toISOString().slice(0, 10)}`;

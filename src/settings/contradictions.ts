@@ -35,11 +35,12 @@ export function findContradictions(
   value: unknown,
   domain: HostName | undefined,
   context: { readonly file: string; readonly home: string },
+  placeOf = formatPath,
 ): readonly Contradiction[] {
   const names = domain === undefined ? [] : namesIn(value, domain);
   const [ca, passphrase] = [member(value, 'ca'), member(value, 'passphrase')];
   return [
-    ...findTwins(names),
+    ...findTwins(names, placeOf),
     ...findBadFileNames(names, domain),
     ...findOutsiders(names, member(ca, 'permittedDomains')),
     ...findCaNamedLikeHost(names, member(ca, 'commonName')),
@@ -75,12 +76,12 @@ function namesIn(value: unknown, domain: HostName): readonly Named[] {
   });
 }
 
-function findTwins(names: readonly Named[]): readonly Contradiction[] {
+function findTwins(names: readonly Named[], placeOf: (path: Path) => string): readonly Contradiction[] {
   const first = new Map(names.toReversed().map(({ path, name }) => [name, path]));
   return names.flatMap(({ path, name }) => {
     const twin = first.get(name) ?? path;
     if (twin === path) return [];
-    const what = `stands already at ${formatPath(twin)}: ${quote(name)}`;
+    const what = `stands already at ${placeOf(twin)}: ${quote(name)}`;
     return [{ path, what, hint: 'give it another name, or remove one of the two' }];
   });
 }

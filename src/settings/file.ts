@@ -125,7 +125,7 @@ export function buildSchema(domain: HostName) {
   const order = 'The relays, in the order in which clients try them';
   const split = {
     what: `must name at most ${String(maxClients)} clients`,
-    hint: 'split them over several settings files',
+    hint: 'put them into a file of their own, and write { "file": "clients.csv" } there',
   };
   const file = section(about, {
     $schema: optional(parsed(String, {}, './settings.schema.json')),

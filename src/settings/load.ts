@@ -2,20 +2,40 @@
 // names (a folder, a FIFO, a device, another user's file), it neither hangs nor shows a stack. The grammar is jsonc.ts,
 // what the settings mean is schema.ts.
 
+import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
+import { readClients } from './clients-file.js';
+import { parseWithClients } from './fleet.js';
 import { parseJsonc } from './jsonc.js';
-import { nameFile, parseSettings, type SettingsContext } from './schema.js';
+import { nameFile, type SettingsContext } from './schema.js';
 import type { Settings } from './settings.js';
 
 const maxBytes = 1_048_576;
 const chunkSize = 65_536;
 
-/** The settings of a file. @throws settings */
-export async function readSettings(file: string, context: Omit<SettingsContext, 'file'>): Promise<Settings> {
-  return parseSettingsText(await readSettingsText(file), { ...context, file: resolve(file) });
+/** What settings were read from, so that they are not parsed again if it is still there. */
+const sources = new WeakMap<Settings, { readonly text: string; readonly clients: string }>();
+
+/** The settings of a file; `before`, if it still says what they were read from. @throws settings */
+export async function readSettings(
+  file: string,
+  context: Omit<SettingsContext, 'file'>,
+  before?: Settings,
+): Promise<Settings> {
+  const text = await readSettingsText(file);
+  const source = before && sources.get(before);
+  if (before !== undefined && source?.text === text && source.clients === digestOf(before)) return before;
+  const settings = parseSettingsText(text, { ...context, file: resolve(file) });
+  sources.set(settings, { text, clients: digestOf(settings) });
+  return settings;
+}
+
+function digestOf({ clientsFile }: Settings): string {
+  const bytes = clientsFile === undefined ? undefined : readClients(clientsFile);
+  return bytes === undefined ? '' : hash('sha256', bytes);
 }
 
 /** The text of a settings file, whatever it says. @throws settings */
@@ -31,7 +51,7 @@ export async function readSettingsText(file: string): Promise<string> {
 /** The settings of a settings file's text. @throws settings - all problems at once */
 export function parseSettingsText(text: string, context: SettingsContext): Settings {
   const parsed = parseJsonc(text);
-  if ('value' in parsed) return parseSettings(parsed.value, context);
+  if ('value' in parsed) return parseWithClients(parsed.value, context);
   const name = nameFile(context.file);
   const problems = parsed.flaws.map(({ line, column, what, hint }) => ({
     message: `${name}: line ${String(line)}, column ${String(column)}: ${what}`,

@@ -31,24 +31,49 @@ type FileValue = ValueOf<Schema['file']>;
 const mostItems = 10_000;
 const mostValues = 60_000;
 /** How many problems are told; whoever mends these sees the rest. */
-const mostProblems = 100;
+export const mostProblems = 100;
 
 // Stands in for a domain that is missing or wrong, so that the rest can be checked; nothing is made with it.
 const placeholderDomain = parseHostName('example.org');
 
 /** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
 export function settingsJsonSchema(): object {
-  const { description, ...schema } = buildSchema(placeholderDomain).file.jsonSchema;
+  const { description, properties, ...schema } = buildSchema(placeholderDomain).file.jsonSchema;
+  const { smtpClients, ...others } = properties as Readonly<Record<string, unknown>>;
+  const clients = { anyOf: [smtpClients, clientsFileSchema] };
   const $schema = 'https://json-schema.org/draft/2020-12/schema';
-  return { $schema, title: 'relaycerts settings', description, ...schema };
+  return {
+    $schema,
+    title: 'relaycerts settings',
+    description,
+    ...schema,
+    properties: { ...others, smtpClients: clients },
+  };
 }
+
+/** What fleet.ts takes instead of a list. */
+const clientsFileSchema = {
+  type: 'object',
+  description: 'The clients of a fleet, in a file of their own: CSV with a header, or JSON lines',
+  properties: {
+    file: {
+      type: 'string',
+      description: 'Its path, relative to the settings',
+      minLength: 1,
+      examples: ['clients.csv'],
+    },
+  },
+  required: ['file'],
+  additionalProperties: false,
+};
 
 /**
  * The settings of a file's JSON value, every default filled in; what is wrong is thrown as one error with all problems.
+ * `placeOf` names what is at a path.
  *
  * @throws settings
  */
-export function parseSettings(value: unknown, context: SettingsContext): Settings {
+export function parseSettings(value: unknown, context: SettingsContext, placeOf = formatPath): Settings {
   const name = nameFile(context.file);
   const { items, values } = countValues(value);
   if (items > mostItems || values > mostValues) {
@@ -59,9 +84,12 @@ export function parseSettings(value: unknown, context: SettingsContext): Setting
   const schema = buildSchema(given ?? placeholderDomain);
   const result = readKind(schema.file, value);
   const flaws = 'flaws' in result ? result.flaws.slice(0, mostProblems) : [];
-  const found = [...flaws.map((flaw) => describeFlaw(flaw, schema)), ...findContradictions(value, given, context)];
+  const found = [
+    ...flaws.map((flaw) => describeFlaw(flaw, schema)),
+    ...findContradictions(value, given, context, placeOf),
+  ];
   const problems = found.map(({ path, what, hint }): Problem => {
-    const place = formatPath(path);
+    const place = placeOf(path);
     return { message: place === '' ? `${name}: ${what}` : `${name}: ${place}: ${what}`, hint };
   });
   const seen = new Set<string>();
@@ -128,6 +156,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     program: context.program,
     command: context.command,
     domain,
+    clientsFile: undefined,
     smtpdServers: [server, ...servers],
     smtpClients: [client, ...clients],
     subject: { country, state, locality, organization, organizationalUnit },

@@ -61,6 +61,8 @@ export interface Settings {
   /** The same for any folder and without --settings, for cron. */
   readonly command: string;
   readonly domain: HostName;
+  /** Absolute path of the file with the clients; undefined if they are in the settings themselves. */
+  readonly clientsFile: string | undefined;
   readonly smtpdServers: readonly [SmtpdServer, ...SmtpdServer[]];
   readonly smtpClients: readonly [SmtpClient, ...SmtpClient[]];
   readonly subject: Subject;

@@ -1,7 +1,7 @@
 // Carries out a change that was committed: does what its journal says, from wherever it was cut off. Each step may be
 // repeated, and finds what an earlier run did. store/transaction.ts stages and commits.
 
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
@@ -16,7 +16,8 @@ export interface EditedFile {
 
 /** Does what the journal says, from wherever it was cut off. The journal goes last. */
 export async function carryOut(disk: Disk, project: string, mark: () => Promise<void>): Promise<readonly EditedFile[]> {
-  const at = (path: string): string => resolve(project, path);
+  // The paths in a journal are normalised.
+  const at = (path: string): string => (isAbsolute(path) ? path : `${project}/${path}`);
   // A process that was killed may have left a journal whose name is not durable yet.
   await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));
   await mark();
@@ -33,15 +34,18 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   }
   // A file that is moved into a folder is lost with it, so the folders are durable first.
   await attempt('sync', project, () => disk.sync([...above]));
+  const stagedHere = new Set(await attempt('list', changeFolder(project), () => disk.list(changeFolder(project))));
   for (const write of journal.writes) {
     const [path, staged] = [at(write.path), at(write.staged)];
+    const isHere = dirname(staged) === changeFolder(project);
     const found = await attempt('read', path, () => disk.read(path));
     const now = found === undefined ? null : digestOf(found);
     await attempt('write', path, async () => {
       const isEdited = now !== write.old && now !== write.new;
       const kept = isEdited ? await keptName(disk, path, write.new) : undefined;
       // Also onto the same content, because the mode may be another.
-      if ((await disk.read(staged)) !== undefined) await moveInto(disk, staged, path, kept?.name ?? path, write.mode);
+      const isStaged = isHere ? stagedHere.has(basename(staged)) : (await disk.read(staged)) !== undefined;
+      if (isStaged) await moveInto(disk, staged, path, kept?.name ?? path, write.mode);
       else if (kept === undefined ? now !== write.new : !kept.isThere) {
         if (!isEdited || now === null) throw damagedError(project, staged);
         // It was edited after it had been written, so there is no other version to keep.

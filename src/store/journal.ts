@@ -1,7 +1,7 @@
 // The list of what a committed change does: a JSON file that lives as long as the change is not carried out. It holds
 // paths and digests, never a key. Only store/transaction.ts reads and writes it.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
 
@@ -70,14 +70,17 @@ const fieldsOf = (value: unknown): ReadonlyMap<string, unknown> =>
   new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
 const has =
   (checks: Readonly<Record<string, Check>>): Check =>
-  (value) =>
-    Object.entries(checks).every(([key, check]) => check(fieldsOf(value).get(key)));
+  (value) => {
+    const fields = fieldsOf(value);
+    return Object.entries(checks).every(([key, check]) => check(fields.get(key)));
+  };
 
 const isWrite = has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest });
 
 /** Staged in the folder of the change, or beside its place elsewhere. */
 function isPlaced(value: unknown): boolean {
-  const [path, staged] = [fieldsOf(value).get('path'), fieldsOf(value).get('staged')];
+  const fields = fieldsOf(value);
+  const [path, staged] = [fields.get('path'), fields.get('staged')];
   if (!isPath(path) || !isPath(staged)) return false;
   if (!isAbsolute(path)) return /^\.relaycerts\.change\/\d+$/u.test(staged);
   return dirname(staged) === dirname(path) && /^\..+\.relaycerts-[0-9a-f]{8}$/u.test(basename(staged));
@@ -121,17 +124,24 @@ export function pathsElsewhere({ writes, removes, appends, empties, elsewhere }:
 }
 
 export function storedPath(project: string, path: string): string {
-  return isBelow(project, path) ? relative(project, path) : path;
+  if (!isBelow(project, path)) return path;
+  return path.startsWith(`${project}/`) && isPlain(path) ? path.slice(project.length + 1) : relative(project, path);
+}
+
+/** Nothing in it has to be resolved. */
+function isPlain(path: string): boolean {
+  return !/\/(?:\.{0,2}(?:\/|$))/u.test(path);
 }
 
 export function isBelow(project: string, path: string): boolean {
+  if (path.startsWith(`${project}/`) && isPlain(path)) return true;
   const way = relative(project, path);
   return way !== '' && way !== '..' && !way.startsWith('../') && !isAbsolute(way);
 }
 
 /** SHA-256 in hexadecimal. */
 export function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes);
 }
 
 /** What ends a last line that was left open. */

@@ -21,8 +21,12 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
   const retiredFolder = join(certsFolder, 'retired');
-  const roleFolder = (role: Role): string => join(certsFolder, role);
-  const bundleFolder = (hostname: HostName): string => join(hostsFolder, hostname);
+  const roleFolders = {
+    'smtpd-server': join(certsFolder, 'smtpd-server'),
+    'smtp-client': join(certsFolder, 'smtp-client'),
+  };
+  const roleFolder = (role: Role): string => roleFolders[role];
+  const bundleFolder = (hostname: HostName): string => `${hostsFolder}/${hostname}`;
   return {
     folder,
     lock: join(folder, '.relaycerts.lock'),
@@ -72,10 +76,11 @@ export function operatorKeyPlace(configHome: string): Place {
   return secret(join(configHome, 'relaycerts'), 'operator-key.asc');
 }
 
+// Not join(): the folders are absolute already, and a fleet has a hundred thousand of these.
 function secret(folder: string, name: string): Place {
-  return { path: join(folder, name), mode: 0o600 };
+  return { path: `${folder}/${name}`, mode: 0o600 };
 }
 
 function plain(folder: string, name: string): Place {
-  return { path: join(folder, name), mode: 0o644 };
+  return { path: `${folder}/${name}`, mode: 0o644 };
 }

@@ -2,11 +2,16 @@
 // once; nothing is written.
 
 import { dirname } from 'node:path';
-import { parseCertificates } from '../certificate/certificate.js';
+import {
+  parseCertificate,
+  parseSignedCertificate,
+  type CertificateInfo,
+  type Signer,
+} from '../certificate/certificate.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import type { FoundCertificate } from '../plan/inventory.js';
 import { shellWord } from '../shell-word.js';
-import { readFile, statFile } from '../sys/files.js';
+import { lookAt, readFileNow, type FileState } from '../sys/files.js';
 import { isDenied } from './ownership.js';
 
 /** Collects what is wrong, and what is wrong with many files of one kind as one problem. */
@@ -74,39 +79,47 @@ function countOf(files: readonly { readonly path: string }[]): string {
 }
 
 /** The certificate in a file, of a chain the first; undefined if there is no file. @throws certificate, files */
-export async function readWholeCertificate(path: string): Promise<FoundCertificate | undefined> {
-  const bytes = await readFile(path);
-  const [info] = bytes === undefined ? [] : parseCertificates(bytes, { from: quotePath(path) });
-  return info === undefined ? undefined : { path, info };
+export function readWholeCertificate(path: string, signers: readonly Signer[] = []): FoundCertificate | undefined {
+  const bytes = readFileNow(path);
+  return bytes && { path, info: parseFoundCertificate(path, bytes, signers) };
 }
 
-export async function readCertificate(path: string, findings: Findings): Promise<FoundCertificate | undefined> {
+/** `signers`: the CAs whose certificates need not be looked at by OpenSSL. @throws certificate */
+export function parseFoundCertificate(path: string, bytes: Buffer, signers: readonly Signer[]): CertificateInfo {
+  const signed = parseSignedCertificate(bytes, () => quotePath(path), signers);
+  return signed ?? parseCertificate(bytes, { from: quotePath(path) });
+}
+
+export function readCertificate(path: string, findings: Findings): FoundCertificate | undefined {
   return collect(findings, path, () => readWholeCertificate(path));
 }
 
 /** A file with a private key, whose mode and owner count. */
-export async function readPrivate(path: string, findings: Findings): Promise<Buffer | undefined> {
+export function readPrivate(path: string, findings: Findings, same?: Buffer): Buffer | undefined {
   const { uid, open, foreign } = findings;
-  return collect(findings, path, async () => {
-    const state = await statFile(path);
-    if (state?.kind === 'file') {
-      if ((state.mode & 0o077) !== 0) open.push({ path, mode: state.mode });
-      // Root may work in the folder of another user.
-      const mayBe = uid === 0 ? [0, (await statFile(dirname(path)))?.uid] : [uid];
-      if (uid >= 0 && !mayBe.includes(state.uid)) foreign.push({ path, uid: state.uid });
+  const see = (state: FileState): void => {
+    if ((state.mode & 0o077) !== 0) open.push({ path, mode: state.mode });
+    if (uid < 0 || state.uid === uid) return;
+    // Root may work in the folder of another user.
+    if (uid === 0 && lookAt(dirname(path))?.uid === state.uid) return;
+    foreign.push({ path, uid: state.uid });
+  };
+  return collect(findings, path, () => {
+    try {
+      return readFileNow(path, { same, see });
+    } catch (error) {
+      // Whose it is counts also if it is closed.
+      const state = lookAt(path);
+      if (state?.kind === 'file') see(state);
+      throw error;
     }
-    return state === undefined ? undefined : readFile(path);
   });
 }
 
 /** What `work` gives for a file; undefined if it fails with something that a person can fix. */
-export async function collect<T>(
-  { problems, denied }: Findings,
-  path: string,
-  work: () => T | Promise<T>,
-): Promise<T | undefined> {
+export function collect<T>({ problems, denied }: Findings, path: string, work: () => T): T | undefined {
   try {
-    return await work();
+    return work();
   } catch (error) {
     if (!(error instanceof RelaycertsError)) throw error;
     if (error.code !== 'certificate') (isDenied(error) ? denied : problems).push(...error.problems);

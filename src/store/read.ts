@@ -3,25 +3,33 @@
 
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { parsePrivateKey } from '../certificate/private-key.js';
+import type { CertificateInfo, Signer } from '../certificate/certificate.js';
+import { readHostKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
-import { bundleParts, tableName } from '../plan/bundle-names.js';
-import type { Cas } from '../plan/ca-rekey.js';
-import type { CertifiedHost, FoundCa, HostInventory, Inventory, Revoked, Stranger } from '../plan/inventory.js';
-import { hostsOf, roles, type HostSettings, type Role, type Settings } from '../settings/settings.js';
+import { bundleParts } from '../plan/bundle-names.js';
+import { trustedCas, type Cas } from '../plan/ca-rekey.js';
+import type { CertifiedHost, FoundCa, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
+import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { inGroups } from '../sys/all-ended.js';
-import { listFolder, readFile, statFile } from '../sys/files.js';
+import { listFolder, lookAt, readFileNow, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
-import { collect, problemsOf, readCertificate, readPrivate, readWholeCertificate, type Findings } from './read-file.js';
 import { rootsProblem } from './ownership.js';
+import {
+  collect,
+  parseFoundCertificate,
+  problemsOf,
+  readCertificate,
+  readPrivate,
+  readWholeCertificate,
+  type Findings,
+} from './read-file.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
+import { findStrangers } from './strangers.js';
+import { certificateDigest, readVerified, writeVerified } from './verified.js';
 
-/** How many hosts' files are read at the same time. */
-const readersAtOnce = 32;
 /** Octets; a client that is pinned by its certificate has about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
 
@@ -35,17 +43,22 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
   findings.problems.push(...(await findOtherCa(settings, layout)));
-  const [custody, caCertificate, revoked, ledger, strangers] = await Promise.all([
-    readCustodyFiles(settings, sys, findings),
-    readCertificate(layout.caCertificate.path, findings),
-    readRevoked(layout),
-    statFile(layout.ledger.path),
-    findStrangers(settings, layout),
-  ]);
-  const ca = await readOtherCas(layout, findings);
-  const few = await listFew(layout);
-  const hosts = await inGroups(hostsOf(settings), readersAtOnce, (one) =>
-    readHost(one, layout, few, revoked, findings),
+  const custody = await readCustodyFiles(settings, sys, findings);
+  const caCertificate = readCertificate(layout.caCertificate.path, findings);
+  const revoked = await readRevoked(layout);
+  const ledger = await statFile(layout.ledger.path);
+  const strangers = await findStrangers(settings, layout);
+  const ca = readOtherCas(layout, findings);
+  const verified = readVerified(caCertificate?.info, sys);
+  const there = await listHostPaths(layout);
+  const cas = casIn({ caCertificate, ...ca }, verified);
+  const around: Around = { layout, there, revoked, findings, ...cas };
+  const hosts = hostsOf(settings).map((one) => readHost(one, around));
+  await writeVerified(
+    caCertificate?.info,
+    hosts.map(({ certificate }) => certificate?.info),
+    verified,
+    sys,
   );
   return {
     caKeyPath: layout.caKey.path,
@@ -72,12 +85,10 @@ export async function readCustody(settings: Settings, sys: Onlooker): Promise<Cu
 async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, findings: Findings): Promise<Custody> {
   const operatorKeyPath = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
-  const [caKey, passphraseFile, operatorKey, passphrasePath] = await Promise.all([
-    readPrivate(layoutOf(settings).caKey.path, findings),
-    collect(findings, file, () => readFile(file, { followLink: true })),
-    readPrivate(operatorKeyPath, findings),
-    realpath(file).catch(() => file),
-  ]);
+  const caKey = readPrivate(layoutOf(settings).caKey.path, findings);
+  const passphraseFile = collect(findings, file, () => readFileNow(file, { followLink: true }));
+  const operatorKey = readPrivate(operatorKeyPath, findings);
+  const passphrasePath = await realpath(file).catch(() => file);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 
@@ -86,9 +97,9 @@ export async function readHostFiles(settings: Settings, one: HostSettings, sys: 
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
   const revoked = await readRevoked(layout);
-  const files = await readHost(one, layout, await listFew(layout), revoked, findings);
-  const caCertificate = await readCertificate(layout.caCertificate.path, findings);
-  const cas: Cas = { caCertificate, ...(await readOtherCas(layout, findings)) };
+  const caCertificate = readCertificate(layout.caCertificate.path, findings);
+  const cas: Cas = { caCertificate, ...readOtherCas(layout, findings) };
+  const files = readHost(one, { layout, there: await listHostPaths(layout), revoked, findings, ...casIn(cas) });
   const folders = [layout.certsFolder, layout.hostsFolder];
   const problems = await problemsOf(findings, folders, () => rootsProblem(settings, sys));
   return { files, cas, revoked, problems };
@@ -98,78 +109,98 @@ export async function readHostFiles(settings: Settings, one: HostSettings, sys: 
 export async function readCertifiedHosts(settings: Settings) {
   const layout = layoutOf(settings);
   const revoked = await readRevoked(layout);
-  const few = await listFew(layout);
-  const hosts = await inGroups(hostsOf(settings), readersAtOnce, async (host): Promise<CertifiedHost> => {
+  const there = await listHostPaths(layout);
+  // Only certificates that are signed by the CA are read without OpenSSL; a damaged CA is another command's to tell.
+  const ca = collect(noFindings(-1), layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
+  const signers = ca === undefined ? [] : [signerOf(ca.info, new Set())];
+  const hosts = hostsOf(settings).map((host): CertifiedHost => {
     const { role, hostname } = host;
-    const certificate = await readWholeCertificate(layout.certificate(role, hostname).path);
+    const certificate = readWholeCertificate(layout.certificate(role, hostname).path, signers);
     const { path } = layout.previous(role, hostname);
     return {
       host,
       certificate,
-      previous: few.has(path) ? await readWholeCertificate(path) : undefined,
+      previous: there.has(path) ? readWholeCertificate(path, signers) : undefined,
       isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
-      keyPlace: few.has(layout.request(role, hostname).path) ? 'host' : 'here',
+      keyPlace: there.has(layout.request(role, hostname).path) ? 'host' : 'here',
     };
   });
   return { hosts, revoked };
 }
 
 /** The CA of the next stage of a rekey, and the one before. */
-async function readOtherCas(layout: Layout, findings: Findings): Promise<Pick<Inventory, 'nextCa' | 'formerCa'>> {
-  const read = async (key: Place, certificate: Place): Promise<FoundCa | undefined> => {
-    const found = await readCertificate(certificate.path, findings);
-    return found && { keyPath: key.path, key: await readPrivate(key.path, findings), certificate: found };
+function readOtherCas(layout: Layout, findings: Findings): Pick<Inventory, 'nextCa' | 'formerCa'> {
+  const read = (key: Place, certificate: Place): FoundCa | undefined => {
+    const found = readCertificate(certificate.path, findings);
+    return found && { keyPath: key.path, key: readPrivate(key.path, findings), certificate: found };
   };
   return {
-    nextCa: await read(layout.nextCaKey, layout.nextCaCertificate),
-    formerCa: await read(layout.formerCaKey, layout.formerCaCertificate),
+    nextCa: read(layout.nextCaKey, layout.nextCaCertificate),
+    formerCa: read(layout.formerCaKey, layout.formerCaCertificate),
   };
 }
 
-/** The paths of files that few hosts have, so that two listings answer for all. */
-async function listFew(layout: Layout): Promise<ReadonlySet<string>> {
-  const few = new Set<string>();
-  for (const folder of roles.map(layout.roleFolder)) {
-    for (const name of await listFolder(folder))
-      if (/\.(?:csr|old\.crt)\.pem$/u.test(name)) few.add(join(folder, name));
+/** The paths of hosts' files and bundles, so that three listings answer for what is not there. */
+async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
+  const there = new Set<string>();
+  for (const folder of [...roles.map(layout.roleFolder), layout.hostsFolder]) {
+    for (const name of await listFolder(folder)) there.add(`${folder}/${name}`);
   }
-  return few;
+  return there;
 }
 
-async function readHost(
-  host: HostSettings,
-  layout: Layout,
-  few: ReadonlySet<string>,
-  revoked: Revoked,
-  findings: Findings,
-): Promise<HostInventory> {
+/** What all hosts are read with. */
+interface Around {
+  readonly layout: Layout;
+  readonly there: ReadonlySet<string>;
+  readonly revoked: Revoked;
+  readonly findings: Findings;
+  /** The CAs that a host's certificate may be signed by: the former one or the one that signs now. */
+  readonly signers: readonly Signer[];
+  /** The file of every bundle with the CAs that hosts trust. */
+  readonly trusted: Buffer;
+}
+
+function casIn(cas: Cas, verified: ReadonlySet<string> = new Set()): Pick<Around, 'signers' | 'trusted'> {
+  const signers = [cas.caCertificate, cas.formerCa?.certificate].flatMap((found) =>
+    found ? [signerOf(found.info, found === cas.caCertificate ? verified : new Set())] : [],
+  );
+  return { signers, trusted: Buffer.concat(trustedCas(cas).map(({ info }) => Buffer.from(info.pem))) };
+}
+
+function signerOf(info: CertificateInfo, verified: ReadonlySet<string>): Signer {
+  return { info, isKnown: (der) => verified.size > 0 && verified.has(certificateDigest(der)) };
+}
+
+function readHost(host: HostSettings, around: Around): HostInventory {
+  const { layout, there, revoked, findings, signers } = around;
   const { role, hostname } = host;
   const keyPath = layout.key(role, hostname).path;
   const certificatePath = layout.certificate(role, hostname).path;
   const requestPath = layout.request(role, hostname).path;
   const previousPath = layout.previous(role, hostname).path;
   const bundleFolder = layout.bundleFolder(hostname);
-  const bundle = new Map<string, Buffer>();
-  const places = layout.bundle(hostname);
-  const [pem, certificate] = await Promise.all([
-    readPrivate(keyPath, findings),
-    readCertificate(certificatePath, findings),
-    ...bundleParts(role, 'here').map(async (part) => {
-      const { path, mode } = places[part];
-      const limit = part === 'table' ? { limit: tableLimit } : {};
-      const bytes = await (mode === 0o600
-        ? readPrivate(path, findings)
-        : collect(findings, path, () => readFile(path, limit)));
-      if (bytes !== undefined) bundle.set(basename(path), bytes);
-    }),
-  ]);
-  const key = await collect(findings, keyPath, () => {
-    return pem && { path: keyPath, pem, privateKey: parsePrivateKey(pem, { from: quotePath(keyPath) }) };
+  const hasFolder = there.has(bundleFolder);
+  const texts = joinTexts(
+    there.has(keyPath) ? readPrivate(keyPath, findings) : undefined,
+    there.has(certificatePath) ? collect(findings, certificatePath, () => readFileNow(certificatePath)) : undefined,
+  );
+  const certificate = collect(findings, certificatePath, () => {
+    const { certificate: text } = texts;
+    return text && { path: certificatePath, info: parseFoundCertificate(certificatePath, text, signers) };
   });
-  const request = await collect(findings, requestPath, async () => {
-    const csr = few.has(requestPath) ? await readFile(requestPath) : undefined;
+  const key = collect(findings, keyPath, () => {
+    const spki = certificate?.info.spki;
+    const found = texts.key && readHostKey(keyPath, texts.key, spki);
+    // Whatever else the file holds, OpenSSL has to read it.
+    if (found !== undefined && found.spki !== spki) void found.privateKey;
+    return found;
+  });
+  const request = collect(findings, requestPath, () => {
+    const csr = there.has(requestPath) ? readFileNow(requestPath) : undefined;
     return csr && { path: requestPath, info: parseRequest(csr, { from: quotePath(requestPath) }) };
   });
+  const bundle = hasFolder ? readBundle(host, around, texts) : new Map<string, Buffer>();
   return {
     host,
     keyPath,
@@ -178,12 +209,47 @@ async function readHost(
     request,
     certificatePath,
     certificate,
-    previous: few.has(previousPath) ? await readCertificate(previousPath, findings) : undefined,
+    previous: there.has(previousPath) ? readCertificate(previousPath, findings) : undefined,
     isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
     bundleFolder,
-    hasBundle: (await collect(findings, bundleFolder, () => statFile(bundleFolder)))?.kind === 'folder',
+    hasBundle:
+      bundle.size > 0 || (hasFolder && collect(findings, bundleFolder, () => lookAt(bundleFolder))?.kind === 'folder'),
     bundle,
   };
+}
+
+/** The texts of a host's files. */
+type Texts = Readonly<Record<'key' | 'certificate' | 'chain', Buffer | undefined>>;
+
+/** The chain of a bundle is the two others in one; held in that way, a fleet takes half the memory. */
+function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Texts {
+  if (key === undefined || certificate === undefined) return { key, certificate, chain: undefined };
+  const chain = Buffer.allocUnsafeSlow(key.length + certificate.length);
+  chain.set(key);
+  chain.set(certificate, key.length);
+  return { key: chain.subarray(0, key.length), certificate: chain.subarray(key.length), chain };
+}
+
+/** Most files of a bundle are copies; what is the same is held once. */
+function readBundle(
+  { role, hostname }: HostSettings,
+  { layout, findings, trusted }: Around,
+  { key, certificate, chain }: Texts,
+): ReadonlyMap<string, Buffer> {
+  const bundle = new Map<string, Buffer>();
+  const places = layout.bundle(hostname);
+  const copies = { ca: trusted, certificate, key, chain, table: undefined } as const;
+  for (const part of bundleParts(role, 'here')) {
+    const { path, mode } = places[part];
+    const same = copies[part];
+    const limit = part === 'table' ? { limit: tableLimit } : {};
+    const bytes =
+      mode === 0o600
+        ? readPrivate(path, findings, same)
+        : collect(findings, path, () => readFileNow(path, { same, ...limit }));
+    if (bytes !== undefined) bundle.set(basename(path), bytes);
+  }
+  return bundle;
 }
 
 /** Two domains in one folder would share hosts/ and the ledger. */
@@ -204,37 +270,4 @@ export async function findOtherCa(
       hint: `mkdir ${shellWord(own)} && mv ${shellWord(file)} ${shellWord(join(own, 'settings.json'))}`,
     },
   ];
-}
-
-/** What is left of hosts that the settings no longer name, or name in the other role. Other files are not ours to name. */
-async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
-  const known = new Map<string, Role>(hostsOf(settings).map(({ hostname, role }) => [hostname, role]));
-  const left = new Map<string, Stranger>();
-  const note = (name: string, role: Role, path: string): void => {
-    const hostname = findHostName(name);
-    const nowRole = known.get(name);
-    if (hostname === undefined || nowRole === role) return;
-    const before = left.get(`${role} ${name}`)?.paths ?? [];
-    left.set(`${role} ${name}`, { hostname, role, nowRole, paths: [...before, path] });
-  };
-  for (const name of (await listFolder(layout.hostsFolder)).toSorted()) {
-    const folder = join(layout.hostsFolder, name);
-    const has = async (file: string): Promise<boolean> =>
-      (await statFile(join(folder, file)).catch(() => undefined)) !== undefined;
-    // Any folder may have a name like a host; a bundle holds its host's certificate.
-    if (known.get(name) === 'smtpd-server' || !(await has(`${name}.crt.pem`))) continue;
-    const hasTable = await has(tableName);
-    if (known.has(name)) {
-      if (hasTable) note(name, 'smtpd-server', join(folder, tableName));
-    } else {
-      note(name, hasTable ? 'smtpd-server' : 'smtp-client', folder);
-    }
-  }
-  for (const role of roles) {
-    const folder = layout.roleFolder(role);
-    for (const file of (await listFolder(folder)).toSorted()) {
-      note(/^(.+?)(?:\.old)?\.(?:key|crt|csr)\.pem$/u.exec(file)?.[1] ?? '', role, join(folder, file));
-    }
-  }
-  return [...left.values()];
 }

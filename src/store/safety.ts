@@ -90,10 +90,13 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
   const operatorKey = operatorKeyPlace(configHome).path;
   const { file } = settings.passphrase;
   const known = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
-  const names = (await listFolder(layout.hostsFolder)).filter((name) => findHostName(name) !== undefined);
+  const names = (await listFolder(layout.hostsFolder)).filter(
+    (name) => known.has(name) || findHostName(name) !== undefined,
+  );
   const seen = await Promise.all([
     see(layout.folder, 'project', 'folder', true),
     see(settings.file, 'ours', 'file', true),
+    ...(settings.clientsFile === undefined ? [] : [see(settings.clientsFile, 'ours', 'file', true)]),
     ...foldersOf(layout).map((path) => see(path, 'ours', 'folder')),
     ...names.map(async (name) => {
       const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');

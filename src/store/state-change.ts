@@ -2,8 +2,9 @@
 // what the state will be; which files follow from that, bundles included, is said here and nowhere else. Pure.
 
 import { dirname } from 'node:path';
-import type { Inventory } from '../plan/inventory.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
+import { staleFiles } from '../plan/warnings.js';
 import type { Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
@@ -36,8 +37,8 @@ export function changeTo(
   bundles: Bundles,
 ): Change {
   const layout = layoutOf(settings);
-  const old = filesOf(layout, configHome, before);
-  const now = filesOf(layout, configHome, after);
+  const old = filesOf(layout, configHome, { ...before, hosts: hostsThatDiffer(before, after) });
+  const now = filesOf(layout, configHome, { ...after, hosts: hostsThatDiffer(after, before) });
   const writes = [...now].flatMap(([path, { bytes, mode }]): readonly FileWrite[] => {
     const found = old.get(path);
     if (found?.bytes.equals(bytes) === true) return [];
@@ -45,14 +46,17 @@ export function changeTo(
     return [{ path, bytes, mode, folderMode, isNew: found === undefined }];
   });
   const gone = [...old.keys()].filter((path) => !now.has(path));
-  const bundleWrites = before.hosts.flatMap(({ host: { hostname }, bundle }) =>
-    [...(bundles.get(hostname) ?? [])].flatMap(([name, bytes]): readonly FileWrite[] => {
-      if (bundle.get(name)?.equals(bytes) === true) return [];
-      const place = Object.values(layout.bundle(hostname)).find(({ path }) => path.endsWith(`/${name}`));
-      if (place === undefined) throw new TypeError(`a bundle has no ${name}`);
-      return [{ ...place, bytes, folderMode: 0o700, isNew: false }];
-    }),
-  );
+  const bundleWrites: FileWrite[] = [];
+  for (const { host, bundle } of before.hosts) {
+    const wanted = bundles.get(host.hostname);
+    if (wanted === undefined) continue;
+    for (const name of staleFiles(bundle, wanted)) {
+      const place = Object.values(layout.bundle(host.hostname)).find(({ path }) => path.endsWith(`/${name}`));
+      const bytes = wanted.get(name);
+      if (place === undefined || bytes === undefined) throw new TypeError(`a bundle has no ${name}`);
+      bundleWrites.push({ ...place, bytes, folderMode: 0o700, isNew: false });
+    }
+  }
   const revoked = after.hosts.filter(({ isRevoked, hasBundle }) => isRevoked && hasBundle);
   return {
     writes: [...keeps, ...writes, ...bundleWrites],
@@ -68,6 +72,11 @@ export function isEmpty({ writes, appends, removes, empties }: Change): boolean 
 }
 
 type Content = { readonly bytes: Buffer; readonly mode: FileMode };
+
+/** The hosts of a state of which the other one says something else; what is the same value has the same files. */
+export function hostsThatDiffer({ hosts }: Inventory, other: Inventory): readonly HostInventory[] {
+  return hosts.filter((found, index) => other.hosts[index] !== found);
+}
 
 /** Every file of a state but the bundles and the ledger, by path. */
 function filesOf(layout: Layout, configHome: string, state: Inventory): ReadonlyMap<string, Content> {

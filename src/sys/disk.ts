@@ -1,15 +1,18 @@
 // The few calls to the disk that a change is made of (store/transaction.ts). They are an interface so that a test can put
 // a disk under the transaction that loses what was not synced.
 //
-// Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode says.
+// Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode
+// says. The calls are synchronous, because a small file takes the kernel microseconds and a trip to libuv's threads several
+// times that. Only syncs wait for a disk, and those go to the threads.
 
-import type { Stats } from 'node:fs';
-import { constants, lstat, mkdir, open, readdir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inGroups } from './all-ended.js';
+import { syncFileSystems } from './sync-file-systems.js';
 
-const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 
 /** The modes of files and folders that relaycerts makes. */
 export type FileMode = 0o600 | 0o644;
@@ -42,108 +45,155 @@ const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF'
 /** Files that are synced at the same time: libuv has four threads for it. */
 const syncsAtOnce = 16;
 
+/** From so many on, one sync of their file system takes less time. */
+const manySyncs = 64;
+
 /** This machine's disk. `unsynced` collects the folders whose file system refuses to sync them. */
 export function realDisk(unsynced: Set<string> = new Set()): Disk {
   return {
-    read: async (path) =>
-      readChecked(path, (stats) => {
+    // oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
+    read: async (path) => {
+      // Most files of a change are new, and an error takes longer than a look.
+      if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      return readChecked(path, (stats) => {
         if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
-      }),
-    list: async (path) => (await unlessMissing(readdir(path))) ?? [],
-    create: (path, bytes, mode) =>
-      withFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600, async (file) => {
+      });
+    },
+    list: async (path) => unlessMissing(() => fs.readdirSync(path)) ?? [],
+    create: async (path, bytes, mode) => {
+      withFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600, (file) => {
         // Before anything is in it.
-        await assertPrivate(path, (await file.stat()).mode, mode);
-        await file.writeFile(bytes);
-        // The umask may have taken bits away.
-        await chmodIfKept(file, mode);
-      }),
-    writeAt: (path, offset, bytes, mode) =>
-      withFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode, async (file) => {
-        if (offset === 0) await chmodIfKept(file, mode);
-        await file.truncate(offset);
-        // A disk that is nearly full takes a part, and says so only to the next write.
-        for (let done = 0; done < bytes.length;) {
-          done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
-        }
-      }),
-    rename,
+        const found = fs.fstatSync(file).mode;
+        assertPrivate(path, found, mode);
+        writeWhole(file, bytes, 0);
+        // The umask may have taken bits away. FAT knows no modes, and refuses.
+        if ((found & 0o777) !== mode) chmodIfKept(file, mode);
+      });
+    },
+    writeAt: async (path, offset, bytes, mode) => {
+      withFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW, mode, (file) => {
+        if (offset === 0) chmodIfKept(file, mode);
+        fs.ftruncateSync(file, offset);
+        writeWhole(file, bytes, offset);
+      });
+    },
+    rename: async (from, to) => {
+      fs.renameSync(from, to);
+    },
     unlink: async (path) => {
-      await unlessMissing(unlink(path)).catch((error: unknown) => unlessGone(path, error));
+      unlessGone(path, () => {
+        fs.unlinkSync(path);
+      });
     },
     mkdir: async (path, mode) => {
-      await mkdir(path, { mode }).catch(async (error: unknown) => {
-        if (systemCode(error) !== 'EEXIST' || !(await lstat(path)).isDirectory()) throw error;
-      });
+      try {
+        fs.mkdirSync(path, { mode });
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST' || !fs.lstatSync(path).isDirectory()) throw error;
+      }
     },
     rmdir: async (path) => {
-      await unlessMissing(rmdir(path)).catch((error: unknown) => {
-        if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) return undefined;
-        return unlessGone(path, error);
-      });
+      try {
+        unlessGone(path, () => {
+          fs.rmdirSync(path);
+        });
+      } catch (error) {
+        if (!['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(systemCode(error) ?? '')) throw error;
+      }
     },
     sync: async (paths) => {
-      await inGroups(paths, syncsAtOnce, (path) => syncOne(path, unsynced));
+      const left = paths.length < manySyncs ? paths : await syncFileSystems(paths);
+      await inGroups(left, syncsAtOnce, (path) => syncOne(path, unsynced));
     },
   };
 }
 
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
-  // A link to a folder is followed: a home may be one, and a sync changes nothing.
-  const done = withFile(path, O_RDONLY | O_NONBLOCK, undefined, async (file) => {
+  try {
+    // A link to a folder is followed: a home may be one, and a sync changes nothing.
+    const file = await open(path, O_RDONLY | O_NONBLOCK);
     try {
       await file.sync();
     } catch (error) {
       if (!cannotSync.has(systemCode(error) ?? '') || !(await file.stat()).isDirectory()) throw error;
       unsynced.add(path);
+    } finally {
+      await file.close();
     }
-  });
-  await unlessMissing(done);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
 }
 
-/** The bytes of what `check` does not refuse; undefined if there is nothing. A FIFO does not hang the program. */
-export async function readChecked(
+/** Holds what a small file has until it is known how much of it is kept. */
+const scratch = Buffer.allocUnsafeSlow(1 << 16);
+
+/**
+ * The bytes of what `check` does not refuse; undefined if there is nothing. A FIFO does not hang the program. `same` is
+ * given back if the file has these bytes.
+ */
+export function readChecked(
   path: string,
-  check: (stats: Stats) => void,
-  followLink = false,
-): Promise<Buffer | undefined> {
+  check: (stats: fs.Stats) => void,
+  { followLink = false, same }: { readonly followLink?: boolean; readonly same?: Buffer | undefined } = {},
+): Buffer | undefined {
   const flags = O_RDONLY | O_NONBLOCK | (followLink ? 0 : O_NOFOLLOW);
-  return unlessMissing(
-    withFile(path, flags, undefined, async (file) => {
-      check(await file.stat());
-      return file.readFile();
+  return unlessMissing(() =>
+    withFile(path, flags, undefined, (file) => {
+      const stats = fs.fstatSync(file);
+      check(stats);
+      const size = readUpTo(file, scratch, stats.size);
+      const found = scratch.subarray(0, size);
+      if (same?.equals(found) === true) return same;
+      return size < scratch.length ? Buffer.from(found) : Buffer.concat([found, fs.readFileSync(file)]);
     }),
   );
 }
 
-async function withFile<T>(
-  path: string,
-  flags: number,
-  mode: FileMode | undefined,
-  work: (file: FileHandle) => Promise<T>,
-): Promise<T> {
-  const file = await open(path, flags, mode);
+/** Fills the buffer, or reads to the end of the file; `expected` octets in one go are all that there are. */
+function readUpTo(file: number, buffer: Buffer, expected: number): number {
+  let size = 0;
+  while (size < buffer.length) {
+    const more = fs.readSync(file, buffer, size, buffer.length - size, null);
+    if (more === 0) return size;
+    size += more;
+    if (more === expected) return size;
+  }
+  return size;
+}
+
+/** A disk that is nearly full takes a part, and says so only to the next write. */
+function writeWhole(file: number, bytes: Uint8Array, offset: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += fs.writeSync(file, bytes, done, bytes.length - done, offset + done);
+  }
+}
+
+/** A file system that keeps no modes may refuse a new one; the one that a file has then has to do. */
+function chmodIfKept(file: number, mode: FileMode): void {
   try {
-    return await work(file);
+    fs.fchmodSync(file, mode);
+  } catch (error) {
+    if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
+  }
+}
+
+function withFile<T>(path: string, flags: number, mode: FileMode | undefined, work: (file: number) => T): T {
+  const file = fs.openSync(path, flags, mode);
+  try {
+    return work(file);
   } finally {
-    await file.close();
+    fs.closeSync(file);
   }
 }
 
 /** What a file system answers to a call that it does not have (FAT, exFAT, many FUSE file systems). */
 export const hasNoSuchCall = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
-/** A file system that keeps no modes may refuse a new one; the one that a file has then has to do. */
-async function chmodIfKept(file: FileHandle, mode: FileMode): Promise<void> {
-  await file.chmod(mode).catch((error: unknown) => {
-    if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
-  });
-}
-
 /** @throws permissions - the file system keeps no modes, so a key would be open to others */
-async function assertPrivate(path: string, found: number, wanted: FileMode): Promise<void> {
+function assertPrivate(path: string, found: number, wanted: FileMode): void {
   if (wanted !== 0o600 || (found & 0o077) === 0) return;
-  await unlink(path);
+  fs.unlinkSync(path);
   throw new RelaycertsError(
     'permissions',
     `the file system of ${quotePath(dirname(path))} cannot keep a file private`,
@@ -168,21 +218,29 @@ export async function assertKeepsModes(folder: string): Promise<void> {
 /** The lock is the first file of a change, and this the first look at what its file system keeps. @throws permissions */
 export async function assertLockIsPrivate(file: FileHandle, path: string): Promise<void> {
   if (((await file.stat()).mode & 0o077) === 0) return;
-  await chmodIfKept(file, 0o600);
-  await assertPrivate(path, (await file.stat()).mode, 0o600);
+  chmodIfKept(file.fd, 0o600);
+  assertPrivate(path, (await file.stat()).mode, 0o600);
 }
 
-/** A read-only file system refuses to remove even what is not there. */
-async function unlessGone(path: string, error: unknown): Promise<void> {
-  if (systemCode(error) !== 'EROFS' || (await unlessMissing(lstat(path))) !== undefined) throw error;
+/** Removes something, if it is there. A read-only file system refuses to remove even what is not there. */
+function unlessGone(path: string, remove: () => void): void {
+  try {
+    unlessMissing(remove);
+  } catch (error) {
+    if (systemCode(error) !== 'EROFS' || unlessMissing(() => fs.lstatSync(path)) !== undefined) throw error;
+  }
 }
 
 /** What `work` gives; undefined if there is no such file or folder. */
-export async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
+function unlessMissing<T>(work: () => T): T | undefined {
   try {
-    return await work;
+    return work();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR';
 }

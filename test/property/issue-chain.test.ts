@@ -5,6 +5,7 @@ import * as fc from '../support/fast-check.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateKey, type KeyPair } from '../../src/issue/keys.js';
 import { parseCertificate } from '../../src/certificate/certificate.js';
+import { encodeSpki } from '../../src/certificate/public-key.js';
 import { fingerprintOf } from '../../src/certificate/fingerprint.js';
 import { checkCa, checkLeaf } from '../../src/certificate/verify.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
@@ -74,17 +75,17 @@ async function issue(given: Chain) {
     validDays: given.caDays,
     permittedDomains,
   });
-  const leafPem = await issueLeaf({
+  const leaf = await issueLeaf({
     role,
     hostname,
     altNames,
     subject,
-    publicKey: leafKey.publicKey,
+    spki: encodeSpki(leafKey.publicKey),
     validDays: given.leafDays,
     ca: { certificatePem: caPem, privateKey: caKey.privateKey },
     at: new Date(given.caAt.getTime() + given.leafDelay),
   });
-  return { ca: parseCertificate(caPem), leaf: parseCertificate(leafPem), commonName, permittedDomains };
+  return { ca: parseCertificate(caPem), leaf: parseCertificate(leaf.pem), commonName, permittedDomains };
 }
 
 test('our check agrees at every instant, and the contents come back', async () => {

@@ -2,6 +2,7 @@
 
 import { type CertificateInfo, parseCertificate } from '../../src/certificate/certificate.js';
 import { generateKey, type KeyPair } from '../../src/issue/keys.js';
+import { encodeSpki } from '../../src/certificate/public-key.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import { type HostName, parseHostName } from '../../src/names.js';
 import type { KeyType, Role, Subject } from '../../src/settings/settings.js';
@@ -58,17 +59,17 @@ export interface LeafOptions {
 
 export async function makeLeaf(ca: TestCa, options: LeafOptions = {}): Promise<TestLeaf> {
   const keyPair = options.keyPair ?? (await generateKey(options.keyType ?? 'ecdsa-p256'));
-  const pem = await issueLeaf({
+  const info = await issueLeaf({
     role: options.role ?? 'smtp-client',
     hostname: hostName(options.hostname ?? 'mailhost.example.org'),
     altNames: (options.altNames ?? []).map(hostName),
     subject: options.subject ?? noSubject,
-    publicKey: keyPair.publicKey,
+    spki: encodeSpki(keyPair.publicKey),
     ca: { certificatePem: ca.pem, privateKey: ca.keyPair.privateKey },
     at: options.at ?? issuedAt,
     validDays: options.validDays ?? 398,
   });
-  return { pem, info: parseCertificate(pem), keyPair };
+  return { pem: info.pem, info: parseCertificate(info.pem), keyPair };
 }
 
 export function hostName(name: string): HostName {

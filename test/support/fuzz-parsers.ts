@@ -1,17 +1,17 @@
 // Every parser of the program as the fuzz run calls it: what makes its inputs, and what must be true of what it gives.
 // `parse` gives true where the input is taken and false where it is refused as data; a refusal may be thrown too.
 
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { parseCertificates } from '../../src/certificate/certificate.js';
+import { parseCertificates, parseSignedCertificate } from '../../src/certificate/certificate.js';
 import { DerError, readElements, readOid, readSmallInteger, type DerElement } from '../../src/certificate/der.js';
 import { parsePinned, pinOf, renderPins } from '../../src/certificate/fingerprint.js';
 import { boundInput, readPemBlocks, writePem } from '../../src/certificate/pem.js';
-import { parsePrivateKey } from '../../src/certificate/private-key.js';
+import { parsePrivateKey, readHostKey } from '../../src/certificate/private-key.js';
 import { encodeSpki, keyTypeOfSpki } from '../../src/certificate/public-key.js';
 import { parseRequest } from '../../src/certificate/request.js';
 import { checkCa, checkLeaf } from '../../src/certificate/verify.js';
@@ -31,6 +31,7 @@ import { decryptPrivateKey } from '../../src/issue/pbes2.js';
 import * as names from '../../src/names.js';
 import { describeFinding } from '../../src/plan/findings.js';
 import { Secret } from '../../src/secret.js';
+import { readClientRows } from '../../src/settings/clients-file.js';
 import { parsePassphraseFile, parseRecipient } from '../../src/settings/fields.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
@@ -129,7 +130,9 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       8000,
       pemLike(seeds.certificates),
       (bytes) => {
+        const quick = parseSignedCertificate(bytes, () => from, [{ info: ca, isKnown: () => false }]);
         const infos = parseCertificates(bytes, { from });
+        if (quick !== undefined) hold(isDeepStrictEqual({ ...quick }, { ...infos[0] }), 'both readers say the same');
         for (const info of firstOf(infos, 20)) {
           const [again] = parseCertificates(info.pem, { from });
           hold(again.der.equals(info.der), 'a certificate goes round');
@@ -147,12 +150,12 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       },
       { hard: () => hardOnes.certificates(seeds) },
     ),
-    parser(
-      'private keys',
-      4000,
-      pemLike(seeds.privateKeys),
-      (bytes) => encodeSpki(parsePrivateKey(bytes, { from })).length > 0,
-    ),
+    parser('private keys', 4000, pemLike(seeds.privateKeys), (bytes) => {
+      const spki = encodeSpki(parsePrivateKey(bytes, { from }));
+      const quick = createPublicKey({ key: readHostKey('/x', bytes).spki, format: 'der', type: 'spki' });
+      hold(encodeSpki(quick).equals(spki), 'the public half is the same');
+      return spki.length > 0;
+    }),
     parser('pins', 5000, pemLike([...seeds.publicKeys, ...seeds.certificates.slice(0, 3)]), (bytes) => {
       const pins = parsePinned(bytes, { from }).map((one) => pinOf(one, 'public-key', 'sha256'));
       for (const format of ['postfix', 'openssl', 'hex', 'json'] as const) {
@@ -396,6 +399,27 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       );
       return true;
     }),
+    ...(['csv', 'jsonl'] as const).map((kind) =>
+      parser(
+        `settings: clients in ${kind}`,
+        3000,
+        textOf(
+          kind === 'csv'
+            ? ['hostname,sshPort,altNames\nc1,22,\nc2,,"a b"\n', 'hostname\r\nc1\r\n']
+            : ['{"hostname":"c1"}\n{"hostname":"c2","sshPort":2222}\n'],
+        ),
+        (bytes) => {
+          const file = join(folder, `clients.${kind}`);
+          writeFileSync(file, bytes);
+          const rows = readClientRows(file);
+          hold(
+            rows.every(({ line, kind: one }) => line > 0 && one.startsWith('{')),
+            'every client has a line',
+          );
+          return rows.length > 0;
+        },
+      ),
+    ),
     parser('wizard: lists', 8000, textOf(['a, b,c', '"a,b", c', ' a ,, b ']), (bytes) => {
       const items = parseList(bytes.toString());
       const isWritable = items.every((item) => !item.includes('"') && item.trim() === item);

@@ -1,6 +1,7 @@
 // A state in memory: everything that small settings ask for, with real keys and certificates and no disk.
 
 import type { KeyObject } from 'node:crypto';
+import { readHostKey } from '../../src/certificate/private-key.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
 import { bundlesOf } from '../../src/render/bundle.js';
@@ -66,7 +67,7 @@ function foundHost(
   return {
     host,
     keyPath,
-    key: { path: keyPath, privateKey, pem: Buffer.from(encodePrivateKey(privateKey).revealBytes()) },
+    key: readHostKey(keyPath, Buffer.from(encodePrivateKey(privateKey).revealBytes())),
     requestPath: layout.request(role, hostname).path,
     request: undefined,
     certificatePath,

@@ -253,8 +253,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'the same content with its own mode',
     'equal content kept with its mode',
-    'if ((await disk.read(staged)) !== undefined) await',
-    'if (now === write.new) await disk.unlink(staged); else if ((await disk.read(staged)) !== undefined) await',
+    'if (isStaged) await',
+    'if (now === write.new) await disk.unlink(staged); else if (isStaged) await',
   ),
   mutant(
     'retire',

@@ -134,6 +134,8 @@ test('ledger: a file with a thousand lines that are none is no ledger', async ()
 const calledBy: Readonly<Record<string, string>> = {
   parseSettingsText: 'readSettings',
   readSettingsText: 'readSettings',
+  parseWithClients: 'readSettings',
+  readClients: 'readClientRows',
   // The first of what that gives.
   parseCertificate: 'parseCertificates',
   parseSettings: 'readSettings',
@@ -144,6 +146,13 @@ const calledBy: Readonly<Record<string, string>> = {
   readInside: 'parseCertificates',
   readPemOrDer: 'parseCertificates',
   readSequence: 'parseCertificates',
+  readAuthorityKeyIdentifier: 'parseCertificates',
+  readIsCa: 'parseSignedCertificate',
+  readKeyUsage: 'parseCertificates',
+  readPermittedDomains: 'parseCertificates',
+  readPlainPem: 'parseSignedCertificate',
+  readSerial: 'parseCertificates',
+  readTime: 'parseCertificates',
   // It reads a file descriptor, up to a bound, and this judges what it read.
   readPassphraseFd: 'parsePassphrase',
 };

@@ -1,0 +1,79 @@
+// Settings whose clients are in a file of their own: `"smtpClients": { "file": "clients.csv" }`. The schema sees one client
+// of each kind, the rules between values see all of them, and every problem names the line.
+
+import { basename, dirname } from 'node:path';
+import { quote, RelaycertsError } from '../errors.js';
+import { completeHostName, parseSshHost } from '../names.js';
+import { readClientRows, type ClientRow } from './clients-file.js';
+import { findContradictions, formatPath, member, resolvePath } from './contradictions.js';
+import type { Path } from './kinds.js';
+import { mostProblems, nameFile, parseSettings, type SettingsContext } from './schema.js';
+import type { Settings, SmtpClient } from './settings.js';
+
+/** The settings of a file's JSON value, with the clients of the file that it may name. @throws settings */
+export function parseWithClients(value: unknown, context: SettingsContext): Settings {
+  const named = member(value, 'smtpClients');
+  if (typeof value !== 'object' || value === null) return parseSettings(value, context);
+  if (typeof named !== 'object' || named === null || !Object.hasOwn(named, 'file'))
+    return parseSettings(value, context);
+  const path = parsePlace(named, context);
+  const rows = readClientRows(path);
+  const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();
+  const placeIn =
+    (list: readonly ClientRow[]) =>
+    (at: Path): string => {
+      const row = at[0] === 'smtpClients' && typeof at[1] === 'number' ? list[at[1]] : undefined;
+      if (row === undefined) return formatPath(at);
+      return [`${nameFile(path)}: line ${row.line}`, ...(at.length > 2 ? [formatPath(at.slice(2))] : [])].join(': ');
+    };
+  const valueWith = (list: readonly ClientRow[]): object => ({
+    ...value,
+    smtpClients: list.map(({ hostname, rest }) => ({ ...rest, hostname })),
+  });
+  const settings = parseSettings(valueWith(kinds), context, placeIn(kinds));
+  if (kinds.length === rows.length) return { ...settings, clientsFile: path };
+  const modelOf = new Map(kinds.map(({ kind }, index) => [kind, settings.smtpClients[index]]));
+  const clients: SmtpClient[] = [];
+  const problems: { readonly message: string; readonly hint: string }[] = [];
+  for (const { line, hostname: text, kind, rest } of rows) {
+    const model = modelOf.get(kind);
+    if (model === undefined) throw new TypeError('a row without its kind');
+    try {
+      const hostname = completeHostName(text, settings.domain);
+      const ssh = 'sshHost' in rest ? model.ssh : { ...model.ssh, host: parseSshHost(hostname) };
+      clients.push({ ...model, hostname, ssh });
+    } catch (error) {
+      if (!(error instanceof RelaycertsError)) throw error;
+      if (problems.length >= mostProblems) break;
+      problems.push({ message: `${nameFile(path)}: line ${line}: hostname: ${error.message}`, hint: hostnameHint });
+    }
+  }
+  const place = placeIn(rows);
+  for (const { path: at, what, hint } of findContradictions(valueWith(rows), settings.domain, context, place)) {
+    if (problems.length >= mostProblems) break;
+    problems.push({ message: `${place(at)}: ${what}`, hint });
+  }
+  const [first] = clients;
+  if (problems[0] !== undefined || first === undefined) {
+    throw new RelaycertsError('settings', problems.map(({ message }) => message).join('; '), { problems });
+  }
+  return { ...settings, clientsFile: path, smtpClients: [first, ...clients.slice(1)] };
+}
+
+const hostnameHint = 'write a label, completed with the domain, or a whole DNS name';
+
+/** The path of the clients file. @throws settings */
+function parsePlace(named: object, { file, home }: SettingsContext): string {
+  const path = member(named, 'file');
+  const other = Object.keys(named).find((key) => key !== 'file');
+  const what =
+    other !== undefined
+      ? `unknown key ${quote(other)}`
+      : typeof path !== 'string' || path === '' || /[\p{C}\p{Zl}\p{Zp}]/u.test(path)
+        ? `file must be the path of a file: ${quote(path)}`
+        : undefined;
+  if (what === undefined && typeof path === 'string') return resolvePath(path, dirname(file), home);
+  throw new RelaycertsError('settings', `${basename(file)}: smtpClients: ${what}`, {
+    hint: 'write a list [ ... ], or { "file": "clients.csv" }',
+  });
+}

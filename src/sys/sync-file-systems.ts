@@ -1,0 +1,46 @@
+// One sync of a whole file system instead of one for each of many files: a tenth of the time for a fleet. Node has no
+// syncfs(2), so sync(1) of coreutils does it. Since Linux 5.8 it fails if something could not be written.
+
+import { spawn } from 'node:child_process';
+import { lstatSync } from 'node:fs';
+import { release } from 'node:os';
+
+/**
+ * Makes durable what is on the file systems of these paths. Gives the paths that are left to sync one by one: a folder of
+ * each file system, which tells whether that can sync folders at all, or all of them if it cannot be done here.
+ * @throws Error with the code EIO
+ */
+export async function syncFileSystems(paths: readonly string[]): Promise<readonly string[]> {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (process.platform !== 'linux' || major < 5 || (major === 5 && minor < 8)) return paths;
+  const folders = new Map<number, string>();
+  const files = new Map<number, string>();
+  for (const path of paths) {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    // What a link leads to may be elsewhere.
+    if (stats?.isSymbolicLink() === true) return paths;
+    if (stats !== undefined) (stats.isDirectory() ? folders : files).set(stats.dev, path);
+  }
+  const each = [...new Map([...files, ...folders]).values()];
+  if (each.length === 0) return [];
+  const { status, stderr } = await runSync(each);
+  if (status === 0) return [...folders.values()];
+  // No such program, or one without this option.
+  if (status === undefined || /option|usage/iu.test(stderr)) return paths;
+  throw Object.assign(new Error(stderr.trim()), { code: 'EIO' });
+}
+
+async function runSync(paths: readonly string[]): Promise<{ status: number | null | undefined; stderr: string }> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, LC_ALL: 'C' };
+    const child = spawn('sync', ['-f', '--', ...paths], { stdio: ['ignore', 'ignore', 'pipe'], env });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on('error', () => {
+      resolve({ status: undefined, stderr });
+    });
+    child.on('close', (status) => {
+      resolve({ status, stderr });
+    });
+  });
+}

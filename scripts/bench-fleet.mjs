@@ -62,7 +62,10 @@ function freshFolder(round) {
   mkdirSync(join(folder, 'home'), { recursive: true });
   const settings = { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: { file: 'c.csv' } };
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings));
-  writeFileSync(join(folder, 'c.csv'), `hostname\n${Array.from({ length: clients }, (_, at) => `c${at}\n`).join('')}`);
+  writeFileSync(
+    join(folder, 'c.csv'),
+    ['hostname', ...[...Array(clients).keys()].map((at) => `c${at}`), ''].join('\n'),
+  );
   return folder;
 }
 
@@ -82,7 +85,7 @@ try {
     for (const [name, args] of steps) {
       const { cpu } = run(folder, '/usr/bin/python3', ['-c', peer, String(clients)]);
       if (name.endsWith('more')) appendFileSync(join(folder, 'c.csv'), 'newcomer\n');
-      const own = run(folder, 'node', [program, ...args]);
+      const own = run(folder, 'node', [program].concat(args));
       found.get(name).push({ ...own, ratio: own.cpu / cpu });
     }
   }

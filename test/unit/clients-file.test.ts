@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { RelaycertsError } from '../../src/errors.js';
+import type { RelaycertsError } from '../../src/errors.js';
 import { readSettings } from '../../src/settings/load.js';
 import type { Settings } from '../../src/settings/settings.js';
 

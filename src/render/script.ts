@@ -10,7 +10,8 @@ import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
 import install from './install.sh';
 import { cronFile } from './monitor.js';
-import { configurationOf, oldestRelease, syslogName, type Parameter } from './postfix.js';
+import { configurationOf } from './configuration.js';
+import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -114,6 +115,7 @@ function serverPart(settings: Settings, server: SmtpdServer) {
     values: {
       edited: 'master.cf',
       purpose: 'sslserver',
+      domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
       syslog_name: syslogName,

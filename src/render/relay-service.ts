@@ -95,7 +95,7 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
     empty('smtpd_noop_commands'),
     set('smtpd_forbidden_commands', 'CONNECT,GET,POST'),
     // Without STARTTLS, 8BITMIME or SIZE home would bounce or wait.
-    set('smtpd_discard_ehlo_keywords', 'etrn'),
+    set('smtpd_discard_ehlo_keywords', 'silent-discard,etrn'),
     empty('smtpd_discard_ehlo_keyword_address_maps'),
     set('disable_vrfy_command', 'yes'),
     // "yes" is "normalize"; older releases know no other word for it.

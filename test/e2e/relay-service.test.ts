@@ -40,13 +40,18 @@ async function install(): Promise<string> {
 /** Opens a session of a home's on our port that stays open; resolves once MAIL FROM was taken. */
 async function openSession(host: MailHost): Promise<void> {
   const own = `/etc/postfix/relaycerts/${host.hostname}`;
-  await host.sh(`mkfifo /run/lab/in
-{ sleep 3600 > /run/lab/in & echo $! > /run/lab/holder.pid; } 2> /dev/null
+  await host.sh(`rm -f /run/lab/in /run/lab/out; mkfifo /run/lab/in
+sleep 3600 > /run/lab/in 2> /dev/null &
 openssl s_client -quiet -crlf -starttls smtp -connect ${relay.hostname}:2500 -cert ${own}.crt.pem -key ${own}.key.pem \\
   < /run/lab/in > /run/lab/out 2> /dev/null &
 echo $! > /run/lab/session.pid
-printf 'EHLO x\\nMAIL FROM:<ann@example.org>\\n' > /run/lab/in
-until grep -q '^250 2.1.0' /run/lab/out; do sleep 0.1; done`);
+exec 3> /run/lab/in
+await() { until grep -q "$1" /run/lab/out; do sleep 0.1; done; }
+await '^250 .*'
+echo 'EHLO x' >&3
+await '^250-PIPELINING'
+echo 'MAIL FROM:<ann@example.org>' >&3
+await '^250 2.1.0'`);
 }
 
 beforeAll(async () => {
@@ -115,6 +120,7 @@ describe('once the service is ours', () => {
     expect(await install()).not.toContain('loses');
     // More than the relay's own limit of 10240000 octets: smtpd, cleanup and home would have refused it.
     await home.setMainCf({ message_size_limit: '0' });
+    await home.reload();
     await relay.markLog();
     await home.sh(`{ printf 'Subject: large\\n\\n'; yes 123456789012345678901234567890 | head -c 11000000; } |
   /usr/sbin/sendmail -f ann@example.org bob@example.net`);

@@ -16,7 +16,8 @@ export LC_ALL PATH
 : "${root_hint:?}" "${check_hint:?}"
 
 # In $saved: before, the configuration without ours; after, the files as our last run left them; settings, what our runs
-# set in main.cf; bundle, the bundle as Postfix last read it; new, files in the making.
+# set in main.cf; bundle, the bundle as Postfix last read it; loaded and overrides, see smtpd-server.sh; new, files in the
+# making.
 saved=$folder/saved
 changing=no
 first_run=no

@@ -153,14 +153,15 @@ const cleanupNames: ReadonlySet<string> = new Set<OverrideName>(['header_checks'
 /** What both smtpd and cleanup look at. */
 const sharedNames: ReadonlySet<string> = new Set<OverrideName>(['message_size_limit']);
 
-/** The parameters with the user's own over them; those that are not there yet come last. */
+/**
+ * The parameters with the user's own over them. Those of later releases come last, because the text sets each of them by
+ * itself, and the result has to be the script's.
+ */
 function overridden(parameters: readonly Parameter[], own: readonly Parameter[]): readonly Parameter[] {
-  const values = new Map(own.map(({ name, value }) => [name, value]));
-  const names = new Set(parameters.map(({ name }) => name));
-  return [
-    ...parameters.map((one) => ({ ...one, value: values.get(one.name) ?? one.value })),
-    ...own.filter(({ name }) => !names.has(name)),
-  ];
+  const all = new Map([...parameters, ...own].map((one) => [one.name, one]));
+  return [...all.values()].toSorted(
+    (one, other) => Number(one.since !== undefined) - Number(other.since !== undefined),
+  );
 }
 
 /** The relay's services: first the one on its port, then those that only it uses, named after the port. */

@@ -213,14 +213,14 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
       );
       expect(after.parameters).toEqual(before.parameters);
       const services = relayServices(settings, server).map(({ id, line, overrides }) => {
-        const values = overrides.filter(({ name }) => isKnown(name)).map(({ name, value }) => [name, value] as const);
-        return { id, added: `${line}${values.map(([name, value]) => ` -o ${name}=${value}`).join('')}`, values };
+        const known = overrides.filter(({ name }) => isKnown(name)).map(({ name, value }) => [name, value] as const);
+        return { id, added: `${line}${known.map(([name, value]) => ` -o ${name}=${value}`).join('')}`, known };
       });
       expect(services[0]?.id).toBe(`${port}/inet`);
-      expect(Object.fromEntries(services[0]?.values ?? [])).toMatchObject(locksOf(server));
+      expect(Object.fromEntries(services[0]?.known ?? [])).toMatchObject(locksOf(server));
       expect(after.services.toSorted()).toEqual([...before.services, ...services.map((one) => one.added)].toSorted());
       const wanted = new Map(
-        services.flatMap(({ id, values }) => values.map(([name, value]) => [`${id}/${name}`, value] as const)),
+        services.flatMap(({ id, known }) => known.map(([name, value]) => [`${id}/${name}`, value] as const)),
       );
       const merged = Object.fromEntries([...before.overrides, ...wanted]);
       expect(Object.fromEntries(after.overrides)).toEqual(merged);

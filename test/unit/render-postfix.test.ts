@@ -113,7 +113,7 @@ describe('the relay', () => {
     const postfix = { directory: '/etc/mtls', tableType: 'cdb', unlisted: 'reject', masterChroot: 'n' };
     const other = settingsWith({ postfix, smtpdServers: [{ hostname: 'relayhost', port: 2626, tlsLogLevel: 2 }] });
     const [service, ...more] = relayServices(other, other.smtpdServers[0]);
-    expect([service, ...more].map((one) => one.line)).toEqual([
+    expect([service, ...more].map((each) => each.line)).toEqual([
       '2626 inet n - n - - smtpd',
       'relaycerts-2626-tlsmgr unix - - n 1000? 1 tlsmgr',
       'relaycerts-2626-cleanup unix n - n - 0 cleanup',

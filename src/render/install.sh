@@ -16,11 +16,13 @@ export LC_ALL PATH
 : "${root_hint:?}" "${check_hint:?}"
 
 # In $saved: before, the configuration without ours; after, the files as our last run left them; settings, what our runs
-# set in main.cf; bundle, the bundle as Postfix last read it; new, files in the making.
+# set in main.cf; bundle, the bundle as Postfix last read it; loaded and overrides, see smtpd-server.sh; new, files in the
+# making.
 saved=$folder/saved
 changing=no
 first_run=no
 was_running=no
+log_hint='the mail log says why'
 
 say() { printf 'relaycerts: %s\n' "$1"; }
 
@@ -52,10 +54,14 @@ at_least() {
   [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
 }
 
+# True if this Postfix has parameter $1: some came to older releases too, in a later patch.
+knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
+
 # The settings that this Postfix knows, name=value, one per line: of main.cf, or of the service $1.
 settings_of() {
   all_settings | while IFS=' ' read -r since place setting; do
-    if [ "$place" = "$1" ] && at_least "$since"; then printf '%s\n' "$setting"; fi
+    [ "$place" = "$1" ] || continue
+    if at_least "$since" || knows "${setting%%=*}"; then printf '%s\n' "$setting"; fi
   done
 }
 
@@ -123,12 +129,13 @@ end_change() {
 check_and_reload() {
   check_postfix || fail "postfix check found an error in $config" "$check_hint"
   if [ "$was_running" = yes ]; then
-    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "the mail log says why"
+    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "$log_hint"
     sleep 1
-    is_running || fail "Postfix stopped at the reload" "the mail log says why"
+    is_running || fail "Postfix stopped at the reload" "$log_hint"
   else
     warn "Postfix is not running on $host; start it: postfix start"
   fi
+  after_reload
 }
 
 install_host() {

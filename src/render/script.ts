@@ -9,8 +9,9 @@ import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
 import install from './install.sh';
+import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
-import { configurationOf, oldestRelease, syslogName, type Parameter } from './postfix.js';
+import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -115,6 +116,7 @@ function serverPart(settings: Settings, server: SmtpdServer) {
     values: {
       edited: 'master.cf',
       purpose: 'sslserver',
+      domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
       syslog_name: syslogName,

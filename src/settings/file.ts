@@ -6,6 +6,7 @@ import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } 
 import { parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { say, section, whole } from './fields.js';
+import { buildOverrides } from './overrides.js';
 import { keyTypes, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
@@ -41,6 +42,7 @@ export function buildSchema(domain: HostName) {
     'must not be 25, which stays as it is for mail from the world: 25',
     'write another port, for example 2500',
   );
+  const overrides = buildOverrides();
   const server = section('A relay: the Postfix that takes mail from the smtp-clients and sends it to the world', {
     hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
     port: whole(
@@ -54,6 +56,7 @@ export function buildSchema(domain: HostName) {
     altNames: altNames('relay2'),
     ...ssh,
     tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
+    overrides: z.prefault(overrides, {}),
   });
   const client = section('A client: a Postfix that may send its mail through the relays', {
     hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
@@ -110,7 +113,8 @@ export function buildSchema(domain: HostName) {
     ourFolder,
     'The folder for our files on every host',
   );
-  const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
+  const unlisted =
+    'What a client without a listed pin gets: a temporary answer, or a bounce; with "reject" the relay refuses for good whatever else is wrong, too';
   const postfix = section('The configuration of Postfix', {
     directory: z.prefault(directory, ourFolder),
     tableType: choice(
@@ -141,6 +145,6 @@ export function buildSchema(domain: HostName) {
   });
   return {
     file,
-    places: { smtpdServers: server, smtpClients: client, subject, ca, certificates, passphrase, postfix },
+    places: { smtpdServers: server, smtpClients: client, overrides, subject, ca, certificates, passphrase, postfix },
   };
 }

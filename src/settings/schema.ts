@@ -7,7 +7,14 @@ import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, parseHostName, parseSshHost } from '../names.js';
-import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
+import {
+  findContradictions,
+  formatPath,
+  member,
+  resolvePath,
+  type Contradiction,
+  type Path,
+} from './contradictions.js';
 import { buildSchema } from './file.js';
 import { passphraseFileName, type Settings } from './settings.js';
 
@@ -96,13 +103,14 @@ export function nameFile(file: string): string {
 function describeIssue(issue: z.core.$ZodIssue, schema: Schema): readonly Contradiction[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, mostProblems).map((key) => ({ path, ...describeUnknownKey(key, path[0], schema) }));
+    return issue.keys.slice(0, mostProblems).map((key) => ({ path, ...describeUnknownKey(key, path, schema) }));
   }
   const [what = '', hint = ''] = issue.message.split('\n');
   return [{ path, what, hint }];
 }
 
-function describeUnknownKey(key: string, section: PropertyKey | undefined, { file, places }: Schema) {
+function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
+  const section = path.findLast((part) => typeof part === 'string');
   const place = Object.entries(places).find(([name]) => name === section)?.[1] ?? file;
   const known = Object.keys(place.shape);
   const lower = known.map((each) => each.toLowerCase());

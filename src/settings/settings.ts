@@ -2,6 +2,7 @@
 // schema.ts turns a file into it; nothing here reads anything.
 
 import type { AbsolutePath, CountryCode, HostName, SshHost, SshUser } from '../names.js';
+import type { OverrideName } from './overrides.js';
 
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519'] as const;
 export type KeyType = (typeof keyTypes)[number];
@@ -34,6 +35,8 @@ export interface SmtpdServer extends Host {
   readonly role: 'smtpd-server';
   /** The TCP port of the relay service; never 25. */
   readonly port: number;
+  /** Postfix parameters of the relay service, by name: those that overrides.ts allows. */
+  readonly overrides: Readonly<Partial<Record<OverrideName, string | undefined>>>;
 }
 
 export interface SmtpClient extends Host {

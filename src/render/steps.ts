@@ -9,7 +9,9 @@ import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
+import { homeProgramOf } from './home-programs.js';
 import { monitorStep, removeMonitorLines } from './monitor.js';
+import { programSteps, undoProgramStep } from './program-steps.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
@@ -23,13 +25,12 @@ export function stepsOf(
   pins: readonly Pin[],
   { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
 ): readonly Step[] {
-  if (undo) return [undoStep(settings, host)];
+  const program = homeProgramOf(settings, host);
+  if (undo) return [program === undefined ? undoStep(settings, host) : undoProgramStep(settings, host, program)];
   return [
     ...(keyPlace === 'host' ? [requestStep(settings, host, false)] : []),
     copyStep(settings, host, keyPlace),
-    host.role === 'smtp-client' ? transportStep(settings, host) : masterCfStep(settings, host),
-    ...(host.role === 'smtp-client' ? [mainCfStep(settings, host)] : []),
-    checkStep(settings, host),
+    ...(program === undefined ? postfixSteps(settings, host) : programSteps(settings, host, program)),
     verifyStep(settings, host, pins),
     monitorStep(settings, host),
   ];
@@ -42,6 +43,7 @@ export function fileOf(
   section: Section,
   pins: readonly Pin[],
 ): Block | undefined {
+  if (homeProgramOf(settings, host) !== undefined) return undefined;
   const { main, services } = configurationOf(settings, host);
   if (section === 'main.cf' && main.length > 0) return inFile('main.cf', withReleases(main, mainCfLine));
   if (section === 'master.cf') {
@@ -53,6 +55,15 @@ export function fileOf(
   }
   if (host.role !== 'smtpd-server' || section !== tableName) return undefined;
   return inFile(`${settings.postfix.directory}/${tableName}`, renderTable(settings, pins).trimEnd().split('\n'));
+}
+
+function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
+  return [
+    ...(host.role === 'smtp-client'
+      ? [transportStep(settings, host), mainCfStep(settings, host)]
+      : [masterCfStep(settings, host)]),
+    checkStep(settings, host),
+  ];
 }
 
 /** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */

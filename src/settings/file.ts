@@ -7,7 +7,7 @@ import { parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { say, section, whole } from './fields.js';
 import { buildOverrides } from './overrides.js';
-import { keyTypes, tableTypes } from './settings.js';
+import { keyTypes, mailPrograms, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
 const maxClients = 5000;
@@ -58,11 +58,15 @@ export function buildSchema(domain: HostName) {
     tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
     overrides: z.prefault(overrides, {}),
   });
-  const client = section('A client: a Postfix that may send its mail through the relays', {
+  const programUser =
+    'The user that runs the program and reads the key; default: Debian-exim, mail for nullmailer, root for all others';
+  const client = section('A client: a mail server or program that may send its mail through the relays', {
     hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
     altNames: altNames('mail2'),
     ...ssh,
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
+    program: choice(mailPrograms, 'What hands its mail to the relay'),
+    programUser: z.optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
   });
   const subject = section("What the certificates' names say besides the host's", {
     country: z.optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),

@@ -6,7 +6,7 @@ import { basename, dirname } from 'node:path';
 import { closestMatch } from 'leven';
 import * as z from 'zod/mini';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { findHostName, parseHostName, parseSshHost } from '../names.js';
+import { findHostName, parseHostName, parseSshHost, parseSshUser } from '../names.js';
 import {
   findContradictions,
   formatPath,
@@ -16,7 +16,7 @@ import {
   type Path,
 } from './contradictions.js';
 import { buildSchema } from './file.js';
-import { passphraseFileName, type Settings } from './settings.js';
+import { passphraseFileName, programUsers, type Settings } from './settings.js';
 
 /**
  * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
@@ -131,7 +131,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({ role: 'smtpd-server' as const, ...hostOf(host) }));
-  const [client, ...clients] = file.smtpClients.map((host) => ({ role: 'smtp-client' as const, ...hostOf(host) }));
+  const [client, ...clients] = file.smtpClients.map(({ programUser, ...host }) => ({
+    role: 'smtp-client' as const,
+    ...hostOf(host),
+    programUser: programUser ?? parseSshUser(programUsers[host.program]),
+  }));
   if (server === undefined || client === undefined) throw new TypeError('a schema without minLength');
   const { country = '', state = '', locality = '', organization = '', organizationalUnit = '' } = file.subject;
   const commonName = `${domain} relay CA`;
@@ -154,6 +158,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   };
 }
 
-function hostOf<Host extends FileValue['smtpClients'][number]>({ sshUser, sshHost, sshPort, ...host }: Host) {
+function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser'>>({
+  sshUser,
+  sshHost,
+  sshPort,
+  ...host
+}: Host) {
   return { ...host, ssh: { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort } };
 }

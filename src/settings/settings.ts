@@ -10,6 +10,18 @@ export type KeyType = (typeof keyTypes)[number];
 export const tableTypes = ['texthash', 'hash', 'lmdb', 'cdb'] as const;
 export type TableType = (typeof tableTypes)[number];
 
+/** What hands a home host's mail to the relay, and the user that reads its key in Debian's packages. */
+export const programUsers = {
+  postfix: 'root',
+  exim: 'Debian-exim',
+  opensmtpd: 'root',
+  msmtp: 'root',
+  nullmailer: 'mail',
+  nodemailer: 'root',
+} as const;
+export type MailProgram = keyof typeof programUsers;
+export const mailPrograms = ['postfix', 'exim', 'opensmtpd', 'msmtp', 'nullmailer', 'nodemailer'] as const;
+
 export const roles = ['smtpd-server', 'smtp-client'] as const;
 export type Role = (typeof roles)[number];
 
@@ -41,6 +53,9 @@ export interface SmtpdServer extends Host {
 
 export interface SmtpClient extends Host {
   readonly role: 'smtp-client';
+  readonly program: MailProgram;
+  /** Who runs the program, and may read the key. */
+  readonly programUser: SshUser;
 }
 
 export type HostSettings = SmtpdServer | SmtpClient;

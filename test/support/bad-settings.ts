@@ -271,6 +271,18 @@ export const badSettings: readonly BadSettings[] = [
     'smtpdServers[0]',
     'did you mean "sshUser"?',
   ),
+  row(
+    'a mail program that nobody has',
+    { smtpClients: [{ hostname: 'a', program: 'Exim4' }] },
+    'smtpClients[0].program',
+    'must be one of "postfix", "exim"',
+  ),
+  row(
+    'a shell word for programUser',
+    { smtpClients: [{ hostname: 'a', program: 'msmtp', programUser: 'mail;id' }] },
+    'smtpClients[0].programUser',
+    'not a login name: "mail;id"',
+  ),
   row('a port for a client', { smtpClients: [{ hostname: 'a', port: 1 }] }, 'smtpClients[0]', 'unknown key "port"'),
   row('a prototype', Object.fromEntries([['__proto__', { polluted: true }]]), '', 'unknown key "__proto__"'),
   row('a constructor', { constructor: { prototype: { polluted: true } } }, '', 'unknown key "constructor"'),

@@ -45,6 +45,8 @@ describe('good settings', () => {
         altNames: [],
         ssh: { user: 'root', host: 'mailhost.example.org', port: 22 },
         tlsLogLevel: 1,
+        program: 'postfix',
+        programUser: 'root',
       },
     ]);
     expect(rest).toEqual({
@@ -258,6 +260,8 @@ describe('the JSON Schema', () => {
             sshHost: '192.0.2.1',
             sshPort: 1,
             tlsLogLevel: 0,
+            program: 'exim',
+            programUser: 'exim',
           },
         ],
         subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },

@@ -5,6 +5,12 @@
 : "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
 : "${copy_hint:?}" "${pair_hint:?}" "${request_hint?}"
 
+# Whose the folder and the key are, as chown and chmod take it; home-program.sh sets others.
+folder_owner=0:0
+folder_mode=700
+key_owner=0:0
+key_mode=600
+
 # Only root can replace the folder $1 or a folder above it, by the path given and by the one that links lead to.
 check_parents() {
   for path in "$1" "$(cd -P "$1" && pwd -P)"; do
@@ -17,12 +23,13 @@ check_parents() {
   done
 }
 
-# The bundle's file $1 is there, is not a link, belongs to root and has mode $2.
+# The bundle's file $1 is there, is not a link, and has mode $2 and owner $3, root if there is none. The owner comes first,
+# so that a mode that opens the file opens it to the right group.
 own_file() {
   if [ -L "$folder/$1" ] || [ ! -f "$folder/$1" ]; then
     fail "$folder/$1 is missing, or is not a regular file" "copy the bundle first: $copy_hint"
   fi
-  chown 0:0 "$folder/$1"
+  chown "${3:-0:0}" "$folder/$1"
   chmod "$2" "$folder/$1"
   [ -s "$folder/$1" ] || fail "$folder/$1 is empty" "copy the bundle again: $copy_hint"
 }
@@ -41,7 +48,7 @@ check_pair() {
 build_chain() {
   [ -f "$folder/$key" ] ||
     fail "$folder/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
-  own_file "$key" 600
+  own_file "$key" "$key_mode" "$key_owner"
   own_file "$certificate" 644
   check_pair "$key" "$certificate"
   rm -f "$folder/$chain.new"
@@ -64,11 +71,11 @@ check_bundle() {
         "give each domain its own postfix.directory and copy both bundles again; if that domain is gone: rm $other"
     fi
   done
-  chown 0:0 "$folder"
-  chmod 700 "$folder"
+  chown "$folder_owner" "$folder"
+  chmod "$folder_mode" "$folder"
   [ -z "$request_hint" ] || build_chain
   own_file "$chain" 600
-  own_file "$key" 600
+  own_file "$key" "$key_mode" "$key_owner"
   own_file "$certificate" 644
   own_file "$ca" 644
   # Postfix wants the key first; openssl does not mind the order.

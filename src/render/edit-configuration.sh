@@ -108,11 +108,6 @@ copy_without_ours() {
   fi
 }
 
-copy_file() {
-  cp -p "$1" "$2.part"
-  mv -f "$2.part" "$2"
-}
-
 # What the new files are without ours is kept first, so that undo is right whenever this run ends.
 save_configuration() {
   mkdir -p "$saved"
@@ -125,22 +120,4 @@ save_configuration() {
   mkdir -p "$saved/before"
   for file in main.cf master.cf; do copy_file "$saved/new/$file" "$saved/before/$file"; done
   settings_of main.cf >>"$saved/settings"
-}
-
-# Moves the files of $saved/new into place, so that nobody reads half a file, and their owner and mode stay. The old ones
-# stay beside them until the end, under a name that a full disk cannot keep from going back.
-replace_files() {
-  for file in $edited; do
-    target=$(behind "$file")
-    ! cmp -s "$saved/new/$file" "$target" || continue
-    rm -f "$target.relaycerts" "$target.relaycerts-old"
-    cp -p "$target" "$target.relaycerts"
-    cat "$saved/new/$file" >"$target.relaycerts"
-    ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"
-  done
-  for file in $edited; do
-    target=$(behind "$file")
-    [ ! -e "$target.relaycerts" ] || mv -f "$target.relaycerts" "$target"
-  done
-  rm -rf "$saved/new"
 }

@@ -1,35 +1,18 @@
 # shellcheck shell=sh
-# Installs the configuration of a mail host, or undoes it; the result is the same however often it runs. script.ts
-# prints the values that are checked below, this file, check-bundle.sh, edit-configuration.sh, the functions of the host's
-# role (smtp-client.sh or smtpd-server.sh) and a call of install_host or undo_host, all in one pair of braces: a script cut
-# short runs nothing.
+# Installs the configuration of a Postfix host, or undoes it; the result is the same however often it runs. script.ts
+# prints the values that are checked below, frame.sh, this file, check-bundle.sh, edit-configuration.sh, the functions of
+# the host's role (smtp-client.sh or smtpd-server.sh) and a call of install_host or undo_host, all in one pair of braces: a
+# script cut short runs nothing.
 # Everything is checked before anything changes. If a later step fails, the old files go back. The bundle itself is
 # copied beforehand, and stays on the host after undo.
 
-set -eu
-umask 077
-LC_ALL=C
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
-
-: "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}"
+: "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}" "${saved:?}" "${was_running:?}"
 : "${root_hint:?}" "${check_hint:?}"
 
-# In $saved: before, the configuration without ours; after, the files as our last run left them; settings, what our runs
-# set in main.cf; bundle, the bundle as Postfix last read it; new, files in the making.
-saved=$folder/saved
-changing=no
-first_run=no
-was_running=no
+# In $saved also: settings, what our runs set in main.cf; bundle, the bundle as Postfix last read it; loaded and
+# overrides, see smtpd-server.sh.
 
-say() { printf 'relaycerts: %s\n' "$1"; }
-
-warn() { printf 'relaycerts: warning: %s\n' "$1" >&2; }
-
-fail() {
-  printf 'relaycerts: error: %s\nrelaycerts: hint: %s\n' "$1" "$2" >&2
-  exit 1
-}
+log_hint='the mail log says why'
 
 find_postfix() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
@@ -44,18 +27,14 @@ find_postfix() {
 # The value of parameter $1, expanded. find_postfix has said what postconf would repeat each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
 
-# The file behind $config/$1, which may be a link.
-behind() { readlink -f "$config/$1" 2>/dev/null || echo "$config/$1"; }
-
-# True if this Postfix is release $1 (3.10) or later.
-at_least() {
-  [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
-}
+# True if this Postfix has parameter $1: some came to older releases too, in a later patch.
+knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
 
 # The settings that this Postfix knows, name=value, one per line: of main.cf, or of the service $1.
 settings_of() {
   all_settings | while IFS=' ' read -r since place setting; do
-    if [ "$place" = "$1" ] && at_least "$since"; then printf '%s\n' "$setting"; fi
+    [ "$place" = "$1" ] || continue
+    if at_least "$since" || knows "${setting%%=*}"; then printf '%s\n' "$setting"; fi
   done
 }
 
@@ -75,60 +54,26 @@ check_tools() {
 
 is_running() { postfix status >/dev/null 2>&1; }
 
-note_running() { ! is_running || was_running=yes; }
-
-# Restores the configuration from before this run, on every exit but the good one.
-put_back() {
-  status=$?
-  trap - EXIT
-  set +e
-  # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not passed on to Postfix.
-  trap : HUP INT PIPE TERM
-  if [ "$changing" = yes ]; then
-    outcome="it failed; the configuration of $host is as it was before"
-    for file in $edited; do
-      target=$(behind "$file")
-      rm -f "$target.relaycerts"
-      [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
-        outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
-    done
-    rm -rf "$saved/new"
-    [ "$first_run" = no ] || rm -rf "$saved"
-    if [ "$was_running" = yes ]; then
-      if is_running; then postfix reload; else postfix start; fi >/dev/null 2>&1
-    fi
-    printf 'relaycerts: error: %s\n' "$outcome" >&2
-    [ "$status" -ne 0 ] || status=1
+resume() {
+  if [ "$1" = no ]; then
+    return
+  elif is_running; then
+    postfix reload
+  else
+    postfix start
   fi
-  exit "$status"
-}
-
-begin_change() {
-  note_running
-  trap put_back EXIT
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  # The connection is gone, so nobody reads the messages.
-  trap 'exit 141' PIPE
-  trap 'exit 143' TERM
-  changing=yes
-}
-
-end_change() {
-  changing=no
-  trap - EXIT HUP INT PIPE TERM
-  for file in $edited; do rm -f "$(behind "$file").relaycerts-old"; done
 }
 
 check_and_reload() {
   check_postfix || fail "postfix check found an error in $config" "$check_hint"
   if [ "$was_running" = yes ]; then
-    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "the mail log says why"
+    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "$log_hint"
     sleep 1
-    is_running || fail "Postfix stopped at the reload" "the mail log says why"
+    is_running || fail "Postfix stopped at the reload" "$log_hint"
   else
     warn "Postfix is not running on $host; start it: postfix start"
   fi
+  after_reload
 }
 
 install_host() {
@@ -147,7 +92,6 @@ install_host() {
     say "Postfix on $host picked up the new bundle: $active"
     return
   fi
-  [ -d "$saved/before" ] || first_run=yes
   begin_change
   save_configuration
   prepare_tables

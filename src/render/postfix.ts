@@ -1,9 +1,8 @@
-// The Postfix configuration of both sides, as data: what is set, to what, since which Postfix. What each
-// parameter means is in postconf(5) and TLS_README. Both locks are here: the relay takes a client only if this CA signed its
-// certificate (smtpd_tls_req_ccert) and its pin is listed (relay_clientcerts); everything else waits at home.
+// The Postfix configuration as data: what is set, to what, since which Postfix. Here is the home host's; the relay's,
+// with both locks, is in relay-service.ts. What each parameter means is in postconf(5) and TLS_README.
 
-import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import { bundleNames, tableName } from '../plan/bundle-names.js';
+import type { Settings, SmtpClient } from '../settings/settings.js';
+import { bundleNames } from '../plan/bundle-names.js';
 
 /** A Postfix release: major, minor. */
 export type Release = readonly [number, number];
@@ -16,13 +15,11 @@ export interface Parameter {
   readonly since?: Release;
 }
 
-/** The name under which the relay's service logs, and by which it is known as ours. */
+/** The name under which our services log, and by which the relay's is known as ours. */
 export const syslogName = 'postfix/relaycerts';
 
 /** `>=TLSv1.2` would be clearer, but is understood from 3.6 on only. */
-const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
-
-const stages = ['client', 'helo', 'sender', 'recipient', 'data', 'end_of_data'];
+export const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
 
 /** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
 export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-server'): Release {
@@ -37,17 +34,6 @@ export interface Service {
   readonly line: string;
   /** Without white space in any value: 3.7's `postconf -P` refuses it. */
   readonly overrides: readonly Parameter[];
-}
-
-/** What is set on a host, and nothing else there: a relay's main.cf stays as it is. */
-export interface Configuration {
-  readonly main: readonly Parameter[];
-  readonly services: readonly Service[];
-}
-
-export function configurationOf(settings: Settings, host: HostSettings): Configuration {
-  if (host.role === 'smtpd-server') return { main: [], services: [relayService(settings, host)] };
-  return { main: homeParameters(settings), services: [homeService(settings, host)] };
 }
 
 /** The name of the home host's transport to the relay. */
@@ -106,38 +92,4 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
     line: `${homeTransport} unix - - ${masterChroot} - - smtp`,
     overrides,
   };
-}
-
-/** The relay's own service in master.cf; port 25 and main.cf stay as they are. */
-export function relayService(settings: Settings, server: SmtpdServer): Service {
-  const { directory, tableType, unlisted, masterChroot } = settings.postfix;
-  const names = bundleNames(settings.domain, server.hostname);
-  const overrides: readonly Parameter[] = [
-    { name: 'syslog_name', value: syslogName },
-    { name: 'smtpd_tls_security_level', value: 'encrypt' },
-    { name: 'smtpd_tls_wrappermode', value: 'no' },
-    { name: 'smtpd_tls_req_ccert', value: 'yes' },
-    { name: 'smtpd_tls_CAfile', value: `${directory}/${names.ca}` },
-    // Whatever main.cf has here would let other CAs open the first lock.
-    { name: 'smtpd_tls_CApath', value: '' },
-    { name: 'tls_append_default_CA', value: 'no' },
-    { name: 'smtpd_tls_chain_files', value: `${directory}/${names.chain}` },
-    // Ignored beside chain files, but each connection would log a warning.
-    ...['cert', 'key', 'eccert', 'eckey'].map((kind) => ({ name: `smtpd_tls_${kind}_file`, value: '' })),
-    { name: 'smtpd_tls_fingerprint_digest', value: 'sha256' },
-    { name: 'smtpd_tls_mandatory_protocols', value: protocols },
-    // A resumed session shows the certificate of its first connection, for an hour: a pin that is retired by now, or a
-    // certificate that has expired. So each connection shows its own. (smtpd_tls_session_cache_timeout is tlsmgr's alone.)
-    { name: 'tls_session_ticket_cipher', value: '' },
-    { name: 'smtpd_tls_loglevel', value: String(server.tlsLogLevel) },
-    { name: 'relay_clientcerts', value: `${tableType}:${directory}/${tableName}` },
-    { name: 'smtpd_relay_restrictions', value: `permit_tls_clientcerts,${unlisted}` },
-    // An inherited blocklist check would stop the dynamic addresses that this is for.
-    ...stages.map((stage) => ({ name: `smtpd_${stage}_restrictions`, value: '' })),
-    { name: 'smtpd_sasl_auth_enable', value: 'no' },
-    { name: 'smtpd_reject_unlisted_recipient', value: 'no' },
-    // Keeps the home address out of Received.
-    { name: 'smtpd_hide_client_session', value: 'yes', since: [3, 10] },
-  ];
-  return { id: `${server.port}/inet`, line: `${server.port} inet n - ${masterChroot} - - smtpd`, overrides };
 }

@@ -14,7 +14,8 @@ export function renderTableChange(
   const lines = relays.flatMap((relay) => installLines(program, relay)).map((line) => `  ${line}`);
   return `${hostname} relays until every relay has the new table. Now:
 ${lines.join('\n')}
-After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
+After that it gets a temporary refusal; its mail waits in its queue. The script also ends the connections that are
+open on that port, since each keeps the table it began with: other clients send again what was on its way.
 make does not make ${hostname} again; ${again}
 `;
 }

@@ -1,5 +1,5 @@
-// `show HOST --format sh`: one script that installs a host, and with `undo` its inverse. The program is install.sh with
-// the functions of the host's role; here are only the values at its head. They are quoted, or are lines of a
+// `show HOST --format sh`: one script that installs a host, and with `undo` its inverse. The program is frame.sh and
+// install.sh with the functions of the host's role, or home-program.sh with those of a home host's other mail program; here are only the values at its head. They are quoted, or are lines of a
 // here-document, so that nothing in them is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
@@ -8,9 +8,13 @@ import { shellWord } from '../shell-word.js';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
+import frame from './frame.sh';
+import { homeProgramOf } from './home-programs.js';
 import install from './install.sh';
+import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
-import { configurationOf, oldestRelease, syslogName, type Parameter } from './postfix.js';
+import { oldestRelease, syslogName, type Parameter } from './postfix.js';
+import { programPart } from './program-script.js';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -26,13 +30,8 @@ export interface ScriptOptions {
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
   const { undo, keyPlace } = options;
   const { hostname, role } = host;
-  const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
-  const oldest = oldestRelease(settings, role).join('.');
-  const { main, services } = configurationOf(settings, host);
-  const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
-    parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
-  const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
-  const values = { ...hostValues(settings, host, keyPlace), oldest, ...own.values };
+  const own = partOf(settings, host, options);
+  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
   const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
@@ -41,23 +40,9 @@ export function renderScript(settings: Settings, host: HostSettings, options: Sc
 {
 ${assignments.join('\n')}
 
-# The oldest Postfix release for a setting, then its place, then the setting.
-all_settings() {
-  cat <<'END'
-${all.join('\n')}
-END
-}
-
-# The services of master.cf: each by its first two columns, then its line.
-all_services() {
-  cat <<'END'
-${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
-END
-}
-
-${install}
+${own.texts}
+${frame}
 ${checkBundle}
-${editConfiguration}
 ${own.functions}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
 
@@ -92,7 +77,37 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
   };
 }
 
-/** What the script needs of a role: values, and `functions`, the text that install.sh calls. */
+/** What the script needs of a host: values, texts that it reads, and the functions of its mail program and role. */
+function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) {
+  const program = homeProgramOf(settings, host);
+  if (program !== undefined) return programPart(settings, host, program, options.forceRoutes);
+  const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
+  const oldest = oldestRelease(settings, host.role).join('.');
+  const { main, services } = configurationOf(settings, host);
+  const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
+    parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
+  const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
+  return {
+    values: { oldest, ...own.values },
+    texts: `# The oldest Postfix release for a setting, then its place, then the setting.
+all_settings() {
+  cat <<'END'
+${all.join('\n')}
+END
+}
+
+# The services of master.cf: each by its first two columns, then its line.
+all_services() {
+  cat <<'END'
+${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
+END
+}
+`,
+    functions: [install, editConfiguration, own.functions].join('\n'),
+  };
+}
+
+/** Of a Postfix host: values, and `functions`, the text that install.sh calls. */
 function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
   return {
@@ -115,6 +130,7 @@ function serverPart(settings: Settings, server: SmtpdServer) {
     values: {
       edited: 'master.cf',
       purpose: 'sslserver',
+      domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
       syslog_name: syslogName,

@@ -7,6 +7,7 @@ export const sections = [
   'rsync',
   'main.cf',
   'master.cf',
+  'config',
   'relay_clientcerts',
   'install',
   'verify',

@@ -149,3 +149,5 @@ prepare_tables() { :; }
 tables_are_there() { :; }
 
 check_active() { :; }
+
+after_reload() { :; }

@@ -5,9 +5,12 @@ import { join } from 'node:path';
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
-import { configurationOf, oldestRelease, type Parameter, type Service } from './postfix.js';
+import { configurationOf } from './configuration.js';
+import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
+import { homeProgramOf } from './home-programs.js';
 import { monitorStep, removeMonitorLines } from './monitor.js';
+import { programSteps, undoProgramStep } from './program-steps.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
@@ -21,13 +24,12 @@ export function stepsOf(
   pins: readonly Pin[],
   { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
 ): readonly Step[] {
-  if (undo) return [undoStep(settings, host)];
+  const program = homeProgramOf(settings, host);
+  if (undo) return [program === undefined ? undoStep(settings, host) : undoProgramStep(settings, host, program)];
   return [
     ...(keyPlace === 'host' ? [requestStep(settings, host, false)] : []),
     copyStep(settings, host, keyPlace),
-    host.role === 'smtp-client' ? transportStep(settings, host) : masterCfStep(settings, host),
-    ...(host.role === 'smtp-client' ? [mainCfStep(settings, host)] : []),
-    checkStep(settings, host),
+    ...(program === undefined ? postfixSteps(settings, host) : programSteps(settings, host, program)),
     verifyStep(settings, host, pins),
     monitorStep(settings, host),
   ];
@@ -40,6 +42,7 @@ export function fileOf(
   section: Section,
   pins: readonly Pin[],
 ): Block | undefined {
+  if (homeProgramOf(settings, host) !== undefined) return undefined;
   const { main, services } = configurationOf(settings, host);
   if (section === 'main.cf' && main.length > 0) return inFile('main.cf', withReleases(main, mainCfLine));
   if (section === 'master.cf') {
@@ -51,6 +54,15 @@ export function fileOf(
   }
   if (host.role !== 'smtpd-server' || section !== tableName) return undefined;
   return inFile(`${settings.postfix.directory}/${tableName}`, renderTable(settings, pins).trimEnd().split('\n'));
+}
+
+function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
+  return [
+    ...(host.role === 'smtp-client'
+      ? [transportStep(settings, host), mainCfStep(settings, host)]
+      : [masterCfStep(settings, host)]),
+    checkStep(settings, host),
+  ];
 }
 
 /** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
@@ -105,7 +117,7 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
-    `A service of its own: main.cf and port 25 stay as they are. A client relays only if this CA signed its certificate and its pin is listed. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    `A service of its own, with a tlsmgr and a cleanup that only it uses: main.cf and port 25 stay as they are, and nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
     onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
 }
@@ -115,6 +127,7 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   const names = bundleNames(settings.domain, host.hostname);
   const [major, minor] = oldestRelease(settings, host.role);
   const purpose = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+  const parts = host.role === 'smtp-client' ? [] : endParts(host);
   return step('install', 'Check and reload', [
     `Postfix ${major}.${minor} or later is needed (postconf mail_version). The first command must say "OK".`,
     onHost([
@@ -122,7 +135,17 @@ function checkStep(settings: Settings, host: HostSettings): Step {
       '  postfix check &&',
       '  postfix reload',
     ]),
+    ...parts,
   ]);
+}
+
+/** An smtpd keeps the table that it read for as long as its client stays; pkill finds the children of this Postfix only. */
+function endParts({ port }: SmtpdServer): Step['parts'] {
+  const master = '$(cat "$(postconf -h queue_directory)/pid/master.pid")';
+  return [
+    'Connections that are open keep the table and settings that they began with. This ends them, so that a client that is revoked sends no more; mail that is on its way comes again:',
+    onHost([`pkill -P ${master} -f ${shellWord(`^smtpd .*-n ${port} `)} || :`]),
+  ];
 }
 
 function undoStep(settings: Settings, host: HostSettings): Step {
@@ -142,7 +165,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
         ...(main.length > 0 ? parameters : []),
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
-      ...services.map(({ id }) => `postconf -MX ${id}`),
+      `postconf -MX ${services.map(({ id }) => id).join(' ')}`,
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
     ]),

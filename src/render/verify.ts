@@ -4,6 +4,7 @@
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { homeProgramOf } from './home-programs.js';
 import type { Pin } from './pin.js';
 import { continued, onHost, step, type Block, type Step } from './step.js';
 
@@ -18,29 +19,38 @@ function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
   const names = bundleNames(settings.domain, client.hostname);
   const [ca, key, certificate] = [names.ca, names.key, names.certificate].map((name) => `${directory}/${name}`);
   const mailbox = `postmaster@${settings.domain}`;
-  const parts = settings.smtpdServers.flatMap(({ hostname, port }): (string | Block)[] => [
-    `It prints the name and the SHA-256 fingerprints of the relay's certificate, the answers to EHLO, and "Verified TLS connection established to ${hostname}": that line must be there (the command ends with 0 whatever it finds).`,
-    onHost(
-      continued([
-        'posttls-finger -c -l secure -o dnssec_probe= -d sha256',
-        `-F ${ca} -k ${certificate} -K ${key}`,
-        shellWord(`[${hostname}]:${port}`),
-        hostname,
-      ]),
-    ),
+  const program = homeProgramOf(settings, client);
+  const asUser = program === undefined || program.user === 'root' ? '' : `su -s /bin/sh ${program.user} -c `;
+  const openssl = (words: readonly string[]): readonly string[] =>
+    asUser === '' ? continued(words).map((line) => `  ${line}`) : [`  ${asUser}${shellWord(words.join(' '))}`];
+  const parts = (program?.relays ?? settings.smtpdServers).flatMap(({ hostname, port }): (string | Block)[] => [
+    ...(program === undefined
+      ? fingerParts(`[${hostname}]:${port}`, hostname, `-F ${ca} -k ${certificate} -K ${key}`)
+      : []),
     `The relay must answer "250 2.1.5 Ok" to RCPT, the last line but one; no mail is sent:`,
     onHost([
       `{ sleep 2; echo 'EHLO ${client.hostname}'; sleep 1; echo 'MAIL FROM:<${mailbox}>'; sleep 1; echo 'RCPT TO:<${mailbox}>'; sleep 1; echo QUIT; } |`,
-      ...continued([
-        `  openssl s_client -quiet -crlf -starttls smtp -connect ${hostname}:${port} -servername ${hostname}`,
-        `  -CAfile ${ca} -cert ${certificate} -key ${key}`,
-        `  -verify_hostname ${hostname} -verify_return_error`,
+      ...openssl([
+        `openssl s_client -quiet -crlf -starttls smtp -connect ${hostname}:${port} -servername ${hostname}`,
+        `-CAfile ${ca} -cert ${certificate} -key ${key}`,
+        `-verify_hostname ${hostname} -verify_return_error`,
       ]),
     ]),
   ]);
+  const sent =
+    program === undefined
+      ? 'The mail log here must say "Verified TLS connection established"'
+      : `With ${program.title}, ${program.log}`;
   return [
     ...parts,
-    `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. The mail log here must say "Verified TLS connection established", the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
+    `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. ${sent}, the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
+  ];
+}
+
+function fingerParts(nextHop: string, hostname: string, files: string): Step['parts'] {
+  return [
+    `It prints the name and the SHA-256 fingerprints of the relay's certificate, the answers to EHLO, and "Verified TLS connection established to ${hostname}": that line must be there (the command ends with 0 whatever it finds).`,
+    onHost(continued(['posttls-finger -c -l secure -o dnssec_probe= -d sha256', files, shellWord(nextHop), hostname])),
   ];
 }
 

@@ -6,7 +6,8 @@ import { parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { section, whole } from './fields.js';
 import { checked, optional, withDefault, type Kind } from './kinds.js';
-import { keyTypes, tableTypes } from './settings.js';
+import { buildOverrides } from './overrides.js';
+import { keyTypes, mailPrograms, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
 const maxClients = 5000;
@@ -43,6 +44,7 @@ export function buildSchema(domain: HostName) {
     what: 'must not be 25, which stays as it is for mail from the world: 25',
     hint: 'write another port, for example 2500',
   };
+  const overrides = buildOverrides();
   const server = section('A relay: the Postfix that takes mail from the smtp-clients and sends it to the world', {
     hostname: hostname('The relay: a label, completed with the domain, or a whole DNS name', 'relayhost'),
     port: checked(
@@ -53,12 +55,17 @@ export function buildSchema(domain: HostName) {
     altNames: altNames('relay2'),
     ...ssh,
     tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
+    overrides: withDefault(overrides, {}),
   });
-  const client = section('A client: a Postfix that may send its mail through the relays', {
+  const programUser =
+    'The user that runs the program and reads the key; default: Debian-exim, mail for nullmailer, root for all others';
+  const client = section('A client: a mail server or program that may send its mail through the relays', {
     hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
     altNames: altNames('mail2'),
     ...ssh,
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
+    program: choice(mailPrograms, 'What hands its mail to the relay'),
+    programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
   });
   const subject = section("What the certificates' names say besides the host's", {
     country: optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),
@@ -109,7 +116,8 @@ export function buildSchema(domain: HostName) {
     ourFolder,
     'The folder for our files on every host',
   );
-  const unlisted = 'What a client without a listed pin gets: a temporary answer, or a bounce';
+  const unlisted =
+    'What a client without a listed pin gets: a temporary answer, or a bounce; with "reject" the relay refuses for good whatever else is wrong, too';
   const postfix = section('The configuration of Postfix', {
     directory: withDefault(directory, ourFolder),
     tableType: choice(
@@ -144,6 +152,6 @@ export function buildSchema(domain: HostName) {
   });
   return {
     file,
-    places: { smtpdServers: server, smtpClients: client, subject, ca, certificates, passphrase, postfix },
+    places: { smtpdServers: server, smtpClients: client, overrides, subject, ca, certificates, passphrase, postfix },
   };
 }

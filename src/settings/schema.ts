@@ -5,11 +5,11 @@
 import { basename, dirname } from 'node:path';
 import { closestMatch } from 'leven';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { findHostName, parseHostName, parseSshHost } from '../names.js';
+import { findHostName, parseHostName, parseSshHost, parseSshUser } from '../names.js';
 import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
 import { buildSchema } from './file.js';
-import { readKind, type Flaw, type ValueOf } from './kinds.js';
-import { passphraseFileName, type Settings } from './settings.js';
+import { readKind, type Flaw, type Path, type ValueOf } from './kinds.js';
+import { passphraseFileName, programUsers, type Settings } from './settings.js';
 
 /**
  * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
@@ -122,10 +122,11 @@ export function nameFile(file: string): string {
 /** With the key that was meant, if one is not known. */
 function describeFlaw(flaw: Flaw, schema: Schema): Contradiction {
   const { path, unknownKey } = flaw;
-  return unknownKey === undefined ? flaw : { path, ...describeUnknownKey(unknownKey, path[0], schema) };
+  return unknownKey === undefined ? flaw : { path, ...describeUnknownKey(unknownKey, path, schema) };
 }
 
-function describeUnknownKey(key: string, section: PropertyKey | undefined, { file, places }: Schema) {
+function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
+  const section = path.findLast((part) => typeof part === 'string');
   const place = Object.entries(places).find(([name]) => name === section)?.[1] ?? file;
   const known = Object.keys(place.shape);
   const lower = known.map((each) => each.toLowerCase());
@@ -146,7 +147,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({ role: 'smtpd-server' as const, ...hostOf(host) }));
-  const [client, ...clients] = file.smtpClients.map((host) => ({ role: 'smtp-client' as const, ...hostOf(host) }));
+  const [client, ...clients] = file.smtpClients.map(({ programUser, ...host }) => ({
+    role: 'smtp-client' as const,
+    ...hostOf(host),
+    programUser: programUser ?? parseSshUser(programUsers[host.program]),
+  }));
   if (server === undefined || client === undefined) throw new TypeError('a schema without minLength');
   const { country = '', state = '', locality = '', organization = '', organizationalUnit = '' } = file.subject;
   const commonName = `${domain} relay CA`;
@@ -170,6 +175,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   };
 }
 
-function hostOf<Host extends FileValue['smtpClients'][number]>({ sshUser, sshHost, sshPort, ...host }: Host) {
+function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser'>>({
+  sshUser,
+  sshHost,
+  sshPort,
+  ...host
+}: Host) {
   return { ...host, ssh: { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort } };
 }

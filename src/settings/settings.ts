@@ -2,12 +2,25 @@
 // schema.ts turns a file into it; nothing here reads anything.
 
 import type { AbsolutePath, CountryCode, HostName, SshHost, SshUser } from '../names.js';
+import type { OverrideName } from './overrides.js';
 
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519'] as const;
 export type KeyType = (typeof keyTypes)[number];
 
 export const tableTypes = ['texthash', 'hash', 'lmdb', 'cdb'] as const;
 export type TableType = (typeof tableTypes)[number];
+
+/** What hands a home host's mail to the relay, and the user that reads its key in Debian's packages. */
+export const programUsers = {
+  postfix: 'root',
+  exim: 'Debian-exim',
+  opensmtpd: 'root',
+  msmtp: 'root',
+  nullmailer: 'mail',
+  nodemailer: 'root',
+} as const;
+export type MailProgram = keyof typeof programUsers;
+export const mailPrograms = ['postfix', 'exim', 'opensmtpd', 'msmtp', 'nullmailer', 'nodemailer'] as const;
 
 export const roles = ['smtpd-server', 'smtp-client'] as const;
 export type Role = (typeof roles)[number];
@@ -34,10 +47,15 @@ export interface SmtpdServer extends Host {
   readonly role: 'smtpd-server';
   /** The TCP port of the relay service; never 25. */
   readonly port: number;
+  /** Postfix parameters of the relay service, by name: those that overrides.ts allows. */
+  readonly overrides: Readonly<Partial<Record<OverrideName, string | undefined>>>;
 }
 
 export interface SmtpClient extends Host {
   readonly role: 'smtp-client';
+  readonly program: MailProgram;
+  /** Who runs the program, and may read the key. */
+  readonly programUser: SshUser;
 }
 
 export type HostSettings = SmtpdServer | SmtpClient;

@@ -26,7 +26,7 @@ beforeAll(async () => {
   const printed = (await project.run(['show', 'mailhost', '--section', 'monitor'])).stdout;
   const shown = printed.replaceAll('/etc/postfix/relaycerts', folder).replaceAll('/etc/cron.d', folder);
   const [block = ''] = blocksFor(shown, { host: home });
-  expect(spawnSync('dash', { input: block, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  expect(spawnSync('sh', { input: block, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '', stderr: '' });
   // Cron's subject is the whole line; a percent sign would end it.
   const [, command = ''] = /^\d+ 6 \* \* \* root (.*)$/mu.exec(project.read('installed/relaycerts-example_org')) ?? [];
   expect(command).toMatch(/^sh \S+\/check-expiry$/u);
@@ -57,7 +57,7 @@ function cronSays(ca: string | undefined): string {
 function systemdSays(): string {
   const mailed = readFileSync(script, 'utf8').replace('/usr/sbin/sendmail root', 'cat');
   expect(mailed).not.toContain('sendmail');
-  return spawnSync('dash', ['-s', 'mail'], { input: mailed, encoding: 'utf8' }).stdout;
+  return spawnSync('sh', ['-s', 'mail'], { input: mailed, encoding: 'utf8' }).stdout;
 }
 
 function warning(): string {

@@ -89,7 +89,8 @@ describe('revoke', () => {
   relaycerts show ${relay} --format sh | ssh root@${relay} sh
   relaycerts show ${relay2} --section rsync --format sh | sh
   relaycerts show ${relay2} --format sh | ssh root@${relay2} sh
-After that it gets a temporary refusal; its mail waits in its queue. Connections that are open end by themselves.
+After that it gets a temporary refusal; its mail waits in its queue. The script also ends the connections that are
+open on that port, since each keeps the table it began with: other clients send again what was on its way.
 make does not make ${home} again; to let it relay again, with a new key: relaycerts make --again ${home}
 `);
     for (const before of tables) expect(before).toContain(pin);

@@ -36,9 +36,9 @@ describe('the text, pasted', () => {
   });
 
   test('on the relay', async () => {
-    const [copy, configure, check, listens, table, monitor, ...more] = await desk.paste(relay);
+    const [copy, configure, check, end, listens, table, monitor, ...more] = await desk.paste(relay);
     expect(more).toEqual([]);
-    expect([copy, configure, monitor]).toEqual(['', '', '']);
+    expect([copy, configure, end, monitor]).toEqual(['', '', '', '']);
     expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/relayhost\.example\.org\.crt\.pem: OK\n/);
     expect(check).not.toMatch(/warning|error|fatal/);
     expect(listens).toMatch(/^LISTEN .*:2500 /m);
@@ -68,7 +68,12 @@ describe('the text, pasted', () => {
     await home.waitForLog(/Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
     await relay.waitForLog(/postfix\/relaycerts\/smtpd\[\d+\]: Trusted TLS connection established from mailhost/);
     for (const host of [relay, home]) {
-      expect(await host.readFile('/var/log/mail.log')).not.toMatch(/warning|legacy|backwards-compatible/);
+      // Of the recipient of the verify step: in the lab, the domain has no DNS record at all.
+      const log = (await host.readFile('/var/log/mail.log')).replaceAll(
+        /warning: Unable to look up MX host example\.org/gu,
+        '',
+      );
+      expect(log).not.toMatch(/warning|legacy|backwards-compatible/);
     }
   });
 

@@ -7,11 +7,15 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { renderHost } from '../../src/render/host.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
-import { hostsOf } from '../../src/settings/settings.js';
+import { hostsOf, mailPrograms } from '../../src/settings/settings.js';
 import { requireTools } from '../support/require-tools.js';
 
 const settings = parseSettings(
-  { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] },
+  {
+    domain: 'example.org',
+    smtpdServers: [{ hostname: 'relayhost' }],
+    smtpClients: mailPrograms.map((program) => ({ hostname: `${program}-host`, program })),
+  },
   { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
 );
 
@@ -20,7 +24,7 @@ const printed = hostsOf(settings).flatMap((host) => {
   const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
     const part = section === undefined ? {} : { section };
     return {
-      name: `${host.role}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
+      name: `${host.hostname}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
       text: renderHost(settings, host, [], {
         ...part,
         format: 'sh',
@@ -31,6 +35,10 @@ const printed = hostsOf(settings).flatMap((host) => {
       }),
     };
   };
+  // What they print for a key of their own is that of Postfix.
+  if (host.role === 'smtp-client' && host.program !== 'postfix') {
+    return [show(undefined, false, 'here'), show(undefined, true, 'here'), show('verify', false, 'here')];
+  }
   const whole = ([false, true] as const).flatMap((undo) => [
     show(undefined, undo, 'here'),
     show(undefined, undo, 'host'),

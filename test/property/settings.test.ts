@@ -7,7 +7,14 @@ import { expect, test } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { parseSettings } from '../../src/settings/schema.js';
-import { hostsOf, keyTypes, tableTypes, type HostSettings, type Settings } from '../../src/settings/settings.js';
+import {
+  hostsOf,
+  keyTypes,
+  mailPrograms,
+  tableTypes,
+  type HostSettings,
+  type Settings,
+} from '../../src/settings/settings.js';
 import { badSettings, smallest } from '../support/bad-settings.js';
 import { refusalOf } from '../support/refusal.js';
 
@@ -40,14 +47,26 @@ const ssh = {
   tlsLogLevel: fc.integer({ min: 0, max: 4 }),
 };
 
+const overrides = fc.record(
+  {
+    smtpd_milters: fc.tuple(fc.ipV4(), port).map(([address, number]) => `inet:${address}:${String(number)}`),
+    message_size_limit: fc.nat({ max: 999_999_999 }).map(String),
+    smtpd_timeout: fc.integer({ min: 1, max: 999 }).map((seconds) => `${String(seconds)}s`),
+  },
+  { requiredKeys: [] },
+);
+
 /** Any settings file that should parse, keys left out at will; names are told apart by a number. */
 const file = fc
   .record({
     domain: fc.tuple(fc.oneof(label, idn), label).map((labels) => labels.join('.')),
     names: fc.array(name, { minLength: 2, maxLength: 9 }),
     servers: fc.integer({ min: 1, max: 8 }),
-    server: fc.record({ port, ...ssh }, { requiredKeys: [] }),
-    client: fc.record(ssh, { requiredKeys: [] }),
+    server: fc.record({ port, overrides, ...ssh }, { requiredKeys: [] }),
+    client: fc.record(
+      { program: fc.constantFrom(...mailPrograms), programUser: ssh.sshUser, ...ssh },
+      { requiredKeys: [] },
+    ),
     sections: fc.record(
       {
         subject: fc.record(
@@ -128,7 +147,8 @@ const file = fc
 function writeHost(settings: HostSettings): object {
   const { hostname, altNames, tlsLogLevel, ssh: login } = settings;
   const host = { hostname, altNames, tlsLogLevel, sshUser: login.user, sshHost: login.host, sshPort: login.port };
-  return settings.role === 'smtpd-server' ? { ...host, port: settings.port } : host;
+  if (settings.role === 'smtpd-server') return { ...host, port: settings.port, overrides: settings.overrides };
+  return { ...host, program: settings.program, programUser: settings.programUser };
 }
 
 /** A settings file that says everything the settings say. */

@@ -40,6 +40,30 @@ function words(section: string, key: string, filler: string, ascii: TextKey['asc
   return { key: `${section}.${key}`, filler, settings: within(section, key), ascii, beyond };
 }
 
+const [digit, digits] = [/^[0-9]$/, /^[1-9]$/];
+const time = [digits, digit, /^[0-9smhdw]$/] as const;
+const count = [digits, digit, digit] as const;
+const checks = [/^[a-z]$/, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._-]$/] as const;
+
+/** Of a relay's service; a value is what master.cf takes. */
+const overrides: readonly (readonly [name: string, filler: string, ascii: TextKey['ascii']])[] = [
+  ['smtpd_milters', 'unix:abc/d.sock', [none, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._-]$/]],
+  ['milter_default_action', 'accept', [none, none, none]],
+  ['milter_macro_daemon_name', 'ORIGINATING', [/^[A-Za-z0-9._-]$/, /^[A-Za-z0-9._-]$/, /^[A-Za-z0-9._-]$/]],
+  ['content_filter', 'smtp-amavis:', [/^[A-Za-z0-9]$/, /^[A-Za-z0-9_-]$/, /^[A-Za-z0-9]$/]],
+  ['header_checks', 'regexp:/etc/checks', checks],
+  ['body_checks', 'regexp:/etc/checks', checks],
+  ...['connect', 'command', 'content'].map((what) => [`milter_${what}_timeout`, '60', time] as const),
+  ...['timeout', 'starttls_timeout'].map((what) => [`smtpd_${what}`, '60', time] as const),
+  ...['recipient_limit', 'hard_error_limit', 'junk_command_limit'].map(
+    (what) => [`smtpd_${what}`, '60', count] as const,
+  ),
+  ...['connection_count', 'connection_rate', 'message_rate', 'recipient_rate', 'new_tls_session_rate'].map(
+    (what) => [`smtpd_client_${what}_limit`, '60', count] as const,
+  ),
+  ['message_size_limit', '60', count],
+];
+
 /** All keys of the schema that take text; choices are texts with no alphabet beside their words. */
 export const textKeys: readonly TextKey[] = [
   { key: 'domain', filler: 'example.org', settings: (domain) => ({ ...smallest, domain }), ascii: ldh, beyond: idn },
@@ -70,6 +94,21 @@ export const textKeys: readonly TextKey[] = [
       },
     ];
   }),
+  ...overrides.map(([name, filler, ascii]): TextKey => ({
+    key: `smtpdServers.overrides.${name}`,
+    filler,
+    settings: (value) => relay({ overrides: { [name]: value } }),
+    ascii,
+    beyond: none,
+  })),
+  { key: 'smtpClients.program', filler: '', settings: (program) => client({ program }), ascii: nothing, beyond: none },
+  {
+    key: 'smtpClients.programUser',
+    filler: 'www-data',
+    settings: (programUser) => client({ programUser }),
+    ascii: login,
+    beyond: none,
+  },
   words('subject', 'country', 'N', [/^[A-Za-z]$/, /^[A-Za-z]$/, /^[A-Za-z]$/]),
   words('subject', 'state', 'Utrecht', text, printable),
   words('subject', 'locality', 'Utrecht', text, printable),

@@ -139,6 +139,32 @@ export const badSettings: readonly BadSettings[] = [
   relay('null for a port', { port: null }, 'port', 'from 1 to 65535: null'),
   relay('ssh port 0', { sshPort: 0 }, 'sshPort', 'from 1 to 65535: 0'),
   relay('log level 5', { tlsLogLevel: 5 }, 'tlsLogLevel', 'from 0 to 4: 5'),
+  ...[
+    ['white space', 'smtpd_milters', 'inet:127.0.0.1:8891 unix:/x'],
+    ['a new line', 'milter_macro_daemon_name', 'ORIGINATING\n2501 inet n - n - - smtpd'],
+    ['another option', 'content_filter', 'smtp:[127.0.0.1] -o mynetworks=0.0.0.0/0'],
+    ['a macro', 'message_size_limit', '$mynetworks'],
+    ['a table that runs something', 'header_checks', 'pipemap:{x}'],
+    ['a limit of nothing', 'smtpd_hard_error_limit', '0'],
+    ['no value', 'smtpd_milters', ''],
+  ].map(([name = '', key = '', value]) =>
+    relay(
+      `${name} in an override`,
+      { overrides: { [key]: value } },
+      `overrides.${key}`,
+      'not a value that this can have',
+    ),
+  ),
+  relay(
+    'a number for an override',
+    { overrides: { smtpd_timeout: 60 } },
+    'overrides.smtpd_timeout',
+    'must be text: 60',
+  ),
+  // Each of these would open the relay, or a lock.
+  ...['relay_clientcerts', 'smtpd_relay_restrictions', 'smtpd_tls_req_ccert', 'smtpd_tls_CAfile', 'mynetworks'].map(
+    (key) => relay(`an override of ${key}`, { overrides: { [key]: 'yes' } }, 'overrides', `unknown key "${key}"`),
+  ),
   relay('an option for sshHost', { sshHost: '-oProxyCommand=x' }, 'sshHost', 'not an ssh host'),
   relay('a zone in sshHost', { sshHost: 'fe80::1%eth0' }, 'sshHost', 'a zone'),
   relay('brackets around sshHost', { sshHost: '[2001:db8::1]' }, 'sshHost', 'a character that no host has'),
@@ -244,6 +270,18 @@ export const badSettings: readonly BadSettings[] = [
     { smtpdServers: [{ hostname: 'a', sshuser: 'x' }] },
     'smtpdServers[0]',
     'did you mean "sshUser"?',
+  ),
+  row(
+    'a mail program that nobody has',
+    { smtpClients: [{ hostname: 'a', program: 'Exim4' }] },
+    'smtpClients[0].program',
+    'must be one of "postfix", "exim"',
+  ),
+  row(
+    'a shell word for programUser',
+    { smtpClients: [{ hostname: 'a', program: 'msmtp', programUser: 'mail;id' }] },
+    'smtpClients[0].programUser',
+    'not a login name: "mail;id"',
   ),
   row('a port for a client', { smtpClients: [{ hostname: 'a', port: 1 }] }, 'smtpClients[0]', 'unknown key "port"'),
   row('a prototype', Object.fromEntries([['__proto__', { polluted: true }]]), '', 'unknown key "__proto__"'),

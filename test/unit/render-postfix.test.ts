@@ -4,7 +4,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { rootCommand } from '../../src/render/commands.js';
-import { homeParameters, homeService, oldestRelease, relayService, type Parameter } from '../../src/render/postfix.js';
+import { homeParameters, homeService, oldestRelease, type Parameter } from '../../src/render/postfix.js';
+import { relayServices } from '../../src/render/relay-service.js';
 import { renderTable } from '../../src/render/table.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import type { Settings } from '../../src/settings/settings.js';
@@ -82,7 +83,8 @@ describe('the home host', () => {
 });
 
 describe('the relay', () => {
-  const { id, line, overrides } = relayService(one, one.smtpdServers[0]);
+  const services = relayServices(one, one.smtpdServers[0]);
+  const [{ id, line, overrides }, tlsmgr, cleanup] = services;
 
   it('has both locks', () => {
     expect(valueOf(overrides, 'smtpd_tls_security_level')).toBe('encrypt');
@@ -90,23 +92,50 @@ describe('the relay', () => {
     expect(valueOf(overrides, 'smtpd_tls_CApath')).toBe('');
     expect(valueOf(overrides, 'smtpd_relay_restrictions')).toBe('permit_tls_clientcerts,defer');
     expect(valueOf(overrides, 'smtpd_tls_fingerprint_digest')).toBe('sha256');
-    expect(laterOf(overrides)).toEqual(['smtpd_hide_client_session 3.10']);
   });
 
   it('has no white space in a value, and no name twice', () => {
     expect([id, line]).toEqual(['2500/inet', '2500 inet n - y - - smtpd']);
-    expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
-    expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
+    for (const service of services) {
+      expect(service.overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
+      expect(new Set(service.overrides.map(({ name }) => name)).size).toBe(service.overrides.length);
+    }
+  });
+
+  it('uses a tlsmgr without a session cache and a cleanup without checks', () => {
+    expect(`${valueOf(overrides, 'tlsmgr_service_name') ?? ''}/unix`).toBe(tlsmgr?.id);
+    expect(`${valueOf(overrides, 'cleanup_service_name') ?? ''}/unix`).toBe(cleanup?.id);
+    expect(valueOf(tlsmgr?.overrides ?? [], 'smtpd_tls_session_cache_database')).toBe('');
+    expect(valueOf(cleanup?.overrides ?? [], 'header_checks')).toBe('');
   });
 
   it('takes port, chroot, table type, folder and the answer to the unlisted from the settings', () => {
     const postfix = { directory: '/etc/mtls', tableType: 'cdb', unlisted: 'reject', masterChroot: 'n' };
     const other = settingsWith({ postfix, smtpdServers: [{ hostname: 'relayhost', port: 2626, tlsLogLevel: 2 }] });
-    const service = relayService(other, other.smtpdServers[0]);
-    expect(service.line).toBe('2626 inet n - n - - smtpd');
+    const [service, ...more] = relayServices(other, other.smtpdServers[0]);
+    expect([service, ...more].map((each) => each.line)).toEqual([
+      '2626 inet n - n - - smtpd',
+      'relaycerts-2626-tlsmgr unix - - n 1000? 1 tlsmgr',
+      'relaycerts-2626-cleanup unix n - n - 0 cleanup',
+    ]);
     expect(valueOf(service.overrides, 'relay_clientcerts')).toBe('cdb:/etc/mtls/relay_clientcerts');
     expect(valueOf(service.overrides, 'smtpd_relay_restrictions')).toBe('permit_tls_clientcerts,reject');
+    expect(valueOf(service.overrides, 'soft_bounce')).toBe('no');
     expect(valueOf(service.overrides, 'smtpd_tls_loglevel')).toBe('2');
+  });
+
+  it('takes overrides in the service that looks at them', () => {
+    const overridden = {
+      message_size_limit: '50000000',
+      header_checks: 'regexp:/etc/x',
+      smtpd_milters: 'inet:[::1]:1',
+    };
+    const own = settingsWith({ smtpdServers: [{ hostname: 'relayhost', overrides: overridden }] });
+    const [relay, , checks] = relayServices(own, own.smtpdServers[0]);
+    const given = (parameters: readonly Parameter[] = []) =>
+      Object.keys(overridden).map((name) => valueOf(parameters, name));
+    expect(given(relay.overrides)).toEqual(['50000000', undefined, 'inet:[::1]:1']);
+    expect(given(checks?.overrides)).toEqual(['50000000', 'regexp:/etc/x', undefined]);
   });
 });
 

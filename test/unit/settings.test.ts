@@ -35,6 +35,7 @@ describe('good settings', () => {
         altNames: [],
         ssh: { user: 'root', host: 'relayhost.example.org', port: 22 },
         tlsLogLevel: 1,
+        overrides: {},
       },
     ]);
     expect(smtpClients).toEqual([
@@ -44,6 +45,8 @@ describe('good settings', () => {
         altNames: [],
         ssh: { user: 'root', host: 'mailhost.example.org', port: 22 },
         tlsLogLevel: 1,
+        program: 'postfix',
+        programUser: 'root',
       },
     ]);
     expect(rest).toEqual({
@@ -217,7 +220,37 @@ describe('the JSON Schema', () => {
         $schema: './settings.schema.json',
         domain: 'example.org',
         smtpdServers: [
-          { hostname: 'r', port: 1, altNames: ['s'], sshUser: '_u', sshHost: '::1', sshPort: 65535, tlsLogLevel: 4 },
+          {
+            hostname: 'r',
+            port: 1,
+            altNames: ['s'],
+            sshUser: '_u',
+            sshHost: '::1',
+            sshPort: 65535,
+            tlsLogLevel: 4,
+            overrides: {
+              smtpd_milters: 'inet:[::1]:8891,unix:rspamd/milter.sock',
+              milter_default_action: 'accept',
+              milter_macro_daemon_name: 'ORIGINATING',
+              milter_connect_timeout: '5s',
+              milter_command_timeout: '1m',
+              milter_content_timeout: '300',
+              content_filter: 'smtp-amavis:[127.0.0.1]:10024',
+              header_checks: 'regexp:/etc/postfix/header_checks',
+              body_checks: 'pcre:/etc/postfix/a,regexp:/etc/postfix/b',
+              message_size_limit: '0',
+              smtpd_client_connection_count_limit: '100',
+              smtpd_client_connection_rate_limit: '0',
+              smtpd_client_message_rate_limit: '100',
+              smtpd_client_recipient_rate_limit: '999999999',
+              smtpd_client_new_tls_session_rate_limit: '1',
+              smtpd_recipient_limit: '1',
+              smtpd_hard_error_limit: '20',
+              smtpd_junk_command_limit: '100',
+              smtpd_timeout: '300s',
+              smtpd_starttls_timeout: '1h',
+            },
+          },
         ],
         smtpClients: [
           {
@@ -227,6 +260,8 @@ describe('the JSON Schema', () => {
             sshHost: '192.0.2.1',
             sshPort: 1,
             tlsLogLevel: 0,
+            program: 'exim',
+            programUser: 'exim',
           },
         ],
         subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },

@@ -1,0 +1,113 @@
+# shellcheck shell=sh
+# What the scripts for all hosts begin with: words, releases, and files that are replaced all at once and go back if a
+# later step fails. is_running and resume, which takes yes if it ran, are the mail program's. In $saved: before, the
+# files without what is ours; after, the files as our last run left them; new, files in the making.
+
+set -eu
+umask 077
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+: "${host:?}" "${folder:?}" "${edited:?}"
+
+saved=$folder/saved
+config=
+release=
+changing=no
+first_run=no
+was_running=no
+made=
+
+say() { printf 'relaycerts: %s\n' "$1"; }
+
+warn() { printf 'relaycerts: warning: %s\n' "$1" >&2; }
+
+fail() {
+  printf 'relaycerts: error: %s\nrelaycerts: hint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# True if the program's release is $1 (3.10) or later.
+at_least() {
+  [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
+}
+
+# The file behind $config/$1, which may be a link.
+behind() { readlink -f "$config/$1" 2>/dev/null || echo "$config/$1"; }
+
+copy_file() {
+  cp -p "$1" "$2.part"
+  mv -f "$2.part" "$2"
+}
+
+# Moves the files of $saved/new into place, so that nobody reads half a file, and their owner and mode stay; a file that is
+# not there goes. The old ones stay beside them until the end, under a name that a full disk cannot keep from going back.
+replace_files() {
+  for file in $edited; do
+    target=$(behind "$file")
+    ! cmp -s "$saved/new/$file" "$target" || continue
+    rm -f "$target.relaycerts" "$target.relaycerts-old"
+    if [ -e "$saved/new/$file" ]; then
+      if [ -e "$target" ]; then cp -p "$target" "$target.relaycerts"; else made="$made $target"; fi
+      cat "$saved/new/$file" >"$target.relaycerts"
+      [ -e "$target" ] || chmod 644 "$target.relaycerts"
+    fi
+    [ ! -e "$target" ] || ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"
+  done
+  for file in $edited; do
+    target=$(behind "$file")
+    if [ -e "$target.relaycerts" ]; then
+      mv -f "$target.relaycerts" "$target"
+    elif [ ! -e "$saved/new/$file" ]; then
+      rm -f "$target"
+    fi
+  done
+  rm -rf "$saved/new"
+}
+
+note_running() { ! is_running || was_running=yes; }
+
+# Restores the configuration from before this run, on every exit but the good one.
+put_back() {
+  status=$?
+  trap - EXIT
+  set +e
+  # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not passed on to the mail program.
+  trap : HUP INT PIPE TERM
+  if [ "$changing" = yes ]; then
+    outcome="it failed; the configuration of $host is as it was before"
+    # shellcheck disable=SC2086 # several files
+    [ -z "$made" ] || rm -f $made
+    for file in $edited; do
+      target=$(behind "$file")
+      rm -f "$target.relaycerts"
+      [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
+        outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
+    done
+    rm -rf "$saved/new"
+    [ "$first_run" = no ] || rm -rf "$saved"
+    resume "$was_running" >/dev/null 2>&1
+    printf 'relaycerts: error: %s\n' "$outcome" >&2
+    [ "$status" -ne 0 ] || status=1
+  fi
+  exit "$status"
+}
+
+begin_change() {
+  [ -d "$saved/before" ] || first_run=yes
+  note_running
+  trap put_back EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  # The connection is gone, so nobody reads the messages.
+  trap 'exit 141' PIPE
+  trap 'exit 143' TERM
+  changing=yes
+}
+
+end_change() {
+  changing=no
+  trap - EXIT HUP INT PIPE TERM
+  for file in $edited; do rm -f "$(behind "$file").relaycerts-old"; done
+}

@@ -1,0 +1,261 @@
+// The mail programs of a home host besides Postfix, as data: who reads the key, which files say what, and how the program
+// takes them up. What each does if something is wrong was tried on the real program: all of them wait or fail for now, and
+// none goes on in plain text or without checking the relay's name. What a program cannot do is in `limits`, and printed.
+
+import { bundleNames } from '../plan/bundle-names.js';
+import type { HostSettings, MailProgram, Settings, SmtpdServer } from '../settings/settings.js';
+import exim from './exim.sh';
+import msmtp from './msmtp.sh';
+import nodemailer from './nodemailer.sh';
+import nullmailer from './nullmailer.sh';
+import opensmtpd from './opensmtpd.sh';
+
+/** Our lines in one file of a host: before or after what is there, or in its place. */
+export interface Edit {
+  readonly file: string;
+  readonly place: 'first' | 'last' | 'alone';
+  readonly lines: readonly string[];
+  /**
+   * A program for sed that changes the other lines. home-program.sh takes back two kinds of change: a line that now begins
+   * with `#relaycerts# `, and a name that now ends with `-before-relaycerts`.
+   */
+  readonly sed?: string;
+}
+
+export interface HomeProgram {
+  readonly title: string;
+  /** A command of it, and Debian's package, which the script asks for; '' if it is no package. */
+  readonly command: string;
+  readonly package: string;
+  /** The oldest release that can do it; '' for any. */
+  readonly oldest: string;
+  /** Its service, and what makes that read its files again; '' for a program that is started for each mail. */
+  readonly service: string;
+  readonly action: 'reload' | 'restart' | '';
+  /** What checks its files, before the service reads them. */
+  readonly check: readonly string[];
+  /** Who runs it, and how that user reads the key: as its owner, or by the group that it belongs to. */
+  readonly user: string;
+  readonly access: 'owner' | 'group';
+  /** The relays that it knows, in their order: some programs know only one. */
+  readonly relays: readonly SmtpdServer[];
+  readonly edits: readonly Edit[];
+  /** Functions of sh for home-program.sh. */
+  readonly functions: string;
+  /** Where to look for a mail that was sent. */
+  readonly log: string;
+  readonly limits: readonly string[];
+}
+
+interface Place {
+  readonly relays: Settings['smtpdServers'];
+  readonly hostname: string;
+  readonly folder: string;
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** The macros of Debian's transport to a smarthost. Without HOSTS_REQUIRE_TLS, Exim would go on in plain text. */
+const eximMacros = ({ ca, certificate, key }: Place): readonly string[] => [
+  'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS = *',
+  `REMOTE_SMTP_SMARTHOST_TLS_VERIFY_CERTIFICATES = ${ca}`,
+  'REMOTE_SMTP_SMARTHOST_TLS_VERIFY_HOSTS = *',
+  `REMOTE_SMTP_SMARTHOST_TLS_CERTIFICATE = ${certificate}`,
+  `REMOTE_SMTP_SMARTHOST_PRIVATEKEY = ${key}`,
+];
+
+const noQueue = (title: string): string =>
+  `${title} has no queue: whatever the relay does not take for now is an error of the command, and what called it must send again.`;
+
+const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) => Omit<HomeProgram, 'user'>>> = {
+  exim: (place) => ({
+    title: 'Exim',
+    command: 'exim4',
+    package: 'exim4-daemon-light',
+    oldest: '4.92',
+    service: 'exim4',
+    action: 'reload',
+    check: ['update-exim4.conf'],
+    access: 'group',
+    relays: place.relays,
+    edits: [
+      // The file is read by a shell: what stands last counts. A satellite stays one, with no local mail.
+      {
+        file: '/etc/exim4/update-exim4.conf.conf',
+        place: 'last',
+        lines: [
+          'dc_eximconfig_configtype="${dc_eximconfig_configtype:-smarthost}"',
+          `dc_smarthost='${place.relays.map(({ hostname, port }) => `${hostname}::${port}`).join(';')}'`,
+        ],
+        sed: String.raw`/^[[:blank:]]*dc_eximconfig_configtype=.*satellite/!s/^[[:blank:]]*dc_eximconfig_configtype=/#relaycerts# &/;s/^[[:blank:]]*dc_smarthost=/#relaycerts# &/`,
+      },
+      // Of these two, the split configuration reads the first, the other one the second.
+      { file: '/etc/exim4/conf.d/main/000_relaycerts', place: 'alone', lines: eximMacros(place) },
+      {
+        file: '/etc/exim4/exim4.conf.localmacros',
+        place: 'last',
+        lines: eximMacros(place),
+        sed: 's/^[[:blank:]]*REMOTE_SMTP_SMARTHOST_/#relaycerts# &/',
+      },
+    ],
+    functions: exim,
+    log: 'its log, /var/log/exim4/mainlog, must say CV=yes',
+    limits: ['A mail that waits for longer than its retry rules allow, 4 days in Debian, is returned.'],
+  }),
+  opensmtpd: ({ relays: [relay], certificate, key, ca }) => ({
+    title: 'OpenSMTPD',
+    command: 'smtpd',
+    package: 'opensmtpd',
+    // 6.8 under OpenSSL 3 cannot show a certificate.
+    oldest: '7.0',
+    service: 'opensmtpd',
+    action: 'restart',
+    check: ['smtpd -n'],
+    access: 'owner',
+    relays: [relay],
+    edits: [
+      {
+        file: '/etc/smtpd.conf',
+        place: 'first',
+        lines: [
+          `pki relaycerts cert "${certificate}"`,
+          `pki relaycerts key "${key}"`,
+          `ca relaycerts cert "${ca}"`,
+          // smtp:// would verify nothing.
+          `action "relay" relay host smtp+tls://${relay.hostname}:${relay.port} pki relaycerts ca relaycerts`,
+        ],
+        sed: String.raw`s/^[[:blank:]]*action[[:blank:]]\{1,\}"\{0,1\}relay"\{0,1\}[[:blank:]]\{1,\}relay/#relaycerts# &/`,
+      },
+    ],
+    functions: opensmtpd,
+    log: 'its log must say result="Ok"',
+    limits: [
+      'A mail that waits for longer than 4 days (queue ttl) is returned.',
+      'It takes OpenSMTPD 7: 6.8, which Debian 12 has, cannot show a client certificate.',
+    ],
+  }),
+  msmtp: ({ relays: [relay], hostname, certificate, key, ca }) => ({
+    title: 'msmtp',
+    command: 'msmtp',
+    package: 'msmtp',
+    oldest: '1.8',
+    service: '',
+    action: '',
+    check: [],
+    access: 'owner',
+    relays: [relay],
+    edits: [
+      {
+        file: '/etc/msmtprc',
+        // Before any "defaults", which hold for the accounts below them only.
+        place: 'first',
+        lines: [
+          'account relaycerts',
+          `host ${relay.hostname}`,
+          `port ${relay.port}`,
+          `domain ${hostname}`,
+          'auth off',
+          'tls on',
+          'tls_starttls on',
+          'tls_certcheck on',
+          `tls_trust_file ${ca}`,
+          `tls_cert_file ${certificate}`,
+          `tls_key_file ${key}`,
+          'syslog LOG_MAIL',
+          'account default : relaycerts',
+        ],
+        sed: String.raw`/^[[:blank:]]*account[[:blank:]]/{s/$/ /;s/\([[:blank:],:]\)default\([[:blank:],:]\)/\1default-before-relaycerts\2/g;s/ $//;}`,
+      },
+    ],
+    functions: msmtp,
+    log: 'the mail log must say "exitcode=EX_OK"',
+    limits: [
+      noQueue('msmtp'),
+      'Only the user that runs it may read the key (programUser in the settings). A file ~/.msmtprc, and an account of msmtprc whose "from" is the sender, come before this one.',
+    ],
+  }),
+  nullmailer: ({ relays, certificate, key, ca }) => ({
+    title: 'nullmailer',
+    command: 'nullmailer-send',
+    package: 'nullmailer',
+    oldest: '2.0',
+    service: 'nullmailer',
+    action: 'restart',
+    check: [],
+    access: 'owner',
+    relays,
+    edits: [
+      {
+        file: '/etc/nullmailer/remotes',
+        // Every other remote would get what ours does not take.
+        place: 'alone',
+        lines: relays.map(
+          ({ hostname, port }) =>
+            `${hostname} smtp port=${port} starttls x509certfile=${certificate} x509keyfile=${key} x509cafile=${ca}`,
+        ),
+      },
+    ],
+    functions: nullmailer,
+    log: 'its log must say "Sent file."',
+    limits: [
+      'If a stranger at the address of the relay refuses STARTTLS for good, nullmailer gives the mail up: it sends nothing in plain text, but returns the mail and moves it. When the relay is back:\n    mv /var/spool/nullmailer/failed/* /var/spool/nullmailer/queue/ && service nullmailer restart',
+      'After a failure nullmailer waits longer and longer, up to a day (maxpause): service nullmailer restart tries at once. After 7 days (queuelifetime) the mail is returned.',
+    ],
+  }),
+  nodemailer: ({ relays: [relay], folder, certificate, key, ca }) => ({
+    title: 'Nodemailer',
+    command: '',
+    package: '',
+    oldest: '',
+    service: '',
+    action: '',
+    check: [],
+    access: 'owner',
+    relays: [relay],
+    edits: [
+      {
+        file: `${folder}/nodemailer.cjs`,
+        place: 'alone',
+        lines: [
+          `// Options for Nodemailer: createTransport(require('${folder}/nodemailer.cjs')), or the default export of import.`,
+          "const { readFileSync } = require('node:fs');",
+          '',
+          'module.exports = {',
+          `  host: '${relay.hostname}',`,
+          `  port: ${relay.port},`,
+          '  secure: false,',
+          '  requireTLS: true,',
+          '  tls: {',
+          `    servername: '${relay.hostname}',`,
+          '    rejectUnauthorized: true,',
+          "    minVersion: 'TLSv1.2',",
+          `    ca: readFileSync('${ca}'),`,
+          `    cert: readFileSync('${certificate}'),`,
+          `    key: readFileSync('${key}'),`,
+          '  },',
+          '};',
+        ],
+      },
+    ],
+    functions: nodemailer,
+    log: 'sendMail() resolves with the answer 250',
+    limits: [
+      noQueue('Nodemailer'),
+      'Only the user that runs the app may read the key (programUser in the settings). The app reads it when it starts: start it again after each new certificate.',
+    ],
+  }),
+};
+
+/** The program of a home host; undefined for Postfix, which every relay has. */
+export function homeProgramOf(
+  { domain, postfix, smtpdServers }: Settings,
+  host: HostSettings,
+): HomeProgram | undefined {
+  if (host.role === 'smtpd-server' || host.program === 'postfix') return undefined;
+  const folder = postfix.directory;
+  const names = bundleNames(domain, host.hostname);
+  const [ca, certificate, key] = [`${folder}/${names.ca}`, `${folder}/${names.certificate}`, `${folder}/${names.key}`];
+  const place = { relays: smtpdServers, hostname: host.hostname, folder, ca, certificate, key };
+  return { ...programs[host.program](place), user: host.programUser };
+}

@@ -1,0 +1,100 @@
+// The numbered steps of a home host with another mail program than Postfix, beside those that every host has: who reads
+// the key, our lines in its files, and how it takes them up; and their inverse.
+
+import { bundleNames } from '../plan/bundle-names.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import type { Edit, HomeProgram } from './home-programs.js';
+import { removeMonitorLines } from './monitor.js';
+import { onHost, step, type Step } from './step.js';
+
+/** Around our lines in a file that holds others too; home-program.sh has the same. */
+const [begin, end] = ['# relaycerts: begin', '# relaycerts: end'];
+
+/** After the copy: give the key to the program's user, configure, check. */
+export function programSteps(settings: Settings, host: HostSettings, program: HomeProgram): readonly Step[] {
+  const { title, edits, limits, check } = program;
+  const { directory } = settings.postfix;
+  const names = bundleNames(settings.domain, host.hostname);
+  const relays = program.relays.map(({ hostname, port }) => `${hostname}, port ${port}`);
+  const few = `${title} knows one relay, and uses only the first of the settings.`;
+  const taken = [
+    `openssl verify -CAfile ${directory}/${names.ca} -purpose sslclient ${directory}/${names.certificate}`,
+    ...check,
+    ...serviceLines(program),
+  ];
+  return [
+    step('config', `Send the mail of ${title} through the relay`, [
+      `All mail that ${host.hostname} does not deliver itself goes to ${relays.join('; then to ')}. The relay's name and CA are checked; whatever goes wrong is an error for now, and nothing is sent in plain text.`,
+      ...(relays.length < settings.smtpdServers.length ? [few] : []),
+      ...limits,
+      ...(program.user === 'root' ? [] : [onHost(keyLines(settings, host, program))]),
+      ...edits.map((edit) => onHost(editLines(edit))),
+    ]),
+    step('install', 'Check and take up', [
+      `The first command must say "OK".`,
+      onHost(taken.map((line, at) => `${at === 0 ? '' : '  '}${line}${at === taken.length - 1 ? '' : ' &&'}`)),
+    ]),
+  ];
+}
+
+/** What takes the steps, or the script, back. */
+export function undoProgramStep(settings: Settings, host: HostSettings, program: HomeProgram): Step {
+  const { directory } = settings.postfix;
+  const { key } = bundleNames(settings.domain, host.hostname);
+  return step('install', 'Take the configuration back', [
+    'Where the numbered steps configured it: the files become what they were before.',
+    onHost([
+      ...program.edits.map(
+        ({ file }) => `if test -e ${savedFile(file)}; then mv ${savedFile(file)} ${file}; else rm -f ${file}; fi`,
+      ),
+      ...removeMonitorLines(settings, host),
+      `chown 0:0 ${directory} ${directory}/${key} && chmod 600 ${directory}/${key} && chmod 700 ${directory}`,
+      ...program.check,
+      ...serviceLines(program),
+    ]),
+    `The key and certificates stay on the host: rm -r ${directory}`,
+  ]);
+}
+
+function serviceLines({ service, action }: HomeProgram): readonly string[] {
+  return service === '' ? [] : [`service ${service} ${action}`];
+}
+
+/** The owner comes before the mode, so that nobody else reads the key meanwhile. The copy made all files 0600. */
+function keyLines(settings: Settings, { hostname }: HostSettings, { access, user }: HomeProgram) {
+  const { directory } = settings.postfix;
+  const { ca, certificate, key } = bundleNames(settings.domain, hostname);
+  const group = `"$(id -g ${user})"`;
+  return [
+    '(',
+    `  cd ${directory} || exit`,
+    `  chgrp ${group} . && chmod 710 .`,
+    `  chmod 644 ${ca} ${certificate}`,
+    access === 'group' ? `  chgrp ${group} ${key} && chmod 640 ${key}` : `  chown ${user} ${key}`,
+    ')',
+  ];
+}
+
+/** Each time from the file as it was before, so that they may be pasted again. */
+function editLines({ file, place, lines, sed }: Edit): readonly string[] {
+  const saved = savedFile(file);
+  const ours = ["cat <<'END'", ...(place === 'alone' ? lines : marked(lines)), 'END'];
+  // The script may have written it.
+  const changes = [`-e '/^${begin}$/,/^${end}$/d'`, ...(sed === undefined ? [] : [`-e ${shellWord(sed)}`])];
+  const theirs = `test ! -e ${saved} || sed ${changes.join(' ')} ${saved}`;
+  return [
+    `test ! -e ${file} || test -e ${saved} || cp -p ${file} ${saved}`,
+    '{',
+    ...(place === 'alone' ? ours : place === 'first' ? [...ours, theirs] : [theirs, ...ours]),
+    `} >${file}`,
+  ];
+}
+
+function marked(lines: readonly string[]): readonly string[] {
+  return [begin, ...lines, end];
+}
+
+function savedFile(file: string): string {
+  return `${file}.before-relaycerts`;
+}

@@ -1,0 +1,139 @@
+// What main.cf of a relay has for strangers, as published configurations have it, and what strangers do: neither stops
+// the mail of a listed client on our port, and nothing there is refused for good.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver, send } from './lab/operator.js';
+
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+
+/** Each of these alone would refuse, hold or divert a mail, or a connection. Nothing listens on port 9. */
+const forStrangers: Readonly<Record<string, string>> = {
+  smtpd_milters: 'inet:127.0.0.1:9',
+  milter_default_action: 'reject',
+  content_filter: 'smtp:[127.0.0.1]:9',
+  smtpd_proxy_filter: '127.0.0.1:9',
+  smtpd_upstream_proxy_protocol: 'haproxy',
+  header_checks: 'static:REJECT',
+  body_checks: 'static:REJECT',
+  message_reject_characters: 'a',
+  hopcount_limit: '1',
+  receive_override_options: 'no_address_mappings',
+  smtpd_client_restrictions: 'reject',
+  smtpd_helo_restrictions: 'reject',
+  smtpd_sender_restrictions: 'reject',
+  smtpd_recipient_restrictions: 'reject',
+  smtpd_data_restrictions: 'reject',
+  smtpd_end_of_data_restrictions: 'reject',
+  smtpd_reject_unlisted_sender: 'yes',
+  mydestination: 'example.org, localhost',
+  smtpd_discard_ehlo_keywords: 'starttls',
+  smtpd_command_filter: 'static:NOOP',
+  smtpd_client_connection_rate_limit: '1',
+  smtpd_client_message_rate_limit: '1',
+  smtpd_client_new_tls_session_rate_limit: '1',
+  smtpd_client_event_limit_exceptions: '',
+  smtpd_hard_error_limit: '1',
+  smtpd_tls_mandatory_exclude_ciphers: 'ECDSA, AES',
+  smtpd_tls_ccert_verifydepth: '0',
+  tls_server_sni_maps: 'static:/nowhere',
+  tls_high_cipherlist: 'AES128-SHA',
+  smtpd_tls_session_cache_database: 'btree:${data_directory}/smtpd_scache',
+  smtpd_tls_session_cache_timeout: '3600s',
+  notify_classes: 'protocol, policy, resource, software, bounce',
+};
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+/** What the script said of main.cf. */
+let said: string;
+
+beforeAll(async () => {
+  requireTools('openssl', 'swaks', 'perl');
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  await desk.make(settings);
+  await relay.setMainCf(forStrangers);
+  await desk.copy(relay);
+  const { stdout, stderr, code } = await desk.script(relay);
+  expect(code, stderr).toBe(0);
+  said = stdout + stderr;
+  await desk.install(home);
+});
+afterAll(() => lab.stop());
+
+describe('what main.cf has for strangers', () => {
+  test('does not stop mail from home', async () => {
+    await deliver(home, lab.outside);
+    await deliver(home, lab.outside);
+    expect(await relay.mailLog()).not.toMatch(/milter|proxy-reject|notify/u);
+  });
+
+  test.each(['smtpd_milters', 'content_filter', 'header_checks', 'smtpd_recipient_restrictions', 'smtpd_proxy_filter'])(
+    'the script says that %s does not apply',
+    (name) => {
+      const value = (forStrangers[name] ?? '').replaceAll(/[.[\]]/gu, String.raw`\$&`);
+      expect(said).toMatch(
+        new RegExp(`^relaycerts: port 2500 goes without what main.cf has: ${name} = ${value}$`, 'mu'),
+      );
+    },
+  );
+
+  test('the script warns that mail goes unsigned, and that the domain is delivered here', () => {
+    expect(said).toMatch(/^relaycerts: warning: the milters of port 25 do not see mail from home; .*overrides/mu);
+    expect(said).toMatch(/^relaycerts: warning: mydestination lists example\.org: /mu);
+  });
+});
+
+describe('what a stranger does', () => {
+  test('without TLS, the answer is temporary', async () => {
+    const words = ['--server', `${relay.hostname}:2500`, '--from', 'a@example.org', '--to', 'b@example.net'];
+    const { stdout } = await lab.operator.exec(['swaks', ...words, '--quit-after', 'RCPT'], { anyExit: true });
+    expect(stdout).toMatch(/^<\*\* 430 5\.7\.0|^<\*\* 430 4\.7\.0/mu);
+    expect(stdout).not.toMatch(/^<\*\* 5/mu);
+  });
+
+  test.each(['tls1_2', 'tls1_3'])('a session of %s cannot be resumed', async (version) => {
+    const own = `hosts/${home.hostname}/${home.hostname}`;
+    const connect = `openssl s_client -starttls smtp -connect ${relay.hostname}:2500 -${version}`;
+    const first = `{ sleep 1; printf 'EHLO x\\r\\nQUIT\\r\\n'; sleep 1; } | ${connect} -cert ${own}.crt.pem -key ${own}.key.pem -sess_out session 2>&1`;
+    expect((await desk.run(first, true)).stdout).toContain('New, TLSv1.');
+    const second = `{ sleep 1; echo QUIT; } | ${connect} -sess_in session 2>&1`;
+    // With no session to keep, openssl writes no file.
+    if (await lab.operator.exists('/home/operator/session')) {
+      const { stdout } = await desk.run(second, true);
+      expect(stdout).toContain('New, TLSv1.');
+      expect(stdout).not.toContain('Reused');
+    }
+    await desk.run('rm -f session');
+  });
+
+  test('150 half-open connections do not hold up mail from home', async () => {
+    const addresses = ['192.0.2.201', '192.0.2.202', '192.0.2.203'];
+    for (const address of addresses) await lab.outside.exec(['ip', 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+    // Each says what a client says up to its TLS handshake, which never comes. It stops where nobody answers any more.
+    const flood = `use IO::Socket::INET; my @open; $SIG{ALRM} = sub { die }; eval { for my $from (@ARGV) { for (1 .. 50) {
+      alarm 8; my $s = IO::Socket::INET->new(PeerAddr => '${relay.address}:2500', LocalAddr => $from) or next;
+      push @open, $s; $s->autoflush(1); <$s> =~ /^220/ or next;
+      print $s "EHLO x\\r\\n"; while (<$s>) { last if /^250 / }
+      print $s "STARTTLS\\r\\n"; <$s> } } }; alarm 0;
+      open my $f, '>', '/run/lab/flooding'; close $f; sleep 3600`;
+    await lab.outside.sh(`perl -e '${flood.replaceAll("'", String.raw`'\''`)}' ${addresses.join(' ')} > /dev/null 2>&1 &
+echo $! > /run/lab/flood.pid
+until [ -e /run/lab/flooding ]; do sleep 0.1; done`);
+    const subject = await send(home);
+    // Without limits, they hold every process of the service, and it waits for half a minute and more.
+    await lab.outside.waitForMail(subject, 25_000);
+    const held = (await relay.exec(['ss', '-Htn', 'state', 'established', 'sport = :2500'])).stdout.trim().split('\n');
+    expect(held.length).toBeGreaterThan(5);
+    await lab.outside.sh('kill $(cat /run/lab/flood.pid)');
+  });
+});

@@ -89,7 +89,8 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
   ];
   return {
     id: `${homeTransport}/unix`,
-    line: `${homeTransport} unix - - ${masterChroot} - - smtp`,
+    // As many processes as connections that the relay's service takes from one address.
+    line: `${homeTransport} unix - - ${masterChroot} - 10 smtp`,
     overrides,
   };
 }

@@ -64,7 +64,7 @@ relayhost = [relayhost.example.org]:2500
 
   it('master.cf: the transport of the home host', async () => {
     expect(await show('mailhost', '--section', 'master.cf')).toBe(`# >>> relaycerts: master.cf on mailhost.example.org
-relaycerts unix - - y - - smtp
+relaycerts unix - - y - 10 smtp
   -o syslog_name=postfix/relaycerts
   -o smtp_tls_security_level=secure
   -o smtp_tls_policy_maps=

@@ -7,7 +7,7 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, deliver, send } from './lab/operator.js';
+import { Desk, deliver } from './lab/operator.js';
 
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 
@@ -129,11 +129,11 @@ describe('what a stranger does', () => {
     await lab.outside.sh(`perl -e '${flood.replaceAll("'", String.raw`'\''`)}' ${addresses.join(' ')} > /dev/null 2>&1 &
 echo $! > /run/lab/flood.pid
 until [ -e /run/lab/flooding ]; do sleep 0.1; done`);
-    const subject = await send(home);
-    // Without limits, they hold every process of the service, and it waits for half a minute and more.
-    await lab.outside.waitForMail(subject, 25_000);
+    // Ten an address, of the hundred that the service has. Without limits they hold all, and mail waits until they time out.
     const held = (await relay.exec(['ss', '-Htn', 'state', 'established', 'sport = :2500'])).stdout.trim().split('\n');
-    expect(held.length).toBeGreaterThan(5);
+    expect(held.length).toBeGreaterThan(20);
+    expect(held.length).toBeLessThanOrEqual(30);
+    await deliver(home, lab.outside);
     await lab.outside.sh('kill $(cat /run/lab/flood.pid)');
   });
 });

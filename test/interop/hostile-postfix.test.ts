@@ -173,7 +173,7 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
       expect(Object.fromEntries(after.overrides)).toEqual(Object.fromEntries([...before.overrides, ...overrides]));
       for (const [name, value] of overrides) expect(after.expandedOverrides.get(name)).toBe(value);
       const options = Object.entries(ours).map(([name, value]) => ` -o ${name}=${value}`);
-      const added = `relaycerts unix - - ${variant.masterChroot} - - smtp${options.join('')}`;
+      const added = `relaycerts unix - - ${variant.masterChroot} - 10 smtp${options.join('')}`;
       expect(after.services.toSorted()).toEqual([...before.services, added].toSorted());
     },
   );

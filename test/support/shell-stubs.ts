@@ -13,7 +13,23 @@ export const canary = 'canary';
 /** Programs that the printed text runs; `canary` is never one of them. */
 const programs = [
   [canary, 'relaycerts', 'ssh', 'rsync', 'sudo', 'postconf', 'postfix', 'postmap', 'openssl', 'posttls-finger', 'ss'],
-  ['sendmail', 'systemctl', 'sleep', 'cp', 'mv', 'rm', 'mkdir', 'chmod', 'cat', 'grep', 'id', 'touch', 'tail', 'sh'],
+  [
+    'sendmail',
+    'systemctl',
+    'sleep',
+    'cp',
+    'mv',
+    'rm',
+    'mkdir',
+    'chmod',
+    'cat',
+    'grep',
+    'id',
+    'touch',
+    'tail',
+    'pkill',
+    'sh',
+  ],
   ['gpg', 'ls', 'install'],
 ].flat();
 

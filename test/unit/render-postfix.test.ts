@@ -60,7 +60,7 @@ describe('the home host', () => {
 
   it('trusts, of each relay, the name that relayhost has, and no CA but ours', () => {
     const { id, line, overrides } = homeService(two, two.smtpClients[0]);
-    expect([id, line]).toEqual(['relaycerts/unix', 'relaycerts unix - - y - - smtp']);
+    expect([id, line]).toEqual(['relaycerts/unix', 'relaycerts unix - - y - 10 smtp']);
     expect(valueOf(overrides, 'smtp_tls_secure_cert_match')).toBe('nexthop');
     expect(valueOf(overrides, 'smtp_tls_security_level')).toBe('secure');
     expect(valueOf(overrides, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');

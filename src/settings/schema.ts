@@ -39,8 +39,8 @@ const placeholderDomain = parseHostName('example.org');
 /** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
 export function settingsJsonSchema(): object {
   const { description, properties, ...schema } = buildSchema(placeholderDomain).file.jsonSchema;
-  const { smtpClients, ...others } = properties as Readonly<Record<string, unknown>>;
-  const clients = { anyOf: [smtpClients, clientsFileSchema] };
+  const others = typeof properties === 'object' ? properties : {};
+  const clients = { anyOf: [member(properties, 'smtpClients'), clientsFileSchema] };
   const $schema = 'https://json-schema.org/draft/2020-12/schema';
   return {
     $schema,

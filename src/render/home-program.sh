@@ -134,7 +134,7 @@ configuration_is_right() {
 is_running() {
   [ -n "$service" ] && state=$(service "$service" status 2>&1) || return 1
   case $state in
-    *'not running'*) return 1 ;;
+    *"$service is not running"*) return 1 ;;
   esac
 }
 

@@ -54,7 +54,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     // oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
     read: async (path) => {
       // Most files of a change are new, and an error takes longer than a look.
-      if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      if (statIfThere(path) === undefined) return undefined;
       return readChecked(path, (stats) => {
         if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
       });
@@ -227,8 +227,13 @@ function unlessGone(path: string, remove: () => void): void {
   try {
     unlessMissing(remove);
   } catch (error) {
-    if (systemCode(error) !== 'EROFS' || unlessMissing(() => fs.lstatSync(path)) !== undefined) throw error;
+    if (systemCode(error) !== 'EROFS' || statIfThere(path) !== undefined) throw error;
   }
+}
+
+/** What is at a path, without following a link; undefined if there is no such file or folder. */
+export function statIfThere(path: string): fs.Stats | undefined {
+  return unlessMissing(() => fs.lstatSync(path, { throwIfNoEntry: false }));
 }
 
 /** What `work` gives; undefined if there is no such file or folder. */

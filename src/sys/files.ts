@@ -2,12 +2,12 @@
 // link in the last part of a path, unless it is asked to.
 
 import { randomBytes } from 'node:crypto';
-import { lstatSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
+import { hasNoSuchCall, readChecked, realDisk, statIfThere, type FileMode } from './disk.js';
 import { attempt, fileError } from './file-error.js';
 
 /** What lies at a path; `mode` is the permission bits alone. */
@@ -28,7 +28,7 @@ export async function statFile(path: string): Promise<FileState | undefined> {
 /** The same without a turn of the event loop. */
 export function lookAt(path: string): FileState | undefined {
   try {
-    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const stats = statIfThere(path);
     return stats && stateOf(stats);
   } catch (error) {
     throw fileError(error, 'look at', path);

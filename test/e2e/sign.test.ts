@@ -82,9 +82,9 @@ describe('keys that never left their hosts', () => {
 
   test('the text, pasted whole, in its order', async () => {
     const before = [await keyOf(home), await keyOf(relay)];
-    const [key, signed, copy, chain, configure, check, listens, table, , ...more] = await desk.paste(relay);
+    const [key, signed, copy, chain, configure, check, end, listens, table, , ...more] = await desk.paste(relay);
     expect(more).toEqual([]);
-    expect([key, copy, chain, configure]).toEqual(['', '', '', '']);
+    expect([key, copy, chain, configure, end]).toEqual(['', '', '', '', '']);
     expect(signed).toContain('relaycerts: nothing to sign: relayhost.example.org has its certificate');
     expect(check).toMatch(/relayhost\.example\.org\.crt\.pem: OK\n/u);
     expect(listens).toMatch(/^LISTEN .*:2500 /mu);

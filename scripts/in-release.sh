@@ -25,10 +25,14 @@ if [ ! -d "$root" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$root.part/usr/sbin/policy-rc.d"
   chmod 755 "$root.part/usr/sbin/policy-rc.d"
   echo 'postfix postfix/main_mailer_type select No configuration' | chroot "$root.part" debconf-set-selections
-  chroot "$root.part" apt-get update --quiet >&2
-  DEBIAN_FRONTEND=noninteractive chroot "$root.part" apt-get install --quiet --yes --no-install-recommends \
-    postfix dnsmasq-base openssh-server openssh-client rsync sudo iproute2 openssl faketime procps busybox jq swaks \
-    libnet-ssleay-perl >&2
+  # A mirror that lags is no reason to stop; debootstrap does not look at the date either.
+  chroot "$root.part" apt-get -o Acquire::Check-Valid-Until=false update --quiet >&2
+  # sid's Postfix wants /proc while it is installed.
+  # shellcheck disable=SC2016 # the inner shell expands it
+  unshare --mount --propagation private sh -euc 'mount -t proc proc "$1/proc"; shift; exec "$@"' sh "$root.part" \
+    env DEBIAN_FRONTEND=noninteractive chroot "$root.part" apt-get install --quiet --yes --no-install-recommends \
+    postfix dnsmasq-base openssh-server openssh-client rsync sudo iproute2 openssl ca-certificates faketime procps \
+    busybox jq swaks libnet-ssleay-perl >&2
   mv "$root.part" "$root"
 fi
 

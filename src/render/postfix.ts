@@ -58,8 +58,8 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
   const overrides: readonly Parameter[] = [
     { name: 'syslog_name', value: syslogName },
     { name: 'smtp_tls_security_level', value: 'secure' },
-    // Each of these would set another level for our relay.
-    ...['smtp_tls_policy_maps', 'smtp_tls_per_site'].map((name) => ({ name, value: '' })),
+    // Another table would set another level for our relay. While there is one, the older smtp_tls_per_site does not count.
+    { name: 'smtp_tls_policy_maps', value: 'static:secure' },
     // Left over from a provider's port 465 it would keep STARTTLS from ever beginning.
     { name: 'smtp_tls_wrappermode', value: 'no' },
     ...['smtp_discard_ehlo_keywords', 'smtp_discard_ehlo_keyword_address_maps'].map((name) => ({ name, value: '' })),

@@ -45,7 +45,6 @@ function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
     set('tls_high_cipherlist', 'aNULL:-aNULL:HIGH:@STRENGTH'),
     empty('smtpd_tls_mandatory_exclude_ciphers'),
     empty('smtpd_tls_exclude_ciphers'),
-    set('smtpd_tls_eecdh_grade', 'auto'),
     set('smtpd_tls_ccert_verifydepth', '9'),
     set('smtpd_tls_loglevel', String(server.tlsLogLevel)),
     set('relay_clientcerts', `${tableType}:${directory}/${tableName}`),

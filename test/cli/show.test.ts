@@ -67,8 +67,7 @@ relayhost = [relayhost.example.org]:2500
 relaycerts unix - - y - 10 smtp
   -o syslog_name=postfix/relaycerts
   -o smtp_tls_security_level=secure
-  -o smtp_tls_policy_maps=
-  -o smtp_tls_per_site=
+  -o smtp_tls_policy_maps=static:secure
   -o smtp_tls_wrappermode=no
   -o smtp_discard_ehlo_keywords=
   -o smtp_discard_ehlo_keyword_address_maps=
@@ -151,7 +150,7 @@ relaycerts unix - - y - 10 smtp
     const everything =
       (await show()) + (await show('mailhost', '--format', 'sh')) + (await show('relayhost', '--format', 'sh'));
     expect(everything).not.toMatch(
-      /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site=\S|permit_tls_all_clientcerts|smtp_tls_cert_file=\S/u,
+      /smtp_enforce_tls|smtp_use_tls|smtpd_use_tls|smtpd_enforce_tls|per_site|permit_tls_all_clientcerts|smtp_tls_cert_file=\S/u,
     );
   });
 

@@ -123,6 +123,16 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
   });
 });
 
+describe('with the older table for TLS levels', () => {
+  test('mail goes to the relay over verified TLS all the same', async () => {
+    await home.restorePostfix();
+    await home.setMainCf({ smtp_tls_per_site: 'inline:{{relayhost.example.org=NONE},{relayhost2.example.org=NONE}}' });
+    await desk.install(home);
+    await deliver(home, lab.outside);
+    await home.waitForLog(/relaycerts\/smtp\[\d+\]: Verified TLS connection established to relayhost\.example\.org/);
+  });
+});
+
 describe('a sender with another provider', () => {
   test('is refused before anything changes; the hint installs, and his mail stops', async () => {
     await home.restorePostfix();

@@ -145,8 +145,7 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
       const ours = {
         syslog_name: 'postfix/relaycerts',
         smtp_tls_security_level: 'secure',
-        smtp_tls_policy_maps: '',
-        smtp_tls_per_site: '',
+        smtp_tls_policy_maps: 'static:secure',
         smtp_tls_wrappermode: 'no',
         smtp_discard_ehlo_keywords: '',
         smtp_discard_ehlo_keyword_address_maps: '',

@@ -64,7 +64,8 @@ describe('the home host', () => {
     expect(valueOf(overrides, 'smtp_tls_secure_cert_match')).toBe('nexthop');
     expect(valueOf(overrides, 'smtp_tls_security_level')).toBe('secure');
     expect(valueOf(overrides, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');
-    for (const name of ['CApath', 'trust_anchor_file', 'policy_maps', 'per_site']) {
+    expect(valueOf(overrides, 'smtp_tls_policy_maps')).toBe('static:secure');
+    for (const name of ['CApath', 'trust_anchor_file']) {
       expect(valueOf(overrides, `smtp_tls_${name}`)).toBe('');
     }
     expect(valueOf(overrides, 'tls_append_default_CA')).toBe('no');

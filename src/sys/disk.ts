@@ -10,6 +10,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inGroups } from './all-ended.js';
+import { isMissing, statIfThere, unlessMissing } from './missing.js';
 import { syncFileSystems } from './sync-file-systems.js';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -229,23 +230,4 @@ function unlessGone(path: string, remove: () => void): void {
   } catch (error) {
     if (systemCode(error) !== 'EROFS' || statIfThere(path) !== undefined) throw error;
   }
-}
-
-/** What is at a path, without following a link; undefined if there is no such file or folder. */
-export function statIfThere(path: string): fs.Stats | undefined {
-  return unlessMissing(() => fs.lstatSync(path, { throwIfNoEntry: false }));
-}
-
-/** What `work` gives; undefined if there is no such file or folder. */
-function unlessMissing<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR';
 }

@@ -7,7 +7,8 @@ import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
-import { hasNoSuchCall, readChecked, realDisk, statIfThere, type FileMode } from './disk.js';
+import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
+import { statIfThere } from './missing.js';
 import { attempt, fileError } from './file-error.js';
 
 /** What lies at a path; `mode` is the permission bits alone. */

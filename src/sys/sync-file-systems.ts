@@ -2,9 +2,8 @@
 // syncfs(2), so sync(1) of coreutils does it. Since Linux 5.8 it fails if something could not be written.
 
 import { spawn } from 'node:child_process';
-import { lstatSync, type Stats } from 'node:fs';
 import { release } from 'node:os';
-import { systemCode } from '../errors.js';
+import { statIfThere } from './missing.js';
 
 /**
  * Makes durable what is on the file systems of these paths. Gives the paths that are left to sync one by one: a folder of
@@ -17,7 +16,7 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   const folders = new Map<number, string>();
   const files = new Map<number, string>();
   for (const path of paths) {
-    const stats = statOf(path);
+    const stats = statIfThere(path);
     // What a link leads to may be elsewhere.
     if (stats?.isSymbolicLink() === true) return paths;
     if (stats !== undefined) (stats.isDirectory() ? folders : files).set(stats.dev, path);
@@ -29,16 +28,6 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   // No such program, or one without this option.
   if (status === undefined || /option|usage/iu.test(stderr)) return paths;
   throw Object.assign(new Error(stderr.trim()), { code: 'EIO' });
-}
-
-/** What is gone needs no sync. */
-function statOf(path: string): Stats | undefined {
-  try {
-    return lstatSync(path);
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
-    throw error;
-  }
 }
 
 async function runSync(paths: readonly string[]): Promise<{ status: number | null | undefined; stderr: string }> {

@@ -1,0 +1,24 @@
+// What is not there is no error: a name without a file, or below a path with a file where a folder should be. Everything
+// else that the system refuses is thrown as it is; file-error.ts puts it into words.
+
+import { lstatSync, type Stats } from 'node:fs';
+import { systemCode } from '../errors.js';
+
+/** What is at a path, without following a link; undefined if there is no such file or folder. */
+export function statIfThere(path: string): Stats | undefined {
+  return unlessMissing(() => lstatSync(path, { throwIfNoEntry: false }));
+}
+
+/** What `work` gives; undefined if there is no such file or folder. */
+export function unlessMissing<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR';
+}

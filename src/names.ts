@@ -15,6 +15,8 @@ export type HostName = Branded<'HostName'>;
 export type SshHost = Branded<'SshHost'>;
 /** A login name on a host. */
 export type SshUser = Branded<'SshUser'>;
+/** An envelope sender's address, or a domain of senders; lower case. */
+export type Sender = Branded<'Sender'>;
 /** An absolute POSIX path of plain characters, for a folder that holds only our files. */
 export type AbsolutePath = Branded<'AbsolutePath'>;
 /** ISO 3166-1 alpha-2, upper case. */
@@ -167,6 +169,22 @@ export function parseSshUser(input: unknown): SshUser {
   if (typeof input === 'string' && /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(input)) return branded(input);
   const hint = 'write a login name such as root: at most 32 letters, digits, dots, hyphens and underscores';
   throw refusal('a login name', input, hint);
+}
+
+/**
+ * An envelope sender's address, or a domain of senders, lower-cased. The local part is letters, digits and `._+-`, at most
+ * 64, without quotes, and has no empty part between dots; the domain is a host name.
+ *
+ * @throws name
+ */
+export function parseSender(input: unknown): Sender {
+  const hint = 'write an address such as ann@example.org, its local part of letters, digits and ._+-, or a domain';
+  const refuse = (): RelaycertsError => refusal('a sender', input, hint);
+  if (typeof input !== 'string') throw refuse();
+  const [, local, domain] = /^(?:([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@)?([^@]+)$/.exec(input) ?? [];
+  const host = findHostName(domain);
+  if (host === undefined || (local !== undefined && local.length > 64)) throw refuse();
+  return branded(local === undefined ? host : `${local.toLowerCase()}@${host}`);
 }
 
 const foreignTrees =

@@ -11,6 +11,7 @@ import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { OverrideName } from '../settings/overrides.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { protocols, syslogName, type Parameter, type Service } from './postfix.js';
+import { senderLimits } from './senders.js';
 
 const stages = ['client', 'helo', 'sender', 'data', 'end_of_data'];
 const empty = (name: string): Parameter => ({ name, value: '' });
@@ -19,9 +20,12 @@ const since = (minor: number, name: string, value: string): Parameter => ({ name
 /** The second value while strangers hold every process of the service: postconf(5) "stress". */
 const unlessStress = (value: string, stressed: string): string => `\${stress?{${stressed}}:{${value}}}`;
 
+/** The table of pins, as Postfix opens it. */
+const pinTable = ({ postfix: { tableType, directory } }: Settings) => `${tableType}:${directory}/${tableName}`;
+
 /** What the certificates, the CA and the pins have to do with. */
 function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
-  const { directory, tableType, unlisted } = settings.postfix;
+  const { directory, unlisted } = settings.postfix;
   const names = bundleNames(settings.domain, server.hostname);
   return [
     set('syslog_name', syslogName),
@@ -47,7 +51,7 @@ function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
     empty('smtpd_tls_exclude_ciphers'),
     set('smtpd_tls_ccert_verifydepth', '9'),
     set('smtpd_tls_loglevel', String(server.tlsLogLevel)),
-    set('relay_clientcerts', `${tableType}:${directory}/${tableName}`),
+    set('relay_clientcerts', pinTable(settings)),
     set('smtpd_relay_restrictions', `permit_tls_clientcerts,${unlisted}`),
     empty('smtpd_authorized_xclient_hosts'),
     empty('smtpd_authorized_xforward_hosts'),
@@ -176,6 +180,7 @@ export function relayServices(settings: Settings, server: SmtpdServer): readonly
     ...noResumption(tlsmgr),
     ...answers(settings, server, cleanup),
     ...limits(),
+    ...senderLimits(settings, pinTable(settings)),
   ];
   return [
     {

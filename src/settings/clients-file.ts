@@ -10,7 +10,7 @@ import { readFileNow } from '../sys/files.js';
 const mostOctets = 64 << 20;
 const mostClients = 200_000;
 
-const listKeys: ReadonlySet<string> = new Set(['altNames']);
+const listKeys: ReadonlySet<string> = new Set(['altNames', 'senders']);
 const numberKeys: ReadonlySet<string> = new Set(['sshPort', 'tlsLogLevel']);
 
 /** A client as the file has it. */

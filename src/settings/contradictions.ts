@@ -45,6 +45,7 @@ export function findContradictions(
     ...findOutsiders(names, member(ca, 'permittedDomains')),
     ...findCaNamedLikeHost(names, member(ca, 'commonName')),
     ...findEarlyRenewal(member(value, 'certificates')),
+    ...findManySenders(member(value, 'smtpClients')),
     ...findTwiceListed(member(passphrase, 'recipients')),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
@@ -134,6 +135,20 @@ function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
   const what = `must be less than certificates.validDays (${String(validDays)}): ${String(renewBeforeDays)}`;
   const hint = `write "renewBeforeDays": ${String(Math.floor(validDays / 12))}`;
   return [{ path: ['certificates', 'renewBeforeDays'], what, hint }];
+}
+
+/** Characters: a parameter of a service is one argument of a program, and Linux lets it have 128 KiB. */
+const mostSenderText = 30_000;
+
+function findManySenders(clients: unknown): readonly Contradiction[] {
+  const texts = items(clients).flatMap((client) => {
+    const senders = items(member(client, 'senders'));
+    return senders.length === 0 ? [] : [member(client, 'hostname'), ...senders];
+  });
+  const length = texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
+  if (length <= mostSenderText) return [];
+  const what = `have over ${String(mostSenderText)} characters of senders, host names included`;
+  return [{ path: ['smtpClients'], what, hint: 'list domains instead of addresses, or split it into several files' }];
 }
 
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {

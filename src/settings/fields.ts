@@ -18,6 +18,10 @@ export const textFormats = {
     pattern: `^(?:[A-Za-z0-9][A-Za-z0-9._\\-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+|${label}(?:\\.${label})*)$`,
   },
   sshUser: { pattern: '^[A-Za-z_][A-Za-z0-9_.\\-]{0,31}$' },
+  sender: {
+    maxLength: 318,
+    pattern: `^(?:[A-Za-z0-9_+\\-]+(?:\\.[A-Za-z0-9_+\\-]+)*@)?${noNumberLast}${label}(?:\\.${label})+$`,
+  },
   directory: { maxLength: 200, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
   country: { pattern: '^[A-Za-z]{2}$' },
   passphraseFile: { maxLength: 1024, pattern: `^(?!~(?!/)|\\$)[^${unprintable}]*[^${unprintable}/]$` },

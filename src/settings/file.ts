@@ -2,7 +2,7 @@
 // settings.schema.json. What values say about each other is in contradictions.ts.
 
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
-import { parseSshHost, parseSshUser, type HostName } from '../names.js';
+import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { section, whole } from './fields.js';
 import { checked, optional, withDefault, type Kind } from './kinds.js';
@@ -59,6 +59,15 @@ export function buildSchema(domain: HostName) {
   });
   const programUser =
     'The user that runs the program and reads the key; default: Debian-exim, mail for nullmailer, root for all others';
+  const oneSender = '["example.org"]';
+  const senders = list(
+    parsed(parseSender, textFormats.sender, 'example.org'),
+    {
+      description:
+        'Envelope senders that it may use: addresses, or domains with all below; others wait; default: any sender',
+    },
+    oneSender,
+  );
   const client = section('A client: a mail server or program that may send its mail through the relays', {
     hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
     altNames: altNames('mail2'),
@@ -66,6 +75,7 @@ export function buildSchema(domain: HostName) {
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
     program: choice(mailPrograms, 'What hands its mail to the relay'),
     programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),
+    senders: optional(oneOrMore(senders, 'sender', `${oneSender}, or remove it: any sender`)),
   });
   const subject = section("What the certificates' names say besides the host's", {
     country: optional(parsed(parseCountryCode, textFormats.country, 'NL', 'Two letters, ISO 3166-1')),

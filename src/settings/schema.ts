@@ -147,10 +147,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({ role: 'smtpd-server' as const, ...hostOf(host) }));
-  const [client, ...clients] = file.smtpClients.map(({ programUser, ...host }) => ({
+  const [client, ...clients] = file.smtpClients.map(({ programUser, senders, ...host }) => ({
     role: 'smtp-client' as const,
     ...hostOf(host),
     programUser: programUser ?? parseSshUser(programUsers[host.program]),
+    senders: senders ?? [],
   }));
   if (server === undefined || client === undefined) throw new TypeError('a schema without minLength');
   const { country = '', state = '', locality = '', organization = '', organizationalUnit = '' } = file.subject;
@@ -175,7 +176,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   };
 }
 
-function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser'>>({
+function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser' | 'senders'>>({
   sshUser,
   sshHost,
   sshPort,

@@ -1,7 +1,7 @@
 // The settings as the rest of the program sees them: one typed value, every default filled in, no field optional.
 // schema.ts turns a file into it; nothing here reads anything.
 
-import type { AbsolutePath, CountryCode, HostName, SshHost, SshUser } from '../names.js';
+import type { AbsolutePath, CountryCode, HostName, Sender, SshHost, SshUser } from '../names.js';
 import type { OverrideName } from './overrides.js';
 
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519'] as const;
@@ -56,6 +56,8 @@ export interface SmtpClient extends Host {
   readonly program: MailProgram;
   /** Who runs the program, and may read the key. */
   readonly programUser: SshUser;
+  /** What it may send as; none: anything. */
+  readonly senders: readonly Sender[];
 }
 
 export type HostSettings = SmtpdServer | SmtpClient;

@@ -12,6 +12,7 @@ import {
   parseHostName,
   parseSerial,
   parseSshHost,
+  parseSender,
   parseSshUser,
 } from '../../src/names.js';
 
@@ -98,6 +99,7 @@ describe('host names', () => {
 describe.each([
   ['parseSshHost', parseSshHost, /^[A-Za-z0-9:][A-Za-z0-9._:-]{0,252}$/],
   ['parseSshUser', parseSshUser, /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/],
+  ['parseSender', parseSender, /^(?:[a-z0-9_+-][a-z0-9._+-]{0,63}@)?[a-z0-9.-]{1,253}$/],
   ['parseAbsolutePath', parseAbsolutePath, /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._][A-Za-z0-9._-]*){2,}$/],
   ['parseCountryCode', parseCountryCode, /^[A-Z]{2}$/],
   ['parseFingerprint', parseFingerprint, /^[0-9A-F]{2}(?::[0-9A-F]{2}){15,63}$/],

@@ -47,6 +47,14 @@ const ssh = {
   tlsLogLevel: fc.integer({ min: 0, max: 4 }),
 };
 
+const senders = fc.uniqueArray(
+  fc.oneof(
+    fc.tuple(label, label).map((labels) => labels.join('.')),
+    fc.tuple(fc.stringMatching(/^[A-Za-z0-9_+-]{1,32}$/), label).map(([local, host]) => `${local}@${host}.example.org`),
+  ),
+  { minLength: 1, maxLength: 5 },
+);
+
 const overrides = fc.record(
   {
     smtpd_milters: fc.tuple(fc.ipV4(), port).map(([address, number]) => `inet:${address}:${String(number)}`),
@@ -64,7 +72,7 @@ const file = fc
     servers: fc.integer({ min: 1, max: 8 }),
     server: fc.record({ port, overrides, ...ssh }, { requiredKeys: [] }),
     client: fc.record(
-      { program: fc.constantFrom(...mailPrograms), programUser: ssh.sshUser, ...ssh },
+      { program: fc.constantFrom(...mailPrograms), programUser: ssh.sshUser, senders, ...ssh },
       { requiredKeys: [] },
     ),
     sections: fc.record(
@@ -148,7 +156,8 @@ function writeHost(settings: HostSettings): object {
   const { hostname, altNames, tlsLogLevel, ssh: login } = settings;
   const host = { hostname, altNames, tlsLogLevel, sshUser: login.user, sshHost: login.host, sshPort: login.port };
   if (settings.role === 'smtpd-server') return { ...host, port: settings.port, overrides: settings.overrides };
-  return { ...host, program: settings.program, programUser: settings.programUser };
+  const { program, programUser, senders } = settings;
+  return { ...host, program, programUser, ...(senders.length === 0 ? {} : { senders }) };
 }
 
 /** A settings file that says everything the settings say. */

@@ -334,6 +334,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     ]),
     named('parseSshHost', names.parseSshHost, ['relay', '192.0.2.1', '2001:db8::1', 'my_alias', '\u00fcber']),
     named('parseSshUser', names.parseSshUser, ['root', '_a.b-c']),
+    named('parseSender', names.parseSender, ['Ann.b+c@example.org', 'example.org', 'a@b\u00fccher.example']),
     named('parseAbsolutePath', names.parseAbsolutePath, ['/etc/postfix/relaycerts', '/opt/a/b/']),
     named('parseCountryCode', names.parseCountryCode, ['NL', 'nl']),
     named('parseFingerprint', names.parseFingerprint, ['AB:'.repeat(31).concat('CD'), 'AB:'.repeat(19).concat('CD')]),

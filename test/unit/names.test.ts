@@ -10,6 +10,7 @@ import {
   parseHostName,
   parseSerial,
   parseSshHost,
+  parseSender,
   parseSshUser,
 } from '../../src/names.js';
 import { badHostNames } from '../support/bad-settings.js';
@@ -174,6 +175,43 @@ describe('parseSshUser', () => {
       expectRefusal(() => parseSshUser(input), 'not a login name', 'such as root');
     },
   );
+});
+
+describe('parseSender', () => {
+  test.each([
+    ['Ann@Example.ORG', 'ann@example.org'],
+    ['ann.b+c_d-e@mail.example.org', 'ann.b+c_d-e@mail.example.org'],
+    ['EXAMPLE.org', 'example.org'],
+    ['ann@b\u00fccher.example', 'ann@xn--bcher-kva.example'],
+    [`${'a'.repeat(64)}@example.org`, `${'a'.repeat(64)}@example.org`],
+  ])('%s', (input, sender) => {
+    expect(parseSender(input)).toBe(sender);
+  });
+
+  test.each([
+    '',
+    '<>',
+    'ann',
+    'ann@',
+    '@example.org',
+    '.a@example.org',
+    'a..b@example.org',
+    'a=b@example.org',
+    'a@b@c.d',
+  ])('%j is refused', (input) => {
+    expectRefusal(() => parseSender(input), 'not a sender', 'such as ann@example.org');
+  });
+  test.each([
+    'a b@example.org',
+    '$a@example.org',
+    'a{b@example.org',
+    'a@example.org\n',
+    'b\u00fc@example.org',
+    7,
+    null,
+  ])('%j is refused', (input) => {
+    expectRefusal(() => parseSender(input), 'not a sender', 'such as ann@example.org');
+  });
 });
 
 describe('parseAbsolutePath', () => {

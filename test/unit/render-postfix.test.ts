@@ -140,6 +140,52 @@ describe('the relay', () => {
   });
 });
 
+describe('the senders of clients', () => {
+  const limitsOf = (...smtpClients: readonly object[]) => {
+    const settings = settingsWith({ smtpClients });
+    const [{ overrides }] = relayServices(settings, settings.smtpdServers[0]);
+    return overrides;
+  };
+
+  it('are in no parameter if no client has any', () => {
+    expect(limitsOf({ hostname: 'a' })).toEqual(limitsOf({ hostname: 'b' }, { hostname: 'c' }));
+    expect(JSON.stringify(limitsOf({ hostname: 'a' }))).not.toMatch(/restriction_classes|relaycerts_senders|pipemap/u);
+    expect(valueOf(limitsOf({ hostname: 'a' }), 'smtpd_sender_restrictions')).toBe('');
+  });
+
+  it('are one class for each distinct set, in whatever order', () => {
+    const overrides = limitsOf(
+      { hostname: 'free' },
+      { hostname: 'a', senders: ['ann@example.org', 'example.net'] },
+      { hostname: 'b', senders: ['ben@example.org'] },
+      { hostname: 'c', senders: ['Example.net', 'ann@example.org', 'ANN@example.org'] },
+    );
+    expect(valueOf(overrides, 'smtpd_restriction_classes')).toBe('relaycerts_senders_1,relaycerts_senders_2');
+    expect(valueOf(overrides, 'relaycerts_senders_1')).toBe(
+      'check_sender_access,inline:{<>=OK,.example.net=OK,ann@example.org=OK,example.net=OK},check_sender_access,static:DEFER,defer',
+    );
+    expect(valueOf(overrides, 'relaycerts_senders_2')).toBe(
+      'check_sender_access,inline:{<>=OK,ben@example.org=OK},check_sender_access,static:DEFER,defer',
+    );
+    const hosts =
+      'a.example.org=relaycerts_senders_1,b.example.org=relaycerts_senders_2,c.example.org=relaycerts_senders_1';
+    expect(valueOf(overrides, 'smtpd_sender_restrictions')).toBe(
+      `check_ccert_access,pipemap:{texthash:/etc/postfix/relaycerts/relay_clientcerts,inline:{${hosts}}}`,
+    );
+    expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
+    expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
+  });
+
+  it('fit into one argument of a program, however many pass', () => {
+    const short = Array.from({ length: 1500 }, (_, at) => ({ hostname: `h${at}.a.b`, senders: ['a.b'] }));
+    const many = Array.from({ length: 3500 }, (_, at) => `${at.toString(36)}.ab`);
+    for (const overrides of [limitsOf(...short), limitsOf({ hostname: 'a', senders: many })]) {
+      expect(Math.max(...overrides.map(({ value }) => value.length))).toBeGreaterThan(50_000);
+      expect(Math.max(...overrides.map(({ value }) => value.length))).toBeLessThan(128_000);
+    }
+  });
+});
+
 describe('relay_clientcerts', () => {
   it('without pins is a comment alone', () => {
     expect(renderTable(one, [])).toMatch(/^# [^\n]+\n$/u);

@@ -47,6 +47,7 @@ describe('good settings', () => {
         tlsLogLevel: 1,
         program: 'postfix',
         programUser: 'root',
+        senders: [],
       },
     ]);
     expect(rest).toEqual({
@@ -262,6 +263,7 @@ describe('the JSON Schema', () => {
             tlsLogLevel: 0,
             program: 'exim',
             programUser: 'exim',
+            senders: ['Ann@Example.org', 'example.net'],
           },
         ],
         subject: { country: 'nl', state: 'A', locality: 'B b', organization: "O'C & \u5bb6", organizationalUnit: '"' },

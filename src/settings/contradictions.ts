@@ -45,7 +45,7 @@ export function findContradictions(
     ...findOutsiders(names, member(ca, 'permittedDomains')),
     ...findCaNamedLikeHost(names, member(ca, 'commonName')),
     ...findEarlyRenewal(member(value, 'certificates')),
-    ...findManySenders(member(value, 'smtpClients')),
+    ...findManySenders(member(value, 'smtpClients'), domain),
     ...findTwiceListed(member(passphrase, 'recipients')),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
@@ -137,18 +137,24 @@ function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
   return [{ path: ['certificates', 'renewBeforeDays'], what, hint }];
 }
 
-/** Characters: a parameter of a service is one argument of a program, and Linux lets it have 128 KiB. */
-const mostSenderText = 30_000;
+/** Octets: each sender and host name comes with a few more in one argument of a program, of which Linux takes 128 KiB. */
+const mostSenderText = 25_000;
 
-function findManySenders(clients: unknown): readonly Contradiction[] {
-  const texts = items(clients).flatMap((client) => {
+function findManySenders(clients: unknown, domain: HostName | undefined): readonly Contradiction[] {
+  const lengths = items(clients).flatMap((client) => {
     const senders = items(member(client, 'senders'));
-    return senders.length === 0 ? [] : [member(client, 'hostname'), ...senders];
+    if (senders.length === 0) return [];
+    return [findHostName(member(client, 'hostname'), domain)?.length ?? 0, ...senders.map(lengthOfSender)];
   });
-  const length = texts.reduce<number>((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0);
-  if (length <= mostSenderText) return [];
-  const what = `have over ${String(mostSenderText)} characters of senders, host names included`;
+  if (lengths.reduce((sum, length) => sum + length, 0) <= mostSenderText) return [];
+  const what = `have over ${String(mostSenderText)} octets of senders, their host names included`;
   return [{ path: ['smtpClients'], what, hint: 'list domains instead of addresses, or split it into several files' }];
+}
+
+function lengthOfSender(sender: unknown): number {
+  if (typeof sender !== 'string') return 0;
+  const host = sender.lastIndexOf('@') + 1;
+  return host + (findHostName(sender.slice(host))?.length ?? 0);
 }
 
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {

@@ -47,7 +47,7 @@ const ssh = {
   tlsLogLevel: fc.integer({ min: 0, max: 4 }),
 };
 
-const senders = fc.uniqueArray(
+const someSenders = fc.uniqueArray(
   fc.oneof(
     fc.tuple(label, label).map((labels) => labels.join('.')),
     fc.tuple(fc.stringMatching(/^[A-Za-z0-9_+-]{1,32}$/), label).map(([local, host]) => `${local}@${host}.example.org`),
@@ -72,7 +72,7 @@ const file = fc
     servers: fc.integer({ min: 1, max: 8 }),
     server: fc.record({ port, overrides, ...ssh }, { requiredKeys: [] }),
     client: fc.record(
-      { program: fc.constantFrom(...mailPrograms), programUser: ssh.sshUser, senders, ...ssh },
+      { program: fc.constantFrom(...mailPrograms), programUser: ssh.sshUser, senders: someSenders, ...ssh },
       { requiredKeys: [] },
     ),
     sections: fc.record(

@@ -109,13 +109,21 @@ export const textKeys: readonly TextKey[] = [
     ascii: login,
     beyond: none,
   },
-  ...['', 'ann@'].map((local): TextKey => ({
-    key: `smtpClients.senders${local === '' ? '' : ' after the @'}`,
+  {
+    key: 'smtpClients.senders',
     filler: 'example.org',
-    settings: (domain) => client({ senders: [`${local}${domain}`] }),
+    settings: (domain) => client({ senders: [domain] }),
+    // With an @ within, it is an address.
+    ascii: [ldh[0], /^[A-Za-z0-9.@-]$/, ldh[2]],
+    beyond: idn,
+  },
+  {
+    key: 'smtpClients.senders after the @',
+    filler: 'example.org',
+    settings: (domain) => client({ senders: [`ann@${domain}`] }),
     ascii: ldh,
     beyond: idn,
-  })),
+  },
   {
     key: 'smtpClients.senders before the @',
     filler: 'ann',

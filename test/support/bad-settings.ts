@@ -325,7 +325,7 @@ export const badSettings: readonly BadSettings[] = [
     'more senders than an argument of a program holds',
     { smtpClients: [{ hostname: 'a', senders: Array.from({ length: 2000 }, (_, at) => `${at}user@example.org`) }] },
     'smtpClients',
-    'over 30000 characters of senders',
+    'over 25000 octets of senders',
     'cross-check',
   ),
   row('a port for a client', { smtpClients: [{ hostname: 'a', port: 1 }] }, 'smtpClients[0]', 'unknown key "port"'),

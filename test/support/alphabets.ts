@@ -118,14 +118,14 @@ export const textKeys: readonly TextKey[] = [
     beyond: idn,
   },
   {
-    key: 'smtpClients.senders after the @',
+    key: 'smtpClients.senders',
     filler: 'example.org',
     settings: (domain) => client({ senders: [`ann@${domain}`] }),
     ascii: ldh,
     beyond: idn,
   },
   {
-    key: 'smtpClients.senders before the @',
+    key: 'smtpClients.senders',
     filler: 'ann',
     settings: (local) => client({ senders: [`${local}@example.org`] }),
     ascii: [/^[A-Za-z0-9_+-]$/, /^[A-Za-z0-9._+-]$/, /^[A-Za-z0-9_+-]$/],

@@ -82,6 +82,8 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
     // Another provider's password is not for this relay, and a host to fall back to has no certificate of ours.
     { name: 'smtp_sasl_auth_enable', value: 'no' },
     { name: 'smtp_fallback_relay', value: '' },
+    // smtp(8) waits if the one relay's name does not exist, but returns the mail if it has tried several.
+    ...(settings.smtpdServers.length > 1 ? [{ name: 'soft_bounce', value: 'yes' }] : []),
     // A raw public key would do instead of a certificate.
     { name: 'smtp_tls_enable_rpk', value: 'no', since: [3, 9] },
     // A message's header `TLS-Required: no` would open the level.

@@ -133,6 +133,22 @@ describe('with the older table for TLS levels', () => {
   });
 });
 
+describe('with two relays whose names no longer exist', () => {
+  test('mail waits, and goes once they exist again', async () => {
+    await home.restorePostfix();
+    await desk.install(home);
+    const [relayhost] = /(?<=^relayhost = ).*$/mu.exec((await home.exec(['postconf', 'relayhost'])).stdout) ?? [''];
+    await home.setMainCf({ relayhost: '[gone1.example.org]:2500, [gone2.example.org]:2500' });
+    await home.reload();
+    const subject = await send(home);
+    expect(await home.waitForDeferred()).toMatch(/gone[12]\.example\.org.*Host not found/u);
+    expect(await home.mailLog()).not.toContain('status=bounced');
+    await home.setMainCf({ relayhost });
+    await home.reload();
+    await lab.outside.waitForFlushed(home, subject);
+  });
+});
+
 describe('a sender with another provider', () => {
   test('is refused before anything changes; the hint installs, and his mail stops', async () => {
     await home.restorePostfix();

@@ -104,7 +104,7 @@ describe('the line', () => {
 
 describe('commands', () => {
   const commands = programs.filter((path) => path.startsWith('commands/'));
-  const shared = ['run', 'hosts', 'ca-key', 'certify', 'custody', 'make-ca', 'operator-key'].map(
+  const shared = ['run', 'hosts', 'ca-key', 'certify', 'custody', 'installed', 'make-ca', 'operator-key'].map(
     (name) => `commands/${name}.ts`,
   );
 

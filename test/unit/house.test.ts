@@ -65,6 +65,7 @@ describe('comments', () => {
 const order = [
   ['settings'],
   ['certificate'],
+  ['findings'],
   ['plan'],
   ['custody', 'issue'],
   ['store'],

@@ -41,6 +41,8 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     formerCaKey: secret(caFolder, `${domain}-ca.old.key.pem`),
     formerCaCertificate: plain(caFolder, `${domain}-ca.old.crt.pem`),
     ledger: plain(caFolder, 'issued.jsonl'),
+    /** What each host was last seen to have. */
+    installed: plain(certsFolder, 'installed.json'),
     hostsFolder,
     roleFolder,
     key: (role: Role, hostname: HostName) => secret(roleFolder(role), `${hostname}.key.pem`),

@@ -104,6 +104,7 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
       return found.filter(({ kind }) => kind !== 'file' || known.has(name));
     }),
     see(layout.ledger.path, 'ours', 'file'),
+    see(layout.installed.path, 'ours', 'file'),
     see(dirname(file), 'custody', 'folder', true),
     see(file, 'custody', 'file', true),
     see(dirname(operatorKey), 'custody', 'folder', true),

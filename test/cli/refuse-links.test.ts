@@ -56,6 +56,7 @@ const files = [
 ];
 /** What a project does not have at rest. */
 const passing = [
+  'certs/installed.json',
   'certs/ca/example.org-ca.new.crt.pem',
   'certs/ca/example.org-ca.old.crt.pem',
   `certs/smtp-client/${home}.old.crt.pem`,

@@ -37,6 +37,7 @@ import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { layoutOf } from '../../src/store/layout.js';
 import { parseJournal } from '../../src/store/journal.js';
+import { parseInstalled, renderInstalled } from '../../src/store/installed.js';
 import { readLedger, renderEntries } from '../../src/store/ledger.js';
 import { readMark, withLock } from '../../src/store/lock.js';
 import { openWithLock } from '../../src/sys/flock.js';
@@ -376,6 +377,12 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       },
       { sizes: [4000, 5000] },
     ),
+    parser('installed.json', 6000, jsonOf(seeds.installed), (bytes) => {
+      const { hosts, flaw } = parseInstalled(bytes);
+      const written = parseInstalled(Buffer.from(renderInstalled(hosts)));
+      hold(isDeepStrictEqual(written, { hosts, flaw: undefined }), 'what was seen goes round');
+      return flaw === undefined;
+    }),
     parser('journal', 6000, jsonOf(seeds.journals), (bytes) => {
       const journal = parseJournal(bytes);
       if (journal === undefined) return false;

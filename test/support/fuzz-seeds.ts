@@ -8,11 +8,12 @@ import { sealPassphrase } from '../../src/custody/seal.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { encryptPrivateKey } from '../../src/issue/pbes2.js';
-import { parseCountryCode } from '../../src/names.js';
+import { parseCountryCode, parseHostName } from '../../src/names.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { changeFolder } from '../../src/store/journal.js';
 import { stageChange } from '../../src/store/transaction.js';
+import { renderInstalled } from '../../src/store/installed.js';
 import { entryOf, ledgerEvents, renderEntries } from '../../src/store/ledger.js';
 import { withLock } from '../../src/store/lock.js';
 import { realDisk } from '../../src/sys/disk.js';
@@ -44,6 +45,8 @@ export interface Seeds {
   /** Lock files. */
   readonly holders: readonly Buffer[];
   readonly journals: readonly Buffer[];
+  /** certs/installed.json. */
+  readonly installed: readonly Buffer[];
 }
 
 export async function makeSeeds(): Promise<Seeds> {
@@ -200,7 +203,21 @@ async function makePgp(): Promise<PgpSeeds> {
   }
 }
 
-async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals'>> {
+const digest = 'a'.repeat(64);
+const seenHosts = new Map(
+  ['relayhost.example.org', 'mailhost.example.org'].map((name) => [
+    parseHostName(name),
+    {
+      seen: new Date('2026-06-01T00:00:00Z'),
+      certificate: digest,
+      authorities: [digest],
+      table: digest,
+      configuration: undefined,
+    },
+  ]),
+);
+
+async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals' | 'installed'>> {
   const every = {
     $schema: './settings.schema.json',
     domain: 'example.org',
@@ -263,6 +280,7 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holder
       ledgers: toBytes([renderEntries(entries)]),
       holders: [holder],
       journals: [journal],
+      installed: toBytes([renderInstalled(seenHosts)]),
     };
   } finally {
     rmSync(folder, { recursive: true });

@@ -19,8 +19,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { runProgram } from '../../src/cli.js';
-import type { ProcessLike } from '../../src/sys/process-sys.js';
+import { processSys, type ProcessLike } from '../../src/sys/process-sys.js';
 import { run as runChild } from '../../src/sys/run.js';
+import type { Sys } from '../../src/sys/sys.js';
 
 export const program = resolve(import.meta.dirname, '../../bin/relaycerts.js');
 /** For the environment of the program: not every process compiles it again, and a HOME holds only what a test is about. */
@@ -54,6 +55,8 @@ export interface Project {
   readonly home: string;
   /** Runs a command line in the folder, within this process. */
   run(args: readonly string[], input?: RunInput): Promise<Result>;
+  /** What a command line sees of the outside, for what is called without one. */
+  sys(): Sys;
   /** Runs the built program in the folder, as a process of its own. */
   spawn(args: readonly string[], input?: SpawnInput): Result;
   /** The same, without waiting for each other. */
@@ -112,6 +115,11 @@ export function makeProject(settings: unknown = smallSettings()): Project {
     folder,
     home,
     run: (args, input = {}) => runWithin(args, { cwd: folder, ...input, env: environmentOf(input) }),
+    sys: () =>
+      processSys(
+        { quiet: true, verbose: false, color: false, wait: 0, program: 'relaycerts', command: 'relaycerts' },
+        outsideOf({ cwd: folder, env: environmentOf({}) }).outside,
+      ),
     spawn: (args, input = {}) => {
       const { command, rest, options } = spawnOf(args, input);
       const result = spawnSync(command, rest, { ...options, input: input.input ?? '', maxBuffer: 1 << 28 });
@@ -140,9 +148,17 @@ export function makeProject(settings: unknown = smallSettings()): Project {
 
 type Within = RunInput & Required<Pick<RunInput, 'cwd' | 'env'>>;
 
-async function runWithin(args: readonly string[], { cwd, env, input = '', now }: Within): Promise<Result> {
+async function runWithin(args: readonly string[], within: Within): Promise<Result> {
   const number = args.find((word) => word.endsWith('-fd'));
   if (number !== undefined) throw new Error(`${number} is of a process: use spawn`);
+  const { outside, output } = outsideOf(within);
+  await runProgram(args, outside);
+  const [stdout, stderr] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
+  return { status: Number(outside.exitCode), stdout: stdout ?? '', stderr: stderr ?? '' };
+}
+
+/** A process in words: where it runs, and what it wrote. */
+function outsideOf({ cwd, env, input = '', now }: Within) {
   const output: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
   const begun = Date.now();
   const outside: ProcessLike = {
@@ -162,9 +178,7 @@ async function runWithin(args: readonly string[], { cwd, env, input = '', now }:
     ...(now === undefined ? {} : { now: () => new Date(now.getTime() + Date.now() - begun) }),
     run: (command, words, options) => runChild(command, words, { ...options, inherited: { env, cwd } }),
   };
-  await runProgram(args, outside);
-  const [stdout, stderr] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
-  return { status: Number(outside.exitCode), stdout: stdout ?? '', stderr: stderr ?? '' };
+  return { outside, output };
 }
 
 /**

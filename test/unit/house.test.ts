@@ -65,6 +65,7 @@ describe('comments', () => {
 const order = [
   ['settings'],
   ['certificate'],
+  ['findings'],
   ['plan'],
   ['custody', 'issue'],
   ['store'],
@@ -104,7 +105,7 @@ describe('the line', () => {
 
 describe('commands', () => {
   const commands = programs.filter((path) => path.startsWith('commands/'));
-  const shared = ['run', 'hosts', 'ca-key', 'certify', 'custody', 'make-ca', 'operator-key'].map(
+  const shared = ['run', 'hosts', 'ca-key', 'certify', 'custody', 'installed', 'make-ca', 'operator-key'].map(
     (name) => `commands/${name}.ts`,
   );
 

@@ -1,0 +1,50 @@
+// Writes docs/findings.md from src/findings/catalogue.json. With --check it writes nothing and fails if the file on disk
+// is another one.
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
+
+const read = async (path) => JSON.parse(await readFile(new URL(`../src/${path}`, import.meta.url), 'utf8'));
+const target = fileURLToPath(new URL('../docs/findings.md', import.meta.url));
+const kinds = await read('findings/catalogue.json');
+const logged = new Set((await read('render/log-lines.json')).map(({ id }) => id));
+
+const introduction = `# Findings
+
+What \`relaycerts check\` and \`relaycerts explain\` can find, by the id that stands in their output and in \`--json\`. The
+ids stay as they are. An *error* stops mail, loses it or opens the relay; a *warning* will, or may; *unknown* is something
+that could not be looked at. Words in capitals are filled in, and so are the commands for your hosts.
+
+This file is made by \`node scripts/write-findings.mjs\`.
+`;
+
+const filled = (text) => text.replaceAll(/\{(\w+)\}/gu, (_, name) => name.toUpperCase());
+
+function linesOf({ words, run, root, install }) {
+  if (words !== undefined) return [`# ${filled(words)}`];
+  if (run !== undefined) return [`relaycerts ${filled(run)}`];
+  if (root !== undefined) return [`ssh root@HOST '${filled(root)}'`];
+  const host = filled(install);
+  return [
+    `relaycerts show ${host} --section rsync --format sh | sh`,
+    `relaycerts show ${host} --format sh | ssh root@${host} sh`,
+  ];
+}
+
+const sectionOf = ({ id, severity, text, cure }) => {
+  const place = logged.has(id) ? ' Its lines in a mail log are in [troubleshooting.md](troubleshooting.md).' : '';
+  const commands = cure.length === 0 ? '' : `\n\`\`\`\n${cure.flatMap(linesOf).join('\n')}\n\`\`\`\n`;
+  return `### ${id}\n\n${severity}: ${filled(text)}.${place}\n${commands}`;
+};
+
+const page = await format([introduction, ...kinds.map(sectionOf)].join('\n'), {
+  ...(await resolveConfig(target)),
+  filepath: target,
+});
+if (!process.argv.includes('--check')) {
+  await writeFile(target, page);
+} else if ((await readFile(target, 'utf8').catch(() => '')) !== page) {
+  console.error('docs/findings.md is not what src/findings/catalogue.json says: node scripts/write-findings.mjs');
+  process.exitCode = 1;
+}

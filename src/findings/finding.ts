@@ -1,0 +1,75 @@
+// What check, explain, deploy and status can find wrong, as data: catalogue.json has for each kind a stable id, how bad it
+// is, one sentence, and one cure that can be run. The lines of a log that show some of these kinds are in
+// render/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
+// become a finding; its cure becomes commands for the hosts of a project in render/cure.ts.
+
+import { escapeControls } from '../errors.js';
+import catalogue from './catalogue.json' with { type: 'json' };
+
+/** `unknown`: something that could not be looked at, which is said and never guessed. */
+export const severities = ['error', 'warning', 'unknown'] as const;
+export type Severity = (typeof severities)[number];
+
+/** One part of a cure, in the order in which a person does them; `{name}` is one of the finding's values. */
+export interface CureStep {
+  /** For a person; never a command. */
+  readonly words?: string;
+  /** Arguments of relaycerts. */
+  readonly run?: string;
+  /** A command that root runs on the finding's host. */
+  readonly root?: string;
+  /** A host that gets its bundle and runs its script. */
+  readonly install?: string;
+}
+
+interface FindingKind {
+  readonly id: string;
+  readonly severity: string;
+  readonly text: string;
+  readonly cure: readonly CureStep[];
+}
+
+export interface Finding {
+  readonly id: string;
+  readonly severity: Severity;
+  /** Whose it is: an FQDN; '' if it is about the files here. */
+  readonly host: string;
+  /** What was seen, by the names in the kind's text; anything at all, because much of it comes from hosts. */
+  readonly values: Readonly<Record<string, string>>;
+  /** One sentence, safe for a terminal. */
+  readonly message: string;
+  readonly cure: readonly CureStep[];
+}
+
+export const findingKinds: ReadonlyMap<string, FindingKind> = new Map(catalogue.map((kind) => [kind.id, kind]));
+
+/** A finding of a kind about a host. */
+export function findingOf(id: string, host: string, values: Readonly<Record<string, string>> = {}): Finding {
+  const kind = findingKinds.get(id);
+  if (kind === undefined) throw new TypeError(`no kind of finding is called ${id}`);
+  const all = { ...values, host };
+  const { text, cure } = kind;
+  const severity = severities.find((one) => one === kind.severity) ?? 'error';
+  return { id, severity, host, values: all, message: fillIn(text, all, shorten), cure };
+}
+
+/** A text with its values in it. */
+export function fillIn(
+  text: string,
+  values: Readonly<Record<string, string>>,
+  put: (value: string) => string = (value) => value,
+): string {
+  return text.replaceAll(/\{(\w+)\}/gu, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new TypeError(`a finding has no value for {${name}}`);
+    return put(value);
+  });
+}
+
+/** What a host said may be long, and may hold anything. */
+function shorten(value: string): string {
+  const line = escapeControls(value).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+  return line.length <= longest ? line : `${line.slice(0, longest - 3)}...`;
+}
+
+const longest = 240;

@@ -1,0 +1,44 @@
+// What a host has, what it ought to have, and what differs. Pure: render/installed.ts derives what it ought to have from
+// settings and certificates, store/installed.ts keeps what it was last seen to have. Made is not installed.
+
+/** What tells one installation of a host from another. Digests are SHA-256 in lower-case hexadecimal. */
+export interface HostContent {
+  /** Of the DER of the host's certificate. */
+  readonly certificate: string;
+  /** Of the DER of each CA certificate in its CA file, in any order. */
+  readonly authorities: readonly string[];
+  /** Of the file relay_clientcerts; undefined on a client, and if it is not known. */
+  readonly table: string | undefined;
+  /** Of what is set there (render/installed.ts); undefined if it is not known. */
+  readonly configuration: string | undefined;
+}
+
+/** What a host had when it was last looked at. */
+export interface SeenHost extends HostContent {
+  readonly seen: Date;
+}
+
+/** From what a user notices first. */
+const parts = ['certificate', 'authorities', 'table', 'configuration'] as const;
+export type InstalledPart = (typeof parts)[number];
+
+export type Installation =
+  | { readonly kind: 'never-seen' }
+  | { readonly kind: 'installed'; readonly seen: Date }
+  | { readonly kind: 'differs'; readonly seen: Date; readonly parts: readonly InstalledPart[] };
+
+/** Whether a host has what it ought to have. What is not known is taken to be right. */
+export function judgeInstallation(expected: HostContent, found: SeenHost | undefined): Installation {
+  if (found === undefined) return { kind: 'never-seen' };
+  const { seen } = found;
+  const differing = parts.filter((part) => !isSame(expected[part], found[part]));
+  return differing.length === 0 ? { kind: 'installed', seen } : { kind: 'differs', seen, parts: differing };
+}
+
+type Part = HostContent[InstalledPart];
+
+function isSame(expected: Part, found: Part): boolean {
+  if (expected === undefined || found === undefined) return true;
+  if (typeof expected === 'string' || typeof found === 'string') return expected === found;
+  return new Set(found).size === new Set(expected).size && expected.every((one) => found.includes(one));
+}

@@ -1,0 +1,43 @@
+// The cure of a finding in commands for the hosts of these settings, each a line that runs as it stands. What is in a
+// cure, and the ids, are in src/findings.
+
+import { commandText } from '../errors.js';
+import { fillIn, type CureStep, type Finding } from '../findings/finding.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { pathWord, shellWord } from '../shell-word.js';
+import { installLines, rootCommand } from './commands.js';
+
+/** A line of a cure: words for a person, or a command. */
+export interface CureLine {
+  readonly kind: 'words' | 'command';
+  readonly text: string;
+}
+
+/** What to do about a finding, in order. */
+export function cureLines(settings: Settings, finding: Pick<Finding, 'cure' | 'host' | 'values'>): readonly CureLine[] {
+  return finding.cure.flatMap((step): readonly CureLine[] => {
+    if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values) }];
+    return commandsOf(settings, finding, step).map((text) => ({ kind: 'command', text }));
+  });
+}
+
+function commandsOf(
+  settings: Settings,
+  { host, values }: Pick<Finding, 'host' | 'values'>,
+  { run, root, install }: CureStep,
+): readonly string[] {
+  const find = (name: string) => hostsOf(settings).find(({ hostname }) => hostname === name);
+  if (run !== undefined) {
+    const words = run.split(' ').map((word) => fillIn(word, values));
+    return [commandText(settings.program, words)];
+  }
+  if (root !== undefined) {
+    const on = find(host);
+    if (on === undefined) return [];
+    const command = fillIn(root, values, pathWord);
+    // sudo takes one command, and a cure may have two.
+    return [rootCommand(on.ssh, shellWord(on.ssh.user === 'root' ? command : `sh -c ${shellWord(command)}`))];
+  }
+  const target = find(fillIn(install ?? '', values));
+  return target === undefined ? [] : installLines(settings.program, target);
+}

@@ -1,0 +1,64 @@
+// What every host ought to have now, as digests, so that `check` and `deploy` can note what a host has and `status` can
+// say what differs. It follows from settings and certificates only; plan/installed.ts says what the digests are of.
+
+import { hash } from 'node:crypto';
+import type { HostName } from '../names.js';
+import { tableName } from '../plan/bundle-names.js';
+import { trustedCas } from '../plan/ca-rekey.js';
+import type { HostContent } from '../plan/installed.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import type { Bundles } from '../plan/plan.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { configurationOf } from './configuration.js';
+import { homeProgramOf } from './home-programs.js';
+
+/**
+ * What a host ought to have; of one that is revoked or has no certificate, undefined. `bundles` are those of all hosts, as
+ * they follow from this state.
+ */
+export function expectedContents(
+  settings: Settings,
+  inventory: Inventory,
+  bundles: Bundles,
+): (found: HostInventory) => HostContent | undefined {
+  const authorities = trustedCas(inventory).map(({ info }) => hash('sha256', info.der));
+  // One table for all relays: it is hashed once.
+  const tables = new Map<Buffer, string>();
+  const tableDigest = (hostname: HostName): string | undefined => {
+    const table = bundles.get(hostname)?.get(tableName);
+    if (table === undefined) return undefined;
+    const digest = tables.get(table) ?? hash('sha256', table);
+    tables.set(table, digest);
+    return digest;
+  };
+  return ({ host, certificate, isRevoked }) => {
+    if (certificate === undefined || isRevoked) return undefined;
+    return {
+      certificate: hash('sha256', certificate.info.der),
+      authorities,
+      table: tableDigest(host.hostname),
+      configuration: configurationDigest(settings, host),
+    };
+  };
+}
+
+/**
+ * Of what is set on a host: a sorted list of lines, `main.cf NAME=VALUE`, `SERVICE LINE` and `SERVICE NAME=VALUE`, each
+ * with a line feed; of another mail program, of our lines in its files. Newer parameters count on every release.
+ */
+export function configurationDigest(settings: Settings, host: HostSettings): string {
+  const program = homeProgramOf(settings, host);
+  if (program !== undefined) {
+    const { title, user, access, edits } = program;
+    return hash('sha256', JSON.stringify([title, user, access, edits]));
+  }
+  const { main, services } = configurationOf(settings, host);
+  const lines = [
+    ...main.map(({ name, value }) => `main.cf ${name}=${value}`),
+    ...services.flatMap(({ id, line, overrides }) => [
+      `${id} ${line}`,
+      ...overrides.map(({ name, value }) => `${id} ${name}=${value}`),
+    ]),
+  ];
+  return hash('sha256', `${lines.toSorted().join('\n')}\n`);
+}

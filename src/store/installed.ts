@@ -1,0 +1,125 @@
+// certs/installed.json: what each host was last seen to have. `check` and `deploy` note it, `status` judges it. It is
+// derived: without the file every host counts as not installed until it is looked at again. A host that leaves the
+// settings keeps its entry until it is seen to be undone, because something of ours is still set there.
+
+import { RelaycertsError, quotePath, type Problem } from '../errors.js';
+import { writeJson } from '../json-text.js';
+import { findHostName, type HostName } from '../names.js';
+import type { SeenHost } from '../plan/installed.js';
+import { readFileNow } from '../sys/files.js';
+import type { Layout } from './layout.js';
+import type { Change } from './transaction.js';
+
+export interface Installed {
+  readonly hosts: ReadonlyMap<HostName, SeenHost>;
+  /** Why the file, or a part of it, does not count. */
+  readonly problems: readonly Problem[];
+}
+
+/** Octets; a host has about 350, so this is room for over a hundred thousand. */
+const limit = 64 << 20;
+
+/** What is noted; a file that is not there, or cannot be read, notes nothing. */
+export function readInstalled({ installed: { path } }: Pick<Layout, 'installed'>): Installed {
+  try {
+    const bytes = readFileNow(path, { limit });
+    if (bytes === undefined) return { hosts: new Map(), problems: [] };
+    const { hosts, flaw } = parseInstalled(bytes);
+    return { hosts, problems: flaw === undefined ? [] : [flawProblem(path, flaw)] };
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    return { hosts: new Map(), problems: error.problems };
+  }
+}
+
+/** What the file's text says. Entries that are not ones are left out; `flaw` goes on from the file's name. */
+export function parseInstalled(bytes: Uint8Array): {
+  readonly hosts: Installed['hosts'];
+  readonly flaw: string | undefined;
+} {
+  const hosts = new Map<HostName, SeenHost>();
+  const file = fieldsOf(parseJson(bytes));
+  const [version, entries] = [file.get('version'), file.get('hosts')];
+  if (typeof version === 'number' && version !== 1) {
+    return { hosts, flaw: `has version ${version}, which this relaycerts cannot read` };
+  }
+  if (version !== 1 || typeof entries !== 'object' || entries === null || Array.isArray(entries)) {
+    return { hosts, flaw: 'is damaged' };
+  }
+  let damaged = 0;
+  for (const [name, entry] of fieldsOf(entries)) {
+    const [hostname, seen] = [findHostName(name), parseSeen(entry)];
+    if (hostname === undefined || hostname !== name || seen === undefined) damaged += 1;
+    else hosts.set(hostname, seen);
+  }
+  return { hosts, flaw: damaged === 0 ? undefined : `has damaged entries, which are skipped: ${damaged}` };
+}
+
+/** The change that notes what was seen; undefined for a host that has nothing of ours any more. Only under the lock. */
+export function installedChange(
+  { installed }: Pick<Layout, 'installed'>,
+  before: Installed['hosts'],
+  seen: ReadonlyMap<HostName, SeenHost | undefined>,
+): Change {
+  const hosts = new Map(before);
+  for (const [hostname, content] of seen) {
+    if (content === undefined) hosts.delete(hostname);
+    else hosts.set(hostname, content);
+  }
+  const bytes = Buffer.from(renderInstalled(hosts));
+  return {
+    writes: [{ ...installed, bytes, folderMode: 0o755, isNew: false }],
+    appends: [],
+    removes: [],
+    empties: [],
+  };
+}
+
+/** A host a line, in the order of their names, so that two versions of the file can be compared. */
+export function renderInstalled(hosts: Installed['hosts']): string {
+  const lines = [...hosts]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null }]) => {
+      const entry = { seen: seen.toISOString(), certificate, authorities, table, configuration };
+      return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
+    });
+  return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
+  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+}
+
+const isDigest = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
+const isDigestOrNull = (value: unknown): value is string | null => value === null || isDigest(value);
+/** During a rekey of the CA a host has two. */
+const mostAuthorities = 100;
+
+function parseSeen(value: unknown): SeenHost | undefined {
+  const fields = fieldsOf(value);
+  const [time, certificate, authorities] = [fields.get('seen'), fields.get('certificate'), fields.get('authorities')];
+  const [table, configuration] = [fields.get('table'), fields.get('configuration')];
+  if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/u.test(time)) return undefined;
+  const seen = new Date(time);
+  if (Number.isNaN(seen.getTime()) || !isDigest(certificate)) return undefined;
+  if (!Array.isArray(authorities) || authorities.length > mostAuthorities || !authorities.every(isDigest)) {
+    return undefined;
+  }
+  if (!isDigestOrNull(table) || !isDigestOrNull(configuration)) return undefined;
+  return { seen, certificate, authorities, table: table ?? undefined, configuration: configuration ?? undefined };
+}
+
+function flawProblem(path: string, flaw: string): Problem {
+  return {
+    message: `${quotePath(path)} ${flaw}`,
+    hint: { run: ['check'], before: 'to look at every host again:' },
+  };
+}

@@ -1,0 +1,51 @@
+// The catalogue of findings: ids, texts and cures that fit together, and the pages and log words that are made from it
+// or go with it.
+
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { fillIn, findingKinds, findingOf } from '../../src/findings/finding.js';
+import { logKinds } from '../../src/render/log-lines.js';
+
+const kinds = [...findingKinds.values()];
+const namesIn = (text: string): readonly string[] => [...text.matchAll(/\{(\w+)\}/gu)].map(([, name = '']) => name);
+
+describe('a kind of finding', () => {
+  it.each(kinds.map((kind) => [kind.id, kind] as const))('%s: one sentence, and a cure of its words', (id, kind) => {
+    const { text, cure, severity } = kind;
+    expect(id).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*$/u);
+    expect(text).not.toMatch(/\.$|\. |\n/u);
+    expect(['error', 'warning', 'unknown']).toContain(severity);
+    const known = new Set([...namesIn(text), 'host']);
+    for (const step of cure) {
+      expect(Object.keys(step)).toHaveLength(1);
+      for (const part of Object.values(step))
+        expect(namesIn(String(part)).filter((name) => !known.has(name))).toEqual([]);
+    }
+  });
+
+  it('is there for every kind of line in a log', () => {
+    expect(logKinds.filter(({ id }) => !findingKinds.has(id)).map(({ id }) => id)).toEqual([]);
+  });
+});
+
+describe('a finding', () => {
+  it('shows what a host said on one line, without what moves a cursor, and cut', () => {
+    const { message } = findingOf('postfix-check', 'a.example.org', { found: `x\u001B[2J\ny\u202E${'z'.repeat(999)}` });
+    expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(message.length).toBeLessThan(300);
+  });
+
+  it('puts no value of another into a value', () => {
+    expect(fillIn('{found} {host}', { found: '{host}', host: 'h' })).toBe('{host} h');
+  });
+
+  it('needs its values, and a kind of the catalogue', () => {
+    expect(() => findingOf('postfix-check', 'h')).toThrow('no value for {found}');
+    expect(() => findingOf('no-such-kind', 'h')).toThrow('no-such-kind');
+  });
+});
+
+it('docs/findings.md is made from the catalogue', () => {
+  const { status, stderr } = spawnSync('node', ['scripts/write-findings.mjs', '--check'], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
+});

@@ -11,7 +11,7 @@ import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
 import type { GlobalOptions } from './commands/run.js';
-import { RelaycertsError, exitCodeOf, renderError } from './errors.js';
+import { RelaycertsError, exitCodeOf, renderError, renderErrorJson } from './errors.js';
 import { programWord } from './settings/program-word.js';
 import { calledAnywhere, calledAs } from './sys/called-as.js';
 import { flushOutput, processSys, type ProcessLike, type SysOptions } from './sys/process-sys.js';
@@ -20,11 +20,12 @@ import { flushOutput, processSys, type ProcessLike, type SysOptions } from './sy
 const [, script = ''] = process.argv;
 
 /** As commander names them; `settings` as typed. */
-type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command'>;
+type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command' | 'onWrite'>;
 
 /** Runs one command line (without the program's own name); what it throws becomes words on stderr and an exit code. */
 export async function runProgram(args: readonly string[], outside: ProcessLike): Promise<void> {
-  const program = buildProgram(outside);
+  let hasAnswered = false;
+  const program = buildProgram(outside, () => (hasAnswered = true));
   try {
     await runCommandLine(program, args);
     await flushOutput(outside.stdout);
@@ -34,7 +35,14 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
     const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
     const word = wordOf(program.opts<RawGlobal>().settings, outside);
     outside.stderr.write([...renderError(error, word), ...stack, ''].join('\n'));
+    // One object, whatever happens: what was already answered stands, and the exit code says that it is not all.
+    if (wantsJson(program, args) && !hasAnswered) outside.stdout.write(renderErrorJson(error, word));
   }
+}
+
+/** Also of a line that was wrong before --json was read. */
+function wantsJson(program: SysCommand, args: readonly string[]): boolean {
+  return program.opts<RawGlobal>().json || args.includes('--json');
 }
 
 /** What a printed command begins with. */
@@ -75,11 +83,12 @@ function usageError({ message }: CommanderError): RelaycertsError {
   });
 }
 
-function buildProgram(outside: ProcessLike): SysCommand {
+/** `onWrite` is called when a command writes to stdout. */
+function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   const program: SysCommand = new SysCommand('relaycerts', () => {
     const { settings, json, ...options } = program.opts<RawGlobal>();
     const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
-    const sys = processSys({ ...options, ...words }, outside);
+    const sys = processSys({ ...options, ...words, onWrite }, outside);
     return [sys, { settings: resolve(sys.cwd, settings), json }];
   })
     .description(
@@ -87,7 +96,7 @@ function buildProgram(outside: ProcessLike): SysCommand {
         'the host that relays its mail, and prints what to run on both.',
     )
     .option('--settings <file>', 'the settings; all that is made lies beside them', 'settings.json')
-    .option('--json', 'machine-readable output')
+    .option('--json', 'print one JSON object, also if it fails (docs/json.md)')
     .addOption(
       count(
         '--wait <seconds>',

@@ -5,7 +5,7 @@
 // the program was called. A problem found by a check is data (a Finding) and is not thrown. Anything thrown that is not
 // a RelaycertsError is a bug in relaycerts and ends with exit code 70.
 
-import { unicodeEscape } from './json-text.js';
+import { unicodeEscape, writeJson } from './json-text.js';
 import { pathWord } from './shell-word.js';
 
 /** The exit code of each kind of error. */
@@ -86,16 +86,37 @@ export function exitCodeOf(error: unknown): number {
 
 /** The lines on stderr for anything thrown, without a stack (see RELAYCERTS_DEBUG in main); `program` as in commandText. */
 export function renderError(error: unknown, program = 'relaycerts'): readonly string[] {
-  if (error instanceof RelaycertsError) {
-    return error.problems.flatMap(({ message, hint }) => [
-      `relaycerts: error: ${escapeControls(message)}`,
-      ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(renderHint(hint, program))}`]),
-    ]);
-  }
+  return problemsOf(error).flatMap(({ message, hint }) => [
+    `relaycerts: error: ${escapeControls(message)}`,
+    ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(renderHint(hint, program))}`]),
+  ]);
+}
+
+/** What goes to stdout with --json instead of an answer: the same words, with a stable code. */
+export function renderErrorJson(error: unknown, program: string): string {
+  return `${writeJson({ version: 1, error: errorObject(error, program) }, 2)}\n`;
+}
+
+/** `problems` has all of them, the first too. */
+export function errorObject(error: unknown, program: string): object {
+  const code = error instanceof RelaycertsError ? error.code : 'bug';
+  const problems = problemsOf(error).map(({ message, hint }) => ({
+    message,
+    hint: hint === undefined ? null : renderHint(hint, program),
+  }));
+  const hint = problems.find((one) => one.hint !== null)?.hint ?? null;
+  return { code, message: error instanceof RelaycertsError ? error.message : problems[0]?.message, hint, problems };
+}
+
+/** What is wrong, each with its hint; of a bug, what was thrown. */
+function problemsOf(error: unknown): readonly Problem[] {
+  if (error instanceof RelaycertsError) return error.problems;
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return [
-    `relaycerts: error: a bug in relaycerts: ${escapeControls(what)}`,
-    'relaycerts: hint: run it again with RELAYCERTS_DEBUG=1 and report what it prints; it holds no secret',
+    {
+      message: `a bug in relaycerts: ${what}`,
+      hint: 'run it again with RELAYCERTS_DEBUG=1 and report what it prints; it holds no secret',
+    },
   ];
 }
 

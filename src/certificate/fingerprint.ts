@@ -4,6 +4,7 @@
 
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { type Fingerprint, type HostName, parseFingerprint, parseHostName } from '../names.js';
 import { type CertificateInfo, parseCertificates } from './certificate.js';
 import { boundInput, inputError, looksLikePem, readPemOrDer } from './pem.js';
@@ -113,7 +114,7 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
   postfix: (pins) => pins.map(renderPostfix).join(''),
   openssl: (pins) => pins.map(({ digest, fingerprint }) => `${digest} Fingerprint=${fingerprint}\n`).join(''),
   hex: (pins) => pins.map(({ fingerprint }) => `${fingerprint.replaceAll(':', '').toLowerCase()}\n`).join(''),
-  json: (pins) => `${JSON.stringify(pins.map(pinAsJson), undefined, 2)}\n`,
+  json: (pins) => writeAnswer('fingerprint', { pins: pins.map(pinAsJson) }),
 };
 
 /** A `#` line for people, then `FINGERPRINT name`: a texthash table drops lines without a value. */
@@ -125,12 +126,14 @@ function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): 
 }
 
 function pinAsJson({ fingerprint, of, digest, name, notAfter, other }: Pin): Record<string, string | null> {
+  const isOfKey = of === 'public-key';
   return {
     name: name ?? null,
     of,
     digest,
     fingerprint,
-    [of === 'certificate' ? 'publicKeyFingerprint' : 'certificateFingerprint']: other ?? null,
+    publicKeyFingerprint: isOfKey ? fingerprint : (other ?? null),
+    certificateFingerprint: isOfKey ? (other ?? null) : fingerprint,
     expires: notAfter?.toISOString() ?? null,
   };
 }

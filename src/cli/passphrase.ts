@@ -63,9 +63,9 @@ export function addPassphrase(program: SysCommand): void {
     .command('operator-password')
     .description("set, change or remove the operator key's own password")
     .examples('relaycerts passphrase operator-password')
-    .runs(async (sys) => {
+    .runs(async (sys, options) => {
       const { changeOperatorPassword } = await import('../commands/passphrase-operator.js');
-      await changeOperatorPassword(sys);
+      await changeOperatorPassword(options, sys);
     });
   group.needsOneOf('one of ');
 }

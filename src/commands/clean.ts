@@ -6,6 +6,7 @@ import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
@@ -55,7 +56,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
       }
       await agree(options, sys, removes.length);
     }
-    const words = options.json ? `${JSON.stringify({ removed: removes }, undefined, 2)}\n` : '';
+    const words = options.json ? writeAnswer('clean', { removed: removes }) : '';
     const change = { writes: [], appends: [], removes, empties: folders };
     await commitChangeWithWords(settings, sys, lock, change, words);
     if ((await statFile(layout.certsFolder)) === undefined) await lock.remove();

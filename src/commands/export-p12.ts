@@ -7,6 +7,7 @@ import { isKeyOf, type HostKey } from '../certificate/private-key.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, quotePath, type Hint, type Problem } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
@@ -64,7 +65,7 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     return;
   }
   await writeNewFile(path, bytes, 0o600);
-  if (options.json) sys.write(`${JSON.stringify({ host: one.hostname, file: path })}\n`);
+  if (options.json) sys.write(writeAnswer('export p12', { host: one.hostname, file: path }));
   sys.say(`made the PKCS#12 file of ${one.hostname}, with its private key: ${path}`);
 }
 

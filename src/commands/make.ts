@@ -4,19 +4,22 @@
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
 import { listSome, quotePath, renderHint } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
+import { hostsIn, installOf, type Install } from '../plan/install.js';
 import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
+import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
-import { renderHost } from '../render/host.js';
+import { renderText, showHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
-import { renderRenewal, renewalJson, type Renewal } from '../render/renewal.js';
+import { renderRenewal, type Renewal } from '../render/renewal.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
@@ -49,7 +52,8 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const plan = await planFor(work, passphraseFd !== undefined);
     const { steps, held } = plan;
     const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
-    sys.write(options.json ? `${JSON.stringify({ plan: steps }, undefined, 2)}\n` : renderPlan(plan, opening));
+    const answer = { isDryRun: true, plan, install: installFor(settings, steps), retire: [] };
+    sys.write(options.json ? renderAnswer(answer, sys) : renderPlan(plan, opening));
     if (options.check && steps.length + held.length > 0) sys.endWith(3);
     return;
   }
@@ -76,7 +80,11 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
         keeps: index === 0 ? ca.keeps : [],
         removes: [],
         isPart: !isLast,
-        tell: () => (isLast ? renderMade(settings, { renewed, touched: reissued, after }, steps, options.json) : ''),
+        answer: (install) => {
+          const retire = toRetire(after, hostsIn(install));
+          return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
+        },
+        tell: () => renderMade(settings, { renewed, touched: reissued, after }, steps),
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
@@ -145,31 +153,43 @@ function isRenewal(step: Step): step is StepOf<'certificate'> {
  * The order for those that have a new certificate for the same key, then every host's instructions; of a fleet those of
  * hosts that have something new, and of many of those the first.
  */
-function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps'], asJson: boolean): string {
+function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps']): string {
   const { after } = renewal;
   const standing = after.hosts.filter(({ isRevoked }) => !isRevoked);
   const touched = new Set(steps.flatMap((step) => ('hostname' in step ? [step.hostname] : [])));
   const chosen = standing.length <= mostShown ? standing : standing.filter(({ host }) => touched.has(host.hostname));
   const shown = chosen.slice(0, mostShown);
   const pins = shown.length === 0 ? [] : pinsOf(settings, after);
-  const render = (format: 'json' | 'text'): readonly string[] =>
-    shown.map(({ host, request }) => {
-      const keyPlace = request === undefined ? 'here' : 'host';
-      return renderHost(settings, host, pins, {
-        format,
-        undo: false,
-        forceRoutes: false,
-        isRevoked: false,
-        keyPlace,
-      });
-    });
-  if (asJson) {
-    const hosts = render('json').map((text) => JSON.parse(text) as unknown);
-    return `${JSON.stringify({ made: steps, ...renewalJson(renewal), hosts }, undefined, 2)}\n`;
-  }
+  const texts = shown.map(({ host, request }) => {
+    const keyPlace = request === undefined ? 'here' : 'host';
+    return renderText(showHost(settings, host, pins, { undo: false, forceRoutes: false, isRevoked: false, keyPlace }));
+  });
   const left = chosen.length - shown.length;
   const more = `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
-  return [renderRenewal(settings, renewal), ...render('text'), ...(left === 0 ? [] : [more])].join('');
+  return [renderRenewal(settings, renewal), ...texts, ...(left === 0 ? [] : [more])].join('');
+}
+
+/** What a plan would have to be installed. */
+function installFor(settings: Settings, steps: Plan['steps']): readonly Install[] {
+  const bundles = steps.filter((step): step is StepOf<'bundle'> => step.kind === 'bundle');
+  return installOf(settings, new Map(bundles.map(({ hostname, files }) => [hostname, new Set(files)])));
+}
+
+interface Answer {
+  readonly isDryRun: boolean;
+  readonly plan: Pick<Plan, 'steps' | 'held'>;
+  readonly install: readonly Install[];
+  readonly retire: readonly HostName[];
+}
+
+/** The same with and without --dry-run: what is made, what waits, and what to install. */
+function renderAnswer({ isDryRun: dryRun, plan, install, retire }: Answer, sys: Sys): string {
+  const held = plan.held.map(({ hostname: host, message, hint }) => ({
+    host,
+    message,
+    hint: hint === undefined ? null : renderHint(hint, sys.program),
+  }));
+  return writeAnswer('make', { dryRun, steps: plan.steps, held, install, retire });
 }
 
 /** Hosts whose instructions are printed without being asked for. */

@@ -6,6 +6,7 @@ import { isWeak, newPassphrase, readPassphraseFd } from '../custody/passphrase.j
 import { assertGivenInFile, openPassphraseFile, recipientsForChange, sealAgain } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { decryptPrivateKey, encryptPrivateKey } from '../issue/pbes2.js';
+import { writeAnswer } from '../json-text.js';
 import { caStageOf } from '../plan/ca-rekey.js';
 import { weakPassphrase } from '../plan/warnings.js';
 import { shellWord } from '../shell-word.js';
@@ -69,7 +70,8 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       entries: [],
       keeps: kept === undefined ? [] : [kept],
       removes: [],
-      tell: () => (options.json ? `${JSON.stringify({ changed: caKeyPath })}\n` : ''),
+      answer: () => writeAnswer('passphrase change', { changed: caKeyPath }),
+      tell: () => '',
       done: [
         `changed the passphrase of the CA's key ${caKeyPath}; the new one is in ${passphrasePath}`,
         "  make a new backup of both: an old copy of the CA's key opens only with an old copy of the file",

@@ -4,15 +4,17 @@
 import { dirname } from 'node:path';
 import { readOperatorKey, relockOperatorKey } from '../custody/operator-key.js';
 import { RelaycertsError } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { operatorKeyPlace } from '../store/layout.js';
 import { withLock } from '../store/lock.js';
 import { assertSafeFolder } from '../store/safety.js';
 import { replaceFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { readOperatorKeyFile } from './operator-key.js';
+import type { GlobalOptions } from './run.js';
 
 /** @throws usage, files, permissions, passphrase, lock, interrupted */
-export async function changeOperatorPassword(sys: Sys): Promise<void> {
+export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json'>, sys: Sys): Promise<void> {
   const { path, mode } = operatorKeyPlace(sys.configHome);
   const found = await readOperatorKeyFile(sys);
   if (!sys.interactive) {
@@ -28,6 +30,7 @@ export async function changeOperatorPassword(sys: Sys): Promise<void> {
       const password = await sys.askNewSecret('New password of the operator key (Enter: none):');
       const next = password.revealBytes().length === 0 ? undefined : password;
       if (next === undefined && !isLocked) {
+        if (json) sys.write(answerOf(path, false));
         sys.say('the operator key has no password, and stays as it is');
         return;
       }
@@ -38,9 +41,14 @@ export async function changeOperatorPassword(sys: Sys): Promise<void> {
         throw new Error('the operator key with its new password is another key');
       }
       await replaceFile(path, armored.revealBytes(), mode);
+      if (json) sys.write(answerOf(path, next !== undefined));
       sys.say(`the operator key ${next === undefined ? 'no longer has a password' : 'has its new password'}: ${path}`);
     } finally {
       await lock.remove();
     }
   });
+}
+
+function answerOf(file: string, isLocked: boolean): string {
+  return writeAnswer('passphrase operator-password', { file, isLocked });
 }

@@ -8,7 +8,7 @@ import type { RecipientKey } from '../custody/recipient-key.js';
 import { findRecipient } from '../custody/recipients.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, quote, quotePath } from '../errors.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import type { Settings } from '../settings/settings.js';
 import { readCustody } from '../store/read.js';
 import { inGroups } from '../sys/all-ended.js';
@@ -44,7 +44,7 @@ export async function printRecipients(options: GlobalOptions, sys: Sys): Promise
   const own = operatorKey === undefined ? undefined : await readOperatorKey(operatorKey);
   const openers = await describeOpeners(keyIds, own, settings, sys);
   if (options.json) {
-    sys.write(`${writeJson({ file, recipients: openers, hasPassword }, 2)}\n`);
+    sys.write(writeAnswer('passphrase recipients', { file, recipients: openers, hasPassword }));
     return;
   }
   const lines = [...openers.map(describe), ...(hasPassword ? ['a password'] : [])];

@@ -4,6 +4,7 @@
 import { readOperatorKey } from '../custody/operator-key.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
 import { RelaycertsError } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { pathWord } from '../shell-word.js';
 import { readCustody } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
@@ -30,7 +31,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
       hint: `gpg --decrypt ${pathWord(settings.passphrase.file)}`,
     });
   }
-  sys.writeSecret(options.json ? `${JSON.stringify({ passphrase: text })}\n` : `${text}\n`);
+  sys.writeSecret(options.json ? writeAnswer('passphrase show', { passphrase: text }) : `${text}\n`);
 }
 
 /**
@@ -42,7 +43,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
-  sys.writeSecret(options.json ? `${JSON.stringify({ fingerprint, isLocked, armored })}\n` : armored);
+  sys.writeSecret(options.json ? writeAnswer('passphrase export-key', { fingerprint, isLocked, armored }) : armored);
   sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it still has its password' : 'it has no password'}`);
   sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
   sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);

@@ -5,18 +5,19 @@ import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
 import { isSignedBy } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, commandText } from '../errors.js';
 import { generateKey } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
 import { curedByRenewal, isNextCaUseless } from '../plan/ca-problems.js';
-import { caStageOf, isOfFormerCa, trustedCas } from '../plan/ca-rekey.js';
+import { caStageOf, isOfFormerCa, renewCaArgs, trustedCas } from '../plan/ca-rekey.js';
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
 import { isBlocked, stillListed } from '../plan/retirement.js';
 import { clockWarnings } from '../plan/warnings.js';
-import { caStageJson, renderCaStage, type CaStage } from '../render/ca-renewal.js';
+import { renderCaStage, type CaStage } from '../render/ca-renewal.js';
+import { renewalAnswer } from '../render/renewal.js';
 import type { Secret } from '../secret.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
@@ -49,7 +50,15 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
       };
       await commit({
         ...step,
-        tell: () => (options.json ? caStageJson(settings, told) : renderCaStage(settings, told)),
+        answer: (install) =>
+          renewalAnswer(inventory, step.after, {
+            rekey: true,
+            ca: { info: certifiedCa(step.after).info, trusted: told.trusted, stage },
+            install,
+            retire: [],
+            next: stage === 3 ? null : commandText(settings.program, renewCaArgs(step.after)),
+          }),
+        tell: () => renderCaStage(settings, told),
       });
     },
     { fixes: curedByRenewal },

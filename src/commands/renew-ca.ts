@@ -4,7 +4,7 @@
 import { parseCertificate, type CertificateInfo } from '../certificate/certificate.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
-import { RelaycertsError, type Hint, type Problem } from '../errors.js';
+import { RelaycertsError, commandText, type Hint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { curedByRenewal } from '../plan/ca-problems.js';
 import { caStageOf } from '../plan/ca-rekey.js';
@@ -13,6 +13,7 @@ import type { FoundCertificate, Inventory } from '../plan/inventory.js';
 import { isForMake, outsideOf } from '../plan/reissue.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaRenewal } from '../render/ca-renewal.js';
+import { renewalAnswer } from '../render/renewal.js';
 import { entryOf } from '../store/ledger.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
@@ -43,8 +44,6 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
         .filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined)
         .map(({ host }) => host);
       const name = info.commonName ?? settings.ca.commonName;
-      const row = { host: name, serial: info.serial, expires: info.notAfter };
-      const install = hosts.map(({ hostname }) => hostname);
       const after = { ...inventory, caCertificate: { path, info } };
       const isAwaited = after.hosts.some((one) => isForMake(one, after));
       await commit({
@@ -52,10 +51,15 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
         entries: [entryOf('renewed', 'ca', name, info, at)],
         keeps: [],
         removes: [],
-        tell: () =>
-          options.json
-            ? `${JSON.stringify({ renewed: [row], install }, undefined, 2)}\n`
-            : renderCaRenewal(settings, before, info, hosts, isAwaited),
+        answer: (install) =>
+          renewalAnswer(inventory, after, {
+            rekey: false,
+            ca: { info, trusted: [name], stage: null },
+            install,
+            retire: [],
+            next: isAwaited ? commandText(settings.program, ['make']) : null,
+          }),
+        tell: () => renderCaRenewal(settings, before, info, hosts, isAwaited),
         done: [`made a new CA certificate for the same key, ${validDays} days: ${path}`],
       });
     },

@@ -6,13 +6,14 @@ import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { hostsIn } from '../plan/install.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
 import { outsideOf } from '../plan/reissue.js';
 import { planRenewals } from '../plan/renew.js';
-import { stillListed } from '../plan/retirement.js';
+import { stillListed, toRetire } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
-import { renderRenewal, renewalJson } from '../render/renewal.js';
+import { renderRenewal, renewalAnswer } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
 import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
@@ -58,12 +59,17 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
       entries,
       keeps: [],
       removes: [],
+      answer: (install) =>
+        renewalAnswer(inventory, certified.after, {
+          rekey: options.rekey,
+          ca: null,
+          install,
+          retire: toRetire(certified.after, [...hostsIn(install), ...blocked]),
+          next: null,
+        }),
       tell: (install) => {
-        const touched = new Set([...install, ...renewed.map(({ host }) => host.hostname), ...blocked]);
-        const renewal = { renewed, touched, after: certified.after };
-        return options.json
-          ? renderJson(options, renewed, certified.after, renewalJson(renewal))
-          : renderRenewal(settings, renewal);
+        const touched = new Set([...hostsIn(install), ...blocked]);
+        return renderRenewal(settings, { renewed, touched, after: certified.after });
       },
     });
   });
@@ -161,18 +167,4 @@ function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): voi
     sys.warn(`${message}, so it is not renewed`, hint);
   }
   if (blocked.length > 0) sys.endWith(1);
-}
-
-function renderJson(
-  { rekey }: Pick<RenewOptions, 'rekey'>,
-  renewed: readonly HostInventory[],
-  { hosts }: Inventory,
-  rest: object,
-): string {
-  const names = new Set(renewed.map(({ host }) => host.hostname));
-  const rows = hosts.flatMap(({ host: { hostname }, certificate }) => {
-    if (!names.has(hostname) || certificate === undefined) return [];
-    return [{ host: hostname, serial: certificate.info.serial, expires: certificate.info.notAfter }];
-  });
-  return `${JSON.stringify({ [rekey ? 'rekeyed' : 'renewed']: rows, ...rest }, undefined, 2)}\n`;
 }

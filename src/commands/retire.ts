@@ -1,6 +1,7 @@
 // `relaycerts retire`: ends a rekey. The pin of the old key leaves the table; the certificate is kept in certs/retired/,
 // because nobody can make it again. No key is needed.
 
+import { writeAnswer } from '../json-text.js';
 import { installWords } from '../render/commands.js';
 import { layoutOf } from '../store/layout.js';
 import { entryOf } from '../store/ledger.js';
@@ -30,10 +31,8 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
       entries: pending.map(({ host, info }) => entryOf('retired', host.role, host.hostname, info, at)),
       keeps: pending.map(({ host, info }) => putAway(layout.retired(host.hostname, info.serial), info.pem)),
       removes: [],
-      tell: (install) =>
-        options.json
-          ? `${JSON.stringify({ retired: rows, install }, undefined, 2)}\n`
-          : install.map((hostname) => `now: ${installWords(settings, hostname)}\n`).join(''),
+      answer: (install) => writeAnswer('retire', { retired: rows, install }),
+      tell: (install) => install.map(({ host }) => `now: ${installWords(settings, host)}\n`).join(''),
       done: rows.map(({ host, serial }) => `the old pin of ${host} is out of the table, serial ${serial}`),
     });
     const none = named.filter(({ hostname }) => !names.has(hostname)).map(({ hostname }) => ` of ${hostname}`);

@@ -3,8 +3,10 @@
 // elsewhere stops it. For a host that is revoked already it says again what to run.
 
 import { parseCertificate } from '../certificate/certificate.js';
-import { RelaycertsError, commandText, listSome, renderHint } from '../errors.js';
+import { RelaycertsError, commandText, errorObject, listSome, renderHint } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
+import { hostsIn } from '../plan/install.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
@@ -54,9 +56,22 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
         after,
         entries: (isDone ? [] : lines).map((line) => (reason === '' ? line : { ...line, reason })),
         ...files,
+        answer: (install) => {
+          relays = withTable(hostsIn(install));
+          const behind = one.role === 'smtp-client' ? behindError(settings, one, after, relays) : undefined;
+          const table = relays.map(({ hostname: host }) => ({ host, why: ['table'] }));
+          return writeAnswer('revoke', {
+            host: one.hostname,
+            role: one.role,
+            serials,
+            revoked: time === '' ? null : time,
+            install: table,
+            error: behind === undefined ? null : errorObject(behind, sys.program),
+          });
+        },
         tell: (install) => {
-          relays = withTable(install);
-          return renderTold(options, work, one, { serials, time, relays, isOwnKey: found.request !== undefined });
+          relays = withTable(hostsIn(install));
+          return renderTold(work, one, { relays, isOwnKey: found.request !== undefined });
         },
         done: isDone
           ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
@@ -66,7 +81,8 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
         sys.warn('the reason is not kept: the ledger has the one of the first time');
       }
       warnUnlisted(inventory, after, sys);
-      if (one.role === 'smtp-client') assertNoneBehind(settings, one, after, relays);
+      const behind = one.role === 'smtp-client' ? behindError(settings, one, after, relays) : undefined;
+      if (behind !== undefined) throw behind;
     },
     { isUrgent: true },
   );
@@ -100,20 +116,12 @@ function revokedLines(
 }
 
 interface Told {
-  readonly serials: readonly string[];
-  readonly time: string;
   /** Those with a new table. */
   readonly relays: readonly SmtpdServer[];
   readonly isOwnKey: boolean;
 }
 
-function renderTold({ json }: RevokeOptions, work: Work, one: HostSettings, told: Told): string {
-  const { settings, inventory, sys } = work;
-  const { serials, time, relays, isOwnKey } = told;
-  if (json) {
-    const names = relays.map(({ hostname }) => hostname);
-    return `${JSON.stringify({ revoked: one.hostname, serials, time, relays: names }, undefined, 2)}\n`;
-  }
+function renderTold({ settings, inventory, sys }: Work, one: HostSettings, { relays, isOwnKey }: Told): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
   const again = againHint(one, { ...inventory.revoked, ownKey });
   if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, commandText(sys.program, again.run));
@@ -133,20 +141,20 @@ function warnUnlisted(before: Inventory, after: Inventory, sys: Sys): void {
   }
 }
 
-/** A relay that was made has a table, wherever its bundle went. @throws contradiction */
-function assertNoneBehind(
+/** That a relay that was made, and so has a table, gets no new one, because its bundle went somewhere. */
+function behindError(
   { program }: Settings,
   one: HostSettings,
   { hosts }: Inventory,
   relays: readonly SmtpdServer[],
-): void {
+): RelaycertsError | undefined {
   const behind = hosts.filter(({ host, isRevoked, key, request, certificate }) => {
     const wasMade = (certificate ?? key ?? request) !== undefined;
     return host.role === 'smtpd-server' && !isRevoked && !relays.includes(host) && wasMade;
   });
-  if (behind.length === 0) return;
+  if (behind.length === 0) return undefined;
   const names = listSome(behind.map(({ host }) => host.hostname));
-  throw new RelaycertsError(
+  return new RelaycertsError(
     'contradiction',
     `${one.hostname} is revoked, but there is no new table for ${names}, whose bundle is not here: with the old table ${one.hostname} still relays there`,
     {

@@ -6,12 +6,13 @@ import type { CertificateFindingCode } from '../certificate/verify.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
+import { installOf, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import type { Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
@@ -48,7 +49,9 @@ export interface Work {
 /** A command's decision, with its words. */
 export interface Step extends Decision {
   /** What goes to stdout before the commit, so that nothing changes that nobody was told; by the hosts to install. */
-  readonly tell: (install: readonly HostName[]) => string;
+  readonly tell: (install: readonly Install[]) => string;
+  /** The same for --json (writeAnswer). */
+  readonly answer: (install: readonly Install[]) => string;
   /** What was done, a line each, for stderr. */
   readonly done: readonly string[];
   /** More steps follow: only the bundles of the hosts that differ are made now, the others with the last step. */
@@ -91,7 +94,7 @@ export async function reading<T>(
  * @throws usage, settings, permissions, lock, contradiction, files - and what work throws
  */
 export async function changing<T>(
-  { settings: file, passphraseFd }: Pick<GlobalOptions, 'settings'> & Partial<CaOptions>,
+  { settings: file, json, passphraseFd }: GlobalOptions & Partial<CaOptions>,
   sys: Sys,
   work: (frame: Changing) => Promise<T>,
   {
@@ -104,6 +107,7 @@ export async function changing<T>(
     const at = sys.now();
     assertClock(at);
     let inventory = await readInventory(settings, sys);
+    const news = new Map<HostName, ReadonlySet<string>>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     const commit = async (step: Step): Promise<Inventory> => {
@@ -114,8 +118,9 @@ export async function changing<T>(
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
-      const install = hostsOf(settings).flatMap(({ hostname }) => (made.has(hostname) ? [hostname] : []));
-      await commitChangeWithWords(settings, sys, lock, change, step.tell(install));
+      for (const [host, files] of made) news.set(host, new Set([...(news.get(host) ?? []), ...files]));
+      const told = step.isPart === true ? '' : (json ? step.answer : step.tell)(installOf(settings, news));
+      await commitChangeWithWords(settings, sys, lock, change, told);
       const { bundleFolder } = layoutOf(settings);
       sayAll(sys, step.done);
       sayAll(

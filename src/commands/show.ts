@@ -2,8 +2,9 @@
 // reads no ledger.
 
 import { RelaycertsError } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
-import { renderHost } from '../render/host.js';
+import { jsonOf, renderSh, renderText, showHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
 import type { Format, Section } from '../render/sections.js';
 import { readCertifiedHosts } from '../store/read.js';
@@ -44,9 +45,8 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
   }
   const pins = pinsOf(settings, { hosts });
-  const texts = wanted.map(({ host, keyPlace, isRevoked }) =>
-    renderHost(settings, host, pins, {
-      format,
+  const shown = wanted.map(({ host, keyPlace, isRevoked }) =>
+    showHost(settings, host, pins, {
       undo,
       forceRoutes,
       keyPlace,
@@ -54,12 +54,11 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
       ...(section === undefined ? {} : { section }),
     }),
   );
-  if (format !== 'json' || options.hosts.length === 1) {
-    sys.write(texts.join(''));
-    return;
-  }
-  const values = texts.map((text) => JSON.parse(text) as unknown);
-  sys.write(`${JSON.stringify(values, undefined, 2)}\n`);
+  sys.write(
+    format === 'json'
+      ? writeAnswer('show', { hosts: shown.map(jsonOf) })
+      : shown.map((one) => (format === 'sh' ? renderSh(one) : renderText(one))).join(''),
+  );
 }
 
 function isMissing({ certificate, isRevoked }: CertifiedHost): boolean {

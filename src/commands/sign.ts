@@ -6,6 +6,7 @@ import { fingerprintOf } from '../certificate/fingerprint.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { isHostStep, planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -69,15 +70,15 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
       certificate: certificate.path,
       serial: certificate.info.serial,
       expires: certificate.info.notAfter,
-      made: steps,
+      steps,
     };
     await commit({
       after: certified.after,
       entries: [...ca.entries, ...certified.entries],
       keeps: ca.keeps,
       removes: [],
-      tell: () =>
-        options.json ? `${JSON.stringify(json, undefined, 2)}\n` : renderNext(settings, one, certified.after),
+      answer: (install) => writeAnswer('sign', { ...json, install }),
+      tell: () => renderNext(settings, one, certified.after),
       done: [
         ...ca.done,
         ...(found.request === undefined

@@ -3,7 +3,7 @@
 
 import { dirname } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { membersOf } from '../settings/jsonc.js';
@@ -22,7 +22,7 @@ export interface WizardOptions extends GlobalOptions {
 }
 
 /**
- * Makes or changes the settings file. With `json` the settings go to stdout, as JSON without comments.
+ * Makes or changes the settings file. With `json` the settings go to stdout, without comments.
  * @throws usage - there is no terminal to ask on; settings, files; interrupted - then nothing was written
  */
 export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
@@ -48,7 +48,7 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   }
   const value = membersOf(text);
   await writeSchema(file, value['$schema']);
-  if (json) sys.write(`${writeJson(value, 2)}\n`);
+  if (json) sys.write(writeAnswer('wizard', { settings: value }));
   if (next === 'make') await options.runMake();
   else if (!json) sys.say(`next: ${commandText(sys.program, ['make'])}`);
 }

@@ -7,7 +7,7 @@ import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
-import { tableName } from './bundle-names.js';
+import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import type { Custody, Inventory } from './inventory.js';
@@ -159,8 +159,9 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
   return [{ kind: 'operator-key', path: inventory.operatorKeyPath }, passphrase];
 }
 
+/** The files of each bundle that will be other ones than now. */
 function bundleSteps(
-  { postfix }: Settings,
+  { domain, postfix }: Settings,
   inventory: Inventory,
   bundles: Bundles,
   certificates: readonly Step[],
@@ -173,16 +174,22 @@ function bundleSteps(
     step.role === 'smtp-client' &&
     (step.event === 'issued' || postfix.pin === 'certificate');
   const newPin = certificates.some(hasNewPin);
-  return inventory.hosts.flatMap(({ host: { role, hostname }, bundle, bundleFolder, isRevoked }) => {
+  return inventory.hosts.flatMap(({ host, bundle, bundleFolder, isRevoked, request }) => {
     if (isRevoked) return [];
+    const { role, hostname } = host;
     const wanted = bundles.get(hostname);
     // A host without a certificate, which is held.
     if (wanted === undefined && !newCa && !anew.has(hostname)) return [];
-    const all = wanted === undefined || newCa || anew.has(hostname);
-    const stale = new Set(all ? [] : staleFiles(bundle, wanted));
-    const files = all
-      ? ['all files']
-      : [...wanted.keys()].filter((name) => stale.has(name) || (newPin && name === tableName));
+    const names = bundleNames(domain, hostname);
+    const changed = new Set([
+      ...(newCa ? [names.ca] : []),
+      ...(anew.has(hostname) ? [names.certificate, names.chain] : []),
+      ...(newPin ? [names.table] : []),
+      ...(wanted === undefined ? Object.values(names) : staleFiles(bundle, wanted)),
+    ]);
+    const files = bundleFiles(domain, host, request === undefined ? 'here' : 'host').filter((name) =>
+      changed.has(name),
+    );
     if (files.length === 0) return [];
     return [{ kind: 'bundle' as const, path: bundleFolder, role, hostname, files }];
   });

@@ -27,6 +27,14 @@ export function isBlocked({ host, previous }: HostInventory, { postfix }: Settin
   return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }
 
+/** Of these hosts, the clients whose old pin is still listed, and goes when mail flows. */
+export function toRetire({ hosts }: Inventory, names: readonly HostName[]): readonly HostName[] {
+  const chosen = new Set(names);
+  return hosts.flatMap(({ host: { hostname }, previous, isRevoked }) =>
+    previous === undefined || isRevoked || !chosen.has(hostname) ? [] : [hostname],
+  );
+}
+
 /** Who is installed in which order. */
 export interface Installation {
   /** The relays, where a client has two pins: their tables list both. */

@@ -81,13 +81,6 @@ ${words.see}${hasExpired ? '' : `, and mail flows as before${where}`}.
 ${words.next}`;
 }
 
-/** The same as data. */
-export function caStageJson(settings: Settings, { stage, trusted, hosts }: CaStage): string {
-  const next = stage === 3 ? null : `${settings.program} renew --ca --rekey`;
-  const names = hosts.map(({ hostname }) => hostname);
-  return `${JSON.stringify({ stage, stages: 3, trusted, install: names, next }, undefined, 2)}\n`;
-}
-
 /** `see` is what shows there that it is installed. */
 function installOne({ program }: Settings, host: HostSettings, ...see: readonly string[]): string {
   return `\n${[...installLines(program, host), ...see].map((line) => `  ${line}\n`).join('')}`;

@@ -13,14 +13,13 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { requestStep } from './request.js';
 import { renderScript } from './script.js';
-import { sections, type Format, type Section } from './sections.js';
+import { sections, type Section } from './sections.js';
 import { scriptCommand } from './commands.js';
 import type { Block, Step } from './step.js';
 import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
   readonly section?: Section;
-  readonly format: Format;
   readonly undo: boolean;
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
@@ -29,7 +28,7 @@ export interface RenderOptions {
 }
 
 /** What is printed about a host, and from what: its steps, and what it has for a section. */
-interface Shown extends RenderOptions {
+export interface Shown extends RenderOptions {
   readonly settings: Settings;
   readonly host: HostSettings;
   readonly steps: readonly Step[];
@@ -37,22 +36,19 @@ interface Shown extends RenderOptions {
   readonly fileFor: (section: Section) => Block | undefined;
 }
 
-/** The text, script or JSON of one host. @throws usage - a section that has no script */
-export function renderHost(
-  settings: Settings,
-  host: HostSettings,
-  pins: readonly Pin[],
-  options: RenderOptions,
-): string {
-  const { section, format, undo, isRevoked } = options;
+/** What there is to print about one host. */
+export function showHost(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): Shown {
+  const { section, undo, isRevoked } = options;
   // A request has its step for every host that is asked for it.
   const isRequest = section === 'request' && !undo;
   const steps = isRequest ? [requestStep(settings, host, isRevoked)] : stepsOf(settings, host, pins, options);
   const fileFor = (name: Section) => (undo ? undefined : fileOf(settings, host, name, pins));
-  const shown: Shown = { ...options, settings, host, steps, fileFor };
-  if (format === 'sh') return renderSh(shown);
-  if (format === 'json') return `${JSON.stringify(jsonOf(shown), undefined, 2)}\n`;
-  return section === undefined ? renderAll(shown) : renderSection(shown, section);
+  return { ...options, settings, host, steps, fileFor };
+}
+
+/** For eyes: all of it, or one section. */
+export function renderText(shown: Shown): string {
+  return shown.section === undefined ? renderAll(shown) : renderSection(shown, shown.section);
 }
 
 function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
@@ -101,8 +97,11 @@ function blocksOf(step: Step | undefined): readonly Block[] {
   return step?.parts.filter((part) => typeof part !== 'string') ?? [];
 }
 
-/** The host's script, or the commands of one section: all that verify, otherwise those for the first place. */
-function renderSh(shown: Shown): string {
+/**
+ * The host's script, or the commands of one section: all that verify, otherwise those for the first place.
+ * @throws usage - a section that has no script
+ */
+export function renderSh(shown: Shown): string {
   const { settings, host, steps, section = 'install', undo } = shown;
   if (section === 'install') return renderScript(settings, host, shown);
   if (undo || !['rsync', 'request', 'monitor', 'verify'].includes(section)) {
@@ -119,23 +118,22 @@ function renderSh(shown: Shown): string {
   return `#!/bin/sh\n{\nset -eu\n${lines.join('\n')}\n}\n`;
 }
 
-function jsonOf(shown: Shown): unknown {
+/** The same as data. */
+export function jsonOf(shown: Shown): unknown {
   const { settings, host, steps, fileFor, section, undo } = shown;
   const wanted = section === undefined ? sections : [section];
   const entries = wanted.flatMap((name) => {
     const file = fileFor(name);
     const step = steps.find((one) => one.section === name);
     if (file === undefined && step === undefined) return [];
-    return [
-      [name, { ...(file === undefined ? {} : { text: textOf(file) }), blocks: blocksOf(step).map(jsonBlock) }] as const,
-    ];
+    return [[name, { text: file === undefined ? null : textOf(file), blocks: blocksOf(step).map(jsonBlock) }] as const];
   });
   return {
     host: host.hostname,
     role: host.role,
     undo,
     sections: Object.fromEntries(entries),
-    ...(section === undefined ? { script: renderScript(settings, host, shown) } : {}),
+    script: section === undefined ? renderScript(settings, host, shown) : null,
   };
 }
 

@@ -1,8 +1,11 @@
 // What is printed when hosts have new certificates: what each has now, what to install in which order, and when the old
 // pins go. Pure.
 
+import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
+import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
+import type { Install } from '../plan/install.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { newThing, planInstallation } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
@@ -32,10 +35,36 @@ export function renderRenewal(settings: Settings, { renewed, touched, after }: R
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** The order as data. */
-export function renewalJson({ touched, after }: Renewal): Readonly<Record<'install' | 'retire', readonly HostName[]>> {
-  const { first, others, retire } = planInstallation(after, touched);
-  return { install: [...first, ...others], retire };
+/** What `renew` answers with --json, whatever was renewed. */
+export interface RenewalAnswer {
+  /** For new keys. */
+  readonly rekey: boolean;
+  /** The CA, if it is what was renewed; `stage` is that of a new key. */
+  readonly ca: {
+    readonly info: CertificateInfo;
+    readonly trusted: readonly string[];
+    readonly stage: number | null;
+  } | null;
+  readonly install: readonly Install[];
+  /** Clients whose old pin goes when mail flows. */
+  readonly retire: readonly HostName[];
+  /** The command that comes when every host is installed. */
+  readonly next: string | null;
+}
+
+/** Every host with another certificate than before, and what comes now. */
+export function renewalAnswer(before: Inventory, after: Inventory, { ca, ...rest }: RenewalAnswer): string {
+  const old = new Map(before.hosts.map(({ host, certificate }) => [host.hostname, certificate?.info.serial]));
+  const renewed = after.hosts.flatMap(({ host: { hostname }, certificate }) =>
+    certificate === undefined || certificate.info.serial === old.get(hostname)
+      ? []
+      : [{ host: hostname, serial: certificate.info.serial, expires: certificate.info.notAfter }],
+  );
+  return writeAnswer('renew', { renewed, ca: ca === null ? null : caObject(ca), ...rest });
+}
+
+function caObject({ info, trusted, stage }: NonNullable<RenewalAnswer['ca']>): object {
+  return { commonName: info.commonName ?? null, serial: info.serial, expires: info.notAfter, trusted, stage };
 }
 
 function describeNew(

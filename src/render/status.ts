@@ -2,7 +2,7 @@
 // they hold is in plan/status.ts.
 
 import type { Problem } from '../errors.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import type { IssuedCertificate } from '../plan/inventory.js';
 import { issuedState, states, type CertificateStatus, type State } from '../plan/status.js';
 
@@ -29,7 +29,7 @@ export function renderStatusTable(rows: readonly CertificateStatus[]): string {
 }
 
 /**
- * An array of objects; times are ISO 8601 in UTC, what there is none of is null. The CA's has everything that was ever
+ * One object for each certificate; times are ISO 8601 in UTC, what there is none of is null. The CA's has everything that was ever
  * issued, as openssl ca keeps it in its index.
  */
 export function renderStatusJson(
@@ -41,7 +41,7 @@ export function renderStatusJson(
     ...withNulls({ host: name, role, state, daysLeft, expires, serial, pin, why }),
     ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
   }));
-  return `${writeJson(objects, 2)}\n`;
+  return writeAnswer('status', { certificates: objects });
 }
 
 function issuedObject(one: IssuedCertificate, at: Date): object {

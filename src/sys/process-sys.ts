@@ -29,6 +29,8 @@ export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
   readonly color: boolean;
   /** In seconds. */
   readonly wait: number;
+  /** Called for whatever goes to stdout. */
+  readonly onWrite: () => void;
 }
 
 /** What the program uses of its process: `process` is one, and a test brings its own. */
@@ -58,7 +60,7 @@ interface ProcessOutput {
 
 /** The Sys of a process. Colour marks words that are there without it too, and only on a terminal. */
 export function processSys(
-  { quiet, verbose, color, wait, program, command }: SysOptions,
+  { quiet, verbose, color, wait, program, command, onWrite }: SysOptions,
   outside: ProcessLike = process,
 ): Sys {
   // What Node makes of a stream is slow to load, so each is asked for when it is needed: stdin is so in few commands.
@@ -72,7 +74,10 @@ export function processSys(
   const line = (text: string): void => void outside.stderr.write(`relaycerts: ${text}\n`);
   const [ownHome, configHome] = [folderIn(env, 'HOME'), folderIn(env, 'XDG_CONFIG_HOME')];
   const home = ownHome ?? homeOfUser();
-  const write = (data: string | Uint8Array): void => void stdout.write(data);
+  const write = (data: string | Uint8Array): void => {
+    if (data.length > 0) onWrite();
+    stdout.write(data);
+  };
   const warn = (text: string, hint?: Hint): void => {
     line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
     if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);

@@ -2,6 +2,7 @@
 // renewed, the CA's stops everything but its renewal. The program has a clock of its own; openssl says what verifies now.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { runTool } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -40,7 +41,7 @@ interface Row {
   readonly why: string | null;
 }
 
-const rows = async (): Promise<readonly Row[]> => JSON.parse((await run('status', '--json')).stdout) as readonly Row[];
+const rows = async (): Promise<readonly Row[]> => certificatesOf<Row>(await run('status', '--json'));
 
 describe("a host's certificate", () => {
   beforeEach(async () => {

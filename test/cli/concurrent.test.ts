@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { breakAt, isDeep, traceOf, type Point } from '../support/faults.js';
 import { leftOver, wrongIn } from '../support/invariants.js';
 import { makeProject, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -95,8 +96,12 @@ async function runAfterWait(lines: readonly (readonly string[])[], change: () =>
 
 /** The state of each certificate in the output of `status --json`, or of each host in that of `show --json`. */
 function statesIn(json: string, roles: readonly string[] = ['ca', 'smtp-client', 'smtpd-server']): readonly string[] {
-  const rows = JSON.parse(json) as readonly { readonly role: string; readonly state?: string }[];
-  return rows.flatMap(({ role, state }) => (state !== undefined && roles.includes(role) ? [state] : []));
+  type Row = { readonly role: string; readonly state?: string };
+  const { certificates, hosts } =
+    answerOf<Readonly<Record<'certificates' | 'hosts', readonly Row[] | undefined>>>(json);
+  return (certificates ?? hosts ?? []).flatMap(({ role, state }) =>
+    state !== undefined && roles.includes(role) ? [state] : [],
+  );
 }
 
 /** All is whole, and nothing is left to do. */

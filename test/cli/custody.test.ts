@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { openTerminal } from '../support/terminal.js';
@@ -36,8 +37,7 @@ interface Row {
 }
 
 async function passphraseRow(): Promise<Row | undefined> {
-  const { stdout } = await project.run(['status', '--json']);
-  return (JSON.parse(stdout) as readonly Row[]).find(({ role }) => role === 'passphrase');
+  return certificatesOf<Row>(await project.run(['status', '--json'])).find(({ role }) => role === 'passphrase');
 }
 
 /** Asserts that every form of status, and make, says what is wrong with which file; gives the hint. */

@@ -100,7 +100,7 @@ describe('the file', () => {
 
   it('--json names it', () => {
     const result = project.spawn(['--json', 'export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret });
-    expect(JSON.parse(result.stdout)).toEqual({ host: 'mailhost.example.org', file: project.path(name) });
+    expect(JSON.parse(result.stdout)).toMatchObject({ host: 'mailhost.example.org', file: project.path(name) });
     expectError(
       project.spawn(['--json', 'export', 'p12', 'mailhost', '--out', '-', '--password-fd', '0'], { input: secret }),
       2,

@@ -77,9 +77,9 @@ describe('fingerprint', () => {
   });
 
   it('gives JSON', async () => {
-    expect(JSON.parse((await project.run(['fingerprint', '--json'])).stdout)).toMatchObject([
-      { name: 'mailhost.example.org', of: 'public-key', digest: 'sha256', fingerprint: publicKeyPin },
-    ]);
+    expect(JSON.parse((await project.run(['fingerprint', '--json'])).stdout)).toMatchObject({
+      pins: [{ name: 'mailhost.example.org', of: 'public-key', digest: 'sha256', fingerprint: publicKeyPin }],
+    });
   });
 
   it.each([

@@ -266,7 +266,11 @@ describe('--dry-run', () => {
   it('is empty after make', async () => {
     await putMade(project);
     expect((await project.run(['make', '--dry-run'])).stdout).toMatch(/^nothing to make/u);
-    expect(JSON.parse((await project.run(['make', '--dry-run', '--json'])).stdout)).toEqual({ plan: [] });
+    expect(JSON.parse((await project.run(['make', '--dry-run', '--json'])).stdout)).toMatchObject({
+      dryRun: true,
+      steps: [],
+      install: [],
+    });
   });
 });
 

@@ -74,7 +74,7 @@ describe('an altName that is added or removed', () => {
     expect(dry.stdout).toBe(
       `make would make, in this order:
   the smtpd-server certificate of ${relay}, 398 days: ${project.path(relayCertificate)}
-  the bundle of ${relay} (all files): ${project.path('hosts', relay)}
+  the bundle of ${relay} (${relay}.crt.pem, ${relay}.chain.pem): ${project.path('hosts', relay)}
 `,
     );
     expect((await run('make', '--check')).status).toBe(3);

@@ -78,7 +78,7 @@ describe('show', () => {
     await putMade(project);
     expect(await shown()).toMatch(/^[0-9a-f]{64}$/u);
     expect(opensKey(await shown())).toBe(true);
-    expect(JSON.parse((await project.run(['passphrase', 'show', '--yes', '--json'])).stdout)).toEqual({
+    expect(JSON.parse((await project.run(['passphrase', 'show', '--yes', '--json'])).stdout)).toMatchObject({
       passphrase: await shown(),
     });
   });

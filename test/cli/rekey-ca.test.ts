@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import {
   caFile,
   caKeyFile,
@@ -143,13 +144,28 @@ describe('renew --ca --rekey', () => {
     while (stages.length < 3) {
       stages.push(JSON.parse(succeed(await run('renew', '--ca', '--rekey', '--json')).stdout));
     }
-    const install = [relay, home];
     const next = 'relaycerts renew --ca --rekey';
-    expect(stages).toEqual([
-      { stage: 1, stages: 3, trusted: [first, second], install, next },
-      { stage: 2, stages: 3, trusted: [first, second], install, next },
-      { stage: 3, stages: 3, trusted: [second], install, next: null },
-    ]);
+    const [old, middle, last] = [
+      { renewed: [], commonName: first, trusted: [first, second], why: 'ca', next },
+      {
+        renewed: [{ host: relay }, { host: home }],
+        commonName: second,
+        trusted: [first, second],
+        why: 'certificate',
+        next,
+      },
+      { renewed: [], commonName: second, trusted: [second], why: 'ca', next: null },
+    ];
+    expect(stages).toMatchObject(
+      [old, middle, last].map(({ renewed, commonName, trusted, why, next: then }, at) => ({
+        renewed,
+        rekey: true,
+        ca: { commonName, trusted, stage: at + 1 },
+        install: [relay, home].map((host) => ({ host, why: [why] })),
+        retire: [],
+        next: then,
+      })),
+    );
   });
 
   it('lists both pins in stage 2 if certificates are pinned', async () => {
@@ -183,9 +199,7 @@ describe('renew --ca --rekey', () => {
         ' --rekey',
       ]);
     }
-    const ca = (JSON.parse((await inDays(project, 3660, 'status', '--json')).stdout) as readonly Row[]).find(
-      ({ role }) => role === 'ca',
-    );
+    const ca = certificatesOf<Row>(await inDays(project, 3660, 'status', '--json')).find(({ role }) => role === 'ca');
     expect(ca).toMatchObject({ state: 'expired' });
     expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toMatch(

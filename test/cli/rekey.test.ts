@@ -110,7 +110,10 @@ describe('renew, where the certificate is pinned', () => {
     expect(result.status).toBe(1);
     expect(JSON.parse(result.stdout)).toMatchObject({
       renewed: [{ host: relay }, { host: 'first.example.org' }],
-      install: [relay, 'first.example.org', home],
+      install: [
+        { host: relay, why: ['certificate', 'table'] },
+        { host: 'first.example.org', why: ['certificate'] },
+      ],
       retire: ['first.example.org', home],
     });
     expect(eventsFrom(project, lines).map(([, name]) => name)).toEqual(
@@ -190,7 +193,13 @@ describe('renew --rekey and retire', () => {
     const lines = ledgerOf(project).length;
     const result = succeed(await run('renew', '--rekey', '--json', 'mailhost', home));
     expect(JSON.parse(result.stdout)).toMatchObject({
-      rekeyed: [{ host: home, serial: certificateIn(project).serial }],
+      renewed: [{ host: home, serial: certificateIn(project).serial }],
+      rekey: true,
+      install: [
+        { host: relay, why: ['table'] },
+        { host: home, why: ['key', 'certificate'] },
+      ],
+      retire: [home],
     });
     expect(pinsListed(project).map(([pin]) => pin)).toEqual([certificateIn(project).pin, before.pin]);
     expect(eventsFrom(project, lines)).toEqual([['rekeyed', home]]);
@@ -227,7 +236,7 @@ describe('renew --rekey and retire', () => {
           stdout: '',
           stderr: `relaycerts: nothing to retire: ${words}\n`,
         });
-        expect(JSON.parse(succeed(await run('retire', ...named, '--json')).stdout)).toEqual({
+        expect(JSON.parse(succeed(await run('retire', ...named, '--json')).stdout)).toMatchObject({
           retired: [],
           install: [],
         });

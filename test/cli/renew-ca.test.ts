@@ -3,6 +3,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import {
   caFile,
   certificatesIn,
@@ -77,14 +78,15 @@ describe('renew --ca', () => {
     const passphrase = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, passphraseFile));
     const result = project.spawn(['renew', '--ca', '--json', '--passphrase-fd', '0'], { input: passphrase });
-    const { renewed, install } = JSON.parse(succeed(result).stdout) as {
-      readonly renewed: readonly { readonly host: string; readonly serial: string }[];
-      readonly install: readonly string[];
-    };
+    const answer = answerOf<{ readonly ca: { readonly serial: string } }>(succeed(result).stdout);
     const [ca] = certificatesIn(project.read(caFile));
-    expect(renewed).toMatchObject([{ host: 'example.org relay CA' }]);
-    expect(BigInt(`0x${renewed[0]?.serial ?? ''}`)).toBe(BigInt(`0x${ca?.serialNumber ?? ''}`));
-    expect(install).toEqual([relay, home]);
+    expect(answer).toMatchObject({
+      renewed: [],
+      rekey: false,
+      ca: { commonName: 'example.org relay CA', stage: null },
+      install: [relay, home].map((host) => ({ host, why: ['ca'] })),
+    });
+    expect(BigInt(`0x${answer.ca.serial}`)).toBe(BigInt(`0x${ca?.serialNumber ?? ''}`));
   });
 
   it('keeps its name if the subject in the settings has changed', async () => {

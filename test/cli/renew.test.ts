@@ -45,7 +45,11 @@ describe('renew, for the same key', () => {
     for (const host of [home, relay]) expect(result.stderr).toContain(`${host} is not due: 397 days left`);
     expect(result.stdout).toBe('');
     expect(treeOf(project.folder)).toEqual(before);
-    expect(JSON.parse(succeed(await run('renew', '--json')).stdout)).toEqual({ renewed: [], install: [], retire: [] });
+    expect(JSON.parse(succeed(await run('renew', '--json')).stdout)).toMatchObject({
+      renewed: [],
+      install: [],
+      retire: [],
+    });
     // From cron, what is not due is no news.
     expect(succeed(await run('renew', '--due'))).toMatchObject({ stdout: '', stderr: '' });
     expect(succeed(await run('renew', '--due', '--verbose')).stderr).toContain(`${home} is not due`);
@@ -105,9 +109,14 @@ describe('renew, for the same key', () => {
     const result = succeed(await run('renew', '--force', '--json', 'mailhost', home, 'MAILHOST.example.org'));
     const after = certificateIn(project);
     expect(JSON.parse(result.stdout)).toEqual({
+      version: 1,
+      command: 'renew',
       renewed: [{ host: home, serial: after.serial, expires: new Date(after.notAfter).toISOString() }],
-      install: [home],
+      rekey: false,
+      ca: null,
+      install: [{ host: home, why: ['certificate'] }],
       retire: [],
+      next: null,
     });
     expect([after.pin, after.serial === before.serial]).toEqual([before.pin, false]);
     expect(eventsFrom(project, before.lines)).toEqual([['renewed', home]]);

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
 import { chmodSync, chownSync, copyFileSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -63,9 +64,8 @@ async function revokeWith(breakIt: () => void): Promise<string> {
   expect(stdout).toContain(`relaycerts show ${relay} --format sh | ssh root@${relay} sh`);
   for (const hostname of relays) expect(table(hostname)).not.toContain(pins.home);
   expect(
-    (JSON.parse((await run('status', '--json')).stdout) as { host: string; state: string }[]).find(
-      ({ host }) => host === home,
-    )?.state,
+    certificatesOf<{ host: string; state: string }>(await run('status', '--json')).find(({ host }) => host === home)
+      ?.state,
   ).toBe('revoked');
   return stderr;
 }
@@ -186,7 +186,10 @@ describe('goes through', () => {
       );
       expect(table(relay)).not.toContain(pins.home);
     }
-    expect(JSON.parse((await run('revoke', 'mailhost', '--json')).stdout)).toMatchObject({ relays: [relay] });
+    expect(JSON.parse((await run('revoke', 'mailhost', '--json')).stdout)).toMatchObject({
+      install: [{ host: relay, why: ['table'] }],
+      error: { code: 'contradiction', message: expect.stringContaining(relay2) as string },
+    });
     // As the hint says.
     project.write(key(second), whole);
     succeed(await run('make'));

@@ -4,6 +4,7 @@
 import { X509Certificate, createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
@@ -13,6 +14,7 @@ const home = 'mailhost.example.org';
 const second = 'second.example.org';
 const relay = 'relayhost.example.org';
 const relay2 = 'relayhost2.example.org';
+const relaysToInstall = [relay, relay2].map((host) => ({ host, why: ['table'] }));
 const ledgerFile = 'certs/ca/issued.jsonl';
 const two = smallSettings({
   smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }],
@@ -74,7 +76,7 @@ interface Row {
 }
 
 const rows = async (): Promise<readonly (readonly string[])[]> =>
-  (JSON.parse((await run('status', '--json')).stdout) as readonly Row[])
+  certificatesOf<Row>(await run('status', '--json'))
     .filter(({ role }) => role !== 'passphrase')
     .map(({ host, state }) => [host, state]);
 
@@ -171,10 +173,10 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
     }
     expect(treeOf(project.folder)).toEqual(before);
     expect(JSON.parse(succeed(await run('revoke', home, '--json')).stdout)).toMatchObject({
-      revoked: home,
+      host: home,
       serials: [serial],
-      time: ledger().at(-1)?.time,
-      relays: [relay, relay2],
+      revoked: ledger().at(-1)?.time,
+      install: relaysToInstall,
     });
     // All that were ever revoked.
     succeed(await run('make', '--again', home));
@@ -212,10 +214,14 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
     const after = certificate();
     const result = succeed(await run('revoke', 'mailhost', '--json'));
     expect(JSON.parse(result.stdout)).toEqual({
-      revoked: home,
+      version: 1,
+      command: 'revoke',
+      host: home,
+      role: 'smtp-client',
       serials: [before.serial, after.serial],
-      time: ledger().at(-1)?.time,
-      relays: [relay, relay2],
+      revoked: ledger().at(-1)?.time,
+      install: relaysToInstall,
+      error: null,
     });
     for (const { pin } of [before, after]) expect(holding(pin)).toEqual([ledgerFile]);
     expect(readdirSync(project.path('certs/revoked'))).toEqual(

@@ -3,6 +3,7 @@
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { openssl } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -30,8 +31,7 @@ interface Row {
 }
 
 const stateOf = async (name: string): Promise<string | undefined> =>
-  (JSON.parse((await project.run(['status', '--json'])).stdout) as readonly Row[]).find(({ host }) => host === name)
-    ?.state;
+  certificatesOf<Row>(await project.run(['status', '--json'])).find(({ host }) => host === name)?.state;
 
 const table = (): string => project.read('hosts', relay, 'relay_clientcerts');
 

@@ -2,6 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { makeProject, smallSettings, treeOf, type Project } from '../support/project.js';
 
 let project: Project;
@@ -121,12 +122,12 @@ relaycerts unix - - y - 10 smtp
   });
 
   it('--json: every section of every host, and the script', async () => {
-    const hosts = JSON.parse(await show('--json')) as {
-      host: string;
-      role: string;
-      sections: Record<string, unknown>;
-      script: string;
-    }[];
+    const { hosts } = answerOf<{
+      hosts: { host: string; role: string; sections: Record<string, unknown>; script: string }[];
+    }>(await show('--json'));
+    expect(await show('--format', 'json')).toBe(await show('--json'));
+    // One shape, however many they are.
+    expect(answerOf(await show('mailhost', '--json'))).toMatchObject({ hosts: [hosts[1]] });
     expect(hosts.map(({ host, role, sections }) => [host, role, Object.keys(sections)])).toEqual([
       [
         'relayhost.example.org',

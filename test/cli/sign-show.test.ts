@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { blocksOf } from '../support/blocks.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -36,12 +37,11 @@ describe('show for such a host', () => {
     expect(rsync).not.toMatch(/key\.pem|chain\.pem/u);
     expect(blocks[3]?.text).toContain(`cat ${home}.key.pem ${home}.crt.pem >${home}.chain.pem.new`);
     expect(succeed(await project.run(['make'])).stdout).toContain(all);
-    const json = JSON.parse(succeed(await project.run(['show', home, '--json'])).stdout) as {
-      sections: object;
-      script: string;
-    };
-    expect(Object.keys(json.sections)[0]).toBe('request');
-    expect(json.script).toBe(succeed(await project.run(['show', home, '--format', 'sh'])).stdout);
+    const [json] = answerOf<{ hosts: { sections: object; script: string }[] }>(
+      succeed(await project.run(['show', home, '--json'])).stdout,
+    ).hosts;
+    expect(Object.keys(json?.sections ?? {})[0]).toBe('request');
+    expect(json?.script).toBe(succeed(await project.run(['show', home, '--format', 'sh'])).stdout);
     // The relay, whose key is here, is told nothing of this.
     expect(succeed(await project.run(['show', relay])).stdout).not.toMatch(/genpkey|csr\.pem/u);
   });

@@ -204,7 +204,7 @@ describe('signed again', () => {
     const first = JSON.parse(
       succeed(await project.run(['--json', '--quiet', 'sign', request, '--host', home])).stdout,
     ) as {
-      made: { kind: string }[];
+      steps: { kind: string }[];
     };
     expect(first).toMatchObject({
       host: home,
@@ -212,7 +212,7 @@ describe('signed again', () => {
       certificate: project.path(certificate),
       serial: serialsOf(project)[1],
     });
-    expect(first.made.map(({ kind }) => kind)).toEqual([
+    expect(first.steps.map(({ kind }) => kind)).toEqual([
       'operator-key',
       'passphrase',
       'ca-key',
@@ -220,7 +220,8 @@ describe('signed again', () => {
       'certificate',
     ]);
     expect(JSON.parse(succeed(await project.run(['--json', 'sign', request, '--host', home])).stdout)).toMatchObject({
-      made: [],
+      steps: [],
+      install: [],
     });
   });
 

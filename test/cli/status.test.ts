@@ -4,6 +4,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf, certificatesOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -35,8 +36,8 @@ interface Row {
   readonly issued?: readonly Readonly<Record<'role' | 'state', string>>[];
 }
 
-function rowsOf({ stdout }: Result): readonly Row[] {
-  return JSON.parse(stdout) as readonly Row[];
+function rowsOf(result: Result): readonly Row[] {
+  return certificatesOf(result);
 }
 
 /** What is said of a bundle, on stderr. */
@@ -154,13 +155,16 @@ describe('status', () => {
       ['status', '--json', '--format', 'nagios'],
       ['--json', 'status', '--format', 'nagios'],
     ]) {
-      expect(await project.run(args)).toEqual({
+      const [message, hint] = [
+        '--json cannot be used with --format nagios, which is one line of text',
+        'relaycerts status --json',
+      ];
+      const result = await project.run(args);
+      expect(result).toMatchObject({
         status: 2,
-        stdout: '',
-        stderr:
-          'relaycerts: error: --json cannot be used with --format nagios, which is one line of text\n' +
-          'relaycerts: hint: relaycerts status --json\n',
+        stderr: `relaycerts: error: ${message}\nrelaycerts: hint: ${hint}\n`,
       });
+      expect(answerOf(result.stdout)).toMatchObject({ error: { code: 'usage', message, hint } });
     }
     expect((await project.run(['status', '--json', '--format', 'table'])).status).toBe(0);
   });

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { makeProject, program, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -185,7 +186,7 @@ describe('from nothing', () => {
     const terminal = await openWizard({ args: ['--json'], stdout });
     await take(terminal, [...defaults, ['? Write settings.json:', '', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
-    expect(JSON.parse(readFileSync(stdout, 'utf8'))).toEqual(written());
+    expect(answerOf(readFileSync(stdout, 'utf8'))).toMatchObject({ command: 'wizard', settings: written() });
   });
 });
 

@@ -5,6 +5,7 @@ import { X509Certificate, createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { certificatesOf } from '../support/answer.js';
 import { blocksFor } from '../support/blocks.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
@@ -199,8 +200,8 @@ describe('a revocation', () => {
       expect(await other.mailLog()).not.toContain('status=bounced');
       expect((await lab.outside.mails()).join('')).not.toContain(`Subject: ${subject}\n`);
 
-      const { stdout: table } = await desk.run('relaycerts status --json');
-      expect(JSON.parse(table)).toContainEqual(expect.objectContaining({ host: other.hostname, state: 'revoked' }));
+      const rows = certificatesOf(await desk.run('relaycerts status --json'));
+      expect(rows).toContainEqual(expect.objectContaining({ host: other.hostname, state: 'revoked' }));
       expect((await desk.run('relaycerts make 2>&1 >/dev/null')).stdout).toContain('nothing to make');
       await other.flushQueue();
       await other.waitForLog(/status=deferred [^]*status=deferred /u);

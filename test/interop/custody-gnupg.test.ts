@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { certificatesOf } from '../support/answer.js';
 import { openUnasked } from '../../src/custody/open.js';
 import type { Run } from '../../src/sys/run.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
@@ -63,7 +64,7 @@ const withPassword = ['--pinentry-mode', 'loopback', '--passphrase', keyPassword
 async function expectWell(asks?: RegExp, home = gnupg.home): Promise<void> {
   const { status, stdout, stderr } = await run(['status', '--json'], home);
   expect([status, stderr]).toEqual([0, '']);
-  const row = (JSON.parse(stdout) as readonly Record<string, unknown>[]).find(({ role }) => role === 'passphrase');
+  const row = certificatesOf<Record<string, unknown>>({ stdout }).find(({ role }) => role === 'passphrase');
   expect(row?.['state']).toBe('ok');
   if (asks === undefined) expect(row?.['why']).toBeNull();
   else for (const said of [asks, /; to prove it: relaycerts status --open$/u]) expect(row?.['why']).toMatch(said);

@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { sections } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, type HostSettings } from '../../src/settings/settings.js';
@@ -255,10 +256,10 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
   });
 
   it('its JSON is the text, byte for byte', () => {
-    const json = JSON.parse(show('--format', 'json', '--section', 'rsync')) as {
-      sections: { rsync: { blocks: { text: string }[] } };
-    };
-    expect(json.sections.rsync.blocks.map(({ text }) => text)).toEqual(
+    const [json] = answerOf<{ hosts: { sections: { rsync: { blocks: { text: string }[] } } }[] }>(
+      show('--format', 'json', '--section', 'rsync'),
+    ).hosts;
+    expect(json?.sections.rsync.blocks.map(({ text }) => text)).toEqual(
       blocksOf(show('--section', 'rsync')).flatMap(shellOf),
     );
   });

@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { renderHost } from '../../src/render/host.js';
+import { renderSh, showHost } from '../../src/render/host.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, mailPrograms } from '../../src/settings/settings.js';
@@ -25,14 +25,7 @@ const printed = hostsOf(settings).flatMap((host) => {
     const part = section === undefined ? {} : { section };
     return {
       name: `${host.hostname}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
-      text: renderHost(settings, host, [], {
-        ...part,
-        format: 'sh',
-        undo,
-        forceRoutes: false,
-        keyPlace,
-        isRevoked: false,
-      }),
+      text: renderSh(showHost(settings, host, [], { ...part, undo, forceRoutes: false, keyPlace, isRevoked: false })),
     };
   };
   // What they print for a key of their own is that of Postfix.

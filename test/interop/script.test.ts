@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 
@@ -50,13 +51,13 @@ describe.each(Object.entries(variants))('%s', (_name, settings) => {
     project = makeProject(settings);
     const made = await project.run(['make', '--json']);
     expect(made.status, made.stderr).toBe(0);
-    const { hosts } = JSON.parse(made.stdout) as { hosts: { host: string }[] };
+    const { install } = answerOf<{ install: { host: string }[] }>(made.stdout);
     const print = async (args: readonly string[]): Promise<void> => {
       const result = await project.run(['show', ...args]);
       expect(result.status, result.stderr).toBe(0);
       texts.push(result.stdout);
     };
-    for (const { host } of hosts) {
+    for (const { host } of install) {
       await print([host, '--format', 'sh']);
       await print([host, '--format', 'sh', '--undo']);
       for (const section of ['rsync', 'verify', 'monitor']) await print([host, '--format', 'sh', '--section', section]);

@@ -2,6 +2,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
+import { certificatesOf } from './answer.js';
 import { runTool } from './openssl.js';
 import { treeOf, type Project, type Result } from './project.js';
 import { succeed } from './succeed.js';
@@ -65,7 +66,7 @@ export function ledgerOf(project: Project): readonly string[] {
 }
 
 export async function rowsOf(project: Project): Promise<readonly Row[]> {
-  return JSON.parse((await project.run(['status', '--json'])).stdout) as readonly Row[];
+  return certificatesOf<Row>(await project.run(['status', '--json']));
 }
 
 /** All is at rest: make has nothing to do and writes nothing, show works, and nothing is staged. */

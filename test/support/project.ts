@@ -22,6 +22,7 @@ import { runProgram } from '../../src/cli.js';
 import { processSys, type ProcessLike } from '../../src/sys/process-sys.js';
 import { run as runChild } from '../../src/sys/run.js';
 import type { Sys } from '../../src/sys/sys.js';
+import { checkAnswer } from './answer.js';
 
 export const program = resolve(import.meta.dirname, '../../bin/relaycerts.js');
 /** For the environment of the program: not every process compiles it again, and a HOME holds only what a test is about. */
@@ -124,6 +125,8 @@ export function makeProject(settings: unknown = smallSettings()): Project {
       const { command, rest, options } = spawnOf(args, input);
       const result = spawnSync(command, rest, { ...options, input: input.input ?? '', maxBuffer: 1 << 28 });
       if (result.error !== undefined) throw result.error;
+      // Under another command stdout may go elsewhere.
+      if (input.under === undefined) checkAnswer(args, result.stdout.toString());
       return { status: result.status, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
     },
     start: (args, input = {}) =>
@@ -153,8 +156,9 @@ async function runWithin(args: readonly string[], within: Within): Promise<Resul
   if (number !== undefined) throw new Error(`${number} is of a process: use spawn`);
   const { outside, output } = outsideOf(within);
   await runProgram(args, outside);
-  const [stdout, stderr] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
-  return { status: Number(outside.exitCode), stdout: stdout ?? '', stderr: stderr ?? '' };
+  const [stdout = '', stderr = ''] = [output.stdout, output.stderr].map((chunks) => Buffer.concat(chunks).toString());
+  checkAnswer(args, stdout);
+  return { status: Number(outside.exitCode), stdout, stderr };
 }
 
 /** A process in words: where it runs, and what it wrote. */

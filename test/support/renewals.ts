@@ -2,6 +2,7 @@
 // not what is printed.
 
 import { X509Certificate, createHash } from 'node:crypto';
+import { certificatesOf } from './answer.js';
 import { openssl } from './openssl.js';
 import type { Project, Result } from './project.js';
 
@@ -35,8 +36,8 @@ interface Row {
 }
 
 /** The rows of `status --json` that are about certificates. */
-export const rowsOf = ({ stdout }: Result): readonly Row[] =>
-  (JSON.parse(stdout) as readonly Row[]).filter(({ role }) => role !== 'passphrase');
+export const rowsOf = (result: Result): readonly Row[] =>
+  certificatesOf<Row>(result).filter(({ role }) => role !== 'passphrase');
 
 /** The command as it runs so many days from now. */
 export function inDays(project: Project, days: number, args: readonly string[]): Promise<Result> {

@@ -19,16 +19,21 @@ test('the four formats of one pin', async () => {
   );
   expect(renderPins(pins, 'openssl')).toBe(`sha256 Fingerprint=${colons(pin)}\n`);
   expect(renderPins(pins, 'hex')).toBe(`${pin}\n`);
-  expect(JSON.parse(renderPins(pins, 'json'))).toEqual([
-    {
-      name: 'mailhost.example.org',
-      of: 'public-key',
-      digest: 'sha256',
-      fingerprint: colons(pin),
-      certificateFingerprint: other,
-      expires,
-    },
-  ]);
+  expect(JSON.parse(renderPins(pins, 'json'))).toEqual({
+    version: 1,
+    command: 'fingerprint',
+    pins: [
+      {
+        name: 'mailhost.example.org',
+        of: 'public-key',
+        digest: 'sha256',
+        fingerprint: colons(pin),
+        publicKeyFingerprint: colons(pin),
+        certificateFingerprint: other,
+        expires,
+      },
+    ],
+  });
   expect(renderPins([pinOf(leaf.info, 'certificate', 'sha256')], 'postfix')).toContain(
     `, public key ${colons(pin)}\n${other} `,
   );

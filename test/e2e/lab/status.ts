@@ -1,5 +1,6 @@
 // `relaycerts status --json` of a project with one relay and one home, and the commands that its rows name.
 
+import { certificatesOf } from '../../support/answer.js';
 import type { MailHost } from './mail-host.js';
 import type { Desk } from './operator.js';
 
@@ -26,7 +27,7 @@ export async function readStatus(
   { relay, home }: { readonly relay: MailHost; readonly home: MailHost },
 ): Promise<Status> {
   const { code, stdout } = await desk.run('relaycerts status --json', true);
-  const rows = JSON.parse(stdout) as readonly Row[];
+  const rows = certificatesOf<Row>({ stdout });
   const rowOf = (name: string): Row => {
     const found = rows.find(({ host }) => host === name);
     if (found === undefined) throw new Error(`no row of ${name}:\n${stdout}`);

@@ -1,0 +1,39 @@
+// What has to be installed after a change: the hosts whose bundle is another than before, and what is new in it. Whether
+// a host has it by now is in store/installed.ts. Pure.
+
+import type { HostName } from '../names.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { bundleNames, tableName } from './bundle-names.js';
+
+/** What is new in a bundle: the host's key or certificate, the CA's certificates, or the table of pins. */
+export type News = 'key' | 'certificate' | 'ca' | 'table';
+
+/** A host to install. */
+export interface Install {
+  readonly host: HostName;
+  readonly why: readonly News[];
+}
+
+/** The hosts with something new, the relays first; `files` are those that a change writes, by host. */
+export function installOf(settings: Settings, files: ReadonlyMap<HostName, ReadonlySet<string>>): readonly Install[] {
+  return hostsOf(settings).flatMap(({ hostname: host }) => {
+    const names = files.get(host);
+    return names === undefined ? [] : [{ host, why: newsOf(settings, host, names) }];
+  });
+}
+
+/** Their names. */
+export function hostsIn(install: readonly Install[]): readonly HostName[] {
+  return install.map(({ host }) => host);
+}
+
+function newsOf({ domain }: Settings, host: HostName, files: ReadonlySet<string>): readonly News[] {
+  const { key, certificate, chain, ca } = bundleNames(domain, host);
+  const news: readonly (readonly [News, boolean])[] = [
+    ['key', files.has(key)],
+    ['certificate', files.has(certificate) || files.has(chain)],
+    ['ca', files.has(ca)],
+    ['table', files.has(tableName)],
+  ];
+  return news.flatMap(([what, isNew]) => (isNew ? [what] : []));
+}

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { runTool } from '../support/openssl.js';
 import { makeProject, program, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -101,12 +102,13 @@ describe('the file', () => {
   it('--json names it', () => {
     const result = project.spawn(['--json', 'export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret });
     expect(JSON.parse(result.stdout)).toMatchObject({ host: 'mailhost.example.org', file: project.path(name) });
-    expectError(
-      project.spawn(['--json', 'export', 'p12', 'mailhost', '--out', '-', '--password-fd', '0'], { input: secret }),
-      2,
-      /cannot hold the file and JSON/u,
-      /--out mailhost/u,
-    );
+    const both = project.spawn(['--json', 'export', 'p12', 'mailhost', '--out', '-', '--password-fd', '0'], {
+      input: secret,
+    });
+    expect(answerOf(both.stdout)).toMatchObject({
+      error: { code: 'usage', hint: expect.stringContaining(`--out ${name}`) as string },
+    });
+    expectError({ ...both, stdout: '' }, 2, /cannot hold the file and JSON/u, /--out mailhost/u);
   });
 
   it('is made for a relay too', () => {

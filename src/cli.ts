@@ -20,7 +20,7 @@ import { flushOutput, processSys, type ProcessLike, type SysOptions } from './sy
 const [, script = ''] = process.argv;
 
 /** As commander names them; `settings` as typed. */
-type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command' | 'onWrite'>;
+type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command'>;
 
 /** Runs one command line (without the program's own name); what it throws becomes words on stderr and an exit code. */
 export async function runProgram(args: readonly string[], outside: ProcessLike): Promise<void> {
@@ -88,7 +88,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   const program: SysCommand = new SysCommand('relaycerts', () => {
     const { settings, json, ...options } = program.opts<RawGlobal>();
     const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
-    const sys = processSys({ ...options, ...words, onWrite }, outside);
+    const sys = processSys({ ...options, ...words }, outside, onWrite);
     return [sys, { settings: resolve(sys.cwd, settings), json }];
   })
     .description(

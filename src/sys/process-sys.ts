@@ -29,8 +29,6 @@ export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
   readonly color: boolean;
   /** In seconds. */
   readonly wait: number;
-  /** Called for whatever goes to stdout. */
-  readonly onWrite: () => void;
 }
 
 /** What the program uses of its process: `process` is one, and a test brings its own. */
@@ -58,10 +56,11 @@ interface ProcessOutput {
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
 }
 
-/** The Sys of a process. Colour marks words that are there without it too, and only on a terminal. */
+/** The Sys of a process; `onWrite` is called for whatever goes to stdout. Colour marks words that are there without it too, and only on a terminal. */
 export function processSys(
-  { quiet, verbose, color, wait, program, command, onWrite }: SysOptions,
+  { quiet, verbose, color, wait, program, command }: SysOptions,
   outside: ProcessLike = process,
+  onWrite: () => void = () => undefined,
 ): Sys {
   // What Node makes of a stream is slow to load, so each is asked for when it is needed: stdin is so in few commands.
   const { env, stdout } = outside;

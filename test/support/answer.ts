@@ -21,6 +21,7 @@ function validatorOf(command: string | undefined): ValidateFunction {
 }
 
 /** What was printed, if the schema allows it. @throws Error - anything else */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- a test says which fields it looks at
 export function answerOf<T>(stdout: string): T {
   const value: unknown = JSON.parse(stdout);
   if (validatorOf(undefined)(value)) return value as T;
@@ -31,6 +32,7 @@ export function answerOf<T>(stdout: string): T {
 }
 
 /** The rows of `status --json`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the same
 export function certificatesOf<Row>({ stdout }: { readonly stdout: string }): readonly Row[] {
   return answerOf<{ readonly certificates: readonly Row[] }>(stdout).certificates;
 }

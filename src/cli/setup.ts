@@ -3,17 +3,41 @@
 
 import { Option } from 'commander';
 import { digests, fingerprintFormats, pinKinds } from '../certificate/pin-kinds.js';
+import type { AddOptions } from '../commands/add.js';
 import type { CleanOptions } from '../commands/clean.js';
 import type { FingerprintOptions } from '../commands/fingerprint.js';
 import type { MakeOptions } from '../commands/make.js';
+import type { RemoveOptions } from '../commands/remove.js';
 import type { GlobalOptions } from '../commands/run.js';
 import type { ShowOptions } from '../commands/show.js';
 import type { Sys } from '../sys/sys.js';
 import { formats, sections } from '../render/sections.js';
 import { passphraseFdOption, type SysCommand } from './options.js';
 
-/** Adds make, show and fingerprint. */
+/** Adds add, remove, make, show and fingerprint. */
 export function addSetup(program: SysCommand): void {
+  program
+    .command('add')
+    .description('add a host to the settings; make then makes what it needs')
+    .argument('<host>', 'its name: a label within the domain, or a whole DNS name')
+    .option('--relay', 'as a relay instead of a client')
+    .examples('relaycerts add laptop', 'relaycerts add relay2.example.net --relay')
+    .runs(async (sys, options: Omit<AddOptions, 'hostname'>, hostname: string) => {
+      const { add } = await import('../commands/add.js');
+      await add({ ...options, hostname }, sys);
+    });
+
+  program
+    .command('remove')
+    .description('take a host out of the settings, revoke it, and print what undoes its configuration')
+    .argument('<host>', 'the host, by name; also one that the settings no longer name')
+    .option('--keep', 'revoke nothing: its key stays here, and is used again if it is added again')
+    .examples('relaycerts remove laptop', 'relaycerts remove oldrelay', 'relaycerts remove laptop --keep')
+    .runs(async (sys, options: Omit<RemoveOptions, 'hostname'>, hostname: string) => {
+      const { remove } = await import('../commands/remove.js');
+      await remove({ ...options, hostname }, sys);
+    });
+
   program
     .command('make')
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
@@ -30,7 +54,7 @@ export function addSetup(program: SysCommand): void {
   program
     .command('show')
     .description('print the instructions again; no passphrase is needed')
-    .argument('[host...]', 'the hosts, by name; all where none is named')
+    .argument('[host...]', 'the hosts, by name; all if none is named; with --undo also one that left the settings')
     .addOption(new Option('--section <name>', 'one section alone').choices(sections))
     .addOption(
       new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host')

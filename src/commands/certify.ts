@@ -11,7 +11,7 @@ import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
-import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import { hostEntry, type LedgerEntry } from '../store/ledger.js';
 
 export interface Certified {
   readonly after: Inventory;
@@ -73,7 +73,7 @@ export async function certify(
       at,
       validDays: settings.certificates.validDays,
     });
-    entries.push(entryOf(step.event, role, hostname, info, at));
+    entries.push(hostEntry(step.event, found.host, info, at));
     hosts.push({
       ...found,
       key,

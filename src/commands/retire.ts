@@ -4,7 +4,7 @@
 import { writeAnswer } from '../json-text.js';
 import { installWords } from '../render/commands.js';
 import { layoutOf } from '../store/layout.js';
-import { entryOf } from '../store/ledger.js';
+import { hostEntry } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 import { certifiedHost, findHosts, withoutPrevious } from './hosts.js';
@@ -28,7 +28,7 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
     const rows = pending.map(({ host, info }) => ({ host: host.hostname, serial: info.serial }));
     await commit({
       after: withoutPrevious(inventory, names),
-      entries: pending.map(({ host, info }) => entryOf('retired', host.role, host.hostname, info, at)),
+      entries: pending.map(({ host, info }) => hostEntry('retired', host, info, at)),
       keeps: pending.map(({ host, info }) => putAway(layout.retired(host.hostname, info.serial), info.pem)),
       removes: [],
       answer: (install) => writeAnswer('retire', { retired: rows, install }),

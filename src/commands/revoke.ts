@@ -2,19 +2,17 @@
 // the table of every relay, and until a relay has the new table, the client relays. It is urgent, so nothing that is wrong
 // elsewhere stops it. For a host that is revoked already it says again what to run.
 
-import { parseCertificate } from '../certificate/certificate.js';
 import { RelaycertsError, commandText, errorObject, listSome, renderHint } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import { bundleNames, tableName } from '../plan/bundle-names.js';
+import { tableName } from '../plan/bundle-names.js';
+import { isFormer } from '../plan/former-hosts.js';
 import { hostsIn } from '../plan/install.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
+import type { Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
-import { layoutOf } from '../store/layout.js';
-import { entryOf, readLedger, type LedgerEntry } from '../store/ledger.js';
-import { planRevocation } from '../store/revoked.js';
 import type { Sys } from '../sys/sys.js';
-import { againHint, findHost, foundOf, notCertifiedError, withHost } from './hosts.js';
+import { againHint, findHost, notCertifiedError } from './hosts.js';
+import { planRevocationOf } from './revocation.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
 export interface RevokeOptions extends GlobalOptions {
@@ -32,17 +30,11 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
     async ({ commit, ...work }) => {
       const { settings, inventory, at } = work;
       const one = findHost(settings, options.hostname);
-      const found = foundOf(inventory, one);
-      const { entries: log } = await readLedger(layoutOf(settings));
-      const its = log.filter(({ role, name }) => role === one.role && name === one.hostname);
-      const lines = revokedLines(one, withBundleCertificate(settings, found), its, at);
-      const files = await planRevocation(layoutOf(settings), one, lines.at(-1)?.serial);
-      // A host that was made again, and lost its certificate, counts as revoked, and has a key to put away.
-      const isDone = found.isRevoked && files.keeps.length === 0;
+      const { found, its, lines, files, after, isDone } = await planRevocationOf(work, one);
+      // Of one that the settings no longer name, the ledger is all that may be left.
+      const isGone = isFormer(work.named, one);
       const serials = isDone ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
-      if (!found.isRevoked && files.keeps.length === 0) throw notCertifiedError([one.hostname]);
-      const gone = { key: undefined, request: undefined, certificate: undefined, previous: undefined };
-      const after = withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() });
+      if (!isDone && files.keeps.length === 0 && !(isGone && lines.length > 0)) throw notCertifiedError([one.hostname]);
       const before = its.findLast(({ event }) => event === 'revoked');
       const { reason } = options;
       const time = isDone ? (before?.time ?? '') : at.toISOString();
@@ -84,35 +76,8 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const behind = one.role === 'smtp-client' ? behindError(settings, one, after, relays) : undefined;
       if (behind !== undefined) throw behind;
     },
-    { isUrgent: true },
+    { isUrgent: true, former: [options.hostname] },
   );
-}
-
-/** If its own files are gone, a bundle still has the certificate. */
-function withBundleCertificate({ domain }: Settings, found: HostInventory): HostInventory {
-  const bytes = found.bundle.get(bundleNames(domain, found.host.hostname).certificate);
-  if (found.certificate !== undefined || bytes === undefined) return found;
-  try {
-    return { ...found, certificate: { path: found.certificatePath, info: parseCertificate(bytes) } };
-  } catch (error) {
-    if (error instanceof RelaycertsError) return found;
-    throw error;
-  }
-}
-
-/** The ledger's lines: of the certificates that can be read, or else of the last one that was issued. */
-function revokedLines(
-  { role, hostname }: HostSettings,
-  { previous, certificate }: HostInventory,
-  log: readonly LedgerEntry[],
-  at: Date,
-): readonly LedgerEntry[] {
-  const lines = [previous, certificate].flatMap((found) =>
-    found === undefined ? [] : [entryOf('revoked', role, hostname, found.info, at)],
-  );
-  const last = log.at(-1);
-  if (certificate !== undefined || last === undefined) return lines;
-  return [...lines, { ...last, event: 'revoked', time: at.toISOString() }];
 }
 
 interface Told {

@@ -13,6 +13,7 @@ import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
+import { withFormerHosts } from '../store/former-hosts.js';
 import { layoutOf } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
@@ -59,6 +60,8 @@ export interface Step extends Decision {
 }
 
 export interface Changing extends Work {
+  /** The settings without the hosts that they no longer name. */
+  readonly named: Settings;
   readonly lock: Lock;
   /** The CA's passphrase, where it was given. */
   readonly given: Secret | undefined;
@@ -90,7 +93,7 @@ export async function reading<T>(
 /**
  * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate that are in `fixes` do
  * not count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
- * the relays' tables are written.
+ * the relays' tables are written. Hosts that the words in `former` mean count as if the settings still named them.
  * @throws usage, settings, permissions, lock, contradiction, files - and what work throws
  */
 export async function changing<T>(
@@ -100,10 +103,16 @@ export async function changing<T>(
   {
     fixes = [],
     isUrgent = false,
-  }: { readonly fixes?: readonly CertificateFindingCode[]; readonly isUrgent?: boolean } = {},
+    former = [],
+  }: {
+    readonly fixes?: readonly CertificateFindingCode[];
+    readonly isUrgent?: boolean;
+    readonly former?: readonly string[];
+  } = {},
 ): Promise<T> {
   const given = passphraseFd === undefined ? undefined : await readPassphraseFd(passphraseFd);
-  return locked(file, sys, async (settings, lock) => {
+  return locked(file, sys, async (named, lock) => {
+    const settings = await withFormerHosts(named, former);
     const at = sys.now();
     assertClock(at);
     let inventory = await readInventory(settings, sys);
@@ -134,7 +143,7 @@ export async function changing<T>(
       if (step.isPart !== true && made.size > 0) await noteVerified(inventory, sys);
       return inventory;
     };
-    return work({ settings, inventory, at, sys, lock, given, commit });
+    return work({ settings, named, inventory, at, sys, lock, given, commit });
   });
 }
 

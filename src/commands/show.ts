@@ -1,5 +1,5 @@
 // `relaycerts show`: prints the instructions again, from the settings and the certificates only. It opens no key, and
-// reads no ledger.
+// reads the ledger only for a host that the settings no longer name.
 
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -7,6 +7,8 @@ import type { CertifiedHost } from '../plan/inventory.js';
 import { jsonOf, renderSh, renderText, showHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
 import type { Format, Section } from '../render/sections.js';
+import type { Settings } from '../settings/settings.js';
+import { withFormerHosts } from '../store/former-hosts.js';
 import { readCertifiedHosts } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { findHosts, notCertifiedError, revokedError } from './hosts.js';
@@ -26,10 +28,13 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   const { section, undo, forceRoutes } = options;
   const format = options.json ? 'json' : options.format;
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
+  const read = async (named: Settings) => {
+    const settings = undo ? await withFormerHosts(named, options.hosts) : named;
+    return { settings, ...(await readCertifiedHosts(settings)) };
+  };
   const {
-    settings,
-    found: { hosts, revoked },
-  } = await reading(options, sys, readCertifiedHosts, format === 'sh');
+    found: { settings, hosts, revoked },
+  } = await reading(options, sys, read, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
   if (format === 'sh' && wanted.length > 1) {

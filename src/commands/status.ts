@@ -5,7 +5,7 @@ import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath } from '../errors.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { statusOf } from '../plan/status.js';
-import { bundleWarnings, custodyWarnings, ledgerWarnings } from '../plan/warnings.js';
+import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
 import { issuedCertificates } from '../store/ledger-report.js';
@@ -46,6 +46,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
     ...returnWarnings(inventory),
     ...ledgerAheadWarnings(inventory, issued),
+    ...formerWarnings(settings, inventory, issued),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
   ];
   if (options.format === 'nagios') {

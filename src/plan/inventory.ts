@@ -7,7 +7,7 @@ import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { KeyPlace } from './bundle-names.js';
-import type { HostSettings, Role } from '../settings/settings.js';
+import type { HostSettings, MailProgram, Role } from '../settings/settings.js';
 
 /** What certs/revoked/ holds (store/revoked.ts). */
 export interface Revoked {
@@ -98,6 +98,8 @@ export interface IssuedCertificate {
   readonly role: 'ca' | Role;
   /** The host's FQDN; the CA's commonName for the CA. */
   readonly name: string;
+  /** What hands its mail to the relay, where the ledger says so. */
+  readonly program: MailProgram;
   readonly certificateSha256: string;
   readonly publicKeySha256: string;
   /** The key of the CA that signed it, where the ledger says so. */

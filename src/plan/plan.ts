@@ -84,7 +84,7 @@ export function planMake(
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
-  const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(inventory)];
+  const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(settings, inventory)];
   const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];

@@ -2,13 +2,14 @@
 // host-problems.ts.
 
 import { join } from 'node:path';
-import { quotePath, type Problem } from '../errors.js';
+import { commandText, quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Settings } from '../settings/settings.js';
+import type { Role, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
-import type { HostInventory, Inventory, Opening } from './inventory.js';
+import { formerHosts, type FormerHost } from './former-hosts.js';
+import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
 /** About a host's certificate, and what lies in its bundle. */
@@ -123,29 +124,56 @@ export function staleFiles(
  * About hosts that the settings no longer name, or name in the other role: what they still do, and how to take it back.
  * Another relay or client may be the same machine under another name, which its installation takes over.
  */
-export function strangerWarnings({ strangers }: Inventory): readonly Problem[] {
+export function strangerWarnings(
+  { program }: Settings,
+  { strangers }: Pick<Inventory, 'strangers'>,
+): readonly Problem[] {
   return strangers.map(({ hostname, role, nowRole, paths }) => {
+    if (nowRole === undefined) return formerWarning(program, { hostname, role });
     const isRelay = role === 'smtpd-server';
-    const gone = nowRole === undefined ? 'no longer in the settings' : `no longer ${isRelay ? 'a relay' : 'a client'}`;
-    const still = isRelay
-      ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
-      : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
     const list = isRelay ? 'smtpdServers, with the port that it had' : 'smtpClients';
-    const place = nowRole === undefined ? '' : ', instead of where it is now';
-    const reused =
-      nowRole === undefined ? ` (the key that is still here would be used again if ${hostname} were added back)` : '';
-    const same =
-      nowRole === undefined ? 'that machine is gone, or has another name in the settings now' : 'that is done';
     return {
-      message: `${hostname} is ${gone}: ${still}`,
+      message: `${hostname} is no longer ${isRelay ? 'a relay' : 'a client'}: ${stillDoes(role)}`,
       hint: {
         run: ['show', hostname, '--undo'],
-        before: `put it back into ${list}${place}, and do what this prints:`,
-        after: `; take it out again; then, or if ${same}: rm -r ${paths.map(shellWord).join(' ')}${reused}`,
+        before: `put it back into ${list}, instead of where it is now, and do what this prints:`,
+        after: `; take it out again; then, or if that is done: rm -r ${paths.map(shellWord).join(' ')}`,
       },
     };
   });
 }
+
+function stillDoes(role: Role): string {
+  return role === 'smtpd-server'
+    ? 'until its configuration is undone there, its port stays open and relays for the clients in its last table'
+    : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
+}
+
+/** `remove` puts away what is left of it, so that its key is never used again. */
+function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'hostname' | 'role'>): Problem {
+  return {
+    message: `${hostname} is no longer in the settings: ${stillDoes(role)}`,
+    hint: {
+      run: ['show', hostname, '--undo'],
+      before: 'do what this prints:',
+      after: `; then, or if that machine is gone or has another name in the settings now: ${commandText(program, ['remove', hostname])}`,
+    },
+  };
+}
+
+/** About those that only the ledger knows. */
+export function formerWarnings(
+  settings: Settings,
+  { strangers }: Pick<Inventory, 'strangers'>,
+  issued: readonly IssuedCertificate[],
+): readonly Problem[] {
+  const former = formerHosts(settings, issued, strangers).filter(({ isOver }) => !isOver);
+  const named = former.slice(0, mostFormer).map((one) => formerWarning(settings.program, one));
+  if (former.length === named.length) return named;
+  return [...named, { message: `${former.length - named.length} more hosts are no longer in the settings` }];
+}
+
+const mostFormer = 10;
 
 /** Of the ledger, `damaged` lines. */
 export function ledgerWarnings(damaged: number, path: string): readonly Problem[] {

@@ -20,8 +20,10 @@ export function installLines(program: string, host: HostSettings): readonly stri
 }
 
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */
-export function rootCommand({ user, host, port }: Ssh, command: string, options: '' | '-t ' = ''): string {
-  return `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} ${user === 'root' ? '' : 'sudo '}${command}`;
+export function rootCommand(ssh: Ssh, command: string, options: '' | '-t ' = ''): string {
+  const { isLocal, needsSudo, user, host, port } = ssh;
+  const way = isLocal ? '' : `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} `;
+  return `${way}${needsSudo ? 'sudo ' : ''}${command}`;
 }
 
 /** Prints what a host has to install; the rest of the line can be pasted with it. */

@@ -52,8 +52,10 @@ export function renderText(shown: Shown): string {
 }
 
 function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
-  const what =
-    host.role === 'smtp-client'
+  // A port that the settings do not name any more is not known.
+  const what = undo
+    ? host.role
+    : host.role === 'smtp-client'
       ? `smtp-client, sends through ${settings.smtpdServers.map((server) => server.hostname).join(', ')}`
       : `smtpd-server, relays on port ${host.port}`;
   const title = `${host.hostname}: ${what}`;

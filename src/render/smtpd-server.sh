@@ -3,7 +3,7 @@
 # tlsmgr and a cleanup that only it uses. They leave main.cf, port 25 and the services of other domains as they are.
 
 : "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${syslog_name:?}" "${table:?}" "${ca:?}"
-: "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}"
+: "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}" "${found_services=}"
 
 table_type=${table%%:*}
 table_file=${table#*:}
@@ -197,9 +197,12 @@ pins_missing_in() {
     END { if (count) print substr(found, 2) (count > 10 ? " and " count - 10 " more" : "") }' "$1" "$2"
 }
 
-# Ends the processes of our service: smtpd, a child of this Postfix's master, with the service's name among its words.
+# Ends the processes of our service, on the port of this run and of the one before: smtpd, a child of this Postfix's
+# master, with the service's name among its words.
 end_connections() {
   [ "$was_running" = yes ] || return 0
+  ports=$(printf '%s\n' "$service" "$found_services" | sed -n 's,/inet$,,p' | sort -u | tr '\n' '|')
+  ports=${ports%|}
   if [ ! -e /proc/self/cmdline ]; then
     warn "connections that are open keep their old rights until they end; to end them: postfix stop; postfix start"
     return
@@ -209,9 +212,9 @@ end_connections() {
   for process in /proc/[0-9]*; do
     { read -r _ name _ parent _ <"$process/stat"; } 2>/dev/null || continue
     [ "$name $parent" = "(smtpd) $master" ] || continue
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q -- " -n $port "; then
+    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -Eq -- " -n ($ports) "; then
       kill "${process#/proc/}" 2>/dev/null && ended=yes
     fi
   done
-  [ "$ended" = no ] || say "connections to port $port that were open have ended; mail that was on its way comes again"
+  [ "$ended" = no ] || say "connections to port $(echo "$ports" | tr '|' ' ') that were open have ended; mail that was on its way comes again"
 }

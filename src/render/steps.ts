@@ -68,21 +68,24 @@ function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
 /** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
 function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Step {
   const { directory } = settings.postfix;
-  const { user, port } = host.ssh;
-  const sudo = user === 'root' ? '' : 'sudo ';
+  const { isLocal, needsSudo, user, port } = host.ssh;
+  const sudo = needsSudo ? 'sudo ' : '';
   // Of all that ssh connects to, only an IPv6 address has a colon.
   const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
   const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
+  const makeFolder = `${sudo}mkdir -p -m 0700 ${directory} &&`;
   const options = [
-    '--checksum --times --perms --chmod=F600',
-    ...(port === 22 ? [] : [`--rsh=${shellWord(`ssh -p ${port}`)}`]),
-    `--rsync-path=${shellWord(`${sudo}mkdir -p -m 0700 ${directory} && ${sudo}rsync`)}`,
+    'rsync --checksum --times --perms --chmod=F600',
+    ...(isLocal || port === 22 ? [] : [`--rsh=${shellWord(`ssh -p ${port}`)}`]),
+    ...(isLocal ? [] : [`--rsync-path=${shellWord(`${makeFolder} ${sudo}rsync`)}`]),
   ];
-  const lines = continued([`rsync ${options.join(' ')}`, ...files, shellWord(`${user}@${target}:${directory}/`)]);
+  const lines = isLocal
+    ? [makeFolder, ...continued([`  ${sudo}${options.join(' ')}`, ...files, `${directory}/`])]
+    : continued([options.join(' '), ...files, shellWord(`${user}@${target}:${directory}/`)]);
   return step('rsync', `Copy the bundle to ${host.hostname}`, [
-    ...(user === 'root' ? [] : [`The user ${user} needs sudo without a password there.`]),
+    ...(isLocal || !needsSudo ? [] : [`The user ${user} needs sudo without a password there.`]),
     { where: 'here', lines },
     ...(keyPlace === 'host' ? chainParts(settings, host) : []),
   ]);
@@ -165,12 +168,27 @@ function undoStep(settings: Settings, host: HostSettings): Step {
         ...(main.length > 0 ? parameters : []),
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
-      `postconf -MX ${services.map(({ id }) => id).join(' ')}`,
+      ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
     ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
   ]);
+}
+
+function removeServices(services: readonly Service[]): readonly string[] {
+  return [`postconf -MX ${services.map(({ id }) => id).join(' ')}`];
+}
+
+/** By the table that the service reads: its port may be another by now, or unknown. */
+function removeRelayServices({ postfix }: Settings): readonly string[] {
+  const own = `s,/relay_clientcerts = .*:${postfix.directory}/${tableName}$,,p`;
+  const parts = `awk -v begin="relaycerts-\${service%/*}-" 'index($1, begin) == 1 { print $1 "/" $2 }'`;
+  return [
+    `for service in $(postconf -P '*/inet/relay_clientcerts' | sed -n ${shellWord(own)}); do`,
+    `  postconf -MX "$service" $(postconf -M | ${parts})`,
+    'done',
+  ];
 }
 
 /** Asks Postfix, for not every system has it in /etc/postfix. */

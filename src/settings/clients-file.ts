@@ -29,9 +29,8 @@ export function readClients(path: string): Buffer | undefined {
   return readFileNow(path, { limit: mostOctets, followLink: true });
 }
 
-/** The rows of the file at this path. @throws settings - with the line */
-export function readClientRows(path: string): readonly ClientRow[] {
-  const bytes = readClients(path);
+/** The rows of the file at this path, or of the bytes that it is to have. @throws settings - with the line */
+export function readClientRows(path: string, bytes = readClients(path)): readonly ClientRow[] {
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
   }
@@ -86,6 +85,23 @@ function readCsv(lines: Generator<Line, undefined>, name: string): readonly Clie
     rows.push(rowOf(one.line, values, rows.length, name));
   }
   return rows;
+}
+
+/** The file's text with a row for one more client, which has a hostname and nothing else. */
+export function addClientRow(path: string, text: string, hostname: string): string {
+  const end = text.includes('\r\n') ? '\r\n' : '\n';
+  const [header] = linesOf(Buffer.from(text), basename(path));
+  const keys = path.endsWith('.csv') && header !== undefined ? cellsOf(header, basename(path)) : undefined;
+  const row = keys?.map((key) => (key.trim() === 'hostname' ? hostname : '')).join(',') ?? JSON.stringify({ hostname });
+  return `${text}${text === '' || text.endsWith('\n') ? '' : end}${row}${end}`;
+}
+
+/** The file's text without a line of it; counted from 1. */
+export function removeClientRow(text: string, line: number): string {
+  return text
+    .split(/(?<=\n)/u)
+    .toSpliced(line - 1, 1)
+    .join('');
 }
 
 function valueOf(key: string, text: string): unknown {

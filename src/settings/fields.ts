@@ -119,6 +119,17 @@ export function whole(min: number, max: number, description: string, standard: n
   return withDefault({ read, jsonSchema }, standard);
 }
 
+const readFlag: Kind<boolean>['read'] = (input, path, flaws) => {
+  if (typeof input === 'boolean') return input;
+  flaws.push({ path, what: `must be true or false: ${quote(input)}`, hint: 'write true or false, without quotes' });
+  return noValue;
+};
+
+/** True or false; false if it is left out. */
+export function flag(description: string): Kind<boolean> {
+  return withDefault({ read: readFlag, jsonSchema: { type: 'boolean', description } }, false);
+}
+
 /** One of some words; the first where it is left out. */
 export function choice<const Value extends string>(
   values: readonly [Value, ...Value[]],

@@ -3,7 +3,7 @@
 
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
-import { attribute, choice, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
+import { attribute, choice, flag, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
 import { section, whole } from './fields.js';
 import { checked, optional, withDefault, type Kind } from './kinds.js';
 import { buildOverrides } from './overrides.js';
@@ -31,6 +31,7 @@ export function buildSchema(domain: HostName) {
   const sshUser = parsed(parseSshUser, textFormats.sshUser, 'root', 'The login name for ssh and rsync');
   const sshHost = 'What ssh connects to; default: the hostname';
   const ssh = {
+    local: flag('It is the machine that relaycerts runs on: the printed commands use no ssh'),
     sshUser: withDefault(sshUser, 'root'),
     sshHost: optional(parsed(parseSshHost, textFormats.sshHost, 'relayhost.example.org', sshHost)),
     sshPort: whole(1, 65535, 'The TCP port of its sshd', 22),

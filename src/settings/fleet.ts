@@ -10,14 +10,14 @@ import type { Path } from './kinds.js';
 import { mostProblems, nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings, SmtpClient } from './settings.js';
 
-/** The settings of a file's JSON value, with the clients of the file that it may name. @throws settings */
-export function parseWithClients(value: unknown, context: SettingsContext): Settings {
+/** The settings of a file's JSON value, with the clients of the file that it may name, or its bytes to be. @throws settings */
+export function parseWithClients(value: unknown, context: SettingsContext, bytes?: Buffer): Settings {
   const named = member(value, 'smtpClients');
   if (typeof value !== 'object' || value === null) return parseSettings(value, context);
   if (typeof named !== 'object' || named === null || !Object.hasOwn(named, 'file'))
     return parseSettings(value, context);
   const path = parsePlace(named, context);
-  const rows = readClientRows(path);
+  const rows = readClientRows(path, bytes);
   const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();
   const placeIn =
     (list: readonly ClientRow[]) =>

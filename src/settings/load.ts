@@ -48,10 +48,10 @@ export async function readSettingsText(file: string): Promise<string> {
   return decodeText(await readBounded(path), path);
 }
 
-/** The settings of a settings file's text. @throws settings - all problems at once */
-export function parseSettingsText(text: string, context: SettingsContext): Settings {
+/** The settings of a settings file's text; `clients` are the clients file's bytes to be. @throws settings - all problems at once */
+export function parseSettingsText(text: string, context: SettingsContext, clients?: Buffer): Settings {
   const parsed = parseJsonc(text);
-  if ('value' in parsed) return parseWithClients(parsed.value, context);
+  if ('value' in parsed) return parseWithClients(parsed.value, context, clients);
   const name = nameFile(context.file);
   const problems = parsed.flaws.map(({ line, column, what, hint }) => ({
     message: `${name}: line ${String(line)}, column ${String(column)}: ${what}`,

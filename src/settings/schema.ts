@@ -22,6 +22,8 @@ export interface SettingsContext {
   readonly program: string;
   /** The same for any folder and without --settings. */
   readonly command: string;
+  /** Of who runs this: only root needs no sudo on this machine. */
+  readonly uid?: number;
 }
 
 type Schema = ReturnType<typeof buildSchema>;
@@ -146,10 +148,13 @@ function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
 function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
-  const [server, ...servers] = file.smtpdServers.map((host) => ({ role: 'smtpd-server' as const, ...hostOf(host) }));
+  const [server, ...servers] = file.smtpdServers.map((host) => ({
+    role: 'smtpd-server' as const,
+    ...hostOf(host, context),
+  }));
   const [client, ...clients] = file.smtpClients.map(({ programUser, senders, ...host }) => ({
     role: 'smtp-client' as const,
-    ...hostOf(host),
+    ...hostOf(host, context),
     programUser: programUser ?? parseSshUser(programUsers[host.program]),
     senders: senders ?? [],
   }));
@@ -176,11 +181,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   };
 }
 
-function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser' | 'senders'>>({
-  sshUser,
-  sshHost,
-  sshPort,
-  ...host
-}: Host) {
-  return { ...host, ssh: { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort } };
+function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser' | 'senders'>>(
+  { local, sshUser, sshHost, sshPort, ...host }: Host,
+  { uid }: SettingsContext,
+) {
+  const needsSudo = local ? uid !== 0 : sshUser !== 'root';
+  const way = { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort };
+  return { ...host, ssh: { isLocal: local, needsSudo, ...way } };
 }

@@ -28,8 +28,12 @@ export type Role = (typeof roles)[number];
 /** The default passphrase file's name in the home folder: one for all folders with this domain. */
 export const passphraseFileName = (domain: string): string => `.${domain}-relaycerts-passphrase.gpg`;
 
-/** How the operator's machine reaches a host. `port` is a TCP port; 22 needs no mention in a command. */
+/** How commands that are run here reach root on a host. `port` is a TCP port; 22 needs no mention in a command. */
 export interface Ssh {
+  /** It is this machine: no ssh, and the rest does not matter. */
+  readonly isLocal: boolean;
+  /** Whoever runs them is not root there. */
+  readonly needsSudo: boolean;
   readonly user: SshUser;
   readonly host: SshHost;
   readonly port: number;

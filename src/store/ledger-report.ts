@@ -2,6 +2,7 @@
 // decision reads it. Pure.
 
 import type { Inventory, IssuedCertificate } from '../plan/inventory.js';
+import { mailPrograms } from '../settings/settings.js';
 import { entryOf, type LedgerEntry } from './ledger.js';
 
 /** Every certificate that the ledger knows, in the order of issue, then those that are here and not in it. */
@@ -34,6 +35,7 @@ export function issuedCertificates(
     // Of a key: who has it has every certificate for it.
     if (event === 'revoked' && !revoked.has(publicKeySha256)) revoked.set(publicKeySha256, entry);
   }
+  const programs = new Map(entries.map(({ serial, program }) => [serial, program]));
   return [...first.values()].map((entry) => {
     const { serial, role, name, certificateSha256, publicKeySha256, event, time, notBefore, notAfter } = entry;
     // A key is retired with the last certificate for it; those before went with their renewal.
@@ -45,6 +47,7 @@ export function issuedCertificates(
       serial,
       role,
       name,
+      program: mailPrograms.find((one) => one === programs.get(serial)) ?? 'postfix',
       certificateSha256,
       publicKeySha256,
       authorityKeyIdentifier: entry.authorityKeyIdentifier,

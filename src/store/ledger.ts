@@ -5,6 +5,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeJson } from '../json-text.js';
+import type { HostSettings } from '../settings/settings.js';
 import { readFile } from '../sys/files.js';
 import type { Layout } from './layout.js';
 
@@ -28,6 +29,8 @@ export interface LedgerEntry {
   readonly authorityKeyIdentifier?: string;
   readonly notBefore: string;
   readonly notAfter: string;
+  /** Of a client with another mail program than Postfix: how to undo it, once the settings no longer name it. */
+  readonly program?: string;
   /** Of a revocation. */
   readonly reason?: string;
 }
@@ -52,6 +55,17 @@ export function entryOf(
     notBefore: info.notBefore.toISOString(),
     notAfter: info.notAfter.toISOString(),
   };
+}
+
+/** The line for an event of a host's certificate. */
+export function hostEntry(
+  event: LedgerEntry['event'],
+  host: HostSettings,
+  info: CertificateInfo,
+  time: Date,
+): LedgerEntry {
+  const program = host.role === 'smtp-client' && host.program !== 'postfix' ? { program: host.program } : {};
+  return { ...entryOf(event, host.role, host.hostname, info, time), ...program };
 }
 
 /** Entries as lines of the file. */
@@ -110,7 +124,7 @@ function parseEntry(line: string): LedgerEntry | undefined {
 }
 
 const texts = ['time', 'name', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
-const optionalTexts = ['authorityKeyIdentifier', 'reason'] as const;
+const optionalTexts = ['authorityKeyIdentifier', 'program', 'reason'] as const;
 
 function isEntry(value: unknown): value is LedgerEntry {
   if (typeof value !== 'object' || value === null) return false;

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { RelaycertsError, quotePath, systemCode } from '../errors.js';
+import { RelaycertsError, quotePath, systemCode, type Hint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
 import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
 import { statIfThere } from './missing.js';
@@ -99,6 +99,19 @@ export async function listFolder(path: string): Promise<readonly string[]> {
  */
 export async function replaceFile(path: string, bytes: string | Uint8Array, mode: FileMode): Promise<void> {
   await viaTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
+}
+
+/**
+ * Replaces a file that somebody read as `before`, if it still is that; it stays closed to others if it was.
+ * @throws files - it changed meanwhile, and was left as it is
+ */
+export async function replaceUnchanged(path: string, before: string, text: string, hint: Hint): Promise<void> {
+  const now = await readFile(path, { limit: Infinity });
+  const state = await statFile(path);
+  if (now === undefined || state === undefined || !now.equals(Buffer.from(before))) {
+    throw new RelaycertsError('files', `${quotePath(path)} changed meanwhile, and was left as it is`, { hint });
+  }
+  await replaceFile(path, text, (state.mode & 0o077) === 0 ? 0o600 : 0o644);
 }
 
 /** Makes a file that must not exist yet. @throws files - it does */

@@ -4,8 +4,8 @@
 import { constants } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { quote, RelaycertsError } from '../errors.js';
-import { readFile, replaceFile, statFile, writeNewFile } from '../sys/files.js';
+import { RelaycertsError } from '../errors.js';
+import { replaceUnchanged, statFile, writeNewFile } from '../sys/files.js';
 import { fileError } from '../sys/file-error.js';
 import { parseSettingsText, readSettingsText } from '../settings/load.js';
 import { pathWord } from '../shell-word.js';
@@ -19,7 +19,6 @@ export interface Found {
   readonly settings: Settings;
   /** Its path, links followed. */
   readonly path: string;
-  readonly mode: 0o600 | 0o644;
 }
 
 /** The settings file that is there; undefined if none is. @throws settings - the wizard changes only settings without errors */
@@ -30,9 +29,7 @@ export async function findSettings(file: string, sys: Omit<SettingsContext, 'fil
     const text = await readSettingsText(file);
     const settings = parseSettingsText(text, { ...sys, file });
     const path = await realpath(file);
-    const state = await statFile(path);
-    if (state === undefined) throw new RelaycertsError('settings', `${name} went away`);
-    return { text, settings, path, mode: (state.mode & 0o077) === 0 ? 0o600 : 0o644 };
+    return { text, settings, path };
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'settings') throw error;
     const message = `the wizard changes only settings without errors; ${name} is as it was`;
@@ -62,13 +59,7 @@ export async function writeSettings(file: string, text: string, found: Found | u
     await writeNewFile(file, text, 0o644);
     return;
   }
-  const now = await readFile(found.path);
-  if (now === undefined || !now.equals(Buffer.from(found.text))) {
-    throw new RelaycertsError('files', `${quote(found.path)} changed while the wizard ran, and was left as it is`, {
-      hint: { run: ['wizard'], after: 'starts from what is there now' },
-    });
-  }
-  await replaceFile(found.path, text, found.mode);
+  await replaceUnchanged(found.path, found.text, text, { run: ['wizard'], after: 'starts from what is there now' });
 }
 
 /** Puts the schema, for editors, beside settings that name it, unless a file of that name is there. @throws files */

@@ -138,6 +138,8 @@ export const badSettings: readonly BadSettings[] = [
   relay('a negative port', { port: -1 }, 'port', 'from 1 to 65535: -1'),
   relay('null for a port', { port: null }, 'port', 'from 1 to 65535: null'),
   relay('ssh port 0', { sshPort: 0 }, 'sshPort', 'from 1 to 65535: 0'),
+  relay('local in words', { local: 'yes' }, 'local', 'must be true or false: "yes"'),
+  relay('local as a number', { local: 1 }, 'local', 'must be true or false: 1'),
   relay('log level 5', { tlsLogLevel: 5 }, 'tlsLogLevel', 'from 0 to 4: 5'),
   ...[
     ['white space', 'smtpd_milters', 'inet:127.0.0.1:8891 unix:/x'],

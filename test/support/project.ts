@@ -42,6 +42,8 @@ interface Input {
 export interface RunInput extends Input {
   /** Where it runs, if not in the project's folder. */
   readonly cwd?: string;
+  /** The user that the program takes itself for. */
+  readonly uid?: number;
   /** What the program's clock says at the start; gpg and the disk keep the real time. */
   readonly now?: Date;
 }
@@ -162,7 +164,7 @@ async function runWithin(args: readonly string[], within: Within): Promise<Resul
 }
 
 /** A process in words: where it runs, and what it wrote. */
-function outsideOf({ cwd, env, input = '', now }: Within) {
+function outsideOf({ cwd, env, input = '', now, uid }: Within) {
   const output: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
   const begun = Date.now();
   const outside: ProcessLike = {
@@ -178,7 +180,7 @@ function outsideOf({ cwd, env, input = '', now }: Within) {
     program: 'relaycerts',
     exitCode: 0,
     cwd: () => cwd,
-    geteuid: () => process.geteuid?.() ?? -1,
+    geteuid: () => uid ?? process.geteuid?.() ?? -1,
     ...(now === undefined ? {} : { now: () => new Date(now.getTime() + Date.now() - begun) }),
     run: (command, words, options) => runChild(command, words, { ...options, inherited: { env, cwd } }),
   };

@@ -178,6 +178,7 @@ describe('what was issued', () => {
   it('is a certificate a row, whatever happened to it', () => {
     expect(report(issued(), entryOf('retired', 'smtp-client', home, leaf.info, at))).toEqual([
       {
+        program: 'postfix',
         serial: leaf.info.serial,
         role: 'smtp-client',
         name: home,

@@ -201,6 +201,11 @@ describe('the commands that reach a host', () => {
     ['root', '2001:db8::25', 22, 'ssh root@2001:db8::25 sh'],
     ['admin', 'vps', 2222, 'ssh -p 2222 admin@vps sudo sh'],
   ])('%s, %s, %d', (user, host, port, command) => {
-    expect(rootCommand({ user: parseSshUser(user), host: parseSshHost(host), port }, 'sh')).toBe(command);
+    expect(
+      rootCommand(
+        { isLocal: false, needsSudo: user !== 'root', user: parseSshUser(user), host: parseSshHost(host), port },
+        'sh',
+      ),
+    ).toBe(command);
   });
 });

@@ -1,0 +1,63 @@
+// `relaycerts add`: one host more in the settings, or in the clients' file that they name; comments and order stay. What
+// comes out is checked before anything is written. It makes nothing: that is for `make`, which it names.
+
+import { basename } from 'node:path';
+import { RelaycertsError, commandText } from '../errors.js';
+import { writeJson } from '../json-text.js';
+import { completeHostName } from '../names.js';
+import { scriptCommand } from '../render/commands.js';
+import { addHostTo } from '../settings/host-list.js';
+import { hostsOf, type Settings, type SmtpClient } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { isRevokedHost, readRevoked } from '../store/revoked.js';
+import { replaceUnchanged } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { locked, type GlobalOptions } from './run.js';
+
+export interface AddOptions extends GlobalOptions {
+  /** As typed. */
+  readonly hostname: string;
+  /** As a relay instead of a client. */
+  readonly relay: boolean;
+}
+
+/** @throws settings, usage, name, lock, files */
+export async function add({ settings: file, json, hostname: word, relay }: AddOptions, sys: Sys): Promise<void> {
+  await locked(file, sys, async (settings) => {
+    const role = relay ? 'smtpd-server' : 'smtp-client';
+    const hostname = completeHostName(word, settings.domain);
+    const there = hostsOf(settings).find((host) => host.hostname === hostname);
+    if (there !== undefined && there.role !== role) {
+      throw new RelaycertsError('usage', `${hostname} is in the settings already, as a ${relay ? 'client' : 'relay'}`, {
+        hint: { run: ['remove', hostname], before: 'if it is to have the other role, first:' },
+      });
+    }
+    const isRevoked = isRevokedHost(await readRevoked(layoutOf(settings)), hostname);
+    const run = isRevoked ? ['make', '--again', hostname] : ['make'];
+    const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
+    if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
+    if (json) {
+      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined };
+      sys.write(`${writeJson({ version: 1, command: 'add', ...fields, next: run }, 2)}\n`);
+      return;
+    }
+    sys.say(
+      edit === undefined ? `${hostname} is in the settings already` : `added ${hostname} to ${basename(edit.path)}`,
+    );
+    sys.write(renderNext(edit?.settings ?? settings, run, edit !== undefined && relay ? settings.smtpClients : []));
+  });
+}
+
+const mostNamed = 3;
+
+/** A new relay is in no bundle of a client, only in its configuration. */
+function renderNext({ program }: Settings, run: readonly string[], clients: readonly SmtpClient[]): string {
+  const left = clients.length - mostNamed;
+  const lines = [
+    commandText(program, run),
+    ...(clients.length > 0 ? ['# and once the new relay is installed, every client:'] : []),
+    ...clients.slice(0, mostNamed).map((client) => scriptCommand(program, client)),
+    ...(left > 0 ? [`# and ${left} more`] : []),
+  ];
+  return `Now run:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+}

@@ -1,0 +1,57 @@
+// `relaycerts remove`: takes a host out of the settings, or out of the clients' file that they name, and revokes it, so
+// that neither its pin nor its key comes back. What undoes its configuration is printed first, while all of it is known.
+// A host that the settings no longer name is revoked in the same way. If it is cut off between the two, the same command
+// goes on.
+
+import { basename } from 'node:path';
+import { writeAnswer } from '../json-text.js';
+import { isFormer } from '../plan/former-hosts.js';
+import { hostsIn, type Install } from '../plan/install.js';
+import { renderRemoval } from '../render/removal.js';
+import { removeHostFrom } from '../settings/host-list.js';
+import { replaceUnchanged } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { findHost } from './hosts.js';
+import { planRevocationOf } from './revocation.js';
+import { changing, type GlobalOptions } from './run.js';
+
+export interface RemoveOptions extends GlobalOptions {
+  /** As typed. */
+  readonly hostname: string;
+  /** Revoke nothing: key and certificate stay here, and are used again if the host is added again. */
+  readonly keep: boolean;
+}
+
+/** @throws settings, usage, lock, files */
+export async function remove(options: RemoveOptions, sys: Sys): Promise<void> {
+  const { hostname: word, keep, json } = options;
+  await changing(
+    options,
+    sys,
+    async (frame) => {
+      const one = findHost(frame.settings, word);
+      const { hostname, role } = one;
+      const edit = isFormer(frame.named, one) ? undefined : await removeHostFrom(frame.named, one, sys);
+      const { lines, files, after, isDone } = await planRevocationOf(frame, one);
+      const wasMade = lines.length + files.keeps.length > 0;
+      const isRevoked = wasMade && !keep && !isDone;
+      const answer = (install: readonly Install[]): string =>
+        writeAnswer('remove', { host: hostname, role, revoked: isRevoked, file: edit?.path ?? null, install });
+      const tell = (install: readonly Install[]): string =>
+        wasMade ? renderRemoval(edit?.settings ?? frame.named, one, hostsIn(install), keep) : '';
+      if (isRevoked) {
+        const done = lines.map(({ serial }) => `revoked ${hostname}, serial ${serial}`);
+        await frame.commit({ after, entries: lines, ...files, answer, tell, done });
+      } else {
+        sys.write(json ? answer([]) : tell([]));
+      }
+      if (edit !== undefined) {
+        await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['remove', hostname] });
+        sys.say(`removed ${hostname} from ${basename(edit.path)}`);
+      } else if (!isRevoked) {
+        sys.say(`nothing to do: ${hostname} is not in the settings`);
+      }
+    },
+    { isUrgent: true, former: [word] },
+  );
+}

@@ -1,0 +1,57 @@
+// Hosts that were issued a certificate here and that the settings no longer name. They are known from the ledger and
+// from the files that are left of them; what may still be done for them is to undo, to revoke and to remove. Pure.
+
+import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
+import { hostsOf, programUsers, type HostSettings, type Role, type Settings } from '../settings/settings.js';
+import type { MailProgram } from '../settings/settings.js';
+import type { IssuedCertificate, Stranger } from './inventory.js';
+
+export interface FormerHost {
+  readonly hostname: HostName;
+  readonly role: Role;
+  /** As the ledger has it. */
+  readonly program: MailProgram;
+  /** Its last certificate is revoked or retired, and no file is left of it: what it ran should be undone by now. */
+  readonly isOver: boolean;
+}
+
+/** All of them, those of the ledger first, in its order. */
+export function formerHosts(
+  settings: Settings,
+  issued: readonly IssuedCertificate[],
+  strangers: readonly Stranger[],
+): readonly FormerHost[] {
+  const named = new Set<string>(hostsOf(settings).map(({ hostname }) => hostname));
+  const found = new Map<string, FormerHost>();
+  for (const { role, name, program, revokedAt, retiredAt } of issued) {
+    const hostname = role === 'ca' || named.has(name) ? undefined : findHostName(name);
+    if (role === 'ca' || hostname === undefined) continue;
+    found.set(hostname, { hostname, role, program, isOver: (revokedAt ?? retiredAt) !== undefined });
+  }
+  for (const { hostname, role, nowRole } of strangers) {
+    if (nowRole === undefined)
+      found.set(hostname, { program: 'postfix', ...found.get(hostname), hostname, role, isOver: false });
+  }
+  return [...found.values()];
+}
+
+/** The settings as if they still named this host. How ssh reached it is not known any more. */
+export function withFormerHost(settings: Settings, { hostname, role, program }: FormerHost): Settings {
+  const host = {
+    hostname,
+    altNames: [],
+    ssh: { isLocal: false, needsSudo: false, user: parseSshUser('root'), host: parseSshHost(hostname), port: 22 },
+    tlsLogLevel: 1,
+  };
+  const [{ port }] = settings.smtpdServers;
+  if (role === 'smtpd-server') {
+    return { ...settings, smtpdServers: [...settings.smtpdServers, { ...host, role, port, overrides: {} }] };
+  }
+  const client = { ...host, role, program, programUser: parseSshUser(programUsers[program]), senders: [] };
+  return { ...settings, smtpClients: [...settings.smtpClients, client] };
+}
+
+/** Whether a host is one that the settings no longer name. */
+export function isFormer(settings: Settings, { hostname }: Pick<HostSettings, 'hostname'>): boolean {
+  return !hostsOf(settings).some((host) => host.hostname === hostname);
+}

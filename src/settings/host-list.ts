@@ -1,0 +1,88 @@
+// One host more or less in the settings: in the list of its role, or in the clients' file. The rest of the file stays as
+// it is written, comments too. What comes out has been parsed like any settings; nothing is written here.
+
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { RelaycertsError, quotePath } from '../errors.js';
+import { completeHostName, type HostName } from '../names.js';
+import { addClientRow, readClientRows, readClients, removeClientRow } from './clients-file.js';
+import { arrangeList } from './edit.js';
+import { parseSettingsText, readSettingsText } from './load.js';
+import type { SettingsContext } from './schema.js';
+import type { HostSettings, Role, Settings } from './settings.js';
+
+/** A file as it is and as it is to be. */
+export interface SettingsEdit {
+  /** Links followed. */
+  readonly path: string;
+  readonly before: string;
+  readonly text: string;
+  /** What the settings say then. */
+  readonly settings: Settings;
+}
+
+const lists = { 'smtpd-server': 'smtpdServers', 'smtp-client': 'smtpClients' } as const;
+
+/** A host with nothing but its name, as it was typed. @throws settings, files - the settings would be wrong with it */
+export async function addHostTo(
+  settings: Settings,
+  { role, name }: { readonly role: Role; readonly name: string },
+  context: Omit<SettingsContext, 'file'>,
+): Promise<SettingsEdit> {
+  return editList(settings, role, context, {
+    list: (text) => arrangeList(text, [lists[role]], [...settings[lists[role]].keys(), { hostname: name }]),
+    rows: (path, text) => addClientRow(path, text, name),
+  });
+}
+
+/** @throws usage - it is the last of its role; settings, files */
+export async function removeHostFrom(
+  settings: Settings,
+  { role, hostname }: HostSettings,
+  context: Omit<SettingsContext, 'file'>,
+): Promise<SettingsEdit> {
+  const hosts: readonly HostSettings[] = settings[lists[role]];
+  if (hosts.length === 1) {
+    const [what, option] = role === 'smtpd-server' ? ['relay', ['--relay']] : ['client', []];
+    throw new RelaycertsError('usage', `${hostname} is the only ${what}, and the settings need one`, {
+      hint: { run: ['add', 'HOST', ...option], before: 'add another one first:' },
+    });
+  }
+  const order = [...hosts.keys()].filter((index) => hosts[index]?.hostname !== hostname);
+  return editList(settings, role, context, {
+    list: (text) => arrangeList(text, [lists[role]], order),
+    rows: (path, text) => removeClientRow(text, lineOf(path, hostname, settings)),
+  });
+}
+
+interface Edits {
+  /** Of the settings' text. */
+  readonly list: (text: string) => string;
+  /** Of the clients' file. */
+  readonly rows: (path: string, text: string) => string;
+}
+
+async function editList(
+  { file, clientsFile }: Settings,
+  role: Role,
+  context: Omit<SettingsContext, 'file'>,
+  { list, rows }: Edits,
+): Promise<SettingsEdit> {
+  const text = await readSettingsText(file);
+  const place = { ...context, file: resolve(file) };
+  if (role === 'smtpd-server' || clientsFile === undefined) {
+    const edited = list(text);
+    return { path: await realpath(file), before: text, text: edited, settings: parseSettingsText(edited, place) };
+  }
+  const before = readClients(clientsFile)?.toString('utf8');
+  if (before === undefined) throw new RelaycertsError('files', `${quotePath(clientsFile)} went away`);
+  const edited = rows(clientsFile, before);
+  const settings = parseSettingsText(text, place, Buffer.from(edited));
+  return { path: await realpath(clientsFile), before, text: edited, settings };
+}
+
+function lineOf(path: string, hostname: HostName, { domain }: Settings): number {
+  const row = readClientRows(path).find((one) => completeHostName(one.hostname, domain) === hostname);
+  if (row === undefined) throw new RelaycertsError('files', `${quotePath(path)} changed meanwhile`);
+  return row.line;
+}

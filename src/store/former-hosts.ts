@@ -1,0 +1,27 @@
+// Finds the hosts that the ledger or the files know and the settings no longer name, so that they can be undone and
+// revoked as long as they have our configuration.
+
+import { findHostName } from '../names.js';
+import { formerHosts, isFormer, withFormerHost, type FormerHost } from '../plan/former-hosts.js';
+import type { Settings } from '../settings/settings.js';
+import { issuedCertificates } from './ledger-report.js';
+import { readLedger } from './ledger.js';
+import { layoutOf } from './layout.js';
+import { findStrangers } from './strangers.js';
+
+/** All of them. @throws files */
+export async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
+  const layout = layoutOf(settings);
+  const { entries } = await readLedger(layout);
+  const issued = issuedCertificates(entries, { caCertificate: undefined, hosts: [] });
+  return formerHosts(settings, issued, await findStrangers(settings, layout));
+}
+
+/** The settings as if they still named the hosts that these words mean; a word that means none of them changes nothing. */
+export async function withFormerHosts(settings: Settings, words: readonly string[]): Promise<Settings> {
+  const names = words.flatMap((word) => findHostName(word, settings.domain) ?? []);
+  const unknown = new Set(names.filter((hostname) => isFormer(settings, { hostname })));
+  if (unknown.size === 0) return settings;
+  const former = await readFormerHosts(settings);
+  return former.filter(({ hostname }) => unknown.has(hostname)).reduce(withFormerHost, settings);
+}

@@ -29,9 +29,9 @@ export function readClients(path: string): Buffer | undefined {
   return readFileNow(path, { limit: mostOctets, followLink: true });
 }
 
-/** The rows of the file at this path. @throws settings - with the line */
-export function readClientRows(path: string): readonly ClientRow[] {
-  const bytes = readClients(path);
+/** The rows of the file at this path, as `read` gives it. @throws settings - with the line */
+export function readClientRows(path: string, read = readClients): readonly ClientRow[] {
+  const bytes = read(path);
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
   }

@@ -17,7 +17,7 @@ export function parseWithClients(value: unknown, context: SettingsContext): Sett
   if (typeof named !== 'object' || named === null || !Object.hasOwn(named, 'file'))
     return parseSettings(value, context);
   const path = parsePlace(named, context);
-  const rows = readClientRows(path);
+  const rows = readClientRows(path, context.readClients);
   const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();
   const placeIn =
     (list: readonly ClientRow[]) =>

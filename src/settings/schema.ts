@@ -22,6 +22,8 @@ export interface SettingsContext {
   readonly program: string;
   /** The same for any folder and without --settings. */
   readonly command: string;
+  /** Gives a clients file that is not on disk yet; undefined: there is none. */
+  readonly readClients?: (path: string) => Buffer | undefined;
 }
 
 type Schema = ReturnType<typeof buildSchema>;

@@ -62,7 +62,9 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
     });
   }
   const bytes = await sealBytes(archive, opener, at);
-  await writeNewFile(path, bytes, 0o600, (temporary) => proveBackup(temporary, { archive, opener, given, work }));
+  await writeNewFile(path, bytes, 0o600, (temporary) =>
+    proveBackup(temporary, { from: path, archive, opener, given, work }),
+  );
   await writeBackupRecord(settings, record);
   const fingerprint = fingerprintOf(caCertificate.info, 'certificate', 'sha256');
   const recipients = opener instanceof Secret ? [] : opener.map((key) => key.fingerprint);
@@ -121,6 +123,8 @@ async function obtainPassword(passwordFd: number | undefined, file: string, sys:
 }
 
 interface Proof {
+  /** The name that the file will have, for errors. */
+  readonly from: string;
   readonly archive: Buffer;
   readonly opener: Secret | readonly RecipientKey[];
   /** The CA's passphrase, if it was given. */
@@ -129,7 +133,7 @@ interface Proof {
 }
 
 /** Opens the backup from the disk, and the CA's key from the backup. @throws passphrase, tool, contradiction */
-async function proveBackup(path: string, { archive, opener, given, work }: Proof): Promise<void> {
+async function proveBackup(path: string, { from, archive, opener, given, work }: Proof): Promise<void> {
   const { settings, sys, at, inventory } = work;
   const bytes = await readFile(path, { limit: largestBackup + 65_536 });
   if (bytes === undefined) throw new RelaycertsError('files', `${quotePath(path)} went away`);
@@ -137,7 +141,8 @@ async function proveBackup(path: string, { archive, opener, given, work }: Proof
     if (opener instanceof Secret) return Promise.resolve(opener);
     throw new Error('a backup for recipients has a password');
   };
-  const back = await openBackup({ bytes, from: path, run: sys.run, tty: sys.tty, password });
+  const cure: Hint = { run: ['backup', 'FILE', '--password'], before: 'where its secret key is, or under a password:' };
+  const back = await openBackup({ bytes, from, run: sys.run, tty: sys.tty, password, cure });
   if (!back.equals(archive)) throw new Error('the backup that was just made holds something else');
   const found = parseBackup(back, { ...sys, file: settings.file });
   if ('flaw' in found) throw new Error(`the backup that was just made is not one: ${found.flaw}`);

@@ -27,6 +27,7 @@ import type { FileWrite } from '../store/transaction.js';
 import { attempt } from '../sys/file-error.js';
 import { listFolder, readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { assertWritable } from '../wizard/settings-file.js';
 import { judgeOpening } from './custody.js';
 import { commitChangeWithWords, type GlobalOptions } from './run.js';
 
@@ -43,12 +44,16 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   const folder = dirname(options.settings);
   await assertEmpty(folder, from);
   const bytes = await readFile(from, { limit: largestBackup, followLink: true });
-  if (bytes === undefined) throw new RelaycertsError('files', `there is no file ${quotePath(from)}`);
+  if (bytes === undefined) {
+    throw new RelaycertsError('files', `there is no file ${quotePath(from)}`, { hint: 'name the file of the backup' });
+  }
   const password = (): Promise<Secret> => obtainPassword(options, sys);
-  const archive = await openBackup({ bytes, from, run: sys.run, tty: sys.tty, password });
+  const cure = `import the secret key that it is encrypted to, until this works: gpg --decrypt ${pathWord(from)} | tar -t`;
+  const archive = await openBackup({ bytes, from, run: sys.run, tty: sys.tty, password, cure });
   const content = parseBackup(archive, { ...sys, file: options.settings });
   if ('flaw' in content) throw brokenBackup(from, content.flaw);
   const { settings } = content;
+  await assertPlace(settings.passphrase.file, from);
   await attempt('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
   await assertSafeFolder(folder, 'project', sys);
   await assertSafe(settings, sys);
@@ -90,6 +95,17 @@ async function assertEmpty(folder: string, from: string): Promise<void> {
   throw new RelaycertsError('files', `${quotePath(folder)} is not empty, and nothing is overwritten: ${names}`, {
     hint: { before: 'mkdir restored && cd restored &&', run: ['restore', from] },
   });
+}
+
+/** @throws permissions - the settings are of a user who has the passphrase file where this one may not write */
+async function assertPlace(file: string, from: string): Promise<void> {
+  try {
+    await assertWritable(file);
+  } catch (error) {
+    const message = `the settings in the backup have the passphrase file at ${quotePath(file)}, where this user cannot write`;
+    const hint = `unpack it, and change passphrase.file in project/settings.json: gpg --decrypt ${pathWord(from)} | tar -x`;
+    throw new RelaycertsError('permissions', message, { hint, cause: error });
+  }
 }
 
 /** @throws usage, passphrase, interrupted */

@@ -2,9 +2,8 @@
 // that are kept elsewhere than what it holds; the operator key is in the backup, so a backup for that key would open for
 // nobody on the day it is needed, and is made for a password instead.
 
-import { quotePath, RelaycertsError } from '../errors.js';
+import { quotePath, RelaycertsError, type Hint } from '../errors.js';
 import type { Secret } from '../secret.js';
-import { pathWord } from '../shell-word.js';
 import type { Run } from '../sys/run.js';
 import { decryptWithGpg } from './gpg.js';
 import { readOwnKey } from './open.js';
@@ -52,13 +51,15 @@ interface SealedBackup {
   readonly tty: string | undefined;
   /** How its password is got, if it has one. */
   readonly password: () => Promise<Secret>;
+  /** What is to be done if GnuPG does not open it. */
+  readonly cure: Hint;
 }
 
 /**
  * What is in a backup: opened with its password, or by GnuPG.
  * @throws passphrase - it is no such file, is damaged, or nothing here opens it; tool; what `password` throws
  */
-export async function openBackup({ bytes, from, run, tty, password }: SealedBackup): Promise<Buffer> {
+export async function openBackup({ bytes, from, run, tty, password, cure }: SealedBackup): Promise<Buffer> {
   const { message, hasPassword, keyIds } = readBackupMessage(bytes, from);
   if (hasPassword && keyIds.length === 0) return openWithPassword(message, from, await password());
   const sealed = { bytes: message, from, run, tty, operatorKey: undefined, operatorKeyPath: undefined };
@@ -66,10 +67,7 @@ export async function openBackup({ bytes, from, run, tty, password }: SealedBack
     return Buffer.from((await decryptWithGpg(sealed, 'missing', largestBackup)).revealBytes());
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code !== 'passphrase') throw error;
-    throw new RelaycertsError('passphrase', error.message, {
-      cause: error,
-      hint: `import the secret key that it is encrypted to, until this works: gpg --decrypt ${pathWord(from)} | tar -t`,
-    });
+    throw new RelaycertsError('passphrase', error.message, { cause: error, hint: cure });
   }
 }
 

@@ -3,11 +3,13 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { commandText } from '../errors.js';
 import type { Inventory } from '../plan/inventory.js';
 import { readClients } from '../settings/clients-file.js';
 import { readSettingsText } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { lookAt, readFileNow, replaceFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
 import { layoutOf } from './layout.js';
 
 export const recordName = 'backup.json';
@@ -42,6 +44,18 @@ export async function readBackupAge(settings: Settings, inventory: Inventory): P
   const record = readRecord(pathOf(settings));
   if (record === undefined) return { made: null, isCurrent: false };
   return { made: record.made, isCurrent: record.state === (await stateDigest(settings, inventory)) };
+}
+
+/** Says that something has changed since the last backup. */
+export async function sayBackupAge(
+  settings: Settings,
+  inventory: Inventory,
+  sys: Pick<Sys, 'say' | 'program'>,
+): Promise<void> {
+  const { made, isCurrent } = (await readBackupAge(settings, inventory)) ?? { made: null, isCurrent: true };
+  if (made === null || isCurrent) return;
+  const command = commandText(sys.program, ['backup', 'FILE']);
+  sys.say(`the last backup, of ${made.slice(0, 10)}, is older than the last change: ${command}`);
 }
 
 function pathOf(settings: Settings): string {

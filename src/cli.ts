@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { addBackup } from './cli/backup.js';
 import { addUpkeep } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
@@ -119,6 +120,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
     });
   addSetup(program);
   addUpkeep(program);
+  addBackup(program);
   addCleanAndWizard(program);
   addPassphrase(program);
   // The program itself takes any word, to say which command was meant; its commands take none too many.

@@ -3,7 +3,7 @@
 
 import { basename } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import { completeHostName } from '../names.js';
 import { scriptCommand } from '../render/commands.js';
 import { addHostTo } from '../settings/host-list.js';
@@ -37,8 +37,8 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
     if (json) {
-      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined };
-      sys.write(`${writeJson({ version: 1, command: 'add', ...fields, next: run }, 2)}\n`);
+      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next: run };
+      sys.write(writeAnswer('add', fields));
       return;
     }
     sys.say(

@@ -11,6 +11,7 @@ import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { recordName } from '../store/backup-record.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
@@ -68,7 +69,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', tableName].includes(basename(path))
+    ['issued.jsonl', 'installed.json', recordName, tableName].includes(basename(path))
   );
 }
 

@@ -8,6 +8,7 @@ import { statusOf } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
+import { sayBackupAge } from '../store/backup-record.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
@@ -60,6 +61,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   if (options.json) sys.write(renderStatusJson(shown, issued, at));
   else if (shown.length > 0) sys.write(renderStatusTable(shown));
   for (const { message, hint } of [...problems, ...warnings]) sys.warn(message, hint);
+  if (!options.json && !options.due) await sayBackupAge(settings, inventory, sys);
   if (!options.json) {
     for (const row of shown) {
       const line = `${row.name}: ${row.why ?? ''}`;

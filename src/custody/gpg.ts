@@ -13,16 +13,21 @@ import { largestMessage, type SealedPassphrase } from './sealed-to.js';
 /**
  * Decrypts an OpenPGP message with GnuPG and returns exactly what was in it.
  *
- * With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode loopback in gpg.conf) itself; without one
+ * More than `mostOctets` are refused. With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode loopback in gpg.conf) itself; without one
  * it never does. `flaw` is why the operator key does not.
  * @throws RelaycertsError `passphrase` if the message cannot be opened, `tool` if gpg, its agent or pinentry cannot run
  */
-export async function decryptWithGpg(sealed: SealedPassphrase, flaw: OperatorFlaw): Promise<Secret> {
+export async function decryptWithGpg(
+  sealed: SealedPassphrase,
+  flaw: OperatorFlaw,
+  mostOctets = largestMessage,
+): Promise<Secret> {
   const { tty } = sealed;
   const args = tty === undefined ? ['--batch', '--no-tty'] : [];
-  return decrypt(sealed, args, (result): never => {
+  const fail = (result: GpgResult): never => {
     throw explainFailure(result, sealed, flaw);
-  });
+  };
+  return decrypt(sealed, args, fail, mostOctets);
 }
 
 /**
@@ -41,6 +46,7 @@ async function decrypt<Otherwise>(
   { bytes, from, run, tty }: SealedPassphrase,
   options: readonly string[],
   fail: (result: GpgResult) => Otherwise,
+  mostOctets = largestMessage,
 ): Promise<Secret | Otherwise> {
   const args = [
     ...options,
@@ -48,15 +54,15 @@ async function decrypt<Otherwise>(
     '--no-auto-key-retrieve',
     // A few hundred octets may hold gigabytes. GnuPG stops at this size and still reports success.
     '--max-output',
-    String(largestMessage),
+    String(mostOctets),
     '--decrypt',
   ];
   // LC_ALL=C would reach pinentry too, and spoil a passphrase that is not ASCII.
   const env = { LANGUAGE: 'en', ...(tty === undefined ? {} : { GPG_TTY: tty }) };
-  const result = await runGpg(run, args, { input: bytes, env });
+  const result = await runGpg(run, args, { input: bytes, env, mostOutput: mostOctets + 1 });
   try {
-    if (result.stdout.length >= largestMessage) {
-      throw new RelaycertsError('passphrase', `${quotePath(from)} holds too much for a passphrase`, {
+    if (result.stdout.length >= mostOctets) {
+      throw new RelaycertsError('passphrase', `${quotePath(from)} holds too much: ${mostOctets} bytes or more`, {
         hint: restoreHint(from),
       });
     }
@@ -83,7 +89,7 @@ function isWhole({ status }: GpgResult): boolean {
 export async function runGpg(
   run: Run,
   args: readonly string[],
-  options: Pick<RunOptions, 'input' | 'env'>,
+  options: Pick<RunOptions, 'input' | 'env' | 'mostOutput'>,
 ): Promise<GpgResult> {
   try {
     const statusArgs = ['--status-fd', '3', ...args];

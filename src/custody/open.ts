@@ -125,9 +125,9 @@ export async function chooseOpener(
 }
 
 /** The operator key if it can be read, and why it does not open a file that is not for it. */
-async function readOwnKey({
+export async function readOwnKey({
   operatorKey,
-}: Choice): Promise<{ readonly key: OperatorKey | undefined; readonly flaw: OperatorFlaw }> {
+}: Pick<Choice, 'operatorKey'>): Promise<{ readonly key: OperatorKey | undefined; readonly flaw: OperatorFlaw }> {
   if (operatorKey === undefined) return { key: undefined, flaw: 'missing' };
   try {
     return { key: await readOperatorKey(operatorKey), flaw: 'another' };

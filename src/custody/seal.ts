@@ -1,11 +1,12 @@
-// Sealing: encrypts the passphrase to its recipients with openpgp.js. The result is what GnuPG 2.2 reads: version 3
-// session keys, version 1 integrity protection (RFC 9580 5.13.1), AES-256; no AEAD, no Argon2, no compression.
+// Sealing: encrypts the passphrase to its recipients, or a backup to them or to a password, with openpgp.js. The result is
+// what GnuPG 2.2 reads: version 3 session keys (version 4 for a password), version 1 integrity protection (RFC 9580
+// 5.13.1), AES-256; no AEAD, no Argon2, no compression.
 // It chooses no recipients (recipients.ts), opens nothing (open.ts) and touches no file.
 
 import { randomBytes } from 'node:crypto';
-import type { Secret } from '../secret.js';
+import { Secret } from '../secret.js';
 import { assertBytes, loadOpenpgp } from './openpgp.js';
-import { packetTag, readPackets, readSessionKeyId } from './packets.js';
+import { packetTag, readPackets, readSessionKeyId, type Packet } from './packets.js';
 import type { RecipientKey } from './recipient-key.js';
 
 /**
@@ -20,38 +21,63 @@ export async function sealPassphrase(
 ): Promise<{ readonly bytes: Uint8Array; readonly warnings: readonly string[] }> {
   const distinct = [...new Map(recipients.map((recipient) => [recipient.fingerprint, recipient])).values()];
   if (distinct.length === 0) throw new TypeError('a passphrase cannot be sealed to nobody');
-  const openpgp = await loadOpenpgp();
   const plain = passphrase.revealBytes();
+  try {
+    return { bytes: await sealBytes(plain, distinct, at), warnings: distinct.flatMap(({ warnings }) => warnings) };
+  } finally {
+    plain.fill(0);
+  }
+}
+
+/** A binary OpenPGP message with these bytes in it, for distinct recipients or for a password. */
+export async function sealBytes(
+  plain: Uint8Array,
+  opener: readonly RecipientKey[] | Secret,
+  at: Date,
+): Promise<Uint8Array> {
+  const openpgp = await loadOpenpgp();
   // With a session key of our own, no recipient's preferences turn AEAD on or AES-256 off.
   const sessionKey = Uint8Array.from(randomBytes(32));
   try {
     const bytes: unknown = await openpgp.encrypt({
       message: await openpgp.createMessage({ binary: plain, date: at }),
-      encryptionKeys: distinct.map(({ key }) => key),
+      ...(opener instanceof Secret
+        ? { passwords: opener.revealText() }
+        : { encryptionKeys: opener.map(({ key }) => key) }),
       sessionKey: { data: sessionKey, algorithm: 'aes256' },
       format: 'binary',
       date: at,
-      config: { aeadProtect: false, preferredCompressionAlgorithm: openpgp.enums.compression.uncompressed },
+      config: {
+        aeadProtect: false,
+        preferredCompressionAlgorithm: openpgp.enums.compression.uncompressed,
+        // RFC 9580 3.7.1.3: the most octets that an iterated and salted password can be hashed to.
+        s2kType: openpgp.enums.s2k.iterated,
+        s2kIterationCountByte: 0xff,
+      },
     });
     assertBytes(bytes);
-    assertGnupgReads(bytes, distinct);
-    return { bytes, warnings: distinct.flatMap(({ warnings }) => warnings) };
+    assertGnupgReads(bytes, opener);
+    return bytes;
   } finally {
-    plain.fill(0);
     sessionKey.fill(0);
   }
 }
 
 /** The promise to GnuPG 2.2, checked on the bytes themselves. */
-function assertGnupgReads(bytes: Uint8Array, recipients: readonly RecipientKey[]): void {
+function assertGnupgReads(bytes: Uint8Array, opener: readonly RecipientKey[] | Secret): void {
   const { packets, flaw } = readPackets(bytes);
   const body = packets.at(-1);
-  const keyIds = packets.slice(0, -1).map((packet) => (packet.body[0] === 3 ? readSessionKeyId(packet) : undefined));
+  const sessions = packets.slice(0, -1);
+  const keyIds = sessions.map((packet) => (packet.body[0] === 3 ? readSessionKeyId(packet) : undefined));
+  // Version 4, AES-256, and an iterated and salted password (RFC 9580 5.3.1, 3.7.1).
+  const isPassword = ({ tag, body: [version, cipher, s2k] }: Packet): boolean =>
+    tag === packetTag.passwordSession && version === 4 && cipher === 9 && s2k === 3;
   const isReadable =
     flaw === undefined &&
     body?.tag === packetTag.encryptedProtected &&
     body.body[0] === 1 &&
-    keyIds.length === recipients.length &&
-    recipients.every(({ keyId }) => keyIds.includes(keyId));
-  if (!isReadable) throw new Error('the sealed passphrase is not in the form that GnuPG 2.2 reads');
+    (opener instanceof Secret
+      ? sessions.length === 1 && sessions.every(isPassword)
+      : sessions.length === opener.length && opener.every(({ keyId }) => keyIds.includes(keyId)));
+  if (!isReadable) throw new Error('what was sealed is not in the form that GnuPG 2.2 reads');
 }

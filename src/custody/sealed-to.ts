@@ -39,19 +39,23 @@ export const hiddenKeyId = '0'.repeat(16);
 export const largestMessage = 65_536;
 
 /**
- * Reads to whom an encrypted file, armored or binary, is encrypted. `from` names the file in errors.
+ * Reads to whom an encrypted file, armored or binary, is encrypted. `from` names the file in errors; `mostOctets` may be in
+ * it.
  *
  * @throws RelaycertsError `passphrase` if it is empty, plain text, a key, not encrypted, not protected against changes,
  * truncated or damaged
  * @source RFC 9580 10.3: which packets make up a message
  */
-export function readSealedTo(bytes: Uint8Array, { from }: { readonly from: string }): SealedTo {
+export function readSealedTo(
+  bytes: Uint8Array,
+  { from, mostOctets = largestMessage }: { readonly from: string; readonly mostOctets?: number },
+): SealedTo {
   const refuse = (what: string, hint = restoreHint(from)): RelaycertsError =>
     new RelaycertsError('passphrase', `${quotePath(from)} ${what}`, { hint });
   const byGpg = `gpg --encrypt --recipient ADDRESS -o ${pathWord(`${from}.new`)} ${pathWord(from)} && mv ${pathWord(`${from}.new`)} ${pathWord(from)}`;
   const encrypt = `${restoreHint(from)}; or, if this is the passphrase, encrypt it: ${byGpg}`;
   if (bytes.length === 0) throw refuse('is empty');
-  if (bytes.length > largestMessage) throw refuse(`is too large for a passphrase: ${bytes.length} bytes`);
+  if (bytes.length > mostOctets) throw refuse(`is too large for a passphrase: ${bytes.length} bytes`);
   const block = readArmor(bytes)[0];
   if (block === undefined && isText(bytes)) throw refuse('is plain text, not an OpenPGP message', encrypt);
   if (block?.type.endsWith('KEY BLOCK')) throw refuse('holds an OpenPGP key, not an encrypted passphrase');

@@ -4,7 +4,7 @@
 import { basename, dirname } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
 import { completeHostName, parseSshHost } from '../names.js';
-import { readClientRows, type ClientRow } from './clients-file.js';
+import { readClientRows, readClients, type ClientRow } from './clients-file.js';
 import { findContradictions, formatPath, member, resolvePath } from './contradictions.js';
 import type { Path } from './kinds.js';
 import { mostProblems, nameFile, parseSettings, type SettingsContext } from './schema.js';
@@ -17,7 +17,7 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
   if (typeof named !== 'object' || named === null || !Object.hasOwn(named, 'file'))
     return parseSettings(value, context);
   const path = parsePlace(named, context);
-  const rows = readClientRows(path, bytes);
+  const rows = readClientRows(path, bytes ?? (context.readClients ?? readClients)(path));
   const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();
   const placeIn =
     (list: readonly ClientRow[]) =>

@@ -24,6 +24,8 @@ export interface SettingsContext {
   readonly command: string;
   /** Of who runs this: only root needs no sudo on this machine. */
   readonly uid?: number;
+  /** Gives a clients file that is not on disk yet; undefined: there is none. */
+  readonly readClients?: (path: string) => Buffer | undefined;
 }
 
 type Schema = ReturnType<typeof buildSchema>;

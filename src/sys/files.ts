@@ -114,9 +114,18 @@ export async function replaceUnchanged(path: string, before: string, text: strin
   await replaceFile(path, text, (state.mode & 0o077) === 0 ? 0o600 : 0o644);
 }
 
-/** Makes a file that must not exist yet. @throws files - it does */
-export async function writeNewFile(path: string, bytes: string | Uint8Array, mode: FileMode): Promise<void> {
+/**
+ * Makes a file that must not exist yet; it gets its name once `prove` has nothing against what is on the disk.
+ * @throws files - it does; what `prove` throws
+ */
+export async function writeNewFile(
+  path: string,
+  bytes: string | Uint8Array,
+  mode: FileMode,
+  prove: (temporary: string) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   await viaTemporary(path, bytes, mode, async (temporary) => {
+    await prove(temporary);
     // Unlike a rename, this never replaces what got the name meanwhile. FAT has no second names.
     await link(temporary, path).catch((error: unknown) => {
       if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;

@@ -12,6 +12,8 @@ export interface RunOptions {
   readonly statusFd?: boolean;
   /** Set in the child's environment, on top of the inherited one. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Octets of standard output, if more than 16 MiB may come. */
+  readonly mostOutput?: number;
   /** What the child inherits, if not this process's environment and folder. */
   readonly inherited?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string };
 }
@@ -26,16 +28,17 @@ export interface RunResult {
 }
 
 /** Octets of each output; the listing of a keyring of ten thousand keys takes a third of it. */
-const mostOutput = 1 << 24;
+const usualOutput = 1 << 24;
 
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
 /**
- * Runs a program to its end and captures all of its output (16 MiB each at most).
+ * Runs a program to its end and captures all of its output (16 MiB each at most, or what `mostOutput` says).
  * @throws Node's system error if it cannot be started; RelaycertsError `tool` if it writes too much
  */
 export const run: Run = (command, args, options) =>
   new Promise((resolve, reject) => {
+    const { mostOutput = usualOutput } = options;
     const child = spawn(command, args, {
       cwd: options.inherited?.cwd,
       env: { ...(options.inherited?.env ?? process.env), ...options.env },
@@ -49,7 +52,7 @@ export const run: Run = (command, args, options) =>
         }),
       );
     };
-    const stdout = collect(child.stdout, stop);
+    const stdout = collect(child.stdout, stop, mostOutput);
     const stderr = collect(child.stderr, stop);
     const statusText = collect(child.stdio[3], stop);
     child.on('error', reject);
@@ -70,13 +73,17 @@ function pipeIf(isUsed: boolean): 'pipe' | 'ignore' {
   return isUsed ? 'pipe' : 'ignore';
 }
 
-function collect(stream: ChildProcess['stdio'][number] | undefined, stop: () => void): readonly Buffer[] {
+function collect(
+  stream: ChildProcess['stdio'][number] | undefined,
+  stop: () => void,
+  most = usualOutput,
+): readonly Buffer[] {
   const chunks: Buffer[] = [];
   let size = 0;
   if (!(stream instanceof Readable)) return chunks;
   stream.on('data', (chunk: Buffer) => {
     size += chunk.length;
-    if (size <= mostOutput) chunks.push(chunk);
+    if (size <= most) chunks.push(chunk);
     else stop();
   });
   return chunks;

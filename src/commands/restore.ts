@@ -1,0 +1,186 @@
+// `relaycerts restore`: a project out of a backup, into an empty folder, with the passphrase file and the operator key in
+// their places. It is one change, and nothing that is there is replaced. The bundles are left to make, which needs no
+// passphrase for them.
+
+import { mkdir, realpath } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { fingerprintOf } from '../certificate/fingerprint.js';
+import { brokenBackup, findOpeningKey, largestBackup, openBackup } from '../custody/backup-file.js';
+import { operatorRecipient, readOperatorKey } from '../custody/operator-key.js';
+import { openPassphraseFile, operatorKeyOf, sealAgain, type CustodyWork } from '../custody/passphrase-file.js';
+import { readPassphraseFd } from '../custody/passphrase.js';
+import { readSealedTo } from '../custody/sealed-to.js';
+import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { writeJson } from '../json-text.js';
+import { custodyWarnings } from '../plan/warnings.js';
+import type { Secret } from '../secret.js';
+import { pathWord } from '../shell-word.js';
+import { parseBackup, type BackupContent } from '../store/backup.js';
+import { readBackupAge } from '../store/backup-record.js';
+import { changeFolder } from '../store/journal.js';
+import { layoutOf, operatorKeyPlace } from '../store/layout.js';
+import { withLock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import { assertSafe, assertSafeFolder } from '../store/safety.js';
+import { recover } from '../store/state.js';
+import type { FileWrite } from '../store/transaction.js';
+import { attempt } from '../sys/file-error.js';
+import { listFolder, readFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { assertWritable } from '../wizard/settings-file.js';
+import { judgeOpening } from './custody.js';
+import { commitChangeWithWords, type GlobalOptions } from './run.js';
+
+export interface RestoreOptions extends GlobalOptions {
+  /** As typed. */
+  readonly file: string;
+  /** A file descriptor to read the backup's password from; undefined: it is asked for. */
+  readonly passwordFd: number | undefined;
+}
+
+/** Ends with 3 if the CA's key does not open here. @throws usage, settings, passphrase, tool, files, permissions, lock, interrupted */
+export async function restore(options: RestoreOptions, sys: Sys): Promise<void> {
+  const from = resolve(sys.cwd, options.file);
+  const folder = dirname(options.settings);
+  await assertEmpty(folder, from);
+  const bytes = await readFile(from, { limit: largestBackup, followLink: true });
+  if (bytes === undefined) {
+    throw new RelaycertsError('files', `there is no file ${quotePath(from)}`, { hint: 'name the file of the backup' });
+  }
+  const password = (): Promise<Secret> => obtainPassword(options, sys);
+  const cure = `import the secret key that it is encrypted to, until this works: gpg --decrypt ${pathWord(from)} | tar -t`;
+  const archive = await openBackup({ bytes, from, run: sys.run, tty: sys.tty, password, cure });
+  const content = parseBackup(archive, { ...sys, file: options.settings });
+  if ('flaw' in content) throw brokenBackup(from, content.flaw);
+  const { settings } = content;
+  await assertPlace(settings.passphrase.file, from);
+  await attempt('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  await assertSafeFolder(folder, 'project', sys);
+  await assertSafe(settings, sys);
+  await withLock(layoutOf(settings).lock, sys, async (lock) => {
+    await recover(settings, sys, lock);
+    await assertEmpty(folder, from);
+    const project = content.files.map((file) => ({ ...file, folderMode: 0o700, isNew: true }) as const);
+    const writes = [...project, ...(await custodyWrites(content, sys))];
+    await commitChangeWithWords(settings, sys, lock, { writes, appends: [], removes: [], empties: [] }, '');
+  });
+  const inventory = await readInventory(settings, sys);
+  const { caCertificate } = inventory;
+  const authority = caCertificate && fingerprintOf(caCertificate.info, 'certificate', 'sha256');
+  const made = (await readBackupAge(settings, inventory))?.made ?? null;
+  const opening = await judgeOpening({ settings, inventory, sys, at: sys.now() }, 'unasked');
+  if (options.json) {
+    const value = { settings: settings.file, domain: settings.domain, made, files: content.files.length, authority };
+    sys.write(`${writeJson({ version: 1, command: 'restore', ...value }, 2)}\n`);
+  }
+  sys.say(`restored ${content.files.length} files of ${settings.domain}, as of ${made ?? 'an unknown day'}: ${folder}`);
+  sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
+  sys.say('  whatever was revoked since then is back: revoke it again before anything is installed');
+  const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
+  for (const { message, hint } of [...inventory.problems, ...warnings]) sys.warn(message, hint);
+  if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);
+  sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
+}
+
+/** @throws files - the project's folder has something in it, besides the backup itself */
+async function assertEmpty(folder: string, from: string): Promise<void> {
+  const own = [
+    '.relaycerts.lock',
+    basename(changeFolder(folder)),
+    ...(dirname(from) === folder ? [basename(from)] : []),
+  ];
+  const there = (await listFolder(folder)).filter((name) => !own.includes(name));
+  if (there.length === 0) return;
+  const names = listSome(there.map((name) => quote(name)));
+  throw new RelaycertsError('files', `${quotePath(folder)} is not empty, and nothing is overwritten: ${names}`, {
+    hint: { before: 'mkdir restored && cd restored &&', run: ['restore', from] },
+  });
+}
+
+/** @throws permissions - the settings are of a user who has the passphrase file where this one may not write */
+async function assertPlace(file: string, from: string): Promise<void> {
+  try {
+    await assertWritable(file);
+  } catch (error) {
+    const message = `the settings in the backup have the passphrase file at ${quotePath(file)}, where this user cannot write`;
+    const hint = `unpack it, and change passphrase.file in project/settings.json: gpg --decrypt ${pathWord(from)} | tar -x`;
+    throw new RelaycertsError('permissions', message, { hint, cause: error });
+  }
+}
+
+/** @throws usage, passphrase, interrupted */
+async function obtainPassword({ passwordFd, file }: RestoreOptions, sys: Sys): Promise<Secret> {
+  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', 'password of the backup');
+  if (sys.interactive) return sys.askSecret('Password of the backup:');
+  throw new RelaycertsError('usage', 'the backup has a password, and there is no terminal to ask on', {
+    hint: { run: ['restore', file, '--password-fd', '3'], after: '3< PASSWORD-FILE' },
+  });
+}
+
+/**
+ * The passphrase files and the operator key in their places. Another operator key that is here already stays, because it
+ * opens other passphrases. @throws files, passphrase, recipient, tool, interrupted
+ */
+async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly FileWrite[]> {
+  const { settings, kept, operatorKey } = content;
+  const place = operatorKeyPlace(sys.configHome);
+  const present = await readFile(place.path);
+  const passphraseFile = await sealForHere(content, present, sys);
+  for (const bytes of [...(passphraseFile ? [passphraseFile] : []), ...kept.values()]) {
+    readSealedTo(bytes, { from: settings.passphrase.file });
+  }
+  const path = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const files: readonly (readonly [string, Buffer | undefined])[] = [
+    [path, passphraseFile],
+    ...[...kept].map(([end, bytes]) => [`${path}${end}`, bytes] as const),
+    [place.path, present === undefined ? operatorKey : undefined],
+  ];
+  const writes: FileWrite[] = [];
+  for (const [to, bytes] of files) {
+    const found = bytes && (await readFile(to, { followLink: true }));
+    if (bytes === undefined || found?.equals(bytes) === true) continue;
+    if (found !== undefined) throw inTheWayError(to);
+    writes.push({ path: to, bytes, mode: 0o600, folderMode: 0o700, isNew: true });
+  }
+  return writes;
+}
+
+/**
+ * The passphrase file of a backup; if only the backup's operator key opens it and this machine has another one, sealed
+ * again to that. @throws passphrase, recipient, interrupted
+ */
+async function sealForHere(
+  { settings, passphraseFile, operatorKey }: BackupContent,
+  present: Buffer | undefined,
+  sys: Sys,
+): Promise<Buffer | undefined> {
+  if (operatorKey === undefined || passphraseFile === undefined) return passphraseFile;
+  const at = sys.now();
+  const { path: operatorKeyPath } = operatorKeyPlace(sys.configHome);
+  const workWith = (key: Buffer): CustodyWork => ({
+    settings,
+    sys,
+    at,
+    inventory: { passphraseFile, operatorKey: key, operatorKeyPath },
+  });
+  const own = await findOpeningKey(workWith(operatorKey));
+  if (own === undefined) {
+    throw new RelaycertsError('passphrase', "the backup's operator key does not open its passphrase file", {
+      hint: 'take another backup; nothing was restored',
+    });
+  }
+  const { keyIds } = readSealedTo(passphraseFile, { from: settings.passphrase.file });
+  if (present === undefined || keyIds.some((id) => !own.keyIds.includes(id))) return passphraseFile;
+  const here = operatorKeyOf({ inventory: { operatorKey: present, operatorKeyPath }, sys });
+  if (here === undefined || (await readOperatorKey(here)).fingerprint === own.fingerprint) return passphraseFile;
+  const passphrase = await openPassphraseFile(workWith(operatorKey));
+  const { bytes } = await sealAgain(workWith(present), passphrase, [await operatorRecipient(here, at)]);
+  sys.say(`the operator key ${operatorKeyPath} stays, and opens the passphrase file from now on`);
+  return bytes;
+}
+
+function inTheWayError(path: string): RelaycertsError {
+  return new RelaycertsError('files', `${quotePath(path)} exists with other content and is not overwritten`, {
+    hint: `if nothing needs it: mv ${pathWord(path)} ${pathWord(`${path}.other`)}`,
+  });
+}

@@ -27,10 +27,12 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   const edited: EditedFile[] = [];
   const touched = new Set<string>();
   const above = new Set<string>();
+  /** Folders that were made now, in which nothing has to be looked for. */
+  const made = new Set<string>();
   for (const { path, mode } of journal.folders) {
-    await makeFolder(disk, at(path), mode, 0o755);
+    if (await makeFolder(disk, at(path), mode, 0o755)) made.add(at(path));
     // All of them up to the project: a run that was cut off may have made those above, and not synced them.
-    for (let made = at(path); isBelow(project, made); made = dirname(made)) above.add(dirname(made));
+    for (let one = at(path); isBelow(project, one); one = dirname(one)) above.add(dirname(one));
   }
   // A file that is moved into a folder is lost with it, so the folders are durable first.
   await attempt('sync', project, () => disk.sync([...above]));
@@ -38,7 +40,7 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   for (const write of journal.writes) {
     const [path, staged] = [at(write.path), at(write.staged)];
     const isHere = dirname(staged) === changeFolder(project);
-    const found = await attempt('read', path, () => disk.read(path));
+    const found = made.has(dirname(path)) ? undefined : await attempt('read', path, () => disk.read(path));
     const now = found === undefined ? null : digestOf(found);
     await attempt('write', path, async () => {
       const isEdited = now !== write.old && now !== write.new;
@@ -117,15 +119,15 @@ async function moveInto(disk: Disk, staged: string, path: string, place: string,
   }
 }
 
-/** Makes a folder, and those above it that are missing. */
-async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove: FolderMode): Promise<void> {
-  await attempt('make the folder', path, async () => {
+/** Makes a folder, and those above it that are missing; true if it was missing. */
+async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove: FolderMode): Promise<boolean> {
+  return attempt('make the folder', path, async () => {
     try {
-      await disk.mkdir(path, mode);
+      return await disk.mkdir(path, mode);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT' || dirname(path) === path) throw error;
       await makeFolder(disk, dirname(path), modeAbove, modeAbove);
-      await disk.mkdir(path, mode);
+      return disk.mkdir(path, mode);
     }
   });
 }

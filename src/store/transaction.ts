@@ -160,9 +160,16 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   const id = randomBytes(4).toString('hex');
   const stored = (path: string): string => storedPath(project, path);
   const read = async (path: string): Promise<Buffer | undefined> => attempt('read', path, () => disk.read(path));
+  const isFolderThere = new Map<string, boolean>();
+  /** In a folder that is missing there is nothing: a fleet's bundles need one look each. */
+  const readIn = async (folder: string, path: string): Promise<Buffer | undefined> => {
+    const isThere = isFolderThere.get(folder) ?? (await attempt('look at', folder, () => disk.has(folder)));
+    isFolderThere.set(folder, isThere);
+    return isThere ? read(path) : undefined;
+  };
   const writes: JournalWrite[] = [];
   for (const [index, { path, bytes, mode, isNew }] of change.writes.entries()) {
-    const before = await read(path);
+    const before = await readIn(dirname(path), path);
     if (isNew && before !== undefined) throw appearedError(path);
     // What goes elsewhere is staged there: no private key is copied to another disk on its way.
     const staged = isBelow(project, path)

@@ -23,6 +23,8 @@ export type FolderMode = 0o700 | 0o755;
 export interface Disk {
   /** The bytes of a file; undefined if there is none. */
   read(path: string): Promise<Buffer | undefined>;
+  /** Whether there is anything with this name. */
+  has(path: string): Promise<boolean>;
   /** The names in a folder; none if there is no such folder. */
   list(path: string): Promise<readonly string[]>;
   /** Makes a file that must not exist yet. */
@@ -33,8 +35,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** Does nothing if there is no such file. */
   unlink(path: string): Promise<void>;
-  /** Does nothing if the folder exists. */
-  mkdir(path: string, mode: FolderMode): Promise<void>;
+  /** True if it made the folder, false if it was there. */
+  mkdir(path: string, mode: FolderMode): Promise<boolean>;
   /** Does nothing if the folder is missing or not empty. */
   rmdir(path: string): Promise<void>;
   /** Makes the content of files, and the names in folders, durable; what is missing is skipped. */
@@ -60,9 +62,10 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
         if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
       });
     },
+    has: async (path) => statIfThere(path) !== undefined,
     list: async (path) => unlessMissing(() => fs.readdirSync(path)) ?? [],
     create: async (path, bytes, mode) => {
-      withFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600, (file) => {
+      withFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode, (file) => {
         // Before anything is in it.
         const found = fs.fstatSync(file).mode;
         assertPrivate(path, found, mode);
@@ -89,8 +92,10 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     mkdir: async (path, mode) => {
       try {
         fs.mkdirSync(path, { mode });
+        return true;
       } catch (error) {
         if (systemCode(error) !== 'EEXIST' || !fs.lstatSync(path).isDirectory()) throw error;
+        return false;
       }
     },
     rmdir: async (path) => {

@@ -2,8 +2,10 @@
 // syncfs(2), so sync(1) of coreutils does it. Since Linux 5.8 it fails if something could not be written.
 
 import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { statIfThere } from './missing.js';
+import { dirname } from 'node:path';
+import { statIfThere, unlessMissing } from './missing.js';
 
 /**
  * Makes durable what is on the file systems of these paths. Gives the paths that are left to sync one by one: a folder of
@@ -15,7 +17,7 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   if (process.platform !== 'linux' || major < 5 || (major === 5 && minor < 8)) return paths;
   const folders = new Map<number, string>();
   const files = new Map<number, string>();
-  for (const path of paths) {
+  for (const path of withoutPlainFiles(paths)) {
     const stats = statIfThere(path);
     // What a link leads to may be elsewhere.
     if (stats?.isSymbolicLink() === true) return paths;
@@ -29,6 +31,26 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   if (status === undefined || /option|usage/iu.test(stderr)) return paths;
   throw Object.assign(new Error(stderr.trim()), { code: 'EIO' });
 }
+
+/** The paths, but of the files in each folder one: the folder's list tells which names are files, and a look at each takes longer. */
+function withoutPlainFiles(paths: readonly string[]): readonly string[] {
+  const byFolder = new Map<string, string[]>();
+  for (const path of paths) {
+    const folder = dirname(path);
+    const group = byFolder.get(folder);
+    if (group === undefined) byFolder.set(folder, [path]);
+    else group.push(path);
+  }
+  return [...byFolder].flatMap(([folder, group]) => {
+    if (group.length < manyFiles) return group;
+    const entries = unlessMissing(() => readdirSync(folder, { withFileTypes: true })) ?? [];
+    const files = new Set(entries.flatMap((entry) => (entry.isFile() ? [`${folder}/${entry.name}`] : [])));
+    const plain = group.filter((path) => files.has(path));
+    return [...plain.slice(0, 1), ...group.filter((path) => !files.has(path))];
+  });
+}
+
+const manyFiles = 16;
 
 async function runSync(paths: readonly string[]): Promise<{ status: number | null | undefined; stderr: string }> {
   return new Promise((resolve) => {

@@ -89,6 +89,10 @@ export class SimulatedDisk implements Disk {
     });
   }
 
+  has(path: string): Promise<boolean> {
+    return this.#call('read', () => this.#nodeAt(path) !== undefined);
+  }
+
   list(path: string): Promise<readonly string[]> {
     return this.#call('read', () => {
       const prefix = `${this.#nodeAt(path)?.[0] ?? 'none'}/`;
@@ -141,11 +145,12 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  mkdir(path: string, mode: FolderMode): Promise<void> {
+  mkdir(path: string, mode: FolderMode): Promise<boolean> {
     return this.#call('write', () => {
       const found = this.#nodeAt(path)?.[1];
       if (found?.kind === 'file') throw systemError('EEXIST');
       if (found === undefined) this.#setNames([[this.#keyOf(path), this.#add({ kind: 'folder', mode })]]);
+      return found === undefined;
     });
   }
 

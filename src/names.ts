@@ -2,7 +2,6 @@
 // these types is safe in a path, a Postfix file, a DN and (quoted as well) a shell word.
 // Nothing is looked up: a name that parses need not exist.
 
-import { isIP } from 'node:net';
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { quote, RelaycertsError, type Hint } from './errors.js';
 
@@ -70,6 +69,11 @@ export function completeHostName(label: unknown, domain: HostName): HostName {
   return parseHostName(`${name}.${domain}`);
 }
 
+/** net.isIP, whose module takes milliseconds to load and which nearly no name needs. */
+function isIP(text: string): boolean {
+  return process.getBuiltinModule('node:net').isIP(text) !== 0;
+}
+
 /** What nearly every name is: nothing in it has to be converted, and no rule below can refuse it. */
 const plainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -97,7 +101,7 @@ function findHostNameFlaw(text: string): string | undefined {
   if (text === '') return 'it is empty';
   if (text.length > 1000) return 'it is over 253 octets long';
   if (text.includes('*')) return 'it has a wildcard';
-  if (text.includes(':') && isIP(text.replaceAll(/^\[|\]$/g, '')) !== 0) return 'it is an address';
+  if (text.includes(':') && isIP(text.replaceAll(/^\[|\]$/g, ''))) return 'it is an address';
   if (text.includes('_')) return 'it has an underscore';
   if (text.includes('/') || text.includes(':')) return 'it is a URL, a path or has a port';
   if (!/^(?:[A-Za-z0-9.-]|(?![\0-\x7f])[\p{L}\p{M}\p{Nd}])+$/u.test(text))
@@ -149,7 +153,7 @@ export function parseSshHost(input: unknown): SshHost {
   const refuse = (flaw: string) => refusal(`an ssh host (${flaw})`, input, hint);
   if (typeof input !== 'string') throw refuse('it is not text');
   if (input.includes('%')) throw refuse('it has a zone or a character that no host has');
-  if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input) !== 0) return branded(input);
+  if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input)) return branded(input);
   if (input.length > 253) throw refuse('it is over 253 characters long');
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(input)) {
     if (!/[^\0-\x7f]/.test(input)) throw refuse('it has a character that no host has, or begins with one');

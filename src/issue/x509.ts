@@ -14,7 +14,7 @@ import { inputError, writePem } from '../certificate/pem.js';
 import { encodeSpki, keyTypeOfSpki, samePublicKey } from '../certificate/public-key.js';
 import { isPermitted } from '../certificate/verify.js';
 import * as asn1 from './x509-build.js';
-import { compareContents, importVerifyKey, readBack } from './x509-read-back.js';
+import { compareContents, readBack } from './x509-read-back.js';
 
 /** What a CA certificate is issued from; `at` is now. */
 export interface CaRequest {
@@ -76,14 +76,14 @@ async function issueRoot(
   { keyPair, at, validDays, permittedDomains }: RootRequest,
   before?: CertificateInfo,
 ): Promise<string> {
-  const signer = await prepareKey(keyPair.privateKey, keyPair.publicKey);
+  const signer = prepareKey(keyPair.privateKey, keyPair.publicKey);
   const { spki, keyType } = signer;
   const notBefore = hourBefore(at);
   const notAfter = lastSecond(notBefore, validDays);
   const authorityKeyIdentifier = keyIdentifierOf(before, spki);
   const about = { kind: 'ca', subject: name, issuer: name, dnsNames: [], permittedDomains } as const;
   const contents = { ...about, notBefore, notAfter, spki, keyType, authorityKeyIdentifier };
-  return issue(contents, { ...signer, info: undefined });
+  return issue(contents, signer);
 }
 
 /**
@@ -125,12 +125,11 @@ export async function issueLeaf(request: LeafRequest): Promise<CertificateInfo> 
   );
 }
 
-/** A key that signs certificates, with what building and verifying them needs. */
+/** A key that signs certificates, with what building them needs. */
 interface SigningKey {
   readonly privateKey: KeyObject;
   readonly keyType: KeyType;
   readonly spki: Buffer;
-  readonly verifyKey: CryptoKey;
 }
 
 interface ParsedIssuer extends SigningKey {
@@ -141,7 +140,7 @@ interface ParsedIssuer extends SigningKey {
   readonly known: Map<string, number>;
 }
 
-async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<SigningKey> {
+function prepareKey(privateKey: KeyObject, publicKey: KeyObject): SigningKey {
   const spki = encodeSpki(publicKey);
   const keyType = keyTypeOfSpki(spki);
   if (keyType === undefined) {
@@ -149,7 +148,7 @@ async function prepareKey(privateKey: KeyObject, publicKey: KeyObject): Promise<
       hint: { run: ['renew', '--ca', '--rekey'], before: 'for a CA with a new key:' },
     });
   }
-  return { privateKey, keyType, spki, verifyKey: await importVerifyKey(spki, keyType) };
+  return { privateKey, keyType, spki };
 }
 
 // A thousand leaves have one CA, which is parsed and checked against its key only once.
@@ -169,7 +168,7 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
   if (!samePublicKey(publicKey, info.publicKey)) {
     throw inputError("the CA's key does not belong to the CA's certificate", 'restore both from the same backup');
   }
-  const signer = await prepareKey(privateKey, publicKey);
+  const signer = prepareKey(privateKey, publicKey);
   return { ...signer, info, name: info.subject, keyIdentifier: keyIdentifierOf(info, signer.spki), known: new Map() };
 }
 
@@ -191,15 +190,15 @@ async function issueOne(contents: asn1.Contents, ca: ParsedIssuer): Promise<Cert
   compareContents(info, contents, serial, ca.info);
   const kind = `${contents.kind} ${contents.keyType} ${contents.subject.length > 2} ${contents.dnsNames.length}`;
   const count = ca.known.get(kind) ?? 0;
-  if (count % sampleOf === 0) await readBack(certificate, contents, serial, ca);
+  if (count % sampleOf === 0) readBack(certificate, contents, serial, ca.info);
   ca.known.set(kind, count + 1);
   return info;
 }
 
-async function issue(contents: asn1.Contents, ca: SigningKey & { info: CertificateInfo | undefined }): Promise<string> {
+function issue(contents: asn1.Contents, ca: SigningKey): string {
   const serial = newSerial();
   const certificate = signContents(contents, serial, ca);
-  await readBack(certificate, contents, serial, ca);
+  readBack(certificate, contents, serial, undefined);
   return writePem('CERTIFICATE', certificate);
 }
 

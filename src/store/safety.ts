@@ -157,11 +157,14 @@ async function isWritable({ real }: Seen): Promise<boolean> {
 }
 
 async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Judgement> {
-  const isPlain = ({ kind, wanted, mode, uid: owner }: Seen): boolean =>
-    kind === wanted && (mode & 0o022) === 0 && (owner === uid || owner === 0);
+  const isPlain = (one: Seen): boolean =>
+    one.kind === one.wanted && !isShared(one) && (one.uid === uid || one.uid === 0);
   // A system without user ids has no other users.
   if (seen.every(isPlain) || uid < 0) return { problems: [], warnings: [] };
-  const looked = seen.map(async (one) => ({ ...one, hasAcl: (one.mode & 0o020) !== 0 && (await isListed(one, run)) }));
+  const looked = seen.map(async (one) => ({
+    ...one,
+    hasAcl: isShared(one) && (one.mode & 0o020) !== 0 && (await isListed(one, run)),
+  }));
   return judgePlaces(await Promise.all(looked), uid, await readAccounts());
 }
 
@@ -206,10 +209,13 @@ export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accoun
 const isOpenToAll = ({ mode }: Seen): boolean => (mode & 0o002) !== 0;
 const isSticky = ({ kind, mode }: Seen): boolean => kind === 'folder' && (mode & 0o1000) !== 0;
 
+/** Others can write there; in a sticky folder they cannot replace what is not theirs, which is enough above ours and for custody. */
+const isShared = (one: Seen): boolean =>
+  (one.mode & 0o022) !== 0 && !(isSticky(one) && (one.duty === 'custody' || one.duty === 'above'));
+
 function isOpen(one: Seen, { groups, members }: Accounts): boolean {
-  if ((one.duty === 'custody' || one.duty === 'above') && isSticky(one)) return false;
+  if (!isShared(one)) return false;
   if (isOpenToAll(one)) return true;
-  if ((one.mode & 0o020) === 0) return false;
   if (one.hasAcl) return true;
   const all = members.get(one.gid);
   if (all === undefined) return groups.has(one.gid) || one.gid !== one.uid;

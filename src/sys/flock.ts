@@ -4,7 +4,6 @@
 // Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on the file
 // descriptor that it inherits, and be gone. BSD and macOS lock when they open a file.
 
-import { spawnSync } from 'node:child_process';
 import { constants, open, type FileHandle } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 
@@ -27,7 +26,7 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
   }
   const file = await open(path, flags, 0o600);
   try {
-    const { status, stderr } = runFlock(file.fd);
+    const { status, stderr } = await runFlock(file.fd);
     if (status === 0) return file;
     if (status !== 1) {
       throw new RelaycertsError('lock', `the file system of ${quotePath(path)} keeps no locks: ${stderr.trim()}`, {
@@ -43,7 +42,9 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
 }
 
 /** It answers at once, and waiting for that takes half the time of a child that is listened to. */
-function runFlock(fd: number): { readonly status: number | null; readonly stderr: string } {
+async function runFlock(fd: number): Promise<{ readonly status: number | null; readonly stderr: string }> {
+  // Readers, which take no lock, do without: child processes take milliseconds to load.
+  const { spawnSync } = await import('node:child_process');
   const { status, stderr, error } = spawnSync('flock', ['-n', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
     encoding: 'utf8',

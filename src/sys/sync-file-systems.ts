@@ -1,7 +1,6 @@
 // One sync of a whole file system instead of one for each of many files: a tenth of the time for a fleet. Node has no
 // syncfs(2), so sync(1) of coreutils does it. Since Linux 5.8 it fails if something could not be written.
 
-import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { dirname } from 'node:path';
@@ -53,6 +52,8 @@ function withoutPlainFiles(paths: readonly string[]): readonly string[] {
 const manyFiles = 16;
 
 async function runSync(paths: readonly string[]): Promise<{ status: number | null | undefined; stderr: string }> {
+  // As in flock.ts.
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve) => {
     const env = { ...process.env, LC_ALL: 'C' };
     const child = spawn('sync', ['-f', '--', ...paths], { stdio: ['ignore', 'ignore', 'pipe'], env });

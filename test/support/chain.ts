@@ -6,6 +6,7 @@ import { encodeSpki } from '../../src/certificate/public-key.js';
 import { issueCa, issueLeaf } from '../../src/issue/x509.js';
 import { type HostName, parseHostName } from '../../src/names.js';
 import type { KeyType, Role, Subject } from '../../src/settings/settings.js';
+import { readAgain } from './second-reader.js';
 
 export const noSubject: Subject = { country: '', state: '', locality: '', organization: '', organizationalUnit: '' };
 
@@ -43,7 +44,9 @@ export async function makeCa(options: CaOptions = {}): Promise<TestCa> {
     validDays: options.validDays ?? 3650,
     permittedDomains: (options.permittedDomains ?? []).map(parseHostName),
   });
-  return { pem, info: parseCertificate(pem), keyPair };
+  const info = parseCertificate(pem);
+  await readAgain(info, info);
+  return { pem, info, keyPair };
 }
 
 export interface LeafOptions {
@@ -69,6 +72,7 @@ export async function makeLeaf(ca: TestCa, options: LeafOptions = {}): Promise<T
     at: options.at ?? issuedAt,
     validDays: options.validDays ?? 398,
   });
+  await readAgain(info, ca.info);
   return { pem: info.pem, info: parseCertificate(info.pem), keyPair };
 }
 

@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { writeBitString, writeSequence } from '../../src/certificate/der.js';
 import { encodeSpki } from '../../src/certificate/public-key.js';
 import { buildName, buildTbs, type Contents, keyIdentifierOf, signatures } from '../../src/issue/x509-build.js';
-import { importVerifyKey, readBack } from '../../src/issue/x509-read-back.js';
+import { readBack } from '../../src/issue/x509-read-back.js';
 import { noSubject } from '../support/chain.js';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
@@ -27,16 +27,17 @@ const right: Contents = {
   permittedDomains: [],
 };
 
-async function check(made: Contents, wanted: Contents, bend: (der: Buffer) => Buffer = (der) => der): Promise<void> {
+function check(made: Contents, wanted: Contents, bend: (der: Buffer) => Buffer = (der) => der): void {
   const { algorithm } = signatures['ecdsa-p256'];
   const tbs = buildTbs(made, serial, algorithm);
   const der = bend(writeSequence(tbs, algorithm, writeBitString(sign('sha256', tbs, privateKey))));
-  const verifyKey = await importVerifyKey(encodeSpki(publicKey), 'ecdsa-p256');
-  await readBack(der, wanted, serial, { verifyKey, info: undefined });
+  readBack(der, wanted, serial, undefined);
 }
 
-test('what was asked for passes', async () => {
-  await expect(check(right, right)).resolves.toBeUndefined();
+test('what was asked for passes', () => {
+  expect(() => {
+    check(right, right);
+  }).not.toThrow();
 });
 
 test.each([
@@ -47,13 +48,17 @@ test.each([
   ['subjectAltName', { dnsNames: ['mailhost.example.org'] }],
   ['nameConstraints', { permittedDomains: ['example.org'] }],
   ['authorityKeyIdentifier', { authorityKeyIdentifier: Buffer.alloc(20) }],
-])('another %s is found', async (field, difference) => {
-  await expect(check({ ...right, ...difference }, right)).rejects.toThrow(field);
+])('another %s is found', (field, difference) => {
+  expect(() => {
+    check({ ...right, ...difference }, right);
+  }).toThrow(field);
 });
 
-test('a validity that ends before it begins is found', async () => {
+test('a validity that ends before it begins is found', () => {
   const backwards = { ...right, notAfter: new Date('2025-01-01T00:00:00Z') };
-  await expect(check(backwards, backwards)).rejects.toThrow('notAfter');
+  expect(() => {
+    check(backwards, backwards);
+  }).toThrow('notAfter');
 });
 
 function bendSignature(der: Buffer): Buffer {
@@ -62,8 +67,10 @@ function bendSignature(der: Buffer): Buffer {
   return copy;
 }
 
-test('a signature that does not hold is found', async () => {
-  await expect(check(right, right, bendSignature)).rejects.toThrow(/issuer.*signature/u);
+test('a signature that does not hold is found', () => {
+  expect(() => {
+    check(right, right, bendSignature);
+  }).toThrow(/issuer.*signature/u);
 });
 
 test('only the building and the read-back import @peculiar, and only x509.ts imports those', () => {

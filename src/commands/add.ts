@@ -33,28 +33,28 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
       });
     }
     const isRevoked = isRevokedHost(await readRevoked(layoutOf(settings)), hostname);
-    const run = isRevoked ? ['make', '--again', hostname] : ['make'];
+    const next = commandText(settings.program, isRevoked ? ['make', '--again', hostname] : ['make']);
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
     if (json) {
-      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next: run };
+      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next };
       sys.write(writeAnswer('add', fields));
       return;
     }
     sys.say(
       edit === undefined ? `${hostname} is in the settings already` : `added ${hostname} to ${basename(edit.path)}`,
     );
-    sys.write(renderNext(edit?.settings ?? settings, run, edit !== undefined && relay ? settings.smtpClients : []));
+    sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
   });
 }
 
 const mostNamed = 3;
 
 /** A new relay is in no bundle of a client, only in its configuration. */
-function renderNext({ program }: Settings, run: readonly string[], clients: readonly SmtpClient[]): string {
+function renderNext({ program }: Settings, next: string, clients: readonly SmtpClient[]): string {
   const left = clients.length - mostNamed;
   const lines = [
-    commandText(program, run),
+    next,
     ...(clients.length > 0 ? ['# and once the new relay is installed, every client:'] : []),
     ...clients.slice(0, mostNamed).map((client) => scriptCommand(program, client)),
     ...(left > 0 ? [`# and ${left} more`] : []),

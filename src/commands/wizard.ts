@@ -4,16 +4,19 @@
 import { dirname } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
+import type { HostName } from '../names.js';
 import { readNamedFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { membersOf } from '../settings/jsonc.js';
 import { parseSettingsText } from '../settings/load.js';
 import { nameFile } from '../settings/schema.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
 import { assertSafeFolder } from '../store/safety.js';
-import { applyAnswers, emptyDraft, type Draft } from '../wizard/answers.js';
+import { applyAnswers, emptyDraft, writtenHosts, type Answers, type Draft } from '../wizard/answers.js';
 import { gentleRun, readSecretKeys, type Option, type SecretKeys } from '../wizard/gnupg.js';
-import { describeMake, holdInterview, type Asker, type InterviewContext } from '../wizard/interview.js';
+import { askMore, holdInterview, type Asker, type InterviewContext } from '../wizard/interview.js';
 import { assertWritable, findSettings, writeSchema, writeSettings, type Found } from '../wizard/settings-file.js';
+import { describeMake, renderDiff } from '../wizard/summary.js';
 import type { GlobalOptions } from './run.js';
 
 export interface WizardOptions extends GlobalOptions {
@@ -37,7 +40,7 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   await assertSafeFolder(dirname(file), 'project', sys);
   const { terminalAsker } = await import('../wizard/ask.js');
   const asker = terminalAsker();
-  const { text, next } = await decide(options, found, sys, asker);
+  const { text, next, left } = await decide(options, found, sys, asker);
   if (next === 'leave') {
     asker.say('Nothing was written.');
     return;
@@ -49,59 +52,122 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   const value = membersOf(text);
   await writeSchema(file, value['$schema']);
   if (json) sys.write(writeAnswer('wizard', { settings: value }));
+  for (const hostname of left) {
+    sys.say(`to undo and revoke ${hostname}: ${commandText(sys.program, ['remove', hostname])}`);
+  }
   if (next === 'make') await options.runMake();
   else if (!json) sys.say(`next: ${commandText(sys.program, ['make'])}`);
 }
 
-/** Asks until the person is content, and what is next: to leave, to write, or to write and make. */
+interface Decided {
+  readonly text: string;
+  /** To leave, to write, or to write and make. */
+  readonly next: string;
+  /** Hosts that were in the settings and are not any more. */
+  readonly left: readonly HostName[];
+}
+
+/** Asks until the person is content. */
 async function decide(
   { settings: file, json }: WizardOptions,
   found: Found | undefined,
   sys: Sys,
   asker: Asker,
-): Promise<{ readonly text: string; readonly next: string }> {
+): Promise<Decided> {
   const name = nameFile(file);
   asker.say(
     found === undefined
       ? `This makes ${name}. Enter takes what is in brackets; Ctrl-C leaves, and nothing is written.`
       : `${name} exists: Enter keeps what it says. What is not asked stays as it is. Ctrl-C leaves it untouched.`,
   );
-  const context = interviewContext(file, asker, sys);
+  const context = await interviewContext(file, asker, sys);
+  const draftOf = (text: string): KnownDraft => ({ text, settings: parseSettingsText(text, { ...sys, file }) });
   let draft: Draft = found ?? emptyDraft;
   for (;;) {
-    const text = applyAnswers(draft, await holdInterview(draft, context));
-    const settings = parseSettingsText(text, { ...sys, file });
-    draft = { text, settings };
-    const isUnchanged = text === found?.text;
-    asker.say(`\n${name} ${isUnchanged ? 'stays as it is:' : found === undefined ? 'will be:' : 'will become:'}\n`);
-    asker.show(text);
-    asker.say(`\n${describeMake(settings)}`);
-    const next = await asker.askOne({
-      message: isUnchanged ? 'And now:' : `Write ${name}:`,
-      why: '',
-      initial: json ? 'write' : 'make',
-      options: nextSteps(isUnchanged, json),
-    });
-    if (next !== 'again') return { text, next };
+    const answers = await holdInterview(draft, context);
+    const { kept, left } = await askLeaving(found, draftOf(applyAnswers(draft, answers)), answers, asker);
+    let known = draftOf(applyAnswers(draft, kept));
+    await sayKeys(known, context);
+    for (;;) {
+      draft = known;
+      const isUnchanged = known.text === found?.text;
+      asker.say(`\n${name} ${isUnchanged ? 'stays as it is:' : found === undefined ? 'will be:' : 'will change:'}\n`);
+      asker.show(isUnchanged || found === undefined ? known.text : renderDiff(found.text, known.text));
+      asker.say(`\n${describeMake(known.settings)}`);
+      const next = await asker.askOne({
+        message: isUnchanged ? 'And now:' : `Write ${name}:`,
+        why: '',
+        initial: json ? 'write' : 'make',
+        options: nextSteps(isUnchanged, json),
+      });
+      if (next === 'again') break;
+      if (next !== 'more') return { text: known.text, next, left };
+      known = draftOf(applyAnswers(known, await askMore(known, context)));
+    }
   }
 }
 
+type KnownDraft = Draft & { readonly settings: Settings };
+
+/** Names each host that the answers leave out, and asks whether that is meant: it may have been typed over. */
+async function askLeaving(
+  found: Found | undefined,
+  next: KnownDraft,
+  answers: Answers,
+  asker: Asker,
+): Promise<{ readonly kept: Answers; readonly left: readonly HostName[] }> {
+  const stays = new Set(hostsOf(next.settings).map(({ hostname }) => hostname));
+  const leaving = (found === undefined ? [] : hostsOf(found.settings)).filter(({ hostname }) => !stays.has(hostname));
+  let kept = answers;
+  const left: HostName[] = [];
+  for (const { hostname, role } of leaving) {
+    const isRelay = role === 'smtpd-server';
+    const answer = await asker.askOne({
+      message: 'Take it out:',
+      why: `${hostname} is in the settings, and not in your answer. Without it, ${isRelay ? 'no client uses it any more' : 'it cannot relay any more'}.`,
+      initial: 'no',
+      options: [
+        { value: 'no', label: 'no, it stays' },
+        { value: 'yes', label: 'yes, it leaves' },
+      ],
+    });
+    const [key, list] = isRelay ? (['relays', 'smtpdServers'] as const) : (['clients', 'smtpClients'] as const);
+    if (answer === 'yes') left.push(hostname);
+    else kept = { ...kept, [key]: [...(kept[key] ?? writtenHosts(next.text, list)), hostname] };
+  }
+  return { kept, left };
+}
+
+/** Says that GnuPG could open the passphrase, if nothing but the operator key would. */
+async function sayKeys({ settings }: KnownDraft, { asker, keys }: InterviewContext): Promise<void> {
+  if (settings.passphrase.recipients.length > 0) return;
+  const usable = (await keys()).keys.filter(({ reason }) => reason === undefined);
+  const [first] = usable;
+  if (first === undefined) return;
+  const who = `${first.label}${usable.length > 1 ? ` and ${usable.length - 1} more` : ''}`;
+  asker.say(`\nGnuPG has a secret key here: ${who}. Under "more" it can open the CA's passphrase.`);
+}
+
 function nextSteps(isUnchanged: boolean, json: boolean): readonly Option[] {
-  const leave = [
+  const others = [
+    { value: 'more', label: 'more: port, ssh users, program, validity, key type, passphrase' },
     { value: 'again', label: isUnchanged ? 'ask again' : 'no, ask again' },
     { value: 'leave', label: isUnchanged ? 'leave' : 'no, leave' },
   ];
-  if (json) return [{ value: 'write', label: isUnchanged ? 'print it' : 'yes' }, ...leave];
-  if (isUnchanged) return [{ value: 'make', label: 'run make' }, ...leave];
-  return [{ value: 'make', label: 'yes, and run make' }, { value: 'write', label: 'yes, nothing more' }, ...leave];
+  if (json) return [{ value: 'write', label: isUnchanged ? 'print it' : 'yes' }, ...others];
+  if (isUnchanged) return [{ value: 'make', label: 'run make' }, ...others];
+  return [{ value: 'make', label: 'yes, and run make' }, { value: 'write', label: 'yes, nothing more' }, ...others];
 }
 
-function interviewContext(file: string, asker: Asker, sys: Sys): InterviewContext {
+async function interviewContext(file: string, asker: Asker, sys: Sys): Promise<InterviewContext> {
   let keys: Promise<SecretKeys> | undefined;
+  const { readOwnAddresses, readOwnName, resolveAddresses } = await import('../sys/network.js');
   return {
     asker,
     file,
     home: sys.home,
+    machine: { name: await readOwnName(sys), addresses: readOwnAddresses() },
+    addressesOf: resolveAddresses,
     keys: () => (keys ??= readSecretKeys(sys)),
     findRecipient: async (recipient) => {
       const { findRecipient } = await import('../custody/recipients.js');

@@ -20,8 +20,7 @@ find_postfix() {
   # -d asks the program: main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
-  # For what has to end with them: a port that the settings changed, or no longer name.
-  found_services=$(our_services)
+  note_services
   twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
   [ -z "$twice" ] || warn "$config/main.cf sets more than once, and the last one counts: $twice"
 }

@@ -36,6 +36,7 @@ export function renderScript(settings: Settings, host: HostSettings, options: Sc
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
+# It needs root there, ${own.needs} and openssl; its bundle is copied first, with ssh, and rsync on both sides.
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
 ${assignments.join('\n')}
@@ -80,7 +81,9 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
 /** What the script needs of a host: values, texts that it reads, and the functions of its mail program and role. */
 function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) {
   const program = homeProgramOf(settings, host);
-  if (program !== undefined) return programPart(settings, host, program, options.forceRoutes);
+  if (program !== undefined) {
+    return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
+  }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, services } = configurationOf(settings, host);
@@ -88,6 +91,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   return {
+    needs: `Postfix ${oldest} or later`,
     values: { oldest, ...own.values },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {

@@ -3,7 +3,7 @@
 # tlsmgr and a cleanup that only it uses. They leave main.cf, port 25 and the services of other domains as they are.
 
 : "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${syslog_name:?}" "${table:?}" "${ca:?}"
-: "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}" "${found_services=}"
+: "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}"
 
 table_type=${table%%:*}
 table_file=${table#*:}
@@ -20,6 +20,9 @@ our_services() {
     postconf -M 2>/dev/null | awk -v begin="relaycerts-${id%/*}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
   done
 }
+
+# Connections end with the services that were there, too: on a port that the settings changed, or no longer name.
+note_services() { found_services=$(our_services); }
 
 # True if the service on the port is ours.
 is_ours() { our_services | grep -qx "$service"; }

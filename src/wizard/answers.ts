@@ -5,7 +5,7 @@ import { completeHostName, type HostName, type SshUser } from '../names.js';
 import { member } from '../settings/contradictions.js';
 import { arrangeList, setValue } from '../settings/edit.js';
 import { membersOf } from '../settings/jsonc.js';
-import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
+import type { HostSettings, KeyType, MailProgram, Settings } from '../settings/settings.js';
 
 /** What settings call the JSON Schema beside them. */
 export const schemaName = './settings.schema.json';
@@ -27,6 +27,9 @@ export interface Answers {
   readonly relayUser?: SshUser | undefined;
   readonly clients?: readonly string[] | undefined;
   readonly clientUser?: SshUser | undefined;
+  /** The host that this machine is; null if it is none of them. */
+  readonly local?: HostName | null | undefined;
+  readonly program?: MailProgram | undefined;
   readonly keyType?: KeyType | undefined;
   readonly validDays?: number | string | undefined;
   readonly recipients?: readonly string[] | undefined;
@@ -34,10 +37,12 @@ export interface Answers {
 
 /** The draft's text with these answers in it; an answer that is missing leaves what is there. */
 export function applyAnswers({ text, settings }: Draft, answers: Answers): string {
-  const { domain, relays, relayPort: port, relayUser, clients, clientUser, keyType, validDays, recipients } = answers;
+  const { domain, relays, relayPort: port, relayUser, clients, clientUser, local, program } = answers;
+  const { keyType, validDays, recipients } = answers;
   let edited = setWanted(text, [], { domain }, { domain: settings?.domain });
-  edited = setHosts(edited, 'smtpdServers', relays, { port, sshUser: relayUser }, settings, domain);
-  edited = setHosts(edited, 'smtpClients', clients, { sshUser: clientUser }, settings, domain);
+  const shared = { settings, domain, local };
+  edited = setHosts(edited, 'smtpdServers', relays, { port, sshUser: relayUser }, shared);
+  edited = setHosts(edited, 'smtpClients', clients, { sshUser: clientUser, program }, shared);
   edited = setWanted(edited, ['certificates'], { validDays, keyType }, settings?.certificates);
   return setWanted(edited, ['passphrase'], { recipients }, settings?.passphrase);
 }
@@ -62,26 +67,33 @@ function setWanted(text: string, path: readonly (string | number)[], wanted: Wan
 function setHosts(
   text: string,
   key: 'smtpdServers' | 'smtpClients',
-  names: readonly string[] | undefined,
+  names: readonly string[] = writtenHosts(text, key),
   wanted: Wanted,
-  settings: Settings | undefined,
-  domain: HostName,
+  { settings, domain, local }: Pick<Answers, 'domain' | 'local'> & Pick<Draft, 'settings'>,
 ): string {
-  if (names === undefined) return text;
+  if (names.length === 0) return text;
   const hosts: readonly HostSettings[] = settings?.[key] ?? [];
   const known = writtenHosts(text, key).map((name) => completeHostName(name, domain));
   const order = names.map((hostname) => {
     const index = known.indexOf(completeHostName(hostname, domain));
-    return index === -1 ? { hostname, ...wanted } : index;
+    return index === -1 ? { hostname, ...wanted, ...(isLocal(hostname) ? { local: true } : {}) } : index;
   });
   const edited = order.reduce<string>(
     (result, each) => {
       const host = typeof each === 'number' ? hosts[each] : undefined;
       if (typeof each !== 'number' || host === undefined) return result;
-      return setWanted(result, [key, each], wanted, { ...host, sshUser: host.ssh.user });
+      // How ssh reaches this machine does not matter.
+      const { sshUser, ...others } = wanted;
+      const isHere = local === undefined ? host.ssh.isLocal : isLocal(known[each] ?? '');
+      const all = { ...others, ...(isHere ? {} : { sshUser }), local: isHere };
+      return setWanted(result, [key, each], all, { ...host, sshUser: host.ssh.user, local: host.ssh.isLocal });
     },
     known.length === 0 ? setValue(text, [key], []) : text,
   );
   const isAsBefore = order.length === known.length && order.every((each, index) => each === index);
   return isAsBefore ? edited : arrangeList(edited, [key], order);
+
+  function isLocal(name: string): boolean {
+    return typeof local === 'string' && completeHostName(name, domain) === local;
+  }
 }

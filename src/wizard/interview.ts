@@ -1,16 +1,19 @@
-// The wizard's questions, in their order. Each answer is checked as soon as it is typed, by itself and against the ones
-// before it. Who asks is ask.ts, and what becomes of the answers is answers.ts.
+// The wizard's questions, in their order: four, and the rest if somebody asks for it. Each answer is checked as soon as it
+// is typed, by itself and against the ones before it. The words are in questions.ts, who asks is ask.ts, and what becomes
+// of the answers is answers.ts.
 
 import { RelaycertsError } from '../errors.js';
-import { parseHostName, parseSshUser } from '../names.js';
+import { completeHostName, parseHostName, type HostName } from '../names.js';
 import { findContradictions, formatPath } from '../settings/contradictions.js';
 import { membersOf } from '../settings/jsonc.js';
 import { buildSchema } from '../settings/file.js';
 import { readKind } from '../settings/kinds.js';
-import { keyTypes, type KeyType, type Settings } from '../settings/settings.js';
+import { keyTypes, mailPrograms, type KeyType, type MailProgram } from '../settings/settings.js';
 import { applyAnswers, writtenHosts, type Answers, type Draft } from './answers.js';
 import type { Option, SecretKeys } from './gnupg.js';
 import { formatList, parseList } from './lists.js';
+import { proposeLocal, type Machine } from './proposals.js';
+import { firstQuestions, moreQuestions, mostHosts, type List, type TextQuestion } from './questions.js';
 
 /** A question; `why` is a line above it, and `initial` is what Enter takes. */
 interface Question<Initial> {
@@ -43,89 +46,54 @@ export interface InterviewContext {
   /** Absolute path of the settings file. */
   readonly file: string;
   readonly home: string;
+  readonly machine: Machine;
   readonly keys: () => Promise<SecretKeys>;
+  /** None if DNS has no such name, undefined if nobody answers. */
+  readonly addressesOf: (host: HostName) => Promise<readonly string[] | undefined>;
   /** Finds the keys of one recipient. @throws recipient, tool */
   readonly findRecipient: (recipient: string) => Promise<unknown>;
 }
 
-type List = 'smtpdServers' | 'smtpClients';
-
-interface TextQuestion {
-  readonly message: string;
-  readonly why: string;
-  readonly initial: (draft: Draft) => string;
-  readonly parse: (text: string) => Partial<Answers>;
-  /** Whether one line of text can say it of these settings; if not, they stay as they are. */
-  readonly fits?: (settings: Settings) => boolean;
-  /** The list that it sets. */
-  readonly list?: List;
+/** The four questions: domain, relay, home, and which of them this machine is. @throws interrupted */
+export async function holdInterview(draft: Draft, context: InterviewContext): Promise<Answers> {
+  // The first question replaces the domain.
+  const first: Answers = { domain: draft.settings?.domain ?? parseHostName('example.org') };
+  return askLocal(draft, await askTexts(draft, first, firstQuestions, context), context);
 }
 
-/** More hosts than this are for an editor, not for a line of text. */
-const mostHosts = 10;
-
-const sshUser = 'For the commands that copy and install. The default is root.';
-
-const textQuestions: readonly TextQuestion[] = [
-  {
-    message: 'Mail domain:',
-    why: 'The part after the @. Short host names are completed with it.',
-    initial: ({ settings }) => settings?.domain ?? '',
-    parse: (text) => ({ domain: parseHostName(text.trim()) }),
-  },
-  {
-    message: 'Relay:',
-    why: 'The server with a fixed address that sends your mail on. Several: with commas, the first is tried first.',
-    initial: (draft) => formatList(writtenHosts(draft.text, 'smtpdServers')) || 'relayhost',
-    parse: (text) => ({ relays: parseList(text) }),
-    fits: ({ smtpdServers }) => smtpdServers.length <= mostHosts,
-    list: 'smtpdServers',
-  },
-  {
-    message: 'Port on the relay:',
-    why: 'Not 25: that one stays as it is, and is often blocked at home. The default is 2500.',
-    initial: ({ settings }) => String(settings?.smtpdServers[0].port ?? 2500),
-    parse: (text) => ({ relayPort: parseNumber(text) }),
-    fits: ({ smtpdServers }) => areAlike(smtpdServers.map(({ port }) => port)),
-  },
-  {
-    message: 'ssh user on the relay:',
-    why: sshUser,
-    initial: ({ settings }) => settings?.smtpdServers[0].ssh.user ?? 'root',
-    parse: (text) => ({ relayUser: parseSshUser(text.trim()) }),
-    fits: ({ smtpdServers }) => areAlike(smtpdServers.map(({ ssh }) => ssh.user)),
-  },
-  {
-    message: 'Mail server at home:',
-    why: 'The Postfix that hands its mail to the relay. Several: with commas.',
-    initial: (draft) => formatList(writtenHosts(draft.text, 'smtpClients')) || 'mailhost',
-    parse: (text) => ({ clients: parseList(text) }),
-    fits: ({ smtpClients }) => smtpClients.length <= mostHosts,
-    list: 'smtpClients',
-  },
-  {
-    message: 'ssh user on it:',
-    why: sshUser,
-    initial: ({ settings }) => settings?.smtpClients[0].ssh.user ?? 'root',
-    parse: (text) => ({ clientUser: parseSshUser(text.trim()) }),
-    fits: ({ smtpClients }) => areAlike(smtpClients.map(({ ssh }) => ssh.user)),
-  },
-  {
-    message: 'Days a certificate is valid:',
-    why: 'The default is 398, a year and a month. A renewal keeps the key and its pin, so it costs little.',
-    initial: ({ settings }) => String(settings?.certificates.validDays ?? 398),
-    parse: (text) => ({ validDays: parseNumber(text) }),
-  },
-];
-
-/** A number, or the text as it is for the settings' own parser to refuse. */
-function parseNumber(text: string): number | string {
-  return /^\s*\d{1,15}\s*$/u.test(text) ? Number(text) : text;
+/** What has a good default. The draft has settings. @throws interrupted */
+export async function askMore(draft: Draft, context: InterviewContext): Promise<Answers> {
+  const { asker } = context;
+  const { settings } = draft;
+  if (settings === undefined) throw new TypeError('more is asked of settings that are there');
+  let answers = await askTexts(draft, { domain: settings.domain }, moreQuestions, context);
+  const [client, ...others] = settings.smtpClients;
+  if (others.length === 0 && settings.clientsFile === undefined) {
+    const program = await asker.askOne({
+      message: 'Mail program at home:',
+      why: `Default postfix. What ${client.hostname} sends its mail with.`,
+      initial: client.program,
+      options: mailPrograms.map((value) => ({ value, label: `${value}: ${programNotes[value]}` })),
+    });
+    answers = { ...answers, program: mailPrograms.find((each) => each === program) };
+  }
+  const keyType = await asker.askOne({
+    message: 'Key type:',
+    why: "Default ecdsa-p256: right for the hosts' certificates unless a rule forbids it.",
+    initial: settings.certificates.keyType,
+    options: keyTypes.map((value) => ({ value, label: `${value}: ${keyTypeNotes[value]}` })),
+  });
+  return askRecipients(draft, { ...answers, keyType: keyTypes.find((each) => each === keyType) }, context);
 }
 
-function areAlike(values: readonly unknown[]): boolean {
-  return values.length <= mostHosts && new Set(values).size === 1;
-}
+const programNotes: Readonly<Record<MailProgram, string>> = {
+  postfix: 'the default; a queue of its own, several relays',
+  exim: 'as Debian configures it',
+  opensmtpd: 'version 7; one relay',
+  msmtp: 'no queue; one relay',
+  nullmailer: 'a simple queue',
+  nodemailer: 'in a program of your own; no queue',
+};
 
 const keyTypeNotes: Readonly<Record<KeyType, string>> = {
   'ecdsa-p256': 'the default; small, fast, works everywhere',
@@ -136,20 +104,24 @@ const keyTypeNotes: Readonly<Record<KeyType, string>> = {
   ed25519: 'not every TLS library supports it',
 };
 
-/** Asks everything once. @throws interrupted */
-export async function holdInterview(draft: Draft, context: InterviewContext): Promise<Answers> {
-  const { asker } = context;
+async function askTexts(
+  draft: Draft,
+  first: Answers,
+  questions: readonly TextQuestion[],
+  context: InterviewContext,
+): Promise<Answers> {
+  const { asker, machine } = context;
   const { settings } = draft;
-  const fits = (question: TextQuestion) => settings === undefined || (question.fits?.(settings) ?? true);
-  // The first question replaces the domain.
-  let answers: Answers = { domain: settings?.domain ?? parseHostName('example.org') };
-  for (const [index, question] of textQuestions.entries()) {
+  const skipOf = ({ skip }: TextQuestion) => (settings === undefined ? undefined : skip?.(settings));
+  let answers = first;
+  for (const [index, question] of questions.entries()) {
     const { message, why, initial, parse } = question;
-    if (!fits(question)) {
-      asker.say(`\n${message} not asked, because the hosts differ or are many; it stays as it is.`);
+    const skip = skipOf(question);
+    if (skip !== undefined) {
+      if (skip !== '') asker.say(`\n${message} not asked, because ${skip}; it stays as it is.`);
       continue;
     }
-    const later = textQuestions.slice(index + 1).filter(fits);
+    const later = questions.slice(index + 1).filter((one) => skipOf(one) === undefined);
     const pending = later.flatMap(({ list }) => list ?? []);
     const before = answers;
     const read = async (text: string): Promise<Answers> => {
@@ -157,15 +129,39 @@ export async function holdInterview(draft: Draft, context: InterviewContext): Pr
       assertGood(draft, given, pending, context);
       return given;
     };
-    answers = await asker.askText({ message, why, initial: initial(draft), read });
+    answers = await asker.askText({ message, why, initial: initial(draft, before, machine), read });
   }
-  const keyType = await asker.askOne({
-    message: 'Key type:',
-    why: "Of the hosts' certificates. The default is right unless a rule forbids it.",
-    initial: settings?.certificates.keyType ?? 'ecdsa-p256',
-    options: keyTypes.map((value) => ({ value, label: `${value}: ${keyTypeNotes[value]}` })),
+  return answers;
+}
+
+/** Says what DNS has for the relays, and asks which of the hosts this machine is. */
+async function askLocal(draft: Draft, answers: Answers, context: InterviewContext): Promise<Answers> {
+  const { asker, machine, addressesOf } = context;
+  const text = applyAnswers(draft, answers);
+  const namesOf = (list: List) => writtenHosts(text, list).map((name) => completeHostName(name, answers.domain));
+  const relays = namesOf('smtpdServers');
+  const hosts = [...relays, ...namesOf('smtpClients')];
+  if (hosts.length > mostHosts) return answers;
+  const found = await Promise.all(relays.map(async (relay) => [relay, await addressesOf(relay)] as const));
+  for (const [relay, addresses] of found) {
+    if (addresses?.length === 0) asker.say(`\n${relay} has no address in DNS yet; it needs one before home can send.`);
+    else if (addresses !== undefined) asker.say(`\n${relay} has the address ${addresses.slice(0, 3).join(', ')}.`);
+  }
+  const known = new Map(found);
+  const before = draft.settings && [...draft.settings.smtpdServers, ...draft.settings.smtpClients];
+  const local =
+    before?.find(({ ssh, hostname }) => ssh.isLocal && hosts.includes(hostname))?.hostname ??
+    (before === undefined ? proposeLocal(machine, hosts, (host) => known.get(host) ?? []) : undefined);
+  const answer = await asker.askOne({
+    message: 'This machine is:',
+    why: 'Commands for the host that relaycerts runs on need no ssh.',
+    initial: local ?? 'none',
+    options: [
+      { value: 'none', label: 'none of them' },
+      ...hosts.map((host) => ({ value: host, label: `${host}${relays.includes(host) ? ' (relay)' : ' (home)'}` })),
+    ],
   });
-  return askRecipients(draft, { ...answers, keyType: keyTypes.find((each) => each === keyType) }, context);
+  return { ...answers, local: hosts.find((host) => host === answer) ?? null };
 }
 
 async function askRecipients(draft: Draft, answers: Answers, context: InterviewContext): Promise<Answers> {
@@ -181,7 +177,7 @@ async function askRecipients(draft: Draft, answers: Answers, context: InterviewC
   };
   const source = await asker.askOne({
     message: 'Who opens the passphrase:',
-    why: "The CA's key is encrypted on this machine. Its passphrase is in a file that only these can open.",
+    why: "Default: the operator key. The CA's key is encrypted; its passphrase is in a file that only these open.",
     initial: old.length === 0 ? 'operator-key' : isOurs && problem === undefined ? 'gnupg' : 'typed',
     options: [
       { value: 'operator-key', label: 'the operator key (default): relaycerts makes it, and it works everywhere' },
@@ -232,19 +228,4 @@ function assertGood(
   throw new RelaycertsError('settings', `${place} ${what}`, {
     hint: `give another answer, or change ${place} in the settings file first`,
   });
-}
-
-/** Two sentences on what make does with these settings. */
-export function describeMake({ ca, certificates, smtpdServers, smtpClients, passphrase }: Settings): string {
-  const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
-  return [
-    `make brings what is missing of: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
-    `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
-    `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
-    `${passphrase.file}, for ${openers}. Then it prints what to run on each host; it touches no host.`,
-  ].join(' ');
-}
-
-function count(number: number, what: string): string {
-  return `${String(number)} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -211,7 +211,7 @@ describe('remove', () => {
       command: 'remove',
       host: 'laptop.example.org',
       revoked: true,
-      install: ['relayhost.example.org'],
+      install: [{ host: 'relayhost.example.org', why: ['table'] }],
     });
     expect(JSON.parse(succeed(await run('add', 'other', '--json')).stdout)).toMatchObject({
       command: 'add',

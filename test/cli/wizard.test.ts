@@ -1,13 +1,14 @@
 // The wizard as a person meets it: the built program in a real terminal, with real keys.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { answerOf } from '../support/answer.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { makeProject, program, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
-import { openTerminal, type Terminal, type TerminalRequest } from '../support/terminal.js';
+import { bare, openTerminal, type Terminal, type TerminalRequest } from '../support/terminal.js';
 
 type Way = Partial<TerminalRequest> & { readonly args?: readonly string[] };
 
@@ -46,15 +47,20 @@ type Step = readonly [wait: string, text: string, ...keys: readonly [string, ...
 
 const domain: Step = ['? Mail domain:', 'example.org', 'Enter'];
 const relays: Step = ['? Relay:', '', 'Enter'];
+const clients: Step = ['? Mail server at home:', '', 'Enter'];
+const machine: Step = ['? This machine is:', '', 'Enter'];
+const justWrite: Step = ['? Write settings.json:', '', 'Down', 'Enter'];
+const first = [domain, relays, clients, machine] as const;
+
+const more: Step = ['? Write settings.json:', '', 'Down', 'Down', 'Enter'];
 const port: Step = ['? Port on the relay:', '', 'Enter'];
 const relayUser: Step = ['? ssh user on the relay:', '', 'Enter'];
-const clients: Step = ['? Mail server at home:', '', 'Enter'];
-const clientUser: Step = ['? ssh user on it:', '', 'Enter'];
-const keyType: Step = ['? Key type:', '', 'Enter'];
+const clientUser: Step = ['? ssh user at home:', '', 'Enter'];
 const days: Step = ['? Days a certificate is valid:', '', 'Enter'];
+const mailProgram: Step = ['? Mail program at home:', '', 'Enter'];
+const keyType: Step = ['? Key type:', '', 'Enter'];
 const operator: Step = ['? Who opens the passphrase:', '', 'Enter'];
-const justWrite: Step = ['? Write settings.json:', '', 'Down', 'Enter'];
-const defaults = [domain, relays, port, relayUser, clients, clientUser, days, keyType, operator] as const;
+const rest = [port, relayUser, clientUser, days, mailProgram, keyType, operator] as const;
 
 async function take(terminal: Terminal, steps: readonly Step[]): Promise<void> {
   for (const [wait, text, ...keys] of steps) {
@@ -67,10 +73,8 @@ async function take(terminal: Terminal, steps: readonly Step[]): Promise<void> {
 const expected = {
   $schema: './settings.schema.json',
   domain: 'example.org',
-  smtpdServers: [{ hostname: 'relayhost', port: 2500, sshUser: 'root' }],
-  smtpClients: [{ hostname: 'mailhost', sshUser: 'root' }],
-  certificates: { validDays: 398, keyType: 'ecdsa-p256' },
-  passphrase: { recipients: [] },
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: [{ hostname: 'mailhost' }],
 };
 
 function written(): unknown {
@@ -83,13 +87,13 @@ function expectNothing(): void {
 }
 
 describe('from nothing', () => {
-  test('Enter at every question makes the settings, and nothing else', async () => {
+  test('four questions make the settings, and nothing else', async () => {
     const terminal = await openWizard();
-    await take(terminal, [...defaults, justWrite]);
+    await take(terminal, [...first, justWrite]);
     expect(await terminal.ended()).toBe(0);
-    for (const answer of ['Key type: ecdsa-p256', 'Who opens the passphrase: the operator key', 'settings.json: yes']) {
-      expect(terminal.screen()).toContain(`${answer}\n`);
-    }
+    expect(terminal.screen().match(/^\? /gmu)).toBeNull();
+    expect(terminal.screen()).toContain('This machine is: none of them\n');
+    expect(terminal.screen()).toContain('settings.json: yes\n');
     expect(written()).toEqual(expected);
     expect(lstatSync(project.path('settings.json')).mode & 0o777).toBe(0o644);
     expect(readdirSync(project.folder)).toEqual(['settings.json', 'settings.schema.json']);
@@ -98,10 +102,20 @@ describe('from nothing', () => {
     await terminal.waitFor('next: relaycerts make');
   });
 
+  test('on a machine with a name, Enter is enough; that host needs no ssh', async () => {
+    writeFileSync(project.path('../bin/hostname'), '#!/bin/sh\necho box.example.org\n', { mode: 0o755 });
+    const terminal = await openWizard();
+    await take(terminal, [['? Mail domain: (example.org)', '', 'Enter'], relays]);
+    await take(terminal, [['? Mail server at home: (box)', '', 'Enter'], machine, justWrite]);
+    expect(await terminal.ended()).toBe(0);
+    expect(written()).toEqual({ ...expected, smtpClients: [{ hostname: 'box', local: true }] });
+    expect(terminal.screen()).toContain('This machine is: box.example.org\n');
+  });
+
   test('to finished certificates', async () => {
     const terminal = await openWizard();
     await take(terminal, [
-      ...defaults,
+      ...first,
       ['? Write settings.json:', '', 'Enter'],
       ['? Password of the new operator key', '', 'Enter'],
     ]);
@@ -121,29 +135,44 @@ describe('from nothing', () => {
   test('relaycerts alone, where there are no settings, is the wizard', async () => {
     const terminal = await openWizard({ command: [process.execPath, program] });
     await terminal.waitFor('there are no settings here yet');
-    await take(terminal, [...defaults, justWrite]);
+    await take(terminal, [...first, justWrite]);
     expect(await terminal.ended()).toBe(0);
+    expect(written()).toEqual(expected);
+  });
+
+  test('more leads to the rest, and Enter at all of it writes nothing more', async () => {
+    const terminal = await openWizard();
+    await take(terminal, [...first, more, ...rest, justWrite]);
+    expect(await terminal.ended()).toBe(0);
+    for (const answer of ['Key type: ecdsa-p256', 'Who opens the passphrase: the operator key']) {
+      expect(terminal.screen()).toContain(`${answer}\n`);
+    }
+    const said = terminal.screen().replaceAll(/\s+/gu, ' ');
+    expect(said.match(/[Dd]efault/gu)?.length).toBeGreaterThanOrEqual(rest.length);
     expect(written()).toEqual(expected);
   });
 
   test('arrow keys choose, up, down and past a line that is not wanted', async () => {
     const terminal = await openWizard();
     const chosen: Step = ['? Key type:', '', 'Down', 'Down', 'Down', 'Up', 'Up', 'Enter'];
-    await take(terminal, [...defaults.map((step) => (step === keyType ? chosen : step)), justWrite]);
+    await take(terminal, [...first, more, ...rest.map((step) => (step === keyType ? chosen : step)), justWrite]);
     expect(await terminal.ended()).toBe(0);
-    expect(written()).toEqual({ ...expected, certificates: { validDays: 398, keyType: 'ecdsa-p384' } });
+    expect(written()).toEqual({ ...expected, certificates: { keyType: 'ecdsa-p384' } });
   });
 
-  test('several hosts, a whole name, another port and users', async () => {
+  test('several hosts, a whole name, this machine, another port and users', async () => {
     const terminal = await openWizard();
     await take(terminal, [
       ['? Mail domain:', 'Example.ORG', 'Enter'],
       ['? Relay:', 'Relay1, relay2.example.net', 'Enter'],
+      ['? Mail server at home:', 'mail', 'Enter'],
+      ['? This machine is:', '', 'Down', 'Enter'],
+      more,
       ['? Port on the relay:', '2525', 'Enter'],
       ['? ssh user on the relay:', 'admin', 'Enter'],
-      ['? Mail server at home:', 'mail', 'Enter'],
-      ['? ssh user on it:', 'pi', 'Enter'],
+      ['? ssh user at home:', 'pi', 'Enter'],
       days,
+      ['? Mail program at home:', '', 'Down', 'Enter'],
       keyType,
       operator,
       justWrite,
@@ -152,31 +181,28 @@ describe('from nothing', () => {
     expect(written()).toEqual({
       ...expected,
       smtpdServers: [
-        { hostname: 'Relay1', port: 2525, sshUser: 'admin' },
+        { hostname: 'Relay1', local: true, port: 2525 },
         { hostname: 'relay2.example.net', port: 2525, sshUser: 'admin' },
       ],
-      smtpClients: [{ hostname: 'mail', sshUser: 'pi' }],
+      smtpClients: [{ hostname: 'mail', sshUser: 'pi', program: 'exim' }],
     });
   });
 
   test('"ask again" starts over with the answers so far', async () => {
     const terminal = await openWizard();
-    await take(terminal, [...defaults, ['? Write settings.json:', '', 'Down', 'Down', 'Enter']]);
+    await take(terminal, [...first, ['? Write settings.json:', '', 'Down', 'Down', 'Down', 'Enter']]);
     await take(terminal, [
       ['? Mail domain: (example.org)', '', 'Enter'],
       ['? Relay:', 'other', 'Enter'],
     ]);
-    await take(terminal, [...defaults.slice(2), justWrite]);
+    await take(terminal, [clients, machine, justWrite]);
     expect(await terminal.ended()).toBe(0);
-    expect(written()).toEqual({
-      ...expected,
-      smtpdServers: [{ hostname: 'other', port: 2500, sshUser: 'root' }],
-    });
+    expect(written()).toEqual({ ...expected, smtpdServers: [{ hostname: 'other' }] });
   });
 
   test('"leave" writes nothing', async () => {
     const terminal = await openWizard();
-    await take(terminal, [...defaults, ['? Write settings.json:', '', 'Down', 'Down', 'Down', 'Enter']]);
+    await take(terminal, [...first, ['? Write settings.json:', '', 'Down', 'Down', 'Down', 'Down', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
     expectNothing();
   });
@@ -184,32 +210,47 @@ describe('from nothing', () => {
   test('--json leaves stdout to the settings alone', async () => {
     const stdout = `${project.home}/out`;
     const terminal = await openWizard({ args: ['--json'], stdout });
-    await take(terminal, [...defaults, ['? Write settings.json:', '', 'Enter']]);
+    await take(terminal, [...first, ['? Write settings.json:', '', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
     expect(answerOf(readFileSync(stdout, 'utf8'))).toMatchObject({ command: 'wizard', settings: written() });
   });
 });
 
 describe('a wrong answer', () => {
-  const relay = { hostname: 'relayhost', port: 2500, sshUser: 'root' };
   const noHost = 'not a host name';
+  const all = [...first, more, ...rest] as const;
 
-  test.each<[string, number, string, string, string, object]>([
-    ['domain', 0, 'a_b', `${noHost} (it has an underscore)`, 'example.org', {}],
-    ['relay', 1, 'r;reboot', noHost, 'r', { smtpdServers: [{ ...relay, hostname: 'r' }] }],
-    ['two relays alike', 1, 'relay, RELAY.example.org', 'stands already at smtpdServers[0].hostname', 'relayhost', {}],
-    ['port', 2, '25', 'must not be 25', '26', { smtpdServers: [{ ...relay, port: 26 }] }],
-    ['port in words', 2, 'smtp', 'must be a whole number from 1 to 65535: "smtp"', '2500', {}],
-    ['user', 3, '-oX=y', 'not a login name', 'pi', { smtpdServers: [{ ...relay, sshUser: 'pi' }] }],
-    ['client = relay', 4, 'relayhost', 'stands already at smtpdServers[0].hostname', 'mailhost', {}],
-    ['validity', 6, '30', 'certificates.renewBeforeDays must be less than', '398', {}],
-  ])('is said where it is typed, and corrected: %s', async (_, index, wrong, said, right, change) => {
+  test.each<[string, Step, string, string, string, object]>([
+    ['domain', domain, 'a_b', `${noHost} (it has an underscore)`, 'example.org', {}],
+    ['relay', relays, 'r;reboot', noHost, 'r', { smtpdServers: [{ hostname: 'r' }] }],
+    [
+      'two relays alike',
+      relays,
+      'relay, RELAY.example.org',
+      'stands already at smtpdServers[0].hostname',
+      'relayhost',
+      {},
+    ],
+    ['client = relay', clients, 'relayhost', 'stands already at smtpdServers[0].hostname', 'mailhost', {}],
+    ['port', port, '25', 'must not be 25', '26', { smtpdServers: [{ hostname: 'relayhost', port: 26 }] }],
+    ['port in words', port, 'smtp', 'must be a whole number from 1 to 65535: "smtp"', '2500', {}],
+    [
+      'user',
+      relayUser,
+      '-oX=y',
+      'not a login name',
+      'pi',
+      { smtpdServers: [{ hostname: 'relayhost', sshUser: 'pi' }] },
+    ],
+    ['validity', days, '30', 'certificates.renewBeforeDays must be less than', '398', {}],
+  ])('is said where it is typed, and corrected: %s', async (_, question, wrong, said, right, change) => {
     const terminal = await openWizard();
-    const wait = defaults[index]?.[0] ?? '';
-    await take(terminal, [...defaults.slice(0, index), [wait, wrong, 'Enter']]);
+    const [wait] = question;
+    const index = all.indexOf(question);
+    await take(terminal, [...all.slice(0, index), [wait, wrong, 'Enter']]);
     await terminal.waitFor(`> ${said}`);
     for (let left = wrong.length; left > 0; left -= 1) terminal.press('BSpace');
-    await take(terminal, [[wait, right, 'Enter'], ...defaults.slice(index + 1), justWrite]);
+    await take(terminal, [[wait, right, 'Enter'], ...all.slice(index + 1), justWrite]);
     expect(await terminal.ended()).toBe(0);
     expect(written()).toEqual({ ...expected, ...change });
   });
@@ -225,7 +266,7 @@ describe('a wrong answer', () => {
 
 describe('Ctrl-C', () => {
   const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Down', 'Enter'];
-  const route = [...defaults.slice(0, 8), typed] as const;
+  const route = [...first, more, ...rest.slice(0, -1), typed] as const;
   const questions = [...route.map(([wait]) => wait), '? Recipients:'];
 
   test.each(questions.map((wait, index) => [wait, index] as const))(
@@ -246,7 +287,7 @@ describe('Ctrl-C', () => {
 
   test.each(['C-c', 'C-d'])('at the last question, by %s', async (key) => {
     const terminal = await openWizard();
-    await take(terminal, [...defaults, ['? Write settings.json:', '', key]]);
+    await take(terminal, [...first, ['? Write settings.json:', '', key]]);
     expect(await terminal.ended()).toBe(130);
     expectNothing();
   });
@@ -288,9 +329,15 @@ describe('the terminal', () => {
     expect(lines.join(' ').replaceAll(/\s+/gu, ' ')).toContain('letters, digits and hyphens, with dots between');
     terminal.press('BSpace', 'BSpace', 'BSpace', 'Enter');
     const chosen: Step = ['? Key type:', '', 'Down', 'Up', 'Down', 'Enter'];
-    await take(terminal, [...defaults.slice(2).map((step) => (step === keyType ? chosen : step)), justWrite]);
+    await take(terminal, [
+      clients,
+      machine,
+      more,
+      ...rest.map((step) => (step === keyType ? chosen : step)),
+      justWrite,
+    ]);
     expect(await terminal.ended()).toBe(0);
-    expect(written()).toEqual({ ...expected, certificates: { validDays: 398, keyType: 'ecdsa-p384' } });
+    expect(written()).toEqual({ ...expected, certificates: { keyType: 'ecdsa-p384' } });
     const prose = terminal.screen().replaceAll(/\s+/gu, ' ');
     expect(prose).toContain('The part after the @. Short host names are completed with it.');
     expect(prose).toContain('Then it prints what to run on each host; it touches no host.');
@@ -329,11 +376,11 @@ describe('the terminal', () => {
   test('the schema that is there stays, and a missing folder is made', async () => {
     project.write('settings.schema.json', 'mine');
     const terminal = await openWizard();
-    await take(terminal, [...defaults, justWrite]);
+    await take(terminal, [...first, justWrite]);
     expect(await terminal.ended()).toBe(0);
     expect(project.read('settings.schema.json')).toBe('mine');
     const deeper = await openWizard({ args: ['--settings', 'a/b/settings.json'] });
-    await take(deeper, [...defaults, justWrite]);
+    await take(deeper, [...first, justWrite]);
     expect(await deeper.ended()).toBe(0);
     expect(readdirSync(project.path('a/b'))).toEqual(['settings.json', 'settings.schema.json']);
     const schema = readFileSync(new URL('../../settings.schema.json', import.meta.url), 'utf8');
@@ -357,21 +404,25 @@ describe('settings that are there', () => {
     const terminal = await openWizard();
     await terminal.waitFor('settings.json exists');
     const kept: Step = ['? Mail domain: (example.org)', '', 'Enter'];
-    await take(terminal, [kept, ...defaults.slice(1), ['? And now:', '', 'Down', 'Down', 'Enter']]);
+    await take(terminal, [kept, ...first.slice(1), ['? And now:', '', 'Down', 'Down', 'Down', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  test('what is asked changes; what is not asked stays, in its order; the old mode stays closed', async () => {
+  test('what is asked changes, and is shown as a diff; the rest stays, in its order; the old mode stays closed', async () => {
     project.write('settings.json', old);
     chmodSync(project.path('settings.json'), 0o600);
     const terminal = await openWizard();
     await take(terminal, [
       ['? Mail domain: (example.org)', '', 'Enter'],
       ['? Relay: (relayhost)', 'relayhost, second', 'Enter'],
+      ['? Mail server at home: (mailhost, office)', 'office, mailhost.example.org', 'Enter'],
+      machine,
+      more,
+    ]);
+    await take(terminal, [
       ['? Port on the relay: (2500)', '587', 'Enter'],
       relayUser,
-      ['? Mail server at home: (mailhost, office)', 'office, mailhost.example.org', 'Enter'],
       clientUser,
       ['? Days a certificate is valid: (90)', '14', 'Enter'],
       ['certificates.renewBeforeDays must be less than certificates.validDays (14): 14', '', 'BSpace', 'BSpace'],
@@ -379,19 +430,51 @@ describe('settings that are there', () => {
       keyType,
       operator,
     ]);
-    await terminal.waitFor('settings.json will become:');
+    await terminal.waitFor('settings.json will change:', 2);
+    expect(terminal.screen()).toContain(
+      '\n- "certificates": { "renewBeforeDays": 14, "validDays": 90 },'.replace('- ', '-   '),
+    );
+    expect(terminal.screen()).toContain('\n+   "certificates": { "renewBeforeDays": 14, "validDays": 60 },');
     await take(terminal, [justWrite]);
     expect(await terminal.ended()).toBe(0);
     expect(project.read('settings.json')).toBe(`{ "domain": "example.org", // ours
   "postfix": { "pin": "certificate" },
   "smtpClients": [{ "hostname": "office", "sshUser": "root" }, { "sshPort": 2222, "hostname": "mailhost" }],
-  "smtpdServers": [{ "hostname": "relayhost", "altNames": ["mx"], "port": 587 }, { "hostname": "second", "port": 587, "sshUser": "root" }],
+  "smtpdServers": [{ "hostname": "relayhost", "altNames": ["mx"], "port": 587 }, { "hostname": "second", "port": 587 }],
   "certificates": { "renewBeforeDays": 14, "validDays": 60 },
   "passphrase": { "file": "pass.gpg" },
   "subject": { "organization": "Example" } }
 `);
     expect(lstatSync(project.path('settings.json')).mode & 0o777).toBe(0o600);
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
+  });
+
+  test.each([
+    ['stays', 'Enter', ['mailhost', 'office', 'laptop'], false],
+    ['leaves', 'Down', ['laptop'], true],
+  ] as const)('a host that is typed over is named, and %s', async (_, key, names, isLeaving) => {
+    project.write('settings.json', old);
+    const terminal = await openWizard();
+    await take(terminal, [
+      ['? Mail domain:', '', 'Enter'],
+      relays,
+      ['? Mail server at home:', 'laptop', 'Enter'],
+      machine,
+    ]);
+    for (const host of ['mailhost', 'office']) {
+      await terminal.waitFor(`${host}.example.org is in the settings, and not in your answer`);
+      await take(terminal, [['? Take it out:', '', key]]);
+      if (isLeaving) terminal.press('Enter');
+      await terminal.waitFor(`Take it out: ${isLeaving ? 'yes' : 'no'}`, host === 'mailhost' ? 1 : 2);
+    }
+    await take(terminal, [justWrite]);
+    expect(await terminal.ended()).toBe(0);
+    const settings = JSON.parse(project.read('settings.json').replace('// ours', '')) as typeof expected;
+    expect(settings.smtpClients.map(({ hostname }) => hostname).toSorted()).toEqual(names.toSorted());
+    const told = bare(terminal.screen()).includes(
+      bare('to undo and revoke office.example.org: relaycerts remove office'),
+    );
+    expect(told).toBe(isLeaving);
   });
 
   test('a link stays one, and the file that it names changes', async () => {
@@ -401,25 +484,25 @@ describe('settings that are there', () => {
     const terminal = await openWizard();
     await take(terminal, [
       ['? Mail domain:', '', 'Enter'],
-      relays,
-      ['? Port on the relay:', '2600', 'Enter'],
-      ...defaults.slice(3),
+      ['? Relay:', 'relayhost, other', 'Enter'],
+      clients,
+      machine,
       justWrite,
     ]);
     expect(await terminal.ended()).toBe(0);
     expect(lstatSync(project.path('settings.json')).isSymbolicLink()).toBe(true);
-    expect(project.read('real/s.json')).toContain('"port": 2600');
+    expect(project.read('real/s.json')).toContain('{ "hostname": "other" }');
   });
 
   test('changed by somebody else meanwhile, they are left alone', async () => {
     project.write('settings.json', old);
     const terminal = await openWizard();
-    await take(terminal, [['? Mail domain:', '', 'Enter'], ['? Relay:', 'new', 'Enter'], ...defaults.slice(2)]);
+    await take(terminal, [['? Mail domain:', '', 'Enter'], ['? Relay:', 'relayhost, new', 'Enter'], clients, machine]);
     await terminal.waitFor('? Write settings.json:');
     project.write('settings.json', `${old} `);
     terminal.press('Enter');
     expect(await terminal.ended()).toBe(1);
-    await terminal.waitFor('changed while the wizard ran, and was left as it is');
+    await terminal.waitFor('changed meanwhile, and was left as it is');
     expect(project.read('settings.json')).toBe(`${old} `);
   });
 
@@ -453,12 +536,13 @@ describe('recipients', () => {
   });
   afterAll(() => gnupg.dispose());
 
+  const beforeRecipients = [...first, more, ...rest.slice(0, -1)];
   const fromGnupg: Step = ['? Who opens the passphrase:', '', 'Down', 'Enter'];
   const open = (way: Way = {}) => openWizard({ ...way, env: { GNUPGHOME: gnupg.home } });
 
   test('keys of GnuPG: marked with space; those that cannot be used say why', async () => {
     const terminal = await open();
-    await take(terminal, [...defaults.slice(0, 8), fromGnupg, ['? GnuPG keys that open it:', '', 'Enter']]);
+    await take(terminal, [...beforeRecipients, fromGnupg, ['? GnuPG keys that open it:', '', 'Enter']]);
     await terminal.waitFor('no key is chosen');
     const screen = terminal.screen().replaceAll(/\s+/gu, ' ');
     expect(screen).toMatch(
@@ -478,7 +562,7 @@ describe('recipients', () => {
 
   test('Ctrl-C among the keys leaves nothing', async () => {
     const terminal = await open({ columns: 40 });
-    await take(terminal, [...defaults.slice(0, 8), fromGnupg, ['? GnuPG keys that open it:', '', 'Space', 'C-c']]);
+    await take(terminal, [...beforeRecipients, fromGnupg, ['? GnuPG keys that open it:', '', 'Space', 'C-c']]);
     expect(await terminal.ended()).toBe(130);
     expectNothing();
   });
@@ -487,7 +571,7 @@ describe('recipients', () => {
     project.write('key.asc', gnupg.gpg(['--armor', '--export', alice]));
     const terminal = await open();
     const typed: Step = ['? Who opens the passphrase:', '', 'Down', 'Down', 'Enter'];
-    await take(terminal, [...defaults.slice(0, 8), typed, ['? Recipients:', 'nokey.asc', 'Enter']]);
+    await take(terminal, [...beforeRecipients, typed, ['? Recipients:', 'nokey.asc', 'Enter']]);
     await terminal.waitFor('"nokey.asc" is neither a file beside the settings nor a fingerprint');
     terminal.press('C-u');
     await take(terminal, [
@@ -505,7 +589,7 @@ describe('recipients', () => {
 
   test('no gpg: it says so, and the operator key is still offered', async () => {
     const terminal = await openWizard({ command: ['env', 'PATH=/nowhere', process.execPath, program, 'wizard'] });
-    await take(terminal, defaults.slice(0, 8));
+    await take(terminal, beforeRecipients);
     await terminal.waitFor('secret keys in GnuPG, also on a card (gpg is not installed)');
     await take(terminal, [['? Who opens the passphrase:', '', 'Down', 'Enter']]);
     await terminal.waitFor('not this one');
@@ -517,7 +601,7 @@ describe('recipients', () => {
 
   test('no GnuPG home: it says that there is no key, and makes none', async () => {
     const terminal = await openWizard();
-    await take(terminal, defaults.slice(0, 8));
+    await take(terminal, beforeRecipients);
     await terminal.waitFor('GnuPG has no secret key here');
     terminal.press('C-c');
     expect(await terminal.ended()).toBe(130);

@@ -9,8 +9,10 @@ import { parseSettingsText } from '../../src/settings/load.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { applyAnswers, emptyDraft, type Draft } from '../../src/wizard/answers.js';
 import { gentleRun, keyOption, readSecretKeys } from '../../src/wizard/gnupg.js';
-import { describeMake, holdInterview, type Asker } from '../../src/wizard/interview.js';
+import { askMore, holdInterview, type Asker } from '../../src/wizard/interview.js';
 import { formatList, parseList } from '../../src/wizard/lists.js';
+import { proposeDomain, proposeHome, proposeLocal } from '../../src/wizard/proposals.js';
+import { describeMake, renderDiff } from '../../src/wizard/summary.js';
 import { wrapText } from '../../src/wizard/wrap.js';
 
 const context = { file: '/srv/mail/settings.json', home: '/home/op', program: 'relaycerts', command: 'relaycerts' };
@@ -216,8 +218,15 @@ describe('answers', () => {
 
 type Given = Readonly<Record<string, string>>;
 
-/** Holds an interview with these answers, by the questions' messages, and else what Enter takes. */
-async function hold(draft: Draft, given: Given) {
+/** What is found out about the machine and the network. */
+interface Around {
+  readonly name?: string;
+  readonly addresses?: readonly string[];
+  readonly dns?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Asks the four questions and then more, with these answers by the questions' messages, and else what Enter takes. */
+async function hold(draft: Draft, given: Given, { name = 'vm', addresses = [], dns }: Around = {}) {
   const asked: string[] = [];
   const refused: [string, string][] = [];
   const said: string[] = [];
@@ -244,13 +253,18 @@ async function hold(draft: Draft, given: Given) {
       take(message, given[message] ?? initial, initial, (value) => Promise.resolve(value)),
     askSeveral: ({ message, initial, read }) => take(message, initial, initial, read),
   };
-  const answers = await holdInterview(draft, {
+  const around = {
     ...context,
     asker,
+    machine: { name, addresses },
+    addressesOf: (host: string) => Promise.resolve(dns === undefined ? undefined : (dns[host] ?? [])),
     keys: () => Promise.resolve({ keys: [], problem: 'none' }),
     findRecipient: () => Promise.resolve(),
-  });
-  return { answers, text: applyAnswers(draft, answers), asked, refused, said };
+  };
+  const first = await holdInterview(draft, around);
+  const known = draftOf(applyAnswers(draft, first));
+  const more = await askMore(known, around);
+  return { first, text: applyAnswers(known, more), asked, refused, said };
 }
 
 describe('the interview', () => {
@@ -260,7 +274,7 @@ describe('the interview', () => {
       'Who opens the passphrase:': 'typed',
       'Recipients:': 'a',
     });
-    expect(asked).toHaveLength(10);
+    expect(asked).toHaveLength(12);
     for (const message of asked) expect(`? ${message} `.length).toBeLessThanOrEqual(36);
   });
 
@@ -277,9 +291,9 @@ describe('the interview', () => {
   const small = '{"domain":"example.org","smtpdServers":[{"hostname":"a"}],"smtpClients":[{"hostname":"b"}]}';
 
   test('hosts that are asked for later are not compared with the old ones', async () => {
-    const { refused, answers } = await hold(draftOf(small), { 'Relay:': 'b', 'Mail server at home:': 'a' });
+    const { refused, first } = await hold(draftOf(small), { 'Relay:': 'b', 'Mail server at home:': 'a' });
     expect(refused).toEqual([]);
-    expect(answers).toMatchObject({ relays: ['b'], clients: ['a'] });
+    expect(first).toMatchObject({ relays: ['b'], clients: ['a'] });
   });
 
   test.each<[Given, string, RegExp]>([
@@ -334,11 +348,112 @@ describe('the interview', () => {
     const { asked, said, text, refused } = await hold(start, { 'Relay:': 'r1, m10' });
     expect(refused).toEqual([['Relay:', expect.stringContaining('stands already')]]);
     expect(said.map((line) => line.split(' not asked')[0])).toEqual([
-      'Port on the relay:',
       'Mail server at home:',
-      'ssh user on it:',
+      'Port on the relay:',
+      'ssh user at home:',
     ]);
     expect(asked).not.toContain('Mail server at home:');
     expect(text).toBe(start.text);
+  });
+});
+
+describe('what the wizard finds out', () => {
+  test.each<[string, string | undefined]>([
+    ['mailhost.example.org', 'example.org'],
+    ['mail.home.example.co.uk', 'home.example.co.uk'],
+    ['example.org', 'example.org'],
+    ['vm', undefined],
+    ['box.local', undefined],
+    ['box.home.arpa', undefined],
+    ['localhost.localdomain', undefined],
+    ['a_b.example.org', undefined],
+    ['', undefined],
+  ])('the domain of %j is %j', (name, wanted) => {
+    expect(proposeDomain({ name, addresses: [] })).toBe(wanted);
+  });
+
+  test.each<[string, readonly string[], string]>([
+    ['box.example.org', [], 'box'],
+    ['a.b.example.org', [], 'a.b.example.org'],
+    ['example.org', [], 'mailhost'],
+    ['box.example.org', ['box.example.org'], 'mailhost'],
+    ['box.example.net', [], 'mailhost'],
+    ['box.notexample.org', [], 'mailhost'],
+  ])('home is %j, if the relay is %j: %j', (name, taken, wanted) => {
+    expect(proposeHome({ name, addresses: [] }, domain, taken.map(parseHostName), 'mailhost')).toBe(wanted);
+  });
+
+  test('this machine is a host by its name, or by an address of one', () => {
+    const hosts = ['relay.example.org', 'box.example.org'].map(parseHostName);
+    const of = (name: string, own: readonly string[]) =>
+      proposeLocal({ name, addresses: own }, hosts, (host) => (host === hosts[0] ? ['192.0.2.1'] : []));
+    expect(of('BOX.example.org', ['192.0.2.9'])).toBe('box.example.org');
+    expect(of('vm', ['192.0.2.1'])).toBe('relay.example.org');
+    expect(of('vm', ['192.0.2.9'])).toBeUndefined();
+  });
+
+  test('is proposed: four times Enter on a machine that has a name', async () => {
+    const dns = { 'relayhost.example.org': ['192.0.2.1'] };
+    const { text, refused, said } = await hold(emptyDraft, {}, { name: 'box.example.org', dns });
+    expect(refused).toEqual([]);
+    expect(JSON.parse(text)).toEqual({
+      $schema: './settings.schema.json',
+      domain: 'example.org',
+      smtpdServers: [{ hostname: 'relayhost' }],
+      smtpClients: [{ hostname: 'box', local: true }],
+    });
+    expect(said).toContain('relayhost.example.org has the address 192.0.2.1.');
+  });
+
+  test('a relay that has no address yet is named; nobody who answers is no reason for words', async () => {
+    const given = { 'Mail domain:': 'example.org' };
+    expect((await hold(emptyDraft, given, { dns: {} })).said).toEqual([
+      'relayhost.example.org has no address in DNS yet; it needs one before home can send.',
+    ]);
+    expect((await hold(emptyDraft, given)).said).toEqual([]);
+  });
+
+  test('a local host is asked for no ssh user; another answer takes it back', async () => {
+    const start = draftOf(
+      '{"domain":"example.org","smtpdServers":[{"hostname":"a"}],"smtpClients":[{"hostname":"b","local":true,"sshUser":"pi"}]}',
+    );
+    const kept = await hold(start, {});
+    expect(kept.text).toBe(start.text);
+    expect(kept.asked).not.toContain('ssh user at home:');
+    expect((await hold(start, { 'This machine is:': 'none' })).text).toContain('"local":false');
+    expect((await hold(start, { 'This machine is:': 'a.example.org' })).text).toContain(
+      '{"hostname":"a", "local": true}',
+    );
+  });
+
+  test('a clients file stays what it is', async () => {
+    const settings = { ...parseSettingsText(JSON.stringify(smallValue), context), clientsFile: '/srv/mail/c.csv' };
+    const text = JSON.stringify({ ...smallValue, smtpClients: { file: 'c.csv' } });
+    const answers = { domain, relays: ['a'], local: null };
+    expect(applyAnswers({ text, settings }, answers)).toBe(text);
+  });
+});
+
+const smallValue = { domain: 'example.org', smtpdServers: [{ hostname: 'a' }], smtpClients: [{ hostname: 'b' }] };
+
+describe('the diff', () => {
+  test.each<[string, string, string]>([
+    ['a\nb\n', 'a\nb\n', ''],
+    ['a\nb\nc\n', 'a\nx\nc\n', '  a\n- b\n+ x\n  c\n'],
+    ['1\n2\n3\n4\n', '1\n2\n3\n4\n5\n', '  3\n  4\n+ 5\n'],
+    ['1\n2\n3\n4\n5\n6\n7\n', '2\n3\n4\n5\n6\nx\n', '- 1\n  2\n  3\n...\n  5\n  6\n- 7\n+ x\n'],
+  ])('of %j and %j', (before, after, wanted) => {
+    expect(renderDiff(before, after)).toBe(wanted);
+  });
+
+  test('takes away and adds what makes up the difference', () => {
+    const lines = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 12 });
+    fc.assert(
+      fc.property(lines, lines, (before, after) => {
+        const shown = renderDiff(before.join('\n'), after.join('\n')).split('\n').slice(0, -1);
+        const [gone, made] = ['- ', '+ '].map((mark) => shown.filter((line) => line.startsWith(mark)).length);
+        expect(before.length - Number(gone)).toBe(after.length - Number(made));
+      }),
+    );
   });
 });

@@ -1,0 +1,76 @@
+// What the wizard shows before it writes: what changes in the settings, line by line, and what make does with them.
+// Pure; it knows no key of the settings' file.
+
+import type { Settings } from '../settings/settings.js';
+
+/** Lines of context around a change. */
+const around = 2;
+/** More lines than this in the middle are not compared one by one. */
+const mostCompared = 1000;
+
+/** The lines that differ, `- ` before those that go and `+ ` before new ones, with some that stay around them. */
+export function renderDiff(before: string, after: string): string {
+  const [old, now] = [before, after].map((text) => text.replace(/\n$/u, '').split('\n'));
+  if (old === undefined || now === undefined) return '';
+  let top = 0;
+  while (top < old.length && top < now.length && old[top] === now[top]) top += 1;
+  let end = 0;
+  while (end < Math.min(old.length, now.length) - top && old.at(-1 - end) === now.at(-1 - end)) end += 1;
+  const middle = compare(old.slice(top, old.length - end), now.slice(top, now.length - end));
+  const lines = [...old.slice(0, top).map(kept), ...middle, ...old.slice(old.length - end).map(kept)];
+  const isNear = lines.map((_, at) =>
+    lines.slice(Math.max(0, at - around), at + around + 1).some((one) => !isKept(one)),
+  );
+  return lines.flatMap((line, at) => (isNear[at] ? [`${line}\n`] : isNear[at - 1] ? ['...\n'] : [])).join('');
+}
+
+const kept = (line: string): string => `  ${line}`;
+const isKept = (line: string): boolean => line.startsWith('  ');
+
+/** By the longest common subsequence. */
+function compare(old: readonly string[], now: readonly string[]): readonly string[] {
+  if (old.length > mostCompared || now.length > mostCompared) {
+    return [...old.map((line) => `- ${line}`), ...now.map((line) => `+ ${line}`)];
+  }
+  // lengths[a][b]: of what the rests from a and b have in common.
+  const lengths = Array.from({ length: old.length + 1 }, () => Array.from({ length: now.length + 1 }, () => 0));
+  const lengthAt = (a: number, b: number): number => lengths[a]?.[b] ?? 0;
+  for (let a = old.length - 1; a >= 0; a -= 1) {
+    for (let b = now.length - 1; b >= 0; b -= 1) {
+      const row = lengths[a];
+      if (row === undefined) continue;
+      row[b] = old[a] === now[b] ? lengthAt(a + 1, b + 1) + 1 : Math.max(lengthAt(a + 1, b), lengthAt(a, b + 1));
+    }
+  }
+  const lines: string[] = [];
+  for (let [a, b] = [0, 0]; a < old.length || b < now.length;) {
+    const [from, to] = [old[a], now[b]];
+    if (from !== undefined && from === to) {
+      lines.push(kept(from));
+      a += 1;
+      b += 1;
+    } else if (from !== undefined && (to === undefined || lengthAt(a + 1, b) >= lengthAt(a, b + 1))) {
+      lines.push(`- ${from}`);
+      a += 1;
+    } else {
+      lines.push(`+ ${to ?? ''}`);
+      b += 1;
+    }
+  }
+  return lines;
+}
+
+/** Two sentences on what make does with these settings. */
+export function describeMake({ ca, certificates, smtpdServers, smtpClients, passphrase }: Settings): string {
+  const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
+  return [
+    `make brings what is missing of: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
+    `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
+    `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
+    `${passphrase.file}, for ${openers}. Then it prints what to run on each host; it touches no host.`,
+  ].join(' ');
+}
+
+function count(number: number, what: string): string {
+  return `${String(number)} ${what}${number === 1 ? '' : 's'}`;
+}

@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sealBytes } from '../../src/custody/seal.js';
 import { Secret } from '../../src/secret.js';
 import { readTar, writeTar, type TarFile } from '../../src/store/tar.js';
+import { answerOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -88,7 +89,8 @@ describe('the drill', () => {
     const under = ['setpriv', '--reuid=4711', '--regid=4711', '--clear-groups'];
     const run = (args: readonly string[], input = ''): Result =>
       other.spawn(args, { under, input, env: { XDG_CACHE_HOME: join(other.home, 'cache') } });
-    const restored = succeed(run(['restore', file, '--password-fd', '0'], password));
+    const restored = succeed(run(['restore', file, '--password-fd', '0', '--json'], password));
+    expect(answerOf(restored.stdout)).toMatchObject({ command: 'restore', files: 11 });
     expect(contentOf(other.path('certs'))).toEqual(before);
     expect(readFileSync(join(other.home, passphraseName)).equals(sealed)).toBe(true);
     for (const path of [passphraseName, operatorName]) {
@@ -160,8 +162,7 @@ describe('backup', () => {
       under: ['sh', '-c', 'umask 000; exec "$@"', 'sh'],
     });
     succeed(made);
-    expect(JSON.parse(made.stdout)).toMatchObject({
-      version: 1,
+    expect(answerOf(made.stdout)).toMatchObject({
       command: 'backup',
       file: project.path('b.gpg'),
       files: 11,

@@ -83,7 +83,7 @@ function renderStep({ title, parts }: Step, id: string, name: string, hostname: 
       : renderBlock(part, `${id}-${at}`, title, hostname),
   );
   const tick = `<input type="checkbox" name="${escapeHtml(name)}" disabled autocomplete="off">`;
-  return [`<li>`, `<label>${tick}<h3>${escapeHtml(title)}</h3></label>`, ...body, '</li>'].join('\n');
+  return [`<li>`, `<h3><label>${tick} ${escapeHtml(title)}</label></h3>`, ...body, '</li>'].join('\n');
 }
 
 function renderBlock({ where, lines }: Block, id: string, title: string, hostname: string): string {

@@ -10,11 +10,11 @@ import { slowestFiles } from './test/support/slowest-files.js';
 /** Milliseconds. */
 const noLimit = 3_600_000;
 
-/** As the bundle does: the import of a file of shell is its text. */
+/** As the bundle does: the import of a file of shell, or of the page, is its text. */
 const shellText = {
   name: 'shell-text',
   transform: (text: string, file: string) =>
-    file.endsWith('.sh') ? `export default ${JSON.stringify(text)};` : undefined,
+    /\.(?:sh|html)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
 export default defineConfig({

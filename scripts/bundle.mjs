@@ -25,7 +25,7 @@ export async function bundle() {
     platform: 'node',
     target,
     mainFields: ['module', 'main'],
-    loader: { '.sh': 'text' },
+    loader: { '.sh': 'text', '.html': 'text' },
     minifySyntax: true,
     minifyWhitespace: true,
     // The licence of openpgp.js wants its banner kept.

@@ -15,6 +15,7 @@ const packageOfProgram = {
   busybox: 'busybox',
   certtool: 'gnutls-bin',
   certutil: 'libnss3-tools',
+  chromium: 'chromium',
   dash: 'dash',
   dig: 'bind9-dnsutils',
   dnsmasq: 'dnsmasq-base',

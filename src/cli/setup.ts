@@ -57,7 +57,7 @@ export function addSetup(program: SysCommand): void {
     .argument('[host...]', 'the hosts, by name; all if none is named; with --undo also one that left the settings')
     .addOption(new Option('--section <name>', 'one section alone').choices(sections))
     .addOption(
-      new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host')
+      new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host, html a page')
         .choices(formats)
         .default('text'),
     )
@@ -66,6 +66,7 @@ export function addSetup(program: SysCommand): void {
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',
+      'relaycerts show --format html > page.html          both hosts side by side, to tick off',
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
       'relaycerts show mailhost --format sh --undo | ssh root@mailhost.example.org sh',
     )

@@ -33,7 +33,8 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     return { settings, ...(await readCertifiedHosts(settings)) };
   };
   const {
-    found: { settings, hosts, revoked },
+    found: { settings, hosts, revoked, authority },
+    at,
   } = await reading(options, sys, read, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
@@ -59,11 +60,31 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
       ...(section === undefined ? {} : { section }),
     }),
   );
+  if (format === 'html') {
+    if (shown.length > mostOnPage) throw tooManyError(shown.length);
+    const { renderPage } = await import('../render/page.js');
+    const own = wanted.flatMap(({ host: { hostname: name, role }, certificate }) =>
+      certificate === undefined || undo ? [] : [{ name, role, info: certificate.info }],
+    );
+    const ca =
+      authority === undefined || undo ? [] : [{ name: settings.ca.commonName, role: 'ca', info: authority.info }];
+    sys.write(renderPage({ settings, shown, certificates: [...own, ...ca], at }));
+    return;
+  }
   sys.write(
     format === 'json'
       ? writeAnswer('show', { hosts: shown.map(jsonOf) })
       : shown.map((one) => (format === 'sh' ? renderSh(one) : renderText(one))).join(''),
   );
+}
+
+/** Hosts that a person finds something among. */
+const mostOnPage = 40;
+
+function tooManyError(count: number): RelaycertsError {
+  return new RelaycertsError('usage', `a page of ${count} hosts is too long to read`, {
+    hint: { run: ['show', 'HOST', '--format', 'html'], after: '> page.html, for the hosts that you want' },
+  });
 }
 
 function isMissing({ certificate, isRevoked }: CertifiedHost): boolean {

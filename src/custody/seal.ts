@@ -69,15 +69,17 @@ function assertGnupgReads(bytes: Uint8Array, opener: readonly RecipientKey[] | S
   const body = packets.at(-1);
   const sessions = packets.slice(0, -1);
   const keyIds = sessions.map((packet) => (packet.body[0] === 3 ? readSessionKeyId(packet) : undefined));
-  // Version 4, AES-256, and an iterated and salted password (RFC 9580 5.3.1, 3.7.1).
-  const isPassword = ({ tag, body: [version, cipher, s2k] }: Packet): boolean =>
-    tag === packetTag.passwordSession && version === 4 && cipher === 9 && s2k === 3;
   const isReadable =
     flaw === undefined &&
     body?.tag === packetTag.encryptedProtected &&
     body.body[0] === 1 &&
     (opener instanceof Secret
-      ? sessions.length === 1 && sessions.every(isPassword)
+      ? sessions.length === 1 && sessions.every(isPasswordSession)
       : sessions.length === opener.length && opener.every(({ keyId }) => keyIds.includes(keyId)));
   if (!isReadable) throw new Error('what was sealed is not in the form that GnuPG 2.2 reads');
+}
+
+/** Version 4, AES-256, and an iterated and salted password (RFC 9580 5.3.1, 3.7.1). */
+function isPasswordSession({ tag, body: [version, cipher, s2k] }: Packet): boolean {
+  return tag === packetTag.passwordSession && version === 4 && cipher === 9 && s2k === 3;
 }

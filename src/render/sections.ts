@@ -15,6 +15,6 @@ export const sections = [
 ] as const;
 export type Section = (typeof sections)[number];
 
-/** What `--format` takes: words, a script of POSIX sh, or data. */
-export const formats = ['text', 'sh', 'json'] as const;
+/** What `--format` takes: words, a script of POSIX sh, data, or a page to look at. */
+export const formats = ['text', 'sh', 'json', 'html'] as const;
 export type Format = (typeof formats)[number];

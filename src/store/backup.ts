@@ -84,6 +84,8 @@ function filesBeside({ folder, clientsFile, passphrase }: Settings): readonly st
   return [...new Set([clientsFile, ...keys].filter(isBeside))];
 }
 
+const isKept = (name: string): boolean => /^passphrase\.gpg\.old(?:[2-9]|[1-9]\d{1,5})?$/.test(name);
+
 /** What has a secret in it is for its owner only, whatever an archive says. */
 function isPrivateName(name: string): boolean {
   return !name.startsWith(projectPrefix) || name.endsWith('.key.pem');
@@ -113,7 +115,6 @@ export function parseBackup(archive: Buffer, context: SettingsContext): BackupCo
   const settings = parseSettingsText(new TextDecoder().decode(settingsFile.bytes), { ...context, readClients });
   const beside = new Set(filesBeside(settings).map(nameOf));
   const certsPrefix = `${nameOf(layoutOf(settings).certsFolder)}/`;
-  const isKept = (name: string): boolean => /^passphrase\.gpg\.old(?:[2-9]|[1-9]\d{1,5})?$/.test(name);
   const isOfProject = (name: string): boolean => name.startsWith(certsPrefix) || beside.has(name);
   const known = new Set([settingsName, passphraseName, operatorKeyName]);
   const strange = found.find(({ name }) => !known.has(name) && !isKept(name) && !isOfProject(name));

@@ -125,7 +125,7 @@ export async function readCertifiedHosts(settings: Settings) {
       keyPlace: there.has(layout.request(role, hostname).path) ? 'host' : 'here',
     };
   });
-  return { hosts, revoked };
+  return { hosts, revoked, authority: ca };
 }
 
 /** The CA of the next stage of a rekey, and the one before. */

@@ -12,6 +12,8 @@ export interface TarFile {
 }
 
 const block = 512;
+/** POSIX ustar, version 00; escaped so that no digit joins the NUL. */
+const magic = 'ustar\u000000';
 const longestName = 100;
 /** No part begins with a dot or a hyphen, so that none is `..`, hidden, or an option of a program. */
 const part = /^[A-Za-z0-9_][A-Za-z0-9._+@-]{0,254}$/;
@@ -54,7 +56,7 @@ function entry(name: string, bytes: Uint8Array, mode: number, seconds: number, t
   octal(bytes.length, 124, 11);
   octal(seconds, 136, 11);
   header.write(type, 156, 'latin1');
-  header.write('ustar\0' + '00', 257, 'latin1');
+  header.write(magic, 257, 'latin1');
   octal(sumOf(header), 148, 6);
   header.write('\0 ', 154, 'latin1');
   return [header, bytes, Buffer.alloc(padding(bytes.length))];
@@ -114,7 +116,7 @@ function readHeader(header: Buffer): Header | string {
   const text = (from: number, to: number): string => header.toString('latin1', from, to).replace(/\0+$/, '');
   const number = (from: number, to: number): number =>
     /^[0-7]+[\0 ]*$/.test(header.toString('latin1', from, to)) ? Number.parseInt(text(from, to), 8) : Number.NaN;
-  if (text(257, 265) !== 'ustar\0' + '00' || number(148, 156) !== sumOf(header)) return 'a header in it is damaged';
+  if (text(257, 265) !== magic || number(148, 156) !== sumOf(header)) return 'a header in it is damaged';
   const type = text(156, 157);
   if (type !== '0' && type !== 'x') return 'it has something other than regular files';
   if (text(157, 257) !== '' || text(345, 500) !== '') return 'it has something other than regular files';

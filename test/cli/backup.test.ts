@@ -19,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sealBytes } from '../../src/custody/seal.js';
 import { Secret } from '../../src/secret.js';
 import { readTar, writeTar, type TarFile } from '../../src/store/tar.js';
+import { answerOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -66,13 +67,18 @@ const contentOf = (folder: string): Record<string, string> =>
     ),
   );
 
+function expectNothing(): void {
+  expect(readdirSync(other.folder).filter((name) => name !== '.relaycerts.lock')).toEqual([]);
+  expect(readdirSync(other.home)).toEqual([]);
+}
+
 describe('the drill', () => {
   it('another user on another machine restores, and renews', async () => {
     requireTools('setpriv');
     await putMade(project);
     succeed(await project.run(['revoke', 'mailhost']));
     succeed(await project.run(['make', '--again', 'mailhost']));
-    succeed(backup('/tmp/../tmp/' + `${project.home.slice(5)}/b.gpg`));
+    succeed(backup('../home/b.gpg'));
     const file = join(other.home, 'b.gpg');
     cpSync(join(project.home, 'b.gpg'), file);
     // The machine of before is gone.
@@ -83,7 +89,8 @@ describe('the drill', () => {
     const under = ['setpriv', '--reuid=4711', '--regid=4711', '--clear-groups'];
     const run = (args: readonly string[], input = ''): Result =>
       other.spawn(args, { under, input, env: { XDG_CACHE_HOME: join(other.home, 'cache') } });
-    const restored = succeed(run(['restore', file, '--password-fd', '0'], password));
+    const restored = succeed(run(['restore', file, '--password-fd', '0', '--json'], password));
+    expect(answerOf(restored.stdout)).toMatchObject({ command: 'restore', files: 11 });
     expect(contentOf(other.path('certs'))).toEqual(before);
     expect(readFileSync(join(other.home, passphraseName)).equals(sealed)).toBe(true);
     for (const path of [passphraseName, operatorName]) {
@@ -155,8 +162,7 @@ describe('backup', () => {
       under: ['sh', '-c', 'umask 000; exec "$@"', 'sh'],
     });
     succeed(made);
-    expect(JSON.parse(made.stdout)).toMatchObject({
-      version: 1,
+    expect(answerOf(made.stdout)).toMatchObject({
       command: 'backup',
       file: project.path('b.gpg'),
       files: 11,
@@ -252,8 +258,9 @@ describe('backup', () => {
   });
 });
 
+const said = async (one: Project): Promise<string> => (await one.run(['status'])).stderr;
+
 describe('status', () => {
-  const said = async (one: Project): Promise<string> => (await one.run(['status'])).stderr;
   const note = /the last backup, of \d{4}-\d\d-\d\d, is older than the last change: relaycerts backup FILE/u;
 
   it('says that the last backup is older than the last change', async () => {
@@ -281,11 +288,6 @@ describe('status', () => {
 });
 
 describe('restore', () => {
-  const nothing = (): void => {
-    expect(readdirSync(other.folder).filter((name) => name !== '.relaycerts.lock')).toEqual([]);
-    expect(readdirSync(other.home)).toEqual([]);
-  };
-
   it('refuses a folder that has something in it', async () => {
     await putMade(project);
     succeed(backup());
@@ -345,7 +347,7 @@ describe('restore', () => {
       /has a password/u,
       /--password-fd 3 3< PASSWORD-FILE/u,
     );
-    nothing();
+    expectNothing();
   });
 
   it('leaves another passphrase file alone, and restores nothing then', async () => {
@@ -401,15 +403,15 @@ describe('restore', () => {
   });
 });
 
+const named = (name: string, mode: TarFile['mode'] = 0o600, bytes: string | Buffer = 'x'): TarFile => ({
+  name,
+  bytes: Buffer.from(bytes),
+  mode,
+});
+
 describe('a hostile backup', () => {
   const text = JSON.stringify(smallSettings());
   const settings: TarFile = { name: 'project/settings.json', bytes: Buffer.from(text), mode: 0o644 };
-  const named = (name: string, mode: TarFile['mode'] = 0o600, bytes: string | Buffer = 'x'): TarFile => ({
-    name,
-    bytes: Buffer.from(bytes),
-    mode,
-  });
-
   it('restores nothing', async () => {
     await putMade(project);
     succeed(backup());
@@ -442,15 +444,10 @@ describe('a hostile backup', () => {
         expect.stringMatching(message),
       ]);
       expect(refused.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
-      nothing();
+      expectNothing();
     }
     // As it is, it is good: each case failed for what was changed.
     writeFileSync(file, await sealBytes(writeTar(good, new Date()), new Secret(password), new Date()));
     succeed(restore(file));
   });
-
-  function nothing(): void {
-    expect(readdirSync(other.folder).filter((name) => name !== '.relaycerts.lock')).toEqual([]);
-    expect(readdirSync(other.home)).toEqual([]);
-  }
 });

@@ -39,6 +39,7 @@ import { layoutOf } from '../../src/store/layout.js';
 import { parseJournal } from '../../src/store/journal.js';
 import { parseInstalled, renderInstalled } from '../../src/store/installed.js';
 import { readLedger, renderEntries } from '../../src/store/ledger.js';
+import { isTarName, readTar, writeTar } from '../../src/store/tar.js';
 import { readMark, withLock } from '../../src/store/lock.js';
 import { openWithLock } from '../../src/sys/flock.js';
 import { keyOption } from '../../src/wizard/gnupg.js';
@@ -64,6 +65,8 @@ export interface FuzzedParser {
 const mebibyte = 1 << 20;
 const from = 'the file';
 const at = new Date('2026-06-01T00:00:00Z');
+
+const settingsEntry = { name: 'project/settings.json', bytes: Buffer.from('{}'), mode: 0o644 } as const;
 
 /** What must hold whatever comes in; a fault of ours where it does not. */
 function hold(fact: boolean, what: string): void {
@@ -382,6 +385,15 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       const written = parseInstalled(Buffer.from(renderInstalled(hosts)));
       hold(isDeepStrictEqual(written, { hosts, flaw: undefined }), 'what was seen goes round');
       return flaw === undefined;
+    }),
+    parser('archive of a backup', 6000, textOf([writeTar([settingsEntry], at).toString('latin1')]), (bytes) => {
+      const found = readTar(bytes);
+      if ('flaw' in found) return false;
+      hold(
+        found.every(({ name, mode }) => isTarName(name) && [0o600, 0o644].includes(mode)),
+        'a name and a mode of ours',
+      );
+      return true;
     }),
     parser('journal', 6000, jsonOf(seeds.journals), (bytes) => {
       const journal = parseJournal(bytes);

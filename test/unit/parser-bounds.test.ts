@@ -153,6 +153,7 @@ const calledBy: Readonly<Record<string, string>> = {
   readPlainPem: 'parseSignedCertificate',
   readSerial: 'parseCertificates',
   readTime: 'parseCertificates',
+  readOwnKey: 'readOperatorKey',
   // It reads a file descriptor, up to a bound, and this judges what it read.
   readPassphraseFd: 'parsePassphrase',
 };

@@ -100,7 +100,8 @@ describe('an archive', () => {
   );
 
   it.each(Object.entries(bad))('is refused with %s', (_, [archive, flaw]) => {
-    expect(readTar(archive)).toMatchObject({ flaw: expect.stringMatching(flaw) });
+    const found = readTar(archive);
+    expect('flaw' in found ? found.flaw : found).toMatch(flaw);
   });
 
   it('is refused however short it is cut', () => {

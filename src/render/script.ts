@@ -15,6 +15,8 @@ import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
+import probePostfix from './probe-postfix.sh';
+import probe from './probe.sh';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -28,27 +30,44 @@ export interface ScriptOptions {
 
 /** The script for a host; with `undo`, the one that takes it back. */
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
-  const { undo, keyPlace } = options;
+  const { undo } = options;
   const { hostname, role } = host;
-  const own = partOf(settings, host, options);
-  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
-  const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
-${assignments.join('\n')}
-
-${own.texts}
-${frame}
-${checkBundle}
-${own.functions}
+${bodyOf(settings, host, options)}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
 
 ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
 `;
+}
+
+/** A script that only reads: what a check wants to know of a host, in the sections that probe.sh describes. */
+export function renderProbe(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
+  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe];
+  return `{
+${bodyOf(settings, host, { undo: false, forceRoutes: false, keyPlace })}
+${part.join('\n')}
+
+probe_host </dev/null
+}
+`;
+}
+
+/** The values, texts and functions. */
+function bodyOf(settings: Settings, host: HostSettings, options: ScriptOptions): string {
+  const own = partOf(settings, host, options);
+  const values = { ...hostValues(settings, host, options.keyPlace), ...own.values };
+  const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
+  return `${assignments.join('\n')}
+
+${own.texts}
+${frame}
+${checkBundle}
+${own.functions}`;
 }
 
 function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {

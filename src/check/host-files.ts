@@ -123,7 +123,7 @@ function isOwner(wanted: string, names: string, numbers: string): boolean {
 /** `-rw-r-----` as 640. */
 function octalOf(letters: string): string {
   const digits = [1, 4, 7].map((at) => {
-    const [read, write, run] = [...letters.slice(at, at + 3)];
+    const [read, write, run] = [letters[at], letters[at + 1], letters[at + 2]];
     return (read === 'r' ? 4 : 0) + (write === 'w' ? 2 : 0) + (run === 'x' || run === 's' || run === 't' ? 1 : 0);
   });
   return digits.join('');

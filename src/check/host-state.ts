@@ -47,9 +47,10 @@ function judgeDisk(hostname: string, facts: HostFacts): readonly Finding[] {
   const wanted = numberOf('queue_minfree') > 0 ? numberOf('queue_minfree') : 1.5 * numberOf('message_size_limit');
   const octets = Number(free) * 1024;
   if (octets > wanted) return [];
-  const words = (size: number): string => `${Math.floor(size / (1 << 20))} MiB`;
-  return [findingOf('disk-full', hostname, { found: words(octets), wanted: words(wanted) })];
+  return [findingOf('disk-full', hostname, { found: inMebibytes(octets), wanted: inMebibytes(wanted) })];
 }
+
+const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20))} MiB`;
 
 /** One finding for each relay, with the reason of most mails. @source postqueue(1) JSON OBJECT FORMAT */
 function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {

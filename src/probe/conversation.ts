@@ -170,7 +170,7 @@ class Talk {
         fail('the handshake does not end');
         secure.destroy();
       }, this.#patience.reply);
-      secure.on('error', (error) => fail(error.message));
+      secure.on('error', (error: Error) => fail(error.message));
       secure.once('close', () => fail('it closed the connection in the handshake'));
       secure.once('secureConnect', () => {
         clearTimeout(timer);

@@ -30,7 +30,7 @@ export const mostAtOnce = 8;
  * @throws tool - there is no ssh here, or the host wrote too much
  */
 export async function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
-  const [command, ...args] = isLocal(host) ? localShell(sys) : sshShell(host);
+  const [command, ...args] = isThisMachine(host) ? localShell(sys) : sshShell(host);
   let result: RunResult;
   try {
     result = await sys.run(command, args, { input: Buffer.from(script), timeoutMs: seconds * 1000 });
@@ -48,8 +48,8 @@ export async function runOnHost(host: HostSettings, { script, seconds }: ScriptR
 }
 
 /** This machine is the host. */
-function isLocal(host: HostSettings): boolean {
-  return 'local' in host && host.local === true;
+export function isThisMachine({ ssh }: HostSettings): boolean {
+  return 'isLocal' in ssh && ssh.isLocal === true;
 }
 
 /** sudo speaks the user's language, and what it says is read. */

@@ -1,7 +1,7 @@
 // Looks at a host over ssh: runs the script that only reads, and judges what it printed. What kept it from running is a
 // finding of its own, and then nothing else is known of the host.
 
-import { findingOf } from '../findings/finding.js';
+import { findingOf, type Finding } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import { renderProbe } from '../render/script.js';
@@ -39,7 +39,7 @@ export async function checkHost(
   const asked = { from, to: sys.now().getTime() };
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
-    const report = { host: host.hostname, fine: '', findings: [unseen(host, outcome)] };
+    const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
     return { host, facts, reports: [report], isThere: true, isInstalled: undefined };
   }
   const reports = judgeHost(settings, host, wanted, facts);
@@ -81,7 +81,8 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
   return [files, { host: hostname, fine: '', findings: [findingOf('program-unchecked', hostname, { found: title })] }];
 }
 
-function unseen({ hostname, ssh }: HostSettings, outcome: Outcome) {
+/** Why nothing is known of a host. */
+export function unseenFinding({ hostname, ssh }: HostSettings, outcome: Outcome): Finding {
   switch (outcome.kind) {
     case 'unreachable':
       return findingOf('ssh-unreachable', hostname, { found: outcome.words });

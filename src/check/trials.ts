@@ -8,6 +8,7 @@ import { readHostKey } from '../certificate/private-key.js';
 import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Call, Shown } from '../probe/conversation.js';
+import { senderOf } from '../render/senders.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 
 /** A client as the relay sees it; `tls` undefined: it says no STARTTLS. */
@@ -30,19 +31,18 @@ const outside = 'postmaster@example.com';
 
 /** The conversation of one visitor with a relay. */
 export function callOf(
-  { domain }: Settings,
+  settings: Settings,
   relay: Pick<SmtpdServer, 'hostname' | 'port'>,
   { address, ca }: { readonly address: string; readonly ca: string },
   visitor: Pick<Visitor, 'withTls' | 'shown'>,
   client?: SmtpClient,
 ): Call {
-  const [sender = domain] = client?.senders ?? [];
   return {
     address,
     port: relay.port,
-    helo: client?.hostname ?? `check.${domain}`,
+    helo: client?.hostname ?? `check.${settings.domain}`,
     tls: visitor.withTls ? { name: relay.hostname, ca, shown: visitor.shown } : undefined,
-    mail: { from: sender.includes('@') ? sender : `postmaster@${sender}`, to: outside },
+    mail: { from: senderOf(settings, client ?? { senders: [] }), to: outside },
   };
 }
 

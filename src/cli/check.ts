@@ -16,18 +16,29 @@ export function addCheck(program: SysCommand): void {
     .argument('[host...]', 'the hosts, by name; all if none is named')
     .option('--offline', 'only the files here')
     .addOption(
+      new Option(
+        '--from <host>',
+        'only the way to the relays, as it is seen from a home host, with openssl there',
+      ).conflicts('offline'),
+    )
+    .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
         .choices(['text', 'nagios'])
         .default('text'),
     )
-    .examples('relaycerts check', 'relaycerts check relayhost', 'relaycerts check --offline', 'relaycerts check --json')
-    .runs(async (sys, options: Omit<CheckOptions, 'hosts'>, hosts: readonly string[]) => {
+    .examples(
+      'relaycerts check',
+      'relaycerts check relayhost',
+      'relaycerts check --from mailhost',
+      'relaycerts check --offline',
+    )
+    .runs(async (sys, options: Omit<CheckOptions, 'hosts' | 'from'> & { from?: string }, hosts: readonly string[]) => {
       if (options.json && options.format === 'nagios') {
         throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
           hint: { run: ['check', '--json'] },
         });
       }
       const { check } = await import('../commands/check.js');
-      await check({ ...options, hosts }, sys);
+      await check({ ...options, from: options.from, hosts }, sys);
     });
 }

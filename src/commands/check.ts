@@ -1,6 +1,7 @@
 // `relaycerts check`: proves the files here, the hosts and the live relays right. It changes nothing but the note of what
 // each host was seen to have (certs/installed.json).
 
+import { checkFrom } from '../check/from-home.js';
 import { checkHost, type HostCheck } from '../check/host.js';
 import { judgeOffline } from '../check/offline.js';
 import { checkRelay } from '../check/relay-check.js';
@@ -32,7 +33,7 @@ import { inGroups } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
 import { judgeOpening } from './custody.js';
-import { findHosts } from './hosts.js';
+import { findHost, findHosts } from './hosts.js';
 import { commitChangeWithWords, locked, reading, type GlobalOptions, type Work } from './run.js';
 
 export interface CheckOptions extends GlobalOptions {
@@ -41,6 +42,8 @@ export interface CheckOptions extends GlobalOptions {
   /** Only the files here. */
   readonly offline: boolean;
   readonly format: 'text' | 'nagios';
+  /** A home host to try the relays from, as typed. */
+  readonly from: string | undefined;
 }
 
 /** Ends with 0 if no error and no warning was found, else with 3; as a monitoring plugin with the plugin's codes. */
@@ -53,8 +56,15 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const work: Work = { settings, inventory, at, sys };
   const wanted = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const reports: Report[] = [];
-  if (wanted.size === 0) reports.push(...(await checkHere(work, found.ledger)));
-  if (!options.offline) reports.push(...(await checkThere(work, wanted, options)));
+  if (wanted.size === 0 && options.from === undefined) reports.push(...(await checkHere(work, found.ledger)));
+  const from = options.from === undefined ? undefined : findHost(settings, options.from);
+  if (from?.role === 'smtpd-server') {
+    throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
+      hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
+    });
+  }
+  if (from !== undefined) reports.push(...(await checkFrom(settings, from, sys)));
+  if (!options.offline && from === undefined) reports.push(...(await checkThere(work, wanted, options)));
   if (options.format === 'nagios') {
     const { line, status } = renderCheckPlugin(reports);
     sys.write(line);

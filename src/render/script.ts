@@ -15,9 +15,11 @@ import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
+import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probe from './probe.sh';
 import smtpClient from './smtp-client.sh';
+import { senderOf } from './senders.js';
 import smtpdServer from './smtpd-server.sh';
 
 export interface ScriptOptions {
@@ -57,17 +59,43 @@ probe_host </dev/null
 `;
 }
 
+/** A script with openssl only: does this home host get through to the relays, and is it refused without its certificate? */
+export function renderProbeFrom(settings: Settings, client: SmtpClient): string {
+  const { hostname } = client;
+  const { key, certificate, ca } = bundleNames(settings.domain, hostname);
+  const sender = senderOf(settings, client);
+  const values = { host: hostname, folder: settings.postfix.directory, key, certificate, ca, sender };
+  return `{
+${assignmentsOf(values)}
+
+all_relays() {
+  cat <<'END'
+${settings.smtpdServers.map((relay) => `${relay.hostname} ${relay.port}`).join('\n')}
+END
+}
+
+${probeFrom}
+probe_from </dev/null
+}
+`;
+}
+
 /** The values, texts and functions. */
 function bodyOf(settings: Settings, host: HostSettings, options: ScriptOptions): string {
   const own = partOf(settings, host, options);
   const values = { ...hostValues(settings, host, options.keyPlace), ...own.values };
-  const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
-  return `${assignments.join('\n')}
+  return `${assignmentsOf(values)}
 
 ${own.texts}
 ${frame}
 ${checkBundle}
 ${own.functions}`;
+}
+
+function assignmentsOf(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${shellWord(value)}`)
+    .join('\n');
 }
 
 function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {

@@ -38,7 +38,7 @@ export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, fa
   const isTaken = replies.some((line) => line.startsWith('250 2.1.5'));
   if (!isTaken) {
     const found = replies.findLast((line) => !line.startsWith('221')) ?? lastOf(said);
-    return [findingOf(/^5/u.test(found) ? 'client-bounced' : 'client-refused', hostname, { peer, found })];
+    return [findingOf(found.startsWith('5') ? 'client-bounced' : 'client-refused', hostname, { peer, found })];
   }
   const isOpen = linesOf(facts, 'without', hostname).some((line) => line.startsWith('250 2.1.5'));
   return isOpen ? [findingOf('open-relay', hostname, { port: String(port), found: 'no certificate' })] : [];

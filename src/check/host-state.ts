@@ -1,4 +1,5 @@
-// Judges the state of a host: Postfix runs, the clock is right, the disk has room, and no mail for the relay waits. Pure.
+// Judges the state of a host: Postfix runs, the clock is right, the disk has room, and no mail for the relay waits.
+// Other mail that waits is not this project's business. Pure.
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostSettings, Settings } from '../settings/settings.js';

@@ -1,4 +1,5 @@
-// The part of a check that needs no host: what status and make would say of the files here, as findings. Pure.
+// The part of a check that needs no host: what status and make would say of the files here, as findings. Nothing is judged
+// anew. Pure.
 
 import type { Problem } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';

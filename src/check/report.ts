@@ -1,4 +1,5 @@
-// What a check says: of each host and subject either one line that it is right, or findings. Pure.
+// What a check says: of each host and subject either one line that it is right, or findings. The words of findings are in
+// src/findings, and how all of it is printed in text.ts.
 
 import type { Finding } from '../findings/finding.js';
 

@@ -1,4 +1,5 @@
-// The commands that look at hosts. What they do is in commands/, and loaded when it runs.
+// The command that looks at hosts and relays: its options and help. What it does is in commands/, and loaded when it
+// runs.
 
 import { Option } from 'commander';
 import type { CheckOptions } from '../commands/check.js';

@@ -36,6 +36,18 @@ async function idsOf(words: readonly string[] = ['--offline'], input: RunInput =
   return findings.map(({ id }) => id);
 }
 
+/** An ssh that says these words and ends with 255. */
+function sshThatSays(words: string): RunInput {
+  mkdirSync(join(project.home, 'bin'));
+  const file = join(project.home, 'bin/ssh');
+  project.write(
+    '../home/bin/ssh',
+    `#!/bin/sh\nprintf '%s\\n' "$*" >>"$HOME/calls"\ncat >/dev/null\necho '${words}' >&2\nexit 255\n`,
+  );
+  chmodSync(file, 0o755);
+  return { env: { PATH: `${join(project.home, 'bin')}:${process.env['PATH'] ?? ''}` } };
+}
+
 describe('check --offline', () => {
   it('after make: exit 0, a line that sums up, nothing written', async () => {
     const before = treeOf(project.folder);
@@ -109,18 +121,6 @@ describe('check --offline', () => {
 });
 
 describe('check of hosts that ssh does not reach', () => {
-  /** An ssh that says these words and ends with 255. */
-  function sshThatSays(words: string): RunInput {
-    mkdirSync(join(project.home, 'bin'));
-    const file = join(project.home, 'bin/ssh');
-    project.write(
-      '../home/bin/ssh',
-      `#!/bin/sh\nprintf '%s\\n' "$*" >>"$HOME/calls"\ncat >/dev/null\necho '${words}' >&2\nexit 255\n`,
-    );
-    chmodSync(file, 0o755);
-    return { env: { PATH: `${join(project.home, 'bin')}:${process.env['PATH'] ?? ''}` } };
-  }
-
   it.each([
     ['ssh-denied', 'root@mailhost.example.org: Permission denied (publickey).'],
     ['ssh-host-key', 'Host key verification failed.'],
@@ -136,6 +136,7 @@ describe('check of hosts that ssh does not reach', () => {
 
   it('a host that prints an escape sequence moves no cursor', async () => {
     const { stdout } = await project.run(['check', 'mailhost'], sshThatSays('Permission denied \u001B[2J\u202E'));
-    expect(stdout).not.toMatch(/[\u001B\u202E]/u);
+    expect(stdout).toContain('Permission denied');
+    expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
   });
 });

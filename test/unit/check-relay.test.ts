@@ -63,8 +63,9 @@ describe('a connection', () => {
   });
 });
 
+const reply = (code: number): Reply => ({ code, lines: ['4.7.1 no'] });
+
 describe('a stranger', () => {
-  const reply = (code: number): Reply => ({ code, lines: ['4.7.1 no'] });
   it.each([
     ['relays: open-relay', talk('rcpt', { rcpt: reply(250) }), false, ['open-relay']],
     ['relays for later: open-relay', talk('rcpt', { rcpt: reply(251) }), false, ['open-relay']],

@@ -99,6 +99,7 @@ check_bundle() {
       "check date -u, then copy the whole bundle again: $copy_hint"
 }
 
-# Shows whether the bundle changed since the last run. Only a reload depends on it.
-# shellcheck disable=SC2086 # several names, none with white space
-bundle_state() { (cd "$folder" && cksum $bundle_files); }
+# Shows whether the bundle changed since the last run. Only a reload depends on it. A file that was another in between, and
+# was read then, has another inode or time.
+# shellcheck disable=SC2086,SC2012 # several names, none with white space
+bundle_state() { (cd "$folder" && cksum $bundle_files && ls -lin $bundle_files | awk '{ print $1, $7, $8, $9 }'); }

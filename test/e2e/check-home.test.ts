@@ -100,7 +100,19 @@ const faults: readonly { readonly what: string; readonly id: string; readonly pu
 
 async function change(script: string): Promise<void> {
   await home.sh(`{ ${script}\n} >/dev/null 2>&1`);
-  await home.sh('touch -d "10 seconds ago" /etc/postfix/main.cf; postfix reload >/dev/null 2>&1 || :');
+  const { code } = await home.exec(['/usr/lib/postfix/sbin/master', '-t'], { anyExit: true });
+  if (code !== 0) await home.reload();
+}
+
+/** A test that fails leaves nothing for the next one. */
+async function orRestored(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await home.restorePostfix();
+    await desk.install(home);
+    throw error;
+  }
 }
 
 beforeAll(async () => {
@@ -114,12 +126,14 @@ afterAll(() => lab.stop());
 
 describe('at home', () => {
   test.each(faults)('$what: $id', async ({ id, put, mend }) => {
-    await change(put);
-    const finding = await expectFound(desk, id, home.hostname);
-    expect(finding.cure).not.toEqual([]);
-    if (mend === undefined) await runCure(desk, finding);
-    else await change(mend);
-    await expectGreen(desk);
+    await orRestored(async () => {
+      await change(put);
+      const finding = await expectFound(desk, id, home.hostname);
+      expect(finding.cure).not.toEqual([]);
+      if (mend === undefined) await runCure(desk, finding);
+      else await change(mend);
+      await expectGreen(desk);
+    });
   });
 
   test('another CA: ca-differs', async () => {
@@ -140,6 +154,26 @@ describe('at home', () => {
     await runCure(desk, finding);
     await lab.outside.waitForMail(subject);
     await expectGreen(desk);
+  });
+
+  test('from home, with openssl there: right, and what is in the way', async () => {
+    const [relay] = lab.relays;
+    expect(await findAll(desk, '--from mailhost')).toEqual([]);
+    const idsFrom = async (): Promise<readonly string[]> =>
+      (await findAll(desk, '--from mailhost')).map(({ id }) => id);
+    await relay.sh('postfix stop >/dev/null 2>&1');
+    expect(await idsFrom()).toEqual(['connection-refused']);
+    await relay.sh('postfix start >/dev/null 2>&1');
+    await relay.sh(`sed -i.before '/^[0-9A-F]/d' ${folder}/relay_clientcerts`);
+    await relay.reload();
+    expect(await idsFrom()).toEqual(['client-refused']);
+    await relay.sh(`mv ${folder}/relay_clientcerts.before ${folder}/relay_clientcerts`);
+    await relay.reload();
+    const { certificate } = await makeCa(lab.operator, 'example.org relay CA');
+    await home.writeFile(caFile, certificate);
+    expect(await idsFrom()).toEqual(['served-untrusted']);
+    await desk.install(home);
+    expect(await findAll(desk, '--from mailhost')).toEqual([]);
   });
 
   test('names only what is asked for', async () => {

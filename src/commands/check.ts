@@ -11,7 +11,7 @@ import { makeVisitors, type Visitors } from '../check/trials.js';
 import { openFileUnasked } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
 import type { SeenHost } from '../plan/installed.js';
@@ -19,7 +19,7 @@ import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { statusOf } from '../plan/status.js';
-import { bundleWarnings, ledgerWarnings, strangerWarnings } from '../plan/warnings.js';
+import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import { bundlesOf } from '../render/bundle.js';
 import { expectedContents } from '../render/installed.js';
@@ -71,7 +71,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     sys.endWith(status);
     return;
   }
-  if (options.json) sys.write(`${writeJson({ version: 1, command: 'check', ...checkObject(settings, reports) }, 2)}\n`);
+  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
   else sys.write(renderCheck(settings, reports));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
@@ -87,8 +87,10 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
     rows: statusOf(settings, inventory, issued, { at, warnDays, opening }),
     problems: contradictionsOf(settings, inventory, at),
     warnings: [
+      // What keeps it from opening is a row of its own.
+      ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
       ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
-      ...strangerWarnings(inventory),
+      ...formerWarnings(settings, inventory, issued),
       ...returnWarnings(inventory),
       ...ledgerAheadWarnings(inventory, issued),
       ...ledgerWarnings(ledger.damaged, layout.ledger.path),

@@ -30,7 +30,7 @@ export const mostAtOnce = 8;
  * @throws tool - there is no ssh here, or the host wrote too much
  */
 export async function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
-  const [command, ...args] = isThisMachine(host) ? localShell(sys) : sshShell(host);
+  const [command, ...args] = host.ssh.isLocal ? localShell(host) : sshShell(host);
   let result: RunResult;
   try {
     result = await sys.run(command, args, { input: Buffer.from(script), timeoutMs: seconds * 1000 });
@@ -47,20 +47,15 @@ export async function runOnHost(host: HostSettings, { script, seconds }: ScriptR
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }
 
-/** This machine is the host. */
-export function isThisMachine({ ssh }: HostSettings): boolean {
-  return 'isLocal' in ssh && ssh.isLocal === true;
-}
-
 /** sudo speaks the user's language, and what it says is read. */
 const sudo = ['env', 'LC_ALL=C', 'sudo', '-n', 'sh'] as const;
 
-function localShell({ uid }: Sys): readonly [string, ...string[]] {
-  return uid === 0 ? ['sh'] : sudo;
+function localShell({ ssh }: HostSettings): readonly [string, ...string[]] {
+  return ssh.needsSudo ? sudo : ['sh'];
 }
 
-function sshShell({ ssh: { user, host, port } }: HostSettings): readonly [string, ...string[]] {
+function sshShell({ ssh: { user, host, port, needsSudo } }: HostSettings): readonly [string, ...string[]] {
   const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`].flatMap((one) => ['-o', one]);
   const place = [...(port === 22 ? [] : ['-p', String(port)]), `${user}@${host}`];
-  return ['ssh', '-T', ...options, ...place, user === 'root' ? 'sh' : sudo.join(' ')];
+  return ['ssh', '-T', ...options, ...place, needsSudo ? sudo.join(' ') : 'sh'];
 }

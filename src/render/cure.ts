@@ -37,7 +37,8 @@ function commandsOf(
     if (on === undefined) return [];
     const command = fillIn(root, values, pathWord);
     // sudo takes one command, and a cure may have two.
-    return [rootCommand(on.ssh, shellWord(on.ssh.user === 'root' ? command : `sh -c ${shellWord(command)}`))];
+    const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
+    return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
   }
   const target = find(fillIn(install ?? '', values));
   return target === undefined ? [] : installLines(settings.program, target);

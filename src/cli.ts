@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addBackup } from './cli/backup.js';
+import { addCheck } from './cli/check.js';
 import { addUpkeep } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
@@ -121,6 +122,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   addSetup(program);
   addUpkeep(program);
   addBackup(program);
+  addCheck(program);
   addCleanAndWizard(program);
   addPassphrase(program);
   // The program itself takes any word, to say which command was meant; its commands take none too many.

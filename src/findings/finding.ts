@@ -3,7 +3,7 @@
 // render/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
 // become a finding; its cure becomes commands for the hosts of a project in render/cure.ts.
 
-import { escapeControls } from '../errors.js';
+import { escapeControls, type Hint } from '../errors.js';
 import catalogue from './catalogue.json' with { type: 'json' };
 
 /** `unknown`: something that could not be looked at, which is said and never guessed. */
@@ -16,6 +16,8 @@ export interface CureStep {
   readonly words?: string;
   /** Arguments of relaycerts. */
   readonly run?: string;
+  /** The hint of a problem, which is a command with the words around it. */
+  readonly hint?: Hint;
   /** A command that root runs on the finding's host. */
   readonly root?: string;
   /** A host that gets its bundle and runs its script. */

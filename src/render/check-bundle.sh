@@ -11,16 +11,22 @@ folder_mode=700
 key_owner=0:0
 key_mode=600
 
-# Only root can replace the folder $1 or a folder above it, by the path given and by the one that links lead to.
-check_parents() {
+# What above the folder $1, by the path given and by the one that links lead to, others than root can change.
+open_parents() {
   for path in "$1" "$(cd -P "$1" && pwd -P)"; do
     while [ "$path" != / ]; do
       path=$(dirname "$path")
-      [ -z "$(find -H "$path" -prune \( ! -user 0 -o -perm -020 -o -perm -002 \))" ] ||
-        fail "$path, which holds $1, can be changed by others than root" \
-          "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
+      find -H "$path" -prune \( ! -user 0 -o -perm -020 -o -perm -002 \)
     done
   done
+}
+
+# Only root can replace the folder $1 or a folder above it.
+check_parents() {
+  path=$(open_parents "$1" | head -n 1)
+  [ -z "$path" ] ||
+    fail "$path, which holds $1, can be changed by others than root" \
+      "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
 }
 
 # The bundle's file $1 is there, is not a link, and has mode $2 and owner $3, root if there is none. The owner comes first,
@@ -93,6 +99,7 @@ check_bundle() {
       "check date -u, then copy the whole bundle again: $copy_hint"
 }
 
-# Shows whether the bundle changed since the last run. Only a reload depends on it.
-# shellcheck disable=SC2086 # several names, none with white space
-bundle_state() { (cd "$folder" && cksum $bundle_files); }
+# Shows whether the bundle changed since the last run. Only a reload depends on it. A file that was another in between, and
+# was read then, has another inode or time.
+# shellcheck disable=SC2086,SC2012 # several names, none with white space
+bundle_state() { (cd "$folder" && cksum $bundle_files && ls -lin $bundle_files | awk '{ print $1, $7, $8, $9 }'); }

@@ -1,7 +1,7 @@
 // The cure of a finding in commands for the hosts of these settings, each a line that runs as it stands. What is in a
 // cure, and the ids, are in src/findings.
 
-import { commandText } from '../errors.js';
+import { commandText, renderHint } from '../errors.js';
 import { fillIn, type CureStep, type Finding } from '../findings/finding.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { pathWord, shellWord } from '../shell-word.js';
@@ -17,6 +17,7 @@ export interface CureLine {
 export function cureLines(settings: Settings, finding: Pick<Finding, 'cure' | 'host' | 'values'>): readonly CureLine[] {
   return finding.cure.flatMap((step): readonly CureLine[] => {
     if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values) }];
+    if (step.hint !== undefined) return [{ kind: 'words', text: renderHint(step.hint, settings.program) }];
     return commandsOf(settings, finding, step).map((text) => ({ kind: 'command', text }));
   });
 }
@@ -36,7 +37,8 @@ function commandsOf(
     if (on === undefined) return [];
     const command = fillIn(root, values, pathWord);
     // sudo takes one command, and a cure may have two.
-    return [rootCommand(on.ssh, shellWord(on.ssh.user === 'root' ? command : `sh -c ${shellWord(command)}`))];
+    const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
+    return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
   }
   const target = find(fillIn(install ?? '', values));
   return target === undefined ? [] : installLines(settings.program, target);

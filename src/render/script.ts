@@ -15,7 +15,11 @@ import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
+import probeFrom from './probe-from.sh';
+import probePostfix from './probe-postfix.sh';
+import probe from './probe.sh';
 import smtpClient from './smtp-client.sh';
+import { senderOf } from './senders.js';
 import smtpdServer from './smtpd-server.sh';
 
 export interface ScriptOptions {
@@ -28,28 +32,71 @@ export interface ScriptOptions {
 
 /** The script for a host; with `undo`, the one that takes it back. */
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
-  const { undo, keyPlace } = options;
+  const { undo } = options;
   const { hostname, role } = host;
-  const own = partOf(settings, host, options);
-  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
-  const assignments = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
 # It needs root there, ${own.needs} and openssl; its bundle is copied first, with ssh, and rsync on both sides.
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
-${assignments.join('\n')}
-
-${own.texts}
-${frame}
-${checkBundle}
-${own.functions}
+${bodyOf(settings, host, options)}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
 
 ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
 `;
+}
+
+/** A script that only reads: what a check wants to know of a host, in the sections that probe.sh describes. */
+export function renderProbe(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
+  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe];
+  return `{
+${bodyOf(settings, host, { undo: false, forceRoutes: false, keyPlace })}
+${part.join('\n')}
+
+probe_host </dev/null
+}
+`;
+}
+
+/** A script with openssl only: does this home host get through to the relays, and is it refused without its certificate? */
+export function renderProbeFrom(settings: Settings, client: SmtpClient): string {
+  const { hostname } = client;
+  const { key, certificate, ca } = bundleNames(settings.domain, hostname);
+  const sender = senderOf(settings, client);
+  const values = { host: hostname, folder: settings.postfix.directory, key, certificate, ca, sender };
+  return `{
+${assignmentsOf(values)}
+
+all_relays() {
+  cat <<'END'
+${settings.smtpdServers.map((relay) => `${relay.hostname} ${relay.port}`).join('\n')}
+END
+}
+
+${probeFrom}
+probe_from </dev/null
+}
+`;
+}
+
+/** The values, texts and functions. */
+function bodyOf(settings: Settings, host: HostSettings, options: ScriptOptions): string {
+  const own = partOf(settings, host, options);
+  const values = { ...hostValues(settings, host, options.keyPlace), ...own.values };
+  return `${assignmentsOf(values)}
+
+${own.texts}
+${frame}
+${checkBundle}
+${own.functions}`;
+}
+
+function assignmentsOf(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name}=${shellWord(value)}`)
+    .join('\n');
 }
 
 function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {

@@ -3,7 +3,7 @@
 // from there to its class. So a client's pins before and after a new key are bound alike, and no second table can be old.
 // The `From:` header is not looked at, nor who of a client's users sends.
 
-import type { Settings } from '../settings/settings.js';
+import type { Settings, SmtpClient } from '../settings/settings.js';
 import type { Parameter } from './postfix.js';
 
 /** The lookup key of the null sender. Bounces pass. */
@@ -43,4 +43,10 @@ export function senderLimits({ smtpClients }: Settings, table: string): readonly
 function keysOf(senders: readonly string[]): string {
   const keys = senders.flatMap((sender) => (sender.includes('@') ? [sender] : [sender, `.${sender}`]));
   return [nullSender, ...[...new Set(keys)].toSorted()].map((key) => `${key}=OK`).join(',');
+}
+
+/** An address that a client may send as. */
+export function senderOf({ domain }: Settings, { senders }: Pick<SmtpClient, 'senders'>): string {
+  const first: string = senders[0] ?? domain;
+  return first.includes('@') ? first : `postmaster@${first}`;
 }

@@ -120,9 +120,13 @@ service_routes() {
 }
 
 # Finds mail that would go past the relay, or through our transport to a host that it does not take.
-check_routes() {
+find_routes() {
   relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
   routes=$({ transport_routes && sender_routes && service_routes; } | sort -u)
+}
+
+check_routes() {
+  find_routes
   for kind in stops passes; do
     [ -n "$(list "$kind")" ] || continue
     case $kind in

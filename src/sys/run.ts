@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Octets of standard output, if more than 16 MiB may come. */
   readonly mostOutput?: number;
+  /** Milliseconds after which the child is ended; its status is null then. */
+  readonly timeoutMs?: number;
   /** What the child inherits, if not this process's environment and folder. */
   readonly inherited?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string };
 }
@@ -42,6 +44,7 @@ export const run: Run = (command, args, options) =>
     const child = spawn(command, args, {
       cwd: options.inherited?.cwd,
       env: { ...(options.inherited?.env ?? process.env), ...options.env },
+      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
       stdio: [pipeIf(options.input !== undefined), 'pipe', 'pipe', pipeIf(options.statusFd === true)],
     });
     const stop = (): void => {

@@ -1,0 +1,67 @@
+// Whether a home host gets through to the relays, as openssl on that host says. The words of openssl are told apart here;
+// what they lack is said as unknown.
+
+import { findingOf, type Finding } from '../findings/finding.js';
+import { renderProbeFrom } from '../render/script.js';
+import { runOnHost } from '../remote/script-run.js';
+import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import type { Sys } from '../sys/sys.js';
+import { linesOf, parseFacts, type HostFacts } from './host-facts.js';
+import { unseenFinding } from './host.js';
+import type { Report } from './report.js';
+
+/** Seconds: two tries of seven seconds for each relay, and connections that time out. */
+const seconds = 300;
+
+/** Looks at every relay from one home host. @throws tool */
+export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
+  const outcome = await runOnHost(client, { script: renderProbeFrom(settings, client), seconds }, sys);
+  const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
+  const { hostname } = client;
+  if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];
+  return settings.smtpdServers.map((relay) => ({
+    host: hostname,
+    fine: `relays through ${relay.hostname}, and is refused there without its certificate`,
+    findings: judgeFrom(relay, client, facts),
+  }));
+}
+
+/** What is wrong between the two. Pure. */
+export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, facts: HostFacts): readonly Finding[] {
+  const { hostname, port } = relay;
+  const values = { port: String(port), address: `from ${peer}` };
+  const said = linesOf(facts, 'with', hostname);
+  const kind = kindOf(said);
+  if (kind === 'name-not-found') return [findingOf(kind, hostname, { found: `as ${peer} sees it` })];
+  if (kind !== undefined) return [findingOf(kind, hostname, { ...values, found: lastOf(said) })];
+  const replies = said.filter((line) => /^\d{3} /u.test(line));
+  const isTaken = replies.some((line) => line.startsWith('250 2.1.5'));
+  if (!isTaken) {
+    const found = replies.findLast((line) => !line.startsWith('221')) ?? lastOf(said);
+    return [findingOf(found.startsWith('5') ? 'client-bounced' : 'client-refused', hostname, { peer, found })];
+  }
+  const isOpen = linesOf(facts, 'without', hostname).some((line) => line.startsWith('250 2.1.5'));
+  return isOpen ? [findingOf('open-relay', hostname, { port: String(port), found: 'no certificate' })] : [];
+}
+
+/** @source OpenSSL 1.1.1 to 3.5: s_client.c, x509_txt.c */
+const words: readonly (readonly [string, RegExp])[] = [
+  [
+    'name-not-found',
+    /Name or service not known|Temporary failure in name resolution|No address associated|Host not found/iu,
+  ],
+  ['connection-refused', /Connection refused/iu],
+  ['no-connection', /Connection timed out|No route to host|Network is unreachable/iu],
+  ['served-expired', /verify error.*certificate has expired/iu],
+  ['served-other-name', /verify error.*hostname mismatch/iu],
+  ['served-untrusted', /verify error|certificate verify failed/iu],
+  ['tls-not-offered', /didn't find STARTTLS/iu],
+  ['handshake-failed', /SSL routines|wrong version number|handshake failure/iu],
+];
+
+function kindOf(lines: readonly string[]): string | undefined {
+  const text = lines.join('\n');
+  return words.find(([, pattern]) => pattern.test(text))?.[0];
+}
+
+const lastOf = (lines: readonly string[]): string => lines.findLast((line) => line.trim() !== '') ?? 'nothing';

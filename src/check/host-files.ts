@@ -1,0 +1,134 @@
+// Judges the files of a host against its bundle: there, the same, with the right owner and mode, and a chain that Postfix
+// can use. Pure.
+
+import { createHash } from 'node:crypto';
+import { findingOf, type Finding } from '../findings/finding.js';
+import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './host-facts.js';
+
+/** The files of a host as they should be, by name; without key and chain if the host made its key itself. */
+export type WantedFiles = ReadonlyMap<string, Buffer>;
+
+/** True if the host has not one file of the bundle. */
+export function hasNoFiles({ sections }: HostFacts): boolean {
+  return sections.every(
+    ({ name, lines, words: [, , mode] }) => name !== 'file' || mode === '700' || lines.length === 0,
+  );
+}
+
+/** What is wrong with the files. */
+export function judgeFiles(
+  settings: Settings,
+  host: HostSettings,
+  wanted: WantedFiles,
+  facts: HostFacts,
+): readonly Finding[] {
+  const { hostname } = host;
+  const names = bundleNames(settings.domain, hostname);
+  const open = linesOf(facts, 'folder').map((file) => findingOf('folder-open', hostname, { file }));
+  const files = facts.sections.flatMap((section) =>
+    section.name === 'file' ? judgeFile(section, hostname, names, wanted, facts) : [],
+  );
+  return [...open, ...files, ...judgeTableFile(host, facts)];
+}
+
+const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> = {
+  ca: 'ca-differs',
+  certificate: 'certificate-differs',
+  key: 'key-differs',
+};
+
+function judgeFile(
+  { words: [file = '', owner = '', mode = ''], lines }: Section,
+  hostname: string,
+  names: Readonly<Record<BundlePart, string>>,
+  wanted: WantedFiles,
+  facts: HostFacts,
+): readonly Finding[] {
+  const found = valuesOf(lines, ' ');
+  const letters = found.get('mode');
+  if (letters === undefined || letters.startsWith('l')) return [findingOf('file-missing', hostname, { file })];
+  const findings: Finding[] = [];
+  const [names_, numbers] = [found.get('names') ?? '', found.get('owner') ?? ''];
+  if (!isOwner(owner, names_, numbers)) {
+    findings.push(findingOf('owner-differs', hostname, { file, found: names_, wanted: owner }));
+  }
+  const octal = octalOf(letters);
+  if (octal !== mode) findings.push(findingOf('mode-differs', hostname, { file, found: octal, wanted: mode }));
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  const bytes = wanted.get(name);
+  const isSame = bytes === undefined || found.get('sha256') === sha256(bytes);
+  if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
+  else if (!isSame) {
+    const part = (['ca', 'certificate', 'key'] as const).find((one) => names[one] === name);
+    findings.push(
+      part === undefined
+        ? findingOf('table-differs', hostname, { file, found: pinDifference(bytes, linesOf(facts, 'table')) })
+        : findingOf(differs[part], hostname, { file }),
+    );
+  }
+  return findings;
+}
+
+/** A chain may differ in ways that Postfix has words for; those come first. */
+function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: boolean): readonly Finding[] {
+  const chain = valuesOf(linesOf(facts, 'chain'), ' ');
+  const values = { file };
+  if (chain.get('first')?.endsWith('PRIVATE KEY') !== true) return [findingOf('key-not-first', hostname, values)];
+  if (chain.has('encrypted')) return [findingOf('encrypted-key', hostname, values)];
+  if (!chain.has('pair')) return [findingOf('key-mismatch', hostname, values)];
+  if (isSame) return [];
+  return [findingOf(chain.has('expired') ? 'expired' : 'chain-differs', hostname, values)];
+}
+
+/** Which hosts a table lists, and should not, or the other way round. */
+function pinDifference(wanted: Buffer, found: readonly string[]): string {
+  const should = wanted
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  const [missing, added] = [
+    should.filter((line) => !found.includes(line)).map(hostIn),
+    found.filter((line) => !should.includes(line)).map(hostIn),
+  ];
+  const words = [
+    ...(missing.length > 0 ? [`it lacks ${some(missing)}`] : []),
+    ...(added.length > 0 ? [`it has ${some(added)} besides`] : []),
+  ];
+  return words.length === 0 ? 'its comments or its order differ' : words.join(', and ');
+}
+
+const hostIn = (line: string): string => line.split(' ').at(-1) ?? '';
+const some = (all: readonly string[]): string =>
+  all.length > 3 ? `${all.slice(0, 3).join(', ')} and ${all.length - 3} more` : all.join(', ');
+
+/** A table of another type than texthash is made from the file by postmap. */
+function judgeTableFile({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const [state] = linesOf(facts, 'table-file');
+  if (state === undefined) return [];
+  if (state === 'missing') return [findingOf('map-file', hostname)];
+  const file = sectionOf(facts, 'table')?.words[0] ?? '';
+  return [findingOf('table-stale', hostname, { file })];
+}
+
+/** As chown takes it: numbers, or names. */
+function isOwner(wanted: string, names: string, numbers: string): boolean {
+  const [user = '', group = ''] = wanted.split(':');
+  const [userName = '', groupName = ''] = names.split(':');
+  const [uid = '', gid = ''] = numbers.split(':');
+  return [userName, uid].includes(user) && [groupName, gid].includes(group);
+}
+
+/** `-rw-r-----` as 640. */
+function octalOf(letters: string): string {
+  const digits = [1, 4, 7].map((at) => {
+    const [read, write, run] = [letters[at], letters[at + 1], letters[at + 2]];
+    return (read === 'r' ? 4 : 0) + (write === 'w' ? 2 : 0) + (run === 'x' || run === 's' || run === 't' ? 1 : 0);
+  });
+  return digits.join('');
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,81 @@
+// Judges the state of a host: Postfix runs, the clock is right, the disk has room, and no mail for the relay waits.
+// Other mail that waits is not this project's business. Pure.
+
+import { findingOf, type Finding } from '../findings/finding.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
+
+/** When the host was asked: its clock was read between the two, in milliseconds. */
+export interface Asked {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Seconds; certificates begin an hour before they are made, so that much does no harm for long. */
+const clockTolerance = 300;
+
+/** What is wrong with the state of a host. */
+export function judgeState(settings: Settings, host: HostSettings, facts: HostFacts, asked: Asked): readonly Finding[] {
+  const { hostname } = host;
+  const isStopped = sectionOf(facts, 'running')?.words[0] === 'no';
+  return [
+    ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
+    ...judgeClock(hostname, facts, asked),
+    ...judgeDisk(hostname, facts),
+    ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+  ];
+}
+
+function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): readonly Finding[] {
+  const seconds = Number(sectionOf(facts, 'clock')?.words[0] ?? Number.NaN);
+  const off = Math.max(from / 1000 - seconds, seconds - to / 1000);
+  if (!(off > clockTolerance)) return [];
+  const ahead = seconds > to / 1000 ? 'ahead' : 'behind';
+  return [findingOf('clock-differs', hostname, { found: `${durationOf(off)} (it is ${ahead})` })];
+}
+
+function durationOf(seconds: number): string {
+  if (seconds >= 2 * 86_400) return `${Math.floor(seconds / 86_400)} days`;
+  return seconds >= 2 * 3600 ? `${Math.floor(seconds / 3600)} hours` : `${Math.floor(seconds / 60)} minutes`;
+}
+
+/** @source postconf(5) queue_minfree: without it, 1.5 times message_size_limit */
+function judgeDisk(hostname: string, facts: HostFacts): readonly Finding[] {
+  const [free = ''] = linesOf(facts, 'disk');
+  if (!/^\d+$/u.test(free)) return [];
+  const values = valuesOf(linesOf(facts, 'values'));
+  const numberOf = (name: string): number => Number(values.get(name) ?? 0);
+  const wanted = numberOf('queue_minfree') > 0 ? numberOf('queue_minfree') : 1.5 * numberOf('message_size_limit');
+  const octets = Number(free) * 1024;
+  if (octets > wanted) return [];
+  return [findingOf('disk-full', hostname, { found: inMebibytes(octets), wanted: inMebibytes(wanted) })];
+}
+
+const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20))} MiB`;
+
+/** One finding for each relay, with the reason of most mails. @source postqueue(1) JSON OBJECT FORMAT */
+function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {
+  const reasons = lines.flatMap(reasonsIn);
+  return smtpdServers.flatMap(({ hostname: peer }) => {
+    const counts = new Map<string, number>();
+    const about = reasons.filter((reason) => reason.includes(peer));
+    for (const reason of about) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    const [most] = [...counts].toSorted(([, one], [, other]) => other - one);
+    if (most === undefined) return [];
+    return [findingOf('queue-deferred', hostname, { count: String(about.length), peer, found: most[0] })];
+  });
+}
+
+function reasonsIn(line: string): readonly string[] {
+  let mail: unknown;
+  try {
+    mail = JSON.parse(line);
+  } catch {
+    return [];
+  }
+  if (typeof mail !== 'object' || mail === null || !('queue_name' in mail) || !('recipients' in mail)) return [];
+  if (mail.queue_name !== 'deferred' || !Array.isArray(mail.recipients)) return [];
+  const [first] = mail.recipients as readonly unknown[];
+  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
+  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+}

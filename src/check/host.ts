@@ -1,0 +1,102 @@
+// Looks at a host over ssh: runs the script that only reads, and judges what it printed. What kept it from running is a
+// finding of its own, and then nothing else is known of the host.
+
+import { findingOf, type Finding } from '../findings/finding.js';
+import type { KeyPlace } from '../plan/bundle-names.js';
+import { homeProgramOf } from '../render/home-programs.js';
+import { renderProbe } from '../render/script.js';
+import { runOnHost, type Outcome } from '../remote/script-run.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import type { Sys } from '../sys/sys.js';
+import { judgeConfiguration } from './host-configuration.js';
+import { parseFacts, sectionOf, type HostFacts } from './host-facts.js';
+import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
+import { judgeState } from './host-state.js';
+import type { Report } from './report.js';
+
+export interface HostCheck {
+  readonly host: HostSettings;
+  readonly facts: HostFacts | undefined;
+  readonly reports: readonly Report[];
+  /** False if nothing was installed there, as far as is known. */
+  readonly isThere: boolean;
+  /** True if it has what it should have; undefined if it could not be looked at. */
+  readonly isInstalled: boolean | undefined;
+}
+
+/** Seconds for all of a host. */
+const seconds = 120;
+
+/** Looks at one host. @throws tool */
+export async function checkHost(
+  settings: Settings,
+  host: HostSettings,
+  { wanted, keyPlace }: { readonly wanted: WantedFiles; readonly keyPlace: KeyPlace },
+  sys: Sys,
+): Promise<HostCheck> {
+  const from = sys.now().getTime();
+  const outcome = await runOnHost(host, { script: renderProbe(settings, host, keyPlace), seconds }, sys);
+  const asked = { from, to: sys.now().getTime() };
+  const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
+  if (facts === undefined) {
+    const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
+    return { host, facts, reports: [report], isThere: true, isInstalled: undefined };
+  }
+  const reports = judgeHost(settings, host, wanted, facts);
+  const isInstalled = reports.every(({ findings }) => findings.every(({ severity }) => severity !== 'error'));
+  const state: Report = {
+    host: host.hostname,
+    fine: 'runs, its clock is right, and no mail for a relay waits',
+    findings: judgeState(settings, host, facts, asked),
+  };
+  const isThere = reports.every(({ findings }) => findings.every(({ id }) => id !== 'not-installed'));
+  return { host, facts, reports: isThere ? [...reports, state] : reports, isThere, isInstalled };
+}
+
+/** Its files and its configuration. */
+function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, facts: HostFacts): readonly Report[] {
+  const { hostname } = host;
+  const program = homeProgramOf(settings, host);
+  const configuration: Report = {
+    host: hostname,
+    fine: `Postfix ${sectionOf(facts, 'postfix')?.words[0] ?? ''} has the settings that it should`,
+    findings: judgeConfiguration(settings, host, facts),
+  };
+  if (sectionOf(facts, 'postfix')?.words[0] === 'missing') {
+    return [{ host: hostname, fine: '', findings: [findingOf('postfix-missing', hostname)] }];
+  }
+  if (
+    hasNoFiles(facts) &&
+    (program !== undefined || configuration.findings.some(({ id }) => id === 'service-missing'))
+  ) {
+    return [{ host: hostname, fine: '', findings: [findingOf('not-installed', hostname)] }];
+  }
+  const files: Report = {
+    host: hostname,
+    fine: `its ${wanted.size} files are those of its bundle`,
+    findings: judgeFiles(settings, host, wanted, facts),
+  };
+  if (program === undefined) return [files, configuration];
+  const { title } = program;
+  return [files, { host: hostname, fine: '', findings: [findingOf('program-unchecked', hostname, { found: title })] }];
+}
+
+/** Why nothing is known of a host. */
+export function unseenFinding({ hostname, ssh }: HostSettings, outcome: Outcome): Finding {
+  switch (outcome.kind) {
+    case 'unreachable':
+      return findingOf('ssh-unreachable', hostname, { found: outcome.words });
+    case 'host-key':
+      return findingOf('ssh-host-key', hostname, { found: outcome.words });
+    case 'denied':
+      return findingOf('ssh-denied', hostname, { found: outcome.words });
+    case 'no-sudo':
+      return findingOf('no-sudo', hostname, { found: ssh.user });
+    case 'slow':
+      return findingOf('probe-slow', hostname, { found: outcome.words });
+    case 'ran':
+      return findingOf('probe-failed', hostname, {
+        found: outcome.stderr.trim().split('\n').at(-1) ?? '',
+      });
+  }
+}

@@ -1,0 +1,37 @@
+// The part of a check that needs no host: what status and make would say of the files here, as findings. Nothing is judged
+// anew. Pure.
+
+import type { Problem } from '../errors.js';
+import { findingOf, type Finding } from '../findings/finding.js';
+import type { CertificateStatus } from '../plan/status.js';
+import type { Report } from './report.js';
+
+interface Judged {
+  readonly rows: readonly CertificateStatus[];
+  /** What contradicts. */
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** The reports about the files here. */
+export function judgeOffline({ rows, problems, warnings }: Judged): readonly Report[] {
+  const states = rows.flatMap(({ name, state, why = '' }): readonly Finding[] =>
+    state === 'ok' || state === 'revoked' ? [] : [findingOf(`state-${state}`, '', { name, found: why })],
+  );
+  const others = [
+    ...problems.map((problem) => ofProblem('project-problem', problem)),
+    ...warnings.map((problem) => ofProblem('project-warning', problem)),
+  ];
+  return [
+    { host: '', fine: `${rows.length} certificates and custody are as they should be`, findings: states },
+    {
+      host: '',
+      fine: 'the files fit together: keys, chains, names, purposes, pins, tables, bundles, modes',
+      findings: others,
+    },
+  ];
+}
+
+function ofProblem(id: string, { message, hint }: Problem): Finding {
+  return { ...findingOf(id, '', { found: message }), cure: hint === undefined ? [] : [{ hint }] };
+}

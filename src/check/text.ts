@@ -1,0 +1,110 @@
+// What a check found, in its three forms: text, JSON, and the line of a monitoring plugin. Findings with the same cure
+// stand together, so that it is printed once.
+
+import type { Finding, Severity } from '../findings/finding.js';
+import { cureLines, type CureLine } from '../render/cure.js';
+import type { Settings } from '../settings/settings.js';
+import type { Report } from './report.js';
+
+/** More hosts than that, and what is right is only counted. */
+const mostFine = 60;
+
+export interface Counts extends Readonly<Record<Severity, number>> {
+  readonly ok: number;
+}
+
+export function countsOf(reports: readonly Report[]): Counts {
+  const findings = reports.flatMap((report) => report.findings);
+  const count = (severity: Severity): number => findings.filter((one) => one.severity === severity).length;
+  const ok = reports.filter((report) => report.findings.length === 0).length;
+  return { ok, error: count('error'), warning: count('warning'), unknown: count('unknown') };
+}
+
+/** For eyes: a line for each finding with what to do below, and a last line that sums up. `mark` colours a word. */
+export function renderCheck(
+  settings: Settings,
+  reports: readonly Report[],
+  mark: (severity: Severity | 'ok', word: string) => string = (_, word) => word,
+): string {
+  const counts = countsOf(reports);
+  const lines = reports.flatMap(({ host, fine, findings }) => {
+    const name = host === '' ? 'here' : host;
+    if (findings.length > 0) return findingLines(settings, findings, mark);
+    return counts.ok > mostFine ? [] : [`${mark('ok', 'ok'.padEnd(8))} ${name}: ${fine}`];
+  });
+  return `${[...lines, sumUp(counts)].join('\n')}\n`;
+}
+
+function findingLines(
+  settings: Settings,
+  findings: readonly Finding[],
+  mark: (severity: Severity | 'ok', word: string) => string,
+): readonly string[] {
+  const groups = groupsOf(settings, findings);
+  return groups.flatMap(({ members, cure }) => [
+    ...members.map(({ id, severity, message }) => `${mark(severity, severity.padEnd(8))} ${message} [${id}]`),
+    ...cure.map(({ kind, text }) => (kind === 'words' ? `         fix: ${text}` : `             ${text}`)),
+  ]);
+}
+
+interface Group {
+  readonly members: Finding[];
+  readonly cure: readonly CureLine[];
+}
+
+function groupsOf(settings: Settings, findings: readonly Finding[]): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const finding of findings) {
+    const cure = cureLines(settings, finding);
+    const key = JSON.stringify(cure);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { members: [finding], cure });
+    else group.members.push(finding);
+  }
+  return [...groups.values()];
+}
+
+function sumUp({ ok, error, warning, unknown }: Counts): string {
+  const parts = [
+    ...(error > 0 ? [some(error, 'error')] : []),
+    ...(warning > 0 ? [some(warning, 'warning')] : []),
+    ...(unknown > 0 ? [`${unknown} not known`] : []),
+    `${ok} ok`,
+  ];
+  return parts.join(', ');
+}
+
+function some(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
+/** What --json adds to its envelope. */
+export function checkObject(settings: Settings, reports: readonly Report[]): object {
+  return {
+    summary: countsOf(reports),
+    findings: reports.flatMap(({ findings }) =>
+      findings.map((finding) => ({
+        id: finding.id,
+        severity: finding.severity,
+        host: finding.host === '' ? null : finding.host,
+        message: finding.message,
+        cure: cureLines(settings, finding),
+      })),
+    ),
+    ok: reports.flatMap(({ host, fine, findings }) =>
+      findings.length > 0 ? [] : [{ host: host === '' ? null : host, message: fine }],
+    ),
+  };
+}
+
+/** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
+export function renderCheckPlugin(reports: readonly Report[]): { readonly line: string; readonly status: 0 | 1 | 2 } {
+  const counts = countsOf(reports);
+  const findings = reports.flatMap((report) => report.findings);
+  const told = ['error', 'warning'].flatMap((severity) => findings.filter((one) => one.severity === severity));
+  const status = counts.error > 0 ? 2 : counts.warning > 0 ? 1 : 0;
+  const what = told.length === 0 ? sumUp(counts) : told.slice(0, 5).map(({ id, host }) => `${host} ${id}`.trim());
+  const more = told.length > 5 ? ` and ${told.length - 5} more` : '';
+  const data = `errors=${counts.error};;0 warnings=${counts.warning};0 unknown=${counts.unknown} ok=${counts.ok}`;
+  return { line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL'][status]} - ${String(what)}${more} | ${data}\n`, status };
+}

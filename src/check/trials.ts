@@ -1,0 +1,123 @@
+// Who tries to relay, when a relay is checked: our clients, as far as their keys are here, and strangers of every kind
+// that the two locks have to keep out. The strangers' certificates are issued in memory and leave it nowhere.
+
+import type { CertificateInfo } from '../certificate/certificate.js';
+import { generateHostKey, generateKey } from '../issue/keys.js';
+import type { Issuer } from '../issue/x509.js';
+import { readHostKey } from '../certificate/private-key.js';
+import type { HostName } from '../names.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import type { Call, Shown } from '../probe/conversation.js';
+import { senderOf } from '../render/senders.js';
+import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+
+/** A client as the relay sees it; `tls` undefined: it says no STARTTLS. */
+interface Visitor {
+  /** Goes on from "a client with". */
+  readonly who: string;
+  readonly withTls: boolean;
+  readonly shown: Shown | undefined;
+}
+
+export interface Visitors {
+  readonly strangers: readonly Visitor[];
+  readonly clients: readonly { readonly host: SmtpClient; readonly shown: Shown }[];
+  /** Clients whose key is not here. */
+  readonly absent: readonly HostName[];
+}
+
+/** RFC 2606: nobody's, and not the relay's. */
+const outside = 'postmaster@example.com';
+
+/** The conversation of one visitor with a relay. */
+export function callOf(
+  settings: Settings,
+  relay: Pick<SmtpdServer, 'hostname' | 'port'>,
+  { address, ca }: { readonly address: string; readonly ca: string },
+  visitor: Pick<Visitor, 'withTls' | 'shown'>,
+  client?: SmtpClient,
+): Call {
+  return {
+    address,
+    port: relay.port,
+    helo: client?.hostname ?? `check.${settings.domain}`,
+    tls: visitor.withTls ? { name: relay.hostname, ca, shown: visitor.shown } : undefined,
+    mail: { from: senderOf(settings, client ?? { senders: [] }), to: outside },
+  };
+}
+
+/** Everybody who tries. `issuer`: our CA, if its key opens without asking. */
+export async function makeVisitors(
+  settings: Settings,
+  { hosts }: Pick<Inventory, 'hosts'>,
+  issuer: Issuer | undefined,
+  at: Date,
+): Promise<Visitors> {
+  const standing = hosts.flatMap((found): readonly (HostInventory & { readonly host: SmtpClient })[] =>
+    found.host.role === 'smtp-client' && !found.isRevoked ? [{ ...found, host: found.host }] : [],
+  );
+  const clients = standing.flatMap(({ host, key, certificate }) =>
+    key === undefined || certificate === undefined
+      ? []
+      : [{ host, shown: { certificate: certificate.info.pem, key: key.pem } }],
+  );
+  const { issueCa } = await import('../issue/x509.js');
+  const keyPair = await generateKey('ecdsa-p256');
+  const other: Issuer = {
+    certificatePem: await issueCa({
+      commonName: settings.ca.commonName,
+      subject: settings.subject,
+      keyPair,
+      at,
+      validDays: 2,
+      permittedDomains: [],
+    }),
+    privateKey: keyPair.privateKey,
+  };
+  const issue = async (ca: Issuer, host: SmtpClient, own?: Shown): Promise<Shown> => {
+    const key = own?.key ?? (await generateHostKey('ecdsa-p256')).revealBytes();
+    const bytes = Buffer.from(key);
+    const info = await issueOne(settings, ca, host, readHostKey('memory', bytes).spki, at);
+    return { certificate: info.pem, key: bytes };
+  };
+  const [first] = settings.smtpClients;
+  const [listed] = clients;
+  return {
+    clients,
+    absent: standing.filter(({ key }) => key === undefined).map(({ host }) => host.hostname),
+    strangers: [
+      { who: 'no TLS', withTls: false, shown: undefined },
+      { who: 'no certificate', withTls: true, shown: undefined },
+      { who: 'a certificate of another CA', withTls: true, shown: await issue(other, first) },
+      ...(issuer === undefined
+        ? []
+        : [
+            {
+              who: 'a certificate of this CA whose pin is not listed',
+              withTls: true,
+              shown: await issue(issuer, first),
+            },
+          ]),
+      ...(listed === undefined
+        ? []
+        : [
+            {
+              who: 'a listed key, and a certificate of another CA',
+              withTls: true,
+              shown: await issue(other, listed.host, listed.shown),
+            },
+          ]),
+    ],
+  };
+}
+
+async function issueOne(
+  { subject }: Settings,
+  ca: Issuer,
+  { hostname }: SmtpClient,
+  spki: Buffer,
+  at: Date,
+): Promise<CertificateInfo> {
+  const { issueLeaf } = await import('../issue/x509.js');
+  return issueLeaf({ role: 'smtp-client', hostname, altNames: [], subject, spki, ca, at, validDays: 1 });
+}

@@ -1,0 +1,45 @@
+// The command that looks at hosts and relays: its options and help. What it does is in commands/, and loaded when it
+// runs.
+
+import { Option } from 'commander';
+import type { CheckOptions } from '../commands/check.js';
+import { RelaycertsError } from '../errors.js';
+import type { SysCommand } from './options.js';
+
+/** Adds check. */
+export function addCheck(program: SysCommand): void {
+  program
+    .command('check')
+    .description(
+      'prove that it works: the files here, each host over ssh, and the live relay from outside, which has to take our ' +
+        'clients and nobody else; exit code 3 if an error or a warning is found',
+    )
+    .argument('[host...]', 'the hosts, by name; all if none is named')
+    .option('--offline', 'only the files here')
+    .addOption(
+      new Option(
+        '--from <host>',
+        'only the way to the relays, as it is seen from a home host, with openssl there',
+      ).conflicts('offline'),
+    )
+    .addOption(
+      new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
+        .choices(['text', 'nagios'])
+        .default('text'),
+    )
+    .examples(
+      'relaycerts check',
+      'relaycerts check relayhost',
+      'relaycerts check --from mailhost',
+      'relaycerts check --offline',
+    )
+    .runs(async (sys, options: Omit<CheckOptions, 'hosts' | 'from'> & { from?: string }, hosts: readonly string[]) => {
+      if (options.json && options.format === 'nagios') {
+        throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
+          hint: { run: ['check', '--json'] },
+        });
+      }
+      const { check } = await import('../commands/check.js');
+      await check({ ...options, from: options.from, hosts }, sys);
+    });
+}

@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# The part of probe.sh about a Postfix host. Its messages go nowhere, because postconf repeats them each time, and no
+# program of Postfix runs that logs, repairs (postfix check) or takes a lock.
+
+: "${host:?}" "${folder:?}" "${port=}" "${table_type=}" "${table_file=}" "${routes=}"
+
+# The overrides of the service $1 in master.cf, name=value.
+overrides_of() { postconf -P "$1/*" 2>/dev/null | sed -n "s,^$1/\([^ ]*\) = \{0\,1\}\(.*\)\$,\1=\2,p"; }
+
+probe_service() {
+  section service "$1" "$2"
+  found=$(postconf -M "$1" 2>/dev/null | tr -s '[:space:]' ' ')
+  [ -n "$found" ] || return 0
+  printf '%s\n' "${found%% -o *}" | lines
+  section wanted "$1"
+  settings_of "$1" | lines
+  section found "$1"
+  overrides_of "$1" | lines
+  # What it takes from main.cf because the override is missing.
+  section inherited "$1"
+  {
+    overrides_of "$1" | sed 's/=.*//; s/^/found /'
+    settings_of "$1" | sed 's/=.*//; s/^/wanted /'
+  } | awk '$1 == "found" { here[$2]; next } !($2 in here) { print $2 }' |
+    while IFS= read -r name; do printf '%s=%s\n' "$name" "$(value_of "$name")"; done | lines
+}
+
+probe_values() {
+  section values
+  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree; do
+    printf '%s=%s\n' "$name" "$(value_of "$name")"
+  done | lines
+  queue=$(value_of queue_directory)
+  section disk "$queue"
+  df -Pk "$queue" 2>/dev/null | awk 'END { print $4 }' | lines
+}
+
+probe_relay() {
+  section port "$port"
+  services_on_port | lines
+  section listener "$port"
+  ss -H -ltnp "sport = :$port" 2>/dev/null | sed 's/.*users:/users:/' | lines || :
+  section table-file "$table_type"
+  case $table_type in
+    texthash) ;;
+    hash) table_state "$table_file.db" | lines ;;
+    *) table_state "$table_file.$table_type" | lines ;;
+  esac
+}
+
+table_state() {
+  if [ ! -f "$1" ]; then echo missing; else find "$table_file" -newer "$1" 2>/dev/null; fi
+}
+
+probe_postfix() {
+  if ! command -v postconf >/dev/null 2>&1; then
+    section postfix missing
+    return
+  fi
+  release=$(postconf -dh mail_version 2>/dev/null | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+  section postfix "$release"
+  section errors
+  postconf -n 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p' | lines
+  if "$(value_of daemon_directory)/master" -t 2>/dev/null; then running=no; else running=yes; fi
+  section running "$running"
+  section maps
+  postconf -m 2>/dev/null | lines
+  probe_values
+  section wanted main.cf
+  settings_of main.cf | lines
+  section found main.cf
+  settings_of main.cf | while IFS= read -r setting; do
+    printf '%s=%s\n' "${setting%%=*}" "$(postconf -h "${setting%%=*}" 2>/dev/null)"
+  done | lines
+  all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
+  if command -v services_on_port >/dev/null 2>&1; then
+    probe_relay
+  else
+    find_routes
+    section routes
+    printf '%s\n' "$routes" | sed '/^$/d' | lines
+    section queue
+    [ "$running" = no ] || postqueue -j 2>/dev/null | head -n 500 | lines
+  fi
+}

@@ -1,0 +1,187 @@
+// Faults put into a home host on purpose, one by one: `relaycerts check` names each by its own id, and what it prints to
+// do, run to the letter, makes everything right.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { makeCa } from './lab/certificates.js';
+import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, send } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+const chain = `${folder}/mailhost.example.org.chain.pem`;
+const caFile = `${folder}/example.org-ca.crt.pem`;
+
+let lab: Lab;
+let desk: Desk;
+let home: MailHost;
+
+const set = (override: string): string => `postconf -P 'relaycerts/unix/${override}'`;
+const route = (parameter: string, entry: string): string =>
+  `printf '%s\\n' '${entry}' >/etc/postfix/routes\npostconf -e '${parameter}=texthash:/etc/postfix/routes'`;
+
+const faults: readonly { readonly what: string; readonly id: string; readonly put: string; readonly mend?: string }[] =
+  [
+    {
+      what: 'a relayhost without brackets',
+      id: 'relayhost-brackets',
+      put: 'postconf -e relayhost=relayhost.example.org:2500',
+    },
+    {
+      what: 'a relayhost with another port',
+      id: 'relayhost-differs',
+      put: "postconf -e 'relayhost=[relayhost.example.org]:25'",
+    },
+    { what: 'no relayhost', id: 'relayhost-differs', put: 'postconf -X relayhost' },
+    { what: 'another transport', id: 'transport-differs', put: 'postconf -e default_transport=smtp' },
+    { what: 'no transport of ours', id: 'service-missing', put: 'postconf -MX relaycerts/unix' },
+    { what: 'level may', id: 'level-differs', put: set('smtp_tls_security_level=may') },
+    {
+      what: 'a policy map of the admin',
+      id: 'level-differs',
+      put: set('smtp_tls_policy_maps=texthash:/etc/postfix/policy'),
+    },
+    { what: 'another name', id: 'level-differs', put: set('smtp_tls_secure_cert_match=other.example.org') },
+    { what: 'every public CA trusted', id: 'ca-lock-open', put: set('smtp_tls_CApath=/etc/ssl/certs') },
+    { what: 'another CA file', id: 'ca-lock-open', put: set('smtp_tls_CAfile=/etc/ssl/certs/ssl-cert-snakeoil.pem') },
+    { what: 'a relative path of the CA', id: 'ca-file', put: set('smtp_tls_CAfile=relaycerts/ca.pem') },
+    { what: 'a relative path of the chain', id: 'chain-file', put: set('smtp_tls_chain_files=relaycerts/chain.pem') },
+    { what: 'a trust anchor', id: 'trust-anchor', put: set('smtp_tls_trust_anchor_file=/etc/ssl/x.pem') },
+    { what: 'wrapper mode', id: 'wrapper-mode', put: set('smtp_tls_wrappermode=yes') },
+    { what: 'old protocols', id: 'protocol', put: set('smtp_tls_mandatory_protocols=!SSLv2') },
+    {
+      what: 'a fallback without a certificate',
+      id: 'setting-differs',
+      put: set('smtp_fallback_relay=[mx.example.net]'),
+    },
+    { what: 'a setting by hand', id: 'setting-added', put: set('smtp_bind_address=192.0.2.31') },
+    {
+      what: 'a transport map that goes around',
+      id: 'route-around',
+      put: route('transport_maps', '* smtp:'),
+      mend: 'postconf -X transport_maps',
+    },
+    {
+      what: 'a sender that goes around',
+      id: 'route-stops',
+      put: route('sender_dependent_relayhost_maps', '@example.org [smtp.provider.example]:587'),
+      mend: 'postconf -X sender_dependent_relayhost_maps',
+    },
+    {
+      what: 'the key after the certificate',
+      id: 'key-not-first',
+      put: `sed -n '/BEGIN CERT/,$p' ${chain} >/tmp/c; sed '/BEGIN CERT/,$d' ${chain} >>/tmp/c; cat /tmp/c >${chain}`,
+    },
+    {
+      what: 'an encrypted key',
+      id: 'encrypted-key',
+      put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
+    },
+    {
+      what: 'another certificate beside the chain',
+      id: 'certificate-differs',
+      put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /tmp/k -subj /CN=x -days 9 -out ${folder}/mailhost.example.org.crt.pem`,
+    },
+    {
+      what: 'another key beside the chain',
+      id: 'key-differs',
+      put: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >${folder}/mailhost.example.org.key.pem`,
+    },
+    {
+      what: 'a chain of another key and its certificate',
+      id: 'chain-differs',
+      put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${chain} -subj /CN=x -days 9 -out /tmp/x; cat /tmp/x >>${chain}`,
+    },
+    { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
+  ];
+
+async function change(script: string): Promise<void> {
+  await home.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  const { code } = await home.exec(['/usr/lib/postfix/sbin/master', '-t'], { anyExit: true });
+  if (code !== 0) await home.reload();
+}
+
+/** A test that fails leaves nothing for the next one. */
+async function orRestored(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await home.restorePostfix();
+    await desk.install(home);
+    throw error;
+  }
+}
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 1, homes: 1 });
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  await desk.make(settings);
+  await desk.install(lab.relays[0], home);
+});
+afterAll(() => lab.stop());
+
+describe('at home', () => {
+  test.each(faults)('$what: $id', async ({ id, put, mend }) => {
+    await orRestored(async () => {
+      await change(put);
+      const finding = await expectFound(desk, id, home.hostname);
+      expect(finding.cure).not.toEqual([]);
+      if (mend === undefined) await runCure(desk, finding);
+      else await change(mend);
+      await expectGreen(desk);
+    });
+  });
+
+  test('another CA: ca-differs', async () => {
+    const { certificate } = await makeCa(lab.operator, 'example.org relay CA');
+    await home.writeFile(caFile, certificate);
+    await runCure(desk, await expectFound(desk, 'ca-differs', home.hostname));
+    await expectGreen(desk);
+  });
+
+  test('mail that waits for the relay: queue-deferred, and why', async () => {
+    const [relay] = lab.relays;
+    await relay.sh('postfix stop >/dev/null 2>&1');
+    const subject = await send(home);
+    await home.waitForDeferred();
+    await relay.sh('postfix start >/dev/null 2>&1');
+    const finding = await expectFound(desk, 'queue-deferred', home.hostname);
+    expect(finding.message).toMatch(/^mail for relayhost.example.org waits .*\(1\).*Connection refused/u);
+    await runCure(desk, finding);
+    await lab.outside.waitForMail(subject);
+    await expectGreen(desk);
+  });
+
+  test('from home, with openssl there: right, and what is in the way', async () => {
+    const [relay] = lab.relays;
+    expect(await findAll(desk, '--from mailhost')).toEqual([]);
+    const idsFrom = async (): Promise<readonly string[]> =>
+      (await findAll(desk, '--from mailhost')).map(({ id }) => id);
+    await relay.sh('postfix stop >/dev/null 2>&1');
+    expect(await idsFrom()).toEqual(['connection-refused']);
+    await relay.sh('postfix start >/dev/null 2>&1');
+    await relay.sh(`sed -i.before '/^[0-9A-F]/d' ${folder}/relay_clientcerts`);
+    await relay.reload();
+    expect(await idsFrom()).toEqual(['client-refused']);
+    await relay.sh(`mv ${folder}/relay_clientcerts.before ${folder}/relay_clientcerts`);
+    await relay.reload();
+    const { certificate } = await makeCa(lab.operator, 'example.org relay CA');
+    await home.writeFile(caFile, certificate);
+    expect(await idsFrom()).toEqual(['served-untrusted']);
+    await desk.install(home);
+    expect(await findAll(desk, '--from mailhost')).toEqual([]);
+  });
+
+  test('names only what is asked for', async () => {
+    await change(set('smtp_tls_security_level=may'));
+    expect(await findAll(desk, 'relayhost')).toEqual([]);
+    const found = await findAll(desk, 'mailhost');
+    expect(found.map(({ id }) => id)).toEqual(['level-differs']);
+    expect(await findAll(desk, '--offline')).toEqual([]);
+    await desk.install(home);
+  });
+});

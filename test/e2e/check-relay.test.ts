@@ -1,0 +1,331 @@
+// Faults put into a relay on purpose, one by one: `relaycerts check` names each by its own id, and what it prints to do,
+// run to the letter, makes everything right. A healthy pair has no finding, before and after.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { makeCa, makeCertificate } from './lab/certificates.js';
+import type { Authority } from './lab/certificates.js';
+import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, configurationOf } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+const chain = `${folder}/relayhost.example.org.chain.pem`;
+const caFile = `${folder}/example.org-ca.crt.pem`;
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let ca: Authority;
+let otherCa: Authority;
+
+const set = (...overrides: readonly string[]): string =>
+  overrides.map((one) => `postconf -P '2500/inet/${one}'`).join('\n');
+const drop = (name: string): string => `postconf -PX 2500/inet/${name}`;
+
+interface Fault {
+  readonly what: string;
+  readonly id: string;
+  /** Shell on the relay; the reload comes by itself. */
+  readonly put: string;
+  /** What the words of a cure ask for that has no command. */
+  readonly mend?: string;
+  /** Whose cure it is, if that is not the finding's own: this one only follows from another. */
+  readonly cause?: string;
+}
+
+const faults: readonly Fault[] = [
+  { what: 'a pin missing', id: 'table-differs', put: `sed -i '/^[0-9A-F]/d' ${folder}/relay_clientcerts` },
+  {
+    what: 'a pin too many',
+    id: 'table-differs',
+    put: `echo "$(printf 'AA:%.0s' $(seq 31))AA evil" >>${folder}/relay_clientcerts`,
+  },
+  {
+    what: 'the key after the certificate',
+    id: 'key-not-first',
+    put: `sed -n '/BEGIN CERT/,$p' ${chain} >/tmp/c; sed '/BEGIN CERT/,$d' ${chain} >>/tmp/c; cat /tmp/c >${chain}`,
+  },
+  {
+    what: 'the key of another',
+    id: 'key-mismatch',
+    put: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >/tmp/k; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/k; cat /tmp/k >${chain}`,
+  },
+  {
+    what: 'an encrypted key',
+    id: 'encrypted-key',
+    put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
+  },
+  { what: 'no chain', id: 'file-missing', put: `rm ${chain}` },
+  { what: 'a chain that anybody reads', id: 'mode-differs', put: `chmod 644 ${chain}` },
+  { what: 'a chain of another owner', id: 'owner-differs', put: `chown postfix ${chain}` },
+  { what: 'a folder above that anybody changes', id: 'folder-open', put: 'chmod o+w /etc/postfix' },
+  { what: 'md5 pins', id: 'md5-pins', put: set('smtpd_tls_fingerprint_digest=md5') },
+  {
+    what: 'a map type that is not there',
+    id: 'map-type',
+    put: set(`relay_clientcerts=ldbm:${folder}/relay_clientcerts`),
+  },
+  {
+    what: 'another table',
+    id: 'pin-lock-open',
+    put: `cp ${folder}/relay_clientcerts /etc/postfix/mine\n${set('relay_clientcerts=texthash:/etc/postfix/mine')}`,
+  },
+  {
+    what: 'everybody permitted',
+    id: 'open-relay',
+    put: set('smtpd_relay_restrictions=permit_tls_all_clientcerts,defer'),
+  },
+  { what: 'no certificate asked for', id: 'ca-lock-open', put: set('smtpd_tls_req_ccert=no') },
+  { what: 'every public CA trusted', id: 'ca-lock-open', put: set('smtpd_tls_CApath=/etc/ssl/certs') },
+  { what: 'a permanent code for strangers', id: 'bounces', put: set('soft_bounce=no') },
+  { what: 'a relative path of the chain', id: 'chain-file', put: set('smtpd_tls_chain_files=relaycerts/chain.pem') },
+  { what: 'a relative path of the CA', id: 'ca-file', put: set('smtpd_tls_CAfile=relaycerts/ca.pem') },
+  { what: 'no service', id: 'service-missing', put: 'postconf -MX 2500/inet' },
+  { what: 'no tlsmgr of our own', id: 'service-missing', put: 'postconf -MX relaycerts-2500-tlsmgr/unix' },
+  { what: 'another chroot', id: 'service-differs', put: "postconf -F '2500/inet/chroot=n'" },
+  {
+    what: 'an inherited milter',
+    id: 'filter-inherited',
+    put: `${drop('smtpd_milters')}\npostconf -e smtpd_milters=inet:127.0.0.1:8891`,
+  },
+  {
+    what: 'an inherited content filter',
+    id: 'filter-inherited',
+    put: `${drop('content_filter')}\npostconf -e content_filter=scan:[127.0.0.1]:10024`,
+  },
+  { what: 'a setting by hand', id: 'setting-added', put: set('always_bcc=spy@example.net') },
+  { what: 'wrapper mode', id: 'wrapper-mode', put: set('smtpd_tls_wrappermode=yes') },
+  { what: 'STARTTLS stripped', id: 'tls-not-offered', put: set('smtpd_discard_ehlo_keywords=starttls') },
+  {
+    what: "a proxy's banner, without TLS",
+    id: 'banner-foreign',
+    put: set('smtpd_banner=mx.provider.example', 'smtpd_tls_security_level=none'),
+    cause: 'setting-added',
+  },
+  { what: 'a level that is open', id: 'level-differs', put: set('smtpd_tls_security_level=may') },
+  { what: 'old protocols', id: 'protocol', put: set('smtpd_tls_mandatory_protocols=!SSLv2') },
+  {
+    what: 'a second service on the port',
+    id: 'second-service',
+    put: "postconf -M '192.0.2.11:2500/inet=192.0.2.11:2500 inet n - y - - smtpd'",
+  },
+  {
+    what: 'no other interface',
+    id: 'interfaces',
+    put: 'postconf -e inet_interfaces=loopback-only; postfix stop; postfix start',
+  },
+  {
+    what: 'an open relay on port 25',
+    id: 'open-relay-25',
+    put: 'postconf -e mynetworks=0.0.0.0/0',
+    mend: 'postconf -X mynetworks',
+  },
+  {
+    what: 'a disk without room',
+    id: 'disk-full',
+    put: 'postconf -e queue_minfree=9000000000000000',
+    mend: 'postconf -X queue_minfree',
+  },
+  { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
+  {
+    what: 'a file that Postfix cannot parse',
+    id: 'postfix-check',
+    put: 'echo nonsense >>/etc/postfix/main.cf',
+    mend: "sed -i '$d' /etc/postfix/main.cf",
+  },
+];
+
+/** Does something on the relay, and has Postfix take it up. */
+async function change(script: string): Promise<void> {
+  await relay.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  const { code } = await relay.exec(['/usr/lib/postfix/sbin/master', '-t'], { anyExit: true });
+  if (code !== 0) await relay.reload();
+}
+
+/** A test that fails leaves nothing for the next one. */
+async function orRestored(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await relay.restorePostfix();
+    await desk.install(relay);
+    throw error;
+  }
+}
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  await desk.make(settings);
+  await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
+  const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
+    openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin`;
+  ca = {
+    certificate: await lab.operator.readFile('certs/ca/example.org-ca.crt.pem'),
+    key: (await desk.run(open)).stdout,
+  };
+  otherCa = await makeCa(lab.operator, 'example.org relay CA');
+});
+afterAll(() => lab.stop());
+
+test('before anything is installed, both hosts are named, and what to run works', async () => {
+  for (const host of [relay, home]) {
+    const finding = await expectFound(desk, 'not-installed', host.hostname);
+    await runCure(desk, finding);
+  }
+  await expectGreen(desk);
+});
+
+test('a check of a healthy pair writes nothing there and queues nothing', async () => {
+  const before = [await configurationOf(relay), await configurationOf(home)];
+  const files = 'find /etc /root /home /tmp /var/lib /var/spool -newer /tmp/mark -type f ! -name prng_exch | sort';
+  for (const host of [relay, home]) await host.sh('touch /tmp/mark; sleep 0.02');
+  await expectGreen(desk);
+  expect([await configurationOf(relay), await configurationOf(home)]).toEqual(before);
+  for (const host of [relay, home]) {
+    expect(await host.queue()).toEqual([]);
+    expect((await host.sh(files)).stdout).toBe('');
+  }
+});
+
+describe('on the relay', () => {
+  test.each(faults)('$what: $id', async ({ id, put, mend, cause = id }) => {
+    await orRestored(async () => {
+      await change(put);
+      const finding = await expectFound(desk, id, relay.hostname);
+      expect(finding.cure).not.toEqual([]);
+      if (mend === undefined)
+        await runCure(desk, cause === id ? finding : await expectFound(desk, cause, relay.hostname));
+      else await change(mend);
+      await expectGreen(desk);
+    });
+  });
+
+  test.each([
+    { what: 'another CA', id: 'ca-differs', put: () => relay.writeFile(caFile, otherCa.certificate) },
+    {
+      what: 'an expired certificate',
+      id: 'served-expired',
+      put: async () => {
+        const { chain: text } = await makeCertificate(lab.operator, {
+          name: relay.hostname,
+          purpose: 'serverAuth',
+          issuer: ca,
+          expired: true,
+        });
+        await relay.writeFile(chain, text, '0600');
+      },
+    },
+    {
+      what: 'a certificate of another CA',
+      id: 'served-untrusted',
+      put: async () => {
+        const { chain: text } = await makeCertificate(lab.operator, {
+          name: relay.hostname,
+          purpose: 'serverAuth',
+          issuer: otherCa,
+        });
+        await relay.writeFile(chain, text, '0600');
+      },
+    },
+    {
+      what: 'a certificate for another name',
+      id: 'served-other-name',
+      put: async () => {
+        const { chain: text } = await makeCertificate(lab.operator, {
+          name: 'other.example.org',
+          purpose: 'serverAuth',
+          issuer: ca,
+        });
+        await relay.writeFile(chain, text, '0600');
+      },
+    },
+    {
+      what: 'a certificate that was copied and not loaded',
+      id: 'served-stale',
+      put: async () => {
+        // An smtpd that has the old certificate is there, from the check before.
+        await desk.run('relaycerts renew --force relayhost');
+        await desk.copy(relay);
+      },
+      isLoaded: true,
+    },
+  ])('$what: $id', async ({ id, put, isLoaded = false }) => {
+    await orRestored(async () => {
+      await put();
+      if (!isLoaded) await change(':');
+      await runCure(desk, await expectFound(desk, id, relay.hostname));
+      await expectGreen(desk);
+    });
+  });
+});
+
+describe('the way there', () => {
+  test('a firewall that drops: no-connection', async () => {
+    await relay.sh('ip rule add ipproto tcp sport 2500 blackhole');
+    await expectFound(desk, 'no-connection', relay.hostname);
+    await relay.sh('ip rule del ipproto tcp sport 2500 blackhole');
+    await expectGreen(desk);
+  });
+
+  test('another address in DNS, with another program: address-differs', async () => {
+    await lab.outside.sh("postconf -M '2500/inet=2500 inet n - y - - smtpd'; postfix reload");
+    const hosts = 'printf "%s %s\\n" 192.0.2.11 relayhost.example.org 192.0.2.25 relayhost.example.org >>/etc/hosts';
+    await lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/bin:/bin' }, [
+      'sh',
+      '-c',
+      `cp /etc/hosts /tmp/hosts; ${hosts}`,
+    ]);
+    await expectFound(desk, 'address-differs', relay.hostname);
+    await lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/bin:/bin' }, [
+      'sh',
+      '-c',
+      'cat /tmp/hosts >/etc/hosts',
+    ]);
+    await expectGreen(desk);
+  });
+
+  test('a clock that is a day off: clock-differs', async () => {
+    await relay.sh('mount -t tmpfs tmpfs /usr/local/sbin');
+    await relay.writeFile('/usr/local/sbin/date', '#!/bin/sh\nexec /bin/date -d "1 day" "$@"\n', '0755');
+    const { message } = await expectFound(desk, 'clock-differs', relay.hostname);
+    expect(message).toContain('24 hours (it is ahead)');
+    await relay.sh('umount /usr/local/sbin');
+    await expectGreen(desk);
+  });
+
+  test.each([
+    {
+      what: 'no sshd',
+      id: 'ssh-unreachable',
+      put: 'mv .ssh/config .ssh/c; sed -i "s/$/ /" .ssh/known_hosts; cp settings.json s; sed -i \'s/"hostname": "relayhost"/"hostname": "relayhost", "sshPort": 9/\' settings.json',
+      back: 'mv .ssh/c .ssh/config; mv s settings.json',
+    },
+    {
+      what: 'another host key',
+      id: 'ssh-host-key',
+      put: 'mv .ssh/config .ssh/c; cp .ssh/known_hosts .ssh/k; ssh-keygen -q -t ed25519 -N "" -f .ssh/x; echo "relayhost.example.org,192.0.2.11 $(cut -d " " -f 1-2 .ssh/x.pub)" >.ssh/known_hosts',
+      back: 'mv .ssh/c .ssh/config; mv .ssh/k .ssh/known_hosts',
+    },
+    {
+      what: 'no key of ours',
+      id: 'ssh-denied',
+      put: 'mv .ssh/config .ssh/c; mv .ssh/id_ed25519 .ssh/i',
+      back: 'mv .ssh/c .ssh/config; mv .ssh/i .ssh/id_ed25519',
+    },
+  ])('$what: $id, and the rest is checked all the same', async ({ id, put, back }) => {
+    await desk.run(put);
+    const found = await findAll(desk, 'relayhost');
+    await desk.run(back);
+    expect(found.map((one) => one.id)).toEqual([id]);
+    expect(found.map(({ severity }) => severity)).toEqual(['unknown']);
+    await expectGreen(desk);
+  });
+});

@@ -1,0 +1,43 @@
+// `relaycerts check --json` on the operator's machine, and what it prints to do, run to the letter.
+
+import { expect } from 'vitest';
+
+import type { Desk } from './operator.js';
+
+export interface CheckFinding {
+  readonly id: string;
+  readonly severity: 'error' | 'warning' | 'unknown';
+  readonly host: string | null;
+  readonly message: string;
+  readonly cure: readonly { readonly kind: 'words' | 'command'; readonly text: string }[];
+}
+
+/** What check finds; its exit code has to fit. */
+export async function findAll(desk: Desk, words = ''): Promise<readonly CheckFinding[]> {
+  const { code, stdout, stderr } = await desk.run(`relaycerts check --json ${words}`, true);
+  if (stdout === '') throw new Error(`check ended with ${code}: ${stderr}`);
+  const { findings } = JSON.parse(stdout) as { readonly findings: readonly CheckFinding[] };
+  expect(code).toBe(findings.some(({ severity }) => severity !== 'unknown') ? 3 : 0);
+  return findings;
+}
+
+/** Finds nothing at all. */
+export async function expectGreen(desk: Desk): Promise<void> {
+  const findings = await findAll(desk);
+  expect(findings.map(({ message }) => message)).toEqual([]);
+}
+
+/** Finds this kind, about this host. */
+export async function expectFound(desk: Desk, id: string, host: string | null): Promise<CheckFinding> {
+  const findings = await findAll(desk);
+  const found = findings.find((one) => one.id === id && one.host === host);
+  if (found === undefined) throw new Error(`not ${id} of ${host ?? 'here'}, but: ${JSON.stringify(findings, null, 1)}`);
+  return found;
+}
+
+/** Runs the commands of a cure, each as it stands. */
+export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<void> {
+  const commands = cure.filter(({ kind }) => kind === 'command');
+  if (commands.length === 0) throw new Error(`${id} has no command to run`);
+  for (const { text } of commands) await desk.run(text);
+}

@@ -1,0 +1,55 @@
+// Cures in commands, for hosts that are reached in each way, as a shell takes them.
+
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { findingOf } from '../../src/findings/finding.js';
+import { cureLines } from '../../src/render/cure.js';
+import { parseSettings } from '../../src/settings/schema.js';
+
+const settings = parseSettings(
+  {
+    domain: 'example.org',
+    smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'second', sshUser: 'admin', sshPort: 2222 }],
+    smtpClients: [{ hostname: 'mailhost', local: true }],
+  },
+  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts', uid: 0 },
+);
+
+/** The words that the shell on the host runs, and who runs them: ssh joins its arguments, as sshd's shell gets them. */
+function runs(command: string): string {
+  const fakes = `ssh() { while [ "$1" = -p ]; do shift 2; done; shift; eval "$*"; }
+sudo() { echo "sudo:"; "$@"; }
+sh() { eval "$2"; }
+chown() { printf 'chown'; printf ' [%s]' "$@"; echo; }
+chmod() { printf 'chmod'; printf ' [%s]' "$@"; echo; }
+`;
+  const { stdout, stderr } = spawnSync('dash', ['-c', fakes + command], { encoding: 'utf8' });
+  return stdout + stderr;
+}
+
+const file = "/etc/a b'$(c)";
+
+describe('a command for root on a host', () => {
+  it.each([
+    ['over ssh as root', 'relayhost.example.org', ''],
+    ['over ssh with sudo', 'second.example.org', 'sudo:\n'],
+    ['on this machine', 'mailhost.example.org', ''],
+  ])('%s: both parts run there, each value is one word', (_, host, before) => {
+    const lines = cureLines(settings, findingOf('folder-open', host, { file }));
+    expect(lines.map(({ kind }) => kind)).toEqual(['command']);
+    expect(runs(lines[0]?.text ?? '')).toBe(`${before}chown [root] [${file}]\nchmod [go-w] [${file}]\n`);
+  });
+
+  it('holds no line end of what a host said', () => {
+    const [line] = cureLines(settings, findingOf('folder-open', 'relayhost.example.org', { file: '/a\nb' }));
+    expect(line?.text).not.toContain('\n');
+  });
+});
+
+it('an installation is the two commands of show', () => {
+  const lines = cureLines(settings, findingOf('not-installed', 'relayhost.example.org'));
+  expect(lines.map(({ text }) => text)).toEqual([
+    'relaycerts show relayhost.example.org --section rsync --format sh | sh',
+    'relaycerts show relayhost.example.org --format sh | ssh root@relayhost.example.org sh',
+  ]);
+});

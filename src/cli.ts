@@ -38,13 +38,19 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
     const word = wordOf(program.opts<RawGlobal>().settings, outside);
     outside.stderr.write([...renderError(error, word), ...stack, ''].join('\n'));
     // One object, whatever happens: what was already answered stands, and the exit code says that it is not all.
-    if (wantsJson(program, args) && !hasAnswered) outside.stdout.write(renderErrorJson(error, word));
+    if (!hasAnswered && wantsJson(program, args)) outside.stdout.write(renderErrorJson(error, word));
+    // Piped to a shell, so the pipe fails too. Without this the shell would end with 0, because it got nothing to run.
+    else if (!hasAnswered && wantsScript(args)) outside.stdout.write('exit 1\n');
   }
 }
 
 /** Also of a line that was wrong before --json was read. */
 function wantsJson(program: SysCommand, args: readonly string[]): boolean {
   return program.opts<RawGlobal>().json || args.includes('--json');
+}
+
+function wantsScript(args: readonly string[]): boolean {
+  return args.some((word, at) => word === '--format=sh' || (word === '--format' && args[at + 1] === 'sh'));
 }
 
 /** What a printed command begins with. */

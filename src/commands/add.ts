@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { completeHostName } from '../names.js';
-import { scriptCommand } from '../render/commands.js';
+import { installParagraph, renderNowRun } from '../render/now-run.js';
 import { addHostTo } from '../settings/host-list.js';
 import { hostsOf, type Settings, type SmtpClient } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
@@ -48,16 +48,14 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
   });
 }
 
-const mostNamed = 3;
-
 /** A new relay is in no bundle of a client, only in its configuration. */
-function renderNext({ program }: Settings, next: string, clients: readonly SmtpClient[]): string {
-  const left = clients.length - mostNamed;
-  const lines = [
-    next,
-    ...(clients.length > 0 ? ['# and once the new relay is installed, every client:'] : []),
-    ...clients.slice(0, mostNamed).map((client) => scriptCommand(program, client)),
-    ...(left > 0 ? [`# and ${left} more`] : []),
-  ];
-  return `Now run:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+function renderNext(settings: Settings, next: string, clients: readonly SmtpClient[]): string {
+  return renderNowRun(
+    { words: 'Now run:', run: [next] },
+    installParagraph(
+      settings,
+      clients.map(({ hostname }) => hostname),
+      'Once the new relay is installed, run:',
+    ),
+  );
 }

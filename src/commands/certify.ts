@@ -6,7 +6,7 @@ import { encodeSpki } from '../certificate/public-key.js';
 import { generateHostKey } from '../issue/keys.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
-import { describeStep } from '../plan/describe-step.js';
+import { describeHosts } from '../plan/describe-step.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
@@ -85,7 +85,7 @@ export async function certify(
   return {
     after: { ...inventory, hosts },
     entries,
-    done: steps.map((step) => `made ${describeStep(step)}`),
+    done: describeHosts(steps).map((what) => `made ${what}`),
   };
 }
 

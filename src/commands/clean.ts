@@ -53,7 +53,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
             before: 'if there is one, keep the file:',
           });
         }
-        sys.say(`the operator key stays: ${operatorKeyPlace(sys.configHome).path}`);
+        sys.say('the operator key stays', operatorKeyPlace(sys.configHome).path);
       }
       await agree(options, sys, removes.length);
     }

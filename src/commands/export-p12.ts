@@ -66,7 +66,7 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
   }
   await writeNewFile(path, bytes, 0o600);
   if (options.json) sys.write(writeAnswer('export p12', { host: one.hostname, file: path }));
-  sys.say(`made the PKCS#12 file of ${one.hostname}, with its private key: ${path}`);
+  sys.say(`made the PKCS#12 file of ${one.hostname}, with its private key`, path);
 }
 
 /** Where the file goes; undefined: standard output. @throws usage */

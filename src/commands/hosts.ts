@@ -4,7 +4,7 @@
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
-import { hostsOf, type HostSettings, type Settings, type SmtpdServer } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 
 /** The host that a word means: its FQDN, or its label within the domain. @throws usage */
 export function findHost(settings: Settings, word: string): HostSettings {
@@ -58,11 +58,6 @@ export function certifiedHost(inventory: Inventory, one: HostSettings): HostInve
 export function certifiedCa({ caCertificate }: Pick<Inventory, 'caCertificate'>): FoundCertificate {
   if (caCertificate !== undefined) return caCertificate;
   throw new RelaycertsError('contradiction', 'there is no CA yet', { hint: { run: ['make'] } });
-}
-
-/** The relays that are not revoked. */
-export function standingRelays({ hosts }: Pick<Inventory, 'hosts'>): readonly SmtpdServer[] {
-  return hosts.flatMap(({ host, isRevoked }) => (host.role === 'smtpd-server' && !isRevoked ? [host] : []));
 }
 
 export function notCertifiedError(names: readonly string[]): RelaycertsError {

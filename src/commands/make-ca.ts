@@ -19,18 +19,19 @@ import type { Inventory } from '../plan/inventory.js';
 import { isHostStep, type Step, type StepOf } from '../plan/plan.js';
 import { weakPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
-import { pathWord, shellWord } from '../shell-word.js';
+import { shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
 import { entryOf, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
-import type { Work } from './run.js';
+import { shownPath } from '../sys/shown-path.js';
+import type { Done, Work } from './run.js';
 
 export interface PreparedCa {
   readonly after: Inventory;
   readonly entries: readonly LedgerEntry[];
   readonly keeps: readonly FileWrite[];
-  readonly done: readonly string[];
+  readonly done: readonly Done[];
   /** For after the change. */
   readonly warnings: readonly Problem[];
   /** The CA as it signs; only if a step needs it. */
@@ -64,9 +65,8 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     if (isWeak(passphrase)) warnings.push(weakPassphrase(source));
     after = { ...after, caKey: Buffer.from(await encryptPrivateKey(pair.privateKey, passphrase, strength)) };
     if (open === undefined) {
-      done.push(
-        `used the passphrase file that was there; other projects may share it: ${work.settings.passphrase.file}`,
-      );
+      const what = 'used the passphrase file that was there; other projects may share it';
+      done.push({ what, path: work.settings.passphrase.file });
     }
   }
   const issued = await issueMissingCa(work, after, pair);
@@ -75,9 +75,13 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     after: issued.after,
     warnings,
     entries: issued.entries,
-    done: [...done, ...steps.filter(({ kind }) => kind.startsWith('ca-')).map((step) => `made ${describeStep(step)}`)],
+    done: [...done, ...steps.filter(({ kind }) => kind.startsWith('ca-')).map(madeStep)],
     issuer: () => ({ certificatePem: issued.after.caCertificate.info.pem, privateKey: pair.privateKey }),
   };
+}
+
+function madeStep(step: Step): Done {
+  return { what: `made ${describeStep(step)}`, path: step.path };
 }
 
 async function issueMissingCa({ settings, at }: Work, state: Inventory, keyPair: KeyPair) {
@@ -124,11 +128,12 @@ async function prepareCustody(
     done: [
       ...(isNew
         ? [
-            `made ${describeStep({ kind: 'operator-key', path })}`,
-            `  it opens the CA's passphrase: back it up; GnuPG takes it with: gpg --import ${pathWord(path)}`,
+            madeStep({ kind: 'operator-key', path }),
+            '  back it up; to have it in GnuPG too:',
+            `  gpg --import ${shownPath(path, work.sys)}`,
           ]
         : []),
-      `made ${describeStep(first)}`,
+      madeStep(first),
     ],
     passphrase,
     isRandom: given === undefined,
@@ -165,7 +170,7 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
   return {
     after: { ...inventory, passphraseFile: bytes },
     keeps: kept === undefined ? [] : [kept],
-    done: [`made ${describeStep(step)}`],
+    done: [madeStep(step)],
     warnings,
     passphrase,
     isRandom: false,

@@ -11,19 +11,18 @@ import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
 import { hostsIn, installOf, type Install } from '../plan/install.js';
 import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
-import { type HostStep, isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
+import { type HostStep, isHostStep, type Plan, planMake, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
 import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
-import { renderText, showHost } from '../render/host.js';
-import { pinsOf } from '../render/pin.js';
-import { renderRenewal, type Renewal } from '../render/renewal.js';
+import { renderInstallation } from '../render/now-run.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
 import { readInventory } from '../store/read.js';
 import { assertKeepsKeys } from '../store/safety.js';
+import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { certify, generateKeys } from './certify.js';
 import { judgeOpening } from './custody.js';
@@ -53,7 +52,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const { steps, held } = plan;
     const opening = passphraseFd === undefined ? await foreseeOpening(work, steps, undefined) : undefined;
     const answer = { isDryRun: true, plan, install: installFor(settings, steps), retire: [] };
-    sys.write(options.json ? renderAnswer(answer, sys) : renderPlan(plan, opening));
+    sys.write(options.json ? renderAnswer(answer, sys) : renderPlan(plan, opening, sys));
     if (options.check && steps.length + held.length > 0) sys.endWith(3);
     return;
   }
@@ -67,8 +66,6 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     let keys = generateKeys(batches[0] ?? []);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
-    const reissued = new Set(steps.flatMap((step) => (isRenewal(step) ? [step.hostname] : [])));
-    const renewed = work.inventory.hosts.filter(({ host }) => reissued.has(host.hostname));
     for (const [index, batch] of batches.entries()) {
       const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
       keys = generateKeys(batches[index + 1] ?? []);
@@ -84,7 +81,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
           const retire = toRetire(after, hostsIn(install));
           return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
         },
-        tell: () => renderMade(settings, { renewed, touched: reissued, after }, steps),
+        tell: (install) => renderInstallation(settings, after, install),
         done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
       });
     }
@@ -145,30 +142,6 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
-function isRenewal(step: Step): step is StepOf<'certificate'> {
-  return step.kind === 'certificate' && step.event === 'renewed';
-}
-
-/**
- * The order for those that have a new certificate for the same key, then every host's instructions; of a fleet those of
- * hosts that have something new, and of many of those the first.
- */
-function renderMade(settings: Settings, renewal: Renewal, steps: Plan['steps']): string {
-  const { after } = renewal;
-  const standing = after.hosts.filter(({ isRevoked }) => !isRevoked);
-  const touched = new Set(steps.flatMap((step) => ('hostname' in step ? [step.hostname] : [])));
-  const chosen = standing.length <= mostShown ? standing : standing.filter(({ host }) => touched.has(host.hostname));
-  const shown = chosen.slice(0, mostShown);
-  const pins = shown.length === 0 ? [] : pinsOf(settings, after);
-  const texts = shown.map(({ host, request }) => {
-    const keyPlace = request === undefined ? 'here' : 'host';
-    return renderText(showHost(settings, host, pins, { undo: false, forceRoutes: false, isRevoked: false, keyPlace }));
-  });
-  const left = chosen.length - shown.length;
-  const more = `# ${left} more hosts have something new; for each of them: ${settings.program} show HOST\n`;
-  return [renderRenewal(settings, renewal), ...texts, ...(left === 0 ? [] : [more])].join('');
-}
-
 /** What a plan would have to be installed. */
 function installFor(settings: Settings, steps: Plan['steps']): readonly Install[] {
   const bundles = steps.filter((step): step is StepOf<'bundle'> => step.kind === 'bundle');
@@ -191,9 +164,6 @@ function renderAnswer({ isDryRun: dryRun, plan, install, retire }: Answer, sys: 
   }));
   return writeAnswer('make', { dryRun, steps: plan.steps, held, install, retire });
 }
-
-/** Hosts whose instructions are printed without being asked for. */
-const mostShown = 20;
 
 /**
  * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not
@@ -219,11 +189,12 @@ function isShut(opening: Opening | undefined): boolean {
 function nothingToMake({ held }: Plan, opening: Opening | undefined): string {
   if (held.length > 0) return `nothing to make yet: ${listSome(held.map(({ hostname }) => hostname))} waits`;
   if (isShut(opening)) return "nothing to make, but the CA's passphrase cannot be opened";
-  return 'nothing to make: everything that the settings ask for is there and right';
+  return 'nothing to make: all that the settings ask for is there and right';
 }
 
-function renderPlan(plan: Plan, opening: Opening | undefined): string {
+function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string {
   const { steps } = plan;
   if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
-  return ['make would make, in this order:', ...steps.map((step) => `  ${describeStep(step)}`), ''].join('\n');
+  const lines = steps.map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
+  return ['make would make, in this order:', ...lines, ''].join('\n');
 }

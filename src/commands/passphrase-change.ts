@@ -73,7 +73,8 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       answer: () => writeAnswer('passphrase change', { changed: caKeyPath }),
       tell: () => '',
       done: [
-        `changed the passphrase of the CA's key ${caKeyPath}; the new one is in ${passphrasePath}`,
+        { what: "changed the passphrase of the CA's key", path: caKeyPath },
+        { what: 'the new one is in', path: passphrasePath },
         "  make a new backup of both: an old copy of the CA's key opens only with an old copy of the file",
       ],
     });

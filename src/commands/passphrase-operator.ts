@@ -42,7 +42,7 @@ export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json
       }
       await replaceFile(path, armored.revealBytes(), mode);
       if (json) sys.write(answerOf(path, next !== undefined));
-      sys.say(`the operator key ${next === undefined ? 'no longer has a password' : 'has its new password'}: ${path}`);
+      sys.say(`the operator key ${next === undefined ? 'no longer has a password' : 'has its new password'}`, path);
     } finally {
       await lock.remove();
     }

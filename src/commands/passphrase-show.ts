@@ -7,6 +7,7 @@ import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { pathWord } from '../shell-word.js';
 import { readCustody } from '../store/read.js';
+import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { readOperatorKeyFile } from './operator-key.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
@@ -46,7 +47,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   sys.writeSecret(options.json ? writeAnswer('passphrase export-key', { fingerprint, isLocked, armored }) : armored);
   sys.say(`the operator key ${fingerprint}; ${isLocked ? 'it still has its password' : 'it has no password'}`);
   sys.say('  to open the passphrase file with GnuPG, also elsewhere: gpg --import BACKUP');
-  sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${pathWord(operatorKey.from)}`);
+  sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${shownPath(operatorKey.from, sys)}`);
 }
 
 async function agree({ yes }: ShowSecretOptions, sys: Sys, command: string, question: string): Promise<void> {

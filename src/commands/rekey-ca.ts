@@ -14,7 +14,7 @@ import { caStageOf, isOfFormerCa, renewCaArgs, trustedCas } from '../plan/ca-rek
 import type { FoundCa, Inventory } from '../plan/inventory.js';
 import { leafDays } from '../plan/leaf-days.js';
 import type { HostStep } from '../plan/plan.js';
-import { isBlocked, stillListed } from '../plan/retirement.js';
+import { isBlocked, retiredWords, stillListed } from '../plan/retirement.js';
 import { clockWarnings } from '../plan/warnings.js';
 import { renderCaStage, type CaStage } from '../render/ca-renewal.js';
 import { renewalAnswer } from '../render/renewal.js';
@@ -26,9 +26,9 @@ import type { Sys } from '../sys/sys.js';
 import { openCaKey, openIssuer } from './ca-key.js';
 import { certify } from './certify.js';
 import { certifiedCa, withoutPrevious } from './hosts.js';
-import { changing, type CaOptions, type Work } from './run.js';
+import { changing, type CaOptions, type Done, type Work } from './run.js';
 
-type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly string[] };
+type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly Done[] };
 
 /** Goes one stage on. @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
 export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
@@ -39,13 +39,9 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
       const { settings, inventory, at } = work;
       certifiedCa(inventory);
       const { stage, ...step } = await nextStage(work, given);
-      const installed = step.after.hosts.filter(
-        ({ isRevoked, certificate }) => !isRevoked && certificate !== undefined,
-      );
       const told: CaStage = {
         stage,
         trusted: trustedCas(step.after).map(({ info }) => info.commonName ?? ''),
-        hosts: installed.map(({ host }) => host),
         hasExpired: certifiedCa(step.after).info.notAfter < at,
       };
       await commit({
@@ -58,7 +54,7 @@ export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
             retire: [],
             next: stage === 3 ? null : commandText(settings.program, renewCaArgs(step.after)),
           }),
-        tell: () => renderCaStage(settings, told),
+        tell: (install) => renderCaStage(settings, told, install),
       });
     },
     { fixes: curedByRenewal },
@@ -108,7 +104,7 @@ async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
     ],
     keeps: before === undefined ? [] : putAwayCa(layout, before),
     removes: [],
-    done: [`made the key and certificate of a new CA, ${keyType}: ${nextCaCertificate.path}`],
+    done: [{ what: `made the key and certificate of a new CA, ${keyType}`, path: nextCaCertificate.path }],
   };
 }
 
@@ -144,7 +140,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     stage: 2,
     keeps: [],
     removes: [],
-    done: [`the new CA signs from now on: ${layout.caCertificate.path}`, ...certified.done],
+    done: [{ what: 'the new CA signs from now on', path: layout.caCertificate.path }, ...certified.done],
   };
 }
 
@@ -180,8 +176,8 @@ async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
     ],
     removes: [],
     done: [
-      `the old CA is put away, its key still encrypted: ${layout.retiredCaKey(info.serial).path}`,
-      ...old.map((one) => `the old pin of ${one.host.hostname} is out of the table, serial ${one.info.serial}`),
+      { what: 'the old CA is put away, its key still encrypted', path: layout.retiredCaKey(info.serial).path },
+      ...retiredWords(old.map((one) => ({ host: one.host.hostname, serial: one.info.serial }))),
     ],
   };
 }

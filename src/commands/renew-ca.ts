@@ -40,9 +40,6 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
       const info = parseCertificate(await reissueCa(before, { keyPair, at, validDays, permittedDomains }));
       const refused = leavesRefused(inventory, info, at);
       if (refused.length > 0) throw contradiction(refused);
-      const hosts = inventory.hosts
-        .filter(({ isRevoked, certificate }) => !isRevoked && certificate !== undefined)
-        .map(({ host }) => host);
       const name = info.commonName ?? settings.ca.commonName;
       const after = { ...inventory, caCertificate: { path, info } };
       const isAwaited = after.hosts.some((one) => isForMake(one, after));
@@ -59,8 +56,8 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
             retire: [],
             next: isAwaited ? commandText(settings.program, ['make']) : null,
           }),
-        tell: () => renderCaRenewal(settings, before, info, hosts, isAwaited),
-        done: [`made a new CA certificate for the same key, ${validDays} days: ${path}`],
+        tell: (install) => renderCaRenewal(settings, before, install, isAwaited),
+        done: [{ what: `made a new CA certificate for the same key, ${validDays} days`, path }],
       });
     },
     { fixes: curedByRenewal },

@@ -13,7 +13,8 @@ import { outsideOf } from '../plan/reissue.js';
 import { planRenewals } from '../plan/renew.js';
 import { stillListed, toRetire } from '../plan/retirement.js';
 import { caWarnings } from '../plan/warnings.js';
-import { renderRenewal, renewalAnswer } from '../render/renewal.js';
+import { renderInstallation } from '../render/now-run.js';
+import { renewalAnswer } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
 import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
@@ -52,8 +53,6 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
     const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at });
     const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
-    const wanted = new Set(steps.map(({ hostname }) => hostname));
-    const renewed = chosen.filter(({ host }) => wanted.has(host.hostname));
     await commit({
       ...certified,
       entries,
@@ -67,10 +66,7 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
           retire: toRetire(certified.after, [...hostsIn(install), ...blocked]),
           next: null,
         }),
-      tell: (install) => {
-        const touched = new Set([...hostsIn(install), ...blocked]);
-        return renderRenewal(settings, { renewed, touched, after: certified.after });
-      },
+      tell: (install) => renderInstallation(settings, certified.after, install, blocked),
     });
   });
 }

@@ -2,7 +2,9 @@
 // because nobody can make it again. No key is needed.
 
 import { writeAnswer } from '../json-text.js';
-import { installWords } from '../render/commands.js';
+import { hostsIn } from '../plan/install.js';
+import { retiredWords } from '../plan/retirement.js';
+import { installParagraph, renderNowRun } from '../render/now-run.js';
 import { layoutOf } from '../store/layout.js';
 import { hostEntry } from '../store/ledger.js';
 import { putAway } from '../store/state-change.js';
@@ -32,8 +34,8 @@ export async function retire(options: RetireOptions, sys: Sys): Promise<void> {
       keeps: pending.map(({ host, info }) => putAway(layout.retired(host.hostname, info.serial), info.pem)),
       removes: [],
       answer: (install) => writeAnswer('retire', { retired: rows, install }),
-      tell: (install) => install.map(({ host }) => `now: ${installWords(settings, host)}\n`).join(''),
-      done: rows.map(({ host, serial }) => `the old pin of ${host} is out of the table, serial ${serial}`),
+      tell: (install) => renderNowRun(installParagraph(settings, hostsIn(install))),
+      done: retiredWords(rows),
     });
     const none = named.filter(({ hostname }) => !names.has(hostname)).map(({ hostname }) => ` of ${hostname}`);
     for (const of of named.length === 0 && names.size === 0 ? [''] : none) {

@@ -2,14 +2,14 @@
 // the table of every relay, and until a relay has the new table, the client relays. It is urgent, so nothing that is wrong
 // elsewhere stops it. For a host that is revoked already it says again what to run.
 
-import { RelaycertsError, commandText, errorObject, listSome, renderHint } from '../errors.js';
+import { RelaycertsError, commandText, errorObject, listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { tableName } from '../plan/bundle-names.js';
 import { isFormer } from '../plan/former-hosts.js';
-import { hostsIn } from '../plan/install.js';
+import { hostsIn, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
-import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { againHint, findHost, notCertifiedError } from './hosts.js';
 import { planRevocationOf } from './revocation.js';
@@ -38,33 +38,24 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const before = its.findLast(({ event }) => event === 'revoked');
       const { reason } = options;
       const time = isDone ? (before?.time ?? '') : at.toISOString();
-      const withTable = (install: readonly string[]): readonly SmtpdServer[] =>
-        after.hosts.flatMap(({ host, isRevoked, bundle }) => {
-          const hasTable = install.includes(host.hostname) || bundle.has(tableName);
-          return host.role === 'smtpd-server' && !isRevoked && hasTable ? [host] : [];
-        });
-      let relays: readonly SmtpdServer[] = [];
-      await commit({
+      const state = await commit({
         after,
         entries: (isDone ? [] : lines).map((line) => (reason === '' ? line : { ...line, reason })),
         ...files,
         answer: (install) => {
-          relays = withTable(hostsIn(install));
-          const behind = one.role === 'smtp-client' ? behindError(settings, one, after, relays) : undefined;
-          const table = relays.map(({ hostname: host }) => ({ host, why: ['table'] }));
+          const tables = tablesFor(one, after, install);
+          const behind = behindError(settings, one, after, tables);
           return writeAnswer('revoke', {
             host: one.hostname,
             role: one.role,
             serials,
             revoked: time === '' ? null : time,
-            install: table,
+            install: tables,
             error: behind === undefined ? null : errorObject(behind, sys.program),
           });
         },
-        tell: (install) => {
-          relays = withTable(hostsIn(install));
-          return renderTold(work, one, { relays, isOwnKey: found.request !== undefined });
-        },
+        tell: (install) =>
+          renderTold(work, one, tablesFor(one, after, install), { isGone, isOwnKey: found.request !== undefined }),
         done: isDone
           ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
@@ -73,24 +64,35 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
         sys.warn('the reason is not kept: the ledger has the one of the first time');
       }
       warnUnlisted(inventory, after, sys);
-      const behind = one.role === 'smtp-client' ? behindError(settings, one, after, relays) : undefined;
+      const behind = behindError(settings, one, state, tablesFor(one, state, []));
       if (behind !== undefined) throw behind;
     },
     { isUrgent: true, former: [options.hostname] },
   );
 }
 
-interface Told {
-  /** Those with a new table. */
-  readonly relays: readonly SmtpdServer[];
-  readonly isOwnKey: boolean;
+/** For a client, every relay with a table, new or from before: what is there may not be installed yet. */
+function tablesFor(one: HostSettings, { hosts }: Inventory, install: readonly Install[]): readonly Install[] {
+  if (one.role === 'smtpd-server') return install;
+  const names = new Set(hostsIn(install));
+  return hosts.flatMap(({ host: { role, hostname: host }, isRevoked, bundle }) => {
+    const hasTable = names.has(host) || bundle.has(tableName);
+    return role === 'smtpd-server' && !isRevoked && hasTable ? [{ host, why: ['table'] as const }] : [];
+  });
 }
 
-function renderTold({ settings, inventory, sys }: Work, one: HostSettings, { relays, isOwnKey }: Told): string {
+function renderTold(
+  { settings, inventory, sys }: Work,
+  one: HostSettings,
+  tables: readonly Install[],
+  { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
+): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  const again = againHint(one, { ...inventory.revoked, ownKey });
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, commandText(sys.program, again.run));
-  return relays.length === 0 ? '' : renderTableChange(settings, one, relays, renderHint(again, sys.program));
+  const hint = againHint(one, { ...inventory.revoked, ownKey });
+  // A host that the settings no longer name comes back by `add`, which says what comes then.
+  const again = commandText(sys.program, isGone ? ['add', one.hostname] : hint.run);
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, again);
+  return renderTableChange(settings, one, tables, again);
 }
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */
@@ -111,17 +113,19 @@ function behindError(
   { program }: Settings,
   one: HostSettings,
   { hosts }: Inventory,
-  relays: readonly SmtpdServer[],
+  tables: readonly Install[],
 ): RelaycertsError | undefined {
+  if (one.role === 'smtpd-server') return undefined;
+  const names = new Set(hostsIn(tables));
   const behind = hosts.filter(({ host, isRevoked, key, request, certificate }) => {
     const wasMade = (certificate ?? key ?? request) !== undefined;
-    return host.role === 'smtpd-server' && !isRevoked && !relays.includes(host) && wasMade;
+    return host.role === 'smtpd-server' && !isRevoked && !names.has(host.hostname) && wasMade;
   });
   if (behind.length === 0) return undefined;
-  const names = listSome(behind.map(({ host }) => host.hostname));
+  const left = listSome(behind.map(({ host }) => host.hostname));
   return new RelaycertsError(
     'contradiction',
-    `${one.hostname} is revoked, but there is no new table for ${names}, whose bundle is not here: with the old table ${one.hostname} still relays there`,
+    `${one.hostname} is revoked, but there is no new table for ${left}, whose bundle is not here: with the old table ${one.hostname} still relays there`,
     {
       hint: {
         run: ['revoke', one.hostname],

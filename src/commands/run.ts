@@ -14,7 +14,7 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
-import { layoutOf } from '../store/layout.js';
+import { layoutOf, type Layout } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
 import { writeVerified } from '../store/verified.js';
@@ -47,14 +47,17 @@ export interface Work {
   readonly sys: Sys;
 }
 
+/** What was done, and where that is. */
+export type Done = string | { readonly what: string; readonly path: string };
+
 /** A command's decision, with its words. */
 export interface Step extends Decision {
   /** What goes to stdout before the commit, so that nothing changes that nobody was told; by the hosts to install. */
   readonly tell: (install: readonly Install[]) => string;
   /** The same for --json (writeAnswer). */
   readonly answer: (install: readonly Install[]) => string;
-  /** What was done, a line each, for stderr. */
-  readonly done: readonly string[];
+  /** What was done, for stderr. */
+  readonly done: readonly Done[];
   /** More steps follow: only the bundles of the hosts that differ are made now, the others with the last step. */
   readonly isPart?: boolean;
 }
@@ -128,14 +131,13 @@ export async function changing<T>(
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
       for (const [host, files] of made) news.set(host, new Set([...(news.get(host) ?? []), ...files]));
-      const told = step.isPart === true ? '' : (json ? step.answer : step.tell)(installOf(settings, news));
-      await commitChangeWithWords(settings, sys, lock, change, told);
-      const { bundleFolder } = layoutOf(settings);
-      sayAll(sys, step.done);
-      sayAll(
-        sys,
-        [...made].map(([host, files]) => `made the bundle of ${host} (${files.join(', ')}): ${bundleFolder(host)}`),
-      );
+      const install = installOf(settings, news);
+      const told = step.isPart === true ? '' : json ? step.answer(install) : sys.isQuiet ? '' : step.tell(install);
+      const say = (): void => {
+        for (const one of step.done) typeof one === 'string' ? sys.say(one) : sys.say(one.what, one.path);
+        sayBundles(made, layoutOf(settings), sys);
+      };
+      await commitChangeWithWords(settings, sys, lock, change, told, say);
       // As it is now: what was wrong with a file that is put away is gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
@@ -164,18 +166,23 @@ export async function locked<T>(
   });
 }
 
-/** Stages the change, says what it is for, and commits it. @throws files - before the commit nothing has changed */
+/**
+ * Stages the change, says what was made and what it is for, and commits it: so the last that a person reads is what to do
+ * next. @throws files - before the commit nothing has changed
+ */
 export async function commitChangeWithWords(
   { folder }: Settings,
   sys: Sys,
   lock: Lock,
   change: Change,
   words: string,
+  say: () => void = () => undefined,
 ): Promise<void> {
   const unsynced = new Set<string>();
   const disk = realDisk(unsynced);
   if (!isEmpty(change)) await stageChange(disk, folder, change);
   try {
+    say();
     sys.write(words);
     await sys.flush();
   } catch (error) {
@@ -191,14 +198,16 @@ export async function commitChangeWithWords(
   sayOutcome(await commitChange(disk, folder, () => lock.markChange()), sys);
 }
 
-/** A line each; of a fleet one that says how many. */
-function sayAll(sys: Sys, lines: readonly string[]): void {
-  const [first] = lines;
-  if (first !== undefined && lines.length > mostLines) sys.say(`${first}, and ${lines.length - 1} more`);
-  else for (const line of lines) sys.say(line);
+/** A line each; of more than a few, one that says how many. */
+function sayBundles(
+  made: ReadonlyMap<HostName, readonly string[]>,
+  { hostsFolder, bundleFolder }: Layout,
+  sys: Sys,
+): void {
+  for (const [host, files] of made) sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
+  if (made.size > 4) sys.say(`made the bundles of ${made.size} hosts`, hostsFolder);
+  else for (const host of made.keys()) sys.say('made the bundle', bundleFolder(host));
 }
-
-const mostLines = 40;
 
 async function noteVerified({ caCertificate, hosts }: Inventory, sys: Sys): Promise<void> {
   const certificates = hosts.map(({ certificate }) => certificate?.info);

@@ -4,6 +4,7 @@
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
+import { renderDeployScript } from '../render/deploy.js';
 import { jsonOf, renderSh, renderText, showHost } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
 import type { Format, Section } from '../render/sections.js';
@@ -38,7 +39,8 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   } = await reading(options, sys, read, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
-  if (format === 'sh' && wanted.length > 1) {
+  const isForMany = section === 'deploy' && !undo;
+  if (format === 'sh' && wanted.length > 1 && !isForMany) {
     throw new RelaycertsError('usage', 'a script is for one host', {
       hint: { run: ['show', wanted[0]?.host.hostname ?? 'HOST', '--format', 'sh'] },
     });
@@ -47,8 +49,15 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   if (!undo && section !== 'request') {
     const gone = wanted.find(({ isRevoked }) => isRevoked);
     if (gone !== undefined) throw revokedError(gone.host, revoked);
-    const missing = hosts.filter((one) => isMissing(one) && (one.host.role === 'smtp-client' || wanted.includes(one)));
+    // Pins are in every text, and in no script but the one that verifies.
+    const hasPins = format !== 'sh' || section === 'verify';
+    const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
+    const missing = needed.filter(isMissing);
     if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  }
+  if (format === 'sh' && isForMany) {
+    sys.write(renderDeployScript(settings, wanted));
+    return;
   }
   const pins = pinsOf(settings, { hosts });
   const shown = wanted.map(({ host, keyPlace, isRevoked }) =>

@@ -5,12 +5,13 @@ import { resolve } from 'node:path';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { encodeSpki } from '../certificate/public-key.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
-import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { RelaycertsError, commandText, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
+import { hostsIn, type Install } from '../plan/install.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { isHostStep, planMake, type Step } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { installWords } from '../render/commands.js';
+import { installParagraph, renderInstallation, renderNowRun } from '../render/now-run.js';
 import { newKeyWords } from '../render/request.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -18,7 +19,7 @@ import { layoutOf } from '../store/layout.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { certify } from './certify.js';
-import { findHost, foundOf, standingRelays, withHost } from './hosts.js';
+import { findHost, foundOf, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
 import { changing, contradiction, type CaOptions } from './run.js';
 
@@ -78,15 +79,15 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
       keeps: ca.keeps,
       removes: [],
       answer: (install) => writeAnswer('sign', { ...json, install }),
-      tell: () => renderNext(settings, one, certified.after),
+      tell: (install) => renderNext(settings, certified.after, install),
       done: [
         ...ca.done,
         ...(found.request === undefined
-          ? [`stored the request, which says that ${one.hostname} keeps its key: ${path}`]
+          ? [{ what: `stored the request, which says that ${one.hostname} keeps its key`, path }]
           : []),
         ...certified.done,
         ...(steps.length === 0
-          ? [`nothing to sign: ${one.hostname} has its certificate for this key: ${certificate.path}`]
+          ? [{ what: `nothing to sign: ${one.hostname} has its certificate for this key`, path: certificate.path }]
           : []),
       ],
     });
@@ -173,14 +174,12 @@ function sayIgnored({ names }: RequestInfo, { hostname, altNames }: HostSettings
   sys.say(`the request asks for ${asked}: ignored; the settings say ${own.join(', ')}`);
 }
 
-/** What to install now: the tables before the client whose pin is in them. */
-function renderNext(settings: Settings, one: HostSettings, after: Inventory): string {
-  if (after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked)) {
-    return `next: ${settings.program} make, for the other hosts\n`;
-  }
-  const relays = one.role === 'smtp-client' ? standingRelays(after) : [];
-  return [
-    ...relays.map(({ hostname }) => `first, for the table: ${installWords(settings, hostname)}\n`),
-    `${relays.length > 0 ? 'then' : 'now'}: ${installWords(settings, one.hostname)}\n`,
-  ].join('');
+/** What to run now; what make prints comes before this host, because the relays have to list it. */
+function renderNext(settings: Settings, after: Inventory, install: readonly Install[]): string {
+  const isFirst = after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
+  if (!isFirst) return renderInstallation(settings, after, install);
+  return renderNowRun(
+    { words: 'Now run, for the other hosts:', run: [commandText(settings.program, ['make'])] },
+    installParagraph(settings, hostsIn(install), 'After what that prints, run:'),
+  );
 }

@@ -2,26 +2,42 @@
 // in plan.ts.
 
 import { quote } from '../errors.js';
-import type { Step } from './plan.js';
+import type { HostStep, Step } from './plan.js';
 
-/** A step in words, for --dry-run and for progress. */
+/** What a step makes; its path is not in it. */
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case 'operator-key':
-      return `the operator key, an OpenPGP key that opens the passphrase: ${step.path}`;
+      return "the operator key, which opens the CA's passphrase";
     case 'passphrase':
-      return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}: ${step.path}`;
+      return `the CA's passphrase, encrypted to ${step.recipients.length === 0 ? 'the operator key' : step.recipients.join(', ')}`;
     case 'reseal':
-      return `the CA's passphrase, re-encrypted to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}: ${step.path}`;
+      return `the CA's passphrase, re-encrypted to ${step.recipients.join(', ')}${step.removed.length === 0 ? '' : ` and no longer to ${step.removed.join(', ')}`}`;
     case 'ca-key':
-      return `the CA's key, ${step.keyType}, encrypted: ${step.path}`;
+      return `the CA's key, ${step.keyType}, encrypted`;
     case 'key':
-      return `the key of ${step.hostname}, ${step.keyType}: ${step.path}`;
+      return `the key of ${step.hostname}, ${step.keyType}`;
     case 'ca-certificate':
-      return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days: ${step.path}`;
+      return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days`;
     case 'certificate':
-      return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days: ${step.path}`;
+      return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days`;
     case 'bundle':
-      return `the bundle of ${step.hostname} (${step.files.join(', ')}): ${step.path}`;
+      return `the bundle of ${step.hostname} (${step.files.join(', ')})`;
   }
+}
+
+/** What hosts get, a line each; of more than `most`, how many they are. */
+export function describeHosts(steps: readonly HostStep[], most = 4): readonly string[] {
+  const withKey = new Set(steps.flatMap((step) => (step.kind === 'key' ? [step.hostname] : [])));
+  const certificates = steps.filter((step) => step.kind === 'certificate');
+  if (certificates.length <= most) {
+    return certificates.map(({ hostname, validDays }) => {
+      const what = withKey.has(hostname) ? 'key and certificate' : 'certificate';
+      return `the ${what} of ${hostname}, ${validDays} days`;
+    });
+  }
+  const days = `${certificates[0]?.validDays ?? 0} days`;
+  const keys =
+    withKey.size === 0 ? '' : withKey.size === certificates.length ? 'keys and ' : `${withKey.size} keys and `;
+  return [`the ${keys}certificates of ${certificates.length} hosts, ${days}`];
 }

@@ -11,6 +11,12 @@ export function newThing({ postfix }: Settings): 'certificate' | 'key' {
   return postfix.pin === 'certificate' ? 'certificate' : 'key';
 }
 
+/** That old pins are out of the tables, a line each; of more than a few, one that says how many. */
+export function retiredWords(rows: readonly { readonly host: HostName; readonly serial: string }[]): readonly string[] {
+  if (rows.length > 4) return [`the old pins of ${rows.length} hosts are out of the table`];
+  return rows.map(({ host, serial }) => `the old pin of ${host} is out of the table, serial ${serial}`);
+}
+
 /** That a host's old pin has to be retired first: the table has room for one. */
 export function stillListed(
   settings: Settings,
@@ -33,25 +39,4 @@ export function toRetire({ hosts }: Inventory, names: readonly HostName[]): read
   return hosts.flatMap(({ host: { hostname }, previous, isRevoked }) =>
     previous === undefined || isRevoked || !chosen.has(hostname) ? [] : [hostname],
   );
-}
-
-/** Who is installed in which order. */
-export interface Installation {
-  /** The relays, where a client has two pins: their tables list both. */
-  readonly first: readonly HostName[];
-  /** The others; where there is no `first`, in any order. */
-  readonly others: readonly HostName[];
-  /** Clients whose old pin goes when mail flows. */
-  readonly retire: readonly HostName[];
-}
-
-/** What to install where these hosts have something new. */
-export function planInstallation({ hosts }: Inventory, touched: ReadonlySet<HostName>): Installation {
-  const standing = hosts.filter(({ isRevoked }) => !isRevoked);
-  const chosen = standing.filter(({ host }) => touched.has(host.hostname));
-  const retire = chosen.filter(({ previous }) => previous !== undefined).map(({ host }) => host.hostname);
-  const relays = standing.filter(({ host }) => host.role === 'smtpd-server').map(({ host }) => host.hostname);
-  const first = retire.length === 0 ? [] : relays;
-  const others = chosen.map(({ host }) => host.hostname).filter((hostname) => !first.includes(hostname));
-  return { first, others, retire };
 }

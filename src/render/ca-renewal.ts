@@ -1,26 +1,25 @@
-// What is printed when the CA is renewed or gets a new key: what was done, what to install where now, how to see that it
-// works, and what comes next. Pure.
+// What is printed when the CA is renewed or gets a new key: what was done, what to install now, and what comes next. Pure.
+// What the three stages of a new key are is in plan/ca-rekey.ts.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
-import { bundleNames } from '../plan/bundle-names.js';
-import type { HostSettings, Settings } from '../settings/settings.js';
-import { installLines, rootCommand } from './commands.js';
+import { commandText, quote } from '../errors.js';
+import { hostsIn, type Install } from '../plan/install.js';
+import type { Settings } from '../settings/settings.js';
+import { installParagraph, renderNowRun } from './now-run.js';
 
-/** A new certificate for the same key. `hosts` are those with something to install; if it `isAwaited`, make goes on. */
+/** A new certificate for the same key; if it `isAwaited`, make goes on once it is installed. */
 export function renderCaRenewal(
   settings: Settings,
   before: CertificateInfo,
-  now: CertificateInfo,
-  hosts: readonly HostSettings[],
+  install: readonly Install[],
   isAwaited: boolean,
 ): string {
-  return `The CA has a certificate until ${dayOf(now)}; the one before ends on ${dayOf(before)}. Both have the same key and name, so
-every certificate that it signed verifies against either: pins and certificates of the hosts stay as they are.
-
-Install before ${dayOf(before)}, one host after the other, in any order:
-${hosts.map((host) => installOne(settings, host)).join('')}${
-    isAwaited ? `\nWhen every host is installed, make issues what waits for this:\n  ${settings.program} make\n` : ''
-  }`;
+  const day = before.notAfter.toISOString().slice(0, 10);
+  const words = `Now run, before ${day}; pins and certificates of the hosts stay as they are:`;
+  return renderNowRun(installParagraph(settings, hostsIn(install), words), {
+    words: 'When every host is installed, make issues what waits for it:',
+    run: isAwaited ? [commandText(settings.program, ['make'])] : [],
+  });
 }
 
 export interface CaStage {
@@ -28,64 +27,34 @@ export interface CaStage {
   readonly stage: 1 | 2 | 3;
   /** The commonNames of the CAs in the hosts' CA file, the old one first. */
   readonly trusted: readonly string[];
-  /** Those with something to install. */
-  readonly hosts: readonly HostSettings[];
   /** True where the CA that signs has expired: no mail flows until another one signs. */
   readonly hasExpired: boolean;
 }
 
-/** The plan as it stands after a stage. */
-export function renderCaStage(settings: Settings, { stage, trusted, hosts, hasExpired }: CaStage): string {
-  const [first = '', second = ''] = trusted;
-  const again = `${settings.program} renew --ca --rekey`;
-  const isPinned = settings.postfix.pin === 'certificate';
-  const words = {
-    1: {
-      did: `a new CA "${second}" is there beside "${first}", and signs nothing yet.
-Every host's CA file now holds both, so that it accepts certificates of either.${hasExpired ? `\n"${first}" has expired: mail waits in the queue until stage 2 is installed everywhere.` : ''}`,
-      order: 'in any order',
-      see: 'The last command of each must print 2',
-      next: `When every host is installed, stage 2 has the new CA sign every certificate again:\n  ${again}\n`,
-    },
-    2: {
-      did: `"${second}" has signed a new certificate for every host, for the same key.
-Every host's CA file still holds both CAs, so that hosts with an old and a new certificate accept each other.`,
-      order: isPinned ? 'the relays first, for the table with the old and the new pins' : 'in any order',
-      see: `The last command of each must name ${second}`,
-      next: `When every host is installed, stage 3 takes the old CA out:\n  ${again}\n`,
-    },
-    3: {
-      did: `the old CA is out of every host's CA file; "${first}" is the CA.
-The old one's certificate and its key, still encrypted, are in certs/retired/.`,
-      order: 'in any order',
-      see: 'The last command of each must print 1',
-      next: 'When every host is installed, no host trusts the old CA.\n',
-    },
+/** What a stage did, and what comes now. */
+export function renderCaStage(
+  settings: Settings,
+  { stage, trusted, hasExpired }: CaStage,
+  install: readonly Install[],
+): string {
+  const [first = '', second = ''] = trusted.map((name) => quote(name));
+  const waits = hasExpired ? `\n${first} has expired: mail waits until stage 2 is installed everywhere.` : '';
+  const did = {
+    1: `${second} is there beside ${first}, and signs nothing yet.${waits}`,
+    2: `${second} has signed every certificate again, for the same keys.`,
+    3: `${first} is the CA; the old one is put away in certs/retired.`,
   }[stage];
-  const install = hosts.map((host) => {
-    const { ca, certificate } = bundleNames(settings.domain, host.hostname);
-    const { directory } = settings.postfix;
-    const look =
-      stage === 2 ? `openssl x509 -noout -issuer -in ${directory}/${certificate}` : `grep -c BEGIN ${directory}/${ca}`;
-    return installOne(settings, host, rootCommand(host.ssh, look));
-  });
-  // Of those that are revoked nothing is shown.
-  const client = hosts.find(({ role }) => role === 'smtp-client')?.hostname;
-  const where = client === undefined ? '' : ` (${settings.program} show ${client} --section verify)`;
-  return `A new key for the CA, stage ${stage} of 3: ${words.did}
-
-Install now, one host after the other, ${words.order}:
-${install.join('')}
-${words.see}${hasExpired ? '' : `, and mail flows as before${where}`}.
-
-${words.next}`;
-}
-
-/** `see` is what shows there that it is installed. */
-function installOne({ program }: Settings, host: HostSettings, ...see: readonly string[]): string {
-  return `\n${[...installLines(program, host), ...see].map((line) => `  ${line}\n`).join('')}`;
-}
-
-function dayOf({ notAfter }: CertificateInfo): string {
-  return notAfter.toISOString().slice(0, 10);
+  const next = {
+    1: 'When every host is installed, stage 2 has the new CA sign every certificate:',
+    2: 'When every host is installed, stage 3 takes the old CA out:',
+    3: '',
+  }[stage];
+  return renderNowRun(
+    `A new key for the CA, stage ${stage} of 3:\n${did}`,
+    installParagraph(settings, hostsIn(install)),
+    {
+      words: next,
+      run: stage === 3 ? [] : [commandText(settings.program, ['renew', '--ca', '--rekey'])],
+    },
+  );
 }

@@ -1,8 +1,8 @@
 // The commands that are printed for a person: how a script reaches a host. Nothing here runs them. Names and users come
 // from the settings' own parsers, and are quoted besides.
 
-import type { HostName } from '../names.js';
-import type { HostSettings, Settings, Ssh } from '../settings/settings.js';
+import { commandText } from '../errors.js';
+import type { HostSettings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
 /** The command that pipes the script of a host, or its inverse, to root's shell there. */
@@ -14,9 +14,9 @@ export function scriptCommand(
   return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The lines that bring a host's bundle there and run its script. */
-export function installLines(program: string, host: HostSettings): readonly string[] {
-  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
+/** The command that installs hosts from here, named as they are typed; all of them if none is named. */
+export function installCommand(program: string, names: readonly string[]): string {
+  return `${commandText(program, ['show', ...names, '--section', 'deploy', '--format', 'sh'])} | sh`;
 }
 
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */
@@ -24,9 +24,4 @@ export function rootCommand(ssh: Ssh, command: string, options: '' | '-t ' = '')
   const { isLocal, needsSudo, user, host, port } = ssh;
   const way = isLocal ? '' : `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} `;
   return `${way}${needsSudo ? 'sudo ' : ''}${command}`;
-}
-
-/** Prints what a host has to install; the rest of the line can be pasted with it. */
-export function installWords({ program }: Pick<Settings, 'program'>, hostname: HostName): string {
-  return `${program} show ${hostname}  # copy its bundle and run its script`;
 }

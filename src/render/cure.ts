@@ -5,7 +5,7 @@ import { commandText, renderHint } from '../errors.js';
 import { fillIn, type CureStep, type Finding } from '../findings/finding.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { pathWord, shellWord } from '../shell-word.js';
-import { installLines, rootCommand } from './commands.js';
+import { installCommand, rootCommand } from './commands.js';
 
 /** A line of a cure: words for a person, or a command. */
 export interface CureLine {
@@ -41,5 +41,5 @@ function commandsOf(
     return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
   }
   const target = find(fillIn(install ?? '', values));
-  return target === undefined ? [] : installLines(settings.program, target);
+  return target === undefined ? [] : [installCommand(settings.program, [target.hostname])];
 }

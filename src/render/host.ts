@@ -11,6 +11,8 @@ import { RelaycertsError } from '../errors.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
+import { deployStep } from './deploy.js';
+import { monitorStep } from './monitor.js';
 import { requestStep } from './request.js';
 import { renderScript } from './script.js';
 import { sections, type Section } from './sections.js';
@@ -38,12 +40,22 @@ export interface Shown extends RenderOptions {
 
 /** What there is to print about one host. */
 export function showHost(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): Shown {
-  const { section, undo, isRevoked } = options;
-  // A request has its step for every host that is asked for it.
-  const isRequest = section === 'request' && !undo;
-  const steps = isRequest ? [requestStep(settings, host, isRevoked)] : stepsOf(settings, host, pins, options);
+  const { undo } = options;
+  const steps = (undo ? undefined : stepOnDemand(settings, host, options)) ?? stepsOf(settings, host, pins, options);
   const fileFor = (name: Section) => (undo ? undefined : fileOf(settings, host, name, pins));
   return { ...options, settings, host, steps, fileFor };
+}
+
+/** A section that is printed only if it is asked for, and then for every host. */
+function stepOnDemand(
+  settings: Settings,
+  host: HostSettings,
+  { section, isRevoked, keyPlace }: RenderOptions,
+): readonly Step[] | undefined {
+  if (section === 'request') return [requestStep(settings, host, isRevoked)];
+  if (section === 'monitor') return [monitorStep(settings, host)];
+  if (section === 'deploy') return [deployStep(settings, host, keyPlace)];
+  return undefined;
 }
 
 /** For eyes: all of it, or one section. */

@@ -1,32 +1,31 @@
 // What to run once a host has left the settings, in the order in which no mail is lost: a client's pin leaves the relays
 // first, and a relay is undone when no client uses it any more.
 
+import { commandText } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { installLines, scriptCommand } from './commands.js';
-
-const mostNamed = 3;
+import { scriptCommand } from './commands.js';
+import { installParagraph, renderNowRun } from './now-run.js';
 
 /** `install` are those with something new; if the host is kept, `make` comes first, which takes its pin out. */
 export function renderRemoval(
-  { program, smtpdServers, smtpClients }: Settings,
+  settings: Settings,
   gone: HostSettings,
   install: readonly HostName[],
   isKept: boolean,
 ): string {
-  const isRelay = gone.role === 'smtpd-server';
-  const touched: readonly HostSettings[] = isRelay
-    ? smtpClients
-    : smtpdServers.filter(({ hostname }) => install.includes(hostname));
-  const linesOf = (host: HostSettings): readonly string[] =>
-    // A client has no new file for another relay, only another configuration.
-    isRelay ? [scriptCommand(program, host)] : installLines(program, host);
-  const left = touched.length - mostNamed;
-  const lines = [
-    ...(isKept ? [`${program} make`] : []),
-    ...touched.slice(0, mostNamed).flatMap(linesOf),
-    ...(left > 0 ? [`# and ${left} more`] : []),
-    `${scriptCommand(program, gone, ['--undo'])}  # unless it is gone`,
-  ];
-  return `Now run, in this order:\n${lines.map((line) => `  ${line}\n`).join('')}`;
+  const { program, smtpdServers, smtpClients } = settings;
+  // A client has no new file for another relay, only another configuration.
+  const touched =
+    gone.role === 'smtpd-server'
+      ? smtpClients.map(({ hostname }) => hostname)
+      : smtpdServers.map(({ hostname }) => hostname).filter((hostname) => install.includes(hostname));
+  const { words, run } = installParagraph(settings, touched);
+  return renderNowRun(
+    { words, run: [...(isKept ? [commandText(program, ['make'])] : []), ...run] },
+    {
+      words: `Then, unless ${gone.hostname} is gone:`,
+      run: [scriptCommand(program, gone, ['--undo'])],
+    },
+  );
 }

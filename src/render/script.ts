@@ -32,15 +32,16 @@ export interface ScriptOptions {
 
 /** The script for a host; with `undo`, the one that takes it back. */
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
-  const { undo } = options;
+  const { undo, keyPlace } = options;
   const { hostname, role } = host;
+  const own = partOf(settings, host, options);
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
 # It needs root there, ${own.needs} and openssl; its bundle is copied first, with ssh, and rsync on both sides.
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
-${bodyOf(settings, host, options)}
+${bodyOf(settings, host, own, keyPlace)}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
 
 ${undo ? 'undo_host' : 'install_host'} </dev/null
@@ -51,8 +52,9 @@ ${undo ? 'undo_host' : 'install_host'} </dev/null
 /** A script that only reads: what a check wants to know of a host, in the sections that probe.sh describes. */
 export function renderProbe(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
   const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe];
+  const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
-${bodyOf(settings, host, { undo: false, forceRoutes: false, keyPlace })}
+${bodyOf(settings, host, own, keyPlace)}
 ${part.join('\n')}
 
 probe_host </dev/null
@@ -82,9 +84,8 @@ probe_from </dev/null
 }
 
 /** The values, texts and functions. */
-function bodyOf(settings: Settings, host: HostSettings, options: ScriptOptions): string {
-  const own = partOf(settings, host, options);
-  const values = { ...hostValues(settings, host, options.keyPlace), ...own.values };
+function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
+  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
   return `${assignmentsOf(values)}
 
 ${own.texts}

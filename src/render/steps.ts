@@ -1,4 +1,4 @@
-// The numbered steps of a host, in order: copy, configure, check and reload, verify, monitor; and their inverse. They are
+// The numbered steps of a host, in order: copy, configure, check and reload, verify; and their inverse. They are
 // data (step.ts): host.ts prints them as text, and the tests run them to the letter.
 
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { configurationOf } from './configuration.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
-import { monitorStep, removeMonitorLines } from './monitor.js';
+import { removeMonitorLines } from './monitor.js';
 import { programSteps, undoProgramStep } from './program-steps.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
@@ -31,7 +31,6 @@ export function stepsOf(
     copyStep(settings, host, keyPlace),
     ...(program === undefined ? postfixSteps(settings, host) : programSteps(settings, host, program)),
     verifyStep(settings, host, pins),
-    monitorStep(settings, host),
   ];
 }
 
@@ -65,8 +64,17 @@ function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
   ];
 }
 
-/** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
 function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): Step {
+  const { isLocal, needsSudo, user } = host.ssh;
+  return step('rsync', `Copy the bundle to ${host.hostname}`, [
+    ...(isLocal || !needsSudo ? [] : [`The user ${user} needs sudo without a password there.`]),
+    { where: 'here', lines: copyCommand(settings, host, keyPlace) },
+    ...(keyPlace === 'host' ? chainParts(settings, host) : []),
+  ]);
+}
+
+/** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
+export function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
   const { directory } = settings.postfix;
   const { isLocal, needsSudo, user, port } = host.ssh;
   const sudo = needsSudo ? 'sudo ' : '';
@@ -81,14 +89,9 @@ function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): S
     ...(isLocal || port === 22 ? [] : [`--rsh=${shellWord(`ssh -p ${port}`)}`]),
     ...(isLocal ? [] : [`--rsync-path=${shellWord(`${makeFolder} ${sudo}rsync`)}`]),
   ];
-  const lines = isLocal
+  return isLocal
     ? [makeFolder, ...continued([`  ${sudo}${options.join(' ')}`, ...files, `${directory}/`])]
     : continued([options.join(' '), ...files, shellWord(`${user}@${target}:${directory}/`)]);
-  return step('rsync', `Copy the bundle to ${host.hostname}`, [
-    ...(isLocal || !needsSudo ? [] : [`The user ${user} needs sudo without a password there.`]),
-    { where: 'here', lines },
-    ...(keyPlace === 'host' ? chainParts(settings, host) : []),
-  ]);
 }
 
 function transportStep(settings: Settings, client: SmtpClient): Step {

@@ -21,6 +21,7 @@ import { pathWord } from '../shell-word.js';
 import { outputError } from './file-error.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
+import { shownPath } from './shown-path.js';
 import type { Sys } from './sys.js';
 
 export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
@@ -77,6 +78,7 @@ export function processSys(
     if (data.length > 0) onWrite();
     stdout.write(data);
   };
+  const shown = (path: string): string => shownPath(path, { cwd: currentFolder(outside), home });
   const warn = (text: string, hint?: Hint): void => {
     line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
     if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
@@ -106,8 +108,9 @@ export function processSys(
       write(data);
     },
     flush: () => flushOutput(stdout),
-    say: (text) => {
-      if (!quiet) line(escapeControls(text));
+    isQuiet: quiet,
+    say: (text, path) => {
+      if (!quiet) for (const one of withPath(text, path === undefined ? undefined : shown(path))) line(one);
     },
     detail: (text) => {
       if (verbose && !quiet) line(escapeControls(text));
@@ -131,6 +134,14 @@ export function processSys(
     // Loaded when it is needed: child processes are a part of few commands.
     run: outside.run ?? (async (...call) => (await import('./run.js')).run(...call)),
   };
+}
+
+/** Beside each other if that fits into 80 columns, behind the name of the program. */
+function withPath(text: string, path: string | undefined): readonly string[] {
+  const words = escapeControls(text);
+  if (path === undefined) return [words];
+  const both = `${words}: ${path}`;
+  return both.length + 'relaycerts: '.length <= 80 ? [both] : [`${words}:`, `  ${path}`];
 }
 
 /** @throws files - somebody removed it */

@@ -35,8 +35,13 @@ export interface Sys {
   writeSecret(data: string | Uint8Array): void;
   /** Resolves when stdout has taken all that was written, or its reader has gone. @throws files - a full disk, say */
   flush(): Promise<void>;
-  /** Progress: one line to stderr; silent with --quiet. */
-  say(line: string): void;
+  /** With --quiet stdout gets data only. */
+  readonly isQuiet: boolean;
+  /**
+   * Progress: one line to stderr; silent with --quiet. The path that it is about is shown from where the user stands, on
+   * a line of its own if both do not fit into 80 columns.
+   */
+  say(line: string, path?: string): void;
   /** Detail: one line to stderr with --verbose alone. */
   detail(line: string): void;
   /** One line to stderr, with the hint that mends it; never silent. */

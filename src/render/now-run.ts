@@ -1,0 +1,92 @@
+// The short block at the end of every command that changes something: what to run now, in the safe order. It has at most
+// ten lines, however many hosts there are; each indented line runs as it is. `show` has the full text.
+
+import { commandText } from '../errors.js';
+import { findHostName, type HostName } from '../names.js';
+import { hostsIn, type Install } from '../plan/install.js';
+import type { Inventory } from '../plan/inventory.js';
+import { newThing, toRetire } from '../plan/retirement.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { installCommand } from './commands.js';
+
+/** Words, and the commands that they lead to. */
+export interface Paragraph {
+  readonly words: string;
+  readonly run: readonly string[];
+}
+
+/** Hosts that have a line each; more have one line for all. */
+const mostLines = 4;
+/** Hosts that are named in a command. For more it is about all hosts; what is installed stays as it is. */
+const mostNamed = 20;
+
+/** The block: text as it is, and paragraphs if they have something to run. */
+export function renderNowRun(...parts: readonly (string | Paragraph)[]): string {
+  return parts
+    .flatMap((part) => {
+      if (typeof part === 'string') return [part];
+      return part.run.length === 0 ? [] : [part.words, ...part.run.map((line) => `  ${line}`)];
+    })
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** What to run once certificates, keys or tables are new; `pending` are clients whose old pin is still listed. */
+export function renderInstallation(
+  settings: Settings,
+  after: Inventory,
+  install: readonly Install[],
+  pending: readonly HostName[] = [],
+): string {
+  return renderNowRun(
+    installParagraph(settings, hostsIn(install)),
+    verifyParagraph(settings, install),
+    retireParagraph(settings, after, [...hostsIn(install), ...pending]),
+  );
+}
+
+/** Installs these hosts, in this order. */
+export function installParagraph(settings: Settings, names: readonly HostName[], words = 'Now run:'): Paragraph {
+  const groups = names.length > mostLines ? [names] : names.map((name) => [name]);
+  return { words, run: groups.map((group) => installAll(settings, group)) };
+}
+
+function installAll(settings: Settings, names: readonly HostName[]): string {
+  const isAll = names.length === hostsOf(settings).length || names.length > mostNamed;
+  return installCommand(settings.program, isAll ? [] : shortNames(settings, names));
+}
+
+/** Shows that a new client relays. */
+function verifyParagraph(settings: Settings, install: readonly Install[]): Paragraph {
+  const clients = new Set(settings.smtpClients.map(({ hostname }) => hostname));
+  const one = install.find(({ host, why }) => clients.has(host) && why.includes('key'));
+  const words = 'Then see that mail flows:';
+  if (one === undefined) return { words, run: [] };
+  return {
+    words,
+    run: [commandText(settings.program, ['show', ...shortNames(settings, [one.host]), '--section', 'verify'])],
+  };
+}
+
+/** Takes the old pins of these hosts out of the tables. */
+function retireParagraph(settings: Settings, after: Inventory, names: readonly HostName[]): Paragraph {
+  const retire = toRetire(after, names);
+  const all = toRetire(
+    after,
+    after.hosts.map(({ host }) => host.hostname),
+  );
+  const isAll = retire.length === all.length && retire.length > mostLines;
+  const words = ['retire', ...(isAll ? [] : shortNames(settings, retire))];
+  return {
+    words: `Once mail flows with the new ${newThing(settings)}, run:`,
+    run: retire.length === 0 ? [] : [commandText(settings.program, words)],
+  };
+}
+
+/** Hosts as they may be typed: by the label, if that is completed to the name. */
+export function shortNames({ domain }: Pick<Settings, 'domain'>, names: readonly HostName[]): readonly string[] {
+  return names.map((name) => {
+    const label = name.split('.')[0] ?? '';
+    return findHostName(label, domain) === name ? label : name;
+  });
+}

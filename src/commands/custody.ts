@@ -1,5 +1,6 @@
 // Whether the CA's passphrase can be opened on the day it is needed: it is opened now, if that asks nobody, and the CA's
-// keys with it. What it would say at the next renewal is said now, by `status` and by `make`.
+// keys with it, unless the very same files were opened before. What it would say at the next renewal is said now, by
+// `status` and by `make`.
 
 import { openFileUnasked, openPassphraseFile, type CustodyWork } from '../custody/passphrase-file.js';
 import { isWeak } from '../custody/passphrase.js';
@@ -10,6 +11,7 @@ import { missingPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
+import { isProven, noteProven, proofOf } from '../store/proven.js';
 import { readFile } from '../sys/files.js';
 import { checkCaKey, openCaKey } from './ca-key.js';
 
@@ -20,16 +22,18 @@ export type Way = { readonly given: Secret } | 'asking' | 'unasked';
 
 /** Undefined if there is no CA key to open, or a file of custody could not be read and is a problem already. */
 export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | undefined> {
-  const { settings, inventory } = work;
+  const { settings, inventory, sys } = work;
   const { caKey, passphraseFile, problems } = inventory;
   if (caKey === undefined) return undefined;
   const isGiven = typeof way === 'object';
   if (passphraseFile === undefined && !isGiven) {
     return problems.length > 0 ? undefined : { kind: 'missing', problem: missingPassphrase(settings) };
   }
+  const proof = way === 'unasked' ? proofOf(inventory) : undefined;
+  if (proof !== undefined && isProven(proof, sys)) return { kind: 'opened', isWeak: false };
   try {
     for (const ca of casOf(inventory)) checkCaKey(ca);
-    const opened = isGiven ? { passphrase: way.given } : await openFile(work, way);
+    const opened = isGiven ? { passphrase: way.given, opener: undefined } : await openFile(work, way);
     if (!('passphrase' in opened)) return { kind: 'unasked', asksFor: opened.asksFor };
     const { passphrase } = opened;
     try {
@@ -38,16 +42,18 @@ export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | un
       if (!isRelaycertsError(error) || error.code !== 'passphrase' || isGiven) throw error;
       return { kind: 'unopenable', problem: await explainWrongFile(work) };
     }
-    return { kind: 'opened', isWeak: isWeak(passphrase) };
+    const opening = { kind: 'opened', isWeak: isWeak(passphrase) } as const;
+    if (proof !== undefined && opened.opener === 'operator-key' && !opening.isWeak) await noteProven(proof, sys);
+    return opening;
   } catch (error) {
     if (!isRelaycertsError(error) || error.code === 'interrupted') throw error;
     return { kind: 'unopenable', problem: problemOf(error) };
   }
 }
 
-function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unasked> {
+async function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unasked> {
   if (way === 'unasked') return openFileUnasked(work);
-  return openPassphraseFile(work).then((passphrase) => ({ passphrase }));
+  return { passphrase: await openPassphraseFile(work), opener: undefined };
 }
 
 type Ca = Pick<Inventory, 'caKeyPath' | 'caCertificate'> & { readonly caKey: Buffer };

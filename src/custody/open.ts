@@ -27,8 +27,10 @@ export async function openPassphrase(sealed: SealedPassphrase): Promise<Secret> 
   return parsePassphrase(await opened, from);
 }
 
-/** The passphrase, or what has to be asked for before it opens. */
-export type Unasked = { readonly passphrase: Secret } | { readonly asksFor: string };
+/** The passphrase and what opened it (undefined: not told), or what has to be asked for before it opens. */
+export type Unasked =
+  | { readonly passphrase: Secret; readonly opener: 'operator-key' | 'gpg' | undefined }
+  | { readonly asksFor: string };
 
 /**
  * Opens the passphrase file if that asks nobody anything: no password, no PIN, no card. Otherwise it is certain that a
@@ -41,7 +43,8 @@ export async function openUnasked(sealed: SealedPassphrase): Promise<Unasked> {
   const { key, flaw } = await readOwnKey(sealed);
   const isOwn = key !== undefined && keyIds.some((id) => key.keyIds.includes(id));
   if (operatorKey !== undefined && isOwn && !key.isLocked) {
-    return { passphrase: parsePassphrase(await openWithOperatorKey(message, from, operatorKey), from) };
+    const passphrase = parsePassphrase(await openWithOperatorKey(message, from, operatorKey), from);
+    return { passphrase, opener: 'operator-key' };
   }
   try {
     return await blamingOperator(sealed, flaw, () => askGnupgQuietly(sealed, flaw));
@@ -66,7 +69,7 @@ async function askGnupgQuietly(sealed: SealedPassphrase, flaw: OperatorFlaw): Pr
     if (isHidden && error instanceof RelaycertsError) return hidden;
     throw error;
   });
-  if (opened instanceof Secret) return { passphrase: parsePassphrase(opened, from) };
+  if (opened instanceof Secret) return { passphrase: parsePassphrase(opened, from), opener: 'gpg' };
   const secret = here.length === 0 ? 'the password that it is encrypted with' : 'the passphrase of its OpenPGP key';
   return opened ?? { asksFor: secret };
 }

@@ -87,6 +87,7 @@ export function processSys(
     cwd: currentFolder(outside),
     home,
     configHome: configHome ?? join(home, '.config'),
+    cacheHome: folderIn(env, 'XDG_CACHE_HOME') ?? join(home, '.cache'),
     uid: outside.geteuid?.() ?? -1,
     pid: process.pid,
     machine: hostname(),

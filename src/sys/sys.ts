@@ -11,6 +11,8 @@ export interface Sys {
   readonly home: string;
   /** XDG_CONFIG_HOME, or ~/.config where it is unset or not absolute (XDG Base Directory Specification). */
   readonly configHome: string;
+  /** The same for XDG_CACHE_HOME and ~/.cache. */
+  readonly cacheHome: string;
   /** The effective user id. */
   readonly uid: number;
   readonly pid: number;

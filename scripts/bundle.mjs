@@ -7,9 +7,6 @@ import { build, transform } from 'esbuild';
 
 const target = 'node20.19';
 
-/** Octets; a part over this that is a package's has a file of its own: few commands need it. */
-const big = 10_000;
-
 /**
  * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. Only esbuild's ES modules can be split,
  * and Node loads CommonJS sooner, so each part is split off first and turned into CommonJS then.
@@ -84,9 +81,8 @@ async function pack(outputs, outputFiles) {
   };
   follow('./main.js');
   const fileOf = (name) => {
-    if (start.has(name)) return 'main.js';
-    const { bytes } = outputOf(name);
-    return bytes > big && foreignSize(outputOf(name)) > bytes / 2 ? name.slice('./'.length) : 'commands.js';
+    if (start.has(name)) return 'main.cjs';
+    return isForeign(outputOf(name)) ? `${name.slice('./'.length, -'.js'.length)}.cjs` : 'commands.cjs';
   };
   const files = Object.fromEntries([...parts.keys()].map((name) => [name, fileOf(name)]));
   const texts = new Map();
@@ -104,10 +100,10 @@ async function pack(outputs, outputFiles) {
   return [...packed, { name: 'parts.json', text: `${JSON.stringify({ id, files })}\n` }];
 }
 
-/** Octets of the part's code that come from packages. */
-function foreignSize({ inputs }) {
+/** True if most of a part comes from packages: few commands need it, and the licence of openpgp.js wants it apart. */
+function isForeign({ bytes, inputs }) {
   const foreign = Object.entries(inputs).filter(([path]) => path.includes('node_modules/'));
-  return foreign.reduce((size, [, { bytesInOutput }]) => size + bytesInOutput, 0);
+  return foreign.reduce((size, [, { bytesInOutput }]) => size + bytesInOutput, 0) > bytes / 2;
 }
 
 /** import() becomes require(), which loads nothing of Node's other loader; createRequire() takes a path for a URL. */

@@ -2,6 +2,7 @@
 // command does is in commands/.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { closestMatch } from 'leven';
 import type { GlobalOptions } from '../commands/run.js';
 import { RelaycertsError, quote } from '../errors.js';
 import type { Sys } from '../sys/sys.js';
@@ -59,7 +60,6 @@ export class SysCommand extends Command {
   async refuseUnknown(...before: readonly string[]): Promise<void> {
     const [word] = this.args;
     if (word === undefined) return;
-    const { closestMatch } = await import('leven');
     const names = this.commands.map((command) => command.name());
     const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
     const meant = near === undefined ? '' : `, did you mean ${near}?`;

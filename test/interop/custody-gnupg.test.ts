@@ -109,6 +109,14 @@ describe('keys in GnuPG', () => {
     await expectWell();
   });
 
+  it('is asked each time, because its keys come and go unseen', async () => {
+    await makeWith(to('open@example.org'));
+    const env = { GNUPGHOME: gnupg.home, XDG_CACHE_HOME: join(project.home, 'cache') };
+    for (const command of ['status', 'make']) expect((await project.run([command], { env })).status).toBe(0);
+    expect(existsSync(join(project.home, '.config/relaycerts/operator-key.asc'))).toBe(true);
+    expect(existsSync(env.XDG_CACHE_HOME)).toBe(false);
+  });
+
   it('a hidden recipient with a passphrase: said, as far as it is known', async () => {
     await makeWith(to('locked@example.org', '--throw-keyids'));
     await expectWell(/^opens with the key of its hidden recipient; /u);

@@ -37,7 +37,7 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     const edit = there === undefined ? await addHostTo(settings, { role, name: word }, sys) : undefined;
     if (edit !== undefined) await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['add', word] });
     if (json) {
-      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next: run };
+      const fields = { host: hostname, role, file: edit?.path ?? null, added: edit !== undefined, next: commandText(sys.program, run) };
       sys.write(writeAnswer('add', fields));
       return;
     }

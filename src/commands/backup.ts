@@ -10,7 +10,7 @@ import type { RecipientKey } from '../custody/recipient-key.js';
 import { sealBytes } from '../custody/seal.js';
 import { RelaycertsError, quotePath, type Hint } from '../errors.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import { Secret } from '../secret.js';
 import { collectBackup, parseBackup } from '../store/backup.js';
 import { recordOf, writeBackupRecord } from '../store/backup-record.js';
@@ -70,7 +70,7 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   const recipients = opener instanceof Secret ? [] : opener.map((key) => key.fingerprint);
   if (options.json) {
     const value = { file: path, made: record.made, files: files.length, recipients, authority: fingerprint };
-    sys.write(`${writeJson({ version: 1, command: 'backup', ...value }, 2)}\n`);
+    sys.write(writeAnswer('backup', value));
   }
   sys.say(`made the backup ${path}, and opened the CA's key from it; ${describeOpeners(opener)}`);
   sys.say(`  it is of the CA ${fingerprint}; keep it on another machine`);

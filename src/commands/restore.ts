@@ -11,7 +11,7 @@ import { openPassphraseFile, operatorKeyOf, sealAgain, type CustodyWork } from '
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
-import { writeJson } from '../json-text.js';
+import { writeAnswer } from '../json-text.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
@@ -70,8 +70,8 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   const made = (await readBackupAge(settings, inventory))?.made ?? null;
   const opening = await judgeOpening({ settings, inventory, sys, at: sys.now() }, 'unasked');
   if (options.json) {
-    const value = { settings: settings.file, domain: settings.domain, made, files: content.files.length, authority };
-    sys.write(`${writeJson({ version: 1, command: 'restore', ...value }, 2)}\n`);
+    const value = { settings: settings.file, domain: settings.domain, made, files: content.files.length, authority: authority ?? null };
+    sys.write(writeAnswer('restore', value));
   }
   sys.say(`restored ${content.files.length} files of ${settings.domain}, as of ${made ?? 'an unknown day'}: ${folder}`);
   sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);

@@ -11,7 +11,7 @@ import type { Inventory } from '../plan/inventory.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
-import { againHint, findHost, notCertifiedError } from './hosts.js';
+import { findHost, notCertifiedError } from './hosts.js';
 import { planRevocationOf } from './revocation.js';
 import { changing, type GlobalOptions, type Work } from './run.js';
 
@@ -88,11 +88,14 @@ function renderTold(
   { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
 ): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  const hint = againHint(one, { ...inventory.revoked, ownKey });
-  // A host that the settings no longer name comes back by `add`, which says what comes then.
-  const again = commandText(sys.program, isGone ? ['add', one.hostname] : hint.run);
-  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, again);
-  return renderTableChange(settings, one, tables, again);
+  // A host that the settings no longer name comes back by `add`, which says what comes then; one that makes its own key,
+  // by the steps that make a new one there.
+  const again = ownKey.has(one.hostname)
+    ? ['show', one.hostname, '--section', 'request']
+    : ['make', '--again', one.hostname];
+  const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
+  if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command);
+  return renderTableChange(settings, one, tables, command);
 }
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */

@@ -3,6 +3,7 @@
 
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { installs } from '../support/now-run.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { pinsListed } from '../support/renewals.js';
@@ -55,9 +56,9 @@ describe('add', () => {
     expect(stdout).toBe(
       `Now run:
   relaycerts make
-  # and once the new relay is installed, every client:
-  relaycerts show mailhost.example.org --format sh | ssh root@mailhost.example.org sh
-  relaycerts show office.example.org --format sh | ssh -p 2222 root@office.example.org sh
+Once the new relay is installed, run:
+  ${installs('mailhost')}
+  ${installs('office')}
 `,
     );
   });
@@ -135,10 +136,10 @@ describe('remove', () => {
     await putMade(project);
     const { stdout, stderr } = succeed(await run('remove', 'laptop'));
     expect(stdout).toBe(
-      `Now run, in this order:
-  relaycerts show relayhost.example.org --section rsync --format sh | sh
-  relaycerts show relayhost.example.org --format sh | ssh root@relayhost.example.org sh
-  relaycerts show laptop.example.org --format sh --undo | ssh pi@laptop.example.org sudo sh  # unless it is gone
+      `Now run:
+  ${installs('relayhost')}
+Then, unless laptop.example.org is gone:
+  relaycerts show laptop.example.org --format sh --undo | ssh pi@laptop.example.org sudo sh
 `,
     );
     expect(stderr).toContain('revoked laptop.example.org, serial ');
@@ -159,9 +160,10 @@ describe('remove', () => {
     await putMade(project);
     const { stdout } = succeed(await run('remove', 'second'));
     expect(stdout).toBe(
-      `Now run, in this order:
-  relaycerts show mailhost.example.org --format sh | ssh root@mailhost.example.org sh
-  relaycerts show second.example.org --format sh --undo | ssh root@second.example.org sh  # unless it is gone
+      `Now run:
+  ${installs('mailhost')}
+Then, unless second.example.org is gone:
+  relaycerts show second.example.org --format sh --undo | ssh root@second.example.org sh
 `,
     );
     expect(succeed(await run('show', 'mailhost')).stdout).not.toContain('second');

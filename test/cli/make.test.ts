@@ -4,6 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
+import { installs } from '../support/now-run.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project } from '../support/project.js';
 
@@ -62,13 +64,30 @@ describe('a first make', () => {
     });
   });
 
-  it('prints the instructions on stdout, and progress on stderr', async () => {
+  it('prints what to run now on stdout, and progress on stderr', async () => {
     const made = await project.run(['make']);
-    expect(made.stdout).toContain('permit_tls_clientcerts,defer');
-    expect(made.stdout).toContain('[relayhost.example.org]:2500');
-    expect(made.stdout).not.toContain('relaycerts: made');
+    expect(made.stdout).toBe(`Now run:
+  ${installs('relayhost')}
+  ${installs('mailhost')}
+Then see that mail flows:
+  relaycerts show mailhost --section verify
+`);
     expect(made.stderr).toContain('made the CA');
-    expect((await project.run(['make', '--quiet'])).stderr).toBe('');
+    const text = (await project.run(['show'])).stdout;
+    expect(text).toContain('permit_tls_clientcerts,defer');
+    expect(text).toContain('[relayhost.example.org]:2500');
+    // Being warned of expiry is on demand.
+    expect(text).not.toMatch(/crontab|check-expiry/u);
+    expect((await project.run(['show', '--section', 'monitor'])).stdout).toContain('check-expiry');
+  });
+
+  it('--quiet leaves nothing but data', async () => {
+    expect(await project.run(['make', '--quiet'])).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(await project.run(['--quiet', 'renew', '--force'])).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(await project.run(['--quiet', 'revoke', 'mailhost'])).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(answerOf((await project.run(['--quiet', 'make', '--again', 'mailhost', '--json'])).stdout)).toMatchObject({
+      install: [{ host: relay }, { host: home }],
+    });
   });
 
   it.each([
@@ -80,9 +99,7 @@ describe('a first make', () => {
     const torn = tear(project.read('certs/ca/issued.jsonl'));
     project.write('certs/ca/issued.jsonl', torn);
     const nothing = await project.run(['make']);
-    expect(nothing.stderr).toBe(
-      'relaycerts: nothing to make: everything that the settings ask for is there and right\n',
-    );
+    expect(nothing.stderr).toBe('relaycerts: nothing to make: all that the settings ask for is there and right\n');
     expect(project.read('certs/ca/issued.jsonl')).toBe(torn);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     expect((await project.run(['make'])).status).toBe(0);
@@ -181,16 +198,16 @@ describe('a second make', () => {
     const before = [treeOf(project.folder), treeOf(project.home)];
     const again = await project.run(['make']);
     expect(again.status).toBe(0);
-    expect(again.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
+    expect(again.stderr).toBe('relaycerts: nothing to make: all that the settings ask for is there and right\n');
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
-    expect(again.stdout).toBe((await project.run(['show'])).stdout);
+    expect(again.stdout).toBe('');
   });
 
   it('needs no passphrase, and says that the next one will not get it', async () => {
     await putMade(project);
     rmSync(join(project.home, '.config'), { recursive: true });
     const { status, stdout, stderr } = await project.run(['make']);
-    expect([status, stdout]).toEqual([3, (await project.run(['show'])).stdout]);
+    expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/operator-key\.asc" is missing\n/u);
   });
 

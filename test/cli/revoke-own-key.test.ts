@@ -35,7 +35,7 @@ describe('revoke of a host with its own key', () => {
     const { serialNumber } = new X509Certificate(project.read('certs/smtp-client/own.example.org.crt.pem'));
     const serial = serialNumber.toLowerCase();
     expect(succeed(await run('revoke', 'own')).stdout).toContain(
-      'again; to let it relay again, with a request for a new key: relaycerts sign FILE --host own.example.org --again\n',
+      'To let it relay again, with a new key:\n  relaycerts show own.example.org --section request\n',
     );
     expect(readdirSync(project.path('certs/revoked'))).toEqual(
       ['crt.pem', 'csr.pem'].map((end) => `own.example.org-${serial}.${end}`),

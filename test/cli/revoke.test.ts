@@ -4,6 +4,7 @@
 import { X509Certificate, createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commandsIn, installs } from '../support/now-run.js';
 import { certificatesOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -86,14 +87,12 @@ describe('revoke', () => {
     const tables = [table(), table(relay2)];
     const result = succeed(await run('revoke', 'mailhost', '--reason', 'the disk was stolen'));
     expect(result.stderr).toContain(`revoked ${home}, serial ${serial}`);
-    expect(result.stdout).toBe(`${home} relays until every relay has the new table. Now:
-  relaycerts show ${relay} --section rsync --format sh | sh
-  relaycerts show ${relay} --format sh | ssh root@${relay} sh
-  relaycerts show ${relay2} --section rsync --format sh | sh
-  relaycerts show ${relay2} --format sh | ssh root@${relay2} sh
-After that it gets a temporary refusal; its mail waits in its queue. The script also ends the connections that are
-open on that port, since each keeps the table it began with: other clients send again what was on its way.
-make does not make ${home} again; to let it relay again, with a new key: relaycerts make --again ${home}
+    expect(result.stdout).toBe(`Now run:
+  ${installs('relayhost')}
+  ${installs('relayhost2')}
+Until then ${home} relays; after it, its mail waits in its queue.
+To let it relay again, with a new key:
+  relaycerts make --again ${home}
 `);
     for (const before of tables) expect(before).toContain(pin);
     expect(holding(pin)).toEqual([ledgerFile]);
@@ -122,8 +121,7 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
     const before = treeOf(project.folder);
     const made = succeed(await run('make'));
     expect(made.stderr).toContain('nothing to make');
-    expect(made.stdout).not.toContain(`on ${home}`);
-    expect(made.stdout).toContain(`on ${second}`);
+    expect(made.stdout).toBe('');
     expect(await rows()).toEqual([
       [home, 'revoked'],
       [relay, 'ok'],
@@ -250,19 +248,19 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
 
   it('says of a relay that clients still trust it', async () => {
     const result = succeed(await run('revoke', 'relayhost'));
-    expect(result.stdout).toContain('can pose as it until they are configured otherwise');
+    expect(result.stdout).toContain('can pose as it\nuntil its clients no longer trust it');
     expect(result.stdout).not.toContain('clean');
     expect(existsSync(project.path('hosts', relay))).toBe(false);
     expect((await run('make')).stderr).toContain('nothing to make');
     expect(ledger().at(-1)).toMatchObject({ event: 'revoked', role: 'smtpd-server', name: relay });
     // What is printed from now on can be run: nothing of it asks for the relay that is gone.
     const later = succeed(await run('revoke', 'second')).stdout;
-    expect(later).toContain(`show ${relay2} `);
-    expect(later).not.toContain(`show ${relay} `);
+    expect(commandsIn(later)).toContain(installs('relayhost2'));
+    expect(commandsIn(later)).not.toContain(installs('relayhost'));
     for (const words of [['renew', '--rekey', 'mailhost'], ['retire']]) {
       const { stdout } = succeed(await run(...words));
-      expect(stdout).toContain(`show ${relay2}`);
-      expect(stdout).not.toContain(`show ${relay}:`);
+      expect(commandsIn(stdout)).toContain(installs('relayhost2'));
+      expect(commandsIn(stdout)).not.toContain(installs('relayhost'));
     }
     await expectUntouched(project, () => run('show', relay), 1, /is revoked/u, /--again/u);
   });
@@ -270,11 +268,9 @@ make does not make ${home} again; to let it relay again, with a new key: relayce
   it('names another client to verify with after the first one', async () => {
     succeed(await run('revoke', 'mailhost'));
     expect(asks(succeed(await run('show', relay, '--section', 'verify')).stdout)).toEqual([second]);
-    expect(asks(succeed(await run('renew', '--ca', '--rekey')).stdout)).toEqual([second]);
     succeed(await run('show', second, '--section', 'verify'));
     succeed(await run('revoke', 'second'));
     expect(asks(succeed(await run('show', relay, '--section', 'verify')).stdout)).toEqual([]);
-    expect(asks(succeed(await run('renew', '--ca', '--rekey')).stdout)).toEqual([]);
   });
 
   it('refuses a host that is unknown or was never made', async () => {

@@ -129,12 +129,8 @@ relaycerts unix - - y - 10 smtp
     // One shape, however many they are.
     expect(answerOf(await show('mailhost', '--json'))).toMatchObject({ hosts: [hosts[1]] });
     expect(hosts.map(({ host, role, sections }) => [host, role, Object.keys(sections)])).toEqual([
-      [
-        'relayhost.example.org',
-        'smtpd-server',
-        ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify', 'monitor'],
-      ],
-      ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'master.cf', 'install', 'verify', 'monitor']],
+      ['relayhost.example.org', 'smtpd-server', ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify']],
+      ['mailhost.example.org', 'smtp-client', ['rsync', 'main.cf', 'master.cf', 'install', 'verify']],
     ]);
     expect(hosts[1]?.script).toBe(await show('mailhost', '--format', 'sh'));
   });
@@ -142,9 +138,7 @@ relaycerts unix - - y - 10 smtp
   it('names the settings file in its commands where that has another name', async () => {
     project.write('other.json', JSON.stringify(smallSettings()));
     const text = await show('mailhost', '--settings', 'other.json');
-    expect(text).toContain(
-      `relaycerts --settings ${project.path('other.json')} show mailhost.example.org --format sh | ssh`,
-    );
+    expect(text).toContain('relaycerts --settings other.json show mailhost.example.org --format sh | ssh');
   });
 
   it('prints nothing that Postfix calls deprecated', async () => {
@@ -166,7 +160,8 @@ relaycerts unix - - y - 10 smtp
     expect(result.status).toBe(status);
     expect(result.stderr).toMatch(says);
     expect(result.stderr).toMatch(/relaycerts: hint: \S/u);
-    expect(result.stdout).toBe('');
+    // What is piped to a shell fails there too.
+    expect(result.stdout).toBe(args.includes('sh') ? 'exit 1\n' : '');
   });
 
   it('before make: says that there is no certificate yet', async () => {

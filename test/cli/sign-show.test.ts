@@ -36,7 +36,7 @@ describe('show for such a host', () => {
     expect(rsync).toContain(`/hosts/${home}/example.org-ca.crt.pem`);
     expect(rsync).not.toMatch(/key\.pem|chain\.pem/u);
     expect(blocks[3]?.text).toContain(`cat ${home}.key.pem ${home}.crt.pem >${home}.chain.pem.new`);
-    expect(succeed(await project.run(['make'])).stdout).toContain(all);
+    expect(succeed(await project.run(['show'])).stdout).toContain(all);
     const [json] = answerOf<{ hosts: { sections: object; script: string }[] }>(
       succeed(await project.run(['show', home, '--json'])).stdout,
     ).hosts;

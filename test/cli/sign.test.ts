@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { commandsIn, installs } from '../support/now-run.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { blocksOf } from '../support/blocks.js';
 import { openssl, verified } from '../support/openssl.js';
@@ -46,7 +47,9 @@ describe('a host that makes its own key', () => {
       'basicConstraints=CA:TRUE',
     ]);
     const signed = succeed(await sign());
-    expect(signed.stdout).toBe('next: relaycerts make, for the other hosts\n');
+    expect(signed.stdout).toBe(
+      `Now run, for the other hosts:\n  relaycerts make\nAfter what that prints, run:\n  ${installs('mailhost')}\n`,
+    );
     expect(signed.stderr).toContain(
       'the request asks for "evil.example.com": ignored; the settings say mailhost.example.org\n',
     );
@@ -68,7 +71,7 @@ describe('a host that makes its own key', () => {
 
   it('make makes the rest, and its pin is in the table', async () => {
     const key = writeRequest(project);
-    expect(succeed(await sign()).stdout).toBe('next: relaycerts make, for the other hosts\n');
+    expect(commandsIn(succeed(await sign()).stdout)).toEqual(['relaycerts make', installs('mailhost')]);
     const before = project.read(certificate);
     const made = succeed(await project.run(['make']));
     expect(made.stderr).not.toContain(`the key of ${home}`);
@@ -104,12 +107,9 @@ describe('a host that makes its own key', () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     writeRequest(project);
     const result = succeed(await project.run(['sign', request, '--host', 'second.example.org']));
-    expect(result.stderr).toContain(`made the bundle of ${relay} (relay_clientcerts)`);
+    expect(result.stderr).toContain(`made the bundle: hosts/${relay}\n`);
     expect(result.stderr).toContain('the request asks for "mailhost.example.org": ignored');
-    expect(result.stdout).toBe(
-      `first, for the table: relaycerts show ${relay}  # copy its bundle and run its script\n` +
-        'then: relaycerts show second.example.org  # copy its bundle and run its script\n',
-    );
+    expect(result.stdout).toBe(`Now run:\n  ${installs('relayhost')}\n  ${installs('second')}\n`);
     expect(project.read('hosts', relay, 'relay_clientcerts')).toMatch(/^[0-9A-F:]{95} second\.example\.org$/mu);
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');
   });

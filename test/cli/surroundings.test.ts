@@ -59,7 +59,7 @@ it("files and folders of the user's own in hosts/ are left alone", async () => {
   mkdirSync(project.path('hosts/old.d'));
   project.write('hosts/old.d/notes.txt', 'mine');
   const made = succeed(await project.run(['make']));
-  expect(made.stderr).toBe('relaycerts: nothing to make: everything that the settings ask for is there and right\n');
+  expect(made.stderr).toBe('relaycerts: nothing to make: all that the settings ask for is there and right\n');
   succeed(await project.run(['revoke', home]));
   expect(project.read('hosts/README.md')).toBe('mine');
 });

@@ -150,8 +150,7 @@ xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10' 
     await relay.sh(`bash -c 'exec 3<> /dev/tcp/127.0.0.1/25; read -r line <&3; echo "$line" > /run/lab/port25
 while sleep 1; do :; done' > /dev/null 2>&1 & echo $! > /run/lab/port25.pid; until [ -s /run/lab/port25 ]; do sleep 0.1; done`);
     await desk.run('mkdir before && cp -p hosts/relayhost.example.org/relay_clientcerts before/');
-    const { stdout } = await desk.run('relaycerts revoke mailhost2');
-    expect(stdout).toMatch(/The script also ends the connections/u);
+    await desk.run('relaycerts revoke mailhost2');
 
     expect(await install()).toContain('connections to port 2500 that were open have ended');
     await second.sh('while kill -0 $(cat /run/lab/session.pid) 2> /dev/null; do sleep 0.1; done');

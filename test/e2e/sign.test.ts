@@ -66,7 +66,7 @@ describe('keys that never left their hosts', () => {
     for (const host of [home, relay]) {
       const [made, signed] = await pasteSection(host, 'request');
       expect(made).toBe('');
-      expect(signed).toContain(`relaycerts: made the ${host === home ? 'smtp-client' : 'smtpd-server'} certificate of`);
+      expect(signed).toContain(`relaycerts: made the certificate of ${host.hostname}`);
       const stat = await host.sh(`stat -c '%n %U:%G %a' ${folder} ${folder}/*`);
       expect(stat.stdout).toBe(
         [

@@ -3,6 +3,7 @@
 // else has changed: no line, parameter, service or table entry was added, and nothing is expanded.
 
 import { spawnSync } from 'node:child_process';
+import { relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { relayServices } from '../../src/render/relay-service.js';
 import { parseSettings } from '../../src/settings/schema.js';
@@ -288,7 +289,15 @@ describe('where the bundle is missing', () => {
     const hint = /^relaycerts: hint: copy the bundle first: ([^\n]*)\n$/mu.exec(stderr.toString())?.[1] ?? '';
     const stubs = makeStubs();
     expect(stubs.run(['dash'], hint).ran).toEqual([
-      ['relaycerts', '--settings', hostile.file, 'show', hostname, '--section', 'rsync'],
+      [
+        'relaycerts',
+        '--settings',
+        relative(hostile.project.folder, hostile.file),
+        'show',
+        hostname,
+        '--section',
+        'rsync',
+      ],
     ]);
     stubs.remove();
   });

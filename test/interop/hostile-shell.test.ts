@@ -2,7 +2,11 @@
 // them, shellcheck finds nothing, and what runs gets each value as one word, byte for byte, and nothing else runs.
 
 import { spawnSync } from 'node:child_process';
+import { relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandsIn } from '../support/now-run.js';
+import { parseHostName } from '../../src/names.js';
+import { shortNames } from '../../src/render/now-run.js';
 import { answerOf } from '../support/answer.js';
 import { sections } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
@@ -42,6 +46,7 @@ beforeAll(async () => {
   const print = async (...args: readonly string[]): Promise<void> =>
     void printed.set(args.join(' '), await hostile.print(args));
   await print('make');
+  scripts.set('deploy', await hostile.print(['show', '--section', 'deploy', '--format', 'sh']));
   for (const { hostname } of hosts) {
     await print('show', hostname);
     await print('show', hostname, '--undo');
@@ -64,6 +69,16 @@ afterAll(() => {
   stubs.remove();
 });
 
+/** The settings file as it is named from where the program ran. */
+function fileWord(): string {
+  return relative(hostile.project.folder, hostile.file);
+}
+
+/** What installs one host, or all. */
+function installOf(...hostnames: readonly string[]): readonly string[] {
+  return ['relaycerts', '--settings', fileWord(), 'show', ...hostnames, '--section', 'deploy', '--format', 'sh'];
+}
+
 /** The options and the target of ssh and rsync. */
 function targetOf({ ssh }: HostSettings): { readonly port: readonly string[]; readonly sudo: readonly string[] } {
   return { port: ssh.port === 22 ? [] : ['-p', String(ssh.port)], sudo: ssh.user === 'root' ? [] : ['sudo'] };
@@ -72,7 +87,7 @@ function targetOf({ ssh }: HostSettings): { readonly port: readonly string[]; re
 function pipeOf(host: HostSettings, ...options: readonly string[]): readonly (readonly string[])[] {
   const { port, sudo } = targetOf(host);
   return [
-    ['relaycerts', '--settings', hostile.file, 'show', host.hostname, '--format', 'sh', ...options],
+    ['relaycerts', '--settings', fileWord(), 'show', host.hostname, '--format', 'sh', ...options],
     ['ssh', ...port, `${host.ssh.user}@${host.ssh.host}`, ...sudo, 'sh'],
   ];
 }
@@ -121,7 +136,7 @@ describe('the stubs', () => {
 
 describe('every script', () => {
   it('is parsed by dash, bash and busybox, and by sh as it is here', () => {
-    expect(scripts.size).toBe(hosts.length * 6);
+    expect(scripts.size).toBe(hosts.length * 6 + 1);
     const blocks = [...printed.entries()].flatMap(([args, text]) =>
       args.includes('json') ? [] : blocksOf(text).flatMap(shellOf),
     );
@@ -218,7 +233,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const here = stubs.run(['dash'], blocks[1]?.text ?? '');
     expect(here.stderr).toBe(`left behind: ${request}\n`);
     expect(here.ran).toEqual([
-      ['relaycerts', '--settings', hostile.file, 'sign', request, '--host', host.hostname],
+      ['relaycerts', '--settings', fileWord(), 'sign', request, '--host', host.hostname],
       ['ssh', ...port, `${host.ssh.user}@${host.ssh.host}`, ...sudo, 'cat', `${directory}/${request}`],
     ]);
   });
@@ -249,7 +264,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     expect(commands).toHaveLength(host.role === 'smtp-client' ? 1 : 2);
     for (const command of commands) {
       const words = ran(command).find(([program]) => program === 'relaycerts') ?? [];
-      expect(words.slice(0, 4)).toEqual(['relaycerts', '--settings', hostile.file, 'show']);
+      expect(words.slice(0, 4)).toEqual(['relaycerts', '--settings', fileWord(), 'show']);
     }
     // Nothing that was printed is a marker by accident: each stands where a block begins or ends.
     expect(show().match(/^# >>> /gmu)?.length).toBe(blocksOf(show()).length);
@@ -278,34 +293,34 @@ function asCron(command: string, unescapes: RegExp): string {
   return text;
 }
 
-/** What the pattern's group finds. */
-function told(said: string, pattern: RegExp): readonly string[] {
-  return [...said.matchAll(pattern)].map(([, command = '']) => command);
-}
-
-/** The commands in the text of renew and revoke. */
-function indented(text: string): readonly string[] {
-  return told(text, /^ {2}((?:relaycerts|ssh) [^\n]*)/gmu);
+/** What the commands of a block run, without the shell that the scripts are piped to. */
+function ranIn(text: string): readonly (readonly string[])[] {
+  return commandsIn(text)
+    .flatMap((command) => ran(command))
+    .filter(([program]) => program !== 'sh');
 }
 
 describe('what the commands that change print', () => {
+  const labels = shortNames(
+    settings,
+    hosts.map(({ hostname }) => hostname),
+  );
+
   it.each(['renew --ca', 'renew --ca --rekey', 'make'])('%s', (command) => {
-    const text = printed.get(command) ?? '';
-    const commands = command === 'make' ? pipedCommands(text) : indented(text);
-    expect(commands.length).toBeGreaterThanOrEqual(hosts.length);
-    const words = commands.flatMap((each) => ran(each));
-    for (const host of hosts) for (const argv of pipeOf(host)) expect(words).toContainEqual(argv);
-    const known = new Set(['relaycerts', 'ssh', 'sh']);
-    expect(words.filter(([program = '']) => !known.has(program))).toEqual([]);
+    const words = ranIn(printed.get(command) ?? '');
+    expect(words.slice(0, hosts.length)).toEqual(labels.map((label) => installOf(label)));
   });
 
   it('revoke', () => {
-    const text = printed.get(`revoke ${hosts.at(-1)?.hostname ?? ''}`) ?? '';
-    const words = indented(text).flatMap((each) => ran(each));
-    for (const host of settings.smtpdServers) for (const argv of pipeOf(host)) expect(words).toContainEqual(argv);
-    const again = / with a new key: (relaycerts [^\n]*)/mu.exec(text)?.[1] ?? '';
     const name = hosts.at(-1)?.hostname ?? '';
-    expect(ran(again)).toEqual([['relaycerts', '--settings', hostile.file, 'make', '--again', name]]);
+    expect(ranIn(printed.get(`revoke ${name}`) ?? '')).toEqual([
+      ...labels.slice(0, settings.smtpdServers.length).map((label) => installOf(label)),
+      ['relaycerts', '--settings', fileWord(), 'make', '--again', name],
+    ]);
+  });
+
+  it('and that script copies every bundle, and runs every script', () => {
+    expect(ran(scripts.get('deploy') ?? '')).toEqual(sorted(hosts.flatMap((host) => [rsyncOf(host), ...pipeOf(host)])));
   });
 
   it('sign and renew', async () => {
@@ -315,23 +330,18 @@ describe('what the commands that change print', () => {
     const request = openssl(['req', '-new', ...key, '-subj', '/CN=own']);
     const signed = await hostile.run(['sign', '-', '--host', 'own'], { input: request });
     expect(signed.status, signed.stderr).toBe(0);
-    const show = ['relaycerts', '--settings', hostile.file, 'show'];
-    // What stands after the first colon is pasted whole, with the words behind the command.
-    const steps =
-      /^(?:first, for the table(?: with both pins)?|then): ([^\n]*  # copy its bundle and run its script)$/gmu;
-    const relays = settings.smtpdServers.map(({ hostname }) => hostname);
-    expect(told(signed.stdout, steps).map((command) => ran(command))).toEqual(
-      [...relays, own].map((name) => [[...show, name]]),
-    );
+    const names = [...settings.smtpdServers.map(({ hostname }) => hostname), parseHostName(own)];
+    const installed = shortNames(settings, names).map((label) => installOf(label));
+    expect(ranIn(signed.stdout)).toEqual(installed);
 
     const renewed = await hostile.run(['renew', '--rekey', settings.smtpClients[0].hostname]);
     expect(renewed.status, renewed.stderr).toBe(0);
-    expect(told(renewed.stdout, steps).map((command) => ran(command))).toEqual(
-      [...relays, settings.smtpClients[0].hostname].map((name) => [[...show, name]]),
-    );
-    const retire = told(renewed.stdout, /^when mail flows with the new key: ([^\n]*)/gmu);
-    expect(retire.map((command) => ran(command))).toEqual([
-      [['relaycerts', '--settings', hostile.file, 'retire', settings.smtpClients[0].hostname]],
+    const [client = ''] = shortNames(settings, [settings.smtpClients[0].hostname]);
+    expect(ranIn(renewed.stdout)).toEqual([
+      ...installed.slice(0, -1),
+      installOf(client),
+      ['relaycerts', '--settings', fileWord(), 'show', client, '--section', 'verify'],
+      ['relaycerts', '--settings', fileWord(), 'retire', client],
     ]);
   });
 });

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { renderDeployScript } from '../../src/render/deploy.js';
 import { renderSh, showHost } from '../../src/render/host.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
@@ -38,6 +39,13 @@ const printed = hostsOf(settings).flatMap((host) => {
   ]);
   const sections = (['rsync', 'request', 'verify', 'monitor'] as const).map((section) => show(section, false, 'host'));
   return [...whole, ...sections];
+});
+printed.push({
+  name: 'deploy of all',
+  text: renderDeployScript(
+    settings,
+    hostsOf(settings).map((host) => ({ host, keyPlace: 'here' })),
+  ),
 });
 
 function run(command: readonly [string, ...string[]], input = ''): string {

@@ -1,0 +1,12 @@
+// The block at the end of what make and its brothers print: its commands, as a person copies them. The words around them
+// are for people; a test asserts the commands, and runs them.
+
+/** The lines that are indented by two columns, in their order. */
+export function commandsIn(stdout: string): readonly string[] {
+  return [...stdout.matchAll(/^ {2}(\S.*)$/gmu)].map(([, command = '']) => command);
+}
+
+/** The command that installs hosts; each is named as it is typed, none if it is about all. */
+export function installs(...names: readonly string[]): string {
+  return ['relaycerts show', ...names, '--section deploy --format sh | sh'].join(' ');
+}

@@ -48,6 +48,13 @@ probe_relay() {
   esac
 }
 
+# Does this host reach the mail server of $mail_domain on port 25, and does that answer itself?
+probe_port25() {
+  section port25 "$mail_domain"
+  posttls-finger -c -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |
+    sed -n 's/^posttls-finger: //; /^Connected to /p; /^connect to /p; /^< 220/p; /not found/p' | lines
+}
+
 table_state() {
   if [ ! -f "$1" ]; then echo missing; else find "$table_file" -newer "$1" 2>/dev/null; fi
 }
@@ -75,6 +82,7 @@ probe_postfix() {
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   if command -v services_on_port >/dev/null 2>&1; then
     probe_relay
+    [ -z "$mail_domain" ] || probe_port25
   else
     find_routes
     section routes

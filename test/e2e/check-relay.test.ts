@@ -185,7 +185,8 @@ test('before anything is installed, both hosts are named, and what to run works'
 
 test('a check of a healthy pair writes nothing there and queues nothing', async () => {
   const before = [await configurationOf(relay), await configurationOf(home)];
-  const files = "find /etc /root /home /tmp /var/lib /var/spool -newer /tmp/mark -type f ! -name prng_exch ! -path '*/pid/*' | sort";
+  const files =
+    "find /etc /root /home /tmp /var/lib /var/spool -newer /tmp/mark -type f ! -name prng_exch ! -path '*/pid/*' | sort";
   for (const host of [relay, home]) await host.sh('touch /tmp/mark; sleep 0.02');
   await expectGreen(desk);
   expect([await configurationOf(relay), await configurationOf(home)]).toEqual(before);

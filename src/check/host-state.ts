@@ -36,8 +36,8 @@ function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): re
 }
 
 function durationOf(seconds: number): string {
-  if (seconds >= 2 * 86_400) return `${Math.floor(seconds / 86_400)} days`;
-  return seconds >= 2 * 3600 ? `${Math.floor(seconds / 3600)} hours` : `${Math.floor(seconds / 60)} minutes`;
+  if (seconds >= 2 * 86_400) return `${Math.round(seconds / 86_400)} days`;
+  return seconds >= 2 * 3600 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 60)} minutes`;
 }
 
 /** @source postconf(5) queue_minfree: without it, 1.5 times message_size_limit */

@@ -103,13 +103,19 @@ describe('a pair', () => {
     expect(found.map(({ id }) => id)).toEqual(['no-sudo']);
   });
 
-  test('whose table that postmap made is older than the text: table-stale, and the script makes it anew', async () => {
+  test('whose postmap was not run since the table changed: map-file', async () => {
     for (const host of [relay, home]) await host.restorePostfix();
     await desk.make({ ...settings, postfix: { tableType: 'hash' } });
     await desk.install(relay, home);
-    await relay.sh('touch -d "1 hour ago" /etc/postfix/relaycerts/relay_clientcerts.db');
-    await runCure(desk, await expectFound(desk, 'table-stale', relay.hostname));
-    await expectGreen(desk);
+    const folder = '/etc/postfix/relaycerts';
+    for (const put of [
+      `rm ${folder}/relay_clientcerts.db`,
+      `: >/tmp/none; postmap hash:/tmp/none; cp /tmp/none.db ${folder}/relay_clientcerts.db`,
+    ]) {
+      await relay.sh(put);
+      await runCure(desk, await expectFound(desk, 'map-file', relay.hostname));
+      await expectGreen(desk);
+    }
   });
 });
 

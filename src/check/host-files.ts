@@ -105,11 +105,9 @@ const some = (all: readonly string[]): string =>
 
 /** A table of another type than texthash is made from the file by postmap. */
 function judgeTableFile({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
-  const [state] = linesOf(facts, 'table-file');
-  if (state === undefined) return [];
-  if (state === 'missing') return [findingOf('map-file', hostname)];
+  if (linesOf(facts, 'table-file').length === 0) return [];
   const file = sectionOf(facts, 'table')?.words[0] ?? '';
-  return [findingOf('table-stale', hostname, { file })];
+  return [findingOf('map-file', hostname, { file })];
 }
 
 /** As chown takes it: numbers, or names. */

@@ -23,6 +23,7 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+    ...judgePort25Out(hostname, facts),
   ];
 }
 
@@ -35,8 +36,8 @@ function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): re
 }
 
 function durationOf(seconds: number): string {
-  if (seconds >= 2 * 86_400) return `${Math.floor(seconds / 86_400)} days`;
-  return seconds >= 2 * 3600 ? `${Math.floor(seconds / 3600)} hours` : `${Math.floor(seconds / 60)} minutes`;
+  if (seconds >= 2 * 86_400) return `${Math.round(seconds / 86_400)} days`;
+  return seconds >= 2 * 3600 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 60)} minutes`;
 }
 
 /** @source postconf(5) queue_minfree: without it, 1.5 times message_size_limit */
@@ -52,6 +53,24 @@ function judgeDisk(hostname: string, facts: HostFacts): readonly Finding[] {
 }
 
 const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20))} MiB`;
+
+/**
+ * The way out. A proxy of a provider greets with its own name; a mail server's greeting has the domain of its own name.
+ * @source posttls-finger(1)
+ */
+function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] {
+  const lines = sectionOf(facts, 'port25')?.lines;
+  if (lines === undefined) return [];
+  const greeting = lines.find((line) => line.startsWith('< 220'))?.slice(2);
+  const [, peer] = /^Connected to ([^[\s]+)/u.exec(lines.find((line) => line.startsWith('Connected to ')) ?? '') ?? [];
+  if (greeting === undefined || peer === undefined) {
+    return [findingOf('port-25-blocked', hostname, { found: lines.at(-1) ?? 'no answer' })];
+  }
+  const domain = peer.split('.').slice(-2).join('.').toLowerCase();
+  return greeting.toLowerCase().includes(domain)
+    ? []
+    : [findingOf('port-25-proxied', hostname, { peer, found: greeting })];
+}
 
 /** One finding for each relay, with the reason of most mails. @source postqueue(1) JSON OBJECT FORMAT */
 function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {

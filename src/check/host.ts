@@ -24,6 +24,13 @@ export interface HostCheck {
   readonly isInstalled: boolean | undefined;
 }
 
+export interface HostQuestion {
+  readonly wanted: WantedFiles;
+  readonly keyPlace: KeyPlace;
+  /** Whose mail server a relay should reach on port 25; undefined: that is not tried. */
+  readonly mailDomain: string | undefined;
+}
+
 /** Seconds for all of a host. */
 const seconds = 120;
 
@@ -31,11 +38,15 @@ const seconds = 120;
 export async function checkHost(
   settings: Settings,
   host: HostSettings,
-  { wanted, keyPlace }: { readonly wanted: WantedFiles; readonly keyPlace: KeyPlace },
+  { wanted, keyPlace, mailDomain }: HostQuestion,
   sys: Sys,
 ): Promise<HostCheck> {
   const from = sys.now().getTime();
-  const outcome = await runOnHost(host, { script: renderProbe(settings, host, keyPlace), seconds }, sys);
+  const outcome = await runOnHost(
+    host,
+    { script: renderProbe(settings, host, { keyPlace, mailDomain }), seconds },
+    sys,
+  );
   const asked = { from, to: sys.now().getTime() };
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {

@@ -1,10 +1,13 @@
 // The command that looks at hosts and relays: its options and help. What it does is in commands/, and loaded when it
 // runs.
 
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from '../commands/check.js';
 import { RelaycertsError } from '../errors.js';
+import { findHostName, type HostName } from '../names.js';
 import type { SysCommand } from './options.js';
+
+type Flags = Omit<CheckOptions, 'hosts' | 'from' | 'mailDomain'> & { from?: string; port25?: HostName };
 
 /** Adds check. */
 export function addCheck(program: SysCommand): void {
@@ -23,6 +26,16 @@ export function addCheck(program: SysCommand): void {
       ).conflicts('offline'),
     )
     .addOption(
+      new Option(
+        '--port25 <domain>',
+        'see also whether the relays reach the mail server of this domain on port 25, which some providers block',
+      ).argParser((text) => {
+        const domain = findHostName(text);
+        if (domain === undefined) throw new InvalidArgumentError('It is a domain that takes mail.');
+        return domain;
+      }),
+    )
+    .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
         .choices(['text', 'nagios'])
         .default('text'),
@@ -33,13 +46,14 @@ export function addCheck(program: SysCommand): void {
       'relaycerts check --from mailhost',
       'relaycerts check --offline',
     )
-    .runs(async (sys, options: Omit<CheckOptions, 'hosts' | 'from'> & { from?: string }, hosts: readonly string[]) => {
+    .runs(async (sys, options: Flags, hosts: readonly string[]) => {
       if (options.json && options.format === 'nagios') {
         throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
           hint: { run: ['check', '--json'] },
         });
       }
       const { check } = await import('../commands/check.js');
-      await check({ ...options, from: options.from, hosts }, sys);
+      const { port25: mailDomain, from } = options;
+      await check({ ...options, mailDomain, from, hosts }, sys);
     });
 }

@@ -3,6 +3,7 @@
 
 import { checkFrom } from '../check/from-home.js';
 import { checkHost, type HostCheck } from '../check/host.js';
+import { linesOf } from '../check/host-facts.js';
 import { judgeOffline } from '../check/offline.js';
 import { checkRelay } from '../check/relay-check.js';
 import type { Report } from '../check/report.js';
@@ -42,6 +43,8 @@ export interface CheckOptions extends GlobalOptions {
   /** Only the files here. */
   readonly offline: boolean;
   readonly format: 'text' | 'nagios';
+  /** Whose mail server the relays should reach on port 25. */
+  readonly mailDomain: HostName | undefined;
   /** A home host to try the relays from, as typed. */
   readonly from: string | undefined;
 }
@@ -119,6 +122,7 @@ async function checkThere(
       {
         wanted: bundles.get(host.hostname) ?? new Map<string, Buffer>(),
         keyPlace: request === undefined ? 'here' : 'host',
+        mailDomain: options.mailDomain,
       },
       sys,
     );
@@ -154,7 +158,9 @@ async function checkRelays(
       certificate: inventory.hosts.find(({ host }) => host.hostname === relay.hostname)?.certificate?.info,
       visitors,
       facts: checked.find(({ host }) => host.hostname === relay.hostname)?.facts,
-      otherAddresses: [],
+      otherAddresses: checked.flatMap(({ facts }) =>
+        facts === undefined ? [] : linesOf(facts, 'addresses', relay.hostname),
+      ),
     });
   });
   return reports.flat();

@@ -2,7 +2,7 @@
 # The part of probe.sh about a Postfix host. Its messages go nowhere, because postconf repeats them each time, and no
 # program of Postfix runs that logs, repairs (postfix check) or takes a lock.
 
-: "${host:?}" "${folder:?}" "${port=}" "${table_type=}" "${table_file=}" "${routes=}"
+: "${host:?}" "${folder:?}" "${port=}" "${table_type=}" "${routes=}"
 
 # The overrides of the service $1 in master.cf, name=value.
 overrides_of() { postconf -P "$1/*" 2>/dev/null | sed -n "s,^$1/\([^ ]*\) = \{0\,1\}\(.*\)\$,\1=\2,p"; }
@@ -41,15 +41,14 @@ probe_relay() {
   section listener "$port"
   ss -H -ltnp "sport = :$port" 2>/dev/null | sed 's/.*users:/users:/' | lines || :
   section table-file "$table_type"
-  case $table_type in
-    texthash) ;;
-    hash) table_state "$table_file.db" | lines ;;
-    *) table_state "$table_file.$table_type" | lines ;;
-  esac
+  tables_are_there || echo stale | lines
 }
 
-table_state() {
-  if [ ! -f "$1" ]; then echo missing; else find "$table_file" -newer "$1" 2>/dev/null; fi
+# Does this host reach the mail server of $mail_domain on port 25, and does that answer itself?
+probe_port25() {
+  section port25 "$mail_domain"
+  posttls-finger -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |
+    sed -n 's/^posttls-finger: //; /^Connected to /p; /^< 220/p; /^Failed to /p; /lookup failed/p' | lines
 }
 
 probe_postfix() {
@@ -75,6 +74,7 @@ probe_postfix() {
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   if command -v services_on_port >/dev/null 2>&1; then
     probe_relay
+    [ -z "$mail_domain" ] || probe_port25
   else
     find_routes
     section routes

@@ -5,6 +5,7 @@
 
 : "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${request_hint?}"
 : "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}" "${user=}"
+: "${relay_names?}" "${mail_domain?}"
 
 section() { printf '@%s\n' "$*"; }
 
@@ -74,6 +75,10 @@ probe_host() {
     if id "$user" >/dev/null 2>&1; then find_user; fi
   fi
   probe_files
+  for name in $relay_names; do
+    section addresses "$name"
+    { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
+  done
   if command -v find_postfix >/dev/null 2>&1; then probe_postfix; fi
   section end
 }

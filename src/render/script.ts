@@ -50,10 +50,17 @@ ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
 
 /** A script that only reads: what a check wants to know of a host, in the sections that probe.sh describes. */
-export function renderProbe(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
+export function renderProbe(
+  settings: Settings,
+  host: HostSettings,
+  { keyPlace, mailDomain = '' }: { readonly keyPlace: KeyPlace; readonly mailDomain: string | undefined },
+): string {
+  const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
+  const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
   const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
+${assignmentsOf(question)}
 ${bodyOf(settings, host, own, keyPlace)}
 ${part.join('\n')}
 

@@ -159,13 +159,17 @@ prepare_tables() {
     fail "postmap cannot make $table" "its messages are above"
 }
 
+# The file that postmap made is there, and has what the text has.
 tables_are_there() {
   case $table_type in
-    texthash) ;;
+    texthash) return ;;
     hash) [ -f "$table_file.db" ] ;;
     *) [ -f "$table_file.$table_type" ] ;;
-  esac
+  esac && [ "$(postmap -s "$table" 2>/dev/null | entries)" = "$(sed '/^#/d' "$table_file" | entries)" ]
 }
+
+# Keys and values, in one order; postmap writes keys in lower case.
+entries() { awk 'NF { print tolower($1), $2 }' | sort; }
 
 # Postfix opens the port at the reload; if anything prevents that, only the mail log says so.
 check_active() {

@@ -3,6 +3,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, treeOf, type Project, type RunInput } from '../support/project.js';
 
@@ -26,11 +27,11 @@ interface Found {
 
 async function idsOf(words: readonly string[] = ['--offline'], input: RunInput = {}): Promise<readonly string[]> {
   const { status, stdout } = await project.run(['check', '--json', ...words], input);
-  const { findings, command, version } = JSON.parse(stdout) as {
+  const { findings, command, version } = answerOf<{
     readonly version: number;
     readonly command: string;
     readonly findings: readonly Found[];
-  };
+  }>(stdout);
   expect([version, command]).toEqual([1, 'check']);
   expect(status).toBe(findings.some(({ severity }) => severity !== 'unknown') ? 3 : 0);
   return findings.map(({ id }) => id);

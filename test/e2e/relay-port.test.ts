@@ -6,46 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { forStrangers } from './lab/for-strangers.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver } from './lab/operator.js';
 
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
-
-/** Each of these alone would refuse, hold or divert a mail, or a connection. Nothing listens on port 9. */
-const forStrangers: Readonly<Record<string, string>> = {
-  smtpd_milters: 'inet:127.0.0.1:9',
-  milter_default_action: 'reject',
-  content_filter: 'smtp:[127.0.0.1]:9',
-  smtpd_proxy_filter: '127.0.0.1:9',
-  smtpd_upstream_proxy_protocol: 'haproxy',
-  header_checks: 'static:REJECT',
-  body_checks: 'static:REJECT',
-  message_reject_characters: 'a',
-  hopcount_limit: '1',
-  receive_override_options: 'no_address_mappings',
-  smtpd_client_restrictions: 'reject',
-  smtpd_helo_restrictions: 'reject',
-  smtpd_sender_restrictions: 'reject',
-  smtpd_recipient_restrictions: 'reject',
-  smtpd_data_restrictions: 'reject',
-  smtpd_end_of_data_restrictions: 'reject',
-  smtpd_reject_unlisted_sender: 'yes',
-  mydestination: 'example.org, localhost',
-  smtpd_discard_ehlo_keywords: 'starttls',
-  smtpd_command_filter: 'static:NOOP',
-  smtpd_client_connection_rate_limit: '1',
-  smtpd_client_message_rate_limit: '1',
-  smtpd_client_new_tls_session_rate_limit: '1',
-  smtpd_client_event_limit_exceptions: '',
-  smtpd_hard_error_limit: '1',
-  smtpd_tls_mandatory_exclude_ciphers: 'ECDSA, AES',
-  smtpd_tls_ccert_verifydepth: '0',
-  tls_server_sni_maps: 'static:/nowhere',
-  tls_high_cipherlist: 'AES128-SHA',
-  smtpd_tls_session_cache_database: 'btree:${data_directory}/smtpd_scache',
-  smtpd_tls_session_cache_timeout: '3600s',
-  notify_classes: 'protocol, policy, resource, software, bounce',
-};
 
 let lab: Lab;
 let desk: Desk;

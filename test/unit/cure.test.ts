@@ -23,7 +23,7 @@ sh() { eval "$2"; }
 chown() { printf 'chown'; printf ' [%s]' "$@"; echo; }
 chmod() { printf 'chmod'; printf ' [%s]' "$@"; echo; }
 `;
-  const { stdout, stderr } = spawnSync('dash', ['-c', fakes + command], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('sh', ['-c', fakes + command], { encoding: 'utf8' });
   return stdout + stderr;
 }
 

@@ -1,0 +1,151 @@
+// Healthy hosts, with all that real people's configurations have besides, and with every kind of our own settings: check
+// finds nothing wrong, and what it cannot see it says as unknown.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
+import { forStrangers } from './lab/for-strangers.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk } from './lab/operator.js';
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+
+/** What is not unknown. */
+async function faults(): Promise<readonly string[]> {
+  return (await findAll(desk)).flatMap(({ severity, message }) => (severity === 'unknown' ? [] : [message]));
+}
+
+beforeAll(async () => {
+  lab = await startLab({ relays: 2, homes: 2 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+});
+afterAll(() => lab.stop());
+
+describe('a pair', () => {
+  test('with all that main.cf may have for strangers, and a home with a filter, a LAN and other providers', async () => {
+    await desk.make(settings);
+    await relay.setMainCf(forStrangers);
+    await home.exec(['postconf', '-M', 'scan/unix=scan unix - - y - - smtp']);
+    await home.setMainCf({
+      content_filter: 'scan:[127.0.0.1]:10024',
+      transport_maps: 'inline:{{lan.example.net=smtp:[192.0.2.32]}}',
+      virtual_transport: 'lmtp:unix:private/dovecot-lmtp',
+      sender_dependent_default_transport_maps: 'inline:{{@shop.example=smtp:[smtp.provider.example]:587}}',
+      sender_dependent_relayhost_maps: 'inline:{{@shop.example=[smtp.provider.example]:587}}',
+      smtp_tls_policy_maps: 'inline:{{[relayhost.example.org]:2500=none}}',
+      smtp_tls_security_level: 'may',
+      smtp_tls_CApath: '/etc/ssl/certs',
+      smtp_tls_session_cache_database: 'btree:${data_directory}/smtp_scache',
+      smtpd_tls_cert_file: '/etc/ssl/certs/ssl-cert-snakeoil.pem',
+      smtpd_tls_key_file: '/etc/ssl/private/ssl-cert-snakeoil.key',
+      myhostname: 'mail.elsewhere.example',
+      inet_protocols: 'ipv4',
+    });
+    await desk.install(relay, home);
+    expect(await faults()).toEqual([]);
+    for (const host of [relay, home]) await host.restorePostfix();
+  });
+
+  test.each([
+    {
+      what: 'pins of certificates, a table that postmap makes, RSA',
+      more: { postfix: { tableType: 'hash', pin: 'certificate' }, certificates: { keyType: 'rsa-2048' } },
+    },
+    {
+      what: 'who is not listed refused for good, no chroot',
+      more: { postfix: { unlisted: 'reject', masterChroot: 'n' } },
+    },
+    {
+      what: 'another folder, another port',
+      more: { postfix: { directory: '/etc/postfix/ours' }, smtpdServers: [{ hostname: 'relayhost', port: 2525 }] },
+    },
+    {
+      what: 'a login with sudo on another port of ssh',
+      more: {
+        smtpdServers: [{ hostname: 'relayhost', sshUser: 'admin', sshPort: 2222 }],
+        smtpClients: [{ hostname: 'mailhost', sshUser: 'admin', senders: ['example.org', 'ann@example.net'] }],
+      },
+    },
+    {
+      what: 'overrides for the relay',
+      more: {
+        smtpdServers: [
+          {
+            hostname: 'relayhost',
+            tlsLogLevel: 2,
+            overrides: { smtpd_client_message_rate_limit: '100', message_size_limit: '20000000' },
+          },
+        ],
+      },
+    },
+  ])('with $what', async ({ more }) => {
+    for (const host of [relay, home]) await host.restorePostfix();
+    await desk.run('rm -rf certs hosts .example.org-relaycerts-passphrase.gpg');
+    await desk.make({ ...settings, ...more });
+    await desk.install(relay, home);
+    await expectGreen(desk);
+  });
+
+  test('that is checked without a password for sudo: no-sudo', async () => {
+    await desk.settings({ ...settings, smtpClients: [{ hostname: 'mailhost', sshUser: 'admin' }] });
+    await home.sh('mv /etc/sudoers.d/admin /root/');
+    const found = await findAll(desk, 'mailhost');
+    await home.sh('mv /root/admin /etc/sudoers.d/');
+    expect(found.map(({ id }) => id)).toEqual(['no-sudo']);
+  });
+
+  test('whose postmap was not run since the table changed: map-file', async () => {
+    for (const host of [relay, home]) await host.restorePostfix();
+    await desk.make({ ...settings, postfix: { tableType: 'hash' } });
+    await desk.install(relay, home);
+    const folder = '/etc/postfix/relaycerts';
+    for (const put of [
+      `rm ${folder}/relay_clientcerts.db`,
+      `: >/tmp/none; postmap hash:/tmp/none; cp /tmp/none.db ${folder}/relay_clientcerts.db`,
+    ]) {
+      await relay.sh(put);
+      await runCure(desk, await expectFound(desk, 'map-file', relay.hostname));
+      await expectGreen(desk);
+    }
+  });
+});
+
+test('a fleet of 2 relays and 20 clients, most of them out of reach: nothing wrong', async () => {
+  const others = Array.from({ length: 18 }, (_, at) => ({
+    hostname: `client${at + 3}`,
+    sshPort: 9,
+    sshHost: 'mailhost.example.org',
+  }));
+  for (const host of [...lab.relays, ...lab.homes]) await host.restorePostfix();
+  await desk.make({
+    smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }],
+    smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }, ...others],
+  });
+  await desk.install(...lab.relays, ...lab.homes);
+  const found = await findAll(desk);
+  expect([...new Set(found.map(({ id }) => id))]).toEqual(['ssh-unreachable']);
+  expect(found).toHaveLength(18);
+  const { stdout } = await desk.run('relaycerts check', true);
+  expect(stdout.trimEnd().split('\n').at(-1)).toMatch(/^18 not known, \d+ ok$/u);
+});
+
+test('relays that reach the world on port 25, and one that does not', async () => {
+  expect(await findAll(desk, 'relayhost --port25 example.net')).toEqual([]);
+  await relay.exec(['ip', 'route', 'add', 'prohibit', lab.outside.address]);
+  const found = await findAll(desk, 'relayhost --port25 example.net');
+  expect(found.map(({ id }) => id)).toEqual(['port-25-blocked']);
+  await relay.exec(['ip', 'route', 'del', 'prohibit', lab.outside.address]);
+  await lab.outside.setMainCf({ smtpd_banner: 'proxy.provider.test ESMTP' });
+  await lab.outside.reload();
+  const proxied = await findAll(desk, 'relayhost --port25 example.net');
+  expect(proxied.map(({ id }) => id)).toEqual(['port-25-proxied']);
+});

@@ -8,18 +8,23 @@ import type { RevokeOptions } from '../commands/revoke.js';
 import type { SignOptions } from '../commands/sign.js';
 import type { StatusOptions } from '../commands/status.js';
 import { RelaycertsError, quote } from '../errors.js';
+import { states, statusRoles } from '../plan/states.js';
 import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
 
-type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: number | undefined; critical: number };
+type StatusFlags = Omit<StatusOptions, 'hosts' | 'warnDays' | 'criticalDays' | 'next'> & {
+  warn: number | undefined;
+  critical: number;
+};
 
 /** Adds status, renew, retire, revoke, sign and export. */
 export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
     .description(
-      "how every certificate stands, the most urgent first, and whether the CA's passphrase can be opened; exit code 3 " +
-        'if something needs care',
+      "how every certificate stands, the most urgent first, whether the hosts have it, and whether the CA's passphrase " +
+        'can be opened; exit code 3 if something needs care',
     )
+    .argument('[host...]', 'only these hosts, by name or pattern (* and ?)')
     .addOption(
       days(
         '--warn <days>',
@@ -27,6 +32,9 @@ export function addUpkeep(program: SysCommand): void {
       ),
     )
     .option('--due', 'for cron: show only what needs care, and nothing if nothing does')
+    .addOption(new Option('--role <role>', 'only this role').choices(statusRoles))
+    .addOption(new Option('--state <state>', 'only what is in this state').choices(states))
+    .option('--wide', 'with serial and pin')
     .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
     .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
@@ -37,18 +45,20 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts status',
+      "relaycerts status 'shop*' --wide",
+      'relaycerts status --state not-installed',
       'relaycerts status --open',
-      'relaycerts status --json',
       'relaycerts status --format nagios --warn 21',
     )
-    .runs(async (sys, options: StatusFlags) => {
+    .runs(async (sys, options: StatusFlags, hosts: string[]) => {
       if (options.json && options.format === 'nagios') {
         throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
           hint: { run: ['status', '--json'] },
         });
       }
       const { status } = await import('../commands/status.js');
-      await status({ ...options, warnDays: options.warn, criticalDays: options.critical }, sys);
+      const { warn, critical } = options;
+      await status({ ...options, hosts, warnDays: warn, criticalDays: critical, next: false }, sys);
     });
 
   program

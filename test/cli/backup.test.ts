@@ -98,6 +98,7 @@ describe('the drill', () => {
     }
     expect(restored.stderr).toContain("next, for the hosts' bundles: relaycerts make\n");
     succeed(run(['make']));
+    await noteAsInstalled(other);
     succeed(run(['status']));
     succeed(run(['renew', '--force']));
     const wide = Object.entries(modesOf(other.folder)).filter(

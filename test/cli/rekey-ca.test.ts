@@ -5,6 +5,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import {
   caFile,
   caKeyFile,
@@ -95,6 +96,7 @@ describe('renew --ca --rekey', () => {
     expect(ledgerOf(project).slice(-2).toSorted()).toEqual([`renewed ${home}`, `renewed ${relay}`]);
     expect(await caRow()).toMatchObject({ host: second, state: 'pending' });
     expect((await caRow())?.why).toContain('--ca --rekey');
+    await noteAsInstalled(project);
     expect((await rowsOf(project)).filter(({ state }) => state !== 'ok')).toHaveLength(1);
     await expectAtRest(project);
 
@@ -113,6 +115,7 @@ describe('renew --ca --rekey', () => {
     expect(project.read('certs/retired', retired[1] ?? '')).toBe(caKey);
     expect(readdirSync(project.path('certs/ca')).filter((name) => /\.(?:old|new)\./u.test(name))).toEqual([]);
     expect(ledgerOf(project).at(-1)).toBe(`retired ${first}`);
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     await expectAtRest(project);
 
@@ -206,6 +209,7 @@ describe('renew --ca --rekey', () => {
       /stage 2 of 3[^]*mail flows as before/u,
     );
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
+    await noteAsInstalled(project);
     expect((await inDays(project, 3660, 'status')).status).toBe(0);
   });
 

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import {
   caFile,
   certificatesIn,
@@ -67,6 +68,7 @@ describe('renew --ca', () => {
       expect(said.stdout).toContain(`relaycerts show ${host} --format sh | ssh root@${host} sh\n`);
     }
     await expectAtRest(project);
+    await noteAsInstalled(project);
     expect((await rowsOf(project)).every(({ state }) => state === 'ok')).toBe(true);
     // A leaf of the new certificate, on a host that has the old one.
     succeed(await run('renew', 'mailhost', '--force'));
@@ -125,6 +127,7 @@ describe('renew --ca', () => {
     expect((await inDays(project, 3651, 'renew')).status).toBe(1);
     succeed(await inDays(project, 3651, 'renew', '--ca'));
     succeed(await inDays(project, 3651, 'renew'));
+    await noteAsInstalled(project);
     expect((await inDays(project, 3651, 'status')).status).toBe(0);
   });
 

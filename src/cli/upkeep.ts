@@ -5,16 +5,26 @@ import { Option } from 'commander';
 import type { ExportOptions } from '../commands/export-p12.js';
 import type { RenewOptions } from '../commands/renew.js';
 import type { RevokeOptions } from '../commands/revoke.js';
+import type { GlobalOptions } from '../commands/run.js';
 import type { SignOptions } from '../commands/sign.js';
 import type { StatusOptions } from '../commands/status.js';
 import { RelaycertsError, quote } from '../errors.js';
 import { states, statusRoles } from '../plan/states.js';
+import type { Sys } from '../sys/sys.js';
 import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
 
 type StatusFlags = Omit<StatusOptions, 'hosts' | 'warnDays' | 'criticalDays' | 'next'> & {
   warn: number | undefined;
   critical: number;
 };
+
+/** What needs care, and the next command. */
+export async function runStatus(sys: Sys, global: GlobalOptions): Promise<void> {
+  const { status } = await import('../commands/status.js');
+  const all = { hosts: [], role: undefined, state: undefined, warnDays: undefined, passphraseFd: undefined };
+  const plain = { wide: false, criticalDays: 0, format: 'table', open: false } as const;
+  await status({ ...global, ...all, ...plain, due: true, next: true }, sys);
+}
 
 /** Adds status, renew, retire, revoke, sign and export. */
 export function addUpkeep(program: SysCommand): void {
@@ -67,7 +77,7 @@ export function addUpkeep(program: SysCommand): void {
       'new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays (with ' +
         'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
     )
-    .argument('[host...]', 'the hosts, by name; all that are due where none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
     .addOption(
       new Option('--due', 'for cron: what is due alone, as without this, and no word of what is not').conflicts([
         'force',
@@ -108,7 +118,7 @@ export function addUpkeep(program: SysCommand): void {
     .description(
       'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
     )
-    .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are pending if none is named')
     .examples('relaycerts retire mailhost')
     .runs(async (sys, options, hosts: string[]) => {
       const { retire } = await import('../commands/retire.js');

@@ -22,29 +22,18 @@ function noHostError(settings: Settings, message: string): RelaycertsError {
   return new RelaycertsError('usage', message, { hint });
 }
 
-/** The hosts that several words mean, each once. @throws usage */
-export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
-  return [...new Set(words.map((word) => findHost(settings, word)))];
-}
-
 /**
- * The hosts that words mean, each once, in the settings' order: names, or patterns with * and ? for whole names or for
- * what stands before the domain. All hosts if there are no words. @throws usage
+ * The hosts that several words mean, each once: names, or patterns with * and ? for whole names or for what stands before
+ * the domain. @throws usage
  */
-export function selectHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
-  const hosts = hostsOf(settings);
-  if (words.length === 0) return hosts;
-  const chosen = new Set<HostSettings>();
-  for (const word of words) {
-    if (!/[*?]/u.test(word)) {
-      chosen.add(findHost(settings, word));
-      continue;
-    }
-    const found = hosts.filter((host) => isMatch(word.toLowerCase(), host, settings));
-    if (found.length === 0) throw noHostError(settings, `the settings have no host like ${quote(word)}`);
-    for (const host of found) chosen.add(host);
-  }
-  return hosts.filter((host) => chosen.has(host));
+export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
+  const find = (word: string): readonly HostSettings[] => {
+    if (!/[*?]/u.test(word)) return [findHost(settings, word)];
+    const found = hostsOf(settings).filter((host) => isMatch(word.toLowerCase(), host, settings));
+    if (found.length > 0) return found;
+    throw noHostError(settings, `the settings have no host like ${quote(word)}`);
+  };
+  return [...new Set(words.flatMap(find))];
 }
 
 function isMatch(pattern: string, { hostname }: HostSettings, { domain }: Settings): boolean {

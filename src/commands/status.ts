@@ -13,10 +13,10 @@ import { needsCare, statusOf, type CertificateStatus } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings, stillInstalled } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
 import { expectedContents } from '../render/installed.js';
-import { cureOfMany, renderStatus } from '../render/status.js';
+import { countsText, cureOfMany, renderStatus } from '../render/status.js';
 import { problemText, renderStatusJson } from '../render/status-json.js';
 import { renderPlugin } from '../render/status-plugin.js';
-import type { Settings } from '../settings/settings.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
 import { sayBackupAge } from '../store/backup-record.js';
 import { readInstalled, type Installed } from '../store/installed.js';
 import { issuedCertificates } from '../store/ledger-report.js';
@@ -25,7 +25,7 @@ import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
-import { selectHosts } from './hosts.js';
+import { findHosts } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
 
 export interface StatusOptions extends CaOptions {
@@ -94,7 +94,8 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.write(renderStatusJson(shown, { program: sys.program, issued, warnings: said, at }));
   } else {
     const isAsked = options.hosts.length > 0 || options.state !== undefined;
-    sys.write(renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) }));
+    const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });
+    sys.write(text === '' && options.next ? `${countsText(rows)}\n` : text);
   }
   warnSome(said, sys);
   const unproven = rows.find(({ role, state, why }) => role === 'passphrase' && state === 'ok' && why !== undefined);
@@ -105,13 +106,14 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     for (const line of stillInstalled(settings, installed.hosts, at)) sys.say(line);
     await sayBackupAge(settings, inventory, sys);
   }
-  if (options.next) sayNext(said, rows, sys);
+  if (options.next && !options.json) sayNext(said, rows, sys);
   if (said.length > 0 || rows.some(needsCare)) sys.endWith(3);
 }
 
 /** The hosts that the command line names, and whether the CA is among what it asks for. */
 function chooseFrom(settings: Settings, { hosts }: Inventory, { hosts: words, role }: StatusOptions) {
-  const names = new Set<HostName>(selectHosts(settings, words).map(({ hostname }) => hostname));
+  const named = words.length === 0 ? hostsOf(settings) : findHosts(settings, words);
+  const names = new Set<HostName>(named.map(({ hostname }) => hostname));
   return {
     hosts: hosts.filter(({ host }) => names.has(host.hostname) && (role === undefined || host.role === role)),
     hasCa: words.length === 0 && (role === undefined || role === 'ca'),

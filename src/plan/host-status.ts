@@ -76,7 +76,7 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
   if (state.kind === 'never-seen') return ['not-installed', { message: `${made}, and not seen on the host`, hint }];
   const other = listSome(state.parts.map((part) => words[part]));
-  const message = `${made}; ${agoText(state.seen, at)} the host had another ${other}${whoseStillRelay(basis, state)}`;
+  const message = `${made}; seen ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
   return ['not-installed', { message, hint: { ...hint, before: 'once it is installed:' } }];
 }
 

@@ -32,7 +32,7 @@ export function renderStatus(rows: readonly CertificateStatus[], text: StatusTex
   const shown = text.isAsked ? chosen : chosen.slice(0, few);
   const lines = [
     ...wrapWords(countsText(rows).split(' '), ''),
-    ...(shown.length === 0 ? [] : ['', ...tableLines(shown, text)]),
+    ...(shown.length === 0 ? [] : ['', ...tableLines(shown, text, shown.length === chosen.length)]),
     ...moreLines(chosen.slice(shown.length), shown, text),
   ];
   return `${lines.join('\n')}\n`;
@@ -98,7 +98,12 @@ export function cureOfMany(state: State): readonly string[] | undefined {
 
 const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES'];
 
-function tableLines(rows: readonly CertificateStatus[], { program, wide }: StatusText): readonly string[] {
+/** Of what is cut off, only the table: what cures many at once is said below it. */
+function tableLines(
+  rows: readonly CertificateStatus[],
+  { program, wide }: StatusText,
+  isWhole: boolean,
+): readonly string[] {
   const cells = rows.map(({ name, role, state, daysLeft, expires, serial, pin }) => [
     name,
     role,
@@ -111,7 +116,7 @@ function tableLines(rows: readonly CertificateStatus[], { program, wide }: Statu
   const widths = (all[0] ?? []).map((_, at) => all.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), 0));
   const rest = widths.slice(1).reduce((sum, width) => sum + width + 2, 0);
   const room = wide ? (widths[0] ?? 0) : Math.min(widths[0] ?? 0, columns - rest);
-  const hasDetails = rows.length <= few;
+  const hasDetails = isWhole && rows.length <= few;
   return all.flatMap(([name = '', ...others], index) => {
     const right = others
       .map((cell, at) => cell.padEnd(widths[at + 1] ?? 0))

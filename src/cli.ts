@@ -8,7 +8,7 @@ import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addBackup } from './cli/backup.js';
 import { addCheck } from './cli/check.js';
-import { addUpkeep } from './cli/upkeep.js';
+import { addUpkeep, runStatus } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
@@ -142,7 +142,11 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
     )
     .runs(async (sys, global) => {
       await program.refuseUnknown();
-      if (!sys.interactive || existsSync(global.settings)) {
+      if (existsSync(global.settings)) {
+        await runStatus(sys, global);
+        return;
+      }
+      if (!sys.interactive) {
         program.outputHelp();
         return;
       }

@@ -15,9 +15,11 @@ interface Judged {
 
 /** The reports about the files here. */
 export function judgeOffline({ rows, problems, warnings }: Judged): readonly Report[] {
-  const states = rows.flatMap(({ name, state, why = '' }): readonly Finding[] =>
-    state === 'ok' || state === 'revoked' ? [] : [findingOf(`state-${state}`, '', { name, found: why })],
-  );
+  const states = rows.flatMap(({ name, state, why }): readonly Finding[] => {
+    if (state === 'ok' || state === 'revoked') return [];
+    const finding = findingOf(`state-${state}`, '', { name, found: why?.message ?? '' });
+    return [why?.hint === undefined ? finding : { ...finding, cure: [{ hint: why.hint }] }];
+  });
   const others = [
     ...problems.map((problem) => ofProblem('project-problem', problem)),
     ...warnings.map((problem) => ofProblem('project-warning', problem)),

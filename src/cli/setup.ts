@@ -54,7 +54,7 @@ export function addSetup(program: SysCommand): void {
   program
     .command('show')
     .description('print the instructions again; no passphrase is needed')
-    .argument('[host...]', 'the hosts, by name; all if none is named; with --undo also one that left the settings')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); with --undo also one that left the settings')
     .addOption(new Option('--section <name>', 'one section alone').choices(sections))
     .addOption(
       new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host, html a page')

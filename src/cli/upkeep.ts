@@ -5,21 +5,36 @@ import { Option } from 'commander';
 import type { ExportOptions } from '../commands/export-p12.js';
 import type { RenewOptions } from '../commands/renew.js';
 import type { RevokeOptions } from '../commands/revoke.js';
+import type { GlobalOptions } from '../commands/run.js';
 import type { SignOptions } from '../commands/sign.js';
 import type { StatusOptions } from '../commands/status.js';
 import { RelaycertsError, quote } from '../errors.js';
+import { states, statusRoles } from '../plan/states.js';
+import type { Sys } from '../sys/sys.js';
 import { days, fileDescriptor, passphraseFdOption, type SysCommand } from './options.js';
 
-type StatusFlags = Omit<StatusOptions, 'warnDays' | 'criticalDays'> & { warn: number | undefined; critical: number };
+type StatusFlags = Omit<StatusOptions, 'hosts' | 'warnDays' | 'criticalDays' | 'next'> & {
+  warn: number | undefined;
+  critical: number;
+};
+
+/** What needs care, and the next command. */
+export async function runStatus(sys: Sys, global: GlobalOptions): Promise<void> {
+  const { status } = await import('../commands/status.js');
+  const all = { hosts: [], role: undefined, state: undefined, warnDays: undefined, passphraseFd: undefined };
+  const plain = { wide: false, criticalDays: 0, format: 'table', open: false } as const;
+  await status({ ...global, ...all, ...plain, due: true, next: true }, sys);
+}
 
 /** Adds status, renew, retire, revoke, sign and export. */
 export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
     .description(
-      "how every certificate stands, the most urgent first, and whether the CA's passphrase can be opened; exit code 3 " +
-        'if something needs care',
+      "how every certificate stands, the most urgent first, whether the hosts have it, and whether the CA's passphrase " +
+        'can be opened; exit code 3 if something needs care',
     )
+    .argument('[host...]', 'only these hosts, by name or pattern (* and ?)')
     .addOption(
       days(
         '--warn <days>',
@@ -27,6 +42,9 @@ export function addUpkeep(program: SysCommand): void {
       ),
     )
     .option('--due', 'for cron: show only what needs care, and nothing if nothing does')
+    .addOption(new Option('--role <role>', 'only this role').choices(statusRoles))
+    .addOption(new Option('--state <state>', 'only what is in this state').choices(states))
+    .option('--wide', 'with serial and pin')
     .addOption(days('--critical <days>', 'critical for a monitoring plugin').default(7))
     .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')
@@ -37,18 +55,20 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts status',
+      "relaycerts status 'shop*' --wide",
+      'relaycerts status --state not-installed',
       'relaycerts status --open',
-      'relaycerts status --json',
       'relaycerts status --format nagios --warn 21',
     )
-    .runs(async (sys, options: StatusFlags) => {
+    .runs(async (sys, options: StatusFlags, hosts: string[]) => {
       if (options.json && options.format === 'nagios') {
         throw new RelaycertsError('usage', '--json cannot be used with --format nagios, which is one line of text', {
           hint: { run: ['status', '--json'] },
         });
       }
       const { status } = await import('../commands/status.js');
-      await status({ ...options, warnDays: options.warn, criticalDays: options.critical }, sys);
+      const { warn, critical } = options;
+      await status({ ...options, hosts, warnDays: warn, criticalDays: critical, next: false }, sys);
     });
 
   program
@@ -57,7 +77,7 @@ export function addUpkeep(program: SysCommand): void {
       'new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays (with ' +
         'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
     )
-    .argument('[host...]', 'the hosts, by name; all that are due where none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
     .addOption(
       new Option('--due', 'for cron: what is due alone, as without this, and no word of what is not').conflicts([
         'force',
@@ -98,7 +118,7 @@ export function addUpkeep(program: SysCommand): void {
     .description(
       'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
     )
-    .argument('[host...]', 'the hosts, by name; all that are pending where none is named')
+    .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are pending if none is named')
     .examples('relaycerts retire mailhost')
     .runs(async (sys, options, hosts: string[]) => {
       const { retire } = await import('../commands/retire.js');

@@ -19,15 +19,16 @@ import type { SeenHost } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
+import { indexIssued } from '../plan/states.js';
 import { statusOf } from '../plan/status.js';
 import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from '../plan/warnings.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import { bundlesOf } from '../render/bundle.js';
 import { expectedContents } from '../render/installed.js';
 import type { SmtpdServer } from '../settings/settings.js';
-import { installedChange, readInstalled } from '../store/installed.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
+import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inGroups } from '../sys/all-ended.js';
@@ -35,7 +36,8 @@ import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
 import { judgeOpening } from './custody.js';
 import { findHost, findHosts } from './hosts.js';
-import { commitChangeWithWords, locked, reading, type GlobalOptions, type Work } from './run.js';
+import { noteInstalled } from './installed.js';
+import { reading, type GlobalOptions, type Work } from './run.js';
 
 export interface CheckOptions extends GlobalOptions {
   /** As typed; all hosts if empty. */
@@ -84,10 +86,14 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
   const { settings, inventory, at } = work;
   const issued = issuedCertificates(ledger.entries, inventory);
   const opening = await judgeOpening(work, 'unasked');
-  const warnDays = settings.certificates.renewBeforeDays;
+  const relays = inventory.hosts.filter(({ host }) => host.role === 'smtpd-server');
+  const { renewBeforeDays: warnDays } = settings.certificates;
+  // What the hosts have is looked at there, not in the notes of the last time.
+  const installation = (): undefined => undefined;
+  const basis = { settings, inventory, relays, issued: indexIssued(issued), installation, at, warnDays };
   const layout = layoutOf(settings);
   return judgeOffline({
-    rows: statusOf(settings, inventory, issued, { at, warnDays, opening }),
+    rows: statusOf(basis, { hosts: inventory.hosts, hasCa: true, opening }),
     problems: contradictionsOf(settings, inventory, at),
     warnings: [
       // What keeps it from opening is a row of its own.
@@ -127,7 +133,7 @@ async function checkThere(
       sys,
     );
   });
-  await noteInstalled(options, work, bundles, checked);
+  await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
   return [...checked.flatMap(({ reports }) => reports), ...relays];
 }
@@ -179,8 +185,8 @@ async function issuerUnasked(work: Work): Promise<Issuer | undefined> {
 }
 
 /** Notes what was seen; a host that has something else now is no longer known to have what it should. */
-async function noteInstalled(
-  { settings: file }: GlobalOptions,
+async function noteSeen(
+  options: GlobalOptions,
   { settings, inventory, at, sys }: Work,
   bundles: Bundles,
   checked: readonly HostCheck[],
@@ -192,16 +198,12 @@ async function noteInstalled(
     const content = isInstalled ? contentOf(foundIn(inventory, host.hostname)) : undefined;
     seen.set(host.hostname, content === undefined ? undefined : { ...content, seen: at });
   }
-  if (seen.size === 0) return;
-  const layout = layoutOf(settings);
   try {
-    await locked(file, sys, async (_, lock) => {
-      const change = installedChange(layout, readInstalled(layout).hosts, seen);
-      await commitChangeWithWords(settings, sys, lock, change, '');
-    });
+    await noteInstalled(options, sys, seen);
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
-    sys.warn(`what was seen could not be noted in ${quotePath(layout.installed.path)}: ${error.message}`, error.hint);
+    const { path } = layoutOf(settings).installed;
+    sys.warn(`what was seen could not be noted in ${quotePath(path)}: ${error.message}`, error.hint);
   }
 }
 

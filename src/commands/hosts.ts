@@ -12,15 +12,54 @@ export function findHost(settings: Settings, word: string): HostSettings {
   const name = findHostName(word, settings.domain);
   const found = hosts.find(({ hostname }) => hostname === name);
   if (found !== undefined) return found;
-  const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
-  throw new RelaycertsError('usage', `the settings have no host ${quote(word)}`, {
-    hint: `the hosts are: ${known.join(', ')}${hosts.length > known.length ? ', ...' : ''}`,
-  });
+  throw noHostError(settings, `the settings have no host ${quote(word)}`);
 }
 
-/** The hosts that several words mean, each once. @throws usage */
+function noHostError(settings: Settings, message: string): RelaycertsError {
+  const hosts = hostsOf(settings);
+  const known = hosts.slice(0, 6).map(({ hostname }) => hostname);
+  const hint = `the hosts are: ${known.join(', ')}${hosts.length > known.length ? ', ...' : ''}`;
+  return new RelaycertsError('usage', message, { hint });
+}
+
+/**
+ * The hosts that several words mean, each once: names, or patterns with * and ? for whole names or for what stands before
+ * the domain. @throws usage
+ */
 export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
-  return [...new Set(words.map((word) => findHost(settings, word)))];
+  const find = (word: string): readonly HostSettings[] => {
+    if (!/[*?]/u.test(word)) return [findHost(settings, word)];
+    const found = hostsOf(settings).filter((host) => isMatch(word.toLowerCase(), host, settings));
+    if (found.length > 0) return found;
+    throw noHostError(settings, `the settings have no host like ${quote(word)}`);
+  };
+  return [...new Set(words.flatMap(find))];
+}
+
+function isMatch(pattern: string, { hostname }: HostSettings, { domain }: Settings): boolean {
+  if (matchesGlob(pattern, hostname)) return true;
+  return hostname.endsWith(`.${domain}`) && matchesGlob(pattern, hostname.slice(0, -domain.length - 1));
+}
+
+/** Without a regular expression, in which some patterns would take forever. */
+function matchesGlob(pattern: string, text: string): boolean {
+  let [at, from, star, tried] = [0, 0, -1, 0];
+  while (at < text.length) {
+    if (pattern[from] === '*') {
+      star = from;
+      tried = at;
+      from += 1;
+    } else if (pattern[from] === '?' || pattern[from] === text[at]) {
+      at += 1;
+      from += 1;
+    } else if (star >= 0) {
+      // The last star takes one character more.
+      tried += 1;
+      at = tried;
+      from = star + 1;
+    } else return false;
+  }
+  return /^\**$/u.test(pattern.slice(from));
 }
 
 /** What there is of a host. */

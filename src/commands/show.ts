@@ -5,7 +5,8 @@ import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { renderDeployScript } from '../render/deploy.js';
-import { jsonOf, renderSh, renderText, showHost } from '../render/host.js';
+import { renderHostList } from '../render/host-list.js';
+import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
 import type { Format, Section } from '../render/sections.js';
 import type { Settings } from '../settings/settings.js';
@@ -45,6 +46,16 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
       hint: { run: ['show', wanted[0]?.host.hostname ?? 'HOST', '--format', 'sh'] },
     });
   }
+  if (named.size === 0 && wanted.length > few && (format === 'text' || format === 'json')) {
+    if (format === 'json') throw unaskedError(wanted.length);
+    sys.write(
+      renderHostList(
+        settings,
+        wanted.map(({ host }) => host),
+      ),
+    );
+    return;
+  }
   // Undoing, and making a new key, need no certificate.
   if (!undo && section !== 'request') {
     const gone = wanted.find(({ isRevoked }) => isRevoked);
@@ -60,31 +71,40 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     return;
   }
   const pins = pinsOf(settings, { hosts });
-  const shown = wanted.map(({ host, keyPlace, isRevoked }) =>
+  const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>
     showHost(settings, host, pins, {
       undo,
       forceRoutes,
       keyPlace,
       isRevoked,
       ...(section === undefined ? {} : { section }),
-    }),
-  );
+    });
   if (format === 'html') {
-    if (shown.length > mostOnPage) throw tooManyError(shown.length);
+    if (wanted.length > mostOnPage) throw tooManyError(wanted.length);
     const { renderPage } = await import('../render/page.js');
     const own = wanted.flatMap(({ host: { hostname: name, role }, certificate }) =>
       certificate === undefined || undo ? [] : [{ name, role, info: certificate.info }],
     );
     const ca =
       authority === undefined || undo ? [] : [{ name: settings.ca.commonName, role: 'ca', info: authority.info }];
-    sys.write(renderPage({ settings, shown, certificates: [...own, ...ca], at }));
+    sys.write(renderPage({ settings, shown: wanted.map(toShown), certificates: [...own, ...ca], at }));
     return;
   }
-  sys.write(
-    format === 'json'
-      ? writeAnswer('show', { hosts: shown.map(jsonOf) })
-      : shown.map((one) => (format === 'sh' ? renderSh(one) : renderText(one))).join(''),
-  );
+  if (format === 'json') {
+    sys.write(writeAnswer('show', { hosts: wanted.map((one) => jsonOf(toShown(one))) }));
+    return;
+  }
+  // Host by host: the instructions of a fleet in one piece could be longer than a string may be.
+  for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
+}
+
+/** Hosts whose instructions are printed without being asked for. */
+const few = 20;
+
+function unaskedError(count: number): RelaycertsError {
+  return new RelaycertsError('usage', `there are ${count} hosts, whose instructions are long`, {
+    hint: { run: ['show', '*', '--json'], before: 'name some of them, or for all:' },
+  });
 }
 
 /** Hosts that a person finds something among. */

@@ -1,31 +1,49 @@
-// `relaycerts status`: how every certificate stands, the most urgent first, whether the bundles match, and whether the
-// CA's passphrase can be opened. It changes nothing.
+// `relaycerts status`: how every certificate stands, the most urgent first, whether the hosts have it, whether the bundles
+// match, and whether the CA's passphrase can be opened. It changes nothing.
 
 import { readPassphraseFd } from '../custody/passphrase.js';
-import { quotePath } from '../errors.js';
+import { quotePath, renderHint, type Problem } from '../errors.js';
+import type { HostName } from '../names.js';
+import { judgeInstallation, type Installation } from '../plan/installed.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
+import type { Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
-import { statusOf } from '../plan/status.js';
-import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from '../plan/warnings.js';
+import { indexIssued, type State, type statusRoles } from '../plan/states.js';
+import { needsCare, statusOf, type CertificateStatus } from '../plan/status.js';
+import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings, stillInstalled } from '../plan/warnings.js';
 import { bundlesOf } from '../render/bundle.js';
-import { needsCare, renderPlugin, renderStatusJson, renderStatusTable } from '../render/status.js';
+import { expectedContents } from '../render/installed.js';
+import { countsText, cureOfMany, renderStatus } from '../render/status.js';
+import { problemText, renderStatusJson } from '../render/status-json.js';
+import { renderPlugin } from '../render/status-plugin.js';
+import { hostsOf, type Settings } from '../settings/settings.js';
 import { sayBackupAge } from '../store/backup-record.js';
+import { readInstalled, type Installed } from '../store/installed.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
+import { findHosts } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
 
 export interface StatusOptions extends CaOptions {
+  /** Names and patterns, as typed; everything if there are none. */
+  readonly hosts: readonly string[];
+  readonly role: (typeof statusRoles)[number] | undefined;
+  readonly state: State | undefined;
   /** Undefined: certificates.renewBeforeDays of the settings. */
   readonly warnDays: number | undefined;
   /** Only what needs care; nothing at all if nothing does. */
   readonly due: boolean;
+  readonly wide: boolean;
   readonly criticalDays: number;
   readonly format: 'table' | 'nagios';
   /** Ask for what opens the passphrase. */
   readonly open: boolean;
+  /** Ends with the next command. */
+  readonly next: boolean;
 }
 
 /** Ends with 0 if all is well, 3 if something needs care; as a monitoring plugin with the plugin's codes. */
@@ -34,21 +52,34 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const { settings, found, at } = await reading(options, sys, async (one) => ({
     inventory: await readInventory(one, sys),
     ledger: await readLedger(layoutOf(one)),
+    installed: readInstalled(layoutOf(one)),
   }));
-  const { inventory, ledger } = found;
+  const { inventory, ledger, installed } = found;
   const { problems } = inventory;
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const issued = issuedCertificates(ledger.entries, inventory);
+  const bundles = bundlesOf(settings, inventory);
+  const chosen = chooseFrom(settings, inventory, options);
   const way = given === undefined ? (options.open ? 'asking' : 'unasked') : { given };
-  const opening = await judgeOpening({ settings, inventory, sys, at }, way);
-  const rows = statusOf(settings, inventory, issued, { at, warnDays, opening });
+  // Whoever asks for hosts does not ask for the passphrase.
+  const isWhole = options.hosts.length === 0;
+  const hasPassphrase = isWhole && [undefined, 'passphrase'].includes(options.role);
+  const opening = hasPassphrase ? await judgeOpening({ settings, inventory, sys, at }, way) : undefined;
+  const installation = installationOf(settings, inventory, bundles, installed);
+  const relays = inventory.hosts.filter(({ host }) => host.role === 'smtpd-server');
+  const basis = { settings, inventory, relays, issued: indexIssued(issued), installation, at, warnDays };
+  const rows = statusOf(basis, { opening, hosts: chosen.hosts, hasCa: chosen.hasCa }).filter(
+    ({ state }) => options.state === undefined || state === options.state,
+  );
+  const about = { ...inventory, hosts: chosen.hosts };
   const warnings = [
     ...custodyWarnings(opening, given === undefined ? `in ${quotePath(settings.passphrase.file)}` : 'that was given'),
-    ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
+    ...bundleWarnings(about, bundles),
     ...returnWarnings(inventory),
-    ...ledgerAheadWarnings(inventory, issued),
-    ...formerWarnings(settings, inventory, issued),
+    ...ledgerAheadWarnings(about, issued),
+    ...(isWhole ? formerWarnings(settings, inventory, issued) : []),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
+    ...installed.problems,
   ];
   if (options.format === 'nagios') {
     const { criticalDays } = options;
@@ -57,19 +88,74 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.endWith(code);
     return;
   }
-  const shown = options.due ? rows.filter(needsCare) : rows;
-  if (options.json) sys.write(renderStatusJson(shown, issued, at));
-  else if (shown.length > 0) sys.write(renderStatusTable(shown));
-  for (const { message, hint } of [...problems, ...warnings]) sys.warn(message, hint);
-  if (!options.json && !options.due) await sayBackupAge(settings, inventory, sys);
-  if (!options.json) {
-    for (const row of shown) {
-      const line = `${row.name}: ${row.why ?? ''}`;
-      if (needsCare(row)) {
-        // That of the passphrase is among the warnings, with its hint.
-        if (row.role !== 'passphrase') sys.warn(line);
-      } else if (row.state === 'ok' && row.why !== undefined) sys.say(line);
-    }
+  const said = [...problems, ...warnings];
+  if (options.json) {
+    const shown = options.due ? rows.filter(needsCare) : rows;
+    sys.write(renderStatusJson(shown, { program: sys.program, issued, warnings: said, at }));
+  } else {
+    const isAsked = options.hosts.length > 0 || options.state !== undefined;
+    const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });
+    sys.write(text === '' && options.next ? `${countsText(rows)}\n` : text);
   }
-  if (problems.length > 0 || warnings.length > 0 || rows.some(needsCare)) sys.endWith(3);
+  warnSome(said, sys);
+  const unproven = rows.find(({ role, state, why }) => role === 'passphrase' && state === 'ok' && why !== undefined);
+  if (!options.json && !options.due && unproven?.why !== undefined) {
+    sys.say(`${unproven.name}: ${problemText(unproven.why, sys.program)}`);
+  }
+  if (!options.json && !options.due && isWhole) {
+    for (const line of stillInstalled(settings, installed.hosts, at)) sys.say(line);
+    await sayBackupAge(settings, inventory, sys);
+  }
+  if (options.next && !options.json) sayNext(said, rows, sys);
+  if (said.length > 0 || rows.some(needsCare)) sys.endWith(3);
+}
+
+/** The hosts that the command line names, and whether the CA is among what it asks for. */
+function chooseFrom(settings: Settings, { hosts }: Inventory, { hosts: words, role }: StatusOptions) {
+  const named = words.length === 0 ? hostsOf(settings) : findHosts(settings, words);
+  const names = new Set<HostName>(named.map(({ hostname }) => hostname));
+  return {
+    hosts: hosts.filter(({ host }) => names.has(host.hostname) && (role === undefined || host.role === role)),
+    hasCa: words.length === 0 && (role === undefined || role === 'ca'),
+  };
+}
+
+/** Each is worked out once, if it is asked for. */
+function installationOf(
+  settings: Settings,
+  inventory: Inventory,
+  bundles: Bundles,
+  { hosts }: Installed,
+): (found: HostInventory) => Installation | undefined {
+  const expected = expectedContents(settings, inventory, bundles);
+  const known = new Map<HostName, Installation | undefined>();
+  return (found) => {
+    const { hostname } = found.host;
+    if (!known.has(hostname)) {
+      const content = expected(found);
+      known.set(hostname, content && judgeInstallation(content, hosts.get(hostname)));
+    }
+    return known.get(hostname);
+  };
+}
+
+function filtersOf({ hosts, role }: StatusOptions): readonly string[] {
+  return [...hosts, ...(role === undefined ? [] : ['--role', role])];
+}
+
+/** Many of one kind come of one cause: the first of them say it. */
+function warnSome(problems: readonly Problem[], sys: Sys): void {
+  for (const { message, hint } of problems.slice(0, mostWarnings)) sys.warn(message, hint);
+  const more = problems.length - mostWarnings;
+  if (more > 0) sys.warn(`${more} more warnings`, { run: ['status', '--json'], before: 'for all of them:' });
+}
+
+const mostWarnings = 20;
+
+/** The one command that comes next: for the first problem, or else for the most urgent certificate. */
+function sayNext([problem]: readonly Problem[], rows: readonly CertificateStatus[], sys: Sys): void {
+  const [urgent] = rows.filter(needsCare);
+  const many = urgent === undefined ? undefined : cureOfMany(urgent.state);
+  const hint = problem?.hint ?? (many === undefined ? urgent?.why?.hint : { run: many });
+  sys.write(hint === undefined ? `all commands: ${sys.program} --help\n` : `next: ${renderHint(hint, sys.program)}\n`);
 }

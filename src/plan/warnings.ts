@@ -4,11 +4,13 @@
 import { join } from 'node:path';
 import { commandText, quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Role, Settings } from '../settings/settings.js';
+import { hostsOf, type Role, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import { agoText } from './ago.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
 import { formerHosts, type FormerHost } from './former-hosts.js';
+import type { SeenHost } from './installed.js';
 import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
@@ -174,6 +176,16 @@ export function formerWarnings(
 }
 
 const mostFormer = 10;
+
+/** About hosts that were seen to have something of ours, and that the settings do not name any more. */
+export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, SeenHost>, at: Date): readonly string[] {
+  const known = new Set<HostName>(hostsOf(settings).map(({ hostname }) => hostname));
+  const gone = [...seen].filter(([hostname]) => !known.has(hostname));
+  return gone.slice(0, mostFormer).map(([hostname, host]) => {
+    const undo = commandText(settings.program, ['show', hostname, '--undo']);
+    return `${hostname} is no longer in the settings, and was seen installed ${agoText(host.seen, at)}: ${undo}`;
+  });
+}
 
 /** Of the ledger, `damaged` lines. */
 export function ledgerWarnings(damaged: number, path: string): readonly Problem[] {

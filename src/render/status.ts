@@ -1,123 +1,152 @@
-// `status` in its three forms: a table for eyes, JSON, and the line of a monitoring plugin. What the states are and when
-// they hold is in plan/status.ts.
+// `status` for eyes: how many hosts are in which state, then a table in 80 columns with what needs care and what cures it;
+// of a fleet the most urgent, and how to see the others. What the states are and when they hold is in plan/.
 
-import type { Problem } from '../errors.js';
-import { writeAnswer } from '../json-text.js';
-import type { IssuedCertificate } from '../plan/inventory.js';
-import { issuedState, states, type CertificateStatus, type State } from '../plan/status.js';
+import { commandText, renderHint, type Problem } from '../errors.js';
+import { needsCare, type CertificateStatus } from '../plan/status.js';
+import { states, type State } from '../plan/states.js';
 
-/** Columns padded with spaces; the pin last, whole. */
-export function renderStatusTable(rows: readonly CertificateStatus[]): string {
-  const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES', 'SERIAL', 'PIN'];
+export interface StatusText {
+  /** How relaycerts was called. */
+  readonly program: string;
+  /** The words of the command line that chose the rows, for the command that shows the others. */
+  readonly filters: readonly string[];
+  /** Every row that was chosen is shown, because it was asked for by name or by its state. */
+  readonly isAsked: boolean;
+  /** Only what needs care, and nothing at all if nothing does. */
+  readonly due: boolean;
+  /** With serial and pin, as wide as that is. */
+  readonly wide: boolean;
+}
+
+/** Rows that are shown without being asked for. */
+const few = 20;
+const columns = 80;
+
+/** `rows` are what was chosen, the most urgent first. */
+export function renderStatus(rows: readonly CertificateStatus[], text: StatusText): string {
+  const care = rows.filter(needsCare);
+  if (text.due && care.length === 0) return '';
+  // The passphrase has no certificate; what is wrong with it is a warning.
+  const isCertificate = ({ role }: CertificateStatus): boolean => role !== 'passphrase';
+  const chosen = (text.due || (!text.isAsked && rows.length > few) ? care : rows).filter(isCertificate);
+  const shown = text.isAsked ? chosen : chosen.slice(0, few);
+  const lines = [
+    ...wrapWords(countsText(rows).split(' '), ''),
+    ...(shown.length === 0 ? [] : ['', ...tableLines(shown, text, shown.length === chosen.length)]),
+    ...moreLines(chosen.slice(shown.length), shown, text),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** `3 hosts: 1 due, 2 ok; CA ok; passphrase ok`. */
+export function countsText(rows: readonly CertificateStatus[]): string {
+  const counts = countStates(rows);
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const byState = [...counts].map(([state, count]) => `${count} ${state}`).join(', ');
+  const ofOthers = (['ca', 'passphrase'] as const).flatMap((role) =>
+    rows.filter((row) => row.role === role).map(({ state }) => `${role === 'ca' ? 'CA' : role} ${state}`),
+  );
+  const ofHosts = total === 0 ? 'no hosts' : `${total} host${total === 1 ? '' : 's'}: ${byState}`;
+  return [...(total === 0 && ofOthers.length > 0 ? [] : [ofHosts]), ...ofOthers].join('; ');
+}
+
+/** Hosts by state, the most urgent first; a state that none is in is not there. */
+export function countStates(rows: readonly CertificateStatus[]): ReadonlyMap<State, number> {
+  const counts = new Map<State, number>(states.map((state) => [state, 0]));
+  for (const { role, state } of rows) {
+    if (role === 'smtpd-server' || role === 'smtp-client') counts.set(state, (counts.get(state) ?? 0) + 1);
+  }
+  return new Map([...counts].filter(([, count]) => count > 0));
+}
+
+/** What is chosen and not shown, and the commands that cure many at once. */
+function moreLines(
+  hidden: readonly CertificateStatus[],
+  shown: readonly CertificateStatus[],
+  { program, filters }: StatusText,
+): readonly string[] {
+  const isLong = shown.length > few || hidden.length > 0;
+  if (!isLong) return [];
+  const all = [...countStates([...shown, ...hidden]).keys()].filter((state) => needsCare({ state }));
+  const left = countStates(hidden);
+  return all.flatMap((state) => {
+    const count = left.get(state) ?? 0;
+    const cure = cureOfMany(state);
+    return [
+      ...(count === 0
+        ? []
+        : [`${count} more ${state}: ${commandText(program, ['status', ...filters, '--state', state])}`]),
+      ...(cure === undefined ? [] : [`all that are ${state}: ${commandText(program, cure)}`]),
+    ];
+  });
+}
+
+/** What cures every host in this state at once; undefined if that differs from host to host. */
+export function cureOfMany(state: State): readonly string[] | undefined {
+  switch (state) {
+    case 'expired':
+    case 'due':
+      return ['renew', '--due'];
+    case 'missing':
+      return ['make'];
+    case 'not-installed':
+      return ['check'];
+    default:
+      return undefined;
+  }
+}
+
+const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES'];
+
+/** Of what is cut off, only the table: what cures many at once is said below it. */
+function tableLines(
+  rows: readonly CertificateStatus[],
+  { program, wide }: StatusText,
+  isWhole: boolean,
+): readonly string[] {
   const cells = rows.map(({ name, role, state, daysLeft, expires, serial, pin }) => [
     name,
     role,
     state,
     daysLeft === undefined ? '-' : String(daysLeft),
     expires?.toISOString().slice(0, 10) ?? '-',
-    serial ?? '-',
-    pin ?? '-',
+    ...(wide ? [serial ?? '-', pin ?? '-'] : []),
   ]);
-  const widths = header.map((word, at) => Math.max(word.length, ...cells.map((row) => row[at]?.length ?? 0)));
-  const lines = [header, ...cells].map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+  const all = [[...header, ...(wide ? ['SERIAL', 'PIN'] : [])], ...cells];
+  const widths = (all[0] ?? []).map((_, at) => all.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), 0));
+  const rest = widths.slice(1).reduce((sum, width) => sum + width + 2, 0);
+  const room = wide ? (widths[0] ?? 0) : Math.min(widths[0] ?? 0, columns - rest);
+  const hasDetails = isWhole && rows.length <= few;
+  return all.flatMap(([name = '', ...others], index) => {
+    const right = others
+      .map((cell, at) => cell.padEnd(widths[at + 1] ?? 0))
       .join('  ')
-      .trimEnd(),
-  );
-  return `${lines.join('\n')}\n`;
-}
-
-/**
- * One object for each certificate; times are ISO 8601 in UTC, what there is none of is null. The CA's has everything that was ever
- * issued, as openssl ca keeps it in its index.
- */
-export function renderStatusJson(
-  rows: readonly CertificateStatus[],
-  issued: readonly IssuedCertificate[],
-  at: Date,
-): string {
-  const objects = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why }) => ({
-    ...withNulls({ host: name, role, state, daysLeft, expires, serial, pin, why }),
-    ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
-  }));
-  return writeAnswer('status', { certificates: objects });
-}
-
-function issuedObject(one: IssuedCertificate, at: Date): object {
-  return withNulls({
-    serial: one.serial,
-    host: one.name,
-    role: one.role,
-    state: issuedState(one, at),
-    issued: one.issuedAt,
-    expires: one.notAfter,
-    retired: one.retiredAt,
-    revoked: one.revokedAt,
-    reason: one.reason,
-    certificateSha256: one.certificateSha256,
-    publicKeySha256: one.publicKeySha256,
-    authorityKeyIdentifier: one.authorityKeyIdentifier,
+      .trimEnd();
+    const why = rows[index - 1]?.why;
+    return [
+      // A long name has a line for itself.
+      ...(name.length > room ? [name, `${' '.repeat(room)}  ${right}`] : [`${name.padEnd(room)}  ${right}`]),
+      ...(hasDetails && why !== undefined ? detailLines(why, program) : []),
+    ];
   });
 }
 
-function withNulls(object: object): object {
-  return Object.fromEntries(Object.entries(object).map(([key, value]: [string, unknown]) => [key, value ?? null]));
+/** Why, and what cures it, below a row. A command is never broken. */
+function detailLines({ message, hint }: Problem, program: string): readonly string[] {
+  if (hint === undefined) return wrapWords(message.split(' '), '    ');
+  const said = `${message}:`.split(' ');
+  if (typeof hint === 'string') return wrapWords([...said, hint], '    ');
+  const { before = '', ...command } = hint;
+  return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), '    ');
 }
 
-export interface PluginResult {
-  /** One line: the verdict, and the days left of each certificate as performance data. */
-  readonly line: string;
-  /** The Monitoring Plugins' codes: 0 OK, 1 WARNING, 2 CRITICAL. */
-  readonly status: 0 | 1 | 2;
-}
-
-/** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
-export function renderPlugin(
-  all: readonly CertificateStatus[],
-  problems: readonly Problem[],
-  warnings: readonly Problem[],
-  { warnDays, criticalDays }: { readonly warnDays: number; readonly criticalDays: number },
-): PluginResult {
-  // What is wrong with the passphrase is among the warnings: no mail waits for it.
-  const rows = all.filter(({ role }) => role !== 'passphrase');
-  const critical = rows.filter((row) => isCritical(row, criticalDays));
-  const others = rows.filter((row) => needsCare(row) && !isCritical(row, criticalDays));
-  const status = critical.length > 0 || problems.length > 0 ? 2 : others.length > 0 || warnings.length > 0 ? 1 : 0;
-  const next = rows
-    .filter(({ daysLeft }) => daysLeft !== undefined)
-    .toSorted((a, b) => (a.daysLeft ?? 0) - (b.daysLeft ?? 0))[0];
-  const told = [
-    ...[...critical, ...others].slice(0, 5).map(describe),
-    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
-  ];
-  const what =
-    problems[0] !== undefined
-      ? problems[0].message.replaceAll('|', ' ')
-      : told.length > 0
-        ? told.join(', ')
-        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
-  const data = rows.flatMap(({ name, daysLeft }) =>
-    daysLeft === undefined ? [] : [`'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${warnDays}:;${criticalDays}:`],
-  );
-  return { line: `RELAYCERTS ${['OK', 'WARNING', 'CRITICAL'][status]} - ${what} | ${data.join(' ')}\n`, status };
-}
-
-/** Critical however many days are left. */
-const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
-
-/** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
-function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {
-  if (state === 'revoked') return false;
-  return urgent.includes(state) || (daysLeft ?? criticalDays) < criticalDays;
-}
-
-function describe({ name, state, daysLeft }: CertificateStatus): string {
-  if (daysLeft === undefined) return `${name} ${state}`;
-  return state === 'ok' ? `${name} expires in ${daysLeft} days` : `${name} ${state} (${daysLeft} days)`;
-}
-
-/** True where somebody should look: everything but ok and revoked. */
-export function needsCare({ state }: CertificateStatus): boolean {
-  return states.indexOf(state) < states.indexOf('revoked');
+/** As many of them on a line as fit. */
+function wrapWords(words: readonly string[], indent: string): readonly string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(`${indent}${word}`);
+  }
+  return lines;
 }

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { runTool } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -71,6 +72,7 @@ describe("a host's certificate", () => {
     succeed(await run('renew', home, '--force'));
     expect(isTaken(home)).toBe(true);
     expect(project.read(`certs/smtp-client/${home}.key.pem`)).toBe(key);
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     expect((await run('make')).stderr).not.toContain('warning');
   });
@@ -136,6 +138,7 @@ describe("the CA's certificate", () => {
       expect((await rows()).filter(({ state }) => state === 'not-yet-valid')).toHaveLength(3);
       succeed(await run('renew', '--force'));
     }
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     for (const hostname of [home, second, relay]) expect(isTaken(hostname)).toBe(true);
     expect((await run('make')).stderr).toContain('nothing to make');

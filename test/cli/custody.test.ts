@@ -6,6 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, program, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { openTerminal } from '../support/terminal.js';
@@ -62,6 +63,7 @@ async function expectUnopenable(file: string, message: RegExp): Promise<string> 
 }
 
 async function expectWell(): Promise<void> {
+  if (!existsSync(project.path('certs/installed.json'))) await noteAsInstalled(project);
   expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
   expect(await passphraseRow()).toMatchObject({ state: 'ok', why: null });
   expect((await project.run(['make', '--check'])).status).toBe(0);
@@ -80,6 +82,7 @@ const noise = (): Buffer => Buffer.from(Array.from({ length: 300 }, (_, at) => (
 
 describe('what opens the CA', () => {
   it('is proven after make, and nothing is written for it', async () => {
+    await noteAsInstalled(project);
     const before = trees();
     await expectWell();
     expect(trees()).toEqual(before);
@@ -229,6 +232,7 @@ describe('status --open', () => {
       setting.dispose();
     }
     const said = /opens with the password of the operator key .*: relaycerts status --open$/mu;
+    await noteAsInstalled(project);
     expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: expect.stringMatching(said) as string });
     expect((await passphraseRow())?.why).toMatch(said);
     const nobody = await project.run(['status', '--open']);
@@ -252,6 +256,7 @@ describe('status --open', () => {
 
   it('takes the passphrase itself, also if the file is kept elsewhere', async () => {
     const passphrase = (await project.run(['passphrase', 'show', '--yes'])).stdout;
+    await noteAsInstalled(project);
     rmSync(sealedFile());
     const status = (input: string): Result => project.spawn(['status', '--open', '--passphrase-fd', '0'], { input });
     expect(status(passphrase)).toMatchObject({ status: 0, stderr: '' });
@@ -303,6 +308,7 @@ describe('a passphrase file that this project did not make', () => {
     const { status, stderr } = await run(['make']);
     expect([status, stderr]).toEqual([0, expect.stringContaining('used the passphrase file that was there')]);
     expect(readFileSync(sealedFile()).equals(victim)).toBe(true);
+    await noteAsInstalled(stranger);
     expect((await run(['status'])).status).toBe(0);
   });
 

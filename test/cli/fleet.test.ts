@@ -5,6 +5,8 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
+import { answerOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { copyOf, makeProject, type Project } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
@@ -57,6 +59,67 @@ describe('a fleet', () => {
     const { stderr } = succeed(await made.run(['renew']));
     expect(stderr).toContain(`${count + 1} hosts are not due`);
     expect(stderr.split('\n').length).toBeLessThan(5);
+  });
+});
+
+describe('of a fleet', () => {
+  it('status shows the most urgent, in 80 columns, and how to see the others', async () => {
+    const { status, stdout, stderr } = await made.run(['status']);
+    expect([status, stderr]).toEqual([3, '']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toBe(`${count + 1} hosts: ${count + 1} not-installed; CA ok; passphrase ok`);
+    expect(lines.length).toBeLessThan(30);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    const [, rest = ''] = /^581 more not-installed: relaycerts (.*)$/mu.exec(stdout) ?? [];
+    expect(rest).toBe('status --state not-installed');
+    expect(stdout).toContain('\nall that are not-installed: relaycerts check\n');
+    const all = await made.run(rest.split(' '));
+    expect(all.stdout.match(/^\S+ +smtp-/gmu)).toHaveLength(count + 1);
+    expect((await made.run(['status', 'c7', 'c9?'])).stdout.match(/^ {4}made /gmu)).toHaveLength(11);
+    expect((await made.run([])).stdout.trimEnd().split('\n').length).toBeLessThan(30);
+  });
+
+  it('status is short if all is well, and a monitor gets one short line', async () => {
+    const project = copyOf(made);
+    await noteAsInstalled(project);
+    const well = succeed(await project.run(['status']));
+    expect(well.stdout).toBe(`${count + 1} hosts: ${count + 1} ok; CA ok; passphrase ok\n`);
+    const { stdout } = await project.run(['status', '--format', 'nagios']);
+    expect(stdout).toMatch(/^RELAYCERTS OK - 602 certificates, .* \| 'days'=397;30:;7: 'ok'=601\n$/u);
+    expect((await made.run(['status', '--format', 'nagios'])).stdout).toMatch(
+      /^RELAYCERTS WARNING - (?:\S+ not-installed \(397 days\),? ){5}and 596 more \| 'days'=397;30:;7: 'not-installed'=601\n$/u,
+    );
+    project.remove();
+  });
+
+  it('what is wrong with all bundles at once is not said of each', async () => {
+    const project = copyOf(made);
+    for (const name of names) writeFileSync(project.path(`hosts/${name}.example.org/${name}.example.org.crt.pem`), '');
+    const { status, stderr } = await project.run(['status']);
+    expect([status, stderr.split('\n').length < 50]).toEqual([3, true]);
+    expect(stderr).toContain('more warnings\nrelaycerts: hint: for all of them: relaycerts status --json\n');
+    const { stdout } = await project.run(['status', '--json']);
+    expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count);
+    project.remove();
+  });
+
+  it('show says who there is, and prints what is named', async () => {
+    const { stdout } = succeed(await made.run(['show']));
+    expect(stdout.split('\n')).toHaveLength(6);
+    expect(stdout).toMatch(
+      /^there are 601 hosts, .*\n1 smtpd-server: relayhost\S*\n600 smtp-client: .* and 595 more\n/u,
+    );
+    const [one = [], all = []] = [...stdout.matchAll(/^for \w+: relaycerts (.*)$/gmu)].map(([, words = '']) =>
+      words.replaceAll("'", '').split(' '),
+    );
+    expect(succeed(await made.run(one)).stdout).toContain('relayhost.example.org: smtpd-server');
+    const each = succeed(await made.run([...all, '--section', 'verify'])).stdout;
+    expect(each.match(/^# >>> relaycerts: /gmu)?.length).toBeGreaterThan(count);
+    expect(succeed(await made.run(['show', 'c1?'])).stdout.match(/^c1\d\.example\.org: smtp-client/gmu)).toHaveLength(
+      10,
+    );
+    const asked = await made.run(['show', '--json']);
+    expect([asked.status, asked.stderr]).toEqual([2, expect.stringContaining("relaycerts show '*' --json\n")]);
   });
 });
 

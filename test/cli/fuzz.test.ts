@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mutateBytes, Random } from '../support/fuzz-random.js';
 import { mutateDer, mutateJson, readPem, writeOddPem } from '../support/fuzz-structures.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
@@ -18,6 +19,7 @@ let pem: Buffer;
 beforeAll(async () => {
   made = makeProject();
   expect((await made.run(['make'])).status).toBe(0);
+  await noteAsInstalled(made);
   pem = Buffer.from(made.read(certificate));
 });
 afterAll(() => made.remove());

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import {
   caFile,
   caKeyFile,
@@ -101,6 +102,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(ledgerOf(project).slice(-2).toSorted()).toEqual([`renewed ${home}`, `renewed ${relay}`]);
     expect(await caRow()).toMatchObject({ host: second, state: 'pending' });
     expect((await caRow())?.why).toContain('--ca --rekey');
+    await noteAsInstalled(project);
     expect((await rowsOf(project)).filter(({ state }) => state !== 'ok')).toHaveLength(1);
     await expectAtRest(project);
 
@@ -120,6 +122,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(project.read('certs/retired', retired[1] ?? '')).toBe(caKey);
     expect(readdirSync(project.path('certs/ca')).filter((name) => /\.(?:old|new)\./u.test(name))).toEqual([]);
     expect(ledgerOf(project).at(-1)).toBe(`retired ${first}`);
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     await expectAtRest(project);
 
@@ -209,6 +212,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(ca?.why).toMatch(/a new CA waits beside it; .*: relaycerts renew --ca --rekey$/u);
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 2 of 3');
     expect(succeed(await inDays(project, 3660, 'renew', '--ca', '--rekey')).stdout).toContain('stage 3 of 3');
+    await noteAsInstalled(project);
     expect((await inDays(project, 3660, 'status')).status).toBe(0);
   });
 

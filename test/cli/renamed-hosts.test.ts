@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { pinsListed, tableFile } from '../support/renewals.js';
@@ -104,6 +105,7 @@ describe('another role', () => {
     expect(pinsListed(project).map(([, name]) => name)).toEqual([home, 'second.example.org']);
     await removeLeft(hint);
     expect(existsSync(project.path('hosts/second.example.org/relay_clientcerts'))).toBe(false);
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
   });
 

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
 import { answerOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import {
   caFile,
   certificatesIn,
@@ -65,6 +66,7 @@ describe('renew --ca', () => {
     expect(said.stdout).toMatch(/^Now run, before \d{4}-\d{2}-\d{2}; pins and certificates of the hosts stay/u);
     expect(commandsIn(said.stdout)).toEqual([installs('relayhost'), installs('mailhost')]);
     await expectAtRest(project);
+    await noteAsInstalled(project);
     expect((await rowsOf(project)).every(({ state }) => state === 'ok')).toBe(true);
     // A leaf of the new certificate, on a host that has the old one.
     succeed(await run('renew', 'mailhost', '--force'));
@@ -123,6 +125,7 @@ describe('renew --ca', () => {
     expect((await inDays(project, 3651, 'renew')).status).toBe(1);
     succeed(await inDays(project, 3651, 'renew', '--ca'));
     succeed(await inDays(project, 3651, 'renew'));
+    await noteAsInstalled(project);
     expect((await inDays(project, 3651, 'status')).status).toBe(0);
   });
 

@@ -5,6 +5,7 @@ import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { openssl } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -86,6 +87,9 @@ describe('renew, for the same key', () => {
     );
     expect(ledgerOf(project).map(({ serial }) => serial)).toContain(after.serial);
     expect(project.read(`hosts/${home}/${home}.crt.pem`)).toBe(project.read(homeCertificate));
+    // Made is not installed.
+    expect((await inDays(project, 368, ['status'])).status).toBe(3);
+    await noteAsInstalled(project);
     expect((await inDays(project, 368, ['status'])).status).toBe(0);
     expect((await inDays(project, 368, ['make'])).stderr).toContain('nothing to make');
   });
@@ -95,6 +99,7 @@ describe('renew, for the same key', () => {
     expect((await inDays(project, 400, ['status'])).status).toBe(3);
     succeed(await inDays(project, 400, ['renew', 'mailhost']));
     expect(certificateIn(project).pin).toBe(pin);
+    await noteAsInstalled(project);
     expect(rowsOf(await inDays(project, 400, ['status', '--json'])).map(({ host, state }) => [host, state])).toEqual([
       [relay, 'expired'],
       [home, 'ok'],
@@ -135,6 +140,7 @@ describe('renew, for the same key', () => {
     expect(certificateIn(project).notAfter).toBe(ca.notAfter);
     expectVerified(project, homeCertificate, 'sslclient', 390);
     expectVerified(project, `certs/smtpd-server/${relay}.crt.pem`, 'sslserver', 390);
+    await noteAsInstalled(project);
     expect(
       rowsOf(await inDays(project, 390, ['status', '--json'])).map(({ state, daysLeft }) => [state, daysLeft]),
     ).toEqual([
@@ -166,6 +172,7 @@ describe('renew, for the same key', () => {
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     const at = String(Math.floor((Date.now() + day) / 1000) - 3500);
     openssl(['verify', '-attime', at, '-CAfile', ca, project.path(homeCertificate)]);
+    await noteAsInstalled(project);
     const early = rowsOf(await run('status', '--json'))[0];
     expect(early).toMatchObject({ host: home, state: 'not-yet-valid' });
     expect(rowsOf(await inDays(project, 1, ['status', '--json'])).map(({ state }) => state)).toEqual([
@@ -293,6 +300,7 @@ describe('the wrong folder, and the end of the CA', () => {
     ]);
     succeed(await inDays(project, 3642, ['renew', '--ca']));
     succeed(await inDays(project, 3642, ['renew', '--due']));
+    await noteAsInstalled(project);
     expect((await inDays(project, 3642, ['status'])).status).toBe(0);
   });
 });

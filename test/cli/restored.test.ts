@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, type Project } from '../support/project.js';
 import { hintsOf } from '../support/refusals.js';
@@ -85,6 +86,7 @@ describe('of a host that was revoked', () => {
     backUp();
     await run('revoke', 'mailhost');
     sh('rm -r certs hosts; cp -a ../backup/certs ../backup/hosts .');
+    await noteAsInstalled(project);
     expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
     const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
     const [text = ''] = /^\*\*Back up\*\*.*(?:\n.+)*/mu.exec(readme) ?? [];
@@ -115,6 +117,7 @@ it('an older ledger is no fault: it is a log', async () => {
   await run('revoke', 'mailhost');
   await run('make', '--again', 'mailhost');
   sh('cp -a ../backup/certs/ca/issued.jsonl certs/ca/');
+  await noteAsInstalled(project);
   expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
 });
 

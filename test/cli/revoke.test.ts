@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
@@ -118,6 +119,7 @@ To let it relay again, with a new key:
     const { pin } = certificate();
     succeed(await run('revoke', home));
     expect(ledger().at(-1)).not.toHaveProperty('reason');
+    await noteAsInstalled(project);
     const before = treeOf(project.folder);
     const made = succeed(await run('make'));
     expect(made.stderr).toContain('nothing to make');
@@ -198,6 +200,7 @@ To let it relay again, with a new key:
       expect(table(host)).not.toContain(revoked.pin);
     }
     expect(readdirSync(project.path('hosts', home))).toHaveLength(4);
+    await noteAsInstalled(project);
     expect((await rows())[0]?.[1]).toBe('ok');
     expect((await run('make')).stderr).toContain('nothing to make');
     // And a second time.
@@ -310,7 +313,7 @@ describe('the reason', () => {
     const reason = 'why '.repeat(2500);
     succeed(await run('revoke', 'mailhost', '--reason', reason));
     expect(ledger().at(-1)?.reason).toBe(reason);
-    expect((await rows())[0]).toEqual([home, 'revoked']);
+    expect(await rows()).toContainEqual([home, 'revoked']);
     succeed(await run('make', '--again', 'mailhost'));
     expect(ledger()).toHaveLength(7);
   });
@@ -335,6 +338,7 @@ describe('clean', () => {
     succeed(await run('clean', '--yes'));
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
     succeed(await run('make'));
+    await noteAsInstalled(project);
     expect((await rows()).map(([, state]) => state)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
   });
 });

@@ -4,6 +4,7 @@
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { openssl } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -30,8 +31,11 @@ interface Row {
   readonly state: string;
 }
 
-const stateOf = async (name: string): Promise<string | undefined> =>
-  certificatesOf<Row>(await project.run(['status', '--json'])).find(({ host }) => host === name)?.state;
+/** Once every host has what it ought to have. */
+async function stateOf(name: string): Promise<string | undefined> {
+  await noteAsInstalled(project);
+  return certificatesOf<Row>(await project.run(['status', '--json'])).find(({ host }) => host === name)?.state;
+}
 
 const table = (): string => project.read('hosts', relay, 'relay_clientcerts');
 

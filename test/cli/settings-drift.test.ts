@@ -3,6 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cpSync, rmSync } from 'node:fs';
+import { noteAsInstalled } from '../support/installed.js';
 import { openssl } from '../support/openssl.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed as succeeded } from '../support/succeed.js';
@@ -21,6 +22,7 @@ beforeEach(() => {
   cpSync(`${project.folder}-saved`, project.folder, { recursive: true, preserveTimestamps: true });
 });
 afterEach(async () => {
+  await noteAsInstalled(project);
   expect((await succeed('status')).stdout).toContain(home);
 });
 afterAll(() => {
@@ -128,9 +130,9 @@ describe("the CA's name and its permitted domains", () => {
     const [line = '', ...more] = await said();
     expect(more).toEqual([]);
     expect(line).toContain(`: relaycerts ${command}`);
-    const { status, stderr } = await project.run(['status']);
+    const { status, stdout } = await project.run(['status']);
     expect(status).toBe(3);
-    expect(stderr).toContain(`relaycerts ${command}`);
+    expect(stdout).toContain(`relaycerts ${command}`);
     for (const words of [['renew', '--due'], ['renew', 'mailhost', '--force'], ['retire'], ['show']])
       await succeed(...words);
     for (let time = 0; time < times; time += 1) await succeed(...command.split(' '));

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noteAsInstalled } from '../support/installed.js';
 import { openssl } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -71,6 +72,7 @@ describe('refused, and nothing is touched', () => {
     expect(publicKeyIn('x509', project.path(certificate))).toBe(publicKeyIn('pkey', fresh));
     const pins = project.read('hosts', relay, 'relay_clientcerts');
     expect(pins.match(/^[0-9A-F:]{95} /gmu)).toHaveLength(1);
+    await noteAsInstalled(project);
     expect(succeed(await project.run(['status'])).stdout).toMatch(new RegExp(`^${home} +smtp-client +ok `, 'mu'));
     expect(succeed(await project.run(['make'])).stderr).toMatch(/^relaycerts: nothing to make/u);
     expect(key).not.toBe(fresh);

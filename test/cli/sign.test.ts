@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { blocksOf } from '../support/blocks.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { openssl, verified } from '../support/openssl.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, modesOf, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
@@ -93,6 +94,7 @@ describe('a host that makes its own key', () => {
       .toUpperCase();
     expect(project.read('hosts', relay, 'relay_clientcerts')).toContain(`\n${pin} ${home}\n`);
     expect(succeed(await project.run(['fingerprint'])).stdout).toContain(`\n${pin} ${home}\n`);
+    await noteAsInstalled(project);
     expect(succeed(await project.run(['status'])).stdout).toMatch(new RegExp(`^${home} +smtp-client +ok `, 'mu'));
     const tree = treeOf(project.folder);
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');

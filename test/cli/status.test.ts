@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf, certificatesOf } from '../support/answer.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -49,17 +50,18 @@ function staleBundle(host: string, files: string): string {
 }
 
 describe('status', () => {
-  it('after make: exit 0, a line for each certificate, nothing written', async () => {
+  it('once all is installed: exit 0, a line for each certificate, nothing written', async () => {
+    await noteAsInstalled(project);
     const before = treeOf(project.folder);
     const result = await project.run(['status']);
     expect([result.status, result.stderr]).toEqual([0, '']);
-    const lines = result.stdout.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^HOST +ROLE +STATE +DAYS +EXPIRES +SERIAL +PIN$/u);
+    const [counts, empty, ...lines] = result.stdout.trimEnd().split('\n');
+    expect([counts, empty]).toEqual(['2 hosts: 2 ok; CA ok; passphrase ok', '']);
+    expect(lines[0]).toMatch(/^HOST +ROLE +STATE +DAYS +EXPIRES$/u);
     expect(lines.slice(1).map((line) => line.split(/ {2,}/u).slice(0, 4))).toEqual([
       ['mailhost.example.org', 'smtp-client', 'ok', '397'],
       ['relayhost.example.org', 'smtpd-server', 'ok', '397'],
       ['example.org relay CA', 'ca', 'ok', '3649'],
-      ['.example.org-relaycerts-passphrase.gpg', 'passphrase', 'ok', '-'],
     ]);
     expect(treeOf(project.folder)).toEqual(before);
   });
@@ -71,6 +73,7 @@ describe('status', () => {
     [392, 3, 'due', 2],
     [400, 3, 'expired', 2],
   ])('in %d days: exit %d, %s; as a plugin %d', async (days, code, state, plugin) => {
+    await noteAsInstalled(project);
     const json = await inDays(days, ['status', '--json']);
     expect(json.status, json.stderr).toBe(code);
     expect(rowsOf(json)[0]).toMatchObject({ state });
@@ -101,19 +104,19 @@ describe('status', () => {
   it('of a CA that cuts what it signs, what to do is said, and all is well', async () => {
     const days = 3650 - 390;
     expect((await inDays(days, ['renew'])).status).toBe(0);
+    await noteAsInstalled(project);
     const table = await inDays(days, ['status']);
-    expect([table.status, table.stderr]).toEqual([
-      0,
-      expect.stringMatching(
-        /^relaycerts: example\.org relay CA: expires in .*: relaycerts renew --ca, then install every host\n$/u,
-      ),
-    ]);
+    expect([table.status, table.stderr]).toEqual([0, '']);
+    expect(table.stdout).toMatch(
+      /^example\.org relay CA .*\n {4}expires in .*:\n {4}relaycerts renew --ca, then install every host\n/mu,
+    );
     const ca = rowsOf(await inDays(days, ['status', '--json'])).find(({ role }) => role === 'ca');
     expect(ca).toMatchObject({ state: 'ok' });
     expect(ca?.why).toContain('relaycerts renew --ca');
   });
 
   it('--warn and --critical move the borders', async () => {
+    await noteAsInstalled(project);
     expect((await project.run(['status', '--warn', '397'])).status).toBe(0);
     const early = await project.run(['status', '--warn', '398', '--json']);
     expect(early.status).toBe(3);
@@ -132,18 +135,22 @@ describe('status', () => {
     const mixed = await project.run(['status', '--format', 'nagios', '--warn', '4000', '--critical', '400']);
     expect(mixed.stdout).toMatch(/ due \(397 days\), example\.org relay CA due \(3649 days\) \|/u);
     succeed(await project.run(['revoke', 'mailhost']));
+    await noteAsInstalled(project);
     const revoked = await project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
     expect(revoked.stdout).toMatch(/^RELAYCERTS CRITICAL - relayhost\.example\.org expires in 397 days \|/u);
   });
 
   it('--due: nothing if nothing needs care, otherwise only that', async () => {
+    await noteAsInstalled(project);
     const well = await project.run(['status', '--due']);
     expect([well.status, well.stdout, well.stderr]).toEqual([0, '', '']);
     expect(rowsOf(await project.run(['status', '--due', '--json']))).toEqual([]);
     const due = await inDays(380, ['status', '--due']);
     expect(due.status).toBe(3);
-    expect(due.stdout).toMatch(/^HOST [^\n]*\n(?:\S+ +smtp\S+ +due +1\d [^\n]*\n){2}$/u);
-    expect(due.stderr.match(/^relaycerts: warning: /gmu)).toHaveLength(2);
+    expect(due.stdout).toMatch(
+      /^2 hosts: 2 due; CA ok; passphrase ok\n\nHOST [^\n]*\n(?:\S+ +smtp\S+ +due +1\d [^\n]*\n {4}expires in 1\d days:(?: |\n {4})relaycerts renew \S+\n){2}$/u,
+    );
+    expect(due.stderr).toBe('');
     rmSync(project.path('hosts/mailhost.example.org'), { recursive: true });
     const warned = await project.run(['status', '--due']);
     expect([warned.status, warned.stdout]).toEqual([3, '']);
@@ -166,7 +173,7 @@ describe('status', () => {
       });
       expect(answerOf(result.stdout)).toMatchObject({ error: { code: 'usage', message, hint } });
     }
-    expect((await project.run(['status', '--json', '--format', 'table'])).status).toBe(0);
+    expect((await project.run(['status', '--json', '--format', 'table'])).status).toBe(3);
   });
 
   it('says what is missing, and what does not fit', async () => {
@@ -175,6 +182,7 @@ describe('status', () => {
       'certs/smtp-client/mailhost.example.org.crt.pem',
       project.read('certs/smtpd-server/relayhost.example.org.crt.pem'),
     );
+    await noteAsInstalled(project, { hosts: ['relayhost'] });
     const result = await project.run(['status', '--json']);
     expect(result.status).toBe(3);
     expect(rowsOf(result).map(({ host, state }) => [host, state])).toEqual([
@@ -203,7 +211,7 @@ describe('status', () => {
       expect(result.status, args.join(' ')).toBe(status);
     }
     const nagios = await project.run(['status', '--format', 'nagios']);
-    expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - the passphrase file [^|\n]* is missing/u);
+    expect(nagios.stdout).toMatch(/^RELAYCERTS WARNING - [^|\n]*, the passphrase file [^|\n]* is missing/u);
     expect(nagios.status).toBe(1);
     expect(project.spawn(['make', '--passphrase-fd', '0'], { input: 'kept elsewhere' }).stderr).not.toMatch(lost);
   });
@@ -222,6 +230,7 @@ describe('status', () => {
       ],
       [() => rmSync(project.path('hosts', home), { recursive: true }), staleBundle(home, whole)],
     ];
+    await noteAsInstalled(project);
     for (const [spoil, said] of cases) {
       spoil();
       const before = treeOf(project.folder);
@@ -297,6 +306,7 @@ describe('status', () => {
     }
     expect(await whyOfCa()).toBe('its certificate is missing: relaycerts make');
     succeed(await project.run(['make']));
+    await noteAsInstalled(project);
     expect((await project.run(['status'])).status).toBe(0);
   });
 
@@ -360,8 +370,7 @@ describe('what openssl ca has an index for', () => {
 
     // The row of the host itself says which one it was; and a terminal sees no reason that it would obey.
     const { stdout } = await project.run(['status', '--json']);
-    expect(rowsOf({ status: 0, stdout, stderr: '' })[0]).toMatchObject({
-      host: home,
+    expect(rowsOf({ status: 0, stdout, stderr: '' }).find(({ host }) => host === home)).toMatchObject({
       state: 'revoked',
       daysLeft: null,
       serial: serialOf(third),

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeProject, program, smallSettings, treeOf, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
@@ -111,6 +112,7 @@ describe('a damaged file of ours', () => {
       expect(spawnSync('sh', ['-euc', hint]).status, result.stderr).toBe(0);
     }
     succeed(await project.run(['make']));
+    await noteAsInstalled(project);
     succeed(await project.run(['status']));
     expect(project.read(`${path}.damaged`)).toBe(text);
   });

@@ -9,6 +9,7 @@ import { certificatesOf } from '../support/answer.js';
 import { openUnasked } from '../../src/custody/open.js';
 import type { Run } from '../../src/sys/run.js';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 
 const passphrase = 'the passphrase of a user';
@@ -62,6 +63,7 @@ const withPassword = ['--pinentry-mode', 'loopback', '--passphrase', keyPassword
 
 /** Asserts that all is well: opened if it `asks` nothing, and otherwise nothing was asked. */
 async function expectWell(asks?: RegExp, home = gnupg.home): Promise<void> {
+  await noteAsInstalled(project);
   const { status, stdout, stderr } = await run(['status', '--json'], home);
   expect([status, stderr]).toEqual([0, '']);
   const row = certificatesOf<Record<string, unknown>>({ stdout }).find(({ role }) => role === 'passphrase');

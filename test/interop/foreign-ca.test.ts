@@ -6,6 +6,7 @@ import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { caFile, caKeyFile, home, isTaken, relay, rowsOf, type Row } from '../support/ca-renewal.js';
+import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
 import { makeScratch, openssl } from '../support/openssl.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -92,12 +93,13 @@ describe('a CA that works', () => {
     succeed(await run('make'));
     const row = await caRow();
     expect(row?.state).toBe('ok');
+    await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
     expect(row?.why ?? '').toContain(lacks);
     if (lacks === '') {
       expect(row?.why).toBeNull();
     } else {
-      expect((await run('status')).stderr).toContain(`Our CA: works, but has ${lacks}: relaycerts renew --ca`);
+      expect((await run('status')).stdout).toContain('relaycerts renew --ca, then install every host\n');
       await runNamed(row?.why ?? '');
     }
     expect((await caRow())?.why).toBeNull();
@@ -205,7 +207,7 @@ describe('a CA of easy-rsa with its leaves', () => {
     const key = openssl(['pkey', '-in', project.path(`certs/smtp-client/${home}.key.pem`), '-pubout']);
     const waiting = (await rowsOf(project)).find(({ host }) => host === home);
     expect(waiting?.state).toBe('pending');
-    expect(waiting?.why).toMatch(/run relaycerts make$/u);
+    expect(waiting?.why).toMatch(/: relaycerts make$/u);
     succeed(await run('make'));
     expect(openssl(['x509', '-in', project.path(`certs/smtp-client/${home}.crt.pem`), '-noout', '-pubkey'])).toBe(key);
     const row = await caRow();

@@ -1,0 +1,16 @@
+// How long ago something was, in words. Pure.
+
+const units = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+] as const;
+
+/** `3 days ago`; a clock that runs behind makes it `just now`. */
+export function agoText(then: Date, at: Date): string {
+  const seconds = (at.getTime() - then.getTime()) / 1000;
+  const unit = units.find(([, size]) => seconds >= size);
+  if (unit === undefined) return 'just now';
+  const count = Math.floor(seconds / unit[1]);
+  return `${count} ${unit[0]}${count === 1 ? '' : 's'} ago`;
+}

@@ -1,0 +1,135 @@
+// How a host's certificate stands, why, and what cures it: first what is here, then whether the host has it. Pure. The
+// other rows of `status` are in status.ts and ca-status.ts.
+
+import type { CertificateInfo } from '../certificate/certificate.js';
+import { isKeyOf } from '../certificate/private-key.js';
+import { checkLeaf, type CertificateFindingCode } from '../certificate/verify.js';
+import { commandText, listSome, renderHint, type Command, type Problem } from '../errors.js';
+import { agoText } from './ago.js';
+import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
+import { whyNotYet } from './ca-status.js';
+import { describeFinding } from './findings.js';
+import type { Installation, InstalledPart } from './installed.js';
+import type { HostInventory } from './inventory.js';
+import { daysLeft } from './leaf-days.js';
+import { heldBack, isCuredByMake } from './reissue.js';
+import { endsWithCa } from './renew.js';
+import { isBlocked, newThing } from './retirement.js';
+import type { Basis, Verdict } from './states.js';
+
+export function judgeHost(basis: Basis, found: HostInventory): Verdict {
+  const { settings, inventory, at, warnDays } = basis;
+  const { host, certificate, key, request, previous } = found;
+  const { hostname } = host;
+  if (found.isRevoked) return ['revoked', { message: 'make does not make it again by itself' }];
+  const hold = heldBack(settings, inventory, found);
+  const cure = hold ?? { message: 'there is no certificate yet', hint: { run: ['make'] } };
+  if (certificate === undefined) return ['missing', cure];
+  const { info, path } = certificate;
+  const ca = signerOf(info, inventory)?.info;
+  const findings = ca === undefined ? [] : checkLeaf(info, ca, host, at);
+  if (findings.some(({ code }) => code === 'expired')) {
+    return ['expired', whyRenew(basis, found, info, 'mail waits in the queue')];
+  }
+  // The others are of a certificate that works as it is.
+  const [wrong, other] = [
+    findings.find((one) => !isCuredByMake(one, info, host) && !waiting.includes(one.code)),
+    findings.find((one) => isCuredByMake(one, info, host) || one.code === 'outside-constraints'),
+  ];
+  if (wrong !== undefined) return ['mismatched', describeFinding(wrong, hostname, path)];
+  if (key !== undefined && !isKeyOf(key, info)) return ['mismatched', { message: 'its key is another' }];
+  if (request !== undefined && !request.info.spki.equals(info.spki)) {
+    return ['mismatched', { message: 'it is not for the key of its request' }];
+  }
+  if (key === undefined && request === undefined) return ['mismatched', { message: 'its key is missing' }];
+  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
+  if (isOfFormerCa(found, inventory)) {
+    return ['pending', { message: 'its certificate is of the CA before', hint: { run: ['make'] } }];
+  }
+  const left = daysLeft(info, at);
+  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${left} days`)];
+  if (other !== undefined) {
+    const { message } = describeFinding(other, hostname, path);
+    if (hold === undefined) return ['pending', { message, hint: { run: ['make'] } }];
+    return ['pending', { ...hold, message: `${message}: ${hold.message}` }];
+  }
+  if (previous !== undefined) return ['pending', whyRetire(basis, found)];
+  return judgeInstalled(basis, found, info);
+}
+
+/** What is a matter of time, or of the CA. */
+const waiting: readonly CertificateFindingCode[] = ['not-yet-valid', 'outside-constraints'];
+
+const words: Readonly<Record<InstalledPart, string>> = {
+  certificate: 'certificate',
+  authorities: 'CA file',
+  table: 'relay_clientcerts',
+  configuration: 'configuration',
+};
+
+function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore }: CertificateInfo): Verdict {
+  const { at, issued, installation } = basis;
+  const state = installation(found);
+  if (state === undefined || state.kind === 'installed') return ['ok'];
+  const hint: Command = { run: ['check', found.host.hostname] };
+  // The ledger is a log, and may have been lost.
+  const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
+  if (state.kind === 'never-seen') return ['not-installed', { message: `${made}, and not seen on the host`, hint }];
+  const other = listSome(state.parts.map((part) => words[part]));
+  const message = `${made}; seen ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
+  return ['not-installed', { message, hint: { ...hint, before: 'once it is installed:' } }];
+}
+
+/** Clients that were revoked after this relay was seen with the table that it has. */
+function whoseStillRelay({ issued, inventory }: Basis, state: Extract<Installation, { kind: 'differs' }>): string {
+  if (!state.parts.includes('table')) return '';
+  const names = inventory.hosts.flatMap(({ host: { role, hostname }, isRevoked }) => {
+    const at = isRevoked && role === 'smtp-client' ? issued.lastRevoked(role, hostname)?.revokedAt : undefined;
+    return at !== undefined && new Date(at) > state.seen ? [hostname] : [];
+  });
+  return names.length === 0 ? '' : `, so revoked clients may still relay (${listSome(names)})`;
+}
+
+/** What gives a host's certificate a later end. */
+function whyRenew(basis: Basis, found: HostInventory, leaf: CertificateInfo, message: string): Problem {
+  const { settings, inventory, at } = basis;
+  const ca = inventory.caCertificate?.info;
+  // What --warn calls due may not be due to `renew`.
+  const isEarly = daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
+  const isCaFirst = ca !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
+  const renew = renewCommand(basis, found, isCaFirst, isEarly);
+  if (found.previous === undefined) return { message, hint: renew };
+  if (!isBlocked(found, settings)) return { message: `${message}; its old pin is still listed`, hint: renew };
+  const retire = whyRetire(basis, found);
+  const after = `, then ${renderHint(renew, settings.program)}`;
+  return { message: `${message}; ${retire.message}`, hint: { ...retire.hint, after } };
+}
+
+/** What replaces a host's certificate that begins later: of a CA that begins later too, none can be made yet. */
+function renewalAhead(basis: Basis, found: HostInventory): Command {
+  const ca = basis.inventory.caCertificate?.info;
+  return renewCommand(basis, found, ca !== undefined && basis.at < ca.notBefore, true);
+}
+
+function renewCommand(
+  { settings: { program }, inventory }: Basis,
+  { host }: HostInventory,
+  isCaFirst: boolean,
+  force: boolean,
+): Command {
+  const renew = ['renew', host.hostname, ...(force ? ['--force'] : [])];
+  if (!isCaFirst) return { run: renew };
+  const run = renewCaArgs(inventory);
+  // The second stage of the CA's rekey signs every certificate again.
+  return caStageOf(inventory) > 0 ? { run } : { run, after: `, then ${commandText(program, renew)}` };
+}
+
+/** What ends the time with two pins. */
+function whyRetire({ settings, relays, installation }: Basis, found: HostInventory) {
+  const { hostname } = found.host;
+  const thing = newThing(settings);
+  const hint = { run: ['retire', hostname], before: `when mail flows with the new ${thing}:` };
+  const isThere = [...relays, found].every((one) => (installation(one)?.kind ?? 'installed') === 'installed');
+  const order = isThere ? '' : `; the relays are installed first, then ${hostname}`;
+  return { message: `its pin before the new ${thing} is listed too${order}`, hint };
+}

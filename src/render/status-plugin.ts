@@ -1,0 +1,82 @@
+// `status --format nagios`: one line and an exit code, as Nagios, Icinga and their like take them from a plugin (Monitoring
+// Plugins Development Guidelines). The line has a bound, whatever the number of hosts.
+
+import { listSome, type Problem } from '../errors.js';
+import { needsCare, type CertificateStatus } from '../plan/status.js';
+import type { State } from '../plan/states.js';
+import { countStates } from './status.js';
+
+export interface PluginResult {
+  /** One line: the verdict, and the days left of each certificate as performance data. */
+  readonly line: string;
+  /** The Monitoring Plugins' codes: 0 OK, 1 WARNING, 2 CRITICAL. */
+  readonly status: 0 | 1 | 2;
+}
+
+interface Limits {
+  readonly warnDays: number;
+  readonly criticalDays: number;
+}
+
+export function renderPlugin(
+  all: readonly CertificateStatus[],
+  problems: readonly Problem[],
+  warnings: readonly Problem[],
+  limits: Limits,
+): PluginResult {
+  // What is wrong with the passphrase is among the warnings: no mail waits for it.
+  const rows = all.filter(({ role }) => role !== 'passphrase');
+  const critical = rows.filter((row) => isCritical(row, limits.criticalDays));
+  const others = rows.filter((row) => needsCare(row) && !isCritical(row, limits.criticalDays));
+  const status = critical.length > 0 || problems.length > 0 ? 2 : others.length > 0 || warnings.length > 0 ? 1 : 0;
+  const next = nextToExpire(rows);
+  const inCare = [...critical, ...others];
+  const told = [
+    ...(inCare.length === 0 ? [] : [listSome(inCare.map(describe))]),
+    ...warnings.slice(0, 5).map(({ message }) => message.replaceAll('|', ' ')),
+  ];
+  const what =
+    problems[0] !== undefined
+      ? problems[0].message.replaceAll('|', ' ')
+      : told.length > 0
+        ? told.join(', ')
+        : `${rows.length} certificates, the next expires in ${next?.daysLeft ?? 0} days (${next?.name ?? 'none'})`;
+  const words = ['OK', 'WARNING', 'CRITICAL'][status];
+  return { line: `RELAYCERTS ${words} - ${what} | ${performanceData(rows, limits)}\n`, status };
+}
+
+/** Days that are left, a value for each certificate; a monitor keeps a history of each, so a fleet has its least one. */
+function performanceData(rows: readonly CertificateStatus[], { warnDays, criticalDays }: Limits): string {
+  const borders = `${warnDays}:;${criticalDays}:`;
+  if (rows.length <= mostValues) {
+    const known = rows.filter(({ daysLeft }) => daysLeft !== undefined);
+    return known.map(({ name, daysLeft }) => `'${name.replaceAll(/['=|]/gu, '_')}'=${daysLeft};${borders}`).join(' ');
+  }
+  const next = nextToExpire(rows);
+  const counts = [...countStates(rows)].map(([state, count]) => `'${state}'=${count}`);
+  return [...(next === undefined ? [] : [`'days'=${next.daysLeft};${borders}`]), ...counts].join(' ');
+}
+
+const mostValues = 50;
+
+function nextToExpire(rows: readonly CertificateStatus[]): CertificateStatus | undefined {
+  let next: CertificateStatus | undefined;
+  for (const row of rows) {
+    if (row.daysLeft !== undefined && row.daysLeft < (next?.daysLeft ?? Infinity)) next = row;
+  }
+  return next;
+}
+
+/** Critical however many days are left. */
+const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
+
+/** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
+function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {
+  if (state === 'revoked') return false;
+  return urgent.includes(state) || (daysLeft ?? criticalDays) < criticalDays;
+}
+
+function describe({ name, state, daysLeft }: CertificateStatus): string {
+  if (daysLeft === undefined) return `${name} ${state}`;
+  return state === 'ok' ? `${name} expires in ${daysLeft} days` : `${name} ${state} (${daysLeft} days)`;
+}

@@ -7,6 +7,9 @@ import { build, transform } from 'esbuild';
 
 const target = 'node20.19';
 
+/** What is imported as its text. */
+export const loader = { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' };
+
 /** Octets; a part over this that is a package's has a file of its own: few commands need it. */
 const big = 10_000;
 
@@ -25,7 +28,7 @@ export async function bundle() {
     platform: 'node',
     target,
     mainFields: ['module', 'main'],
-    loader: { '.sh': 'text', '.html': 'text' },
+    loader,
     minifySyntax: true,
     minifyWhitespace: true,
     // The licence of openpgp.js wants its banner kept.

@@ -66,7 +66,7 @@ export function addSetup(program: SysCommand): void {
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',
-      'relaycerts show --format html > page.html          both hosts side by side, to tick off',
+      'relaycerts show --format html >page.html      both hosts, to tick off',
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
       'relaycerts show mailhost --format sh --undo | ssh root@mailhost.example.org sh',
     )

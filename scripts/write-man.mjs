@@ -75,10 +75,13 @@ function examplesOf(command) {
   return lines.length === 0 ? [] : ['.PP', 'Examples:', '.PP', '.nf', '.in 2n', ...lines.map(escape), '.in', '.fi'];
 }
 
-/** A command that has none below it, by all its words; those of a group one after the other. */
+/** A command by all its words; a group, then those below it one after the other. */
 function sectionsOf(command, before) {
   const words = [...before, command.name()];
-  if (command.commands.length > 0) return command.commands.flatMap((one) => sectionsOf(one, words));
+  if (command.commands.length > 0) {
+    const head = [`.SS ${escape(words.join(' '))}`, fill(sentence(command.description())), ...examplesOf(command)];
+    return [...head, ...command.commands.flatMap((one) => sectionsOf(one, words))];
+  }
   return [
     `.SS ${escape(words.join(' '))}`,
     `\\fBrelaycerts ${escape(words.join(' '))}\\fR ${escape(command.usage())}`,

@@ -123,6 +123,8 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
     .exitOverride()
+    // More than the longest command leaves, else nothing would be wrapped.
+    .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({
       writeOut: (text) => void outside.stdout.write(text),
       writeErr: () => undefined,

@@ -45,7 +45,7 @@ export function completeWords(program: Command, words: readonly string[]): Compl
   const [, flag, value] = /^(--[^=]+)=(.*)$/u.exec(last) ?? [];
   if (flag !== undefined && value !== undefined) {
     const found = valuesOf(findOption(program, command, flag), value);
-    return Array.isArray(found) ? found.map(({ word, about }) => ({ word: `${flag}=${word}`, about })) : found;
+    return typeof found === 'string' ? found : found.map(({ word, about }) => ({ word: `${flag}=${word}`, about }));
   }
   if (last.startsWith('-') && last !== '-')
     return optionsOf(program, command).filter(({ word }) => word.startsWith(last));

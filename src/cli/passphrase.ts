@@ -10,8 +10,8 @@ export function addPassphrase(program: SysCommand): void {
     .command('passphrase')
     .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
     .examples(
-      'relaycerts passphrase recipients                   who can open the passphrase file',
-      'relaycerts passphrase change                       a new passphrase, for the same CA',
+      'relaycerts passphrase recipients   who can open the passphrase file',
+      'relaycerts passphrase change       a new passphrase, for the same CA',
       'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
     );
   group

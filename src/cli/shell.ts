@@ -10,22 +10,24 @@ import type { SysCommand } from './options.js';
 type CompletionOptions = GlobalOptions & { readonly words: boolean };
 
 export function addCompletion(program: SysCommand): void {
-  program
+  const completion = program
     .command('completion')
     .description('print what completes commands, options and host names in a shell')
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
-    .addArgument(new Argument('[word...]', 'a command line so far, with --words'))
-    .addOption(new Option('--words', 'print what fits at the end of these words').hideHelp())
+    .addOption(new Option('--words', 'print what fits at the end of the words that follow').hideHelp())
+    // Those words.
+    .allowExcessArguments()
     .examples(
-      'eval "$(relaycerts completion bash)"               in ~/.bashrc',
-      'eval "$(relaycerts completion zsh)"                in ~/.zshrc, after compinit',
+      'eval "$(relaycerts completion bash)"   in ~/.bashrc',
+      'eval "$(relaycerts completion zsh)"    in ~/.zshrc, after compinit',
       'relaycerts completion fish >~/.config/fish/completions/relaycerts.fish',
-    )
-    .runs(async (sys, options: CompletionOptions, shell: Shell, words: string[]) => {
-      if (options.words) await printWords(program, options, words, sys);
-      else if (options.json) sys.write(writeAnswer('completion', { shell, script: completionScripts[shell] }));
-      else sys.write(completionScripts[shell]);
-    });
+    );
+  completion.runs(async (sys, options: CompletionOptions, shell: Shell) => {
+    const [, ...words] = completion.args;
+    if (options.words) await printWords(program, options, words, sys);
+    else if (options.json) sys.write(writeAnswer('completion', { shell, script: completionScripts[shell] }));
+    else sys.write(completionScripts[shell]);
+  });
 }
 
 async function printWords(

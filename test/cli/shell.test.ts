@@ -35,7 +35,7 @@ describe('RELAYCERTS_SETTINGS', () => {
     const { stdout } = succeed(await project.run(['make', '--dry-run'], { env }));
     expect(stdout).toContain('elsewhere.example.org');
     expect((await project.run(['remove', 'elsewhere'], { env })).stderr).toContain(
-      `relaycerts --settings ${project.path('other/s.json')} add HOST`,
+      'relaycerts --settings other/s.json add HOST',
     );
   });
 

@@ -72,7 +72,7 @@ describe('the man page', () => {
   it('names every command and option, and shows their dashes and quotes as they are typed', () => {
     const { stdout } = spawnSync('mandoc', ['-T', 'ascii', '-O', 'width=200', page], { encoding: 'utf8' });
     // Overstruck letters are how a terminal shows bold.
-    const text = stdout.replaceAll(/.\u0008/gu, '');
+    const text = stdout.replaceAll(new RegExp('.\u0008', 'gu'), '');
     const leaves = commands.filter((command) => command.commands.length === 0);
     const options = commands.flatMap((command) =>
       command.options.filter(({ hidden }) => !hidden).map(({ flags }) => flags),
@@ -80,7 +80,8 @@ describe('the man page', () => {
     expect(
       [...leaves.map((command) => `relaycerts ${nameOf(command)} `), ...options].filter((word) => !text.includes(word)),
     ).toEqual([]);
-    for (const line of commands.flatMap(({ exampleLines }) => exampleLines)) expect(text).toContain(line);
+    const examples = commands.flatMap(({ exampleLines }) => exampleLines);
+    expect(examples.filter((line) => !text.includes(line))).toEqual([]);
     expect(readFileSync(page, 'utf8')).not.toMatch(/[^\n -~]/u);
   });
 });

@@ -1,4 +1,5 @@
-// `relaycerts completion`: its options and help. What fits is found by completion.ts.
+// `relaycerts completion`: its options and help, and what it answers the shells' scripts. What fits is found by
+// completion.ts, and the names of hosts by commands/host-words.ts.
 
 import { Argument, Option } from 'commander';
 import { writeAnswer } from '../json-text.js';

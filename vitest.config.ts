@@ -14,7 +14,7 @@ const noLimit = 3_600_000;
 const shellText = {
   name: 'shell-text',
   transform: (text: string, file: string) =>
-    /\.(?:sh|html)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
+    /\.(?:sh|bash|zsh|fish|html)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
 export default defineConfig({

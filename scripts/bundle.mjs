@@ -7,6 +7,9 @@ import { build, transform } from 'esbuild';
 
 const target = 'node20.19';
 
+/** What is imported as its text. */
+export const loader = { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' };
+
 /**
  * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. Only esbuild's ES modules can be split,
  * and Node loads CommonJS sooner, so each part is split off first and turned into CommonJS then.
@@ -22,7 +25,7 @@ export async function bundle() {
     platform: 'node',
     target,
     mainFields: ['module', 'main'],
-    loader: { '.sh': 'text', '.html': 'text' },
+    loader,
     minifySyntax: true,
     minifyWhitespace: true,
     // The licence of openpgp.js wants its banner kept.

@@ -20,12 +20,15 @@ const packageOfProgram = {
   dig: 'bind9-dnsutils',
   dnsmasq: 'dnsmasq-base',
   faketime: 'faketime',
+  fish: 'fish',
   'gnutls-cli': 'gnutls-bin',
   gpg: 'gnupg',
+  groff: 'groff-base',
   ip: 'iproute2',
   jq: 'jq',
   keytool: 'default-jre-headless',
   losetup: 'mount',
+  mandoc: 'mandoc',
   // easyrsa itself is in no folder of PATH.
   'make-cadir': 'easy-rsa',
   'mkfs.exfat': 'exfatprogs',
@@ -54,6 +57,7 @@ const packageOfProgram = {
   swaks: 'swaks libnet-ssleay-perl',
   tmux: 'tmux',
   unshare: 'util-linux',
+  zsh: 'zsh',
 };
 
 const oldestNode = [20, 19];

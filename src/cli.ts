@@ -10,6 +10,7 @@ import { addBackup } from './cli/backup.js';
 import { addCheck } from './cli/check.js';
 import { addUpkeep, runStatus } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
+import { addCompletion } from './cli/shell.js';
 import { count, SysCommand } from './cli/options.js';
 import { addPassphrase } from './cli/passphrase.js';
 import type { GlobalOptions } from './commands/run.js';
@@ -92,7 +93,9 @@ function usageError({ message }: CommanderError): RelaycertsError {
 }
 
 /** `onWrite` is called when a command writes to stdout. */
-function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
+export function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
+  const { RELAYCERTS_SETTINGS: fromEnvironment = '' } = outside.env;
+  const named = fromEnvironment === '' ? 'settings.json' : fromEnvironment;
   const program: SysCommand = new SysCommand('relaycerts', () => {
     const { settings, json, ...options } = program.opts<RawGlobal>();
     const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
@@ -103,7 +106,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
         'the host that relays its mail, and prints what to run on both.',
     )
-    .option('--settings <file>', 'the settings; all that is made lies beside them', 'settings.json')
+    .option('--settings <file>', 'the settings, otherwise RELAYCERTS_SETTINGS; all that is made is beside them', named)
     .option('--json', 'print one JSON object, also if it fails (docs/json.md)')
     .addOption(
       count(
@@ -115,11 +118,13 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
     .option('--quiet', 'no progress, only warnings and errors')
     .option('--verbose', 'more about what is done')
     .option('--no-color', 'no colour (NO_COLOR does the same)')
-    .version(packageJson.version, '--version', 'print the version')
-    .helpOption('--help', "print this, or a command's help")
+    .version(packageJson.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', "print this, or a command's help")
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
     .exitOverride()
+    // More than the longest command leaves, else nothing would be wrapped.
+    .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({
       writeOut: (text) => void outside.stdout.write(text),
       writeErr: () => undefined,
@@ -131,14 +136,15 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   addCheck(program);
   addCleanAndWizard(program);
   addPassphrase(program);
+  addCompletion(program);
   // The program itself takes any word, to say which command was meant; its commands take none too many.
   return program
     .allowExcessArguments()
     .examples(
-      'relaycerts wizard                                  ask for the settings, and write settings.json',
-      'relaycerts make                                    make all that settings.json asks for',
+      'relaycerts wizard                  ask for the settings, write settings.json',
+      'relaycerts make                    make all that settings.json asks for',
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
-      'relaycerts fingerprint --of certificate            pins for relay_clientcerts',
+      'relaycerts fingerprint             pins for relay_clientcerts',
     )
     .runs(async (sys, global) => {
       await program.refuseUnknown();

@@ -28,7 +28,7 @@ export function addBackup(program: SysCommand): void {
     .argument('<file>', 'the backup')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the backup from this file descriptor'))
     .examples(
-      'mkdir example.org && cd example.org && relaycerts restore ~/example.org.backup.gpg',
+      'mkdir new && cd new && relaycerts restore ~/example.org.backup.gpg',
       'relaycerts --settings example.org/settings.json restore example.org.backup.gpg',
     )
     .runs(async (sys, options: Omit<RestoreOptions, 'file'>, file: string) => {

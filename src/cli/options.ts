@@ -10,6 +10,9 @@ import type { Sys } from '../sys/sys.js';
 /** The Sys and the global options of a command line that was read. */
 type Begin = () => readonly [Sys, GlobalOptions];
 
+/** Nobody who mistypes a command is led to one of these. */
+const destructive: ReadonlySet<string> = new Set(['clean', 'remove', 'retire', 'revoke']);
+
 /** A command of the tree; those below it are of the same kind. */
 export class SysCommand extends Command {
   readonly #begin: Begin;
@@ -30,7 +33,10 @@ export class SysCommand extends Command {
   }
 
   /** Example lines below the help. */
+  exampleLines: readonly string[] = [];
+
   examples(...lines: readonly string[]): this {
+    this.exampleLines = lines;
     return this.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
   }
 
@@ -60,7 +66,7 @@ export class SysCommand extends Command {
   async refuseUnknown(...before: readonly string[]): Promise<void> {
     const [word] = this.args;
     if (word === undefined) return;
-    const names = this.commands.map((command) => command.name());
+    const names = this.commands.map((command) => command.name()).filter((name) => !destructive.has(name));
     const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
     const meant = near === undefined ? '' : `, did you mean ${near}?`;
     throw new RelaycertsError('usage', `unknown command ${quote(word)}${meant}`, {

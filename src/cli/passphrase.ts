@@ -10,8 +10,8 @@ export function addPassphrase(program: SysCommand): void {
     .command('passphrase')
     .description("the CA's passphrase: who can open it, print it, change it; the operator key that opens it")
     .examples(
-      'relaycerts passphrase recipients                   who can open the passphrase file',
-      'relaycerts passphrase change                       a new passphrase, for the same CA',
+      'relaycerts passphrase recipients   who can open the passphrase file',
+      'relaycerts passphrase change       a new passphrase, for the same CA',
       'umask 077; relaycerts passphrase export-key --yes > operator-key-backup.asc',
     );
   group
@@ -28,7 +28,7 @@ export function addPassphrase(program: SysCommand): void {
     .option('--yes', 'do not ask')
     .examples(
       'relaycerts passphrase show',
-      'relaycerts passphrase show --yes | openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin -noout -text_pub',
+      'relaycerts passphrase show --yes | openssl pkey -passin stdin -noout -in KEY',
     )
     .runs(async (sys, options: ShowSecretOptions) => {
       const { showPassphrase } = await import('../commands/passphrase-show.js');
@@ -39,10 +39,7 @@ export function addPassphrase(program: SysCommand): void {
     .description("encrypt the CA's key under a new passphrase")
     .addOption(passphraseFdOption())
     .addOption(fileDescriptor('--new-passphrase-fd <n>', 'read the new passphrase from this file descriptor'))
-    .examples(
-      'relaycerts passphrase change',
-      'relaycerts passphrase change --passphrase-fd 3 --new-passphrase-fd 4 3< old 4< new',
-    )
+    .examples('relaycerts passphrase change', 'relaycerts passphrase change --new-passphrase-fd 3 3< new')
     .runs(async (sys, options: ChangeOptions) => {
       const { changePassphrase } = await import('../commands/passphrase-change.js');
       await changePassphrase(options, sys);

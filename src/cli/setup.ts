@@ -66,7 +66,7 @@ export function addSetup(program: SysCommand): void {
     .examples(
       'relaycerts show',
       'relaycerts show relayhost --section relay_clientcerts',
-      'relaycerts show --format html > page.html          both hosts side by side, to tick off',
+      'relaycerts show --format html >page.html      both hosts, to tick off',
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
       'relaycerts show mailhost --format sh --undo | ssh root@mailhost.example.org sh',
     )
@@ -86,8 +86,8 @@ export function addSetup(program: SysCommand): void {
     .addOption(new Option('--format <format>', 'the form of a line').choices(fingerprintFormats).default('postfix'))
     .examples(
       'relaycerts fingerprint',
-      'relaycerts fingerprint certs/smtp-client/mailhost.example.org.crt.pem --format openssl',
-      'openssl s_client -connect HOST:443 </dev/null | relaycerts fingerprint - --of certificate',
+      'relaycerts fingerprint mailhost.example.org.crt.pem --format openssl',
+      'openssl s_client -connect HOST:443 </dev/null | relaycerts fingerprint -',
     )
     .runs(async (sys, options: Omit<FingerprintOptions, 'files'>, files: string[]) => {
       const { fingerprint } = await import('../commands/fingerprint.js');

@@ -95,11 +95,11 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts renew',
-      'relaycerts --wait 600 renew --due                  from cron',
+      'relaycerts --wait 600 renew --due  from cron',
       'relaycerts renew mailhost --force',
       'relaycerts renew --rekey mailhost',
-      'relaycerts renew --ca                              a new certificate of the CA, for the same key',
-      'relaycerts renew --ca --rekey                      the next stage to a CA with a new key',
+      'relaycerts renew --ca              a new certificate of the CA, same key',
+      'relaycerts renew --ca --rekey      the next stage to a CA with a new key',
     )
     .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean }, hosts: string[]) => {
       const { ca, rekey } = options;
@@ -140,11 +140,11 @@ export function addUpkeep(program: SysCommand): void {
     .command('sign')
     .description('sign the certificate request of a host that makes its own key')
     .argument('<file>', 'the request, PEM or DER; - is standard input')
-    .requiredOption('--host <name>', 'the host whose certificate it is; its names come from the settings')
+    .requiredOption('--host <host>', 'the host whose certificate it is; its names come from the settings')
     .option('--again', 'a host that was revoked relays again, with a new key')
     .addOption(passphraseFdOption())
     .examples(
-      'relaycerts show mailhost --section request         how the host makes key and request',
+      'relaycerts show mailhost --section request',
       'relaycerts sign mailhost.example.org.csr.pem --host mailhost',
     )
     .runs(async (sys, options: Omit<SignOptions, 'file' | 'hostname'> & { host: string }, file: string) => {
@@ -163,8 +163,8 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
     .option('--out <file>', 'where to write it, instead of FQDN.p12 here; - is standard output')
     .examples(
-      'relaycerts export p12 mailhost                     asks for a password, writes mailhost.example.org.p12',
-      'relaycerts export p12 mailhost --out exchange.pfx --password-fd 3 3< password.txt',
+      'relaycerts export p12 mailhost',
+      'relaycerts export p12 mailhost --out mail.pfx --password-fd 3 3< password',
     )
     .runs(async (sys, options: Omit<ExportOptions, 'hostname'>, hostname: string) => {
       const { exportPkcs12 } = await import('../commands/export-p12.js');

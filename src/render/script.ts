@@ -38,7 +38,7 @@ export function renderScript(settings: Settings, host: HostSettings, options: Sc
   return `#!/bin/sh
 # relaycerts: ${undo ? 'undoes the configuration of' : 'configures'} ${hostname} (${role} of ${settings.domain}). Run it there as root:
 #   ${scriptCommand(settings.program, host, undo ? ['--undo'] : [])}
-# It needs root there, ${own.needs} and openssl; its bundle is copied first, with ssh, and rsync on both sides.
+# It needs root there, ${own.needs} and openssl; its bundle is copied first, with ${host.ssh.isLocal ? 'rsync' : 'ssh, and rsync on both sides'}.
 # It may run any number of times. Nothing runs until the last line, the closing brace, has arrived.
 {
 ${bodyOf(settings, host, own, keyPlace)}

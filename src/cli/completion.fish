@@ -1,0 +1,13 @@
+# Completion of relaycerts for fish: relaycerts completion fish >~/.config/fish/completions/relaycerts.fish
+# What fits is asked of the program.
+function __relaycerts_words
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l found ($words[1] completion fish --words -- $words[2..-1] "$current" 2>/dev/null)
+    if test "$found[1]" = :files
+        __fish_complete_path "$current"
+    else
+        printf '%s\n' $found
+    end
+end
+complete -c relaycerts -f -a '(__relaycerts_words)'

@@ -1,0 +1,49 @@
+// `relaycerts completion`: its options and help, and what it answers the shells' scripts. What fits is found by
+// completion.ts, and the names of hosts by commands/host-words.ts.
+
+import { Argument, Option } from 'commander';
+import { writeAnswer } from '../json-text.js';
+import type { GlobalOptions } from '../commands/run.js';
+import type { Sys } from '../sys/sys.js';
+import { completeWords, completionScripts, renderCandidates, shells, type Shell } from './completion.js';
+import type { SysCommand } from './options.js';
+
+type CompletionOptions = GlobalOptions & { readonly words: boolean };
+
+export function addCompletion(program: SysCommand): void {
+  const completion = program
+    .command('completion')
+    .description('print what completes commands, options and host names in a shell')
+    .addArgument(new Argument('<shell>', 'the shell').choices(shells))
+    .addOption(new Option('--words', 'print what fits at the end of the words that follow').hideHelp())
+    // Those words.
+    .allowExcessArguments()
+    .examples(
+      'eval "$(relaycerts completion bash)"   in ~/.bashrc',
+      'eval "$(relaycerts completion zsh)"    in ~/.zshrc, after compinit',
+      'relaycerts completion fish >~/.config/fish/completions/relaycerts.fish',
+    );
+  completion.runs(async (sys, options: CompletionOptions, shell: Shell) => {
+    const [, ...words] = completion.args;
+    if (options.words) await printWords(program, options, words, sys);
+    else if (options.json) sys.write(writeAnswer('completion', { shell, script: completionScripts[shell] }));
+    else sys.write(completionScripts[shell]);
+  });
+}
+
+async function printWords(
+  program: SysCommand,
+  global: GlobalOptions,
+  words: readonly string[],
+  sys: Sys,
+): Promise<void> {
+  const found = completeWords(program, words);
+  if (found === 'files') sys.write(':files\n');
+  else if (found === 'hosts') {
+    const { readHostWords } = await import('../commands/host-words.js');
+    const given = words.indexOf('--settings');
+    const file = given === -1 ? undefined : words[given + 1];
+    const hosts = await readHostWords(file ?? global.settings, words.at(-1) ?? '', sys);
+    sys.write(renderCandidates(hosts.map((word) => ({ word, about: '' }))));
+  } else sys.write(renderCandidates(found));
+}

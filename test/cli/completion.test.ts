@@ -1,0 +1,123 @@
+// Completion in the real shells: what is typed before Tab, and what stands there after it. The program is asked for what
+// fits, so what it answers is tested without a shell.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeProject, smallSettings, type Project } from '../support/project.js';
+import { requireTools } from '../support/require-tools.js';
+import { openTerminal, type Terminal } from '../support/terminal.js';
+
+const settings = smallSettings({
+  smtpClients: [{ hostname: 'mailhost' }, { hostname: 'office' }, { hostname: 'far.example.net' }],
+});
+
+let project: Project;
+let terminal: Terminal | undefined;
+beforeAll(() => requireTools('bash', 'zsh', 'fish', 'tmux'));
+beforeEach(() => {
+  project = makeProject(settings);
+});
+afterEach(() => {
+  terminal?.dispose();
+  terminal = undefined;
+  project.remove();
+});
+
+const wordsAfter = async (...words: readonly string[]): Promise<readonly string[]> => {
+  const { status, stdout, stderr } = await project.run(['completion', 'bash', '--words', '--', ...words]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [line.split('\t')[0] ?? '']));
+};
+
+describe('what fits', () => {
+  it.each<[string, readonly string[]]>([
+    ['ren', ['renew']],
+    ['show re', ['relayhost']],
+    ['show ', ['relayhost', 'mailhost', 'office', 'far.example.net']],
+    ['show mailhost of', ['office']],
+    ['show office.e', ['office.example.org']],
+    ['show --form', ['--format']],
+    ['fingerprint --of ', ['public-key', 'certificate']],
+    ['show --format j', ['json']],
+    ['show --format=j', ['--format=json']],
+    ['show --format = j', ['json']],
+    ['show --format sh ma', ['mailhost']],
+    ['sign --host of', ['office']],
+    ['sign ', [':files']],
+    ['fingerprint a.pem ', [':files']],
+    ['--settings ', [':files']],
+    ['--settings settings.json show off', ['office']],
+    ['--settings nowhere.json show ', []],
+    ['passphrase sh', ['show']],
+    ['passphrase show ', []],
+    ['passphrase nothing ', []],
+    ['completion ', ['bash', 'zsh', 'fish']],
+    ['revoke --reason ma', []],
+    ['--qu', ['--quiet']],
+    ['nothing at all', []],
+    ['make --ag', ['--again']],
+    ['make --again m', ['mailhost']],
+  ])('after "%s"', async (line, wanted) => {
+    expect(await wordsAfter(...line.split(' '))).toEqual(wanted);
+  });
+
+  it('is nothing, and no error, with broken settings', async () => {
+    project.write('settings.json', '{');
+    expect(await wordsAfter('show', '')).toEqual([]);
+  });
+
+  it('is of the settings that the environment names', async () => {
+    mkdirSync(project.path('other'));
+    project.write('other/s.json', JSON.stringify(smallSettings({ smtpClients: [{ hostname: 'elsewhere' }] })));
+    const env = { RELAYCERTS_SETTINGS: 'other/s.json' };
+    const { stdout } = await project.run(['completion', 'fish', '--words', '--', 'show', 'else'], { env });
+    expect(stdout).toBe('elsewhere\t\n');
+  });
+});
+
+const load = {
+  bash: 'eval "$(relaycerts completion bash)"',
+  zsh: 'autoload -Uz compinit; compinit -u; eval "$(relaycerts completion zsh)"',
+  fish: 'relaycerts completion fish | source',
+};
+const commands = {
+  bash: ['bash', '--norc', '--noprofile', '-i'],
+  zsh: ['zsh', '-f', '-i'],
+  fish: ['fish', '--no-config', '-i'],
+} as const;
+
+describe.each(['bash', 'zsh', 'fish'] as const)('%s', (shell) => {
+  it('reads its script', async () => {
+    const { stdout } = await project.run(['completion', shell]);
+    project.write('script', stdout);
+    const { status, stderr } = spawnSync(shell, ['-n', project.path('script')], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+  });
+
+  it('completes a command, an option, its value, a host and a file', async () => {
+    writeFileSync(project.path('request.csr.pem'), '');
+    terminal = await openTerminal({
+      command: commands[shell],
+      cwd: project.folder,
+      env: { PATH: `${project.path('../bin')}:${process.env['PATH'] ?? ''}`, HOME: project.home, LANG: 'C.UTF-8' },
+      columns: 120,
+    });
+    terminal.type(`${load[shell]}; echo loa''ded`);
+    terminal.press('Enter');
+    await terminal.waitFor('loaded');
+    for (const [typed, whole] of [
+      ['relaycerts finge', 'relaycerts fingerprint '],
+      ['relaycerts show --sect', 'relaycerts show --section '],
+      ['relaycerts show --section rsy', 'relaycerts show --section rsync '],
+      ['relaycerts show off', 'relaycerts show office '],
+      ['relaycerts sign requ', 'relaycerts sign request.csr.pem '],
+    ] as const) {
+      terminal.type(typed);
+      terminal.press('Tab');
+      await terminal.waitFor(whole);
+      terminal.press('C-u');
+      if (shell === 'fish') terminal.press('C-c');
+    }
+  });
+});

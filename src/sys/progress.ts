@@ -19,25 +19,31 @@ export interface ProgressOutput {
   say(line: string): void;
 }
 
-/** Seconds: before the first bar, between two bars, between two lines, between two waits. */
-const [firstBar, nextBar, nextLine, nextWait] = [1, 0.1, 10, 0.05];
+/** Seconds: before the first bar, between two bars, between two lines, between two turns of the event loop. */
+const [firstBar, nextBar, nextLine, nextTurn] = [1, 0.1, 10, 0.05];
 const barWidth = 20;
+
+let lastTurn = 0;
+
+/** In a long loop without a wait of its own: lets signals, and whatever else waits, have their turn now and then. */
+export async function giveTurn(): Promise<void> {
+  if (process.uptime() - lastTurn < nextTurn) return;
+  await new Promise((resolve) => setImmediate(resolve));
+  lastTurn = process.uptime();
+}
 
 /** `now` is a clock in seconds that only goes forward. */
 export function makeProgress(output: () => ProgressOutput, now: () => number = () => process.uptime()): Progress {
-  let state = { what: '', total: 0, done: 0, began: 0, showed: 0, waited: 0 };
+  let state = { what: '', total: 0, done: 0, began: 0, showed: 0 };
   return {
     begin: (what, total) => {
       const at = now();
-      state = { what, total, done: 0, began: at, showed: at, waited: at };
+      state = { what, total, done: 0, began: at, showed: at };
     },
     add: async () => {
       state.done += 1;
+      await giveTurn();
       const at = now();
-      if (at - state.waited >= nextWait) {
-        await new Promise((resolve) => setImmediate(resolve));
-        state.waited = now();
-      }
       const isFirst = state.showed === state.began;
       const { isTerminal, columns, draw, say } = output();
       if (at - state.showed < (isTerminal ? (isFirst ? firstBar : nextBar) : nextLine)) return;

@@ -21,7 +21,11 @@ for (const [signal, status] of [
 ] as const) {
   process.on(signal, () => {
     process.stderr.write('\nrelaycerts: interrupted; nothing is half done, and the same command goes on from here\n');
-    process.exit(status);
+    // What the terminal needs at the end.
+    process.emit('exit', status);
+    // Not process.exit, which waits for all keys that are asked of the thread pool: minutes, if they are RSA.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
   });
 }
 

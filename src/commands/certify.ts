@@ -12,6 +12,7 @@ import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { hostEntry, type LedgerEntry } from '../store/ledger.js';
+import type { Progress } from '../sys/progress.js';
 
 export interface Certified {
   readonly after: Inventory;
@@ -20,12 +21,13 @@ export interface Certified {
 }
 
 /** Begins the keys that the steps ask for; a failure is reported when they are awaited. */
-export function generateKeys(steps: readonly Step[]): Promise<ReadonlyMap<HostName, HostKey>> {
+export function generateKeys(steps: readonly Step[], progress: Progress): Promise<ReadonlyMap<HostName, HostKey>> {
   const keys = Promise.all(
     steps
       .filter((step): step is StepOf<'key'> => step.kind === 'key')
       .map(async ({ hostname, keyType, path }): Promise<[HostName, HostKey]> => {
         const pem = await generateHostKey(keyType);
+        await progress.add();
         return [hostname, readHostKey(path, Buffer.from(pem.revealBytes()))];
       }),
   ).then((entries) => new Map(entries));
@@ -38,6 +40,7 @@ interface Signing {
   readonly issuer: () => Issuer | Promise<Issuer>;
   readonly keys: ReadonlyMap<HostName, HostKey>;
   readonly at: Date;
+  readonly progress: Progress;
 }
 
 /** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
@@ -45,7 +48,7 @@ export async function certify(
   settings: Settings,
   inventory: Inventory,
   steps: readonly HostStep[],
-  { issuer, keys, at }: Signing,
+  { issuer, keys, at, progress }: Signing,
 ): Promise<Certified> {
   if (steps.length === 0) return { after: inventory, entries: [], done: [] };
   const ca = await issuer();
@@ -73,6 +76,7 @@ export async function certify(
       at,
       validDays: settings.certificates.validDays,
     });
+    await progress.add();
     entries.push(hostEntry(step.event, found.host, info, at));
     hosts.push({
       ...found,

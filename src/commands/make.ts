@@ -63,12 +63,14 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const { steps, held } = plan;
     const opening = await foreseeOpening(work, steps, given);
     const batches = batchesOf(steps.filter(isHostStep));
-    let keys = generateKeys(batches[0] ?? []);
+    const { progress } = work.sys;
+    progress.begin('keys and certificates', batches.flat().length);
+    let keys = generateKeys(batches[0] ?? [], progress);
     const ca = await prepareCa(work, steps, given);
     let state = ca.after;
     for (const [index, batch] of batches.entries()) {
-      const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at });
-      keys = generateKeys(batches[index + 1] ?? []);
+      const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at, progress });
+      keys = generateKeys(batches[index + 1] ?? [], progress);
       const { after } = certified;
       const isLast = index === batches.length - 1;
       state = await commit({

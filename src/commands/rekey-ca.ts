@@ -134,7 +134,9 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
     .map(({ host: { role, hostname }, certificatePath: path }): HostStep => {
       return { kind: 'certificate', event: 'renewed', path, role, hostname, validDays };
     });
-  const certified = await certify(settings, state, steps, { issuer, keys: new Map(), at });
+  const { progress } = work.sys;
+  progress.begin('certificates', steps.length);
+  const certified = await certify(settings, state, steps, { issuer, keys: new Map(), at, progress });
   return {
     ...certified,
     stage: 2,

@@ -49,9 +49,11 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
     const held = new Set(warnHeld(work, chosen, due));
     const steps = due.filter(({ hostname }) => !held.has(hostname));
-    const keys = generateKeys(steps);
+    const { progress } = work.sys;
+    progress.begin('keys and certificates', steps.length);
+    const keys = generateKeys(steps, progress);
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
-    const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at });
+    const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at, progress });
     const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
     await commit({
       ...certified,

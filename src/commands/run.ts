@@ -145,7 +145,11 @@ export async function changing<T>(
       if (step.isPart !== true && made.size > 0) await noteVerified(inventory, sys);
       return inventory;
     };
-    return work({ settings, named, inventory, at, sys, lock, given, commit });
+    try {
+      return await work({ settings, named, inventory, at, sys, lock, given, commit });
+    } finally {
+      sys.progress.end();
+    }
   });
 }
 

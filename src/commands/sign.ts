@@ -61,7 +61,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     if (hold !== undefined) throw contradiction([hold]);
     const steps = stepsFor(one, plan.steps);
     const ca = await prepareCa({ ...work, inventory }, steps, given);
-    const signing = { issuer: ca.issuer, keys: new Map(), at };
+    const signing = { issuer: ca.issuer, keys: new Map(), at, progress: sys.progress };
     const certified = await certify(settings, ca.after, steps.filter(isHostStep), signing);
     const { certificate } = foundOf(certified.after, one);
     if (certificate === undefined) throw new TypeError(`no certificate of ${one.hostname} after it was signed`);

@@ -6,6 +6,7 @@ import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
+import { giveTurn } from '../sys/progress.js';
 import { changeFolder, digestOf, gapAfter, isBelow, journalOf, parseJournal, type Journal } from './journal.js';
 
 /** A file that was edited since, and so stays; `kept` is where the change's own version is, if there is one. */
@@ -38,6 +39,7 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   await attempt('sync', project, () => disk.sync([...above]));
   const stagedHere = new Set(await attempt('list', changeFolder(project), () => disk.list(changeFolder(project))));
   for (const write of journal.writes) {
+    await giveTurn();
     const [path, staged] = [at(write.path), at(write.staged)];
     const isHere = dirname(staged) === changeFolder(project);
     const found = made.has(dirname(path)) ? undefined : await attempt('read', path, () => disk.read(path));

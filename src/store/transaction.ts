@@ -13,6 +13,7 @@ import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
 import { attempt, fileError } from '../sys/file-error.js';
+import { giveTurn } from '../sys/progress.js';
 import { carryOut, type EditedFile } from './carry-out.js';
 import {
   changeFolder,
@@ -87,6 +88,7 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
       await attempt('make the folder', path, () => disk.mkdir(path, 0o700));
     }
     for (const [index, { path, bytes, mode }] of change.writes.entries()) {
+      await giveTurn();
       await attempt('write', path, () => disk.create(staged[index] ?? '', bytes, mode));
     }
     await attempt('sync', folder, () => disk.sync([draftOf(project), ...staged, ...folders]));
@@ -169,6 +171,7 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   };
   const writes: JournalWrite[] = [];
   for (const [index, { path, bytes, mode, isNew }] of change.writes.entries()) {
+    await giveTurn();
     const before = await readIn(dirname(path), path);
     if (isNew && before !== undefined) throw appearedError(path);
     // What goes elsewhere is staged there: no private key is copied to another disk on its way.

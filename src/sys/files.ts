@@ -2,7 +2,7 @@
 // link in the last part of a path, unless it is asked to.
 
 import { randomBytes } from 'node:crypto';
-import type { Stats } from 'node:fs';
+import { rmSync, type Stats } from 'node:fs';
 import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type Hint } from '../errors.js';
@@ -144,6 +144,9 @@ async function viaTemporary(
   await attempt('write', path, async () => {
     const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(4).toString('hex')}`);
     const disk = realDisk();
+    // Ctrl-C while somebody is asked for a PIN, say.
+    const drop = (): void => rmSync(temporary, { force: true });
+    process.on('exit', drop);
     try {
       await disk.create(temporary, Buffer.from(bytes), mode);
       await disk.sync([temporary]);
@@ -152,6 +155,8 @@ async function viaTemporary(
     } catch (error) {
       await disk.unlink(temporary);
       throw error;
+    } finally {
+      process.off('exit', drop);
     }
   });
 }

@@ -19,6 +19,7 @@ import {
 import { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
 import { outputError } from './file-error.js';
+import { makeProgress } from './progress.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
 import { shownPath } from './shown-path.js';
@@ -71,7 +72,15 @@ export function processSys(
     isColored() ? styleText(style, word, { validateStream: false }) : word;
   // inquirer asks the environment alone.
   if (!color) env['NO_COLOR'] = '1';
-  const line = (text: string): void => void outside.stderr.write(`relaycerts: ${text}\n`);
+  let hasBar = false;
+  const erase = (): void => {
+    if (hasBar) outside.stderr.write('\r\u001b[K');
+    hasBar = false;
+  };
+  const line = (text: string): void => {
+    erase();
+    outside.stderr.write(`relaycerts: ${text}\n`);
+  };
   const [ownHome, configHome] = [folderIn(env, 'HOME'), folderIn(env, 'XDG_CONFIG_HOME')];
   const home = ownHome ?? homeOfUser();
   const write = (data: string | Uint8Array): void => {
@@ -82,6 +91,11 @@ export function processSys(
   const warn = (text: string, hint?: Hint): void => {
     line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
     if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
+  };
+  const draw = (bar: string): void => {
+    if (quiet) return;
+    hasBar = true;
+    outside.stderr.write(`\r${bar}\u001b[K`);
   };
   return {
     cwd: currentFolder(outside),
@@ -113,6 +127,13 @@ export function processSys(
     say: (text, path) => {
       if (!quiet) for (const one of withPath(text, path === undefined ? undefined : shown(path))) line(one);
     },
+    progress: makeProgress(() => {
+      const { isTTY, columns = 80 } = outside.stderr;
+      const say = (text: string): void => {
+        if (!quiet) line(text);
+      };
+      return { isTerminal: isTTY === true && env['TERM'] !== 'dumb', columns, draw, erase, say };
+    }),
     detail: (text) => {
       if (verbose && !quiet) line(escapeControls(text));
     },

@@ -3,6 +3,7 @@
 
 import type { Hint } from '../errors.js';
 import type { Secret } from '../secret.js';
+import type { Progress } from './progress.js';
 import type { Run } from './run.js';
 
 export interface Sys {
@@ -46,6 +47,8 @@ export interface Sys {
   say(line: string, path?: string): void;
   /** Detail: one line to stderr with --verbose alone. */
   detail(line: string): void;
+  /** How far long work is; silent with --quiet. */
+  readonly progress: Progress;
   /** One line to stderr, with the hint that mends it; never silent. */
   warn(line: string, hint?: Hint): void;
   /** Asks yes or no; no is the default. Only where `interactive`. */

@@ -1,12 +1,12 @@
 // Backups for keys of a GnuPG keyring: made for the recipients in the settings and nobody else, opened by GnuPG here, and
 // not made where nothing can open them.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { makeGnupg, type Gnupg } from '../support/gnupg.js';
-import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
+import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 import { expectError } from '../support/untouched.js';
 
@@ -132,4 +132,19 @@ it('is under a password if only a password or the operator key opens the passphr
   expect(made.stderr).toMatch(/it opens for Open <open@example\.org>\n/u);
   const listed = gnupg.gpg(['--decrypt', project.path('b.gpg')]);
   expect(spawnSync('tar', ['-t'], { input: listed }).stdout.toString()).toContain('operator-key.asc\n');
+});
+
+it('leaves nothing if Ctrl-C comes while it is proven', async () => {
+  project.settings(withRecipients(names.open));
+  succeed(await run(['make', '--quiet']));
+  const stub = join(project.home, 'stub');
+  mkdirSync(stub);
+  const gpg = execFileSync('sh', ['-c', 'command -v gpg']).toString().trim();
+  const lines = ['#!/bin/sh', 'case "$*" in *--decrypt*) kill -INT "$PPID"; exec sleep 9 ;; esac', `exec ${gpg} "$@"`];
+  writeFileSync(join(stub, 'gpg'), `${lines.join('\n')}\n`, { mode: 0o755 });
+  const before = treeOf(project.folder);
+  const env = { GNUPGHOME: gnupg.home, PATH: `${stub}:${process.env['PATH'] ?? ''}` };
+  const { status, stderr } = project.spawn(['backup', 'b.gpg'], { env });
+  expect([status, stderr]).toEqual([null, expect.stringContaining('relaycerts: interrupted; ')]);
+  expect(treeOf(project.folder)).toEqual(before);
 });

@@ -1,0 +1,78 @@
+// How far long work is, on standard error: a bar on a terminal, a line every ten seconds in a log. Work that takes less than
+// a second shows nothing. It has no timer: the work feeds it, and while it is fed, signals get their turn too.
+
+export interface Progress {
+  /** Work begins that has so many parts; `what` they are. */
+  begin(what: string, total: number): void;
+  /** One more part is done. Waits now and then, so that Ctrl-C is heard in the middle of a fleet. */
+  add(): Promise<void>;
+  /** The work ended, however it did. */
+  end(): void;
+}
+
+export interface ProgressOutput {
+  readonly isTerminal: boolean;
+  readonly columns: number;
+  /** Puts a bar in the place of the one before. */
+  draw(bar: string): void;
+  erase(): void;
+  say(line: string): void;
+}
+
+/** Seconds: before the first bar, between two bars, between two lines, between two turns of the event loop. */
+const [firstBar, nextBar, nextLine, nextTurn] = [1, 0.1, 10, 0.05];
+const barWidth = 20;
+
+let lastTurn = 0;
+
+/** In a long loop without a wait of its own: lets signals, and whatever else waits, have their turn now and then. */
+export async function giveTurn(): Promise<void> {
+  if (process.uptime() - lastTurn < nextTurn) return;
+  await new Promise((resolve) => setImmediate(resolve));
+  lastTurn = process.uptime();
+}
+
+/** `now` is a clock in seconds that only goes forward. */
+export function makeProgress(output: () => ProgressOutput, now: () => number = () => process.uptime()): Progress {
+  let state = { what: '', total: 0, done: 0, began: 0, showed: 0 };
+  return {
+    begin: (what, total) => {
+      const at = now();
+      state = { what, total, done: 0, began: at, showed: at };
+    },
+    add: async () => {
+      state.done += 1;
+      await giveTurn();
+      const at = now();
+      const isFirst = state.showed === state.began;
+      const { isTerminal, columns, draw, say } = output();
+      if (at - state.showed < (isTerminal ? (isFirst ? firstBar : nextBar) : nextLine)) return;
+      state.showed = at;
+      const { what, total, done } = state;
+      const far = describe(done, total, at - state.began);
+      if (!isTerminal) say(`${what}: ${far}`);
+      else {
+        const filled = '#'.repeat(Math.floor((done / total) * barWidth)).padEnd(barWidth, '-');
+        draw(`${what} [${filled}] ${far}`.slice(0, columns - 1));
+      }
+    },
+    end: () => {
+      if (state.showed !== state.began) output().erase();
+      state = { ...state, showed: state.began };
+    },
+  };
+}
+
+/** `420 of 1000, 35/s, 17 s left`. */
+function describe(done: number, total: number, seconds: number): string {
+  const rate = done / seconds;
+  const each =
+    rate >= 10 ? `${Math.round(rate)}/s` : rate >= 0.1 ? `${rate.toFixed(1)}/s` : `${(rate * 60).toFixed(1)}/min`;
+  return `${done} of ${total}, ${each}, ${durationText((total - done) / rate)} left`;
+}
+
+function durationText(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  if (seconds < 5400) return `${Math.ceil(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

@@ -16,6 +16,7 @@ import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { reading, type CaOptions } from './run.js';
+import { noteRead } from './known-clients.js';
 
 export interface StatusOptions extends CaOptions {
   /** Undefined: certificates.renewBeforeDays of the settings. */
@@ -50,6 +51,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     ...formerWarnings(settings, inventory, issued),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
   ];
+  await noteRead(settings, inventory, at, sys);
   if (options.format === 'nagios') {
     const { criticalDays } = options;
     const { line, status: code } = renderPlugin(rows, problems, warnings, { warnDays, criticalDays });

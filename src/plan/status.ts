@@ -14,7 +14,7 @@ import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { unappliedToCa } from './drift.js';
 import { describeFinding, describeFlaw } from './findings.js';
-import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
+import { isKnownRight, type HostInventory, type Inventory, type IssuedCertificate, type Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 import { heldBack, isCuredByMake } from './reissue.js';
 import { endsWithCa } from './renew.js';
@@ -182,6 +182,7 @@ function hostStatus(basis: Basis, found: HostInventory): CertificateStatus {
 
 function judgeHost(basis: Basis, found: HostInventory): Verdict {
   const { settings, inventory, at, warnDays } = basis;
+  if (isKnownRight(found, inventory)) return judgeDates(basis, found);
   const { host, certificate, key, request, previous } = found;
   const make = commandText(settings.program, ['make']);
   if (found.isRevoked) return ['revoked', 'make does not make it again by itself'];
@@ -210,6 +211,17 @@ function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (left < warnDays) return ['due', `expires in ${left} days: ${renewal}`];
   if (other !== undefined) return ['pending', `${describeFinding(other, host.hostname, path).message}: ${cure}`];
   return previous === undefined ? ['ok'] : ['pending', retirementOf(settings, found)];
+}
+
+/** Of a client whose files are known to be right, only the dates count. */
+function judgeDates(basis: Basis, found: HostInventory): Verdict {
+  const { at, warnDays } = basis;
+  if (found.certificate === undefined) throw new TypeError('a client without a certificate is not right');
+  const { info } = found.certificate;
+  if (at >= info.notAfter) return ['expired', `mail waits in the queue: ${renewalOf(basis, found, info)}`];
+  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
+  const left = daysLeft(info, at);
+  return left < warnDays ? ['due', `expires in ${left} days: ${renewalOf(basis, found, info)}`] : ['ok'];
 }
 
 /** What is a matter of time, or of the CA. */

@@ -18,8 +18,8 @@ export function hostWarnings(found: HostInventory, settings: Settings, at: Date)
 }
 
 function leftoverWarnings(found: HostInventory, settings: Settings): readonly Problem[] {
-  const { request, host, bundle, bundleFolder } = found;
-  if (request === undefined) return [];
+  if (found.request === undefined) return [];
+  const { host, bundle, bundleFolder } = found;
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
@@ -102,8 +102,10 @@ export function bundleWarnings(
 ): readonly Problem[] {
   // A file that could not be read looks as if it were missing, and one certificate less is another table.
   if (problems.length > 0) return [];
-  return hosts.flatMap(({ host: { hostname }, bundle }) => {
-    const stale = staleFiles(bundle, bundles.get(hostname) ?? new Map<string, Buffer>());
+  return hosts.flatMap((found) => {
+    const { hostname } = found.host;
+    const wanted = bundles.get(hostname);
+    const stale = wanted === undefined ? [] : staleFiles(found.bundle, wanted);
     if (stale.length === 0) return [];
     const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
     return [{ message, hint: { run: ['make'] } }];

@@ -114,6 +114,7 @@ describe('commands', () => {
     'certify',
     'custody',
     'installed',
+    'known-clients',
     'make-ca',
     'operator-key',
     'revocation',

@@ -6,7 +6,7 @@ import { isKnownRight, type HostInventory, type Inventory } from '../plan/invent
 import type { Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import type { Settings } from '../settings/settings.js';
-import { isFleet, recordOf, stampsNoted, stampsOf, writeKnown } from '../store/known-clients.js';
+import { isFleet, clientRecord, stampsNoted, stampsOf, writeKnown } from '../store/known-clients.js';
 import { KnownHost } from '../store/known-host.js';
 import { layoutOf } from '../store/layout.js';
 import { readerOf } from '../store/read-host.js';
@@ -60,7 +60,7 @@ function withKnown(
     const stamps = stampsFor(found);
     if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) return found;
     count += 1;
-    return new KnownHost(host, recordOf(host, stamps, certificate.info), under);
+    return new KnownHost(host, clientRecord(host, stamps, certificate.info), under);
   });
   return count === 0 ? inventory.hosts : hosts;
 }

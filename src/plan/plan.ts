@@ -13,7 +13,7 @@ import { hostProblems, requestProblems, revokedKeyProblems } from './host-proble
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
-import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings } from './warnings.js';
+import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings, tableWarnings } from './warnings.js';
 
 /** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
 export type Step = { readonly path: string } & (
@@ -87,7 +87,11 @@ export function planMake(
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
-  const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(settings, inventory)];
+  const warnings = [
+    ...caWarnings(settings, inventory, at),
+    ...strangerWarnings(settings, inventory),
+    ...tableWarnings(settings),
+  ];
   const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];

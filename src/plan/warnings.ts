@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { commandText, quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Role, Settings } from '../settings/settings.js';
+import type { Role, Settings, TableType } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
@@ -110,6 +110,23 @@ export function bundleWarnings(
     const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
     return [{ message, hint: { run: ['make'] } }];
   });
+}
+
+/** Pins up to which a map type does well, as scripts/bench-tables.mjs measured them (docs/settings.md). */
+const mostPins: Readonly<Partial<Record<TableType, number>>> = { texthash: 10_000, lmdb: 30_000 };
+
+/** That the table of pins has outgrown its map type. */
+export function tableWarnings({ postfix: { tableType }, smtpClients }: Settings): readonly Problem[] {
+  const pins = smtpClients.length;
+  if (pins <= (mostPins[tableType] ?? Infinity)) return [];
+  const what =
+    tableType === 'texthash'
+      ? 'every smtpd reads a texthash whole when it starts'
+      : 'Postfix finds nothing in an lmdb table that outgrows lmdb_map_size, 16 MiB by default';
+  const message = `relay_clientcerts has ${pins} pins, and ${what}`;
+  const hint =
+    'set postfix.tableType to "cdb" (on Debian, the relays need postfix-cdb), run make, and the script of each relay';
+  return [{ message, hint }];
 }
 
 /** The names of the files that a bundle lacks, or holds with other bytes than it should; both maps are by file name. */

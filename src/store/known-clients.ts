@@ -175,7 +175,7 @@ export function stampsNoted(found: HostInventory): Stamps | undefined {
 }
 
 /** The record of a client whose files, as they were at `stamps`, are all right. */
-export function recordOf(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
+export function clientRecord(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
   // From the pool, in which nothing else is kept for long: ten thousand allocations of their own would take more.
   const record = Buffer.allocUnsafe(recordSize).fill(0);
   nameOf(client).copy(record, 0);

@@ -53,12 +53,12 @@ export interface Around {
 
 export function casIn(cas: Cas, known = new KnownClients()): Pick<Around, 'signers' | 'trusted'> {
   const signers = [cas.caCertificate, cas.formerCa?.certificate].flatMap((found) =>
-    found ? [signerOf(found.info, found === cas.caCertificate ? known : new KnownClients())] : [],
+    found ? [asSigner(found.info, found === cas.caCertificate ? known : new KnownClients())] : [],
   );
   return { signers, trusted: Buffer.concat(trustedCas(cas).map(({ info }) => Buffer.from(info.pem))) };
 }
 
-export function signerOf(info: CertificateInfo, known: KnownClients): Signer {
+export function asSigner(info: CertificateInfo, known: KnownClients): Signer {
   return { info, isKnown: (der) => known.isVerified(der) };
 }
 

@@ -23,7 +23,7 @@ import {
   readWholeCertificate,
   type Findings,
 } from './read-file.js';
-import { casIn, listHostPaths, readHost, readHosts, signerOf, type Around } from './read-host.js';
+import { casIn, listHostPaths, readHost, readHosts, asSigner, type Around } from './read-host.js';
 import { isRevokedHost, readRevoked } from './revoked.js';
 import { findStrangers } from './strangers.js';
 
@@ -97,7 +97,7 @@ export async function readCertifiedHosts(settings: Settings) {
   const there = await listHostPaths(layout);
   // Only certificates that are signed by the CA are read without OpenSSL; a damaged CA is another command's to tell.
   const ca = collect(noFindings(-1), layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
-  const signers = ca === undefined ? [] : [signerOf(ca.info, new KnownClients())];
+  const signers = ca === undefined ? [] : [asSigner(ca.info, new KnownClients())];
   const hosts = hostsOf(settings).map((host): CertifiedHost => {
     const { role, hostname } = host;
     const certificate = readWholeCertificate(layout.certificate(role, hostname).path, signers);

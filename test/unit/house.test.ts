@@ -134,6 +134,14 @@ describe('commands', () => {
   });
 });
 
+describe('a host of the inventory', () => {
+  it('is never spread, because what is read late would be lost', () => {
+    const users = programs.filter((path) => /^(?:plan|store|render|commands)\//u.test(path));
+    const spread = users.filter((path) => /\{\s*\.\.\.found,/u.test(texts.get(path) ?? ''));
+    expect(spread).toEqual([]);
+  });
+});
+
 const inCamel = (name: string): string => name.replaceAll(/-(.)/gu, (_, letter: string) => letter.toUpperCase());
 
 describe('names', () => {

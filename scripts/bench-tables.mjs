@@ -20,6 +20,8 @@ const pin = (number) => createHash('sha256').update(String(number)).digest('hex'
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
+const inMs = (value) => `${value.toFixed(1).padStart(7)} ms`;
+
 function timed(work) {
   const start = performance.now();
   work();
@@ -132,10 +134,9 @@ try {
   for (const size of sizes) {
     for (const type of types.filter((one) => known.has(one))) {
       const found = await measure(type, size);
-      const ms = (value) => `${value.toFixed(1).padStart(7)} ms`;
-      const figures = `made in ${ms(found.make)}, postmap -q ${ms(found.lookup)}, smtpd ${ms(found.start)}`;
+      const figures = `made in ${inMs(found.make)}, postmap -q ${inMs(found.lookup)}, smtpd ${inMs(found.start)}`;
       console.log(
-        `${String(size).padStart(6)} ${type.padEnd(8)} ${figures}, ${found.memory.toFixed(1)} MB of its own, ${found.disk.toFixed(1)} MB on disk, reload ${ms(found.reload)}${found.isFound ? '' : ': NOTHING FOUND in it'}`,
+        `${String(size).padStart(6)} ${type.padEnd(8)} ${figures}, ${found.memory.toFixed(1)} MB of its own, ${found.disk.toFixed(1)} MB on disk, reload ${inMs(found.reload)}${found.isFound ? '' : ': NOTHING FOUND in it'}`,
       );
     }
   }

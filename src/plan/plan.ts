@@ -13,7 +13,14 @@ import { hostProblems, requestProblems, revokedKeyProblems } from './host-proble
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
-import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings, tableWarnings } from './warnings.js';
+import {
+  caWarnings,
+  hostWarnings,
+  missingPassphrase,
+  staleFiles,
+  strangerWarnings,
+  tableWarnings,
+} from './warnings.js';
 
 /** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
 export type Step = { readonly path: string } & (

@@ -1,6 +1,7 @@
 // A fleet: more hosts than a person reads of. What is printed has a bound, a batch that is interrupted stays, and what was
 // noted of clients that are right changes no judgement.
 
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { copyOf, makeProject, type Project } from '../support/project.js';
+import { copyOf, makeProject, program, type Project } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 const count = 600;
@@ -78,6 +79,45 @@ function bend(project: Project, path: string, at: number): void {
   readSync(file, octet, 0, 1, at);
   writeSync(file, Buffer.from([(octet[0] ?? 0) ^ 1]), 0, 1, at);
   closeSync(file);
+}
+
+describe('Ctrl-C', () => {
+  it('keeps the batches that are done, and the next make goes on', async () => {
+    const project = makeProject(null);
+    project.write('settings.json', made.read('settings.json'));
+    project.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
+    expect(await interruptAfterBatch(project)).toBe(130);
+    const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
+    const first = listed();
+    // With the relay, a batch has 1000 hosts.
+    expect([999, 1500]).toContain(first.length);
+    const before = project.read('certs/smtp-client/c7.example.org.crt.pem');
+    succeed(await project.run(['make']));
+    expect(listed()).toHaveLength(1500);
+    expect(project.read('certs/smtp-client/c7.example.org.crt.pem')).toBe(before);
+    const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
+    expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(1500);
+    project.remove();
+  }, 240_000);
+});
+
+const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
+
+/** Interrupts make as soon as it says what the first batch was; gives its exit code. */
+async function interruptAfterBatch(project: Project): Promise<number | null> {
+  const child = spawn(process.execPath, [program, 'make'], {
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'], HOME: project.home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (!said.includes('made the bundle')) {
+      said += text;
+      if (said.includes('made the bundle')) child.kill('SIGINT');
+    }
+  });
+  return new Promise((resolve) => child.once('close', resolve));
 }
 
 describe('what is noted of clients that are right', () => {
@@ -159,7 +199,7 @@ describe('what is noted of clients that are right', () => {
   it('keeps no client that gets another certificate, or is revoked', async () => {
     succeed(await project.run(['renew', 'c8', '--force']));
     succeed(await project.run(['renew', 'c9', '--rekey']));
-    succeed(await project.run(['revoke', 'c10', '--yes']));
+    succeed(await project.run(['revoke', 'c10']));
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
     expect([table.includes(' c10.example.org'), table.match(/ c9\.example\.org\n/gu)?.length]).toEqual([false, 2]);

@@ -118,14 +118,14 @@ const said = (inventory: Inventory): readonly string[] =>
 const spoil = (one: HostInventory): HostInventory => ({ ...one, bundle: new Map([...one.bundle].slice(1)) });
 const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
 
-describe('the table of pins', () => {
-  const warned = (tableType: 'texthash' | 'hash' | 'lmdb' | 'cdb', count: number): number => {
-    const [client] = settings.smtpClients;
-    const clients = Array.from({ length: count - 1 }, () => client);
-    const postfix = { ...settings.postfix, tableType };
-    return tableWarnings({ ...settings, postfix, smtpClients: [client, ...clients] }).length;
-  };
+const warned = (tableType: 'texthash' | 'hash' | 'lmdb' | 'cdb', count: number): number => {
+  const [client] = settings.smtpClients;
+  const clients = Array.from({ length: count - 1 }, () => client);
+  const postfix = { ...settings.postfix, tableType };
+  return tableWarnings({ ...settings, postfix, smtpClients: [client, ...clients] }).length;
+};
 
+describe('the table of pins', () => {
   it.each([
     ['texthash', 10_000, 10_001],
     ['lmdb', 30_000, 30_001],

@@ -103,7 +103,7 @@ describe('Ctrl-C', () => {
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 
-/** Interrupts make as soon as it says what the first batch was; gives its exit code. */
+/** Interrupts make when it says what the second batch is, so that the first is done; gives its exit code. */
 async function interruptAfterBatch(project: Project): Promise<number | null> {
   const child = spawn(process.execPath, [program, 'make'], {
     cwd: project.folder,
@@ -112,10 +112,8 @@ async function interruptAfterBatch(project: Project): Promise<number | null> {
   });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (!said.includes('made the bundle')) {
-      said += text;
-      if (said.includes('made the bundle')) child.kill('SIGINT');
-    }
+    said += text;
+    if (said.split('made the bundle').length === 3) child.kill('SIGINT');
   });
   return new Promise((resolve) => child.once('close', resolve));
 }

@@ -7,7 +7,13 @@ export const peers = [
   { name: 'cfssl', needs: ['cfssl', 'cfssljson', 'openssl'], script: cfsslScript },
   { name: 'certtool', needs: ['certtool', 'openssl'], script: certtoolScript },
   { name: 'mkcert', needs: ['mkcert', 'openssl'], script: mkcertScript },
+  { name: 'easy-rsa', needs: ['easyrsa', 'openssl'], script: easyRsaScript },
+  { name: 'minica', needs: ['minica', 'openssl'], script: minicaScript },
+  { name: 'cryptography', needs: ['python3'], modules: ['cryptography'], script: cryptographyScript },
 ];
+
+/** Folders beside PATH in which Debian puts them. */
+export const peerFolders = ['/usr/share/easy-rsa'];
 
 function opensslScript(keyType) {
   const generate = keyType.startsWith('rsa-')
@@ -90,4 +96,68 @@ mkdir ca
 mkcert ${ecdsa} -cert-file relayhost.pem -key-file relayhost.key relayhost.example.org 2>/dev/null
 mkcert ${ecdsa} -client -cert-file mailhost.pem -key-file mailhost.key mailhost.example.org 2>/dev/null
 ${pin('mailhost.pem')}`;
+}
+
+function easyRsaScript(keyType) {
+  const kind =
+    keyType === 'ecdsa-p256'
+      ? 'EASYRSA_ALGO=ec EASYRSA_CURVE=prime256v1'
+      : `EASYRSA_ALGO=rsa EASYRSA_KEY_SIZE=${keyType.slice('rsa-'.length)}`;
+  return `export EASYRSA_BATCH=1 EASYRSA_PKI="$PWD/pki" ${kind}
+easyrsa init-pki >/dev/null 2>&1
+EASYRSA_REQ_CN='example.org relay CA' easyrsa build-ca nopass >/dev/null 2>&1
+easyrsa build-server-full relayhost.example.org nopass >/dev/null 2>&1
+easyrsa build-client-full mailhost.example.org nopass >/dev/null 2>&1
+${pin('pki/issued/mailhost.example.org.crt')}`;
+}
+
+/** Debian's, which makes RSA keys only. */
+function minicaScript(keyType) {
+  if (!keyType.startsWith('rsa-')) return undefined;
+  const size = keyType.slice('rsa-'.length);
+  return `umask 077
+minica -ca-key-size ${size} -key-size ${size} -type server relayhost.example.org >/dev/null
+minica -ca-key-size ${size} -key-size ${size} -type client mailhost.example.org >/dev/null
+${pin('mailhost.example.org.crt')}`;
+}
+
+function cryptographyScript(keyType) {
+  const generate =
+    keyType === 'ecdsa-p256'
+      ? 'ec.generate_private_key(ec.SECP256R1())'
+      : `rsa.generate_private_key(65537, ${keyType.slice('rsa-'.length)})`;
+  return `umask 077
+python3 - <<'END'
+import datetime
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID as usage, NameOID
+encoding, plain = serialization.Encoding, serialization.NoEncryption()
+def name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+def write(path, certificate, key):
+    open(path + '.pem', 'wb').write(certificate.public_bytes(encoding.PEM))
+    open(path + '.key', 'wb').write(key.private_bytes(encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+def issue(subject, key, days, extensions, signer):
+    now = datetime.datetime(2026, 1, 1)
+    builder = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name('example.org relay CA'))
+    builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=days))
+    for value, critical in extensions:
+        builder = builder.add_extension(value, critical)
+    return builder.sign(signer, hashes.SHA256())
+ca = ${generate}
+write('ca', issue('example.org relay CA', ca, 3650, [(x509.BasicConstraints(True, 0), True)], ca), ca)
+for host, purpose in (('relayhost', usage.SERVER_AUTH), ('mailhost', usage.CLIENT_AUTH)):
+    key = ${generate}
+    full = host + '.example.org'
+    extensions = [(x509.BasicConstraints(False, None), True), (x509.ExtendedKeyUsage([purpose]), False)]
+    extensions.append((x509.SubjectAlternativeName([x509.DNSName(full)]), False))
+    write(host, issue(full, key, 398, extensions, ca), key)
+digest = hashes.Hash(hashes.SHA256())
+digest.update(key.public_key().public_bytes(encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
+open('pin', 'w').write(':'.join('%02X' % octet for octet in digest.finalize()) + '\\n')
+END
+`;
 }

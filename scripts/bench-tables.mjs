@@ -20,6 +20,8 @@ const pin = (number) => createHash('sha256').update(String(number)).digest('hex'
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
+const inMs = (value) => `${value.toFixed(1).padStart(7)} ms`;
+
 function timed(work) {
   const start = performance.now();
   work();
@@ -99,7 +101,11 @@ async function measure(type, size) {
   const table = `${type}:${file}`;
   const make = type === 'texthash' ? 0 : timed(() => run('postmap', ['-c', config, table]));
   const key = pin(size - 1);
-  const lookups = Array.from({ length: starts }, () => timed(() => run('postmap', ['-c', config, '-q', key, table])));
+  let isFound = true;
+  const lookUp = () => {
+    isFound &&= spawnSync('postmap', ['-c', config, '-q', key, table]).status === 0;
+  };
+  const lookups = Array.from({ length: starts }, () => timed(lookUp));
   run('postconf', ['-c', config, '-e', `relay_clientcerts=${table}`]);
   const reload = timed(() => run('postfix', ['-c', config, 'reload']));
   const greetings = [];
@@ -107,6 +113,7 @@ async function measure(type, size) {
   for (let count = 0; count < starts; count += 1) greetings.push(await greet());
   const made = readdirSync(root).filter((name) => name.startsWith(`pins-${type}-${size}`));
   return {
+    isFound,
     make,
     lookup: median(lookups),
     reload,
@@ -127,10 +134,9 @@ try {
   for (const size of sizes) {
     for (const type of types.filter((one) => known.has(one))) {
       const found = await measure(type, size);
-      const ms = (value) => `${value.toFixed(1).padStart(7)} ms`;
-      const figures = `made in ${ms(found.make)}, postmap -q ${ms(found.lookup)}, smtpd ${ms(found.start)}`;
+      const figures = `made in ${inMs(found.make)}, postmap -q ${inMs(found.lookup)}, smtpd ${inMs(found.start)}`;
       console.log(
-        `${String(size).padStart(6)} ${type.padEnd(8)} ${figures}, ${found.memory.toFixed(1)} MB of its own, ${found.disk.toFixed(1)} MB on disk, reload ${ms(found.reload)}`,
+        `${String(size).padStart(6)} ${type.padEnd(8)} ${figures}, ${found.memory.toFixed(1)} MB of its own, ${found.disk.toFixed(1)} MB on disk, reload ${inMs(found.reload)}${found.isFound ? '' : ': NOTHING FOUND in it'}`,
       );
     }
   }

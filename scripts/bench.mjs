@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { peers } from './bench-peers.mjs';
+import { peerFolders, peers } from './bench-peers.mjs';
 
 const rounds = Number(process.argv[2] ?? 15);
 const program = resolve('bin/relaycerts.js');
@@ -14,7 +14,7 @@ const root = mkdtempSync(join(tmpdir(), 'relaycerts-bench-'));
 const keyTypes = ['ecdsa-p256', 'rsa-2048', 'rsa-4096'];
 // NODE_EXTRA_CA_CERTS alone doubles Node's own start.
 const environment = {
-  PATH: process.env.PATH,
+  PATH: [process.env.PATH, ...peerFolders].join(':'),
   HOME: join(root, 'home'),
   GNUPGHOME: join(root, 'gnupg'),
 };
@@ -56,7 +56,10 @@ function prepareGnuPg() {
   run(root, 'gpg', ['--armor', '--output', 'recipient.asc', '--export', 'bench@example.org']);
 }
 
-const isInstalled = (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+const succeeds = (command, args) => spawnSync(command, args, { env: environment }).status === 0;
+const isInstalled = ({ needs, modules = [] }) =>
+  needs.every((tool) => succeeds('sh', ['-c', `command -v ${tool}`])) &&
+  modules.every((module) => succeeds('python3', ['-c', `import ${module}`]));
 
 function timeRound(installed, note) {
   note('node -e 0', run(root, 'node', ['-e', '0']));
@@ -96,7 +99,7 @@ function report(times) {
 
 try {
   prepareGnuPg();
-  const installed = peers.filter(({ needs }) => needs.every(isInstalled));
+  const installed = peers.filter(isInstalled);
   const missing = peers.filter((peer) => !installed.includes(peer));
   if (missing.length > 0) {
     console.log(`not installed, so not compared: ${missing.map(({ name }) => name).join(', ')}`);

@@ -2,8 +2,7 @@
 // load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate can shape; here
 // they come from the DER. Whether the values are right is judged in verify.ts.
 
-import { isUtf8 } from 'node:buffer';
-import { type KeyObject, X509Certificate } from 'node:crypto';
+import { hash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Serial } from '../names.js';
 import * as der from './der.js';
 import {
@@ -17,7 +16,9 @@ import {
   readSerial,
   readTime,
 } from './parts.js';
+import type { PinKind } from './pin-kinds.js';
 import type { KeyUsageBit } from './profile.js';
+import { readCommonName } from './name-texts.js';
 import { inputError, readPemOrDer, readPlainPem, writePem } from './pem.js';
 import { holds, proofOf } from './signature.js';
 
@@ -57,6 +58,8 @@ export interface CertificateInfo {
   readonly spki: Buffer;
   /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
   readonly publicKey: KeyObject;
+  /** SHA-256 of the DER, or of its SubjectPublicKeyInfo. */
+  digest(of: PinKind): Buffer;
   /** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
   isSignedBy(ca: CertificateInfo): boolean;
 }
@@ -200,6 +203,10 @@ class ParsedCertificate implements CertificateInfo {
     return this.#publicKey;
   }
 
+  digest(of: PinKind): Buffer {
+    return hash('sha256', of === 'certificate' ? this.der : this.spki, 'buffer');
+  }
+
   isSignedBy(ca: CertificateInfo, isKnown: Signer['isKnown'] = () => false): boolean {
     // Of one CA there may be two values, read at different times.
     if (this.#signer === ca || this.#signer?.der.equals(ca.der) === true) return true;
@@ -264,37 +271,4 @@ export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap
     extensions.set(oid, der.expectTag(parts.at(-1), der.derTags.octetString).contents);
   }
   return extensions;
-}
-
-/** The last (most specific) commonName of a Name; undefined if it has none. @throws DerError */
-export function readCommonName(subject: der.DerElement | undefined): string | undefined {
-  return textsIn(der.readInside(subject), '2.5.4.3').at(-1);
-}
-
-/** The texts of one type of attribute in a DER Name, such as a certificate's `subject`; `type` is its OID. */
-export function nameTexts(name: Buffer, type: string): readonly (string | undefined)[] {
-  return textsIn(der.readSequence(name), type);
-}
-
-function textsIn(sets: readonly der.DerElement[], type: string): readonly (string | undefined)[] {
-  const attributes = sets.flatMap((set) => der.readInside(set, der.derTags.set)).map((one) => der.readInside(one));
-  return attributes.filter(([oid]) => der.readOid(oid) === type).map(([, text]) => readText(text));
-}
-
-/** RFC 5280 4.1.2.4 DirectoryString; undefined for other types, or if it is malformed. */
-function readText(element: der.DerElement | undefined): string | undefined {
-  if (element === undefined) return undefined;
-  const { tag, contents } = element;
-  switch (tag) {
-    case der.derTags.utf8String:
-      return isUtf8(contents) ? contents.toString('utf8') : undefined;
-    case der.derTags.printableString:
-    case der.derTags.ia5String:
-    case der.derTags.teletexString:
-      return contents.toString('latin1');
-    case der.derTags.bmpString:
-      return contents.length % 2 === 0 ? Buffer.from(contents).swap16().toString('utf16le') : undefined;
-    default:
-      return undefined;
-  }
 }

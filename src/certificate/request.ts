@@ -5,7 +5,8 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
-import { readCommonName, readExtensionList } from './certificate.js';
+import { readExtensionList } from './certificate.js';
+import { readCommonName } from './name-texts.js';
 import * as der from './der.js';
 import { dnsNameTag } from './parts.js';
 import { inputError, readPemOrDer, writePem } from './pem.js';

@@ -7,7 +7,7 @@ import { generateHostKey } from '../issue/keys.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { describeHosts } from '../plan/describe-step.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { changeHost, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
 import { newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
@@ -78,13 +78,14 @@ export async function certify(
     });
     await progress.add();
     entries.push(hostEntry(step.event, found.host, info, at));
-    hosts.push({
-      ...found,
-      key,
-      certificate: { path: step.path, info },
-      previous: previousOf(settings, found, keys.has(hostname)),
-      isRevoked: false,
-    });
+    hosts.push(
+      changeHost(found, {
+        key,
+        certificate: { path: step.path, info },
+        previous: previousOf(settings, found, keys.has(hostname)),
+        isRevoked: false,
+      }),
+    );
   }
   return {
     after: { ...inventory, hosts },

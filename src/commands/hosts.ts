@@ -3,7 +3,13 @@
 
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
-import type { FoundCertificate, HostInventory, Inventory, Revoked } from '../plan/inventory.js';
+import {
+  changeHost,
+  type FoundCertificate,
+  type HostInventory,
+  type Inventory,
+  type Revoked,
+} from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 
 /** The host that a word means: its FQDN, or its label within the domain. @throws usage */
@@ -72,7 +78,7 @@ export function foundOf({ hosts }: Pick<Inventory, 'hosts'>, { hostname }: HostS
 /** The inventory with something else about one host. */
 export function withHost(inventory: Inventory, one: HostSettings, change: Partial<HostInventory>): Inventory {
   const hosts = inventory.hosts.map((found) =>
-    found.host.hostname === one.hostname ? { ...found, ...change } : found,
+    found.host.hostname === one.hostname ? changeHost(found, change) : found,
   );
   return { ...inventory, hosts };
 }
@@ -80,7 +86,7 @@ export function withHost(inventory: Inventory, one: HostSettings, change: Partia
 /** The inventory once the old pins of these hosts are retired. */
 export function withoutPrevious(inventory: Inventory, names: ReadonlySet<HostName>): Inventory {
   const hosts = inventory.hosts.map((found) =>
-    names.has(found.host.hostname) ? { ...found, previous: undefined } : found,
+    names.has(found.host.hostname) ? changeHost(found, { previous: undefined }) : found,
   );
   return { ...inventory, hosts };
 }

@@ -10,7 +10,7 @@ import { describeStep } from '../plan/describe-step.js';
 import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
 import { hostsIn, installOf, type Install } from '../plan/install.js';
-import type { Inventory, Opening, RecipientChange } from '../plan/inventory.js';
+import { isKnownRight, type Inventory, type Opening, type RecipientChange } from '../plan/inventory.js';
 import { type HostStep, isHostStep, type Plan, planMake, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
 import { toRetire } from '../plan/retirement.js';
@@ -123,6 +123,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   if (plan.problems.length > 0) throw contradiction(plan.problems);
   for (const { message, hint } of plan.held) sys.warn(message, hint);
   for (const found of inventory.hosts) {
+    if (isKnownRight(found, inventory)) continue;
     const { host, certificate } = found;
     if (certificate === undefined || plan.held.some(({ hostname }) => hostname === host.hostname)) continue;
     for (const finding of curedByMake(found, inventory)) {

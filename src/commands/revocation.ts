@@ -5,7 +5,7 @@ import { parseCertificate } from '../certificate/certificate.js';
 import { RelaycertsError } from '../errors.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { isFormer } from '../plan/former-hosts.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { changeHost, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { layoutOf } from '../store/layout.js';
 import { hostEntry, readLedger, type LedgerEntry } from '../store/ledger.js';
@@ -55,7 +55,7 @@ function withBundleCertificate({ domain }: Settings, found: HostInventory): Host
   const bytes = found.bundle.get(bundleNames(domain, found.host.hostname).certificate);
   if (found.certificate !== undefined || bytes === undefined) return found;
   try {
-    return { ...found, certificate: { path: found.certificatePath, info: parseCertificate(bytes) } };
+    return changeHost(found, { certificate: { path: found.certificatePath, info: parseCertificate(bytes) } });
   } catch (error) {
     if (error instanceof RelaycertsError) return found;
     throw error;

@@ -75,7 +75,8 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
 function tablesFor(one: HostSettings, { hosts }: Inventory, install: readonly Install[]): readonly Install[] {
   if (one.role === 'smtpd-server') return install;
   const names = new Set(hostsIn(install));
-  return hosts.flatMap(({ host: { role, hostname: host }, isRevoked, bundle }) => {
+  const relays = hosts.filter(({ host: { role } }) => role === 'smtpd-server');
+  return relays.flatMap(({ host: { role, hostname: host }, isRevoked, bundle }) => {
     const hasTable = names.has(host) || bundle.has(tableName);
     return role === 'smtpd-server' && !isRevoked && hasTable ? [{ host, why: ['table'] as const }] : [];
   });
@@ -100,7 +101,8 @@ function renderTold(
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */
 function warnUnlisted(before: Inventory, after: Inventory, sys: Sys): void {
-  const tables = before.hosts.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
+  const servers = before.hosts.filter(({ host }) => host.role === 'smtpd-server');
+  const tables = servers.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
   for (const { host, certificate, isRevoked } of after.hosts) {
     if (host.role !== 'smtp-client' || certificate !== undefined || isRevoked) continue;
     if (!tables.includes(` ${host.hostname}\n`)) continue;

@@ -7,7 +7,7 @@ import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import { installOf, type Install } from '../plan/install.js';
-import type { Inventory } from '../plan/inventory.js';
+import { changeHost, type Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
 import type { Secret } from '../secret.js';
@@ -17,8 +17,8 @@ import { withFormerHosts } from '../store/former-hosts.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
-import { writeVerified } from '../store/verified.js';
 import { readInventory } from '../store/read.js';
+import { noteKnown, withMadeKnown, noteRead } from './known-clients.js';
 import { assertSafe, warnUnsafe } from '../store/safety.js';
 import { readState, recover, sayOutcome } from '../store/state.js';
 import { changeTo, hostsThatDiffer, isEmpty, type Decision } from '../store/state-change.js';
@@ -122,6 +122,7 @@ export async function changing<T>(
     const news = new Map<HostName, ReadonlySet<string>>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
+    await noteRead(settings, inventory, at, sys);
     const commit = async (step: Step): Promise<Inventory> => {
       const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
       const only = step.isPart === true ? hostsThatDiffer(step.after, inventory) : undefined;
@@ -137,12 +138,13 @@ export async function changing<T>(
         for (const one of step.done) typeof one === 'string' ? sys.say(one) : sys.say(one.what, one.path);
         sayBundles(made, layoutOf(settings), sys);
       };
-      await commitChangeWithWords(settings, sys, lock, change, told, say);
+      const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
       // As it is now: what was wrong with a file that is put away is gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
-      inventory = withBundles(step.after, bundles);
-      if (step.isPart !== true && made.size > 0) await noteVerified(inventory, sys);
+      const after = withBundles(step.after, bundles);
+      inventory = withMadeKnown(settings, inventory, after, { bundles, written, at }, sys);
+      if (step.isPart !== true && made.size > 0) await noteKnown(settings, inventory, sys);
       return inventory;
     };
     try {
@@ -172,7 +174,8 @@ export async function locked<T>(
 
 /**
  * Stages the change, says what was made and what it is for, and commits it: so the last that a person reads is what to do
- * next. @throws files - before the commit nothing has changed
+ * next. Gives the time of the commit, before which all of its files were written, in milliseconds.
+ * @throws files - before the commit nothing has changed
  */
 export async function commitChangeWithWords(
   { folder }: Settings,
@@ -181,7 +184,7 @@ export async function commitChangeWithWords(
   change: Change,
   words: string,
   say: () => void = () => undefined,
-): Promise<void> {
+): Promise<number> {
   const unsynced = new Set<string>();
   const disk = realDisk(unsynced);
   if (!isEmpty(change)) await stageChange(disk, folder, change);
@@ -193,13 +196,15 @@ export async function commitChangeWithWords(
     await dropDraft(disk, folder);
     throw error;
   }
-  if (isEmpty(change)) return;
+  const written = Date.now();
+  if (isEmpty(change)) return written;
   if (unsynced.size > 0) {
     sys.warn(
       'the file system here cannot make a change durable by itself: after a power failure, check that it is there',
     );
   }
   sayOutcome(await commitChange(disk, folder, () => lock.markChange()), sys);
+  return written;
 }
 
 /** A line each; of more than a few, one that says how many. */
@@ -211,11 +216,6 @@ function sayBundles(
   for (const [host, files] of made) sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
   if (made.size > 4) sys.say(`made the bundles of ${made.size} hosts`, hostsFolder);
   else for (const host of made.keys()) sys.say('made the bundle', bundleFolder(host));
-}
-
-async function noteVerified({ caCertificate, hosts }: Inventory, sys: Sys): Promise<void> {
-  const certificates = hosts.map(({ certificate }) => certificate?.info);
-  await writeVerified(caCertificate?.info, certificates, new Set(), sys);
 }
 
 /** The error that reports all problems of a state. */
@@ -248,7 +248,8 @@ function bundlesIn(settings: Settings, { writes }: Change): ReadonlyMap<HostName
 function withBundles(inventory: Inventory, bundles: Bundles): Inventory {
   const hosts = inventory.hosts.map((found) => {
     const files = bundles.get(found.host.hostname);
-    return files === undefined ? found : { ...found, hasBundle: true, bundle: new Map([...found.bundle, ...files]) };
+    if (files === undefined) return found;
+    return changeHost(found, { hasBundle: true, bundle: new Map([...found.bundle, ...files]) });
   });
   return { ...inventory, hosts };
 }

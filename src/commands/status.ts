@@ -27,6 +27,7 @@ import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { findHosts } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
+import { noteRead } from './known-clients.js';
 
 export interface StatusOptions extends CaOptions {
   /** Names and patterns, as typed; everything if there are none. */
@@ -81,6 +82,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
     ...installed.problems,
   ];
+  await noteRead(settings, inventory, at, sys);
   if (options.format === 'nagios') {
     const { criticalDays } = options;
     const { line, status: code } = renderPlugin(rows, problems, warnings, { warnDays, criticalDays });

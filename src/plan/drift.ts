@@ -2,14 +2,17 @@
 // at once. Pure. Names are in
 // reissue.ts, because `make` itself applies them.
 
-import { checkCa } from '../certificate/verify.js';
+import { isKeyOf } from '../certificate/private-key.js';
+import { checkCa, checkLeaf } from '../certificate/verify.js';
 import type { Hint, Problem } from '../errors.js';
-import { nameTexts, type CertificateInfo } from '../certificate/certificate.js';
+import type { CertificateInfo } from '../certificate/certificate.js';
+import { nameTexts } from '../certificate/name-texts.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import type { Settings, Subject } from '../settings/settings.js';
-import { signerOf } from './ca-rekey.js';
+import { caStageOf, signerOf } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
-import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
+import { isKnownRight, type FoundCertificate, type HostInventory, type Inventory } from './inventory.js';
+import { staleFiles } from './warnings.js';
 
 /** What differs, and the command that applies it. */
 export type Drift = Problem & { readonly hint: Hint };
@@ -17,8 +20,9 @@ export type Drift = Problem & { readonly hint: Hint };
 /** One for each setting that is not applied: what differs, where, and the command that applies it. */
 export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
   const { keyType, validDays } = settings.certificates;
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  const differ = (what: string, option: string, isOther: (info: CertificateInfo, found: HostInventory) => boolean) => {
+  const standing = inventory.hosts.filter((found) => !found.isRevoked && !isKnownRight(found, inventory));
+  const drifts = leafDrifts(settings, inventory);
+  const differ = (what: string, option: string, isOther: IsOther) => {
     const others = standing.filter((found) => found.certificate && isOther(found.certificate.info, found));
     if (others.length === 0) return [];
     const names = others.slice(0, 5).map(({ host }) => host.hostname);
@@ -28,19 +32,46 @@ export function driftOf(settings: Settings, inventory: Inventory): readonly Drif
   };
   return [
     ...caDrift(settings, inventory),
-    ...differ(
-      `certificates.keyType (${keyType})`,
-      '--rekey',
-      // A host that keeps its own key chooses its type.
-      ({ spki }, { request }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
-    ),
-    ...differ(
-      `certificates.validDays (${validDays})`,
-      '--force',
-      (info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
-    ),
-    ...differ('subject', '--force', (info) => !hasSubject(info, settings.subject)),
+    ...differ(`certificates.keyType (${keyType})`, '--rekey', drifts.keyType),
+    ...differ(`certificates.validDays (${validDays})`, '--force', drifts.validDays),
+    ...differ('subject', '--force', drifts.subject),
   ];
+}
+
+type IsOther = (info: CertificateInfo, found: HostInventory) => boolean;
+
+function leafDrifts(
+  settings: Settings,
+  inventory: Inventory,
+): Readonly<Record<'keyType' | 'validDays' | 'subject', IsOther>> {
+  const { keyType, validDays } = settings.certificates;
+  return {
+    // A host that keeps its own key chooses its type.
+    keyType: ({ spki }, { request }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
+    validDays: (info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
+    subject: (info) => !hasSubject(info, settings.subject),
+  };
+}
+
+/** True if all that a client has is as the settings ask: nothing to find, to make or to apply. `wanted`: its bundle. */
+export function isRight(
+  settings: Settings,
+  inventory: Inventory,
+  found: HostInventory,
+  wanted: ReadonlyMap<string, Buffer> | undefined,
+  at: Date,
+): boolean {
+  const { host, certificate, key, request, previous, isRevoked } = found;
+  const ca = inventory.caCertificate?.info;
+  if (caStageOf(inventory) > 0 || host.role !== 'smtp-client' || ca === undefined || wanted === undefined) return false;
+  if (certificate === undefined || key === undefined) return false;
+  if (request !== undefined || previous !== undefined || isRevoked) return false;
+  const { info } = certificate;
+  // As this program issues them: what is known of a client names the CA's key.
+  if (info.authorityKeyIdentifier !== ca.subjectKeyIdentifier) return false;
+  if (!isKeyOf(key, info) || checkLeaf(info, ca, host, at).length > 0) return false;
+  if (Object.values(leafDrifts(settings, inventory)).some((isOther) => isOther(info, found))) return false;
+  return staleFiles(found.bundle, wanted).length === 0;
 }
 
 /** Another name, or other domains, than the settings ask the CA for: it works, and a command applies them. */

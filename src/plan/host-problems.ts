@@ -2,6 +2,7 @@
 // a new certificate for the same key cures needs no decision and is no contradiction: an end is in warnings.ts, other
 // names in reissue.ts.
 
+import { hash } from 'node:crypto';
 import { spkiFingerprint } from '../certificate/fingerprint.js';
 import { isKeyOf } from '../certificate/private-key.js';
 import { encodeSpki } from '../certificate/public-key.js';
@@ -11,7 +12,7 @@ import type { HostSettings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { signerOf } from './ca-rekey.js';
 import { describeFinding, setAside } from './findings.js';
-import type { HostInventory, Inventory } from './inventory.js';
+import { isKnownRight, type HostInventory, type Inventory } from './inventory.js';
 import { isCuredByMake } from './reissue.js';
 
 /** What is wrong with a host's certificate; nothing if it has none. */
@@ -70,15 +71,18 @@ export function requestProblems(found: HostInventory, inventory: Inventory): rea
 }
 
 /** Who, other than the host, has this public key (DER); undefined where nobody does. */
-function ownerOf(spki: Buffer, self: HostSettings, { caCertificate, hosts }: Inventory): string | undefined {
+function ownerOf(spki: Buffer, self: HostSettings, inventory: Inventory): string | undefined {
+  const { caCertificate, hosts } = inventory;
   if (caCertificate?.info.spki.equals(spki) === true) return 'the CA';
-  const other = hosts.find(
-    ({ host, key, request, certificate }) =>
-      host.hostname !== self.hostname &&
-      (certificate?.info.spki.equals(spki) === true ||
-        request?.info.spki.equals(spki) === true ||
-        (key !== undefined && key.spki.equals(spki))),
-  );
+  const digest = hash('sha256', spki, 'buffer');
+  const other = hosts.find((found) => {
+    if (found.host.hostname === self.hostname) return false;
+    const { certificate, request } = found;
+    if (certificate?.info.digest('public-key').equals(digest) === true) return true;
+    // Of a client whose files are known to be right, the certificate says all.
+    if (isKnownRight(found, inventory)) return false;
+    return request?.info.spki.equals(spki) === true || found.key?.spki.equals(spki) === true;
+  });
   return other?.host.hostname;
 }
 

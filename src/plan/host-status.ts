@@ -10,7 +10,7 @@ import { caStageOf, isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import { whyNotYet } from './ca-status.js';
 import { describeFinding } from './findings.js';
 import type { Installation, InstalledPart } from './installed.js';
-import type { HostInventory } from './inventory.js';
+import { isKnownRight, type HostInventory } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 import { heldBack, isCuredByMake } from './reissue.js';
 import { endsWithCa } from './renew.js';
@@ -19,6 +19,7 @@ import type { Basis, Verdict } from './states.js';
 
 export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   const { settings, inventory, at, warnDays } = basis;
+  if (isKnownRight(found, inventory)) return judgeDates(basis, found);
   const { host, certificate, key, request, previous } = found;
   const { hostname } = host;
   if (found.isRevoked) return ['revoked', { message: 'make does not make it again by itself' }];
@@ -54,6 +55,18 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
     return ['pending', { ...hold, message: `${message}: ${hold.message}` }];
   }
   if (previous !== undefined) return ['pending', whyRetire(basis, found)];
+  return judgeInstalled(basis, found, info);
+}
+
+/** Of a client whose files are known to be right, only the dates count. */
+function judgeDates(basis: Basis, found: HostInventory): Verdict {
+  const { at, warnDays } = basis;
+  if (found.certificate === undefined) throw new TypeError('a client without a certificate is not right');
+  const { info } = found.certificate;
+  if (at >= info.notAfter) return ['expired', whyRenew(basis, found, info, 'mail waits in the queue')];
+  if (at < info.notBefore) return ['not-yet-valid', whyNotYet(info, renewalAhead(basis, found))];
+  const left = daysLeft(info, at);
+  if (left < warnDays) return ['due', whyRenew(basis, found, info, `expires in ${left} days`)];
   return judgeInstalled(basis, found, info);
 }
 

@@ -52,6 +52,28 @@ export interface HostInventory {
   readonly hasBundle: boolean;
   /** The bundle's files by name; a missing one is absent. */
   readonly bundle: ReadonlyMap<string, Buffer>;
+  /**
+   * The CA under which all files of this client were judged right, and they are the same since. They are then read only if
+   * they are asked for, which takes the time: ask `isKnownRight` first. Undefined: nothing is known.
+   */
+  readonly rightUnder: CertificateInfo | undefined;
+}
+
+/** True if there is nothing to find in the files of this client, and nothing to make for it. */
+export function isKnownRight(
+  { rightUnder }: Pick<HostInventory, 'rightUnder'>,
+  { caCertificate, nextCa, formerCa }: Pick<Inventory, 'caCertificate' | 'nextCa' | 'formerCa'>,
+): boolean {
+  if (rightUnder === undefined || nextCa !== undefined || formerCa !== undefined) return false;
+  return rightUnder === caCertificate?.info;
+}
+
+/** The host with something else about it. Not by spreading: what is read only if it is asked for is no own property. */
+export function changeHost(found: HostInventory, change: Partial<HostInventory>): HostInventory {
+  const { host, keyPath, key, requestPath, request, certificatePath, certificate, previous } = found;
+  const { isRevoked, bundleFolder, hasBundle, bundle } = found;
+  const files = { keyPath, key, requestPath, request, certificatePath, certificate, previous };
+  return { host, ...files, isRevoked, bundleFolder, hasBundle, bundle, rightUnder: undefined, ...change };
 }
 
 /** A host's certificates and no keys. */

@@ -10,10 +10,17 @@ import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
-import type { Custody, Inventory } from './inventory.js';
+import { isKnownRight, type Custody, type Inventory } from './inventory.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
-import { caWarnings, hostWarnings, missingPassphrase, staleFiles, strangerWarnings } from './warnings.js';
+import {
+  caWarnings,
+  hostWarnings,
+  missingPassphrase,
+  staleFiles,
+  strangerWarnings,
+  tableWarnings,
+} from './warnings.js';
 
 /** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
 export type Step = { readonly path: string } & (
@@ -50,7 +57,10 @@ export interface Plan {
   readonly warnings: readonly Problem[];
 }
 
-/** The bundles as they should be, by host and file name; only those hosts whose key and certificate are there. */
+/**
+ * The bundles as they should be, by host and file name; only those hosts whose key and certificate are there. Bundles that
+ * are known to be right may be missing.
+ */
 export type Bundles = ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>;
 
 /**
@@ -64,7 +74,7 @@ export function contradictionsOf(
   fixes: readonly CertificateFindingCode[] = [],
 ): readonly Problem[] {
   if (inventory.problems.length > 0) return inventory.problems;
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const standing = inventory.hosts.filter((found) => !found.isRevoked && !isKnownRight(found, inventory));
   const hosts = standing.flatMap((found) => [
     ...revokedKeyProblems(found, inventory),
     ...requestProblems(found, inventory),
@@ -84,7 +94,11 @@ export function planMake(
   // A file that could not be read would only look like a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
-  const warnings = [...caWarnings(settings, inventory, at), ...strangerWarnings(settings, inventory)];
+  const warnings = [
+    ...caWarnings(settings, inventory, at),
+    ...strangerWarnings(settings, inventory),
+    ...tableWarnings(settings),
+  ];
   const unsealed = [...resealSteps(settings, inventory, custody, { problems, warnings })];
   const keys: Step[] = [];
   const certificates: Step[] = [];
@@ -102,7 +116,7 @@ export function planMake(
     const { role, hostname } = found.host;
     if (found.isRevoked) continue;
     warnings.push(...hostWarnings(found, settings, at));
-    if (!isForMake(found, inventory)) continue;
+    if (isKnownRight(found, inventory) || !isForMake(found, inventory)) continue;
     const hold = heldBack(settings, inventory, found);
     if (hold !== undefined) {
       held.push(hold);
@@ -174,8 +188,9 @@ function bundleSteps(
     step.role === 'smtp-client' &&
     (step.event === 'issued' || postfix.pin === 'certificate');
   const newPin = certificates.some(hasNewPin);
-  return inventory.hosts.flatMap(({ host, bundle, bundleFolder, isRevoked, request }) => {
-    if (isRevoked) return [];
+  return inventory.hosts.flatMap((found) => {
+    if (found.isRevoked || isKnownRight(found, inventory)) return [];
+    const { host, bundle, bundleFolder, request } = found;
     const { role, hostname } = host;
     const wanted = bundles.get(hostname);
     // A host without a certificate, which is held.

@@ -10,8 +10,10 @@ import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js
 export function returnWarnings({ hosts, problems }: Inventory): readonly Problem[] {
   // What could not be read looks as if it were missing.
   if (problems.length > 0) return [];
-  const tables = hosts.flatMap(({ host, bundle, isRevoked }) => {
-    const table = isRevoked ? '' : (bundle.get(tableName)?.toString('utf8') ?? '');
+  const tables = hosts.flatMap((found) => {
+    const { host, isRevoked } = found;
+    if (host.role !== 'smtpd-server') return [];
+    const table = isRevoked ? '' : (found.bundle.get(tableName)?.toString('utf8') ?? '');
     // What else stands in its place says nothing.
     return !table.startsWith('# relaycerts ') ? [] : [{ relay: host.hostname, names: namesIn(table) }];
   });

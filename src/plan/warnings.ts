@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { commandText, quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import { hostsOf, type Role, type Settings } from '../settings/settings.js';
+import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { agoText } from './ago.js';
 import { bundleNames } from './bundle-names.js';
@@ -20,8 +20,8 @@ export function hostWarnings(found: HostInventory, settings: Settings, at: Date)
 }
 
 function leftoverWarnings(found: HostInventory, settings: Settings): readonly Problem[] {
-  const { request, host, bundle, bundleFolder } = found;
-  if (request === undefined) return [];
+  if (found.request === undefined) return [];
+  const { host, bundle, bundleFolder } = found;
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
@@ -104,12 +104,31 @@ export function bundleWarnings(
 ): readonly Problem[] {
   // A file that could not be read looks as if it were missing, and one certificate less is another table.
   if (problems.length > 0) return [];
-  return hosts.flatMap(({ host: { hostname }, bundle }) => {
-    const stale = staleFiles(bundle, bundles.get(hostname) ?? new Map<string, Buffer>());
+  return hosts.flatMap((found) => {
+    const { hostname } = found.host;
+    const wanted = bundles.get(hostname);
+    const stale = wanted === undefined ? [] : staleFiles(found.bundle, wanted);
     if (stale.length === 0) return [];
     const message = `the bundle of ${hostname} is not what its certificates say (${stale.join(', ')})`;
     return [{ message, hint: { run: ['make'] } }];
   });
+}
+
+/** Pins up to which a map type does well, as scripts/bench-tables.mjs measured them (docs/settings.md). */
+const mostPins: Readonly<Partial<Record<TableType, number>>> = { texthash: 10_000, lmdb: 30_000 };
+
+/** That the table of pins has outgrown its map type. */
+export function tableWarnings({ postfix: { tableType }, smtpClients }: Settings): readonly Problem[] {
+  const pins = smtpClients.length;
+  if (pins <= (mostPins[tableType] ?? Infinity)) return [];
+  const what =
+    tableType === 'texthash'
+      ? 'every smtpd reads a texthash whole when it starts'
+      : 'Postfix finds nothing in an lmdb table that outgrows lmdb_map_size, 16 MiB by default';
+  const message = `relay_clientcerts has ${pins} pins, and ${what}`;
+  const hint =
+    'set postfix.tableType to "cdb" (on Debian, the relays need postfix-cdb), run make, and the script of each relay';
+  return [{ message, hint }];
 }
 
 /** The names of the files that a bundle lacks, or holds with other bytes than it should; both maps are by file name. */

@@ -5,7 +5,7 @@
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
+import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
 import { pinsOf } from './pin.js';
@@ -16,13 +16,16 @@ import { renderTable } from './table.js';
  * written beside the old one and renamed over it, so the old one need not be readable.
  */
 export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
-  const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
+  const table = tableOf(settings, inventory);
   const standing = inventory.hosts.filter(({ hasBundle, isRevoked }) => hasBundle && !isRevoked);
   const relays = standing.map(({ host }) => host).filter(({ role }) => role === 'smtpd-server');
   return new Map(relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])]));
 }
 
-/** The files of every host (of those in `only`) whose certificate, and key or request, are there, by host and file name. */
+/**
+ * The files of every host (of those in `only`) whose certificate, and key or request, are there, by host and file name;
+ * not of a client whose bundle is known to be right.
+ */
 export function bundlesOf(
   settings: Settings,
   inventory: Inventory,
@@ -31,9 +34,9 @@ export function bundlesOf(
   const bundles = new Map<HostName, ReadonlyMap<string, Buffer>>();
   if (inventory.caCertificate === undefined) return bundles;
   const cas = Buffer.concat(trustedCas(inventory).map(({ info }) => Buffer.from(info.pem)));
-  // The same for all relays.
-  let table: Buffer | undefined;
-  for (const { host, key, request, certificate, isRevoked } of only) {
+  for (const found of only) {
+    if (isKnownRight(found, inventory)) continue;
+    const { host, key, request, certificate, isRevoked } = found;
     if (isRevoked || certificate === undefined || (key === undefined && request === undefined)) continue;
     const names = bundleNames(settings.domain, host.hostname);
     const pem = Buffer.from(certificate.info.pem);
@@ -46,10 +49,21 @@ export function bundlesOf(
       files.set(names.chain, Buffer.concat([key.pem, pem]));
     }
     if (host.role === 'smtpd-server') {
-      table ??= Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
-      files.set(tableName, table);
+      files.set(tableName, tableOf(settings, inventory));
     }
     bundles.set(host.hostname, files);
   }
   return bundles;
 }
+
+/** The same for all relays, and for every look at the same hosts. */
+function tableOf(settings: Settings, inventory: Inventory): Buffer {
+  const { hosts } = inventory;
+  const [forSettings, known] = tables.get(hosts) ?? [];
+  if (known !== undefined && forSettings === settings) return known;
+  const table = Buffer.from(renderTable(settings, pinsOf(settings, inventory)));
+  tables.set(hosts, [settings, table]);
+  return table;
+}
+
+const tables = new WeakMap<Inventory['hosts'], readonly [Settings, Buffer]>();

@@ -38,7 +38,9 @@ function pinOf(hostname: HostName, info: CertificateInfo, of: PinKind, isPreviou
     hostname,
     of,
     fingerprint: fingerprintOf(info, of, 'sha256'),
-    other: fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256'),
+    get other() {
+      return fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256');
+    },
     notAfter: info.notAfter,
     isPrevious,
   };

@@ -15,8 +15,10 @@ export function renderTable(settings: Settings, pins: readonly Pin[]): string {
   return `${[head, ...lines].join('\n')}\n`;
 }
 
-function commentOf({ hostname, of, other, notAfter, isPrevious }: Pin): string {
+function commentOf(pin: Pin): string {
+  const { hostname, of, isPrevious } = pin;
   if (of === 'public-key') return isPrevious ? `${hostname}, before its new key` : '';
+  const { other, notAfter } = pin;
   const before = isPrevious ? ', before its new certificate' : '';
   return `${hostname}${before}, expires ${notAfter.toISOString().slice(0, 19)}Z, public key ${other}`;
 }

@@ -133,7 +133,7 @@ export function buildSchema(domain: HostName) {
     directory: withDefault(directory, ourFolder),
     tableType: choice(
       tableTypes,
-      'The map type of relay_clientcerts: texthash works everywhere; with hash, Postfix 3.11 of Debian logs that it is deprecated',
+      'The map type of relay_clientcerts: texthash works everywhere, cdb is for more than 10,000 clients; with hash, Postfix 3.11 of Debian logs that it is deprecated',
     ),
     pin: choice(['public-key', 'certificate'], 'What a pin is the digest of'),
     unlisted: choice(['defer', 'reject'], unlisted),

@@ -27,6 +27,10 @@ export interface Findings {
   readonly denied: Problem[];
 }
 
+export function noFindings(uid: number): Findings {
+  return { uid, problems: [], open: [], foreign: [], denied: [] };
+}
+
 /**
  * All that was found; `folders` are what one command for many files goes over. `findRoots` looks up what belongs to root,
  * if anything is closed to this user. Files are read at the same time; what is said of them has one order.

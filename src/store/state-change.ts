@@ -47,10 +47,11 @@ export function changeTo(
   });
   const gone = [...old.keys()].filter((path) => !now.has(path));
   const bundleWrites: FileWrite[] = [];
-  for (const { host, bundle } of before.hosts) {
+  for (const found of before.hosts) {
+    const { host } = found;
     const wanted = bundles.get(host.hostname);
     if (wanted === undefined) continue;
-    for (const name of staleFiles(bundle, wanted)) {
+    for (const name of staleFiles(found.bundle, wanted)) {
       const place = Object.values(layout.bundle(host.hostname)).find(({ path }) => path.endsWith(`/${name}`));
       const bytes = wanted.get(name);
       if (place === undefined || bytes === undefined) throw new TypeError(`a bundle has no ${name}`);

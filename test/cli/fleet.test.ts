@@ -1,13 +1,25 @@
 // A fleet: more hosts than a person reads of. What is printed has a bound, a batch that is interrupted stays, and what was
-// noted of verified signatures changes no judgement.
+// noted of clients that are right changes no judgement.
 
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commandsIn, installs } from '../support/now-run.js';
 import { answerOf } from '../support/answer.js';
 import { noteAsInstalled } from '../support/installed.js';
-import { copyOf, makeProject, type Project } from '../support/project.js';
+import { copyOf, makeProject, program, type Project } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 const count = 600;
@@ -25,7 +37,7 @@ afterAll(() => made.remove());
 
 const noteOf = (project: Project): string => {
   const folder = join(project.home, '.config/relaycerts');
-  const [name = ''] = readdirSync(folder).filter((file) => file.endsWith('.verified'));
+  const [name = ''] = readdirSync(folder).filter((file) => file.endsWith('.known'));
   return join(folder, name);
 };
 
@@ -123,7 +135,63 @@ describe('of a fleet', () => {
   });
 });
 
-describe('what is noted of verified signatures', () => {
+/** In place, to other bytes of the same length; the same again undoes it. */
+function bend(project: Project, path: string, at: number): void {
+  const file = openSync(join(project.folder, path), 'r+');
+  const octet = Buffer.alloc(1);
+  readSync(file, octet, 0, 1, at);
+  writeSync(file, Buffer.from([(octet[0] ?? 0) ^ 1]), 0, 1, at);
+  closeSync(file);
+}
+
+describe('Ctrl-C', () => {
+  it('keeps the batches that are done, and the next make goes on', async () => {
+    const project = makeProject(null);
+    project.write('settings.json', made.read('settings.json'));
+    project.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
+    expect(await interruptAfterBatch(project)).toBe(130);
+    const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
+    const first = listed();
+    // With the relay, a batch has 1000 hosts.
+    expect([999, 1500]).toContain(first.length);
+    const before = project.read('certs/smtp-client/c7.example.org.crt.pem');
+    succeed(await project.run(['make']));
+    expect(listed()).toHaveLength(1500);
+    expect(project.read('certs/smtp-client/c7.example.org.crt.pem')).toBe(before);
+    const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
+    expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(1500);
+    project.remove();
+  }, 240_000);
+});
+
+const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
+
+/** Interrupts make when it says what the second batch is, so that the first is done; gives its exit code. */
+async function interruptAfterBatch(project: Project): Promise<number | null> {
+  const child = spawn(process.execPath, [program, 'make'], {
+    cwd: project.folder,
+    env: { PATH: process.env['PATH'], HOME: project.home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+    if (said.split('made the bundle').length === 3) child.kill('SIGINT');
+  });
+  return new Promise((resolve) => child.once('close', resolve));
+}
+
+describe('what is noted of clients that are right', () => {
+  // A pin of the first record: header, name, six files, two dates.
+  const pinAt = 32 + 16 + 6 * 3 * 8 + 16;
+  let project: Project;
+  beforeAll(async () => {
+    project = copyOf(made);
+    // What was copied is another file, and after a tick of the clock old enough.
+    for (let run = 0; run < 2; run += 1) succeed(await project.run(['make']));
+  }, 120_000);
+  afterAll(() => project.remove());
+
   it('is for this user, and for a fleet only', async () => {
     expect(statSync(noteOf(made)).mode & 0o777).toBe(0o600);
     const small = makeProject();
@@ -132,23 +200,84 @@ describe('what is noted of verified signatures', () => {
     small.remove();
   });
 
-  it('hides no certificate that was changed since, or that another CA signed', async () => {
-    const project = copyOf(made);
-    const path = ['certs', 'smtp-client', 'c3.example.org.crt.pem'] as const;
-    const pem = project.read(...path);
-    const der = Buffer.from(pem.replaceAll(/-----.*-----|\s/gu, ''), 'base64');
-    der[der.length - 5] = (der[der.length - 5] ?? 0) ^ 1;
-    const bent = der.toString('base64').replaceAll(/.{1,64}/gu, '$&\n');
-    project.write(path.join('/'), `-----BEGIN CERTIFICATE-----\n${bent}-----END CERTIFICATE-----\n`);
+  it('spares reading their files, unless others could have written it', async () => {
+    const note = readFileSync(noteOf(project));
+    const bent = Buffer.from(note);
+    bent[pinAt] = (bent[pinAt] ?? 0) ^ 1;
+    writeFileSync(noteOf(project), bent);
+    expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('relay_clientcerts');
+    chmodSync(noteOf(project), 0o660);
+    expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');
+    writeFileSync(noteOf(project), note);
+    chmodSync(noteOf(project), 0o600);
+  });
+
+  it('hides nothing that was changed in place, in the same length', async () => {
+    const certificate = 'certs/smtp-client/c3.example.org.crt.pem';
+    bend(project, certificate, 300);
     const { status, stderr } = await project.run(['make']);
-    expect([status, stderr]).toEqual([1, expect.stringContaining('c3.example.org.crt.pem" is not signed by this CA')]);
-    project.remove();
+    expect([status, stderr]).toEqual([1, expect.stringContaining('c3.example.org.crt.pem')]);
+    bend(project, certificate, 300);
+    const chain = 'hosts/c4.example.org/c4.example.org.chain.pem';
+    const before = project.read(chain);
+    bend(project, chain, 40);
+    expect(succeed(await project.run(['make'])).stderr).toContain('made the bundle of c4.example.org');
+    expect(project.read(chain)).toBe(before);
+  });
+
+  it('hides no key that others may read since', async () => {
+    const key = join(project.folder, 'certs/smtp-client/c5.example.org.key.pem');
+    chmodSync(key, 0o644);
+    expect((await project.run(['make'])).stderr).toContain('c5.example.org.key.pem" can be read or changed by others');
+    chmodSync(key, 0o600);
+  });
+
+  it('is void under other settings, and for a client with other names', async () => {
+    const settings = project.read('settings.json');
+    const other: object = { ...(JSON.parse(settings) as object), certificates: { validDays: 90 } };
+    project.write('settings.json', JSON.stringify(other));
+    const { stderr } = succeed(await project.run(['make', '--dry-run']));
+    expect(stderr).toContain(`certificates.validDays (90) is not what ${count + 1} certificates have`);
+    project.write('settings.json', settings);
+    const rows = names.map((name) => `${name},${name === 'c6' ? 'other.example.org' : ''}`);
+    project.write('c.csv', `hostname,altNames\n${rows.join('\n')}\n`);
+    const { stdout } = succeed(await project.run(['make', '--dry-run']));
+    expect(stdout).toContain('c6.example.org');
+    expect(stdout).not.toContain('c7.example.org');
+    project.write('c.csv', `hostname\n${names.join('\n')}\n`);
+  });
+
+  it('lets every command say what it says without it', async () => {
+    const withNote = await allSay(project, true);
+    expect(await allSay(project, false)).toEqual(withNote);
   });
 
   it('is not missed if it is damaged', async () => {
-    const project = copyOf(made);
-    writeFileSync(noteOf(project), 'no digest\n', { mode: 0o600 });
+    writeFileSync(noteOf(project), 'no record\n', { mode: 0o600 });
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
-    project.remove();
+  });
+
+  it('keeps no client that gets another certificate, or is revoked', async () => {
+    succeed(await project.run(['renew', 'c8', '--force']));
+    succeed(await project.run(['renew', 'c9', '--rekey']));
+    succeed(await project.run(['revoke', 'c10']));
+    expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
+    const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
+    expect([table.includes(' c10.example.org'), table.match(/ c9\.example\.org\n/gu)?.length]).toEqual([false, 2]);
   });
 });
+
+async function allSay(project: Project, hasNote: boolean): Promise<readonly unknown[]> {
+  const said = [];
+  for (const command of [
+    ['status', '--json'],
+    ['renew', '--due'],
+    ['show', 'c9', '--json'],
+    ['make', '--dry-run'],
+  ]) {
+    if (!hasNote) rmSync(noteOf(project));
+    said.push(await project.run(command));
+    if (!hasNote) succeed(await project.run(['make']));
+  }
+  return said;
+}

@@ -77,6 +77,7 @@ function foundHost(
     bundleFolder: layout.bundleFolder(hostname),
     hasBundle: true,
     bundle: new Map(),
+    rightUnder: undefined,
   };
 }
 

@@ -162,8 +162,8 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'first make',
     'only the inner folder synced',
-    'isBelow(project, made); made = dirname(made)',
-    'made === at(path); made = dirname(made)',
+    'isBelow(project, one); one = dirname(one)',
+    'one === at(path); one = dirname(one)',
   ),
   mutant(
     'no ledger yet',
@@ -238,6 +238,13 @@ export const mutants: readonly Mutant[] = [
     'const isEdited = now !== write.old && now !== write.new;',
     'const isEdited = now === undefined;',
   ),
+  mutant(
+    'retire',
+    'a folder that was there taken for a new one',
+    'if (await makeFolder(disk, at(path), mode, 0o755)) made.add(at(path));',
+    'await makeFolder(disk, at(path), mode, 0o755);\n    made.add(at(path));',
+  ),
+  mutant('retire', 'a folder that is there taken for a missing one', 'isThere ? read(path) : undefined', 'undefined'),
   mutant(
     'retire',
     'digest not checked before removing',

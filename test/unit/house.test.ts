@@ -114,6 +114,7 @@ describe('commands', () => {
     'certify',
     'custody',
     'installed',
+    'known-clients',
     'make-ca',
     'operator-key',
     'revocation',
@@ -130,6 +131,14 @@ describe('commands', () => {
   it('stand on at most 3 floors', () => {
     const floors = floorsOf(commands, true);
     expect([...floors].filter(([, floor]) => floor > 3)).toEqual([]);
+  });
+});
+
+describe('a host of the inventory', () => {
+  it('is never spread, because what is read late would be lost', () => {
+    const users = programs.filter((path) => /^(?:plan|store|render|commands)\//u.test(path));
+    const spread = users.filter((path) => /\{\s*\.\.\.found,/u.test(texts.get(path) ?? ''));
+    expect(spread).toEqual([]);
   });
 });
 

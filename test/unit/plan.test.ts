@@ -6,7 +6,7 @@ import { encodeSpki } from '../../src/certificate/public-key.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
 import { describeStep } from '../../src/plan/describe-step.js';
 import { planMake, type Plan } from '../../src/plan/plan.js';
-import { bundleWarnings } from '../../src/plan/warnings.js';
+import { bundleWarnings, tableWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
 import { changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
 
@@ -117,6 +117,26 @@ const said = (inventory: Inventory): readonly string[] =>
 /** Without the first file of its bundle. */
 const spoil = (one: HostInventory): HostInventory => ({ ...one, bundle: new Map([...one.bundle].slice(1)) });
 const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
+
+const warned = (tableType: 'texthash' | 'hash' | 'lmdb' | 'cdb', count: number): number => {
+  const [client] = settings.smtpClients;
+  const clients = Array.from({ length: count - 1 }, () => client);
+  const postfix = { ...settings.postfix, tableType };
+  return tableWarnings({ ...settings, postfix, smtpClients: [client, ...clients] }).length;
+};
+
+describe('the table of pins', () => {
+  it.each([
+    ['texthash', 10_000, 10_001],
+    ['lmdb', 30_000, 30_001],
+  ] as const)('of type %s has room for %i pins without a warning', (type, most, more) => {
+    expect([warned(type, most), warned(type, more)]).toEqual([0, 1]);
+  });
+
+  it.each(['hash', 'cdb'] as const)('of type %s has no such bound', (type) => {
+    expect(warned(type, 100_000)).toBe(0);
+  });
+});
 
 describe('what status says of bundles', () => {
   it('nothing where they are right; each host once where they are not, as make would write them', () => {

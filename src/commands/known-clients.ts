@@ -1,0 +1,66 @@
+// Which clients of a fleet are right, noted for the commands to come (store/known-clients.ts): after what was read is
+// judged, and after a batch is made. In the inventory that it gives, those take next to no memory.
+
+import { isRight } from '../plan/drift.js';
+import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
+import type { Bundles } from '../plan/plan.js';
+import { bundlesOf } from '../render/bundle.js';
+import type { Settings } from '../settings/settings.js';
+import { isFleet, clientRecord, stampsNoted, stampsOf, writeKnown } from '../store/known-clients.js';
+import { KnownHost } from '../store/known-host.js';
+import { layoutOf } from '../store/layout.js';
+import { readerOf } from '../store/read-host.js';
+import type { Sys } from '../sys/sys.js';
+
+/** Notes the clients that were read and are right. */
+export async function noteRead(settings: Settings, inventory: Inventory, at: Date, sys: Sys): Promise<void> {
+  if (!isFleet(settings) || inventory.problems.length > 0) return;
+  const read = inventory.hosts.filter((found) => stampsNoted(found) !== undefined);
+  const bundles = bundlesOf(settings, inventory, read);
+  const hosts = withKnown(settings, inventory, bundles, at, sys, stampsNoted);
+  if (hosts !== inventory.hosts) await noteKnown(settings, { ...inventory, hosts }, sys);
+}
+
+/** The inventory after `before`, whose bundles these are, with the clients that are right; `written`: when, at the latest. */
+export function withMadeKnown(
+  settings: Settings,
+  before: Inventory,
+  after: Inventory,
+  { bundles, written, at }: { readonly bundles: Bundles; readonly written: number; readonly at: Date },
+  sys: Sys,
+): Inventory {
+  if (!isFleet(settings) || after.problems.length > 0) return after;
+  const layout = layoutOf(settings);
+  const old = new Set(before.hosts);
+  const stamps = (found: HostInventory) => (old.has(found) ? undefined : stampsOf(layout, found.host, written));
+  return { ...after, hosts: withKnown(settings, after, bundles, at, sys, stamps) };
+}
+
+/** Notes every client that is known to be right. */
+export async function noteKnown(settings: Settings, { caCertificate, hosts }: Inventory, sys: Sys): Promise<void> {
+  const known = hosts.flatMap((found) => (found instanceof KnownHost ? [found.known] : []));
+  await writeKnown(settings, caCertificate?.info, known, sys);
+}
+
+function withKnown(
+  settings: Settings,
+  inventory: Inventory,
+  bundles: Bundles,
+  at: Date,
+  sys: Sys,
+  stampsFor: (found: HostInventory) => ReturnType<typeof stampsOf>,
+): readonly HostInventory[] {
+  const ca = inventory.caCertificate?.info;
+  if (ca === undefined) return inventory.hosts;
+  const under = { layout: layoutOf(settings), ca, read: readerOf(settings, inventory, sys) };
+  let count = 0;
+  const hosts = inventory.hosts.map((found) => {
+    const { host, certificate } = found;
+    if (isKnownRight(found, inventory) || host.role !== 'smtp-client' || certificate === undefined) return found;
+    const stamps = stampsFor(found);
+    if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) return found;
+    count += 1;
+    return new KnownHost(host, clientRecord(host, stamps, certificate.info), under);
+  });
+  return count === 0 ? inventory.hosts : hosts;
+}

@@ -1,0 +1,246 @@
+// What is known of a fleet's clients from an earlier look, so that ten thousand whose files nobody touched are not read and
+// judged again by every command: for each client whose files were all right, when and where its files last changed, and
+// what tables and reports need of its certificate. It is a file of this user, named by the CA's key; whoever removes it
+// loses time and nothing else.
+//
+// A file counts as the same if its inode, size and time of change (ctime, which no program can set) are. What was changed
+// only just now is not noted, because a clock has ticks. Settings, CA and rules that are not those of the note make it
+// void.
+
+import { hash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import type { CertificateInfo } from '../certificate/certificate.js';
+import type { HostInventory } from '../plan/inventory.js';
+import type { Settings, SmtpClient } from '../settings/settings.js';
+import { readFileNow, replaceFile } from '../sys/files.js';
+import { statIfThere } from '../sys/missing.js';
+import type { Sys } from '../sys/sys.js';
+import type { Layout } from './layout.js';
+
+/** For fewer clients, reading them takes no longer than this. */
+const fewest = 500;
+/** Octets. */
+const limit = 128 << 20;
+/** Of what is judged. Another number makes every note void. */
+const rules = 1;
+/** Milliseconds; the kernel's clock for files has up to 10 a tick. */
+const tick = 12;
+
+const partsOfClient = ['ca', 'certificate', 'key', 'chain'] as const;
+const filesOfClient = partsOfClient.length + 2;
+const valuesOfFile = 3;
+
+// A record: who it is, its files, two dates, two digests, the serial's length and octets.
+const stampsAt = 16;
+const datesAt = stampsAt + filesOfClient * valuesOfFile * 8;
+const digestsAt = datesAt + 16;
+const serialAt = digestsAt + 64;
+const recordSize = serialAt + 24;
+const headerSize = 32;
+
+type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
+type Client = Pick<SmtpClient, 'hostname' | 'altNames'>;
+
+/** When and where the files of a client last changed. */
+export type Stamps = Float64Array;
+
+/** One client's record. */
+export class KnownClient {
+  readonly #bytes: Buffer;
+  readonly #start: number;
+
+  constructor(bytes: Buffer, start: number) {
+    this.#bytes = bytes;
+    this.#start = start;
+  }
+
+  get record(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#start + recordSize);
+  }
+
+  get notBefore(): Date {
+    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt));
+  }
+
+  get notAfter(): Date {
+    return new Date(this.#bytes.readDoubleLE(this.#start + datesAt + 8));
+  }
+
+  /** SHA-256. */
+  digest(of: 'public-key' | 'certificate'): Buffer {
+    const start = this.#start + digestsAt + (of === 'certificate' ? 32 : 0);
+    return this.#bytes.subarray(start, start + 32);
+  }
+
+  get serial(): string {
+    const start = this.#start + serialAt;
+    return this.#bytes.toString('hex', start + 1, start + 1 + (this.#bytes[start] ?? 0));
+  }
+
+  has(stamps: Stamps): boolean {
+    for (const [index, value] of stamps.entries()) {
+      if (this.#bytes.readDoubleLE(this.#start + stampsAt + index * 8) !== value) return false;
+    }
+    return true;
+  }
+}
+
+/** The records of one file. */
+export class KnownClients {
+  readonly #bytes: Buffer;
+  readonly #isRight: boolean;
+  #next = headerSize;
+  #places: Map<string, number> | undefined;
+  #digests: Set<string> | undefined;
+
+  constructor(bytes: Buffer = Buffer.alloc(0), basis: Buffer = Buffer.alloc(0)) {
+    const isWhole = bytes.length >= headerSize && (bytes.length - headerSize) % recordSize === 0;
+    this.#bytes = isWhole ? bytes : Buffer.alloc(0);
+    this.#isRight = isWhole && bytes.subarray(0, headerSize).equals(basis);
+  }
+
+  get count(): number {
+    return this.#isRight ? (this.#bytes.length - headerSize) / recordSize : 0;
+  }
+
+  /** What is known of a client; undefined if nothing is, or its files are others. Clients come in the order of the file. */
+  find(client: Client, stamps: Stamps): KnownClient | undefined {
+    if (!this.#isRight) return undefined;
+    const name = nameOf(client);
+    if (!this.#isAt(this.#next, name)) this.#next = this.#placeOf(name);
+    if (this.#next < 0) return undefined;
+    const found = new KnownClient(this.#bytes, this.#next);
+    this.#next += recordSize;
+    return found.has(stamps) ? found : undefined;
+  }
+
+  /** True if the signature of this CA on the certificate was verified before, whatever the settings were. */
+  isVerified(der: Buffer): boolean {
+    if (this.#bytes.length <= headerSize) return false;
+    if (this.#digests === undefined) {
+      this.#digests = new Set();
+      for (let at = headerSize; at < this.#bytes.length; at += recordSize) {
+        this.#digests.add(this.#bytes.toString('latin1', at + digestsAt + 32, at + digestsAt + 64));
+      }
+    }
+    return this.#digests.has(hash('sha256', der, 'buffer').toString('latin1'));
+  }
+
+  #isAt(place: number, name: Buffer): boolean {
+    return place >= 0 && place < this.#bytes.length && name.compare(this.#bytes, place, place + stampsAt) === 0;
+  }
+
+  #placeOf(name: Buffer): number {
+    if (this.#places === undefined) {
+      this.#places = new Map();
+      for (let at = headerSize; at < this.#bytes.length; at += recordSize) {
+        this.#places.set(this.#bytes.toString('latin1', at, at + stampsAt), at);
+      }
+    }
+    return this.#places.get(name.toString('latin1')) ?? -1;
+  }
+}
+
+/**
+ * Where and when the files of a client last changed; undefined if one is missing, changed only just now, or was written
+ * after `written` (milliseconds).
+ */
+export function stampsOf(layout: Layout, { hostname }: Client, written = Infinity): Stamps | undefined {
+  const before = Date.now() - tick;
+  const stamps = new Float64Array(filesOfClient * valuesOfFile);
+  const bundle = layout.bundle(hostname);
+  const places = [
+    layout.key('smtp-client', hostname),
+    layout.certificate('smtp-client', hostname),
+    ...partsOfClient.map((part) => bundle[part]),
+  ];
+  for (const [index, { path }] of places.entries()) {
+    const found = statIfThere(path);
+    if (found === undefined || !(found.ctimeMs < before && found.mtimeMs < written - tick)) return undefined;
+    stamps.set([found.ino, found.size, found.ctimeMs], index * valuesOfFile);
+  }
+  return stamps;
+}
+
+/** Files that were looked at before they were read: only what was the same from then on may be noted. */
+const stampsBefore = new WeakMap<HostInventory, Stamps>();
+
+export function noteStamps(found: HostInventory, stamps: Stamps): HostInventory {
+  stampsBefore.set(found, stamps);
+  return found;
+}
+
+export function stampsNoted(found: HostInventory): Stamps | undefined {
+  return stampsBefore.get(found);
+}
+
+/** The record of a client whose files, as they were at `stamps`, are all right. */
+export function clientRecord(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
+  // From the pool, in which nothing else is kept for long: ten thousand allocations of their own would take more.
+  const record = Buffer.allocUnsafe(recordSize).fill(0);
+  nameOf(client).copy(record, 0);
+  for (const [index, value] of stamps.entries()) record.writeDoubleLE(value, stampsAt + index * 8);
+  record.writeDoubleLE(info.notBefore.getTime(), datesAt);
+  record.writeDoubleLE(info.notAfter.getTime(), datesAt + 8);
+  info.digest('public-key').copy(record, digestsAt);
+  info.digest('certificate').copy(record, digestsAt + 32);
+  const serial = Buffer.from(info.serial.padStart(info.serial.length + (info.serial.length % 2), '0'), 'hex');
+  record[serialAt] = Math.min(serial.length, 23);
+  serial.copy(record, serialAt + 1);
+  return new KnownClient(record, 0);
+}
+
+export function isFleet({ smtpClients }: Settings): boolean {
+  return smtpClients.length >= fewest;
+}
+
+/** What an earlier look noted under this CA. */
+export function readKnown(
+  settings: Settings,
+  ca: CertificateInfo | undefined,
+  { configHome, uid }: Onlooker,
+): KnownClients {
+  if (ca === undefined || !isFleet(settings)) return new KnownClients();
+  try {
+    // Nobody else may have written it.
+    let isOwn = false;
+    const see = ({ uid: owner, mode }: { uid: number; mode: number }): void => {
+      isOwn = owner === uid && (mode & 0o077) === 0;
+    };
+    const bytes = readFileNow(fileOf(ca, configHome), { limit, see });
+    return isOwn ? new KnownClients(bytes, basisOf(settings, ca)) : new KnownClients();
+  } catch {
+    return new KnownClients();
+  }
+}
+
+/** Notes these clients of a fleet, in the settings' order. Fails in silence: without it, only time is lost. */
+export async function writeKnown(
+  settings: Settings,
+  ca: CertificateInfo | undefined,
+  clients: readonly KnownClient[],
+  { configHome }: Onlooker,
+): Promise<void> {
+  if (ca === undefined || clients.length < fewest) return;
+  const bytes = Buffer.concat([basisOf(settings, ca), ...clients.map(({ record }) => record)]);
+  try {
+    await mkdir(`${configHome}/relaycerts`, { recursive: true, mode: 0o700 });
+    await replaceFile(fileOf(ca, configHome), bytes, 0o600);
+  } catch {
+    // Nobody waits for it.
+  }
+}
+
+/** What the judgement depends on besides a client's own files and names. */
+function basisOf({ folder, domain, subject, ca, certificates, postfix }: Settings, { der }: CertificateInfo): Buffer {
+  const text = JSON.stringify([rules, folder, domain, subject, ca, certificates, postfix, der.toString('base64')]);
+  return hash('sha256', text, 'buffer');
+}
+
+function nameOf({ hostname, altNames }: Client): Buffer {
+  return hash('sha256', [hostname, ...altNames].join(' '), 'buffer').subarray(0, stampsAt);
+}
+
+function fileOf({ spki }: CertificateInfo, configHome: string): string {
+  return `${configHome}/relaycerts/${hash('sha256', spki).slice(0, 32)}.known`;
+}

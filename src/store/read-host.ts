@@ -1,0 +1,189 @@
+// Reads one host's files, and those of all hosts. Of a fleet, clients that an earlier look found right and that nobody has
+// touched since are not read.
+
+import { basename } from 'node:path';
+import type { CertificateInfo, Signer } from '../certificate/certificate.js';
+import { pinOfDigest } from '../certificate/fingerprint.js';
+import { readHostKey } from '../certificate/private-key.js';
+import { parseRequest } from '../certificate/request.js';
+import { quotePath } from '../errors.js';
+import { bundleParts } from '../plan/bundle-names.js';
+import { trustedCas, type Cas } from '../plan/ca-rekey.js';
+import type { HostInventory, Inventory, Revoked } from '../plan/inventory.js';
+import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
+import { listFolder, lookAt, readFileNow } from '../sys/files.js';
+import { statIfThere } from '../sys/missing.js';
+import type { Sys } from '../sys/sys.js';
+import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
+import { KnownHost } from './known-host.js';
+import { layoutOf, type Layout } from './layout.js';
+import {
+  collect,
+  noFindings,
+  parseFoundCertificate,
+  readCertificate,
+  readPrivate,
+  type Findings,
+} from './read-file.js';
+import { isRevokedHost } from './revoked.js';
+
+/** Octets; a client that is pinned by its certificate has about 300 in the table, which lists all clients. */
+const tableLimit = 64 << 20;
+
+/** The paths of hosts' files and bundles, so that three listings answer for what is not there. */
+export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
+  const there = new Set<string>();
+  for (const folder of [...roles.map(layout.roleFolder), layout.hostsFolder]) {
+    for (const name of await listFolder(folder)) there.add(`${folder}/${name}`);
+  }
+  return there;
+}
+
+/** What all hosts are read with. */
+export interface Around {
+  readonly layout: Layout;
+  readonly there: ReadonlySet<string>;
+  readonly revoked: Revoked;
+  readonly findings: Findings;
+  /** The CAs that a host's certificate may be signed by: the former one or the one that signs now. */
+  readonly signers: readonly Signer[];
+  /** The file of every bundle with the CAs that hosts trust. */
+  readonly trusted: Buffer;
+}
+
+export function casIn(cas: Cas, known = new KnownClients()): Pick<Around, 'signers' | 'trusted'> {
+  const signers = [cas.caCertificate, cas.formerCa?.certificate].flatMap((found) =>
+    found ? [asSigner(found.info, found === cas.caCertificate ? known : new KnownClients())] : [],
+  );
+  return { signers, trusted: Buffer.concat(trustedCas(cas).map(({ info }) => Buffer.from(info.pem))) };
+}
+
+export function asSigner(info: CertificateInfo, known: KnownClients): Signer {
+  return { info, isKnown: (der) => known.isVerified(der) };
+}
+
+/** Reads one host's files again, in a state with these CAs and this that is revoked. */
+export function readerOf(
+  settings: Settings,
+  { revoked, ...cas }: Cas & Pick<Inventory, 'revoked'>,
+  { uid }: Pick<Sys, 'uid'>,
+): (host: HostSettings) => HostInventory {
+  const layout = layoutOf(settings);
+  const around = { layout, revoked, findings: noFindings(uid), ...casIn(cas) };
+  return (host) => {
+    const { role, hostname } = host;
+    const places = [layout.key, layout.certificate, layout.request, layout.previous];
+    const paths = [...places.map((placeOf) => placeOf(role, hostname).path), layout.bundleFolder(hostname)];
+    return readHost(host, { ...around, there: new Set(paths.filter((path) => statIfThere(path) !== undefined)) });
+  };
+}
+
+/** All hosts; of a fleet, clients that were right and have not been touched since are not read. */
+export function readHosts(
+  settings: Settings,
+  ca: CertificateInfo | undefined,
+  known: KnownClients,
+  around: Around,
+): readonly HostInventory[] {
+  const { layout, there, revoked } = around;
+  if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readHost(one, around));
+  const under = { layout, ca, read: (one: HostSettings) => readHost(one, around) };
+  return hostsOf(settings).map((host) => {
+    const { role, hostname } = host;
+    const isPlain =
+      role === 'smtp-client' &&
+      there.has(layout.certificate(role, hostname).path) &&
+      !there.has(layout.request(role, hostname).path) &&
+      !there.has(layout.previous(role, hostname).path) &&
+      !revoked.hosts.has(hostname);
+    // Before the files are read, so that what changes meanwhile is read again.
+    const stamps = isPlain ? stampsOf(layout, host) : undefined;
+    if (stamps === undefined || !isPlain) return readHost(host, around);
+    const found = known.find(host, stamps);
+    if (found !== undefined && !revoked.keys.has(pinOfDigest(found.digest('public-key')))) {
+      return new KnownHost(host, found, under);
+    }
+    return noteStamps(readHost(host, around), stamps);
+  });
+}
+
+export function readHost(host: HostSettings, around: Around): HostInventory {
+  const { layout, there, revoked, findings, signers } = around;
+  const { role, hostname } = host;
+  const keyPath = layout.key(role, hostname).path;
+  const certificatePath = layout.certificate(role, hostname).path;
+  const requestPath = layout.request(role, hostname).path;
+  const previousPath = layout.previous(role, hostname).path;
+  const bundleFolder = layout.bundleFolder(hostname);
+  const hasFolder = there.has(bundleFolder);
+  const texts = joinTexts(
+    there.has(keyPath) ? readPrivate(keyPath, findings) : undefined,
+    there.has(certificatePath) ? collect(findings, certificatePath, () => readFileNow(certificatePath)) : undefined,
+  );
+  const certificate = collect(findings, certificatePath, () => {
+    const { certificate: text } = texts;
+    return text && { path: certificatePath, info: parseFoundCertificate(certificatePath, text, signers) };
+  });
+  const key = collect(findings, keyPath, () => {
+    const spki = certificate?.info.spki;
+    const found = texts.key && readHostKey(keyPath, texts.key, spki);
+    // Whatever else the file holds, OpenSSL has to read it.
+    if (found !== undefined && found.spki !== spki) void found.privateKey;
+    return found;
+  });
+  const request = collect(findings, requestPath, () => {
+    const csr = there.has(requestPath) ? readFileNow(requestPath) : undefined;
+    return csr && { path: requestPath, info: parseRequest(csr, { from: quotePath(requestPath) }) };
+  });
+  const bundle = hasFolder ? readBundle(host, around, texts) : new Map<string, Buffer>();
+  return {
+    host,
+    keyPath,
+    key,
+    requestPath,
+    request,
+    certificatePath,
+    certificate,
+    previous: there.has(previousPath) ? readCertificate(previousPath, findings) : undefined,
+    isRevoked: isRevokedHost(revoked, hostname, certificate?.info),
+    bundleFolder,
+    hasBundle:
+      bundle.size > 0 || (hasFolder && collect(findings, bundleFolder, () => lookAt(bundleFolder))?.kind === 'folder'),
+    bundle,
+    rightUnder: undefined,
+  };
+}
+
+/** The texts of a host's files. */
+type Texts = Readonly<Record<'key' | 'certificate' | 'chain', Buffer | undefined>>;
+
+/** The chain of a bundle is the two others in one; held in that way, a fleet takes half the memory. */
+function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Texts {
+  if (key === undefined || certificate === undefined) return { key, certificate, chain: undefined };
+  const chain = Buffer.allocUnsafeSlow(key.length + certificate.length);
+  chain.set(key);
+  chain.set(certificate, key.length);
+  return { key: chain.subarray(0, key.length), certificate: chain.subarray(key.length), chain };
+}
+
+/** Most files of a bundle are copies; what is the same is held once. */
+function readBundle(
+  { role, hostname }: HostSettings,
+  { layout, findings, trusted }: Around,
+  { key, certificate, chain }: Texts,
+): ReadonlyMap<string, Buffer> {
+  const bundle = new Map<string, Buffer>();
+  const places = layout.bundle(hostname);
+  const copies = { ca: trusted, certificate, key, chain, table: undefined } as const;
+  for (const part of bundleParts(role, 'here')) {
+    const { path, mode } = places[part];
+    const same = copies[part];
+    const limit = part === 'table' ? { limit: tableLimit } : {};
+    const bytes =
+      mode === 0o600
+        ? readPrivate(path, findings, same)
+        : collect(findings, path, () => readFileNow(path, { same, ...limit }));
+    if (bytes !== undefined) bundle.set(basename(path), bytes);
+  }
+  return bundle;
+}

@@ -8,6 +8,7 @@ import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addBackup } from './cli/backup.js';
 import { addCheck } from './cli/check.js';
+import { addDeploy } from './cli/deploy.js';
 import { addUpkeep } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
@@ -128,6 +129,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   addSetup(program);
   addUpkeep(program);
   addBackup(program);
+  addDeploy(program);
   addCheck(program);
   addCleanAndWizard(program);
   addPassphrase(program);

@@ -12,7 +12,12 @@ const plain = /^[A-Za-z0-9_@%+=:,./-]+$/u;
  */
 export function shellWord(text: string): string {
   if (/[\0\n\r]/u.test(text)) throw new TypeError('a shell word never holds a line end here');
-  return plain.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  return plain.test(text) ? text : textWord(text);
+}
+
+/** A text of several lines as one word, for a shell that runs here or at the other end of ssh, never on a printed line. */
+export function textWord(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**

@@ -8,6 +8,7 @@ import { renderDeployScript } from '../render/deploy.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
+import { renderRenewalTimer } from '../render/renewal-timer.js';
 import type { Format, Section } from '../render/sections.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
@@ -29,6 +30,16 @@ export interface ShowOptions extends GlobalOptions {
 export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   const { section, undo, forceRoutes } = options;
   const format = options.json ? 'json' : options.format;
+  if (section === 'renewal-timer') {
+    if (format !== 'text') {
+      throw new RelaycertsError('usage', 'section renewal-timer is text only', {
+        hint: { run: ['show', '--section', section] },
+      });
+    }
+    const { settings } = await reading(options, sys, () => Promise.resolve(undefined), true);
+    sys.write(renderRenewalTimer(settings));
+    return;
+  }
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const read = async (named: Settings) => {
     const settings = undo ? await withFormerHosts(named, options.hosts) : named;

@@ -3,7 +3,8 @@
 // as is everything else that keeps the script from running. What the script says is the caller's business.
 
 import type { HostSettings } from '../settings/settings.js';
-import type { RunResult } from '../sys/run.js';
+import { textWord } from '../shell-word.js';
+import type { RunOptions, RunResult } from '../sys/run.js';
 import type { Sys } from '../sys/sys.js';
 import { RelaycertsError, systemCode } from '../errors.js';
 import { sshFailureOf, type SshFailure } from './ssh-words.js';
@@ -29,11 +30,36 @@ export const mostAtOnce = 8;
  * Runs a script on a host.
  * @throws tool - there is no ssh here, or the host wrote too much
  */
-export async function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
-  const [command, ...args] = host.ssh.isLocal ? localShell(host) : sshShell(host);
+export function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
+  const line = host.ssh.isLocal ? localShell(host) : sshShell(host, '');
+  return outcomeOf(line, { input: Buffer.from(script), timeoutMs: seconds * 1000 }, sys);
+}
+
+export interface Feeding extends ScriptRun {
+  /** For the script's stdin. */
+  readonly input: Uint8Array;
+  readonly answer: NonNullable<RunOptions['answer']>;
+}
+
+/**
+ * Runs a short script, which is not secret, with an input of its own, and answers what it says.
+ * @throws tool - there is no ssh here, or the host wrote too much
+ */
+export function feedHost(host: HostSettings, { script, seconds, input, answer }: Feeding, sys: Sys): Promise<Outcome> {
+  const line: readonly [string, ...string[]] = host.ssh.isLocal
+    ? [...localShell(host), '-c', script]
+    : sshShell(host, ` -c ${textWord(script)}`);
+  return outcomeOf(line, { input, answer, timeoutMs: seconds * 1000 }, sys);
+}
+
+async function outcomeOf(
+  [command, ...args]: readonly [string, ...string[]],
+  options: RunOptions & { readonly timeoutMs: number },
+  sys: Sys,
+): Promise<Outcome> {
   let result: RunResult;
   try {
-    result = await sys.run(command, args, { input: Buffer.from(script), timeoutMs: seconds * 1000 });
+    result = await sys.run(command, args, options);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
     throw new RelaycertsError('tool', `${command} is not installed here`, {
@@ -42,7 +68,7 @@ export async function runOnHost(host: HostSettings, { script, seconds }: ScriptR
     });
   }
   const { status, stderr } = result;
-  if (status === null) return { kind: 'slow', words: String(seconds) };
+  if (status === null) return { kind: 'slow', words: String(options.timeoutMs / 1000) };
   const failure = sshFailureOf(status, stderr);
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }
@@ -54,8 +80,11 @@ function localShell({ ssh }: HostSettings): readonly [string, ...string[]] {
   return ssh.needsSudo ? sudo : ['sh'];
 }
 
-function sshShell({ ssh: { user, host, port, needsSudo } }: HostSettings): readonly [string, ...string[]] {
+function sshShell(
+  { ssh: { user, host, port, needsSudo } }: HostSettings,
+  words: string,
+): readonly [string, ...string[]] {
   const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`].flatMap((one) => ['-o', one]);
   const place = [...(port === 22 ? [] : ['-p', String(port)]), `${user}@${host}`];
-  return ['ssh', '-T', ...options, ...place, needsSudo ? sudo.join(' ') : 'sh'];
+  return ['ssh', '-T', ...options, ...place, `${needsSudo ? sudo.join(' ') : 'sh'}${words}`];
 }

@@ -2,7 +2,7 @@
 # The functions of install.sh that check a bundle before anything changes: files, owners, modes, pairs, the chain to the
 # CA. They set owners and modes right, and build the chain file of a key that was made on the host.
 
-: "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
+: "${host:?}" "${folder:?}" "${bundle:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
 : "${copy_hint:?}" "${pair_hint:?}" "${request_hint?}"
 
 # Whose the folder and the key are, as chown and chmod take it; home-program.sh sets others.
@@ -32,37 +32,37 @@ check_parents() {
 # The bundle's file $1 is there, is not a link, and has mode $2 and owner $3, root if there is none. The owner comes first,
 # so that a mode that opens the file opens it to the right group.
 own_file() {
-  if [ -L "$folder/$1" ] || [ ! -f "$folder/$1" ]; then
-    fail "$folder/$1 is missing, or is not a regular file" "copy the bundle first: $copy_hint"
+  if [ -L "$bundle/$1" ] || [ ! -f "$bundle/$1" ]; then
+    fail "$bundle/$1 is missing, or is not a regular file" "copy the bundle first: $copy_hint"
   fi
-  chown "${3:-0:0}" "$folder/$1"
-  chmod "$2" "$folder/$1"
-  [ -s "$folder/$1" ] || fail "$folder/$1 is empty" "copy the bundle again: $copy_hint"
+  chown "${3:-0:0}" "$bundle/$1"
+  chmod "$2" "$bundle/$1"
+  [ -s "$bundle/$1" ] || fail "$bundle/$1 is empty" "copy the bundle again: $copy_hint"
 }
 
 # The key in file $1 belongs to the certificate in file $2.
 check_pair() {
-  public=$(openssl pkey -in "$folder/$1" -passin pass: -pubout 2>/dev/null) ||
-    fail "openssl cannot read the key in $folder/$1" "$pair_hint"
-  certified=$(openssl x509 -in "$folder/$2" -noout -pubkey 2>/dev/null) ||
-    fail "openssl cannot read the certificate in $folder/$2" "copy the bundle again: $copy_hint"
+  public=$(openssl pkey -in "$bundle/$1" -passin pass: -pubout 2>/dev/null) ||
+    fail "openssl cannot read the key in $bundle/$1" "$pair_hint"
+  certified=$(openssl x509 -in "$bundle/$2" -noout -pubkey 2>/dev/null) ||
+    fail "openssl cannot read the certificate in $bundle/$2" "copy the bundle again: $copy_hint"
   [ "$public" = "$certified" ] ||
-    fail "the key in $folder/$1 does not belong to the certificate in $folder/$2" "$pair_hint"
+    fail "the key in $bundle/$1 does not belong to the certificate in $bundle/$2" "$pair_hint"
 }
 
 # For a key that was made on this host and never left it: the chain is built here, and replaced only by a whole one.
 build_chain() {
-  [ -f "$folder/$key" ] ||
-    fail "$folder/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
+  [ -f "$bundle/$key" ] ||
+    fail "$bundle/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
   own_file "$key" "$key_mode" "$key_owner"
   own_file "$certificate" 644
   check_pair "$key" "$certificate"
-  rm -f "$folder/$chain.new"
-  cat "$folder/$key" "$folder/$certificate" >"$folder/$chain.new"
-  if [ ! -L "$folder/$chain" ] && cmp -s "$folder/$chain.new" "$folder/$chain"; then
-    rm -f "$folder/$chain.new"
+  rm -f "$bundle/$chain.new"
+  cat "$bundle/$key" "$bundle/$certificate" >"$bundle/$chain.new"
+  if [ ! -L "$bundle/$chain" ] && cmp -s "$bundle/$chain.new" "$bundle/$chain"; then
+    rm -f "$bundle/$chain.new"
   else
-    mv -f "$folder/$chain.new" "$folder/$chain"
+    mv -f "$bundle/$chain.new" "$bundle/$chain"
   fi
 }
 
@@ -77,29 +77,29 @@ check_bundle() {
         "give each domain its own postfix.directory and copy both bundles again; if that domain is gone: rm $other"
     fi
   done
-  chown "$folder_owner" "$folder"
-  chmod "$folder_mode" "$folder"
+  chown "$folder_owner" "$folder" "$bundle"
+  chmod "$folder_mode" "$folder" "$bundle"
   [ -z "$request_hint" ] || build_chain
   own_file "$chain" 600
   own_file "$key" "$key_mode" "$key_owner"
   own_file "$certificate" 644
   own_file "$ca" 644
   # Postfix wants the key first; openssl does not mind the order.
-  sed -n '/-----BEGIN/{p;q;}' "$folder/$chain" | grep -q 'PRIVATE KEY' ||
-    fail "$folder/$chain does not begin with the key" "copy the bundle again: $copy_hint"
+  sed -n '/-----BEGIN/{p;q;}' "$bundle/$chain" | grep -q 'PRIVATE KEY' ||
+    fail "$bundle/$chain does not begin with the key" "copy the bundle again: $copy_hint"
   check_pair "$chain" "$chain"
   check_pair "$key" "$certificate"
   check_pair "$key" "$chain"
-  openssl x509 -in "$folder/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
-    fail "the certificate in $folder/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
+  openssl x509 -in "$bundle/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
+    fail "the certificate in $bundle/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
   # Without the system's store, in which any public CA would do.
-  SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$folder/$ca" -purpose "$purpose" \
-    -verify_hostname "$host" "$folder/$certificate" >/dev/null 2>&1 ||
-    fail "$folder/$ca did not issue $folder/$certificate for $host and this purpose, or the clock is wrong" \
+  SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$bundle/$ca" -purpose "$purpose" \
+    -verify_hostname "$host" "$bundle/$certificate" >/dev/null 2>&1 ||
+    fail "$bundle/$ca did not issue $bundle/$certificate for $host and this purpose, or the clock is wrong" \
       "check date -u, then copy the whole bundle again: $copy_hint"
 }
 
 # Shows whether the bundle changed since the last run. Only a reload depends on it. A file that was another in between, and
 # was read then, has another inode or time.
 # shellcheck disable=SC2086,SC2012 # several names, none with white space
-bundle_state() { (cd "$folder" && cksum $bundle_files && ls -lin $bundle_files | awk '{ print $1, $7, $8, $9 }'); }
+bundle_state() { (cd "$bundle" && cksum $bundle_files && ls -lin $bundle_files | awk '{ print $1, $7, $8, $9 }'); }

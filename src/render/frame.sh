@@ -15,6 +15,7 @@ saved=$folder/saved
 config=
 release=
 changing=no
+guarded=no
 first_run=no
 was_running=no
 made=
@@ -66,6 +67,19 @@ replace_files() {
   rm -rf "$saved/new"
 }
 
+put_files_back() {
+  # shellcheck disable=SC2086 # several files
+  [ -z "$made" ] || rm -f $made
+  for file in $edited; do
+    target=$(behind "$file")
+    rm -f "$target.relaycerts"
+    [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
+      outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
+  done
+  rm -rf "$saved/new"
+  [ "$first_run" = no ] || rm -rf "$saved"
+}
+
 note_running() { ! is_running || was_running=yes; }
 
 # Restores the configuration from before this run, on every exit but the good one.
@@ -75,18 +89,10 @@ put_back() {
   set +e
   # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not passed on to the mail program.
   trap : HUP INT PIPE TERM
-  if [ "$changing" = yes ]; then
+  if [ "$guarded" = yes ]; then
     outcome="it failed; the configuration of $host is as it was before"
-    # shellcheck disable=SC2086 # several files
-    [ -z "$made" ] || rm -f $made
-    for file in $edited; do
-      target=$(behind "$file")
-      rm -f "$target.relaycerts"
-      [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
-        outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
-    done
-    rm -rf "$saved/new"
-    [ "$first_run" = no ] || rm -rf "$saved"
+    put_bundle_back || outcome="it failed; not all files in $folder/previous could be put back to $folder"
+    [ "$changing" = no ] || put_files_back
     resume "$was_running" >/dev/null 2>&1
     printf 'relaycerts: error: %s\n' "$outcome" >&2
     [ "$status" -ne 0 ] || status=1
@@ -94,8 +100,8 @@ put_back() {
   exit "$status"
 }
 
-begin_change() {
-  [ -d "$saved/before" ] || first_run=yes
+# From here on, whatever ends the script puts back what it changed.
+guard() {
   note_running
   trap put_back EXIT
   trap 'exit 129' HUP
@@ -103,11 +109,17 @@ begin_change() {
   # The connection is gone, so nobody reads the messages.
   trap 'exit 141' PIPE
   trap 'exit 143' TERM
+  guarded=yes
+}
+
+begin_change() {
+  [ -d "$saved/before" ] || first_run=yes
+  guard
   changing=yes
 }
 
 end_change() {
-  changing=no
+  guarded=no
   trap - EXIT HUP INT PIPE TERM
   for file in $edited; do rm -f "$(behind "$file").relaycerts-old"; done
 }

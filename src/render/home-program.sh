@@ -4,7 +4,7 @@
 # program: program_release; check_program, which fails if its files cannot be edited, and undone, exactly; apply_program,
 # which makes it check its files; check_applied, which fails if it does not see what was set.
 
-: "${host:?}" "${folder:?}" "${edited:?}" "${oldest?}" "${active:?}" "${saved:?}" "${key:?}"
+: "${host:?}" "${folder:?}" "${edited:?}" "${oldest?}" "${active:?}" "${saved:?}" "${key:?}" "${bundle:?}"
 : "${title:?}" "${package?}" "${command?}" "${service?}" "${action?}" "${user:?}" "${access:?}" "${was_running:?}"
 : "${root_hint:?}" "${user_hint:?}"
 
@@ -48,8 +48,8 @@ find_user() {
 as_user() { su -s /bin/sh "$user" -c "$1" </dev/null; }
 
 check_user() {
-  as_user "test -r $folder/$key" ||
-    fail "$user cannot read $folder/$key, though it may" "let $user pass the folders above it: namei -l $folder/$key"
+  as_user "test -r $bundle/$key" ||
+    fail "$user cannot read $bundle/$key, though it may" "let $user pass the folders above it: namei -l $folder"
 }
 
 # The new text of file $1 on stdout, from the old one on stdin, which has nothing of ours.
@@ -175,6 +175,7 @@ resume_or_fail() {
 install_host() {
   check_tools
   find_user
+  complete_bundle
   check_bundle
   check_user
   check_program
@@ -191,18 +192,22 @@ install_host() {
       say "nothing to change on $host: $active"
       return
     fi
-    note_running
+    begin_bundle
     resume_or_fail
+    await_verdict
     bundle_state >"$saved/bundle"
+    end_change
     say "$title on $host picked up the new bundle: $active"
     return
   fi
   begin_change
   rm -rf "$saved/before"
   mv "$saved/without" "$saved/before"
+  switch_bundle
   replace_files
   resume_or_fail
   check_applied
+  await_verdict
   rm -rf "$saved/after"
   for file in $edited; do
     mkdir -p "$(dirname "$saved/after/$file")"

@@ -79,6 +79,7 @@ check_and_reload() {
 
 install_host() {
   check_tools
+  complete_bundle
   check_bundle
   check_role
   if configuration_is_right && [ -f "$saved/bundle" ]; then
@@ -86,15 +87,18 @@ install_host() {
       say "nothing to change on $host: $active"
       return
     fi
+    begin_bundle
     prepare_tables
-    note_running
     check_and_reload
+    await_verdict
     bundle_state >"$saved/bundle"
+    end_change
     say "Postfix on $host picked up the new bundle: $active"
     return
   fi
   begin_change
   save_configuration
+  switch_bundle
   prepare_tables
   change_configuration "$saved/new"
   replace_files
@@ -102,6 +106,7 @@ install_host() {
   configuration_is_right || fail "postconf did not take every setting" "its messages are above"
   check_and_reload
   [ "$was_running" = no ] || check_active
+  await_verdict
   for file in $edited; do copy_file "$(behind "$file")" "$saved/after/$file"; done
   settings_of main.cf >"$saved/settings"
   bundle_state >"$saved/bundle"

@@ -5,6 +5,7 @@
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
+import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
@@ -97,6 +98,7 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
 
 ${own.texts}
 ${frame}
+${arrival}
 ${checkBundle}
 ${own.functions}`;
 }

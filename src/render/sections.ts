@@ -13,6 +13,7 @@ export const sections = [
   'verify',
   'monitor',
   'deploy',
+  'renewal-timer',
 ] as const;
 export type Section = (typeof sections)[number];
 

@@ -2,12 +2,17 @@
 // environment. What the output means is the caller's business.
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { RelaycertsError } from '../errors.js';
 
 export interface RunOptions {
   /** Written to the child's standard input, which is then closed; without it the input is empty. */
   readonly input?: Uint8Array;
+  /**
+   * Reads what the child says, a line at a time, and may answer a line: then that is written to its standard input, which
+   * stays open until there was an answer or the child ends.
+   */
+  readonly answer?: (line: string) => Promise<string> | undefined;
   /** Gives the child a pipe as file descriptor 3 and collects what it writes there. */
   readonly statusFd?: boolean;
   /** Set in the child's environment, on top of the inherited one. */
@@ -69,8 +74,35 @@ export const run: Run = (command, args, options) =>
     });
     // A program that ends before it has read all of its input reports that with its exit status.
     child.stdin?.on('error', () => undefined);
-    child.stdin?.end(options.input);
+    if (options.answer === undefined || child.stdin === null) {
+      child.stdin?.end(options.input);
+      return;
+    }
+    child.stdin.write(options.input ?? '');
+    answerOnce(child.stdout, child.stdin, options.answer, reject);
   });
+
+function answerOnce(
+  output: ChildProcess['stdout'],
+  input: Writable,
+  answer: NonNullable<RunOptions['answer']>,
+  fail: (reason: unknown) => void,
+): void {
+  let rest = '';
+  let isAnswered = false;
+  output?.on('data', (chunk: Buffer) => {
+    if (isAnswered) return;
+    const lines = `${rest}${chunk.toString()}`.split('\n');
+    rest = (lines.pop() ?? '').slice(-longestLine);
+    const reply = lines.map((line) => answer(line)).find((one) => one !== undefined);
+    if (reply === undefined) return;
+    isAnswered = true;
+    reply.then((text) => input.end(text), fail);
+  });
+}
+
+/** Octets of a line that may be answered. */
+const longestLine = 4096;
 
 function pipeIf(isUsed: boolean): 'pipe' | 'ignore' {
   return isUsed ? 'pipe' : 'ignore';

@@ -1,0 +1,45 @@
+// The commands that reach the hosts: deploy. Its options and help are here; what it does is in commands/, and loaded when it
+// runs.
+
+import type { DeployOptions } from '../commands/deploy.js';
+import { RelaycertsError } from '../errors.js';
+import { count, type SysCommand } from './options.js';
+
+const mostAtOnce = 8;
+
+/** Adds deploy. */
+export function addDeploy(program: SysCommand): void {
+  program
+    .command('deploy')
+    .description(
+      'install on the hosts what show prints, over ssh, in the order that keeps mail flowing, and see that it works; a ' +
+        'host that fails is as it was, and the exit code is 1',
+    )
+    .argument('[host...]', 'the hosts, by name; all that lack something if none is named')
+    .option('--dry-run', 'print what would be done, and do nothing')
+    .option('--yes', 'do not ask')
+    .option('--undo', 'take everything back that deploy and the scripts have set up on these hosts')
+    .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
+    .addOption(count('--parallel <n>', 'hosts at the same time', 'It is a number of hosts.', 2).default(mostAtOnce))
+    .option('--canary <host>', 'the host that goes first (default: the first of its role)')
+    .addOption(
+      count('--max-failures <n>', 'begin no further host after so many failures', 'It is a number of hosts.').default(
+        10,
+      ),
+    )
+    .examples(
+      'relaycerts deploy',
+      'relaycerts deploy --dry-run',
+      'relaycerts deploy mailhost --yes',
+      'relaycerts deploy --undo mailhost',
+    )
+    .runs(async (sys, options: Omit<DeployOptions, 'hosts' | 'canary'> & { canary?: string }, hosts: string[]) => {
+      if (options.undo && options.forceRoutes) {
+        throw new RelaycertsError('usage', '--force-routes cannot be used with --undo', {
+          hint: { run: ['deploy', '--undo', ...hosts] },
+        });
+      }
+      const { deploy } = await import('../commands/deploy.js');
+      await deploy({ ...options, canary: options.canary, hosts }, sys);
+    });
+}

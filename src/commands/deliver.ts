@@ -1,0 +1,98 @@
+// One visit of `deploy`: the files and the script go to a host, the script installs them, and asks if they are to stay.
+// What came of it is data, by the same ids that `check` has. It neither decides who is visited nor prints.
+
+import type { KeyPlace } from '../plan/bundle-names.js';
+import type { HostInventory } from '../plan/inventory.js';
+import type { VisitFiles } from '../plan/deployment.js';
+import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
+import { asksForVerdict, renderDelivery } from '../render/delivery.js';
+import type { Failure } from '../render/deployment.js';
+import { renderScript } from '../render/script.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import type { Sys } from '../sys/sys.js';
+
+/** `unchanged`: the host had it all. */
+export type Delivered = { readonly kind: 'installed' | 'unchanged'; readonly warnings: readonly string[] } | Failure;
+
+/** Seconds for a visit: a reload, postmap of a large table, and the look at the host. */
+const seconds = 600;
+
+export interface DeliveryOptions {
+  readonly files: VisitFiles;
+  readonly bundle: ReadonlyMap<string, Buffer>;
+  readonly forceRoutes: boolean;
+  readonly at: Date;
+  /** Looks at the host with all of it installed; words if it does not do what it must, and has to go back. */
+  readonly look: () => Promise<string | undefined>;
+}
+
+/** Brings a host what it ought to have. @throws tool - there is no ssh here */
+export async function deliver(
+  settings: Settings,
+  { host, request }: HostInventory,
+  { bundle, look, ...options }: DeliveryOptions,
+  sys: Sys,
+): Promise<Delivered> {
+  const { script, input } = renderDelivery(settings, host, bundle, { ...options, keyPlace: keyPlaceOf(request) });
+  let flaw: string | undefined;
+  const judge = async (): Promise<string> => {
+    flaw = await look();
+    return flaw === undefined ? 'keep\n' : 'back\n';
+  };
+  const answer = (line: string): Promise<string> | undefined => (asksForVerdict(line) ? judge() : undefined);
+  const outcome = await feedHost(host, { script, seconds, input, answer }, sys);
+  const failure = failureOf(host, outcome);
+  if (failure !== undefined) {
+    return flaw === undefined ? failure : { kind: 'failed', id: 'verdict-bad', message: flaw, hint: undefined };
+  }
+  const isUnchanged = outcome.kind === 'ran' && /^relaycerts: nothing to change on /mu.test(outcome.stdout);
+  return { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
+}
+
+/** Takes everything back on a host. @throws tool */
+export async function takeBack(settings: Settings, { host, request }: HostInventory, sys: Sys): Promise<Delivered> {
+  const script = renderScript(settings, host, { undo: true, forceRoutes: false, keyPlace: keyPlaceOf(request) });
+  const outcome = await runOnHost(host, { script, seconds }, sys);
+  const isUnchanged = outcome.kind === 'ran' && /^relaycerts: nothing to undo on /mu.test(outcome.stdout);
+  return failureOf(host, outcome) ?? { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
+}
+
+/** A host that made its request has the key too. */
+const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
+
+const ids = {
+  unreachable: 'ssh-unreachable',
+  'host-key': 'ssh-host-key',
+  denied: 'ssh-denied',
+  'no-sudo': 'no-sudo',
+  slow: 'probe-slow',
+} as const;
+
+/** What the scripts say, by the words that tell their errors apart; the first that fits. */
+const scriptWords: readonly (readonly [string, RegExp])[] = [
+  ['disk-full', /no space left on device|disk quota exceeded/iu],
+  ['postfix-missing', / is not installed on /u],
+  ['postfix-old', / is too old: /u],
+  ['postfix-check', /postfix check finds an error/u],
+  ['port-taken', /port \d+ is taken|listens on port|in use by/u],
+  ['route-stops', /this mail will stop/u],
+  ['reload-failed', /reload failed|stopped at the reload|does not listen on port|does not take its configuration/u],
+];
+
+function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | undefined {
+  if (outcome.kind !== 'ran') {
+    return { kind: 'failed', id: ids[outcome.kind], message: `${hostname}: ${outcome.words}`, hint: undefined };
+  }
+  if (outcome.status === 0) return undefined;
+  const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
+  const first = (kind: string): string | undefined => said.find(([, one]) => one === kind)?.[2];
+  const lines = outcome.stderr.split('\n').filter((line) => line.trim() !== '');
+  const message = first('error') ?? lines.at(-1) ?? `the script ended with ${outcome.status}`;
+  const id = scriptWords.find(([, pattern]) => pattern.test(outcome.stderr))?.[0] ?? 'install-failed';
+  return { kind: 'failed', id, message: `${hostname}: ${message}`, hint: first('hint') };
+}
+
+function warningsOf(outcome: Outcome): readonly string[] {
+  if (outcome.kind !== 'ran') return [];
+  return [...outcome.stderr.matchAll(/^relaycerts: warning: (.*)$/gmu)].map(([, text = '']) => text);
+}

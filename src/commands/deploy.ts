@@ -1,0 +1,260 @@
+// `relaycerts deploy`: does what `show` prints, over ssh or here, in the order that keeps mail flowing, and notes what each
+// host has then. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held all the
+// while, so that keys do not change under it; a host that fails stays as it is, and the others go on.
+
+import { hash } from 'node:crypto';
+import { RelaycertsError, listSome } from '../errors.js';
+import type { HostName } from '../names.js';
+import { signerOf } from '../plan/ca-rekey.js';
+import { afterVisit, isDone, nextVisits, type Choice, type DeployedHost, type Visit } from '../plan/deployment.js';
+import type { SeenHost } from '../plan/installed.js';
+import type { Inventory } from '../plan/inventory.js';
+import { contradictionsOf, type Bundles } from '../plan/plan.js';
+import { bundlesOf } from '../render/bundle.js';
+import { planText, reportsJson, reportText, type Report } from '../render/deployment.js';
+import { expectedContents } from '../render/installed.js';
+import type { Settings } from '../settings/settings.js';
+import { installedChange, readInstalled } from '../store/installed.js';
+import { layoutOf } from '../store/layout.js';
+import type { Lock } from '../store/lock.js';
+import { readInventory } from '../store/read.js';
+import type { Sys } from '../sys/sys.js';
+import { deliver, takeBack } from './deliver.js';
+import { findHost, findHosts, foundOf, notCertifiedError } from './hosts.js';
+import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
+
+export interface DeployOptions extends GlobalOptions {
+  /** As typed; all if empty. */
+  readonly hosts: readonly string[];
+  readonly dryRun: boolean;
+  readonly yes: boolean;
+  readonly undo: boolean;
+  readonly forceRoutes: boolean;
+  /** Hosts that are visited at the same time. */
+  readonly parallel: number;
+  /** The host that goes first, as typed; one of each role if undefined. */
+  readonly canary: string | undefined;
+  /** No further host is begun after so many failures. */
+  readonly maxFailures: number;
+}
+
+/** What a deployment works with. */
+interface Deployment {
+  readonly options: DeployOptions;
+  readonly settings: Settings;
+  readonly inventory: Inventory;
+  readonly bundles: Bundles;
+  readonly sys: Sys;
+  /** Notes what a host has now; undefined: nothing of ours any more. */
+  readonly note: (hostname: HostName, seen: SeenHost | undefined) => Promise<void>;
+}
+
+/** Ends with 1 if a host failed or has to wait. @throws usage, settings, permissions, contradiction, lock, tool, files */
+export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
+  await locked(options.settings, sys, async (settings, lock) => {
+    const inventory = await readInventory(settings, sys);
+    const problems = contradictionsOf(settings, inventory, sys.now());
+    if (problems.length > 0 && !options.undo) throw contradiction(problems);
+    const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
+    const deployment = { options, settings, inventory, bundles, sys, note: noter(settings, lock, sys) };
+    const named = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
+    const reports = options.undo ? await undoAll(deployment, named) : await installAll(deployment, named);
+    if (reports === undefined) return;
+    sys.write(options.json ? reportsJson(reports) : reportText(reports, options.undo));
+    if (reports.some(({ outcome }) => outcome === 'failed' || outcome === 'waiting')) sys.endWith(1);
+  });
+}
+
+/** One host after the other is noted, at once: whatever ends this run, the next one knows what was done. */
+function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
+  const layout = layoutOf(settings);
+  let last = Promise.resolve();
+  return (hostname, seen) => {
+    last = last.then(() => {
+      const { hosts } = readInstalled(layout);
+      const change = installedChange(layout, hosts, new Map([[hostname, seen]]));
+      return commitChangeWithWords(settings, sys, lock, change, '');
+    });
+    return last;
+  };
+}
+
+async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
+  const { options, settings, inventory, sys } = deployment;
+  // A host that is named is visited whatever was seen there last: the script says if there was nothing to do.
+  const all = deployedHosts(deployment).map((host) =>
+    named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
+  );
+  const only = named.length === 0 ? undefined : new Set(named);
+  const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
+  if (open.length === 0) {
+    sys.write(options.json ? reportsJson([]) : 'nothing to deploy: every host has what it ought to have\n');
+    return undefined;
+  }
+  const visits = foresee(all, only, sys.now());
+  if (!options.json || options.dryRun) sys.write(planText(all, visits));
+  if (options.dryRun || !(await isConfirmed(deployment, open.length))) return undefined;
+
+  const state = new Map(all.map((host) => [host.hostname, host]));
+  const reports = new Map<HostName, Report>();
+  const failed = new Set<HostName>();
+  const visit = async (one: Visit): Promise<void> => {
+    const host = state.get(one.hostname);
+    if (host === undefined || failures(reports) >= options.maxFailures) {
+      failed.add(one.hostname);
+      return;
+    }
+    const { files, hostname } = one;
+    const found = foundOf(inventory, findHost(settings, hostname));
+    const result = await deliver(
+      settings,
+      found,
+      {
+        files,
+        bundle: deployment.bundles.get(hostname) ?? new Map<string, Buffer>(),
+        forceRoutes: options.forceRoutes,
+        at: sys.now(),
+        look: () => Promise.resolve(undefined),
+      },
+      sys,
+    );
+    if (result.kind === 'failed') {
+      failed.add(hostname);
+      reports.set(hostname, { host: hostname, outcome: 'failed', failure: result });
+      sys.warn(result.message, result.hint);
+      return;
+    }
+    for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
+    const seen = afterVisit(host, one, sys.now());
+    state.set(hostname, { ...host, seen });
+    await deployment.note(hostname, seen);
+    const before = reports.get(hostname)?.outcome;
+    reports.set(hostname, { host: hostname, outcome: before === 'installed' ? before : result.kind });
+    sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);
+  };
+  for (;;) {
+    const next = nextVisits([...state.values()], { failed, only });
+    if (next.length === 0) break;
+    const [canary, rest] = withCanary(deployment, next);
+    if (canary !== undefined) await visit(canary);
+    // What went wrong there is not done to all the others; a host that is only out of reach says nothing about them.
+    if (canary !== undefined && isTelling(reports.get(canary.hostname))) {
+      for (const { hostname } of rest) failed.add(hostname);
+      continue;
+    }
+    await inParallel(rest, options.parallel, visit);
+  }
+  for (const { hostname } of open) {
+    const host = state.get(hostname);
+    if (host !== undefined && !isDone(host) && reports.get(hostname)?.outcome !== 'failed') {
+      reports.set(hostname, { host: hostname, outcome: 'waiting' });
+    }
+  }
+  return [...reports.values()];
+}
+
+/** Clients first: a relay that is taken back refuses them, and their mail waits. */
+async function undoAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
+  const { settings, inventory, options, sys, note } = deployment;
+  const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
+  const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
+  if (!options.json || options.dryRun) sys.write(`to undo: ${listSome(hosts.map(({ host }) => host.hostname))}\n`);
+  if (options.dryRun || !(await isConfirmed(deployment, hosts.length))) return undefined;
+  const reports: Report[] = [];
+  for (const role of ['smtp-client', 'smtpd-server'] as const) {
+    await inParallel(
+      hosts.filter(({ host }) => host.role === role),
+      options.parallel,
+      async (found) => {
+        const { hostname } = found.host;
+        const result = await takeBack(settings, found, sys);
+        if (result.kind === 'failed') {
+          sys.warn(result.message, result.hint);
+          reports.push({ host: hostname, outcome: 'failed', failure: result });
+          return;
+        }
+        await note(hostname, undefined);
+        for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
+        reports.push({ host: hostname, outcome: result.kind });
+      },
+    );
+  }
+  return reports;
+}
+
+/** The hosts with what they ought to have. @throws contradiction - one has no certificate yet */
+function deployedHosts({ settings, inventory, bundles }: Deployment): readonly DeployedHost[] {
+  const expectedOf = expectedContents(settings, inventory, bundles);
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const missing = standing.filter(({ certificate }) => certificate === undefined);
+  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  return standing.flatMap((found) => {
+    const expected = expectedOf(found);
+    const leaf = found.certificate?.info;
+    if (expected === undefined || leaf === undefined) return [];
+    const issuer = signerOf(leaf, inventory);
+    const { hostname, role } = found.host;
+    return [
+      {
+        hostname,
+        role,
+        expected,
+        issuer: issuer === undefined ? '' : hash('sha256', issuer.info.der),
+        seen: seen.get(hostname),
+      },
+    ];
+  });
+}
+
+/** All visits in their order, if none fails; a host may come twice. */
+function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): readonly Visit[] {
+  const state = new Map(all.map((host) => [host.hostname, host]));
+  const visits: Visit[] = [];
+  for (;;) {
+    const next = nextVisits([...state.values()], { failed: new Set(), only });
+    if (next.length === 0) return visits;
+    for (const visit of next) {
+      const host = state.get(visit.hostname);
+      if (host !== undefined) state.set(visit.hostname, { ...host, seen: afterVisit(host, visit, at) });
+    }
+    visits.push(...next);
+  }
+}
+
+async function isConfirmed({ options, sys }: Deployment, count: number): Promise<boolean> {
+  if (options.yes) return true;
+  if (sys.interactive) return sys.confirm(`Do this on ${count === 1 ? 'this host' : `these ${count} hosts`}?`);
+  throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
+    hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
+  });
+}
+
+/** The visit that comes first, by itself, and the others: the canary's if there is one, or one of many. */
+function withCanary(
+  { options, settings }: Deployment,
+  visits: readonly Visit[],
+): [Visit | undefined, readonly Visit[]] {
+  const named = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
+  const canary =
+    visits.find(({ hostname }) => hostname === named) ?? (visits.length > options.parallel ? visits[0] : undefined);
+  return [canary, visits.filter((visit) => visit !== canary)];
+}
+
+/** False for a host that is only out of reach, which says nothing about the others. */
+function isTelling(report: Report | undefined): boolean {
+  const id = report?.failure?.id ?? '';
+  return report?.outcome === 'failed' && !id.startsWith('ssh-') && id !== 'no-sudo';
+}
+
+function failures(reports: ReadonlyMap<HostName, Report>): number {
+  return [...reports.values()].filter(({ outcome }) => outcome === 'failed').length;
+}
+
+async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of left) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+}

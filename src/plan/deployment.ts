@@ -1,0 +1,121 @@
+// Which hosts get what, in which order, so that no mail stops: derived from what each host was last seen to have. A host's
+// whole bundle goes there once everyone it talks to trusts its new certificate. Until then its CA file and its table of
+// pins go alone, beside the old key and certificate. Pure; a failed host stays as it is, and the others go around it.
+
+import type { HostName } from '../names.js';
+import type { Role } from '../settings/settings.js';
+import { judgeInstallation, type HostContent, type SeenHost } from './installed.js';
+
+/** `trust`: the CA file and the table; the key and the certificate there stay. */
+export type VisitFiles = 'trust' | 'all';
+
+export interface DeployedHost {
+  readonly hostname: HostName;
+  readonly role: Role;
+  readonly expected: HostContent;
+  /** The SHA-256 of the CA certificate that the new certificate is verified by. */
+  readonly issuer: string;
+  readonly seen: SeenHost | undefined;
+}
+
+export interface Visit {
+  readonly hostname: HostName;
+  readonly files: VisitFiles;
+}
+
+export interface Choice {
+  /** Hosts whose visit failed: they are not visited again, and nobody waits for them. */
+  readonly failed: ReadonlySet<HostName>;
+  /** The hosts that may be visited; undefined: all. */
+  readonly only: ReadonlySet<HostName> | undefined;
+}
+
+/**
+ * The hosts that can be visited now, at the same time; none if all have what they ought to have, or the rest has to wait
+ * for hosts that may not be visited. Relays come before clients, because a client uses what a relay has to know first.
+ */
+export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Choice): readonly Visit[] {
+  const reached = hosts.filter(({ hostname }) => !failed.has(hostname));
+  const open = reached.filter((host) => !isDone(host) && only?.has(host.hostname) !== false);
+  const relays = reached.filter(({ role }) => role === 'smtpd-server');
+  const clients = reached.filter(({ role }) => role === 'smtp-client');
+  // What counts for each relay is the same for all clients, and the other way round.
+  const [ofRelays, ofClients] = [summaryOf(relays), summaryOf(clients)];
+  const isListed = relays.length > 0 && relays.every(knowsPins);
+  const wave = (role: Role, files: VisitFiles): readonly Visit[] =>
+    open
+      .filter((host) => host.role === role)
+      .filter((host) => {
+        const peers = role === 'smtpd-server' ? ofClients : ofRelays;
+        if (!keepsPeers(host, peers)) return false;
+        if (files === 'trust') return host.seen !== undefined && !hasTrust(host);
+        return peers.trusted(host.issuer) && (role === 'smtpd-server' || isListed);
+      })
+      .map(({ hostname }) => ({ hostname, files }));
+  const order = [
+    ['smtpd-server', 'all'],
+    ['smtpd-server', 'trust'],
+    ['smtp-client', 'all'],
+    ['smtp-client', 'trust'],
+  ] as const;
+  for (const [role, files] of order) {
+    const visits = wave(role, files);
+    if (visits.length > 0) return visits;
+  }
+  // Another CA altogether: nobody can trust it first, so mail waits from the first host to the last.
+  if (only !== undefined || relays.length === 0) return [];
+  const [first] = open.toSorted((one, other) => rank(one) - rank(other));
+  return open.filter((host) => host.role === first?.role).map(({ hostname }) => ({ hostname, files: 'all' }));
+}
+
+function rank({ role }: DeployedHost): number {
+  return role === 'smtpd-server' ? 0 : 1;
+}
+
+/** What a host has after a visit. */
+export function afterVisit({ expected, seen }: DeployedHost, { files }: Visit, at: Date): SeenHost {
+  const certificate = files === 'all' ? expected.certificate : (seen?.certificate ?? expected.certificate);
+  return { ...expected, certificate, seen: at };
+}
+
+/** True if the host has what it ought to have, as far as it was seen. */
+export function isDone({ expected, seen }: DeployedHost): boolean {
+  return judgeInstallation(expected, seen).kind === 'installed';
+}
+
+interface Peers {
+  /** Every one of them that was seen has this CA. */
+  readonly trusted: (authority: string) => boolean;
+  /** Each that was seen has its new certificate. */
+  readonly isRenewed: boolean;
+}
+
+function summaryOf(hosts: readonly DeployedHost[]): Peers {
+  const seen = hosts.flatMap((host) => (host.seen === undefined ? [] : [{ ...host, seen: host.seen }]));
+  const known = new Map<string, boolean>();
+  return {
+    trusted: (authority) => {
+      const answer = known.get(authority) ?? seen.every(({ seen: { authorities } }) => authorities.includes(authority));
+      known.set(authority, answer);
+      return answer;
+    },
+    isRenewed: seen.every(({ expected, seen: { certificate } }) => certificate === expected.certificate),
+  };
+}
+
+/** A CA is taken away only when nobody shows a certificate of it any more. */
+function keepsPeers({ expected, seen }: DeployedHost, { isRenewed }: Peers): boolean {
+  return isRenewed || seen === undefined || seen.authorities.every((one) => expected.authorities.includes(one));
+}
+
+function hasTrust({ expected, seen }: DeployedHost): boolean {
+  return (
+    seen !== undefined &&
+    expected.authorities.every((one) => seen.authorities.includes(one)) &&
+    (expected.table === undefined || expected.table === seen.table)
+  );
+}
+
+function knowsPins({ expected, seen }: DeployedHost): boolean {
+  return seen !== undefined && (expected.table === undefined || expected.table === seen.table);
+}

@@ -1,0 +1,96 @@
+# shellcheck shell=sh
+# The functions of the scripts that put a bundle in place which `deploy` has sent: receive.sh unpacks it in a folder beside
+# the installed files and gives the script that folder as its first argument. All of its files are checked there, then
+# they go into place together; the old ones are kept in $previous and come back if a later step fails. A bundle that was
+# copied by hand is in place already.
+
+: "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}"
+
+bundle=${1:-$folder}
+arrived=$bundle
+previous=$folder/previous
+sent=no
+switched=no
+[ "$bundle" = "$folder" ] || sent=yes
+
+# What was not sent stays as it is. If all of it is in place, that is what counts from here on.
+complete_bundle() {
+  [ "$sent" = yes ] || return 0
+  for file in $bundle_files; do
+    if [ ! -e "$bundle/$file" ] && [ -f "$folder/$file" ] && [ ! -L "$folder/$file" ]; then
+      cp -p "$folder/$file" "$bundle/$file"
+    fi
+  done
+  ! is_in_place || bundle=$folder
+}
+
+is_in_place() {
+  for file in $bundle_files; do cmp -s "$bundle/$file" "$folder/$file" || return 1; done
+}
+
+# A bundle that was copied by hand has replaced the old one, so nothing could be put back.
+begin_bundle() {
+  if [ "$sent" = no ]; then
+    note_running
+  else
+    guard
+    switch_bundle
+  fi
+}
+
+# The chain comes last: it holds key and certificate, so that at every moment the two belong together, and who starts with
+# them finds the CA and the table that fit.
+switch_bundle() {
+  [ "$bundle" != "$folder" ] || return 0
+  rm -rf "$previous"
+  mkdir "$previous"
+  for file in $bundle_files; do
+    [ ! -e "$folder/$file" ] || ln "$folder/$file" "$previous/$file" 2>/dev/null || cp -p "$folder/$file" "$previous/$file"
+  done
+  switched=yes
+  for file in $bundle_files; do
+    [ "$file" = "$chain" ] || mv -f "$bundle/$file" "$folder/$file"
+  done
+  mv -f "$bundle/$chain" "$folder/$chain"
+  bundle=$folder
+}
+
+put_bundle_back() {
+  [ "$switched" = yes ] || return 0
+  switched=no
+  for file in $bundle_files; do
+    if [ -e "$previous/$file" ]; then
+      cmp -s "$previous/$file" "$folder/$file" || mv -f "$previous/$file" "$folder/$file" || return 1
+    else
+      rm -f "$folder/$file"
+    fi
+  done
+  rm -rf "$previous"
+  prepare_tables || :
+}
+
+# Whoever sent the bundle looks at the host as it is now, and says on descriptor 3 if it is to stay. A connection that is
+# gone, or silent for five minutes, is no yes.
+await_verdict() {
+  [ "$sent" = yes ] || return 0
+  say "waiting for the verdict on $host"
+  (
+    trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
+    sleep 300 &
+    sleeper=$!
+    wait "$sleeper" && kill -TERM "$$"
+  ) >/dev/null 2>&1 </dev/null 3<&- &
+  watcher=$!
+  verdict=
+  read -r verdict <&3 || :
+  kill "$watcher" 2>/dev/null || :
+  [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
+  keep_script
+}
+
+# For a key that may only renew (receive.sh): what it runs is what was installed last.
+keep_script() {
+  for file in install.sh receive.sh; do
+    [ ! -f "$arrived/$file" ] || mv -f "$arrived/$file" "$saved/$file"
+  done
+}

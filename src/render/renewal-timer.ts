@@ -1,0 +1,107 @@
+// `show --section renewal-timer`: what makes a project renew, install and check by itself, from cron or a systemd timer of
+// the user that runs relaycerts, and what that user's ssh key needs on the hosts and no more. It is about the project, not
+// about one host.
+
+import { hostsOf, type Settings } from '../settings/settings.js';
+import { pathWord, shellWord } from '../shell-word.js';
+import renewal from './renewal.sh';
+
+/** The section's text: blocks to run here, and a line for each host. */
+export function renderRenewalTimer(settings: Settings): string {
+  const { domain, folder, command, file } = settings;
+  const script = `${folder}/renewal.sh`;
+  const marker = `# relaycerts: renewal of ${domain}`;
+  const unit = `relaycerts-renewal-${domain}`;
+  const text = renewal.split('\n').filter((line) => !line.startsWith('# shellcheck '));
+  const make = [
+    '(',
+    'umask 077',
+    `cat >${pathWord(script)} <<'END' || exit`,
+    '#!/bin/sh',
+    `domain=${shellWord(domain)}`,
+    `folder=${pathWord(folder)}`,
+    `relaycerts_here() { ${command} --settings ${pathWord(file)} "$@"; }`,
+    ...text.slice(0, -1),
+    'END',
+    ')',
+  ];
+  const cron = [
+    `line=${shellWord(`23 4 * * * sh ${inCrontab(script)} ${marker}`)}`,
+    `{ crontab -l 2>/dev/null | grep -vF ${shellWord(marker)}; printf '%s\\n' "$line"; } | crontab -`,
+  ];
+  const units = [
+    '(',
+    'mkdir -p ~/.config/systemd/user && cd ~/.config/systemd/user || exit',
+    `cat >${unit}.service <<'END'`,
+    marker,
+    '[Unit]',
+    `Description=Renew and install the certificates of ${domain}`,
+    '',
+    '[Service]',
+    'Type=oneshot',
+    `ExecStart=/bin/sh ${inUnit(script)} mail`,
+    'END',
+    `cat >${unit}.timer <<'END'`,
+    marker,
+    '[Timer]',
+    'OnCalendar=*-*-* 04:23',
+    'Persistent=true',
+    '',
+    '[Install]',
+    'WantedBy=timers.target',
+    'END',
+    `systemctl --user enable --now ${unit}.timer && loginctl enable-linger`,
+    ')',
+  ];
+  return [
+    'Renew, install and check by itself',
+    '==================================',
+    '',
+    'Each night; nothing is said if all is well. The user that runs it needs an ssh key',
+    'without a password, and the CA passphrase has to open without asking (relaycerts status).',
+    '',
+    ...block('run here', make),
+    '',
+    'With cron, which mails what the script prints:',
+    '',
+    ...block('run here', cron),
+    '',
+    'Or with systemd:',
+    '',
+    ...block('run here', units),
+    '',
+    'That ssh key needs nothing else on the hosts. After the first deploy, a line in',
+    'authorized_keys lets it renew what is installed, and not change the configuration',
+    'or log in; put your public key in the place of KEY:',
+    '',
+    ...hostsOf(settings)
+      .filter(({ ssh }) => !ssh.isLocal)
+      .slice(0, mostHosts)
+      .flatMap(({ hostname, ssh: { user, needsSudo } }) =>
+        block(`~${user}/.ssh/authorized_keys on ${hostname}`, [
+          `restrict,command="${needsSudo ? 'sudo -n ' : ''}sh ${settings.postfix.directory}/saved/receive.sh" KEY`,
+        ]),
+      ),
+    '',
+  ].join('\n');
+}
+
+/** Of a fleet, the first show how it goes. */
+const mostHosts = 10;
+
+function block(place: string, lines: readonly string[]): readonly string[] {
+  return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'];
+}
+
+/** As in the crontab of monitor.ts: there a % ends a command. */
+function inCrontab(path: string): string {
+  return pathWord(path)
+    .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
+    .replaceAll('%', String.raw`\%`);
+}
+
+/** systemd.service(5): % and $ are doubled, and a word with spaces is quoted. */
+function inUnit(path: string): string {
+  const text = path.replaceAll('\\', String.raw`\\`).replaceAll('"', String.raw`\"`);
+  return `"${text.replaceAll('%', '%%').replaceAll('$', '$$$$')}"`;
+}

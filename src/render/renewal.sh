@@ -1,0 +1,29 @@
+# shellcheck shell=sh
+# Renews what is due, installs it and checks it, on the machine that relaycerts runs on. It prints nothing if all is well,
+# so that cron sends a mail only otherwise; with the word `mail` it sends that itself, for systemd. Only one runs at a time.
+
+: "${domain:?}" "${folder:?}"
+
+umask 077
+LC_ALL=C
+PATH=$HOME/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+exec 9>"$folder/renewal.lock"
+flock -n 9 || exit 0
+
+# What needs a person (a card, the password of a key) fails here a month before anything expires.
+work() {
+  relaycerts_here --wait 600 renew --due && relaycerts_here --wait 600 deploy --yes && relaycerts_here check
+}
+
+if said=$(work 2>&1); then
+  exit 0
+fi
+if [ "${1-}" = mail ]; then
+  printf 'Subject: relaycerts: the certificates of %s need care\n\n%s\n' "$domain" "$said" |
+    "$(command -v sendmail || echo /usr/sbin/sendmail)" "$(id -un)"
+else
+  printf '%s\n' "$said"
+fi
+exit 1

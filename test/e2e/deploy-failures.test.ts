@@ -1,0 +1,203 @@
+// What can go wrong on a host during `deploy`: each is told apart by its id, the host is as it was, the other host has what
+// it ought to have, and once it is put right the next deploy goes on. And the key that may renew and do nothing else.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, contentOf, deliver } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let fresh: string;
+
+const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
+const withHome = (more: Readonly<Record<string, unknown>>) => ({
+  ...settings,
+  smtpClients: [{ hostname: 'mailhost', ...more }],
+});
+
+interface Outcome {
+  readonly host: string;
+  readonly outcome: string;
+  readonly id?: string;
+}
+
+interface Answer {
+  readonly code: number;
+  readonly hosts: readonly Outcome[];
+}
+
+async function deployJson(): Promise<Answer> {
+  const { code, stdout, stderr } = await desk.run('relaycerts --json deploy --yes', true);
+  expect(stdout, stderr).toMatch(/^\{/u);
+  const { hosts } = JSON.parse(stdout) as { readonly hosts: readonly Outcome[] };
+  return { code, hosts };
+}
+
+beforeAll(async () => {
+  requireTools('openssl');
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  fresh = await contentOf(home);
+  await desk.make(settings);
+});
+afterAll(() => lab.stop());
+
+interface Fault {
+  readonly id: string;
+  readonly what: string;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly break?: () => Promise<unknown>;
+  readonly mend?: () => Promise<unknown>;
+}
+
+const ssh = '/home/operator/.ssh';
+const faults: readonly Fault[] = [
+  { id: 'ssh-unreachable', what: 'a port where nobody listens', settings: withHome({ sshPort: 2223 }) },
+  { id: 'ssh-unreachable', what: 'a name that does not exist', settings: withHome({ sshHost: 'gone.example.org' }) },
+  { id: 'ssh-denied', what: 'a user that may not log in', settings: withHome({ sshUser: 'daemon' }) },
+  {
+    id: 'ssh-host-key',
+    what: 'another host key',
+    settings: withHome({ sshPort: 2222 }),
+    break: () =>
+      desk.run(`cp ${ssh}/known_hosts ${ssh}/kept
+key=$(sed -n 's/^relayhost.example.org,[^ ]* //p' ${ssh}/kept | head -n 1)
+ssh-keygen -q -t ed25519 -N '' -f ${ssh}/other
+sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${ssh}/known_hosts`),
+    mend: () => desk.run(`mv ${ssh}/kept ${ssh}/known_hosts`),
+  },
+  {
+    id: 'no-sudo',
+    what: 'sudo that wants a password',
+    settings: withHome({ sshUser: 'admin' }),
+    break: () => home.writeFile('/etc/sudoers.d/admin', 'admin ALL=(ALL:ALL) ALL\n', '0440'),
+    mend: () => home.writeFile('/etc/sudoers.d/admin', 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', '0440'),
+  },
+  {
+    id: 'disk-full',
+    what: 'a full disk',
+    break: () => home.sh(`mkdir -p ${folder} && mount -t tmpfs -o size=4k,mode=700 tmpfs ${folder}`),
+    mend: () => home.sh(`umount ${folder} && rmdir ${folder}`),
+  },
+  {
+    id: 'postfix-missing',
+    what: 'no Postfix',
+    break: () => home.sh('mount --bind /dev/null /usr/sbin/postconf'),
+    mend: () => home.sh('umount /usr/sbin/postconf'),
+  },
+  {
+    id: 'postfix-check',
+    what: 'a configuration that postfix check refuses',
+    break: () => home.sh('cp -p /etc/postfix/main.cf /tmp/kept; postconf -e queue_directory=/nowhere'),
+    mend: () => home.sh('cp -p /tmp/kept /etc/postfix/main.cf'),
+  },
+  {
+    id: 'route-stops',
+    what: 'a route that would stop',
+    break: () =>
+      home.sh(
+        'cp -p /etc/postfix/main.cf /tmp/kept; postconf -e "sender_dependent_relayhost_maps=inline:{@a.example=[b.example]}"',
+      ),
+    mend: () => home.sh('cp -p /tmp/kept /etc/postfix/main.cf'),
+  },
+];
+
+describe('what goes wrong at home', () => {
+  test.each(faults)('$id: $what', async ({ id, settings: own = settings, break: spoil, mend }) => {
+    await desk.settings(own);
+    await spoil?.();
+    const before = await contentOf(home);
+    const { code, hosts } = await deployJson();
+    expect(await contentOf(home)).toBe(before);
+    await mend?.();
+    expect(hosts.find(({ host }) => host === 'mailhost.example.org')).toMatchObject({ outcome: 'failed', id });
+    expect(code).toBe(1);
+    // The relay was done in the first of these runs, and is not visited again.
+    expect(hosts.filter(({ host, outcome }) => host !== 'mailhost.example.org' && outcome !== 'installed')).toEqual([]);
+    expect((await home.sh(`ls ${folder} 2> /dev/null`, { anyExit: true })).stdout).not.toContain('mailhost');
+  });
+
+  test('is over once it is put right: the next deploy goes on', async () => {
+    await desk.settings(settings);
+    expect(await contentOf(home)).toBe(fresh);
+    const { code, hosts } = await deployJson();
+    expect([code, hosts]).toEqual([0, [{ host: 'mailhost.example.org', outcome: 'installed' }]]);
+    await deliver(home, lab.outside);
+  });
+});
+
+describe('a reload that Postfix does not survive', () => {
+  test('puts the old bundle back, and mail goes on', async () => {
+    await desk.run('relaycerts renew --force relayhost');
+    const chain = `${folder}/relayhost.example.org.chain.pem`;
+    const before = (await relay.exec(['sha256sum', chain])).stdout;
+    await relay.sh('cp -p /usr/sbin/postfix /run/postfix.real');
+    await relay.writeFile(
+      '/run/postfix.fake',
+      '#!/bin/sh\n[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; exit 1; }\nexec /run/postfix.real "$@"\n',
+      '0755',
+    );
+    await relay.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
+    const { code, hosts } = await deployJson();
+    await relay.sh('umount /usr/sbin/postfix');
+    expect([code, hosts]).toMatchObject([
+      1,
+      [{ host: 'relayhost.example.org', outcome: 'failed', id: 'reload-failed' }],
+    ]);
+    expect((await relay.exec(['sha256sum', chain])).stdout).toBe(before);
+    await deliver(home, lab.outside);
+    expect((await deployJson()).code).toBe(0);
+  });
+});
+
+describe('show --section renewal-timer', () => {
+  test('a run by itself says nothing if all is well, and says what is wrong', async () => {
+    const [script = ''] =
+      /(?<=^# >>> relaycerts: run here\n)[^]*?(?=^# <<<)/mu.exec(await desk.show('--section renewal-timer')) ?? [];
+    await desk.run(script);
+    await desk.run('relaycerts renew --force mailhost');
+    const quiet = await desk.run('sh renewal.sh', true);
+    expect([quiet.code, quiet.stdout, quiet.stderr]).toEqual([0, '', '']);
+    await deliver(home, lab.outside);
+
+    await desk.run('relaycerts renew --force mailhost');
+    await home.sh('mount --bind /dev/null /usr/sbin/postconf');
+    const loud = await desk.run('sh renewal.sh', true);
+    await home.sh('umount /usr/sbin/postconf');
+    expect([loud.code, loud.stdout]).toEqual([1, expect.stringContaining('Postfix is not installed on mailhost')]);
+  });
+
+  test('its ssh key renews, and can do nothing else', async () => {
+    await desk.run(`ssh-keygen -q -t ed25519 -N '' -f ${ssh}/limited`);
+    const key = (await desk.run(`cat ${ssh}/limited.pub`)).stdout.trim();
+    const shown = await desk.show('--section renewal-timer');
+    const [line = ''] = /(?<=authorized_keys on mailhost\.example\.org\n).*$/mu.exec(shown) ?? [];
+    const own = await home.readFile('/root/.ssh/authorized_keys');
+    await home.writeFile('/root/.ssh/authorized_keys', `${line.replace('KEY', key)}\n`, '0600');
+    const config = (await desk.run(`cat ${ssh}/config`)).stdout;
+    const limited = `Host mailhost.example.org\n  ControlPath none\n  IdentityFile ${ssh}/limited\n  IdentitiesOnly yes\n`;
+    await lab.operator.writeFile(`${ssh}/config`, `${limited}Host *\n${config}`, '0600');
+
+    const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
+    expect([login.code, login.stdout]).toEqual([1, '']);
+    expect((await deployJson()).hosts).toEqual([{ host: 'mailhost.example.org', outcome: 'installed' }]);
+    await deliver(home, lab.outside);
+    // What the script would set now, the limited key does not set.
+    await desk.settings(withHome({ tlsLogLevel: 2 }));
+    await deployJson();
+    expect((await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout).toContain('= 1');
+
+    await home.writeFile('/root/.ssh/authorized_keys', own, '0600');
+    await lab.operator.writeFile(`${ssh}/config`, config, '0600');
+  });
+});

@@ -1,0 +1,114 @@
+// `deploy` on real hosts: from settings to mail in one command, in an order in which none is lost; what fails on a host
+// changes nothing there, and the next run goes on.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let second: MailHost;
+let home: MailHost;
+let other: MailHost;
+
+const settings = {
+  smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }],
+  smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2', sshUser: 'admin' }],
+};
+const before = new Map<MailHost, string>();
+
+async function deploy(words = ''): Promise<string> {
+  const { code, stdout, stderr } = await desk.run(`relaycerts deploy --yes ${words}`, true);
+  expect(code, stdout + stderr).toBe(0);
+  return stdout;
+}
+
+beforeAll(async () => {
+  requireTools('openssl');
+  lab = await startLab({ relays: 2, homes: 2 });
+  [relay, second = relay] = lab.relays;
+  [home, other = home] = lab.homes;
+  desk = new Desk(lab.operator);
+  for (const host of [relay, second, home, other]) before.set(host, await contentOf(host));
+  await desk.make(settings);
+});
+afterAll(() => lab.stop());
+
+describe('deploy', () => {
+  test('asks on a terminal, and without one wants --yes', async () => {
+    const { code, stderr } = await desk.run('relaycerts deploy', true);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('hint: relaycerts deploy --yes')]);
+    expect(await contentOf(relay)).toBe(before.get(relay));
+  });
+
+  test('--dry-run lists the relays first, and changes nothing', async () => {
+    const { stdout } = await desk.run('relaycerts deploy --dry-run');
+    expect([...stdout.matchAll(/\d\. (\w+)\./gu)].map(([, name]) => name)).toEqual([
+      'relayhost',
+      'relayhost2',
+      'mailhost',
+      'mailhost2',
+    ]);
+    expect(await contentOf(relay)).toBe(before.get(relay));
+  });
+
+  test('from nothing: all hosts are set up, and mail flows', async () => {
+    expect(await deploy()).toContain('deploy: 4 installed');
+    await deliver(home, lab.outside);
+    await deliver(other, lab.outside);
+  });
+
+  test('with nothing to do says so in a line', async () => {
+    expect(await deploy()).toBe('nothing to deploy: every host has what it ought to have\n');
+  });
+
+  test('leaves keys to root alone, and nothing in between', async () => {
+    const { stdout } = await home.sh(`stat -c '%a %U %n' ${folder}/*.key.pem ${folder}/*.chain.pem; ls ${folder}`);
+    expect(stdout).toMatch(/^600 root \S+key\.pem\n600 root \S+chain\.pem\n/u);
+    expect(stdout).not.toMatch(/next|install\.sh/u);
+  });
+
+  test('takes a renewal to the hosts: the relay serves the new certificate', async () => {
+    const old = await servedSerial(desk, relay);
+    await desk.run('relaycerts renew --force relayhost mailhost');
+    expect(await deploy()).toContain('deploy: 2 installed');
+    expect(await servedSerial(desk, relay)).not.toBe(old);
+    await deliver(home, lab.outside);
+  });
+
+  test('takes a new key to a client after the relays list it', async () => {
+    await desk.run('relaycerts renew --rekey mailhost');
+    expect(await deploy()).toContain('deploy: 3 installed');
+    await deliver(home, lab.outside);
+    await desk.run('relaycerts retire mailhost');
+    expect(await deploy()).toContain('deploy: 2 installed');
+    await deliver(home, lab.outside);
+  });
+
+  test('a host that fails is as it was, the others go on, and the next run ends it', async () => {
+    await desk.run('relaycerts renew --force');
+    const chain = `${folder}/mailhost.example.org.chain.pem`;
+    const old = (await home.exec(['sha256sum', chain])).stdout;
+    await home.exec(['postconf', '-M', 'bad/inet=bad inet n - - - - nothing']);
+    await home.sh('echo broken >> /etc/postfix/master.cf');
+    const { code, stdout, stderr } = await desk.run('relaycerts deploy --yes', true);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('3 installed, 1 failed')]);
+    expect(stderr).toContain('mailhost.example.org: ');
+    expect((await home.exec(['sha256sum', chain])).stdout).toBe(old);
+    await home.sh("sed -i '/^broken$/d; /^bad /d' /etc/postfix/master.cf");
+    expect(await deploy()).toContain('deploy: 1 installed');
+    await deliver(home, lab.outside);
+  });
+
+  test('--undo gives everything back byte for byte', async () => {
+    expect(await deploy('--undo')).toContain('undo: 4 undone');
+    for (const [host, content] of before) expect(await contentOf(host)).toBe(content);
+  });
+});

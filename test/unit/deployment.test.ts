@@ -1,0 +1,129 @@
+// The order of a deployment: at every moment each relay and client that were seen go on understanding each other.
+
+import { describe, expect, test } from 'vitest';
+
+import { parseHostName } from '../../src/names.js';
+import { afterVisit, isDone, nextVisits, type DeployedHost } from '../../src/plan/deployment.js';
+import type { SeenHost } from '../../src/plan/installed.js';
+
+const at = new Date('2027-01-01T00:00:00Z');
+
+interface Has {
+  readonly leaf: string;
+  readonly cas: readonly string[];
+  readonly table?: string;
+}
+
+function seenOf({ leaf, cas, table }: Has): SeenHost {
+  return { certificate: leaf, authorities: cas, table, configuration: 'c', seen: at };
+}
+
+/** A host that ought to have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
+function host(name: string, wanted: Has, has: Has | undefined, issuer = 'ca1'): DeployedHost {
+  return {
+    hostname: parseHostName(`${name}.example.org`),
+    role: name.startsWith('relay') ? 'smtpd-server' : 'smtp-client',
+    expected: seenOf(wanted),
+    issuer,
+    seen: has === undefined ? undefined : seenOf(has),
+  };
+}
+
+interface Choices {
+  readonly failed?: readonly string[];
+  readonly only?: readonly string[];
+}
+
+const namesOf = (names: readonly string[]) => new Set(names.map((name) => parseHostName(`${name}.example.org`)));
+
+/** The visits in waves, as `name` or `name:trust`, if each succeeds; a host in `failed` was tried before. */
+function wavesOf(hosts: readonly DeployedHost[], { failed = [], only }: Choices = {}): readonly string[] {
+  const state = new Map(hosts.map((one) => [one.hostname, one]));
+  const waves: string[] = [];
+  for (;;) {
+    const visits = nextVisits([...state.values()], {
+      failed: namesOf(failed),
+      only: only === undefined ? undefined : namesOf(only),
+    });
+    if (visits.length === 0) return waves;
+    for (const visit of visits) {
+      const one = state.get(visit.hostname);
+      if (one !== undefined) state.set(visit.hostname, { ...one, seen: afterVisit(one, visit, at) });
+    }
+    waves.push(
+      visits.map(({ hostname, files }) => `${hostname.split('.')[0]}${files === 'trust' ? ':trust' : ''}`).join(' '),
+    );
+  }
+}
+
+const old: Has = { leaf: 'old', cas: ['ca1'] };
+const relayOf = (wanted: Partial<Has>, has: Partial<Has> | undefined, issuer?: string, name = 'relay') =>
+  host(
+    name,
+    { ...old, table: 't1', ...wanted },
+    has === undefined ? undefined : { ...old, table: 't1', ...has },
+    issuer,
+  );
+
+describe('the order of a deployment', () => {
+  test('from nothing: relays, then clients', () => {
+    expect(wavesOf([host('home', old, undefined), relayOf({}, undefined)])).toEqual(['relay', 'home']);
+  });
+
+  test('with nothing to do is empty', () => {
+    expect(wavesOf([host('home', old, old), relayOf({}, {})])).toEqual([]);
+  });
+
+  test('a new pin is at every relay before the client has its key', () => {
+    const relays = [relayOf({ table: 't2' }, {}), relayOf({ table: 't2' }, {}, 'ca1', 'relay2')];
+    expect(wavesOf([host('home', { ...old, leaf: 'new' }, old), ...relays])).toEqual(['relay relay2', 'home']);
+  });
+
+  test('a new CA is everywhere before anybody shows a certificate of it', () => {
+    const both = ['ca1', 'ca2'];
+    const next = { leaf: 'new', cas: both };
+    expect(wavesOf([host('home', next, old, 'ca2'), relayOf(next, {}, 'ca2')])).toEqual([
+      'relay:trust',
+      'home',
+      'relay',
+    ]);
+  });
+
+  test('an old CA goes once nobody shows a certificate of it', () => {
+    const both = ['ca1', 'ca2'];
+    const next = { leaf: 'new', cas: ['ca2'] };
+    const half = { leaf: 'old', cas: both };
+    const waves = wavesOf([
+      host('home', { leaf: 'new', cas: ['ca2'] }, half, 'ca2'),
+      relayOf(next, { ...half, leaf: 'new' }, 'ca2'),
+    ]);
+    expect(waves).toEqual(['home', 'relay']);
+  });
+
+  test('another CA altogether goes to the relays first, because nobody can trust it before', () => {
+    const next = { leaf: 'new', cas: ['ca9'] };
+    expect(wavesOf([host('home', next, old, 'ca9'), relayOf(next, {}, 'ca9')])).toEqual(['relay', 'home']);
+  });
+
+  test('nobody waits for a host that failed', () => {
+    const relays = [relayOf({ table: 't2' }, {}), relayOf({ table: 't2' }, {}, 'ca1', 'relay2')];
+    const home = host('home', { ...old, leaf: 'new' }, old);
+    expect(wavesOf([home, ...relays], { failed: ['relay2'] })).toEqual(['relay', 'home']);
+  });
+
+  test('a client waits while no relay can be reached', () => {
+    expect(wavesOf([host('home', old, undefined), relayOf({}, undefined)], { failed: ['relay'] })).toEqual([]);
+  });
+
+  test('only hosts that were named are visited, and they wait for the others', () => {
+    const hosts = [host('home', { ...old, leaf: 'new' }, old), relayOf({ table: 't2' }, {})];
+    expect(wavesOf(hosts, { only: ['home'] })).toEqual([]);
+    expect(wavesOf(hosts, { only: ['relay'] })).toEqual(['relay']);
+  });
+
+  test('a host with its CA and pins only is not done', () => {
+    const relay = relayOf({ leaf: 'new', table: 't2' }, {});
+    const visited = { ...relay, seen: afterVisit(relay, { hostname: relay.hostname, files: 'trust' }, at) };
+    expect([isDone(visited), visited.seen.table]).toEqual([false, 't2']);
+  });
+});

@@ -44,7 +44,7 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     sys.say(
       edit === undefined ? `${hostname} is in the settings already` : `added ${hostname} to ${basename(edit.path)}`,
     );
-    sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
+    if (!sys.isQuiet) sys.write(renderNext(settings, next, edit !== undefined && relay ? settings.smtpClients : []));
   });
 }
 

@@ -182,8 +182,8 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const texts = blocksOf(show()).filter(({ where }) => where === 'host');
     const words = texts.flatMap((block) => shellOf(block).flatMap((text) => ran(text)));
     const programs = new Set(words.map(([program = '']) => program));
-    const own = host.role === 'smtp-client' ? ['posttls-finger', 'sleep'] : ['pkill', 'postmap', 'ss'];
-    expect(programs).toEqual(new Set(['cat', 'cp', 'openssl', 'postconf', 'postfix', 'tail', ...own]));
+    const own = host.role === 'smtp-client' ? ['posttls-finger', 'sleep'] : ['cat', 'pkill', 'postmap', 'ss'];
+    expect(programs).toEqual(new Set(['cp', 'openssl', 'postconf', 'postfix', 'tail', ...own]));
     // Every word that names a file names one in the folder, or one that has nothing of the settings in its name.
     for (const [program, ...argv] of words) {
       // A pattern with the port in it.
@@ -250,7 +250,8 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const script = `${directory}/check-expiry`;
     const line = /^\d+ 6 \* \* \* root ([^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
     expect(line).toBe(`sh ${script}`);
-    const [text = ''] = new RegExp(`(?<=cat >${script} <<'END' [^\\n]*\\n)[^]*?(?=^END$)`, 'mu').exec(show()) ?? [];
+    const [text = ''] =
+      new RegExp(`(?<=cat >${script} <<'END' [^\\n]*\\n)[^]*?(?=^END$)`, 'mu').exec(show('--section', 'monitor')) ?? [];
     const check = ['openssl', 'x509', '-noout', '-checkend', '2592000'];
     // Of each file every certificate is looked at; here they have two.
     const pem = '-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n';

@@ -3,7 +3,8 @@
 
 /** The lines that are indented by two columns, in their order. */
 export function commandsIn(stdout: string): readonly string[] {
-  return [...stdout.matchAll(/^ {2}(\S.*)$/gmu)].map(([, command = '']) => command);
+  // Not by a pattern's ^ and $, because a path may hold U+2028.
+  return stdout.split('\n').flatMap((line) => (/^ {2}\S/u.test(line) ? [line.slice(2)] : []));
 }
 
 /** The command that installs hosts; each is named as it is typed, none if it is about all. */

@@ -1,4 +1,5 @@
-// How long ago something was, in words. Pure.
+// How long ago something was, in words: the largest unit that it has one of, rounded down. Pure: the clock is an
+// argument.
 
 const units = [
   ['day', 86_400],

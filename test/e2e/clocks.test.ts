@@ -201,7 +201,9 @@ describe('certificates that end soon', () => {
     // No old pin has to go, and no order is needed.
     expect(commandsIn(stdout)).toEqual([installs('relayhost'), installs('mailhost')]);
     const after = await statusOf(desk);
-    expect([after.code, after.relay.pin, after.home.pin]).toEqual([0, before.relay.pin, before.home.pin]);
+    // Made is not installed.
+    expect([after.code, after.relay.state, after.home.state]).toEqual([3, 'not-installed', 'not-installed']);
+    expect([after.relay.pin, after.home.pin]).toEqual([before.relay.pin, before.home.pin]);
     await deliver(home, lab.outside);
     expect(await servedSerial(desk, relay)).toBe(before.relay.serial);
 
@@ -248,7 +250,7 @@ describe('a CA that ends soon', () => {
 
     for (const row of [between.relay, between.home]) await runAll(desk, commandsOf(row));
     const after = await statusOf(desk);
-    expect([after.code, after.relay.daysLeft, after.home.daysLeft]).toEqual([0, 39, 39]);
+    expect([after.code, after.relay.daysLeft, after.home.daysLeft]).toEqual([3, 39, 39]);
     for (const host of [home, relay]) {
       await desk.install(host);
       await deliver(home, lab.outside);
@@ -272,7 +274,7 @@ describe('a desk whose clock is wrong', () => {
     // Its own line is enough for each: status lists the CA last.
     await runAll(desk, commandsOf(ahead.home));
     const mended = await statusOf(desk);
-    expect([mended.ca.state, mended.relay.state, mended.home.state]).toEqual(['ok', 'not-yet-valid', 'ok']);
+    expect([mended.ca.state, mended.relay.state, mended.home.state]).toEqual(['ok', 'not-yet-valid', 'not-installed']);
     await runAll(desk, commandsOf(mended.relay));
     await desk.install(relay, home);
     await arrive(subject);

@@ -200,7 +200,7 @@ describe('a revocation', () => {
       expect(await other.mailLog()).not.toContain('status=bounced');
       expect((await lab.outside.mails()).join('')).not.toContain(`Subject: ${subject}\n`);
 
-      const rows = certificatesOf(await desk.run('relaycerts status --json'));
+      const rows = certificatesOf(await desk.run('relaycerts status --json', true));
       expect(rows).toContainEqual(expect.objectContaining({ host: other.hostname, state: 'revoked' }));
       expect((await desk.run('relaycerts make 2>&1 >/dev/null')).stdout).toContain('nothing to make');
       await other.flushQueue();
@@ -239,6 +239,7 @@ describe('the warnings', () => {
   test('status, and its line for monitoring, where relaycerts runs', async () => {
     const crontab =
       /^ {4}11 6 \* \* \* (\/.* status --due)$/mu.exec(await desk.show('mailhost --section monitor'))?.[1] ?? '';
+    await desk.run('relaycerts check', true);
     // cron has neither this PATH nor this folder.
     expect((await desk.run(`cd / && { export PATH=/usr/bin:/bin; ${crontab}; } 2>&1`)).stdout).toBe('');
     const later = await desk.run(`faketime -f +369d sh -c '${crontab}' 2>&1`, true);

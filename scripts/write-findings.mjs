@@ -25,11 +25,7 @@ function linesOf({ words, run, root, install }) {
   if (words !== undefined) return [`# ${filled(words)}`];
   if (run !== undefined) return [`relaycerts ${filled(run)}`];
   if (root !== undefined) return [`ssh root@HOST '${filled(root)}'`];
-  const host = filled(install);
-  return [
-    `relaycerts show ${host} --section rsync --format sh | sh`,
-    `relaycerts show ${host} --format sh | ssh root@${host} sh`,
-  ];
+  return [`relaycerts show ${filled(install)} --section deploy --format sh | sh`];
 }
 
 const sectionOf = ({ id, severity, text, cure }) => {

@@ -136,7 +136,7 @@ const faults: readonly Fault[] = [
     what: 'a file that Postfix cannot parse',
     id: 'postfix-check',
     put: 'echo nonsense >>/etc/postfix/main.cf',
-    mend: "sed -i '$d' /etc/postfix/main.cf",
+    mend: "sed -i '$d' /etc/postfix/main.cf; postfix stop; postfix start",
   },
 ];
 

@@ -46,10 +46,9 @@ describe('a command for root on a host', () => {
   });
 });
 
-it('an installation is the two commands of show', () => {
+it('an installation is one command, for any host', () => {
   const lines = cureLines(settings, findingOf('not-installed', 'relayhost.example.org'));
   expect(lines.map(({ text }) => text)).toEqual([
-    'relaycerts show relayhost.example.org --section rsync --format sh | sh',
-    'relaycerts show relayhost.example.org --format sh | ssh root@relayhost.example.org sh',
+    'relaycerts show relayhost.example.org --section deploy --format sh | sh',
   ]);
 });

@@ -94,6 +94,10 @@ export const logCases: Readonly<Record<string, LogCase>> = {
     home: homeChain('unlisted.pem'),
     relay: { smtpd_relay_restrictions: 'permit_tls_clientcerts,reject' },
   },
+  sender: {
+    kinds: ['sender-refused'],
+    relay: { smtpd_sender_restrictions: 'check_sender_access,static:DEFER,defer', access_map_defer_code: '450' },
+  },
   neverasked: { kinds: ['never-asked', 'pin-not-listed'], relay: { smtpd_tls_req_ccert: 'no' } },
   md5: {
     kinds: ['pin-not-listed', 'md5-pins'],

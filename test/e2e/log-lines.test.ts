@@ -185,8 +185,7 @@ async function linesOf(name: string): Promise<readonly string[]> {
     .filter((line) => line.includes(`postfix/${name}/`))
     .map((line) =>
       line
-        .replace(`postfix/${name}/smtpd[`, 'postfix/relaycerts/smtpd[')
-        .replace(`postfix/${name}/`, 'postfix/')
+        .replace(`postfix/${name}/`, 'postfix/relaycerts/')
         .replaceAll(`@${name}.example.net`, '@example.net')
         .replaceAll(`:${firstPort + at}`, ':2500'),
     );

@@ -1,4 +1,4 @@
-// Writes docs/troubleshooting.md from src/render/log-lines.json. With --check it writes nothing and fails if the file on
+// Writes docs/troubleshooting.md from src/log/log-lines.json. With --check it writes nothing and fails if the file on
 // disk is another one.
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const target = fileURLToPath(new URL('../docs/troubleshooting.md', import.meta.url));
-const kinds = JSON.parse(await readFile(new URL('../src/render/log-lines.json', import.meta.url), 'utf8'));
+const kinds = JSON.parse(await readFile(new URL('../src/log/log-lines.json', import.meta.url), 'utf8'));
 const releases = ['3.5', '3.7', '3.10', '3.11'];
 
 const introduction = `# Troubleshooting
@@ -56,7 +56,7 @@ if (!process.argv.includes('--check')) {
   await writeFile(target, page);
 } else if ((await readFile(target, 'utf8').catch(() => '')) !== page) {
   console.error(
-    'docs/troubleshooting.md is not what src/render/log-lines.json says: node scripts/write-troubleshooting.mjs',
+    'docs/troubleshooting.md is not what src/log/log-lines.json says: node scripts/write-troubleshooting.mjs',
   );
   process.exitCode = 1;
 }

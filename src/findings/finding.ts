@@ -1,6 +1,6 @@
 // What check, explain, deploy and status can find wrong, as data: catalogue.json has for each kind a stable id, how bad it
 // is, one sentence, and one cure that can be run. The lines of a log that show some of these kinds are in
-// render/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
+// log/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
 // become a finding; its cure becomes commands for the hosts of a project in render/cure.ts.
 
 import { escapeControls, type Hint } from '../errors.js';

@@ -1,7 +1,6 @@
 // A file's octets in pieces: plain or gzip, once or for as long as it grows. `followChunks` does what `tail -F` does: a
 // file that is rotated away is read to its end and then the new one, and one that is truncated is read from its start.
 
-import { createReadStream } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, systemCode } from '../errors.js';
@@ -13,13 +12,26 @@ const chunkOctets = 1 << 18;
 /** How often a file that has ended is looked at again, in milliseconds. */
 const pauseMs = 200;
 
-/** A file's octets, to its end. @throws files */
+/** A file's octets, to its end. While a piece is looked at, the next is read; the one after it overwrites the piece. */
 export async function* readChunks(path: string): AsyncGenerator<Buffer> {
-  const stream = createReadStream(path, { highWaterMark: chunkOctets });
+  const file = await openFile(path);
+  const [one, other] = [Buffer.allocUnsafe(chunkOctets), Buffer.allocUnsafe(chunkOctets)];
+  let buffers = [one, other] as const;
+  let reading = file.read(one);
   try {
-    for await (const chunk of stream) yield Buffer.from(chunk);
+    for (;;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return;
+      const [piece, next] = buffers;
+      reading = file.read(next);
+      buffers = [next, piece];
+      yield piece.subarray(0, bytesRead);
+    }
   } catch (error) {
     throw fileError(error, 'read', path);
+  } finally {
+    await reading.catch(() => undefined);
+    await file.close();
   }
 }
 
@@ -34,10 +46,11 @@ export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Bu
   }
   const all = async function* (): AsyncGenerator<Buffer> {
     if (head.length > 0) yield head;
-    yield* { [Symbol.asyncIterator]: () => source };
+    for await (const chunk of { [Symbol.asyncIterator]: () => source }) yield Buffer.from(chunk);
   };
   if (head[0] !== 0x1f || head[1] !== 0x8b) {
-    yield* all();
+    if (head.length > 0) yield head;
+    yield* { [Symbol.asyncIterator]: () => source };
     return;
   }
   const [{ createGunzip }, { Readable }] = await Promise.all([import('node:zlib'), import('node:stream')]);

@@ -9,33 +9,36 @@ export interface LineSink {
   end(): void;
 }
 
-/** Gets each line without its end, cut after `mostOctets`, and how many octets it really has (with a \r at its end). */
+/** Gets each line without its \n, cut after `mostOctets`, and how many octets it really has. */
 type TakeLine = (line: string, octets: number) => void;
 
 /** Octets of a line that are kept: 16 times as much as Postfix writes into one. */
 export const mostOctets = 1 << 14;
 
-/** A sink that gives its lines to `take`. */
-export function lineSplitter(take: TakeLine): LineSink {
+/**
+ * A sink that gives its lines to `take`; a line of which `skips` says so, by where it is in a text, is never cut out, which
+ * is half of the time that a line takes.
+ */
+export function lineSplitter(
+  take: TakeLine,
+  skips: (text: string, from: number, to: number) => boolean = () => false,
+): LineSink {
   let rest = '';
   let octets = 0;
-  const finish = (line: string, size: number): void => {
-    take(line.endsWith('\r') && size === line.length ? line.slice(0, -1) : line, size);
-  };
   const keep = (text: string, from: number, to: number): void => {
     if (rest.length < mostOctets) rest += text.slice(from, Math.min(to, from + mostOctets - rest.length));
     octets += to - from;
   };
   return {
     add: (chunk) => {
-      const text = chunk.latin1Slice();
+      const text = chunk.toString('latin1');
       let from = 0;
       for (let to = text.indexOf('\n'); to >= 0; to = text.indexOf('\n', from)) {
         if (octets === 0) {
-          finish(text.slice(from, Math.min(to, from + mostOctets)), to - from);
+          if (!skips(text, from, to)) take(text.slice(from, Math.min(to, from + mostOctets)), to - from);
         } else {
           keep(text, from, to);
-          finish(rest, octets);
+          take(rest, octets);
           rest = '';
           octets = 0;
         }
@@ -44,7 +47,7 @@ export function lineSplitter(take: TakeLine): LineSink {
       keep(text, from, text.length);
     },
     end: () => {
-      if (octets > 0) finish(rest, octets);
+      if (octets > 0) take(rest, octets);
       rest = '';
       octets = 0;
     },
@@ -54,4 +57,9 @@ export function lineSplitter(take: TakeLine): LineSink {
 /** The text of a line as UTF-8; what is not becomes U+FFFD. */
 export function utf8Of(line: string): string {
   return Buffer.from(line, 'latin1').toString();
+}
+
+/** The same text without the piece of the stream that it was cut from: what is kept must not keep that. */
+export function copyOf(line: string): string {
+  return Buffer.from(line, 'latin1').toString('latin1');
 }

@@ -1,4 +1,4 @@
-// The failures that src/render/log-lines.json is about, as one flaw each on the home host's transport or on the relay's
+// The failures that src/log/log-lines.json is about, as one flaw each on the home host's transport or on the relay's
 // service, and the kinds that the two logs must then name. log-lines.test.ts causes them all.
 
 export type Parameters = Readonly<Record<string, string>>;

@@ -1,9 +1,9 @@
-// The log words of Postfix (src/render/log-lines.json) against their own samples, lines that real hosts logged;
+// The log words of Postfix (src/log/log-lines.json) against their own samples, lines that real hosts logged;
 // test/e2e/log-lines.test.ts holds them against the release that is here.
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { findLogKind, logKinds } from '../../src/render/log-lines.js';
+import { findLogKind, logKinds } from '../../src/log/log-lines.js';
 import { logCases } from '../e2e/log-cases.js';
 
 const releases = ['3.5', '3.7', '3.10', '3.11'];

@@ -8,6 +8,7 @@ import { CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addBackup } from './cli/backup.js';
 import { addCheck } from './cli/check.js';
+import { addExplain } from './cli/explain.js';
 import { addUpkeep } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { count, SysCommand } from './cli/options.js';
@@ -127,6 +128,7 @@ function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
     });
   addSetup(program);
   addUpkeep(program);
+  addExplain(program);
   addBackup(program);
   addCheck(program);
   addCleanAndWizard(program);

@@ -68,8 +68,8 @@ export function fillIn(
   });
 }
 
-/** What a host said may be long, and may hold anything. */
-function shorten(value: string): string {
+/** One line of what a host said, safe for a terminal: it may be long, and may hold anything. */
+export function shorten(value: string): string {
   const line = escapeControls(value).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
   return line.length <= longest ? line : `${line.slice(0, longest - 3)}...`;
 }

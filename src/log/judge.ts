@@ -53,8 +53,8 @@ const noise =
 /** The same for the other programs: what they say of a mail that has to wait or is returned. */
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
-/** Not tried at all, because an attempt before failed: that one said why. */
-const waitsElsewhere = /retry time not reached|Retry time not yet reached|result="TempFail" stat="No MX|No valid route/;
+/** What another line says better: the one before, or that of the attempt after which a mail was not tried again. */
+const echoElsewhere = /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
 const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;
@@ -103,7 +103,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     // Exim's own lines begin with the mail's ID.
     if (sentElsewhere.test(text)) return sent;
     const kind = findLogKind(text);
-    const isAlarm = alarmElsewhere.test(text) && !waitsElsewhere.test(text);
+    const isAlarm = alarmElsewhere.test(text) && !echoElsewhere.test(text);
     if (kind === undefined && !isAlarm) return fine;
     const name = peerElsewhere.exec(text)?.[1]?.toLowerCase() ?? '';
     const isOurs = hosts.size === 0 || name === '' || /^[\d.:]+$/.test(name) || hosts.has(name);

@@ -110,3 +110,16 @@ function orMissing(error: unknown): undefined {
   if (systemCode(error) !== 'ENOENT') throw error;
 }
 
+
+/** The same until `stop`, which does not wait for the next piece. */
+export async function* untilStopped(chunks: Chunks, stop: AbortSignal): AsyncGenerator<Buffer> {
+  const source = chunks[Symbol.asyncIterator]();
+  const stopped = new Promise<{ done: true; value: undefined }>((fulfil) => {
+    stop.addEventListener('abort', () => fulfil({ done: true, value: undefined }), { once: true });
+  });
+  while (!stop.aborted) {
+    const { done, value } = await Promise.race([source.next(), stopped]);
+    if (done === true) break;
+    yield value;
+  }
+}

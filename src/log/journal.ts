@@ -2,7 +2,7 @@
 // may be, is left out. A field that is not printable is an array of octets in JSON, and has its length before it in the
 // export format.
 
-import type { LogRecord } from './record.js';
+import type { LogRecord } from './log-record.js';
 
 /** The fields that are used, and no others are kept. */
 const names = ['MESSAGE', 'SYSLOG_IDENTIFIER', '_COMM', '_PID', 'SYSLOG_PID', '_HOSTNAME', '__REALTIME_TIMESTAMP'];

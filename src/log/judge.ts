@@ -6,7 +6,7 @@
 import { copyOf } from '../sys/lines.js';
 import { findLogKind, type LogKind } from './log-lines.js';
 import { Recent } from './recent.js';
-import type { LogRecord } from './record.js';
+import type { LogRecord } from './log-record.js';
 
 /** Which of the two hosts logged it. */
 export type Side = 'home' | 'relay';

@@ -2,18 +2,8 @@
 // in digits), RFC 3339 and RFC 5424; the short forms, JSON and export of journalctl; Exim's and msmtp's own logs; and
 // what containers put before or leave out. A time stays as it is written. Texts are latin1, as lines are (sys/lines.ts).
 
-import { readJournalJson, journalExport } from './journal.js';
-
-export interface LogRecord {
-  /** As the log writes it; '' if it does not. */
-  readonly time: string;
-  /** Who logged it; '' if the log does not say. */
-  readonly host: string;
-  /** `postfix/relaycerts/smtpd`, `exim`...; '' if the line says nothing of it. */
-  readonly program: string;
-  readonly pid: string;
-  readonly text: string;
-}
+import { journalExport, readJournalJson } from './journal.js';
+import type { LogRecord } from './log-record.js';
 
 const clock = String.raw`\d\d:\d\d:\d\d\S*`;
 const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;

@@ -4,7 +4,8 @@
 import { copyOf, lineSplitter, mostOctets, utf8Of, type LineSink } from '../sys/lines.js';
 import { logJudge, ordinaryLines, type Side, type Verdict } from './judge.js';
 import type { LogKind } from './log-lines.js';
-import { readRecord, recordReader, type LogRecord } from './record.js';
+import type { LogRecord } from './log-record.js';
+import { readRecord, recordReader } from './record.js';
 
 /** Lines that are alike. Texts are UTF-8 in a summary, and may hold anything. */
 export interface Sighting {

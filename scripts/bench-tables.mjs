@@ -16,8 +16,7 @@ const starts = 15;
 const root = mkdtempSync(join(tmpdir(), 'relaycerts-tables-'));
 const config = join(root, 'etc');
 
-const pin = (number) =>
-  createHash('sha256').update(String(number)).digest('hex').toUpperCase().match(/../gu).join(':');
+const pin = (number) => createHash('sha256').update(String(number)).digest('hex').toUpperCase().match(/../gu).join(':');
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 

@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import { hostLog } from '../log/host-log.js';
 import { logTally, type Tally } from '../log/tally.js';
+import { hostLog } from '../remote/host-log.js';
 import { explainFault, explainObject, renderExplanation, renderLogSummary, renderUnknown } from '../render/explain.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
@@ -68,7 +68,7 @@ interface Log {
 }
 
 /** @throws usage - there is no such log */
-async function findLog({ log }: ExplainOptions, settings: Settings | undefined, sys: Sys): Promise<Log> {
+async function findLog({ log, json }: ExplainOptions, settings: Settings | undefined, sys: Sys): Promise<Log> {
   if (log === '-') return { name: 'standard input', open: (stop) => unpacked(sys.stdin(stop), 'standard input') };
   if (log === undefined) return { name: sys.machine, open: (stop) => hostLog(undefined, stop) };
   const path = resolve(sys.cwd, log);
@@ -79,11 +79,13 @@ async function findLog({ log }: ExplainOptions, settings: Settings | undefined, 
     return { name: host.hostname, open: (stop) => hostLog(host, stop) };
   }
   if (file.kind === 'folder') {
-    throw new RelaycertsError('usage', `${quotePath(path)} is a folder`, { hint: `name a file in it: ls ${pathWord(path)}` });
+    throw new RelaycertsError('usage', `${quotePath(path)} is a folder`, {
+      hint: `name a file in it: ls ${pathWord(path)}`,
+    });
   }
   const open = (stop: AbortSignal | undefined): Chunks =>
     stop === undefined ? unpacked(readChunks(path), quotePath(path)) : followChunks(path, stop);
-  return { name: log, open: (stop) => orAsRoot(open(stop), path) };
+  return { name: json ? path : log, open: (stop) => orAsRoot(open(stop), path) };
 }
 
 function findHostIn(settings: Settings, name: string): HostSettings | undefined {

@@ -54,7 +54,8 @@ const noise =
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
 /** What another line says better: the one before, or that of the attempt after which a mail was not tried again. */
-const echoElsewhere = /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
+const echoElsewhere =
+  /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
 const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;

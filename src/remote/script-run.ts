@@ -30,7 +30,7 @@ export const mostAtOnce = 8;
  * @throws tool - there is no ssh here, or the host wrote too much
  */
 export async function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
-  const [command, ...args] = host.ssh.isLocal ? localShell(host) : sshShell(host);
+  const [command, ...args] = shellOn(host);
   let result: RunResult;
   try {
     result = await sys.run(command, args, { input: Buffer.from(script), timeoutMs: seconds * 1000 });
@@ -45,6 +45,11 @@ export async function runOnHost(host: HostSettings, { script, seconds }: ScriptR
   if (status === null) return { kind: 'slow', words: String(seconds) };
   const failure = sshFailureOf(status, stderr);
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
+}
+
+/** The words that start root's shell on a host; it reads its script from standard input. */
+export function shellOn(host: HostSettings): readonly [string, ...string[]] {
+  return host.ssh.isLocal ? localShell(host) : sshShell(host);
 }
 
 /** sudo speaks the user's language, and what it says is read. */

@@ -48,7 +48,9 @@ function findHost(
 ): HostSettings | undefined {
   const ofRole = hosts.filter(({ role }) => (role === 'smtpd-server') === isRelay);
   const lower = new Set(names.map((name) => name.toLowerCase()));
-  const [first, ...more] = ofRole.filter(({ hostname }) => lower.has(hostname) || lower.has(hostname.split('.')[0] ?? ''));
+  const [first, ...more] = ofRole.filter(
+    ({ hostname }) => lower.has(hostname) || lower.has(hostname.split('.')[0] ?? ''),
+  );
   if (first !== undefined && more.length === 0) return first;
   return ofRole.length === 1 ? ofRole[0] : first;
 }
@@ -92,7 +94,9 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
   const also = causes.length > 0 ? symptoms : [];
   return [
     ...whole.map((one) => renderExplanation(one, sent.lastLine)),
-    ...also.map(({ finding, fault }) => lines(`${' '.repeat(8)} also ${timesOf(fault)}: ${finding.message} [${finding.id}]`)),
+    ...also.map(({ finding, fault }) =>
+      lines(`${' '.repeat(8)} also ${timesOf(fault)}: ${finding.message} [${finding.id}]`),
+    ),
     ...summary.unknown.map(renderUnknown),
     ...notesOf(summary).map((note) => lines(note)),
     lines(`${name}: ${sumOf(summary, explained)}`),
@@ -107,12 +111,17 @@ function notesOf({ strangers, otherLines, moreUnknown, hasOurs }: LogSummary): r
           `note     ${some(strangers.lines, 'line')} about clients without a certificate of this CA, from ${some(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
         ]
       : []),
-    ...(otherLines > 0 ? [`note     ${some(otherLines, 'line')} about mail that has nothing to do with the relay`] : []),
+    ...(otherLines > 0
+      ? [`note     ${some(otherLines, 'line')} about mail that has nothing to do with the relay`]
+      : []),
     ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
   ];
 }
 
-function sumOf({ lines: all, first, last, sent, faults, unknown }: LogSummary, explained: readonly Explanation[]): string {
+function sumOf(
+  { lines: all, first, last, sent, faults, unknown }: LogSummary,
+  explained: readonly Explanation[],
+): string {
   const bad = faults.reduce((sum, { count }) => sum + count, 0);
   const odd = unknown.reduce((sum, { count }) => sum + count, 0);
   const when = first === '' ? '' : ` from ${shorten(first)} to ${shorten(last)}`;
@@ -120,7 +129,9 @@ function sumOf({ lines: all, first, last, sent, faults, unknown }: LogSummary, e
     explained.length === 0 ? 'no fault' : some(explained.length, 'fault'),
     `${some(all, 'line')}${when}`,
     `${all - bad - odd} of them fine`,
-    sent.count === 0 ? 'no mail went through' : `${some(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
+    sent.count === 0
+      ? 'no mail went through'
+      : `${some(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
   ].join('; ');
 }
 

@@ -110,7 +110,6 @@ function orMissing(error: unknown): undefined {
   if (systemCode(error) !== 'ENOENT') throw error;
 }
 
-
 /** The same until `stop`, which does not wait for the next piece. */
 export async function* untilStopped(chunks: Chunks, stop: AbortSignal): AsyncGenerator<Buffer> {
   const source = chunks[Symbol.asyncIterator]();

@@ -96,7 +96,8 @@ describe('a line of any form', () => {
   });
 
   it("with Exim's, with time zone and process", () => {
-    const line = logKinds.flatMap(({ programs }) => programs).find(({ program }) => program.startsWith('Exim'))?.line ?? '';
+    const line =
+      logKinds.flatMap(({ programs }) => programs).find(({ program }) => program.startsWith('Exim'))?.line ?? '';
     const [day, time, ...rest] = line.split(' ');
     const log = [line, `${day} ${time}.123 +0100 [77] ${rest.join(' ')}`].join('\n');
     expect(summaryOf(log).faults.map(({ count, last }) => [count, last])).toEqual([[2, `${day} ${time}.123 +0100`]]);
@@ -104,7 +105,9 @@ describe('a line of any form', () => {
 });
 
 describe('every sample', () => {
-  const all = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => [kind.id, line] as const));
+  const all = logKinds.flatMap((kind) =>
+    [...kind.samples, ...kind.programs].map(({ line }) => [kind.id, line] as const),
+  );
 
   it.each([
     ['without settings', new Set<string>()],
@@ -222,7 +225,9 @@ describe('bounds', () => {
       sink.add(
         Buffer.from(
           relayLine(reject).replace(' relayhost ', ` host${at} `) +
-            relayLine(`NOQUEUE: abort: TLS from unknown[2001:db8::${at.toString(16)}]: No client certificate presented`) +
+            relayLine(
+              `NOQUEUE: abort: TLS from unknown[2001:db8::${at.toString(16)}]: No client certificate presented`,
+            ) +
             relayLine(`warning: ${odd}`),
         ),
       );

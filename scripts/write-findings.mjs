@@ -8,7 +8,7 @@ import { format, resolveConfig } from 'prettier';
 const read = async (path) => JSON.parse(await readFile(new URL(`../src/${path}`, import.meta.url), 'utf8'));
 const target = fileURLToPath(new URL('../docs/findings.md', import.meta.url));
 const kinds = await read('findings/catalogue.json');
-const logged = new Set((await read('render/log-lines.json')).map(({ id }) => id));
+const logged = new Set((await read('log/log-lines.json')).map(({ id }) => id));
 
 const introduction = `# Findings
 

@@ -1,4 +1,4 @@
-// Writes docs/troubleshooting.md from src/render/log-lines.json. With --check it writes nothing and fails if the file on
+// Writes docs/troubleshooting.md from src/log/log-lines.json. With --check it writes nothing and fails if the file on
 // disk is another one.
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
 
 const target = fileURLToPath(new URL('../docs/troubleshooting.md', import.meta.url));
-const kinds = JSON.parse(await readFile(new URL('../src/render/log-lines.json', import.meta.url), 'utf8'));
+const kinds = JSON.parse(await readFile(new URL('../src/log/log-lines.json', import.meta.url), 'utf8'));
 const releases = ['3.5', '3.7', '3.10', '3.11'];
 
 const introduction = `# Troubleshooting
@@ -18,11 +18,15 @@ says so; \`*\` stands for a host, an address or a file.
 Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.
 HOST is the host that the line is about; "run its script" is \`relaycerts show HOST\`, which prints the commands.
 
+\`relaycerts explain\` finds these lines in a log, and prints the cure for your hosts. Lines of Exim, OpenSMTPD, msmtp and
+nullmailer, if a home host has one of them in place of Postfix, are below their kind.
+
 This file is made by \`node scripts/write-troubleshooting.mjs\`.
 `;
 
 /** Which hosts log it: the home host sends with smtp(8), the relay receives with smtpd(8). */
 function placeOf({ samples }) {
+  if (samples.length === 0) return 'In the log of the home host';
   const at = (program) => samples.some(({ line }) => line.includes(`/${program}[`));
   if (at('smtp') && at('smtpd')) return 'In both logs';
   return at('smtp') ? 'In the log of the home host' : 'In the log of the relay';
@@ -30,19 +34,29 @@ function placeOf({ samples }) {
 
 function releasesOf({ samples }) {
   const known = releases.filter((release) => samples.some(({ postfix }) => postfix.includes(release)));
-  return known.length === releases.length ? '' : `, Postfix ${known.join(', ')}`;
+  return known.length === releases.length || known.length === 0 ? '' : `, Postfix ${known.join(', ')}`;
 }
 
-const sectionOf = (kind) => `### ${kind.words.map((words) => `\`${words}\``).join(', ')}
+/** The words of other programs, once each. */
+function programsOf({ words, programs }) {
+  const own = programs.filter((one) => !words.includes(one.words));
+  const lines = [...new Set(own.map((one) => `- ${one.program}: \`${one.words}\``))];
+  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;
+}
+
+const titleOf = ({ words, programs }) =>
+  [...new Set(words.length > 0 ? words : programs.map((one) => one.words))].map((one) => `\`${one}\``).join(', ');
+
+const sectionOf = (kind) => `### ${titleOf(kind)}
 
 ${placeOf(kind)}${releasesOf(kind)}. ${kind.cause}
 
 ${kind.fix}
 
 \`\`\`
-${kind.samples[0].line}
+${(kind.samples[0] ?? kind.programs[0]).line}
 \`\`\`
-`;
+${kind.words.length > 0 ? programsOf(kind) : ''}`;
 
 const text = [
   introduction,
@@ -56,7 +70,7 @@ if (!process.argv.includes('--check')) {
   await writeFile(target, page);
 } else if ((await readFile(target, 'utf8').catch(() => '')) !== page) {
   console.error(
-    'docs/troubleshooting.md is not what src/render/log-lines.json says: node scripts/write-troubleshooting.mjs',
+    'docs/troubleshooting.md is not what src/log/log-lines.json says: node scripts/write-troubleshooting.mjs',
   );
   process.exitCode = 1;
 }

@@ -9,6 +9,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { addBackup } from './cli/backup.js';
 import { addCheck } from './cli/check.js';
 import { addDeploy } from './cli/deploy.js';
+import { addExplain } from './cli/explain.js';
 import { addUpkeep, runStatus } from './cli/upkeep.js';
 import { addCleanAndWizard, addSetup, runWizard } from './cli/setup.js';
 import { addCompletion } from './cli/shell.js';
@@ -133,6 +134,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     });
   addSetup(program);
   addUpkeep(program);
+  addExplain(program);
   addBackup(program);
   addDeploy(program);
   addCheck(program);

@@ -73,7 +73,7 @@ function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
     last = last.then(() => {
       const { hosts } = readInstalled(layout);
       const change = installedChange(layout, hosts, new Map([[hostname, seen]]));
-      return commitChangeWithWords(settings, sys, lock, change, '');
+      return commitChangeWithWords(settings, sys, lock, change, '').then(() => undefined);
     });
     return last;
   };

@@ -29,8 +29,7 @@ export async function openPassphrase(sealed: SealedPassphrase): Promise<Secret> 
 
 /** The passphrase and what opened it (undefined: not told), or what has to be asked for before it opens. */
 export type Unasked =
-  | { readonly passphrase: Secret; readonly opener: 'operator-key' | 'gpg' | undefined }
-  | { readonly asksFor: string };
+  { readonly passphrase: Secret; readonly opener: 'operator-key' | 'gpg' | undefined } | { readonly asksFor: string };
 
 /**
  * Opens the passphrase file if that asks nobody anything: no password, no PIN, no card. Otherwise it is certain that a

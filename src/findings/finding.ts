@@ -1,6 +1,6 @@
 // What check, explain, deploy and status can find wrong, as data: catalogue.json has for each kind a stable id, how bad it
 // is, one sentence, and one cure that can be run. The lines of a log that show some of these kinds are in
-// render/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
+// log/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
 // become a finding; its cure becomes commands for the hosts of a project in render/cure.ts.
 
 import { escapeControls, type Hint } from '../errors.js';
@@ -68,8 +68,8 @@ export function fillIn(
   });
 }
 
-/** What a host said may be long, and may hold anything. */
-function shorten(value: string): string {
+/** One line of what a host said, safe for a terminal: it may be long, and may hold anything. */
+export function shorten(value: string): string {
   const line = escapeControls(value).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
   return line.length <= longest ? line : `${line.slice(0, longest - 3)}...`;
 }

@@ -31,8 +31,7 @@ export const mostAtOnce = 8;
  * @throws tool - there is no ssh here, or the host wrote too much
  */
 export function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
-  const line = host.ssh.isLocal ? localShell(host) : sshShell(host, '');
-  return outcomeOf(line, { input: Buffer.from(script), timeoutMs: seconds * 1000 }, sys);
+  return outcomeOf(shellOn(host), { input: Buffer.from(script), timeoutMs: seconds * 1000 }, sys);
 }
 
 export interface Feeding extends ScriptRun {
@@ -46,10 +45,7 @@ export interface Feeding extends ScriptRun {
  * @throws tool - there is no ssh here, or the host wrote too much
  */
 export function feedHost(host: HostSettings, { script, seconds, input, answer }: Feeding, sys: Sys): Promise<Outcome> {
-  const line: readonly [string, ...string[]] = host.ssh.isLocal
-    ? [...localShell(host), '-c', script]
-    : sshShell(host, ` -c ${textWord(script)}`);
-  return outcomeOf(line, { input, answer, timeoutMs: seconds * 1000 }, sys);
+  return outcomeOf(shellOn(host, script), { input, answer, timeoutMs: seconds * 1000 }, sys);
 }
 
 async function outcomeOf(
@@ -73,18 +69,16 @@ async function outcomeOf(
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }
 
-/** sudo speaks the user's language, and what it says is read. */
-const sudo = ['env', 'LC_ALL=C', 'sudo', '-n', 'sh'] as const;
-
-function localShell({ ssh }: HostSettings): readonly [string, ...string[]] {
-  return ssh.needsSudo ? sudo : ['sh'];
-}
-
-function sshShell(
-  { ssh: { user, host, port, needsSudo } }: HostSettings,
-  words: string,
-): readonly [string, ...string[]] {
+/** The words that start root's shell on a host; without a script it reads one from standard input. */
+export function shellOn({ ssh }: HostSettings, script?: string): readonly [string, ...string[]] {
+  const shell = ssh.needsSudo ? sudo : (['sh'] as const);
+  if (ssh.isLocal) return script === undefined ? shell : [...shell, '-c', script];
+  const { user, host, port } = ssh;
   const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`].flatMap((one) => ['-o', one]);
   const place = [...(port === 22 ? [] : ['-p', String(port)]), `${user}@${host}`];
-  return ['ssh', '-T', ...options, ...place, `${needsSudo ? sudo.join(' ') : 'sh'}${words}`];
+  const words = script === undefined ? shell : [...shell, '-c', textWord(script)];
+  return ['ssh', '-T', ...options, ...place, words.join(' ')];
 }
+
+/** sudo speaks the user's language, and what it says is read. */
+const sudo = ['env', 'LC_ALL=C', 'sudo', '-n', 'sh'] as const;

@@ -36,7 +36,7 @@ export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
 /** What the program uses of its process: `process` is one, and a test brings its own. */
 export interface ProcessLike {
   readonly env: NodeJS.ProcessEnv;
-  readonly stdin: AsyncIterable<Buffer> & { readonly isTTY?: boolean };
+  readonly stdin: AsyncIterable<Buffer> & { readonly isTTY?: boolean; destroy?(): unknown };
   readonly stdout: ProcessOutput;
   readonly stderr: ProcessOutput;
   exitCode?: number | string | null | undefined;
@@ -150,6 +150,11 @@ export function processSys(
       }
     },
     readStdin: async (limit) => readAll(outside.stdin, limit),
+    stdin: (stop) => {
+      // Otherwise the process would wait for its end.
+      stop?.addEventListener('abort', () => void outside.stdin.destroy?.(), { once: true });
+      return outside.stdin;
+    },
     endWith: (status) => {
       outside.exitCode = status;
     },

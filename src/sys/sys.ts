@@ -59,6 +59,8 @@ export interface Sys {
   askNewSecret(question: string): Promise<Secret>;
   /** All of standard input, at most `limit` octets. @throws files */
   readStdin(limit: number): Promise<Buffer>;
+  /** Standard input piece by piece, until its end or `stop`. */
+  stdin(stop?: AbortSignal): AsyncIterable<Buffer>;
   /** The program's exit code where it ends without an error: 0 unless this says otherwise. */
   endWith(status: number): void;
   readonly run: Run;

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { commandsIn, installs } from '../support/now-run.js';
-import { findLogKind } from '../../src/render/log-lines.js';
+import { findLogKind } from '../../src/log/log-lines.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';

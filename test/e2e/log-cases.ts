@@ -1,4 +1,4 @@
-// The failures that src/render/log-lines.json is about, as one flaw each on the home host's transport or on the relay's
+// The failures that src/log/log-lines.json is about, as one flaw each on the home host's transport or on the relay's
 // service, and the kinds that the two logs must then name. log-lines.test.ts causes them all.
 
 export type Parameters = Readonly<Record<string, string>>;
@@ -93,6 +93,10 @@ export const logCases: Readonly<Record<string, LogCase>> = {
     kinds: ['pin-not-listed'],
     home: homeChain('unlisted.pem'),
     relay: { smtpd_relay_restrictions: 'permit_tls_clientcerts,reject' },
+  },
+  sender: {
+    kinds: ['sender-refused'],
+    relay: { smtpd_sender_restrictions: 'check_sender_access,static:DEFER,defer', access_map_defer_code: '450' },
   },
   neverasked: { kinds: ['never-asked', 'pin-not-listed'], relay: { smtpd_tls_req_ccert: 'no' } },
   md5: {

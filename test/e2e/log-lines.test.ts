@@ -5,7 +5,7 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findLogKind } from '../../src/render/log-lines.js';
+import { findLogKind } from '../../src/log/log-lines.js';
 import { makeCa, makeLeaf, type LeafOptions, type TestCa } from '../support/chain.js';
 // After chain.js, which makes Reflect ready for it.
 import { BasicConstraintsExtension, X509CertificateGenerator } from '@peculiar/x509';
@@ -185,8 +185,7 @@ async function linesOf(name: string): Promise<readonly string[]> {
     .filter((line) => line.includes(`postfix/${name}/`))
     .map((line) =>
       line
-        .replace(`postfix/${name}/smtpd[`, 'postfix/relaycerts/smtpd[')
-        .replace(`postfix/${name}/`, 'postfix/')
+        .replace(`postfix/${name}/`, 'postfix/relaycerts/')
         .replaceAll(`@${name}.example.net`, '@example.net')
         .replaceAll(`:${firstPort + at}`, ':2500'),
     );

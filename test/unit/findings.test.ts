@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { fillIn, findingKinds, findingOf } from '../../src/findings/finding.js';
-import { logKinds } from '../../src/render/log-lines.js';
+import { logKinds } from '../../src/log/log-lines.js';
 
 const kinds = [...findingKinds.values()];
 const namesIn = (text: string): readonly string[] => [...text.matchAll(/\{(\w+)\}/gu)].map(([, name = '']) => name);

@@ -65,7 +65,7 @@ describe('comments', () => {
 const order = [
   ['settings'],
   ['certificate'],
-  ['findings'],
+  ['findings', 'log'],
   ['plan'],
   ['custody', 'issue'],
   ['store'],

@@ -1,9 +1,9 @@
-// The log words of Postfix (src/render/log-lines.json) against their own samples, lines that real hosts logged;
+// The log words of Postfix (src/log/log-lines.json) against their own samples, lines that real hosts logged;
 // test/e2e/log-lines.test.ts holds them against the release that is here.
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { findLogKind, logKinds } from '../../src/render/log-lines.js';
+import { findLogKind, logKinds, wordsOf } from '../../src/log/log-lines.js';
 import { logCases } from '../e2e/log-cases.js';
 
 const releases = ['3.5', '3.7', '3.10', '3.11'];
@@ -13,8 +13,10 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'md5-pins': ['3.7', '3.10', '3.11'],
   'hash-deprecated': ['3.11'],
   'not-trusted': ['3.5'],
+  // Of other programs only.
+  'key-file': [],
 };
-const samples = logKinds.flatMap((kind) => kind.samples.map(({ line }) => ({ kind, line })));
+const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));
 
 /** True if a line holds the words, a `*` for anything at all: wider than findLogKind takes them. */
 function holds(line: string, words: string): boolean {
@@ -23,14 +25,15 @@ function holds(line: string, words: string): boolean {
 
 describe('a sample', () => {
   it.each(logKinds.map((kind) => [kind.id, kind] as const))('%s: is found as its own kind', (id, kind) => {
-    expect(kind.samples.map(({ line }) => findLogKind(line)?.id)).toEqual(kind.samples.map(() => id));
+    const own = [...kind.samples, ...kind.programs].map(({ line }) => line);
+    expect(own.map((line) => findLogKind(line)?.id)).toEqual(own.map(() => id));
   });
 
   it('has no words of another kind that names a cause', () => {
     const causes = logKinds.filter(({ isSymptom }) => isSymptom !== true);
     const wrong = samples.flatMap(({ kind, line }) =>
       causes
-        .filter((other) => other !== kind && other.words.some((words) => holds(line, words)))
+        .filter((other) => other !== kind && wordsOf(other).some((words) => holds(line, words)))
         .map(({ id }) => [id, line]),
     );
     expect(wrong).toEqual([]);
@@ -49,13 +52,14 @@ describe('a sample', () => {
 describe('a kind', () => {
   it('has an id of its own, a cause, a fix, and a sample for each of its words', () => {
     expect(new Set(logKinds.map(({ id }) => id)).size).toBe(logKinds.length);
-    for (const { id, words, cause, fix, samples: own } of logKinds) {
+    for (const { id, words, cause, fix, samples: own, programs } of logKinds) {
       expect([id, cause, fix]).not.toContain('');
       const alone = words.filter((one) => {
         const [first = ''] = one.split('*').toSorted((a, b) => b.length - a.length);
         return !own.some(({ line }) => line.includes(first));
       });
       expect([id, alone]).toEqual([id, []]);
+      expect(programs.filter((one) => !holds(one.line, one.words))).toEqual([]);
     }
   });
 
@@ -69,7 +73,7 @@ describe('a kind', () => {
 
   it('is caused by a case of the lab, unless it is a symptom', () => {
     const caused = new Set(Object.values(logCases).flatMap(({ kinds }) => kinds));
-    const causes = logKinds.filter(({ isSymptom }) => isSymptom !== true).map(({ id }) => id);
+    const causes = logKinds.filter((kind) => kind.isSymptom !== true && kind.words.length > 0).map(({ id }) => id);
     expect(causes.filter((id) => !caused.has(id))).toEqual([]);
     expect([...caused].filter((id) => !causes.includes(id))).toEqual([]);
   });

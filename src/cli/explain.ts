@@ -1,0 +1,27 @@
+// `relaycerts explain`: its options and help. What it does is in commands/explain.ts, and loaded when it runs, because
+// that loads the words of all programs.
+
+import type { ExplainOptions } from '../commands/explain.js';
+import type { SysCommand } from './options.js';
+
+/** Adds explain. */
+export function addExplain(program: SysCommand): void {
+  program
+    .command('explain')
+    .description(
+      'name the cause of what a mail log says about the relaying, how often and when last, and what to do; exit code 3 ' +
+        'if it has faults',
+    )
+    .argument('[log]', 'a file (gzip too), - for standard input, or a host by name; the log of this machine by default')
+    .option('--follow', 'go on as the log grows, and sum up on Ctrl-C')
+    .examples(
+      'relaycerts explain /var/log/mail.log',
+      'relaycerts explain relayhost --follow',
+      'zcat -f /var/log/mail.log* | relaycerts explain -',
+      'journalctl -o short-iso -u "postfix*" | relaycerts explain -',
+    )
+    .runs(async (sys, options: Omit<ExplainOptions, 'log'>, log: string | undefined) => {
+      const { explain } = await import('../commands/explain.js');
+      await explain({ ...options, log }, sys);
+    });
+}

@@ -1,0 +1,114 @@
+// `relaycerts explain`: what a mail log says about the relaying: each fault with its cause, how often and when last, and
+// what cures it here. It reads a file (gzip too), standard input, or the log of a host; it needs no settings, and changes
+// nothing.
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { RelaycertsError, quote, quotePath, systemCode } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
+import { logTally, type Tally } from '../log/tally.js';
+import { hostLog } from '../remote/host-log.js';
+import { explainFault, explainObject, renderExplanation, renderLogSummary, renderUnknown } from '../render/explain.js';
+import { readSettings } from '../settings/load.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
+import { untilInterrupted } from '../sys/interrupt.js';
+import { statFile } from '../sys/files.js';
+import type { Sys } from '../sys/sys.js';
+import { pathWord } from '../shell-word.js';
+import type { GlobalOptions } from './run.js';
+
+export interface ExplainOptions extends GlobalOptions {
+  /** A file, `-`, or a host of the settings; undefined: the log of this machine. */
+  readonly log: string | undefined;
+  /** Go on as the log grows, until Ctrl-C. */
+  readonly follow: boolean;
+}
+
+/** Ends with 3 if the log has faults. @throws usage, settings, files */
+export async function explain(options: ExplainOptions, sys: Sys): Promise<void> {
+  const settings = existsSync(options.settings) ? await readSettings(options.settings, sys) : undefined;
+  const isFollowed = options.follow && !options.json;
+  const tally = logTally(namesIn(settings), {
+    ...(isFollowed
+      ? {
+          fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings), 0)),
+          unknown: (sighting) => sys.write(renderUnknown(sighting)),
+        }
+      : {}),
+  });
+  const { name, open } = await findLog(options, settings, sys);
+  if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally));
+  else await drain(open(undefined), tally);
+  const summary = tally.summary();
+  const explained = summary.faults.map((fault) => explainFault(fault, settings));
+  sys.write(
+    options.json
+      ? writeAnswer('explain', explainObject(name, summary, explained))
+      : `${isFollowed ? '\n' : ''}${renderLogSummary(name, summary, explained)}`,
+  );
+  if (explained.length > 0) sys.endWith(3);
+}
+
+/** All that a line may name one of our hosts by. */
+function namesIn(settings: Settings | undefined): ReadonlySet<string> {
+  const hosts = settings === undefined ? [] : hostsOf(settings);
+  return new Set(hosts.flatMap(({ hostname, altNames }) => [hostname, ...altNames]));
+}
+
+async function drain(chunks: Chunks, { sink }: Tally): Promise<void> {
+  for await (const chunk of chunks) sink.add(chunk);
+  sink.end();
+}
+
+interface Log {
+  readonly name: string;
+  /** With a signal, the log as it grows. */
+  readonly open: (stop: AbortSignal | undefined) => Chunks;
+}
+
+/** @throws usage - there is no such log */
+async function findLog({ log, json }: ExplainOptions, settings: Settings | undefined, sys: Sys): Promise<Log> {
+  if (log === '-') return { name: 'standard input', open: (stop) => unpacked(sys.stdin(stop), 'standard input') };
+  if (log === undefined) return { name: sys.machine, open: (stop) => hostLog(undefined, stop) };
+  const path = resolve(sys.cwd, log);
+  const file = await statFile(path);
+  if (file === undefined) {
+    const host = settings === undefined || log.includes('/') ? undefined : findHostIn(settings, log);
+    if (host === undefined) throw notFound(log, settings);
+    return { name: host.hostname, open: (stop) => hostLog(host, stop) };
+  }
+  if (file.kind === 'folder') {
+    throw new RelaycertsError('usage', `${quotePath(path)} is a folder`, {
+      hint: `name a file in it: ls ${pathWord(path)}`,
+    });
+  }
+  const open = (stop: AbortSignal | undefined): Chunks =>
+    stop === undefined ? unpacked(readChunks(path), quotePath(path)) : followChunks(path, stop);
+  return { name: json ? path : log, open: (stop) => orAsRoot(open(stop), path) };
+}
+
+function findHostIn(settings: Settings, name: string): HostSettings | undefined {
+  const lower = name.toLowerCase();
+  return hostsOf(settings).find(({ hostname }) => hostname === lower || hostname === `${lower}.${settings.domain}`);
+}
+
+function notFound(log: string, settings: Settings | undefined): RelaycertsError {
+  const what = settings === undefined ? 'file' : 'file, and no host of the settings';
+  return new RelaycertsError('usage', `there is no such ${what}: ${quote(log)}`, {
+    hint: { run: ['explain', '--help'] },
+  });
+}
+
+/** Logs belong to root, and should stay so. */
+async function* orAsRoot(chunks: Chunks, path: string): AsyncGenerator<Buffer> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    if (systemCode(error instanceof Error ? error.cause : error) !== 'EACCES') throw error;
+    throw new RelaycertsError('files', `cannot read ${quotePath(path)}: permission denied`, {
+      hint: { run: ['explain', '-'], before: `sudo cat ${pathWord(path)} |` },
+      cause: error,
+    });
+  }
+}

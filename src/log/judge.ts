@@ -1,0 +1,162 @@
+// What a record of a mail log says about the relaying: a mail went through, a fault of a known kind, something about TLS or
+// the relay that is not known, or nothing that matters. Only our own services (`postfix/relaycerts`), the hosts of the
+// settings and the mail programs of a home host are judged. Port 25 of a relay sees strangers and their faults all day, and
+// so does our own port: what somebody without a certificate of ours causes there is told apart.
+
+import { copyOf } from '../sys/lines.js';
+import { findLogKind, type LogKind } from './log-lines.js';
+import { Recent } from './recent.js';
+import type { LogRecord } from './log-record.js';
+
+/** Which of the two hosts logged it. */
+export type Side = 'home' | 'relay';
+
+export type Verdict =
+  | { readonly is: 'fine' | 'sent' }
+  | { readonly is: 'unknown' }
+  | {
+      readonly is: 'fault';
+      readonly kind: LogKind;
+      readonly side: Side;
+      /** The host at the other end, as the line names it; '' if it does not. */
+      readonly peer: string;
+      /** Ours for certain; or of another mail service; or of a client that may be anybody, and its address. */
+      readonly of: 'ours' | 'others' | { readonly client: string };
+    };
+
+export interface Judge {
+  (record: LogRecord): Verdict;
+  /** An address that showed a certificate of our CA. */
+  readonly isKnown: (address: string) => boolean;
+  /** Whether anybody did. */
+  readonly hasKnown: () => boolean;
+  /** Whether our own services logged anything. */
+  readonly hasOurs: () => boolean;
+}
+
+const fine: Verdict = { is: 'fine' };
+const sent: Verdict = { is: 'sent' };
+const unknown: Verdict = { is: 'unknown' };
+const ourTag = /^postfix[\w.-]*\/relaycerts/;
+const postfixTag = /^postfix[\w.-]*\//;
+const homePrograms = new Set(['exim', 'exim4', 'smtpd', 'msmtp', 'nullmailer', 'nullmailer-send']);
+
+/** What Postfix logs of a mail that goes its way, by its beginning. */
+const ordinary =
+  /(?:connect from |disconnect from |[0-9A-Za-z]{5,24}: (?:client=|uid=|message-id=|removed|from=<[^>]*>, size=|to=<[^>]*>, .{20,900} status=sent |resent-message-id=)|(?:Trusted|Verified|Untrusted|Anonymous) TLS connection established |statistics: |setting up TLS connection )/y;
+/** What makes a line of ours worth a look if its words are not known. */
+const alarm =
+  /^(?:warning|error|fatal|panic): |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
+/** Of those, what strangers, their DNS and an upgrade cause. */
+const noise =
+  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|llegal address syntax|too many errors|CONNECT|read timeout/;
+/** The same for the other programs: what they say of a mail that has to wait or is returned. */
+const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
+const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
+/** What another line says better: the one before, or that of the attempt after which a mail was not tried again. */
+const echoElsewhere =
+  /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
+const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
+const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
+const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;
+
+/** A judge of the records of one log, in their order. `hosts` are the FQDNs of the settings, relays and homes. */
+export function logJudge(hosts: ReadonlySet<string>): Judge {
+  const known = new Recent<true>();
+  const clients = new Recent<string>();
+  let hasOurs = false;
+
+  const noteKnown = (address: string): void => {
+    if (!known.has(address)) known.set(copyOf(address), true);
+  };
+
+  const namesOurs = (text: string): boolean =>
+    hosts.size > 0 && [...text.matchAll(nameAndAddress)].some(([, name = '']) => hosts.has(name.toLowerCase()));
+
+  const judgePostfix = ({ program, pid, text }: LogRecord): Verdict => {
+    const isOurs = ourTag.test(program);
+    const isServer = program.endsWith('/smtpd');
+    hasOurs ||= isOurs;
+    if (beginsOrdinary(text, 0)) {
+      if (isOurs && isServer && text.startsWith('Trusted ')) noteKnown(peerIn(text).address);
+      return isOurs && (isServer ? text.includes(': client=') : text.includes(' status=sent ')) ? sent : fine;
+    }
+    if (!isOurs && !alarm.test(text) && !text.includes('TLS')) return fine;
+    const kind = findLogKind(text);
+    if (kind === undefined) {
+      if (!alarm.test(text) || noise.test(text)) return fine;
+      return isOurs || namesOurs(text) ? unknown : fine;
+    }
+    const side = isServer ? 'relay' : 'home';
+    let { name, address } = peerIn(text);
+    // The lines of OpenSSL come after this one, and do not say whom they are about.
+    if (isServer && text.startsWith('SSL_accept error from ')) clients.set(copyOf(pid), copyOf(`${name} ${address}`));
+    else if (isServer && address === '') [name = '', address = ''] = (clients.get(pid) ?? '').split(' ');
+    const fault = { is: 'fault', kind, side, peer: name } as const;
+    if (!isOurs) return { ...fault, of: namesOurs(text) || known.has(address) ? 'ours' : 'others' };
+    if (side === 'home' || kind.fromStrangers !== true) return { ...fault, of: 'ours' };
+    const isHome = known.has(address) || hosts.has(name.toLowerCase());
+    return { ...fault, of: isHome ? 'ours' : { client: address } };
+  };
+
+  const judgeElsewhere = ({ text }: LogRecord): Verdict => {
+    hasOurs = true;
+    // Exim's own lines begin with the mail's ID.
+    if (sentElsewhere.test(text)) return sent;
+    const kind = findLogKind(text);
+    const isAlarm = alarmElsewhere.test(text) && !echoElsewhere.test(text);
+    if (kind === undefined && !isAlarm) return fine;
+    const name = peerElsewhere.exec(text)?.[1]?.toLowerCase() ?? '';
+    const isOurs = hosts.size === 0 || name === '' || /^[\d.:]+$/.test(name) || hosts.has(name);
+    if (kind === undefined) return isOurs ? unknown : fine;
+    return { is: 'fault', kind, side: 'home', peer: name, of: isOurs ? 'ours' : 'others' };
+  };
+
+  const judgeUntagged = ({ text }: LogRecord): Verdict => {
+    const kind = findLogKind(text);
+    return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
+  };
+
+  const judge = (record: LogRecord): Verdict => {
+    if (postfixTag.test(record.program)) return judgePostfix(record);
+    if (homePrograms.has(record.program)) return judgeElsewhere(record);
+    return record.program === '' ? judgeUntagged(record) : fine;
+  };
+  return Object.assign(judge, {
+    isKnown: (address: string) => known.has(address),
+    hasKnown: () => known.size > 0,
+    hasOurs: () => hasOurs,
+  });
+}
+
+/**
+ * What says whether no verdict depends on the line at a place of a text. For speed: most lines of a log are so. It is asked
+ * for one line after the other.
+ */
+export function ordinaryLines(): (text: string, from: number, to: number) => boolean {
+  // The next end of a process's number, so that a text without one is searched once.
+  let [searched, end] = ['', -1];
+  return (text, from, to) => {
+    if (text !== searched || end < from) {
+      searched = text;
+      end = text.indexOf(']: ', from);
+      if (end < 0) end = Number.MAX_SAFE_INTEGER;
+    }
+    if (end > to || !beginsOrdinary(text, end + 3)) return false;
+    const program = text.lastIndexOf(' ', text.lastIndexOf('[', end)) + 1;
+    if (program < from || !text.startsWith('postfix', program)) return false;
+    // Of ours, whom it knows and how much mail goes its way matter.
+    const first = text.charCodeAt(end + 3);
+    return first === 0x63 || first === 0x64 || !ourTag.test(text.slice(program, end));
+  };
+}
+
+function beginsOrdinary(text: string, at: number): boolean {
+  ordinary.lastIndex = at;
+  return ordinary.test(text);
+}
+
+function peerIn(text: string): { readonly name: string; readonly address: string } {
+  const [, name = '', address = ''] = peerInLine.exec(text) ?? [];
+  return { name, address };
+}

@@ -1,0 +1,79 @@
+// One line of a log as who logged what and when. Syslog in its traditional form (in any language: only the clock has to be
+// in digits), RFC 3339 and RFC 5424; the short forms, JSON and export of journalctl; Exim's and msmtp's own logs; and
+// what containers put before or leave out. A time stays as it is written. Texts are latin1, as lines are (sys/lines.ts).
+
+import { journalExport, readJournalJson } from './journal.js';
+import type { LogRecord } from './log-record.js';
+
+const clock = String.raw`\d\d:\d\d:\d\d\S*`;
+const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;
+// The names of months and their order are a matter of language.
+const time = String.raw`(.{0,48}?${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
+const syslog = new RegExp(String.raw`^(?:<\d{1,3}>)?${time} +(\S{1,255}) ([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`);
+/** RFC 5424 6: priority, version, time, host, program, process, message ID, structured data, and perhaps a BOM. */
+const structured =
+  /^<\d{1,3}>1 (\S{1,64}) (\S{1,255}) (\S{1,100}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+) ?(?:\xEF\xBB\xBF)?/;
+const ownOfExim = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?(?: [+-]\d{4})?)(?: \[\d{1,10}\])? /;
+const ownOfMsmtp = new RegExp(String.raw`^(.{0,48}?${clock}) (?=host=\S+ tls=)`);
+const anywhere = /(?:^|[\s|])(postfix[\w.-]{0,64}(?:\/[\w.-]{1,64}){1,3})\[(\d{1,10})\]: /;
+
+export interface RecordReader {
+  /** A record, or nothing for a line that is a part of one. */
+  readonly read: (line: string, octets: number) => LogRecord | undefined;
+  /** In the midst of an entry of several lines. */
+  readonly isInside: () => boolean;
+}
+
+/** What reads one line after the other. */
+export function recordReader(): RecordReader {
+  const { read, isInside } = journalExport();
+  return {
+    read: (line, octets) => {
+      const entry = read(line, octets);
+      return entry === 'other' ? readRecord(line) : entry;
+    },
+    isInside,
+  };
+}
+
+/** A line that is a record by itself. */
+export function readRecord(line: string): LogRecord {
+  const whole = line.endsWith('\r') ? line.slice(0, -1) : line;
+  return readJournalJson(whole) ?? readSyslog(whole);
+}
+
+function readSyslog(line: string): LogRecord {
+  const found = syslog.exec(line);
+  if (found !== null) {
+    const [all, at = '', host = '', program = '', pid = ''] = found;
+    return { time: at, host, program, pid, text: line.slice(all.length) };
+  }
+  return readOther(line);
+}
+
+function readOther(line: string): LogRecord {
+  const record = (all: string, parts: Partial<LogRecord>): LogRecord => ({
+    ...{ time: '', host: '', program: '', pid: '' },
+    ...parts,
+    text: line.slice(all.length),
+  });
+  const five = structured.exec(line);
+  if (five !== null) {
+    const [all, at = '', host = '', program = '', pid = ''] = five;
+    return record(all, { time: at, host, program, pid });
+  }
+  const exim = ownOfExim.exec(line);
+  if (exim !== null) return record(exim[0], { time: exim[1] ?? '', program: 'exim' });
+  const msmtp = ownOfMsmtp.exec(line);
+  if (msmtp !== null) return record(msmtp[0], { time: msmtp[1] ?? '', program: 'msmtp' });
+  const head = line.slice(0, 400);
+  const tagged = anywhere.exec(head);
+  if (tagged === null) return record('', {});
+  const before = head.slice(0, tagged.index);
+  return record(before + tagged[0], { time: timeIn(before), program: tagged[1] ?? '', pid: tagged[2] ?? '' });
+}
+
+/** A container's log may have a time before the line. */
+function timeIn(text: string): string {
+  return /\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*/.exec(text)?.[0] ?? '';
+}

@@ -1,0 +1,25 @@
+# shellcheck shell=sh
+# Prints the mail log of this host, for `relaycerts explain`; if $mode is "follow", as it grows. It changes nothing.
+# Where it is depends on the system: a file of Postfix's own, of a syslog daemon or of Exim, or else the journal.
+
+set -u
+: "${mode:?}"
+set --
+for file in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog /var/log/exim4/mainlog; do
+  # Postfix may be told the file that a syslog daemon would write.
+  case "$file $*" in
+    /dev/* | "$file $file"*) ;;
+    *) if [ -s "$file" ]; then set -- "$@" "$file"; fi ;;
+  esac
+done
+
+if [ $# -gt 0 ]; then
+  if [ "$mode" = follow ]; then exec tail -q -n +1 -F "$@"; fi
+  exec cat "$@"
+fi
+if command -v journalctl >/dev/null 2>&1; then
+  if [ "$mode" = follow ]; then exec journalctl -q --no-pager -o short-iso -n all -f SYSLOG_FACILITY=2; fi
+  exec journalctl -q --no-pager -o short-iso SYSLOG_FACILITY=2
+fi
+echo "relaycerts: error: there is no mail log" >&2
+exit 4

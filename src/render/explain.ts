@@ -1,0 +1,180 @@
+// What `explain` found in a log, as findings with their cures: as text and as an object. A host that a line names is one of
+// the settings, or the only one in its role; without settings the cure is in words.
+
+import { findingOf, shorten, type Finding } from '../findings/finding.js';
+import type { Fault, LogSummary, Sighting } from '../log/tally.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { cureLines, type CureLine } from './cure.js';
+
+/** A fault of the log, with what it means and what to do about it. */
+export interface Explanation {
+  readonly fault: Fault;
+  readonly finding: Finding;
+  readonly cure: readonly CureLine[];
+}
+
+/** What a fault means for the hosts of the settings, if there are any. */
+export function explainFault(fault: Fault, settings: Settings | undefined): Explanation {
+  const { kind, side, line } = fault;
+  const hosts = settings === undefined ? [] : hostsOf(settings);
+  const isRelay = side === 'relay';
+  const here = findHost(hosts, isRelay, [fault.host]);
+  const peer = findHost(hosts, !isRelay, [...fault.peers.keys()]);
+  const [home, relay] = isRelay ? [peer, here] : [here, peer];
+  const target = { here, peer, home, relay }[kind.at];
+  const other = target === here ? peer : here;
+  const name = (host: HostSettings | undefined, isOfRelay: boolean): string =>
+    host?.hostname ?? (isOfRelay ? 'the relay' : 'the home host');
+  const isTargetRelay = kind.at === 'relay' || (kind.at === 'here' ? isRelay : kind.at === 'peer' && !isRelay);
+  const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
+  const finding = findingOf(kind.id, name(target, isTargetRelay), {
+    peer: name(other, !isTargetRelay),
+    address,
+    port: port ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
+    found: line,
+  });
+  const cure =
+    settings === undefined || target === undefined
+      ? [{ kind: 'words', text: kind.fix } as const]
+      : cureLines(settings, finding);
+  return { fault, finding, cure };
+}
+
+/** The host of a role that the log names, by its name or the first label; or the only one of the role. */
+function findHost(
+  hosts: readonly HostSettings[],
+  isRelay: boolean,
+  names: readonly string[],
+): HostSettings | undefined {
+  const ofRole = hosts.filter(({ role }) => (role === 'smtpd-server') === isRelay);
+  const lower = new Set(names.map((name) => name.toLowerCase()));
+  const [first, ...more] = ofRole.filter(
+    ({ hostname }) => lower.has(hostname) || lower.has(hostname.split('.')[0] ?? ''),
+  );
+  if (first !== undefined && more.length === 0) return first;
+  return ofRole.length === 1 ? ofRole[0] : first;
+}
+
+/** One fault for eyes: what, how often, the last line, and what to do. `sentLine`: the last line of a mail that went through. */
+export function renderExplanation({ fault, finding, cure }: Explanation, sentLine: number): string {
+  const since = sentLine > fault.lastLine ? '; mail went through since' : '';
+  return lines(
+    `${finding.severity.padEnd(8)} ${finding.message} [${finding.id}]`,
+    `         ${timesOf(fault)}${onHost(fault)}${since}`,
+    `         ${shorten(fault.line)}`,
+    ...cure.map(({ kind, text }) => (kind === 'words' ? `         fix: ${text}` : `             ${text}`)),
+  );
+}
+
+/** A line that says something about TLS or the relay that nothing here knows. */
+export function renderUnknown(sighting: Sighting): string {
+  return lines(`unknown  ${shorten(sighting.line)}`, `         ${timesOf(sighting)}`);
+}
+
+function timesOf({ count, first, last }: Sighting): string {
+  const often = count === 1 ? 'once' : `${count} times`;
+  if (last === '') return often;
+  const from = count === 1 || first === '' ? '' : ` first ${shorten(first)}, last`;
+  return `${often},${from} ${shorten(last)}`;
+}
+
+function onHost({ host, peers }: Fault): string {
+  const [most, ...more] = [...peers].toSorted(([, one], [, other]) => other - one).map(([name]) => name);
+  const others = more.length === 0 ? '' : ` and ${more.length} more`;
+  return `${host === '' ? '' : `, in the log of ${shorten(host)}`}${most === undefined ? '' : `, with ${shorten(most)}${others}`}`;
+}
+
+/** The whole summary for eyes. */
+export function renderLogSummary(name: string, summary: LogSummary, explained: readonly Explanation[]): string {
+  const { sent } = summary;
+  const causes = explained.filter(({ fault }) => fault.kind.isSymptom !== true);
+  const symptoms = explained.filter(({ fault }) => fault.kind.isSymptom === true);
+  // A symptom has its cause in another line; it is for a log that does not have that.
+  const whole = causes.length > 0 ? causes : symptoms;
+  const also = causes.length > 0 ? symptoms : [];
+  return [
+    ...whole.map((one) => renderExplanation(one, sent.lastLine)),
+    ...also.map(({ finding, fault }) =>
+      lines(`${' '.repeat(8)} also ${timesOf(fault)}: ${finding.message} [${finding.id}]`),
+    ),
+    ...summary.unknown.map(renderUnknown),
+    ...notesOf(summary).map((note) => lines(note)),
+    lines(`${name}: ${sumOf(summary, explained)}`),
+  ].join('');
+}
+
+function notesOf({ strangers, otherLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
+  return [
+    ...(moreUnknown > 0 ? [`unknown  ${some(moreUnknown, 'more line')} about TLS or the relay`] : []),
+    ...(strangers.lines > 0
+      ? [
+          `note     ${some(strangers.lines, 'line')} about clients without a certificate of this CA, from ${some(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
+        ]
+      : []),
+    ...(otherLines > 0
+      ? [`note     ${some(otherLines, 'line')} about mail that has nothing to do with the relay`]
+      : []),
+    ...(hasOurs ? [] : ['note     no line is from a service of relaycerts: was it installed on this host?']),
+  ];
+}
+
+function sumOf(
+  { lines: all, first, last, sent, faults, unknown }: LogSummary,
+  explained: readonly Explanation[],
+): string {
+  const bad = faults.reduce((sum, { count }) => sum + count, 0);
+  const odd = unknown.reduce((sum, { count }) => sum + count, 0);
+  const when = first === '' ? '' : ` from ${shorten(first)} to ${shorten(last)}`;
+  return [
+    explained.length === 0 ? 'no fault' : some(explained.length, 'fault'),
+    `${some(all, 'line')}${when}`,
+    `${all - bad - odd} of them fine`,
+    sent.count === 0
+      ? 'no mail went through'
+      : `${some(sent.count, 'mail')} went through, the last ${shorten(sent.last)}`,
+  ].join('; ');
+}
+
+function some(count: number, word: string, plural = 's'): string {
+  return `${count} ${word}${count === 1 ? '' : plural}`;
+}
+
+function lines(...all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join('');
+}
+
+/** The summary as data: what --json prints below its envelope. */
+export function explainObject(name: string, summary: LogSummary, explained: readonly Explanation[]): object {
+  return {
+    log: name,
+    lines: summary.lines,
+    first: orNull(summary.first),
+    last: orNull(summary.last),
+    sent: { count: summary.sent.count, last: orNull(summary.sent.last) },
+    findings: explained.map(({ fault, finding, cure }) => ({
+      id: finding.id,
+      severity: finding.severity,
+      host: /[^\w.-]/.test(finding.host) ? null : finding.host,
+      message: finding.message,
+      cure,
+      isSymptom: fault.kind.isSymptom === true,
+      log: orNull(fault.host),
+      peers: [...fault.peers.keys()],
+      ...sightingObject(fault),
+      sentSince: summary.sent.lastLine > fault.lastLine,
+    })),
+    unknown: summary.unknown.map(sightingObject),
+    moreUnknown: summary.moreUnknown,
+    strangers: summary.strangers,
+    otherLines: summary.otherLines,
+    hasOurs: summary.hasOurs,
+  };
+}
+
+function sightingObject({ count, first, last, line }: Sighting): object {
+  return { count, first: orNull(first), last: orNull(last), line };
+}
+
+function orNull(text: string): string | null {
+  return text === '' ? null : text;
+}

@@ -1,0 +1,124 @@
+// A file's octets in pieces: plain or gzip, once or for as long as it grows. `followChunks` does what `tail -F` does: a
+// file that is rotated away is read to its end and then the new one, and one that is truncated is read from its start.
+
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RelaycertsError, systemCode } from '../errors.js';
+import { fileError } from './file-error.js';
+
+export type Chunks = AsyncIterable<Buffer>;
+
+const chunkOctets = 1 << 18;
+/** How often a file that has ended is looked at again, in milliseconds. */
+const pauseMs = 200;
+
+/** A file's octets, to its end. While a piece is looked at, the next is read; the one after it overwrites the piece. */
+export async function* readChunks(path: string): AsyncGenerator<Buffer> {
+  const file = await openFile(path);
+  const [one, other] = [Buffer.allocUnsafe(chunkOctets), Buffer.allocUnsafe(chunkOctets)];
+  let buffers = [one, other] as const;
+  let reading = file.read(one);
+  try {
+    for (;;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return;
+      const [piece, next] = buffers;
+      reading = file.read(next);
+      buffers = [next, piece];
+      yield piece.subarray(0, bytesRead);
+    }
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  } finally {
+    await reading.catch(() => undefined);
+    await file.close();
+  }
+}
+
+/** What gzip packed is unpacked, whatever its name; anything else stays as it is. @throws files - damaged gzip */
+export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Buffer> {
+  const source = chunks[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  while (head.length < 2) {
+    const { value, done } = await source.next();
+    if (done === true) break;
+    head = Buffer.concat([head, value]);
+  }
+  const all = async function* (): AsyncGenerator<Buffer> {
+    if (head.length > 0) yield head;
+    for await (const chunk of { [Symbol.asyncIterator]: () => source }) yield Buffer.from(chunk);
+  };
+  if (head[0] !== 0x1f || head[1] !== 0x8b) {
+    if (head.length > 0) yield head;
+    yield* { [Symbol.asyncIterator]: () => source };
+    return;
+  }
+  const [{ createGunzip }, { Readable }] = await Promise.all([import('node:zlib'), import('node:stream')]);
+  const packed = Readable.from(all(), { objectMode: false });
+  const gunzip = createGunzip({ chunkSize: chunkOctets });
+  packed.on('error', (error) => gunzip.destroy(error));
+  try {
+    for await (const chunk of packed.pipe(gunzip)) yield chunk as Buffer;
+  } catch (error) {
+    if (error instanceof RelaycertsError) throw error;
+    throw new RelaycertsError('files', `${name} is not a whole gzip file`, {
+      hint: 'gzip -t shows where it is damaged',
+      cause: error,
+    });
+  }
+}
+
+/** A file's octets as it grows, until `stop`. @throws files - it is not there at the start, or cannot be read */
+export async function* followChunks(path: string, stop: AbortSignal): AsyncGenerator<Buffer> {
+  let file = await openFile(path);
+  try {
+    let position = 0;
+    while (!stop.aborted) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkOctets), 0, chunkOctets, position);
+      if (bytesRead > 0) {
+        position += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+        continue;
+      }
+      const [own, there] = await Promise.all([file.stat(), stat(path).catch(orMissing)]);
+      if (there !== undefined && (there.ino !== own.ino || there.dev !== own.dev)) {
+        // What was written to the old one since is read first.
+        if (own.size > position) continue;
+        await file.close();
+        file = await openFile(path);
+        position = 0;
+      } else if (own.size < position) {
+        position = 0;
+      } else {
+        await sleep(pauseMs, undefined, { signal: stop }).catch(() => undefined);
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path);
+  } catch (error) {
+    throw fileError(error, 'read', path);
+  }
+}
+
+function orMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
+}
+
+/** The same until `stop`, which does not wait for the next piece. */
+export async function* untilStopped(chunks: Chunks, stop: AbortSignal): AsyncGenerator<Buffer> {
+  const source = chunks[Symbol.asyncIterator]();
+  const stopped = new Promise<{ done: true; value: undefined }>((fulfil) => {
+    stop.addEventListener('abort', () => fulfil({ done: true, value: undefined }), { once: true });
+  });
+  while (!stop.aborted) {
+    const { done, value } = await Promise.race([source.next(), stopped]);
+    if (done === true) break;
+    yield value;
+  }
+}

@@ -1,0 +1,197 @@
+// `relaycerts explain` as a user runs it: files, gzip, standard input, this machine's and hosts' logs, with settings and
+// without; its words and its JSON; --follow on a log that grows, is rotated and is truncated.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { appendFileSync, chmodSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { makeProject, program, sharedCache, type Project } from '../support/project.js';
+
+const reject =
+  'Nov 27 00:37:48 relayhost postfix/relaycerts/smtpd[380]: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.example.org>\n';
+const expired =
+  'Nov 27 00:38:48 mailhost postfix/relaycerts/smtp[416]: server certificate verification failed for relayhost.example.org[192.0.2.11]:2500: certificate has expired\n';
+const symptom =
+  'Nov 27 00:38:48 mailhost postfix/relaycerts/smtp[416]: B47F390: to=<bob@example.net>, relay=relayhost.example.org[192.0.2.11]:2500, delay=3.7, delays=0.68/2/1/0, dsn=4.7.5, status=deferred (Server certificate not verified)\n';
+const fine =
+  'Nov 27 00:40:00 relayhost postfix/relaycerts/smtpd[380]: 9A4D61: client=mailhost.example.org[192.0.2.31]\n';
+const odd = 'Nov 27 00:39:00 mailhost postfix/relaycerts/smtp[416]: warning: the moon \u001B[2J is full\u0007\n';
+
+let project: Project;
+let bare: Project;
+beforeAll(() => {
+  project = makeProject();
+  bare = makeProject(null);
+});
+afterAll(() => {
+  project.remove();
+  bare.remove();
+});
+beforeEach(() => project.write('mail.log', reject + reject + expired + symptom + odd + fine));
+
+describe('explain FILE', () => {
+  it('names the cause, how often and when last, and the commands for these hosts', async () => {
+    const { status, stdout, stderr } = await project.run(['explain', 'mail.log']);
+    expect([status, stderr]).toEqual([3, '']);
+    expect(stdout)
+      .toBe(`error    the pin of mailhost.example.org is not in the table of relayhost.example.org: mailhost.example.org is new, its key is new, it was revoked, or the digest is not sha256 [pin-not-listed]
+         2 times, first Nov 27 00:37:48, last Nov 27 00:37:48, in the log of relayhost, with mailhost.example.org; mail went through since
+         postfix/relaycerts/smtpd: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.examp...
+             relaycerts make
+             relaycerts show relayhost.example.org --section deploy --format sh | sh
+error    the certificate of relayhost.example.org has expired, or a clock is wrong [expired]
+         once, Nov 27 00:38:48, in the log of mailhost, with relayhost.example.org; mail went through since
+         postfix/relaycerts/smtp: server certificate verification failed for relayhost.example.org[192.0.2.11]:2500: certificate has expired
+             relaycerts renew relayhost.example.org
+             relaycerts show relayhost.example.org --section deploy --format sh | sh
+         also once, Nov 27 00:38:48: the certificate of the relay did not pass, or has another name [not-verified]
+unknown  postfix/relaycerts/smtp: warning: the moon \\u001b[2J is full\\u0007
+         once, Nov 27 00:39:00
+mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00
+`);
+  });
+
+  it('has its cure in words without settings', async () => {
+    bare.write('mail.log', reject);
+    const { status, stdout } = await bare.run(['explain', 'mail.log']);
+    expect(status).toBe(3);
+    expect(stdout).toContain('the pin of the home host is not in the table of the relay');
+    expect(stdout).toContain('fix: relaycerts make, then copy the bundle of the relay and run its script.');
+  });
+
+  it('with --json is one object, safe for a terminal', async () => {
+    const { status, stdout } = await project.run(['explain', 'mail.log', '--json']);
+    expect(status).toBe(3);
+    // oxlint-disable-next-line no-control-regex -- what must not be there
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F]/u);
+    const answer: unknown = JSON.parse(stdout);
+    expect(answer).toMatchObject({
+      version: 1,
+      command: 'explain',
+      log: project.path('mail.log'),
+      lines: 6,
+      sent: { count: 1 },
+      findings: [
+        { id: 'pin-not-listed', severity: 'error', host: 'mailhost.example.org', count: 2, isSymptom: false },
+        { id: 'expired', host: 'relayhost.example.org', count: 1, sentSince: true },
+        { id: 'not-verified', isSymptom: true },
+      ],
+      unknown: [{ count: 1 }],
+    });
+  });
+
+  it('ends with 0 if nothing is wrong, and with a hint if nothing is there', async () => {
+    project.write('fine.log', fine);
+    expect(await project.run(['explain', 'fine.log'])).toMatchObject({
+      status: 0,
+      stdout:
+        'fine.log: no fault; 1 line from Nov 27 00:40:00 to Nov 27 00:40:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00\n',
+    });
+    const { status, stderr } = await project.run(['explain', 'no.log']);
+    expect([status, stderr]).toEqual([
+      2,
+      'relaycerts: error: there is no such file, and no host of the settings: "no.log"\nrelaycerts: hint: relaycerts explain --help\n',
+    ]);
+    expect((await project.run(['explain', '.'])).status).toBe(2);
+  });
+
+  it('reads gzip, also from standard input, and an empty log', async () => {
+    const packed = gzipSync(reject);
+    project.write('mail.log.2.gz', packed);
+    for (const [log, input] of [
+      ['mail.log.2.gz', ''],
+      ['-', packed],
+      ['-', Buffer.from(reject)],
+    ] as const) {
+      const { status, stdout } = await project.run(['explain', log], { input });
+      expect([status, stdout.includes('[pin-not-listed]')]).toEqual([3, true]);
+    }
+    expect((await project.run(['explain', '-'])).status).toBe(0);
+    project.write('cut.gz', packed.subarray(0, 40));
+    expect((await project.run(['explain', 'cut.gz'])).stderr).toContain('is not a whole gzip file');
+  });
+});
+
+describe('explain HOST', () => {
+  const ssh = (script: string): void => {
+    project.write('ssh', `#!/bin/sh\n${script}\n`);
+    chmodSync(project.path('ssh'), 0o755);
+  };
+  const run = (host: string) =>
+    project.spawn(['explain', host], { env: { PATH: `${project.folder}:${process.env['PATH'] ?? ''}` } });
+
+  it('reads the log there, by a script that ssh runs', () => {
+    ssh(`echo "$*" > asked\ncat > script\ncat mail.log`);
+    const { status, stdout } = run('relayhost');
+    expect(stdout).toContain('relayhost.example.org: 3 faults; 6 lines');
+    expect(status).toBe(3);
+    expect(project.read('asked')).toBe('-T -o BatchMode=yes -o ConnectTimeout=10 root@relayhost.example.org sh\n');
+    expect(project.read('script')).toContain('journalctl');
+  });
+
+  it('says why it cannot', () => {
+    ssh(`cat > script\necho 'root@relayhost.example.org: Permission denied (publickey).' >&2\nexit 255`);
+    const { status, stderr } = run('relayhost');
+    expect([status, stderr.split('\n')[0]]).toEqual([
+      1,
+      'relaycerts: error: cannot read the mail log of relayhost.example.org: root@relayhost.example.org: Permission denied (publickey).',
+    ]);
+  });
+});
+
+describe('explain --follow', () => {
+  let child: ChildProcess;
+  let [out, ended]: [string, Promise<number | null>] = ['', Promise.resolve(null)];
+
+  function follow(log: string): void {
+    child = spawn(process.execPath, [program, 'explain', log, '--follow'], {
+      cwd: project.folder,
+      env: { PATH: process.env['PATH'], HOME: project.home, ...sharedCache },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    out = '';
+    child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    ended = new Promise((fulfil) => child.on('close', fulfil));
+  }
+  async function until(words: string): Promise<void> {
+    for (const end = Date.now() + 60_000; !out.includes(words);) {
+      if (Date.now() > end) throw new Error(`never said: ${words}\n${out}`);
+      await sleep(20);
+    }
+  }
+
+  it('tells of each new kind, over rotation and truncation, and sums up on Ctrl-C', async () => {
+    const log = project.path('grows.log');
+    writeFileSync(log, fine + reject);
+    follow('grows.log');
+    await until('[pin-not-listed]');
+    appendFileSync(log, expired.slice(0, 80));
+    appendFileSync(log, expired.slice(80));
+    await until('[expired]');
+    renameSync(log, `${log}.1`);
+    appendFileSync(`${log}.1`, symptom);
+    await until('[not-verified]');
+    writeFileSync(log, expired.replace('certificate has expired', 'certificate not yet valid'));
+    await until('[not-yet-valid]');
+    truncateSync(log);
+    await sleep(500);
+    appendFileSync(log, odd);
+    await until('the moon');
+    child.kill('SIGINT');
+    expect(await ended).toBe(3);
+    expect(out.split('\n').slice(-2)[0]).toBe(
+      'grows.log: 4 faults; 6 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00',
+    );
+    expect(out.match(/\[expired\]/gu)).toHaveLength(2);
+  });
+
+  it('on standard input ends on Ctrl-C too', async () => {
+    follow('-');
+    child.stdin?.write(reject);
+    await until('[pin-not-listed]');
+    child.kill('SIGINT');
+    expect(await ended).toBe(3);
+    expect(out).toContain('standard input: 1 fault');
+  });
+});

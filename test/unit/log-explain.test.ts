@@ -1,0 +1,284 @@
+// A mail log from its octets to its summary: the forms of a line, whose a fault is, what is told apart and counted, and
+// what bounds the memory. The words of the lines have tests of their own (log-lines.test.ts).
+
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { logKinds } from '../../src/log/log-lines.js';
+import { logTally, type LogSummary } from '../../src/log/tally.js';
+import { unpacked } from '../../src/sys/chunks.js';
+import { lineSplitter, mostOctets } from '../../src/sys/lines.js';
+
+const hosts = new Set(['relayhost.example.org', 'mailhost.example.org']);
+const reject =
+  'NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.example.org>';
+const tag = 'postfix/relaycerts/smtpd[380]: ';
+
+function summaryOf(log: string | Buffer, names: ReadonlySet<string> = new Set()): LogSummary {
+  const { sink, summary } = logTally(names);
+  sink.add(Buffer.from(log));
+  sink.end();
+  return summary();
+}
+
+const idsIn = (log: string, names?: ReadonlySet<string>) => summaryOf(log, names).faults.map(({ kind }) => kind.id);
+
+function exported(fields: Readonly<Record<string, string | Buffer>>): Buffer {
+  const parts = Object.entries(fields).map(([name, value]) => {
+    if (typeof value === 'string') return Buffer.from(`${name}=${value}\n`);
+    const size = Buffer.alloc(8);
+    size.writeUInt32LE(value.length);
+    return Buffer.concat([Buffer.from(`${name}\n`), size, value, Buffer.from('\n')]);
+  });
+  return Buffer.concat([...parts, Buffer.from('\n')]);
+}
+
+const journal = {
+  __CURSOR: 's=1;i=2',
+  __REALTIME_TIMESTAMP: '1795739868123456',
+  _HOSTNAME: 'relayhost',
+  SYSLOG_IDENTIFIER: 'postfix/relaycerts/smtpd',
+  SYSLOG_PID: '380',
+  PRIORITY: '6',
+};
+
+describe('a line of any form', () => {
+  const zoned = '2026-11-27T00:37:48.123456+01:00';
+  const forms: readonly (readonly [string, string | Buffer, string, string])[] = [
+    ['traditional', `Nov 27 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
+    ['with a day of one digit', `Nov  7 00:37:48 relayhost ${tag}${reject}`, 'Nov  7 00:37:48', 'relayhost'],
+    ['German', `Mär 27 00:37:48 relayhost ${tag}${reject}`, 'Mär 27 00:37:48', 'relayhost'],
+    ['French', `déc. 27 00:37:48 relayhost ${tag}${reject}`, 'déc. 27 00:37:48', 'relayhost'],
+    ['Japanese', `11月 27 00:37:48 relayhost ${tag}${reject}`, '11月 27 00:37:48', 'relayhost'],
+    ['Russian', `ноя 27 00:37:48 relayhost ${tag}${reject}`, 'ноя 27 00:37:48', 'relayhost'],
+    ['with a priority', `<22>Nov 27 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
+    ['with a year', `Nov 27 2026 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 2026 00:37:48', 'relayhost'],
+    ['RFC 3339', `${zoned} relayhost ${tag}${reject}`, zoned, 'relayhost'],
+    [
+      'RFC 5424',
+      `<22>1 ${zoned} relayhost postfix/relaycerts/smtpd 380 - [a@1 b="]\\""] \u{FEFF}${reject}`,
+      zoned,
+      'relayhost',
+    ],
+    ['short-iso', `2026-11-27T00:37:48+0000 relayhost ${tag}${reject}`, '2026-11-27T00:37:48+0000', 'relayhost'],
+    ['short-full', `Fri 2026-11-27 00:37:48 UTC relayhost ${tag}${reject}`, 'Fri 2026-11-27 00:37:48 UTC', 'relayhost'],
+    ['short-unix', `1795739868.123456 relayhost ${tag}${reject}`, '1795739868.123456', 'relayhost'],
+    ['short-monotonic', `[12345.678901] relayhost ${tag}${reject}`, '[12345.678901]', 'relayhost'],
+    ['of a container', `2026-11-27T00:37:48Z INFO    ${tag}${reject}`, '2026-11-27T00:37:48Z', ''],
+    ['of compose', `mail-1  | ${tag}${reject}`, '', ''],
+    ['without a head', reject, '', ''],
+    ['json', JSON.stringify({ ...journal, MESSAGE: reject }), '2026-11-27T00:37:48.123Z', 'relayhost'],
+    [
+      'json with octets',
+      `\u001E${JSON.stringify({ ...journal, MESSAGE: [...Buffer.from(reject)] })}`,
+      '2026-11-27T00:37:48.123Z',
+      'relayhost',
+    ],
+    ['export', exported({ ...journal, MESSAGE: reject }), '2026-11-27T00:37:48.123Z', 'relayhost'],
+    [
+      'export with octets',
+      exported({ ...journal, OTHER: Buffer.from('x\n\ny\n'), MESSAGE: Buffer.from(`${reject}\n\n__CURSOR=x\n`) }),
+      '2026-11-27T00:37:48.123Z',
+      'relayhost',
+    ],
+  ];
+
+  it.each(forms)('%s', (_, line, time, host) => {
+    const text = Buffer.concat([Buffer.from(line), Buffer.from('\n')]);
+    const { faults } = summaryOf(Buffer.concat([text, text]), hosts);
+    expect(faults.map(({ kind, count, first, last, host: found }) => [kind.id, count, first, last, found])).toEqual([
+      ['pin-not-listed', 2, time, time, host],
+    ]);
+  });
+
+  it('with \\r\\n is the same', () => {
+    const log = [`Nov 27 00:37:48 relayhost ${tag}${reject}`, JSON.stringify({ ...journal, MESSAGE: reject }), ''];
+    expect(summaryOf(log.join('\r\n')).faults[0]?.count).toBe(2);
+  });
+
+  it("with Exim's, with time zone and process", () => {
+    const line =
+      logKinds.flatMap(({ programs }) => programs).find(({ program }) => program.startsWith('Exim'))?.line ?? '';
+    const [day, time, ...rest] = line.split(' ');
+    const log = [line, `${day} ${time}.123 +0100 [77] ${rest.join(' ')}`].join('\n');
+    expect(summaryOf(log).faults.map(({ count, last }) => [count, last])).toEqual([[2, `${day} ${time}.123 +0100`]]);
+  });
+});
+
+describe('every sample', () => {
+  const all = logKinds.flatMap((kind) =>
+    [...kind.samples, ...kind.programs].map(({ line }) => [kind.id, line] as const),
+  );
+
+  it.each([
+    ['without settings', new Set<string>()],
+    // The name that DNS does not know.
+    ['with settings', new Set([...hosts, 'nohost.example.org'])],
+  ])('%s is a fault of its kind', (_, names) => {
+    const wrong = all.filter(([id, line]) => idsIn(`${line}\n`, names).join() !== id);
+    expect(wrong).toEqual([]);
+  });
+
+  it('is told of as it is seen', () => {
+    const seen: string[] = [];
+    const { sink } = logTally(hosts, { fault: ({ kind, count }) => seen.push(`${kind.id} ${count}`) });
+    for (const [, line] of all) sink.add(Buffer.from(`${line}\n`));
+    expect(new Set(seen)).toEqual(new Set(logKinds.map(({ id }) => `${id} 1`)));
+  });
+});
+
+const relayLine = (text: string, program = 'postfix/relaycerts/smtpd', pid = 380) =>
+  `Nov 27 00:37:48 relayhost ${program}[${pid}]: ${text}\n`;
+const trusted = relayLine(
+  'Trusted TLS connection established from mailhost.example.org[192.0.2.31]: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384',
+);
+const client = relayLine('9A4D61: client=mailhost.example.org[192.0.2.31]');
+
+describe('what is no fault', () => {
+  const healthy = [
+    'Nov 27 00:37:47 mailhost postfix/smtp[455]: Untrusted TLS connection established to mx.example.net[192.0.2.25]:25: X',
+    'Nov 27 00:37:47 mailhost postfix/relaycerts/smtp[455]: Verified TLS connection established to relayhost.example.org[192.0.2.11]:2500: X',
+    'Nov 27 00:37:47 mailhost postfix/relaycerts/smtp[455]: 1627397: to=<bob@example.net>, relay=relayhost.example.org[192.0.2.11]:2500, delay=2.3, delays=1.5/0.48/0.29/0.01, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 5A247A0)',
+    'Nov 27 00:37:47 relayhost postfix/relaycerts/smtpd[399]: warning: hostname dsl.example.net does not resolve to address 192.0.2.31',
+    'Nov 27 00:37:47 relayhost postfix/relaycerts/smtpd[399]: lost connection after CONNECT from unknown[203.0.113.7]',
+    'Nov 27 00:37:47 relayhost postfix/smtpd[399]: NOQUEUE: reject: RCPT from unknown[203.0.113.7]: 554 5.7.1 <x@example.net>: Relay access denied; from=<a@example.net>',
+    'Nov 27 00:37:47 relayhost postfix/smtpd[399]: SSL_accept error from unknown[203.0.113.7]: -1',
+    'Nov 27 00:37:47 relayhost postfix/smtp[399]: connect to mx.example.net[203.0.113.9]:25: Connection timed out',
+    'Nov 27 00:37:47 relayhost sshd[399]: error: Relay access denied',
+    'Nov 27 00:37:47 mailhost kernel: TLS is required, but was not offered by host',
+  ];
+
+  it('is a line of every day, on both hosts', () => {
+    const { faults, unknown, sent } = summaryOf(`${healthy.join('\n')}\n`, hosts);
+    expect([faults, unknown, sent.count]).toEqual([[], [], 1]);
+  });
+
+  it('is what strangers do at our port, once home was seen', () => {
+    const strange = [
+      relayLine('SSL_accept error from unknown[203.0.113.7]: -1', undefined, 381),
+      relayLine('warning: TLS library problem: error:0A0000C1:SSL routines::no shared cipher:x.c:1:', undefined, 381),
+      relayLine('NOQUEUE: abort: TLS from unknown[203.0.113.8]: No client certificate presented', undefined, 382),
+    ].join('');
+    expect(idsIn(strange).toSorted()).toEqual(['handshake-failed', 'no-client-certificate', 'no-shared-cipher']);
+    const { faults, strangers } = summaryOf(strange + trusted);
+    expect([faults, strangers]).toEqual([[], { lines: 3, addresses: 2 }]);
+  });
+
+  it('but home is known by the address of its certificate, by then or later', () => {
+    const abort = relayLine('NOQUEUE: abort: TLS from dsl.example.net[192.0.2.31]: No client certificate presented');
+    for (const log of [trusted + abort, abort + trusted]) expect(idsIn(log)).toEqual(['no-client-certificate']);
+    expect(summaryOf(trusted + abort.replace('192.0.2.31', '192.0.2.32')).faults).toEqual([]);
+  });
+});
+
+describe('a summary', () => {
+  it('counts lines, mails and faults, with the first and last time', () => {
+    const early = relayLine(reject).replace('00:37:48', '00:30:00');
+    const { lines, first, last, sent, faults } = summaryOf(early + trusted + client + relayLine(reject) + trusted);
+    expect([lines, first, last, sent]).toEqual([
+      5,
+      'Nov 27 00:30:00',
+      'Nov 27 00:37:48',
+      { count: 1, last: 'Nov 27 00:37:48', lastLine: 3 },
+    ]);
+    expect(faults[0]).toMatchObject({ count: 2, first: 'Nov 27 00:30:00', last: 'Nov 27 00:37:48', lastLine: 4 });
+    expect([...(faults[0]?.peers ?? [])]).toEqual([['mailhost.example.org', 2]]);
+  });
+
+  it('puts causes before symptoms', () => {
+    const symptom = relayLine('NOQUEUE: abort: TLS from a[192.0.2.31]: Client certificate not trusted');
+    expect(idsIn(symptom.repeat(3) + relayLine(reject))).toEqual(['pin-not-listed', 'client-not-trusted']);
+  });
+
+  it('shows unknown lines of ours, alike ones together', () => {
+    const odd = (id: number) =>
+      `Nov 27 00:37:4${id} mailhost postfix/relaycerts/smtp[${id}]: 4A${id}B61: to=<b${id}@example.net>, relay=none, status=deferred (the ${id} moons)\n`;
+    const { unknown } = summaryOf(odd(1) + odd(2));
+    expect(unknown.map(({ count, last }) => [count, last])).toEqual([[2, 'Nov 27 00:37:42']]);
+  });
+
+  it('says whether any line is of ours', () => {
+    expect(summaryOf(trusted).hasOurs).toBe(true);
+    expect(summaryOf('Nov 27 00:37:47 relayhost postfix/smtpd[399]: statistics: max\n').hasOurs).toBe(false);
+  });
+});
+
+describe('bounds', () => {
+  it('a line of any length is cut, and the next one is whole', () => {
+    const found: (readonly [string, number])[] = [];
+    const sink = lineSplitter((line, octets) => found.push([line, octets]));
+    const long = 'x'.repeat(mostOctets * 3);
+    for (const part of [long, long, '\nshort\n\n', 'end']) sink.add(Buffer.from(part));
+    sink.end();
+    expect(found).toEqual([
+      [long.slice(0, mostOctets), long.length * 2],
+      ['short', 5],
+      ['', 0],
+      ['end', 3],
+    ]);
+  });
+
+  it('hosts, clients and unknown lines of any number are counted, in groups of a bounded number', () => {
+    const { sink, summary } = logTally(new Set());
+    sink.add(Buffer.from(trusted));
+    for (let at = 0; at < 5000; at += 1) {
+      const odd = `${'abcdefghij'[at % 10]}${'klmnopqrst'[Math.floor(at / 10) % 10]}${'uvwxyz'[Math.floor(at / 100) % 6]}`;
+      sink.add(
+        Buffer.from(
+          relayLine(reject).replace(' relayhost ', ` host${at} `) +
+            relayLine(
+              `NOQUEUE: abort: TLS from unknown[2001:db8::${at.toString(16)}]: No client certificate presented`,
+            ) +
+            relayLine(`warning: ${odd}`),
+        ),
+      );
+    }
+    const { faults, unknown, moreUnknown, strangers, lines } = summary();
+    expect(lines).toBe(15_001);
+    expect(faults.reduce((sum, { count }) => sum + count, 0)).toBe(5000);
+    expect(faults.length).toBeLessThan(2100);
+    expect(unknown.length).toBe(20);
+    expect(unknown.reduce((sum, { count }) => sum + count, 0) + moreUnknown).toBe(5000);
+    expect(strangers.lines).toBe(5000);
+    expect(strangers.addresses).toBeLessThan(2100);
+  });
+
+  it('many lines take no more memory than a few', async () => {
+    const { sink, summary } = logTally(hosts);
+    const some = Buffer.from((trusted + client + relayLine(reject)).repeat(100));
+    const used = (): number => {
+      globalThis.gc?.();
+      return process.memoryUsage().rss;
+    };
+    for (let at = 0; at < 100; at += 1) sink.add(some);
+    const before = used();
+    for (let at = 0; at < 900; at += 1) {
+      sink.add(some);
+      if (at % 100 === 0) await new Promise(setImmediate);
+    }
+    expect(summary().lines).toBe(300_000);
+    expect(used() - before).toBeLessThan(100 * 2 ** 20);
+  });
+});
+
+describe('gzip', () => {
+  const read = async (parts: readonly Buffer[]): Promise<string> => {
+    const chunks: Buffer[] = [];
+    const source = (async function* () {
+      yield* parts;
+    })();
+    for await (const chunk of unpacked(source, 'log')) chunks.push(chunk);
+    return Buffer.concat(chunks).toString();
+  };
+  const packed = Buffer.concat([gzipSync('one\n'), gzipSync('two\n')]);
+
+  it('is told by its first octets, in pieces and in members', async () => {
+    expect(await read([packed.subarray(0, 1), packed.subarray(1, 9), packed.subarray(9)])).toBe('one\ntwo\n');
+    expect(await read([Buffer.from('p'), Buffer.from('lain')])).toBe('plain');
+    expect(await read([])).toBe('');
+    expect(await read([Buffer.from([0x1f])])).toBe('\u001F');
+  });
+
+  it('that is cut off is an error', async () => {
+    await expect(read([packed.subarray(0, 30)])).rejects.toThrow('log is not a whole gzip file');
+  });
+});

@@ -43,7 +43,7 @@ export async function remove(options: RemoveOptions, sys: Sys): Promise<void> {
         const done = lines.map(({ serial }) => `revoked ${hostname}, serial ${serial}`);
         await frame.commit({ after, entries: lines, ...files, answer, tell, done });
       } else {
-        sys.write(json ? answer([]) : tell([]));
+        sys.write(json ? answer([]) : sys.isQuiet ? '' : tell([]));
       }
       if (edit !== undefined) {
         await replaceUnchanged(edit.path, edit.before, edit.text, { run: ['remove', hostname] });

@@ -96,7 +96,7 @@ describe('status', () => {
       const elsewhere = { cwd: '/', now: new Date(Date.now() + days * day) };
       const { stdout } = await project.run(['--settings', file, 'status', '--json'], elsewhere);
       expect(words(rowsOf({ stdout, stderr: '', status: 3 }))).toEqual(
-        ['mailhost', 'relayhost'].map((name) => `relaycerts --settings ${file} renew ${name}.example.org`),
+        ['mailhost', 'relayhost'].map((name) => `relaycerts --settings ${file.slice(1)} renew ${name}.example.org`),
       );
     }
   });
@@ -250,7 +250,7 @@ describe('status', () => {
     rmSync(project.path('hosts', home), { recursive: true });
     const file = project.path('settings.json');
     const { stderr } = await project.run(['--settings', file, 'status'], { cwd: '/' });
-    expect(stderr).toContain(`hint: relaycerts --settings ${file} make\n`);
+    expect(stderr).toContain(`hint: relaycerts --settings ${file.slice(1)} make\n`);
   });
 
   it('says nothing twice about a bundle, and nothing that is no fault', async () => {

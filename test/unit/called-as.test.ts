@@ -128,15 +128,16 @@ describe('relaycerts', () => {
 describe('the settings file', () => {
   it.each([
     ['/project/settings.json', '/project', 'relaycerts'],
-    ['/project/settings.json', '/', 'relaycerts --settings /project/settings.json'],
-    ['/project/other.json', '/project', 'relaycerts --settings /project/other.json'],
-    ["/my project's/other.json", '/', String.raw`relaycerts --settings '/my project'\''s/other.json'`],
-    ['/two\nlines/settings.json', '/', String.raw`relaycerts --settings '"/two\nlines/settings.json"'`],
+    ['/project/settings.json', '/', 'relaycerts --settings project/settings.json'],
+    ['/project/settings.json', '/other', 'relaycerts --settings /project/settings.json'],
+    ['/project/other.json', '/project', 'relaycerts --settings other.json'],
+    ["/my project's/other.json", '/', String.raw`relaycerts --settings 'my project'\''s/other.json'`],
+    ['/two\nlines/settings.json', '/', String.raw`relaycerts --settings '"two\nlines/settings.json"'`],
   ])('%s in %s: %s', (file, cwd, words) => {
     expect(programWord('relaycerts', file, cwd)).toBe(words);
   });
 
   it('comes after whatever relaycerts was called by', () => {
-    expect(programWord('npx relaycerts', '/p/s.json', '/p')).toBe('npx relaycerts --settings /p/s.json');
+    expect(programWord('npx relaycerts', '/p/s.json', '/p')).toBe('npx relaycerts --settings s.json');
   });
 });

@@ -4,7 +4,7 @@ import type { KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeSpki } from '../../src/certificate/public-key.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
-import { describeStep } from '../../src/plan/describe-step.js';
+import { describeHosts, describeStep } from '../../src/plan/describe-step.js';
 import { planMake, type Plan } from '../../src/plan/plan.js';
 import { bundleWarnings, tableWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
@@ -104,8 +104,12 @@ describe('what is made', () => {
     ]);
   });
 
-  it('is said in words that name the file', () => {
-    for (const step of plan(without('second', 'both')).steps) expect(describeStep(step)).toContain(step.path);
+  it('is said in words; of many hosts, how many they are', () => {
+    const { steps } = plan(without('second', 'both'));
+    for (const step of steps) expect(describeStep(step)).toContain('second.example.org');
+    const hosts = steps.filter(isHostStep);
+    expect(describeHosts(hosts)).toEqual(['the key and certificate of second.example.org, 398 days']);
+    expect(describeHosts(hosts, 0)).toEqual(['the keys and certificates of 1 hosts, 398 days']);
   });
 });
 

@@ -1,0 +1,113 @@
+// What --json promises of every command: one object on stdout, of an error too, in the schema and in docs/json.md. All
+// other tests hold what they print against the schema as well (test/support/answer.ts).
+
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerOf, schemaFile } from '../support/answer.js';
+import { leafCommands } from '../support/command-tree.js';
+import { putMade } from '../support/made-project.js';
+import { makeProject, type Project } from '../support/project.js';
+
+let project: Project;
+beforeAll(async () => {
+  project = makeProject();
+  await putMade(project);
+});
+afterAll(() => project.remove());
+
+/** What prints only words. */
+const plain = ['help'];
+
+describe('the contract', () => {
+  it('has every command, in the schema and in the document', () => {
+    const commands = leafCommands().filter((name) => !plain.includes(name));
+    expect(commands).toContain('passphrase show');
+    const { definitions, oneOf } = JSON.parse(readFileSync(schemaFile, 'utf8')) as {
+      readonly definitions: Readonly<Record<string, unknown>>;
+      readonly oneOf: readonly { readonly $ref: string }[];
+    };
+    const document = readFileSync(new URL('../../docs/json.md', import.meta.url), 'utf8');
+    for (const name of commands) {
+      expect(definitions[name], name).toMatchObject({
+        properties: { version: { const: 1 }, command: { const: name } },
+      });
+      expect(oneOf).toContainEqual({ $ref: `#/definitions/${name}` });
+      expect(document).toContain(`\n- \`${name}\`: `);
+    }
+  });
+
+  it('refuses what has a field more, or one less', () => {
+    const text = '{ "version": 1, "command": "clean", "removed": [] }';
+    expect(answerOf(text)).toMatchObject({ removed: [] });
+    for (const wrong of [
+      text.replace('[]', '[], "more": 1'),
+      text.replace(', "removed": []', ''),
+      text.replace('"version": 1', '"version": 2'),
+      '[]',
+    ]) {
+      expect(() => answerOf(wrong)).toThrow('not as docs/json.schema.json says');
+    }
+  });
+});
+
+describe('an error', () => {
+  it.each([
+    ['an option that is none', ['make', '--json', '--bogus'], 2, 'usage', 'relaycerts --help'],
+    ['a value that is none, before --json', ['--wait', 'x', 'make', '--json'], 2, 'usage', 'relaycerts --help'],
+    ['a command that is none', ['--json', 'mkae'], 2, 'usage', 'relaycerts make'],
+    ['settings that are not there', ['--settings', 'none.json', '--json', 'status'], 2, 'settings', null],
+    ['a host that is none', ['show', 'nobody', '--json'], 2, 'usage', null],
+    [
+      'a question without a terminal',
+      ['clean', '--json'],
+      2,
+      'usage',
+      'to remove without a question: relaycerts clean --yes',
+    ],
+  ] as const)('%s is an object', async (_what, args, status, code, hint) => {
+    const result = await project.run(args);
+    expect(result.status).toBe(status);
+    const { error } = answerOf<{ readonly error: { readonly message: string; readonly hint: string | null } }>(
+      result.stdout,
+    );
+    expect(error).toMatchObject({ code, ...(hint === null ? {} : { hint }) });
+    // In words too, for whoever looks on.
+    expect(result.stderr).toContain(`relaycerts: error: ${error.message}`);
+  });
+
+  it('has every problem of a settings file', async () => {
+    project.write('bad.json', '{ "domain": "example.org", "smtpdServers": [], "colour": 1 }');
+    const { stdout } = await project.run(['--settings', 'bad.json', 'make', '--json']);
+    const { error } = answerOf<{ readonly error: { readonly problems: readonly unknown[] } }>(stdout);
+    expect(error).toMatchObject({ code: 'settings' });
+    expect(error.problems.length).toBeGreaterThan(2);
+  });
+
+  it('that is a bug of ours says so', async () => {
+    const broken = makeProject();
+    // The clock is asked in the middle of a command.
+    const { status, stdout } = await broken.run(['make', '--json'], { now: new Date(Number.NaN) });
+    broken.remove();
+    expect([status, answerOf(stdout)]).toEqual([
+      70,
+      expect.objectContaining({ error: expect.objectContaining({ code: 'bug' }) as object }),
+    ]);
+  });
+});
+
+describe('make --check', () => {
+  it('ends with 3 if something would be made, and with 0 if nothing would', async () => {
+    const fresh = makeProject();
+    const first = await fresh.run(['make', '--check', '--json']);
+    fresh.remove();
+    expect(first.status).toBe(3);
+    expect(answerOf(first.stdout)).toMatchObject({
+      dryRun: true,
+      install: [
+        { host: 'relayhost.example.org', why: ['key', 'certificate', 'ca', 'table'] },
+        { host: 'mailhost.example.org', why: ['key', 'certificate', 'ca'] },
+      ],
+    });
+    expect(await project.run(['make', '--check', '--json'])).toMatchObject({ status: 0, stderr: '' });
+  });
+});

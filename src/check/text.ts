@@ -4,7 +4,10 @@
 import type { Finding, Severity } from '../findings/finding.js';
 import { cureLines, type CureLine } from '../render/cure.js';
 import type { Settings } from '../settings/settings.js';
+import type { Style, Sys } from '../sys/sys.js';
 import type { Report } from './report.js';
+
+const styles: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', unknown: 'cyan' };
 
 /** More hosts than that, and what is right is only counted. */
 const mostFine = 60;
@@ -20,29 +23,21 @@ export function countsOf(reports: readonly Report[]): Counts {
   return { ok, error: count('error'), warning: count('warning'), unknown: count('unknown') };
 }
 
-/** For eyes: a line for each finding with what to do below, and a last line that sums up. `mark` colours a word. */
-export function renderCheck(
-  settings: Settings,
-  reports: readonly Report[],
-  mark: (severity: Severity | 'ok', word: string) => string = (_, word) => word,
-): string {
+/** For eyes: a line for each finding with what to do below, and a last line that sums up. */
+export function renderCheck(settings: Settings, reports: readonly Report[], paint: Sys['paint']): string {
   const counts = countsOf(reports);
   const lines = reports.flatMap(({ host, fine, findings }) => {
     const name = host === '' ? 'here' : host;
-    if (findings.length > 0) return findingLines(settings, findings, mark);
-    return counts.ok > mostFine ? [] : [`${mark('ok', 'ok'.padEnd(8))} ${name}: ${fine}`];
+    if (findings.length > 0) return findingLines(settings, findings, paint);
+    return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${fine}`];
   });
   return `${[...lines, sumUp(counts)].join('\n')}\n`;
 }
 
-function findingLines(
-  settings: Settings,
-  findings: readonly Finding[],
-  mark: (severity: Severity | 'ok', word: string) => string,
-): readonly string[] {
+function findingLines(settings: Settings, findings: readonly Finding[], paint: Sys['paint']): readonly string[] {
   const groups = groupsOf(settings, findings);
   return groups.flatMap(({ members, cure }) => [
-    ...members.map(({ id, severity, message }) => `${mark(severity, severity.padEnd(8))} ${message} [${id}]`),
+    ...members.map(({ id, severity, message }) => `${paint(styles[severity], severity.padEnd(8))} ${message} [${id}]`),
     ...cure.map(({ kind, text }) => (kind === 'words' ? `         fix: ${text}` : `             ${text}`)),
   ]);
 }

@@ -77,7 +77,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     return;
   }
   if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
-  else sys.write(renderCheck(settings, reports));
+  else sys.write(renderCheck(settings, reports, sys.paint));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
 }

@@ -23,7 +23,7 @@ import { makeProgress } from './progress.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
 import { shownPath } from './shown-path.js';
-import type { Sys } from './sys.js';
+import type { Style, Sys } from './sys.js';
 
 export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
   readonly quiet: boolean;
@@ -66,10 +66,11 @@ export function processSys(
 ): Sys {
   // What Node makes of a stream is slow to load, so each is asked for when it is needed: stdin is so in few commands.
   const { env, stdout } = outside;
-  const isColored = (): boolean =>
-    color && outside.stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
-  const mark = (style: 'yellow' | 'cyan', word: string): string =>
-    isColored() ? styleText(style, word, { validateStream: false }) : word;
+  const isColored = ({ isTTY }: ProcessOutput): boolean =>
+    color && isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
+  const markOn = (stream: ProcessOutput, style: Style, word: string): string =>
+    isColored(stream) ? styleText(style, word, { validateStream: false }) : word;
+  const mark = (style: Style, word: string): string => markOn(outside.stderr, style, word);
   // inquirer asks the environment alone.
   if (!color) env['NO_COLOR'] = '1';
   let hasBar = false;
@@ -117,6 +118,7 @@ export function processSys(
     lockWait: wait,
     outputIsTerminal: stdout.isTTY === true,
     write,
+    paint: (style, word) => markOn(stdout, style, word),
     writeSecret: (data) => {
       const open = openOutput(stdout);
       if (open !== undefined) warn(open.message, open.hint);

@@ -6,6 +6,8 @@ import type { Secret } from '../secret.js';
 import type { Progress } from './progress.js';
 import type { Run } from './run.js';
 
+export type Style = 'red' | 'yellow' | 'cyan' | 'green';
+
 export interface Sys {
   /** The folder that relative paths of the command line start from. */
   readonly cwd: string;
@@ -34,6 +36,8 @@ export interface Sys {
   readonly outputIsTerminal: boolean;
   /** Data, to stdout, as it is. */
   write(data: string | Uint8Array): void;
+  /** A word for `write`, coloured if stdout is a terminal that wants colour; it says the same without. */
+  paint(style: Style, word: string): string;
   /** The same for a secret: warns if stdout is a file that others can read. */
   writeSecret(data: string | Uint8Array): void;
   /** Resolves when stdout has taken all that was written, or its reader has gone. @throws files - a full disk, say */

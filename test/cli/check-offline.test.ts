@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf } from '../support/answer.js';
 import { putMade } from '../support/made-project.js';
-import { makeProject, treeOf, type Project, type RunInput } from '../support/project.js';
+import { makeProject, program, sharedCache, treeOf, type Project, type RunInput } from '../support/project.js';
+import { openTerminal } from '../support/terminal.js';
 
 const day = 86_400_000;
 
@@ -119,6 +120,20 @@ describe('check --offline', () => {
     const { status, stderr } = await project.run(['check', '--json', '--format', 'nagios']);
     expect([status, stderr]).toEqual([2, expect.stringContaining('--json cannot be used')]);
   });
+});
+
+it('on a terminal, an error is red; with --no-color it is not', async () => {
+  rmSync(project.path('certs/ca/example.org-ca.key.pem'));
+  for (const options of [[], ['--no-color']]) {
+    const terminal = await openTerminal({
+      command: [process.execPath, program, ...options, 'check', '--offline'],
+      cwd: project.folder,
+      env: { PATH: process.env['PATH'] ?? '', HOME: project.home, ...sharedCache },
+    });
+    expect(await terminal.ended()).toBe(3);
+    expect(terminal.sent().includes('\u001B[31merror')).toBe(options.length === 0);
+    terminal.dispose();
+  }
 });
 
 describe('check of hosts that ssh does not reach', () => {

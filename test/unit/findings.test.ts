@@ -2,9 +2,11 @@
 // or go with it.
 
 import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fillIn, findingKinds, findingOf } from '../../src/findings/finding.js';
 import { logKinds } from '../../src/log/log-lines.js';
+import { states } from '../../src/plan/states.js';
 
 const kinds = [...findingKinds.values()];
 const namesIn = (text: string): readonly string[] => [...text.matchAll(/\{(\w+)\}/gu)].map(([, name = '']) => name);
@@ -21,6 +23,19 @@ describe('a kind of finding', () => {
       for (const part of Object.values(step))
         expect(namesIn(String(part)).filter((name) => !known.has(name))).toEqual([]);
     }
+  });
+
+  it('is one that check or a log can find', () => {
+    const logged = new Set(logKinds.map(({ id }) => id));
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+    const source = files.map((file) => readFileSync(`src/${file}`, 'utf8')).join('');
+    const isUsed = (id: string): boolean => logged.has(id) || id.startsWith('state-') || source.includes(`'${id}'`);
+    expect(kinds.map(({ id }) => id).filter((id) => !isUsed(id))).toEqual([]);
+  });
+
+  it('is there for every state of a certificate that needs care', () => {
+    const inCare = states.filter((state) => state !== 'ok' && state !== 'revoked');
+    expect(inCare.filter((state) => !findingKinds.has(`state-${state}`))).toEqual([]);
   });
 
   it('is there for every kind of line in a log', () => {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { encodeSpki } from '../../src/certificate/public-key.js';
 import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
 import { describeHosts, describeStep } from '../../src/plan/describe-step.js';
-import { planMake, type Plan } from '../../src/plan/plan.js';
+import { isHostStep, planMake, type Plan } from '../../src/plan/plan.js';
 import { bundleWarnings, tableWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
 import { changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';

@@ -11,7 +11,7 @@ import { missingPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
-import { isProven, noteProven, proofOf } from '../store/proven.js';
+import { isProven, noteProven, custodyProofOf } from '../store/proven.js';
 import { readFile } from '../sys/files.js';
 import { checkCaKey, openCaKey } from './ca-key.js';
 
@@ -29,7 +29,7 @@ export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | un
   if (passphraseFile === undefined && !isGiven) {
     return problems.length > 0 ? undefined : { kind: 'missing', problem: missingPassphrase(settings) };
   }
-  const proof = way === 'unasked' ? proofOf(inventory) : undefined;
+  const proof = way === 'unasked' ? custodyProofOf(inventory) : undefined;
   if (proof !== undefined && isProven(proof, sys)) return { kind: 'opened', isWeak: false };
   try {
     for (const ca of casOf(inventory)) checkCaKey(ca);

@@ -19,7 +19,7 @@ const judgement = 'relaycerts custody 1';
  * What the operator key's opening of this state would prove; undefined if it cannot open it. GnuPG's answer is never noted:
  * its keyring, its agent and its cards change unseen.
  */
-export function proofOf({
+export function custodyProofOf({
   passphraseFile,
   operatorKey,
   caKey,

@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSettings } from '../../src/settings/load.js';
-import { proofOf } from '../../src/store/proven.js';
+import { custodyProofOf } from '../../src/store/proven.js';
 import { readInventory } from '../../src/store/read.js';
 import { processSys } from '../../src/sys/process-sys.js';
 import { putMade } from '../support/made-project.js';
@@ -61,7 +61,7 @@ async function digestNow(): Promise<string> {
     { env: { HOME: project.home }, stdin, stdout, stderr, cwd: () => project.folder },
   );
   const settings = await readSettings(project.path('settings.json'), sys);
-  return proofOf(await readInventory(settings, sys))?.digest ?? '';
+  return custodyProofOf(await readInventory(settings, sys))?.digest ?? '';
 }
 
 const isOld = (note: string): boolean => lstatSync(note).mtimeMs === 1000;

@@ -2,6 +2,7 @@
 // first of each kind with the smaller half of it.
 
 import assert from 'node:assert/strict';
+// oxlint-disable-next-line import/no-unassigned-import -- must run before @peculiar/x509 does
 import './reflect.js';
 import { X509Certificate } from '@peculiar/x509';
 import type { CertificateInfo } from '../../src/certificate/certificate.js';

@@ -96,28 +96,35 @@ describe.each(['bash', 'zsh', 'fish'] as const)('%s', (shell) => {
   });
 
   it('completes a command, an option, its value, a host and a file', async () => {
-    writeFileSync(project.path('request.csr.pem'), '');
+    project.write('request.csr.pem', '');
+    // What Enter runs says what stood on the line; completion asks the real one.
+    mkdirSync(project.path('bin'));
+    const real = project.path('../bin/relaycerts');
+    const said = String.raw`printf 'ran:'; printf ' [%s]' "$@"; echo`;
+    writeFileSync(
+      project.path('bin/relaycerts'),
+      `#!/bin/sh\nif test "$1" = completion; then exec ${real} "$@"; fi\n${said}\n`,
+      { mode: 0o755 },
+    );
     terminal = await openTerminal({
       command: commands[shell],
       cwd: project.folder,
-      env: { PATH: `${project.path('../bin')}:${process.env['PATH'] ?? ''}`, HOME: project.home, LANG: 'C.UTF-8' },
+      env: { PATH: `${project.path('bin')}:${process.env['PATH'] ?? ''}`, HOME: project.home, LANG: 'C.UTF-8' },
       columns: 120,
     });
-    terminal.type(`${load[shell]}; echo loa''ded`);
+    terminal.type(`${load[shell]}; relaycerts loaded`);
     terminal.press('Enter');
-    await terminal.waitFor('loaded');
+    await terminal.waitFor('ran: [loaded]');
     for (const [typed, whole] of [
-      ['relaycerts finge', 'relaycerts fingerprint '],
-      ['relaycerts show --sect', 'relaycerts show --section '],
-      ['relaycerts show --section rsy', 'relaycerts show --section rsync '],
-      ['relaycerts show off', 'relaycerts show office '],
-      ['relaycerts sign requ', 'relaycerts sign request.csr.pem '],
+      ['relaycerts finge', '[fingerprint]'],
+      ['relaycerts show --sect', '[show] [--section]'],
+      ['relaycerts show --section rsy', '[show] [--section] [rsync]'],
+      ['relaycerts show off', '[show] [office]'],
+      ['relaycerts sign requ', '[sign] [request.csr.pem]'],
     ] as const) {
       terminal.type(typed);
-      terminal.press('Tab');
-      await terminal.waitFor(whole);
-      terminal.press('C-u');
-      if (shell === 'fish') terminal.press('C-c');
+      terminal.press('Tab', 'Enter');
+      await terminal.waitFor(`ran: ${whole}`);
     }
   });
 });

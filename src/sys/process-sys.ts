@@ -93,6 +93,9 @@ export function processSys(
     line(`${mark('yellow', 'warning:')} ${escapeControls(text)}`);
     if (hint !== undefined) line(`${mark('cyan', 'hint:')} ${escapeControls(renderHint(hint, program))}`);
   };
+  const sayFar = (text: string): void => {
+    if (!quiet) line(text);
+  };
   const draw = (bar: string): void => {
     if (quiet) return;
     hasBar = true;
@@ -131,10 +134,7 @@ export function processSys(
     },
     progress: makeProgress(() => {
       const { isTTY, columns = 80 } = outside.stderr;
-      const say = (text: string): void => {
-        if (!quiet) line(text);
-      };
-      return { isTerminal: isTTY === true && env['TERM'] !== 'dumb', columns, draw, erase, say };
+      return { isTerminal: isTTY === true && env['TERM'] !== 'dumb', columns, draw, erase, say: sayFar };
     }),
     detail: (text) => {
       if (verbose && !quiet) line(escapeControls(text));

@@ -14,9 +14,9 @@ export interface ProgressOutput {
   readonly isTerminal: boolean;
   readonly columns: number;
   /** Puts a bar in the place of the one before. */
-  draw(bar: string): void;
-  erase(): void;
-  say(line: string): void;
+  readonly draw: (bar: string) => void;
+  readonly erase: () => void;
+  readonly say: (line: string) => void;
 }
 
 /** Seconds: before the first bar, between two bars, between two lines, between two turns of the event loop. */

@@ -1,11 +1,13 @@
 // How src/ is bundled, and whose code is then in the bundle. build.mjs writes it; audit.mjs asks about it.
 
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const target = 'node20.19';
+
+/** Octets; a part over this has a file of its own. */
+const big = 100_000;
 
 /** What is imported as its text. */
 export const loader = { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' };
@@ -32,7 +34,7 @@ export async function bundle() {
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
-    plugins: [withoutPrograms, lightOpenpgp],
+    plugins: [withoutPrograms],
   });
   return { metafile, files: await pack(metafile.outputs, outputFiles) };
 }
@@ -49,43 +51,24 @@ const withoutPrograms = {
 };
 
 /**
- * openpgp.js in the form that loads each algorithm when it is used. That form is made for browsers and differs in one line,
- * by which Node's form finds Node's crypto.
- */
-const lightOpenpgp = {
-  name: 'light-openpgp',
-  setup({ onResolve, onLoad }) {
-    const path = resolve('node_modules/openpgp/dist/lightweight/openpgp.mjs');
-    onResolve({ filter: /^openpgp$/ }, () => ({ path }));
-    onLoad({ filter: /\/lightweight\/openpgp\.mjs$/ }, async () => {
-      const [before, after, ...more] = (await readFile(path, 'utf8')).split('const createRequire = () => () => {};');
-      if (after === undefined || more.length > 0) throw new Error('openpgp.js has another form than is known here');
-      return {
-        contents: `${before}import { createRequire as nodeRequireOf } from 'node:module'; const createRequire = () => nodeRequireOf(import.meta.url);${after}`,
-      };
-    });
-  },
-};
-
-/**
  * The parts in as few files as make sense, with a digest of it all: one for every start, one for what commands share,
  * and one for each big part that few of them need. bin/load.js loads them.
  */
 async function pack(outputs, outputFiles) {
   const parts = new Map();
   for (const { path, text } of outputFiles) parts.set(`./${basename(path)}`, await commonJsOf(text));
-  const outputOf = (name) => outputs[Object.keys(outputs).find((path) => path.endsWith(name.slice(1)))];
   const start = new Set();
   const follow = (name) => {
     if (start.has(name)) return;
     start.add(name);
-    for (const { path, kind } of outputOf(name).imports)
+    const { imports } = outputs[Object.keys(outputs).find((path) => path.endsWith(name.slice(1)))];
+    for (const { path, kind } of imports)
       if (kind === 'import-statement' && parts.has(`./${basename(path)}`)) follow(`./${basename(path)}`);
   };
   follow('./main.js');
   const fileOf = (name) => {
     if (start.has(name)) return 'main.cjs';
-    return isForeign(outputOf(name)) ? `${name.slice('./'.length, -'.js'.length)}.cjs` : 'commands.cjs';
+    return parts.get(name).length > big ? `${name.slice('./'.length, -'.js'.length)}.cjs` : 'commands.cjs';
   };
   const files = Object.fromEntries([...parts.keys()].map((name) => [name, fileOf(name)]));
   const texts = new Map();
@@ -101,12 +84,6 @@ async function pack(outputs, outputFiles) {
     .digest('hex')
     .slice(0, 32);
   return [...packed, { name: 'parts.json', text: `${JSON.stringify({ id, files })}\n` }];
-}
-
-/** True if most of a part comes from packages: few commands need it, and the licence of openpgp.js wants it apart. */
-function isForeign({ bytes, inputs }) {
-  const foreign = Object.entries(inputs).filter(([path]) => path.includes('node_modules/'));
-  return foreign.reduce((size, [, { bytesInOutput }]) => size + bytesInOutput, 0) > bytes / 2;
 }
 
 /** import() becomes require(), which loads nothing of Node's other loader; createRequire() takes a path for a URL. */

@@ -29,7 +29,7 @@ beforeAll(async () => {
     format: 'esm',
     platform: 'node',
     mainFields: ['module', 'main'],
-    loader: { '.sh': 'text', '.html': 'text' },
+    loader: { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' },
   });
   for (const input of Object.keys(metafile.inputs)) {
     const [folder] = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/u.exec(input) ?? [];
@@ -108,16 +108,13 @@ describe('the notices of the bundle', () => {
   });
 });
 
-it('openpgp.js is in files of its own, and keeps its banner and those of what it has inside', () => {
+it('openpgp.js is a file of its own, and keeps its banner and those of what it has inside', () => {
   const names = readdirSync(resolve(root, 'dist')).filter((name) => name.endsWith('.cjs'));
   const library = names.filter((name) => read(`dist/${name}`).includes('/*! OpenPGP.js v'));
-  expect(library).toEqual(expect.arrayContaining([expect.stringMatching(/^openpgp-/u)]));
-  for (const ours of ['main.cjs', 'commands.cjs']) {
-    expect(names).toContain(ours);
-    expect(library).not.toContain(ours);
-  }
-  const text = library.map((name) => read(`dist/${name}`)).join('\n');
+  expect(library).toEqual([expect.stringMatching(/^openpgp-/u)]);
+  const text = read(`dist/${library[0] ?? ''}`);
   for (const name of ['ciphers', 'curves', 'hashes']) expect(text).toContain(`/*! noble-${name} - MIT License (c) `);
+  expect(names.length).toBeGreaterThan(2);
 });
 
 it('npm packs every licence, and the manifest promises no address that does not exist', () => {

@@ -82,15 +82,18 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (error + warning > 0) sys.endWith(3);
 }
 
+/** What the hosts have is looked at there, not in the notes of the last time. */
+function notLookedAt(): undefined {
+  return undefined;
+}
+
 async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedger>>): Promise<readonly Report[]> {
   const { settings, inventory, at } = work;
   const issued = issuedCertificates(ledger.entries, inventory);
   const opening = await judgeOpening(work, 'unasked');
   const relays = inventory.hosts.filter(({ host }) => host.role === 'smtpd-server');
   const { renewBeforeDays: warnDays } = settings.certificates;
-  // What the hosts have is looked at there, not in the notes of the last time.
-  const installation = (): undefined => undefined;
-  const basis = { settings, inventory, relays, issued: indexIssued(issued), installation, at, warnDays };
+  const basis = { settings, inventory, relays, issued: indexIssued(issued), installation: notLookedAt, at, warnDays };
   const layout = layoutOf(settings);
   return judgeOffline({
     rows: statusOf(basis, { hosts: inventory.hosts, hasCa: true, opening }),

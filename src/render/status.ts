@@ -26,8 +26,6 @@ const columns = 80;
 export function renderStatus(rows: readonly CertificateStatus[], text: StatusText): string {
   const care = rows.filter(needsCare);
   if (text.due && care.length === 0) return '';
-  // The passphrase has no certificate; what is wrong with it is a warning.
-  const isCertificate = ({ role }: CertificateStatus): boolean => role !== 'passphrase';
   const chosen = (text.due || (!text.isAsked && rows.length > few) ? care : rows).filter(isCertificate);
   const shown = text.isAsked ? chosen : chosen.slice(0, few);
   const lines = [
@@ -36,6 +34,11 @@ export function renderStatus(rows: readonly CertificateStatus[], text: StatusTex
     ...moreLines(chosen.slice(shown.length), shown, text),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** The passphrase has no certificate; what is wrong with it is a warning. */
+function isCertificate({ role }: CertificateStatus): boolean {
+  return role !== 'passphrase';
 }
 
 /** `3 hosts: 1 due, 2 ok; CA ok; passphrase ok`. */
@@ -83,18 +86,15 @@ function moreLines(
 
 /** What cures every host in this state at once; undefined if that differs from host to host. */
 export function cureOfMany(state: State): readonly string[] | undefined {
-  switch (state) {
-    case 'expired':
-    case 'due':
-      return ['renew', '--due'];
-    case 'missing':
-      return ['make'];
-    case 'not-installed':
-      return ['check'];
-    default:
-      return undefined;
-  }
+  return curesOfMany.get(state);
 }
+
+const curesOfMany: ReadonlyMap<State, readonly string[]> = new Map([
+  ['expired', ['renew', '--due']],
+  ['due', ['renew', '--due']],
+  ['missing', ['make']],
+  ['not-installed', ['check']],
+]);
 
 const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES'];
 

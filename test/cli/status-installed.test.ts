@@ -224,9 +224,9 @@ describe('what is asked for', () => {
   });
 });
 
-describe('80 columns', () => {
-  const widest = ({ stdout }: Result): number => Math.max(...stdout.split('\n').map((line) => line.length));
+const widest = ({ stdout }: Result): number => Math.max(...stdout.split('\n').map((line) => line.length));
 
+describe('80 columns', () => {
   it('hold a host whose name is longer', async () => {
     const long = `${'a-very-long-label-'.repeat(3)}x.${'another-long-label-'.repeat(3)}x.example.org`;
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: long }] }));

@@ -363,8 +363,8 @@ describe('what openssl ca has an index for', () => {
     succeed(await project.run(['revoke', 'mailhost', '--reason', 'lost \u202e\u009b31m "it"']));
     expect(answer(all)).toEqual([...others, ...before, rowOf(third, home, 'revoked')].toSorted());
     const [told = '', ...none] = answer(revoked);
-    const [serial, host, time, reason] = told.split('\t');
-    expect([serial, host, reason]).toEqual([serialOf(third), home, 'lost \u202e\u009b31m "it"']);
+    const [serial, name, time, reason] = told.split('\t');
+    expect([serial, name, reason]).toEqual([serialOf(third), home, 'lost \u202e\u009b31m "it"']);
     expect(Math.abs(Date.parse(time ?? '') - Date.now())).toBeLessThan(3_600_000);
     expect(none).toEqual([]);
 

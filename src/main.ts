@@ -2,6 +2,7 @@
 // a command does begins in cli.ts.
 
 import { runProgram } from './cli.js';
+import { interruptWork } from './sys/interrupt.js';
 
 // What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
 process.removeAllListeners('warning');
@@ -20,6 +21,7 @@ for (const [signal, status] of [
   ['SIGHUP', 129],
 ] as const) {
   process.on(signal, () => {
+    if (interruptWork()) return;
     process.stderr.write('\nrelaycerts: interrupted; nothing is half done, and the same command goes on from here\n');
     // What the terminal needs at the end.
     process.emit('exit', status);

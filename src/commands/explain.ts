@@ -29,14 +29,15 @@ export interface ExplainOptions extends GlobalOptions {
 export async function explain(options: ExplainOptions, sys: Sys): Promise<void> {
   const settings = existsSync(options.settings) ? await readSettings(options.settings, sys) : undefined;
   const isFollowed = options.follow && !options.json;
-  const tally = logTally(namesIn(settings), {
-    ...(isFollowed
+  const tally = logTally(
+    namesIn(settings),
+    isFollowed
       ? {
           fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings), 0)),
           unknown: (sighting) => sys.write(renderUnknown(sighting)),
         }
-      : {}),
-  });
+      : {},
+  );
   const { name, open } = await findLog(options, settings, sys);
   if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally));
   else await drain(open(undefined), tally);

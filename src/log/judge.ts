@@ -49,7 +49,7 @@ const alarm =
   /^(?:warning|error|fatal|panic): |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
 /** Of those, what strangers, their DNS and an upgrade cause. */
 const noise =
-  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|llegal address syntax|too many errors|CONNECT|read timeout/;
+  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout/;
 /** The same for the other programs: what they say of a mail that has to wait or is returned. */
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
@@ -112,11 +112,6 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     return { is: 'fault', kind, side: 'home', peer: name, of: isOurs ? 'ours' : 'others' };
   };
 
-  const judgeUntagged = ({ text }: LogRecord): Verdict => {
-    const kind = findLogKind(text);
-    return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
-  };
-
   const judge = (record: LogRecord): Verdict => {
     if (postfixTag.test(record.program)) return judgePostfix(record);
     if (homePrograms.has(record.program)) return judgeElsewhere(record);
@@ -159,4 +154,10 @@ function beginsOrdinary(text: string, at: number): boolean {
 function peerIn(text: string): { readonly name: string; readonly address: string } {
   const [, name = '', address = ''] = peerInLine.exec(text) ?? [];
   return { name, address };
+}
+
+/** A line that does not say who logged it. */
+function judgeUntagged({ text }: LogRecord): Verdict {
+  const kind = findLogKind(text);
+  return kind === undefined ? fine : { is: 'fault', kind, side: 'home', peer: peerIn(text).name, of: 'ours' };
 }

@@ -24,6 +24,8 @@ export interface RecordReader {
   readonly isInside: () => boolean;
 }
 
+const nothing = { time: '', host: '', program: '', pid: '' } as const;
+
 /** What reads one line after the other. */
 export function recordReader(): RecordReader {
   const { read, isInside } = journalExport();
@@ -53,7 +55,7 @@ function readSyslog(line: string): LogRecord {
 
 function readOther(line: string): LogRecord {
   const record = (all: string, parts: Partial<LogRecord>): LogRecord => ({
-    ...{ time: '', host: '', program: '', pid: '' },
+    ...nothing,
     ...parts,
     text: line.slice(all.length),
   });

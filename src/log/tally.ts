@@ -140,7 +140,10 @@ export function logTally(
       [...strangers].filter(([client]) => isHome(client) === wanted).map(([, groups]) => groups),
     );
     return {
-      ...{ lines, first: utf8Of(first), last: utf8Of(last), hasOurs: judge.hasOurs() },
+      lines,
+      first: utf8Of(first),
+      last: utf8Of(last),
+      hasOurs: judge.hasOurs(),
       sent: { ...sent, last: utf8Of(sent.last) },
       faults: mergedFaults([faults, ...(homes ?? []), ...(hasOthers() ? [] : [others])]),
       otherLines: hasOthers() ? otherLines : 0,

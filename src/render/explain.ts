@@ -23,12 +23,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined): Expl
   const [home, relay] = isRelay ? [peer, here] : [here, peer];
   const target = { here, peer, home, relay }[kind.at];
   const other = target === here ? peer : here;
-  const name = (host: HostSettings | undefined, isOfRelay: boolean): string =>
-    host?.hostname ?? (isOfRelay ? 'the relay' : 'the home host');
   const isTargetRelay = kind.at === 'relay' || (kind.at === 'here' ? isRelay : kind.at === 'peer' && !isRelay);
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
-  const finding = findingOf(kind.id, name(target, isTargetRelay), {
-    peer: name(other, !isTargetRelay),
+  const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {
+    peer: nameOf(other, !isTargetRelay),
     address,
     port: port ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
     found: line,
@@ -38,6 +36,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined): Expl
       ? [{ kind: 'words', text: kind.fix } as const]
       : cureLines(settings, finding);
   return { fault, finding, cure };
+}
+
+function nameOf(host: HostSettings | undefined, isRelay: boolean): string {
+  return host?.hostname ?? (isRelay ? 'the relay' : 'the home host');
 }
 
 /** The host of a role that the log names, by its name or the first label; or the only one of the role. */

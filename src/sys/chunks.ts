@@ -40,9 +40,9 @@ export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Bu
   const source = chunks[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
   while (head.length < 2) {
-    const { value, done } = await source.next();
-    if (done === true) break;
-    head = Buffer.concat([head, value]);
+    const piece = await source.next();
+    if (piece.done === true) break;
+    head = Buffer.concat([head, piece.value]);
   }
   const all = async function* (): AsyncGenerator<Buffer> {
     if (head.length > 0) yield head;
@@ -58,7 +58,8 @@ export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Bu
   const gunzip = createGunzip({ chunkSize: chunkOctets });
   packed.on('error', (error) => gunzip.destroy(error));
   try {
-    for await (const chunk of packed.pipe(gunzip)) yield chunk as Buffer;
+    const output: Chunks = packed.pipe(gunzip);
+    yield* output;
   } catch (error) {
     if (error instanceof RelaycertsError) throw error;
     throw new RelaycertsError('files', `${name} is not a whole gzip file`, {
@@ -113,12 +114,12 @@ function orMissing(error: unknown): undefined {
 /** The same until `stop`, which does not wait for the next piece. */
 export async function* untilStopped(chunks: Chunks, stop: AbortSignal): AsyncGenerator<Buffer> {
   const source = chunks[Symbol.asyncIterator]();
-  const stopped = new Promise<{ done: true; value: undefined }>((fulfil) => {
-    stop.addEventListener('abort', () => fulfil({ done: true, value: undefined }), { once: true });
+  const stopped = new Promise<undefined>((fulfil) => {
+    stop.addEventListener('abort', () => fulfil(undefined), { once: true });
   });
   while (!stop.aborted) {
-    const { done, value } = await Promise.race([source.next(), stopped]);
-    if (done === true) break;
-    yield value;
+    const piece = await Promise.race([source.next(), stopped]);
+    if (piece === undefined || piece.done === true) break;
+    yield piece.value;
   }
 }

@@ -1,23 +1,22 @@
 // Ctrl-C as a part of a command: for one that goes on until somebody stops it, and then still has something to say. Any
-// other command is ended by main.ts.
+// other command is ended by main.ts, which asks here first.
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+let current: AbortController | undefined;
 
 /** Runs `work` with a signal that Ctrl-C raises, in place of what it does otherwise. */
 export async function untilInterrupted<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort();
-  const before = signals.map((signal) => [signal, process.rawListeners(signal)] as const);
-  for (const [signal] of before) {
-    process.removeAllListeners(signal);
-    process.on(signal, stop);
-  }
+  const own = new AbortController();
+  current = own;
   try {
-    return await work(controller.signal);
+    return await work(own.signal);
   } finally {
-    for (const [signal, listeners] of before) {
-      process.off(signal, stop);
-      for (const listener of listeners) process.on(signal, listener as () => void);
-    }
+    current = undefined;
   }
+}
+
+/** Stops what goes on until it is stopped; false if there is nothing like that. A second Ctrl-C ends the program. */
+export function interruptWork(): boolean {
+  if (current === undefined || current.signal.aborted) return false;
+  current.abort();
+  return true;
 }

@@ -39,7 +39,8 @@ export async function* streamOf(
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
   try {
-    for await (const chunk of child.stdout) yield chunk as Buffer;
+    const output: AsyncIterable<Buffer> = child.stdout;
+    yield* output;
     const status = await ended;
     errors.end();
     return status;

@@ -113,17 +113,17 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
   });
 });
 
-describe('explain HOST', () => {
-  const ssh = (script: string): void => {
-    project.write('ssh', `#!/bin/sh\n${script}\n`);
-    chmodSync(project.path('ssh'), 0o755);
-  };
-  const run = (host: string) =>
-    project.spawn(['explain', host], { env: { PATH: `${project.folder}:${process.env['PATH'] ?? ''}` } });
+const putSsh = (script: string): void => {
+  project.write('ssh', `#!/bin/sh\n${script}\n`);
+  chmodSync(project.path('ssh'), 0o755);
+};
+const runWithSsh = (host: string) =>
+  project.spawn(['explain', host], { env: { PATH: `${project.folder}:${process.env['PATH'] ?? ''}` } });
 
+describe('explain HOST', () => {
   it('reads the log there, by a script that ssh runs', () => {
-    ssh(`echo "$*" > asked\ncat > script\ncat mail.log`);
-    const { status, stdout } = run('relayhost');
+    putSsh(`echo "$*" > asked\ncat > script\ncat mail.log`);
+    const { status, stdout } = runWithSsh('relayhost');
     expect(stdout).toContain('relayhost.example.org: 3 faults; 6 lines');
     expect(status).toBe(3);
     expect(project.read('asked')).toBe('-T -o BatchMode=yes -o ConnectTimeout=10 root@relayhost.example.org sh\n');
@@ -131,8 +131,8 @@ describe('explain HOST', () => {
   });
 
   it('says why it cannot', () => {
-    ssh(`cat > script\necho 'root@relayhost.example.org: Permission denied (publickey).' >&2\nexit 255`);
-    const { status, stderr } = run('relayhost');
+    putSsh(`cat > script\necho 'root@relayhost.example.org: Permission denied (publickey).' >&2\nexit 255`);
+    const { status, stderr } = runWithSsh('relayhost');
     expect([status, stderr.split('\n')[0]]).toEqual([
       1,
       'relaycerts: error: cannot read the mail log of relayhost.example.org: root@relayhost.example.org: Permission denied (publickey).',

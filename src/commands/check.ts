@@ -36,8 +36,7 @@ import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
 import { judgeOpening } from './custody.js';
 import { findHost, findHosts } from './hosts.js';
-import { noteInstalled } from './installed.js';
-import { reading, type GlobalOptions, type Work } from './run.js';
+import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
 
 export interface CheckOptions extends GlobalOptions {
   /** As typed; all hosts if empty. */

@@ -7,6 +7,7 @@ import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import { installOf, type Install } from '../plan/install.js';
+import type { SeenHost } from '../plan/installed.js';
 import { changeHost, type Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf, tablesOf } from '../render/bundle.js';
@@ -14,6 +15,7 @@ import type { Secret } from '../secret.js';
 import { readSettings } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
+import { installedChange, readInstalled } from '../store/installed.js';
 import { layoutOf, type Layout } from '../store/layout.js';
 import { withLock, type Lock } from '../store/lock.js';
 import { orNameRoot } from '../store/ownership.js';
@@ -169,6 +171,24 @@ export async function locked<T>(
       await recover(settings, sys, lock);
       return work(settings, lock);
     });
+  });
+}
+
+/**
+ * Notes what hosts were seen to have, and leaves the others as they are; undefined: the host has nothing of ours any more.
+ * It needs no state without contradictions: what is on a host is true whatever is wrong here.
+ * @throws permissions, lock, files
+ */
+export async function noteInstalled(
+  { settings: file }: Pick<GlobalOptions, 'settings'>,
+  sys: Sys,
+  seen: ReadonlyMap<HostName, SeenHost | undefined>,
+): Promise<void> {
+  if (seen.size === 0) return;
+  await locked(file, sys, async (settings, lock) => {
+    const layout = layoutOf(settings);
+    const { hosts } = readInstalled(layout);
+    await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen), '');
   });
 }
 

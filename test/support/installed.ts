@@ -1,7 +1,7 @@
 // Notes hosts as installed, as `check` does after it looked at them: what is noted is what they ought to have now.
 
 import { resolve } from 'node:path';
-import { noteInstalled } from '../../src/commands/installed.js';
+import { noteInstalled } from '../../src/commands/run.js';
 import type { HostName } from '../../src/names.js';
 import type { SeenHost } from '../../src/plan/installed.js';
 import { bundlesOf } from '../../src/render/bundle.js';

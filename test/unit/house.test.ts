@@ -113,7 +113,6 @@ describe('commands', () => {
     'ca-key',
     'certify',
     'custody',
-    'installed',
     'known-clients',
     'make-ca',
     'operator-key',

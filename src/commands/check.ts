@@ -3,18 +3,12 @@
 
 import { checkFrom } from '../check/from-home.js';
 import { checkHost, type HostCheck } from '../check/host.js';
-import { linesOf } from '../check/host-facts.js';
 import { judgeOffline } from '../check/offline.js';
-import { checkRelay } from '../check/relay-check.js';
 import type { Report } from '../check/report.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
-import { makeVisitors, type Visitors } from '../check/trials.js';
-import { openFileUnasked } from '../custody/passphrase-file.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import type { Issuer } from '../issue/x509.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
-import { trustedCas } from '../plan/ca-rekey.js';
 import type { SeenHost } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
@@ -25,7 +19,6 @@ import { bundleWarnings, custodyWarnings, formerWarnings, ledgerWarnings } from 
 import { mostAtOnce } from '../remote/script-run.js';
 import { bundlesOf } from '../render/bundle.js';
 import { expectedContents } from '../render/installed.js';
-import type { SmtpdServer } from '../settings/settings.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
 import { readInstalled } from '../store/installed.js';
@@ -33,9 +26,9 @@ import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inGroups } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
-import { openIssuer } from './ca-key.js';
 import { judgeOpening } from './custody.js';
 import { findHost, findHosts } from './hosts.js';
+import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
 
 export interface CheckOptions extends GlobalOptions {
@@ -138,52 +131,6 @@ async function checkThere(
   await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
   return [...checked.flatMap(({ reports }) => reports), ...relays];
-}
-
-/** The relays among the wanted hosts; if only clients are wanted, every relay, as these clients see it. */
-async function checkRelays(
-  work: Work,
-  standing: readonly HostInventory[],
-  checked: readonly HostCheck[],
-): Promise<readonly Report[]> {
-  const { settings, inventory, at, sys } = work;
-  if (inventory.caCertificate === undefined) return [];
-  const named = standing.map(({ host }) => host).filter((host): host is SmtpdServer => host.role === 'smtpd-server');
-  const isThere = (relay: SmtpdServer): boolean =>
-    checked.every(({ host, isThere: isOne }) => isOne || host.hostname !== relay.hostname);
-  const relays = (named.length > 0 ? named : settings.smtpdServers).filter(isThere);
-  const isPart = standing.some(({ host }) => host.role === 'smtp-client');
-  const hosts = isPart ? standing : inventory.hosts;
-  const visitors: Visitors = await makeVisitors(settings, { hosts }, await issuerUnasked(work), at);
-  const ca = trustedCas(inventory)
-    .map(({ info }) => info.pem)
-    .join('');
-  const reports = await inGroups(relays, mostAtOnce, (relay) => {
-    sys.detail(`talking to ${relay.hostname}`);
-    return checkRelay(relay, {
-      settings,
-      ca,
-      certificate: inventory.hosts.find(({ host }) => host.hostname === relay.hostname)?.certificate?.info,
-      visitors,
-      facts: checked.find(({ host }) => host.hostname === relay.hostname)?.facts,
-      otherAddresses: checked.flatMap(({ facts }) =>
-        facts === undefined ? [] : linesOf(facts, 'addresses', relay.hostname),
-      ),
-    });
-  });
-  return reports.flat();
-}
-
-/** Our CA, if nobody has to be asked for it; what is wrong with it is said elsewhere. */
-async function issuerUnasked(work: Work): Promise<Issuer | undefined> {
-  if (work.inventory.caKey === undefined) return undefined;
-  try {
-    const opened = await openFileUnasked(work);
-    return 'passphrase' in opened ? await openIssuer(work, opened.passphrase) : undefined;
-  } catch (error) {
-    if (!(error instanceof RelaycertsError)) throw error;
-    return undefined;
-  }
 }
 
 /** Notes what was seen; a host that has something else now is no longer known to have what it should. */

@@ -3,25 +3,28 @@
 // while, so that keys do not change under it; a host that fails stays as it is, and the others go on.
 
 import { hash } from 'node:crypto';
+import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
+import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { signerOf } from '../plan/ca-rekey.js';
 import { afterVisit, isDone, nextVisits, type Choice, type DeployedHost, type Visit } from '../plan/deployment.js';
 import type { SeenHost } from '../plan/installed.js';
-import type { Inventory } from '../plan/inventory.js';
+import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { planText, reportsJson, reportText, type Report } from '../render/deployment.js';
+import { isWell, planText, reportsJson, reportText, type Report } from '../render/deployment.js';
 import { expectedContents } from '../render/installed.js';
 import type { Settings } from '../settings/settings.js';
-import { installedChange, readInstalled } from '../store/installed.js';
+import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import type { Lock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver, takeBack } from './deliver.js';
 import { findHost, findHosts, foundOf, notCertifiedError } from './hosts.js';
-import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
+import { checkRelays } from './live-relays.js';
+import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
 
 export interface DeployOptions extends GlobalOptions {
   /** As typed; all if empty. */
@@ -61,22 +64,29 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const reports = options.undo ? await undoAll(deployment, named) : await installAll(deployment, named);
     if (reports === undefined) return;
     sys.write(options.json ? reportsJson(reports) : reportText(reports, options.undo));
-    if (reports.some(({ outcome }) => outcome === 'failed' || outcome === 'waiting')) sys.endWith(1);
+    if (reports.some((one) => !isWell(one))) sys.endWith(1);
   });
 }
 
 /** One host after the other is noted, at once: whatever ends this run, the next one knows what was done. */
 function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
-  const layout = layoutOf(settings);
   let last = Promise.resolve();
   return (hostname, seen) => {
-    last = last.then(() => {
-      const { hosts } = readInstalled(layout);
-      const change = installedChange(layout, hosts, new Map([[hostname, seen]]));
-      return commitChangeWithWords(settings, sys, lock, change, '').then(() => undefined);
-    });
+    last = last.then(() => noteUnderLock(settings, sys, lock, new Map([[hostname, seen]])));
     return last;
   };
+}
+
+/** Findings after which what was installed does not stay. What keeps a look from getting there says nothing about it. */
+const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
+
+/** Looks at a host that has everything installed and waits: a relay from here, a client's way to the relays from there. */
+async function lookAt({ settings, inventory, sys }: Deployment, found: HostInventory): Promise<readonly Finding[]> {
+  const { host } = found;
+  const work = { settings, inventory, sys, at: sys.now() };
+  const reports =
+    host.role === 'smtpd-server' ? await checkRelays(work, [found], []) : await checkFrom(settings, host, sys);
+  return reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
@@ -106,6 +116,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
     const { files, hostname } = one;
     const found = foundOf(inventory, findHost(settings, hostname));
+    let findings: readonly Finding[] = [];
     const result = await deliver(
       settings,
       found,
@@ -114,7 +125,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
         bundle: deployment.bundles.get(hostname) ?? new Map<string, Buffer>(),
         forceRoutes: options.forceRoutes,
         at: sys.now(),
-        look: () => Promise.resolve(undefined),
+        look: async () => {
+          findings = await lookAt(deployment, found);
+          return findings.find((one) => unbearable.has(one.id))?.message;
+        },
       },
       sys,
     );
@@ -125,11 +139,16 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       return;
     }
     for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
+    for (const { message } of findings) sys.warn(message, { run: ['check', hostname] });
     const seen = afterVisit(host, one, sys.now());
     state.set(hostname, { ...host, seen });
     await deployment.note(hostname, seen);
     const before = reports.get(hostname)?.outcome;
-    reports.set(hostname, { host: hostname, outcome: before === 'installed' ? before : result.kind });
+    reports.set(hostname, {
+      host: hostname,
+      outcome: before === 'installed' ? before : result.kind,
+      findings: findings.map(({ id, message }) => ({ id, message })),
+    });
     sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);
   };
   for (;;) {

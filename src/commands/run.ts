@@ -184,12 +184,19 @@ export async function noteInstalled(
   sys: Sys,
   seen: ReadonlyMap<HostName, SeenHost | undefined>,
 ): Promise<void> {
-  if (seen.size === 0) return;
-  await locked(file, sys, async (settings, lock) => {
-    const layout = layoutOf(settings);
-    const { hosts } = readInstalled(layout);
-    await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen), '');
-  });
+  if (seen.size > 0) await locked(file, sys, (settings, lock) => noteUnderLock(settings, sys, lock, seen));
+}
+
+/** The same by who holds the lock. */
+export async function noteUnderLock(
+  settings: Settings,
+  sys: Sys,
+  lock: Lock,
+  seen: ReadonlyMap<HostName, SeenHost | undefined>,
+): Promise<void> {
+  const layout = layoutOf(settings);
+  const { hosts } = readInstalled(layout);
+  await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen), '');
 }
 
 /**

@@ -1,6 +1,8 @@
-// What `deploy` prints: the visits that it will make, and what came of each host, as text and as data.
+// What `deploy` prints: the visits that it will make, and what came of each host, as text and as data. What a host lacks,
+// and who is next, is decided in plan/deployment.ts.
 
 import { listSome } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import type { DeployedHost, Visit } from '../plan/deployment.js';
 import { judgeInstallation } from '../plan/installed.js';
@@ -19,6 +21,13 @@ export interface Report {
   readonly host: HostName;
   readonly outcome: 'installed' | 'unchanged' | 'failed' | 'waiting';
   readonly failure?: Failure;
+  /** What was seen to be wrong once it was installed, and stays so. */
+  readonly findings?: readonly { readonly id: string; readonly message: string }[];
+}
+
+/** Of a host at which nothing is left to do. */
+export function isWell({ outcome, findings = [] }: Report): boolean {
+  return (outcome === 'installed' || outcome === 'unchanged') && findings.length === 0;
 }
 
 const partWords = {
@@ -61,10 +70,11 @@ export function reportText(reports: readonly Report[], isUndo: boolean): string 
 
 /** The same as data. */
 export function reportsJson(reports: readonly Report[]): string {
-  const hosts = reports.map(({ host, outcome, failure }) => ({
+  const hosts = reports.map(({ host, outcome, failure, findings = [] }) => ({
     host,
     outcome,
-    ...(failure === undefined ? {} : { id: failure.id, message: failure.message, hint: failure.hint ?? null }),
+    failure: failure === undefined ? null : { id: failure.id, message: failure.message, hint: failure.hint ?? null },
+    findings,
   }));
-  return `${JSON.stringify({ version: 1, command: 'deploy', hosts }, undefined, 2)}\n`;
+  return writeAnswer('deploy', { hosts });
 }

@@ -26,8 +26,10 @@ const withHome = (more: Readonly<Record<string, unknown>>) => ({
 interface Outcome {
   readonly host: string;
   readonly outcome: string;
-  readonly id?: string;
+  readonly failure: { readonly id: string } | null;
 }
+
+const done = { host: 'mailhost.example.org', outcome: 'installed', failure: null, findings: [] };
 
 interface Answer {
   readonly code: number;
@@ -120,7 +122,10 @@ describe('what goes wrong at home', () => {
     const { code, hosts } = await deployJson();
     expect(await contentOf(home)).toBe(before);
     await mend?.();
-    expect(hosts.find(({ host }) => host === 'mailhost.example.org')).toMatchObject({ outcome: 'failed', id });
+    expect(hosts.find(({ host }) => host === 'mailhost.example.org')).toMatchObject({
+      outcome: 'failed',
+      failure: { id },
+    });
     expect(code).toBe(1);
     // The relay was done in the first of these runs, and is not visited again.
     expect(hosts.filter(({ host, outcome }) => host !== 'mailhost.example.org' && outcome !== 'installed')).toEqual([]);
@@ -131,7 +136,7 @@ describe('what goes wrong at home', () => {
     await desk.settings(settings);
     expect(await contentOf(home)).toBe(fresh);
     const { code, hosts } = await deployJson();
-    expect([code, hosts]).toEqual([0, [{ host: 'mailhost.example.org', outcome: 'installed' }]]);
+    expect([code, hosts]).toEqual([0, [done]]);
     await deliver(home, lab.outside);
   });
 });
@@ -152,7 +157,7 @@ describe('a reload that Postfix does not survive', () => {
     await relay.sh('umount /usr/sbin/postfix');
     expect([code, hosts]).toMatchObject([
       1,
-      [{ host: 'relayhost.example.org', outcome: 'failed', id: 'reload-failed' }],
+      [{ host: 'relayhost.example.org', outcome: 'failed', failure: { id: 'reload-failed' } }],
     ]);
     expect((await relay.exec(['sha256sum', chain])).stdout).toBe(before);
     await deliver(home, lab.outside);
@@ -190,7 +195,7 @@ describe('show --section renewal-timer', () => {
 
     const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
     expect([login.code, login.stdout]).toEqual([1, '']);
-    expect((await deployJson()).hosts).toEqual([{ host: 'mailhost.example.org', outcome: 'installed' }]);
+    expect((await deployJson()).hosts).toEqual([done]);
     await deliver(home, lab.outside);
     // What the script would set now, the limited key does not set.
     await desk.settings(withHome({ tlsLogLevel: 2 }));

@@ -335,6 +335,9 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       },
       { name: 'debugging a renewal', args: [...renewal, '--verbose'], env: { RELAYCERTS_DEBUG: '1' } },
       { name: 'a secret for an option', args: ['make', '--passphrase-fd', 'x'], status: 2 },
+      { name: 'completion', args: ['completion', 'bash', '--words', '--', 'show', ''] },
+      { name: 'add', args: ['add', 'fourth'] },
+      { name: 'remove', args: ['remove', 'second'] },
     ];
     const ends: readonly Command[] = [
       { name: 'clean without a terminal', args: ['clean'], status: 2 },

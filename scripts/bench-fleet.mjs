@@ -1,6 +1,6 @@
 // What a fleet costs, in processor time: each command as a multiple of what Python's cryptography takes to make as many keys
 // and certificates, without files, in the same round. Peak memory beside it. The machine needs GNU time and
-// python3-cryptography. Usage: node scripts/bench-fleet.mjs [CLIENTS [ROUNDS]]
+// python3-cryptography. Usage: npm run bench:fleet [-- CLIENTS [ROUNDS]]
 //
 // Nothing is removed between rounds: after thousands of removals, ext4 makes files at a tenth of the speed.
 

@@ -137,7 +137,10 @@ export async function changing<T>(
       const install = installOf(settings, news);
       const told = step.isPart === true ? '' : json ? step.answer(install) : sys.isQuiet ? '' : step.tell(install);
       const say = (): void => {
-        for (const one of step.done) typeof one === 'string' ? sys.say(one) : sys.say(one.what, one.path);
+        for (const one of step.done) {
+          if (typeof one === 'string') sys.say(one);
+          else sys.say(one.what, one.path);
+        }
         sayBundles(made, layoutOf(settings), sys);
       };
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);

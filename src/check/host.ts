@@ -20,6 +20,8 @@ export interface HostCheck {
   readonly reports: readonly Report[];
   /** False if nothing was installed there, as far as is known. */
   readonly isThere: boolean;
+  /** False of a mail program whose settings are not looked at. */
+  readonly isConfigurationSeen: boolean;
   /** True if it has what it should have; undefined if it could not be looked at. */
   readonly isInstalled: boolean | undefined;
 }
@@ -51,7 +53,7 @@ export async function checkHost(
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
     const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-    return { host, facts, reports: [report], isThere: true, isInstalled: undefined };
+    return { host, facts, reports: [report], isThere: true, isConfigurationSeen: false, isInstalled: undefined };
   }
   const reports = judgeHost(settings, host, wanted, facts);
   const isInstalled = reports.every(({ findings }) => findings.every(({ severity }) => severity !== 'error'));
@@ -60,8 +62,9 @@ export async function checkHost(
     fine: 'runs, its clock is right, and no mail for a relay waits',
     findings: judgeState(settings, host, facts, asked),
   };
+  const isConfigurationSeen = homeProgramOf(settings, host) === undefined;
   const isThere = reports.every(({ findings }) => findings.every(({ id }) => id !== 'not-installed'));
-  return { host, facts, reports: isThere ? [...reports, state] : reports, isThere, isInstalled };
+  return { host, facts, reports: isThere ? [...reports, state] : reports, isThere, isConfigurationSeen, isInstalled };
 }
 
 /** Its files and its configuration. */

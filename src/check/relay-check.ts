@@ -104,7 +104,12 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
     fine: '',
     findings: [findingOf('not-tried', host, { peer })],
   }));
-  return [...strangers, ...clients, ...absent];
+  const missing = visitors.missing.map(({ who, why }) => ({
+    host,
+    fine: '',
+    findings: [findingOf('limit-unknown', host, { port: String(port), found: who, reason: why })],
+  }));
+  return [...strangers, ...missing, ...clients, ...absent];
 }
 
 async function checkPort25(

@@ -4,6 +4,7 @@
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { generateHostKey, generateKey } from '../issue/keys.js';
 import type { Issuer } from '../issue/x509.js';
+import { RelaycertsError } from '../errors.js';
 import { readHostKey } from '../certificate/private-key.js';
 import type { HostName } from '../names.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
@@ -19,8 +20,15 @@ interface Visitor {
   readonly shown: Shown | undefined;
 }
 
+/** A stranger that could not be made. */
+interface Missing {
+  readonly who: string;
+  readonly why: string;
+}
+
 export interface Visitors {
   readonly strangers: readonly Visitor[];
+  readonly missing: readonly Missing[];
   readonly clients: readonly { readonly host: SmtpClient; readonly shown: Shown }[];
   /** Clients whose key is not here. */
   readonly absent: readonly HostName[];
@@ -82,33 +90,38 @@ export async function makeVisitors(
   };
   const [first] = settings.smtpClients;
   const [listed] = clients;
+  const others = [
+    await attempt('a certificate of another CA', () => issue(other, first)),
+    await attempt(
+      'a certificate of this CA whose pin is not listed',
+      issuer === undefined ? "the CA's passphrase does not open without asking" : () => issue(issuer, first),
+    ),
+    await attempt(
+      'a listed key, and a certificate of another CA',
+      listed === undefined ? 'no key of a client is here' : () => issue(other, listed.host, listed.shown),
+    ),
+  ];
   return {
     clients,
     absent: standing.filter(({ key }) => key === undefined).map(({ host }) => host.hostname),
     strangers: [
       { who: 'no TLS', withTls: false, shown: undefined },
       { who: 'no certificate', withTls: true, shown: undefined },
-      { who: 'a certificate of another CA', withTls: true, shown: await issue(other, first) },
-      ...(issuer === undefined
-        ? []
-        : [
-            {
-              who: 'a certificate of this CA whose pin is not listed',
-              withTls: true,
-              shown: await issue(issuer, first),
-            },
-          ]),
-      ...(listed === undefined
-        ? []
-        : [
-            {
-              who: 'a listed key, and a certificate of another CA',
-              withTls: true,
-              shown: await issue(other, listed.host, listed.shown),
-            },
-          ]),
+      ...others.flatMap((one) => ('shown' in one ? [one] : [])),
     ],
+    missing: others.flatMap((one) => ('why' in one ? [one] : [])),
   };
+}
+
+/** A stranger with what `issue` gives, or why there is none: an expired CA signs nothing, say. */
+async function attempt(who: string, issue: (() => Promise<Shown>) | string): Promise<Visitor | Missing> {
+  if (typeof issue === 'string') return { who, why: issue };
+  try {
+    return { who, withTls: true, shown: await issue() };
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    return { who, why: error.message };
+  }
 }
 
 async function issueOne(

@@ -69,7 +69,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     return;
   }
   if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
-  else sys.write(renderCheck(settings, reports, sys.paint));
+  else sys.write(renderCheck(settings, reports, (style, word) => sys.paint(style, word)));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
 }
@@ -142,10 +142,11 @@ async function noteSeen(
 ): Promise<void> {
   const contentOf = expectedContents(settings, inventory, bundles);
   const seen = new Map<HostName, SeenHost | undefined>();
-  for (const { host, isInstalled } of checked) {
+  for (const { host, isInstalled, isConfigurationSeen } of checked) {
     if (isInstalled === undefined) continue;
     const content = isInstalled ? contentOf(foundIn(inventory, host.hostname)) : undefined;
-    seen.set(host.hostname, content === undefined ? undefined : { ...content, seen: at });
+    const configuration = isConfigurationSeen ? content?.configuration : undefined;
+    seen.set(host.hostname, content === undefined ? undefined : { ...content, configuration, seen: at });
   }
   try {
     await noteInstalled(options, sys, seen);

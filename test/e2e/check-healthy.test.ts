@@ -149,3 +149,10 @@ test('relays that reach the world on port 25, and one that does not', async () =
   const proxied = await findAll(desk, 'relayhost --port25 example.net');
   expect(proxied.map(({ id }) => id)).toEqual(['port-25-proxied']);
 });
+
+test('a relay without an address: name-not-found', async () => {
+  await desk.make({ ...settings, smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'nowhere' }] });
+  const ids = (await findAll(desk, 'nowhere')).map(({ id }) => id);
+  expect(ids).toContain('name-not-found');
+  expect(ids).toContain('ssh-unreachable');
+});

@@ -278,21 +278,34 @@ describe('the way there', () => {
     await expectGreen(desk);
   });
 
-  test('another address in DNS, with another program: address-differs', async () => {
-    await lab.outside.sh("postconf -M '2500/inet=2500 inet n - y - - smtpd'; postfix reload");
-    const hosts = 'printf "%s %s\\n" 192.0.2.11 relayhost.example.org 192.0.2.25 relayhost.example.org >>/etc/hosts';
-    await lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/bin:/bin' }, [
-      'sh',
-      '-c',
-      `cp /etc/hosts /tmp/hosts; ${hosts}`,
-    ]);
-    await expectFound(desk, 'address-differs', relay.hostname);
-    await lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/bin:/bin' }, [
-      'sh',
-      '-c',
-      'cat /tmp/hosts >/etc/hosts',
-    ]);
+  test.each([
+    ['192.0.2.11', '192.0.2.25'],
+    ['192.0.2.11', 'fd00::25'],
+  ])('%s, and also %s, where another program answers: address-differs', async (own, other) => {
+    const asRoot = (script: string) =>
+      lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/sbin:/usr/bin:/bin' }, [
+        'sh',
+        '-euc',
+        script,
+      ]);
+    await lab.outside.sh(
+      "postconf -M '2500/inet=2500 inet n - y - - smtpd'; ip address replace fd00::25/64 dev eth0 nodad",
+    );
+    await lab.outside.sh('postfix stop; postfix start');
+    await asRoot('ip address replace fd00::2/64 dev eth0 nodad; cp /etc/hosts /tmp/hosts');
+    await asRoot(`printf '%s relayhost.example.org\\n' ${own} ${other} >>/etc/hosts`);
+    const { message } = await expectFound(desk, 'address-differs', relay.hostname);
+    expect(message).toContain(`also has the address ${other},`);
+    await asRoot('cat /tmp/hosts >/etc/hosts');
     await expectGreen(desk);
+  });
+
+  test('a passphrase that nobody opens: what that keeps from being tried is said', async () => {
+    await desk.run('mv .config/relaycerts .config/away; mv .gnupg .gnupg-away');
+    const found = await findAll(desk, 'relayhost');
+    await desk.run('mv .config/away .config/relaycerts; rm -rf .gnupg; mv .gnupg-away .gnupg');
+    expect(found.map((one) => one.id)).toEqual(['limit-unknown']);
+    expect(found[0]?.message).toContain('whose pin is not listed');
   });
 
   test('a clock that is a day off: clock-differs', async () => {

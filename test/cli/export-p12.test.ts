@@ -65,7 +65,7 @@ describe('the file', () => {
     const result = exportHost();
     expect([result.status, result.stdout]).toEqual([0, '']);
     expect(result.stderr).toBe(
-      `relaycerts: made the PKCS#12 file of mailhost.example.org, with its private key: ${project.path(name)}\n`,
+      `relaycerts: made the PKCS#12 file of mailhost.example.org, with its private key:\nrelaycerts:   ${name}\n`,
     );
     expect(statSync(project.path(name)).mode & 0o7777).toBe(0o600);
     const files = [

@@ -155,7 +155,7 @@ describe('refused, and nothing is touched', () => {
       project,
       () => project.run(['sign', request]),
       2,
-      /required option '--host <name>' not specified/u,
+      /required option '--host <host>' not specified/u,
       /--help/u,
     );
     await expectUntouched(

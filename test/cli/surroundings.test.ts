@@ -139,5 +139,5 @@ it.each(['18.20.0', '20.18.3', '4.9.1'])('Node %s gets one line that says what i
     '--version',
   ]);
   expect([status, stdout.toString()]).toEqual([1, '']);
-  expect(stderr.toString()).toBe(`relaycerts: error: relaycerts needs Node 20.19 or newer, and this is ${version}\n`);
+  expect(stderr.toString()).toBe(`relaycerts: error: it needs Node 20.19 or newer, and this is ${version}\n`);
 });

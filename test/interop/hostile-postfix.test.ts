@@ -167,6 +167,7 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
         smtp_tls_loglevel: String(client?.tlsLogLevel),
         smtp_sasl_auth_enable: 'no',
         smtp_fallback_relay: '',
+        soft_bounce: 'yes',
         ...(isLate ? { smtp_tls_enable_rpk: 'no', tls_required_enable: 'no' } : {}),
       };
       const overrides = new Map(Object.entries(ours).map(([name, value]) => [`relaycerts/unix/${name}`, value]));

@@ -126,9 +126,8 @@ export function judgePort25({ hostname }: SmtpdServer, talk: Conversation, isTru
   }
   const reply = lastReply(talk);
   if (reply === undefined || isGood(reply)) return unknown(talk.broken?.words ?? 'it did not answer');
-  // It refuses this one domain, and nothing is known of others.
-  const isAboutDomain = /\b[45]\.1\.(?:2|8|10)\b|nullMX|Domain not found|\b5\.7\.27\b/iu.test(replyWords(reply));
-  return isAboutDomain ? unknown(replyWords(reply)) : [];
+  // Whoever is refused for another reason (a blocklist, a filter that is down, this one domain) shows nothing of others.
+  return /\brelay(?:ing)?\b(?![.-]\w)|unauth/iu.test(replyWords(reply)) ? [] : unknown(replyWords(reply));
 }
 
 const isGood = ({ code }: Reply): boolean => code >= 200 && code < 300;

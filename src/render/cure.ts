@@ -1,10 +1,10 @@
 // The cure of a finding in commands for the hosts of these settings, each a line that runs as it stands. What is in a
 // cure, and the ids, are in src/findings.
 
-import { commandText, renderHint } from '../errors.js';
-import { fillIn, type CureStep, type Finding } from '../findings/finding.js';
+import { commandText, escapeControls, quotePath, renderHint } from '../errors.js';
+import { fillIn, shorten, type CureStep, type Finding } from '../findings/finding.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
-import { pathWord, shellWord } from '../shell-word.js';
+import { shellWord } from '../shell-word.js';
 import { installCommand, rootCommand } from './commands.js';
 
 /** A line of a cure: words for a person, or a command. */
@@ -16,10 +16,20 @@ export interface CureLine {
 /** What to do about a finding, in order. */
 export function cureLines(settings: Settings, finding: Pick<Finding, 'cure' | 'host' | 'values'>): readonly CureLine[] {
   return finding.cure.flatMap((step): readonly CureLine[] => {
-    if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values) }];
-    if (step.hint !== undefined) return [{ kind: 'words', text: renderHint(step.hint, settings.program) }];
+    if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values, shorten) }];
+    if (step.hint !== undefined) return [{ kind: 'words', text: plainLine(renderHint(step.hint, settings.program)) }];
     return commandsOf(settings, finding, step).map((text) => ({ kind: 'command', text }));
   });
+}
+
+/** A hint on one line, without what moves a cursor or turns text around. */
+function plainLine(text: string): string {
+  return escapeControls(text).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+}
+
+/** A value with what moves a cursor or turns text around is shown escaped, and then names nothing. */
+function plainValue(value: string): string {
+  return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value) ? quotePath(value) : value;
 }
 
 function commandsOf(
@@ -29,13 +39,13 @@ function commandsOf(
 ): readonly string[] {
   const find = (name: string) => hostsOf(settings).find(({ hostname }) => hostname === name);
   if (run !== undefined) {
-    const words = run.split(' ').map((word) => fillIn(word, values));
+    const words = run.split(' ').map((word) => fillIn(word, values, plainValue));
     return [commandText(settings.program, words)];
   }
   if (root !== undefined) {
     const on = find(host);
     if (on === undefined) return [];
-    const command = fillIn(root, values, pathWord);
+    const command = fillIn(root, values, (value) => shellWord(plainValue(value)));
     // sudo takes one command, and a cure may have two.
     const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
     return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];

@@ -91,7 +91,7 @@ const faults: readonly Fault[] = [
   {
     what: 'an inherited milter',
     id: 'filter-inherited',
-    put: `${drop('smtpd_milters')}\npostconf -e smtpd_milters=inet:127.0.0.1:8891`,
+    put: `${drop('smtpd_milters')}\npostconf -e smtpd_milters=inet:127.0.0.1:8891 milter_default_action=accept`,
   },
   {
     what: 'an inherited content filter',

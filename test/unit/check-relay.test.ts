@@ -98,6 +98,14 @@ describe('port 25', () => {
     ['relays for strangers', rcpt(250, 'ok'), false, ['open-relay-25']],
     ['relays for us, whom it trusts', rcpt(250, 'ok'), true, ['port-25-unknown']],
     ['denies', rcpt(454, '4.7.1 <b@example.com>: Relay access denied'), false, []],
+    ['denies as Exim does', rcpt(550, 'relay not permitted'), false, []],
+    ['has a filter that is down', rcpt(451, '4.7.1 Service unavailable - try again later'), false, ['port-25-unknown']],
+    [
+      'blocks this address',
+      rcpt(554, '5.7.1 Service unavailable; Client host [192.0.2.1] blocked by relay.example.org'),
+      false,
+      ['port-25-unknown'],
+    ],
     [
       'knows no such domain',
       rcpt(450, '4.1.2 <b@example.com>: Recipient address rejected: Domain not found'),

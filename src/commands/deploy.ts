@@ -102,19 +102,19 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     return undefined;
   }
   const visits = foresee(all, only, sys.now());
-  if (!options.json || options.dryRun) sys.write(planText(all, visits));
+  if (options.dryRun && options.json) sys.write(reportsJson([], visits));
+  else if (!options.json) sys.write(planText(all, visits));
   if (options.dryRun || !(await isConfirmed(deployment, open.length))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
   const reports = new Map<HostName, Report>();
   const failed = new Set<HostName>();
-  const visit = async (one: Visit): Promise<void> => {
-    const host = state.get(one.hostname);
+  const visit = async ({ files, hostname }: Visit): Promise<void> => {
+    const host = state.get(hostname);
     if (host === undefined || failures(reports) >= options.maxFailures) {
-      failed.add(one.hostname);
+      failed.add(hostname);
       return;
     }
-    const { files, hostname } = one;
     const found = foundOf(inventory, findHost(settings, hostname));
     let findings: readonly Finding[] = [];
     const result = await deliver(
@@ -140,7 +140,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
     for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
     for (const { message } of findings) sys.warn(message, { run: ['check', hostname] });
-    const seen = afterVisit(host, one, sys.now());
+    const seen = afterVisit(host, { hostname, files }, sys.now());
     state.set(hostname, { ...host, seen });
     await deployment.note(hostname, seen);
     const before = reports.get(hostname)?.outcome;
@@ -177,7 +177,14 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
   const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
-  if (!options.json || options.dryRun) sys.write(`to undo: ${listSome(hosts.map(({ host }) => host.hostname))}\n`);
+  if (options.dryRun && options.json)
+    sys.write(
+      reportsJson(
+        [],
+        hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' })),
+      ),
+    );
+  else if (!options.json) sys.write(`to undo: ${listSome(hosts.map(({ host }) => host.hostname))}\n`);
   if (options.dryRun || !(await isConfirmed(deployment, hosts.length))) return undefined;
   const reports: Report[] = [];
   for (const role of ['smtp-client', 'smtpd-server'] as const) {

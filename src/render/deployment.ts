@@ -69,12 +69,13 @@ export function reportText(reports: readonly Report[], isUndo: boolean): string 
 }
 
 /** The same as data. */
-export function reportsJson(reports: readonly Report[]): string {
+export function reportsJson(reports: readonly Report[], visits: readonly Visit[] = []): string {
   const hosts = reports.map(({ host, outcome, failure, findings = [] }) => ({
     host,
     outcome,
     failure: failure === undefined ? null : { id: failure.id, message: failure.message, hint: failure.hint ?? null },
     findings,
   }));
-  return writeAnswer('deploy', { hosts });
+  const plan = visits.map(({ hostname: host, files }) => ({ host, files }));
+  return writeAnswer('deploy', { plan, hosts });
 }

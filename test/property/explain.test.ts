@@ -1,6 +1,6 @@
 // Logs that hold anything: no octets make `explain` throw, hold more than its bounds, or write what a terminal obeys.
 
-import fc from 'fast-check';
+import * as fc from '../support/fast-check.js';
 import { describe, expect, it } from 'vitest';
 import { logKinds } from '../../src/log/log-lines.js';
 import { logTally, type LogSummary } from '../../src/log/tally.js';
@@ -14,36 +14,30 @@ size.writeUInt32LE(3);
 const part = fc.oneof(
   fc.constantFrom(
     ...samples,
-    ...[
-      'Nov 27 00:37:48',
-      ' relayhost ',
-      'postfix/relaycerts/smtpd[1]: ',
-      'smtpd[1]: ',
-      'warning: ',
-      '<22>1 ',
-      ' - - ',
-    ],
-    ...[
-      '{"MESSAGE":"',
-      '"}',
-      '__CURSOR=x\n',
-      'MESSAGE\n',
-      'MESSAGE=',
-      '\u001E{',
-      '[',
-      ']: ',
-      '\r\n',
-      '\n\n',
-      '\u001B[2J',
-    ],
-    ...[
-      'status=deferred (',
-      'SSL_accept error from x[192.0.2.1]: -1\n',
-      '\u0000',
-      '\u009B31m',
-      '\u202E',
-      size.toString('latin1'),
-    ],
+    'Nov 27 00:37:48',
+    ' relayhost ',
+    'postfix/relaycerts/smtpd[1]: ',
+    'smtpd[1]: ',
+    'warning: ',
+    '<22>1 ',
+    ' - - ',
+    '{"MESSAGE":"',
+    '"}',
+    '__CURSOR=x\n',
+    'MESSAGE\n',
+    'MESSAGE=',
+    '\u001E{',
+    '[',
+    ']: ',
+    '\r\n',
+    '\n\n',
+    '\u001B[2J',
+    'status=deferred (',
+    'SSL_accept error from x[192.0.2.1]: -1\n',
+    '\u0000',
+    '\u009B31m',
+    '\u202E',
+    size.toString('latin1'),
   ),
   fc.string({ maxLength: 40 }),
   fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets).toString('latin1')),

@@ -193,9 +193,13 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       { name: 'fingerprint', args: ['fingerprint'] },
       { name: 'fingerprint of certificates, JSON', args: ['--json', 'fingerprint', '--of', 'certificate'] },
       { name: 'fingerprint of a key file', args: ['fingerprint', `certs/smtp-client/${client}.key.pem`], status: 1 },
-      { name: 'status', args: ['status'] },
-      { name: 'status, JSON', args: ['--json', 'status'] },
-      { name: 'status for a monitor', args: ['status', '--format', 'nagios'] },
+      // Nothing is installed.
+      { name: 'status', args: ['status'], status: 3 },
+      { name: 'status, JSON', args: ['--json', 'status'], status: 3 },
+      { name: 'status for a monitor', args: ['status', '--format', 'nagios'], status: 1 },
+      { name: 'check of the files', args: ['check', '--offline'] },
+      { name: 'what deploy would do', args: ['deploy', '--dry-run'] },
+      { name: 'explain', args: ['explain', '-'], input: 'Nov 27 00:37:48 relayhost postfix/smtpd[1]: connect\n' },
     ];
     const makes: readonly Command[] = [
       { name: 'make --dry-run', args: ['make', '--dry-run'] },
@@ -295,6 +299,19 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
         },
       },
     ];
+    const backups: readonly Command[] = [
+      {
+        name: 'backup',
+        args: ['backup', 'backup.gpg', '--password-fd', '0'],
+        input: password,
+      },
+      {
+        name: 'restore',
+        args: ['--settings', 'restored/settings.json', 'restore', 'backup.gpg', '--password-fd', '0'],
+        input: password,
+        before: () => mkdirSync(project.path('restored')),
+      },
+    ];
     const renewal = ['renew', 'mailhost', '--force'];
     const errors: readonly Command[] = [
       {
@@ -345,7 +362,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       { name: 'clean --all', args: ['clean', '--all', '--yes'] },
     ];
 
-    const commands = [...ask, ...makes, ...looks, ...renewals, ...exports, ...custodies, ...errors];
+    const commands = [...ask, ...makes, ...looks, ...renewals, ...exports, ...custodies, ...backups, ...errors];
     const check = async ({
       name,
       args,

@@ -113,8 +113,8 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .addOption(
       count(
         '--wait <seconds>',
-        'wait so long for another relaycerts that is at work here',
-        'It is a number of seconds.',
+        'wait up to this long for another relaycerts to finish',
+        'Expected a whole number of seconds.',
       ).default(0),
     )
     .option('--quiet', 'no progress, only warnings and errors')

@@ -22,7 +22,7 @@ for (const [signal, status] of [
 ] as const) {
   process.on(signal, () => {
     if (interruptWork()) return;
-    process.stderr.write('\nrelaycerts: interrupted; nothing is half done, and the same command goes on from here\n');
+    process.stderr.write('\nrelaycerts: interrupted; nothing is half done; run the same command to go on\n');
     // What the terminal needs at the end.
     process.emit('exit', status);
     // Not process.exit, which waits for all keys that are asked of the thread pool: minutes, if they are RSA.

@@ -76,7 +76,7 @@ export class SysCommand extends Command {
 }
 
 export function days(flags: string, description: string): Option {
-  return count(flags, description, 'It is a number of days.');
+  return count(flags, description, 'Expected a whole number of days.');
 }
 
 /** An option whose value is a whole number of at most `digits` digits; `what` is said of anything else. */

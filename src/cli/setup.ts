@@ -55,7 +55,7 @@ export function addSetup(program: SysCommand): void {
     .command('show')
     .description('print the instructions again; no passphrase is needed')
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); with --undo also one that left the settings')
-    .addOption(new Option('--section <name>', 'one section alone').choices(sections))
+    .addOption(new Option('--section <name>', 'only this section').choices(sections))
     .addOption(
       new Option('--format <format>', 'text for eyes and copy-paste, sh a script for one host, html a page')
         .choices(formats)
@@ -101,7 +101,7 @@ export function addCleanAndWizard(program: SysCommand): void {
     .command('clean')
     .description('list what make made, ask, and remove it')
     .option('--yes', 'do not ask')
-    .option('--all', 'the passphrase file too, where a CA was made here, and the operator key, which is kept aside')
+    .option('--all', 'the passphrase file too, if a CA was made here; the operator key is put aside')
     .examples('relaycerts clean', 'relaycerts clean --yes', 'relaycerts clean --all')
     .runs(async (sys, options: CleanOptions) => {
       const { clean } = await import('../commands/clean.js');

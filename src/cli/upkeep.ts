@@ -38,7 +38,7 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(
       days(
         '--warn <days>',
-        'a certificate is due so many days before it expires (default: certificates.renewBeforeDays)',
+        'a certificate is due this many days before it expires (default: certificates.renewBeforeDays)',
       ),
     )
     .option('--due', 'for cron: show only what needs care, and nothing if nothing does')
@@ -79,13 +79,13 @@ export function addUpkeep(program: SysCommand): void {
     )
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
     .addOption(
-      new Option('--due', 'for cron: what is due alone, as without this, and no word of what is not').conflicts([
+      new Option('--due', 'for cron: do not list certificates that are not due').conflicts([
         'force',
         'rekey',
       ]),
     )
-    .option('--force', 'what is not due as well')
-    .option('--rekey', 'for a new key; the old pin stays listed until relaycerts retire')
+    .option('--force', 'also certificates that are not due')
+    .option('--rekey', 'make a new key; the old pin stays listed until relaycerts retire')
     .addOption(
       new Option(
         '--ca',
@@ -104,7 +104,7 @@ export function addUpkeep(program: SysCommand): void {
     .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean }, hosts: string[]) => {
       const { ca, rekey } = options;
       if (ca && hosts.length > 0) {
-        throw new RelaycertsError('usage', `--ca renews the CA alone, and not ${quote(hosts[0])}`, {
+        throw new RelaycertsError('usage', `--ca renews only the CA, and not ${quote(hosts[0])}`, {
           hint: { run: ['renew', '--ca', ...(rekey ? ['--rekey'] : [])] },
         });
       }
@@ -116,7 +116,7 @@ export function addUpkeep(program: SysCommand): void {
   program
     .command('retire')
     .description(
-      'end a rekey, or a renewal where the certificate is pinned: take the old pin out of the table, once the new one is in use',
+      'finish a key change, or a renewal if certificates are pinned: take the old pin out of the table once the new one is in use',
     )
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are pending if none is named')
     .examples('relaycerts retire mailhost')
@@ -154,7 +154,7 @@ export function addUpkeep(program: SysCommand): void {
 
   const group = program
     .command('export')
-    .description("a host's key and certificates in one file, for programs that are no Postfix")
+    .description("a host's key and certificates in one file, for other programs")
     .examples('relaycerts export p12 mailhost');
   group
     .command('p12')

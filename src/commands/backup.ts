@@ -98,7 +98,7 @@ async function chooseOpener(options: BackupOptions, work: Work): Promise<Secret 
   }
   const password = await obtainPassword(passwordFd, file, sys);
   if (isWeak(password)) {
-    sys.warn('the password is short or simple: whoever gets a copy of the backup may guess it', {
+    sys.warn('the password is short or simple: anyone who gets a copy of the backup may guess it', {
       run: ['backup', 'FILE'],
       before: 'better four random words or more:',
     });

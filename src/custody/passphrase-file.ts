@@ -44,7 +44,7 @@ function fileOf({ settings, inventory }: CustodyWork): Buffer {
   const bytes = inventory.passphraseFile;
   if (bytes === undefined) {
     throw new RelaycertsError('passphrase', `the passphrase file ${quotePath(file)} does not exist`, {
-      hint: 'restore it from a backup, or set passphrase.file to where it is; make, renew and sign take the passphrase itself with --passphrase-fd N',
+      hint: 'restore it from a backup, or set passphrase.file to its place; make, renew and sign take the passphrase itself with --passphrase-fd N',
     });
   }
   return bytes;

@@ -25,7 +25,7 @@ function leftoverWarnings(found: HostInventory, settings: Settings): readonly Pr
   const names = bundleNames(settings.domain, host.hostname);
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
-  const message = `${host.hostname} keeps its own key, but an older key of it lies in its bundle: ${left.map(quotePath).join(', ')}`;
+  const message = `${host.hostname} keeps its own key, but its bundle has an older key of it: ${left.map(quotePath).join(', ')}`;
   return [{ message, hint: `rm ${left.map(shellWord).join(' ')}` }];
 }
 
@@ -68,7 +68,7 @@ export function isCutting({ ca, certificates }: Settings, left: number): boolean
 /** The problem of a passphrase file that is not there, though the CA's key depends on it. */
 export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
   const message = `the passphrase file ${quotePath(file)} is missing, and the CA's key cannot be opened without it: nothing can be renewed`;
-  const elsewhere = 'set passphrase.file to where it is, or give the passphrase with --passphrase-fd N';
+  const elsewhere = 'set passphrase.file to its place, or give the passphrase with --passphrase-fd N';
   const before = `restore it from a backup, ${elsewhere}; to start over with another CA:`;
   return { message, hint: { run: ['clean'], before } };
 }
@@ -78,7 +78,7 @@ export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly 
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
   const message = `the CA begins on ${begins.toISOString()}, and this machine's clock says ${at.toISOString()}: the new certificate goes by the clock`;
-  return [{ message, hint: 'where the clock is wrong, set it, and run the same command again: date -u' }];
+  return [{ message, hint: 'if the clock is wrong, set it and run the same command again: date -u' }];
 }
 
 /** That the next renewal will fail, while there is still time to look for what opens the passphrase; or that it is weak. */
@@ -90,7 +90,7 @@ export function custodyWarnings(opening: Opening | undefined, source: string): r
 
 /** The problem of a passphrase that a person chose, and another one can guess; `source` says where it came from. */
 export function weakPassphrase(source: string): Problem {
-  const message = `the passphrase ${source} is short or simple: whoever gets a copy of the CA's key may guess it`;
+  const message = `the passphrase ${source} is short or simple: anyone who gets a copy of the CA's key may guess it`;
   return { message, hint: { run: ['passphrase', 'change'], before: 'for a random one, which nobody has to type:' } };
 }
 
@@ -157,7 +157,7 @@ export function strangerWarnings(
       message: `${hostname} is no longer ${isRelay ? 'a relay' : 'a client'}: ${stillDoes(role)}`,
       hint: {
         run: ['show', hostname, '--undo'],
-        before: `put it back into ${list}, instead of where it is now, and do what this prints:`,
+        before: `move it back into ${list}, and do what this prints:`,
         after: `; take it out again; then, or if that is done: rm -r ${paths.map(shellWord).join(' ')}`,
       },
     };

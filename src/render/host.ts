@@ -77,7 +77,7 @@ function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
       ? `After step 1, one script does steps 2 to ${last}`
       : `After the first command of step 2, one script does the rest of it and steps 3 to ${last}`;
   const short = undo
-    ? 'Where the script configured it, the script takes it back, every setting by itself'
+    ? 'If the script configured it, use the script, which restores every setting'
     : `${scripted}, with more checks, and may be run again at any time`;
   const texts = steps.map((step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`);
   const command = scriptCommand(settings.program, host, undo ? ['--undo'] : []);

@@ -43,7 +43,7 @@ export function undoProgramStep(settings: Settings, host: HostSettings, program:
   const { directory } = settings.postfix;
   const { key } = bundleNames(settings.domain, host.hostname);
   return step('install', 'Take the configuration back', [
-    'Where the numbered steps configured it: the files become what they were before.',
+    'If the numbered steps configured it: the files become what they were before.',
     onHost([
       ...program.edits.map(
         ({ file }) => `if test -e ${savedFile(file)}; then mv ${savedFile(file)} ${file}; else rm -f ${file}; fi`,

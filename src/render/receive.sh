@@ -29,7 +29,7 @@ fail() {
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
 read -r size
 case $size in
-  '' | *[!0-9]*) fail 'what arrived is no archive' 'use relaycerts deploy' ;;
+  '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
 mkdir -p "$folder"
 rm -rf "$arrived"

@@ -48,9 +48,9 @@ export function requestStep(settings: Settings, host: HostSettings, isRevoked: b
   return step('request', `Make the key on ${hostname}, and sign its request here`, [
     isRevoked
       ? 'The key never leaves the host. The old one was revoked, and is removed: paste this once.'
-      : 'The key never leaves the host; where it is there already, it stays.',
+      : 'The key never leaves the host. If there is one already, it stays.',
     onHost(requestLines(settings, host, isRevoked)),
-    'Of the request the public key alone is taken; where it was signed already, nothing changes.',
+    'Only the public key of the request is used. If it was signed already, nothing changes.',
     {
       where: 'here',
       lines: [

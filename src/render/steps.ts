@@ -123,7 +123,7 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
-    `A service of its own, with a tlsmgr and a cleanup that only it uses: main.cf and port 25 stay as they are, and nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; nothing may stand below the header that this prints, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    `A service of its own, with a tlsmgr and a cleanup that only it uses: main.cf and port 25 stay as they are, and nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
     onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
 }
@@ -165,7 +165,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
   return step('install', `Take the configuration back`, [
     host.role === 'smtpd-server'
       ? 'The service goes; main.cf was never changed.'
-      : `Where the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
+      : `If the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
     onHost([
       ...inConfiguration([
         ...(main.length > 0 ? parameters : []),

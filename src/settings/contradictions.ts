@@ -82,7 +82,7 @@ function findTwins(names: readonly Named[], placeOf: (path: Path) => string): re
   return names.flatMap(({ path, name }) => {
     const twin = first.get(name) ?? path;
     if (twin === path) return [];
-    const what = `stands already at ${placeOf(twin)}: ${quote(name)}`;
+    const what = `is already at ${placeOf(twin)}: ${quote(name)}`;
     return [{ path, what, hint: 'give it another name, or remove one of the two' }];
   });
 }
@@ -163,7 +163,7 @@ function findTwiceListed(recipients: unknown): readonly Contradiction[] {
     const isTwin = typeof recipient === 'string' && seen.has(recipient);
     seen.add(recipient);
     const path = ['passphrase', 'recipients', index];
-    return isTwin ? [{ path, what: `stands twice: ${quote(recipient)}`, hint: 'remove one' }] : [];
+    return isTwin ? [{ path, what: `is there twice: ${quote(recipient)}`, hint: 'remove one' }] : [];
   });
 }
 

@@ -122,7 +122,10 @@ it('npm packs every licence, and the manifest promises no address that does not 
   const [packed] = JSON.parse(stdout.toString()) as [{ readonly files: readonly { readonly path: string }[] }];
   const paths = packed.files.map(({ path }) => path);
   expect(paths, stderr.toString()).toEqual(
-    expect.arrayContaining(['LICENSE', 'dist/THIRD-PARTY-LICENSES.txt', 'README.md', 'SECURITY.md', 'CHANGELOG.md']),
+    expect.arrayContaining([
+      ...['LICENSE', 'dist/THIRD-PARTY-LICENSES.txt', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md'],
+      ...['man/relaycerts.1', 'settings.schema.json', 'docs/recipes.md', 'docs/json.schema.json'],
+    ]),
   );
   const manifest = JSON.parse(read('package.json')) as Record<string, unknown>;
   expect(read('LICENSE')).toContain(String(manifest['author']));

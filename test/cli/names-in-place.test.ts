@@ -261,7 +261,7 @@ it('a name moves from one relay to another, in one make; the order of hosts is n
   expect(namesIn('certs/smtpd-server/backup.example.org.crt.pem')).toEqual(['backup.example.org', 'mx.example.org']);
   expect(namesIn(relayCertificate)).toEqual([relay, 'xn--bcher-kva.example.org']);
   project.settings(relays(['relayhost', 'relayhost']));
-  expectError(await run('make'), 2, /altNames\[0\]: stands already at smtpdServers\[0\]\.hostname/u, /remove one/u);
+  expectError(await run('make'), 2, /altNames\[0\]: is already at smtpdServers\[0\]\.hostname/u, /remove one/u);
 });
 
 describe('a name that the CA may not sign for', () => {

@@ -1,5 +1,5 @@
 // A backup that brings a part of the folder back: what was revoked or renewed since is undone, and make and status say so
-// where the rest of the folder knows better. A whole folder knows nothing of it, so the README says it.
+// where the rest of the folder knows better. A whole folder knows nothing of it, so docs/files.md says it.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -82,15 +82,15 @@ describe('of a host that was revoked', () => {
     expect((await project.run(['status'])).stderr).not.toMatch(words);
   });
 
-  it('a whole folder from before knows nothing of it, and the README says what to do', async () => {
+  it('a whole folder from before knows nothing of it, and docs/files.md says what to do', async () => {
     backUp();
     await run('revoke', 'mailhost');
     sh('rm -r certs hosts; cp -a ../backup/certs ../backup/hosts .');
     await noteAsInstalled(project);
     expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
-    const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
-    const [text = ''] = /^\*\*Back up\*\*.*(?:\n.+)*/mu.exec(readme) ?? [];
-    expect(text).toMatch(/revoked after the backup .*`relaycerts revoke HOST`/u);
+    const page = readFileSync(resolve(import.meta.dirname, '../../docs/files.md'), 'utf8');
+    const [text = ''] = /^\*\*A restored folder.*(?:\n.+)*/mu.exec(page) ?? [];
+    expect(text).toMatch(/revoked after the backup [^]*`relaycerts revoke HOST`/u);
   });
 });
 

@@ -325,7 +325,7 @@ describe('status', () => {
   });
 });
 
-/** What a line of the README prints, as a shell runs it. */
+/** What a line of docs/files.md prints, as a shell runs it. */
 function answer(line: string): readonly string[] {
   const shell = `node=$1 program=$2; relaycerts() { "$node" "$program" "$@"; }; ${line}`;
   const { status, stdout, stderr } = project.spawn([], { under: ['sh', '-c', shell, 'sh'] });
@@ -339,10 +339,10 @@ const rowOf = (one: X509Certificate, host: string, state: string): string =>
   [serialOf(one), host, state, new Date(one.validTo).toISOString()].join('\t');
 
 describe('what openssl ca has an index for', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const lines = readme.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
+  const page = readFileSync(new URL('../../docs/files.md', import.meta.url), 'utf8');
+  const lines = page.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
 
-  it("the README's commands list what was issued and what is revoked", async () => {
+  it('the commands of docs/files.md list what was issued and what is revoked', async () => {
     requireTools('jq');
     const [all = '', revoked = '', ...more] = lines;
     expect(more).toEqual([]);

@@ -227,11 +227,11 @@ describe('a wrong answer', () => {
       'two relays alike',
       relays,
       'relay, RELAY.example.org',
-      'stands already at smtpdServers[0].hostname',
+      'is already at smtpdServers[0].hostname',
       'relayhost',
       {},
     ],
-    ['client = relay', clients, 'relayhost', 'stands already at smtpdServers[0].hostname', 'mailhost', {}],
+    ['client = relay', clients, 'relayhost', 'is already at smtpdServers[0].hostname', 'mailhost', {}],
     ['port', port, '25', 'must not be 25', '26', { smtpdServers: [{ hostname: 'relayhost', port: 26 }] }],
     ['port in words', port, 'smtp', 'must be a whole number from 1 to 65535: "smtp"', '2500', {}],
     [

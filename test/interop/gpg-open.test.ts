@@ -93,7 +93,7 @@ describe('files that users made', () => {
     expect(reveal(await open(encryptTo('open@example.org', content, ['--armor'])))).toBe(expected);
   });
 
-  it('from the very pipe that README tells', async () => {
+  it('from a pipe of printf into gpg', async () => {
     const line = `printf '%s\\n' "$S" | gpg --batch --quiet --trust-model always -e -r open@example.org`;
     const { stdout } = spawnSync('sh', ['-c', line], { env: { ...process.env, GNUPGHOME: gnupg.home, S: secretText } });
     expect(reveal(await open(stdout))).toBe(secretText);

@@ -59,9 +59,9 @@ describe('a problem names the line', () => {
     [
       'a name twice',
       'hostname\nc1\nc2\nC1\n',
-      /clients\.csv: line 4: hostname: stands already at clients\.csv: line 2/u,
+      /clients\.csv: line 4: hostname: is already at clients\.csv: line 2/u,
     ],
-    ["the relay's name", 'hostname\nc1\nrelayhost\n', /line 3: hostname: stands already at smtpdServers\[0\]/u],
+    ["the relay's name", 'hostname\nc1\nrelayhost\n', /line 3: hostname: is already at smtpdServers\[0\]/u],
     ['a cell too many', 'hostname\nc1\nc2,\n', /clients\.csv: line 3: has 2 cells, and the header 1/u],
     ['a quote in the wrong place', 'hostname,altNames\nc1,x"y"\n', /clients\.csv: line 2: a quote in the wrong place/u],
     ['no header', 'c1\nc2\n', /clients\.csv: line 1: expected a header with the column "hostname"/u],

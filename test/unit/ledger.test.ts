@@ -1,5 +1,5 @@
 // The ledger: its lines, what a crash or another hand leaves in the file, and the questions that it answers, with the
-// very jq line that the README prints. Appending is the transaction's.
+// very jq line that docs/files.md prints. Appending is the transaction's.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -149,7 +149,7 @@ describe('reading', () => {
   });
 });
 
-it('the README has a jq line that tells what became of one certificate', () => {
+it('docs/files.md has a jq line that tells what became of one certificate', () => {
   const entries = [
     issued(),
     entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
@@ -157,8 +157,8 @@ it('the README has a jq line that tells what became of one certificate', () => {
   ];
   // It passes over a torn line.
   write(`${renderEntries(entries)}{"time":"2026-1`);
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const [asked = '', ...more] = readme.split('\n').filter((each) => each.startsWith('jq ') && each.includes('.jsonl'));
+  const page = readFileSync(new URL('../../docs/files.md', import.meta.url), 'utf8');
+  const [asked = '', ...more] = page.split('\n').filter((each) => each.startsWith('jq ') && each.includes('.jsonl'));
   expect(more).toEqual([]);
   const command = asked.replace('SERIAL', other.info.serial);
   const { status, stdout, stderr, error } = spawnSync('sh', ['-c', command], { cwd: folder, encoding: 'utf8' });

@@ -297,8 +297,8 @@ describe('the interview', () => {
   });
 
   test.each<[Given, string, RegExp]>([
-    [{ 'Relay:': 'x, X' }, 'Relay:', /^stands already at smtpdServers\[0\]\.hostname/u],
-    [{ 'Relay:': 'm, x' }, 'Mail server at home:', /^stands already at smtpdServers\[0\]\.hostname/u],
+    [{ 'Relay:': 'x, X' }, 'Relay:', /^is already at smtpdServers\[0\]\.hostname/u],
+    [{ 'Relay:': 'm, x' }, 'Mail server at home:', /^is already at smtpdServers\[0\]\.hostname/u],
     [
       { 'Mail server at home:': 'alias' },
       'Mail server at home:',

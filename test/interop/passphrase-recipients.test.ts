@@ -234,7 +234,7 @@ describe('recipients that change', () => {
       /the CA's passphrase, re-encrypted to [0-9A-F]{40} and no longer to [0-9A-F]{16}: /u,
     );
     expect(JSON.parse((await succeed(['make', '--dry-run', '--json'])).stdout)).toMatchObject({
-      plan: [{ kind: 'reseal' }],
+      steps: [{ kind: 'reseal' }],
     });
     expect(readFileSync(sealedFile()).equals(bytes)).toBe(true);
 

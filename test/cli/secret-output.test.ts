@@ -65,7 +65,7 @@ describe.each(commands)('%s', (command) => {
 });
 
 it('what is no secret goes into any file without a word', () => {
-  for (const command of ['show mailhost', 'fingerprint', 'status --json', 'passphrase recipients --json']) {
+  for (const command of ['show mailhost', 'fingerprint', 'make --check --json', 'passphrase recipients --json']) {
     expect(printTo('>public', command, '022').stderr, command).toBe('');
   }
 });

@@ -169,8 +169,7 @@ describe('other settings', () => {
   test('indexed tables and RSA-2048: by the text', async () => {
     const tableType = await indexedType();
     const own = await project('rsa', {}, { certificates: { keyType: 'rsa-2048' }, postfix: { tableType } });
-    const table = (await own.paste(relay)).at(-2);
-    expect(table).toBe('mailhost.example.org\n');
+    expect(await own.paste(relay)).toContain('mailhost.example.org\n');
     expect((await own.paste(home)).join('')).toContain('\n250 2.1.5 Ok\r\n221 ');
     expect(await publicKeyOf(home)).toMatch(/rsaEncryption\n.*2048 bit/);
     await relays();

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
+import { homeProgramOf } from '../render/home-programs.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './host-facts.js';
 
@@ -25,10 +26,11 @@ export function judgeFiles(
   facts: HostFacts,
 ): readonly Finding[] {
   const { hostname } = host;
+  const isReadByRoot = homeProgramOf(settings, host) === undefined;
   const names = bundleNames(settings.domain, hostname);
   const open = linesOf(facts, 'folder').map((file) => findingOf('folder-open', hostname, { file }));
   const files = facts.sections.flatMap((section) =>
-    section.name === 'file' ? judgeFile(section, hostname, names, wanted, facts) : [],
+    section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot }, names, wanted, facts) : [],
   );
   return [...open, ...files, ...judgeTableFile(host, facts)];
 }
@@ -39,9 +41,15 @@ const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> 
   key: 'key-differs',
 };
 
+/** Root reads a file that is closed further than it needs to be, another program's user may not. */
+function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {
+  const bits = (octal: string): number => Number.parseInt(octal, 8);
+  return isReadByRoot ? (bits(found) & ~bits(wanted)) !== 0 : found !== wanted;
+}
+
 function judgeFile(
   { words: [file = '', owner = '', mode = ''], lines }: Section,
-  hostname: string,
+  { hostname, isReadByRoot }: { readonly hostname: string; readonly isReadByRoot: boolean },
   names: Readonly<Record<BundlePart, string>>,
   wanted: WantedFiles,
   facts: HostFacts,
@@ -55,7 +63,9 @@ function judgeFile(
     findings.push(findingOf('owner-differs', hostname, { file, found: names_, wanted: owner }));
   }
   const octal = octalOf(letters);
-  if (octal !== mode) findings.push(findingOf('mode-differs', hostname, { file, found: octal, wanted: mode }));
+  if (isWrongMode(octal, mode, isReadByRoot)) {
+    findings.push(findingOf('mode-differs', hostname, { file, found: octal, wanted: mode }));
+  }
   const name = file.slice(file.lastIndexOf('/') + 1);
   const bytes = wanted.get(name);
   const isSame = bytes === undefined || found.get('sha256') === sha256(bytes);

@@ -580,7 +580,7 @@ describe('recipients', () => {
     ]);
     await take(terminal, [
       ['? Recipients:', 'key.asc, key.asc', 'Enter'],
-      ['stands twice: "key.asc"', '', 'C-u'],
+      ['is there twice: "key.asc"', '', 'C-u'],
     ]);
     await take(terminal, [['? Recipients:', 'key.asc, carol@example.org', 'Enter'], justWrite]);
     expect(await terminal.ended()).toBe(0);

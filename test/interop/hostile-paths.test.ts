@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, it } from 'vitest';
+import { pathWord } from '../../src/shell-word.js';
 import { renderError } from '../../src/errors.js';
 import { findSettings } from '../../src/wizard/settings-file.js';
 import { isTaken } from '../support/alphabets.js';
@@ -86,7 +87,12 @@ describe.each(names)('%j', (name) => {
     expect(sorted(files)).toEqual(sorted(readdirSync(bundle).map((file) => join(bundle, file))));
 
     const key = join(home, '.config/relaycerts/operator-key.asc');
-    expect(toldCommand(made.stderr, 'GnuPG takes it with: ')).toEqual([['gpg', '--import', key]]);
+    const said = made.stderr.replace(
+      /^relaycerts: {3}gpg --import ~\//mu,
+      () => `TAKE: gpg --import ${pathWord(home)}/`,
+    );
+    const [[gpg, option, file] = []] = toldCommand(said, 'TAKE: ');
+    expect([gpg, option, file]).toEqual(['gpg', '--import', key]);
     for (const path of [key, join(home, '.example.org-relaycerts-passphrase.gpg')]) {
       expect(statSync(path).mode & 0o7777).toBe(0o600);
     }

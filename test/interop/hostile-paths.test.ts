@@ -108,7 +108,7 @@ describe('a file of settings', () => {
       project.write(name, JSON.stringify(smallSettings()));
       const text = (await project.run([`--settings=${name}`, 'show', 'mailhost'])).stdout;
       const piped = /^ {4}(relaycerts [^\n]*\| ssh [^\n]*)/mu.exec(text)?.[1] ?? '';
-      const own = name === 'settings.json' ? [] : ['--settings', project.path(name)];
+      const own = name === 'settings.json' ? [] : ['--settings', name];
       expect(stubs.run(['dash'], piped).ran).toEqual([
         ['relaycerts', ...own, 'show', 'mailhost.example.org', '--format', 'sh'],
         ['ssh', 'root@mailhost.example.org', 'sh'],

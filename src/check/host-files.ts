@@ -43,8 +43,7 @@ const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> 
 
 /** Root reads a file that is closed further than it needs to be, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {
-  const bits = (octal: string): number => Number.parseInt(octal, 8);
-  return isReadByRoot ? (bits(found) & ~bits(wanted)) !== 0 : found !== wanted;
+  return isReadByRoot ? (Number.parseInt(found, 8) & ~Number.parseInt(wanted, 8)) !== 0 : found !== wanted;
 }
 
 function judgeFile(

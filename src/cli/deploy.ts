@@ -20,12 +20,16 @@ export function addDeploy(program: SysCommand): void {
     .option('--yes', 'do not ask')
     .option('--undo', 'take everything back that deploy and the scripts have set up on these hosts')
     .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
-    .addOption(count('--parallel <n>', 'hosts at the same time', 'Expected a whole number of hosts.', 2).default(mostAtOnce))
+    .addOption(
+      count('--parallel <n>', 'hosts at the same time', 'Expected a whole number of hosts.', 2).default(mostAtOnce),
+    )
     .option('--canary <host>', 'the host that goes first (default: the first of its role)')
     .addOption(
-      count('--max-failures <n>', 'start no further host after this many failures', 'Expected a whole number of hosts.').default(
-        10,
-      ),
+      count(
+        '--max-failures <n>',
+        'start no further host after this many failures',
+        'Expected a whole number of hosts.',
+      ).default(10),
     )
     .examples(
       'relaycerts deploy',

@@ -78,12 +78,7 @@ export function addUpkeep(program: SysCommand): void {
         'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
     )
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
-    .addOption(
-      new Option('--due', 'for cron: do not list certificates that are not due').conflicts([
-        'force',
-        'rekey',
-      ]),
-    )
+    .addOption(new Option('--due', 'for cron: do not list certificates that are not due').conflicts(['force', 'rekey']))
     .option('--force', 'also certificates that are not due')
     .option('--rekey', 'make a new key; the old pin stays listed until relaycerts retire')
     .addOption(

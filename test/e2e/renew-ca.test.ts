@@ -176,6 +176,8 @@ describe('renew --ca --rekey', () => {
       }
     }
     // The one that was shown the door is the old certificate, in the third stage.
-    expect(relayLog.match(/(?:Untrusted|Anonymous) TLS connection|NOQUEUE: reject/gu)).toEqual(['Untrusted TLS connection']);
+    expect(relayLog.match(/(?:Untrusted|Anonymous) TLS connection|NOQUEUE: reject/gu)).toEqual([
+      'Untrusted TLS connection',
+    ]);
   });
 });

@@ -233,7 +233,12 @@ export const badSettings: readonly BadSettings[] = [
     'not a recipient',
   ),
   row('an empty recipient', { passphrase: { recipients: [''] } }, 'passphrase.recipients[0]', 'not a recipient'),
-  row('a recipient twice', { passphrase: { recipients: ['a', 'b', 'a'] } }, 'passphrase.recipients[2]', 'is there twice'),
+  row(
+    'a recipient twice',
+    { passphrase: { recipients: ['a', 'b', 'a'] } },
+    'passphrase.recipients[2]',
+    'is there twice',
+  ),
 
   row('a relative directory', { postfix: { directory: 'relaycerts' } }, 'postfix.directory', 'begin with a slash'),
   row('a shell word in a directory', { postfix: { directory: '/etc/$(id)' } }, 'postfix.directory', 'only letters'),

@@ -299,11 +299,7 @@ describe('the interview', () => {
   test.each<[Given, string, RegExp]>([
     [{ 'Relay:': 'x, X' }, 'Relay:', /^is already at smtpdServers\[0\]\.hostname/u],
     [{ 'Relay:': 'm, x' }, 'Mail server at home:', /^is already at smtpdServers\[0\]\.hostname/u],
-    [
-      { 'Mail server at home:': 'alias' },
-      'Mail server at home:',
-      /^smtpdServers\[0\]\.altNames\[0\] is already at/u,
-    ],
+    [{ 'Mail server at home:': 'alias' }, 'Mail server at home:', /^smtpdServers\[0\]\.altNames\[0\] is already at/u],
     [{ 'Relay:': 'x.example.net' }, 'Relay:', /^is outside ca\.permittedDomains/u],
     [{ 'Relay:': 'a_b' }, 'Relay:', /^not a host name/u],
     [{ 'Relay:': ',' }, 'Relay:', /^expected at least one/u],

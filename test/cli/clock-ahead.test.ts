@@ -126,7 +126,7 @@ describe("the CA's certificate", () => {
   ])('is mended %s, and then its leaves', async (_name, words) => {
     const first = succeed(await run(...words));
     expect(first.stderr).toMatch(/warning: the CA begins on \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u);
-    expect(first.stderr).toContain('where the clock is wrong, set it, and run the same command again');
+    expect(first.stderr).toContain('if the clock is wrong, set it and run the same command again');
     if (words.length === 3) {
       // Stage 1 leaves the CA that signs as it is; stage 2 signs every certificate anew.
       expect((await run('make')).status).toBe(1);

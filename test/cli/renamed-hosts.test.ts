@@ -84,7 +84,7 @@ describe('another role', () => {
     const [warning, hint, ...more] = await warned();
     expect(more).toEqual([]);
     expect(warning).toContain('second.example.org is no longer a client: its pin leaves the tables');
-    expect(hint).toContain('put it back into smtpClients, instead of where it is now, and do what this prints');
+    expect(hint).toContain('move it back into smtpClients, and do what this prints');
     expect(pinsListed(project).map(([, name]) => name)).toEqual([home]);
     expect(existsSync(project.path('hosts/second.example.org/relay_clientcerts'))).toBe(true);
     expect(project.read('certs/smtpd-server/second.example.org.key.pem')).not.toBe(

@@ -149,7 +149,7 @@ describe('renew --ca', () => {
       project,
       () => run('renew', '--ca', 'mailhost'),
       2,
-      /--ca renews the CA alone/u,
+      /--ca renews only the CA/u,
       /renew --ca$/u,
     );
     await expectUntouched(

@@ -156,7 +156,7 @@ describe('renew --ca', () => {
       project,
       () => run('renew', '--ca', '--rekey', 'mailhost'),
       2,
-      /the CA alone/u,
+      /only the CA/u,
       /renew --ca --rekey$/u,
     );
     await expectUntouched(project, () => run('renew', '--ca', '--due'), 2, /--ca.*--due/u, /--help/u);

@@ -10,7 +10,6 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import type { SeenHost } from '../plan/installed.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
 import { indexIssued } from '../plan/states.js';
@@ -24,10 +23,10 @@ import { readLedger } from '../store/ledger.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
-import { inGroups } from '../sys/all-ended.js';
+import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
-import { findHost, findHosts } from './hosts.js';
+import { findHost, findHosts, foundOf } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
 
@@ -115,7 +114,7 @@ async function checkThere(
     ({ host, isRevoked, certificate }) =>
       !isRevoked && certificate !== undefined && (wanted.size === 0 || wanted.has(host.hostname)),
   );
-  const checked = await inGroups(standing, mostAtOnce, async ({ host, request }) => {
+  const checked = await inParallel(standing, mostAtOnce, async ({ host, request }) => {
     sys.detail(`looking at ${host.hostname}`);
     return checkHost(
       settings,
@@ -144,7 +143,7 @@ async function noteSeen(
   const seen = new Map<HostName, SeenHost | undefined>();
   for (const { host, isInstalled, isConfigurationSeen } of checked) {
     if (isInstalled === undefined) continue;
-    const content = isInstalled ? contentOf(foundIn(inventory, host.hostname)) : undefined;
+    const content = isInstalled ? contentOf(foundOf(inventory, host)) : undefined;
     const configuration = isConfigurationSeen ? content?.configuration : undefined;
     seen.set(host.hostname, content === undefined ? undefined : { ...content, configuration, seen: at });
   }
@@ -155,10 +154,4 @@ async function noteSeen(
     const { path } = layoutOf(settings).installed;
     sys.warn(`what was seen could not be noted in ${quotePath(path)}: ${error.message}`, error.hint);
   }
-}
-
-function foundIn({ hosts }: Inventory, hostname: HostName): HostInventory {
-  const found = hosts.find(({ host }) => host.hostname === hostname);
-  if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
-  return found;
 }

@@ -20,9 +20,10 @@ import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import type { Lock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
+import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver, takeBack } from './deliver.js';
-import { findHost, findHosts, foundOf, notCertifiedError } from './hosts.js';
+import { findHost, findHosts, notCertifiedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
 
@@ -102,11 +103,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     return undefined;
   }
   const visits = foresee(all, only, sys.now());
-  if (options.dryRun && options.json) sys.write(reportsJson([], visits));
-  else if (!options.json) sys.write(planText(all, visits));
-  if (options.dryRun || !(await isConfirmed(deployment, open.length))) return undefined;
+  if (!(await isToBeDone(deployment, visits, planText(all, visits), open.length))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
+  const founds = new Map(inventory.hosts.map((found) => [found.host.hostname, found]));
   const reports = new Map<HostName, Report>();
   const failed = new Set<HostName>();
   const visit = async ({ files, hostname }: Visit): Promise<void> => {
@@ -115,7 +115,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       failed.add(hostname);
       return;
     }
-    const found = foundOf(inventory, findHost(settings, hostname));
+    const found = founds.get(hostname);
+    if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
     let findings: readonly Finding[] = [];
     const result = await deliver(
       settings,
@@ -177,15 +178,9 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
   const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
-  if (options.dryRun && options.json)
-    sys.write(
-      reportsJson(
-        [],
-        hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' })),
-      ),
-    );
-  else if (!options.json) sys.write(`to undo: ${listSome(hosts.map(({ host }) => host.hostname))}\n`);
-  if (options.dryRun || !(await isConfirmed(deployment, hosts.length))) return undefined;
+  const names = hosts.map(({ host }) => host.hostname);
+  const visits = names.map((hostname) => ({ hostname, files: 'all' as const }));
+  if (!(await isToBeDone(deployment, visits, `to undo: ${listSome(names)}\n`, names.length))) return undefined;
   const reports: Report[] = [];
   for (const role of ['smtp-client', 'smtpd-server'] as const) {
     await inParallel(
@@ -248,6 +243,19 @@ function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): 
   }
 }
 
+/** Says what will be done, `text` for eyes, and asks whether to do it. */
+async function isToBeDone(
+  deployment: Deployment,
+  visits: readonly Visit[],
+  text: string,
+  hostCount: number,
+): Promise<boolean> {
+  const { options, sys } = deployment;
+  if (!options.json) sys.write(text);
+  else if (options.dryRun) sys.write(reportsJson([], visits));
+  return !options.dryRun && isConfirmed(deployment, hostCount);
+}
+
 async function isConfirmed({ options, sys }: Deployment, count: number): Promise<boolean> {
   if (options.yes) return true;
   if (sys.interactive) return sys.confirm(`Do this on ${count === 1 ? 'this host' : `these ${count} hosts`}?`);
@@ -275,12 +283,4 @@ function isTelling(report: Report | undefined): boolean {
 
 function failures(reports: ReadonlyMap<HostName, Report>): number {
   return [...reports.values()].filter(({ outcome }) => outcome === 'failed').length;
-}
-
-async function inParallel<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
 }

@@ -1,7 +1,7 @@
 // Judges the files of a host against its bundle: there, the same, with the right owner and mode, and a chain that Postfix
 // can use. Pure.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
 import { homeProgramOf } from '../render/home-programs.js';
@@ -67,7 +67,7 @@ function judgeFile(
   }
   const name = file.slice(file.lastIndexOf('/') + 1);
   const bytes = wanted.get(name);
-  const isSame = bytes === undefined || found.get('sha256') === sha256(bytes);
+  const isSame = bytes === undefined || found.get('sha256') === hash('sha256', bytes);
   if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
   else if (!isSame) {
     const part = (['ca', 'certificate', 'key'] as const).find((one) => names[one] === name);
@@ -134,8 +134,4 @@ function octalOf(letters: string): string {
     return (read === 'r' ? 4 : 0) + (write === 'w' ? 2 : 0) + (run === 'x' || run === 's' || run === 't' ? 1 : 0);
   });
   return digits.join('');
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }

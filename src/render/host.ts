@@ -17,7 +17,7 @@ import { requestStep } from './request.js';
 import { renderScript } from './script.js';
 import { sections, type Section } from './sections.js';
 import { scriptCommand } from './commands.js';
-import type { Block, Step } from './step.js';
+import { marked, type Block, type Step } from './step.js';
 import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
@@ -104,7 +104,7 @@ function renderParts({ parts }: Step, host: HostSettings): string {
 function renderBlock({ where, lines }: Block, { hostname }: HostSettings): string {
   const place =
     where === 'here' ? 'run here' : where === 'host' ? `run on ${hostname} as root` : `${where.file} on ${hostname}`;
-  return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'].join('\n');
+  return marked(place, lines).join('\n');
 }
 
 function blocksOf(step: Step | undefined): readonly Block[] {

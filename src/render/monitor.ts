@@ -24,7 +24,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
       `cat >${script} <<'END' || exit`,
       marker,
       ...valuesOf(settings, host),
-      ...linesOf(checkExpiry),
+      ...shellLines(checkExpiry),
       'END',
       `test ! -d /etc/cron.d || cat >${cron} <<'END'`,
       marker,
@@ -65,7 +65,7 @@ export function removeMonitorLines(settings: Settings, host: HostSettings): read
   return [
     '(',
     ...Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`),
-    ...linesOf(removeMonitor),
+    ...shellLines(removeMonitor),
     ')',
   ];
 }
@@ -87,7 +87,7 @@ function monitorFiles({ domain }: Settings): { readonly cron: string; readonly u
 }
 
 /** The lines of a file of shell, without those that only shellcheck reads. */
-function linesOf(text: string): readonly string[] {
+export function shellLines(text: string): readonly string[] {
   return text
     .trimEnd()
     .split('\n')
@@ -107,12 +107,15 @@ function valuesOf({ domain, certificates, postfix }: Settings, { hostname }: Hos
   return Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
 }
 
+/** Looks at all hosts, whatever folder it runs in. */
+function fromAnywhere({ command, file }: Settings): string {
+  return inCrontab(`${command} --settings ${pathWord(file)} status --due`);
+}
+
 /**
  * A crontab's command. A % ends a command there, and \% is one; whether \\ stays two depends on the cron, so that no
  * backslash stands before another one or before a %: the quotes close and open between.
  */
-function fromAnywhere({ command, file }: Settings): string {
-  return `${command} --settings ${pathWord(file)} status --due`
-    .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
-    .replaceAll('%', String.raw`\%`);
+export function inCrontab(command: string): string {
+  return command.replaceAll(/\\(?=[\\%])/gu, String.raw`\''`).replaceAll('%', String.raw`\%`);
 }

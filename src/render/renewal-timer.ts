@@ -4,7 +4,9 @@
 
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { pathWord, shellWord } from '../shell-word.js';
+import { inCrontab, shellLines } from './monitor.js';
 import renewal from './renewal.sh';
+import { marked } from './step.js';
 
 /** The section's text: blocks to run here, and a line for each host. */
 export function renderRenewalTimer(settings: Settings): string {
@@ -12,7 +14,6 @@ export function renderRenewalTimer(settings: Settings): string {
   const script = `${folder}/renewal.sh`;
   const marker = `# relaycerts: renewal of ${domain}`;
   const unit = `relaycerts-renewal-${domain}`;
-  const text = renewal.split('\n').filter((line) => !line.startsWith('# shellcheck '));
   const make = [
     '(',
     'umask 077',
@@ -21,12 +22,12 @@ export function renderRenewalTimer(settings: Settings): string {
     `domain=${shellWord(domain)}`,
     `folder=${pathWord(folder)}`,
     `relaycerts_here() { ${command} --settings ${pathWord(file)} "$@"; }`,
-    ...text.slice(0, -1),
+    ...shellLines(renewal),
     'END',
     ')',
   ];
   const cron = [
-    `line=${shellWord(`23 4 * * * sh ${inCrontab(script)} ${marker}`)}`,
+    `line=${shellWord(`23 4 * * * ${inCrontab(`sh ${pathWord(script)}`)} ${marker}`)}`,
     `{ crontab -l 2>/dev/null | grep -vF ${shellWord(marker)}; printf '%s\\n' "$line"; } | crontab -`,
   ];
   const units = [
@@ -60,15 +61,15 @@ export function renderRenewalTimer(settings: Settings): string {
     'Each night; nothing is said if all is well. The user that runs it needs an ssh key',
     'without a password, and the CA passphrase has to open without asking (relaycerts status).',
     '',
-    ...block('run here', make),
+    ...marked('run here', make),
     '',
     'With cron, which mails what the script prints:',
     '',
-    ...block('run here', cron),
+    ...marked('run here', cron),
     '',
     'Or with systemd:',
     '',
-    ...block('run here', units),
+    ...marked('run here', units),
     '',
     'That ssh key needs nothing else on the hosts. After the first deploy, a line in',
     'authorized_keys lets it renew what is installed, and not change the configuration',
@@ -78,7 +79,7 @@ export function renderRenewalTimer(settings: Settings): string {
       .filter(({ ssh }) => !ssh.isLocal)
       .slice(0, mostHosts)
       .flatMap(({ hostname, ssh: { user, needsSudo } }) =>
-        block(`~${user}/.ssh/authorized_keys on ${hostname}`, [
+        marked(`~${user}/.ssh/authorized_keys on ${hostname}`, [
           `restrict,command="${needsSudo ? 'sudo -n ' : ''}sh ${settings.postfix.directory}/saved/receive.sh" KEY`,
         ]),
       ),
@@ -88,17 +89,6 @@ export function renderRenewalTimer(settings: Settings): string {
 
 /** Of a fleet, the first show how it goes. */
 const mostHosts = 10;
-
-function block(place: string, lines: readonly string[]): readonly string[] {
-  return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'];
-}
-
-/** As in the crontab of monitor.ts: there a % ends a command. */
-function inCrontab(path: string): string {
-  return pathWord(path)
-    .replaceAll(/\\(?=[\\%])/gu, String.raw`\''`)
-    .replaceAll('%', String.raw`\%`);
-}
 
 /** systemd.service(5): % and $ are doubled, and a word with spaces is quoted. */
 function inUnit(path: string): string {

@@ -21,6 +21,11 @@ export function step(section: Section, title: string, parts: Step['parts']): Ste
   return { section, title, parts };
 }
 
+/** Lines for one place, between the markers that host.ts describes. */
+export function marked(place: string, lines: readonly string[]): readonly string[] {
+  return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'];
+}
+
 /** Commands for the host, as root. */
 export function onHost(lines: readonly string[]): Block {
   return { where: 'host', lines };

@@ -13,6 +13,7 @@ import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { Settings, SmtpClient } from '../settings/settings.js';
 import { readFileNow, replaceFile } from '../sys/files.js';
+import { isOwn } from '../sys/notes.js';
 import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import type { Layout } from './layout.js';
@@ -203,12 +204,9 @@ export function readKnown(
   if (ca === undefined || !isFleet(settings)) return new KnownClients();
   try {
     // Nobody else may have written it.
-    let isOwn = false;
-    const see = ({ uid: owner, mode }: { uid: number; mode: number }): void => {
-      isOwn = owner === uid && (mode & 0o077) === 0;
-    };
-    const bytes = readFileNow(fileOf(ca, configHome), { limit, see });
-    return isOwn ? new KnownClients(bytes, basisOf(settings, ca)) : new KnownClients();
+    let isNote = false;
+    const bytes = readFileNow(fileOf(ca, configHome), { limit, see: (file) => (isNote = isOwn(file, uid)) });
+    return isNote ? new KnownClients(bytes, basisOf(settings, ca)) : new KnownClients();
   } catch {
     return new KnownClients();
   }

@@ -33,6 +33,7 @@ export async function writeNote(name: string, text: string, { home, cacheHome, u
   }
 }
 
-function isOwn(state: FileState | undefined, user: number): boolean {
+/** A file or folder that is this user's, and closed to all others. */
+export function isOwn(state: Pick<FileState, 'uid' | 'mode'> | undefined, user: number): boolean {
   return state !== undefined && state.uid === user && (state.mode & 0o077) === 0;
 }

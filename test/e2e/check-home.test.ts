@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa } from './lab/certificates.js';
-import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
+import { changeHost, expectFound, expectGreen, findAll, orRestored, runCure } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, send } from './lab/operator.js';
 
@@ -98,25 +98,6 @@ const faults: readonly { readonly what: string; readonly id: string; readonly pu
     { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
   ];
 
-async function change(script: string): Promise<void> {
-  await home.sh(`{ ${script}\n} >/dev/null 2>&1`);
-  // A Postfix that is stopped, or cannot read its files, takes nothing up.
-  const isUp = 'postconf -n >/dev/null 2>&1 && ! /usr/lib/postfix/sbin/master -t';
-  const { code } = await home.sh(isUp, { anyExit: true });
-  if (code === 0) await home.reload();
-}
-
-/** A test that fails leaves nothing for the next one. */
-async function orRestored(work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    await home.restorePostfix();
-    await desk.install(home);
-    throw error;
-  }
-}
-
 beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: 1 });
   [home] = lab.homes;
@@ -128,12 +109,12 @@ afterAll(() => lab.stop());
 
 describe('at home', () => {
   test.each(faults)('$what: $id', async ({ id, put, mend }) => {
-    await orRestored(async () => {
-      await change(put);
+    await orRestored(desk, home, async () => {
+      await changeHost(home, put);
       const finding = await expectFound(desk, id, home.hostname);
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined) await runCure(desk, finding);
-      else await change(mend);
+      else await changeHost(home, mend);
       await expectGreen(desk);
     });
   });
@@ -179,7 +160,7 @@ describe('at home', () => {
   });
 
   test('names only what is asked for', async () => {
-    await change(set('smtp_tls_security_level=may'));
+    await changeHost(home, set('smtp_tls_security_level=may'));
     expect(await findAll(desk, 'relayhost')).toEqual([]);
     const found = await findAll(desk, 'mailhost');
     expect(found.map(({ id }) => id)).toEqual(['level-differs']);

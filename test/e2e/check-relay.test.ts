@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
-import type { Authority } from './lab/certificates.js';
-import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
+import type { Authority, CertificateOptions } from './lab/certificates.js';
+import { changeHost, expectFound, expectGreen, findAll, orRestored, runCure } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, configurationOf } from './lab/operator.js';
+import { Desk, configurationOf, openCa } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
@@ -140,24 +140,10 @@ const faults: readonly Fault[] = [
   },
 ];
 
-/** Does something on the relay, and has Postfix take it up. */
-async function change(script: string): Promise<void> {
-  await relay.sh(`{ ${script}\n} >/dev/null 2>&1`);
-  // A Postfix that is stopped, or cannot read its files, takes nothing up.
-  const isUp = 'postconf -n >/dev/null 2>&1 && ! /usr/lib/postfix/sbin/master -t';
-  const { code } = await relay.sh(isUp, { anyExit: true });
-  if (code === 0) await relay.reload();
-}
-
-/** A test that fails leaves nothing for the next one. */
-async function orRestored(work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    await relay.restorePostfix();
-    await desk.install(relay);
-    throw error;
-  }
+/** Puts another key and certificate in the place of the relay's. */
+async function showInstead(options: Omit<CertificateOptions, 'purpose'>): Promise<void> {
+  const { chain: text } = await makeCertificate(lab.operator, { ...options, purpose: 'serverAuth' });
+  await relay.writeFile(chain, text, '0600');
 }
 
 beforeAll(async () => {
@@ -166,13 +152,7 @@ beforeAll(async () => {
   [home] = lab.homes;
   desk = new Desk(lab.operator);
   await desk.make(settings);
-  await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
-  const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
-    openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin`;
-  ca = {
-    certificate: await lab.operator.readFile('certs/ca/example.org-ca.crt.pem'),
-    key: (await desk.run(open)).stdout,
-  };
+  ca = await openCa(desk);
   otherCa = await makeCa(lab.operator, 'example.org relay CA');
 });
 afterAll(() => lab.stop());
@@ -200,13 +180,13 @@ test('a check of a healthy pair writes nothing there and queues nothing', async 
 
 describe('on the relay', () => {
   test.each(faults)('$what: $id', async ({ id, put, mend, cause = id }) => {
-    await orRestored(async () => {
-      await change(put);
+    await orRestored(desk, relay, async () => {
+      await changeHost(relay, put);
       const finding = await expectFound(desk, id, relay.hostname);
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined)
         await runCure(desk, cause === id ? finding : await expectFound(desk, cause, relay.hostname));
-      else await change(mend);
+      else await changeHost(relay, mend);
       await expectGreen(desk);
     });
   });
@@ -216,39 +196,17 @@ describe('on the relay', () => {
     {
       what: 'an expired certificate',
       id: 'served-expired',
-      put: async () => {
-        const { chain: text } = await makeCertificate(lab.operator, {
-          name: relay.hostname,
-          purpose: 'serverAuth',
-          issuer: ca,
-          expired: true,
-        });
-        await relay.writeFile(chain, text, '0600');
-      },
+      put: () => showInstead({ name: relay.hostname, issuer: ca, expired: true }),
     },
     {
       what: 'a certificate of another CA',
       id: 'served-untrusted',
-      put: async () => {
-        const { chain: text } = await makeCertificate(lab.operator, {
-          name: relay.hostname,
-          purpose: 'serverAuth',
-          issuer: otherCa,
-        });
-        await relay.writeFile(chain, text, '0600');
-      },
+      put: () => showInstead({ name: relay.hostname, issuer: otherCa }),
     },
     {
       what: 'a certificate for another name',
       id: 'served-other-name',
-      put: async () => {
-        const { chain: text } = await makeCertificate(lab.operator, {
-          name: 'other.example.org',
-          purpose: 'serverAuth',
-          issuer: ca,
-        });
-        await relay.writeFile(chain, text, '0600');
-      },
+      put: () => showInstead({ name: 'other.example.org', issuer: ca }),
     },
     {
       what: 'a certificate that was copied and not loaded',
@@ -261,9 +219,9 @@ describe('on the relay', () => {
       isLoaded: true,
     },
   ])('$what: $id', async ({ id, put, isLoaded = false }) => {
-    await orRestored(async () => {
+    await orRestored(desk, relay, async () => {
       await put();
-      if (!isLoaded) await change(':');
+      if (!isLoaded) await changeHost(relay, ':');
       await runCure(desk, await expectFound(desk, id, relay.hostname));
       await expectGreen(desk);
     });

@@ -8,7 +8,7 @@ import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
 import type { Authority, CertificateOptions, Credential } from './lab/certificates.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, deliver, send } from './lab/operator.js';
+import { Desk, deliver, send, openCa } from './lab/operator.js';
 import { badServerCertificate, otherIssuer, otherName } from './lab/words.js';
 
 const folder = '/etc/postfix/relaycerts';
@@ -89,13 +89,7 @@ beforeAll(async () => {
   await home.reload();
   for (const host of [relay, home]) right.set(host, await host.readFile(`${folder}/${host.hostname}.chain.pem`));
 
-  await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
-  const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
-    openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin`;
-  ca = {
-    certificate: await lab.operator.readFile('certs/ca/example.org-ca.crt.pem'),
-    key: (await desk.run(open)).stdout,
-  };
+  ca = await openCa(desk);
   otherCa = await makeCa(lab.operator, 'example.org relay CA');
 });
 afterAll(() => lab.stop());

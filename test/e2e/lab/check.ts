@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest';
 
+import type { MailHost } from './mail-host.js';
 import type { Desk } from './operator.js';
 
 export interface CheckFinding {
@@ -40,4 +41,24 @@ export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<v
   const commands = cure.filter(({ kind }) => kind === 'command');
   if (commands.length === 0) throw new Error(`${id} has no command to run`);
   for (const { text } of commands) await desk.run(text);
+}
+
+/** Does something on a host, and has Postfix take it up. */
+export async function changeHost(host: MailHost, script: string): Promise<void> {
+  await host.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  // A Postfix that is stopped, or cannot read its files, takes nothing up.
+  const isUp = 'postconf -n >/dev/null 2>&1 && ! /usr/lib/postfix/sbin/master -t';
+  const { code } = await host.sh(isUp, { anyExit: true });
+  if (code === 0) await host.reload();
+}
+
+/** A test that fails leaves nothing on the host for the next one. */
+export async function orRestored(desk: Desk, host: MailHost, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await host.restorePostfix();
+    await desk.install(host);
+    throw error;
+  }
 }

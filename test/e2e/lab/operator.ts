@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { blocksFor, blocksOf, pipedCommands } from '../../support/blocks.js';
 import { patienceMs } from './machine.js';
 import type { ExecResult, Machine } from './machine.js';
+import type { Authority } from './certificates.js';
 import type { MailHost, OutsideMx } from './mail-host.js';
 
 let mailCount = 0;
@@ -102,6 +103,17 @@ export class Desk {
       }),
     );
   }
+}
+
+/** The CA that the desk made, its key opened with gpg and openssl, to sign what relaycerts would not. */
+export async function openCa(desk: Desk): Promise<Authority> {
+  await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
+  const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
+    openssl pkey -in certs/ca/example.org-ca.key.pem -passin stdin`;
+  return {
+    certificate: await desk.machine.readFile('certs/ca/example.org-ca.crt.pem'),
+    key: (await desk.run(open)).stdout,
+  };
 }
 
 /** Sends a mail from a home to the outside; resolves with its subject at once. */

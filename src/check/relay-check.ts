@@ -9,7 +9,7 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import { converse, type Conversation } from '../probe/conversation.js';
 import type { Reply } from '../probe/lines.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
-import { inGroups } from '../sys/all-ended.js';
+import { inParallel } from '../sys/all-ended.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import { judgeClient, judgeConnection, judgePort25, judgeStranger, lastReply } from './relay.js';
 import type { Report } from './report.js';
@@ -41,7 +41,7 @@ export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<r
     fine: `has the address ${addresses.join(', ')}`,
     findings: 'why' in found ? [findingOf('name-not-found', host, { found: found.why })] : [],
   };
-  const talks = await inGroups([...addresses, ...others], mostConnections, (address) =>
+  const talks = await inParallel([...addresses, ...others], mostConnections, (address) =>
     converse(callOf(work.settings, relay, { address, ca: work.ca }, { withTls: true, shown: undefined })),
   );
   const judged = talks.map((talk) => ({ talk, findings: judgeConnection(talk, expectedOf(relay, work)) }));
@@ -83,7 +83,7 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
   const { settings, ca, visitors } = work;
   const { hostname: host, port } = relay;
   const place = { address: good.call.address, ca };
-  const strangers = await inGroups(visitors.strangers, mostConnections, async (visitor) => {
+  const strangers = await inParallel(visitors.strangers, mostConnections, async (visitor) => {
     const talk = await converse(callOf(settings, relay, place, visitor));
     const reply = lastReply(talk);
     const said = reply === undefined ? '' : ` (${codesOf(reply)})`;
@@ -93,7 +93,7 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
       findings: judgeStranger(relay, visitor.who, talk, settings.postfix.unlisted === 'reject'),
     };
   });
-  const clients = await inGroups(visitors.clients, mostConnections, async (client) => {
+  const clients = await inParallel(visitors.clients, mostConnections, async (client) => {
     const visitor = { withTls: true, shown: client.shown };
     const talk = await converse(callOf(settings, relay, place, visitor, client.host));
     const peer = client.host.hostname;

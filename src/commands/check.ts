@@ -24,7 +24,7 @@ import { readLedger } from '../store/ledger.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
-import { inGroups } from '../sys/all-ended.js';
+import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { findHost, findHosts } from './hosts.js';
@@ -115,7 +115,7 @@ async function checkThere(
     ({ host, isRevoked, certificate }) =>
       !isRevoked && certificate !== undefined && (wanted.size === 0 || wanted.has(host.hostname)),
   );
-  const checked = await inGroups(standing, mostAtOnce, async ({ host, request }) => {
+  const checked = await inParallel(standing, mostAtOnce, async ({ host, request }) => {
     sys.detail(`looking at ${host.hostname}`);
     return checkHost(
       settings,

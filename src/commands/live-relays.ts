@@ -13,7 +13,7 @@ import { trustedCas } from '../plan/ca-rekey.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import type { SmtpdServer } from '../settings/settings.js';
-import { inGroups } from '../sys/all-ended.js';
+import { inParallel } from '../sys/all-ended.js';
 import { openIssuer } from './ca-key.js';
 import type { Work } from './run.js';
 
@@ -35,7 +35,7 @@ export async function checkRelays(
   const ca = trustedCas(inventory)
     .map(({ info }) => info.pem)
     .join('');
-  const reports = await inGroups(relays, mostAtOnce, (relay) => {
+  const reports = await inParallel(relays, mostAtOnce, (relay) => {
     sys.detail(`talking to ${relay.hostname}`);
     return checkRelay(relay, {
       settings,

@@ -11,7 +11,7 @@ import { RelaycertsError, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { Settings } from '../settings/settings.js';
 import { readCustody } from '../store/read.js';
-import { inGroups } from '../sys/all-ended.js';
+import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
 
@@ -80,7 +80,7 @@ async function describeOpeners(
     const from = listed !== undefined ? 'keyring' : inFile !== undefined ? 'key file' : 'unknown key';
     return { keyId, fingerprint: listed?.fingerprint ?? inFile?.fingerprint ?? null, userId, from, isHere };
   };
-  return inGroups(keyIds, 1, describeOne);
+  return inParallel(keyIds, 1, describeOne);
 }
 
 /** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */

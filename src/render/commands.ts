@@ -14,9 +14,9 @@ export function scriptCommand(
   return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The command that installs hosts from here, named as they are typed; all of them if none is named. */
+/** The command that installs hosts from here, named as they are typed; all that lack something if none is named. */
 export function installCommand(program: string, names: readonly string[]): string {
-  return `${commandText(program, ['show', ...names, '--section', 'deploy', '--format', 'sh'])} | sh`;
+  return commandText(program, ['deploy', ...names]);
 }
 
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */

@@ -7,15 +7,17 @@ export async function allEnded<T>(work: readonly Promise<T>[]): Promise<readonly
   return Promise.all(work);
 }
 
-/** Works on `size` items at a time; the results in the items' order. @throws as allEnded */
-export async function inGroups<T, R>(
+/** Works on `atOnce` items at a time; the results in the items' order. @throws as allEnded */
+export async function inParallel<T, R>(
   items: readonly T[],
-  size: number,
+  atOnce: number,
   work: (item: T) => Promise<R>,
 ): Promise<readonly R[]> {
+  const left = items.entries();
   const results: R[] = [];
-  for (let at = 0; at < items.length; at += size) {
-    results.push(...(await allEnded(items.slice(at, at + size).map(work))));
-  }
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of left) results[index] = await work(item);
+  };
+  await allEnded(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   return results;
 }

@@ -9,7 +9,7 @@ import * as fs from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
-import { inGroups } from './all-ended.js';
+import { inParallel } from './all-ended.js';
 import { isMissing, statIfThere, unlessMissing } from './missing.js';
 import { syncFileSystems } from './sync-file-systems.js';
 
@@ -109,7 +109,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     },
     sync: async (paths) => {
       const left = paths.length < manySyncs ? paths : await syncFileSystems(paths);
-      await inGroups(left, syncsAtOnce, (path) => syncOne(path, unsynced));
+      await inParallel(left, syncsAtOnce, (path) => syncOne(path, unsynced));
     },
   };
 }

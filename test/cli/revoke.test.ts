@@ -89,8 +89,7 @@ describe('revoke', () => {
     const result = succeed(await run('revoke', 'mailhost', '--reason', 'the disk was stolen'));
     expect(result.stderr).toContain(`revoked ${home}, serial ${serial}`);
     expect(result.stdout).toBe(`Now run:
-  ${installs('relayhost')}
-  ${installs('relayhost2')}
+  ${installs('relayhost', 'relayhost2')}
 Until then ${home} relays; after it, its mail waits in its queue.
 To let it relay again, with a new key:
   relaycerts make --again ${home}

@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest';
 
+import { unasked } from '../../support/now-run.js';
 import type { Desk } from './operator.js';
 
 export interface CheckFinding {
@@ -39,5 +40,5 @@ export async function expectFound(desk: Desk, id: string, host: string | null): 
 export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<void> {
   const commands = cure.filter(({ kind }) => kind === 'command');
   if (commands.length === 0) throw new Error(`${id} has no command to run`);
-  for (const { text } of commands) await desk.run(text);
+  for (const { text } of commands) await desk.run(unasked(text));
 }

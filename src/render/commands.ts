@@ -19,6 +19,11 @@ export function installCommand(program: string, names: readonly string[]): strin
   return commandText(program, ['deploy', ...names]);
 }
 
+/** The commands that do it by hand: deploy installs nothing while anything contradicts, not even on another host. */
+export function handCommands(program: string, host: HostSettings): readonly string[] {
+  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
+}
+
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */
 export function rootCommand(ssh: Ssh, command: string, options: '' | '-t ' = ''): string {
   const { isLocal, needsSudo, user, host, port } = ssh;

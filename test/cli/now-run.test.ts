@@ -94,7 +94,10 @@ case $target in *${broken}*) exit 255 ;; esac
 echo "$target" >>'${log}'
 for word; do :; done
 case $word in
-  sh) sh -c "$(cat)" ;;
+  sh)
+    script=$(cat)
+    case $script in *'</dev/null'*) sh -nc "$script" ;; *) sh -c "$script" ;; esac
+    ;;
   *) read -r size; head -c "$size" >/dev/null ;;
 esac
 `;

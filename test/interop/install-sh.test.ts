@@ -48,7 +48,11 @@ const received = hostsOf(settings).flatMap((host) =>
   (['all', 'trust'] as const).map((files) => {
     const options = { files, keyPlace: 'here', forceRoutes: false, at: new Date(0) } as const;
     const { script, input } = renderDelivery(settings, host, new Map(), options);
-    const inner = /folder=(?![^]*\nfolder=)[^]*$/u.exec(input.toString('utf8'))?.[0].replace(/\0+$/u, '') ?? '';
+    // The last of the archive, after its header.
+    const inner = input
+      .subarray(input.indexOf('receive.sh\0') + 512)
+      .toString('utf8')
+      .replace(/\0+$/u, '');
     return { name: `${host.hostname}, ${files}`, script, inner };
   }),
 );

@@ -23,7 +23,7 @@ export function renderTableChange(
 ): string {
   if (install.length === 0) return '';
   const names = hostsIn(install);
-  const relays = settings.smtpdServers.filter(({ hostname }) => names.includes(hostname));
+  const relays = settings.smtpdServers.filter((relay) => names.includes(relay.hostname));
   const byHand = relays.slice(0, mostByHand).flatMap((relay) => handCommands(settings.program, relay));
   const also = relays.length > mostByHand ? ', and the same for the other relays' : '';
   const paragraph = isBroken ? { words: `Now run${also}:`, run: byHand } : installParagraph(settings, names);

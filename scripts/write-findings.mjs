@@ -25,7 +25,7 @@ function linesOf({ words, run, root, install }) {
   if (words !== undefined) return [`# ${filled(words)}`];
   if (run !== undefined) return [`relaycerts ${filled(run)}`];
   if (root !== undefined) return [`ssh root@HOST '${filled(root)}'`];
-  return [`relaycerts show ${filled(install)} --section deploy --format sh | sh`];
+  return [`relaycerts deploy ${filled(install)}`];
 }
 
 const sectionOf = ({ id, severity, text, cure }) => {

@@ -62,10 +62,35 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
     const deployment = { options, settings, inventory, bundles, sys, note: noter(settings, lock, sys) };
     const named = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
-    const reports = options.undo ? await undoAll(deployment, named) : await installAll(deployment, named);
+    const reports = await (options.undo ? undoAll : installAll)(deployment, named).finally(() => sys.progress.end());
     if (reports === undefined) return;
-    sys.write(options.json ? reportsJson(reports) : reportText(reports, options.undo));
+    tell(deployment, reports, reportText(reports, options.undo));
+    if (named.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
+      sys.warn('hosts that are not named have to be installed first', { run: ['deploy'] });
+    }
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
+  });
+}
+
+/** What came of it as data, or in these words unless it has to be quiet. */
+function tell({ options, sys }: Deployment, reports: readonly Report[], words: string): void {
+  if (options.json) sys.write(reportsJson(reports));
+  else if (!sys.isQuiet) sys.write(words);
+}
+
+/** Shows what will be done to which hosts, and asks; false if nothing is to be done now. */
+async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: string): Promise<boolean> {
+  const { options, sys } = deployment;
+  if (options.dryRun) {
+    sys.write(options.json ? reportsJson([], visits) : plan);
+    return false;
+  }
+  if (!options.json && !sys.isQuiet) sys.write(plan);
+  if (options.yes) return true;
+  const length = new Set(visits.map(({ hostname }) => hostname)).size;
+  if (sys.interactive) return sys.confirm(`Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`);
+  throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
+    hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
   });
 }
 
@@ -99,11 +124,11 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const only = named.length === 0 ? undefined : new Set(named);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
-    sys.write(options.json ? reportsJson([]) : 'nothing to deploy: every host has what it ought to have\n');
+    tell(deployment, [], 'nothing to deploy: every host has what it ought to have\n');
     return undefined;
   }
   const visits = foresee(all, only, sys.now());
-  if (!(await isToBeDone(deployment, visits, planText(all, visits), open.length))) return undefined;
+  if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
   const founds = new Map(inventory.hosts.map((found) => [found.host.hostname, found]));
@@ -152,17 +177,22 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     });
     sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);
   };
+  const counted = async (one: Visit): Promise<void> => {
+    await visit(one);
+    await sys.progress.add();
+  };
+  sys.progress.begin('visits', visits.length);
   for (;;) {
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
     const [canary, rest] = withCanary(deployment, next);
-    if (canary !== undefined) await visit(canary);
+    if (canary !== undefined) await counted(canary);
     // What went wrong there is not done to all the others; a host that is only out of reach says nothing about them.
     if (canary !== undefined && isTelling(reports.get(canary.hostname))) {
       for (const { hostname } of rest) failed.add(hostname);
       continue;
     }
-    await inParallel(rest, options.parallel, visit);
+    await inParallel(rest, options.parallel, counted);
   }
   for (const { hostname } of open) {
     const host = state.get(hostname);
@@ -178,9 +208,10 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
   const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
-  const names = hosts.map(({ host }) => host.hostname);
-  const visits = names.map((hostname) => ({ hostname, files: 'all' as const }));
-  if (!(await isToBeDone(deployment, visits, `to undo: ${listSome(names)}\n`, names.length))) return undefined;
+  const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
+  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n`;
+  if (!(await isAgreed(deployment, visits, plan))) return undefined;
+  sys.progress.begin('hosts', hosts.length);
   const reports: Report[] = [];
   for (const role of ['smtp-client', 'smtpd-server'] as const) {
     await inParallel(
@@ -189,6 +220,7 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
       async (found) => {
         const { hostname } = found.host;
         const result = await takeBack(settings, found, sys);
+        await sys.progress.add();
         if (result.kind === 'failed') {
           sys.warn(result.message, result.hint);
           reports.push({ host: hostname, outcome: 'failed', failure: result });
@@ -241,27 +273,6 @@ function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): 
     }
     visits.push(...next);
   }
-}
-
-/** Says what will be done, `text` for eyes, and asks whether to do it. */
-async function isToBeDone(
-  deployment: Deployment,
-  visits: readonly Visit[],
-  text: string,
-  hostCount: number,
-): Promise<boolean> {
-  const { options, sys } = deployment;
-  if (!options.json) sys.write(text);
-  else if (options.dryRun) sys.write(reportsJson([], visits));
-  return !options.dryRun && isConfirmed(deployment, hostCount);
-}
-
-async function isConfirmed({ options, sys }: Deployment, count: number): Promise<boolean> {
-  if (options.yes) return true;
-  if (sys.interactive) return sys.confirm(`Do this on ${count === 1 ? 'this host' : `these ${count} hosts`}?`);
-  throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
-    hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
-  });
 }
 
 /** The visit that comes first, by itself, and the others: the canary's if there is one, or one of many. */

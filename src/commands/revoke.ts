@@ -8,6 +8,7 @@ import { tableName } from '../plan/bundle-names.js';
 import { isFormer } from '../plan/former-hosts.js';
 import { hostsIn, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
+import { contradictionsOf } from '../plan/plan.js';
 import { renderRelayRevocation, renderTableChange } from '../render/revocation.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
@@ -55,7 +56,10 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
           });
         },
         tell: (install) =>
-          renderTold(work, one, tablesFor(one, after, install), { isGone, isOwnKey: found.request !== undefined }),
+          renderTold({ ...work, inventory: after }, one, tablesFor(one, after, install), {
+            isGone,
+            isOwnKey: found.request !== undefined,
+          }),
         done: isDone
           ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
@@ -82,8 +86,9 @@ function tablesFor(one: HostSettings, { hosts }: Inventory, install: readonly In
   });
 }
 
+/** `inventory` is the state after. */
 function renderTold(
-  { settings, inventory, sys }: Work,
+  { settings, inventory, at, sys }: Work,
   one: HostSettings,
   tables: readonly Install[],
   { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
@@ -96,7 +101,8 @@ function renderTold(
     : ['make', '--again', one.hostname];
   const command = commandText(sys.program, isGone ? ['add', one.hostname] : again);
   if (one.role === 'smtpd-server') return renderRelayRevocation(settings, one, command);
-  return renderTableChange(settings, one, tables, command);
+  const isBroken = contradictionsOf(settings, inventory, at).length > 0;
+  return renderTableChange(settings, one, tables, command, isBroken);
 }
 
 /** A client whose certificate cannot be read has left the tables with the revoked one. */

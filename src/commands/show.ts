@@ -4,7 +4,6 @@
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { CertifiedHost } from '../plan/inventory.js';
-import { renderDeployScript } from '../render/deploy.js';
 import { renderHostList } from '../render/host-list.js';
 import { jsonOf, renderSh, renderText, showHost, type Shown } from '../render/host.js';
 import { pinsOf } from '../render/pin.js';
@@ -51,8 +50,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   } = await reading(options, sys, read, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
   const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
-  const isForMany = section === 'deploy' && !undo;
-  if (format === 'sh' && wanted.length > 1 && !isForMany) {
+  if (format === 'sh' && wanted.length > 1) {
     throw new RelaycertsError('usage', 'a script is for one host', {
       hint: { run: ['show', wanted[0]?.host.hostname ?? 'HOST', '--format', 'sh'] },
     });
@@ -76,10 +74,6 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
     const missing = needed.filter(isMissing);
     if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
-  }
-  if (format === 'sh' && isForMany) {
-    sys.write(renderDeployScript(settings, wanted));
-    return;
   }
   const pins = pinsOf(settings, { hosts });
   const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>

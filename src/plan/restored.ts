@@ -2,9 +2,12 @@
 // renewed since is undone. A whole folder from before a revocation shows nothing, because it knows nothing of it. Pure.
 
 import { fingerprintOf } from '../certificate/fingerprint.js';
-import type { Hint, Problem } from '../errors.js';
+import { listSome, type Hint, type Problem } from '../errors.js';
 import { tableName } from './bundle-names.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
+
+/** Clients that are named one by one. An interrupted make of a fleet leaves hundreds that no table lists yet. */
+const few = 5;
 
 /** Hosts whose certificates are here, but which the tables that lie ready for the relays do not name. */
 export function returnWarnings({ hosts, problems }: Inventory): readonly Problem[] {
@@ -17,12 +20,19 @@ export function returnWarnings({ hosts, problems }: Inventory): readonly Problem
     // What else stands in its place says nothing.
     return !table.startsWith('# relaycerts ') ? [] : [{ relay: host.hostname, names: namesIn(table) }];
   });
-  return hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked }) => {
+  const unlisted = hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked }) => {
     if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
     const without = tables.find(({ names }) => !names.has(hostname));
-    if (without === undefined) return [];
-    const message = `${hostname} comes back: its certificate is here, but the table of ${without.relay} in hosts/ does not list it`;
-    return [{ message, hint: revokeHint(hostname) }];
+    return without === undefined ? [] : [{ hostname, relay: without.relay }];
+  });
+  if (unlisted.length > few) {
+    const names = listSome(unlisted.map(({ hostname }) => hostname));
+    const message = `make was interrupted, or clients come back: their certificates are here, but the tables in hosts/ do not list ${names}`;
+    return [{ message, hint: revokeHint('HOST') }];
+  }
+  return unlisted.map(({ hostname, relay }) => {
+    const message = `${hostname} comes back: its certificate is here, but the table of ${relay} in hosts/ does not list it`;
+    return { message, hint: revokeHint(hostname) };
   });
 }
 
@@ -69,7 +79,8 @@ function aheadOf(
 const isRevocation = ({ revokedAt }: IssuedCertificate): boolean => revokedAt !== undefined;
 
 function revokeHint(hostname: string): Hint {
-  return { before: 'if it was revoked after the backup that was restored here:', run: ['revoke', hostname] };
+  const one = hostname === 'HOST' ? 'a client' : 'it';
+  return { before: `if ${one} was revoked after the backup that was restored here:`, run: ['revoke', hostname] };
 }
 
 /** The names in the lines `PIN NAME`. */

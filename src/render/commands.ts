@@ -14,9 +14,14 @@ export function scriptCommand(
   return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The command that installs hosts from here, named as they are typed; all of them if none is named. */
+/** The command that installs hosts from here, named as they are typed; all that lack something if none is named. */
 export function installCommand(program: string, names: readonly string[]): string {
-  return `${commandText(program, ['show', ...names, '--section', 'deploy', '--format', 'sh'])} | sh`;
+  return commandText(program, ['deploy', ...names]);
+}
+
+/** The commands that do it by hand: deploy installs nothing while anything contradicts, not even on another host. */
+export function handCommands(program: string, host: HostSettings): readonly string[] {
+  return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
 }
 
 /** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */

@@ -11,7 +11,6 @@ import { RelaycertsError } from '../errors.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
-import { deployStep } from './deploy.js';
 import { monitorStep } from './monitor.js';
 import { requestStep } from './request.js';
 import { renderScript } from './script.js';
@@ -50,11 +49,10 @@ export function showHost(settings: Settings, host: HostSettings, pins: readonly 
 function stepOnDemand(
   settings: Settings,
   host: HostSettings,
-  { section, isRevoked, keyPlace }: RenderOptions,
+  { section, isRevoked }: RenderOptions,
 ): readonly Step[] | undefined {
   if (section === 'request') return [requestStep(settings, host, isRevoked)];
   if (section === 'monitor') return [monitorStep(settings, host)];
-  if (section === 'deploy') return [deployStep(settings, host, keyPlace)];
   return undefined;
 }
 

@@ -15,10 +15,8 @@ export interface Paragraph {
   readonly run: readonly string[];
 }
 
-/** Hosts that have a line each; more have one line for all. */
-const mostLines = 4;
-/** Hosts that are named in a command. For more it is about all hosts; what is installed stays as it is. */
-const mostNamed = 20;
+/** Hosts that are named in a command. For more it is about all hosts; what is there already stays as it is. */
+const mostNamed = 4;
 
 /** The block: text as it is, and paragraphs if they have something to run. */
 export function renderNowRun(...parts: readonly (string | Paragraph)[]): string {
@@ -45,15 +43,11 @@ export function renderInstallation(
   );
 }
 
-/** Installs these hosts, in this order. */
+/** Installs these hosts; deploy knows in which order. */
 export function installParagraph(settings: Settings, names: readonly HostName[], words = 'Now run:'): Paragraph {
-  const groups = names.length > mostLines ? [names] : names.map((name) => [name]);
-  return { words, run: groups.map((group) => installAll(settings, group)) };
-}
-
-function installAll(settings: Settings, names: readonly HostName[]): string {
   const isAll = names.length === hostsOf(settings).length || names.length > mostNamed;
-  return installCommand(settings.program, isAll ? [] : shortNames(settings, names));
+  const command = installCommand(settings.program, isAll ? [] : shortNames(settings, names));
+  return { words, run: names.length === 0 ? [] : [command] };
 }
 
 /** Shows that a new client relays. */
@@ -75,7 +69,7 @@ function retireParagraph(settings: Settings, after: Inventory, names: readonly H
     after,
     after.hosts.map(({ host }) => host.hostname),
   );
-  const isAll = retire.length === all.length && retire.length > mostLines;
+  const isAll = retire.length === all.length && retire.length > mostNamed;
   const words = ['retire', ...(isAll ? [] : shortNames(settings, retire))];
   return {
     words: `Once mail flows with the new ${newThing(settings)}, run:`,

@@ -4,18 +4,31 @@
 import { commandText } from '../errors.js';
 import { hostsIn, type Install } from '../plan/install.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { handCommands } from './commands.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
-/** `install` are the relays with a new table; `again` is the command that lets the client relay again. */
+/** Relays of which both commands of each fit into the block. */
+const mostByHand = 3;
+
+/**
+ * `install` are the relays with a new table; `again` is the command that lets the client relay again. If the state
+ * `isBroken`, that is not waited for.
+ */
 export function renderTableChange(
   settings: Settings,
   { hostname }: HostSettings,
   install: readonly Install[],
   again: string,
+  isBroken: boolean,
 ): string {
   if (install.length === 0) return '';
+  const names = hostsIn(install);
+  const relays = settings.smtpdServers.filter((relay) => names.includes(relay.hostname));
+  const byHand = relays.slice(0, mostByHand).flatMap((relay) => handCommands(settings.program, relay));
+  const also = relays.length > mostByHand ? ', and the same for the other relays' : '';
+  const paragraph = isBroken ? { words: `Now run${also}:`, run: byHand } : installParagraph(settings, names);
   const until = `Until then ${hostname} relays; after it, its mail waits in its queue.`;
-  return renderNowRun(installParagraph(settings, hostsIn(install)), {
+  return renderNowRun(paragraph, {
     words: `${until}\nTo let it relay again, with a new key:`,
     run: [again],
   });

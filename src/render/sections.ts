@@ -1,7 +1,7 @@
 // The words of `show`: its sections and formats. It loads nothing, so that --help is quick; what a section holds is in
 // steps.ts.
 
-/** What `--section` takes, in the order in which they are run; deploy is those from here in one. */
+/** What `--section` takes, in the order in which they are run. */
 export const sections = [
   'request',
   'rsync',
@@ -12,7 +12,6 @@ export const sections = [
   'install',
   'verify',
   'monitor',
-  'deploy',
   'renewal-timer',
 ] as const;
 export type Section = (typeof sections)[number];

@@ -74,7 +74,7 @@ function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): S
 }
 
 /** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
-export function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
+function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
   const { directory } = settings.postfix;
   const { isLocal, needsSudo, user, port } = host.ssh;
   const sudo = needsSudo ? 'sudo ' : '';

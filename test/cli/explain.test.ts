@@ -39,12 +39,12 @@ describe('explain FILE', () => {
          2 times, first Nov 27 00:37:48, last Nov 27 00:37:48, in the log of relayhost, with mailhost.example.org; mail went through since
          postfix/relaycerts/smtpd: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.examp...
              relaycerts make
-             relaycerts show relayhost.example.org --section deploy --format sh | sh
+             relaycerts deploy relayhost.example.org
 error    the certificate of relayhost.example.org has expired, or a clock is wrong [expired]
          once, Nov 27 00:38:48, in the log of mailhost, with relayhost.example.org; mail went through since
          postfix/relaycerts/smtp: server certificate verification failed for relayhost.example.org[192.0.2.11]:2500: certificate has expired
              relaycerts renew relayhost.example.org
-             relaycerts show relayhost.example.org --section deploy --format sh | sh
+             relaycerts deploy relayhost.example.org
          also once, Nov 27 00:38:48: the certificate of the relay did not pass, or has another name [not-verified]
 unknown  postfix/relaycerts/smtp: warning: the moon \\u001b[2J is full\\u0007
          once, Nov 27 00:39:00

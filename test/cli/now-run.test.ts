@@ -5,9 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { commandsIn, installs } from '../support/now-run.js';
+import { commandsIn, installs, unasked } from '../support/now-run.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
-import { requireTools } from '../support/require-tools.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -74,29 +73,35 @@ describe('the lines', () => {
   it('one command is for many hosts; those that are few are named', async () => {
     project = makeProject(settingsFor(5));
     expect(commandsIn((await seen('make')).block.join('\n'))[0]).toBe(installs());
-    expect(commandsIn((await seen('renew', '--force', 'c1', 'c2')).block.join('\n'))).toEqual([
-      installs('c1'),
-      installs('c2'),
-    ]);
-    const named = (await seen('renew', '--force', 'mailhost', 'c1', 'c2', 'c3', 'c4')).block.join('\n');
-    expect(commandsIn(named)).toEqual([installs('mailhost', 'c1', 'c2', 'c3', 'c4')]);
+    const named = (await seen('renew', '--force', 'c1', 'c2', 'c3', 'c4')).block.join('\n');
+    expect(commandsIn(named)).toEqual([installs('c1', 'c2', 'c3', 'c4')]);
+    const many = (await seen('renew', '--force', 'mailhost', 'c1', 'c2', 'c3', 'c4')).block.join('\n');
+    expect(commandsIn(many)).toEqual([installs()]);
   });
 });
 
-/** Runs a line as a person does, where ssh and rsync note where they go; `broken` is a host that they do not reach. */
+/** Runs a line where ssh notes where it goes; `broken` is a host that it does not reach. */
 function runLine(line: string, broken = '-'): Result & { readonly went: readonly string[] } {
   const bin = project.path('../fake');
   const log = project.path('../went');
   mkdirSync(bin, { recursive: true });
   rmSync(log, { force: true });
   writeFileSync(log, '');
-  // What comes over ssh has to be a whole script.
-  const fakes = {
-    rsync: `for target; do :; done\ncase $target in *${broken}*) exit 12 ;; esac\necho "rsync $target" >>'${log}'\n`,
-    ssh: `case $1 in *${broken}*) exit 255 ;; esac\necho "ssh $*" >>'${log}'\nscript=$(cat)\ncase $script in *'</dev/null'*) sh -nc "$script" ;; *) sh -c "$script" ;; esac\n`,
-  };
-  for (const [name, text] of Object.entries(fakes))
-    writeFileSync(join(bin, name), `#!/bin/sh\n${text}`, { mode: 0o755 });
+  // What deploy sends begins with its size; what is piped has to be a whole script.
+  const fake = `#!/bin/sh
+for word; do case $word in *@*) target=$word; break ;; esac; done
+case $target in *${broken}*) exit 255 ;; esac
+echo "$target" >>'${log}'
+for word; do :; done
+case $word in
+  sh)
+    script=$(cat)
+    case $script in *'</dev/null'*) sh -nc "$script" ;; *) sh -c "$script" ;; esac
+    ;;
+  *) read -r size; head -c "$size" >/dev/null ;;
+esac
+`;
+  writeFileSync(join(bin, 'ssh'), fake, { mode: 0o755 });
   const { status, stdout, stderr } = spawnSync('sh', ['-c', line], {
     cwd: project.folder,
     env: { PATH: `${bin}:${project.path('../bin')}:${process.env['PATH'] ?? ''}`, HOME: project.home },
@@ -105,19 +110,16 @@ function runLine(line: string, broken = '-'): Result & { readonly went: readonly
   return { status, stdout, stderr, went: linesOf(readFileSync(log, 'utf8')) };
 }
 
-const [relayTarget, homeTarget] = ['relayhost', 'mailhost'].map((name) => [
-  `rsync root@${name}.example.org:/etc/postfix/relaycerts/`,
-  `ssh root@${name}.example.org sh`,
-]);
+const [relay, home] = ['root@relayhost.example.org', 'root@mailhost.example.org'];
 
 describe('the commands', () => {
   it('run as they are printed, the relay first', async () => {
     project = makeProject();
     const { block } = await seen('make');
-    const ran = commandsIn(block.join('\n')).map((line) => runLine(line));
-    expect(ran.map(({ status }) => status)).toEqual([0, 0, 0]);
-    expect(ran.map(({ went }) => went)).toEqual([relayTarget, homeTarget, []]);
-    expect(ran[2]?.stdout).toContain('openssl s_client');
+    const ran = commandsIn(block.join('\n')).map((line) => runLine(unasked(line)));
+    expect(ran.map(({ status }) => status)).toEqual([0, 0]);
+    expect(ran.map(({ went }) => went)).toEqual([[relay, home], []]);
+    expect(ran[1]?.stdout).toContain('openssl s_client');
     for (const words of [
       ['renew', '--rekey', 'mailhost'],
       ['renew', '--ca'],
@@ -127,7 +129,7 @@ describe('the commands', () => {
     ]) {
       const lines = commandsIn((await seen(...words)).block.join('\n'));
       expect(lines.length).toBeGreaterThan(0);
-      for (const line of lines) expect(runLine(line), line).toMatchObject({ status: 0 });
+      for (const line of lines) expect(runLine(unasked(line)), line).toMatchObject({ status: 0 });
     }
   });
 
@@ -136,34 +138,36 @@ describe('the commands', () => {
     mkdirSync(project.path('-odd folder'));
     project.write('-odd folder/other.json', JSON.stringify(smallSettings()));
     const { block } = await seen('--settings', '-odd folder/other.json', 'make');
-    for (const line of commandsIn(block.join('\n'))) {
-      expect(line).toContain("--settings '-odd folder/other.json'");
-      expect(runLine(line), line).toMatchObject({ status: 0 });
-    }
-    const all = runLine("relaycerts --settings '-odd folder/other.json' show --section deploy --format sh | sh");
-    expect(all).toMatchObject({ status: 0, went: [...(relayTarget ?? []), ...(homeTarget ?? [])] });
+    const lines = commandsIn(block.join('\n'));
+    for (const line of lines) expect(line).toContain("--settings '-odd folder/other.json'");
+    expect(runLine(unasked(lines[0] ?? ''))).toMatchObject({ status: 0, went: [relay, home] });
   });
 
-  it('leave the clients alone if a relay fails, and try every client if one does', async () => {
+  it('leave the clients as they are if a relay fails, and try every client if one does', async () => {
     project = makeProject(settingsFor(2));
     await seen('make');
-    expect(runLine(installs(), 'relayhost')).toMatchObject({
-      status: 1,
-      went: [],
-      stderr: expect.stringContaining(
-        'error: not installed: relayhost.example.org; the clients stay as they were',
-      ) as string,
-    });
-    const one = runLine(installs(), 'mailhost');
-    expect([one.status, one.went.length]).toEqual([1, 4]);
-    expect(one.stderr).toContain('error: not installed: mailhost.example.org\n');
+    const none = runLine(unasked(installs()), 'relayhost');
+    expect([none.status, none.went]).toEqual([1, []]);
+    expect(none.stdout).toContain('1 failed, and are as they were, 2 wait for others');
+    const one = runLine(unasked(installs()), 'mailhost');
+    expect([one.status, one.went]).toEqual([1, [relay, 'root@c1.example.org']]);
+    expect(one.stdout).toContain('not done: mailhost.example.org\n');
+  });
+
+  it('for a client before its relay say what comes first, and that works', async () => {
+    project = makeProject();
+    await seen('make');
+    const early = runLine(unasked(installs('mailhost')));
+    expect([early.status, early.went]).toEqual([1, []]);
+    expect(early.stderr).toContain('hint: relaycerts deploy\n');
+    expect(runLine(unasked('relaycerts deploy'))).toMatchObject({ status: 0, went: [relay, home] });
   });
 
   it('fail if their left side fails, whatever is on the right', async () => {
     project = makeProject();
     // Nothing was made yet.
     for (const line of [
-      installs('mailhost'),
+      unasked(installs('mailhost')),
       'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
     ]) {
       const { status, stderr } = runLine(line);
@@ -171,18 +175,14 @@ describe('the commands', () => {
     }
   });
 
-  it('that script is what shellcheck and every shell take', async () => {
-    requireTools('shellcheck', 'dash', 'busybox');
-    project = makeProject(settingsFor(3));
-    await seen('make');
-    const { stdout } = succeed(await project.run(['show', '--section', 'deploy', '--format', 'sh']));
-    for (const [command = '', ...args] of [
-      ['shellcheck', '--shell=sh', '-'],
-      ['dash', '-n'],
-      ['busybox', 'sh', '-n'],
-    ]) {
-      const { status, stdout: said, stderr } = spawnSync(command, args, { input: stdout, encoding: 'utf8' });
-      expect([command, status, said, stderr]).toEqual([command, 0, '', '']);
+  it('with --quiet say nothing, and with --json one object', async () => {
+    project = makeProject();
+    expect(succeed(await project.run(['make', '--quiet'])).stdout).toBe('');
+    const dry = JSON.parse(runLine('relaycerts deploy --dry-run --json').stdout) as unknown;
+    const plan = ['relayhost', 'mailhost'].map((name) => ({ host: `${name}.example.org`, files: 'all' }));
+    expect(dry).toMatchObject({ version: 1, command: 'deploy', plan, hosts: [] });
+    for (const words of ['', '', '--undo']) {
+      expect(runLine(`relaycerts --quiet deploy --yes ${words}`)).toMatchObject({ status: 0, stdout: '', stderr: '' });
     }
   });
 });

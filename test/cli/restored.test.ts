@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { noteAsInstalled } from '../support/installed.js';
 import { putMade } from '../support/made-project.js';
-import { makeProject, type Project } from '../support/project.js';
+import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { hintsOf } from '../support/refusals.js';
 import { succeed } from '../support/succeed.js';
 
@@ -154,4 +154,20 @@ it('a client that is named again after it was taken out is said to come back', a
   writeFileSync(project.path('settings.json'), JSON.stringify(both));
   expect((await project.run(['make'])).stderr).toMatch(/second\.example\.org comes back: its certificate is here/u);
   expect((await project.run(['make'])).stderr).not.toMatch(words);
+});
+
+it('of many clients that no table lists yet, as after an interrupted make, one warning, and make lists them', async () => {
+  const smtpClients = Array.from({ length: 8 }, (_, at) => ({ hostname: at === 0 ? 'mailhost' : `c${at}` }));
+  project.settings(smallSettings({ smtpClients }));
+  await run('make');
+  const table = 'hosts/relayhost.example.org/relay_clientcerts';
+  project.write(table, project.read(table).replaceAll(/^[0-9A-F]\S+ c\d.*\n/gmu, ''));
+  const { stderr } = succeed(await project.run(['make']));
+  expect(stderr.match(/^relaycerts: warning: .*/gmu)).toEqual([
+    expect.stringMatching(/make was interrupted, or clients come back: .* do not list c1\.\S+ c2\..* and 2 more$/u),
+  ]);
+  expect(stderr).toContain(
+    'hint: if a client was revoked after the backup that was restored here: relaycerts revoke HOST',
+  );
+  expect((await project.run(['make'])).stderr).not.toMatch(/warning/u);
 });

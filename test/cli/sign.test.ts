@@ -111,7 +111,7 @@ describe('a host that makes its own key', () => {
     const result = succeed(await project.run(['sign', request, '--host', 'second.example.org']));
     expect(result.stderr).toContain(`made the bundle: hosts/${relay}\n`);
     expect(result.stderr).toContain('the request asks for "mailhost.example.org": ignored');
-    expect(result.stdout).toBe(`Now run:\n  ${installs('relayhost')}\n  ${installs('second')}\n`);
+    expect(result.stdout).toBe(`Now run:\n  ${installs('relayhost', 'second')}\n`);
     expect(project.read('hosts', relay, 'relay_clientcerts')).toMatch(/^[0-9A-F:]{95} second\.example\.org$/mu);
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');
   });

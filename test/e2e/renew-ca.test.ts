@@ -107,9 +107,7 @@ describe('renew --ca', () => {
     const order = orderOf();
     const before = await serialAt(relay);
     const plan = (await desk.run('relaycerts renew --ca')).stdout;
-    expect(new Set(commandsIn(plan))).toEqual(
-      new Set(order.map(({ hostname }) => installs(hostname.split('.')[0] ?? ''))),
-    );
+    expect(commandsIn(plan)).toEqual([installs()]);
     await installWhileMailFlows(...order);
     const serials = await Promise.all(order.map(serialAt));
     expect(new Set(serials).size).toBe(1);

@@ -46,7 +46,6 @@ beforeAll(async () => {
   const print = async (...args: readonly string[]): Promise<void> =>
     void printed.set(args.join(' '), await hostile.print(args));
   await print('make');
-  scripts.set('deploy', await hostile.print(['show', '--section', 'deploy', '--format', 'sh']));
   for (const { hostname } of hosts) {
     await print('show', hostname);
     await print('show', hostname, '--undo');
@@ -74,9 +73,9 @@ function fileWord(): string {
   return relative(hostile.project.folder, hostile.file);
 }
 
-/** What installs one host, or all. */
+/** What installs these hosts, or all. */
 function installOf(...hostnames: readonly string[]): readonly string[] {
-  return ['relaycerts', '--settings', fileWord(), 'show', ...hostnames, '--section', 'deploy', '--format', 'sh'];
+  return ['relaycerts', '--settings', fileWord(), 'deploy', ...hostnames];
 }
 
 /** The options and the target of ssh and rsync. */
@@ -136,7 +135,7 @@ describe('the stubs', () => {
 
 describe('every script', () => {
   it('is parsed by dash, bash and busybox, and by sh as it is here', () => {
-    expect(scripts.size).toBe(hosts.length * 6 + 1);
+    expect(scripts.size).toBe(hosts.length * 6);
     const blocks = [...printed.entries()].flatMap(([args, text]) =>
       args.includes('json') ? [] : blocksOf(text).flatMap(shellOf),
     );
@@ -309,19 +308,15 @@ describe('what the commands that change print', () => {
 
   it.each(['renew --ca', 'renew --ca --rekey', 'make'])('%s', (command) => {
     const words = ranIn(printed.get(command) ?? '');
-    expect(words.slice(0, hosts.length)).toEqual(labels.map((label) => installOf(label)));
+    expect(words[0]).toEqual(installOf());
   });
 
   it('revoke', () => {
     const name = hosts.at(-1)?.hostname ?? '';
     expect(ranIn(printed.get(`revoke ${name}`) ?? '')).toEqual([
-      ...labels.slice(0, settings.smtpdServers.length).map((label) => installOf(label)),
+      installOf(...labels.slice(0, settings.smtpdServers.length)),
       ['relaycerts', '--settings', fileWord(), 'make', '--again', name],
     ]);
-  });
-
-  it('and that script copies every bundle, and runs every script', () => {
-    expect(ran(scripts.get('deploy') ?? '')).toEqual(sorted(hosts.flatMap((host) => [rsyncOf(host), ...pipeOf(host)])));
   });
 
   it('sign and renew', async () => {
@@ -332,15 +327,13 @@ describe('what the commands that change print', () => {
     const signed = await hostile.run(['sign', '-', '--host', 'own'], { input: request });
     expect(signed.status, signed.stderr).toBe(0);
     const names = [...settings.smtpdServers.map(({ hostname }) => hostname), parseHostName(own)];
-    const installed = shortNames(settings, names).map((label) => installOf(label));
-    expect(ranIn(signed.stdout)).toEqual(installed);
+    expect(ranIn(signed.stdout)).toEqual([installOf(...shortNames(settings, names))]);
 
     const renewed = await hostile.run(['renew', '--rekey', settings.smtpClients[0].hostname]);
     expect(renewed.status, renewed.stderr).toBe(0);
     const [client = ''] = shortNames(settings, [settings.smtpClients[0].hostname]);
     expect(ranIn(renewed.stdout)).toEqual([
-      ...installed.slice(0, -1),
-      installOf(client),
+      installOf(...shortNames(settings, names.slice(0, -1)), client),
       ['relaycerts', '--settings', fileWord(), 'show', client, '--section', 'verify'],
       ['relaycerts', '--settings', fileWord(), 'retire', client],
     ]);

@@ -4,11 +4,13 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { renderDeployScript } from '../../src/render/deploy.js';
+import { renderDelivery } from '../../src/render/delivery.js';
 import { renderSh, showHost } from '../../src/render/host.js';
+import { renderRenewalTimer } from '../../src/render/renewal-timer.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, mailPrograms } from '../../src/settings/settings.js';
+import { blocksOf } from '../support/blocks.js';
 import { requireTools } from '../support/require-tools.js';
 
 const settings = parseSettings(
@@ -40,13 +42,20 @@ const printed = hostsOf(settings).flatMap((host) => {
   const sections = (['rsync', 'request', 'verify', 'monitor'] as const).map((section) => show(section, false, 'host'));
   return [...whole, ...sections];
 });
-printed.push({
-  name: 'deploy of all',
-  text: renderDeployScript(
-    settings,
-    hostsOf(settings).map((host) => ({ host, keyPlace: 'here' })),
-  ),
-});
+
+/** What deploy runs on each host: the files that arrive are those of its bundle, or any. */
+const received = hostsOf(settings).flatMap((host) =>
+  (['all', 'trust'] as const).map((files) => {
+    const options = { files, keyPlace: 'here', forceRoutes: false, at: new Date(0) } as const;
+    const { script, input } = renderDelivery(settings, host, new Map(), options);
+    // The last of the archive, after its header.
+    const inner = input
+      .subarray(input.indexOf('receive.sh\0') + 512)
+      .toString('utf8')
+      .replace(/\0+$/u, '');
+    return { name: `${host.hostname}, ${files}`, script, inner };
+  }),
+);
 
 function run(command: readonly [string, ...string[]], input = ''): string {
   const [program, ...args] = command;
@@ -81,4 +90,29 @@ describe.each(printed)('$name', ({ text }) => {
     const whole = `text=$(cat); for cut in ${cuts}; do printf %s "$text" | head -c $cut | dash -n 2>/dev/null && echo $cut; done; :`;
     expect(run(['sh', '-c', whole], text)).toBe('');
   });
+});
+
+it.each(received)('what deploy sends to $name passes shellcheck, and each shell reads it', ({ script, inner }) => {
+  expect(inner).toContain("only='");
+  for (const text of [script, inner]) {
+    expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+      expect(run([...shell, '-n'], text)).toBe('');
+    }
+  }
+});
+
+it('what renews by itself passes shellcheck, and each shell reads it', () => {
+  const blocks = blocksOf(renderRenewalTimer(settings)).filter(({ where }) => where === 'here');
+  const scripts = blocks.flatMap(({ text }) => [
+    text,
+    ...(/<<'END' \|\| exit\n([^]*?)\nEND\n/u.exec(text)?.slice(1) ?? []),
+  ]);
+  expect(scripts.some((text) => text.startsWith('#!/bin/sh\n'))).toBe(true);
+  for (const text of scripts) {
+    expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+      expect(run([...shell, '-n'], text)).toBe('');
+    }
+  }
 });

@@ -9,5 +9,10 @@ export function commandsIn(stdout: string): readonly string[] {
 
 /** The command that installs hosts; each is named as it is typed, none if it is about all. */
 export function installs(...names: readonly string[]): string {
-  return ['relaycerts show', ...names, '--section deploy --format sh | sh'].join(' ');
+  return ['relaycerts deploy', ...names].join(' ');
+}
+
+/** A printed command without a terminal, on which deploy would ask. */
+export function unasked(command: string): string {
+  return /^relaycerts (?:--settings (?:'[^']*'|\S+) )?deploy\b/u.test(command) ? `${command} --yes` : command;
 }

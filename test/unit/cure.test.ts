@@ -48,7 +48,5 @@ describe('a command for root on a host', () => {
 
 it('an installation is one command, for any host', () => {
   const lines = cureLines(settings, findingOf('not-installed', 'relayhost.example.org'));
-  expect(lines.map(({ text }) => text)).toEqual([
-    'relaycerts show relayhost.example.org --section deploy --format sh | sh',
-  ]);
+  expect(lines.map(({ text }) => text)).toEqual(['relaycerts deploy relayhost.example.org']);
 });

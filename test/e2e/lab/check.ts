@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest';
 
+import { unasked } from '../../support/now-run.js';
 import type { MailHost } from './mail-host.js';
 import type { Desk } from './operator.js';
 
@@ -40,7 +41,7 @@ export async function expectFound(desk: Desk, id: string, host: string | null): 
 export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<void> {
   const commands = cure.filter(({ kind }) => kind === 'command');
   if (commands.length === 0) throw new Error(`${id} has no command to run`);
-  for (const { text } of commands) await desk.run(text);
+  for (const { text } of commands) await desk.run(unasked(text));
 }
 
 /** Does something on a host, and has Postfix take it up. */

@@ -57,7 +57,9 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       throw new RelaycertsError(
         'passphrase',
         'nothing was changed: no secret key here can open the new passphrase file, so it could not be proven to open',
-        { hint: 'run it on a machine where a recipient can open it, or give the new passphrase with --new-passphrase-fd N' },
+        {
+          hint: 'run it on a machine where a recipient can open it, or give the new passphrase with --new-passphrase-fd N',
+        },
       );
     }
     const pem = await encryptPrivateKey(privateKey, next, chosen === undefined ? 'random' : 'typed');

@@ -67,7 +67,7 @@ Once the new relay is installed, run:
   it.each([
     ['a name that is none', ['add', 'a_b'], 2, 'not a host name'],
     ['a name of the other role', ['add', 'relayhost'], 2, 'is in the settings already, as a relay'],
-    ['a name that is another name of a host', ['add', 'mx'], 2, 'stands already at'],
+    ['a name that is another name of a host', ['add', 'mx'], 2, 'is already at'],
     ['a name that takes file names', ['add', 'mail.old'], 2, 'would take the file names of another'],
   ])('writes nothing for %s', async (_, args, status, says) => {
     project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', altNames: ['mx'] }] }));

@@ -223,14 +223,7 @@ describe('a wrong answer', () => {
   test.each<[string, Step, string, string, string, object]>([
     ['domain', domain, 'a_b', `${noHost} (it has an underscore)`, 'example.org', {}],
     ['relay', relays, 'r;reboot', noHost, 'r', { smtpdServers: [{ hostname: 'r' }] }],
-    [
-      'two relays alike',
-      relays,
-      'relay, RELAY.example.org',
-      'is already at smtpdServers[0].hostname',
-      'relayhost',
-      {},
-    ],
+    ['two relays alike', relays, 'relay, RELAY.example.org', 'is already at smtpdServers[0].hostname', 'relayhost', {}],
     ['client = relay', clients, 'relayhost', 'is already at smtpdServers[0].hostname', 'mailhost', {}],
     ['port', port, '25', 'must not be 25', '26', { smtpdServers: [{ hostname: 'relayhost', port: 26 }] }],
     ['port in words', port, 'smtp', 'must be a whole number from 1 to 65535: "smtp"', '2500', {}],
@@ -580,7 +573,7 @@ describe('recipients', () => {
     ]);
     await take(terminal, [
       ['? Recipients:', 'key.asc, key.asc', 'Enter'],
-      ['stands twice: "key.asc"', '', 'C-u'],
+      ['is there twice: "key.asc"', '', 'C-u'],
     ]);
     await take(terminal, [['? Recipients:', 'key.asc, carol@example.org', 'Enter'], justWrite]);
     expect(await terminal.ended()).toBe(0);

@@ -233,7 +233,12 @@ export const badSettings: readonly BadSettings[] = [
     'not a recipient',
   ),
   row('an empty recipient', { passphrase: { recipients: [''] } }, 'passphrase.recipients[0]', 'not a recipient'),
-  row('a recipient twice', { passphrase: { recipients: ['a', 'b', 'a'] } }, 'passphrase.recipients[2]', 'stands twice'),
+  row(
+    'a recipient twice',
+    { passphrase: { recipients: ['a', 'b', 'a'] } },
+    'passphrase.recipients[2]',
+    'is there twice',
+  ),
 
   row('a relative directory', { postfix: { directory: 'relaycerts' } }, 'postfix.directory', 'begin with a slash'),
   row('a shell word in a directory', { postfix: { directory: '/etc/$(id)' } }, 'postfix.directory', 'only letters'),
@@ -359,7 +364,7 @@ export const badSettings: readonly BadSettings[] = [
     'an IDN twice',
     { smtpClients: [{ hostname: 'b\u00fccher' }, { hostname: 'xn--bcher-kva' }] },
     'smtpClients[1].hostname',
-    'stands already',
+    'is already at',
     'cross-check',
   ),
   relay(
@@ -369,7 +374,7 @@ export const badSettings: readonly BadSettings[] = [
     'is already at smtpClients[0].hostname',
     'cross-check',
   ),
-  relay('an altName that is the relay', { altNames: ['relayhost'] }, 'altNames[0]', 'stands already', 'cross-check'),
+  relay('an altName that is the relay', { altNames: ['relayhost'] }, 'altNames[0]', 'is already at', 'cross-check'),
   relay(
     'an altName twice',
     { altNames: ['a', 'a'] },

@@ -56,11 +56,7 @@ describe('a problem names the line', () => {
     ['a bad value', 'hostname,sshPort\nc1,\nc2,0\n', /clients\.csv: line 3: sshPort: must be a whole number/u],
     ['a bad name', 'hostname\nc1\nc_2\n', /clients\.csv: line 3: hostname: not a host name/u],
     ['the first bad name', 'hostname\n*\n', /clients\.csv: line 2: hostname: not a host name/u],
-    [
-      'a name twice',
-      'hostname\nc1\nc2\nC1\n',
-      /clients\.csv: line 4: hostname: is already at clients\.csv: line 2/u,
-    ],
+    ['a name twice', 'hostname\nc1\nc2\nC1\n', /clients\.csv: line 4: hostname: is already at clients\.csv: line 2/u],
     ["the relay's name", 'hostname\nc1\nrelayhost\n', /line 3: hostname: is already at smtpdServers\[0\]/u],
     ['a cell too many', 'hostname\nc1\nc2,\n', /clients\.csv: line 3: has 2 cells, and the header 1/u],
     ['a quote in the wrong place', 'hostname,altNames\nc1,x"y"\n', /clients\.csv: line 2: a quote in the wrong place/u],

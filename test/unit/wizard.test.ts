@@ -299,11 +299,7 @@ describe('the interview', () => {
   test.each<[Given, string, RegExp]>([
     [{ 'Relay:': 'x, X' }, 'Relay:', /^is already at smtpdServers\[0\]\.hostname/u],
     [{ 'Relay:': 'm, x' }, 'Mail server at home:', /^is already at smtpdServers\[0\]\.hostname/u],
-    [
-      { 'Mail server at home:': 'alias' },
-      'Mail server at home:',
-      /^smtpdServers\[0\]\.altNames\[0\] stands already at/u,
-    ],
+    [{ 'Mail server at home:': 'alias' }, 'Mail server at home:', /^smtpdServers\[0\]\.altNames\[0\] is already at/u],
     [{ 'Relay:': 'x.example.net' }, 'Relay:', /^is outside ca\.permittedDomains/u],
     [{ 'Relay:': 'a_b' }, 'Relay:', /^not a host name/u],
     [{ 'Relay:': ',' }, 'Relay:', /^expected at least one/u],
@@ -320,7 +316,7 @@ describe('the interview', () => {
       'Days a certificate is valid:',
       /^must be a whole number from 1 to 3650/u,
     ],
-    [{ 'Recipients:': 'a.asc,a.asc' }, 'Recipients:', /^stands twice: "a\.asc"$/u],
+    [{ 'Recipients:': 'a.asc,a.asc' }, 'Recipients:', /^is there twice: "a\.asc"$/u],
     [{ 'Recipients:': '-x' }, 'Recipients:', /^not a recipient: "-x"$/u],
   ])('%j is refused at %s', async (given, message, says) => {
     const start = draftOf(
@@ -346,7 +342,7 @@ describe('the interview', () => {
     const smtpClients = Array.from({ length: 11 }, (_, index) => ({ hostname: `m${index}` }));
     const start = draftOf(JSON.stringify({ domain: 'example.org', smtpdServers, smtpClients }));
     const { asked, said, text, refused } = await hold(start, { 'Relay:': 'r1, m10' });
-    expect(refused).toEqual([['Relay:', expect.stringContaining('stands already')]]);
+    expect(refused).toEqual([['Relay:', expect.stringContaining('is already at')]]);
     expect(said.map((line) => line.split(' not asked')[0])).toEqual([
       'Mail server at home:',
       'Port on the relay:',

@@ -123,8 +123,16 @@ it('npm packs every licence, and the manifest promises no address that does not 
   const paths = packed.files.map(({ path }) => path);
   expect(paths, stderr.toString()).toEqual(
     expect.arrayContaining([
-      ...['LICENSE', 'dist/THIRD-PARTY-LICENSES.txt', 'README.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md'],
-      ...['man/relaycerts.1', 'settings.schema.json', 'docs/recipes.md', 'docs/json.schema.json'],
+      'LICENSE',
+      'dist/THIRD-PARTY-LICENSES.txt',
+      'README.md',
+      'SECURITY.md',
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'man/relaycerts.1',
+      'settings.schema.json',
+      'docs/recipes.md',
+      'docs/json.schema.json',
     ]),
   );
   const manifest = JSON.parse(read('package.json')) as Record<string, unknown>;

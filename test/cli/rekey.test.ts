@@ -166,7 +166,7 @@ describe('renew --rekey and retire', () => {
     expectVerified(project);
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
-    expect(row?.why).toMatch(/before the new key .*relays .* first, then mailhost.*: relaycerts retire mailhost/u);
+    expect(row?.why).toMatch(/key change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u);
     expect((await run('status')).status).toBe(3);
     expect(succeed(await run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
     expect(succeed(await run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(

@@ -72,7 +72,7 @@ Once mail flows with the new certificate, run:
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
     expect(row?.why).toMatch(
-      /before the new certificate .*relays .* first, then mailhost.*: relaycerts retire mailhost/u,
+      /certificate change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u,
     );
     const again = await expectLeft('renew', '--force', 'mailhost');
     expect(commandsIn(again.stdout)).toEqual(['relaycerts retire mailhost']);

@@ -106,9 +106,13 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
   })
     .description(
       'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
-        'the host that relays its mail, and prints what to run on both.',
+        'the host that relays its mail, installs them over ssh, and proves that they work.',
     )
-    .option('--settings <file>', 'the settings, otherwise RELAYCERTS_SETTINGS; all that is made is beside them', named)
+    .option(
+      '--settings <file>',
+      'the settings file, otherwise RELAYCERTS_SETTINGS; everything is kept beside it',
+      named,
+    )
     .option('--json', 'print one JSON object, also if it fails (docs/json.md)')
     .addOption(
       count(
@@ -118,7 +122,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       ).default(0),
     )
     .option('--quiet', 'no progress, only warnings and errors')
-    .option('--verbose', 'more about what is done')
+    .option('--verbose', 'say more about what is done')
     .option('--no-color', 'no colour (NO_COLOR does the same)')
     .version(packageJson.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', "print this, or a command's help")
@@ -147,7 +151,8 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .examples(
       'relaycerts wizard                  ask for the settings, write settings.json',
       'relaycerts make                    make all that settings.json asks for',
-      'relaycerts show mailhost --format sh | ssh root@mailhost.example.org sh',
+      'relaycerts deploy                  install on the hosts over ssh',
+      'relaycerts check                   prove that it works',
       'relaycerts fingerprint             pins for relay_clientcerts',
     )
     .runs(async (sys, global) => {

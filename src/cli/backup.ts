@@ -9,8 +9,8 @@ export function addBackup(program: SysCommand): void {
   program
     .command('backup')
     .description(
-      'write all that must not be lost into one OpenPGP file, for the recipients in the settings or under a password, ' +
-        "and prove that the CA's key opens from it",
+      'write everything that must not be lost into one OpenPGP file, for the recipients in the settings or under a ' +
+        "password, and prove that the CA's key opens from it",
     )
     .argument('<file>', 'the new file; one that exists is not overwritten')
     .option('--password', 'under a password, even if the settings have recipients')
@@ -24,7 +24,7 @@ export function addBackup(program: SysCommand): void {
 
   program
     .command('restore')
-    .description('make a project out of a backup, in an empty folder; nothing that is there is overwritten')
+    .description('restore a backup into an empty folder; nothing is overwritten')
     .argument('<file>', 'the backup')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the backup from this file descriptor'))
     .examples(

@@ -14,24 +14,23 @@ export function addCheck(program: SysCommand): void {
   program
     .command('check')
     .description(
-      'prove that it works: the files here, each host over ssh, and the live relay from outside, which has to take our ' +
+      'prove that it works: the files here, each host over ssh, and the live relay from outside, which must accept our ' +
         'clients and nobody else; exit code 3 if an error or a warning is found',
     )
     .argument('[host...]', 'the hosts, by name; all if none is named')
     .option('--offline', 'only the files here')
     .addOption(
-      new Option(
-        '--from <host>',
-        'only the way to the relays, as it is seen from a home host, with openssl there',
-      ).conflicts('offline'),
+      new Option('--from <host>', 'only the connection to the relays, from a home host, with openssl there').conflicts(
+        'offline',
+      ),
     )
     .addOption(
       new Option(
         '--port25 <domain>',
-        'see also whether the relays reach the mail server of this domain on port 25, which some providers block',
+        "also check that the relays reach this domain's mail server on port 25, which some providers block",
       ).argParser((text) => {
         const domain = findHostName(text);
-        if (domain === undefined) throw new InvalidArgumentError('It is a domain that takes mail.');
+        if (domain === undefined) throw new InvalidArgumentError('Expected a domain that takes mail.');
         return domain;
       }),
     )

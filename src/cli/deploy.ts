@@ -12,13 +12,13 @@ export function addDeploy(program: SysCommand): void {
   program
     .command('deploy')
     .description(
-      'install on the hosts what show prints, over ssh, in the order that keeps mail flowing, and see that it works; a ' +
-        'host that fails is as it was, and the exit code is 1',
+      'install on the hosts over ssh, in the order that keeps mail flowing, and check the result; a host that fails gets ' +
+        'its old files back, and the exit code is 1',
     )
     .argument('[host...]', 'the hosts, by name; all that lack something if none is named')
     .option('--dry-run', 'print what would be done, and do nothing')
     .option('--yes', 'do not ask')
-    .option('--undo', 'take everything back that deploy and the scripts have set up on these hosts')
+    .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
     .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
     .addOption(
       count('--parallel <n>', 'hosts at the same time', 'Expected a whole number of hosts.', 2).default(mostAtOnce),

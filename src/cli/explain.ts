@@ -9,11 +9,11 @@ export function addExplain(program: SysCommand): void {
   program
     .command('explain')
     .description(
-      'name the cause of what a mail log says about the relaying, how often and when last, and what to do; exit code 3 ' +
+      'name the causes of the relaying errors in a mail log, how often and when last, and what to do; exit code 3 ' +
         'if it has faults',
     )
     .argument('[log]', 'a file (gzip too), - for standard input, or a host by name; the log of this machine by default')
-    .option('--follow', 'go on as the log grows, and sum up on Ctrl-C')
+    .option('--follow', 'follow the log as it grows; Ctrl-C prints the summary')
     .examples(
       'relaycerts explain /var/log/mail.log',
       'relaycerts explain relayhost --follow',

@@ -92,5 +92,5 @@ export function passphraseFdOption(): Option {
 }
 
 export function fileDescriptor(flags: string, description: string): Option {
-  return count(flags, description, 'It is the number of a file descriptor.', 6);
+  return count(flags, description, 'Expected the number of a file descriptor.', 6);
 }

@@ -31,7 +31,7 @@ export function addSetup(program: SysCommand): void {
     .command('remove')
     .description('take a host out of the settings, revoke it, and print what undoes its configuration')
     .argument('<host>', 'the host, by name; also one that the settings no longer name')
-    .option('--keep', 'revoke nothing: its key stays here, and is used again if it is added again')
+    .option('--keep', 'do not revoke it: its key stays here, and is used if you add it again')
     .examples('relaycerts remove laptop', 'relaycerts remove oldrelay', 'relaycerts remove laptop --keep')
     .runs(async (sys, options: Omit<RemoveOptions, 'hostname'>, hostname: string) => {
       const { remove } = await import('../commands/remove.js');
@@ -43,7 +43,7 @@ export function addSetup(program: SysCommand): void {
     .description('make the CA, keys, certificates and bundles that are missing, and print the instructions')
     .option('--dry-run', 'print what would be made, and make nothing')
     .option('--check', 'the same, and exit code 3 if anything would be made or the passphrase cannot be opened')
-    .option('--again <host>', 'make a host again that was revoked')
+    .option('--again <host>', 'make a new key and certificate for a host that was revoked')
     .addOption(passphraseFdOption())
     .examples('relaycerts make --dry-run', 'relaycerts make', 'relaycerts --settings other/settings.json make')
     .runs(async (sys, options: MakeOptions) => {
@@ -61,7 +61,7 @@ export function addSetup(program: SysCommand): void {
         .choices(formats)
         .default('text'),
     )
-    .option('--undo', 'the inverse: what takes it back')
+    .option('--undo', 'print how to undo it')
     .option('--force-routes', 'a script that installs a home host even if its main.cf routes mail past the relay')
     .examples(
       'relaycerts show',
@@ -80,7 +80,7 @@ export function addSetup(program: SysCommand): void {
     .description('print pins for relay_clientcerts: of all clients, or of the given files')
     .argument('[file...]', 'certificates or public keys, PEM or DER; - is standard input')
     .addOption(
-      new Option('--of <what>', 'what is pinned (default: what the settings say, or the public key)').choices(pinKinds),
+      new Option('--of <what>', 'what is pinned (default: as in the settings, or the public key)').choices(pinKinds),
     )
     .addOption(new Option('--digest <name>', 'the digest').choices(digests).default('sha256'))
     .addOption(new Option('--format <format>', 'the form of a line').choices(fingerprintFormats).default('postfix'))

@@ -31,8 +31,8 @@ export function addUpkeep(program: SysCommand): void {
   program
     .command('status')
     .description(
-      "how every certificate stands, the most urgent first, whether the hosts have it, and whether the CA's passphrase " +
-        'can be opened; exit code 3 if something needs care',
+      "list every certificate, the most urgent first, whether the hosts have it, and whether the CA's passphrase can be " +
+        'opened; exit code 3 if something needs care',
     )
     .argument('[host...]', 'only these hosts, by name or pattern (* and ?)')
     .addOption(
@@ -51,7 +51,7 @@ export function addUpkeep(program: SysCommand): void {
         .choices(['table', 'nagios'])
         .default('table'),
     )
-    .option('--open', "prove that the CA's passphrase and key can be opened; asks for what that needs")
+    .option('--open', "prove that the CA's passphrase and key can be opened; ask for what that needs")
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts status',
@@ -74,8 +74,8 @@ export function addUpkeep(program: SysCommand): void {
   program
     .command('renew')
     .description(
-      'new certificates: of all that is due, or of the hosts named; for the same key, so that the pin stays (with ' +
-        'postfix.pin "certificate" it changes, and both are listed until relaycerts retire)',
+      'make new certificates for all hosts that are due, or for the hosts named. The key and the pin stay (with ' +
+        'postfix.pin "certificate" the pin changes, and both are listed until relaycerts retire)',
     )
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
     .addOption(new Option('--due', 'for cron: do not list certificates that are not due').conflicts(['force', 'rekey']))
@@ -84,7 +84,7 @@ export function addUpkeep(program: SysCommand): void {
     .addOption(
       new Option(
         '--ca',
-        'the CA itself: for the same key at once; with --rekey for a new key, one of three stages with each run',
+        'renew the CA itself, at once with the same key; with --rekey a new key, one of three stages with each run',
       ).conflicts(['due', 'force']),
     )
     .addOption(passphraseFdOption())
@@ -136,7 +136,7 @@ export function addUpkeep(program: SysCommand): void {
     .description('sign the certificate request of a host that makes its own key')
     .argument('<file>', 'the request, PEM or DER; - is standard input')
     .requiredOption('--host <host>', 'the host whose certificate it is; its names come from the settings')
-    .option('--again', 'a host that was revoked relays again, with a new key')
+    .option('--again', 'let a host that was revoked relay again, with a new key')
     .addOption(passphraseFdOption())
     .examples(
       'relaycerts show mailhost --section request',
@@ -156,7 +156,7 @@ export function addUpkeep(program: SysCommand): void {
     .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
     .argument('<host>', 'the host, by name')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
-    .option('--out <file>', 'where to write it, instead of FQDN.p12 here; - is standard output')
+    .option('--out <file>', 'the file to write (default: FQDN.p12 here); - is standard output')
     .examples(
       'relaycerts export p12 mailhost',
       'relaycerts export p12 mailhost --out mail.pfx --password-fd 3 3< password',

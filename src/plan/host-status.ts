@@ -143,6 +143,6 @@ function whyRetire({ settings, relays, installation }: Basis, found: HostInvento
   const thing = newThing(settings);
   const hint = { run: ['retire', hostname], before: `when mail flows with the new ${thing}:` };
   const isThere = [...relays, found].every((one) => (installation(one)?.kind ?? 'installed') === 'installed');
-  const order = isThere ? '' : `; the relays are installed first, then ${hostname}`;
-  return { message: `its pin before the new ${thing} is listed too${order}`, hint };
+  const order = isThere ? '' : `; install the relays first, then ${hostname}`;
+  return { message: `${thing} change in progress, both pins listed${order}`, hint };
 }

@@ -53,7 +53,7 @@ export const firstQuestions: readonly TextQuestion[] = [
   },
 ];
 
-const sshUser = 'For the commands that copy and install. Another than root needs sudo there without a password.';
+const sshUser = 'For the commands that copy and install. A user other than root needs sudo there without a password.';
 
 /** Those of "more". */
 export const moreQuestions: readonly TextQuestion[] = [

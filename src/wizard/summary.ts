@@ -64,7 +64,7 @@ function compare(old: readonly string[], now: readonly string[]): readonly strin
 export function describeMake({ ca, certificates, smtpdServers, smtpClients, passphrase }: Settings): string {
   const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
   return [
-    `make brings what is missing of: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
+    `make makes what is missing: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
     `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
     `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
     `${passphrase.file}, for ${openers}. Then it prints what to run on each host; it touches no host.`,

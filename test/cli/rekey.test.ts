@@ -71,7 +71,7 @@ Once mail flows with the new certificate, run:
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
     expect(row?.why).toMatch(
-      /before the new certificate .*relays .* first, then mailhost.*: relaycerts retire mailhost/u,
+      /certificate change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u,
     );
     const again = await expectLeft('renew', '--force', 'mailhost');
     expect(commandsIn(again.stdout)).toEqual(['relaycerts retire mailhost']);
@@ -164,7 +164,7 @@ describe('renew --rekey and retire', () => {
     expectVerified(project);
     const row = rowsOf(await run('status', '--json')).find(({ host }) => host === home);
     expect(row).toMatchObject({ state: 'pending' });
-    expect(row?.why).toMatch(/before the new key .*relays .* first, then mailhost.*: relaycerts retire mailhost/u);
+    expect(row?.why).toMatch(/key change in progress.*relays first, then mailhost.*: relaycerts retire mailhost/u);
     expect((await run('status')).status).toBe(3);
     expect(succeed(await run('fingerprint', '--format', 'openssl')).stdout.match(/:/gu)?.length).toBe(62);
     expect(succeed(await run('show', relay, '--section', 'relay_clientcerts')).stdout).toContain(

@@ -132,7 +132,7 @@ describe('what was made', () => {
     await noteAsInstalled(project);
     succeed(await run('renew', '--rekey', 'laptop'));
     const laptop = 'laptop.example.org';
-    expect((await rowOf(laptop))?.why).toContain('the relays are installed first, then laptop.example.org');
+    expect((await rowOf(laptop))?.why).toContain('install the relays first, then laptop.example.org');
     await noteAsInstalled(project);
     const why = (await rowOf(laptop))?.why;
     expect(why).toBe(

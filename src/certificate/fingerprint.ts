@@ -54,14 +54,14 @@ function digestAsPin(octets: Buffer, digest: Digest): Fingerprint {
 
 /** A digest as it is written in a table. */
 export function pinOfDigest(octets: Buffer): Fingerprint {
-  let text = '';
-  for (const octet of octets) text += text === '' ? octetTexts[octet] : `:${octetTexts[octet]}`;
+  const text = octets
+    .toString('hex')
+    .toUpperCase()
+    .replaceAll(/..(?!$)/g, '$&:');
   // Not through parseFingerprint, which takes as long again.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return text as Fingerprint;
 }
-
-const octetTexts = Array.from({ length: 256 }, (_, octet) => octet.toString(16).toUpperCase().padStart(2, '0'));
 
 /** The name beside a pin: the first DNS name or the commonName, if it is a host name. */
 export function pinnedNameOf(pinned: Pinned): HostName | undefined {

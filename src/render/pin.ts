@@ -8,16 +8,33 @@ import type { Fingerprint, HostName } from '../names.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import type { Settings } from '../settings/settings.js';
 
-/** One line of relay_clientcerts, SHA-256. */
-export interface Pin {
+/** One line of relay_clientcerts, SHA-256. A fleet has many, so it holds no more than whose it is. */
+export class Pin {
   readonly hostname: HostName;
   readonly of: PinKind;
-  readonly fingerprint: Fingerprint;
-  /** The fingerprint of the other kind. */
-  readonly other: Fingerprint;
-  readonly notAfter: Date;
   /** True for the pin before a rekey, which stays until it is retired. */
   readonly isPrevious: boolean;
+  readonly #info: CertificateInfo;
+
+  constructor(hostname: HostName, info: CertificateInfo, of: PinKind, isPrevious: boolean) {
+    this.hostname = hostname;
+    this.#info = info;
+    this.of = of;
+    this.isPrevious = isPrevious;
+  }
+
+  get fingerprint(): Fingerprint {
+    return fingerprintOf(this.#info, this.of, 'sha256');
+  }
+
+  /** The fingerprint of the other kind. */
+  get other(): Fingerprint {
+    return fingerprintOf(this.#info, this.of === 'certificate' ? 'public-key' : 'certificate', 'sha256');
+  }
+
+  get notAfter(): Date {
+    return this.#info.notAfter;
+  }
 }
 
 /** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
@@ -27,21 +44,8 @@ export function pinsOf(
 ): readonly Pin[] {
   return hosts.flatMap(({ host: { role, hostname }, certificate, previous, isRevoked }) => {
     if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
-    const pin = pinOf(hostname, certificate.info, postfix.pin, false);
-    const before = previous === undefined ? undefined : pinOf(hostname, previous.info, postfix.pin, true);
+    const pin = new Pin(hostname, certificate.info, postfix.pin, false);
+    const before = previous === undefined ? undefined : new Pin(hostname, previous.info, postfix.pin, true);
     return before === undefined || before.fingerprint === pin.fingerprint ? [pin] : [pin, before];
   });
-}
-
-function pinOf(hostname: HostName, info: CertificateInfo, of: PinKind, isPrevious: boolean): Pin {
-  return {
-    hostname,
-    of,
-    fingerprint: fingerprintOf(info, of, 'sha256'),
-    get other() {
-      return fingerprintOf(info, of === 'certificate' ? 'public-key' : 'certificate', 'sha256');
-    },
-    notAfter: info.notAfter,
-    isPrevious,
-  };
 }

@@ -68,8 +68,12 @@ export function readerOf(
   { revoked, ...cas }: Cas & Pick<Inventory, 'revoked'>,
   { uid }: Pick<Sys, 'uid'>,
 ): (host: HostSettings) => HostInventory {
-  const layout = layoutOf(settings);
-  const around = { layout, revoked, findings: noFindings(uid), ...casIn(cas) };
+  return laterReader({ layout: layoutOf(settings), revoked, findings: noFindings(uid), ...casIn(cas) });
+}
+
+/** Looks for itself what is there, so that it does not keep the names of a whole fleet. */
+function laterReader(around: Omit<Around, 'there'>): (host: HostSettings) => HostInventory {
+  const { layout } = around;
   return (host) => {
     const { role, hostname } = host;
     const places = [layout.key, layout.certificate, layout.request, layout.previous];
@@ -85,9 +89,10 @@ export function readHosts(
   known: KnownClients,
   around: Around,
 ): readonly HostInventory[] {
-  const { layout, there, revoked } = around;
+  const { there, ...others } = around;
+  const { layout, revoked } = others;
   if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readHost(one, around));
-  const under = { layout, ca, read: (one: HostSettings) => readHost(one, around) };
+  const under = { layout, ca, read: laterReader(others) };
   return hostsOf(settings).map((host) => {
     const { role, hostname } = host;
     const isPlain =

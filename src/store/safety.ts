@@ -98,11 +98,6 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(settings.file, 'ours', 'file', true),
     ...(settings.clientsFile === undefined ? [] : [see(settings.clientsFile, 'ours', 'file', true)]),
     ...foldersOf(layout).map((path) => see(path, 'ours', 'folder')),
-    ...names.map(async (name) => {
-      const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
-      // A file there may be somebody's own, if it is not in the place of a bundle.
-      return found.filter(({ kind }) => kind !== 'file' || known.has(name));
-    }),
     see(layout.ledger.path, 'ours', 'file'),
     see(layout.installed.path, 'ours', 'file'),
     see(dirname(file), 'custody', 'folder', true),
@@ -111,6 +106,12 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(operatorKey, 'custody', 'file'),
   ]);
   const own = seen.flat();
+  // One after the other: a fleet's looks, all begun at once, would take more memory than what they see.
+  for (const name of names) {
+    const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
+    // A file there may be somebody's own, if it is not in the place of a bundle.
+    own.push(...found.filter(({ kind }) => kind !== 'file' || known.has(name)));
+  }
   return [...own, ...(await seeAbove([layout.folder, settings.file, file, operatorKey], own))];
 }
 

@@ -43,6 +43,65 @@ interface Signing {
   readonly progress: Progress;
 }
 
+/** Hosts that are made in one change: Ctrl-C keeps the batches before. */
+const batchSize = 1000;
+
+/** What the first batch starts from: the state, and the CA to sign with. */
+interface Beginning extends Pick<Signing, 'issuer'> {
+  readonly after: Inventory;
+}
+
+export interface Batches<Begun extends Beginning> {
+  readonly steps: readonly HostStep[];
+  readonly at: Date;
+  readonly progress: Progress;
+  /** Called while the keys of the first batch are made. */
+  readonly begin: () => Promise<Begun>;
+  /** Makes a batch durable, and gives the state then. If it `isPart`, more follow. */
+  readonly commit: (
+    certified: Certified,
+    begun: Begun,
+    place: { readonly isFirst: boolean; readonly isPart: boolean },
+  ) => Promise<Inventory>;
+}
+
+/**
+ * Issues what the steps ask for, batch by batch. There is at least one, because bundles may have to be made without any
+ * certificate. @throws as certify, `begin` and `commit`
+ */
+export async function certifyInBatches<Begun extends Beginning>(
+  settings: Settings,
+  { steps, at, progress, begin, commit }: Batches<Begun>,
+): Promise<Begun> {
+  const batches = batchesOf(steps);
+  progress.begin('keys and certificates', steps.length);
+  let keys = generateKeys(batches[0] ?? [], progress);
+  const begun = await begin();
+  const { issuer } = begun;
+  let state = begun.after;
+  for (const [index, batch] of batches.entries()) {
+    const certified = await certify(settings, state, batch, { issuer, keys: await keys, at, progress });
+    keys = generateKeys(batches[index + 1] ?? [], progress);
+    state = await commit(certified, begun, { isFirst: index === 0, isPart: index < batches.length - 1 });
+  }
+  return begun;
+}
+
+function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
+  const batches: HostStep[][] = [[]];
+  const batchOf = new Map<HostName, HostStep[]>();
+  for (const step of steps) {
+    let batch = batchOf.get(step.hostname);
+    if (batch === undefined) {
+      if (batchOf.size > 0 && batchOf.size % batchSize === 0) batches.push([]);
+      batch = batches.at(-1) ?? [];
+      batchOf.set(step.hostname, batch);
+    }
+    batch.push(step);
+  }
+  return batches;
+}
+
 /** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
 export async function certify(
   settings: Settings,

@@ -11,7 +11,7 @@ import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
 import { hostsIn, installOf, type Install } from '../plan/install.js';
 import { isKnownRight, type Inventory, type Opening, type RecipientChange } from '../plan/inventory.js';
-import { type HostStep, isHostStep, type Plan, planMake, type StepOf } from '../plan/plan.js';
+import { isHostStep, type Plan, planMake, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
 import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
@@ -24,7 +24,7 @@ import { readInventory } from '../store/read.js';
 import { assertKeepsKeys } from '../store/safety.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
-import { certify, generateKeys } from './certify.js';
+import { certifyInBatches } from './certify.js';
 import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
@@ -37,9 +37,6 @@ export interface MakeOptions extends CaOptions {
   /** A revoked host, as typed, that is to relay again. */
   readonly again: string | undefined;
 }
-
-/** Hosts that are made in one change: Ctrl-C keeps the batches before. */
-const batchSize = 1000;
 
 /** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
@@ -62,51 +59,30 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const plan = await planFor(work, given !== undefined);
     const { steps, held } = plan;
     const opening = await foreseeOpening(work, steps, given);
-    const batches = batchesOf(steps.filter(isHostStep));
-    const { progress } = work.sys;
-    progress.begin('keys and certificates', batches.flat().length);
-    let keys = generateKeys(batches[0] ?? [], progress);
-    const ca = await prepareCa(work, steps, given);
-    let state = ca.after;
-    for (const [index, batch] of batches.entries()) {
-      const certified = await certify(settings, state, batch, { issuer: ca.issuer, keys: await keys, at, progress });
-      keys = generateKeys(batches[index + 1] ?? [], progress);
-      const { after } = certified;
-      const isLast = index === batches.length - 1;
-      state = await commit({
-        after,
-        entries: index === 0 ? [...ca.entries, ...certified.entries] : certified.entries,
-        keeps: index === 0 ? ca.keeps : [],
-        removes: [],
-        isPart: !isLast,
-        answer: (install) => {
-          const retire = toRetire(after, hostsIn(install));
-          return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
-        },
-        tell: (install) => renderInstallation(settings, after, install),
-        done: index === 0 ? [...ca.done, ...certified.done] : certified.done,
-      });
-    }
+    const ca = await certifyInBatches(settings, {
+      steps: steps.filter(isHostStep),
+      at,
+      progress: work.sys.progress,
+      begin: async () => prepareCa(work, steps, given),
+      commit: async ({ after, entries, done }, begun, { isFirst, isPart }) =>
+        commit({
+          after,
+          entries: isFirst ? [...begun.entries, ...entries] : entries,
+          keeps: isFirst ? begun.keeps : [],
+          removes: [],
+          isPart,
+          answer: (install) => {
+            const retire = toRetire(after, hostsIn(install));
+            return renderAnswer({ isDryRun: false, plan, install, retire }, sys);
+          },
+          tell: (install) => renderInstallation(settings, after, install),
+          done: isFirst ? [...begun.done, ...done] : done,
+        }),
+    });
     for (const { message, hint } of ca.warnings) sys.warn(message, hint);
     if (steps.length === 0) sys.say(nothingToMake(plan, opening));
     if (held.length > 0) sys.endWith(1);
   });
-}
-
-/** At least one, because bundles may have to be made without any certificate. */
-function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
-  const batches: HostStep[][] = [[]];
-  const batchOf = new Map<HostName, HostStep[]>();
-  for (const step of steps) {
-    let batch = batchOf.get(step.hostname);
-    if (batch === undefined) {
-      if (batchOf.size > 0 && batchOf.size % batchSize === 0) batches.push([]);
-      batch = batches.at(-1) ?? [];
-      batchOf.set(step.hostname, batch);
-    }
-    batch.push(step);
-  }
-  return batches;
 }
 
 /** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */

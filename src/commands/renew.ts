@@ -19,7 +19,7 @@ import { newKeyWords } from '../render/request.js';
 import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { openIssuer } from './ca-key.js';
-import { certify, generateKeys } from './certify.js';
+import { certifyInBatches } from './certify.js';
 import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
 
@@ -49,26 +49,30 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
     const held = new Set(warnHeld(work, chosen, due));
     const steps = due.filter(({ hostname }) => !held.has(hostname));
-    const { progress } = work.sys;
-    progress.begin('keys and certificates', steps.length);
-    const keys = generateKeys(steps, progress);
-    const issuer = (): Promise<Issuer> => openIssuer(work, given);
-    const certified = await certify(settings, inventory, steps, { issuer, keys: await keys, at, progress });
-    const entries = certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry));
-    await commit({
-      ...certified,
-      entries,
-      keeps: [],
-      removes: [],
-      answer: (install) =>
-        renewalAnswer(inventory, certified.after, {
-          rekey: options.rekey,
-          ca: null,
-          install,
-          retire: toRetire(certified.after, [...hostsIn(install), ...blocked]),
-          next: null,
+    let opened: Promise<Issuer> | undefined;
+    const issuer = async (): Promise<Issuer> => (opened ??= openIssuer(work, given));
+    await certifyInBatches(settings, {
+      steps,
+      at,
+      progress: work.sys.progress,
+      begin: () => Promise.resolve({ after: inventory, issuer }),
+      commit: async (certified, _, { isPart }) =>
+        commit({
+          ...certified,
+          entries: certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry)),
+          keeps: [],
+          removes: [],
+          isPart,
+          answer: (install) =>
+            renewalAnswer(inventory, certified.after, {
+              rekey: options.rekey,
+              ca: null,
+              install,
+              retire: toRetire(certified.after, [...hostsIn(install), ...blocked]),
+              next: null,
+            }),
+          tell: (install) => renderInstallation(settings, certified.after, install, blocked),
         }),
-      tell: (install) => renderInstallation(settings, certified.after, install, blocked),
     });
   });
 }

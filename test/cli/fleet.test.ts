@@ -145,11 +145,11 @@ function bend(project: Project, path: string, at: number): void {
 }
 
 describe('Ctrl-C', () => {
-  it('keeps the batches that are done, and the next make goes on', async () => {
+  it('keeps the batches that are done, and the next command goes on', async () => {
     const project = makeProject(null);
     project.write('settings.json', made.read('settings.json'));
     project.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
-    expect(await interruptAfterBatch(project)).toBe(130);
+    expect(await interruptAfterBatch(project, ['make'])).toBe(130);
     const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
     const first = listed();
     // With the relay, a batch has 1000 hosts.
@@ -160,15 +160,22 @@ describe('Ctrl-C', () => {
     expect(project.read('certs/smtp-client/c7.example.org.crt.pem')).toBe(before);
     const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
     expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(1500);
+
+    const certificates = (): readonly string[] => listed().map((name) => project.read('certs/smtp-client', name));
+    const old = certificates();
+    expect(await interruptAfterBatch(project, ['renew', '--force'])).toBe(130);
+    const renewed = certificates().filter((certificate, index) => certificate !== old[index]);
+    expect([999, 1500]).toContain(renewed.length);
+    expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     project.remove();
   }, 240_000);
 });
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 
-/** Interrupts make when it says what the second batch is, so that the first is done; gives its exit code. */
-async function interruptAfterBatch(project: Project): Promise<number | null> {
-  const child = spawn(process.execPath, [program, 'make'], {
+/** Interrupts a command when it says what the second batch is, so that the first is done; gives its exit code. */
+async function interruptAfterBatch(project: Project, words: readonly string[]): Promise<number | null> {
+  const child = spawn(process.execPath, [program, ...words], {
     cwd: project.folder,
     env: { PATH: process.env['PATH'], HOME: project.home },
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -10,7 +10,7 @@ import { linesOf, parseFacts, type HostFacts } from './host-facts.js';
 import { unseenFinding } from './host.js';
 import type { Report } from './report.js';
 
-/** Seconds: two tries of seven seconds for each relay, and connections that time out. */
+/** Seconds: connections that time out take two minutes each. */
 const seconds = 300;
 
 /** Looks at every relay from one home host. @throws tool */

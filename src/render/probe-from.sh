@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Tries to relay from the home host itself, with openssl only: it runs as probe.sh does, and prints the same sections.
-# Each try is a conversation up to RCPT, with and without the host's certificate. No mail comes of it, and nothing is
-# written.
+# Each try is a conversation up to RCPT, with and without the host's certificate. No mail comes of it, and nothing stays on
+# the host.
 
 : "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender:?}"
 
@@ -9,17 +9,26 @@ section() { printf '@%s\n' "$*"; }
 
 lines() { head -n 200 | sed 's/^/ /'; }
 
-# openssl reads its input only once it is connected, and a server takes commands that come all at once amiss.
-commands() {
-  sleep 3
-  echo "EHLO $host"
-  sleep 1
-  echo "MAIL FROM:<$sender>"
-  sleep 1
-  echo 'RCPT TO:<postmaster@example.com>'
-  sleep 1
-  echo QUIT
-  sleep 1
+# Copies what openssl says to descriptor 4, up to the end of a reply.
+await_reply() {
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >&4
+    case $line in
+      [2-5][0-9][0-9]' '*) return 0 ;;
+    esac
+  done
+  [ -z "$line" ] || printf '%s\n' "$line" >&4
+  return 1
+}
+
+# Each command goes out after the reply to the one before: openssl reads its input only once it is connected, and then
+# repeats the last line of the server's greeting.
+converse() {
+  for command in "EHLO $host" "MAIL FROM:<$sender>" 'RCPT TO:<postmaster@example.com>' QUIT; do
+    await_reply || return 0
+    printf '%s\n' "$command"
+  done
+  while await_reply; do :; done
 }
 
 # $1 a relay, $2 its port, the rest: options about the certificate.
@@ -27,19 +36,32 @@ try_relay() {
   name=$1
   place=$1:$2
   shift 2
-  commands | openssl s_client -quiet -crlf -starttls smtp -connect "$place" -servername "$name" -verify_hostname "$name" \
-    -verify_return_error -CAfile "$folder/$ca" "$@" 2>&1 | lines
+  # shellcheck disable=SC2094 # a named pipe leads from the second back to the first
+  {
+    converse <"$replies" |
+      openssl s_client -quiet -crlf -starttls smtp -connect "$place" -servername "$name" -verify_hostname "$name" \
+        -verify_return_error -CAfile "$folder/$ca" "$@" >"$replies" 2>&1 4>&-
+  } 4>&1 | lines
 }
 
 # One relay and port in each line of all_relays.
 probe_from() {
+  folder_of_replies=$(mktemp -d) || exit
+  trap 'rm -rf "$folder_of_replies"' EXIT
+  trap 'exit 1' HUP INT PIPE TERM
+  replies=$folder_of_replies/replies
+  mkfifo "$replies" || exit
   all_relays | while IFS=' ' read -r name number; do
     section addresses "$name"
     { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
     section with "$name"
-    try_relay "$name" "$number" -cert "$folder/$certificate" -key "$folder/$key"
+    said=$(try_relay "$name" "$number" -cert "$folder/$certificate" -key "$folder/$key")
+    printf '%s\n' "$said"
     section without "$name"
-    try_relay "$name" "$number"
+    # A relay that does not answer would keep a second try waiting as long.
+    case $said in
+      *' 250 '*) try_relay "$name" "$number" ;;
+    esac
   done
   section end
 }

@@ -39,8 +39,9 @@ const domain = 'example.org';
 const outsideStation: Station = { hostname: 'mx.example.net', octet: 25, mxOf: 'example.net' };
 const operatorStation: Station = { hostname: `operator.${domain}`, octet: 2 };
 
-function numbered(label: string, count: number, firstOctet: number): readonly Station[] {
-  if (count < 1 || count > 9) throw new TypeError(`the lab has 1 to 9 hosts of a kind, not ${count}`);
+/** `most` is how many addresses there are before those of another kind. */
+function numbered(label: string, count: number, firstOctet: number, most: number): readonly Station[] {
+  if (count < 1 || count > most) throw new TypeError(`the lab has 1 to ${most} hosts like ${label}, not ${count}`);
   return Array.from({ length: count }, (_, index) => ({
     hostname: `${label}${index === 0 ? '' : index + 1}.${domain}`,
     octet: firstOctet + index,
@@ -58,8 +59,8 @@ function requireRoot(): void {
 export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
   requireRoot();
   requireTools('unshare', 'nsenter', 'mount', 'ip', 'dnsmasq', 'postfix', 'sshd', 'ssh', 'ssh-keygen', 'rsync', 'sudo');
-  const relayStations = numbered('relayhost', relays, 11);
-  const homeStations = numbered('mailhost', homes, 31);
+  const relayStations = numbered('relayhost', relays, 11, 14);
+  const homeStations = numbered('mailhost', homes, 31, 200);
   const mailStations = [...relayStations, ...homeStations, outsideStation];
   const machines: Machine[] = [];
   const stop = async (): Promise<void> => {

@@ -3,6 +3,7 @@
 // bounded, and counts as a client's if its end never comes.
 
 import { copyOf } from '../sys/lines.js';
+import { Recent } from './recent.js';
 
 /**
  * `mail`: it sent mail, or nothing is known. `trial`: one of check. `probe`: a recipient was taken, and no mail followed,
@@ -26,8 +27,8 @@ const [mostSessions, mostLines] = [5000, 50];
 
 export class Sessions {
   readonly #waiting = new Map<string, Count[]>();
-  /** Who tried last: the try without a certificate comes next. */
-  #prober = '';
+  /** Whose last session was a probe: the try without a certificate comes next. */
+  readonly #probers = new Recent<true>();
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0;
@@ -51,8 +52,8 @@ export class Sessions {
   }
 
   end(session: string, kind: SessionKind, address: string): void {
-    const isSecondTry = kind === 'nothing' && address === this.#prober;
-    if (address === this.#prober || kind === 'probe') this.#prober = kind === 'probe' ? copyOf(address) : '';
+    const isSecondTry = this.#probers.delete(address) && kind === 'nothing';
+    if (kind === 'probe') this.#probers.set(copyOf(address), true);
     this.#release(session, isSecondTry ? 'trial' : kind);
   }
 

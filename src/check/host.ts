@@ -22,8 +22,8 @@ export interface HostCheck {
   readonly isThere: boolean;
   /** False of a mail program whose settings are not looked at. */
   readonly isConfigurationSeen: boolean;
-  /** True if it has what it should have; undefined if it could not be looked at. */
-  readonly isInstalled: boolean | undefined;
+  /** What is wrong with its files and its configuration. */
+  readonly installed: readonly Report[];
 }
 
 export interface HostQuestion {
@@ -53,10 +53,9 @@ export async function checkHost(
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
     const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-    return { host, facts, reports: [report], isThere: true, isConfigurationSeen: false, isInstalled: undefined };
+    return { host, facts, reports: [report], isThere: true, isConfigurationSeen: false, installed: [] };
   }
   const reports = judgeHost(settings, host, wanted, facts);
-  const isInstalled = reports.every(({ findings }) => findings.every(({ severity }) => severity !== 'error'));
   const state: Report = {
     host: host.hostname,
     fine: 'runs, its clock is right, and no mail for a relay waits',
@@ -64,7 +63,14 @@ export async function checkHost(
   };
   const isConfigurationSeen = homeProgramOf(settings, host) === undefined;
   const isThere = reports.every(({ findings }) => findings.every(({ id }) => id !== 'not-installed'));
-  return { host, facts, reports: isThere ? [...reports, state] : reports, isThere, isConfigurationSeen, isInstalled };
+  return {
+    host,
+    facts,
+    reports: isThere ? [...reports, state] : reports,
+    isThere,
+    isConfigurationSeen,
+    installed: reports,
+  };
 }
 
 /** Its files and its configuration. */

@@ -5,6 +5,7 @@ import { checkFrom } from '../check/from-home.js';
 import { checkHost, type HostCheck } from '../check/host.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
+import { seenContent } from '../check/seen.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -132,7 +133,7 @@ async function checkThere(
   return [...checked.flatMap(({ reports }) => reports), ...relays];
 }
 
-/** Notes what was seen; a host that has something else now is no longer known to have what it should. */
+/** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */
 async function noteSeen(
   options: GlobalOptions,
   { settings, inventory, at, sys }: Work,
@@ -141,11 +142,10 @@ async function noteSeen(
 ): Promise<void> {
   const contentOf = expectedContents(settings, inventory, bundles);
   const seen = new Map<HostName, SeenHost | undefined>();
-  for (const { host, isInstalled, isConfigurationSeen } of checked) {
-    if (isInstalled === undefined) continue;
-    const content = isInstalled ? contentOf(foundOf(inventory, host)) : undefined;
-    const configuration = isConfigurationSeen ? content?.configuration : undefined;
-    seen.set(host.hostname, content === undefined ? undefined : { ...content, configuration, seen: at });
+  for (const { host, facts, isThere, isConfigurationSeen, installed } of checked) {
+    if (facts === undefined) continue;
+    const expected = isThere ? contentOf(foundOf(inventory, host)) : undefined;
+    seen.set(host.hostname, expected && { ...seenContent(expected, facts, installed, isConfigurationSeen), seen: at });
   }
   try {
     await noteInstalled(options, sys, seen);

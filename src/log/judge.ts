@@ -6,14 +6,20 @@
 import { copyOf } from '../sys/lines.js';
 import { findLogKind, type LogKind } from './log-lines.js';
 import { Recent } from './recent.js';
+import { sessionKind, type SessionKind } from './sessions.js';
 import type { LogRecord } from './log-record.js';
 
 /** Which of the two hosts logged it. */
 export type Side = 'home' | 'relay';
 
 export type Verdict =
-  | { readonly is: 'fine' | 'sent' }
+  | { readonly is: 'fine' }
+  | { readonly is: 'sent' }
   | { readonly is: 'unknown' }
+  /** An address that showed a certificate of our CA. */
+  | { readonly is: 'trusted'; readonly address: string }
+  /** The end of a connection to an SMTP server. */
+  | { readonly is: 'end'; readonly as: SessionKind; readonly address: string }
   | {
       readonly is: 'fault';
       readonly kind: LogKind;
@@ -26,7 +32,8 @@ export type Verdict =
 
 export interface Judge {
   (record: LogRecord): Verdict;
-  /** An address that showed a certificate of our CA. */
+  /** Has an address count as that of a client of ours. */
+  readonly noteKnown: (address: string) => void;
   readonly isKnown: (address: string) => boolean;
   /** Whether anybody did. */
   readonly hasKnown: () => boolean;
@@ -78,7 +85,10 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     const isServer = program.endsWith('/smtpd');
     hasOurs ||= isOurs;
     if (beginsOrdinary(text, 0)) {
-      if (isOurs && isServer && text.startsWith('Trusted ')) noteKnown(peerIn(text).address);
+      if (isServer && text.startsWith('disconnect ')) {
+        return { is: 'end', as: sessionKind(text), address: peerIn(text).address };
+      }
+      if (isOurs && isServer && text.startsWith('Trusted ')) return { is: 'trusted', address: peerIn(text).address };
       return isOurs && (isServer ? text.includes(': client=') : text.includes(' status=sent ')) ? sent : fine;
     }
     if (!isOurs && !alarm.test(text) && !text.includes('TLS')) return fine;
@@ -118,6 +128,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     return record.program === '' ? judgeUntagged(record) : fine;
   };
   return Object.assign(judge, {
+    noteKnown,
     isKnown: (address: string) => known.has(address),
     hasKnown: () => known.size > 0,
     hasOurs: () => hasOurs,
@@ -126,9 +137,9 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
 
 /**
  * What says whether no verdict depends on the line at a place of a text. For speed: most lines of a log are so. It is asked
- * for one line after the other.
+ * for one line after the other. `isAwaited`: something waits for the end of a connection.
  */
-export function ordinaryLines(): (text: string, from: number, to: number) => boolean {
+export function ordinaryLines(isAwaited: () => boolean): (text: string, from: number, to: number) => boolean {
   // The next end of a process's number, so that a text without one is searched once.
   let [searched, end] = ['', -1];
   return (text, from, to) => {
@@ -142,7 +153,8 @@ export function ordinaryLines(): (text: string, from: number, to: number) => boo
     if (program < from || !text.startsWith('postfix', program)) return false;
     // Of ours, whom it knows and how much mail goes its way matter.
     const first = text.charCodeAt(end + 3);
-    return first === 0x63 || first === 0x64 || !ourTag.test(text.slice(program, end));
+    if (first === 0x64) return !isAwaited();
+    return first === 0x63 || !ourTag.test(text.slice(program, end));
   };
 }
 

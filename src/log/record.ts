@@ -24,7 +24,8 @@ export interface RecordReader {
   readonly isInside: () => boolean;
 }
 
-const nothing = { time: '', host: '', program: '', pid: '' } as const;
+/** Of a line that says nothing of itself. */
+export const nothing: LogRecord = { time: '', host: '', program: '', pid: '', text: '' };
 
 /** What reads one line after the other. */
 export function recordReader(): RecordReader {

@@ -5,7 +5,8 @@ import { copyOf, lineSplitter, mostOctets, utf8Of, type LineSink } from '../sys/
 import { logJudge, ordinaryLines, type Side, type Verdict } from './judge.js';
 import type { LogKind } from './log-lines.js';
 import type { LogRecord } from './log-record.js';
-import { readRecord, recordReader } from './record.js';
+import { nothing, readRecord, recordReader } from './record.js';
+import { Sessions } from './sessions.js';
 
 /** Lines that are alike. Texts are UTF-8 in a summary, and may hold anything. */
 export interface Sighting {
@@ -54,6 +55,7 @@ export interface Tally {
 }
 
 type Sight = Extract<Verdict, { is: 'fault' }>;
+type Counted = Extract<Verdict, { is: 'fault' | 'sent' | 'trusted' }>;
 
 const [mostFaults, mostUnknown, mostPeers, mostOfLine] = [2000, 20, 200, 400];
 
@@ -63,7 +65,8 @@ export function logTally(
   see: { readonly fault?: (found: Fault) => void; readonly unknown?: (found: Sighting) => void } = {},
 ): Tally {
   const records = recordReader();
-  const isOrdinary = ordinaryLines();
+  const sessions = new Sessions();
+  const isOrdinary = ordinaryLines(() => !sessions.isEmpty);
   const judge = logJudge(hosts);
   const [faults, others] = [new Map<string, Fault>(), new Map<string, Fault>()];
   /** By the client, whom a later line may make known. */
@@ -83,13 +86,13 @@ export function logTally(
   };
   const isSeen = ({ of }: Sight): boolean => of === 'ours' || of === 'others' || !judge.hasKnown();
 
-  const addFault = (record: LogRecord, sight: Sight): void => {
+  const addFault = (record: LogRecord, sight: Sight, line: number): void => {
     if (sight.of === 'others') {
       otherLines += 1;
       if (hasOthers()) return;
     }
     const fault = faultIn(groupsOf(sight), record, sight);
-    note(fault, record, lines);
+    note(fault, record, line);
     if (fault.count === 1 && isSeen(sight)) see.fault?.(shown(fault));
   };
 
@@ -124,16 +127,35 @@ export function logTally(
       skipped = '';
     }
     const verdict = judge(record);
-    if (verdict.is === 'fault') addFault(record, verdict);
+    if (verdict.is === 'end') sessions.end(sessionOf(record), verdict.as, verdict.address);
     else if (verdict.is === 'unknown') addUnknown(record);
-    else if (verdict.is === 'sent') {
+    else if (verdict.is !== 'fine') count(record, verdict);
+  };
+  const count = (record: LogRecord, verdict: Counted): void => {
+    const [line, session] = [lines, sessionOf(record)];
+    // What names no client is about this host.
+    const isOfSession = verdict.is !== 'fault' || (verdict.peer !== '' && verdict.of !== 'others');
+    if (!isOfSession || !record.program.endsWith('/smtpd') || !sessions.hasRoom(session)) {
+      add(record, verdict, line);
+      return;
+    }
+    const [kept, keptVerdict] = copyOfCounted(record, verdict);
+    sessions.hold(session, (kind) => {
+      const isMail = verdict.is !== 'sent' || kind === 'mail';
+      if (kind !== 'trial' && isMail) add(kept, keptVerdict, line);
+    });
+  };
+  const add = (record: LogRecord, verdict: Counted, line: number): void => {
+    if (verdict.is === 'trusted') judge.noteKnown(verdict.address);
+    else if (verdict.is === 'fault') addFault(record, verdict, line);
+    else {
       sent.count += 1;
-      sent.last = record.time;
-      sent.lastLine = lines;
+      if (line > sent.lastLine) [sent.last, sent.lastLine] = [record.time, line];
     }
   };
 
   const summary = (): LogSummary => {
+    sessions.endAll();
     if (skipped !== '') last = readRecord(skipped).time;
     const isHome = (client: string): boolean => !judge.hasKnown() || judge.isKnown(client);
     const [homes, left] = [true, false].map((wanted) =>
@@ -155,7 +177,37 @@ export function logTally(
       moreUnknown,
     };
   };
-  return { sink: lineSplitter(take, skip), summary };
+  const splitter = lineSplitter(take, skip);
+  const sink: LineSink = {
+    add: splitter.add,
+    end: () => {
+      splitter.end();
+      sessions.endAll();
+    },
+  };
+  return { sink, summary };
+}
+
+/** Lines of one process on one host, one connection after the other. */
+function sessionOf({ host, pid }: LogRecord): string {
+  return `${host} ${pid}`;
+}
+
+/** What waits must not keep the piece of the log that it was cut from. */
+function copyOfCounted(record: LogRecord, verdict: Counted): readonly [LogRecord, Counted] {
+  const time = copyOf(record.time);
+  if (verdict.is === 'sent') return [{ ...nothing, time }, verdict];
+  if (verdict.is === 'trusted')
+    return [
+      { ...nothing, time },
+      { ...verdict, address: copyOf(verdict.address) },
+    ];
+  const [host, program, text] = [copyOf(record.host), copyOf(record.program), copyOf(record.text)];
+  const of = typeof verdict.of === 'string' ? verdict.of : { client: copyOf(verdict.of.client) };
+  return [
+    { ...nothing, time, host, program, text },
+    { ...verdict, peer: copyOf(verdict.peer), of },
+  ];
 }
 
 function newSighting({ time }: LogRecord): Sighting {
@@ -164,6 +216,7 @@ function newSighting({ time }: LogRecord): Sighting {
 
 function note(sighting: Sighting, { time, program, text }: LogRecord, line: number): void {
   sighting.count += 1;
+  if (line < sighting.lastLine) return;
   sighting.last = copyOf(time);
   sighting.lastLine = line;
   sighting.line = copyOf(`${program === '' ? '' : `${program}: `}${text.slice(0, mostOfLine)}`);

@@ -47,6 +47,18 @@ probe_chain() {
   } | lines
 }
 
+# The SHA-256 of each certificate in the file of the CA, at most ten.
+probe_authorities() {
+  section authorities "$folder/$ca"
+  [ -f "$folder/$ca" ] || return 0
+  at=0
+  while [ "$at" -lt 10 ] && [ "$at" -lt "$(grep -c -e '-----BEGIN CERTIFICATE-----' "$folder/$ca")" ]; do
+    at=$((at + 1))
+    awk -v at="$at" '/-----BEGIN CERTIFICATE-----/ { count++ } count == at' "$folder/$ca" |
+      openssl x509 -outform DER 2>/dev/null | digest
+  done | lines
+}
+
 probe_files() {
   section folder "$folder"
   [ -d "$folder" ] || return 0
@@ -60,6 +72,7 @@ probe_files() {
     esac
   done
   probe_chain
+  probe_authorities
   if [ -f "$folder/relay_clientcerts" ]; then
     section table "$folder/relay_clientcerts"
     awk '!/^#/ { print $1, $2 }' "$folder/relay_clientcerts" | lines

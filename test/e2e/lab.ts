@@ -9,6 +9,7 @@ import { requireTools } from '../support/require-tools.js';
 import { connectOperator, operatorAccount, prepareOperator, startSshd } from './lab/accounts.js';
 import { bootMachine } from './lab/machine.js';
 import type { Machine } from './lab/machine.js';
+import { judgeLogs } from './lab/logs.js';
 import { MailHost, OutsideMx } from './lab/mail-host.js';
 import { startPostfix } from './lab/postfix.js';
 import { addressOf, bootWire, plugIn } from './lab/wire.js';
@@ -19,6 +20,8 @@ export interface LabOptions {
   readonly relays: number;
   /** How many homes: mailhost.example.org, mailhost2.example.org... */
   readonly homes: number;
+  /** Its tests put faults in, so its logs may name some. */
+  readonly hasFaults?: boolean;
 }
 
 export interface Lab {
@@ -32,6 +35,7 @@ export interface Lab {
   readonly machines: readonly Machine[];
   /** All hosts back to stock, at once. */
   restore(): Promise<void>;
+  /** Throws if what the hosts logged is not what explain should say of this lab. */
   stop(): Promise<void>;
 }
 
@@ -56,14 +60,14 @@ function requireRoot(): void {
 }
 
 /** Starts the lab, in a few seconds; call `stop` when done. Several labs do not see each other. */
-export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
+export async function startLab({ relays, homes, hasFaults = false }: LabOptions): Promise<Lab> {
   requireRoot();
   requireTools('unshare', 'nsenter', 'mount', 'ip', 'dnsmasq', 'postfix', 'sshd', 'ssh', 'ssh-keygen', 'rsync', 'sudo');
   const relayStations = numbered('relayhost', relays, 11, 14);
   const homeStations = numbered('mailhost', homes, 31, 200);
   const mailStations = [...relayStations, ...homeStations, outsideStation];
   const machines: Machine[] = [];
-  const stop = async (): Promise<void> => {
+  const powerOff = async (): Promise<void> => {
     await Promise.all(machines.map((machine) => machine.powerOff()));
   };
   try {
@@ -92,7 +96,7 @@ export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
       }
       return { machine, knownHosts };
     };
-    // All are awaited even where one fails, so that stop knows every machine.
+    // All are awaited even where one fails, so that every machine is known.
     const settled = await Promise.allSettled(mailStations.map(bootMailHost));
     const booted = settled.map((result) => {
       if (result.status === 'rejected') throw result.reason;
@@ -119,10 +123,16 @@ export async function startLab({ relays, homes }: LabOptions): Promise<Lab> {
       restore: async () => {
         await Promise.all(hosts.slice(0, -1).map((host) => host.restorePostfix()));
       },
-      stop,
+      stop: async () => {
+        try {
+          await judgeLogs(hosts.slice(0, -1), hasFaults);
+        } finally {
+          await powerOff();
+        }
+      },
     };
   } catch (error) {
-    await stop();
+    await powerOff();
     throw error;
   }
 }

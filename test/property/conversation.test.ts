@@ -71,6 +71,7 @@ function flooding(text: string, times = 4096): (socket: Socket) => void {
 }
 
 const hello = '220 relayhost.example.org ESMTP\r\n';
+const ok = '250 ok\r\n';
 const features = '250-relayhost.example.org\r\n250 STARTTLS\r\n';
 
 describe('a server that', () => {
@@ -92,10 +93,10 @@ describe('a server that', () => {
       'ehlo',
       'closed',
     ],
-    ['says more before TLS begins', replying(hello, features, '220 go\r\n250 injected\r\n'), 'tls', 'not-smtp'],
-    ['speaks no TLS after STARTTLS', replying(hello, features, '220 go\r\n', '500 what\r\n'), 'tls', 'tls'],
-    ['says nothing after STARTTLS', replying(hello, features, '220 go\r\n'), 'tls', 'tls'],
-    ['sends garbage as TLS', replying(hello, features, '220 go\r\n', Buffer.alloc(70_000, 22)), 'tls', 'tls'],
+    ['says more before TLS begins', replying(hello, features, ok, ok, '220 go\r\n250 injected\r\n'), 'tls', 'not-smtp'],
+    ['speaks no TLS after STARTTLS', replying(hello, features, ok, ok, '220 go\r\n', '500 what\r\n'), 'tls', 'tls'],
+    ['says nothing after STARTTLS', replying(hello, features, ok, ok, '220 go\r\n'), 'tls', 'tls'],
+    ['sends garbage as TLS', replying(hello, features, ok, ok, '220 go\r\n', Buffer.alloc(70_000, 22)), 'tls', 'tls'],
   ] as const)('%s: ends in time', async (_, serve, stage, kind) => {
     const { talk, milliseconds } = await meet(serve);
     expect([talk.stage, talk.broken?.kind]).toEqual([stage, kind]);
@@ -123,11 +124,19 @@ describe('a server that', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(300 << 20);
   });
 
-  it('takes everything: gets MAIL, RCPT, RSET and QUIT, and no DATA', async () => {
-    const ok = '250 ok\r\n';
-    const { talk, said } = await meet(replying(hello, '250 here\r\n', ok, ok, ok, '221 bye\r\n'), false);
+  it('takes everything: gets NOOP, MAIL, RCPT, RSET, QUIT, and no DATA', async () => {
+    const { talk, said } = await meet(replying(hello, '250 here\r\n', ok, ok, ok, ok, ok, '221 bye\r\n'), false);
     expect(talk.replies.rcpt?.code).toBe(250);
-    expect(said.split('\r\n').map((line) => line.split(' ')[0])).toEqual(['EHLO', 'MAIL', 'RCPT', 'RSET', 'QUIT', '']);
+    expect(said.split('\r\n').map((line) => line.split(' ')[0])).toEqual([
+      'EHLO',
+      'NOOP',
+      'NOOP',
+      'MAIL',
+      'RCPT',
+      'RSET',
+      'QUIT',
+      '',
+    ]);
   });
 });
 

@@ -4,6 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseFacts } from '../../src/check/host-facts.js';
+import { seenContent } from '../../src/check/seen.js';
+import { findingOf } from '../../src/findings/finding.js';
 import { judgeInstallation, type HostContent, type SeenHost } from '../../src/plan/installed.js';
 import type { Inventory } from '../../src/plan/inventory.js';
 import { bundlesOf } from '../../src/render/bundle.js';
@@ -51,6 +54,37 @@ describe('the judgement', () => {
   it('of two CAs does not ask for their order', () => {
     const expected = { ...content, authorities: [b, c] };
     expect(judgeInstallation(expected, { ...seen, authorities: [c, b] }).kind).toBe('installed');
+  });
+});
+
+describe('what check saw', () => {
+  const factsWith = (more: string) =>
+    parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
+  const table = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
+  const partsOf = (ids: readonly string[], text: string, isKnown = true) => {
+    const facts = factsWith(text) ?? { sections: [] };
+    const findings = ids.map((id) => ({ ...findingOf('postfix-missing', relay), id }));
+    const found = seenContent(content, facts, [{ host: relay, fine: '', findings }], isKnown);
+    const { hosts } = parseInstalled(Buffer.from(renderInstalled(new Map([[relay, { ...found, seen: at }]]))));
+    const judged = judgeInstallation(content, hosts.get(relay));
+    return judged.kind === 'differs' ? judged.parts : judged.kind;
+  };
+
+  it.each<[string, readonly string[], string, string | readonly string[]]>([
+    ['nothing wrong', [], table(c), 'installed'],
+    ['a table that differs', ['table-differs'], table(d), ['table']],
+    ['no table', ['file-missing'], '', ['certificate', 'table']],
+    ['the key of another', ['key-mismatch'], table(c), ['certificate']],
+    ['a wrong owner', ['owner-differs'], table(c), ['configuration']],
+    ['a setting that differs', ['setting-differs', 'table-differs'], table(d), ['table', 'configuration']],
+  ])('%s', (_, ids, text, parts) => {
+    expect(partsOf(ids, text)).toEqual(parts);
+  });
+
+  it('another certificate, or CA file, by their digests', () => {
+    const facts = parseFacts(`@chain /x\n certificate ${d}\n@authorities /x\n ${c}\n ${b}\n@end\n`) ?? { sections: [] };
+    const found = seenContent(content, facts, [], false);
+    expect([found.certificate, found.authorities, found.configuration]).toEqual([d, [c, b], undefined]);
   });
 });
 

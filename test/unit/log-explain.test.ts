@@ -122,6 +122,7 @@ describe('every sample', () => {
     const seen: string[] = [];
     const { sink } = logTally(hosts, { fault: ({ kind, count }) => seen.push(`${kind.id} ${count}`) });
     for (const [, line] of all) sink.add(Buffer.from(`${line}\n`));
+    sink.end();
     expect(new Set(seen)).toEqual(new Set(logKinds.map(({ id }) => `${id} 1`)));
   });
 });
@@ -164,10 +165,47 @@ describe('what is no fault', () => {
     expect([faults, strangers]).toEqual([[], { lines: 3, addresses: 2 }]);
   });
 
+  const end = (counts: string, pid = 380) =>
+    relayLine(`disconnect from mailhost.example.org[192.0.2.31] ${counts} quit=1 commands=9`, undefined, pid);
+  const abort = relayLine('NOQUEUE: abort: TLS from mailhost.example.org[192.0.2.31]: No client certificate presented');
+
+  it('is what check tries, from wherever it runs', () => {
+    const trials = [
+      abort + end('ehlo=1 noop=2 starttls=1'),
+      trusted + relayLine(reject) + end('ehlo=2 starttls=1 mail=1 rcpt=0/1 rset=1 noop=2'),
+      trusted + client + end('ehlo=2 starttls=1 mail=1 rcpt=1 rset=1 noop=2'),
+    ];
+    const { faults, strangers, sent } = summaryOf(trials.join(''), hosts);
+    expect([faults, strangers.lines, sent.count]).toEqual([[], 0, 0]);
+    // Nor does it make its address one of ours.
+    const stranger = abort.replaceAll('mailhost.example.org', 'unknown').replaceAll('.31', '.32');
+    expect(idsIn(trials.join('') + stranger)).toEqual(['no-client-certificate']);
+  });
+
+  it('is a try by hand with the certificate, and one without', () => {
+    const [tried, second] = [
+      trusted + client + end('ehlo=2 starttls=1 mail=1 rcpt=1'),
+      abort + relayLine('disconnect from mailhost.example.org[192.0.2.31] ehlo=1 starttls=1 commands=2'),
+    ];
+    const { faults, sent } = summaryOf(tried + second, hosts);
+    expect([faults, sent.count]).toEqual([[], 0]);
+    expect(idsIn(tried + second + second, hosts)).toEqual(['no-client-certificate']);
+  });
+
+  it('but a fault is one in a session with mail, and of one that goes on', () => {
+    const mail = end('ehlo=2 starttls=1 mail=2 rcpt=1/2 data=1 noop=2');
+    for (const log of [abort + mail, abort + end('ehlo=1 starttls=1'), abort, abort + end('noop=2', 381)]) {
+      expect(idsIn(log, hosts)).toEqual(['no-client-certificate']);
+    }
+    expect(summaryOf(client + mail + client + end('mail=1 rcpt=1 bdat=2')).sent.count).toBe(2);
+    const broken = relayLine('warning: unsupported dictionary type: ldbm');
+    expect(idsIn(broken + end('noop=2'))).toEqual(['map-type']);
+  });
+
   it('but home is known by the address of its certificate, by then or later', () => {
-    const abort = relayLine('NOQUEUE: abort: TLS from dsl.example.net[192.0.2.31]: No client certificate presented');
-    for (const log of [trusted + abort, abort + trusted]) expect(idsIn(log)).toEqual(['no-client-certificate']);
-    expect(summaryOf(trusted + abort.replace('192.0.2.31', '192.0.2.32')).faults).toEqual([]);
+    const early = relayLine('NOQUEUE: abort: TLS from dsl.example.net[192.0.2.31]: No client certificate presented');
+    for (const log of [trusted + early, early + trusted]) expect(idsIn(log)).toEqual(['no-client-certificate']);
+    expect(summaryOf(trusted + early.replace('192.0.2.31', '192.0.2.32')).faults).toEqual([]);
   });
 });
 

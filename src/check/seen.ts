@@ -1,0 +1,53 @@
+// What a host was seen to have, for certs/installed.json: so that `status` says what differs, and not only that something
+// does. What is wrong with a host and in none of its files counts as its configuration. Pure.
+
+import { hash } from 'node:crypto';
+import type { HostContent } from '../plan/installed.js';
+import { tableName } from '../plan/bundle-names.js';
+import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
+import type { Report } from './report.js';
+
+/** What makes a certificate useless that is the right one. */
+const ofCertificate: ReadonlySet<string> = new Set([
+  'certificate-differs',
+  'key-differs',
+  'chain-differs',
+  'key-not-first',
+  'encrypted-key',
+  'key-mismatch',
+  'file-missing',
+  'expired',
+]);
+/** These show in the digests of their files. */
+const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
+
+/** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
+export function seenContent(
+  expected: HostContent,
+  facts: HostFacts,
+  reports: readonly Report[],
+  isKnown: boolean,
+): HostContent {
+  const errors = reports.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
+  const ids = errors.map(({ id }) => id);
+  // A digest that nothing has.
+  const other = hash('sha256', ids.join(' '));
+  const chain = valuesOf(linesOf(facts, 'chain'), ' ').get('certificate') ?? other;
+  const isUseless = ids.some((id) => ofCertificate.has(id));
+  const isOther = ids.some((id) => !ofCertificate.has(id) && !ofOtherFiles.has(id));
+  const configuration = isKnown ? expected.configuration : undefined;
+  return {
+    certificate: isDigest(chain) && !(isUseless && chain === expected.certificate) ? chain : other,
+    authorities: linesOf(facts, 'authorities').filter(isDigest),
+    table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
+    configuration: isOther ? other : configuration,
+  };
+}
+
+function digestOfTable({ sections }: HostFacts): string | undefined {
+  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && file.endsWith(`/${tableName}`));
+  const found = valuesOf(table?.lines ?? [], ' ').get('sha256') ?? '';
+  return isDigest(found) ? found : undefined;
+}
+
+const isDigest = (text: string): boolean => /^[0-9a-f]{64}$/u.test(text);

@@ -1,0 +1,69 @@
+// What an SMTP server logs of one connection belongs together, and only its end says what it was: a client with mail, or
+// `relaycerts check`, which tries whom the relay refuses. So what is to be counted waits for that line. All that waits is
+// bounded, and counts as a client's if its end never comes.
+
+import { copyOf } from '../sys/lines.js';
+import { Recent } from './recent.js';
+
+/**
+ * `mail`: it sent mail, or nothing is known. `trial`: one of check. `probe`: a recipient was taken, and no mail followed,
+ * as if openssl tries by hand or for `check --from`. `nothing`: it went no further than TLS.
+ */
+export type SessionKind = 'mail' | 'trial' | 'probe' | 'nothing' | 'other';
+
+/** How a session ended, from the counts in "disconnect from". @source Postfix 3.0 RELEASE_NOTES */
+export function sessionKind(text: string): SessionKind {
+  if (/ (?:data|bdat)=/.test(text)) return 'mail';
+  // probe/conversation.ts sends two, for this line.
+  if (/ noop=2(?: |$)/.test(text)) return 'trial';
+  if (/ rcpt=\d+(?: |$)/.test(text)) return 'probe';
+  return / ehlo=1 starttls=1 commands=2$/.test(text) ? 'nothing' : 'other';
+}
+
+/** Counts a line, once it is known whose session it was. */
+type Count = (kind: SessionKind) => void;
+
+const [mostSessions, mostLines] = [5000, 50];
+
+export class Sessions {
+  readonly #waiting = new Map<string, Count[]>();
+  /** Whose last session was a probe: the try without a certificate comes next. */
+  readonly #probers = new Recent<true>();
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** False of a session that has many lines waiting: what they are does not depend on its end. */
+  hasRoom(session: string): boolean {
+    return (this.#waiting.get(session)?.length ?? 0) < mostLines;
+  }
+
+  /** Has a line of a session counted at the end of that. */
+  hold(session: string, count: Count): void {
+    const counts = this.#waiting.get(session);
+    if (counts !== undefined) {
+      counts.push(count);
+      return;
+    }
+    const [oldest] = this.#waiting.size < mostSessions ? [] : this.#waiting.keys();
+    if (oldest !== undefined) this.#release(oldest, 'mail');
+    this.#waiting.set(copyOf(session), [count]);
+  }
+
+  end(session: string, kind: SessionKind, address: string): void {
+    const isSecondTry = this.#probers.delete(address) && kind === 'nothing';
+    if (kind === 'probe') this.#probers.set(copyOf(address), true);
+    this.#release(session, isSecondTry ? 'trial' : kind);
+  }
+
+  endAll(): void {
+    for (const session of [...this.#waiting.keys()]) this.#release(session, 'mail');
+  }
+
+  #release(session: string, kind: SessionKind): void {
+    const counts = this.#waiting.get(session) ?? [];
+    this.#waiting.delete(session);
+    for (const count of counts) count(kind);
+  }
+}

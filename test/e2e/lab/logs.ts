@@ -1,0 +1,32 @@
+// What the hosts of a lab logged, all of it, through the code of `relaycerts explain`: a lab into which no test puts a fault
+// has none in its logs, and no lab has a line about TLS or the relay that explain does not know.
+
+import { logTally, type LogSummary } from '../../../src/log/tally.js';
+import type { MailHost } from './mail-host.js';
+
+/** Exim has a log of its own. */
+const logs = ['/var/log/mail.log', '/var/log/exim4/mainlog'];
+
+/** What explain says of each host. */
+async function summaryOf(host: MailHost, names: ReadonlySet<string>): Promise<LogSummary> {
+  const { sink, summary } = logTally(names);
+  for (const path of logs) sink.add(Buffer.from(await host.machine.peek(path)));
+  sink.end();
+  return summary();
+}
+
+/** Throws if the logs have what they should not. */
+export async function judgeLogs(hosts: readonly MailHost[], hasFaults: boolean): Promise<void> {
+  const names = new Set(hosts.map(({ hostname }) => hostname));
+  const found = await Promise.all(
+    hosts.map(async (host) => {
+      const { faults, unknown } = await summaryOf(host, names);
+      return [
+        ...(hasFaults ? [] : faults.map(({ kind, line }) => `${host.hostname}: ${kind.id}: ${line}`)),
+        ...unknown.map(({ line }) => `${host.hostname}: unknown: ${line}`),
+      ];
+    }),
+  );
+  const lines = found.flat();
+  if (lines.length > 0) throw new Error(`the logs of this lab say:\n${lines.join('\n')}`);
+}

@@ -8,6 +8,7 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
+import { Shell, clone } from './lab/newcomer.js';
 import { Desk, contentOf, deliver, send } from './lab/operator.js';
 
 const recipes = 'docs/recipes.md';
@@ -32,6 +33,20 @@ async function follow(block: string | undefined, environment = ''): Promise<void
   }
 }
 
+/** What a newcomer answers on a machine that is none of the two hosts; '' is Enter. */
+function answersTo(line: string): readonly (readonly [string, string])[] {
+  if (line === 'relaycerts wizard') {
+    return [
+      ['Mail domain:', ''],
+      ['Relay:', ''],
+      ['Mail server at home:', 'mailhost'],
+      ['This machine is:', ''],
+      ['Write settings.json:', ''],
+    ];
+  }
+  return line === 'relaycerts deploy' ? [['Do this on these 2 hosts?', 'y']] : [];
+}
+
 async function followAll(heading: string): Promise<void> {
   for (const block of blocksUnder(recipes, heading)) await follow(block);
 }
@@ -48,20 +63,36 @@ beforeAll(async () => {
   [home, laptop] = lab.homes;
   for (const host of [...lab.relays, ...lab.homes]) before.set(host, await contentOf(host));
   desk = new Desk(lab.operator, '/home/operator/relay');
-  await lab.operator.sh(`mkdir -p ${desk.folder} && umask 077 && echo 'a password for the backup' >~/password`);
+  await lab.operator.sh("umask 077; echo 'a password for the backup' >~/password");
 });
 afterAll(() => lab.stop());
 
 describe('a life', () => {
-  test('the README, from nothing to the first mail', async () => {
-    const [settings = ''] = blocksUnder('README.md', 'From nothing to a relay', 'json');
-    await lab.operator.writeFile(`${desk.folder}/settings.json`, settings);
-    const [block = ''] = blocksUnder('README.md', 'From nothing to a relay');
-    // test/cli/wizard.test.ts answers its questions.
-    const [wizard, ...rest] = block.split('\n');
-    expect(wizard).toBe('relaycerts wizard');
-    await follow(rest.join('\n'));
+  test('a newcomer, by the README: what it prints to try', async () => {
+    await clone(lab.operator, 'relaycerts');
+    const shell = await Shell.open(lab.operator);
+    await shell.run('cd relaycerts');
+    const [block = ''] = blocksUnder('README.md', 'Try it');
+    for (const line of block.trim().split('\n')) await shell.run(line);
+    expect(shell.screen()).toContain('deploy\n');
+    shell.close();
+  });
+
+  test('and from nothing to the first mail: 6 commands, 4 questions', async () => {
+    const shell = await Shell.open(lab.operator);
+    await shell.run('cd relaycerts');
+    const { lines } = shell;
+    const install = blocksUnder('README.md', 'Install');
+    const start = blocksUnder('README.md', 'From nothing to a relay');
+    const [last, ...before] = [...install.slice(0, 1), ...start.slice(0, 1)].join('').trim().split('\n').toReversed();
+    for (const line of before.toReversed()) await shell.run(line, answersTo(line));
     await deliver(isThere(home), lab.outside);
+    expect(lines.slice(1)).toHaveLength(6);
+    expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(4);
+    // The two others are "write it?" and "do it?".
+    expect(shell.screen().match(/^. [A-Z].*[:?] /gmu)).toHaveLength(6);
+    await shell.run(last ?? '');
+    shell.close();
   });
 
   test('another client', async () => {

@@ -22,6 +22,7 @@ const packageOfProgram = {
   faketime: 'faketime',
   fish: 'fish',
   'gnutls-cli': 'gnutls-bin',
+  git: 'git',
   gpg: 'gnupg',
   groff: 'groff-base',
   ip: 'iproute2',

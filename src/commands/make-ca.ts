@@ -10,7 +10,7 @@ import {
   sealAgain,
   sealFirst,
 } from '../custody/passphrase-file.js';
-import { quotePath, type Problem } from '../errors.js';
+import { commandText, quotePath, type Problem } from '../errors.js';
 import { generateKey, type KeyPair } from '../issue/keys.js';
 import { encryptPrivateKey } from '../issue/pbes2.js';
 import type { Issuer } from '../issue/x509.js';
@@ -110,7 +110,7 @@ async function prepareCustody(
   first: StepOf<'passphrase'> | undefined,
   given: Secret | undefined,
 ): Promise<PreparedCustody> {
-  const { inventory } = work;
+  const { settings, inventory } = work;
   const plain = { after: inventory, keeps: [], done: [], warnings: [], passphrase: undefined, isRandom: false };
   if (reseal !== undefined) return resealed(work, reseal, given);
   if (first === undefined) {
@@ -131,6 +131,8 @@ async function prepareCustody(
             madeStep({ kind: 'operator-key', path }),
             '  back it up; to have it in GnuPG too:',
             `  gpg --import ${shownPath(path, work.sys)}`,
+            '  it has no password; to give it one:',
+            `  ${commandText(settings.program, ['passphrase', 'operator-password'])}`,
           ]
         : []),
       madeStep(first),

@@ -6,6 +6,7 @@ import { RelaycertsError, commandText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import { readNamedFile } from '../sys/files.js';
+import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { membersOf } from '../settings/jsonc.js';
 import { parseSettingsText } from '../settings/load.js';
@@ -93,7 +94,7 @@ async function decide(
       const isUnchanged = known.text === found?.text;
       asker.say(`\n${name} ${isUnchanged ? 'stays as it is:' : found === undefined ? 'will be:' : 'will change:'}\n`);
       asker.show(isUnchanged || found === undefined ? known.text : renderDiff(found.text, known.text));
-      asker.say(`\n${describeMake(known.settings)}`);
+      asker.say(`\n${describeMake(known.settings, shownPath(known.settings.passphrase.file, sys))}`);
       const next = await asker.askOne({
         message: isUnchanged ? 'And now:' : `Write ${name}:`,
         why: '',

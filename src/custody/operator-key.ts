@@ -33,12 +33,11 @@ const largestKey = 65_536;
 /**
  * Makes an OpenPGP key that GnuPG 2.2 imports and uses: version 4, Ed25519 and Curve25519 in their old form, no expiry.
  *
- * `armored` is the private key, to be kept at mode 0600, encrypted if there is a `password`.
+ * `armored` is the private key, to be kept at mode 0600. It has no password: with one, no renewal runs by itself.
  */
 export async function makeOperatorKey(
   at: Date,
   userId: string,
-  password?: Secret,
 ): Promise<{ readonly armored: Secret; readonly recipient: RecipientKey }> {
   const openpgp = await loadOpenpgp();
   const { privateKey, publicKey } = await openpgp.generateKey({
@@ -47,8 +46,7 @@ export async function makeOperatorKey(
     userIDs: [{ name: userId }],
     date: at,
     format: 'object',
-    ...(password === undefined ? {} : { passphrase: password.revealText() }),
-    config: { v6Keys: false, ...lockConfig(openpgp) },
+    config: { v6Keys: false },
   });
   return { armored: new Secret(privateKey.armor()), recipient: await judgeKey(publicKey, 'the operator key', at) };
 }

@@ -68,11 +68,11 @@ export async function sealFirst(
   work: CustodyWork,
   passphrase: Secret,
 ): Promise<{ readonly passphraseFile: Buffer; readonly operatorKey?: Buffer }> {
-  const { settings, inventory, sys, at } = work;
+  const { settings, inventory, at } = work;
   if (settings.passphrase.recipients.length > 0 || inventory.operatorKey !== undefined) {
     return { passphraseFile: await seal(work, passphrase, await recipientsForChange(work)) };
   }
-  const made = await makeOperatorKey(at, 'relaycerts operator key', await offerPassword(sys));
+  const made = await makeOperatorKey(at, 'relaycerts operator key');
   const passphraseFile = await seal(work, passphrase, [made.recipient]);
   return { passphraseFile, operatorKey: Buffer.from(made.armored.revealBytes()) };
 }
@@ -82,15 +82,6 @@ async function seal(work: CustodyWork, passphrase: Secret, recipients: readonly 
   const { bytes, warnings } = await sealPassphrase(passphrase, recipients, work.at);
   for (const warning of warnings) work.sys.warn(warning);
   return Buffer.from(bytes);
-}
-
-/** The operator key's own password, if there is a terminal and the user wants one. */
-async function offerPassword(sys: Sys): Promise<Secret | undefined> {
-  if (!sys.interactive) return undefined;
-  sys.say('a password for the operator key protects it if its file is stolen; make then');
-  sys.say('  asks for it whenever it issues a certificate');
-  const password = await sys.askNewSecret('Password of the new operator key (Enter: none):');
-  return password.revealBytes().length === 0 ? undefined : password;
 }
 
 /**

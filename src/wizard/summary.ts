@@ -60,14 +60,17 @@ function compare(old: readonly string[], now: readonly string[]): readonly strin
   return lines;
 }
 
-/** Two sentences on what make does with these settings. */
-export function describeMake({ ca, certificates, smtpdServers, smtpClients, passphrase }: Settings): string {
+/** Two sentences on what make does with these settings; `sealed` is the passphrase file as it is shown. */
+export function describeMake(
+  { ca, certificates, smtpdServers, smtpClients, passphrase }: Settings,
+  sealed: string,
+): string {
   const openers = passphrase.recipients.length === 0 ? 'the operator key' : passphrase.recipients.join(', ');
   return [
-    `make makes what is missing: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
+    `make creates what is missing: a private CA (${ca.keyType}, ${count(ca.validDays, 'day')}), certificates for`,
     `${count(smtpdServers.length, 'relay')} and ${count(smtpClients.length, 'mail server')}`,
     `(${certificates.keyType}, ${count(certificates.validDays, 'day')}), and the CA's passphrase in`,
-    `${passphrase.file}, for ${openers}. Then it prints what to run on each host; it touches no host.`,
+    `${sealed}, for ${openers}. It changes no host, and prints the command that does.`,
   ].join(' ');
 }
 

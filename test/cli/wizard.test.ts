@@ -114,11 +114,7 @@ describe('from nothing', () => {
 
   test('to finished certificates', async () => {
     const terminal = await openWizard();
-    await take(terminal, [
-      ...first,
-      ['? Write settings.json:', '', 'Enter'],
-      ['? Password of the new operator key', '', 'Enter'],
-    ]);
+    await take(terminal, [...first, ['? Write settings.json:', '', 'Enter']]);
     expect(await terminal.ended()).toBe(0);
     const ca = project.path('certs/ca/example.org-ca.crt.pem');
     for (const [role, host, purpose] of [
@@ -333,7 +329,7 @@ describe('the terminal', () => {
     expect(written()).toEqual({ ...expected, certificates: { keyType: 'ecdsa-p384' } });
     const prose = terminal.screen().replaceAll(/\s+/gu, ' ');
     expect(prose).toContain('The part after the @. Short host names are completed with it.');
-    expect(prose).toContain('Then it prints what to run on each host; it touches no host.');
+    expect(prose).toContain('It changes no host, and prints the command that does.');
   });
 
   test.each([[], ['wizard']])('with TERM=dumb it is not a terminal to ask on: relaycerts %s', async (...args) => {

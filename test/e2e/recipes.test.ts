@@ -3,16 +3,20 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { blocksFor } from '../support/blocks.js';
 import { blocksUnder } from '../support/page.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, contentOf, deliver, send } from './lab/operator.js';
+import { Shell, clone } from './lab/newcomer.js';
+import { Desk, contentOf, deliver, send, servedSerial } from './lab/operator.js';
 
 const recipes = 'docs/recipes.md';
 let lab: Lab;
 let desk: Desk;
+/** What comes before every line. */
+let environment = 'export PATH="$HOME/.local/bin:$PATH"\n';
 let [relay, newRelay, home, laptop]: readonly MailHost[] = [];
 const before = new Map<MailHost, string>();
 
@@ -20,16 +24,53 @@ const before = new Map<MailHost, string>();
 function answered(line: string): string {
   const [, verb = ''] = /^relaycerts (\S+)/u.exec(line) ?? [];
   if (verb === 'deploy' || verb === 'clean') return `${line} --yes`;
-  return verb === 'backup' || verb === 'restore' ? `${line} --password-fd 3 3<~/password` : line;
+  return ['backup', 'restore', 'export'].includes(verb) ? `${line} --password-fd 3 3<~/password` : line;
 }
 
-/** Runs a block line by line, each as it stands; `environment` comes before it. */
-async function follow(block: string | undefined, environment = ''): Promise<void> {
+/** Another home folder takes the place of another machine; the program is the one that the newcomer installed. */
+async function moveTo(machine: string): Promise<void> {
+  const folder = `/home/operator/${machine}`;
+  await lab.operator.sh(`mkdir -p ${folder}/project`);
+  desk = new Desk(lab.operator, `${folder}/project`);
+  environment = `export HOME=${folder} PATH="/home/operator/.local/bin:$PATH"\n`;
+}
+
+interface Written {
+  smtpdServers: [{ altNames?: readonly string[] }];
+  certificates?: { readonly validDays: number; readonly renewBeforeDays: number };
+}
+
+/** Changes settings.json, and gives what it was. */
+async function changeSettings(change: (settings: Written) => void): Promise<string> {
+  const path = `${desk.folder}/settings.json`;
+  const text = await lab.operator.readFile(path);
+  const settings = JSON.parse(text) as Written;
+  change(settings);
+  await lab.operator.writeFile(path, JSON.stringify(settings));
+  return text;
+}
+
+/** Runs a block line by line, each as it stands. */
+async function follow(block: string | undefined): Promise<void> {
   if (block === undefined) throw new TypeError('no such block');
   for (const line of block.trim().split('\n')) {
     const { code, stdout, stderr } = await desk.run(`${environment}${answered(line)}`, true);
     expect(code, `${line}\n${stdout}${stderr}`).toBe(0);
   }
+}
+
+/** What a newcomer answers on a machine that is none of the two hosts; '' is Enter. */
+function answersTo(line: string): readonly (readonly [string, string])[] {
+  if (line === 'relaycerts wizard') {
+    return [
+      ['Mail domain:', ''],
+      ['Relay:', ''],
+      ['Mail server at home:', 'mailhost'],
+      ['This machine is:', ''],
+      ['Write settings.json:', ''],
+    ];
+  }
+  return line === 'relaycerts deploy' ? [['Do this on these 2 hosts?', 'y']] : [];
 }
 
 async function followAll(heading: string): Promise<void> {
@@ -48,20 +89,36 @@ beforeAll(async () => {
   [home, laptop] = lab.homes;
   for (const host of [...lab.relays, ...lab.homes]) before.set(host, await contentOf(host));
   desk = new Desk(lab.operator, '/home/operator/relay');
-  await lab.operator.sh(`mkdir -p ${desk.folder} && umask 077 && echo 'a password for the backup' >~/password`);
+  await lab.operator.sh("umask 077; echo 'a password for the backup' >~/password");
 });
 afterAll(() => lab.stop());
 
 describe('a life', () => {
-  test('the README, from nothing to the first mail', async () => {
-    const [settings = ''] = blocksUnder('README.md', 'From nothing to a relay', 'json');
-    await lab.operator.writeFile(`${desk.folder}/settings.json`, settings);
-    const [block = ''] = blocksUnder('README.md', 'From nothing to a relay');
-    // test/cli/wizard.test.ts answers its questions.
-    const [wizard, ...rest] = block.split('\n');
-    expect(wizard).toBe('relaycerts wizard');
-    await follow(rest.join('\n'));
+  test('a newcomer, by the README: what it prints to try', async () => {
+    await clone(lab.operator, 'relaycerts');
+    const shell = await Shell.open(lab.operator);
+    await shell.run('cd relaycerts');
+    const [block = ''] = blocksUnder('README.md', 'Try it');
+    for (const line of block.trim().split('\n')) await shell.run(line);
+    expect(shell.screen()).toContain('deploy\n');
+    shell.close();
+  });
+
+  test('and from nothing to the first mail: 6 commands, 4 questions', async () => {
+    const shell = await Shell.open(lab.operator);
+    await shell.run('cd relaycerts');
+    const { lines } = shell;
+    const install = blocksUnder('README.md', 'Install');
+    const start = blocksUnder('README.md', 'From nothing to a relay');
+    const [last, ...before] = [...install.slice(0, 1), ...start.slice(0, 1)].join('').trim().split('\n').toReversed();
+    for (const line of before.toReversed()) await shell.run(line, answersTo(line));
     await deliver(isThere(home), lab.outside);
+    expect(lines.slice(1)).toHaveLength(6);
+    expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(4);
+    // The two others are "write it?" and "do it?".
+    expect(shell.screen().match(/^. [A-Z].*[:?] /gmu)).toHaveLength(6);
+    await shell.run(last ?? '');
+    shell.close();
   });
 
   test('another client', async () => {
@@ -94,9 +151,57 @@ describe('a life', () => {
     await deliver(isThere(home), lab.outside);
   });
 
-  test('the second year: what is printed, and by hand', async () => {
-    await followAll('The second year, by itself');
+  test('other names in a certificate', async () => {
+    await changeSettings((settings) => {
+      settings.smtpdServers[0].altNames = ['smtp.example.org'];
+    });
+    await followAll('Other names in a certificate');
+    const { stdout } = await desk.run(
+      'openssl s_client -starttls smtp -connect relayhost.example.org:2500 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName',
+    );
+    expect(stdout).toContain('DNS:relayhost.example.org, DNS:smtp.example.org');
     await deliver(isThere(home), lab.outside);
+  });
+
+  test('PKCS#12 for other programs', async () => {
+    await followAll('PKCS#12 for other programs');
+    const opened = await desk.run(
+      'stat -c %a mailhost.example.org.p12; openssl pkcs12 -in mailhost.example.org.p12 -passin file:$HOME/password -nodes',
+    );
+    expect(opened.stdout).toMatch(/^600\n/u);
+    expect(opened.stdout.match(/^-----BEGIN .*-----$/gmu)?.toSorted()).toEqual([
+      '-----BEGIN CERTIFICATE-----',
+      '-----BEGIN CERTIFICATE-----',
+      '-----BEGIN PRIVATE KEY-----',
+    ]);
+  });
+
+  test('the second year, by itself: cron renews what is due, and installs it', async () => {
+    // Made to end in 25 days, which is soon by the usual settings.
+    const settings = await changeSettings((one) => {
+      one.certificates = { validDays: 25, renewBeforeDays: 5 };
+    });
+    await follow('relaycerts renew --force\nrelaycerts deploy');
+    await lab.operator.writeFile(`${desk.folder}/settings.json`, settings);
+    const due = await desk.run('relaycerts status', true);
+    expect([due.code, due.stdout]).toEqual([3, expect.stringContaining('2 hosts: 2 due; CA ok')]);
+
+    const [show = '', byHand] = blocksUnder(recipes, 'The second year, by itself');
+    const [script = '', crontab = ''] = blocksFor((await desk.run(`${environment}${show}`)).stdout, 'here');
+    // cron(8) keeps what crontab(1) is given, and runs it with an environment of its own.
+    const keeper = '#!/bin/sh\n[ "$1" = - ] || exec cat ~/crontab\nexec cat >~/crontab\n';
+    await lab.operator.writeFile('.local/bin/crontab', keeper, '0755');
+    await desk.run(`${environment}${script}`);
+    await desk.run(`${environment}${crontab}`);
+    const [, command = ''] = /^23 4 \* \* \* (.*)$/mu.exec(await lab.operator.readFile('crontab')) ?? [];
+    const before = await servedSerial(desk, isThere(relay));
+    const cron = ['env', '-i', 'HOME=/home/operator', 'LOGNAME=operator', 'SHELL=/bin/sh', 'PATH=/usr/bin:/bin'];
+    const { stdout, stderr } = await lab.operator.exec([...cron, 'sh', '-c', command.replaceAll(String.raw`\%`, '%')]);
+    expect([stdout, stderr]).toEqual(['', '']);
+    expect(await servedSerial(desk, isThere(relay))).not.toBe(before);
+    expect((await desk.run('relaycerts status')).stdout).toContain('2 hosts: 2 ok; CA ok; passphrase ok');
+    await deliver(isThere(home), lab.outside);
+    await follow(byHand);
   });
 
   test('a new VPS with another name', async () => {
@@ -116,25 +221,35 @@ describe('a life', () => {
   test('a new operator machine, with a backup', async () => {
     const [saved, restored] = blocksUnder(recipes, 'A new operator machine');
     await follow(saved);
-    await lab.operator.sh('mkdir -p ~/second/project && cp ~/password ~/example.org.backup.gpg ~/second');
-    desk = new Desk(lab.operator, '/home/operator/second/project');
-    await follow(restored, 'export HOME=/home/operator/second\n');
+    await moveTo('second');
+    await lab.operator.sh('cp ~/password ~/example.org.backup.gpg ~/second');
+    await follow(restored);
     await deliver(isThere(home), lab.outside);
   });
 
   test('a new operator machine, without one', async () => {
     const [, , anew] = blocksUnder(recipes, 'A new operator machine');
-    await lab.operator.sh('mkdir -p ~/third/project && cp ~/second/project/settings.json ~/third/project');
-    desk = new Desk(lab.operator, '/home/operator/third/project');
-    await follow(anew, 'export HOME=/home/operator/third\n');
+    await moveTo('third');
+    await lab.operator.sh('cp ~/second/project/settings.json ~/third/project');
+    await follow(anew);
     await deliver(isThere(home), lab.outside);
   });
 
   test('removing everything: each host is as it was before', async () => {
     const [block] = blocksUnder(recipes, 'Removing everything');
-    await follow(block, 'export HOME=/home/operator/third\n');
+    await follow(block);
     for (const host of [relay, newRelay, home, laptop].map(isThere)) {
       expect(await contentOf(host)).toBe(before.get(host));
     }
+    expect((await lab.operator.sh("find ~/third -name '*.pem' -o -name '*.gpg'")).stdout).toBe('');
+  });
+
+  test('a host that makes its own key, from the settings of the README', async () => {
+    await moveTo('fourth');
+    const [settings = ''] = blocksUnder('README.md', 'From nothing to a relay', 'json');
+    await lab.operator.writeFile(`${desk.folder}/settings.json`, settings);
+    await followAll('A host that makes its own key');
+    await deliver(isThere(home), lab.outside);
+    expect((await desk.run('find . -name "mailhost*key.pem"')).stdout).toBe('');
   });
 });

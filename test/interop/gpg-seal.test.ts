@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPassphrase } from '../../src/custody/open.js';
-import { makeOperatorKey } from '../../src/custody/operator-key.js';
+import { makeOperatorKey, relockOperatorKey } from '../../src/custody/operator-key.js';
 import { newPassphrase } from '../../src/custody/passphrase.js';
 import { readRecipientKeys, type RecipientKey } from '../../src/custody/recipient-key.js';
 import { sealPassphrase } from '../../src/custody/seal.js';
@@ -226,9 +226,11 @@ describe('the operator key in GnuPG', () => {
     const home = makeGnupg();
     try {
       const secret = password === undefined ? undefined : new Secret(password);
-      const operator = await makeOperatorKey(new Date(), 'relaycerts operator key', secret);
+      const operator = await makeOperatorKey(new Date(), 'relaycerts operator key');
+      const key = { armored: operator.armored, from: 'operator-key.asc' };
+      const armored = await relockOperatorKey(key, secret);
       const { bytes } = await sealPassphrase(new Secret('for the operator'), [operator.recipient], new Date());
-      home.gpg(['--import'], operator.armored.revealBytes());
+      home.gpg(['--import'], armored.revealBytes());
       const listing = home.gpg(['--with-colons', '--list-secret-keys']).toString();
       expect(listing).toContain(`fpr:::::::::${operator.recipient.fingerprint}:`);
       expect(listing).toContain('relaycerts operator key');

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { chooseOpener, openPassphrase, openWithOperatorKey } from '../../src/custody/open.js';
 import {
   makeOperatorKey,
+  relockOperatorKey,
   operatorRecipient,
   readOperatorKey,
   type OperatorKeyFile,
@@ -47,8 +48,10 @@ beforeAll(async () => {
   [operator, other, locked] = await Promise.all([
     makeOperatorKey(at, 'relaycerts operator key'),
     makeOperatorKey(at, 'somebody else'),
-    makeOperatorKey(at, 'locked operator key', new Secret('pässword of its own')),
+    makeOperatorKey(at, 'locked operator key'),
   ]);
+  const password = new Secret('pässword of its own');
+  locked = { ...locked, armored: await relockOperatorKey({ armored: locked.armored, from: 'k.asc' }, password) };
   ({ bytes: sealed } = await sealPassphrase(secret, [operator.recipient], at));
 });
 

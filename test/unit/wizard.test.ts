@@ -284,7 +284,7 @@ describe('the interview', () => {
       expect(refused).toEqual([]);
       const settings = parseSettingsText(text, context);
       expect(settings.certificates.keyType).toBe(keyType);
-      expect(describeMake(settings)).toContain('certificates for 1 relay and 1 mail server');
+      expect(describeMake(settings, '~/p.gpg')).toContain('certificates for 1 relay and 1 mail server');
     }
   });
 

@@ -123,6 +123,21 @@ export class Machine {
 
   /** Runs a program as another account of the machine; see `exec`. */
   async execAs(account: Account, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const { command, env } = this.within(account, argv);
+    const result = await runProcess(command, { ...env, ...options.env }, options);
+    if (result.code !== 0 && options.anyExit !== true) {
+      throw new Error(
+        `${this.hostname}: exit ${result.code} of: ${argv.join(' ').slice(0, 2000)}\n${result.stdout}${result.stderr}`,
+      );
+    }
+    return result;
+  }
+
+  /** The command and the whole environment that run a program as an account of the machine, in its home folder. */
+  within(
+    account: Account,
+    argv: readonly string[],
+  ): { readonly command: readonly [string, ...string[]]; readonly env: Readonly<Record<string, string>> } {
     // The holder's root as well: in a chroot, the mount namespace alone would lead to the real machine's files.
     const enter = ['--target', String(this.pid), '--mount', '--root', '--wd', '--uts', '--ipc', '--net', '--pid'];
     if (account.uid !== 0) enter.push(`--setuid=${account.uid}`, `--setgid=${account.uid}`);
@@ -133,19 +148,8 @@ export class Machine {
       LOGNAME: account.name,
       SHELL: '/bin/sh',
       LANG: 'C.UTF-8',
-      ...options.env,
     };
-    const result = await runProcess(
-      ['nsenter', ...enter, '--', 'sh', '-c', 'umask 022; cd && exec "$@"', 'sh', ...argv],
-      env,
-      options,
-    );
-    if (result.code !== 0 && options.anyExit !== true) {
-      throw new Error(
-        `${this.hostname}: exit ${result.code} of: ${argv.join(' ').slice(0, 2000)}\n${result.stdout}${result.stderr}`,
-      );
-    }
-    return result;
+    return { command: ['nsenter', ...enter, '--', 'sh', '-c', 'umask 022; cd && exec "$@"', 'sh', ...argv], env };
   }
 
   /** Runs a POSIX shell script as the machine's account. */

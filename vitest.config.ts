@@ -1,10 +1,12 @@
-// Five kinds of tests, from pure tables to real Postfix hosts. Labs do not see each other, so e2e files run side by
-// side; they come after the others, whose time they would take.
+// Five kinds of tests, from pure tables to real Postfix hosts. Labs do not see each other, so they run side by side, and
+// beside the others: hosts wait most of the time (Postfix lets main.cf cool down for 2 s), the others compute.
 //
 // A time limit only ends what hangs: a machine that is busy or slow takes many times as long as a good one. What has to
 // be quick is measured by the processor time that it takes.
 
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { slowestFiles } from './test/support/slowest-files.js';
 
 /** Milliseconds. */
@@ -17,6 +19,18 @@ const shellText = {
     /\.(?:sh|bash|zsh|fish|html)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
+/** One lab, then two files of the others, the largest first: whatever runs last is small. */
+class Mixed extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLab = ({ project }: TestSpecification): boolean => project.name === 'e2e';
+    const labs = sorted.filter(isLab);
+    const others = sorted.filter((file) => !isLab(file));
+    const mixed = labs.flatMap((lab, at) => [lab, ...others.slice(2 * at, 2 * at + 2)]);
+    return [...mixed, ...others.slice(2 * labs.length)];
+  }
+}
+
 export default defineConfig({
   plugins: [shellText],
   test: {
@@ -24,14 +38,14 @@ export default defineConfig({
     hookTimeout: noLimit,
     reporters: ['default', slowestFiles],
     globalSetup: ['test/support/global-setup.ts'],
+    maxWorkers: 2 * availableParallelism() + 1,
+    sequence: { sequencer: Mixed },
     projects: [
       {
         extends: true,
         test: {
           name: 'fast',
           include: ['test/{unit,property,interop,cli}/**/*.test.ts'],
-          // Most of them wait for programs that they run; vitest would leave one core of two alone.
-          maxWorkers: '100%',
         },
       },
       {
@@ -39,9 +53,6 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          // Hosts wait more than they work (Postfix lets main.cf cool down for 2 s): two labs to a core.
-          maxWorkers: 4,
-          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -189,7 +189,8 @@ echo '# by hand' >>/media/main.cf`);
   });
 
   it('on a disk that is full, at whatever moment, keeps its configuration, and nothing else stays', async () => {
-    const attempts = [0, 4, 8, 16, 24, 32, 48, 64, 96].map(async (free) => {
+    const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
+    const attempts = (isDeep ? [0, 4, 8, 16, 24, 32, 48, 64, 96] : [0, 8, 24, 48, 96]).map(async (free) => {
       const { status, stdout, stderr } = await install(`
 mount -o remount,size=$(($(du -sk "$top" | cut -f 1) + ${free}))k "$top"
 trap 'find /etc/postfix -name "*.relaycerts*" -o -name saved >&2' EXIT`);

@@ -1,6 +1,7 @@
 // What relaycerts issues, judged by implementations that are not ours: OpenSSL, GnuTLS and Java.
 
 import { afterAll, describe, expect, test } from 'vitest';
+import { generateKey, type KeyPair } from '../../src/issue/keys.js';
 import { type KeyType, keyTypes, type Role } from '../../src/settings/settings.js';
 import { parseCountryCode } from '../../src/names.js';
 import { makeCa, makeLeaf, noSubject, type TestCa, type TestLeaf } from '../support/chain.js';
@@ -44,6 +45,14 @@ function certtoolAccepts(ca: TestCa, leaf: TestLeaf, ...more: readonly string[])
 const leafTypes = (caType: KeyType): readonly KeyType[] =>
   caType === 'rsa-4096' ? ['ecdsa-p256'] : keyTypes.filter((type) => type !== 'rsa-4096' || caType === 'ecdsa-p256');
 
+/** One key for all leaves of a type: RSA takes seconds to make. */
+const keys = new Map<KeyType, Promise<KeyPair>>();
+function keyOf(keyType: KeyType): Promise<KeyPair> {
+  const key = keys.get(keyType) ?? generateKey(keyType);
+  keys.set(keyType, key);
+  return key;
+}
+
 describe.each(keyTypes)('a CA with a key of %s', (caType) => {
   let ca: TestCa | undefined;
 
@@ -51,9 +60,10 @@ describe.each(keyTypes)('a CA with a key of %s', (caType) => {
     'signs leaves of %s that OpenSSL, GnuTLS and Java take, each for its own purpose',
     async (leafType) => {
       ca ??= await makeCa({ keyType: caType });
+      const keyPair = await keyOf(leafType);
       for (const role of ['smtpd-server', 'smtp-client'] as const) {
         const altNames = role === 'smtpd-server' ? ['mx.example.org'] : [];
-        const leaf = await makeLeaf(ca, { role, keyType: leafType, altNames });
+        const leaf = await makeLeaf(ca, { role, keyPair, altNames });
         const right = verify(ca, leaf, '-purpose', purposes[role]);
         expect(right, right.said).toMatchObject({ ok: true });
         const wrong = verify(ca, leaf, '-purpose', purposes[role === 'smtp-client' ? 'smtpd-server' : 'smtp-client']);

@@ -1,5 +1,5 @@
-// The pins that a relay's table lists: one for each client of the settings, and two from a new key until the old one is
-// retired. A revoked client has none. The table's text is in table.ts.
+// The pins in a relay's table: one for each client in the settings, and two from a new key until the old one is
+// retired. A revoked client has none. table.ts makes the table's text.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
@@ -16,7 +16,7 @@ export interface Pin {
   /** The fingerprint of the other kind. */
   readonly other: Fingerprint;
   readonly notAfter: Date;
-  /** True for the pin before a rekey, which stays until it is retired. */
+  /** True for the pin from before a rekey, which stays until it is retired. */
   readonly isPrevious: boolean;
 }
 

@@ -53,9 +53,7 @@ interface Deployment {
   readonly note: (hostname: HostName, seen: SeenHost | undefined) => Promise<void>;
 }
 
-/**
- * Exit code 1 if a host failed or has to wait. @throws usage, settings, permissions, contradiction, lock, tool, files
- */
+/** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
   await locked(options.settings, sys, async (settings, lock) => {
     const inventory = await readInventory(settings, sys);
@@ -108,9 +106,7 @@ function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
 const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
 
-/**
- * Looks at a host that has everything installed and waits: a relay from here, a client's way to the relays from there.
- */
+/** Looks at a host that has everything installed and waits: a relay from here, a client's way out from there. */
 async function lookAt({ settings, inventory, sys }: Deployment, found: HostInventory): Promise<readonly Finding[]> {
   const { host } = found;
   const work = { settings, inventory, sys, at: sys.now() };
@@ -191,8 +187,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     if (next.length === 0) break;
     const [canary, rest] = withCanary(deployment, next);
     if (canary !== undefined) await counted(canary);
-    // A failure on one host must not be repeated on all the others; a host that is only unreachable says nothing about
-    // them.
+    // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
     if (canary !== undefined && isTelling(reports.get(canary.hostname))) {
       for (const { hostname } of rest) failed.add(hostname);
       continue;

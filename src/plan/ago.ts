@@ -1,4 +1,5 @@
-// How long ago something was, in words: in the largest unit that fits, rounded down. Pure: the clock is an argument.
+// How long ago something was, in words: in the largest unit of which at least one has passed, rounded down. Pure: the
+// clock is an argument.
 
 const units = [
   ['day', 86_400],

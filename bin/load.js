@@ -1,24 +1,24 @@
-// Loads the bundle in dist/, each file of it when something in it is first needed, with what V8 compiled of it in an
+// Loads the bundle in dist/, each file of it when something in it is first needed, with V8's compiled code from an
 // earlier run: compiling takes a third of a short command's time.
 //
-// What V8 compiled is code. So it is kept in a cache folder of the user's own, and used only if that belongs to who runs
-// this and nobody else can get in. Its name has the bundle's digest in it, because V8 compares no more than the source's
-// length. Where it cannot be read or written it is compiled again, which is no error; NODE_DISABLE_COMPILE_CACHE=1, as
-// for Node's own cache, does without.
+// V8's compiled code is code. So it is kept in the user's own cache folder, and used only if that folder belongs to the
+// current user and nobody else can get in. Its name contains the bundle's digest, because V8 compares only the source's
+// length. If it cannot be read or written, the source is compiled again without an error; NODE_DISABLE_COMPILE_CACHE=1
+// turns it off, as it does Node's own cache.
 'use strict';
 
 const fs = require('node:fs');
 const { isAbsolute, join } = require('node:path');
 const { Script } = require('node:vm');
 
-/** Milliseconds; what another version left is removed by then. */
+/** Milliseconds; after this, files of other versions are removed. */
 const keptTime = 30 * 86_400_000;
 /** Octets; the length of the whole file, which V8 does not check. */
 const headerSize = 4;
 
 /** Runs the part `main` of the bundle in this folder. @throws ENOENT if there is no bundle */
 exports.load = (dist) => {
-  // `files` are by part, and a file holds several.
+  // `files` by part; one file holds several parts.
   const { id, files } = JSON.parse(fs.readFileSync(join(dist, 'parts.json'), 'utf8'));
   const cache = findCache(id);
   const modules = new Map();
@@ -26,10 +26,10 @@ exports.load = (dist) => {
   const scripts = new Map();
   let isStale = false;
 
-  /** Runs a file of the bundle, and so defines the parts in it. `part` is the one that is needed. */
+  /** Runs a file of the bundle, which defines the parts in it. `part` is the one needed now. */
   const runFile = (file, part) => {
     const filename = join(dist, file);
-    // Commands share files, and what is compiled is what they use.
+    // Commands share files; only what they use is compiled.
     const name = `${file}-${part}`;
     const cachedData = cache && orNothing(() => readCompiled(cache, name));
     const script = new Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData });
@@ -48,14 +48,14 @@ exports.load = (dist) => {
     definitions.get(name)(module, module.exports, requirePart, __filename);
     return module.exports;
   };
-  // Only at the end is it known what was needed of each file.
+  // Only at the end is it known what was used of each file.
   process.on('exit', () => {
     if (cache !== undefined && isStale) orNothing(() => writeAll(cache, scripts));
   });
   requirePart('./main.js');
 };
 
-/** Where the cache of this bundle for this Node is, or would be; undefined if it cannot be told whose that would be. */
+/** Where the cache of this bundle for this Node is, or would be; undefined if its owner cannot be determined. */
 function findCache(id) {
   const { env, geteuid, arch, versions } = process;
   const base = isAbsolute(env.XDG_CACHE_HOME ?? '') ? env.XDG_CACHE_HOME : env.HOME && join(env.HOME, '.cache');
@@ -65,7 +65,7 @@ function findCache(id) {
   return { id, base, folder, pathOf, uid: geteuid() };
 }
 
-/** Undefined if it is not whole, or somebody else could have written it. @throws Node's system error */
+/** Undefined if it is incomplete or somebody else could have written it. @throws Node's system error */
 function readCompiled({ folder, pathOf, uid }, name) {
   if (!isOwn(fs.lstatSync(folder), uid)) return undefined;
   const file = fs.openSync(pathOf(name), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
@@ -83,7 +83,7 @@ function readCompiled({ folder, pathOf, uid }, name) {
 /** @throws Node's system error */
 function writeAll(cache, scripts) {
   const { id, base, folder, pathOf, uid } = cache;
-  // In the home of another user (sudo) nothing is made.
+  // Nothing is created in another user's home (sudo).
   if (fs.statSync(process.env.HOME || base).uid === uid) fs.mkdirSync(base, { recursive: true, mode: 0o700 });
   if (fs.statSync(base).uid !== uid) return;
   orNothing(() => fs.mkdirSync(folder, { mode: 0o700 }));
@@ -104,7 +104,7 @@ function writeCompiled(path, script) {
     const header = Buffer.alloc(headerSize);
     header.writeUInt32LE(headerSize + data.length);
     fs.writevSync(file, [header, data]);
-    // Else a power failure could leave a file of the right length with zeros in it.
+    // Otherwise a power failure could leave a file of the right length full of zeros.
     fs.fsyncSync(file);
     fs.renameSync(fresh, path);
   } catch (error) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Says what Node it needs on an older one; makes dist/ in a fresh checkout; loads it. It is CommonJS, which Node loads
-// sooner, and ES5, which any Node reads.
+// Names the Node version it needs on an older one; makes dist/ in a fresh checkout; loads it. It is CommonJS, which
+// Node loads faster, and ES5, which every Node reads.
 /* oxlint-disable no-var, prefer-template, prefer-destructuring */
 'use strict';
 

@@ -1,6 +1,6 @@
 // The command line: the commander tree turns flags into typed options and calls one command; the commands themselves
-// are defined in cli/. After it no option is optional. What a command does is loaded only when it runs, so that --help
-// and a fingerprint stay quick.
+// are defined in cli/. From here on no option is optional. A command's code is loaded only when it runs, so that --help
+// and a fingerprint stay fast.
 
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -24,10 +24,10 @@ import { flushOutput, processSys, type ProcessLike, type SysOptions } from './sy
 /** The file that node runs. */
 const [, script = ''] = process.argv;
 
-/** As commander names them; `settings` as typed. */
+/** By commander's names; `settings` as typed. */
 type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command'>;
 
-/** Runs one command line (without the program's own name); what it throws becomes words on stderr and an exit code. */
+/** Runs one command line (without the program's own name); an error becomes text on stderr and an exit code. */
 export async function runProgram(args: readonly string[], outside: ProcessLike): Promise<void> {
   let hasAnswered = false;
   const program = buildProgram(outside, () => (hasAnswered = true));
@@ -40,14 +40,15 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
     const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
     const word = wordOf(program.opts<RawGlobal>().settings, outside);
     outside.stderr.write([...renderError(error, word), ...stack, ''].join('\n'));
-    // One object, whatever happens: what was already answered stands, and the exit code says that it is not all.
+    // One object, whatever happens: an answer already written stays, and the exit code says that it is incomplete.
     if (!hasAnswered && wantsJson(program, args)) outside.stdout.write(renderErrorJson(error, word));
-    // Piped to a shell, so the pipe fails too. Without this the shell would end with 0, because it got nothing to run.
+    // Piped to a shell, so that the pipe fails too. Otherwise the shell would exit with 0, because it got nothing to
+    // run.
     else if (!hasAnswered && wantsScript(args)) outside.stdout.write('exit 1\n');
   }
 }
 
-/** Also of a line that was wrong before --json was read. */
+/** Also for a line that was wrong before --json was read. */
 function wantsJson(program: SysCommand, args: readonly string[]): boolean {
   return program.opts<RawGlobal>().json || args.includes('--json');
 }
@@ -56,7 +57,7 @@ function wantsScript(args: readonly string[]): boolean {
   return args.some((word, at) => word === '--format=sh' || (word === '--format' && args[at + 1] === 'sh'));
 }
 
-/** What a printed command begins with. */
+/** The start of every printed command. */
 function wordOf(settings: string, outside: ProcessLike): string {
   // The folder may be gone, and that is then the error.
   const cwd = attemptCwd(outside);
@@ -129,7 +130,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
     .exitOverride()
-    // More than the longest command leaves, else nothing would be wrapped.
+    // Wider than what the longest command leaves, because otherwise nothing would be wrapped.
     .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({
       writeOut: (text) => void outside.stdout.write(text),
@@ -145,7 +146,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
   addCleanAndWizard(program);
   addPassphrase(program);
   addCompletion(program);
-  // The program itself takes any word, to say which command was meant; its commands take none too many.
+  // The program itself accepts any word, to suggest the command that was meant; its commands accept none too many.
   return program
     .allowExcessArguments()
     .examples(

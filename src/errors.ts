@@ -92,12 +92,12 @@ export function renderError(error: unknown, program = 'relaycerts'): readonly st
   ]);
 }
 
-/** What goes to stdout with --json instead of an answer: the same words, with a stable code. */
+/** What goes to stdout with --json in place of an answer: the same words, with a stable code. */
 export function renderErrorJson(error: unknown, program: string): string {
   return `${writeJson({ version: 1, error: errorObject(error, program) }, 2)}\n`;
 }
 
-/** `problems` has all of them, the first too. */
+/** `problems` has all of them, including the first. */
 export function errorObject(error: unknown, program: string): object {
   const code = error instanceof RelaycertsError ? error.code : 'bug';
   const problems = problemsOf(error).map(({ message, hint }) => ({
@@ -108,7 +108,7 @@ export function errorObject(error: unknown, program: string): object {
   return { code, message: error instanceof RelaycertsError ? error.message : problems[0]?.message, hint, problems };
 }
 
-/** What is wrong, each with its hint; of a bug, what was thrown. */
+/** What is wrong, each problem with its hint; for a bug, what was thrown. */
 function problemsOf(error: unknown): readonly Problem[] {
   if (error instanceof RelaycertsError) return error.problems;
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -127,7 +127,7 @@ export function quote(value: unknown, limit = 80): string {
   return safe.length <= limit ? safe : `${safe.slice(0, limit - 4)}..."`;
 }
 
-/** Text as one line for a terminal: control characters, line ends too, as JSON escapes them. */
+/** Text as one line for a terminal: control characters, including line ends, as JSON escapes. */
 export function escapeControls(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => {
     const json = JSON.stringify(character).slice(1, -1);
@@ -141,12 +141,12 @@ export function listSome(words: readonly string[], separator = ', '): string {
   return `${words.slice(0, 5).join(separator)}${more}`;
 }
 
-/** A path in an error message: quoted like any value but not cut, because a cut path names nothing. */
+/** A path in an error message: quoted like any value but never cut, because a cut path is useless. */
 export function quotePath(path: string): string {
   return quote(path, 8192);
 }
 
-/** The hint that brings back a lost or damaged file that holds a secret; `first` is a command that makes room for it. */
+/** The hint that restores a lost or damaged file that holds a secret; `first` is a command that makes room for it. */
 export function restoreHint(path: string, first = ''): string {
   return `restore it from a backup: ${first}install -D -m 600 BACKUP ${pathWord(path)}`;
 }

@@ -1,7 +1,7 @@
-// JSON for a terminal, because it may hold text from other people's keys and certificates; and the object around what
-// every command prints with --json. It only writes; the settings' own reader is in settings/jsonc.ts.
+// JSON for a terminal, because it may contain text from other people's keys and certificates, and the object around
+// what every command prints with --json. It only writes; the settings are read by settings/jsonc.ts.
 
-/** JSON with nothing that a terminal obeys: JSON.stringify leaves DEL, C1 controls and direction marks as they are. */
+/** JSON without anything a terminal acts on: JSON.stringify leaves DEL, C1 controls and direction marks as they are. */
 export function writeJson(value: unknown, indent?: number): string {
   return (JSON.stringify(value, undefined, indent) ?? 'null').replaceAll(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu,
@@ -9,7 +9,7 @@ export function writeJson(value: unknown, indent?: number): string {
   );
 }
 
-/** What `command` prints with --json, whatever it found: one object, and a newline. docs/json.md has the fields. */
+/** What `command` prints with --json: always one object, and a newline. docs/json.md describes the fields. */
 export function writeAnswer(command: string, fields: object): string {
   return `${writeJson({ version: 1, command, ...fields }, 2)}\n`;
 }

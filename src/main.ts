@@ -1,18 +1,18 @@
-// The program's way in and out: the one place where signals end it, and where what Node says of itself is silenced. What
-// a command does begins in cli.ts.
+// The program's entry and exit: the only place where signals end it, and where Node's own messages are silenced. The
+// commands start in cli.ts.
 
 import { runProgram } from './cli.js';
 import { interruptWork } from './sys/interrupt.js';
 
-// What Node says of its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) is for developers alone.
+// Node's warnings about its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) are for developers only.
 process.removeAllListeners('warning');
 process.on('warning', ({ stack, message }) => {
   if (process.env['RELAYCERTS_DEBUG'] === '1') process.stderr.write(`${stack ?? message}\n`);
 });
 
-// Whether standard output took what was written is asked when it matters (flushOutput), and at the end.
+// Write errors of standard output are checked when they matter (flushOutput), and at the end.
 process.stdout.on('error', () => undefined);
-// Progress that nobody reads must not stop the work half-way.
+// If nobody reads the progress, the work still goes on.
 process.stderr.on('error', () => undefined);
 
 for (const [signal, status] of [
@@ -23,9 +23,9 @@ for (const [signal, status] of [
   process.on(signal, () => {
     if (interruptWork()) return;
     process.stderr.write('\nrelaycerts: interrupted; nothing is half done; run the same command to go on\n');
-    // What the terminal needs at the end.
+    // Restores the terminal at the end.
     process.emit('exit', status);
-    // Not process.exit, which waits for all keys that are asked of the thread pool: minutes, if they are RSA.
+    // Not process.exit, which waits for all keys queued in the thread pool: minutes, if they are RSA.
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });

@@ -1,6 +1,6 @@
-// Names that come from outside, each with the one parser for it, which accepts only that name's alphabet. A value of
-// these types is safe in a path, a Postfix file, a DN and (quoted as well) a shell word.
-// Nothing is looked up: a name that parses need not exist.
+// Names that come from outside. Each has one parser, which accepts only that name's alphabet. A value of these types is
+// safe in a path, a Postfix file, a DN and (quoted as well) a shell word. Nothing is looked up: a name that parses need
+// not exist.
 
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { quote, RelaycertsError, type Hint } from './errors.js';
@@ -25,7 +25,7 @@ export type Fingerprint = Branded<'Fingerprint'>;
 /** A certificate's serial number: lower-case hexadecimal, an even number of digits. */
 export type Serial = Branded<'Serial'>;
 
-/** The only way from text to a name, for the parsers below, which have checked every character. */
+/** The only way from text to a name; used by the parsers below after they have checked every character. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller's return type chooses the name
 function branded<Name extends Branded<string>>(text: string): Name {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a brand exists only in types
@@ -69,12 +69,12 @@ export function completeHostName(label: unknown, domain: HostName): HostName {
   return parseHostName(`${name}.${domain}`);
 }
 
-/** net.isIP, whose module takes milliseconds to load and which nearly no name needs. */
+/** net.isIP, whose module takes milliseconds to load and which hardly any name needs. */
 function isIP(text: string): boolean {
   return process.getBuiltinModule('node:net').isIP(text) !== 0;
 }
 
-/** What nearly every name is: nothing in it has to be converted, and no rule below can refuse it. */
+/** The form of nearly every name: nothing in it has to be converted, and no rule below can refuse it. */
 const plainName = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function parseLabels(input: unknown): string {
@@ -90,7 +90,7 @@ function parseLabels(input: unknown): string {
   });
   const name = labels.join('.');
   if (name.length > 253) throw notHostName(input, 'it is over 253 octets long');
-  // RFC 5893 2: the rule for right-to-left scripts looks at all labels together.
+  // RFC 5893 2: the rule for right-to-left scripts applies to all labels together.
   if (name.includes('xn--') && domainToASCII(name) !== name) {
     throw notHostName(input, 'its internationalised labels do not go together');
   }
@@ -120,7 +120,7 @@ function findHostNameFlaw(text: string): string | undefined {
 
 /** The lower-case A-label or LDH label of one label; undefined if it does not convert back to itself (RFC 5891 4.2). */
 function toALabel(label: string): string | undefined {
-  // Letter by letter, as in UTS 46: lower-casing the whole word changes a final sigma.
+  // Letter by letter, as in UTS 46: lower-casing the whole word would change a final sigma.
   const lower = Array.from(label, (character) => character.toLowerCase()).join('');
   if (ldhLabel.test(lower) && !lower.startsWith('xn--')) return lower;
   const ascii = domainToASCII(lower);
@@ -136,7 +136,7 @@ function notHostName(input: unknown, flaw: string, hint = hostNameHint): Relayce
   return refusal(`a host name (${flaw})`, input, hint);
 }
 
-/** `what` it is not, with its article. */
+/** `what` is the expected name, with its article. */
 function refusal(what: string, input: unknown, hint: Hint): RelaycertsError {
   return new RelaycertsError('name', `not ${what}: ${quote(input)}`, { hint });
 }
@@ -159,7 +159,7 @@ export function parseSshHost(input: unknown): SshHost {
     if (!/[^\0-\x7f]/.test(input)) throw refuse('it has a character that no host has, or begins with one');
     return branded(parseLabels(input));
   }
-  // 127.1 and 0x7f000001 are addresses to inet_aton, and not the ones that they look like.
+  // inet_aton reads 127.1 and 0x7f000001 as addresses, which is not what they look like.
   if (input.split('.').every((label) => numericLabel.test(label))) throw refuse('it is half an address');
   return branded(input);
 }
@@ -205,8 +205,8 @@ const foreignFolders = new Set(
  * An absolute path on a Postfix host for a folder that holds only our files and may have its mode set.
  *
  * At most 200 characters of `[A-Za-z0-9._-]` components, none of them `.` or `..` or with a leading hyphen; one
- * trailing slash is removed. Refused are folders of the system and of other programs, those that do not survive a reboot,
- * and those of Postfix's chroot and queue.
+ * trailing slash is removed. Folders of the system and of other programs, those that do not survive a reboot, and
+ * Postfix's chroot and queue are refused.
  * @throws name
  */
 export function parseAbsolutePath(input: unknown): AbsolutePath {
@@ -234,7 +234,7 @@ function isForeignFolder(path: string, components: readonly string[]): boolean {
 }
 
 /**
- * An ISO 3166-1 alpha-2 country code, upper-cased; that the code is assigned is not checked.
+ * An ISO 3166-1 alpha-2 country code, upper-cased; whether the code is assigned is not checked.
  *
  * @throws name
  */

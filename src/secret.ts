@@ -1,9 +1,11 @@
-// A secret that cannot be printed by accident: every way of turning it into text gives `[secret]`.
-// It does not erase itself: a garbage-collected language cannot promise that no copy is left in memory.
+// A secret that cannot be printed by accident: any conversion to text gives `[secret]`. It does not erase itself: a
+// garbage-collected language cannot promise that no copy is left in memory.
 
 import { inspect } from 'node:util';
 
-/** Bytes that must not reach a log, an error, argv, the environment or a plaintext file. Only `reveal*` gives them. */
+/**
+ * Bytes that must not reach a log, an error, argv, the environment or a plaintext file. Only `reveal*` returns them.
+ */
 export class Secret {
   readonly #bytes: Uint8Array;
 

@@ -15,14 +15,14 @@ export function shellWord(text: string): string {
   return plain.test(text) ? text : textWord(text);
 }
 
-/** A text of several lines as one word, for a shell that runs here or at the other end of ssh, never on a printed line. */
+/** A text of several lines as one word, for a shell run here or over ssh, never on a printed line. */
 export function textWord(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
- * A path that the user named, as one word of a command in a hint. Control characters are shown escaped, and the word
- * then names no file, because a hint is one line.
+ * A path from the user as one word of a command in a hint. Control characters are shown escaped, and the word then
+ * names no file, because a hint is one line.
  */
 export function pathWord(path: string): string {
   return shellWord(/\p{Cc}/u.test(path) ? writeJson(path) : path);

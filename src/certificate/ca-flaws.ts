@@ -1,11 +1,11 @@
-// What a CA lacks that verifies all the same: one that openssl or easy-rsa made with their defaults, or made long ago. What
-// keeps a CA from working at all is in verify.ts. Pure; put into words in plan/findings.ts.
+// What is missing from a CA that verifies nevertheless: one made by openssl or easy-rsa with their defaults, or made
+// long ago. What keeps a CA from working is in verify.ts. Pure; plan/findings.ts has the words.
 
 import type { CertificateInfo } from './certificate.js';
 import { derTags, expectTag, readInside, readOid, readSequence, type DerElement } from './der.js';
 import { weakDigestOf } from './verify.js';
 
-/** `found` is for words, and '' if there is nothing to add. */
+/** `found` is used in messages; '' if there is nothing to add. */
 export interface CaFlaw {
   readonly code: 'no-key-usage' | 'no-path-length' | 'not-critical' | 'no-key-identifier' | 'weak-signature';
   readonly found: string;
@@ -17,7 +17,7 @@ interface Extension {
 }
 
 /**
- * What a CA certificate should have besides, in the order of the profile (certificate/profile.ts).
+ * What else a CA certificate should have, in the order of the profile (certificate/profile.ts).
  * @source RFC 5280 4.2.1.2 (subjectKeyIdentifier), 4.2.1.3 (keyUsage), 4.2.1.9 (basicConstraints)
  */
 export function caFlaws(ca: CertificateInfo): readonly CaFlaw[] {
@@ -41,7 +41,7 @@ export function caFlaws(ca: CertificateInfo): readonly CaFlaw[] {
   return flaws.filter((flaw) => flaw !== false);
 }
 
-/** RFC 5280 4.1: the last field of a TBSCertificate, [3] EXPLICIT; one without extensions has none. */
+/** RFC 5280 4.1: the last field of a TBSCertificate, [3] EXPLICIT, which a certificate without extensions lacks. */
 function extensionsOf({ der }: CertificateInfo): ReadonlyMap<string, Extension> {
   const [tbs] = readSequence(der);
   const field = readInside(tbs).find(({ tag }) => tag === 0xa3);

@@ -1,6 +1,6 @@
-// Reads certificates: PEM or DER into one typed value, with node:crypto and der.ts only, so that commands that only read
-// load no ASN.1 package. node:crypto's own subjectAltName and dates are texts that a hostile certificate can shape; here
-// they come from the DER. Whether the values are right is judged in verify.ts.
+// Reads certificates from PEM or DER into one typed value, with node:crypto and der.ts only, so that commands that only
+// read load no ASN.1 package. A hostile certificate can shape the texts that node:crypto gives for subjectAltName and
+// dates, so here they come from the DER. verify.ts judges whether the values are right.
 
 import { hash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Serial } from '../names.js';
@@ -22,7 +22,7 @@ import { readCommonName } from './name-texts.js';
 import { inputError, readPemOrDer, readPlainPem, writePem } from './pem.js';
 import { holds, proofOf } from './signature.js';
 
-/** Texts (`commonName`, `dnsNames`) are as the certificate has them: unchecked, and not to be printed unquoted. */
+/** Texts (`commonName`, `dnsNames`) are as in the certificate: unchecked, and not to be printed unquoted. */
 export interface CertificateInfo {
   /** One CERTIFICATE block, normalised, with a newline at the end. */
   readonly pem: string;
@@ -32,13 +32,13 @@ export interface CertificateInfo {
   readonly commonName: string | undefined;
   /** The dNSName entries of the subjectAltName. */
   readonly dnsNames: readonly string[];
-  /** How many subjectAltName entries are something else (addresses, URIs, mailboxes). */
+  /** The number of other subjectAltName entries (addresses, URIs, mailboxes). */
   readonly otherNameCount: number;
   readonly serial: Serial;
   readonly notBefore: Date;
-  /** The last second that counts (RFC 5280 4.1.2.5). */
+  /** The last valid second (RFC 5280 4.1.2.5). */
   readonly notAfter: Date;
-  /** Whether OpenSSL takes it for a CA: basicConstraints, and keyCertSign if there is a keyUsage. */
+  /** Whether OpenSSL accepts it as a CA: basicConstraints, and keyCertSign if there is a keyUsage. */
   readonly isCa: boolean;
   /** Undefined if there is no such extension, which allows everything. */
   readonly keyUsage: readonly KeyUsageBit[] | undefined;
@@ -52,9 +52,9 @@ export interface CertificateInfo {
   /** Lower-case hexadecimal. */
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
-  /** OID of the algorithm that its CA signed it with. */
+  /** OID of the algorithm of its CA's signature. */
   readonly signatureAlgorithm: string;
-  /** DER SubjectPublicKeyInfo, as the certificate has it. */
+  /** DER SubjectPublicKeyInfo, as in the certificate. */
   readonly spki: Buffer;
   /** @throws RelaycertsError `certificate` if node:crypto does not know the algorithm */
   readonly publicKey: KeyObject;
@@ -93,22 +93,22 @@ export function parseCertificates(
 
 function decodeCertificate(bytes: Buffer, from: string): CertificateInfo {
   try {
-    // OpenSSL first: anything that it refuses is refused here too, whatever der.ts reads in it.
+    // OpenSSL first: anything it refuses is refused here too, whatever der.ts makes of it.
     return new ParsedCertificate(bytes, () => from, new X509Certificate(bytes));
   } catch (error) {
     throw inputError(`the certificate in ${from} is damaged`, 'copy the file again, whole', error);
   }
 }
 
-/** A CA whose certificates are read; `isKnown` tells by the DER that its signature was verified before. */
+/** A CA whose certificates are read; `isKnown` says, by the DER, whether its signature was verified before. */
 export interface Signer {
   readonly info: CertificateInfo;
   readonly isKnown: (der: Buffer) => boolean;
 }
 
 /**
- * The certificate in a PEM text that holds nothing else, if one of these CAs signed it: then it is as it was when it was
- * issued, and OpenSSL need not look at all of it. Undefined for anything else.
+ * The certificate in a PEM text that holds nothing else, if one of these CAs signed it: then it is unchanged since it
+ * was issued, and OpenSSL need not read all of it. Undefined for anything else.
  */
 export function parseSignedCertificate(
   pem: Buffer,
@@ -126,7 +126,7 @@ export function parseSignedCertificate(
   }
 }
 
-/** What is made only if it is asked for (`pem`, `x509`, `publicKey`) costs more than all the rest. */
+/** Made only when asked for (`pem`, `x509`, `publicKey`), because it costs more than all the rest. */
 class ParsedCertificate implements CertificateInfo {
   readonly der: Buffer;
   readonly commonName: string | undefined;
@@ -149,7 +149,7 @@ class ParsedCertificate implements CertificateInfo {
   readonly #from: () => string;
   #x509: X509Certificate | undefined;
   #publicKey: KeyObject | undefined;
-  /** A CA that signed this, and one that did not: each is asked many times. */
+  /** A CA that signed this, and one that did not, because each is asked many times. */
   #signer: CertificateInfo | undefined;
   #stranger: CertificateInfo | undefined;
 
@@ -208,7 +208,7 @@ class ParsedCertificate implements CertificateInfo {
   }
 
   isSignedBy(ca: CertificateInfo, isKnown: Signer['isKnown'] = () => false): boolean {
-    // Of one CA there may be two values, read at different times.
+    // There may be two values of one CA, read at different times.
     if (this.#signer === ca || this.#signer?.der.equals(ca.der) === true) return true;
     if (this.#stranger === ca) return false;
     const isSigned =
@@ -221,7 +221,7 @@ class ParsedCertificate implements CertificateInfo {
     return isSigned;
   }
 
-  /** A leaf that names its CA's serial besides fits no renewed CA. */
+  /** A leaf that also names its CA's serial does not match a renewed CA. */
   #fits(ca: CertificateInfo): boolean {
     if (this === ca) return true;
     if (this.#x509 === undefined && !(this.#namesOnlyKey && ca.isCa)) throw new der.DerError('an unusual authority');
@@ -233,7 +233,7 @@ class ParsedCertificate implements CertificateInfo {
     const [first, ...fields] = der.readInside(tbs);
     const inner = first?.tag === versionTag ? fields[1] : fields[0];
     const proof = proofOf(algorithm);
-    // RFC 5280 4.1.1.2: the algorithm is in the signed part too. What is unusual is OpenSSL's to judge.
+    // RFC 5280 4.1.1.2: the algorithm is in the signed part too. OpenSSL judges anything unusual.
     if (proof === undefined || algorithm === undefined || inner?.raw.equals(algorithm.raw) !== true) {
       if (this.#x509 === undefined) throw new der.DerError('an unusual signature');
       return this.#x509.verify(ca.publicKey);
@@ -242,7 +242,7 @@ class ParsedCertificate implements CertificateInfo {
   }
 }
 
-/** Key identifiers differ only if both are there. */
+/** Key identifiers are compared only if both are there. */
 function areAlike(authority: string | undefined, subject: string | undefined): boolean {
   return authority === undefined || subject === undefined || authority === subject;
 }
@@ -266,7 +266,7 @@ export function readExtensionList(list: der.DerElement | undefined): ReadonlyMap
   for (const extension of der.readInside(list)) {
     const parts = der.readInside(extension);
     const oid = der.readOid(parts[0]);
-    // RFC 5280 4.2: no more than one instance. With two, each reader would choose its own.
+    // RFC 5280 4.2: no more than one instance. With two, readers could differ in which they use.
     if (extensions.has(oid)) throw new der.DerError(`extension ${oid} twice`);
     extensions.set(oid, der.expectTag(parts.at(-1), der.derTags.octetString).contents);
   }

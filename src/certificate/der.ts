@@ -1,8 +1,8 @@
-// A small DER reader and writer (X.690) for the few structures that are used without an ASN.1 package: certificates,
-// requests, public keys, the PBES2 frame and PKCS#12. Definite lengths and single-octet tags only; anything else is
-// refused. It knows no schema; its callers do.
+// A small DER reader and writer (X.690) for the few structures that need no ASN.1 package: certificates, requests,
+// public keys, the PBES2 frame and PKCS#12. Definite lengths and single-octet tags only; anything else is refused. It
+// knows no schema; its callers do.
 
-/** The bytes are not the DER that the caller asked for. Callers turn it into an error that names the file. */
+/** The bytes are not the DER that the caller expected. Callers turn it into an error that names the file. */
 export class DerError extends Error {
   override readonly name = 'DerError';
 }
@@ -14,7 +14,7 @@ export interface DerElement {
   readonly raw: Buffer;
 }
 
-/** The views are made when they are asked for: a certificate has 80 elements, and 20 of them are looked into. */
+/** The views are made on demand: a certificate has 80 elements, and only 20 of them are opened. */
 class FoundElement implements DerElement {
   readonly tag: number;
   readonly source: Buffer;
@@ -58,7 +58,7 @@ export const derTags = {
   set: 0x31,
 } as const;
 
-/** No list in a certificate or request is that long; a mebibyte has room for half a million elements. */
+/** No list in a certificate or request is that long, though a mebibyte has room for half a million elements. */
 const mostElements = 65_536;
 
 /** The elements that fill `bytes` to the last octet. @throws DerError */
@@ -77,21 +77,21 @@ function readRange(bytes: Buffer, begin: number, end: number): readonly DerEleme
   return elements;
 }
 
-/** The one element that fills `bytes`, with the tag expected. @throws DerError */
+/** The one element that fills `bytes`, with the expected tag. @throws DerError */
 export function readElement(bytes: Buffer, tag: number): DerElement {
   const element = readAt(bytes, 0, bytes.length);
   if (element.end !== bytes.length) throw new DerError('octets after the end');
   return expectTag(element, tag);
 }
 
-/** The element, if it is there and has the tag expected. @throws DerError */
+/** The element, if it is there and has the expected tag. @throws DerError */
 export function expectTag(element: DerElement | undefined, tag: number): DerElement {
   if (element === undefined) throw new DerError('an element is missing');
   if (element.tag !== tag) throw new DerError(`tag ${element.tag} instead of ${tag}`);
   return element;
 }
 
-/** The elements inside a constructed element that has the tag expected. @throws DerError */
+/** The elements inside a constructed element with the expected tag. @throws DerError */
 export function readInside(element: DerElement | undefined, tag: number = derTags.sequence): readonly DerElement[] {
   const found = expectTag(element, tag);
   return found instanceof FoundElement ? readRange(found.source, found.begin, found.end) : readElements(found.contents);
@@ -113,7 +113,7 @@ export function readOid(element: DerElement | undefined): string {
   return oid;
 }
 
-/** The few that certificates have, by their octets. */
+/** The few OIDs that certificates use, by their octets. */
 const knownOids = new Map<string, string>();
 const mostOids = 64;
 
@@ -162,7 +162,7 @@ function readAt(bytes: Buffer, start: number, limit: number): FoundElement {
   return new FoundElement(tag, bytes, start, begin, end);
 }
 
-/** An element of the tag with the parts, one after the other, as its contents. */
+/** An element with this tag; its contents are the parts, one after the other. */
 export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -179,13 +179,13 @@ export function writeElement(tag: number, ...parts: readonly Uint8Array[]): Buff
   return element;
 }
 
-/** The number in as few octets as hold it, the highest first. */
+/** The number in as few octets as possible, the highest first. */
 function octetsOf(value: number): Buffer {
   const hex = value.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 
-/** A SEQUENCE of the parts, which are DER themselves. */
+/** A SEQUENCE of the parts, which are already DER. */
 export function writeSequence(...parts: readonly Uint8Array[]): Buffer {
   return writeElement(derTags.sequence, ...parts);
 }

@@ -1,6 +1,6 @@
-// Fingerprints of certificates and public keys: the pins of relay_clientcerts (postconf(5)), and four ways to print them.
-// Everything printed has been through a parser of names.ts or is hexadecimal, so a foreign certificate cannot add a line
-// to a table. It reads and writes no files.
+// Fingerprints of certificates and public keys: the pins of relay_clientcerts (postconf(5)), and four ways to print
+// them. Everything printed has passed a parser of names.ts or is hexadecimal, so a foreign certificate cannot add a
+// line to a table. It reads and writes no files.
 
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { RelaycertsError } from '../errors.js';
@@ -11,11 +11,11 @@ import { boundInput, inputError, looksLikePem, readPemOrDer } from './pem.js';
 import type { Digest, FingerprintFormat, PinKind } from './pin-kinds.js';
 import { encodeSpki } from './public-key.js';
 
-/** What has a fingerprint: a certificate (both kinds), or a public key by itself. */
+/** A certificate, which has both kinds of fingerprint, or a public key by itself. */
 export type Pinned = CertificateInfo | KeyObject;
 
 /**
- * The digest of the DER certificate, or of its DER SubjectPublicKeyInfo (postconf(5) smtpd_tls_fingerprint_digest).
+ * The digest of the DER certificate or of its DER SubjectPublicKeyInfo (postconf(5) smtpd_tls_fingerprint_digest).
  * @throws RelaycertsError `certificate` for the certificate fingerprint of a public key
  */
 export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fingerprint {
@@ -27,7 +27,7 @@ export function fingerprintOf(pinned: Pinned, of: PinKind, digest: Digest): Fing
   return found;
 }
 
-/** A command asks for the pins of one certificate many times: for the table, the ledger and the report. */
+/** A command asks for one certificate's pins many times: for the table, the ledger and the report. */
 const fingerprints: Readonly<Record<PinKind, WeakMap<Pinned, Fingerprint>>> = {
   'public-key': new WeakMap(),
   certificate: new WeakMap(),
@@ -52,7 +52,7 @@ function digestAsPin(octets: Buffer, digest: Digest): Fingerprint {
   return pinOfDigest(hash(digest, octets, 'buffer'));
 }
 
-/** A digest as it is written in a table. */
+/** A digest in the form that a table uses. */
 export function pinOfDigest(octets: Buffer): Fingerprint {
   const text = octets
     .toString('hex')
@@ -89,14 +89,14 @@ export function parsePinned(bytes: Uint8Array | string, { from }: { from: string
   try {
     return publicKeys.map((key) => createPublicKey({ key, format: 'der', type: 'spki' }));
   } catch (error) {
-    // A DER file that holds no public key is a certificate.
+    // A DER file without a public key is a certificate.
     if (!isPem) return parseCertificates(input, { from });
     const message = `the public key in ${from} is damaged or of an unknown kind`;
     throw inputError(message, 'write it again: openssl pkey -in KEYFILE -pubout', error);
   }
 }
 
-/** One pin and what is known about it; undefined for what a public key does not say. */
+/** One pin and what is known about it; undefined fields are unknown for a public key. */
 export interface Pin {
   readonly fingerprint: Fingerprint;
   readonly of: PinKind;
@@ -116,7 +116,7 @@ export function pinOf(pinned: Pinned, of: PinKind, digest: Digest): Pin {
   return { ...pin, notAfter: pinned.notAfter, other: fingerprintOf(pinned, otherKind, digest) };
 }
 
-/** The pins as text, a newline at the end of each line; `postfix` is for relay_clientcerts as it is. */
+/** The pins as text, one per line; `postfix` can be used as relay_clientcerts. */
 export function renderPins(pins: readonly Pin[], format: FingerprintFormat): string {
   return renderers[format](pins);
 }
@@ -128,7 +128,7 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
   json: (pins) => writeAnswer('fingerprint', { pins: pins.map(pinAsJson) }),
 };
 
-/** A `#` line for people, then `FINGERPRINT name`: a texthash table drops lines without a value. */
+/** A `#` line for people, then `FINGERPRINT name`: a texthash table ignores lines without a value. */
 function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {
   const name: string = known ?? 'unnamed';
   const expiry = notAfter === undefined ? '' : `, expires ${notAfter.toISOString().slice(0, 19)}Z`;

@@ -1,4 +1,4 @@
-// The texts in a distinguished name (RFC 5280 4.1.2.4), as a certificate or request has them: unchecked, and not to be
+// The texts in a distinguished name (RFC 5280 4.1.2.4), as in a certificate or request: unchecked, and not to be
 // printed unquoted.
 
 import { isUtf8 } from 'node:buffer';
@@ -9,7 +9,7 @@ export function readCommonName(subject: der.DerElement | undefined): string | un
   return textsIn(der.readInside(subject), '2.5.4.3').at(-1);
 }
 
-/** The texts of one type of attribute in a DER Name, such as a certificate's `subject`; `type` is its OID. */
+/** The texts of one attribute type in a DER Name, such as a certificate's `subject`; `type` is its OID. */
 export function nameTexts(name: Buffer, type: string): readonly (string | undefined)[] {
   return textsIn(der.readSequence(name), type);
 }
@@ -19,7 +19,7 @@ function textsIn(sets: readonly der.DerElement[], type: string): readonly (strin
   return attributes.filter(([oid]) => der.readOid(oid) === type).map(([, text]) => readText(text));
 }
 
-/** RFC 5280 4.1.2.4 DirectoryString; undefined for other types, or if it is malformed. */
+/** RFC 5280 4.1.2.4 DirectoryString; undefined for other types or if it is malformed. */
 function readText(element: der.DerElement | undefined): string | undefined {
   if (element === undefined) return undefined;
   const { tag, contents } = element;

@@ -1,5 +1,5 @@
-// The parts of a certificate as der.ts gives them, each read into a plain value: extensions, serial numbers, times. What
-// a certificate is as a whole is in certificate.ts.
+// The parts of a certificate as der.ts returns them, each read into a plain value: extensions, serial numbers, times.
+// The certificate as a whole is in certificate.ts.
 
 import type { Serial } from '../names.js';
 import * as der from './der.js';
@@ -22,7 +22,7 @@ export function readIsCa(value: Buffer): boolean {
   return flag?.tag === der.derTags.boolean && flag.contents[0] !== 0;
 }
 
-/** RFC 5280 4.2.1.3: without a keyUsage every use is allowed. */
+/** RFC 5280 4.2.1.3: without a keyUsage, every use is allowed. */
 export function canSign(keyUsage: readonly KeyUsageBit[] | undefined): boolean {
   return keyUsage === undefined || keyUsage.includes('keyCertSign');
 }
@@ -47,7 +47,7 @@ export function hexOf({ contents }: der.DerElement): string {
 
 export function readSerial(element: der.DerElement | undefined): Serial {
   const hex = hexOf(der.expectTag(element, der.derTags.integer)).replace(/^00(?=.)/u, '');
-  // Not through parseSerial: certificates from elsewhere may have serials (0) that ours never have.
+  // Not through parseSerial: foreign certificates may have serials (0) that ours never have.
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- hexadecimal octets by construction
   return hex as Serial;
 }
@@ -71,7 +71,7 @@ export function readTime(element: der.DerElement | undefined): Date {
   const time = new Date(0);
   time.setUTCFullYear(year, month - 1, day);
   time.setUTCHours(hour, minute, second);
-  // A month or day too many would be another date.
+  // With a month or day out of range, Date would return another date.
   const isDate = time.getUTCFullYear() === year && time.getUTCMonth() === month - 1 && time.getUTCDate() === day;
   if (!isDate || hour > 23 || minute > 59 || second > 59) throw new der.DerError('not a time');
   return time;

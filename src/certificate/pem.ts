@@ -1,10 +1,10 @@
-// The textual encoding of RFC 7468: blocks between -----BEGIN and -----END lines. Text around the blocks is skipped, as in
-// OpenSSL. The meaning of a label is the caller's business.
+// The textual encoding of RFC 7468: blocks between -----BEGIN and -----END lines. Text around the blocks is skipped, as
+// OpenSSL does. Callers decide what a label means.
 
 import { RelaycertsError, quote } from '../errors.js';
 import { derTags } from './der.js';
 
-/** No certificate, key or chain that Postfix reads comes near this many octets. */
+/** Far more octets than any certificate, key or chain that Postfix reads. */
 export const maxInputOctets = 1024 * 1024;
 
 export interface PemBlock {
@@ -33,14 +33,14 @@ export function boundInput(input: Uint8Array | string, from: string): Buffer {
   return bytes;
 }
 
-/** True if there is a PEM block in the bytes. */
+/** True if the bytes contain a PEM block. */
 export function looksLikePem(bytes: Buffer): boolean {
   return bytes.includes(blockStart);
 }
 
 /**
  * All blocks, in the file's order. `from` names the input in errors.
- * @throws RelaycertsError `certificate` if a block has no end or is not base64
+ * @throws RelaycertsError `certificate` if a block does not end or is not base64
  * @source RFC 7468 2
  */
 export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] {
@@ -67,7 +67,7 @@ export function readPemBlocks(bytes: Buffer, from: string): readonly PemBlock[] 
 /**
  * The DER of every PEM block with one of the labels or, if the input is not PEM, of a DER file; empty if it is neither.
  * `from` names the input in errors.
- * @throws RelaycertsError `certificate` if it is over 1 MiB, or a PEM block is damaged
+ * @throws RelaycertsError `certificate` if it is over 1 MiB or a PEM block is damaged
  */
 export function readPemOrDer(input: Uint8Array | string, from: string, labels: readonly string[]): readonly Buffer[] {
   const bytes = boundInput(input, from);
@@ -77,19 +77,19 @@ export function readPemOrDer(input: Uint8Array | string, from: string, labels: r
     .map(({ der }) => der);
 }
 
-/** The DER of a text that is this one block and nothing else, as writePem writes it; undefined for anything else. */
+/** The DER of a text that is exactly one block, as writePem writes it; undefined for anything else. */
 export function readPlainPem(label: string, bytes: Buffer): Buffer | undefined {
   const text = bytes.toString('latin1');
   const [start, end] = [`${blockStart}${label}${dashes}\n`, `${dashes}END ${label}${dashes}\n`];
   if (!text.startsWith(start) || !text.endsWith(end)) return undefined;
   const base64 = text.slice(start.length, -end.length);
-  // Not from Node's pool: a fleet's certificates would keep all that was in it.
+  // Not from Node's pool: a fleet's certificates would keep whole pool buffers alive.
   const space = Buffer.allocUnsafeSlow(Math.ceil((base64.length * 3) / 4));
   const der = space.subarray(0, space.write(base64, 'base64'));
   return writePem(label, der) === text ? der : undefined;
 }
 
-/** One block: 64 characters a line, a newline at the end. */
+/** One block: 64 characters per line, a newline at the end. */
 export function writePem(label: string, der: Uint8Array): string {
   const base64 = (Buffer.isBuffer(der) ? der : Buffer.from(der)).toString('base64');
   let text = `${blockStart}${label}${dashes}\n`;

@@ -1,5 +1,5 @@
 // Reads unencrypted private keys from PEM: PKCS#8, SEC 1 and PKCS#1, as openssl writes them. Encrypted ones are read in
-// issue/pbes2.ts. No message ever holds a part of a key.
+// issue/pbes2.ts. No message ever contains any part of a key.
 
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { quote, quotePath } from '../errors.js';
@@ -26,8 +26,9 @@ const privateKeyFormats: ReadonlyMap<string, 'pkcs8' | 'sec1' | 'pkcs1'> = new M
 ]);
 
 /**
- * The first private key of a PEM text, which must not be encrypted; other blocks are skipped. `from` names it in errors.
- * @throws RelaycertsError `certificate` if there is none, it is encrypted or it is damaged; never with its contents
+ * The first private key of a PEM text, which must not be encrypted; other blocks are skipped. `from` names it in
+ * errors.
+ * @throws RelaycertsError `certificate` if there is none, or it is encrypted or damaged; never with its contents
  */
 export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: string } = { from: 'the key' }): KeyObject {
   const block = readPemBlocks(boundInput(pem, from), from).find((one) => one.label.endsWith('PRIVATE KEY'));
@@ -49,7 +50,7 @@ export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: stri
   try {
     return createPrivateKey({ key: der, format: 'der', type });
   } catch {
-    // Without the cause: what OpenSSL says about a private key may quote it.
+    // Without the cause, because OpenSSL's error about a private key may quote it.
     throw inputError(`the private key in ${from} is damaged`);
   }
 }
@@ -57,7 +58,7 @@ export function parsePrivateKey(pem: Uint8Array | string, { from }: { from: stri
 /** A host's key file. */
 export interface HostKey {
   readonly path: string;
-  /** The file's own text, as it goes into the bundle. */
+  /** The file's own text, which goes into the bundle. */
   readonly pem: Buffer;
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Buffer;
@@ -65,8 +66,9 @@ export interface HostKey {
 }
 
 /**
- * The key in a file. OpenSSL takes half a millisecond for a key, and most commands only want to know whose it is, so it
- * reads what is not plain PKCS#8, and the rest when `privateKey` is asked for. `same` is held as its public half if it is.
+ * The key in a file. OpenSSL takes half a millisecond per key, and most commands only need to know whose it is, so
+ * OpenSSL reads only what is not plain PKCS#8, and the rest when `privateKey` is asked for. `same` is used as its
+ * public half if they are equal.
  * @throws RelaycertsError as parsePrivateKey
  */
 export function readHostKey(path: string, pem: Buffer, same?: Buffer): HostKey {
@@ -79,7 +81,7 @@ export function readHostKey(path: string, pem: Buffer, same?: Buffer): HostKey {
 
 /** True if the certificate is for this key. */
 export function isKeyOf(key: HostKey, certificate: CertificateInfo): boolean {
-  // One key can be written in two ways (a point compressed or not); OpenSSL reads both.
+  // A key can be written in two ways (a point compressed or not); OpenSSL reads both.
   return key.spki.equals(certificate.spki) || samePublicKey(key.privateKey, certificate.publicKey);
 }
 
@@ -100,8 +102,8 @@ class PlainHostKey implements HostKey {
 }
 
 /**
- * The SubjectPublicKeyInfo that a PKCS#8 holds beside the private half: an ECPrivateKey's publicKey (RFC 5915 3), or an
- * RSAPrivateKey's modulus and exponent (RFC 8017 A.1.2). Undefined for anything else.
+ * The SubjectPublicKeyInfo that a PKCS#8 key contains next to the private half: an ECPrivateKey's publicKey (RFC 5915
+ * 3), or an RSAPrivateKey's modulus and exponent (RFC 8017 A.1.2). Undefined for anything else.
  */
 function publicHalfOf(pkcs8: Buffer): Buffer | undefined {
   try {

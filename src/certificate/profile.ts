@@ -1,4 +1,4 @@
-// The certificate profile as data: what a CA, an smtpd-server and an smtp-client certificate hold. issue/x509.ts builds
+// The certificate profile as data: the contents of CA, smtpd-server and smtp-client certificates. issue/x509.ts builds
 // from it and certificate/verify.ts judges by it. Names, dates and keys are not here.
 
 import type { Role } from '../settings/settings.js';
@@ -23,9 +23,9 @@ export interface Profile {
   readonly pathLength: number | undefined;
   /** keyUsage, always critical. */
   readonly keyUsage: readonly KeyUsageBit[];
-  /** Added if the certificate's own key is RSA: for the RSA key exchange of TLS 1.2. */
+  /** Added if the certificate's own key is RSA, for the RSA key exchange of TLS 1.2. */
   readonly rsaKeyUsage: readonly KeyUsageBit[];
-  /** extKeyUsage OIDs; empty means no such extension (OpenSSL applies a root's to its leaves). */
+  /** extKeyUsage OIDs; empty means without the extension (OpenSSL applies a root's to its leaves). */
   readonly extendedKeyUsage: readonly string[];
 }
 
@@ -36,12 +36,12 @@ export const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 const leaf = { isCa: false, pathLength: undefined, keyUsage: ['digitalSignature'] } as const;
 
-/** By what the certificate is for. A relay is only ever a server here, and a client only a client. */
+/** By the certificate's role. A relay is only ever a server here, and a client only a client. */
 export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
   ca: { isCa: true, pathLength: 0, keyUsage: ['keyCertSign', 'cRLSign'], rsaKeyUsage: [], extendedKeyUsage: [] },
   'smtpd-server': { ...leaf, rsaKeyUsage: ['keyEncipherment'], extendedKeyUsage: [serverAuth] },
   'smtp-client': { ...leaf, rsaKeyUsage: [], extendedKeyUsage: [clientAuth] },
 };
 
-/** X.520 ub-common-name, in characters: a leaf leaves a longer commonName out, a CA is refused one. */
+/** X.520 ub-common-name, in characters: a leaf omits a longer commonName, a CA may not have one. */
 export const maxCommonNameLength = 64;

@@ -1,6 +1,6 @@
-// Public keys: their DER, their type, their equality. Whether a key is weak is judged in weak-key.ts.
+// Public keys: their DER, their type, whether two are equal. weak-key.ts judges whether a key is weak.
 //
-// The type is read from the SPKI, whose export is safe: Node 20 deadlocks now and then when thousands of fresh EC keys
+// The type is read from the SPKI, which is safe to export: Node 20 sometimes deadlocks when thousands of fresh EC keys
 // have their `asymmetricKeyDetails` read or are exported as JWK.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
@@ -15,7 +15,7 @@ export function encodeSpki(key: KeyObject): Buffer {
 /**
  * The type of the key in a DER SubjectPublicKeyInfo, in the words of the settings; undefined for any other algorithm,
  * curve or size.
- * @throws DerError if it is not one
+ * @throws DerError if it is not a SubjectPublicKeyInfo
  */
 export function keyTypeOfSpki(spki: Buffer): KeyType | undefined {
   const [algorithm, bits] = readSequence(spki);
@@ -50,7 +50,7 @@ const rsaTypes: ReadonlyMap<number, KeyType> = new Map([
   [4096, 'rsa-4096'],
 ]);
 
-/** True if two keys have the same public half, compared as DER. */
+/** True if two keys have the same public half; the DER is compared. */
 export function samePublicKey(a: KeyObject, b: KeyObject): boolean {
   return encodeSpki(a).equals(encodeSpki(b));
 }

@@ -1,6 +1,6 @@
 // Certificate requests (PKCS#10, RFC 2986) of hosts that make their own key. Only the public key is used, after the
-// request's signature has proven that its maker has the private half; names and extensions are read only to say that they
-// are ignored. Weak keys, and anything that could be read in two ways, are refused.
+// request's signature has proven that its sender has the private half; names and extensions are read only to report
+// that they are ignored. Weak keys, and anything ambiguous, are refused.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { RelaycertsError } from '../errors.js';
@@ -21,18 +21,19 @@ export interface RequestInfo {
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Buffer;
   readonly keyType: KeyType;
-  /** The commonName and alternative names asked for: unchecked, and not to be printed unquoted. */
+  /** The requested commonName and alternative names: unchecked, and not to be printed unquoted. */
   readonly names: readonly string[];
 }
 
-/** RFC 7468 7, and the label that older programs write. */
+/** RFC 7468 7, and the label of older programs. */
 const labels: readonly string[] = ['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'];
 
 const makeAgain = 'make it again on the host that has the key, and copy the whole file';
 
 /**
  * The one request of a PEM text or DER file, its proof of possession checked. `from` names it in errors.
- * @throws RelaycertsError `certificate` if there is none or more than one, it is damaged, its signature is wrong, or its
+ * @throws RelaycertsError `certificate` if there is none or more than one, it is damaged, its signature is wrong, or
+ * its
  *   key is weak or of an unknown type
  */
 export function parseRequest(bytes: Uint8Array | string, { from }: { from: string }): RequestInfo {
@@ -51,7 +52,7 @@ export function parseRequest(bytes: Uint8Array | string, { from }: { from: strin
   }
 }
 
-/** RFC 2986 4: CertificationRequest, and CertificationRequestInfo in it. */
+/** RFC 2986 4: CertificationRequest, and the CertificationRequestInfo in it. */
 function decodeRequest(bytes: Buffer, from: string): RequestInfo {
   const [info, algorithm, signature, ...more] = der.readSequence(bytes);
   const [version, subject, spki, attributes] = der.readInside(info);
@@ -88,7 +89,7 @@ function readKeyType(spki: Buffer, from: string): KeyType {
   const key = der.expectTag(element, der.derTags.bitString).contents.subarray(1);
   if (keyType.startsWith('rsa-')) {
     const [, exponent] = der.readSequence(key);
-    // With the exponent 1 anyone can sign; other small ones are weak (FIPS 186-5 5.1).
+    // With exponent 1 anyone can sign; other small ones are weak (FIPS 186-5 5.1).
     if (der.readSmallInteger(exponent) !== 65_537) throw refuse('has an unusual RSA exponent');
   }
   // RFC 5480 2.2: the compressed form is optional, and GnuTLS does not read it.
@@ -106,11 +107,11 @@ function decodePublicKey(spki: Buffer, from: string): KeyObject {
   }
 }
 
-/** PKCS#9 extensionRequest (RFC 2985 5.4.2), which holds the names that a host asks for. */
+/** PKCS#9 extensionRequest (RFC 2985 5.4.2), which holds the names that the host asks for. */
 const extensionRequest = '1.2.840.113549.1.9.14';
 const attributesTag = 0xa0;
 
-/** The names are only shown, so anything that is not a dNSName is not read further. */
+/** The names are only displayed, so anything that is not a dNSName is skipped. */
 function readNames(subject: der.DerElement | undefined, attributes: der.DerElement | undefined): readonly string[] {
   const altNames = (attributes === undefined ? [] : der.readInside(attributes, attributesTag))
     .map((attribute) => der.readInside(attribute))

@@ -1,5 +1,5 @@
-// Judges whether a certificate is what the settings ask for. Findings are data, never exceptions. Pure: no disk, no clock.
-// The same rules apply to a certificate just issued and to one on disk.
+// Judges whether a certificate is what the settings ask for. Findings are data, never exceptions. Pure: no disk, no
+// clock. The same rules apply to a new certificate and to one on disk.
 
 import { generationOf } from './ca-name.js';
 import { clientAuth, profiles, serverAuth } from './profile.js';
@@ -33,13 +33,13 @@ export interface ExpectedLeaf {
 }
 
 export interface ExpectedCa {
-  /** As in the settings; a CA with a later key has a number after it. */
+  /** As in the settings; a CA's later keys have a number after the name. */
   readonly commonName: string;
-  /** Not checked if left out. */
+  /** Not checked if undefined. */
   readonly permittedDomains?: readonly string[];
 }
 
-/** Everything that is wrong with a leaf of this CA for this host at this instant; empty if nothing is. */
+/** Everything wrong with a leaf of this CA for this host at this instant; empty if it is valid. */
 export function checkLeaf(
   leaf: CertificateInfo,
   ca: CertificateInfo,
@@ -53,7 +53,7 @@ export function checkLeaf(
   ];
 }
 
-/** The same without the signature, which takes the time, and the instant: what is in it. */
+/** The same without the signature, which takes most of the time, and without the validity: only the contents. */
 export function checkContents(
   leaf: CertificateInfo,
   ca: CertificateInfo,
@@ -82,7 +82,7 @@ export function checkContents(
   ];
 }
 
-/** Everything that is wrong with a CA certificate at this instant; empty if nothing is. */
+/** Everything wrong with a CA certificate at this instant; empty if it is valid. */
 export function checkCa(
   ca: CertificateInfo,
   { commonName, permittedDomains: domains = ca.permittedDomains }: ExpectedCa,
@@ -101,8 +101,8 @@ export function checkCa(
 }
 
 /**
- * A finding if the instant is outside the validity. RFC 5280 4.1.2.5 includes both ends, but OpenSSL refuses from notAfter
- * on, and a certificate that Postfix refuses is not valid here.
+ * A finding if the instant is outside the validity. RFC 5280 4.1.2.5 includes both ends, but OpenSSL refuses from
+ * notAfter on, and a certificate that Postfix refuses is not valid here.
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
@@ -112,7 +112,7 @@ export function checkValidity(certificate: CertificateInfo, at: Date): readonly 
 
 const none: readonly CertificateFinding[] = [];
 
-/** What was expected and what was found: only put into words if it is wrong. */
+/** What was expected and what was found, worded only if it is wrong. */
 function findIf(
   isWrong: boolean,
   code: CertificateFindingCode,
@@ -131,7 +131,7 @@ function endOf({ notAfter }: CertificateInfo): string {
   return inWords(notAfter);
 }
 
-/** True if the CA's name, key identifier and signature are on it (RFC 5280 6.1.3); validity is not considered. */
+/** True if it bears the CA's name, key identifier and signature (RFC 5280 6.1.3); validity is not considered. */
 export function isSignedBy(certificate: CertificateInfo, ca: CertificateInfo): boolean {
   return certificate.isSignedBy(ca);
 }
@@ -145,12 +145,12 @@ const weakDigests: ReadonlyMap<string, string> = new Map([
   ['1.2.840.10040.4.3', 'SHA-1'],
 ]);
 
-/** The digest of a certificate's signature, if it is one that is refused today. */
+/** The digest of a certificate's signature, if verifiers refuse it today. */
 export function weakDigestOf({ signatureAlgorithm }: CertificateInfo): string | undefined {
   return weakDigests.get(signatureAlgorithm);
 }
 
-/** RFC 5280 4.2.1.10: a dNSName is within a subtree that it equals or adds labels to. */
+/** RFC 5280 4.2.1.10: a dNSName is within a subtree if it equals it or adds labels to it. */
 export function isPermitted(name: string, permittedDomains: readonly string[] | undefined): boolean {
   if (permittedDomains === undefined || permittedDomains.length === 0) return true;
   return permittedDomains.some((domain) => name === domain || name.endsWith(`.${domain}`));

@@ -1,6 +1,6 @@
-// Public keys from outside whose private key can be computed: RSA moduli with a small factor, with one prime or two close
-// ones, or from the ROCA generator, and Ed25519 points of small order. Type, size and exponent are judged in request.ts.
-// It finds known faults only; a key that passes may still have been made badly.
+// Public keys from outside whose private key can be computed: RSA moduli with a small factor, with one prime or two
+// close ones, or from the ROCA generator, and Ed25519 points of small order. request.ts judges type, size and exponent.
+// It finds known faults only; a key without findings may still have been made badly.
 
 import { checkPrimeSync } from 'node:crypto';
 import type { KeyType } from '../settings/settings.js';
@@ -10,7 +10,7 @@ import { derTags, expectTag, readSequence } from './der.js';
 const fermatRounds = 100;
 const trialLimit = 65_536;
 
-/** The primes that tell ROCA moduli (CVE-2017-15361): there 65537 generates few of the residues. */
+/** The primes that identify ROCA moduli (CVE-2017-15361): modulo each, 65537 generates few of the residues. */
 const rocaPrimes = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157] as const;
 
 /** RFC 8032 5.1: y coordinates of the Ed25519 points of order 1, 2, 4 and 8, the last two in an encoding above p. */

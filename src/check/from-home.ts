@@ -1,5 +1,5 @@
-// Whether a home host gets through to the relays, as openssl on that host says. The words of openssl are told apart here;
-// what they lack is said as unknown.
+// Whether a home host gets through to the relays, according to openssl on that host. Its messages are interpreted here;
+// what they do not say is reported as unknown.
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { renderProbeFrom } from '../render/script.js';

@@ -1,5 +1,5 @@
-// Judges what postconf says on a host against what is to be set there: main.cf, the services of master.cf and their
-// overrides, and what goes around them. What a setting that differs does is known of the important ones. Pure.
+// Compares postconf's output on a host with what should be set there: main.cf, the services of master.cf and their
+// overrides, and settings that bypass them. For the important settings, the effect of another value is known. Pure.
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
@@ -86,7 +86,7 @@ const filters: ReadonlySet<string> = new Set([
   'body_checks',
 ]);
 
-/** What a parameter with another value does. */
+/** The effect of a parameter's other value. */
 const effects: Readonly<Record<string, string>> = {
   smtp_tls_security_level: 'level-differs',
   smtp_tls_policy_maps: 'level-differs',

@@ -1,5 +1,5 @@
-// Reads what probe.sh printed on a host. The text is from outside: anything may be in it, and whatever is not a section
-// is passed over.
+// Reads the output of probe.sh on a host. The text comes from outside: it may contain anything, and everything that is
+// not a section is skipped.
 
 /** The lines below "@name words". */
 export interface Section {
@@ -24,12 +24,12 @@ export function parseFacts(text: string): HostFacts | undefined {
   return sections.at(-1)?.name === 'end' ? { sections } : undefined;
 }
 
-/** The section of a name, about `word` if that is given. */
+/** The section with this name, about `word` if given. */
 export function sectionOf({ sections }: HostFacts, name: string, word?: string): Section | undefined {
   return sections.find((one) => one.name === name && (word === undefined || one.words[0] === word));
 }
 
-/** Its lines; none if it is not there. */
+/** Its lines; none if it is missing. */
 export function linesOf(facts: HostFacts, name: string, word?: string): readonly string[] {
   return sectionOf(facts, name, word)?.lines ?? [];
 }

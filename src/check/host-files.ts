@@ -1,4 +1,4 @@
-// Judges the files of a host against its bundle: there, the same, with the right owner and mode, and a chain that Postfix
+// Compares the files of a host with its bundle: present, equal, with the right owner and mode, and a chain that Postfix
 // can use. Pure.
 
 import { hash } from 'node:crypto';
@@ -11,7 +11,7 @@ import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './ho
 /** The files of a host as they should be, by name; without key and chain if the host made its key itself. */
 export type WantedFiles = ReadonlyMap<string, Buffer>;
 
-/** True if the host has not one file of the bundle. */
+/** True if the host has none of the bundle's files. */
 export function hasNoFiles({ sections }: HostFacts): boolean {
   return sections.every(
     ({ name, lines, words: [, , mode] }) => name !== 'file' || mode === '700' || lines.length === 0,
@@ -41,7 +41,7 @@ const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> 
   key: 'key-differs',
 };
 
-/** Root reads a file that is closed further than it needs to be, another program's user may not. */
+/** Root can read a file that is closed further than necessary, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {
   return isReadByRoot ? (Number.parseInt(found, 8) & ~Number.parseInt(wanted, 8)) !== 0 : found !== wanted;
 }
@@ -80,7 +80,7 @@ function judgeFile(
   return findings;
 }
 
-/** A chain may differ in ways that Postfix has words for; those come first. */
+/** A chain may differ in ways for which Postfix has its own errors; those come first. */
 function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: boolean): readonly Finding[] {
   const chain = valuesOf(linesOf(facts, 'chain'), ' ');
   const values = { file };
@@ -91,7 +91,7 @@ function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: bo
   return [findingOf(chain.has('expired') ? 'expired' : 'chain-differs', hostname, values)];
 }
 
-/** Which hosts a table lists, and should not, or the other way round. */
+/** Hosts that a table lists but should not, or the other way round. */
 function pinDifference(wanted: Buffer, found: readonly string[]): string {
   const should = wanted
     .toString()
@@ -112,14 +112,14 @@ const hostIn = (line: string): string => line.split(' ').at(-1) ?? '';
 const some = (all: readonly string[]): string =>
   all.length > 3 ? `${all.slice(0, 3).join(', ')} and ${all.length - 3} more` : all.join(', ');
 
-/** A table of another type than texthash is made from the file by postmap. */
+/** postmap makes a table of any type but texthash from the file. */
 function judgeTableFile({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
   if (linesOf(facts, 'table-file').length === 0) return [];
   const file = sectionOf(facts, 'table')?.words[0] ?? '';
   return [findingOf('map-file', hostname, { file })];
 }
 
-/** As chown takes it: numbers, or names. */
+/** In chown's form: numbers, or names. */
 function isOwner(wanted: string, names: string, numbers: string): boolean {
   const [user = '', group = ''] = wanted.split(':');
   const [userName = '', groupName = ''] = names.split(':');

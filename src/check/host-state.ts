@@ -1,17 +1,17 @@
 // Judges the state of a host: Postfix runs, the clock is right, the disk has room, and no mail for the relay waits.
-// Other mail that waits is not this project's business. Pure.
+// Other mail in the queue is not this project's business. Pure.
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
-/** When the host was asked: its clock was read between the two, in milliseconds. */
+/** When the host was asked, in milliseconds: its clock was read between the two. */
 export interface Asked {
   readonly from: number;
   readonly to: number;
 }
 
-/** Seconds; certificates begin an hour before they are made, so that much does no harm for long. */
+/** Seconds; certificates begin an hour before they are made, so a clock this far off does no harm for long. */
 const clockTolerance = 300;
 
 /** What is wrong with the state of a host. */
@@ -55,7 +55,7 @@ function judgeDisk(hostname: string, facts: HostFacts): readonly Finding[] {
 const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20))} MiB`;
 
 /**
- * The way out. A proxy of a provider greets with its own name; a mail server's greeting has the domain of its own name.
+ * The way out. A provider's proxy greets with its own name; a mail server's greeting has the domain of its own name.
  * @source posttls-finger(1)
  */
 function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] {
@@ -72,7 +72,7 @@ function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] 
     : [findingOf('port-25-proxied', hostname, { peer, found: greeting })];
 }
 
-/** One finding for each relay, with the reason of most mails. @source postqueue(1) JSON OBJECT FORMAT */
+/** One finding for each relay, with the most frequent reason. @source postqueue(1) JSON OBJECT FORMAT */
 function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {
   const reasons = lines.flatMap(reasonsIn);
   return smtpdServers.flatMap(({ hostname: peer }) => {

@@ -1,5 +1,5 @@
-// Looks at a host over ssh: runs the script that only reads, and judges what it printed. What kept it from running is a
-// finding of its own, and then nothing else is known of the host.
+// Looks at a host over ssh: runs the script that only reads, and judges its output. If something kept it from running,
+// that is the only finding, because nothing else is known of the host.
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
@@ -20,7 +20,7 @@ export interface HostCheck {
   readonly reports: readonly Report[];
   /** False if nothing was installed there, as far as is known. */
   readonly isThere: boolean;
-  /** False of a mail program whose settings are not looked at. */
+  /** False for a mail program whose settings are not checked. */
   readonly isConfigurationSeen: boolean;
   /** What is wrong with its files and its configuration. */
   readonly installed: readonly Report[];
@@ -29,11 +29,11 @@ export interface HostCheck {
 export interface HostQuestion {
   readonly wanted: WantedFiles;
   readonly keyPlace: KeyPlace;
-  /** Whose mail server a relay should reach on port 25; undefined: that is not tried. */
+  /** The domain whose mail server a relay should reach on port 25; undefined: not tried. */
   readonly mailDomain: string | undefined;
 }
 
-/** Seconds for all of a host. */
+/** Seconds for one whole host. */
 const seconds = 120;
 
 /** Looks at one host. @throws tool */

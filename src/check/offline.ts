@@ -1,5 +1,5 @@
-// The part of a check that needs no host: what status and make would say of the files here, as findings. Nothing is judged
-// anew. Pure.
+// The part of a check that needs no host: what status and make report about the files here, as findings. Nothing is
+// judged a second time. Pure.
 
 import type { Problem } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
@@ -8,7 +8,7 @@ import type { Report } from './report.js';
 
 interface Judged {
   readonly rows: readonly CertificateStatus[];
-  /** What contradicts. */
+  /** Contradictions. */
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }

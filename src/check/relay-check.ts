@@ -21,13 +21,13 @@ export interface RelayWork {
   readonly ca: string;
   readonly certificate: CertificateInfo | undefined;
   readonly visitors: Visitors;
-  /** What ssh found there, if it did. */
+  /** What ssh found there, if it got there. */
   readonly facts: HostFacts | undefined;
   /** Addresses that only home hosts have for it. */
   readonly otherAddresses: readonly string[];
 }
 
-/** Connections to one relay at the same time; its service takes ten from one address. */
+/** Parallel connections to one relay; its service accepts ten from one address. */
 const mostConnections = 4;
 
 /** Looks at one relay. */
@@ -56,7 +56,9 @@ export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<r
   return [name, connections, ...(await checkVisitors(relay, work, good)), ...port25];
 }
 
-/** If another address of the relay is right, what is wrong is that address; one that only home has may be out of reach. */
+/**
+ * If another address of the relay is right, the address is what is wrong; one that only home has may be unreachable.
+ */
 function locate(
   { call: { address } }: Conversation,
   findings: readonly Finding[],
@@ -138,7 +140,7 @@ function codesOf({ code, lines: [text = ''] }: Reply): string {
   return [code, ...(enhanced === undefined ? [] : [enhanced])].join(' ');
 }
 
-/** True if mynetworks of the relay has this address. */
+/** True if the relay's mynetworks includes this address. */
 function isTrusted(from: string | undefined, facts: HostFacts | undefined): boolean {
   if (from === undefined || facts === undefined) return false;
   const list = new BlockList();
@@ -149,7 +151,7 @@ function isTrusted(from: string | undefined, facts: HostFacts | undefined): bool
     const family = isIP(address);
     if (family === 0) continue;
     const length = Number(bits ?? (family === 4 ? 32 : 128));
-    // What trusts the whole internet trusts strangers.
+    // Trusting the whole internet means trusting strangers.
     if (length >= 8 && length <= (family === 4 ? 32 : 128))
       list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');
   }

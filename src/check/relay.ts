@@ -1,5 +1,5 @@
-// Judges what a relay's port answered: that it is this relay, with its certificate, that clients may relay, and that
-// nobody else may. A wrong client has to be refused with a temporary code, so that a mistake bounces no mail. Pure.
+// Judges the answers of a relay's port: it is this relay, with its certificate, clients may relay, and nobody else may.
+// A wrong client must be refused with a temporary code, so that a mistake bounces no mail. Pure.
 
 import { X509Certificate } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
@@ -7,16 +7,16 @@ import type { SmtpdServer } from '../settings/settings.js';
 import type { Conversation } from '../probe/conversation.js';
 import type { Reply } from '../probe/lines.js';
 
-/** What the relay should show, and be called. */
+/** What the relay should show, and its names. */
 export interface ExpectedRelay {
   readonly relay: SmtpdServer;
-  /** Of the newest certificate that was made for it. */
+  /** For the newest certificate made for it. */
   readonly certificate: { readonly der: Buffer; readonly serial: string } | undefined;
   /** Names that its greeting may have. */
   readonly names: readonly string[];
 }
 
-/** What is wrong with the connection, up to TLS; nothing if this is the relay, and it shows what it should. */
+/** What is wrong with the connection, up to TLS; empty if this is the relay, and it shows what it should. */
 export function judgeConnection(talk: Conversation, expected: ExpectedRelay): readonly Finding[] {
   const { hostname, port } = expected.relay;
   const { address } = talk.call;
@@ -57,7 +57,7 @@ function connectKind(broken: Conversation['broken']): string {
   return isHere ? 'no-route-here' : 'no-connection';
 }
 
-/** A greeting begins with the name that the host gives itself; a firewall that rewrites it leaves asterisks. */
+/** A greeting begins with the host's own name for itself; a firewall that rewrites it leaves asterisks. */
 function isOwnBanner(greeting: Reply | undefined, names: readonly string[]): boolean {
   const text = wordsOf(greeting).toLowerCase();
   return names.some((name) => name !== '' && text.includes(name.toLowerCase()));
@@ -84,7 +84,7 @@ function judgeCertificate({ tls }: Conversation, { certificate }: ExpectedRelay)
 
 const oneLine = (name: string): string => name.split('\n').join(', ');
 
-/** What is wrong if a client that is not one of ours was answered so; `who` goes on from "a client with". */
+/** What is wrong if a client that is not one of ours got this answer; `who` continues "a client with". */
 export function judgeStranger(
   { hostname, port }: SmtpdServer,
   who: string,
@@ -97,13 +97,13 @@ export function judgeStranger(
   if (reply !== undefined && reply.code >= 500 && !mayBounce) {
     return [findingOf('bounces', hostname, { ...values, reply: replyWords(reply) })];
   }
-  // A handshake that the relay breaks off is a refusal too.
+  // If the relay breaks off the handshake, that is a refusal too.
   if (reply !== undefined && reply.code >= 400) return [];
   if (talk.broken?.kind === 'tls' || (talk.broken?.kind === 'closed' && talk.stage === 'ehlo-tls')) return [];
   return [findingOf('limit-unknown', hostname, { ...values, reason: talk.broken?.words ?? 'it did not answer' })];
 }
 
-/** What is wrong if one of our clients was answered so. */
+/** What is wrong if one of our clients got this answer. */
 export function judgeClient({ hostname }: SmtpdServer, peer: string, talk: Conversation): readonly Finding[] {
   if (talk.replies.rcpt !== undefined && isGood(talk.replies.rcpt)) return [];
   const reply = lastReply(talk);
@@ -112,7 +112,7 @@ export function judgeClient({ hostname }: SmtpdServer, peer: string, talk: Conve
   return [findingOf(isBounce ? 'client-bounced' : 'client-refused', hostname, { peer, found })];
 }
 
-/** Port 25, as a stranger sees it; `isTrusted`: the relay takes this machine for one of its own. */
+/** Port 25, as a stranger sees it; `isTrusted`: the relay treats this machine as one of its own. */
 export function judgePort25({ hostname }: SmtpdServer, talk: Conversation, isTrusted: boolean): readonly Finding[] {
   const unknown = (found: string) => [findingOf('port-25-unknown', hostname, { found })];
   if (talk.stage === 'connect') {
@@ -126,13 +126,14 @@ export function judgePort25({ hostname }: SmtpdServer, talk: Conversation, isTru
   }
   const reply = lastReply(talk);
   if (reply === undefined || isGood(reply)) return unknown(talk.broken?.words ?? 'it did not answer');
-  // Whoever is refused for another reason (a blocklist, a filter that is down, this one domain) shows nothing of others.
+  // A refusal for another reason (a blocklist, a filter that is down, this one domain) says nothing about other
+  // strangers.
   return /\brelay(?:ing)?\b(?![.-]\w)|unauth/iu.test(replyWords(reply)) ? [] : unknown(replyWords(reply));
 }
 
 const isGood = ({ code }: Reply): boolean => code >= 200 && code < 300;
 
-/** The answer to the last thing that was said. */
+/** The answer to the last command. */
 export function lastReply({ replies, stage }: Conversation): Reply | undefined {
   return replies[stage];
 }

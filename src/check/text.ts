@@ -1,5 +1,5 @@
-// What a check found, in its three forms: text, JSON, and the line of a monitoring plugin. Findings with the same cure
-// stand together, so that it is printed once.
+// The results of a check in three forms: text, JSON, and the line of a monitoring plugin. Findings with the same cure
+// are grouped, so that it is printed once.
 
 import type { Finding, Severity } from '../findings/finding.js';
 import { cureLines, type CureLine } from '../render/cure.js';
@@ -9,7 +9,7 @@ import type { Report } from './report.js';
 
 const styles: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yellow', unknown: 'cyan' };
 
-/** More hosts than that, and what is right is only counted. */
+/** With more hosts than this, what is right is only counted. */
 const mostFine = 60;
 
 export interface Counts extends Readonly<Record<Severity, number>> {
@@ -23,7 +23,7 @@ export function countsOf(reports: readonly Report[]): Counts {
   return { ok, error: count('error'), warning: count('warning'), unknown: count('unknown') };
 }
 
-/** For eyes: a line for each finding with what to do below, and a last line that sums up. */
+/** As text: a line for each finding with what to do below it, and a last line that sums up. */
 export function renderCheck(settings: Settings, reports: readonly Report[], paint: Sys['paint']): string {
   const counts = countsOf(reports);
   const lines = reports.flatMap(({ host, fine, findings }) => {
@@ -92,7 +92,7 @@ export function checkObject(settings: Settings, reports: readonly Report[]): obj
   };
 }
 
-/** What Nagios, Icinga and their like take (Monitoring Plugins Development Guidelines). */
+/** For Nagios, Icinga and similar programs (Monitoring Plugins Development Guidelines). */
 export function renderCheckPlugin(reports: readonly Report[]): { readonly line: string; readonly status: 0 | 1 | 2 } {
   const counts = countsOf(reports);
   const findings = reports.flatMap((report) => report.findings);

@@ -1,5 +1,5 @@
-// Who tries to relay, when a relay is checked: our clients, as far as their keys are here, and strangers of every kind
-// that the two locks have to keep out. The strangers' certificates are issued in memory and leave it nowhere.
+// Who tries to relay when a relay is checked: our clients whose keys are here, and strangers of every kind that the two
+// locks must keep out. The strangers' certificates are issued in memory and never leave it.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { generateHostKey, generateKey } from '../issue/keys.js';
@@ -12,9 +12,9 @@ import type { Call, Shown } from '../probe/conversation.js';
 import { senderOf } from '../render/senders.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 
-/** A client as the relay sees it; `tls` undefined: it says no STARTTLS. */
+/** A client as the relay sees it; `tls` undefined: it sends no STARTTLS. */
 interface Visitor {
-  /** Goes on from "a client with". */
+  /** Continues "a client with". */
   readonly who: string;
   readonly withTls: boolean;
   readonly shown: Shown | undefined;
@@ -34,7 +34,7 @@ export interface Visitors {
   readonly absent: readonly HostName[];
 }
 
-/** RFC 2606: nobody's, and not the relay's. */
+/** RFC 2606: belongs to nobody, and not to the relay. */
 const outside = 'postmaster@example.com';
 
 /** The conversation of one visitor with a relay. */
@@ -113,7 +113,7 @@ export async function makeVisitors(
   };
 }
 
-/** A stranger with what `issue` gives, or why there is none: an expired CA signs nothing, say. */
+/** A stranger with the result of `issue`, or why there is none: for example, an expired CA signs nothing. */
 async function attempt(who: string, issue: (() => Promise<Shown>) | string): Promise<Visitor | Missing> {
   if (typeof issue === 'string') return { who, why: issue };
   try {

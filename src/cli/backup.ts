@@ -1,5 +1,5 @@
-// `relaycerts backup` and `restore`: their options and help. What they do is in commands/, and loaded when it
-// runs.
+// `relaycerts backup` and `restore`: their options and help. Their code is in commands/backup.ts and restore.ts, and
+// loaded when it runs.
 
 import type { BackupOptions } from '../commands/backup.js';
 import type { RestoreOptions } from '../commands/restore.js';

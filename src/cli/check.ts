@@ -1,5 +1,5 @@
-// The command that looks at hosts and relays: its options and help. What it does is in commands/, and loaded when it
-// runs.
+// The command that looks at hosts and relays: its options and help. Its code is in commands/check.ts, and loaded when
+// it runs.
 
 import { InvalidArgumentError, Option } from 'commander';
 import type { CheckOptions } from '../commands/check.js';

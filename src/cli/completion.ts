@@ -1,5 +1,5 @@
-// What fits at the end of a command line: commands, options, their values, hosts. The shells' scripts beside this ask for
-// it at each Tab, so that they know no command themselves. It reads nothing and never fails.
+// Completes a command line: commands, options, their values, hosts. The shell scripts beside this file call it at each
+// Tab, so they know no command themselves. It reads nothing and never fails.
 
 import type { Argument, Command, Option } from 'commander';
 import bash from './completion.bash';
@@ -12,23 +12,25 @@ export type Shell = (typeof shells)[number];
 /** What a shell loads. */
 export const completionScripts: Readonly<Record<Shell, string>> = { bash, zsh, fish };
 
-/** A word that fits, and what it is; '' if that goes without saying. */
+/** A word that fits, and its description; '' if it needs none. */
 export interface Candidate {
   readonly word: string;
   readonly about: string;
 }
 
-/** What has to be known from elsewhere: names of files, or of hosts. */
+/** What must be looked up elsewhere: names of files, or of hosts. */
 export type Completion = readonly Candidate[] | 'files' | 'hosts';
 
-/** What the last word may become; `words` are those after the program's name, the last one as far as it was typed. */
+/**
+ * The completions of the last word; `words` are those after the program's name, the last one as far as it was typed.
+ */
 export function completeWords(program: Command, words: readonly string[]): Completion {
   const current = words.at(-1) ?? '';
   let command = program;
   let operands = 0;
   let pending: Option | undefined;
   for (const word of words.slice(0, -1)) {
-    // bash takes --format=sh for three words.
+    // bash splits --format=sh into three words.
     if (word === '=') continue;
     if (pending !== undefined) {
       pending = undefined;
@@ -90,7 +92,7 @@ function describe(one: Option | Argument | undefined): {
   return { choices: one.argChoices, placeholder };
 }
 
-/** A line a word for the shells: the word, a tab, the first sentence about it. */
+/** One line per word for the shells: the word, a tab, the first sentence about it. */
 export function renderCandidates(candidates: readonly Candidate[]): string {
   return candidates.map(({ word, about }) => `${word}\t${about.split(/[;:(,]/u)[0]?.trim() ?? ''}\n`).join('');
 }

@@ -1,5 +1,5 @@
-// The commands that reach the hosts: deploy. Its options and help are here; what it does is in commands/, and loaded when it
-// runs.
+// The command that changes the hosts: deploy. Its options and help are here; its code is in commands/, and loaded when
+// it runs.
 
 import type { DeployOptions } from '../commands/deploy.js';
 import { RelaycertsError } from '../errors.js';

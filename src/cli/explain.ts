@@ -1,5 +1,5 @@
-// `relaycerts explain`: its options and help. What it does is in commands/explain.ts, and loaded when it runs, because
-// that loads the words of all programs.
+// `relaycerts explain`: its options and help. Its code is in commands/explain.ts, and loaded when it runs, because that
+// loads the words of all programs.
 
 import type { ExplainOptions } from '../commands/explain.js';
 import type { SysCommand } from './options.js';

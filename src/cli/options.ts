@@ -1,5 +1,5 @@
-// What the commands' definitions share: a command that gets a Sys and typed options, and the kinds of options. What a
-// command does is in commands/.
+// Shared by the commands' definitions: a command that gets a Sys and typed options, and the kinds of options. The
+// commands' code is in commands/.
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { closestMatch } from 'leven';
@@ -7,13 +7,13 @@ import type { GlobalOptions } from '../commands/run.js';
 import { RelaycertsError, quote } from '../errors.js';
 import type { Sys } from '../sys/sys.js';
 
-/** The Sys and the global options of a command line that was read. */
+/** The Sys and the global options of a parsed command line. */
 type Begin = () => readonly [Sys, GlobalOptions];
 
-/** Nobody who mistypes a command is led to one of these. */
+/** Commands that are never suggested for a mistyped one. */
 const destructive: ReadonlySet<string> = new Set(['clean', 'remove', 'retire', 'revoke']);
 
-/** A command of the tree; those below it are of the same kind. */
+/** A command of the tree; its subcommands are of the same class. */
 export class SysCommand extends Command {
   readonly #begin: Begin;
 
@@ -26,7 +26,7 @@ export class SysCommand extends Command {
     return new SysCommand(name, this.#begin);
   }
 
-  /** A flag that is not given is false; unlike a default of commander, that is not in the help. */
+  /** A flag that is not given is false; unlike commander's default, that is not in the help. */
   override addOption(option: Option): this {
     super.addOption(option);
     return option.isBoolean() ? this.setOptionValueWithSource(option.attributeName(), false, 'default') : this;
@@ -40,7 +40,7 @@ export class SysCommand extends Command {
     return this.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`);
   }
 
-  /** `work` gets all options, the global ones too, by commander's names for them; after them the arguments. */
+  /** `work` gets all options, including the global ones, by commander's names; after them the arguments. */
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- commander has any; the work says what they are
   runs<Options extends GlobalOptions, Rest extends unknown[]>(
     work: (sys: Sys, options: Options, ...rest: Rest) => Promise<void>,
@@ -51,7 +51,9 @@ export class SysCommand extends Command {
     });
   }
 
-  /** Says which command was meant, if none below this one runs; called after they are added. `what` they are to it. */
+  /**
+   * Suggests the command that was meant, if no subcommand matches; called after they are added. `what` they are to it.
+   */
   needsOneOf(what: string): this {
     const needed = `${this.name()} needs ${what}${this.commands.map((command) => command.name()).join(', ')}`;
     return this.helpCommand(false)
@@ -62,7 +64,7 @@ export class SysCommand extends Command {
       });
   }
 
-  /** @throws usage - a word that is not a command of this one; `before` are the words to this one */
+  /** @throws usage - a word that is not one of its subcommands; `before` are the words up to this command */
   async refuseUnknown(...before: readonly string[]): Promise<void> {
     const [word] = this.args;
     if (word === undefined) return;
@@ -79,7 +81,7 @@ export function days(flags: string, description: string): Option {
   return count(flags, description, 'Expected a whole number of days.');
 }
 
-/** An option whose value is a whole number of at most `digits` digits; `what` is said of anything else. */
+/** An option whose value is a whole number of at most `digits` digits; `what` is the error for anything else. */
 export function count(flags: string, description: string, what: string, digits = 5): Option {
   return new Option(flags, description).argParser((text) => {
     if (!/^\d+$/u.test(text) || text.length > digits) throw new InvalidArgumentError(what);

@@ -1,4 +1,4 @@
-// `relaycerts passphrase` and its commands: their options and help. What they do is in commands/, and loaded when it
+// `relaycerts passphrase` and its subcommands: their options and help. Their code is in commands/, and loaded when it
 // runs.
 
 import type { ChangeOptions } from '../commands/passphrase-change.js';

@@ -1,5 +1,5 @@
-// The commands that set a project up: make, show, fingerprint, clean, wizard. Their options and help are here; what they do
-// is in commands/, and loaded when it runs.
+// The commands that set up a project: make, show, fingerprint, clean, wizard. Their options and help are here; their
+// code is in commands/, and loaded when it runs.
 
 import { Option } from 'commander';
 import { digests, fingerprintFormats, pinKinds } from '../certificate/pin-kinds.js';

@@ -1,5 +1,5 @@
-// `relaycerts completion`: its options and help, and what it answers the shells' scripts. What fits is found by
-// completion.ts, and the names of hosts by commands/host-words.ts.
+// `relaycerts completion`: its options and help, and its answers to the shell scripts. completion.ts finds what fits,
+// and commands/host-words.ts the names of hosts.
 
 import { Argument, Option } from 'commander';
 import { writeAnswer } from '../json-text.js';

@@ -1,4 +1,4 @@
-// Files of shell, as text: scripts/bundle.mjs and vitest.config.ts import them so.
+// Shell files are imported as text: by esbuild in scripts/bundle.mjs, by vitest in vitest.config.ts.
 declare module '*.bash' {
   const text: string;
   export default text;

@@ -1,5 +1,5 @@
-// The commands of the years after: status, renew, retire, revoke, sign, export. Their options and help are here; what they
-// do is in commands/, and loaded when it runs.
+// The commands for later: status, renew, retire, revoke, sign, export. Their options and help are here; their code is
+// in commands/, and loaded when it runs.
 
 import { Option } from 'commander';
 import type { ExportOptions } from '../commands/export-p12.js';
@@ -18,7 +18,7 @@ type StatusFlags = Omit<StatusOptions, 'hosts' | 'warnDays' | 'criticalDays' | '
   critical: number;
 };
 
-/** What needs care, and the next command. */
+/** What needs attention, and the next command. */
 export async function runStatus(sys: Sys, global: GlobalOptions): Promise<void> {
   const { status } = await import('../commands/status.js');
   const all = { hosts: [], role: undefined, state: undefined, warnDays: undefined, passphraseFd: undefined };

@@ -1,5 +1,5 @@
-// `relaycerts add`: one host more in the settings, or in the clients' file that they name; comments and order stay. What
-// comes out is checked before anything is written. It makes nothing: that is for `make`, which it names.
+// `relaycerts add`: adds a host to the settings, or to the clients' file that they name; comments and order stay. The
+// result is checked before anything is written. It makes nothing: that is for `make`, which it names.
 
 import { basename } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
@@ -17,7 +17,7 @@ import { locked, type GlobalOptions } from './run.js';
 export interface AddOptions extends GlobalOptions {
   /** As typed. */
   readonly hostname: string;
-  /** As a relay instead of a client. */
+  /** A relay instead of a client. */
   readonly relay: boolean;
 }
 
@@ -48,7 +48,7 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
   });
 }
 
-/** A new relay is in no bundle of a client, only in its configuration. */
+/** A new relay is in no client's bundle, only in the client's configuration. */
 function renderNext(settings: Settings, next: string, clients: readonly SmtpClient[]): string {
   return renderNowRun(
     { words: 'Now run:', run: [next] },

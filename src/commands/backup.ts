@@ -1,6 +1,6 @@
-// `relaycerts backup`: all that must not be lost in one OpenPGP file. It is done only when the file was read back from the
-// disk, opened, and the CA's key opened with nothing but what is in it. Of the project it changes nothing but the note of
-// when that was.
+// `relaycerts backup`: everything that must not be lost, in one OpenPGP file. It succeeds only after the file was read
+// back from the disk and opened, and the CA's key was opened with nothing but its contents. In the project, only the
+// note of the last backup changes.
 
 import { dirname, resolve } from 'node:path';
 import { findOpeningKey, largestBackup, openBackup, recipientsForBackup } from '../custody/backup-file.js';
@@ -123,7 +123,7 @@ async function obtainPassword(passwordFd: number | undefined, file: string, sys:
 }
 
 interface Proof {
-  /** The name that the file will have, for errors. */
+  /** The file's future name, for errors. */
   readonly from: string;
   readonly archive: Buffer;
   readonly opener: Secret | readonly RecipientKey[];

@@ -1,5 +1,5 @@
-// Opening the CA's key: the passphrase file gives the passphrase, and that opens the key, which has to belong to the CA's
-// certificate. The key is decrypted once a run.
+// Opens the CA's key: the passphrase comes from the passphrase file and opens the key, which has to match the CA's
+// certificate. The key is decrypted once per run.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { samePublicKey } from '../certificate/public-key.js';
@@ -50,7 +50,9 @@ export async function openCaKey(
   return { privateKey, publicKey };
 }
 
-/** What can be seen of a CA key without its passphrase. @throws certificate - it is damaged, or in another format */
+/**
+ * Checks what can be seen of a CA key without its passphrase. @throws certificate - it is damaged, or in another format
+ */
 export function checkCaKey({ caKey, caKeyPath }: { readonly caKey: Buffer; readonly caKeyPath: string }): void {
   try {
     checkEncryptedKey(caKey, { from: quotePath(caKeyPath) });

@@ -1,5 +1,5 @@
-// Issues what a list of steps asks for, keys and certificates, and gives the state with them in it. Keys are generated
-// in the thread pool while packages load and the passphrase is opened. Nothing is written here.
+// Issues the keys and certificates that a list of steps asks for, and returns the state that includes them. Keys are
+// generated in the thread pool while packages load and the passphrase is opened. Nothing is written here.
 
 import { readHostKey, type HostKey } from '../certificate/private-key.js';
 import { encodeSpki } from '../certificate/public-key.js';
@@ -20,7 +20,7 @@ export interface Certified {
   readonly done: readonly string[];
 }
 
-/** Begins the keys that the steps ask for; a failure is reported when they are awaited. */
+/** Starts making the keys that the steps ask for; a failure is reported when they are awaited. */
 export function generateKeys(steps: readonly Step[], progress: Progress): Promise<ReadonlyMap<HostName, HostKey>> {
   const keys = Promise.all(
     steps
@@ -35,7 +35,7 @@ export function generateKeys(steps: readonly Step[], progress: Progress): Promis
   return keys;
 }
 
-/** What signs the certificates; the issuer is opened only for what there is to sign. */
+/** Signs the certificates; the issuer is opened only if there is something to sign. */
 interface Signing {
   readonly issuer: () => Issuer | Promise<Issuer>;
   readonly keys: ReadonlyMap<HostName, HostKey>;
@@ -43,10 +43,10 @@ interface Signing {
   readonly progress: Progress;
 }
 
-/** Hosts that are made in one change: Ctrl-C keeps the batches before. */
+/** Hosts that are made in one change: Ctrl-C keeps the completed batches. */
 const batchSize = 1000;
 
-/** What the first batch starts from: the state, and the CA to sign with. */
+/** The state before the first batch, and the CA that signs. */
 interface Beginning extends Pick<Signing, 'issuer'> {
   readonly after: Inventory;
 }
@@ -102,7 +102,7 @@ function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[]
   return batches;
 }
 
-/** `inventory` has the CA in it that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
+/** `inventory` contains the CA that `issuer` opens. @throws certificate, contradiction - and what `issuer` throws */
 export async function certify(
   settings: Settings,
   inventory: Inventory,
@@ -159,7 +159,7 @@ function spkiOf({ request, host }: HostInventory, key: HostKey | undefined): Buf
   return key.spki;
 }
 
-/** If the pin of a client changes, the old one stays listed until it is retired. */
+/** If a client's pin changes, the old one stays listed until it is retired. */
 function previousOf(settings: Settings, found: HostInventory, hasNewKey: boolean): HostInventory['previous'] {
   const changesPin = hasNewKey || newThing(settings) === 'certificate';
   return changesPin && found.host.role === 'smtp-client' && !found.isRevoked

@@ -1,4 +1,4 @@
-// `relaycerts check`: proves the files here, the hosts and the live relays right. It changes nothing but the note of what
+// `relaycerts check`: checks the files here, the hosts and the live relays. It changes nothing but the note of what
 // each host was seen to have (certs/installed.json).
 
 import { checkFrom } from '../check/from-home.js';
@@ -37,13 +37,13 @@ export interface CheckOptions extends GlobalOptions {
   /** Only the files here. */
   readonly offline: boolean;
   readonly format: 'text' | 'nagios';
-  /** Whose mail server the relays should reach on port 25. */
+  /** The domain whose mail server the relays should reach on port 25. */
   readonly mailDomain: HostName | undefined;
   /** A home host to try the relays from, as typed. */
   readonly from: string | undefined;
 }
 
-/** Ends with 0 if no error and no warning was found, else with 3; as a monitoring plugin with the plugin's codes. */
+/** Exit code 0 if there is no error and no warning, else 3; as a monitoring plugin, the plugin's codes. */
 export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const { settings, found, at } = await reading(options, sys, async (one) => ({
     inventory: await readInventory(one, sys),
@@ -74,7 +74,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (error + warning > 0) sys.endWith(3);
 }
 
-/** What the hosts have is looked at there, not in the notes of the last time. */
+/** What the hosts have is looked up there, not in the notes of an earlier run. */
 function notLookedAt(): undefined {
   return undefined;
 }
@@ -91,7 +91,7 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
     rows: statusOf(basis, { hosts: inventory.hosts, hasCa: true, opening }),
     problems: contradictionsOf(settings, inventory, at),
     warnings: [
-      // What keeps it from opening is a row of its own.
+      // If the passphrase cannot be opened, that is a row of its own.
       ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
       ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
       ...formerWarnings(settings, inventory, issued),

@@ -1,6 +1,6 @@
 // `relaycerts clean`: removes what make made: certs/, hosts/ and, with --all, the passphrase file. The operator key is
-// never touched, because it may open other passphrases. Names come from the layout and from what is there; a file that
-// make does not make stays and is named.
+// never touched, because it may open other passphrases. Names come from the layout and from the files; a file that make
+// does not make stays and is named.
 
 import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -22,7 +22,7 @@ import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from
 
 export interface CleanOptions extends GlobalOptions {
   readonly yes: boolean;
-  /** The passphrase file too. */
+  /** Also remove the passphrase file. */
   readonly all: boolean;
 }
 
@@ -65,7 +65,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** Files that make makes have these names: one with a dot (example.org-ca, mailhost.example.org), and what it is. */
+/** Names of files that make makes: one with a dot (example.org-ca, mailhost.example.org), and the part. */
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
@@ -89,7 +89,7 @@ function sayStrange(folder: string, strange: readonly string[], sys: Sys): void 
   sys.warn(`${quotePath(folder)} stays: it has files that make did not make (${names})`);
 }
 
-/** The passphrase file and the ones that it replaced, if a CA was made here and they are OpenPGP messages. */
+/** The passphrase file and its predecessors, if a CA was made here and they are OpenPGP messages. */
 async function sealedFiles(settings: Settings, layout: Layout, sys: Sys): Promise<readonly string[]> {
   const file = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
   const sealed: string[] = [];

@@ -1,6 +1,6 @@
-// Whether the CA's passphrase can be opened on the day it is needed: it is opened now, if that asks nobody, and the CA's
-// keys with it, unless the very same files were opened before. What it would say at the next renewal is said now, by
-// `status` and by `make`.
+// Whether the CA's passphrase can be opened when it is needed: it is opened now, if that needs no question, and the
+// CA's keys with it, unless the very same files were opened before. `status` and `make` thus report today what the next
+// renewal would report.
 
 import { openFileUnasked, openPassphraseFile, type CustodyWork } from '../custody/passphrase-file.js';
 import { isWeak } from '../custody/passphrase.js';
@@ -17,10 +17,10 @@ import { checkCaKey, openCaKey } from './ca-key.js';
 
 type CaWork = CustodyWork & { readonly inventory: Inventory };
 
-/** How the passphrase is to be got: as it was given, by asking for what needs asking, or without asking. */
+/** How to get the passphrase: as it was given, with questions if needed, or without asking. */
 export type Way = { readonly given: Secret } | 'asking' | 'unasked';
 
-/** Undefined if there is no CA key to open, or a file of custody could not be read and is a problem already. */
+/** Undefined if there is no CA key to open, or a file of custody could not be read and is already a problem. */
 export async function judgeOpening(work: CaWork, way: Way): Promise<Opening | undefined> {
   const { settings, inventory, sys } = work;
   const { caKey, passphraseFile, problems } = inventory;
@@ -58,14 +58,14 @@ async function openFile(work: CaWork, way: 'asking' | 'unasked'): Promise<Unaske
 
 type Ca = Pick<Inventory, 'caKeyPath' | 'caCertificate'> & { readonly caKey: Buffer };
 
-/** The CA that signs, and the one that will. */
+/** The CA that signs, and the next one. */
 function casOf({ caKey, caKeyPath, caCertificate, nextCa }: Inventory): readonly Ca[] {
   const present = caKey === undefined ? [] : [{ caKey, caKeyPath, caCertificate }];
   if (nextCa?.key === undefined) return present;
   return [...present, { caKey: nextCa.key, caKeyPath: nextCa.keyPath, caCertificate: nextCa.certificate }];
 }
 
-/** It opens, but not this CA's key. An older file that is kept beside it may be the right one. */
+/** It opens, but not this CA's key. An older file kept beside it may be the right one. */
 async function explainWrongFile(work: CaWork): Promise<Problem> {
   const { settings, inventory } = work;
   const { caKeyPath, passphrasePath } = inventory;

@@ -1,5 +1,5 @@
-// One visit of `deploy`: the files and the script go to a host, the script installs them, and asks if they are to stay.
-// What came of it is data, by the same ids that `check` has. It neither decides who is visited nor prints.
+// One visit of `deploy`: the files and the script go to a host, and the script installs them and asks whether to keep
+// them. The result is data, with the same ids as `check`. It does not choose the hosts, and prints nothing.
 
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
@@ -11,7 +11,7 @@ import { renderScript } from '../render/script.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 
-/** `unchanged`: the host had it all. */
+/** `unchanged`: the host had everything. */
 export type Delivered = { readonly kind: 'installed' | 'unchanged'; readonly warnings: readonly string[] } | Failure;
 
 /** Seconds for a visit: a reload, postmap of a large table, and the look at the host. */
@@ -22,11 +22,11 @@ export interface DeliveryOptions {
   readonly bundle: ReadonlyMap<string, Buffer>;
   readonly forceRoutes: boolean;
   readonly at: Date;
-  /** Looks at the host with all of it installed; words if it does not do what it must, and has to go back. */
+  /** Looks at the host with everything installed; returns the reason if it does not work and must be rolled back. */
   readonly look: () => Promise<string | undefined>;
 }
 
-/** Brings a host what it ought to have. @throws tool - there is no ssh here */
+/** Brings a host what it should have. @throws tool - ssh is missing here */
 export async function deliver(
   settings: Settings,
   { host, request }: HostInventory,
@@ -49,7 +49,7 @@ export async function deliver(
   return { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
 }
 
-/** Takes everything back on a host. @throws tool */
+/** Undoes the whole installation on a host. @throws tool */
 export async function takeBack(settings: Settings, { host, request }: HostInventory, sys: Sys): Promise<Delivered> {
   const script = renderScript(settings, host, { undo: true, forceRoutes: false, keyPlace: keyPlaceOf(request) });
   const outcome = await runOnHost(host, { script, seconds }, sys);
@@ -57,7 +57,7 @@ export async function takeBack(settings: Settings, { host, request }: HostInvent
   return failureOf(host, outcome) ?? { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
 }
 
-/** A host that made its request has the key too. */
+/** A host that made its request also has the key. */
 const keyPlaceOf = (request: unknown): KeyPlace => (request === undefined ? 'here' : 'host');
 
 const ids = {
@@ -68,7 +68,7 @@ const ids = {
   slow: 'probe-slow',
 } as const;
 
-/** What the scripts say, by the words that tell their errors apart; the first that fits. */
+/** The scripts' errors, by their words; the first that matches counts. */
 const scriptWords: readonly (readonly [string, RegExp])[] = [
   ['disk-full', /no space left on device|disk quota exceeded/iu],
   ['postfix-missing', / is not installed on /u],

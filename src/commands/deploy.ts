@@ -1,6 +1,6 @@
-// `relaycerts deploy`: does what `show` prints, over ssh or here, in the order that keeps mail flowing, and notes what each
-// host has then. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held all the
-// while, so that keys do not change under it; a host that fails stays as it is, and the others go on.
+// `relaycerts deploy`: does what `show` prints, over ssh or here, in the order that keeps mail flowing, and records
+// what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
+// throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { hash } from 'node:crypto';
 import { checkFrom } from '../check/from-home.js';
@@ -34,11 +34,11 @@ export interface DeployOptions extends GlobalOptions {
   readonly yes: boolean;
   readonly undo: boolean;
   readonly forceRoutes: boolean;
-  /** Hosts that are visited at the same time. */
+  /** Hosts that are visited in parallel. */
   readonly parallel: number;
   /** The host that goes first, as typed; one of each role if undefined. */
   readonly canary: string | undefined;
-  /** No further host is begun after so many failures. */
+  /** After this many failures no further host is started. */
   readonly maxFailures: number;
 }
 
@@ -49,11 +49,11 @@ interface Deployment {
   readonly inventory: Inventory;
   readonly bundles: Bundles;
   readonly sys: Sys;
-  /** Notes what a host has now; undefined: nothing of ours any more. */
+  /** Records what a host has now; undefined: nothing of ours any more. */
   readonly note: (hostname: HostName, seen: SeenHost | undefined) => Promise<void>;
 }
 
-/** Ends with 1 if a host failed or has to wait. @throws usage, settings, permissions, contradiction, lock, tool, files */
+/** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
   await locked(options.settings, sys, async (settings, lock) => {
     const inventory = await readInventory(settings, sys);
@@ -72,13 +72,13 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** What came of it as data, or in these words unless it has to be quiet. */
+/** The result as data, or in these words unless --quiet is given. */
 function tell({ options, sys }: Deployment, reports: readonly Report[], words: string): void {
   if (options.json) sys.write(reportsJson(reports));
   else if (!sys.isQuiet) sys.write(words);
 }
 
-/** Shows what will be done to which hosts, and asks; false if nothing is to be done now. */
+/** Shows what will be done on which hosts, and asks; false if nothing is to be done now. */
 async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: string): Promise<boolean> {
   const { options, sys } = deployment;
   if (options.dryRun) {
@@ -94,7 +94,7 @@ async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: 
   });
 }
 
-/** One host after the other is noted, at once: whatever ends this run, the next one knows what was done. */
+/** Each host is recorded at once, one after the other: whatever ends this run, the next one knows what was done. */
 function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
   let last = Promise.resolve();
   return (hostname, seen) => {
@@ -103,10 +103,10 @@ function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
   };
 }
 
-/** Findings after which what was installed does not stay. What keeps a look from getting there says nothing about it. */
+/** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
 const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
 
-/** Looks at a host that has everything installed and waits: a relay from here, a client's way to the relays from there. */
+/** Looks at a host that has everything installed and waits: a relay from here, a client's way out from there. */
 async function lookAt({ settings, inventory, sys }: Deployment, found: HostInventory): Promise<readonly Finding[]> {
   const { host } = found;
   const work = { settings, inventory, sys, at: sys.now() };
@@ -117,7 +117,7 @@ async function lookAt({ settings, inventory, sys }: Deployment, found: HostInven
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, sys } = deployment;
-  // A host that is named is visited whatever was seen there last: the script says if there was nothing to do.
+  // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
   const all = deployedHosts(deployment).map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
@@ -187,7 +187,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     if (next.length === 0) break;
     const [canary, rest] = withCanary(deployment, next);
     if (canary !== undefined) await counted(canary);
-    // What went wrong there is not done to all the others; a host that is only out of reach says nothing about them.
+    // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
     if (canary !== undefined && isTelling(reports.get(canary.hostname))) {
       for (const { hostname } of rest) failed.add(hostname);
       continue;
@@ -203,7 +203,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/** Clients first: a relay that is taken back refuses them, and their mail waits. */
+/** Clients first: a relay that is undone refuses them, and their mail waits. */
 async function undoAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
@@ -235,7 +235,7 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
   return reports;
 }
 
-/** The hosts with what they ought to have. @throws contradiction - one has no certificate yet */
+/** The hosts with what they should have. @throws contradiction - one has no certificate yet */
 function deployedHosts({ settings, inventory, bundles }: Deployment): readonly DeployedHost[] {
   const expectedOf = expectedContents(settings, inventory, bundles);
   const { hosts: seen } = readInstalled(layoutOf(settings));
@@ -260,7 +260,7 @@ function deployedHosts({ settings, inventory, bundles }: Deployment): readonly D
   });
 }
 
-/** All visits in their order, if none fails; a host may come twice. */
+/** All visits in their order, if none fails; a host may occur twice. */
 function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): readonly Visit[] {
   const state = new Map(all.map((host) => [host.hostname, host]));
   const visits: Visit[] = [];
@@ -275,7 +275,7 @@ function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): 
   }
 }
 
-/** The visit that comes first, by itself, and the others: the canary's if there is one, or one of many. */
+/** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
 function withCanary(
   { options, settings }: Deployment,
   visits: readonly Visit[],
@@ -286,7 +286,7 @@ function withCanary(
   return [canary, visits.filter((visit) => visit !== canary)];
 }
 
-/** False for a host that is only out of reach, which says nothing about the others. */
+/** False for a host that is only unreachable, which says nothing about the others. */
 function isTelling(report: Report | undefined): boolean {
   const id = report?.failure?.id ?? '';
   return report?.outcome === 'failed' && !id.startsWith('ssh-') && id !== 'no-sudo';

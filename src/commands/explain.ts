@@ -1,6 +1,6 @@
-// `relaycerts explain`: what a mail log says about the relaying: each fault with its cause, how often and when last, and
-// what cures it here. It reads a file (gzip too), standard input, or the log of a host; it needs no settings, and changes
-// nothing.
+// `relaycerts explain`: what a mail log says about the relaying: each fault with its cause, its count, its last time,
+// and what fixes it here. It reads a file (gzip too), standard input, or the log of a host; it needs no settings, and
+// changes nothing.
 
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -19,13 +19,13 @@ import { pathWord } from '../shell-word.js';
 import type { GlobalOptions } from './run.js';
 
 export interface ExplainOptions extends GlobalOptions {
-  /** A file, `-`, or a host of the settings; undefined: the log of this machine. */
+  /** A file, `-`, or a host in the settings; undefined: the log of this machine. */
   readonly log: string | undefined;
-  /** Go on as the log grows, until Ctrl-C. */
+  /** Follow the log as it grows, until Ctrl-C. */
   readonly follow: boolean;
 }
 
-/** Ends with 3 if the log has faults. @throws usage, settings, files */
+/** Exit code 3 if the log has faults. @throws usage, settings, files */
 export async function explain(options: ExplainOptions, sys: Sys): Promise<void> {
   const settings = existsSync(options.settings) ? await readSettings(options.settings, sys) : undefined;
   const isFollowed = options.follow && !options.json;
@@ -51,7 +51,7 @@ export async function explain(options: ExplainOptions, sys: Sys): Promise<void> 
   if (explained.length > 0) sys.endWith(3);
 }
 
-/** All that a line may name one of our hosts by. */
+/** Every name by which a line may mean one of our hosts. */
 function namesIn(settings: Settings | undefined): ReadonlySet<string> {
   const hosts = settings === undefined ? [] : hostsOf(settings);
   return new Set(hosts.flatMap(({ hostname, altNames }) => [hostname, ...altNames]));

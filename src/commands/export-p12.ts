@@ -1,5 +1,5 @@
-// `relaycerts export p12`: a host's key, its certificate and the CA's (both CAs during a rekey of the CA) in one PKCS#12
-// file under a password, for programs other than Postfix. It writes one new file, for its owner only, and changes nothing
+// `relaycerts export p12`: a host's key, its certificate and the CA's (both CAs during a CA rekey) in one PKCS#12 file
+// under a password, for programs other than Postfix. It writes one new file, for its owner only, and changes nothing
 // else, so it needs no lock.
 
 import { dirname, resolve } from 'node:path';
@@ -35,7 +35,7 @@ export interface ExportOptions extends GlobalOptions {
 export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<void> {
   const read = (one: Settings): ReturnType<typeof readHostFiles> =>
     readHostFiles(one, findHost(one, options.hostname), sys);
-  // Who could replace a key could choose the one that goes into the file.
+  // Anybody who could replace a key could choose the one that goes into the file.
   const { settings, found, at } = await reading(options, sys, read, true);
   const one = found.files.host;
   const path = choosePath(options, one, sys);
@@ -69,7 +69,7 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
   sys.say(`made the PKCS#12 file of ${one.hostname}, with its private key`, path);
 }
 
-/** Where the file goes; undefined: standard output. @throws usage */
+/** The path of the file; undefined: standard output. @throws usage */
 function choosePath({ out, json }: ExportOptions, one: HostSettings, sys: Sys): string | undefined {
   const name = `${one.hostname}.p12`;
   if (out === '-') {
@@ -95,13 +95,13 @@ function isThereError(path: string, { hostname }: HostSettings): RelaycertsError
 interface Pair {
   readonly key: HostKey;
   readonly certificate: FoundCertificate;
-  /** The one that signed is the first. */
+  /** The CA that signed comes first. */
   readonly authorities: readonly FoundCertificate[];
-  /** That the settings ask for another certificate. */
+  /** The settings ask for another certificate. */
   readonly warnings: readonly Problem[];
 }
 
-/** Key and certificates that belong together. @throws contradiction */
+/** Key and certificates that match. @throws contradiction */
 async function pairOf(
   { domain, postfix }: Settings,
   { files, cas, problems, revoked }: Awaited<ReturnType<typeof readHostFiles>>,

@@ -1,5 +1,5 @@
-// `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the certificates and public keys given. With
-// files it reads no settings, so it works anywhere.
+// `relaycerts fingerprint`: pins for relay_clientcerts, of all clients or of the given certificates and public keys.
+// With files it reads no settings, so it works anywhere.
 
 import { resolve } from 'node:path';
 import { parsePinned, pinOf, renderPins, type Pinned } from '../certificate/fingerprint.js';
@@ -12,9 +12,9 @@ import { notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface FingerprintOptions extends GlobalOptions {
-  /** As typed; `-` is standard input; all clients of the settings if empty. */
+  /** As typed; `-` is standard input; if empty, all clients in the settings. */
   readonly files: readonly string[];
-  /** Undefined: what the settings pin; the public key if files are given, and then no settings are read. */
+  /** Undefined: as the settings pin; with files, the public key, and then no settings are read. */
   readonly of: PinKind | undefined;
   readonly digest: Digest;
   readonly format: FingerprintFormat;

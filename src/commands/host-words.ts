@@ -1,5 +1,5 @@
-// The names of hosts as a person types them, for the shells' completion: labels within the domain, whole names otherwise.
-// Whatever is wrong with the settings, there are then no names; nothing is said.
+// The names of hosts as a person types them, for shell completion: labels within the domain, whole names otherwise. If
+// anything is wrong with the settings, there are no names and no message.
 
 import { resolve } from 'node:path';
 import { RelaycertsError } from '../errors.js';
@@ -7,10 +7,10 @@ import { readSettings } from '../settings/load.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 
-/** More than a person reads. */
+/** More than anybody reads. */
 const mostWords = 500;
 
-/** The names that begin like this. `file` is the settings file, relative to where the user stands. */
+/** The names that begin with this word. `file` is the settings file, relative to the current folder. */
 export async function readHostWords(file: string, begin: string, sys: Sys): Promise<readonly string[]> {
   const settings = await attemptSettings(resolve(sys.cwd, file), sys);
   if (settings === undefined) return [];

@@ -1,4 +1,4 @@
-// The hosts that the words on a command line mean, and what commands say of a host that they cannot work with. It
+// The hosts that the words on a command line mean, and the errors about hosts that a command cannot work with. It
 // prints nothing, and changes no host.
 
 import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
@@ -29,7 +29,7 @@ function noHostError(settings: Settings, message: string): RelaycertsError {
 }
 
 /**
- * The hosts that several words mean, each once: names, or patterns with * and ? for whole names or for what stands before
+ * The hosts that several words mean, each once: names, or patterns with * and ? for whole names or for the part before
  * the domain. @throws usage
  */
 export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
@@ -47,7 +47,7 @@ function isMatch(pattern: string, { hostname }: HostSettings, { domain }: Settin
   return hostname.endsWith(`.${domain}`) && matchesGlob(pattern, hostname.slice(0, -domain.length - 1));
 }
 
-/** Without a regular expression, in which some patterns would take forever. */
+/** Without a regular expression, because some patterns would take forever. */
 function matchesGlob(pattern: string, text: string): boolean {
   let [at, from, star, tried] = [0, 0, -1, 0];
   while (at < text.length) {
@@ -59,7 +59,7 @@ function matchesGlob(pattern: string, text: string): boolean {
       at += 1;
       from += 1;
     } else if (star >= 0) {
-      // The last star takes one character more.
+      // The last star matches one character more.
       tried += 1;
       at = tried;
       from = star + 1;
@@ -68,14 +68,14 @@ function matchesGlob(pattern: string, text: string): boolean {
   return /^\**$/u.test(pattern.slice(from));
 }
 
-/** What there is of a host. */
+/** What exists of a host. */
 export function foundOf({ hosts }: Pick<Inventory, 'hosts'>, { hostname }: HostSettings): HostInventory {
   const found = hosts.find(({ host }) => host.hostname === hostname);
   if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
   return found;
 }
 
-/** The inventory with something else about one host. */
+/** The inventory with some fields of one host changed. */
 export function withHost(inventory: Inventory, one: HostSettings, change: Partial<HostInventory>): Inventory {
   const hosts = inventory.hosts.map((found) =>
     found.host.hostname === one.hostname ? changeHost(found, change) : found,
@@ -83,7 +83,7 @@ export function withHost(inventory: Inventory, one: HostSettings, change: Partia
   return { ...inventory, hosts };
 }
 
-/** The inventory once the old pins of these hosts are retired. */
+/** The inventory after the old pins of these hosts are retired. */
 export function withoutPrevious(inventory: Inventory, names: ReadonlySet<HostName>): Inventory {
   const hosts = inventory.hosts.map((found) =>
     names.has(found.host.hostname) ? changeHost(found, { previous: undefined }) : found,
@@ -91,7 +91,7 @@ export function withoutPrevious(inventory: Inventory, names: ReadonlySet<HostNam
   return { ...inventory, hosts };
 }
 
-/** What there is of a host that has a certificate and is not revoked. @throws contradiction */
+/** What exists of a host that has a certificate and is not revoked. @throws contradiction */
 export function certifiedHost(inventory: Inventory, one: HostSettings): HostInventory {
   const found = foundOf(inventory, one);
   if (found.isRevoked) throw revokedError(one, inventory.revoked);
@@ -115,7 +115,7 @@ export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsErr
   return new RelaycertsError('contradiction', `${one.hostname} is revoked`, { hint: againHint(one, revoked) });
 }
 
-/** What lets a revoked host relay again. A host that made its own key has to make the new one too. */
+/** The command that lets a revoked host relay again. A host that made its own key has to make the new one too. */
 export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
   const again = 'to let it relay again, with a';
   return ownKey.has(hostname)

@@ -1,5 +1,5 @@
-// Which clients of a fleet are right, noted for the commands to come (store/known-clients.ts): after what was read is
-// judged, and after a batch is made. In the inventory that it gives, those take next to no memory.
+// Which clients of a fleet are right, recorded for later commands (store/known-clients.ts): after the state is judged,
+// and after a batch is made. In the inventory it returns, those clients take almost no memory.
 
 import { isRight } from '../plan/drift.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
@@ -12,7 +12,7 @@ import { layoutOf } from '../store/layout.js';
 import { readerOf } from '../store/read-host.js';
 import type { Sys } from '../sys/sys.js';
 
-/** Notes the clients that were read and are right. */
+/** Records the clients that were read and are right. */
 export async function noteRead(settings: Settings, inventory: Inventory, at: Date, sys: Sys): Promise<void> {
   if (!isFleet(settings) || inventory.problems.length > 0) return;
   const read = inventory.hosts.filter((found) => stampsNoted(found) !== undefined);
@@ -21,7 +21,10 @@ export async function noteRead(settings: Settings, inventory: Inventory, at: Dat
   if (hosts !== inventory.hosts) await noteKnown(settings, { ...inventory, hosts }, sys);
 }
 
-/** The inventory after `before`, whose bundles these are, with the clients that are right; `written`: when, at the latest. */
+/**
+ * The inventory after `before`, whose bundles these are, with the clients that are right; `written`: the latest time of
+ * writing.
+ */
 export function withMadeKnown(
   settings: Settings,
   before: Inventory,
@@ -36,7 +39,7 @@ export function withMadeKnown(
   return { ...after, hosts: withKnown(settings, after, bundles, at, sys, stamps) };
 }
 
-/** Notes every client that is known to be right. */
+/** Records every client that is known to be right. */
 export async function noteKnown(settings: Settings, { caCertificate, hosts }: Inventory, sys: Sys): Promise<void> {
   const known = hosts.flatMap((found) => (found instanceof KnownHost ? [found.known] : []));
   await writeKnown(settings, caCertificate?.info, known, sys);

@@ -1,5 +1,5 @@
-// Looks at the live relays from here, as their clients and as strangers do: for `check`, and for `deploy`, which asks
-// whether what it installed may stay. Our CA is used only if nobody has to be asked for it.
+// Looks at the live relays from here, as their clients and as strangers do: for `check`, and for `deploy`, which
+// decides by it whether an installation stays. Our CA is used only if nobody has to be asked for it.
 
 import { linesOf } from '../check/host-facts.js';
 import type { HostCheck } from '../check/host.js';
@@ -17,7 +17,7 @@ import { inParallel } from '../sys/all-ended.js';
 import { openIssuer } from './ca-key.js';
 import type { Work } from './run.js';
 
-/** The relays among the wanted hosts; if only clients are wanted, every relay, as these clients see it. */
+/** The relays among the selected hosts; if only clients are selected, every relay, as these clients see it. */
 export async function checkRelays(
   work: Work,
   standing: readonly HostInventory[],
@@ -51,7 +51,7 @@ export async function checkRelays(
   return reports.flat();
 }
 
-/** Our CA, if nobody has to be asked for it; what is wrong with it is said elsewhere. */
+/** Our CA, if nobody has to be asked for it; what is wrong with it is reported elsewhere. */
 async function issuerUnasked(work: Work): Promise<Issuer | undefined> {
   if (work.inventory.caKey === undefined) return undefined;
   try {

@@ -1,5 +1,5 @@
-// The part of `make` that comes before any host: the passphrase file, the operator key and the CA itself. It gives the
-// state with them in it, and the CA opened to sign; nothing is written here.
+// The part of `make` that comes before any host: the passphrase file, the operator key and the CA itself. It returns
+// the state that includes them, and the CA opened for signing; nothing is written here.
 
 import { parseCertificate } from '../certificate/certificate.js';
 import { isWeak, newPassphrase } from '../custody/passphrase.js';
@@ -32,9 +32,9 @@ export interface PreparedCa {
   readonly entries: readonly LedgerEntry[];
   readonly keeps: readonly FileWrite[];
   readonly done: readonly Done[];
-  /** For after the change. */
+  /** For use after the change. */
   readonly warnings: readonly Problem[];
-  /** The CA as it signs; only if a step needs it. */
+  /** The CA, ready to sign; only if a step needs it. */
   readonly issuer: () => Issuer | Promise<Issuer>;
 }
 
@@ -59,7 +59,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     pair = await openCaKey(work.settings, work.inventory, passphrase);
   } else {
     pair = await generated;
-    // What a person may have chosen has to resist guessing.
+    // A passphrase that a person may have chosen has to resist guessing.
     const strength = custody.isRandom ? 'random' : 'typed';
     const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
     if (isWeak(passphrase)) warnings.push(weakPassphrase(source));
@@ -98,9 +98,9 @@ async function issueMissingCa({ settings, at }: Work, state: Inventory, keyPair:
 }
 
 interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 'warnings'> {
-  /** Undefined if the passphrase was not opened yet. */
+  /** Undefined if the passphrase was not opened. */
   readonly passphrase: Secret | undefined;
-  /** It is new, of 256 random bits. */
+  /** It is new, with 256 random bits. */
   readonly isRandom: boolean;
 }
 
@@ -142,11 +142,11 @@ async function prepareCustody(
   };
 }
 
-/** The passphrase that is there, sealed to the recipients that the settings name now. */
+/** The existing passphrase, sealed to the recipients that the settings name now. */
 async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | undefined): Promise<PreparedCustody> {
   const { settings, inventory } = work;
   const { passphraseFile, passphrasePath } = inventory;
-  // What is in the file must open this CA, or it would be another project's passphrase that goes to these recipients.
+  // The file's passphrase must open this CA, or another project's passphrase would go to these recipients.
   const passphrase = given ?? (await openPassphraseFile(work));
   await openCaKey(settings, inventory, passphrase);
   const isKnown = given === undefined || (await assertGivenInFile(work, given));

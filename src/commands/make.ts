@@ -1,5 +1,5 @@
-// `relaycerts make`: makes everything that the settings ask for and is missing, leaves alone what is right, and prints the
-// instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
+// `relaycerts make`: makes everything that the settings ask for and is missing, leaves what is right unchanged, and
+// prints the instructions for every host. The plan decides; make-ca.ts and certify.ts carry it out.
 
 import { recipientContext } from '../custody/passphrase-file.js';
 import { findRecipientChange } from '../custody/recipient-change.js';
@@ -32,13 +32,16 @@ import { changing, contradiction, reading, type CaOptions, type Work } from './r
 
 export interface MakeOptions extends CaOptions {
   readonly dryRun: boolean;
-  /** As dryRun, and the exit code is 3 if there is anything to do. */
+  /** Like dryRun, with exit code 3 if there is anything to do. */
   readonly check: boolean;
-  /** A revoked host, as typed, that is to relay again. */
+  /** A revoked host, as typed, that should relay again. */
   readonly again: string | undefined;
 }
 
-/** Ends with 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase, recipient, tool, files */
+/**
+ * Exit code 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase,
+ * recipient, tool, files
+ */
 export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   const { again, passphraseFd } = options;
   if (options.dryRun || options.check) {
@@ -85,7 +88,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** The state as if this host had never been revoked: then its files are missing, and are made. @throws usage */
+/** The state as if this host had never been revoked: its files are then missing, and are made. @throws usage */
 function reinstate(settings: Settings, inventory: Inventory, again: string | undefined): Inventory {
   if (again === undefined) return inventory;
   return withHost(inventory, findHost(settings, again), { isRevoked: false });
@@ -113,7 +116,7 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   return plan;
 }
 
-/** With no recipients in the settings, a passphrase file is right for whoever it is encrypted to. */
+/** Without recipients in the settings, a passphrase file is right whatever it is encrypted to. */
 async function compareWithSettings(work: Work): Promise<RecipientChange> {
   const { passphraseFile, problems } = work.inventory;
   const { file, recipients } = work.settings.passphrase;
@@ -121,7 +124,7 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
   return findRecipientChange(passphraseFile, recipients, { ...recipientContext(work), from: file });
 }
 
-/** What a plan would have to be installed. */
+/** What a plan would require to be installed. */
 function installFor(settings: Settings, steps: Plan['steps']): readonly Install[] {
   const bundles = steps.filter((step): step is StepOf<'bundle'> => step.kind === 'bundle');
   return installOf(settings, new Map(bundles.map(({ hostname, files }) => [hostname, new Set(files)])));
@@ -145,8 +148,8 @@ function renderAnswer({ isDryRun: dryRun, plan, install, retire }: Answer, sys: 
 }
 
 /**
- * What a make that needs no passphrase says of the next one, which will: with a passphrase that does not open it is not
- * all well, whatever it makes, and the exit code is 3.
+ * A make that needs no passphrase reports on the next one, which will: if the passphrase does not open, something is
+ * wrong whatever this make does, and the exit code is 3.
  */
 async function foreseeOpening(
   work: Work,

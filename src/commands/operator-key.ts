@@ -1,5 +1,5 @@
-// The operator key's file, for the commands that are about that key: one key for all projects of a user. It is read
-// here, never written.
+// The operator key's file, for the commands about that key: one key for all projects of a user. It is only read here,
+// never written.
 
 import type { OperatorKeyFile } from '../custody/operator-key.js';
 import { operatorKeyOf } from '../custody/passphrase-file.js';

@@ -1,5 +1,6 @@
-// `relaycerts passphrase change`: the CA's key under a new passphrase. The new passphrase file is opened, and the key that
-// is encrypted under it too, before anything is replaced; key and file then change as one. The old file is kept.
+// `relaycerts passphrase change`: puts the CA's key under a new passphrase. The new passphrase file is opened, and the
+// key that is encrypted under it too, before anything is replaced; key and file then change together. The old file is
+// kept.
 
 import { samePublicKey } from '../certificate/public-key.js';
 import { isWeak, newPassphrase, readPassphraseFd } from '../custody/passphrase.js';
@@ -16,7 +17,7 @@ import { openCaKey } from './ca-key.js';
 import { changing, type CaOptions } from './run.js';
 
 export interface ChangeOptions extends CaOptions {
-  /** A file descriptor to read the new passphrase from; undefined: one is made. */
+  /** A file descriptor to read the new passphrase from; undefined: one is generated. */
   readonly newPassphraseFd: number | undefined;
 }
 
@@ -49,7 +50,7 @@ export async function changePassphrase(options: ChangeOptions, sys: Sys): Promis
       );
     }
     const { privateKey } = await openCaKey(settings, inventory, given ?? (await openPassphraseFile(work)));
-    // The file is about to be replaced: what it holds must be this CA's passphrase, as far as that can be seen.
+    // The file is about to be replaced: its contents must be this CA's passphrase, as far as can be seen.
     if (given !== undefined && passphraseFile !== undefined) await assertGivenInFile(work, given);
     const next = chosen ?? newPassphrase();
     const { bytes, isProven } = await sealAgain(work, next, await recipientsForChange(work));

@@ -1,5 +1,5 @@
 // `relaycerts passphrase operator-password`: sets, changes or removes the operator key's own password. The key itself
-// stays the same, so everything that is encrypted to it opens as before.
+// stays the same, so everything encrypted to it opens as before.
 
 import { dirname } from 'node:path';
 import { readOperatorKey, relockOperatorKey } from '../custody/operator-key.js';
@@ -35,7 +35,7 @@ export async function changeOperatorPassword({ json }: Pick<GlobalOptions, 'json
         return;
       }
       const armored = await relockOperatorKey({ armored: unlocked, from: path, password: undefined }, next);
-      // Unlocked again before the old file goes.
+      // Unlocked once more before the old file is replaced.
       const back = await relockOperatorKey({ armored, from: path, password: next }, undefined);
       if ((await readOperatorKey({ armored: back, from: path })).fingerprint !== fingerprint) {
         throw new Error('the operator key with its new password is another key');

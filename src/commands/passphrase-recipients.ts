@@ -1,5 +1,5 @@
-// `relaycerts passphrase recipients`: who can open the passphrase file, by its key IDs, which the file shows to anybody.
-// Names come from the operator key, the key files in the settings and the GnuPG keyring. Nothing is decrypted.
+// `relaycerts passphrase recipients`: who can open the passphrase file, by the key IDs in the file, which anybody can
+// read. Names come from the operator key, the key files in the settings and the GnuPG keyring. Nothing is decrypted.
 
 import { listPublicKeys, listSecretKeys } from '../custody/keyring.js';
 import { readOperatorKey, type OperatorKey } from '../custody/operator-key.js';
@@ -15,7 +15,7 @@ import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
 
-/** One who can open the file; null for what is not known. */
+/** A key that can open the file; null for what is not known. */
 interface Opener {
   readonly keyId: string;
   readonly fingerprint: string | null;
@@ -83,7 +83,7 @@ async function describeOpeners(
   return inParallel(keyIds, 1, describeOne);
 }
 
-/** The settings' recipients, as far as they can be read: they lend names, and nothing depends on them. */
+/** The settings' recipients, if they can be read: they only provide names. */
 async function readKeyFiles(settings: Settings, sys: Sys): Promise<readonly RecipientKey[]> {
   const context = recipientContext({ settings, sys, at: sys.now() });
   const found = settings.passphrase.recipients.map((name) => quietly(sys, async () => findRecipient(name, context)));

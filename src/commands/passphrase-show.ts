@@ -1,5 +1,5 @@
-// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after a yes. Whoever reads stdout has it. They
-// change nothing.
+// `relaycerts passphrase show` and `export-key`: print a secret on stdout, after confirmation. Anybody who reads stdout
+// has the secret. They change nothing.
 
 import { readOperatorKey } from '../custody/operator-key.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
@@ -36,7 +36,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
 }
 
 /**
- * Prints the operator key as it is in its file, armored; with `json` an object.
+ * Prints the operator key as in its file, armored; with `json` an object.
  * @throws usage, files, permissions, interrupted
  */
 export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {

@@ -1,5 +1,5 @@
-// `relaycerts renew --ca --rekey`: a CA with a new key, in three stages (plan/ca-rekey.ts), one with each run. Every host
-// is installed between two stages. Each stage is one change, so there is nothing between them.
+// `relaycerts renew --ca --rekey`: a CA with a new key, in three stages (plan/ca-rekey.ts), one per run. Every host is
+// installed between two stages. Each stage is one change, so there are no states between stages.
 
 import { caNameOf, generationOf } from '../certificate/ca-name.js';
 import { parseCertificate } from '../certificate/certificate.js';
@@ -30,7 +30,7 @@ import { changing, type CaOptions, type Done, type Work } from './run.js';
 
 type Stage = Decision & { readonly stage: CaStage['stage']; readonly done: readonly Done[] };
 
-/** Goes one stage on. @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
+/** Carries out the next stage. @throws settings, usage, contradiction, lock, passphrase, certificate, tool, files */
 export async function rekeyCa(options: CaOptions, sys: Sys): Promise<void> {
   await changing(
     options,
@@ -66,14 +66,17 @@ async function nextStage(work: Work, given: Secret | undefined): Promise<Stage> 
     case 0:
       return makeNext(work, given);
     case 1:
-      // A new CA that is of no use is made again: it has signed nothing.
+      // A new CA that is unusable is made again: it has signed nothing.
       return isNextCaUseless(work.settings, work.inventory, work.at) ? makeNext(work, given) : takeOver(work, given);
     case 2:
       return retireFormer(work);
   }
 }
 
-/** Stage 1: key and certificate of the new CA, under the passphrase that opens the old one. One before it is put away. */
+/**
+ * Stage 1: key and certificate of the new CA, under the passphrase that opens the old one. An earlier new CA is put
+ * away.
+ */
 async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   const { settings, inventory, sys, at } = work;
   const layout = layoutOf(settings);
@@ -108,7 +111,7 @@ async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   };
 }
 
-/** Stage 2: the new CA takes the old one's place, and signs every leaf again, for the same keys. */
+/** Stage 2: the new CA takes the old one's place and signs every leaf again, for the same keys. */
 async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
   const { settings, inventory, at } = work;
   const layout = layoutOf(settings);
@@ -146,7 +149,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
   };
 }
 
-/** Stage 3: the old CA goes, and with it the old pins that are useless without it. */
+/** Stage 3: the old CA is removed, and with it the old pins that are useless without it. */
 async function retireFormer({ settings, inventory, at }: Work): Promise<Stage> {
   const layout = layoutOf(settings);
   const { formerCa } = inventory;

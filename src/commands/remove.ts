@@ -1,7 +1,7 @@
-// `relaycerts remove`: takes a host out of the settings, or out of the clients' file that they name, and revokes it, so
-// that neither its pin nor its key comes back. What undoes its configuration is printed first, while all of it is known.
-// A host that the settings no longer name is revoked in the same way. If it is cut off between the two, the same command
-// goes on.
+// `relaycerts remove`: removes a host from the settings, or from the clients' file that they name, and revokes it, so
+// that neither its pin nor its key comes back. The commands that undo its configuration are printed first, while all of
+// it is known. A host that is no longer in the settings is revoked in the same way. If it is interrupted between the
+// two, the same command continues.
 
 import { basename } from 'node:path';
 import { writeAnswer } from '../json-text.js';
@@ -18,7 +18,7 @@ import { changing, type GlobalOptions } from './run.js';
 export interface RemoveOptions extends GlobalOptions {
   /** As typed. */
   readonly hostname: string;
-  /** Revoke nothing: key and certificate stay here, and are used again if the host is added again. */
+  /** Revoke nothing: key and certificate stay here, and are reused if the host is added again. */
   readonly keep: boolean;
 }
 

@@ -65,8 +65,8 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
 }
 
 /**
- * What would stop verifying with this CA certificate; whatever else is wrong with a certificate is no worse than before.
- * Each is judged by the names that it has, because the settings may ask for others since.
+ * What would stop verifying with this CA certificate; anything else wrong with a certificate is no worse than before.
+ * Each is judged by the names it has, because the settings may have changed since.
  */
 function leavesRefused(inventory: Inventory, ca: CertificateInfo, at: Date): readonly Problem[] {
   return inventory.hosts.flatMap((one) =>
@@ -90,13 +90,13 @@ function leavesRefused(inventory: Inventory, ca: CertificateInfo, at: Date): rea
 
 interface Refused {
   readonly hostname: HostName;
-  /** The certificate is the one before a new key. */
+  /** The certificate is the one from before a new key. */
   readonly isPrevious: boolean;
-  /** The present CA may not sign for what the settings name it. */
+  /** The present CA may not sign for the host's names in the settings. */
   readonly isHeld: boolean;
 }
 
-/** What comes before a new CA certificate; nothing was changed yet. */
+/** What must come before a new CA certificate; nothing was changed yet. */
 function hintFor(
   { code }: CertificateFinding,
   { info }: FoundCertificate,
@@ -117,12 +117,12 @@ function hintFor(
   if (code === 'outside-constraints') {
     return { run: ['make'], before: 'nothing was changed; with the names of today, first:', after };
   }
-  // As openssl makes them with `authorityKeyIdentifier = issuer:always`.
+  // openssl makes these with `authorityKeyIdentifier = issuer:always`.
   const before = 'nothing was changed; if it names the serial number of the CA certificate that there is, first:';
   return { run: ['renew', hostname, '--force'], before, after };
 }
 
-/** Whole days, so that what begins at the one ends after the other. */
+/** Whole days, so that a certificate that begins at the one ends after the other. */
 function daysBetween(from: Date, until: Date): number {
   return Math.ceil((until.getTime() + 1000 - from.getTime()) / 86_400_000);
 }

@@ -1,5 +1,5 @@
-// `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the old
-// pin stays listed beside the new one until `relaycerts retire`.
+// `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the
+// old pin stays listed beside the new one until `relaycerts retire`.
 
 import { RelaycertsError, listSome } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
@@ -26,14 +26,17 @@ import { changing, type CaOptions, type Work } from './run.js';
 export interface RenewOptions extends CaOptions {
   /** As typed; all hosts if empty. */
   readonly hosts: readonly string[];
-  /** For cron: do not list what is not due. */
+  /** For cron: do not list certificates that are not due. */
   readonly due: boolean;
-  /** What is not due too. */
+  /** Also renew certificates that are not due. */
   readonly force: boolean;
   readonly rekey: boolean;
 }
 
-/** Ends with 1 if a host could not be renewed, after all others. @throws settings, usage, contradiction, lock, passphrase, tool, files */
+/**
+ * Exit code 1 if a host could not be renewed, after all others. @throws settings, usage, contradiction, lock,
+ * passphrase, tool, files
+ */
 export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
   await changing(options, sys, async ({ commit, given, ...work }) => {
     const { settings, inventory, at } = work;
@@ -77,7 +80,7 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** All that can be renewed, with a warning of hosts that were never made. */
+/** All hosts that can be renewed, with a warning about hosts that were never made. */
 function allCertified({ hosts }: Inventory, sys: Sys): readonly HostInventory[] {
   const standing = hosts.filter(({ isRevoked }) => !isRevoked);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
@@ -88,7 +91,7 @@ function allCertified({ hosts }: Inventory, sys: Sys): readonly HostInventory[] 
   return standing.filter(({ certificate }) => certificate !== undefined);
 }
 
-/** About hosts that are left as they are. */
+/** Messages about hosts that are left as they are. */
 const mostLines = 40;
 
 interface Chosen {
@@ -105,7 +108,7 @@ function planDue(
   const { settings, inventory, sys, at } = work;
   const { info: ca } = certifiedCa(inventory);
   const { steps, notDue, capped, blocked } = planRenewals(chosen, at, { settings, ca, force });
-  // Of a fleet nobody reads so many lines.
+  // For a fleet, that would be too many lines to read.
   const isMany = notDue.length > mostLines;
   if (isMany && !due) sys.say(`${notDue.length} hosts are not due (--force renews them anyway)`);
   for (const { hostname, daysLeft } of notDue) {
@@ -150,7 +153,7 @@ function planRekeys(work: Work, chosen: readonly HostInventory[]): Chosen {
   return { steps, blocked };
 }
 
-/** Those that the CA may not sign for with the names of today. */
+/** Those whose present names the CA may not sign for. */
 function warnHeld(
   { inventory, sys }: Work,
   chosen: readonly HostInventory[],

@@ -1,6 +1,5 @@
-// `relaycerts restore`: a project out of a backup, into an empty folder, with the passphrase file and the operator key in
-// their places. It is one change, and nothing that is there is replaced. The bundles are left to make, which needs no
-// passphrase for them.
+// `relaycerts restore`: a project from a backup, into an empty folder, with the passphrase file and the operator key in
+// their places. It is one change, and replaces nothing. Bundles are left to make, which needs no passphrase for them.
 
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
@@ -38,7 +37,10 @@ export interface RestoreOptions extends GlobalOptions {
   readonly passwordFd: number | undefined;
 }
 
-/** Ends with 3 if the CA's key does not open here. @throws usage, settings, passphrase, tool, files, permissions, lock, interrupted */
+/**
+ * Exit code 3 if the CA's key does not open here. @throws usage, settings, passphrase, tool, files, permissions, lock,
+ * interrupted
+ */
 export async function restore(options: RestoreOptions, sys: Sys): Promise<void> {
   const from = resolve(sys.cwd, options.file);
   const folder = dirname(options.settings);
@@ -90,7 +92,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
 }
 
-/** @throws files - the project's folder has something in it, besides the backup itself */
+/** @throws files - the project's folder has something in it, other than the backup itself */
 async function assertEmpty(folder: string, from: string): Promise<void> {
   const own = [
     '.relaycerts.lock',
@@ -105,7 +107,7 @@ async function assertEmpty(folder: string, from: string): Promise<void> {
   });
 }
 
-/** @throws permissions - the settings are of a user who has the passphrase file where this one may not write */
+/** @throws permissions - the settings are another user's, whose passphrase file is where this user may not write */
 async function assertPlace(file: string, from: string): Promise<void> {
   try {
     await assertWritable(file);
@@ -126,8 +128,8 @@ async function obtainPassword({ passwordFd, file }: RestoreOptions, sys: Sys): P
 }
 
 /**
- * The passphrase files and the operator key in their places. Another operator key that is here already stays, because it
- * opens other passphrases. @throws files, passphrase, recipient, tool, interrupted
+ * The passphrase files and the operator key, each with its path. If another operator key is already here, it stays,
+ * because it opens other passphrases. @throws files, passphrase, recipient, tool, interrupted
  */
 async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly FileWrite[]> {
   const { settings, kept, operatorKey } = content;
@@ -154,8 +156,8 @@ async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly
 }
 
 /**
- * The passphrase file of a backup; if only the backup's operator key opens it and this machine has another one, sealed
- * again to that. @throws passphrase, recipient, interrupted
+ * The passphrase file of a backup; if only the backup's operator key opens it and this machine has another one, it is
+ * sealed again to that one. @throws passphrase, recipient, interrupted
  */
 async function sealForHere(
   { settings, passphraseFile, operatorKey }: BackupContent,

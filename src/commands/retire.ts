@@ -1,4 +1,4 @@
-// `relaycerts retire`: ends a rekey. The pin of the old key leaves the table; the certificate is kept in certs/retired/,
+// `relaycerts retire`: ends a rekey. The old key's pin leaves the table; the certificate is kept in certs/retired/,
 // because nobody can make it again. No key is needed.
 
 import { writeAnswer } from '../json-text.js';
@@ -13,7 +13,7 @@ import { certifiedHost, findHosts, withoutPrevious } from './hosts.js';
 import { changing, type GlobalOptions } from './run.js';
 
 export interface RetireOptions extends GlobalOptions {
-  /** As typed; all that have an old pin if empty. */
+  /** As typed; if empty, all hosts with an old pin. */
   readonly hosts: readonly string[];
 }
 

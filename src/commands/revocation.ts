@@ -1,5 +1,5 @@
-// What it takes to revoke a host, for the commands that do: the lines for the ledger, the files that are put away, and the
-// state after. It decides nothing, prints nothing and writes nothing.
+// What revoking a host takes, for the commands that do it: the lines for the ledger, the files that are put away, and
+// the new state. It decides nothing, prints nothing and writes nothing.
 
 import { parseCertificate } from '../certificate/certificate.js';
 import { RelaycertsError } from '../errors.js';
@@ -15,7 +15,7 @@ import { foundOf, withHost } from './hosts.js';
 import type { Changing } from './run.js';
 
 export interface Revocation {
-  /** The host as it is. */
+  /** The host before. */
   readonly found: HostInventory;
   /** The lines of the ledger about it. */
   readonly its: readonly LedgerEntry[];
@@ -23,7 +23,7 @@ export interface Revocation {
   readonly lines: readonly LedgerEntry[];
   readonly files: Pick<Decision, 'keeps' | 'removes'>;
   readonly after: Inventory;
-  /** It is revoked already, and nothing of it is left to put away. */
+  /** True if it is revoked already, and none of its files are left to put away. */
   readonly isDone: boolean;
 }
 
@@ -45,7 +45,7 @@ export async function planRevocationOf(
     lines,
     files,
     after: withHost(inventory, one, { ...gone, isRevoked: true, bundle: new Map() }),
-    // A host that was made again, and lost its certificate, counts as revoked, and has a key to put away.
+    // A host that was made again and then lost its certificate counts as revoked, but has a key to put away.
     isDone: files.keeps.length === 0 && (found.isRevoked || (isFormer(named, one) && its.at(-1)?.event === 'revoked')),
   };
 }
@@ -62,7 +62,7 @@ function withBundleCertificate({ domain }: Settings, found: HostInventory): Host
   }
 }
 
-/** Of the certificates that can be read, or else of the last one that was issued. */
+/** For the certificates that can be read, otherwise for the last one issued. */
 function revokedLines(
   host: HostSettings,
   { previous, certificate }: HostInventory,

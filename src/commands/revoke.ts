@@ -1,6 +1,6 @@
-// `relaycerts revoke`: takes a host out for good. Postfix has no revocation list: a client is stopped when its pin leaves
-// the table of every relay, and until a relay has the new table, the client relays. It is urgent, so nothing that is wrong
-// elsewhere stops it. For a host that is revoked already it says again what to run.
+// `relaycerts revoke`: removes a host for good. Postfix has no revocation list: a client is stopped when its pin leaves
+// the table of every relay, and it relays until each relay has the new table. It is urgent, so problems elsewhere do
+// not stop it. For a host that is revoked already, it prints again what to run.
 
 import { RelaycertsError, commandText, errorObject, listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -32,7 +32,7 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
       const { settings, inventory, at } = work;
       const one = findHost(settings, options.hostname);
       const { found, its, lines, files, after, isDone } = await planRevocationOf(work, one);
-      // Of one that the settings no longer name, the ledger is all that may be left.
+      // For a host that is no longer in the settings, the ledger may be all that is left.
       const isGone = isFormer(work.named, one);
       const serials = isDone ? (inventory.revoked.hosts.get(one.hostname) ?? []) : lines.map(({ serial }) => serial);
       if (!isDone && files.keeps.length === 0 && !(isGone && lines.length > 0)) throw notCertifiedError([one.hostname]);
@@ -75,7 +75,7 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
   );
 }
 
-/** For a client, every relay with a table, new or from before: what is there may not be installed yet. */
+/** For a client, every relay with a table, new or old: the present one may not be installed yet. */
 function tablesFor(one: HostSettings, { hosts }: Inventory, install: readonly Install[]): readonly Install[] {
   if (one.role === 'smtpd-server') return install;
   const names = new Set(hostsIn(install));
@@ -94,8 +94,8 @@ function renderTold(
   { isGone, isOwnKey }: { readonly isGone: boolean; readonly isOwnKey: boolean },
 ): string {
   const ownKey = new Set([...inventory.revoked.ownKey, ...(isOwnKey ? [one.hostname] : [])]);
-  // A host that the settings no longer name comes back by `add`, which says what comes then; one that makes its own key,
-  // by the steps that make a new one there.
+  // A host that is no longer in the settings comes back with `add`, which prints the next step; one that makes its own
+  // key, with the steps for a new key there.
   const again = ownKey.has(one.hostname)
     ? ['show', one.hostname, '--section', 'request']
     : ['make', '--again', one.hostname];
@@ -105,7 +105,7 @@ function renderTold(
   return renderTableChange(settings, one, tables, command, isBroken);
 }
 
-/** A client whose certificate cannot be read has left the tables with the revoked one. */
+/** A client whose certificate cannot be read has left the tables along with the revoked one. */
 function warnUnlisted(before: Inventory, after: Inventory, sys: Sys): void {
   const servers = before.hosts.filter(({ host }) => host.role === 'smtpd-server');
   const tables = servers.map(({ bundle }) => bundle.get(tableName)?.toString('utf8') ?? '').join('');
@@ -119,7 +119,7 @@ function warnUnlisted(before: Inventory, after: Inventory, sys: Sys): void {
   }
 }
 
-/** That a relay that was made, and so has a table, gets no new one, because its bundle went somewhere. */
+/** A relay that was made, and so has a table, gets no new one because its bundle has disappeared. */
 function behindError(
   { program }: Settings,
   one: HostSettings,

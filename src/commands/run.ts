@@ -1,5 +1,6 @@
-// The two frames that every command runs in: `reading` for what only looks, `changing` for what writes. Settings, safety,
-// the lock, recovery, the state, contradictions, bundles and the change itself are here and in no command.
+// The two frames that every command runs in: `reading` for commands that only look, `changing` for those that write.
+// Settings, safety, the lock, recovery, the state, contradictions, bundles and the change itself are handled here and
+// in no command.
 
 import { basename, dirname } from 'node:path';
 import type { CertificateFindingCode } from '../certificate/verify.js';
@@ -35,7 +36,7 @@ export interface GlobalOptions {
   readonly json: boolean;
 }
 
-/** What every command gets that opens the CA's key. */
+/** For every command that opens the CA's key. */
 export interface CaOptions extends GlobalOptions {
   /** A file descriptor to read the CA's passphrase from; undefined: the passphrase file is opened. */
   readonly passphraseFd: number | undefined;
@@ -49,18 +50,18 @@ export interface Work {
   readonly sys: Sys;
 }
 
-/** What was done, and where that is. */
+/** What was done, and the path. */
 export type Done = string | { readonly what: string; readonly path: string };
 
-/** A command's decision, with its words. */
+/** A command's decision, with its output. */
 export interface Step extends Decision {
-  /** What goes to stdout before the commit, so that nothing changes that nobody was told; by the hosts to install. */
+  /** Printed on stdout before the commit, so that nothing changes unannounced; by the hosts to install. */
   readonly tell: (install: readonly Install[]) => string;
   /** The same for --json (writeAnswer). */
   readonly answer: (install: readonly Install[]) => string;
   /** What was done, for stderr. */
   readonly done: readonly Done[];
-  /** More steps follow: only the bundles of the hosts that differ are made now, the others with the last step. */
+  /** More steps follow: only the bundles of the hosts that differ are made now, the others in the last step. */
   readonly isPart?: boolean;
 }
 
@@ -68,18 +69,18 @@ export interface Changing extends Work {
   /** The settings without the hosts that they no longer name. */
   readonly named: Settings;
   readonly lock: Lock;
-  /** The CA's passphrase, where it was given. */
+  /** The CA's passphrase, if it was given. */
   readonly given: Secret | undefined;
   /**
-   * Carries a decision out, whole or not at all, and gives the state then, bundles included. A command may do so several
+   * Carries out a decision, all or nothing, and returns the new state, bundles included. A command may do so several
    * times, in batches, each from the state before. @throws files
    */
   readonly commit: (step: Step) => Promise<Inventory>;
 }
 
 /**
- * Reads the settings, warns of unsafe places (if it `isStrict`, refuses them), and gives what `read` gives: a state before
- * or after any change.
+ * Reads the settings, warns of unsafe places (if it `isStrict`, refuses them), and returns the result of `read`: a
+ * state before or after any change.
  */
 export async function reading<T>(
   { settings: file }: Pick<GlobalOptions, 'settings'>,
@@ -89,17 +90,17 @@ export async function reading<T>(
 ): Promise<{ readonly settings: Settings; readonly found: T; readonly at: Date }> {
   const settings = await readSettings(file, sys);
   return orNameRoot(settings, sys, async () => {
-    // Finishing a change that was cut off is writing.
+    // Finishing an interrupted change is writing.
     await (isStrict || (await isCutOff(realDisk(), settings.folder)) ? assertSafe : warnUnsafe)(settings, sys);
     return { settings, found: await readState(settings, sys, () => read(settings)), at: sys.now() };
   });
 }
 
 /**
- * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate that are in `fixes` do
- * not count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
+ * Runs `work` under the lock, on a state without contradictions. Those about the CA's certificate in `fixes` do not
+ * count, because the command replaces it. If it `isUrgent`, contradictions are warnings, and of the bundles at least
  * the relays' tables are written. Hosts that the words in `former` mean count as if the settings still named them.
- * @throws usage, settings, permissions, lock, contradiction, files - and what work throws
+ * @throws usage, settings, permissions, lock, contradiction, files - and what `work` throws
  */
 export async function changing<T>(
   { settings: file, json, passphraseFd }: GlobalOptions & Partial<CaOptions>,
@@ -129,7 +130,7 @@ export async function changing<T>(
       const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
       const only = step.isPart === true ? hostsThatDiffer(step.after, inventory) : undefined;
       const whole = isBroken ? new Map() : bundlesOf(settings, step.after, only);
-      // A relay whose certificate is missing has a table all the same, and a revoked pin must leave it.
+      // A relay without a certificate has a table all the same, and a revoked pin must leave it.
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
@@ -144,7 +145,7 @@ export async function changing<T>(
         sayBundles(made, layoutOf(settings), sys);
       };
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
-      // As it is now: what was wrong with a file that is put away is gone.
+      // As it is now: problems of a file that was put away are gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       for (const { message, hint } of left) sys.warn(message, hint);
       const after = withBundles(step.after, bundles);
@@ -160,7 +161,7 @@ export async function changing<T>(
   });
 }
 
-/** Runs `work` under the lock, after finishing what was cut off. The settings are those of the moment it is taken. */
+/** Runs `work` under the lock, after finishing an interrupted change. The settings are read once the lock is held. */
 export async function locked<T>(
   file: string,
   sys: Sys,
@@ -178,8 +179,8 @@ export async function locked<T>(
 }
 
 /**
- * Notes what hosts were seen to have, and leaves the others as they are; undefined: the host has nothing of ours any more.
- * It needs no state without contradictions: what is on a host is true whatever is wrong here.
+ * Records what hosts were seen to have, and leaves the others as they are; undefined: the host has nothing of ours any
+ * more. Contradictions do not matter here: what is on a host is true whatever is wrong here.
  * @throws permissions, lock, files
  */
 export async function noteInstalled(
@@ -190,7 +191,7 @@ export async function noteInstalled(
   if (seen.size > 0) await locked(file, sys, (settings, lock) => noteUnderLock(settings, sys, lock, seen));
 }
 
-/** The same by who holds the lock. */
+/** The same for a caller that holds the lock. */
 export async function noteUnderLock(
   settings: Settings,
   sys: Sys,
@@ -203,8 +204,8 @@ export async function noteUnderLock(
 }
 
 /**
- * Stages the change, says what was made and what it is for, and commits it: so the last that a person reads is what to do
- * next. Gives the time of the commit, before which all of its files were written, in milliseconds.
+ * Stages the change, prints what was made and for what, and commits it: so what to do next is printed last. Returns the
+ * time of the commit, before which all its files were written, in milliseconds.
  * @throws files - before the commit nothing has changed
  */
 export async function commitChangeWithWords(
@@ -237,7 +238,7 @@ export async function commitChangeWithWords(
   return written;
 }
 
-/** A line each; of more than a few, one that says how many. */
+/** One line each; with more than a few, one line with their number. */
 function sayBundles(
   made: ReadonlyMap<HostName, readonly string[]>,
   { hostsFolder, bundleFolder }: Layout,
@@ -253,7 +254,7 @@ export function contradiction(problems: readonly Problem[]): RelaycertsError {
   return new RelaycertsError('contradiction', problems.map(({ message }) => message).join('; '), { problems });
 }
 
-/** A board without a clock wakes up in 1970, before anybody could run this. */
+/** A board without a clock starts in 1970, before anybody could run this. */
 function assertClock(at: Date): void {
   const year = at.getUTCFullYear();
   if (year >= 2026 && year <= 2099) return;

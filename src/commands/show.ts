@@ -1,5 +1,5 @@
-// `relaycerts show`: prints the instructions again, from the settings and the certificates only. It opens no key, and
-// reads the ledger only for a host that the settings no longer name.
+// `relaycerts show`: prints the instructions again, only from the settings and the certificates. It opens no key, and
+// reads the ledger only for a host that is no longer in the settings.
 
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -69,7 +69,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   if (!undo && section !== 'request') {
     const gone = wanted.find(({ isRevoked }) => isRevoked);
     if (gone !== undefined) throw revokedError(gone.host, revoked);
-    // Pins are in every text, and in no script but the one that verifies.
+    // Pins are in every text, but only in the script that verifies.
     const hasPins = format !== 'sh' || section === 'verify';
     const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
     const missing = needed.filter(isMissing);
@@ -99,11 +99,11 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     sys.write(writeAnswer('show', { hosts: wanted.map((one) => jsonOf(toShown(one))) }));
     return;
   }
-  // Host by host: the instructions of a fleet in one piece could be longer than a string may be.
+  // Host by host, because a fleet's instructions in one piece could exceed the length of a string.
   for (const one of wanted) sys.write(format === 'sh' ? renderSh(toShown(one)) : renderText(toShown(one)));
 }
 
-/** Hosts whose instructions are printed without being asked for. */
+/** The number of hosts whose instructions are printed without being asked for. */
 const few = 20;
 
 function unaskedError(count: number): RelaycertsError {
@@ -112,7 +112,7 @@ function unaskedError(count: number): RelaycertsError {
   });
 }
 
-/** Hosts that a person finds something among. */
+/** The number of hosts among which a person finds something. */
 const mostOnPage = 40;
 
 function tooManyError(count: number): RelaycertsError {

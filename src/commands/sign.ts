@@ -1,4 +1,4 @@
-// `relaycerts sign`: the certificate of a host that makes its own key. The stored request says that the key is at the
+// `relaycerts sign`: the certificate of a host that makes its own key. The stored request marks the key as being at the
 // host. The rest is a make of what this host needs: the CA if there is none yet, the certificate, the bundles.
 
 import { resolve } from 'node:path';
@@ -28,11 +28,11 @@ export interface SignOptions extends CaOptions {
   readonly file: string;
   /** As typed: the host whose certificate it is. */
   readonly hostname: string;
-  /** The host was revoked, and is to relay again. */
+  /** The host was revoked, and should relay again. */
   readonly again: boolean;
 }
 
-/** Octets; a request for an RSA key of 4096 bits has 2 KB. */
+/** Octets; a request for a 4096-bit RSA key has 2 KB. */
 const requestLimit = 64 * 1024;
 
 /** @throws settings, usage, certificate, contradiction, lock, passphrase, recipient, tool, files */
@@ -94,7 +94,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
   });
 }
 
-/** The steps without which this host has no certificate; none if it has one. */
+/** The steps that this host's certificate needs; none if it has one. */
 function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly Step[] {
   const kinds: readonly Step['kind'][] = ['operator-key', 'passphrase', 'ca-key', 'ca-certificate'];
   const isOwn = (step: Step): boolean => step.kind === 'certificate' && step.hostname === hostname;
@@ -102,7 +102,7 @@ function stepsFor({ hostname }: HostSettings, steps: readonly Step[]): readonly 
   return steps.filter((step) => isOwn(step) || kinds.includes(step.kind));
 }
 
-/** Nothing that exists is replaced: the user says how to go on, by removing it. @throws contradiction */
+/** Existing files are not replaced: the user decides by removing them. @throws contradiction */
 function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: Settings): void {
   const { host, key, keyPath, request, requestPath, certificate, bundleFolder, bundle } = found;
   const { hostname } = host;
@@ -135,7 +135,7 @@ function assertSignable(found: HostInventory, { spki }: RequestInfo, settings: S
   }
 }
 
-/** A revoked key never comes back; a revoked host does only if that is asked for. @throws contradiction */
+/** A revoked key never comes back; a revoked host does only on request. @throws contradiction */
 function assertNotRevoked(
   settings: Settings,
   { revoked }: Inventory,
@@ -174,7 +174,7 @@ function sayIgnored({ names }: RequestInfo, { hostname, altNames }: HostSettings
   sys.say(`the request asks for ${asked}: ignored; the settings say ${own.join(', ')}`);
 }
 
-/** What to run now; what make prints comes before this host, because the relays have to list it. */
+/** What to run now; the output of make comes before this host's, because the relays have to list it. */
 function renderNext(settings: Settings, after: Inventory, install: readonly Install[]): string {
   const isFirst = after.hosts.some(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (!isFirst) return renderInstallation(settings, after, install);

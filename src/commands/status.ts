@@ -1,5 +1,5 @@
-// `relaycerts status`: how every certificate stands, the most urgent first, whether the hosts have it, whether the bundles
-// match, and whether the CA's passphrase can be opened. It changes nothing.
+// `relaycerts status`: the state of every certificate, the most urgent first, whether the hosts have it, whether the
+// bundles match, and whether the CA's passphrase can be opened. It changes nothing.
 
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath, renderHint, type Problem } from '../errors.js';
@@ -34,9 +34,9 @@ export interface StatusOptions extends CaOptions {
   readonly hosts: readonly string[];
   readonly role: (typeof statusRoles)[number] | undefined;
   readonly state: State | undefined;
-  /** Undefined: certificates.renewBeforeDays of the settings. */
+  /** Undefined: certificates.renewBeforeDays in the settings. */
   readonly warnDays: number | undefined;
-  /** Only what needs care; nothing at all if nothing does. */
+  /** Only what needs attention; nothing at all if nothing does. */
   readonly due: boolean;
   readonly wide: boolean;
   readonly criticalDays: number;
@@ -47,7 +47,7 @@ export interface StatusOptions extends CaOptions {
   readonly next: boolean;
 }
 
-/** Ends with 0 if all is well, 3 if something needs care; as a monitoring plugin with the plugin's codes. */
+/** Exit code 0 if all is well, 3 if something needs attention; as a monitoring plugin, the plugin's codes. */
 export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const given = options.passphraseFd === undefined ? undefined : await readPassphraseFd(options.passphraseFd);
   const { settings, found, at } = await reading(options, sys, async (one) => ({
@@ -62,7 +62,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const bundles = bundlesOf(settings, inventory);
   const chosen = chooseFrom(settings, inventory, options);
   const way = given === undefined ? (options.open ? 'asking' : 'unasked') : { given };
-  // Whoever asks for hosts does not ask for the passphrase.
+  // A command line that names hosts does not ask about the passphrase.
   const isWhole = options.hosts.length === 0;
   const hasPassphrase = isWhole && [undefined, 'passphrase'].includes(options.role);
   const opening = hasPassphrase ? await judgeOpening({ settings, inventory, sys, at }, way) : undefined;
@@ -112,7 +112,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   if (said.length > 0 || rows.some(needsCare)) sys.endWith(3);
 }
 
-/** The hosts that the command line names, and whether the CA is among what it asks for. */
+/** The hosts that the command line names, and whether it also names the CA. */
 function chooseFrom(settings: Settings, { hosts }: Inventory, { hosts: words, role }: StatusOptions) {
   const named = words.length === 0 ? hostsOf(settings) : findHosts(settings, words);
   const names = new Set<HostName>(named.map(({ hostname }) => hostname));
@@ -122,7 +122,7 @@ function chooseFrom(settings: Settings, { hosts }: Inventory, { hosts: words, ro
   };
 }
 
-/** Each is worked out once, if it is asked for. */
+/** Each is computed once, on demand. */
 function installationOf(
   settings: Settings,
   inventory: Inventory,
@@ -145,7 +145,7 @@ function filtersOf({ hosts, role }: StatusOptions): readonly string[] {
   return [...hosts, ...(role === undefined ? [] : ['--role', role])];
 }
 
-/** Many of one kind come of one cause: the first of them say it. */
+/** Many problems of one kind have one cause: the first few are enough. */
 function warnSome(problems: readonly Problem[], sys: Sys): void {
   for (const { message, hint } of problems.slice(0, mostWarnings)) sys.warn(message, hint);
   const more = problems.length - mostWarnings;
@@ -154,7 +154,7 @@ function warnSome(problems: readonly Problem[], sys: Sys): void {
 
 const mostWarnings = 20;
 
-/** The one command that comes next: for the first problem, or else for the most urgent certificate. */
+/** The one command to run next: for the first problem, or else for the most urgent certificate. */
 function sayNext([problem]: readonly Problem[], rows: readonly CertificateStatus[], sys: Sys): void {
   const [urgent] = rows.filter(needsCare);
   const many = urgent === undefined ? undefined : cureOfMany(urgent.state);

@@ -1,5 +1,5 @@
-// `relaycerts wizard`: asks for what the settings need, and writes settings.json whole or not at all. Until then nothing
-// is touched. In settings that are there, what it does not ask stays as it is, comments too.
+// `relaycerts wizard`: asks for what the settings need, and writes settings.json, all or nothing. Until then nothing is
+// touched. In existing settings, what it does not ask about stays as it is, comments included.
 
 import { dirname } from 'node:path';
 import { RelaycertsError, commandText } from '../errors.js';
@@ -21,7 +21,7 @@ import { describeMake, renderDiff } from '../wizard/summary.js';
 import type { GlobalOptions } from './run.js';
 
 export interface WizardOptions extends GlobalOptions {
-  /** Runs make with the settings that were written. */
+  /** Runs make with the new settings. */
   readonly runMake: () => Promise<void>;
 }
 
@@ -62,13 +62,13 @@ export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
 
 interface Decided {
   readonly text: string;
-  /** To leave, to write, or to write and make. */
+  /** Leave, write, or write and make. */
   readonly next: string;
-  /** Hosts that were in the settings and are not any more. */
+  /** Hosts that were in the settings and no longer are. */
   readonly left: readonly HostName[];
 }
 
-/** Asks until the person is content. */
+/** Asks until the user is satisfied. */
 async function decide(
   { settings: file, json }: WizardOptions,
   found: Found | undefined,
@@ -110,7 +110,7 @@ async function decide(
 
 type KnownDraft = Draft & { readonly settings: Settings };
 
-/** Names each host that the answers leave out, and asks whether that is meant: it may have been typed over. */
+/** Names each host that the answers leave out, and asks whether that is intended: its name may have been overtyped. */
 async function askLeaving(
   found: Found | undefined,
   next: KnownDraft,
@@ -139,7 +139,7 @@ async function askLeaving(
   return { kept, left };
 }
 
-/** Says that GnuPG could open the passphrase, if nothing but the operator key would. */
+/** Mentions that GnuPG could open the passphrase, if only the operator key would. */
 async function sayKeys({ settings }: KnownDraft, { asker, keys }: InterviewContext): Promise<void> {
   if (settings.passphrase.recipients.length > 0) return;
   const usable = (await keys()).keys.filter(({ reason }) => reason === undefined);

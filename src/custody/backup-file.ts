@@ -1,6 +1,6 @@
-// A backup as an OpenPGP message: who can open it, and opening it. What is in it is in store/backup.ts. It is made for keys
-// that are kept elsewhere than what it holds; the operator key is in the backup, so a backup for that key would open for
-// nobody on the day it is needed, and is made for a password instead.
+// A backup as an OpenPGP message: its recipients, and opening it. store/backup.ts has its contents. It is encrypted to
+// keys that are not in it; the operator key is in the backup, so a backup to that key could not be opened when it is
+// needed, and gets a password instead.
 
 import { quotePath, RelaycertsError, type Hint } from '../errors.js';
 import type { Secret } from '../secret.js';
@@ -13,10 +13,10 @@ import { operatorKeyOf, recipientsForChange, type CustodyWork } from './passphra
 import type { RecipientKey } from './recipient-key.js';
 import { hiddenKeyId, readSealedTo } from './sealed-to.js';
 
-/** Octets: a hundred thousand clients have 300 MiB. A string of V8 has no more than 512. */
+/** Octets: a hundred thousand clients take 300 MiB. V8's strings have at most 512. */
 export const largestBackup = 500 << 20;
 
-/** The operator key, if it is what opens the passphrase file, by itself or beside others. */
+/** The operator key, if it opens the passphrase file, by itself or along with others. */
 export async function findOpeningKey(work: CustodyWork): Promise<OperatorKey | undefined> {
   const { passphraseFile } = work.inventory;
   if (passphraseFile === undefined) return undefined;
@@ -26,8 +26,8 @@ export async function findOpeningKey(work: CustodyWork): Promise<OperatorKey | u
 }
 
 /**
- * The keys that a backup is made for: those that open the passphrase file, without the operator key. None if only a
- * password is left.
+ * The keys that a backup is encrypted to: those that open the passphrase file, without the operator key. None if only a
+ * password remains.
  * @throws recipient, passphrase, tool
  */
 export async function recipientsForBackup(work: CustodyWork): Promise<readonly RecipientKey[]> {
@@ -49,15 +49,15 @@ interface SealedBackup {
   readonly from: string;
   readonly run: Run;
   readonly tty: string | undefined;
-  /** How its password is got, if it has one. */
+  /** How to get its password, if it has one. */
   readonly password: () => Promise<Secret>;
-  /** What is to be done if GnuPG does not open it. */
+  /** The hint if GnuPG does not open it. */
   readonly cure: Hint;
 }
 
 /**
- * What is in a backup: opened with its password, or by GnuPG.
- * @throws passphrase - it is no such file, is damaged, or nothing here opens it; tool; what `password` throws
+ * The contents of a backup: opened with its password, or by GnuPG.
+ * @throws passphrase - it is not a backup, is damaged, or nothing here opens it; tool; what `password` throws
  */
 export async function openBackup({ bytes, from, run, tty, password, cure }: SealedBackup): Promise<Buffer> {
   const { message, hasPassword, keyIds } = readBackupMessage(bytes, from);
@@ -80,7 +80,7 @@ function readBackupMessage(bytes: Uint8Array, from: string): ReturnType<typeof r
   }
 }
 
-/** The error for a file that is not a backup, or not a whole one. */
+/** The error for a file that is not a backup or is incomplete. */
 export function brokenBackup(from: string, flaw: string, cause?: unknown): RelaycertsError {
   return new RelaycertsError('passphrase', `${quotePath(from)} is not a backup of relaycerts, or is damaged: ${flaw}`, {
     hint: 'copy it again, or take another backup; nothing was restored',
@@ -100,7 +100,7 @@ async function openWithPassword(message: Uint8Array, from: string, password: Sec
     assertBytes(opened.data);
     return Buffer.from(opened.data.buffer, opened.data.byteOffset, opened.data.length);
   } catch {
-    // The library's own words say less, and may quote the file.
+    // The library's own message says less, and may quote the file.
     throw new RelaycertsError('passphrase', `that is not the password of ${quotePath(from)}, or the file is damaged`, {
       hint: 'run it again and give the password that was chosen when the backup was made',
     });

@@ -1,5 +1,5 @@
-// gpg's failures to decrypt, in words, as a table: signs are read from its status lines, and the first row that has one
-// decides. gpg is run elsewhere, in gpg.ts.
+// gpg's failures to decrypt, in words, as a table: signs are read from its status lines, and the first row with a sign
+// that is present decides. gpg.ts runs gpg.
 
 import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -20,7 +20,7 @@ const signOfError: Readonly<Record<number, string>> = {
   32870: 'no-terminal', // ENOTTY
 };
 const noSecretKey = 17;
-/** What a secret key answers to a session key of somebody else: no secret key, wrong secret key, checksum. */
+/** How a secret key fails on somebody else's session key: no secret key, wrong secret key, checksum. */
 const notForThisKey: readonly number[] = [noSecretKey, 18, 10];
 const endOfFile = 16_383;
 
@@ -30,9 +30,9 @@ interface Words {
   /** What gpg asks for. */
   readonly secret: string;
   readonly sealed: SealedPassphrase;
-  /** What is said if the secret keys of all recipients are elsewhere. */
+  /** The message if the secret keys of all recipients are elsewhere. */
   readonly otherKeys: { readonly message: string; readonly hint: string };
-  /** gpg's last message, of those that match, in parentheses. */
+  /** Appends gpg's last message, of those that match, in parentheses. */
   readonly said: (matching?: RegExp) => string;
 }
 
@@ -163,10 +163,10 @@ function signsOf(status: GpgResult['status'], stderr: string): ReadonlySet<strin
   if (status.some(({ word, fields }) => word === 'ERROR' && fields[0] === 'add_keyblock_resource')) {
     signs.add('no-keyring');
   }
-  // An agent that does not start has no status line: gpg then takes it that there are no secret keys.
+  // An agent that does not start has no status line: gpg then assumes that there are no secret keys.
   const blamesAgent = signs.has('no-agent') || messagesOf(stderr).some((line) => /\bagent\b/iu.test(line));
   if (blamesAgent && (signs.has('NO_SECKEY') || codes.length > 0)) signs.add('agent-gone');
-  // GnuPG 2.2 gives no error with NO_SECKEY. 2.4 has NO_SECKEY whatever failed, and an error that says what did.
+  // GnuPG 2.2 gives no error with NO_SECKEY. 2.4 prints NO_SECKEY for any failure, with an error that says which.
   const isForOthers = codes.every((code) => code === noSecretKey || (isHidden && notForThisKey.includes(code)));
   if (signs.has('NO_SECKEY') && isForOthers && !signs.has('DECRYPTION_INFO')) signs.add('for-others');
   if (errors.some(isOfConversation)) signs.add('broke-off');

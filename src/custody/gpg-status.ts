@@ -1,5 +1,5 @@
-// What gpg says of its work: status lines (GnuPG's doc/DETAILS) as data, and its messages to people, cleaned for an
-// error text. Nothing is decided here; the meaning of a failure is in gpg-failures.ts.
+// gpg's output: status lines (GnuPG's doc/DETAILS) as data, and its messages to people, cleaned for an error text.
+// Nothing is decided here; gpg-failures.ts interprets failures.
 
 /** One status line: `[GNUPG:] WORD field field`. */
 export interface StatusLine {
@@ -7,7 +7,7 @@ export interface StatusLine {
   readonly fields: readonly string[];
 }
 
-/** What is left of a run of gpg. */
+/** The output of a run of gpg. */
 export interface GpgResult {
   /** The exit status; null if a signal ended gpg. */
   readonly exitStatus: number | null;
@@ -16,7 +16,7 @@ export interface GpgResult {
   readonly status: readonly StatusLine[];
 }
 
-/** The status lines in what gpg wrote to --status-fd. */
+/** The status lines that gpg wrote to --status-fd. */
 export function parseStatus(text: string): readonly StatusLine[] {
   return text.split('\n').flatMap((line) => {
     const [prefix, word, ...fields] = line.trimEnd().split(' ');
@@ -30,8 +30,8 @@ export function errorNumber(field: string | undefined): number {
 }
 
 /**
- * gpg's messages, without its name and without what a terminal would obey. Lines with user IDs, which gpg puts in double
- * quotes on lines of their own, are left out.
+ * gpg's messages, without its name and without anything a terminal would act on. Lines with user IDs, which gpg puts in
+ * double quotes on lines of their own, are left out.
  */
 export function messagesOf(stderr: string): readonly string[] {
   return stderr

@@ -1,5 +1,5 @@
-// GnuPG as a child process, and decrypting with it. The outcome is read from status lines (GnuPG's doc/DETAILS), never
-// from translated text. Asking for the passphrase of the user's own key is left to gpg-agent and its pinentry, so that
+// Runs GnuPG as a child process, and decrypts with it. The outcome is read from status lines (GnuPG's doc/DETAILS),
+// never from translated text. gpg-agent and its pinentry ask for the passphrase of the user's own key, so that
 // smartcards work. Keys are listed in keyring.ts; failures are worded in gpg-failures.ts.
 
 import { quotePath, RelaycertsError, restoreHint, systemCode } from '../errors.js';
@@ -11,10 +11,10 @@ import type { OperatorFlaw } from './no-secret-key.js';
 import { largestMessage, type SealedPassphrase } from './sealed-to.js';
 
 /**
- * Decrypts an OpenPGP message with GnuPG and returns exactly what was in it.
+ * Decrypts an OpenPGP message with GnuPG and returns exactly its contents.
  *
- * More than `mostOctets` are refused. With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode loopback in gpg.conf) itself; without one
- * it never does. `flaw` is why the operator key does not.
+ * Contents over `mostOctets` are refused. With a terminal gpg may ask, through the agent's pinentry or (pinentry-mode
+ * loopback in gpg.conf) itself; without one it never does. `flaw` is why the operator key does not open the message.
  * @throws RelaycertsError `passphrase` if the message cannot be opened, `tool` if gpg, its agent or pinentry cannot run
  */
 export async function decryptWithGpg(
@@ -31,8 +31,8 @@ export async function decryptWithGpg(
 }
 
 /**
- * The same if GnuPG can do it without asking anybody: the key has no passphrase, or the agent remembers it. Undefined if
- * it would have to ask.
+ * The same if GnuPG can do it without asking: the key has no passphrase, or the agent remembers it. Undefined if it
+ * would have to ask.
  * @throws RelaycertsError as decryptWithGpg
  */
 export async function decryptUnasked(sealed: SealedPassphrase, flaw: OperatorFlaw): Promise<Secret | undefined> {
@@ -52,12 +52,12 @@ async function decrypt<Otherwise>(
     ...options,
     // A file that is also signed must not make gpg ask a keyserver. No --quiet: it suppresses NO_SECKEY.
     '--no-auto-key-retrieve',
-    // A few hundred octets may hold gigabytes. GnuPG stops at this size and still reports success.
+    // A few hundred octets may expand to gigabytes. GnuPG stops at this size and still reports success.
     '--max-output',
     String(mostOctets),
     '--decrypt',
   ];
-  // LC_ALL=C would reach pinentry too, and spoil a passphrase that is not ASCII.
+  // LC_ALL=C would reach pinentry too, and corrupt a passphrase that is not ASCII.
   const env = { LANGUAGE: 'en', ...(tty === undefined ? {} : { GPG_TTY: tty }) };
   const result = await runGpg(run, args, { input: bytes, env, mostOutput: mostOctets + 1 });
   try {
@@ -72,10 +72,10 @@ async function decrypt<Otherwise>(
   }
 }
 
-/** The message of the error if there is no gpg. */
+/** The error message if gpg is missing. */
 export const gpgIsMissing = 'gpg is not installed';
 
-/** Decrypted, with integrity protection. gpg's exit status says neither: an unknown signer makes it 2. */
+/** Decrypted, with integrity protection. gpg's exit status shows neither: an unknown signer makes it 2. */
 function isWhole({ status }: GpgResult): boolean {
   const has = (word: string): boolean => status.some((line) => line.word === word);
   const isAead = status.some(({ word, fields }) => word === 'DECRYPTION_INFO' && Number(fields[2] ?? 0) > 0);

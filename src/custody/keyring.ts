@@ -15,9 +15,11 @@ export interface ListedKey {
   readonly created: Date | undefined;
   readonly expires: Date | undefined;
   readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'invalid';
-  /** Has a valid key for encryption (and, if listed as a secret key, its secret part is here or on a card). */
+  /** Has a valid encryption key (and, if listed as a secret key, its secret part is here or on a card). */
   readonly canEncrypt: boolean;
-  /** The key IDs of the primary key and all subkeys; in a list of secret keys, of those whose secret part is here. */
+  /**
+   * The key IDs of the primary key and all subkeys; in a list of secret keys, only those with their secret part here.
+   */
   readonly keyIds: readonly string[];
   /** A secret part of it is on a smartcard. */
   readonly isOnCard: boolean;
@@ -33,7 +35,7 @@ export async function listPublicKeys(run: Run, pattern: string): Promise<readonl
 }
 
 /**
- * The secret keys that GnuPG has, on disk or on cards; if there are `keyIds`, only the keys with one of them.
+ * The secret keys that GnuPG has, on disk or on cards; with `keyIds`, only the keys that have one of them.
  * @throws RelaycertsError `tool`
  */
 export async function listSecretKeys(run: Run, keyIds: readonly string[] = []): Promise<readonly ListedKey[]> {
@@ -41,8 +43,8 @@ export async function listSecretKeys(run: Run, keyIds: readonly string[] = []): 
 }
 
 /**
- * A binary public key without other people's signatures; empty if there is none. If the key cannot encrypt, it comes
- * with everything that it has, because a minimal export leaves out expired subkeys, which are the reason.
+ * A binary public key without other people's signatures; empty if there is none. If the key cannot encrypt, everything
+ * is exported, because a minimal export leaves out expired subkeys, which are the reason.
  * @throws RelaycertsError `tool`
  */
 export async function exportPublicKey(
@@ -59,7 +61,7 @@ export async function exportPublicKey(
 async function listKeys(run: Run, command: readonly [string, ...string[]]): Promise<readonly ListedKey[]> {
   const args = ['--batch', '--no-tty', '--utf8-strings', '--with-colons', ...command];
   const result = await runGpg(run, args, { env: { LC_ALL: 'C' } });
-  // GPG_ERR_NO_PUBKEY and GPG_ERR_NO_SECKEY: nothing matches, which is an answer.
+  // GPG_ERR_NO_PUBKEY and GPG_ERR_NO_SECKEY: nothing matches, which is a valid answer.
   const isNoMatch = result.status.some(
     ({ word, fields }) =>
       word === 'ERROR' && fields[0] === 'keylist.getkey' && [9, 17].includes(errorNumber(fields[1])),
@@ -118,7 +120,7 @@ function hasSecret(fields: readonly string[]): boolean {
   return token !== '' && token !== '#';
 }
 
-/** RFC 9580 9.1: algorithm numbers; curves have a name of their own in the listing. */
+/** RFC 9580 9.1: algorithm numbers; the listing has curve names. */
 function nameAlgorithm(fields: readonly string[]): string {
   const bits = fields[2] ?? '';
   const names: Readonly<Record<string, string>> = { 1: `rsa${bits}`, 16: `elg${bits}`, 17: `dsa${bits}` };

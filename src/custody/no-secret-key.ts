@@ -1,5 +1,5 @@
-// The error for a passphrase file whose recipients' secret keys are not here, and who is to blame: the operator key, if
-// the file is meant for it, or a key that GnuPG should have. Which key opens a file is decided in open.ts.
+// The error for a passphrase file whose recipients' secret keys are not here, and which key is to blame: the operator
+// key, if the file is encrypted to it, or a key that GnuPG should have. open.ts decides which key opens a file.
 
 import { listSome, quotePath, RelaycertsError, restoreHint } from '../errors.js';
 
@@ -13,7 +13,7 @@ export const flawWords: Readonly<Record<OperatorFlaw, string>> = {
   locked: 'has a password',
 };
 
-/** A file and where its operator key is, as in SealedPassphrase. */
+/** A file and the path of its operator key, as in SealedPassphrase. */
 interface Unopened {
   readonly from: string;
   readonly operatorKey: { readonly from: string } | undefined;
@@ -33,7 +33,7 @@ export function describeNoSecretKey(
   const hints: Readonly<Record<OperatorFlaw, (place: string) => string>> = {
     missing: (place) => `${restoreHint(place)}; if make ran with another XDG_CONFIG_HOME, set that`,
     unreadable: (place) => restoreHint(place),
-    // It may open the files of other projects, so it stays.
+    // It may open the files of other projects, so it is kept.
     another: () => importBackup,
     locked: () => 'run it on a terminal',
   };

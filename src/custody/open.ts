@@ -1,5 +1,5 @@
-// Opening the passphrase file, with the operator key or with GnuPG, and the proof that a new file opens before it
-// replaces an older one. It reads and writes no files; which file holds the passphrase is the caller's business.
+// Opens the passphrase file, with the operator key or with GnuPG, and proves that a new file opens before it replaces
+// an older one. It reads and writes no files; the caller knows which file holds the passphrase.
 
 import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { Secret } from '../secret.js';
@@ -27,13 +27,13 @@ export async function openPassphrase(sealed: SealedPassphrase): Promise<Secret> 
   return parsePassphrase(await opened, from);
 }
 
-/** The passphrase and what opened it (undefined: not told), or what has to be asked for before it opens. */
+/** The passphrase and what opened it (undefined: unknown), or what must be asked for before it opens. */
 export type Unasked =
   { readonly passphrase: Secret; readonly opener: 'operator-key' | 'gpg' | undefined } | { readonly asksFor: string };
 
 /**
- * Opens the passphrase file if that asks nobody anything: no password, no PIN, no card. Otherwise it is certain that a
- * secret key for it is here, unless the file hides its recipients or has a password.
+ * Opens the passphrase file if nothing has to be asked for: no password, no PIN, no card. Otherwise it is certain that
+ * a secret key for it is here, unless the file hides its recipients or has a password.
  * @throws RelaycertsError as openPassphrase
  */
 export async function openUnasked(sealed: SealedPassphrase): Promise<Unasked> {
@@ -60,11 +60,11 @@ async function askGnupgQuietly(sealed: SealedPassphrase, flaw: OperatorFlaw): Pr
   const listed = keyIds.length === 0 ? [] : await listSecretKeys(run, isHidden ? [] : keyIds);
   const here = listed.filter((key) => isHidden || key.keyIds.some((id) => keyIds.includes(id)));
   if (here.length === 0 && !hasPassword) throw noSecretKeyError(sealed, keyIds, flaw);
-  // A card may wait for a touch, which is asking too.
+  // A card may wait for a touch, which counts as asking.
   if (here.some(({ isOnCard }) => isOnCard)) return { asksFor: 'the card that has its OpenPGP key' };
   const hidden = { asksFor: 'the key of its hidden recipient' };
   const opened = await decryptUnasked({ ...sealed, bytes: message }, flaw).catch((error: unknown) => {
-    // GnuPG tries every key and does not say which of them are locked.
+    // GnuPG tries every key and does not report which are locked.
     if (isHidden && error instanceof RelaycertsError) return hidden;
     throw error;
   });
@@ -88,8 +88,8 @@ async function blamingOperator<T>(sealed: SealedPassphrase, flaw: OperatorFlaw, 
 }
 
 /**
- * Proves that the new bytes of the passphrase file open to what is `expected`; false if no secret key of its recipients
- * is here.
+ * Proves that the new bytes of the passphrase file open to `expected`; false if no secret key of its recipients is
+ * here.
  * @throws RelaycertsError `passphrase`, `tool` if a secret key is here and the file still does not open
  */
 export async function proveSealed(sealed: SealedPassphrase, expected: Secret): Promise<boolean> {
@@ -126,7 +126,7 @@ export async function chooseOpener(
   return { opener: isShut && hasOthers ? 'gpg' : 'operator-key', flaw: isShut ? 'locked' : flaw };
 }
 
-/** The operator key if it can be read, and why it does not open a file that is not for it. */
+/** The operator key if it can be read, and why it does not open a file that is not encrypted to it. */
 export async function readOwnKey({
   operatorKey,
 }: Pick<Choice, 'operatorKey'>): Promise<{ readonly key: OperatorKey | undefined; readonly flaw: OperatorFlaw }> {
@@ -140,7 +140,7 @@ export async function readOwnKey({
 }
 
 /**
- * Decrypts a binary message with the operator key and returns exactly what was in it; `from` names the file in errors.
+ * Decrypts a binary message with the operator key and returns exactly its contents; `from` names the file in errors.
  * @throws RelaycertsError `passphrase` if the message is damaged, or the operator key is unusable or stays locked
  */
 export async function openWithOperatorKey(
@@ -175,7 +175,7 @@ async function isSecretKeyInGnupg({ bytes, from, run }: SealedPassphrase): Promi
     const here = (await listSecretKeys(run)).flatMap((key) => key.keyIds);
     return keyIds.some((id) => here.includes(id));
   } catch (error) {
-    // Without a working gpg there is no secret key here.
+    // Without a working gpg there are no secret keys here.
     if (error instanceof RelaycertsError && error.code === 'tool') return false;
     throw error;
   }

@@ -1,5 +1,5 @@
 // The operator key: an OpenPGP key that relaycerts makes itself, for users who have none. It is made, read, given
-// another password and unlocked here. Its file is read and written by the caller, and what it opens is in open.ts.
+// another password and unlocked here. Callers read and write its file; open.ts opens messages with it.
 
 import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { Secret } from '../secret.js';
@@ -7,12 +7,12 @@ import { flawWords } from './no-secret-key.js';
 import { loadOpenpgp, type PartialConfig, type PrivateKey } from './openpgp.js';
 import { judgeKey, type RecipientKey } from './recipient-key.js';
 
-/** The operator key's file, with the key's own password in case it has one. */
+/** The operator key's file, with the key's own password if it has one. */
 export interface OperatorKeyFile {
   readonly armored: Secret;
   /** Its path, for errors. */
   readonly from: string;
-  /** Or how to ask for it when it is needed; undefined if nobody can be asked. */
+  /** Or a function that asks for it when needed; undefined if nobody can be asked. */
   readonly password?: Secret | (() => Promise<Secret>) | undefined;
 }
 
@@ -27,11 +27,12 @@ export interface OperatorKey {
   readonly key: PrivateKey;
 }
 
-/** Octets; the operator key has 700, an RSA key of 4096 bits 7000. openpgp.js takes seconds to reject a mebibyte. */
+/** Octets; the operator key has 700, a 4096-bit RSA key 7000. openpgp.js takes seconds to reject a mebibyte. */
 const largestKey = 65_536;
 
 /**
- * Makes an OpenPGP key that GnuPG 2.2 imports and uses: version 4, Ed25519 and Curve25519 in their old form, no expiry.
+ * Makes an OpenPGP key that GnuPG 2.2 can import and use: version 4, Ed25519 and Curve25519 in their old form, no
+ * expiry.
  *
  * `armored` is the private key, to be kept at mode 0600. It has no password: with one, no renewal runs by itself.
  */
@@ -57,7 +58,7 @@ function lockConfig({ enums }: Awaited<ReturnType<typeof loadOpenpgp>>): Partial
 }
 
 /**
- * The operator key under another password, or under none if `next` is undefined.
+ * The operator key under another password, or without one if `next` is undefined.
  * @throws RelaycertsError `passphrase` if it is not a private key, or the file's password does not open it
  */
 export async function relockOperatorKey(file: OperatorKeyFile, next: Secret | undefined): Promise<Secret> {
@@ -80,7 +81,7 @@ export async function readOperatorKey({ armored, from }: OperatorKeyFile): Promi
     if (text.length > largestKey) throw new RangeError('too large');
     key = await readPrivateKey({ armoredKey: text });
   } catch {
-    // The library's own words are dropped: they may quote the file.
+    // The library's own message is dropped because it may quote the file.
     const message = `the operator key ${quotePath(from)} ${flawWords.unreadable}`;
     throw new RelaycertsError('passphrase', message, { hint: restoreHint(from) });
   }

@@ -1,11 +1,11 @@
 // OpenPGP framing (RFC 9580 4.2 and 6.2): removes armor, splits packets, reads key IDs from session key packets and
-// computes them for public keys. That is enough to say what a file is and to whom it is encrypted.
-// It decrypts nothing, checks no signature and never throws: anything it cannot follow is reported as a flaw.
+// computes them for public keys. That is enough to say what a file is and to whom it is encrypted. It decrypts nothing,
+// checks no signature and never throws: anything it cannot follow is reported as a flaw.
 
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 
-/** RFC 9580 5, table 3: the packet types that say what a file is. */
+/** RFC 9580 5, table 3: the packet types that identify a file. */
 export const packetTag = {
   publicKeySession: 1,
   signature: 2,
@@ -26,19 +26,19 @@ export interface Packet {
   readonly body: Uint8Array;
 }
 
-/** `flaw` is set if the bytes end inside a packet, a packet does not start as one must, or there are over 1000. */
+/** `flaw` is set if the bytes end inside a packet, a packet does not start as it must, or there are over 1000. */
 export interface PacketSequence {
   readonly packets: readonly Packet[];
   readonly flaw: 'truncated' | 'not-a-packet' | 'too-many' | undefined;
 }
 
-/** A key without other people's signatures has a dozen; each signature of its own costs a public-key operation. */
+/** A key without other people's signatures has a dozen; each self-signature costs a public-key operation. */
 export const mostPackets = 1000;
 
 export interface ArmorBlock {
   /** The words after `BEGIN PGP`: `MESSAGE`, `PUBLIC KEY BLOCK`... */
   readonly type: string;
-  /** The binary packets; undefined if the block has no end or is not base64. */
+  /** The binary packets; undefined if the block does not end or is not base64. */
   readonly bytes: Uint8Array | undefined;
 }
 

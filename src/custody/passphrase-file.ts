@@ -1,5 +1,5 @@
-// The passphrase file of a project: opening it, sealing a new passphrase, and sealing again to other recipients. Bytes go
-// in and out here; writing them is part of the command's change.
+// The passphrase file of a project: opening it, sealing a new passphrase, and sealing it again to other recipients. It
+// works on bytes; the command's change writes them.
 
 import type { Inventory } from '../plan/inventory.js';
 import { RelaycertsError, quotePath } from '../errors.js';
@@ -34,7 +34,7 @@ export async function openPassphraseFile(work: CustodyWork): Promise<Secret> {
   return openPassphrase(sealedOf(work, fileOf(work)));
 }
 
-/** The same if that asks nobody; otherwise what would be asked for. @throws passphrase, tool */
+/** The same if nothing has to be asked for; otherwise what would be asked for. @throws passphrase, tool */
 export async function openFileUnasked(work: CustodyWork): Promise<Unasked> {
   return openUnasked(sealedOf(work, fileOf(work)));
 }
@@ -50,7 +50,7 @@ function fileOf({ settings, inventory }: CustodyWork): Buffer {
   return bytes;
 }
 
-/** The operator key, which asks for its own password when it is needed, once, and only on a terminal. */
+/** The operator key, which asks for its own password when needed, once, and only on a terminal. */
 export function operatorKeyOf({ inventory, sys }: OperatorKeyWork): OperatorKeyFile | undefined {
   const { operatorKey, operatorKeyPath: from } = inventory;
   if (operatorKey === undefined) return undefined;
@@ -60,8 +60,8 @@ export function operatorKeyOf({ inventory, sys }: OperatorKeyWork): OperatorKeyF
 }
 
 /**
- * Seals a passphrase for a project that has no passphrase file: to the recipients of the settings, and if there are none
- * to the operator key, which is made if it is missing. `operatorKey` is armored; undefined if none was made.
+ * Seals a passphrase for a project that has no passphrase file: to the recipients in the settings or, if there are
+ * none, to the operator key, which is made if missing. `operatorKey` is armored; undefined if none was made.
  * @throws recipient, tool, interrupted
  */
 export async function sealFirst(
@@ -99,7 +99,7 @@ export async function sealAgain(
 
 /**
  * A given passphrase must not replace, or be used beside, another one in the existing file, which some project needs.
- * False, with a warning, if the file cannot be opened to see. @throws passphrase
+ * False, with a warning, if the file cannot be opened for comparison. @throws passphrase
  */
 export async function assertGivenInFile(work: CustodyWork, given: Secret): Promise<boolean> {
   const file = quotePath(work.settings.passphrase.file);
@@ -123,15 +123,15 @@ export async function recipientsOfSettings(work: RecipientWork): Promise<readonl
   return (await Promise.all(work.settings.passphrase.recipients.map((name) => findRecipient(name, context)))).flat();
 }
 
-/** What looking for a recipient needs. */
+/** What is needed to look for a recipient. */
 export function recipientContext({ settings, sys, at }: RecipientWork): RecipientContext {
   return { folder: settings.folder, home: sys.home, at, run: sys.run, readFile: readNamedFile };
 }
 
 /**
- * Who gets a new passphrase: the recipients of the settings; if there are none, everybody who can open the old file;
- * without a file, the operator key.
- * @throws recipient - it cannot be told; tool
+ * Who gets a new passphrase: the recipients in the settings; without any, everybody who can open the old file; without
+ * a file, the operator key.
+ * @throws recipient - they cannot be determined; tool
  */
 export async function recipientsForChange(work: CustodyWork): Promise<readonly RecipientKey[]> {
   const { sys, at } = work;

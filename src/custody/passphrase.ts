@@ -1,5 +1,6 @@
-// The CA key's passphrase itself: made, taken from a file descriptor, and judged by the one rule for what a passphrase
-// may be, so that relaycerts and openssl read the same file alike. It encrypts and decrypts nothing: seal.ts, open.ts.
+// The CA key's passphrase itself: generated, read from a file descriptor, and judged by one rule for what a passphrase
+// may be, so that relaycerts and openssl read the same file alike. It does not encrypt or decrypt: see seal.ts and
+// open.ts.
 
 import { randomBytes } from 'node:crypto';
 import { read } from 'node:fs';
@@ -17,10 +18,10 @@ export function newPassphrase(): Secret {
 }
 
 /**
- * The passphrase in what a file or pipe held, without one newline (`\n` or `\r\n`) at its end.
+ * The passphrase in a file's or pipe's contents, without one newline (`\n` or `\r\n`) at its end.
  *
  * `from` names the source in errors; `what` names the secret.
- * @throws RelaycertsError `passphrase` if it is empty, longer than openssl takes, or has a NUL or a second line
+ * @throws RelaycertsError `passphrase` if it is empty, longer than openssl accepts, or has a NUL or a second line
  */
 export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'): Secret {
   const bytes = raw.revealBytes();
@@ -41,10 +42,10 @@ export function parsePassphrase(raw: Secret, from: string, what = 'passphrase'):
   }
 }
 
-/** Characters; NIST SP 800-63B-4 3.1.1.2 asks for as many of a password that is used with nothing else. */
+/** Characters; NIST SP 800-63B-4 3.1.1.2 asks for this many for a password without a second factor. */
 const shortestStrong = 15;
 
-/** True if somebody who has the encrypted key could guess the passphrase: it is short, or repeats a few characters. */
+/** True if somebody with the encrypted key could guess the passphrase: it is short, or repeats a few characters. */
 export function isWeak(passphrase: Secret): boolean {
   const characters = Array.from(passphrase.revealText());
   return characters.length < shortestStrong || new Set(characters).size < shortestStrong / 2;
@@ -84,7 +85,7 @@ export async function readPassphraseFd(fd: number, flag = '--passphrase-fd', wha
   }
 }
 
-/** A pipe or terminal that another process made non-blocking gives EAGAIN, and the only way on is to wait. */
+/** A pipe or terminal that another process made non-blocking gives EAGAIN, and all that can be done is to wait. */
 async function readSome(fd: number, buffer: Buffer, offset: number): Promise<number> {
   for (;;) {
     try {

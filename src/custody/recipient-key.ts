@@ -1,6 +1,6 @@
 // A recipient's public key: read from armored or binary bytes and judged. Only a key that is valid now, strong enough,
 // able to encrypt and readable by GnuPG becomes a RecipientKey; any other is refused with the reason and what to do.
-// Where keys are found is in recipients.ts.
+// recipients.ts finds keys.
 
 import { listSome, quote, quotePath, RelaycertsError } from '../errors.js';
 import { loadOpenpgp, type Key, type PublicKey, type Subkey } from './openpgp.js';
@@ -16,16 +16,16 @@ export interface RecipientKey {
   readonly encryptionFingerprint: string;
   /** The primary user ID, '' if there is none. */
   readonly userId: string;
-  /** When it can no longer be encrypted to; undefined for never. */
+  /** When encrypting to it ends; undefined for never. */
   readonly expires: Date | undefined;
   /** Where it was found: a file, or the keyring. */
   readonly from: string;
-  /** What its owner should know, a line each. */
+  /** What its owner should know, one line each. */
   readonly warnings: readonly string[];
   readonly key: PublicKey;
 }
 
-/** In one file: each costs public-key operations. */
+/** The limit in one file, because each key costs public-key operations. */
 const mostKeys = 100;
 /** RFC 9580 5.2.3.32: features, here "version 2 SEIPD", which is AEAD encryption. */
 const featureSeipdV2 = 0x08;
@@ -73,12 +73,12 @@ export async function readRecipientKeys(
 
   const { readKeys } = await loadOpenpgp();
   const keys = await readKeys({ binaryKeys: binary }).catch(() => []);
-  // openpgp.js skips a key that it cannot read, and a recipient must not get lost like that.
+  // openpgp.js skips keys that it cannot read, and no recipient may be lost that way.
   if (keys.length !== primaries.length) throw refuse(`holds a key that cannot be read (${kinds})`);
   try {
     return await Promise.all(keys.map((key) => judgeKey(key, from, at)));
   } catch (error) {
-    // openpgp.js throws errors of any kind at a key that is malformed inside.
+    // openpgp.js throws errors of any kind for a key that is malformed inside.
     throw error instanceof RelaycertsError ? error : refuse(`holds a key that is damaged (${kinds})`);
   }
 }
@@ -136,7 +136,7 @@ function extend(fingerprint: string, subkey = ''): string {
   return `gpg --quick-set-expire ${fingerprint} 2y${subkey}, and export it again if it comes from a file`;
 }
 
-/** Why openpgp.js found no key to encrypt to, and a hint. Its own words only tell a weak key from other flaws. */
+/** Why openpgp.js found no key to encrypt to, and a hint. Its own message only tells a weak key from other flaws. */
 async function explainUnusable(key: Key, at: Date, error: unknown): Promise<readonly [reason: string, hint: string]> {
   const fingerprint = key.getFingerprint().toUpperCase();
   const addSubkey = `gpg --quick-add-key ${fingerprint} cv25519 encr, and export it again if it comes from a file`;

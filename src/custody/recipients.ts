@@ -1,6 +1,6 @@
-// From an entry of passphrase.recipients to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID or
-// address. An address that several keys claim is refused, never chosen for, and a fingerprint must be the key's own.
-// Whether a key can be used is judged in recipient-key.ts.
+// From an entry of passphrase.recipients to a public key: a file, or a key of the GnuPG keyring by fingerprint, key ID
+// or address. An address that several keys claim is refused rather than guessed, and a fingerprint must be the key's
+// own. recipient-key.ts judges whether a key can be used.
 
 import { join, resolve } from 'node:path';
 import { listSome, quote, quotePath, RelaycertsError, systemCode } from '../errors.js';
@@ -10,9 +10,9 @@ import { exportPublicKey, listPublicKeys, type ListedKey } from './keyring.js';
 import { readKeyIds, type KeyIds } from './packets.js';
 import { readRecipientKeys, type RecipientKey } from './recipient-key.js';
 
-/** What finding a recipient needs of the outside. */
+/** What finding a recipient needs from outside. */
 export interface RecipientContext {
-  /** The settings' folder, which relative paths start from. */
+  /** The settings' folder, the base of relative paths. */
   readonly folder: string;
   /** The user's home, for `~/`. */
   readonly home: string;
@@ -23,9 +23,9 @@ export interface RecipientContext {
   readonly readFile: (path: string) => Promise<Uint8Array>;
 }
 
-/** What an entry can be in the keyring: the digits of a fingerprint or key ID, or an address. */
+/** The kinds of entry for the keyring: the digits of a fingerprint or key ID, or an address. */
 interface Wanted {
-  /** How gpg is asked for it. */
+  /** The pattern to ask gpg for. */
   readonly pattern: string;
   readonly hex?: string;
   readonly address?: string;
@@ -34,7 +34,7 @@ interface Wanted {
 /**
  * The keys that one entry of passphrase.recipients names: one, or several if it is a file that holds several.
  *
- * Their `warnings` include what was noticed on the way (an address that nobody vouches for, a short key ID).
+ * Their `warnings` include what was noticed during the search (an address that nobody vouches for, a short key ID).
  * @throws RelaycertsError `recipient` if there is no such key, more than one, or one that cannot be used; `tool` if gpg
  * is missing
  */
@@ -48,7 +48,7 @@ export async function findRecipient(recipient: string, context: RecipientContext
 }
 
 /**
- * The same keys by their IDs only, for comparing: whether a key can be used now is not judged, so an expired key is
+ * The same keys by their IDs only, for comparison: whether a key can be used now is not judged, so an expired key is
  * still itself. The subkeys in a key file are taken as they are, with their signatures unverified.
  * @throws RelaycertsError `recipient` if there is no such key or more than one, `tool` if gpg is missing
  */
@@ -120,8 +120,8 @@ export async function findInKeyring(
   const keys = await readRecipientKeys(bytes, { from: `GnuPG keyring, ${recipient}`, at });
   return keys.map((key) => {
     const { fingerprint, encryptionFingerprint } = key;
-    // The key, or the very subkey that will be encrypted to, must be the one that the settings name. Being any of its
-    // subkeys is not enough: the maker of a key can attach somebody else's subkey to it.
+    // The key, or the very subkey that will be encrypted to, must be the one in the settings. Being any of its subkeys
+    // is not enough: the maker of a key can attach somebody else's subkey to it.
     const isNamed = (hex: string): boolean => fingerprint.endsWith(hex) || encryptionFingerprint.endsWith(hex);
     if (fingerprint !== only.fingerprint || (wanted.hex !== undefined && !isNamed(wanted.hex))) {
       throw refuse(`is not the key that the keyring would encrypt to: ${fingerprint}`, lookUp);
@@ -130,7 +130,7 @@ export async function findInKeyring(
   });
 }
 
-/** gpg also finds substrings of user IDs, so only what names a key for certain becomes a pattern. */
+/** gpg also finds substrings of user IDs, so only an entry that names a key for certain becomes a pattern. */
 function parseWanted(recipient: string): Wanted | undefined {
   const hex = recipient.replaceAll(/\s/gu, '').replace(/^0x/iu, '').toUpperCase();
   if (/^[0-9A-F]+$/u.test(hex) && [8, 16, 40, 64].includes(hex.length)) return { pattern: `0x${hex}`, hex };
@@ -147,7 +147,7 @@ function warningsFor(name: string, { hex, address }: Wanted, listed: ListedKey):
   const pin = `put ${listed.fingerprint} into passphrase.recipients`;
   if (hex?.length === 8) return [`${name} is a short key ID, which can be forged: ${pin}`];
   if (address === undefined) return [];
-  // A certified user ID says nothing about the key's other ones, which its owner can add freely.
+  // A certified user ID says nothing about the key's other user IDs, which its owner can add freely.
   const named = listed.userIds.filter(({ text }) => text.toLowerCase().includes(address.toLowerCase()));
   if (named.some(({ isTrusted }) => isTrusted)) return [];
   const advice = `compare its fingerprint with its owner, then ${pin}`;

@@ -1,7 +1,7 @@
-// Sealing: encrypts the passphrase to its recipients, or a backup to them or to a password, with openpgp.js. The result is
-// what GnuPG 2.2 reads: version 3 session keys (version 4 for a password), version 1 integrity protection (RFC 9580
-// 5.13.1), AES-256; no AEAD, no Argon2, no compression.
-// It chooses no recipients (recipients.ts), opens nothing (open.ts) and touches no file.
+// Sealing: encrypts the passphrase to its recipients, or a backup to them or to a password, with openpgp.js. The result
+// can be read by GnuPG 2.2: version 3 session keys (version 4 for a password), version 1 integrity protection (RFC 9580
+// 5.13.1), AES-256; no AEAD, no Argon2, no compression. It chooses no recipients (recipients.ts), opens nothing
+// (open.ts) and touches no file.
 
 import { randomBytes } from 'node:crypto';
 import { Secret } from '../secret.js';
@@ -12,7 +12,8 @@ import type { RecipientKey } from './recipient-key.js';
 /**
  * Encrypts the passphrase, and nothing else, to every recipient.
  *
- * `bytes` is a binary OpenPGP message; `warnings` are the recipients' own, a line each. A key given twice counts once.
+ * `bytes` is a binary OpenPGP message; `warnings` are the recipients' own, one line each. A key given twice counts
+ * once.
  */
 export async function sealPassphrase(
   passphrase: Secret,
@@ -29,14 +30,14 @@ export async function sealPassphrase(
   }
 }
 
-/** A binary OpenPGP message with these bytes in it, for distinct recipients or for a password. */
+/** A binary OpenPGP message of these bytes, for distinct recipients or for a password. */
 export async function sealBytes(
   plain: Uint8Array,
   opener: readonly RecipientKey[] | Secret,
   at: Date,
 ): Promise<Uint8Array> {
   const openpgp = await loadOpenpgp();
-  // With a session key of our own, no recipient's preferences turn AEAD on or AES-256 off.
+  // We make the session key ourselves, so that no recipient's preferences turn AEAD on or AES-256 off.
   const sessionKey = Uint8Array.from(randomBytes(32));
   try {
     const bytes: unknown = await openpgp.encrypt({
@@ -50,7 +51,7 @@ export async function sealBytes(
       config: {
         aeadProtect: false,
         preferredCompressionAlgorithm: openpgp.enums.compression.uncompressed,
-        // RFC 9580 3.7.1.3: the most octets that an iterated and salted password can be hashed to.
+        // RFC 9580 3.7.1.3: the highest octet count for hashing an iterated and salted password.
         s2kType: openpgp.enums.s2k.iterated,
         s2kIterationCountByte: 0xff,
       },

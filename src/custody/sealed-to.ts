@@ -1,5 +1,5 @@
-// What an encrypted file says about itself before anything opens it: whether it is an OpenPGP message, whether it is
-// whole, and to whom it is encrypted. It decrypts nothing and needs no openpgp.js.
+// What an encrypted file shows before anything opens it: whether it is an OpenPGP message, whether it is complete, and
+// to whom it is encrypted. It decrypts nothing and does not need openpgp.js.
 
 import { quotePath, RelaycertsError, restoreHint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -12,13 +12,13 @@ export interface SealedPassphrase {
   readonly bytes: Uint8Array;
   /** The file's path, for errors. */
   readonly from: string;
-  /** Undefined if it is not there. */
+  /** Undefined if it does not exist. */
   readonly operatorKey: OperatorKeyFile | undefined;
-  /** Where the operator key belongs, if it is what opens the file: undefined if the settings name recipients. */
+  /** The operator key's place, if it opens the file: undefined if the settings name recipients. */
   readonly operatorKeyPath: string | undefined;
   /** Runs gpg. */
   readonly run: Run;
-  /** The terminal that pinentry may use (`/dev/pts/3`); if undefined, nobody is asked. */
+  /** The terminal for pinentry (`/dev/pts/3`); if undefined, nobody is asked. */
   readonly tty: string | undefined;
 }
 
@@ -39,8 +39,8 @@ export const hiddenKeyId = '0'.repeat(16);
 export const largestMessage = 65_536;
 
 /**
- * Reads to whom an encrypted file, armored or binary, is encrypted. `from` names the file in errors; `mostOctets` may be in
- * it.
+ * Reads to whom an encrypted file, armored or binary, is encrypted. `from` names the file in errors; `mostOctets`
+ * limits its size.
  *
  * @throws RelaycertsError `passphrase` if it is empty, plain text, a key, not encrypted, not protected against changes,
  * truncated or damaged
@@ -80,7 +80,7 @@ export function readSealedTo(
     const again = 'encrypt it again: gpg --encrypt --recipient ADDRESS';
     throw refuse('is encrypted without protection against changes', again);
   }
-  // One message and nothing after it: of two, the second would never be read.
+  // One message and nothing after it: a second one would never be read.
   const data = tags.findIndex((tag) => tag === packetTag.encryptedProtected || tag === packetTag.encryptedAead);
   const isComplete = data === tags.length - 1;
   if (flaw !== undefined || !isComplete) throw refuse('is damaged: it is cut off or has extra data');

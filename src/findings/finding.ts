@@ -1,24 +1,24 @@
-// What check, explain, deploy and status can find wrong, as data: catalogue.json has for each kind a stable id, how bad it
-// is, one sentence, and one cure that can be run. The lines of a log that show some of these kinds are in
-// log/log-lines.json, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen
-// become a finding; its cure becomes commands for the hosts of a project in render/cure.ts.
+// What check, explain, deploy and status can find wrong, as data: for each kind, catalogue.json has a stable id, the
+// severity, one sentence, and one cure that can be run. log/log-lines.json has the log lines that show some of these
+// kinds, under the same ids. docs/findings.md is made from the catalogue. Here a kind and what was seen become a
+// finding; render/cure.ts turns its cure into commands for the hosts of a project.
 
 import { escapeControls, type Hint } from '../errors.js';
 import catalogue from './catalogue.json' with { type: 'json' };
 
-/** `unknown`: something that could not be looked at, which is said and never guessed. */
+/** `unknown`: something could not be checked; this is reported and never guessed. */
 export const severities = ['error', 'warning', 'unknown'] as const;
 export type Severity = (typeof severities)[number];
 
-/** One part of a cure, in the order in which a person does them; `{name}` is one of the finding's values. */
+/** One part of a cure, in the order a person does them; `{name}` is one of the finding's values. */
 export interface CureStep {
-  /** For a person; never a command. */
+  /** An instruction for a person; never a command. */
   readonly words?: string;
   /** Arguments of relaycerts. */
   readonly run?: string;
-  /** The hint of a problem, which is a command with the words around it. */
+  /** The hint of a problem: a command and the words around it. */
   readonly hint?: Hint;
-  /** A command that root runs on the finding's host. */
+  /** A command for root on the finding's host. */
   readonly root?: string;
   /** A host that gets its bundle and runs its script. */
   readonly install?: string;
@@ -34,9 +34,9 @@ interface FindingKind {
 export interface Finding {
   readonly id: string;
   readonly severity: Severity;
-  /** Whose it is: an FQDN; '' if it is about the files here. */
+  /** The FQDN it is about; '' for the files here. */
   readonly host: string;
-  /** What was seen, by the names in the kind's text; anything at all, because much of it comes from hosts. */
+  /** What was seen, by the names in the kind's text; untrusted, because much of it comes from hosts. */
   readonly values: Readonly<Record<string, string>>;
   /** One sentence, safe for a terminal. */
   readonly message: string;
@@ -55,7 +55,7 @@ export function findingOf(id: string, host: string, values: Readonly<Record<stri
   return { id, severity, host, values: all, message: fillIn(text, all, shorten), cure };
 }
 
-/** A text with its values in it. */
+/** A text with its values filled in. */
 export function fillIn(
   text: string,
   values: Readonly<Record<string, string>>,
@@ -68,7 +68,7 @@ export function fillIn(
   });
 }
 
-/** One line of what a host said, safe for a terminal: it may be long, and may hold anything. */
+/** One line of a host's answer, safe for a terminal: it may be long and contain anything. */
 export function shorten(value: string): string {
   const line = escapeControls(value).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
   return line.length <= longest ? line : `${line.slice(0, longest - 3)}...`;

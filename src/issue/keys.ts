@@ -18,7 +18,7 @@ const generate = promisify(generateKeyPair);
 
 const curves = { 'ecdsa-p256': 'prime256v1', 'ecdsa-p384': 'secp384r1' } as const;
 
-/** A new key pair, made in the thread pool, so that RSA keys started together run in parallel. */
+/** A new key pair, made in the thread pool, so that RSA keys started together are made in parallel. */
 export async function generateKey(keyType: KeyType): Promise<KeyPair> {
   if (keyType === 'ed25519') return generate('ed25519');
   if (keyType === 'ecdsa-p256' || keyType === 'ecdsa-p384') return generate('ec', { namedCurve: curves[keyType] });
@@ -31,8 +31,8 @@ export function encodePrivateKey(key: KeyObject): Secret {
 }
 
 /**
- * A new key for a host, as encodePrivateKey writes it. Those on a curve are framed here: node:crypto needs 30 us for the
- * numbers, and ten times that for a KeyObject and its export, which counts for a fleet.
+ * A new key for a host, as encodePrivateKey writes it. Curve keys are framed here: node:crypto needs 30 us for the
+ * numbers, and ten times that for a KeyObject and its export, which matters for a fleet.
  * @source RFC 5208 5, RFC 5915 3, RFC 5480 2
  */
 export async function generateHostKey(keyType: KeyType): Promise<Secret> {

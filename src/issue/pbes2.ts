@@ -1,7 +1,7 @@
 // The CA key at rest: PKCS#8 EncryptedPrivateKeyInfo with PBES2 (RFC 8018), scrypt (RFC 7914) and AES-256-CBC, which
 // `openssl pkey` opens. Node's own encrypted export stops at 2048 rounds of PBKDF2, so the frame is written here around
-// Node's native scrypt; reading is left to OpenSSL, once the frame is known to be PBES2 at a bearable cost.
-// CBC has no integrity check, so the caller must check that the key fits its certificate.
+// Node's native scrypt; OpenSSL reads it, after the frame was found to be PBES2 at a bearable cost. CBC has no
+// integrity check, so the caller must check that the key matches its certificate.
 
 import { createCipheriv, createPrivateKey, type KeyObject, randomBytes, scrypt, type ScryptOptions } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -19,15 +19,16 @@ const oids = {
   scrypt: '1.3.6.1.4.1.11591.4.11',
   aes256Cbc: '2.16.840.1.101.3.4.1.42',
 } as const;
-/** AES-128, -192 and -256 in CBC mode: what `openssl pkcs8 -topk8 -v2` is asked for in practice. */
+/** AES-128, -192 and -256 in CBC mode: the usual choices for `openssl pkcs8 -topk8 -v2`. */
 const readableCiphers: readonly string[] = ['2.16.840.1.101.3.4.1.2', '2.16.840.1.101.3.4.1.22', oids.aes256Cbc];
 
 const label = 'ENCRYPTED PRIVATE KEY';
 const byHand = 'openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEWFILE';
 const blockSize = 8;
 /**
- * N and p. What a person chose is guessed, and each guess should cost: N = 2^14 is the most of which r = 8 stays below the
- * 32 MiB that OpenSSL lends a scrypt frame, so from there only p can rise. 256 random bits are beyond guessing, whatever one costs.
+ * N and p. A person's choice can be guessed, so each guess should cost: with r = 8, N = 2^14 is the most that stays
+ * below the 32 MiB that OpenSSL allows a scrypt frame, so only p can go higher. 256 random bits cannot be guessed,
+ * whatever a guess costs.
  */
 const costs: Readonly<Record<PassphraseStrength, { readonly N: number; readonly p: number }>> = {
   random: { N: 2 ** 10, p: 1 },
@@ -36,7 +37,7 @@ const costs: Readonly<Record<PassphraseStrength, { readonly N: number; readonly 
 const keyOctets = 32;
 /** OpenSSL's own limit (PEM_BUFSIZE): a longer passphrase would make a key that nothing opens. */
 const maxPassphraseOctets = 1024;
-/** Bounds on what a frame from outside may ask for: about half a second of work. */
+/** Limits on the cost of a frame from outside: about half a second of work. */
 const maxScryptWork = 2 ** 14 * 8 * 8;
 const maxPbkdf2Rounds = 600_000;
 
@@ -90,7 +91,7 @@ export async function decryptPrivateKey(
   }
 }
 
-/** The frame of such a key, which OpenSSL then refuses only because of the passphrase. @throws certificate */
+/** The frame of such a key; OpenSSL then refuses it only because of the passphrase. @throws certificate */
 export function checkEncryptedKey(pem: Uint8Array | string, { from }: { from: string }): Buffer {
   const block = readPemBlocks(boundInput(pem, from), from).find((candidate) => candidate.label.endsWith('PRIVATE KEY'));
   if (block === undefined) {

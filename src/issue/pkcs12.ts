@@ -1,7 +1,7 @@
-// A key and its certificates in one PKCS#12 file (RFC 7292) as today's programs open it without legacy switches: PBES2
+// A key and its certificates in one PKCS#12 file (RFC 7292) that today's programs open without legacy switches: PBES2
 // with PBKDF2-HMAC-SHA256 and AES-256-CBC, and a MAC with HMAC-SHA256. The frame is node-forge's ASN.1 layer, because
-// its PKCS#12 call takes RSA keys only; all cryptography is node:crypto's. It reads no PKCS#12. Imported where such a
-// file is made, and the sole importer of node-forge.
+// its PKCS#12 call takes only RSA keys; all cryptography is node:crypto's. It does not read PKCS#12. It is imported
+// only to make such a file, and is the only importer of node-forge.
 
 import { isUtf8 } from 'node:buffer';
 import { createCipheriv, createHmac, hash, type KeyObject, pbkdf2, randomBytes } from 'node:crypto';
@@ -16,15 +16,15 @@ export interface Pkcs12Request {
   readonly certificate: Uint8Array;
   /** DER; the chain above the certificate. */
   readonly authorities: readonly Uint8Array[];
-  /** What programs show; keytool calls it the alias. */
+  /** The name that programs show; keytool calls it the alias. */
   readonly friendlyName: string;
   /** UTF-8, without NUL. */
   readonly password: Secret;
 }
 
 /**
- * Rounds of both key derivations. What opens a file counts them: .NET refuses more than 300,000 by default
- * (Pkcs12LoaderLimits), Java more than 5,000,000.
+ * Rounds of both key derivations. Readers limit them: .NET refuses more than 300,000 by default (Pkcs12LoaderLimits),
+ * Java more than 5,000,000.
  */
 const rounds = 250_000;
 const saltOctets = 16;
@@ -92,7 +92,7 @@ function passwordOctets(password: Secret): Buffer {
 
 const derive = promisify(pbkdf2);
 
-/** PBES2 (RFC 8018 6.2) under the password as UTF-8, which is what OpenSSL gives it. */
+/** PBES2 (RFC 8018 6.2) with the password as UTF-8, as OpenSSL does it. */
 async function encrypt(
   plain: Uint8Array,
   password: Buffer,
@@ -108,9 +108,9 @@ async function encrypt(
 }
 
 /**
- * RFC 7292 appendix B with SHA-256, for a MAC key (ID 3): one digest is as long as the key, so one block is all. The
- * password is a BMPString with its two zero octets (B.1); what is outside the BMP is a surrogate pair, as OpenSSL and
- * Java have it.
+ * RFC 7292 appendix B with SHA-256, for a MAC key (ID 3): one digest is as long as the key, so one block is enough. The
+ * password is a BMPString with its two zero octets (B.1); a character outside the BMP is a surrogate pair, as in
+ * OpenSSL and Java.
  */
 function deriveMacKey(password: Buffer, salt: Buffer): Buffer {
   const characters = Buffer.from(`${password.toString('utf8')}\0`, 'utf16le').swap16();
@@ -125,10 +125,10 @@ function repeated(octets: Buffer): Buffer {
   return Buffer.alloc(Math.ceil(octets.length / 64) * 64, octets);
 }
 
-// The DER that the file is made of, as node-forge's objects. Its strings hold an octet in each character.
+// The DER of the file, as node-forge's objects. Its strings have one octet in each character.
 
 const { Class, Type } = asn1;
-/** node-forge names context tags like those of the universal types with the same number. */
+/** node-forge names context tags like the universal types with the same number. */
 const tag0 = Type.NONE;
 
 const binary = (octets: Uint8Array): string => Buffer.from(octets).toString('latin1');
@@ -138,7 +138,7 @@ const make = (type: asn1.Type, value: string | asn1.Asn1[]): asn1.Asn1 =>
   asn1.create(Class.UNIVERSAL, type, typeof value !== 'string', value);
 const sequence = (...parts: asn1.Asn1[]): asn1.Asn1 => make(Type.SEQUENCE, parts);
 const octetString = (octets: Uint8Array): asn1.Asn1 => make(Type.OCTETSTRING, binary(octets));
-/** toDer writes the characters of this type alone as two octets each. */
+/** toDer writes two octets per character only for this type. */
 const bmpString = (text: string): asn1.Asn1 => make(Type.BMPSTRING, text);
 const small = (value: number): asn1.Asn1 => make(Type.INTEGER, asn1.integerToDer(value).getBytes());
 const oid = (dotted: string): asn1.Asn1 => make(Type.OID, asn1.oidToDer(dotted).getBytes());
@@ -152,7 +152,7 @@ function set(...parts: readonly asn1.Asn1[]): asn1.Asn1 {
   );
 }
 
-/** ContentInfo and SafeBag (RFC 7292 4 and 4.2): the type, the value tagged [0] EXPLICIT, and what a bag adds to it. */
+/** ContentInfo and SafeBag (RFC 7292 4 and 4.2): the type, the value tagged [0] EXPLICIT, and a bag's attributes. */
 function typed(type: string, value: asn1.Asn1, ...more: readonly asn1.Asn1[]): asn1.Asn1 {
   return sequence(oid(type), asn1.create(Class.CONTEXT_SPECIFIC, tag0, true, [value]), ...more);
 }

@@ -1,6 +1,6 @@
-// One certificate's contents as DER: names, extensions and algorithms from the profile in certificate/profile.ts. What a
-// profile says of all its certificates is encoded once. It signs and judges nothing. Only x509.ts and x509-read-back.ts
-// import it.
+// One certificate's contents as DER: names, extensions and algorithms from the profile in certificate/profile.ts. Parts
+// that all certificates of a profile share are encoded once. It does not sign or judge. Only x509.ts and
+// x509-read-back.ts import it.
 
 import { hash } from 'node:crypto';
 import * as der from '../certificate/der.js';
@@ -8,7 +8,7 @@ import { dnsNameTag } from '../certificate/parts.js';
 import { keyUsageBits, profiles, type KeyUsageBit } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 
-/** What goes into one certificate, which is built from it and compared with it afterwards. Names and keys are DER. */
+/** The contents of one certificate, which it is built from and compared with afterwards. Names and keys are DER. */
 export interface Contents {
   readonly kind: 'ca' | Role;
   readonly subject: Buffer;
@@ -75,7 +75,7 @@ export function keyUsageOf({ kind, keyType }: Pick<Contents, 'kind' | 'keyType'>
   return keyUsageBits.filter((bit) => wanted.includes(bit));
 }
 
-/** What every certificate of a kind has: basicConstraints and keyUsage, and its extKeyUsage. */
+/** Common to every certificate of a kind: basicConstraints and keyUsage, and its extKeyUsage. */
 const fixed = new Map<string, readonly [Buffer, Buffer]>();
 
 function fixedExtensions({ kind, keyType }: Contents): readonly [Buffer, Buffer] {

@@ -1,6 +1,7 @@
-// Proves that a new certificate holds what it should: every one with certificate.ts and node:crypto, and those that x509.ts
-// chooses also with @peculiar/asn1-x509, whose code had no part in making it (@peculiar/x509 reads with the same, and loads
-// twice as much). A failure here is a bug in relaycerts, which the user cannot fix. Only x509.ts imports it.
+// Proves that a new certificate has the intended contents: every one with certificate.ts and node:crypto, and those
+// chosen by x509.ts also with @peculiar/asn1-x509, whose code had no part in making it (@peculiar/x509 reads with the
+// same, and loads twice as much). A failure here is a bug in relaycerts, which the user cannot fix. Only x509.ts
+// imports it.
 
 import { verify } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
@@ -50,7 +51,7 @@ function differences(
 }
 
 /**
- * The same with OpenSSL's and @peculiar/asn1-x509's readers besides; `ca` is undefined if the certificate is the CA's own.
+ * The same, and with OpenSSL's and @peculiar/asn1-x509's readers as well; `ca` is undefined if it is the CA's own.
  * @throws Error naming the fields that differ
  */
 export function readBack(der: Buffer, contents: Contents, serial: Buffer, ca: CertificateInfo | undefined): void {
@@ -68,7 +69,7 @@ export function readBack(der: Buffer, contents: Contents, serial: Buffer, ca: Ce
   const constraints = find(reader.id_ce_basicConstraints, reader.BasicConstraints);
   const usage = keyUsageOf(contents).reduce<number>((flags, bit) => flags | reader.KeyUsageFlags[bit], 0);
   const authority = find(reader.id_ce_authorityKeyIdentifier, reader.AuthorityKeyIdentifier);
-  // Plain arrays from those of classes of their own.
+  // Plain arrays from instances of its own classes.
   const purposes = Array.from(find(reader.id_ce_extKeyUsage, reader.ExtendedKeyUsage) ?? []);
   const names = Array.from(find(reader.id_ce_subjectAltName, reader.SubjectAlternativeName) ?? []);
   const theirs = falseIn({
@@ -82,7 +83,7 @@ export function readBack(der: Buffer, contents: Contents, serial: Buffer, ca: Ce
       constraints.pathLenConstraint === profile.pathLength,
     keyUsage: isCritical(reader.id_ce_keyUsage) && find(reader.id_ce_keyUsage, reader.KeyUsage)?.toNumber() === usage,
     extendedKeyUsage: isDeepStrictEqual(purposes, profile.extendedKeyUsage),
-    // Of a name of another kind it is undefined.
+    // Undefined for a name of another kind.
     subjectAltName: isDeepStrictEqual(
       names.map(({ dNSName }) => dNSName),
       contents.dnsNames,
@@ -95,7 +96,7 @@ export function readBack(der: Buffer, contents: Contents, serial: Buffer, ca: Ce
   expectNone([...new Set([...own, ...theirs])]);
 }
 
-/** By the signed octets as this reader sees them. */
+/** With the signed octets as this reader sees them. */
 function isSigned(
   { tbsCertificateRaw: signed, signatureValue }: reader.Certificate,
   { spki, publicKey }: CertificateInfo,

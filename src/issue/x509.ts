@@ -1,6 +1,6 @@
 // Issues certificates: x509-build.ts builds them from the profile, node:crypto signs them, and x509-read-back.ts reads
-// them back and verifies them before they are returned. That imports @peculiar, which takes tens of milliseconds to
-// load, so import this file only to issue a certificate. It writes no files.
+// them back and verifies them before they are returned. The latter imports @peculiar, which takes tens of milliseconds
+// to load, so import this file only to issue a certificate. It writes no files.
 
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
@@ -16,7 +16,7 @@ import { isPermitted } from '../certificate/verify.js';
 import * as asn1 from './x509-build.js';
 import { compareContents, readBack } from './x509-read-back.js';
 
-/** What a CA certificate is issued from; `at` is now. */
+/** The input for a CA certificate; `at` is now. */
 export interface CaRequest {
   readonly commonName: string;
   readonly subject: Subject;
@@ -35,7 +35,7 @@ export interface Issuer {
   readonly privateKey: KeyObject;
 }
 
-/** What a host's certificate is issued from; `at` is now. */
+/** The input for a host's certificate; `at` is now. */
 export interface LeafRequest {
   readonly role: Role;
   readonly hostname: HostName;
@@ -63,8 +63,9 @@ export async function issueCa(request: CaRequest): Promise<string> {
 }
 
 /**
- * A new certificate for the key and the name of an existing CA, as PEM with a newline at the end; what the CA signed
- * verifies with the old and the new one. The name is copied octet for octet, and the key identifier, whatever made it.
+ * A new certificate for the key and name of an existing CA, as PEM with a newline at the end; what the CA signed
+ * verifies with the old and the new one. The name and the key identifier are copied octet for octet, whatever made
+ * them.
  * @throws RelaycertsError `certificate` if the key's type is unknown
  */
 export async function reissueCa(before: CertificateInfo, request: RootRequest): Promise<string> {
@@ -88,7 +89,7 @@ async function issueRoot(
 
 /**
  * A host's certificate, signed by the CA. Its validity is cut to the CA's.
- * @throws RelaycertsError `certificate` if the CA has expired, its key does not fit it, or the public key's type is
+ * @throws RelaycertsError `certificate` if the CA has expired, its key does not match it, or the public key's type is
  * unknown; `contradiction` if a name is outside the CA's permitted domains
  */
 export async function issueLeaf(request: LeafRequest): Promise<CertificateInfo> {
@@ -136,7 +137,7 @@ interface ParsedIssuer extends SigningKey {
   readonly info: CertificateInfo;
   readonly name: Buffer;
   readonly keyIdentifier: Buffer;
-  /** How many certificates of each kind it has signed in this process. */
+  /** The number of certificates of each kind it has signed in this process. */
   readonly known: Map<string, number>;
 }
 
@@ -172,13 +173,13 @@ async function parseIssuer(pem: string, privateKey: KeyObject): Promise<ParsedIs
   return { ...signer, info, name: info.subject, keyIdentifier: keyIdentifierOf(info, signer.spki), known: new Map() };
 }
 
-/** What the leaves of a CA name: it is in the CA's certificate, or is made of the key. */
+/** The key identifier that a CA's leaves name: from the CA's certificate, or computed from the key. */
 function keyIdentifierOf(ca: CertificateInfo | undefined, spki: Buffer): Buffer {
   const written = ca?.subjectKeyIdentifier;
   return written === undefined ? asn1.keyIdentifierOf(spki) : Buffer.from(written, 'hex');
 }
 
-/** Of a fleet, one in so many is read by other implementations too; the first of each kind always is. */
+/** In a fleet, one in this many is also read by other implementations; the first of each kind always is. */
 const sampleOf = 1000;
 
 async function issueOne(contents: asn1.Contents, ca: ParsedIssuer): Promise<CertificateInfo> {
@@ -202,14 +203,14 @@ function issue(contents: asn1.Contents, ca: SigningKey): string {
   return writePem('CERTIFICATE', certificate);
 }
 
-/** Framed here so that the signed part is serialised once and stays what was signed, to the last octet. */
+/** Framed here so that the signed part is serialised once and is exactly what was signed. */
 function signContents(contents: asn1.Contents, serial: Buffer, { keyType, privateKey }: SigningKey): Buffer {
   const { digest, algorithm } = asn1.signatures[keyType];
   const tbs = asn1.buildTbs(contents, serial, algorithm);
   return writeSequence(tbs, algorithm, writeBitString(sign(digest, tbs, privateKey)));
 }
 
-/** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random ones with the sign bit clear and the first not 0. */
+/** RFC 5280 4.1.2.2: positive, at most 20 octets. 20 random octets with the sign bit clear and the first not 0. */
 function newSerial(): Buffer {
   const octets = randomBytes(20);
   octets[0] = 1 + ((octets[0] ?? 0) % 0x7f);

@@ -1,14 +1,14 @@
-// journalctl -o json and -o export (systemd's "Journal Export Formats"). An entry that is damaged, or longer than a line
-// may be, is left out. A field that is not printable is an array of octets in JSON, and has its length before it in the
-// export format.
+// journalctl -o json and -o export (systemd's "Journal Export Formats"). An entry that is damaged, or longer than a
+// line may be, is skipped. A field that is not printable is an array of octets in JSON, and is preceded by its length
+// in the export format.
 
 import type { LogRecord } from './log-record.js';
 
-/** The fields that are used, and no others are kept. */
+/** The fields that are used; no others are kept. */
 const names = ['MESSAGE', 'SYSLOG_IDENTIFIER', '_COMM', '_PID', 'SYSLOG_PID', '_HOSTNAME', '__REALTIME_TIMESTAMP'];
 type Fields = ReadonlyMap<string, string>;
 
-/** A line of `-o json`, or of json-seq; undefined if it is not one. */
+/** A line of `-o json` or json-seq; undefined if it is neither. */
 export function readJournalJson(line: string): LogRecord | undefined {
   const from = line.startsWith('\u001E') ? 1 : 0;
   if (line[from] !== '{') return undefined;
@@ -26,7 +26,7 @@ function parseObject(line: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-/** A field's first value; none if it is too long for journalctl to show it. */
+/** A field's first value; none if it is too long for journalctl to show. */
 function textOf(value: unknown): readonly string[] {
   if (typeof value === 'string') return [value];
   if (!Array.isArray(value)) return [];
@@ -35,8 +35,8 @@ function textOf(value: unknown): readonly string[] {
 }
 
 /**
- * What reads the export format: an entry's record with its last line, nothing for the others, and 'other' for a line that
- * is not of this format.
+ * Reads the export format: returns an entry's record with its last line, nothing for the others, and 'other' for a line
+ * that is not in this format.
  */
 export function journalExport(): {
   readonly read: (line: string, octets: number) => LogRecord | undefined | 'other';
@@ -55,7 +55,7 @@ export function journalExport(): {
       return undefined;
     }
     if (binary !== undefined) {
-      // The eight octets of the length are the first of the value, and the line's end belongs to it.
+      // The value begins with the eight octets of its length, and the line feed belongs to it.
       if (binary.text.length < mostOfField) binary.text += `${line}\n`;
       binary.size += octets + 1;
       const length = binary.size < 8 ? 0 : lengthIn(binary.text);
@@ -77,7 +77,7 @@ export function journalExport(): {
 
 const mostOfField = 1 << 16;
 
-/** Little-endian. A length that no field has is damage, and ends the field. */
+/** Little-endian. An impossible length is damage, and ends the field. */
 function lengthIn(text: string): number {
   const octets = Buffer.from(text.slice(0, 8), 'latin1');
   const length = octets.readUInt32LE(0);

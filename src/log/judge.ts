@@ -1,7 +1,7 @@
-// What a record of a mail log says about the relaying: a mail went through, a fault of a known kind, something about TLS or
-// the relay that is not known, or nothing that matters. Only our own services (`postfix/relaycerts`), the hosts of the
-// settings and the mail programs of a home host are judged. Port 25 of a relay sees strangers and their faults all day, and
-// so does our own port: what somebody without a certificate of ours causes there is told apart.
+// What a record of a mail log says about the relaying: mail was delivered, a fault of a known kind, something about TLS
+// or the relay that is not known, or nothing that matters. Only our own services (`postfix/relaycerts`), the hosts in
+// the settings and the mail programs of a home host are judged. A relay's port 25 sees strangers and their faults all
+// day, and so does our own port: what clients without a certificate of ours cause is kept apart.
 
 import { copyOf } from '../sys/lines.js';
 import { findLogKind, type LogKind } from './log-lines.js';
@@ -24,9 +24,9 @@ export type Verdict =
       readonly is: 'fault';
       readonly kind: LogKind;
       readonly side: Side;
-      /** The host at the other end, as the line names it; '' if it does not. */
+      /** The host at the other end, if the line names it; otherwise ''. */
       readonly peer: string;
-      /** Ours for certain; or of another mail service; or of a client that may be anybody, and its address. */
+      /** Certainly ours; or another mail service's; or from a client that may be anybody, and its address. */
       readonly of: 'ours' | 'others' | { readonly client: string };
     };
 
@@ -35,7 +35,7 @@ export interface Judge {
   /** Has an address count as that of a client of ours. */
   readonly noteKnown: (address: string) => void;
   readonly isKnown: (address: string) => boolean;
-  /** Whether anybody did. */
+  /** Whether any address did. */
   readonly hasKnown: () => boolean;
   /** Whether our own services logged anything. */
   readonly hasOurs: () => boolean;
@@ -48,26 +48,26 @@ const ourTag = /^postfix[\w.-]*\/relaycerts/;
 const postfixTag = /^postfix[\w.-]*\//;
 const homePrograms = new Set(['exim', 'exim4', 'smtpd', 'msmtp', 'nullmailer', 'nullmailer-send']);
 
-/** What Postfix logs of a mail that goes its way, by its beginning. */
+/** What Postfix logs about mail in normal operation, by its beginning. */
 const ordinary =
   /(?:connect from |disconnect from |[0-9A-Za-z]{5,24}: (?:client=|uid=|message-id=|removed|from=<[^>]*>, size=|to=<[^>]*>, .{20,900} status=sent |resent-message-id=)|(?:Trusted|Verified|Untrusted|Anonymous) TLS connection established |statistics: |setting up TLS connection )/y;
-/** What makes a line of ours worth a look if its words are not known. */
+/** Marks a line of ours that deserves a look even if its words are not known. */
 const alarm =
   /^(?:warning|error|fatal|panic): |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
-/** Of those, what strangers, their DNS and an upgrade cause. */
+/** Of those, the ones caused by strangers, their DNS and upgrades. */
 const noise =
   /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout/;
-/** The same for the other programs: what they say of a mail that has to wait or is returned. */
+/** The same for the other programs: what they log about mail that waits or is returned. */
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
-/** What another line says better: the one before, or that of the attempt after which a mail was not tried again. */
+/** What another line says better: the previous one, or that of the attempt after which a mail was not retried. */
 const echoElsewhere =
   /retry time not reached|smtp: Failed: Connect failed|TLS session: NULL|lookup of host \S+ failed in/;
 const peerInLine = /(?:from|to|for|host|with|relay=) ?([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/;
 const peerElsewhere = /(?:H=|host=|host: |relay="[^"(]*\()([\w.-]{1,255})/;
 const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;
 
-/** A judge of the records of one log, in their order. `hosts` are the FQDNs of the settings, relays and homes. */
+/** Judges the records of one log, in order. `hosts` are the FQDNs in the settings, relays and homes. */
 export function logJudge(hosts: ReadonlySet<string>): Judge {
   const known = new Recent<true>();
   const clients = new Recent<string>();
@@ -99,7 +99,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
     }
     const side = isServer ? 'relay' : 'home';
     let { name, address } = peerIn(text);
-    // The lines of OpenSSL come after this one, and do not say whom they are about.
+    // OpenSSL's lines follow this one, and do not name the client.
     if (isServer && text.startsWith('SSL_accept error from ')) clients.set(copyOf(pid), copyOf(`${name} ${address}`));
     else if (isServer && address === '') [name = '', address = ''] = (clients.get(pid) ?? '').split(' ');
     const fault = { is: 'fault', kind, side, peer: name } as const;
@@ -151,7 +151,7 @@ export function ordinaryLines(isAwaited: () => boolean): (text: string, from: nu
     if (end > to || !beginsOrdinary(text, end + 3)) return false;
     const program = text.lastIndexOf(' ', text.lastIndexOf('[', end)) + 1;
     if (program < from || !text.startsWith('postfix', program)) return false;
-    // Of ours, whom it knows and how much mail goes its way matter.
+    // Of our lines, those about known clients and delivered mail matter.
     const first = text.charCodeAt(end + 3);
     if (first === 0x64) return !isAwaited();
     return first === 0x63 || !ourTag.test(text.slice(program, end));

@@ -1,7 +1,7 @@
 // The lines that mail programs log when TLS or the relaying fails, each with its cause and what to do: Postfix in the
-// words of every release that is supported, and the other programs of a home host. They are data (log-lines.json), and
-// each sample there was logged by a real program: test/e2e/log-lines.test.ts causes those of Postfix.
-// docs/troubleshooting.md is made from it, and `explain` looks for its words. The ids are those of src/findings.
+// words of every supported release, and the other programs of a home host. They are data (log-lines.json), and each
+// sample was logged by a real program: test/e2e/log-lines.test.ts causes those of Postfix. docs/troubleshooting.md is
+// made from it, and `explain` looks for its words. The ids are those of src/findings.
 
 import kinds from './log-lines.json' with { type: 'json' };
 
@@ -13,15 +13,15 @@ export type Place = (typeof places)[number];
 export interface LogKind {
   readonly id: string;
   readonly at: Place;
-  /** What its lines hold, one of these: literal text, in which a `*` is anything without white space. */
+  /** Its lines contain one of these: literal text, in which a `*` is anything without white space. */
   readonly words: readonly string[];
-  /** Says that something failed, and another line says why. */
+  /** It says that something failed, and another line says why. */
   readonly isSymptom?: boolean;
-  /** Whoever connects to the relay without a certificate of ours causes it as well. */
+  /** Any client without a certificate of ours causes it as well. */
   readonly fromStrangers?: boolean;
   readonly cause: string;
   readonly fix: string;
-  /** Lines as they were logged, and the releases of Postfix that log these words. */
+  /** Lines as they were logged, and the releases of Postfix with these words. */
   readonly samples: readonly { readonly postfix: readonly string[]; readonly line: string }[];
   /** The words of other programs, each with a line as it was logged. */
   readonly programs: readonly { readonly program: string; readonly words: string; readonly line: string }[];
@@ -33,7 +33,7 @@ export const logKinds: readonly LogKind[] = kinds.map((kind) => ({
   at: places.find((place) => place === kind.at) ?? 'here',
 }));
 
-/** For speed a line is first searched for the longest literal part, since most lines have none of them. */
+/** For speed a line is first searched for the longest literal part, because most lines contain none. */
 const patterns = logKinds.flatMap((kind) =>
   wordsOf(kind).map((words) => {
     const [longest = ''] = words.split('*').toSorted((one, other) => other.length - one.length);
@@ -41,14 +41,14 @@ const patterns = logKinds.flatMap((kind) =>
   }),
 );
 
-/** The kind of a line of a mail log; undefined if the line is about something else. The first that fits wins. */
+/** The kind of a line of a mail log; undefined if the line is about something else. The first match wins. */
 export function findLogKind(line: string): LogKind | undefined {
   return patterns.find(
     ({ longest, pattern }) => line.includes(longest) && (pattern === undefined || pattern.test(line)),
   )?.kind;
 }
 
-/** Postfix's words and those of other programs. */
+/** The words of Postfix and of other programs. */
 export function wordsOf({ words, programs }: LogKind): readonly string[] {
   return [...new Set([...words, ...programs.map((one) => one.words)])];
 }

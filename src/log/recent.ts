@@ -1,5 +1,5 @@
-// A map that keeps the entries that were set last, so that a log of any length takes a bounded memory. Whoever needs all
-// of them counts what is lost.
+// A map that keeps only the most recently set entries, so that a log of any length takes a limited amount of memory. A
+// caller that needs all of them must count what is lost.
 
 /** Entries that are kept: more than a relay has processes, or a fleet has addresses at once. */
 const most = 20_000;

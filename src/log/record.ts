@@ -1,13 +1,13 @@
-// One line of a log as who logged what and when. Syslog in its traditional form (in any language: only the clock has to be
-// in digits), RFC 3339 and RFC 5424; the short forms, JSON and export of journalctl; Exim's and msmtp's own logs; and
-// what containers put before or leave out. A time stays as it is written. Texts are latin1, as lines are (sys/lines.ts).
+// One line of a log as who logged what and when. Syslog in its traditional form (in any language: only the time has to
+// be in digits), RFC 3339 and RFC 5424; the short forms, JSON and export of journalctl; Exim's and msmtp's own logs;
+// and what containers prepend or leave out. A time stays as written. Texts are latin1, as lines are (sys/lines.ts).
 
 import { journalExport, readJournalJson } from './journal.js';
 import type { LogRecord } from './log-record.js';
 
 const clock = String.raw`\d\d:\d\d:\d\d\S*`;
 const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;
-// The names of months and their order are a matter of language.
+// Month names and their place depend on the language.
 const time = String.raw`(.{0,48}?${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
 const syslog = new RegExp(String.raw`^(?:<\d{1,3}>)?${time} +(\S{1,255}) ([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`);
 /** RFC 5424 6: priority, version, time, host, program, process, message ID, structured data, and perhaps a BOM. */
@@ -20,14 +20,14 @@ const anywhere = /(?:^|[\s|])(postfix[\w.-]{0,64}(?:\/[\w.-]{1,64}){1,3})\[(\d{1
 export interface RecordReader {
   /** A record, or nothing for a line that is a part of one. */
   readonly read: (line: string, octets: number) => LogRecord | undefined;
-  /** In the midst of an entry of several lines. */
+  /** Inside an entry of several lines. */
   readonly isInside: () => boolean;
 }
 
 /** Of a line that says nothing of itself. */
 export const nothing: LogRecord = { time: '', host: '', program: '', pid: '', text: '' };
 
-/** What reads one line after the other. */
+/** Reads one line after the other. */
 export function recordReader(): RecordReader {
   const { read, isInside } = journalExport();
   return {

@@ -1,5 +1,5 @@
-// The sum of a log: what went wrong, how often, first and last, in groups of one kind, host and side. All that is kept is
-// bounded, whatever the log holds; what does not fit is counted.
+// The summary of a log: what went wrong, how often, first and last, in groups of one kind, host and side. Everything
+// that is kept is limited, whatever the log contains; the rest is counted.
 
 import { copyOf, lineSplitter, mostOctets, utf8Of, type LineSink } from '../sys/lines.js';
 import { logJudge, ordinaryLines, type Side, type Verdict } from './judge.js';
@@ -8,10 +8,10 @@ import type { LogRecord } from './log-record.js';
 import { nothing, readRecord, recordReader } from './record.js';
 import { Sessions } from './sessions.js';
 
-/** Lines that are alike. Texts are UTF-8 in a summary, and may hold anything. */
+/** Similar lines. Texts are UTF-8 in a summary, and may contain anything. */
 export interface Sighting {
   count: number;
-  /** As the log writes it; '' if it does not. */
+  /** As written in the log; '' if missing. */
   first: string;
   last: string;
   /** The number of the last line, and its program and text, cut. */
@@ -22,7 +22,7 @@ export interface Sighting {
 export interface Fault extends Sighting {
   readonly kind: LogKind;
   readonly side: Side;
-  /** Who logged it, as the log names it; '' if it does not, or of too many hosts. */
+  /** Who logged it, as named in the log; '' if it does not say, or for too many hosts. */
   readonly host: string;
   /** The hosts at the other end, as the lines name them, and how many lines name each. */
   readonly peers: Map<string, number>;
@@ -30,20 +30,20 @@ export interface Fault extends Sighting {
 
 export interface LogSummary {
   readonly lines: number;
-  /** Of the times of the lines, the first and the last that the log writes. */
+  /** The first and last of the lines' times in the log. */
   readonly first: string;
   readonly last: string;
-  /** Mails that were handed to the relay, or taken by it. */
+  /** Mails that were handed to the relay, or accepted by it. */
   readonly sent: { readonly count: number; readonly last: string; readonly lastLine: number };
   /** Causes before symptoms, the most frequent first. */
   readonly faults: readonly Fault[];
   /** Faults of other mail, in a log that has lines of ours. */
   readonly otherLines: number;
-  /** What clients without a certificate of ours cause. */
+  /** Faults caused by clients without a certificate of ours. */
   readonly strangers: { readonly lines: number; readonly addresses: number };
-  /** About TLS or the relay, in words that are not known. */
+  /** About TLS or the relay, in unknown words. */
   readonly unknown: readonly Sighting[];
-  /** Lines of that kind that found no place. */
+  /** Lines of that kind for which there was no room. */
   readonly moreUnknown: number;
   /** Whether a service of ours, or another home program, logged anything at all. */
   readonly hasOurs: boolean;
@@ -59,7 +59,7 @@ type Counted = Extract<Verdict, { is: 'fault' | 'sent' | 'trusted' }>;
 
 const [mostFaults, mostUnknown, mostPeers, mostOfLine] = [2000, 20, 200, 400];
 
-/** Counts the lines of a log. `see` is told of each group and of each unknown kind as it appears. */
+/** Counts the lines of a log. `see` is called with each group and each unknown kind when it first appears. */
 export function logTally(
   hosts: ReadonlySet<string>,
   see: { readonly fault?: (found: Fault) => void; readonly unknown?: (found: Sighting) => void } = {},
@@ -69,7 +69,7 @@ export function logTally(
   const isOrdinary = ordinaryLines(() => !sessions.isEmpty);
   const judge = logJudge(hosts);
   const [faults, others] = [new Map<string, Fault>(), new Map<string, Fault>()];
-  /** By the client, whom a later line may make known. */
+  /** By client, because a later line may show who it is. */
   const strangers = new Map<string, Map<string, Fault>>();
   const unknown = new Map<string, Sighting>();
   const sent = { count: 0, last: '', lastLine: 0 };
@@ -222,7 +222,7 @@ function note(sighting: Sighting, { time, program, text }: LogRecord, line: numb
   sighting.line = copyOf(`${program === '' ? '' : `${program}: `}${text.slice(0, mostOfLine)}`);
 }
 
-/** The group of a fault; a name of a host may be anything, and there may be any number. */
+/** The group of a fault; a host's name may be anything, and there may be any number of names. */
 function faultIn(groups: Map<string, Fault>, record: LogRecord, { kind, side, peer }: Sight): Fault {
   const host = groups.size < mostFaults ? copyOf(record.host) : '';
   const key = keyOf({ kind, side, host });
@@ -238,7 +238,7 @@ function keyOf({ kind, side, host }: Pick<Fault, 'kind' | 'side' | 'host'>): str
   return `${kind.id} ${side} ${host}`;
 }
 
-/** All groups, those of one kind, host and side together, as they are shown. */
+/** All groups, with those of one kind, host and side merged, as they are shown. */
 function mergedFaults(all: readonly Map<string, Fault>[]): readonly Fault[] {
   const merged = new Map<string, Fault>();
   for (const fault of all.flatMap((groups) => [...groups.values()])) {
@@ -267,7 +267,7 @@ function shown<Kind extends Sighting>(sighting: Kind): Kind {
   return { ...sighting, first: utf8Of(first), last: utf8Of(last), line: utf8Of(line) };
 }
 
-/** What lines have in common that differ only in addresses, numbers and identifiers. */
+/** The common part of lines that differ only in addresses, numbers and identifiers. */
 function likenessOf(text: string): string {
   return text
     .slice(0, mostOfLine)

@@ -1,5 +1,5 @@
-// How long ago something was, in words: the largest unit that it has one of, rounded down. Pure: the clock is an
-// argument.
+// How long ago something was, in words: in the largest unit of which at least one has passed, rounded down. Pure: the
+// clock is an argument.
 
 const units = [
   ['day', 86_400],
@@ -7,7 +7,7 @@ const units = [
   ['minute', 60],
 ] as const;
 
-/** `3 days ago`; a clock that runs behind makes it `just now`. */
+/** `3 days ago`; `just now` for a time in the future, when the clock is slow. */
 export function agoText(then: Date, at: Date): string {
   const seconds = (at.getTime() - then.getTime()) / 1000;
   const unit = units.find(([, size]) => seconds >= size);

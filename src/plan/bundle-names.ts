@@ -1,16 +1,16 @@
-// The names of the files in a host's bundle; the same here and on the host, in `postfix.directory`. Where the bundle is
-// and which modes its files have is in store/layout.ts; what is in them, in render/bundle.ts.
+// The names of the files in a host's bundle; they are the same here and on the host, in `postfix.directory`.
+// store/layout.ts has the bundle's path and its files' modes; render/bundle.ts their contents.
 
 import type { HostName } from '../names.js';
 import type { HostSettings, Role } from '../settings/settings.js';
 
-/** The chain is the key, then the certificate: what smtp_tls_chain_files and smtpd_tls_chain_files want. */
+/** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
 export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
 
-/** Where a host's private key is: made here, or made on the host, which never gives it away. */
+/** Where a host's private key is: here, or on the host, if the host made it and keeps it. */
 export type KeyPlace = 'here' | 'host';
 
-/** The pins of all clients; on a relay alone. */
+/** The pins of all clients; only on a relay. */
 export const tableName = 'relay_clientcerts';
 
 /** The names of one host's files. */
@@ -24,7 +24,7 @@ export function bundleNames(domain: HostName, hostname: HostName): Readonly<Reco
   };
 }
 
-/** The parts that a host's bundle has: with the key at the host, neither the key nor the chain that holds it. */
+/** The parts of a host's bundle: if the key is at the host, neither the key nor the chain, which contains it. */
 export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart[] {
   const key = keyPlace === 'here' ? (['key', 'chain'] as const) : [];
   return ['ca', 'certificate', ...key, ...(role === 'smtpd-server' ? (['table'] as const) : [])];

@@ -1,5 +1,5 @@
-// What is wrong with the CA: its key and its certificate. Pure. Once something was signed, a part of the CA that is
-// missing is never made again, because hosts trust the CA that there was.
+// What is wrong with the CA's key and its certificate. Pure. Once the CA has signed something, a missing part of it is
+// never recreated, because hosts trust the CA that existed.
 
 import { basename, dirname, join } from 'node:path';
 import { checkCa, type CertificateFindingCode } from '../certificate/verify.js';
@@ -10,10 +10,10 @@ import { renewCaArgs } from './ca-rekey.js';
 import { describeFinding } from './findings.js';
 import type { Inventory } from './inventory.js';
 
-/** Another name or other domains than the settings ask for stop nothing: drift.ts says how to apply them. */
+/** Another name or other domains than in the settings do not stop anything: drift.ts says how to apply them. */
 const applied: readonly CertificateFindingCode[] = ['wrong-name', 'wrong-constraints'];
 
-/** What another certificate for the CA's key cures, and so does another key. */
+/** What another certificate for the CA's key fixes, and so does another key. */
 export const curedByRenewal: readonly CertificateFindingCode[] = [
   'expired',
   'not-yet-valid',
@@ -22,7 +22,7 @@ export const curedByRenewal: readonly CertificateFindingCode[] = [
   'wrong-purpose',
 ];
 
-/** What is wrong with the CA; not what is in `fixes`, because the command replaces it. */
+/** What is wrong with the CA, except what is in `fixes`, because the command replaces that. */
 export function caProblems(
   settings: Settings,
   inventory: Inventory,
@@ -52,7 +52,7 @@ function restore(what: string): Hint {
   return { run: ['clean'], before: `restore ${what} from a backup; to start over with another CA:` };
 }
 
-/** The command that takes the CA's certificate from a bundle, whose CA file holds another one only during a rekey. */
+/** The command that takes the CA's certificate from a bundle, whose CA file has a second one only during a rekey. */
 function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inventory): string | undefined {
   if (nextCa !== undefined || formerCa !== undefined) return undefined;
   const name = basename(caCertificatePath);
@@ -61,8 +61,8 @@ function copyOfCertificate({ hosts, caCertificatePath, nextCa, formerCa }: Inven
 }
 
 /**
- * True if the next CA cannot take over: its key is missing, it expired, or the settings ask for another name or other
- * domains since. It has signed nothing, so the first stage of the rekey is gone through again.
+ * True if the next CA cannot take over: its key is missing, it has expired, or the settings now ask for another name or
+ * other domains. It has signed nothing, so the first stage of the rekey is repeated.
  */
 export function isNextCaUseless(settings: Settings, { nextCa }: Inventory, at: Date): boolean {
   if (nextCa === undefined) return false;

@@ -1,26 +1,26 @@
-// How far a rekey of the CA is, as its files tell. Pure.
+// The stage of a CA rekey, as its files show. Pure.
 //
-// It has three stages, and every host is installed after each: 1, the new CA is made, and every host trusts both; 2, the
-// new CA signs every leaf; 3, the old CA goes. Until then a leaf of either CA is right.
+// There are three stages, and every host is installed after each: 1, the new CA is made, and every host trusts both; 2,
+// the new CA signs every leaf; 3, the old CA is removed. Until then a leaf of either CA is valid.
 
 import { isSignedBy } from '../certificate/verify.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { FoundCertificate, HostInventory, Inventory } from './inventory.js';
 
-/** Every CA that there is. */
+/** Every CA there is. */
 export type Cas = Pick<Inventory, 'caCertificate' | 'nextCa' | 'formerCa'>;
 
-/** The last stage that was carried out; 0 if no rekey is in progress. */
+/** The last completed stage; 0 if no rekey is in progress. */
 export function caStageOf({ nextCa, formerCa }: Cas): 0 | 1 | 2 {
   return formerCa !== undefined ? 2 : nextCa !== undefined ? 1 : 0;
 }
 
-/** The command that gives the CA a later end; during a rekey that is the next stage. */
+/** The command that extends the CA's validity; during a rekey that is the next stage. */
 export function renewCaArgs(cas: Cas): readonly ['renew', ...string[]] {
   return caStageOf(cas) === 0 ? ['renew', '--ca'] : ['renew', '--ca', '--rekey'];
 }
 
-/** The CA that a leaf is checked against: the former one if that signed it, otherwise the one that signs now. */
+/** The CA that a leaf is checked against: the former one if it signed the leaf, otherwise the one that signs now. */
 export function signerOf(
   leaf: CertificateInfo,
   inventory: Pick<Cas, 'caCertificate' | 'formerCa'>,
@@ -29,13 +29,13 @@ export function signerOf(
   return former !== undefined && isSignedBy(leaf, former.info) ? former : inventory.caCertificate;
 }
 
-/** The former CA signed this host's certificate, so the second stage is not done for it. */
+/** True if the former CA signed this host's certificate, so the second stage is not done for it. */
 export function isOfFormerCa({ certificate, isRevoked }: HostInventory, inventory: Inventory): boolean {
   if (isRevoked || certificate === undefined || inventory.formerCa === undefined) return false;
   return isSignedBy(certificate.info, inventory.formerCa.certificate.info);
 }
 
-/** Every CA certificate that hosts trust, the old one first. */
+/** Every CA certificate that hosts trust, the oldest first. */
 export function trustedCas({ formerCa, caCertificate, nextCa }: Cas): readonly FoundCertificate[] {
   return [formerCa?.certificate, caCertificate, nextCa?.certificate].filter((found) => found !== undefined);
 }

@@ -1,4 +1,4 @@
-// How the CA's certificate stands, why, and what cures it. Pure. The other rows of `status` are in status.ts and
+// The state of the CA's certificate, the reason, and the cure. Pure. The other rows of `status` are in status.ts and
 // host-status.ts.
 
 import { caFlaws } from '../certificate/ca-flaws.js';
@@ -37,7 +37,7 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
     return ['mismatched', { message, hint: rekey }];
   }
   if (at < found.info.notBefore) return ['not-yet-valid', whyNotYet(found.info, { run: renewCa })];
-  // What is due and about to be replaced needs only the next stage.
+  // A certificate that is due but about to be replaced needs only the next stage.
   if (next !== undefined) return ['pending', next];
   const left = daysLeft(found.info, at);
   if (left < warnDays) return ['due', { message: `expires in ${left} days`, hint: install }];
@@ -51,20 +51,22 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   return ['ok', { message: `works, but has ${listSome(flaws)}`, hint: install }];
 }
 
-/** Of a certificate that begins later; `cure` replaces it. */
+/** For a certificate that is not valid yet; `cure` replaces it. */
 export function whyNotYet({ notBefore }: CertificateInfo, cure: Command): Problem {
   const message = `not valid before ${notBefore.toISOString()}`;
   return { message, hint: { ...cure, before: 'if the clock was ahead when it was made:' } };
 }
 
-/** `make` makes a CA if there never was one, and a certificate for a key that has signed nothing; it refuses the rest. */
+/**
+ * `make` makes a CA if there never was one, and a certificate for a key that has signed nothing; otherwise it refuses.
+ */
 function whyNoCa(settings: Settings, inventory: Inventory, at: Date): Problem {
   const isLost = caProblems(settings, inventory, at).length > 0;
   const message = isLost || inventory.caKey !== undefined ? 'its certificate is missing' : 'there is no CA yet';
   return { message, hint: { run: ['make'], ...(isLost ? { after: 'says how to bring it back' } : {}) } };
 }
 
-/** What goes on with a rekey of the CA; undefined if none is under way. */
+/** What continues a rekey of the CA; undefined if none is in progress. */
 function caRekeyNext(settings: Settings, inventory: Inventory, at: Date): Problem | undefined {
   switch (caStageOf(inventory)) {
     case 0:

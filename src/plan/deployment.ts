@@ -1,19 +1,20 @@
-// Which hosts get what, in which order, so that no mail stops: derived from what each host was last seen to have. A host's
-// whole bundle goes there once everyone it talks to trusts its new certificate. Until then its CA file and its table of
-// pins go alone, beside the old key and certificate. Pure; a failed host stays as it is, and the others go around it.
+// Which hosts get what, in which order, so that no mail stops: derived from what each host was last seen to have. A
+// host gets its whole bundle once every host it talks to trusts its new certificate. Until then it gets only its CA
+// file and its table of pins, next to the old key and certificate. Pure; a failed host stays as it is, and the others
+// proceed without it.
 
 import type { HostName } from '../names.js';
 import type { Role } from '../settings/settings.js';
 import { judgeInstallation, type HostContent, type SeenHost } from './installed.js';
 
-/** `trust`: the CA file and the table; the key and the certificate there stay. */
+/** `trust`: the CA file and the table; the key and the certificate there are not changed. */
 export type VisitFiles = 'trust' | 'all';
 
 export interface DeployedHost {
   readonly hostname: HostName;
   readonly role: Role;
   readonly expected: HostContent;
-  /** The SHA-256 of the CA certificate that the new certificate is verified by. */
+  /** The SHA-256 of the CA certificate that verifies the new certificate. */
   readonly issuer: string;
   readonly seen: SeenHost | undefined;
 }
@@ -24,22 +25,23 @@ export interface Visit {
 }
 
 export interface Choice {
-  /** Hosts whose visit failed: they are not visited again, and nobody waits for them. */
+  /** Hosts whose visit failed: they are not visited again, and no host waits for them. */
   readonly failed: ReadonlySet<HostName>;
   /** The hosts that may be visited; undefined: all. */
   readonly only: ReadonlySet<HostName> | undefined;
 }
 
 /**
- * The hosts that can be visited now, at the same time; none if all have what they ought to have, or the rest has to wait
- * for hosts that may not be visited. Relays come before clients, because a client uses what a relay has to know first.
+ * The hosts that can be visited now, in parallel; none if all have what they should have, or the rest must wait for
+ * hosts that may not be visited. Relays come before clients, because a relay must know things before a client uses
+ * them.
  */
 export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Choice): readonly Visit[] {
   const reached = hosts.filter(({ hostname }) => !failed.has(hostname));
   const open = reached.filter((host) => !isDone(host) && only?.has(host.hostname) !== false);
   const relays = reached.filter(({ role }) => role === 'smtpd-server');
   const clients = reached.filter(({ role }) => role === 'smtp-client');
-  // What counts for each relay is the same for all clients, and the other way round.
+  // What matters for each relay is the same for all clients, and the other way round.
   const [ofRelays, ofClients] = [summaryOf(relays), summaryOf(clients)];
   const isListed = relays.length > 0 && relays.every(knowsPins);
   const wave = (role: Role, files: VisitFiles): readonly Visit[] =>
@@ -62,7 +64,7 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
     const visits = wave(role, files);
     if (visits.length > 0) return visits;
   }
-  // Another CA altogether: nobody can trust it first, so mail waits from the first host to the last.
+  // Another CA altogether: no host can trust it beforehand, so mail waits from the first host to the last.
   if (only !== undefined || relays.length === 0) return [];
   const [first] = open.toSorted((one, other) => rank(one) - rank(other));
   return open.filter((host) => host.role === first?.role).map(({ hostname }) => ({ hostname, files: 'all' }));
@@ -78,15 +80,15 @@ export function afterVisit({ expected, seen }: DeployedHost, { files }: Visit, a
   return { ...expected, certificate, seen: at };
 }
 
-/** True if the host has what it ought to have, as far as it was seen. */
+/** True if the host has what it should have, as last seen. */
 export function isDone({ expected, seen }: DeployedHost): boolean {
   return judgeInstallation(expected, seen).kind === 'installed';
 }
 
 interface Peers {
-  /** Every one of them that was seen has this CA. */
+  /** True if every host that was seen has this CA. */
   readonly trusted: (authority: string) => boolean;
-  /** Each that was seen has its new certificate. */
+  /** True if each host that was seen has its new certificate. */
   readonly isRenewed: boolean;
 }
 
@@ -103,7 +105,7 @@ function summaryOf(hosts: readonly DeployedHost[]): Peers {
   };
 }
 
-/** A CA is taken away only when nobody shows a certificate of it any more. */
+/** A CA is removed only when no host uses a certificate of it any more. */
 function keepsPeers({ expected, seen }: DeployedHost, { isRenewed }: Peers): boolean {
   return isRenewed || seen === undefined || seen.authorities.every((one) => expected.authorities.includes(one));
 }

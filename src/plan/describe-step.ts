@@ -1,10 +1,10 @@
-// The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; why it is made is
-// in plan.ts.
+// The steps of a plan in words, for --dry-run and for progress. A step says what will be made and where; plan.ts has
+// the reasons.
 
 import { quote } from '../errors.js';
 import type { HostStep, Step } from './plan.js';
 
-/** What a step makes; its path is not in it. */
+/** What a step makes, without its path. */
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case 'operator-key':
@@ -26,7 +26,7 @@ export function describeStep(step: Step): string {
   }
 }
 
-/** What hosts get, a line each; of more than `most`, how many they are. */
+/** What hosts get, one line each; above `most`, only their number. */
 export function describeHosts(steps: readonly HostStep[], most = 4): readonly string[] {
   const withKey = new Set(steps.flatMap((step) => (step.kind === 'key' ? [step.hostname] : [])));
   const certificates = steps.filter((step) => step.kind === 'certificate');

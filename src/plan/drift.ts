@@ -1,6 +1,5 @@
-// Certificates that are right, but not what the settings would make now. The next ones will be, and a command makes them
-// at once. Pure. Names are in
-// reissue.ts, because `make` itself applies them.
+// Certificates that are valid but not what the settings would make now. The next ones will be, and a command makes them
+// at once. Pure. Names are in reissue.ts, because `make` itself applies them.
 
 import { isKeyOf } from '../certificate/private-key.js';
 import { checkCa, checkLeaf } from '../certificate/verify.js';
@@ -17,7 +16,7 @@ import { staleFiles } from './warnings.js';
 /** What differs, and the command that applies it. */
 export type Drift = Problem & { readonly hint: Hint };
 
-/** One for each setting that is not applied: what differs, where, and the command that applies it. */
+/** One entry for each setting that is not applied: what differs, where, and the command that applies it. */
 export function driftOf(settings: Settings, inventory: Inventory): readonly Drift[] {
   const { keyType, validDays } = settings.certificates;
   const standing = inventory.hosts.filter((found) => !found.isRevoked && !isKnownRight(found, inventory));
@@ -46,14 +45,16 @@ function leafDrifts(
 ): Readonly<Record<'keyType' | 'validDays' | 'subject', IsOther>> {
   const { keyType, validDays } = settings.certificates;
   return {
-    // A host that keeps its own key chooses its type.
+    // A host that keeps its own key chooses the type.
     keyType: ({ spki }, { request }) => request === undefined && keyTypeOfSpki(spki) !== keyType,
     validDays: (info) => daysOf(info) !== validDays && !isCut(info, inventory, validDays),
     subject: (info) => !hasSubject(info, settings.subject),
   };
 }
 
-/** True if all that a client has is as the settings ask: nothing to find, to make or to apply. `wanted`: its bundle. */
+/**
+ * True if everything a client has is as in the settings: nothing to find, to make or to apply. `wanted`: its bundle.
+ */
 export function isRight(
   settings: Settings,
   inventory: Inventory,
@@ -67,21 +68,21 @@ export function isRight(
   if (certificate === undefined || key === undefined) return false;
   if (request !== undefined || previous !== undefined || isRevoked) return false;
   const { info } = certificate;
-  // As this program issues them: what is known of a client names the CA's key.
+  // For certificates issued by this program: what is known of a client includes the CA's key.
   if (info.authorityKeyIdentifier !== ca.subjectKeyIdentifier) return false;
   if (!isKeyOf(key, info) || checkLeaf(info, ca, host, at).length > 0) return false;
   if (Object.values(leafDrifts(settings, inventory)).some((isOther) => isOther(info, found))) return false;
   return staleFiles(found.bundle, wanted).length === 0;
 }
 
-/** Another name, or other domains, than the settings ask the CA for: it works, and a command applies them. */
+/** The settings ask for another CA name or other domains: the CA works, and a command applies them. */
 export function unappliedToCa(ca: Settings['ca'], { info, path }: FoundCertificate): readonly Drift[] {
   return checkCa(info, ca, info.notBefore)
     .filter(({ code }) => code === 'wrong-name' || code === 'wrong-constraints')
     .map((finding) => describeFinding(finding, 'ca', path));
 }
 
-/** Not while it gets a new key: the next stage tells what comes. */
+/** Not during a rekey: its next stage has its own message. */
 function caDrift({ ca }: Settings, { caCertificate, nextCa, formerCa }: Inventory): readonly Drift[] {
   if (caCertificate === undefined || nextCa !== undefined || formerCa !== undefined) return [];
   const [keyType, validDays] = [keyTypeOfSpki(caCertificate.info.spki), daysOf(caCertificate.info)];
@@ -101,7 +102,7 @@ function daysOf({ notBefore, notAfter }: CertificateInfo): number {
   return Math.ceil((notAfter.getTime() - notBefore.getTime()) / 86_400_000);
 }
 
-/** True where the CA's end is why the leaf has fewer days. */
+/** True if the leaf has fewer days because the CA ends. */
 function isCut(leaf: CertificateInfo, inventory: Inventory, validDays: number): boolean {
   const signer = signerOf(leaf, inventory);
   return signer !== undefined && daysOf(leaf) < validDays && leaf.notAfter.getTime() === signer.info.notAfter.getTime();

@@ -1,5 +1,5 @@
-// What was found wrong with a certificate, in words, with how to fix it. The checks themselves, which give findings as
-// data, are in certificate/verify.ts.
+// What is wrong with a certificate, in words, and how to fix it. The checks themselves, which return findings as data,
+// are in certificate/verify.ts.
 
 import type { CaFlaw } from '../certificate/ca-flaws.js';
 import type { CertificateFinding } from '../certificate/verify.js';
@@ -7,7 +7,7 @@ import { quote, quotePath, type Hint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { shellWord } from '../shell-word.js';
 
-/** One finding about the certificate of the CA or of a host, at `path`; `renewCa`: the words that renew the CA. */
+/** One finding about the certificate of the CA or of a host, at `path`; `renewCa`: the command that renews the CA. */
 export function describeFinding(
   finding: CertificateFinding,
   of: 'ca' | HostName,
@@ -61,7 +61,7 @@ export function describeFinding(
   }
 }
 
-/** What a CA lacks, in words that go on from "has". */
+/** What a CA lacks, in words that follow "has". */
 export function describeFlaw({ code, found }: CaFlaw): string {
   switch (code) {
     case 'no-key-usage':

@@ -1,5 +1,5 @@
-// Hosts that were issued a certificate here and that the settings no longer name. They are known from the ledger and
-// from the files that are left of them; what may still be done for them is to undo, to revoke and to remove. Pure.
+// Hosts that were issued a certificate here but are no longer in the settings. They are known from the ledger and from
+// the files left of them; they can still be undone, revoked and removed. Pure.
 
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { hostsOf, programUsers, type HostSettings, type Role, type Settings } from '../settings/settings.js';
@@ -9,13 +9,16 @@ import type { IssuedCertificate, Stranger } from './inventory.js';
 export interface FormerHost {
   readonly hostname: HostName;
   readonly role: Role;
-  /** As the ledger has it. */
+  /** As in the ledger. */
   readonly program: MailProgram;
-  /** Its last certificate is revoked or retired, and no file is left of it: what it ran should be undone by now. */
+  /**
+   * Its last certificate is revoked or retired and none of its files are left, so its installation should be undone by
+   * now.
+   */
   readonly isOver: boolean;
 }
 
-/** All of them, those of the ledger first, in its order. */
+/** All former hosts, those in the ledger first, in its order. */
 export function formerHosts(
   settings: Settings,
   issued: readonly IssuedCertificate[],
@@ -35,7 +38,7 @@ export function formerHosts(
   return [...found.values()];
 }
 
-/** The settings as if they still named this host. How ssh reached it is not known any more. */
+/** The settings as if this host were still in them. How ssh reached it is no longer known. */
 export function withFormerHost(settings: Settings, { hostname, role, program }: FormerHost): Settings {
   const host = {
     hostname,
@@ -51,7 +54,7 @@ export function withFormerHost(settings: Settings, { hostname, role, program }: 
   return { ...settings, smtpClients: [...settings.smtpClients, client] };
 }
 
-/** Whether a host is one that the settings no longer name. */
+/** True if the settings no longer name this host. */
 export function isFormer(settings: Settings, { hostname }: Pick<HostSettings, 'hostname'>): boolean {
   return !hostsOf(settings).some((host) => host.hostname === hostname);
 }

@@ -1,6 +1,6 @@
-// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure. What
-// a new certificate for the same key cures needs no decision and is no contradiction: an end is in warnings.ts, other
-// names in reissue.ts.
+// What is wrong with one host: its key, its request and its certificate against each other and against the CA. Pure.
+// Anything that a new certificate for the same key fixes needs no decision and is not a contradiction: expiry is in
+// warnings.ts, other names in reissue.ts.
 
 import { hash } from 'node:crypto';
 import { spkiFingerprint } from '../certificate/fingerprint.js';
@@ -15,7 +15,7 @@ import { describeFinding, setAside } from './findings.js';
 import { isKnownRight, type HostInventory, type Inventory } from './inventory.js';
 import { isCuredByMake } from './reissue.js';
 
-/** What is wrong with a host's certificate; nothing if it has none. */
+/** What is wrong with a host's certificate; empty if it has none. */
 export function hostProblems(found: HostInventory, inventory: Inventory, at: Date): readonly Problem[] {
   const { certificate, key, request, host } = found;
   if (certificate === undefined) return [];
@@ -38,15 +38,16 @@ export function hostProblems(found: HostInventory, inventory: Inventory, at: Dat
   const signer = signerOf(info, inventory);
   if (signer === undefined) return problems;
   const findings = checkLeaf(info, signer.info, host, at)
-    // What a new certificate cures is no contradiction: `renew` or `make` issues it, if need be after `renew --ca`.
+    // What a new certificate fixes is not a contradiction: `renew` or `make` issues it, after `renew --ca` if
+    // necessary.
     .filter(({ code }) => code !== 'expired' && code !== 'not-yet-valid' && code !== 'outside-constraints')
     .filter((finding) => !isCuredByMake(finding, info, host));
   return [...problems, ...findings.map((finding) => describeFinding(finding, host.hostname, path))];
 }
 
 /**
- * What contradicts about a host's request, which says that the key is at the host. One key, one host: two with the same
- * pin could not be told apart.
+ * What is wrong with a host's request, which means that the key is at the host. One key, one host: two hosts with the
+ * same pin could not be told apart.
  */
 export function requestProblems(found: HostInventory, inventory: Inventory): readonly Problem[] {
   const { request, key, keyPath, host } = found;
@@ -70,7 +71,7 @@ export function requestProblems(found: HostInventory, inventory: Inventory): rea
   return problems;
 }
 
-/** Who, other than the host, has this public key (DER); undefined where nobody does. */
+/** Which other host has this public key (DER); undefined if none has. */
 function ownerOf(spki: Buffer, self: HostSettings, inventory: Inventory): string | undefined {
   const { caCertificate, hosts } = inventory;
   if (caCertificate?.info.spki.equals(spki) === true) return 'the CA';
@@ -79,14 +80,14 @@ function ownerOf(spki: Buffer, self: HostSettings, inventory: Inventory): string
     if (found.host.hostname === self.hostname) return false;
     const { certificate, request } = found;
     if (certificate?.info.digest('public-key').equals(digest) === true) return true;
-    // Of a client whose files are known to be right, the certificate says all.
+    // For a client whose files are known to be right, the certificate is enough.
     if (isKnownRight(found, inventory)) return false;
     return request?.info.spki.equals(spki) === true || found.key?.spki.equals(spki) === true;
   });
   return other?.host.hostname;
 }
 
-/** That a key which was revoked has turned up again, from a backup: what is made for it would be listed. */
+/** A revoked key has come back, from a backup: a certificate made for it would be listed. */
 export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory): readonly Problem[] {
   if (revoked.keys.size === 0) return [];
   const { host, key, request, certificate, previous } = found;

@@ -1,5 +1,5 @@
-// How a host's certificate stands, why, and what cures it: first what is here, then whether the host has it. Pure. The
-// other rows of `status` are in status.ts and ca-status.ts.
+// The state of a host's certificate, the reason, and the cure: first what is here, then whether the host has it. Pure.
+// The other rows of `status` are in status.ts and ca-status.ts.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { isKeyOf } from '../certificate/private-key.js';
@@ -32,7 +32,7 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (findings.some(({ code }) => code === 'expired')) {
     return ['expired', whyRenew(basis, found, info, 'mail waits in the queue')];
   }
-  // The others are of a certificate that works as it is.
+  // The other findings are about a certificate that works as it is.
   const [wrong, other] = [
     findings.find((one) => !isCuredByMake(one, info, host) && !waiting.includes(one.code)),
     findings.find((one) => isCuredByMake(one, info, host) || one.code === 'outside-constraints'),
@@ -58,7 +58,7 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   return judgeInstalled(basis, found, info);
 }
 
-/** Of a client whose files are known to be right, only the dates count. */
+/** For a client whose files are known to be right, only the dates matter. */
 function judgeDates(basis: Basis, found: HostInventory): Verdict {
   const { at, warnDays } = basis;
   if (found.certificate === undefined) throw new TypeError('a client without a certificate is not right');
@@ -70,7 +70,7 @@ function judgeDates(basis: Basis, found: HostInventory): Verdict {
   return judgeInstalled(basis, found, info);
 }
 
-/** What is a matter of time, or of the CA. */
+/** States that depend on time or on the CA. */
 const waiting: readonly CertificateFindingCode[] = ['not-yet-valid', 'outside-constraints'];
 
 const words: Readonly<Record<InstalledPart, string>> = {
@@ -93,7 +93,7 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   return ['not-installed', { message, hint: { ...hint, before: 'once it is installed:' } }];
 }
 
-/** Clients that were revoked after this relay was seen with the table that it has. */
+/** Clients revoked after this relay was seen with its present table. */
 function whoseStillRelay({ issued, inventory }: Basis, state: Extract<Installation, { kind: 'differs' }>): string {
   if (!state.parts.includes('table')) return '';
   const names = inventory.hosts.flatMap(({ host: { role, hostname }, isRevoked }) => {
@@ -103,11 +103,11 @@ function whoseStillRelay({ issued, inventory }: Basis, state: Extract<Installati
   return names.length === 0 ? '' : `, so revoked clients may still relay (${listSome(names)})`;
 }
 
-/** What gives a host's certificate a later end. */
+/** What extends the validity of a host's certificate. */
 function whyRenew(basis: Basis, found: HostInventory, leaf: CertificateInfo, message: string): Problem {
   const { settings, inventory, at } = basis;
   const ca = inventory.caCertificate?.info;
-  // What --warn calls due may not be due to `renew`.
+  // A certificate may be due by --warn but not yet for `renew`.
   const isEarly = daysLeft(leaf, at) >= settings.certificates.renewBeforeDays;
   const isCaFirst = ca !== undefined && (endsWithCa(leaf, ca) || ca.notAfter < at);
   const renew = renewCommand(basis, found, isCaFirst, isEarly);
@@ -118,7 +118,9 @@ function whyRenew(basis: Basis, found: HostInventory, leaf: CertificateInfo, mes
   return { message: `${message}; ${retire.message}`, hint: { ...retire.hint, after } };
 }
 
-/** What replaces a host's certificate that begins later: of a CA that begins later too, none can be made yet. */
+/**
+ * What replaces a host's certificate that is not valid yet: if the CA is not valid yet either, none can be made now.
+ */
 function renewalAhead(basis: Basis, found: HostInventory): Command {
   const ca = basis.inventory.caCertificate?.info;
   return renewCommand(basis, found, ca !== undefined && basis.at < ca.notBefore, true);
@@ -137,7 +139,7 @@ function renewCommand(
   return caStageOf(inventory) > 0 ? { run } : { run, after: `, then ${commandText(program, renew)}` };
 }
 
-/** What ends the time with two pins. */
+/** The command that ends the period with two pins. */
 function whyRetire({ settings, relays, installation }: Basis, found: HostInventory) {
   const { hostname } = found.host;
   const thing = newThing(settings);

@@ -1,5 +1,5 @@
-// What has to be installed after a change: the hosts whose bundle is another than before, and what is new in it. Whether
-// a host has it by now is in store/installed.ts. Pure.
+// What must be installed after a change: the hosts whose bundle has changed, and what is new in it. store/installed.ts
+// knows whether a host has it by now. Pure.
 
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
@@ -8,13 +8,13 @@ import { bundleNames, tableName } from './bundle-names.js';
 /** What is new in a bundle: the host's key or certificate, the CA's certificates, or the table of pins. */
 export type News = 'key' | 'certificate' | 'ca' | 'table';
 
-/** A host to install. */
+/** One host to install. */
 export interface Install {
   readonly host: HostName;
   readonly why: readonly News[];
 }
 
-/** The hosts with something new, the relays first; `files` are those that a change writes, by host. */
+/** The hosts with something new, relays first; `files` are the ones that a change writes, by host. */
 export function installOf(settings: Settings, files: ReadonlyMap<HostName, ReadonlySet<string>>): readonly Install[] {
   return hostsOf(settings).flatMap(({ hostname: host }) => {
     const names = files.get(host);

@@ -1,15 +1,15 @@
-// What a host has, what it ought to have, and what differs. Pure: render/installed.ts derives what it ought to have from
+// What a host has, what it should have, and what differs. Pure: render/installed.ts derives what it should have from
 // settings and certificates, store/installed.ts keeps what it was last seen to have. Made is not installed.
 
-/** What tells one installation of a host from another. Digests are SHA-256 in lower-case hexadecimal. */
+/** What distinguishes one installation of a host from another. Digests are SHA-256 in lower-case hexadecimal. */
 export interface HostContent {
   /** Of the DER of the host's certificate. */
   readonly certificate: string;
   /** Of the DER of each CA certificate in its CA file, in any order. */
   readonly authorities: readonly string[];
-  /** Of the file relay_clientcerts; undefined on a client, and if it is not known. */
+  /** Of the file relay_clientcerts; undefined on a client or if unknown. */
   readonly table: string | undefined;
-  /** Of what is set there (render/installed.ts); undefined if it is not known. */
+  /** Of the configuration set there (render/installed.ts); undefined if unknown. */
   readonly configuration: string | undefined;
 }
 
@@ -18,7 +18,7 @@ export interface SeenHost extends HostContent {
   readonly seen: Date;
 }
 
-/** From what a user notices first. */
+/** The most noticeable difference first. */
 const parts = ['certificate', 'authorities', 'table', 'configuration'] as const;
 export type InstalledPart = (typeof parts)[number];
 
@@ -27,7 +27,7 @@ export type Installation =
   | { readonly kind: 'installed'; readonly seen: Date }
   | { readonly kind: 'differs'; readonly seen: Date; readonly parts: readonly InstalledPart[] };
 
-/** Whether a host has what it ought to have. What is not known is taken to be right. */
+/** Whether a host has what it should have. Unknown parts are taken to be right. */
 export function judgeInstallation(expected: HostContent, found: SeenHost | undefined): Installation {
   if (found === undefined) return { kind: 'never-seen' };
   const { seen } = found;

@@ -1,7 +1,7 @@
-// Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing, or not as the
-// settings ask (reissue.ts), is issued for the key or the request that is there; a key is made only where there is none
-// of the three; the CA is made only where nothing of it, and nothing that it signed, is left. What contradicts is a
-// problem (ca-problems.ts, host-problems.ts), and then there is nothing to do but to say so.
+// Decides what `make` has to do: settings and inventory in, steps out. Pure. A certificate that is missing, or not as
+// in the settings (reissue.ts), is issued for the existing key or request; a key is made only if none of the three
+// exist; the CA is made only if nothing of it, and nothing signed by it, is left. A contradiction is a problem
+// (ca-problems.ts, host-problems.ts), and then the plan only reports it.
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
@@ -22,18 +22,21 @@ import {
   tableWarnings,
 } from './warnings.js';
 
-/** One thing to make, at `path`. In a plan they stand in the order in which they are carried out. */
+/** One thing to make, at `path`. The steps of a plan are in the order in which they are carried out. */
 export type Step = { readonly path: string } & (
   | { readonly kind: 'operator-key' }
   | { readonly kind: 'passphrase'; readonly recipients: readonly string[] }
-  /** The passphrase that is there, encrypted anew; `removed` as in RecipientChange. */
+  /** Encrypts the existing passphrase again; `removed` as in RecipientChange. */
   | { readonly kind: 'reseal'; readonly recipients: readonly string[]; readonly removed: readonly string[] }
   | { readonly kind: 'ca-key'; readonly keyType: KeyType }
   | { readonly kind: 'ca-certificate'; readonly commonName: string; readonly validDays: number }
   | (Pick<HostSettings, 'role' | 'hostname'> &
       (
         | { readonly kind: 'key'; readonly keyType: KeyType }
-        /** What the ledger will say: the first one, or a new one for the same key. For words: cut to the CA's days. */
+        /**
+         * The ledger's word for it: the first certificate, or a new one for the same key. For messages: cut to the CA's
+         * days.
+         */
         | { readonly kind: 'certificate'; readonly event: 'issued' | 'renewed'; readonly validDays: number }
         | { readonly kind: 'bundle'; readonly files: readonly string[] }
       ))
@@ -49,23 +52,23 @@ export function isHostStep(step: Step): step is HostStep {
 
 export interface Plan {
   readonly steps: readonly Step[];
-  /** What contradicts; where there is one, `steps` must not be carried out. */
+  /** Contradictions; if there are any, `steps` must not be carried out. */
   readonly problems: readonly Problem[];
-  /** Hosts that get nothing now, because something else comes first; all others go on. */
+  /** Hosts that get nothing now, because something else must come first; all others proceed. */
   readonly held: readonly Held[];
-  /** What a person should look at, and nothing that stops the work. */
+  /** What a person should look at, though it does not stop the work. */
   readonly warnings: readonly Problem[];
 }
 
 /**
- * The bundles as they should be, by host and file name; only those hosts whose key and certificate are there. Bundles that
- * are known to be right may be missing.
+ * The bundles as they should be, by host and file name; only for hosts that have a key and a certificate. Bundles known
+ * to be right may be missing.
  */
 export type Bundles = ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>;
 
 /**
- * What contradicts: about the CA, except what is in `fixes`, and about every host. Files that could not be read look as
- * if they were missing, so nothing else is said then.
+ * Contradictions: about the CA, except those in `fixes`, and about every host. Files that could not be read look as if
+ * they were missing, so then nothing else is reported.
  */
 export function contradictionsOf(
   settings: Settings,
@@ -83,7 +86,7 @@ export function contradictionsOf(
   return [...caProblems(settings, inventory, at, fixes), ...hosts];
 }
 
-/** The plan that brings everything that the settings ask for into being. */
+/** The plan that makes everything the settings ask for. */
 export function planMake(
   settings: Settings,
   inventory: Inventory,
@@ -91,7 +94,7 @@ export function planMake(
   at: Date,
   custody: Custody = { recipients: { kind: 'same' }, isGiven: false },
 ): Plan {
-  // A file that could not be read would only look like a missing one.
+  // A file that could not be read would be taken for a missing one.
   if (inventory.problems.length > 0) return { steps: [], problems: inventory.problems, held: [], warnings: [] };
   const problems = [...contradictionsOf(settings, inventory, at)];
   const warnings = [
@@ -134,7 +137,7 @@ export function planMake(
   return { steps, problems, held, warnings };
 }
 
-/** Only what opens this project's CA is encrypted again: any other file may be of another project. */
+/** Only a file that opens this project's CA is encrypted again: any other may belong to another project. */
 function resealSteps(
   settings: Settings,
   { caKey }: Inventory,
@@ -164,7 +167,7 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
   const { file, recipients } = settings.passphrase;
   if (inventory.passphraseFile !== undefined) return [];
   if (inventory.caKey !== undefined) {
-    // Not made anew: whoever keeps the passphrase elsewhere wants no second copy of it.
+    // Not recreated: a user who keeps the passphrase elsewhere does not want a second copy.
     if (!isGiven) problems.push(missingPassphrase(settings));
     return [];
   }
@@ -173,7 +176,7 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
   return [{ kind: 'operator-key', path: inventory.operatorKeyPath }, passphrase];
 }
 
-/** The files of each bundle that will be other ones than now. */
+/** The files of each bundle that will change. */
 function bundleSteps(
   { domain, postfix }: Settings,
   inventory: Inventory,
@@ -182,7 +185,7 @@ function bundleSteps(
 ): readonly Step[] {
   const anew = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
   const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
-  // A renewal keeps the pin of the key, and then the table is what it was.
+  // A renewal keeps the key's pin, so the table stays the same.
   const hasNewPin = (step: Step): boolean =>
     step.kind === 'certificate' &&
     step.role === 'smtp-client' &&
@@ -193,7 +196,7 @@ function bundleSteps(
     const { host, bundle, bundleFolder, request } = found;
     const { role, hostname } = host;
     const wanted = bundles.get(hostname);
-    // A host without a certificate, which is held.
+    // A held host without a certificate.
     if (wanted === undefined && !newCa && !anew.has(hostname)) return [];
     const names = bundleNames(domain, hostname);
     const changed = new Set([

@@ -1,6 +1,6 @@
-// Which hosts `make` issues another certificate for, for the same key, because the settings ask for other names than the
-// certificate has, or what it holds is not right; and what has to come first. Pure. The key stays, so with
-// postfix.pin public-key the pin does too; with the certificate pinned, the old pin stays listed as after a renewal.
+// Which hosts get another certificate for the same key from `make`, because the settings ask for other names or because
+// its contents are not right; and what must come first. Pure. The key stays, so with postfix.pin public-key the pin
+// does too; if the certificate is pinned, the old pin stays listed as after a renewal.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { checkContents, isPermitted, type CertificateFinding } from '../certificate/verify.js';
@@ -11,7 +11,7 @@ import { isOfFormerCa, renewCaArgs, signerOf } from './ca-rekey.js';
 import type { HostInventory, Inventory } from './inventory.js';
 import { isBlocked, stillListed } from './retirement.js';
 
-/** A host that gets no certificate now, and what has to come first. */
+/** A host that gets no certificate now, and what must come first. */
 export interface Held {
   readonly hostname: HostName;
   readonly message: string;
@@ -19,8 +19,8 @@ export interface Held {
 }
 
 /**
- * True of a finding that another certificate for the same key cures. Names are cured only if the host's own is among the
- * old ones: otherwise the file is in the wrong place, and its key may be another host's.
+ * True for a finding that another certificate for the same key fixes. Names are fixed only if the host's own is among
+ * the old ones: otherwise the file is in the wrong place, and its key may be another host's.
  */
 export function isCuredByMake(
   { code }: CertificateFinding,
@@ -33,7 +33,7 @@ export function isCuredByMake(
   return code === 'wrong-purpose' || code === 'outlives-ca' || code === 'weak-signature';
 }
 
-/** What `make` cures in a host's certificate; empty if it leaves the certificate alone. */
+/** What `make` fixes in a host's certificate; empty if it leaves the certificate unchanged. */
 export function curedByMake(
   { host, certificate, isRevoked }: HostInventory,
   inventory: Inventory,
@@ -60,7 +60,7 @@ export function heldBack(settings: Settings, inventory: Inventory, found: HostIn
   return outsideOf(inventory, found);
 }
 
-/** That the CA may not sign for a name of the host. In the settings the name is within ca.permittedDomains. */
+/** The CA may not sign for one of the host's names. In the settings the name is within ca.permittedDomains. */
 export function outsideOf(inventory: Inventory, { host, isRevoked }: HostInventory): Held | undefined {
   const { hostname, altNames } = host;
   const permitted = inventory.caCertificate?.info.permittedDomains;

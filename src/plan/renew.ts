@@ -1,5 +1,5 @@
-// Decides which certificates are renewed. Pure. A new certificate for the same key keeps the pin of the key, so that no
-// relay has to hear of it first.
+// Decides which certificates are renewed. Pure. A new certificate for the same key keeps the key's pin, so relays need
+// no update first.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostName } from '../names.js';
@@ -13,11 +13,11 @@ type CertificateStep = Extract<Step, { readonly kind: 'certificate' }>;
 
 export interface Renewals {
   readonly steps: readonly CertificateStep[];
-  /** Hosts that were asked for and are not due. */
+  /** Hosts named on the command line that are not due. */
   readonly notDue: readonly { readonly hostname: HostName; readonly daysLeft: number }[];
-  /** Due, but a new certificate would end no later, because the CA ends. */
+  /** Due, but a new certificate would end at the same time, because the CA ends then. */
   readonly capped: readonly HostName[];
-  /** Due, but with an old pin that has to be retired first. */
+  /** Due, but an old pin has to be retired first. */
   readonly blocked: readonly HostName[];
 }
 
@@ -48,7 +48,7 @@ export function planRenewals(
   return { steps, notDue, capped, blocked };
 }
 
-/** True where a new certificate of this CA would end no later. */
+/** True if a new certificate of this CA would not end later. */
 export function endsWithCa(leaf: CertificateInfo, ca: CertificateInfo): boolean {
   return ca.notAfter <= leaf.notAfter;
 }

@@ -1,23 +1,24 @@
-// What shows that a part of the folder is older than another part: it was restored from a backup, and what was revoked or
-// renewed since is undone. A whole folder from before a revocation shows nothing, because it knows nothing of it. Pure.
+// Signs that one part of the folder is older than another: it was restored from a backup, and what was revoked or
+// renewed since is undone. A whole folder from before a revocation shows no sign, because nothing in it knows of the
+// revocation. Pure.
 
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { listSome, type Hint, type Problem } from '../errors.js';
 import { tableName } from './bundle-names.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 
-/** Clients that are named one by one. An interrupted make of a fleet leaves hundreds that no table lists yet. */
+/** Up to this many clients are named. An interrupted make of a fleet leaves hundreds that are not in any table yet. */
 const few = 5;
 
-/** Hosts whose certificates are here, but which the tables that lie ready for the relays do not name. */
+/** Hosts with certificates here that are missing from the tables prepared for the relays. */
 export function returnWarnings({ hosts, problems }: Inventory): readonly Problem[] {
-  // What could not be read looks as if it were missing.
+  // Files that could not be read look as if they were missing.
   if (problems.length > 0) return [];
   const tables = hosts.flatMap((found) => {
     const { host, isRevoked } = found;
     if (host.role !== 'smtpd-server') return [];
     const table = isRevoked ? '' : (found.bundle.get(tableName)?.toString('utf8') ?? '');
-    // What else stands in its place says nothing.
+    // Another kind of file in its place shows nothing.
     return !table.startsWith('# relaycerts ') ? [] : [{ relay: host.hostname, names: namesIn(table) }];
   });
   const unlisted = hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked }) => {

@@ -1,23 +1,23 @@
-// The time between a new pin and the end of the old one: both are listed, and the order in which hosts are installed
-// counts, so that no mail waits. Pure.
+// The period between a new pin and the end of the old one: both are listed, and hosts must be installed in order so
+// that no mail waits. Pure.
 
 import type { Command } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
-/** What a host has anew when its pin is another: with the certificate pinned, every new one; otherwise a new key. */
+/** What makes a host's pin change: any new certificate if the certificate is pinned, otherwise a new key. */
 export function newThing({ postfix }: Settings): 'certificate' | 'key' {
   return postfix.pin === 'certificate' ? 'certificate' : 'key';
 }
 
-/** That old pins are out of the tables, a line each; of more than a few, one that says how many. */
+/** Reports that old pins are out of the tables, one line each; if there are many, one line with their number. */
 export function retiredWords(rows: readonly { readonly host: HostName; readonly serial: string }[]): readonly string[] {
   if (rows.length > 4) return [`the old pins of ${rows.length} hosts are out of the table`];
   return rows.map(({ host, serial }) => `the old pin of ${host} is out of the table, serial ${serial}`);
 }
 
-/** That a host's old pin has to be retired first: the table has room for one. */
+/** Reports that a host's old pin has to be retired first: the table has room for one. */
 export function stillListed(
   settings: Settings,
   hostname: HostName,
@@ -28,12 +28,12 @@ export function stillListed(
   };
 }
 
-/** True where the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
+/** True if the certificate is pinned and its old pin still listed: the table has room for one, which would be lost. */
 export function isBlocked({ host, previous }: HostInventory, { postfix }: Settings): boolean {
   return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }
 
-/** Of these hosts, the clients whose old pin is still listed, and goes when mail flows. */
+/** Those of these clients whose old pin is still listed, and is retired once mail flows. */
 export function toRetire({ hosts }: Inventory, names: readonly HostName[]): readonly HostName[] {
   const chosen = new Set(names);
   return hosts.flatMap(({ host: { hostname }, previous, isRevoked }) =>

@@ -1,4 +1,4 @@
-// The states that a certificate may be in, and what it is judged by. Pure. The judgement is in status.ts, ca-status.ts and
+// The states of a certificate, and what it is judged by. Pure. The judgement is in status.ts, ca-status.ts and
 // host-status.ts.
 
 import type { Problem } from '../errors.js';
@@ -21,10 +21,10 @@ export const states = [
 ] as const;
 export type State = (typeof states)[number];
 
-/** What has a row. */
+/** What has a row in `status`. */
 export const statusRoles = ['smtpd-server', 'smtp-client', 'ca', 'passphrase'] as const;
 
-/** A state, and why it is that, with what cures it; of what is ok, what should be done in time. */
+/** A state with its reason and cure; if it is ok, what should be done in time. */
 export type Verdict = readonly [state: State, why?: Problem | undefined];
 
 /** What a certificate is judged by. */
@@ -34,17 +34,17 @@ export interface Basis {
   /** Of the inventory. */
   readonly relays: readonly HostInventory[];
   readonly issued: IssuedIndex;
-  /** Whether a host has what it ought to have; undefined if it ought to have nothing. */
+  /** Whether a host has what it should have; undefined if it should have nothing. */
   readonly installation: (found: HostInventory) => Installation | undefined;
   readonly at: Date;
   readonly warnDays: number;
 }
 
-/** What was issued, by what `status` asks for. */
+/** An issued certificate, in the form that `status` uses. */
 export interface IssuedIndex {
-  /** When; undefined if the ledger does not say it. */
+  /** When; undefined if the ledger does not have it. */
   readonly issuedAt: (serial: string) => Date | undefined;
-  /** The last certificate of a host that was revoked. */
+  /** The last certificate of a revoked host. */
   readonly lastRevoked: (role: Role, hostname: string) => IssuedCertificate | undefined;
 }
 

@@ -1,5 +1,5 @@
-// How every certificate stands: a pure judgement of what was read, the most urgent first. It prints nothing: the forms of
-// `status` are in render/status.ts. How the CA and a host are judged is in ca-status.ts and host-status.ts.
+// The state of every certificate: a pure judgement of what was read, the most urgent first. It prints nothing:
+// render/status.ts has the output of `status`. ca-status.ts and host-status.ts judge the CA and a host.
 
 import { basename } from 'node:path';
 import type { CertificateInfo } from '../certificate/certificate.js';
@@ -18,15 +18,15 @@ export interface CertificateStatus {
   readonly name: string;
   readonly role: (typeof statusRoles)[number];
   readonly state: State;
-  /** Whole days until it expires, negative afterwards; undefined if there is no certificate. */
+  /** Whole days until it expires, negative after that; undefined without a certificate. */
   readonly daysLeft: number | undefined;
   readonly expires: Date | undefined;
   readonly serial: string | undefined;
-  /** SHA-256, of what the settings pin. */
+  /** SHA-256 of what the settings pin. */
   readonly pin: string | undefined;
-  /** Why it is not ok, and what cures it; of what is ok, what should be done in time. */
+  /** Why it is not ok, and the cure; if it is ok, what should be done in time. */
   readonly why: Problem | undefined;
-  /** Of a host that ought to have something. */
+  /** For a host that should have something installed. */
   readonly installation: Installation | undefined;
 }
 
@@ -36,7 +36,7 @@ interface Chosen {
   readonly opening: Opening | undefined;
 }
 
-/** The status of what was chosen; `warnDays` before it expires a certificate is due. */
+/** The status of the selected certificates; a certificate is due `warnDays` before it expires. */
 export function statusOf(basis: Basis, { hosts, hasCa, opening }: Chosen): readonly CertificateStatus[] {
   const rows = [
     ...(hasCa ? [caStatus(basis)] : []),
@@ -47,12 +47,12 @@ export function statusOf(basis: Basis, { hosts, hasCa, opening }: Chosen): reado
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
       (a.daysLeft ?? Infinity) - (b.daysLeft ?? Infinity) ||
-      // Not in a locale's order, whose rules take longer to load than all else here.
+      // Not in a locale's order, whose rules take longer to load than everything else here.
       Number(a.name > b.name) - Number(a.name < b.name),
   );
 }
 
-/** True if somebody should look: everything but ok and revoked. */
+/** True if it needs attention: everything but ok and revoked. */
 export function needsCare({ state }: Pick<CertificateStatus, 'state'>): boolean {
   return states.indexOf(state) < states.indexOf('revoked');
 }
@@ -97,7 +97,7 @@ function factsOf(info: CertificateInfo | undefined, { settings: { postfix }, at 
   return { daysLeft: daysLeft(info, at), expires: info.notAfter, serial: info.serial, pin };
 }
 
-/** Of the last certificate that was revoked; how many days it would have left does not matter any more. */
+/** For the last revoked certificate; how many days it had left no longer matters. */
 function revokedFacts({ settings: { postfix }, issued }: Basis, { host }: HostInventory): Facts {
   const last = issued.lastRevoked(host.role, host.hostname);
   if (last === undefined) return noFacts;
@@ -107,7 +107,7 @@ function revokedFacts({ settings: { postfix }, issued }: Basis, { host }: HostIn
 
 export type IssuedState = 'valid' | 'expired' | 'retired' | 'revoked';
 
-/** What became of a certificate. One that was renewed for the same key stays valid. */
+/** What happened to a certificate. One that was renewed for the same key stays valid. */
 export function issuedState({ revokedAt, retiredAt, notAfter }: IssuedCertificate, at: Date): IssuedState {
   if (revokedAt !== undefined) return 'revoked';
   if (notAfter !== undefined && notAfter < at) return 'expired';

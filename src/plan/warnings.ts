@@ -1,5 +1,5 @@
-// What a person should look at, and what stops no work. Pure. What does stop the work is in ca-problems.ts and
-// host-problems.ts.
+// What a person should look at, though it does not stop any work. Pure. ca-problems.ts and host-problems.ts have what
+// does.
 
 import { join } from 'node:path';
 import { commandText, quotePath, type Problem } from '../errors.js';
@@ -14,7 +14,7 @@ import type { SeenHost } from './installed.js';
 import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
-/** About a host's certificate, and what lies in its bundle. */
+/** Warnings about a host's certificate and the contents of its bundle. */
 export function hostWarnings(found: HostInventory, settings: Settings, at: Date): readonly Problem[] {
   return [...leftoverWarnings(found, settings), ...expiryWarnings(found, settings, at)];
 }
@@ -46,8 +46,8 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
 }
 
 /**
- * That the CA ends soon, or so soon that what it signs now ends with it. Not while it gets a new key, nor where the
- * settings give it no more days than that, for another certificate would have no more.
+ * The CA ends soon, or so soon that certificates it signs now end with it. Not during a rekey, nor if the settings give
+ * the CA only that many days, because another certificate would have no more.
  */
 export function caWarnings(settings: Settings, inventory: Inventory, at: Date): readonly Problem[] {
   const { caCertificate } = inventory;
@@ -60,12 +60,15 @@ export function caWarnings(settings: Settings, inventory: Inventory, at: Date): 
   return [{ message, hint: { run: ['renew', '--ca'], after: ', then install every host' } }];
 }
 
-/** True where a CA with so many days left makes no certificate that is as long as the settings say, and could. */
+/**
+ * True if a CA with this many days left cuts certificates short of what the settings ask for, and a renewed CA would
+ * not.
+ */
 export function isCutting({ ca, certificates }: Settings, left: number): boolean {
   return left < certificates.validDays && certificates.validDays < ca.validDays;
 }
 
-/** The problem of a passphrase file that is not there, though the CA's key depends on it. */
+/** The passphrase file is missing, though the CA's key depends on it. */
 export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
   const message = `the passphrase file ${quotePath(file)} is missing, and the CA's key cannot be opened without it: nothing can be renewed`;
   const elsewhere = 'set passphrase.file to its place, or give the passphrase with --passphrase-fd N';
@@ -73,7 +76,7 @@ export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
   return { message, hint: { run: ['clean'], before } };
 }
 
-/** That the CA is about to get a certificate by a clock that its present one says is wrong. */
+/** The CA is about to get a certificate by a clock that is wrong according to its present one. */
 export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly Problem[] {
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
@@ -81,28 +84,31 @@ export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly 
   return [{ message, hint: 'if the clock is wrong, set it and run the same command again: date -u' }];
 }
 
-/** That the next renewal will fail, while there is still time to look for what opens the passphrase; or that it is weak. */
+/**
+ * The next renewal will fail, while there is still time to look for what opens the passphrase; or the passphrase is
+ * weak.
+ */
 export function custodyWarnings(opening: Opening | undefined, source: string): readonly Problem[] {
   if (opening === undefined || opening.kind === 'unasked') return [];
   if (opening.kind !== 'opened') return [opening.problem];
   return opening.isWeak ? [weakPassphrase(source)] : [];
 }
 
-/** The problem of a passphrase that a person chose, and another one can guess; `source` says where it came from. */
+/** The passphrase was chosen by a person, and can be guessed; `source` says where it came from. */
 export function weakPassphrase(source: string): Problem {
   const message = `the passphrase ${source} is short or simple: anyone who gets a copy of the CA's key may guess it`;
   return { message, hint: { run: ['passphrase', 'change'], before: 'for a random one, which nobody has to type:' } };
 }
 
 /**
- * That what lies ready for a host is not what its certificates and the settings say: somebody changed it, or settings
+ * The bundle prepared for a host differs from its certificates and the settings: somebody changed it, or the settings
  * have changed since. `bundles`: as they should be.
  */
 export function bundleWarnings(
   { hosts, problems }: Inventory,
   bundles: ReadonlyMap<HostName, ReadonlyMap<string, Buffer>>,
 ): readonly Problem[] {
-  // A file that could not be read looks as if it were missing, and one certificate less is another table.
+  // A file that could not be read looks missing, and a table without one certificate is another table.
   if (problems.length > 0) return [];
   return hosts.flatMap((found) => {
     const { hostname } = found.host;
@@ -114,10 +120,10 @@ export function bundleWarnings(
   });
 }
 
-/** Pins up to which a map type does well, as scripts/bench-tables.mjs measured them (docs/settings.md). */
+/** Pins up to which a map type performs well, as measured by scripts/bench-tables.mjs (docs/settings.md). */
 const mostPins: Readonly<Partial<Record<TableType, number>>> = { texthash: 10_000, lmdb: 30_000 };
 
-/** That the table of pins has outgrown its map type. */
+/** The table of pins has outgrown its map type. */
 export function tableWarnings({ postfix: { tableType }, smtpClients }: Settings): readonly Problem[] {
   const pins = smtpClients.length;
   if (pins <= (mostPins[tableType] ?? Infinity)) return [];
@@ -131,7 +137,7 @@ export function tableWarnings({ postfix: { tableType }, smtpClients }: Settings)
   return [{ message, hint }];
 }
 
-/** The names of the files that a bundle lacks, or holds with other bytes than it should; both maps are by file name. */
+/** The names of the files that a bundle lacks or that have the wrong contents; both maps are by file name. */
 export function staleFiles(
   bundle: ReadonlyMap<string, Buffer>,
   wanted: ReadonlyMap<string, Buffer>,
@@ -142,8 +148,8 @@ export function staleFiles(
 }
 
 /**
- * About hosts that the settings no longer name, or name in the other role: what they still do, and how to take it back.
- * Another relay or client may be the same machine under another name, which its installation takes over.
+ * Hosts that the settings no longer name, or name in the other role: what they can still do, and how to undo it.
+ * Another relay or client may be the same machine under another name; its installation takes over.
  */
 export function strangerWarnings(
   { program }: Settings,
@@ -170,7 +176,7 @@ function stillDoes(role: Role): string {
     : 'its pin leaves the tables, and until its configuration is undone there, it still hands all its mail to the relay';
 }
 
-/** `remove` puts away what is left of it, so that its key is never used again. */
+/** `remove` puts away what is left of it, so that its key is never reused. */
 function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'hostname' | 'role'>): Problem {
   return {
     message: `${hostname} is no longer in the settings: ${stillDoes(role)}`,
@@ -182,7 +188,7 @@ function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'ho
   };
 }
 
-/** About those that only the ledger knows. */
+/** Hosts that only the ledger knows. */
 export function formerWarnings(
   settings: Settings,
   { strangers }: Pick<Inventory, 'strangers'>,
@@ -196,7 +202,7 @@ export function formerWarnings(
 
 const mostFormer = 10;
 
-/** About hosts that were seen to have something of ours, and that the settings do not name any more. */
+/** Hosts that were seen with an installation of ours but are no longer in the settings. */
 export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, SeenHost>, at: Date): readonly string[] {
   const known = new Set<HostName>(hostsOf(settings).map(({ hostname }) => hostname));
   const gone = [...seen].filter(([hostname]) => !known.has(hostname));
@@ -206,7 +212,7 @@ export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, S
   });
 }
 
-/** Of the ledger, `damaged` lines. */
+/** The ledger has `damaged` lines. */
 export function ledgerWarnings(damaged: number, path: string): readonly Problem[] {
   if (damaged === 0) return [];
   const hint = `to see them: jq -R "fromjson? // ." ${shellWord(path)}; they can be removed by hand`;

@@ -1,6 +1,6 @@
-// One SMTP conversation with a relay, as a client that may or may not have a certificate: the greeting, EHLO, two NOOPs,
-// STARTTLS, EHLO, MAIL and RCPT, then RSET and QUIT. It never sends DATA, so that no mail comes of it, and it has a time limit on
-// every step and on the whole. What the answers mean is judged in check/.
+// One SMTP conversation with a relay, as a client with or without a certificate: the greeting, EHLO, two NOOPs, STARTTLS,
+// EHLO, MAIL and RCPT, then RSET and QUIT. It never sends DATA, so it never becomes a mail, and each step and the whole
+// have a time limit. check/ interprets the answers.
 
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -28,7 +28,9 @@ export interface Call {
   readonly address: string;
   readonly port: number;
   readonly helo: string;
-  /** Undefined: no STARTTLS is sent. `ca`: the PEM of those that may vouch; `name`: what the certificate has to name. */
+  /**
+   * Undefined: no STARTTLS is sent. `ca`: the PEM of the CAs to trust; `name`: the name that the certificate must have.
+   */
   readonly tls: { readonly name: string; readonly ca: string; readonly shown: Shown | undefined } | undefined;
   /** Undefined: it ends after EHLO. */
   readonly mail: { readonly from: string; readonly to: string } | undefined;
@@ -37,7 +39,7 @@ export interface Call {
 export interface TlsFacts {
   readonly protocol: string;
   readonly cipher: string;
-  /** OpenSSL's code of what is wrong with the chain (`CERT_HAS_EXPIRED`); undefined if nothing is. */
+  /** OpenSSL's code for a bad chain (`CERT_HAS_EXPIRED`); undefined if the chain is good. */
   readonly flaw: string | undefined;
   readonly hasName: boolean;
   /** The certificate that was shown: DER. */
@@ -52,12 +54,12 @@ export interface Conversation {
   readonly from: string | undefined;
   readonly replies: Readonly<Partial<Record<Stage, Reply>>>;
   readonly tls: TlsFacts | undefined;
-  /** The last stage that was reached; complete if nothing broke it off and every reply let it go on. */
+  /** The last stage that was reached; complete if nothing broke it off and every reply allowed the next step. */
   readonly stage: Stage;
   readonly broken: { readonly kind: BreakKind; readonly words: string } | undefined;
 }
 
-/** Holds a conversation. It never throws what the server did: that is in the result. */
+/** Holds a conversation. It never throws because of the server: that is in the result. */
 export async function converse(call: Call, patience: Patience = usualPatience): Promise<Conversation> {
   const talk = new Talk(call, patience);
   const timer = setTimeout(() => talk.end('slow'), patience.whole);
@@ -109,7 +111,7 @@ class Talk {
     if (mail !== undefined && (await this.#next('mail', `MAIL FROM:<${mail.from}>`))) {
       await this.#next('rcpt', `RCPT TO:<${mail.to}>`);
     }
-    // Whatever comes of it, the connection ends.
+    // The connection ends in any case.
     this.#socket?.write('RSET\r\nQUIT\r\n');
     await this.#reader.reply(1000).catch(() => undefined);
   }
@@ -170,7 +172,7 @@ class Talk {
         ca,
         ...(shown === undefined ? {} : { cert: shown.certificate, key: shown.key }),
         minVersion: 'TLSv1.2',
-        // What is wrong with the certificate is a result, and the name is looked at below.
+        // A bad certificate is a result, and the name is checked below.
         rejectUnauthorized: false,
         checkServerIdentity: () => undefined,
       });

@@ -1,5 +1,5 @@
-// Reads the replies of an SMTP server from a socket, with a limit on everything that the server decides: octets of a line,
-// lines of a reply, octets in all, and time. It understands nothing but the form of a reply.
+// Reads the replies of an SMTP server from a socket, with a limit on everything that the server decides: octets of a
+// line, lines of a reply, total octets, and time. It knows only the form of a reply.
 
 import type { Socket } from 'node:net';
 
@@ -15,7 +15,7 @@ export interface Reply {
   readonly lines: readonly string[];
 }
 
-/** Why a conversation ended before its end. */
+/** Why a conversation ended early. */
 export type BreakKind = 'refused' | 'unreachable' | 'slow' | 'closed' | 'not-smtp' | 'tls';
 
 export class ConversationBreak extends Error {
@@ -117,7 +117,7 @@ export class ReplyReader {
     }
   }
 
-  /** Lets the socket go, for TLS. @throws ConversationBreak - the server said more, which TLS would not protect */
+  /** Releases the socket, for TLS. @throws ConversationBreak - the server sent more, which TLS would not protect */
   release(): void {
     this.#socket.off('data', this.#onData);
     this.#socket.off('error', this.#onError);

@@ -1,4 +1,4 @@
-// The mail log of a host of the settings, as runOnHost would reach it, or of this machine, as a stream: it may be of any
+// The mail log of a host in the settings, reached as by runOnHost, or of this machine, as a stream: it may be of any
 // size. mail-log.sh finds it there. Nothing is asked, and nothing is changed.
 
 import { RelaycertsError } from '../errors.js';
@@ -7,12 +7,12 @@ import { streamOf } from '../sys/stream.js';
 import mailLog from './mail-log.sh';
 import { shellOn } from './script-run.js';
 
-/** Lines of ssh's and the script's own words that are kept: a banner may come first. */
+/** Lines of ssh's and the script's messages that are kept: a banner may come first. */
 const mostWords = 20;
 
 /**
  * A host's log; undefined is this machine, as this user. With `stop`, as it grows.
- * @throws tool - there is no ssh, it does not reach the host, or there is no log
+ * @throws tool - ssh is missing here or does not reach the host, or there is no log
  */
 export async function* hostLog(host: HostSettings | undefined, stop: AbortSignal | undefined): AsyncGenerator<Buffer> {
   const [command, ...args] = host === undefined ? (['sh'] as const) : shellOn(host);

@@ -1,6 +1,6 @@
-// Runs a script of POSIX sh as root on a host of the settings: over the system's OpenSSH with the user's own
-// configuration, agent and known hosts, or on this machine. Nothing is asked: a password or a new host key is an outcome,
-// as is everything else that keeps the script from running. What the script says is the caller's business.
+// Runs a POSIX sh script as root on a host in the settings: over the system's OpenSSH with the user's own
+// configuration, agent and known hosts, or on this machine. Nothing is asked: a password or a new host key is a result,
+// as is everything else that keeps the script from running. The caller interprets the script's output.
 
 import type { HostSettings } from '../settings/settings.js';
 import { textWord } from '../shell-word.js';
@@ -9,26 +9,26 @@ import type { Sys } from '../sys/sys.js';
 import { RelaycertsError, systemCode } from '../errors.js';
 import { sshFailureOf, type SshFailure } from './ssh-words.js';
 
-/** A script that ran to its end, whatever that was, or why it did not begin, in ssh's or sudo's own words. */
+/** A script that ran to its end, successfully or not, or why it did not start, in ssh's or sudo's own words. */
 export type Outcome =
   | { readonly kind: 'ran'; readonly status: number; readonly stdout: string; readonly stderr: string }
   | { readonly kind: SshFailure | 'slow'; readonly words: string };
 
 export interface ScriptRun {
   readonly script: string;
-  /** Seconds for all of it, the connection included. */
+  /** Seconds for everything, including the connection. */
   readonly seconds: number;
 }
 
 /** Seconds until a host that does not answer counts as unreachable. */
 const connectSeconds = 10;
 
-/** Hosts that are worked on at the same time. */
+/** Hosts that are worked on in parallel. */
 export const mostAtOnce = 8;
 
 /**
  * Runs a script on a host.
- * @throws tool - there is no ssh here, or the host wrote too much
+ * @throws tool - ssh is missing here, or the host wrote too much
  */
 export function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
   return outcomeOf(shellOn(host), { input: Buffer.from(script), timeoutMs: seconds * 1000 }, sys);
@@ -41,8 +41,8 @@ export interface Feeding extends ScriptRun {
 }
 
 /**
- * Runs a short script, which is not secret, with an input of its own, and answers what it says.
- * @throws tool - there is no ssh here, or the host wrote too much
+ * Runs a short script without secrets, with an input of its own, and answers its output.
+ * @throws tool - ssh is missing here, or the host wrote too much
  */
 export function feedHost(host: HostSettings, { script, seconds, input, answer }: Feeding, sys: Sys): Promise<Outcome> {
   return outcomeOf(shellOn(host, script), { input, answer, timeoutMs: seconds * 1000 }, sys);
@@ -69,7 +69,7 @@ async function outcomeOf(
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }
 
-/** The words that start root's shell on a host; without a script it reads one from standard input. */
+/** The words that start a root shell on a host; without a script it reads one from standard input. */
 export function shellOn({ ssh }: HostSettings, script?: string): readonly [string, ...string[]] {
   const shell = ssh.needsSudo ? sudo : (['sh'] as const);
   if (ssh.isLocal) return script === undefined ? shell : [...shell, '-c', script];
@@ -80,5 +80,5 @@ export function shellOn({ ssh }: HostSettings, script?: string): readonly [strin
   return ['ssh', '-T', ...options, ...place, words.join(' ')];
 }
 
-/** sudo speaks the user's language, and what it says is read. */
+/** sudo uses the user's language, and its messages are parsed. */
 const sudo = ['env', 'LC_ALL=C', 'sudo', '-n', 'sh'] as const;

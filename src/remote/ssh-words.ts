@@ -1,9 +1,9 @@
-// Tells apart why ssh or sudo did not run a script, by their own words: OpenSSH's are English in every locale, sudo runs
-// with LC_ALL=C. Pure.
+// Finds out why ssh or sudo did not run a script, by their own messages: OpenSSH's are English in every locale, sudo
+// runs with LC_ALL=C. Pure.
 
 export type SshFailure = 'unreachable' | 'host-key' | 'denied' | 'no-sudo';
 
-/** The first that fits wins. @source OpenSSH 8.4 to 10.0: ssh.c, sshconnect.c, sshconnect2.c, packet.c; sudo 1.9 */
+/** The first match wins. @source OpenSSH 8.4 to 10.0: ssh.c, sshconnect.c, sshconnect2.c, packet.c; sudo 1.9 */
 const words: readonly (readonly [SshFailure, RegExp])[] = [
   [
     'host-key',
@@ -17,7 +17,7 @@ const words: readonly (readonly [SshFailure, RegExp])[] = [
 ];
 const sudoWords = /^sudo: |^env: .?sudo|sudo: (?:command )?not found/mu;
 
-/** Undefined if the script ran: its own status and words are then the result. */
+/** Undefined if the script ran: its own status and output are then the result. */
 export function sshFailureOf(
   status: number,
   stderr: string,
@@ -30,7 +30,7 @@ export function sshFailureOf(
   return undefined;
 }
 
-/** The line that says it; ssh may print a banner of the host before. */
+/** The line with the reason; ssh may print a banner of the host before it. */
 function lineOf(stderr: string, pattern: RegExp | undefined): string {
   const lines = stderr.split('\n').map((line) => line.trim());
   const found = lines.find((line) => pattern?.test(line) === true) ?? lines.findLast((line) => line !== '');

@@ -1,6 +1,6 @@
-// What each host's bundle holds: its own key and certificate, the CA's certificate (both during a rekey of the CA), and on
-// a relay the table of pins. A host that keeps its own key gets no key, and no chain, which would hold it.
-// The CA's key and other hosts' keys do not come into reach here.
+// The contents of each host's bundle: its own key and certificate, the CA's certificate (two during a CA rekey), and on
+// a relay the table of pins. A host that keeps its own key gets no key and no chain, which would contain it. The CA's
+// key and other hosts' keys are never within reach here.
 
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
@@ -12,7 +12,7 @@ import { pinsOf } from './pin.js';
 import { renderTable } from './table.js';
 
 /**
- * The tables alone, of every relay that has a bundle's folder: what can be written whatever else contradicts. A table is
+ * Only the tables, of every relay that has a bundle's folder: they can be written whatever else contradicts. A table is
  * written beside the old one and renamed over it, so the old one need not be readable.
  */
 export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
@@ -23,8 +23,8 @@ export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
 }
 
 /**
- * The files of every host (of those in `only`) whose certificate, and key or request, are there, by host and file name;
- * not of a client whose bundle is known to be right.
+ * The files of every host (of those in `only`) whose certificate, and key or request, exist, by host and file name;
+ * without clients whose bundle is known to be right.
  */
 export function bundlesOf(
   settings: Settings,
@@ -56,7 +56,7 @@ export function bundlesOf(
   return bundles;
 }
 
-/** The same for all relays, and for every look at the same hosts. */
+/** The same for all relays, and for every call with the same hosts. */
 function tableOf(settings: Settings, inventory: Inventory): Buffer {
   const { hosts } = inventory;
   const [forSettings, known] = tables.get(hosts) ?? [];

@@ -1,5 +1,5 @@
-// What is printed when the CA is renewed or gets a new key: what was done, what to install now, and what comes next. Pure.
-// What the three stages of a new key are is in plan/ca-rekey.ts.
+// What is printed when the CA is renewed or gets a new key: what was done, what to install now, and what comes next.
+// Pure. plan/ca-rekey.ts explains the three stages of a new key.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { commandText, quote } from '../errors.js';
@@ -7,7 +7,7 @@ import { hostsIn, type Install } from '../plan/install.js';
 import type { Settings } from '../settings/settings.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
-/** A new certificate for the same key; if it `isAwaited`, make goes on once it is installed. */
+/** A new certificate for the same key; if it `isAwaited`, `make` continues once it is installed. */
 export function renderCaRenewal(
   settings: Settings,
   before: CertificateInfo,
@@ -23,15 +23,15 @@ export function renderCaRenewal(
 }
 
 export interface CaStage {
-  /** The one that is reached now. */
+  /** The stage that is reached now. */
   readonly stage: 1 | 2 | 3;
-  /** The commonNames of the CAs in the hosts' CA file, the old one first. */
+  /** The commonNames of the CAs in the hosts' CA file, the oldest first. */
   readonly trusted: readonly string[];
-  /** True where the CA that signs has expired: no mail flows until another one signs. */
+  /** True if the CA that signs has expired: no mail flows until another one signs. */
   readonly hasExpired: boolean;
 }
 
-/** What a stage did, and what comes now. */
+/** What a stage did, and what to do now. */
 export function renderCaStage(
   settings: Settings,
   { stage, trusted, hasExpired }: CaStage,

@@ -1,11 +1,11 @@
-// The commands that are printed for a person: how a script reaches a host. Nothing here runs them. Names and users come
-// from the settings' own parsers, and are quoted besides.
+// The commands printed for a person: how a script reaches a host. Nothing here runs them. Names and users come from the
+// settings' own parsers, and are quoted as well.
 
 import { commandText } from '../errors.js';
 import type { HostSettings, Ssh } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 
-/** The command that pipes the script of a host, or its inverse, to root's shell there. */
+/** The command that pipes a host's script, or its inverse, to a root shell there. */
 export function scriptCommand(
   program: string,
   { hostname, ssh }: HostSettings,
@@ -14,17 +14,17 @@ export function scriptCommand(
   return `${program} ${['show', hostname, '--format sh', ...options].join(' ')} | ${rootCommand(ssh, 'sh')}`;
 }
 
-/** The command that installs hosts from here, named as they are typed; all that lack something if none is named. */
+/** The command that installs hosts from here, with the names as typed; without names, all hosts that lack something. */
 export function installCommand(program: string, names: readonly string[]): string {
   return commandText(program, ['deploy', ...names]);
 }
 
-/** The commands that do it by hand: deploy installs nothing while anything contradicts, not even on another host. */
+/** The manual commands: deploy installs nothing while there is any contradiction, not even on another host. */
 export function handCommands(program: string, host: HostSettings): readonly string[] {
   return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
 }
 
-/** The command that runs a program as root on a host; with `-t ` for one that needs a terminal. */
+/** The command that runs a program as root on a host; with `-t ` for a program that needs a terminal. */
 export function rootCommand(ssh: Ssh, command: string, options: '' | '-t ' = ''): string {
   const { isLocal, needsSudo, user, host, port } = ssh;
   const way = isLocal ? '' : `ssh ${options}${port === 22 ? '' : `-p ${port} `}${shellWord(`${user}@${host}`)} `;

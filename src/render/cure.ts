@@ -1,5 +1,5 @@
-// The cure of a finding in commands for the hosts of these settings, each a line that runs as it stands. What is in a
-// cure, and the ids, are in src/findings.
+// The cure of a finding as commands for the hosts of these settings, each on a line that can be run as printed. The
+// cures themselves, and the ids, are in src/findings.
 
 import { commandText, escapeControls, quotePath, renderHint } from '../errors.js';
 import { fillIn, shorten, type CureStep, type Finding } from '../findings/finding.js';
@@ -22,12 +22,12 @@ export function cureLines(settings: Settings, finding: Pick<Finding, 'cure' | 'h
   });
 }
 
-/** A hint on one line, without what moves a cursor or turns text around. */
+/** A hint on one line, without characters that move the cursor or reverse text. */
 function plainLine(text: string): string {
   return escapeControls(text).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
-/** A value with what moves a cursor or turns text around is shown escaped, and then names nothing. */
+/** A value with characters that move the cursor or reverse text is shown escaped, and then names nothing. */
 function plainValue(value: string): string {
   return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value) ? quotePath(value) : value;
 }
@@ -46,7 +46,7 @@ function commandsOf(
     const on = find(host);
     if (on === undefined) return [];
     const command = fillIn(root, values, (value) => shellWord(plainValue(value)));
-    // sudo takes one command, and a cure may have two.
+    // sudo runs one command, and a cure may have two.
     const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
     return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
   }

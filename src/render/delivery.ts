@@ -1,5 +1,5 @@
 // What `deploy` sends to a host: an archive with files of its bundle and the script that installs them, and the command
-// that takes it there (receive.sh). The key is only in the archive, which goes through ssh's stdin.
+// that runs there (receive.sh). The key is only in the archive, which goes through ssh's stdin.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { VisitFiles } from '../plan/deployment.js';
@@ -48,12 +48,12 @@ export function renderDelivery(
   return { script: receiver(settings, []), input: Buffer.concat([Buffer.from(`${archive.length}\n`), archive]) };
 }
 
-/** receive.sh for anything, or only for these files. */
+/** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
   return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${receive}`;
 }
 
-/** The line with which the script asks if what it installed is to stay (arrival.sh). */
+/** The line with which the script asks whether to keep what it installed (arrival.sh). */
 export function asksForVerdict(line: string): boolean {
   return line.startsWith('relaycerts: waiting for the verdict on ');
 }

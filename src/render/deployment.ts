@@ -1,5 +1,5 @@
-// What `deploy` prints: the visits that it will make, and what came of each host, as text and as data. What a host lacks,
-// and who is next, is decided in plan/deployment.ts.
+// What `deploy` prints: the visits it will make, and the result for each host, as text and as data. plan/deployment.ts
+// decides what a host lacks, and which host is next.
 
 import { listSome } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -7,7 +7,7 @@ import type { HostName } from '../names.js';
 import type { DeployedHost, Visit } from '../plan/deployment.js';
 import { judgeInstallation } from '../plan/installed.js';
 
-/** What came of a visit that did not do it. */
+/** The result of a visit that failed. */
 export interface Failure {
   readonly kind: 'failed';
   /** As in docs/findings.md. */
@@ -16,16 +16,18 @@ export interface Failure {
   readonly hint: string | undefined;
 }
 
-/** What came of a host; `unchanged`: it had it all; `waiting`: nothing was done there, because others come first. */
+/**
+ * The result for a host; `unchanged`: it had everything; `waiting`: nothing was done there, because others come first.
+ */
 export interface Report {
   readonly host: HostName;
   readonly outcome: 'installed' | 'unchanged' | 'failed' | 'waiting';
   readonly failure?: Failure;
-  /** What was seen to be wrong once it was installed, and stays so. */
+  /** What was found wrong after the installation, and is still wrong. */
   readonly findings?: readonly { readonly id: string; readonly message: string }[];
 }
 
-/** Of a host at which nothing is left to do. */
+/** For a host with nothing left to do. */
 export function isWell({ outcome, findings = [] }: Report): boolean {
   return (outcome === 'installed' || outcome === 'unchanged') && findings.length === 0;
 }
@@ -36,10 +38,10 @@ const partWords = {
   table: 'pins',
   configuration: 'configuration',
 } as const;
-/** Visits that are listed one by one. */
+/** The most visits that are listed one by one. */
 const mostListed = 40;
 
-/** What will be done, a visit a line. */
+/** What will be done, one visit per line. */
 export function planText(all: readonly DeployedHost[], visits: readonly Visit[]): string {
   const hosts = new Map(all.map((host) => [host.hostname, host]));
   const lines = visits.slice(0, mostListed).map(({ hostname, files }, index) => {
@@ -52,7 +54,7 @@ export function planText(all: readonly DeployedHost[], visits: readonly Visit[])
   return `to install, in this order:\n${lines.join('')}${more}`;
 }
 
-/** What came of it: counts, then what has to be done. */
+/** The result: counts, then what is left to do. */
 export function reportText(reports: readonly Report[], isUndo: boolean): string {
   const count = (outcome: Report['outcome']): number => reports.filter((one) => one.outcome === outcome).length;
   const done = isUndo ? 'undone' : 'installed';

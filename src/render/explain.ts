@@ -1,19 +1,19 @@
-// What `explain` found in a log, as findings with their cures: as text and as an object. A host that a line names is one of
-// the settings, or the only one in its role; without settings the cure is in words.
+// What `explain` found in a log, as findings with their cures: as text and as an object. A host in a log line is one of
+// the settings', or the only one in its role; without settings the cure is in words.
 
 import { findingOf, shorten, type Finding } from '../findings/finding.js';
 import type { Fault, LogSummary, Sighting } from '../log/tally.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { cureLines, type CureLine } from './cure.js';
 
-/** A fault of the log, with what it means and what to do about it. */
+/** A fault in the log, with its meaning and what to do about it. */
 export interface Explanation {
   readonly fault: Fault;
   readonly finding: Finding;
   readonly cure: readonly CureLine[];
 }
 
-/** What a fault means for the hosts of the settings, if there are any. */
+/** What a fault means for the hosts in the settings, if there are settings. */
 export function explainFault(fault: Fault, settings: Settings | undefined): Explanation {
   const { kind, side, line } = fault;
   const hosts = settings === undefined ? [] : hostsOf(settings);
@@ -42,7 +42,7 @@ function nameOf(host: HostSettings | undefined, isRelay: boolean): string {
   return host?.hostname ?? (isRelay ? 'the relay' : 'the home host');
 }
 
-/** The host of a role that the log names, by its name or the first label; or the only one of the role. */
+/** The host of a role that the log names, by its name or first label; or the only one in the role. */
 function findHost(
   hosts: readonly HostSettings[],
   isRelay: boolean,
@@ -57,7 +57,9 @@ function findHost(
   return ofRole.length === 1 ? ofRole[0] : first;
 }
 
-/** One fault for eyes: what, how often, the last line, and what to do. `sentLine`: the last line of a mail that went through. */
+/**
+ * One fault as text: what, how often, the last line, and what to do. `sentLine`: the last line about delivered mail.
+ */
 export function renderExplanation({ fault, finding, cure }: Explanation, sentLine: number): string {
   const since = sentLine > fault.lastLine ? '; mail went through since' : '';
   return lines(
@@ -68,7 +70,7 @@ export function renderExplanation({ fault, finding, cure }: Explanation, sentLin
   );
 }
 
-/** A line that says something about TLS or the relay that nothing here knows. */
+/** A line about TLS or the relay that is not known here. */
 export function renderUnknown(sighting: Sighting): string {
   return lines(`unknown  ${shorten(sighting.line)}`, `         ${timesOf(sighting)}`);
 }
@@ -86,12 +88,12 @@ function onHost({ host, peers }: Fault): string {
   return `${host === '' ? '' : `, in the log of ${shorten(host)}`}${most === undefined ? '' : `, with ${shorten(most)}${others}`}`;
 }
 
-/** The whole summary for eyes. */
+/** The whole summary as text. */
 export function renderLogSummary(name: string, summary: LogSummary, explained: readonly Explanation[]): string {
   const { sent } = summary;
   const causes = explained.filter(({ fault }) => fault.kind.isSymptom !== true);
   const symptoms = explained.filter(({ fault }) => fault.kind.isSymptom === true);
-  // A symptom has its cause in another line; it is for a log that does not have that.
+  // A symptom's cure belongs to another line; this is for a log without that line.
   const whole = causes.length > 0 ? causes : symptoms;
   const also = causes.length > 0 ? symptoms : [];
   return [
@@ -145,7 +147,7 @@ function lines(...all: readonly string[]): string {
   return all.map((line) => `${line}\n`).join('');
 }
 
-/** The summary as data: what --json prints below its envelope. */
+/** The summary as data: what --json prints inside its envelope. */
 export function explainObject(name: string, summary: LogSummary, explained: readonly Explanation[]): object {
   return {
     log: name,

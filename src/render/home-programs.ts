@@ -1,6 +1,7 @@
-// The mail programs of a home host besides Postfix, as data: who reads the key, which files say what, and how the program
-// takes them up. What each does if something is wrong was tried on the real program: all of them wait or fail for now, and
-// none goes on in plain text or without checking the relay's name. What a program cannot do is in `limits`, and printed.
+// The mail programs of a home host other than Postfix, as data: who reads the key, which files to configure, and how
+// the program picks them up. How each fails was tested on the real program: all of them wait or fail temporarily, and
+// none continues in plain text or without checking the relay's name. `limits` lists what a program cannot do, and is
+// printed.
 
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, MailProgram, Settings, SmtpdServer } from '../settings/settings.js';
@@ -10,37 +11,37 @@ import nodemailer from './nodemailer.sh';
 import nullmailer from './nullmailer.sh';
 import opensmtpd from './opensmtpd.sh';
 
-/** Our lines in one file of a host: before or after what is there, or in its place. */
+/** Our lines in one file of a host: before or after the existing lines, or in their place. */
 export interface Edit {
   readonly file: string;
   readonly place: 'first' | 'last' | 'alone';
   readonly lines: readonly string[];
   /**
-   * A program for sed that changes the other lines. home-program.sh takes back two kinds of change: a line that now begins
-   * with `#relaycerts# `, and a name that now ends with `-before-relaycerts`.
+   * A sed program that changes the other lines. home-program.sh undoes two kinds of change: a line that now begins with
+   * `#relaycerts# `, and a name that now ends with `-before-relaycerts`.
    */
   readonly sed?: string;
 }
 
 export interface HomeProgram {
   readonly title: string;
-  /** A command of it, and Debian's package, which the script asks for; '' if it is no package. */
+  /** One of its commands, and Debian's package, which the script asks for; '' if it is not packaged. */
   readonly command: string;
   readonly package: string;
-  /** The oldest release that can do it; '' for any. */
+  /** The oldest supported release; '' for any. */
   readonly oldest: string;
-  /** Its service, and what makes that read its files again; '' for a program that is started for each mail. */
+  /** Its service, and what makes it read its files again; '' for a program that is started for each mail. */
   readonly service: string;
   readonly action: 'reload' | 'restart' | '';
-  /** What checks its files, before the service reads them. */
+  /** What checks its files before the service reads them. */
   readonly check: readonly string[];
-  /** Who runs it, and how that user reads the key: as its owner, or by the group that it belongs to. */
+  /** The user that runs it, and how that user reads the key: as its owner, or through the group it belongs to. */
   readonly user: string;
   readonly access: 'owner' | 'group';
-  /** The relays that it knows, in their order: some programs know only one. */
+  /** The relays it uses, in order: some programs know only one. */
   readonly relays: readonly SmtpdServer[];
   readonly edits: readonly Edit[];
-  /** Functions of sh for home-program.sh. */
+  /** Shell functions for home-program.sh. */
   readonly functions: string;
   /** Where to look for a mail that was sent. */
   readonly log: string;
@@ -80,7 +81,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     access: 'group',
     relays: place.relays,
     edits: [
-      // The file is read by a shell: what stands last counts. A satellite stays one, with no local mail.
+      // A shell reads the file, so the last setting counts. A satellite stays one, without local mail.
       {
         file: '/etc/exim4/update-exim4.conf.conf',
         place: 'last',
@@ -90,7 +91,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
         ],
         sed: String.raw`/^[[:blank:]]*dc_eximconfig_configtype=.*satellite/!s/^[[:blank:]]*dc_eximconfig_configtype=/#relaycerts# &/;s/^[[:blank:]]*dc_smarthost=/#relaycerts# &/`,
       },
-      // Of these two, the split configuration reads the first, the other one the second.
+      // Of these two, the split configuration reads the first, the single file the second.
       { file: '/etc/exim4/conf.d/main/000_relaycerts', place: 'alone', lines: eximMacros(place) },
       {
         file: '/etc/exim4/exim4.conf.localmacros',
@@ -107,7 +108,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     title: 'OpenSMTPD',
     command: 'smtpd',
     package: 'opensmtpd',
-    // 6.8 under OpenSSL 3 cannot show a certificate.
+    // With OpenSSL 3, version 6.8 cannot present a certificate.
     oldest: '7.0',
     service: 'opensmtpd',
     action: 'restart',
@@ -122,7 +123,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
           `pki relaycerts cert "${certificate}"`,
           `pki relaycerts key "${key}"`,
           `ca relaycerts cert "${ca}"`,
-          // smtp:// would verify nothing.
+          // smtp:// would not verify anything.
           `action "relay" relay host smtp+tls://${relay.hostname}:${relay.port} pki relaycerts ca relaycerts`,
         ],
         sed: String.raw`s/^[[:blank:]]*action[[:blank:]]\{1,\}"\{0,1\}relay"\{0,1\}[[:blank:]]\{1,\}relay/#relaycerts# &/`,
@@ -148,7 +149,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     edits: [
       {
         file: '/etc/msmtprc',
-        // Before any "defaults", which hold for the accounts below them only.
+        // Before any "defaults", which apply only to the accounts below them.
         place: 'first',
         lines: [
           'account relaycerts',
@@ -188,7 +189,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     edits: [
       {
         file: '/etc/nullmailer/remotes',
-        // Every other remote would get what ours does not take.
+        // Every other remote would get the mail that ours refuses.
         place: 'alone',
         lines: relays.map(
           ({ hostname, port }) =>

@@ -1,10 +1,10 @@
-// What `show` prints of a fleet if no host was named: who there is, and how to ask for the instructions. Their text would
-// be longer than anyone reads.
+// What `show` prints for a fleet if no host was named: which hosts there are, and how to ask for their instructions,
+// whose full text would be too long to read.
 
 import { commandText, listSome } from '../errors.js';
 import { roles, type HostSettings, type Settings } from '../settings/settings.js';
 
-/** A line for each role, then the commands. */
+/** One line for each role, then the commands. */
 export function renderHostList({ program }: Settings, hosts: readonly HostSettings[]): string {
   const lines = roles.flatMap((role) => {
     const names = hosts.filter((host) => host.role === role).map(({ hostname }) => hostname);

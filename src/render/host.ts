@@ -5,7 +5,7 @@
 //   # >>> relaycerts: run on HOST as root         commands for that host
 //   # >>> relaycerts: FILE on HOST                lines of a file there
 //   # <<< relaycerts
-// All that stands between two markers is copied as it is; the markers are comments to sh and to Postfix.
+// Everything between two markers is copied as it is; the markers are comments to sh and Postfix.
 
 import { RelaycertsError } from '../errors.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
@@ -24,20 +24,20 @@ export interface RenderOptions {
   readonly undo: boolean;
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
-  /** True of a host that is to come back: then its old key goes first. */
+  /** True for a host that will come back: its old key goes first. */
   readonly isRevoked: boolean;
 }
 
-/** What is printed about a host, and from what: its steps, and what it has for a section. */
+/** What is printed about a host and its sources: its steps, and its text for a section. */
 export interface Shown extends RenderOptions {
   readonly settings: Settings;
   readonly host: HostSettings;
   readonly steps: readonly Step[];
-  /** The lines of the configuration file that a section is about; undefined if there is none. */
+  /** The lines of the configuration file that a section is about; undefined if it has none. */
   readonly fileFor: (section: Section) => Block | undefined;
 }
 
-/** What there is to print about one host. */
+/** Everything that can be printed about one host. */
 export function showHost(settings: Settings, host: HostSettings, pins: readonly Pin[], options: RenderOptions): Shown {
   const { undo } = options;
   const steps = (undo ? undefined : stepOnDemand(settings, host, options)) ?? stepsOf(settings, host, pins, options);
@@ -45,7 +45,7 @@ export function showHost(settings: Settings, host: HostSettings, pins: readonly 
   return { ...options, settings, host, steps, fileFor };
 }
 
-/** A section that is printed only if it is asked for, and then for every host. */
+/** A section that is printed only on request, and then for every host. */
 function stepOnDemand(
   settings: Settings,
   host: HostSettings,
@@ -56,13 +56,13 @@ function stepOnDemand(
   return undefined;
 }
 
-/** For eyes: all of it, or one section. */
+/** As text: everything, or one section. */
 export function renderText(shown: Shown): string {
   return shown.section === undefined ? renderAll(shown) : renderSection(shown, shown.section);
 }
 
 function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
-  // A port that the settings do not name any more is not known.
+  // A port that is no longer in the settings is not known.
   const what = undo
     ? host.role
     : host.role === 'smtp-client'
@@ -82,7 +82,7 @@ function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
   return `${title}\n${'='.repeat(title.length)}\n\n${short}:\n    ${command}\n\n${texts.join('\n')}\n`;
 }
 
-/** A section for eyes: a configuration file's lines where it is about one, otherwise its step. */
+/** A section as text: a configuration file's lines if it is about one, otherwise its step. */
 function renderSection({ host, steps, fileFor }: Shown, section: Section): string {
   const file = fileFor(section);
   if (file !== undefined) return `${renderBlock(file, host)}\n`;
@@ -110,8 +110,8 @@ function blocksOf(step: Step | undefined): readonly Block[] {
 }
 
 /**
- * The host's script, or the commands of one section: all that verify, otherwise those for the first place.
- * @throws usage - a section that has no script
+ * The host's script, or the commands of one section: for verify all of them, otherwise those for the first place.
+ * @throws usage - a section without a script
  */
 export function renderSh(shown: Shown): string {
   const { settings, host, steps, section = 'install', undo } = shown;
@@ -126,7 +126,7 @@ export function renderSh(shown: Shown): string {
   }
   const blocks = blocksOf(steps.find((step) => step.section === section));
   const lines = (section === 'verify' ? blocks : blocks.slice(0, 1)).flatMap((block) => block.lines);
-  // If a pipe cuts it short, it runs nothing, because the closing brace is missing.
+  // If the pipe is cut short, nothing runs, because the closing brace is missing.
   return `#!/bin/sh\n{\nset -eu\n${lines.join('\n')}\n}\n`;
 }
 
@@ -157,7 +157,7 @@ function textOf({ lines }: Block): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Words at most 100 columns wide. An indented line is a command in the middle of words, and is not wrapped. */
+/** Words, at most 100 columns wide. An indented line is a command between words, and is not wrapped. */
 function wrapLine(text: string): string {
   if (text.startsWith('    ')) return text;
   const lines: string[] = [];

@@ -1,5 +1,5 @@
-// What every host ought to have now, as digests, so that `check` and `deploy` can note what a host has and `status` can
-// say what differs. It follows from settings and certificates only; plan/installed.ts says what the digests are of.
+// What every host should have now, as digests, so that `check` and `deploy` can record what a host has and `status` can
+// say what differs. It is derived only from settings and certificates; plan/installed.ts says what the digests are of.
 
 import { hash } from 'node:crypto';
 import type { HostName } from '../names.js';
@@ -13,8 +13,8 @@ import { configurationOf } from './configuration.js';
 import { homeProgramOf } from './home-programs.js';
 
 /**
- * What a host ought to have; of one that is revoked or has no certificate, undefined. `bundles` are those of all hosts, as
- * they follow from this state.
+ * What a host should have; undefined for one that is revoked or has no certificate. `bundles` are those of all hosts,
+ * derived from this state.
  */
 export function expectedContents(
   settings: Settings,
@@ -22,7 +22,7 @@ export function expectedContents(
   bundles: Bundles,
 ): (found: HostInventory) => HostContent | undefined {
   const authorities = trustedCas(inventory).map(({ info }) => hash('sha256', info.der));
-  // One table for all relays: it is hashed once.
+  // All relays have the same table, which is hashed once.
   const tables = new Map<Buffer, string>();
   const tableDigest = (hostname: HostName): string | undefined => {
     const table = bundles.get(hostname)?.get(tableName);
@@ -43,8 +43,9 @@ export function expectedContents(
 }
 
 /**
- * Of what is set on a host: a sorted list of lines, `main.cf NAME=VALUE`, `SERVICE LINE` and `SERVICE NAME=VALUE`, each
- * with a line feed; of another mail program, of our lines in its files. Newer parameters count on every release.
+ * The digest of a host's configuration: a sorted list of lines, `main.cf NAME=VALUE`, `SERVICE LINE` and `SERVICE
+ * NAME=VALUE`, each with a line feed; for another mail program, our lines in its files. Newer parameters count on every
+ * release.
  */
 export function configurationDigest(settings: Settings, host: HostSettings): string {
   const program = homeProgramOf(settings, host);

@@ -1,6 +1,6 @@
-// The step that makes a host warn before its certificates expire, with openssl alone: check-expiry.sh, run by cron or by a
-// systemd timer; and the lines that take it back. It needs nothing from here while it runs, so a host warns also if this
-// machine is gone. Cron's mail has the command as its subject, so the command is short.
+// The step that makes a host warn before its certificates expire, using only openssl: check-expiry.sh, run by cron or
+// by a systemd timer; and the lines that undo it. It needs nothing from here while it runs, so a host warns even if
+// this machine is gone. Cron's mail has the command as its subject, so the command is short.
 
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -9,7 +9,7 @@ import checkExpiry from './check-expiry.sh';
 import removeMonitor from './remove-monitor.sh';
 import { inFile, onHost, step, type Step } from './step.js';
 
-/** How to be warned. Cron sends what a job prints to root by mail; a systemd service has to send its own. */
+/** How to be warned. Cron mails the output of a job to root; a systemd service has to send its own mail. */
 export function monitorStep(settings: Settings, host: HostSettings): Step {
   const { hostname } = host;
   const { cron, unit } = monitorFiles(settings);
@@ -58,7 +58,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
   ]);
 }
 
-/** Takes back what the step made, and only that: lines for the host, whichever way it is warned. */
+/** Undoes what the step made, and only that: lines for the host, for either way of warning. */
 export function removeMonitorLines(settings: Settings, host: HostSettings): readonly string[] {
   const { cron, unit } = monitorFiles(settings);
   const values = { host: host.hostname, folder: settings.postfix.directory, cron, unit };
@@ -70,14 +70,14 @@ export function removeMonitorLines(settings: Settings, host: HostSettings): read
   ];
 }
 
-/** A line of each file that the step makes: by it undo knows them. */
+/** One line of each file that the step makes, by which undo recognises them. */
 function markerOf({ hostname }: HostSettings): string {
   return `# relaycerts: the certificates of ${hostname}`;
 }
 
 /**
- * Each domain has its own files, because a relay may serve several. Debian's cron passes over a name with a dot; an
- * underscore is in no host name, so that no two domains have the same file. `unit` is without .service and .timer.
+ * Each domain has its own files, because a relay may serve several. Debian's cron ignores names with a dot; host names
+ * have no underscore, so no two domains share a file. `unit` is without .service and .timer.
  */
 function monitorFiles({ domain }: Settings): { readonly cron: string; readonly unit: string } {
   return {
@@ -86,7 +86,7 @@ function monitorFiles({ domain }: Settings): { readonly cron: string; readonly u
   };
 }
 
-/** The lines of a file of shell, without those that only shellcheck reads. */
+/** The lines of a shell file, without those that only shellcheck reads. */
 export function shellLines(text: string): readonly string[] {
   return text
     .trimEnd()
@@ -94,7 +94,7 @@ export function shellLines(text: string): readonly string[] {
     .filter((line) => !line.startsWith('# shellcheck '));
 }
 
-/** What check-expiry.sh asks for. */
+/** The variables of check-expiry.sh. */
 function valuesOf({ domain, certificates, postfix }: Settings, { hostname }: HostSettings): readonly string[] {
   const names = bundleNames(domain, hostname);
   const values = {
@@ -107,14 +107,14 @@ function valuesOf({ domain, certificates, postfix }: Settings, { hostname }: Hos
   return Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
 }
 
-/** Looks at all hosts, whatever folder it runs in. */
+/** Checks all hosts, from any folder. */
 function fromAnywhere({ command, file }: Settings): string {
   return inCrontab(`${command} --settings ${pathWord(file)} status --due`);
 }
 
 /**
- * A crontab's command. A % ends a command there, and \% is one; whether \\ stays two depends on the cron, so that no
- * backslash stands before another one or before a %: the quotes close and open between.
+ * A crontab's command. A % ends a command there, and \% is a percent sign; whether \\ stays two depends on the cron, so
+ * no backslash may precede another one or a %: the quotes are closed and opened in between.
  */
 export function inCrontab(command: string): string {
   return command.replaceAll(/\\(?=[\\%])/gu, String.raw`\''`).replaceAll('%', String.raw`\%`);

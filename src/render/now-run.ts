@@ -1,5 +1,5 @@
-// The short block at the end of every command that changes something: what to run now, in the safe order. It has at most
-// ten lines, however many hosts there are; each indented line runs as it is. `show` has the full text.
+// The short block at the end of every command that changes something: what to run now, in the safe order. It has at
+// most ten lines, however many hosts there are; each indented line can be run as it is. `show` has the full text.
 
 import { commandText } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
@@ -9,16 +9,19 @@ import { newThing, toRetire } from '../plan/retirement.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { installCommand } from './commands.js';
 
-/** Words, and the commands that they lead to. */
+/** Words, and the commands they introduce. */
 export interface Paragraph {
   readonly words: string;
   readonly run: readonly string[];
 }
 
-/** Hosts that are named in a command. For more it is about all hosts; what is there already stays as it is. */
+/**
+ * Up to this many hosts are named in a command. With more, the command is about all hosts; what is already there does
+ * not change.
+ */
 const mostNamed = 4;
 
-/** The block: text as it is, and paragraphs if they have something to run. */
+/** The block: text as it is, and paragraphs if there is something to run. */
 export function renderNowRun(...parts: readonly (string | Paragraph)[]): string {
   return parts
     .flatMap((part) => {
@@ -43,14 +46,14 @@ export function renderInstallation(
   );
 }
 
-/** Installs these hosts; deploy knows in which order. */
+/** Installs these hosts; deploy knows the order. */
 export function installParagraph(settings: Settings, names: readonly HostName[], words = 'Now run:'): Paragraph {
   const isAll = names.length === hostsOf(settings).length || names.length > mostNamed;
   const command = installCommand(settings.program, isAll ? [] : shortNames(settings, names));
   return { words, run: names.length === 0 ? [] : [command] };
 }
 
-/** Shows that a new client relays. */
+/** Shows that a new client can relay. */
 function verifyParagraph(settings: Settings, install: readonly Install[]): Paragraph {
   const clients = new Set(settings.smtpClients.map(({ hostname }) => hostname));
   const one = install.find(({ host, why }) => clients.has(host) && why.includes('key'));
@@ -62,7 +65,7 @@ function verifyParagraph(settings: Settings, install: readonly Install[]): Parag
   };
 }
 
-/** Takes the old pins of these hosts out of the tables. */
+/** Removes these hosts' old pins from the tables. */
 function retireParagraph(settings: Settings, after: Inventory, names: readonly HostName[]): Paragraph {
   const retire = toRetire(after, names);
   const all = toRetire(
@@ -77,7 +80,7 @@ function retireParagraph(settings: Settings, after: Inventory, names: readonly H
   };
 }
 
-/** Hosts as they may be typed: by the label, if that is completed to the name. */
+/** Hosts as they may be typed: by label, if completing it gives the name. */
 export function shortNames({ domain }: Pick<Settings, 'domain'>, names: readonly HostName[]): readonly string[] {
   return names.map((name) => {
     const label = name.split('.')[0] ?? '';

@@ -1,6 +1,6 @@
-// `show --format html`: the steps of all hosts as one page that needs nothing from elsewhere. page.html has its look and its
-// script; here is what is said, in elements. All text is escaped, and the policy lets the page run and load nothing but the
-// style and the script that it came with, so that whatever text comes in stays text.
+// `show --format html`: the steps of all hosts as one page that needs nothing from elsewhere. page.html has its style
+// and script; its content is made here, as elements. All text is escaped, and the policy lets the page run and load
+// only the style and script that came with it, so any text stays text.
 
 import { hash } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
@@ -17,7 +17,7 @@ export interface Dated {
   readonly info: CertificateInfo;
 }
 
-/** What the page is made of. */
+/** The content of the page. */
 export interface Page {
   readonly settings: Settings;
   readonly shown: readonly Shown[];
@@ -43,7 +43,7 @@ export function renderPage({ settings, shown, certificates, at }: Page): string 
   return template.replaceAll(/\{\{(title|policy|main)\}\}/gu, (_, name: string) => parts[name] ?? '');
 }
 
-/** Lets in what is in the page, by its digest, and nothing from anywhere. */
+/** Allows what is in the page, by its digest, and nothing else. */
 function policyOf(page: string): string {
   const allowed = ['style', 'script'].map((element) => {
     const [, text = ''] = new RegExp(`<${element}>([^]*?)</${element}>`, 'u').exec(page) ?? [];
@@ -75,7 +75,7 @@ function renderShown({ settings, host, steps, undo, section }: Shown, id: string
   ].join('\n');
 }
 
-/** `name` is what the tick is remembered by. */
+/** `name` is the key under which the tick is remembered. */
 function renderStep({ title, parts }: Step, id: string, name: string, hostname: string): string {
   const body = parts.map((part, at) =>
     typeof part === 'string'
@@ -92,7 +92,7 @@ function renderBlock({ where, lines }: Block, id: string, title: string, hostnam
   return renderCopied(id, place, `${lines.join('\n')}\n`, title);
 }
 
-/** Words; an indented line in the middle of them is a command. */
+/** Words; an indented line between them is a command. */
 function renderWords(text: string, id: string, title: string): string {
   return text
     .split('\n')
@@ -104,18 +104,18 @@ function renderWords(text: string, id: string, title: string): string {
     .join('\n');
 }
 
-/** A block with its button, which works only with the script and is hidden without. */
+/** A block with its copy button, which needs the script and is hidden without it. */
 function renderCopied(id: string, place: string, text: string, title: string): string {
   const label = escapeHtml(`Copy: ${title}${place === '' ? '' : `, ${place}`}`);
   return [
     `<div class="place"><span>${escapeHtml(place)}</span>`,
     `<button type="button" hidden aria-controls="${id}" title="${label}">Copy</button></div>`,
-    // A line end right after the tag is not part of the text.
+    // A line feed right after the tag is not part of the text.
     `<pre id="${id}">\n${escapeHtml(text)}</pre>`,
   ].join('');
 }
 
-/** Every expiry, the next one first; the script counts the days again when the page is read. */
+/** Every expiry, the next one first; the script recounts the days when the page is read. */
 function renderTimeline({ certificates: { renewBeforeDays } }: Settings, all: readonly Dated[], at: Date): string {
   const rows = all
     .toSorted((a, b) => a.info.notAfter.getTime() - b.info.notAfter.getTime())
@@ -156,7 +156,10 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text for an element or an attribute in quotes. What a browser cannot show, or turns the line with, is a question mark. */
+/**
+ * Text for an element or an attribute in quotes. Characters that a browser cannot show, or that reverse the line,
+ * become question marks.
+ */
 function escapeHtml(text: string): string {
   return text
     .replaceAll(/[&<>"']/gu, (character) => entities[character] ?? '')

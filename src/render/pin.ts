@@ -1,5 +1,5 @@
-// The pins that a relay's table lists: one for each client of the settings, and two from a new key until the old one is
-// retired. A revoked client has none. The table's text is in table.ts.
+// The pins in a relay's table: one for each client in the settings, and two from a new key until the old one is
+// retired. A revoked client has none. table.ts makes the table's text.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
@@ -8,7 +8,7 @@ import type { Fingerprint, HostName } from '../names.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import type { Settings } from '../settings/settings.js';
 
-/** One line of relay_clientcerts, SHA-256. A fleet has many, so it holds no more than whose it is. */
+/** One line of relay_clientcerts, SHA-256. A fleet has many, so it holds only whose it is. */
 export class Pin {
   readonly hostname: HostName;
   readonly of: PinKind;

@@ -1,5 +1,5 @@
-// The Postfix configuration as data: what is set, to what, since which Postfix. Here is the home host's; the relay's,
-// with both locks, is in relay-service.ts. What each parameter means is in postconf(5) and TLS_README.
+// The Postfix configuration as data: what is set, to what value, since which release. The home host's is here; the
+// relay's, with both locks, is in relay-service.ts. postconf(5) and TLS_README explain the parameters.
 
 import type { Settings, SmtpClient } from '../settings/settings.js';
 import { bundleNames } from '../plan/bundle-names.js';
@@ -11,14 +11,14 @@ export interface Parameter {
   readonly name: string;
   /** '' empties the parameter. */
   readonly value: string;
-  /** Older releases do not know it, and warn of it. */
+  /** Older releases do not know it, and log a warning. */
   readonly since?: Release;
 }
 
-/** The name under which our services log, and by which the relay's is known as ours. */
+/** The name under which our services log, and by which the relay's is recognised as ours. */
 export const syslogName = 'postfix/relaycerts';
 
-/** `>=TLSv1.2` would be clearer, but is understood from 3.6 on only. */
+/** `>=TLSv1.2` would be clearer, but needs 3.6. */
 export const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
 
 /** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
@@ -39,18 +39,18 @@ export interface Service {
 /** The name of the home host's transport to the relay. */
 const homeTransport = 'relaycerts';
 
-/** main.cf of a home host: where mail for the world goes, and by which transport. */
+/** main.cf of a home host: where mail for the world goes, and through which transport. */
 export function homeParameters({ smtpdServers }: Settings): readonly Parameter[] {
   return [
     { name: 'default_transport', value: homeTransport },
-    // The brackets turn MX look-ups off.
+    // The brackets turn off MX lookups.
     { name: 'relayhost', value: smtpdServers.map(({ hostname, port }) => `[${hostname}]:${port}`).join(', ') },
   ];
 }
 
 /**
- * The transport to the relay, in master.cf. In main.cf its TLS settings would govern every other smtp client of the host
- * too: content filters, routes to the LAN, other providers.
+ * The transport to the relay, in master.cf. In main.cf its TLS settings would apply to every other smtp client of the
+ * host too: content filters, routes to the LAN, other providers.
  */
 export function homeService(settings: Settings, client: SmtpClient): Service {
   const { directory, masterChroot } = settings.postfix;
@@ -58,13 +58,13 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
   const overrides: readonly Parameter[] = [
     { name: 'syslog_name', value: syslogName },
     { name: 'smtp_tls_security_level', value: 'secure' },
-    // Another table would set another level for our relay. While there is one, the older smtp_tls_per_site does not count.
+    // Another table could set another level for our relay. With a policy table, the older smtp_tls_per_site is ignored.
     { name: 'smtp_tls_policy_maps', value: 'static:secure' },
-    // Left over from a provider's port 465 it would keep STARTTLS from ever beginning.
+    // Left over from a provider's port 465, it would prevent STARTTLS.
     { name: 'smtp_tls_wrappermode', value: 'no' },
     ...['smtp_discard_ehlo_keywords', 'smtp_discard_ehlo_keyword_address_maps'].map((name) => ({ name, value: '' })),
     { name: 'smtp_never_send_ehlo', value: 'no' },
-    // The name that relayhost has, not one from DNS; of several relays, each only its own.
+    // The name in relayhost, not one from DNS; with several relays, each one only its own.
     { name: 'smtp_tls_secure_cert_match', value: 'nexthop' },
     { name: 'smtp_cname_overrides_servername', value: 'no' },
     { name: 'smtp_tls_CAfile', value: `${directory}/${names.ca}` },
@@ -73,25 +73,25 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
     { name: 'tls_append_default_CA', value: 'no' },
     { name: 'smtp_tls_trust_anchor_file', value: '' },
     { name: 'smtp_tls_chain_files', value: `${directory}/${names.chain}` },
-    // Ignored beside chain files, but each connection would log a warning.
+    // Ignored if there are chain files, but each connection would log a warning.
     ...['cert', 'key', 'eccert', 'eckey'].map((kind) => ({ name: `smtp_tls_${kind}_file`, value: '' })),
     { name: 'smtp_tls_mandatory_protocols', value: protocols },
-    // A shared connection is made by tlsproxy, which does not read what is set here.
+    // tlsproxy makes shared connections, and does not read what is set here.
     { name: 'smtp_tls_connection_reuse', value: 'no' },
     { name: 'smtp_tls_loglevel', value: String(client.tlsLogLevel) },
-    // Another provider's password is not for this relay, and a host to fall back to has no certificate of ours.
+    // Another provider's password must not go to this relay, and a fallback host has no certificate of ours.
     { name: 'smtp_sasl_auth_enable', value: 'no' },
     { name: 'smtp_fallback_relay', value: '' },
-    // smtp(8) waits if the one relay's name does not exist, but returns the mail if it has tried several.
+    // smtp(8) waits if the only relay's name does not exist, but returns the mail if it has tried several.
     ...(settings.smtpdServers.length > 1 ? [{ name: 'soft_bounce', value: 'yes' }] : []),
-    // A raw public key would do instead of a certificate.
+    // A raw public key would be accepted in place of a certificate.
     { name: 'smtp_tls_enable_rpk', value: 'no', since: [3, 9] },
-    // A message's header `TLS-Required: no` would open the level.
+    // A message with the header `TLS-Required: no` would lower the level.
     { name: 'tls_required_enable', value: 'no', since: [3, 10] },
   ];
   return {
     id: `${homeTransport}/unix`,
-    // As many processes as connections that the relay's service takes from one address.
+    // As many processes as the relay's service accepts connections from one address.
     line: `${homeTransport} unix - - ${masterChroot} - 10 smtp`,
     overrides,
   };

@@ -1,12 +1,12 @@
-// The script of a home host with another mail program than Postfix: the values and texts of home-programs.ts for
-// home-program.sh, quoted, or lines of here-documents, as script.ts prints them for Postfix.
+// The script of a home host with a mail program other than Postfix: the values and texts of home-programs.ts for
+// home-program.sh, quoted, or as lines of here-documents, as script.ts prints them for Postfix.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
 import type { Edit, HomeProgram } from './home-programs.js';
 import homeProgram from './home-program.sh';
 
-/** The values and functions for the script, besides those that every host has. */
+/** The values and functions for the script, in addition to those for every host. */
 export function programPart(settings: Settings, host: HostSettings, program: HomeProgram, forceRoutes: boolean) {
   const { title, command, oldest, service, action, access, edits, relays, functions } = program;
   return {
@@ -39,7 +39,7 @@ ${byFile('sed_of', edits, ({ sed = '' }) => hereDocument([sed]))}
   };
 }
 
-/** A function of sh with a branch for each file. */
+/** A shell function with a branch for each file. */
 function byFile(name: string, edits: readonly Edit[], linesOf: (edit: Edit) => readonly string[]): string {
   const branches = edits.map((edit) => `    ${pathOf(edit.file)})\n${linesOf(edit).join('\n')}\n      ;;`);
   return [`${name}() {`, '  case $1 in', ...branches, '  esac', '}'].join('\n');
@@ -49,7 +49,7 @@ function hereDocument(lines: readonly string[]): readonly string[] {
   return ["cat <<'END'", ...lines, 'END'];
 }
 
-/** As `edited` has it: no slash first. */
+/** As in `edited`: without a leading slash. */
 function pathOf(file: string): string {
   return file.replace(/^\//u, '');
 }

@@ -1,5 +1,5 @@
-// The numbered steps of a home host with another mail program than Postfix, beside those that every host has: who reads
-// the key, our lines in its files, and how it takes them up; and their inverse.
+// The numbered steps of a home host with a mail program other than Postfix, in addition to those for every host: who
+// reads the key, our lines in its files, and how it picks them up; and their inverse.
 
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -8,7 +8,7 @@ import type { Edit, HomeProgram } from './home-programs.js';
 import { removeMonitorLines } from './monitor.js';
 import { onHost, step, type Step } from './step.js';
 
-/** Around our lines in a file that holds others too; home-program.sh has the same. */
+/** Around our lines in a file that also has others; the same as in home-program.sh. */
 const [begin, end] = ['# relaycerts: begin', '# relaycerts: end'];
 
 /** After the copy: give the key to the program's user, configure, check. */
@@ -38,7 +38,7 @@ export function programSteps(settings: Settings, host: HostSettings, program: Ho
   ];
 }
 
-/** What takes the steps, or the script, back. */
+/** What undoes the steps, or the script. */
 export function undoProgramStep(settings: Settings, host: HostSettings, program: HomeProgram): Step {
   const { directory } = settings.postfix;
   const { key } = bundleNames(settings.domain, host.hostname);
@@ -61,7 +61,7 @@ function serviceLines({ service, action }: HomeProgram): readonly string[] {
   return service === '' ? [] : [`service ${service} ${action}`];
 }
 
-/** The owner comes before the mode, so that nobody else reads the key meanwhile. The copy made all files 0600. */
+/** The owner is set before the mode, so that nobody else reads the key meanwhile. The copy made all files 0600. */
 function keyLines(settings: Settings, { hostname }: HostSettings, { access, user }: HomeProgram) {
   const { directory } = settings.postfix;
   const { ca, certificate, key } = bundleNames(settings.domain, hostname);
@@ -76,7 +76,7 @@ function keyLines(settings: Settings, { hostname }: HostSettings, { access, user
   ];
 }
 
-/** Each time from the file as it was before, so that they may be pasted again. */
+/** Always from the original file, so that the lines may be pasted again. */
 function editLines({ file, place, lines, sed }: Edit): readonly string[] {
   const saved = savedFile(file);
   const ours = ["cat <<'END'", ...(place === 'alone' ? lines : marked(lines)), 'END'];

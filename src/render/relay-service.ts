@@ -1,11 +1,11 @@
-// The relay's services in master.cf, as data: an smtpd on a port of its own, and the tlsmgr and the cleanup that it uses.
-// main.cf and port 25 stay as they are, and what main.cf has must not change what this port does. So each parameter of
-// smtpd(8) and cleanup(8) (`postconf -d` of 3.7, the manuals up to 3.11) is set here if main.cf could make it
+// The relay's services in master.cf, as data: an smtpd on a port of its own, with its own tlsmgr and cleanup. main.cf
+// and port 25 stay as they are, and nothing in main.cf may change what this port does. So each parameter of smtpd(8)
+// and cleanup(8) (`postconf -d` of 3.7, the manuals up to 3.11) is set here if main.cf could make it
 //   - open a lock: another CA, a cipher that hides nothing, a resumed session, a trusted proxy or client host;
-//   - refuse or keep the mail of a listed client: restrictions, checks, filters, milters, limits, the TLS handshake;
+//   - refuse or hold the mail of a listed client: restrictions, checks, filters, milters, limits, the TLS handshake;
 //   - skip or delay what must be done: switches of cleanup, silent discards, holding many processes.
-// What is left inherited changes only logs, or what mail looks like (canonical_maps, always_bcc, masquerading...): that
-// is the admin's wish for all mail, ours too.
+// Parameters that are still inherited only change logs, or what mail looks like (canonical_maps, always_bcc,
+// masquerading...): the admin sets those for all mail, including ours.
 
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { OverrideName } from '../settings/overrides.js';
@@ -17,13 +17,13 @@ const stages = ['client', 'helo', 'sender', 'data', 'end_of_data'];
 const empty = (name: string): Parameter => ({ name, value: '' });
 const set = (name: string, value: string): Parameter => ({ name, value });
 const since = (minor: number, name: string, value: string): Parameter => ({ name, value, since: [3, minor] });
-/** The second value while strangers hold every process of the service: postconf(5) "stress". */
+/** The second value applies while strangers hold every process of the service: postconf(5) "stress". */
 const unlessStress = (value: string, stressed: string): string => `\${stress?{${stressed}}:{${value}}}`;
 
-/** The table of pins, as Postfix opens it. */
+/** The table of pins, in the form that Postfix opens. */
 const pinTable = ({ postfix: { tableType, directory } }: Settings) => `${tableType}:${directory}/${tableName}`;
 
-/** What the certificates, the CA and the pins have to do with. */
+/** What the certificates, the CA and the pins are checked with. */
 function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
   const { directory, unlisted } = settings.postfix;
   const names = bundleNames(settings.domain, server.hostname);
@@ -33,18 +33,18 @@ function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
     set('smtpd_tls_wrappermode', 'no'),
     set('smtpd_tls_req_ccert', 'yes'),
     set('smtpd_tls_CAfile', `${directory}/${names.ca}`),
-    // Whatever main.cf has here would let other CAs open the first lock.
+    // Any value of main.cf here would let other CAs open the first lock.
     empty('smtpd_tls_CApath'),
     set('tls_append_default_CA', 'no'),
     set('smtpd_tls_chain_files', `${directory}/${names.chain}`),
-    // Ignored beside chain files, but each connection would log a warning.
+    // Ignored if there are chain files, but each connection would log a warning.
     ...['cert', 'key', 'eccert', 'eckey', 'dcert', 'dkey'].map((kind) => empty(`smtpd_tls_${kind}_file`)),
-    // They would show another certificate, or take a bare key for the client's.
+    // They would show another certificate, or accept a raw public key from the client.
     empty('tls_server_sni_maps'),
     since(9, 'smtpd_tls_enable_rpk', 'no'),
     set('smtpd_tls_fingerprint_digest', 'sha256'),
     set('smtpd_tls_mandatory_protocols', protocols),
-    // A list copied for RSA would leave an ECDSA certificate no cipher.
+    // A list meant for RSA would leave an ECDSA certificate without a cipher.
     set('smtpd_tls_mandatory_ciphers', 'high'),
     set('tls_high_cipherlist', 'aNULL:-aNULL:HIGH:@STRENGTH'),
     empty('smtpd_tls_mandatory_exclude_ciphers'),
@@ -59,20 +59,20 @@ function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
   ];
 }
 
-/** A resumed session shows no certificate: neither an expired one nor one whose pin is gone would be seen. */
+/** A resumed session shows no certificate: neither an expired one nor one whose pin was removed would be noticed. */
 function noResumption(tlsmgr: string): readonly Parameter[] {
   return [empty('tls_session_ticket_cipher'), set('tlsmgr_service_name', tlsmgr)];
 }
 
-/** Nothing is refused for good, and nothing but the locks refuses. */
+/** Nothing is rejected permanently, and only the locks reject. */
 function answers(settings: Settings, server: SmtpdServer, cleanup: string): readonly Parameter[] {
   const relays = [server.hostname, ...server.altNames].map((name) => `${name}=DEFER`);
   return [
-    // Without TLS 530 would be the answer, which is a bounce. `unlisted: "reject"` is a user's wish for bounces.
+    // Without TLS the answer would be 530, which is a bounce. With `unlisted: "reject"` the user asks for bounces.
     set('soft_bounce', settings.postfix.unlisted === 'reject' ? 'no' : 'yes'),
-    // An inherited blocklist check would stop the dynamic addresses that this is for.
+    // An inherited blocklist check would stop the dynamic addresses that this port is for.
     ...stages.map((stage) => empty(`smtpd_${stage}_restrictions`)),
-    // Mail for a domain whose MX is this relay, and that it takes no mail for, would go in a circle and bounce.
+    // Mail for a domain whose MX is this relay, but which it does not accept mail for, would loop and bounce.
     set(
       'smtpd_recipient_restrictions',
       `permit_auth_destination,check_recipient_mx_access,inline:{${relays.join(',')}}`,
@@ -85,7 +85,7 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
     set('strict_rfc821_envelopes', 'no'),
     set('allow_untrusted_routing', 'no'),
     since(11, 'smtpd_reject_filter_maps', ''),
-    // Milters of port 25 judge strangers: home's address and a mail that is not yet signed fail there.
+    // Milters of port 25 judge strangers: the home's address and mail that is not yet signed would fail there.
     empty('smtpd_milters'),
     empty('smtpd_milter_maps'),
     set('milter_default_action', 'tempfail'),
@@ -97,22 +97,22 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
     empty('smtpd_command_filter'),
     empty('smtpd_noop_commands'),
     set('smtpd_forbidden_commands', 'CONNECT,GET,POST'),
-    // Without STARTTLS, 8BITMIME or SIZE home would bounce or wait.
+    // Without STARTTLS, 8BITMIME or SIZE, mail from home would bounce or wait.
     set('smtpd_discard_ehlo_keywords', 'silent-discard,etrn'),
     empty('smtpd_discard_ehlo_keyword_address_maps'),
     set('disable_vrfy_command', 'yes'),
-    // "yes" is "normalize"; older releases know no other word for it.
+    // "yes" means "normalize"; older releases know no other word for it.
     since(9, 'smtpd_forbid_bare_newline', 'yes'),
     since(9, 'smtpd_forbid_bare_newline_exclusions', ''),
     since(9, 'smtpd_forbid_unauth_pipelining', 'yes'),
     // A notice for each stranger's mistake would flood the postmaster.
     set('notify_classes', 'resource,software'),
-    // Keeps the home address out of Received.
+    // Keeps the home's address out of Received.
     since(10, 'smtpd_hide_client_session', 'yes'),
   ];
 }
 
-/** Strangers can hold few processes, and those for a short time; a client with a key is held up by nothing of main.cf. */
+/** Strangers can hold only a few processes for a short time; nothing in main.cf holds up a client with a key. */
 function limits(): readonly Parameter[] {
   return [
     set('smtpd_client_connection_count_limit', '10'),
@@ -135,7 +135,7 @@ function limits(): readonly Parameter[] {
   ];
 }
 
-/** What main.cf would have cleanup(8) refuse, discard or keep. */
+/** What cleanup(8) would refuse, discard or hold because of main.cf. */
 const unchecked: readonly Parameter[] = [
   set('syslog_name', `${syslogName}_cleanup`),
   ...['header', 'mime_header', 'nested_header', 'body', 'milter_header'].map((what) => empty(`${what}_checks`)),
@@ -144,7 +144,7 @@ const unchecked: readonly Parameter[] = [
   set('hopcount_limit', '50'),
 ];
 
-/** A session cache belongs to tlsmgr(8), so the smtpd has a tlsmgr of its own, without one. */
+/** A session cache belongs to tlsmgr(8), so the smtpd has its own tlsmgr, without a cache. */
 const uncached: readonly Parameter[] = [
   set('syslog_name', `${syslogName}_tlsmgr`),
   ...['smtpd', 'smtp', 'lmtp'].map((client) => empty(`${client}_tls_session_cache_database`)),
@@ -153,12 +153,12 @@ const uncached: readonly Parameter[] = [
 ];
 
 const cleanupNames: ReadonlySet<string> = new Set<OverrideName>(['header_checks', 'body_checks']);
-/** What both smtpd and cleanup look at. */
+/** Read by both smtpd and cleanup. */
 const sharedNames: ReadonlySet<string> = new Set<OverrideName>(['message_size_limit']);
 
 /**
- * The parameters with the user's own over them. Those of later releases come last, because the text sets each of them by
- * itself, and the result has to be the script's.
+ * The parameters, overridden by the user's. Those of later releases come last, because the text sets each of them
+ * separately, and must give the script's result.
  */
 function overridden(parameters: readonly Parameter[], own: readonly Parameter[]): readonly Parameter[] {
   const all = new Map([...parameters, ...own].map((one) => [one.name, one]));
@@ -167,7 +167,7 @@ function overridden(parameters: readonly Parameter[], own: readonly Parameter[])
   );
 }
 
-/** The relay's services: first the one on its port, then those that only it uses, named after the port. */
+/** The relay's services: first the one on its port, then those that only it uses, which are named after the port. */
 export function relayServices(settings: Settings, server: SmtpdServer): readonly [Service, ...Service[]] {
   const { masterChroot: chroot } = settings.postfix;
   const port = String(server.port);

@@ -1,4 +1,4 @@
-// What to run once a host has left the settings, in the order in which no mail is lost: a client's pin leaves the relays
+// What to run once a host has left the settings, in the order that loses no mail: a client's pin leaves the relays
 // first, and a relay is undone when no client uses it any more.
 
 import { commandText } from '../errors.js';
@@ -7,7 +7,10 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
-/** `install` are those with something new; if the host is kept, `make` comes first, which takes its pin out. */
+/**
+ * `install` are the hosts with something new; if the host is kept, `make` comes first, because it removes the host's
+ * pin.
+ */
 export function renderRemoval(
   settings: Settings,
   gone: HostSettings,
@@ -15,7 +18,7 @@ export function renderRemoval(
   isKept: boolean,
 ): string {
   const { program, smtpdServers, smtpClients } = settings;
-  // A client has no new file for another relay, only another configuration.
+  // For another relay a client gets no new file, only another configuration.
   const touched =
     gone.role === 'smtpd-server'
       ? smtpClients.map(({ hostname }) => hostname)

@@ -1,6 +1,6 @@
-// `show --section renewal-timer`: what makes a project renew, install and check by itself, from cron or a systemd timer of
-// the user that runs relaycerts, and what that user's ssh key needs on the hosts and no more. It is about the project, not
-// about one host.
+// `show --section renewal-timer`: what makes a project renew, install and check unattended, from cron or a systemd
+// timer of the user that runs relaycerts, and exactly what that user's ssh key needs on the hosts. It is about the
+// project, not about one host.
 
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { pathWord, shellWord } from '../shell-word.js';
@@ -8,7 +8,7 @@ import { inCrontab, shellLines } from './monitor.js';
 import renewal from './renewal.sh';
 import { marked } from './step.js';
 
-/** The section's text: blocks to run here, and a line for each host. */
+/** The section's text: blocks to run here, and one line for each host. */
 export function renderRenewalTimer(settings: Settings): string {
   const { domain, folder, command, file } = settings;
   const script = `${folder}/renewal.sh`;
@@ -87,7 +87,7 @@ export function renderRenewalTimer(settings: Settings): string {
   ].join('\n');
 }
 
-/** Of a fleet, the first show how it goes. */
+/** In a fleet, the first hosts show how it is done. */
 const mostHosts = 10;
 
 /** systemd.service(5): % and $ are doubled, and a word with spaces is quoted. */

@@ -1,5 +1,5 @@
-// What `renew` answers with --json, of hosts and of the CA alike. Its words are in now-run.ts and ca-renewal.ts. Pure.
-// One shape for all of them, so that a program need not know which one was run.
+// What `renew` prints with --json, for hosts and the CA alike. Its text is in now-run.ts and ca-renewal.ts. Pure. There
+// is one shape for all, so that a program need not know which one was run.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { writeAnswer } from '../json-text.js';
@@ -7,24 +7,24 @@ import type { HostName } from '../names.js';
 import type { Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
 
-/** What `renew` answers with --json, whatever was renewed. */
+/** The answer of `renew --json`, whatever was renewed. */
 export interface RenewalAnswer {
   /** For new keys. */
   readonly rekey: boolean;
-  /** The CA, if it is what was renewed; `stage` is that of a new key. */
+  /** The CA, if it was renewed; `stage` is the stage of a new key. */
   readonly ca: {
     readonly info: CertificateInfo;
     readonly trusted: readonly string[];
     readonly stage: number | null;
   } | null;
   readonly install: readonly Install[];
-  /** Clients whose old pin goes when mail flows. */
+  /** Clients whose old pin is retired once mail flows. */
   readonly retire: readonly HostName[];
-  /** The command that comes when every host is installed. */
+  /** The command to run once every host is installed. */
   readonly next: string | null;
 }
 
-/** Every host with another certificate than before, and what comes now. */
+/** Every host whose certificate changed, and what to do now. */
 export function renewalAnswer(before: Inventory, after: Inventory, { ca, ...rest }: RenewalAnswer): string {
   const old = new Map(before.hosts.map(({ host, certificate }) => [host.hostname, certificate?.info.serial]));
   const renewed = after.hosts.flatMap(({ host: { hostname }, certificate }) =>

@@ -1,6 +1,6 @@
-// What a host that makes its own key is told: the openssl lines that make key and request there, how the request is
-// brought here and signed, and how the host puts its chain together. The lines may be pasted again: a key that is there
-// stays. Of a revoked host it is the key that was revoked, and is removed.
+// The instructions for a host that makes its own key: the openssl lines that make key and request there, how the
+// request is brought here and signed, and how the host builds its chain. The lines may be pasted again: an existing key
+// stays. A revoked host's key is the one that was revoked, and is removed.
 
 import { maxCommonNameLength } from '../certificate/profile.js';
 import type { HostName } from '../names.js';
@@ -10,7 +10,7 @@ import { shellWord } from '../shell-word.js';
 import { rootCommand } from './commands.js';
 import { onHost, step, type Step } from './step.js';
 
-/** genpkey(1) options for a key of each type. */
+/** genpkey(1) options for each type of key. */
 const keyOptions: Readonly<Record<KeyType, string>> = {
   'ecdsa-p256': '-algorithm EC -pkeyopt ec_paramgen_curve:P-256',
   'ecdsa-p384': '-algorithm EC -pkeyopt ec_paramgen_curve:P-384',
@@ -20,11 +20,11 @@ const keyOptions: Readonly<Record<KeyType, string>> = {
   ed25519: '-algorithm ED25519',
 };
 
-/** The lines that make a host's key, for root alone from its first instant, and a request for it. */
+/** The lines that make a host's key, readable only by root from the start, and a request for it. */
 function requestLines(settings: Settings, { hostname }: HostSettings, isRevoked: boolean): readonly string[] {
   const { directory } = settings.postfix;
   const { key } = bundleNames(settings.domain, hostname);
-  // A name in a request is for people alone; a commonName ends at 64 characters.
+  // The name in a request is only for people; a commonName ends at 64 characters.
   const name = hostname.length > maxCommonNameLength ? (hostname.split('.')[0] ?? '') : hostname;
   return [
     '(',
@@ -61,7 +61,7 @@ export function requestStep(settings: Settings, host: HostSettings, isRevoked: b
   ]);
 }
 
-/** How a host that keeps its own key makes another one: the printed lines keep a key that is there. */
+/** How a host that keeps its own key makes another one: the printed lines keep an existing key. */
 export function newKeyWords({ domain, postfix, program }: Settings, hostname: HostName): string {
   return `rm ${postfix.directory}/${bundleNames(domain, hostname).key}, and ${program} show ${hostname} --section request`;
 }

@@ -1,5 +1,5 @@
 // What to run after a revocation: for a client, the new table on every relay; for a relay, what to do about its name.
-// Until that is done the revoked certificate still works; no list of revoked certificates is published.
+// Until that is done the revoked certificate still works; revocation lists are not published.
 
 import { commandText } from '../errors.js';
 import { hostsIn, type Install } from '../plan/install.js';
@@ -7,12 +7,12 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { handCommands } from './commands.js';
 import { installParagraph, renderNowRun } from './now-run.js';
 
-/** Relays of which both commands of each fit into the block. */
+/** With up to this many relays, both commands for each fit into the block. */
 const mostByHand = 3;
 
 /**
  * `install` are the relays with a new table; `again` is the command that lets the client relay again. If the state
- * `isBroken`, that is not waited for.
+ * `isBroken`, this does not wait for it.
  */
 export function renderTableChange(
   settings: Settings,
@@ -34,7 +34,7 @@ export function renderTableChange(
   });
 }
 
-/** A relay has no pin in any table. `again` is the command that makes it again. */
+/** A relay has no pin in any table. `again` is the command that makes its files again. */
 export function renderRelayRevocation(settings: Settings, { hostname }: HostSettings, again: string): string {
   const run = (...words: readonly string[]): string => commandText(settings.program, words);
   return renderNowRun(

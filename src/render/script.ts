@@ -1,6 +1,7 @@
-// `show HOST --format sh`: one script that installs a host, and with `undo` its inverse. The program is frame.sh and
-// install.sh with the functions of the host's role, or home-program.sh with those of a home host's other mail program; here are only the values at its head. They are quoted, or are lines of a
-// here-document, so that nothing in them is ever read as shell.
+// `show HOST --format sh`: one script that installs a host, or with `undo` its inverse. The program is frame.sh and
+// install.sh with the functions of the host's role, or home-program.sh with those of a home host's other mail program;
+// only the values at its start are made here. They are quoted, or are lines of a here-document, so that nothing in them
+// is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
@@ -26,12 +27,12 @@ import smtpdServer from './smtpd-server.sh';
 export interface ScriptOptions {
   /** The inverse. */
   readonly undo: boolean;
-  /** Install a home host also if its main.cf routes mail past the relay. */
+  /** Install a home host even if its main.cf routes mail past the relay. */
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
 }
 
-/** The script for a host; with `undo`, the one that takes it back. */
+/** The script for a host; with `undo`, the one that undoes it. */
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
   const { undo, keyPlace } = options;
   const { hostname, role } = host;
@@ -50,7 +51,7 @@ ${undo ? 'undo_host' : 'install_host'} </dev/null
 `;
 }
 
-/** A script that only reads: what a check wants to know of a host, in the sections that probe.sh describes. */
+/** A script that only reads: what a check needs to know about a host, in the sections described in probe.sh. */
 export function renderProbe(
   settings: Settings,
   host: HostSettings,
@@ -70,7 +71,10 @@ probe_host </dev/null
 `;
 }
 
-/** A script with openssl only: does this home host get through to the relays, and is it refused without its certificate? */
+/**
+ * A script that needs only openssl: does this home host get through to the relays, and is it refused without its
+ * certificate?
+ */
 export function renderProbeFrom(settings: Settings, client: SmtpClient): string {
   const { hostname } = client;
   const { key, certificate, ca } = bundleNames(settings.domain, hostname);
@@ -130,12 +134,12 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
         ? `the key must be PEM without a password; have its request signed, then copy the bundle again: ${request}`
         : `copy the whole bundle again: ${copy}`,
     root_hint: `pipe it to root's shell: ... | ${rootCommand(ssh, 'sh')}`,
-    // Without a terminal, postfix(1) of 3.7 says nothing; that of 3.10 does.
+    // Without a terminal, postfix(1) of 3.7 prints nothing; 3.10 does.
     check_hint: rootCommand(ssh, 'postfix check', '-t '),
   };
 }
 
-/** What the script needs of a host: values, texts that it reads, and the functions of its mail program and role. */
+/** What the script needs for any host: values, texts that it reads, and the functions of its mail program and role. */
 function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) {
   const program = homeProgramOf(settings, host);
   if (program !== undefined) {
@@ -168,13 +172,13 @@ END
   };
 }
 
-/** Of a Postfix host: values, and `functions`, the text that install.sh calls. */
+/** For a Postfix host: values, and `functions`, the text that install.sh calls. */
 function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
   return {
     values: {
       domain: settings.domain,
-      // The transport is there before main.cf names it.
+      // The transport must exist before main.cf names it.
       edited: 'master.cf main.cf',
       purpose: 'sslclient',
       force_routes: forceRoutes ? 'yes' : 'no',

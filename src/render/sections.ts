@@ -1,7 +1,7 @@
-// The words of `show`: its sections and formats. It loads nothing, so that --help is quick; what a section holds is in
-// steps.ts.
+// The words of `show`: its sections and formats. It imports nothing, to keep --help fast; steps.ts has the contents of
+// the sections.
 
-/** What `--section` takes, in the order in which they are run. */
+/** The values of `--section`, in the order in which they are run. */
 export const sections = [
   'request',
   'rsync',
@@ -16,6 +16,6 @@ export const sections = [
 ] as const;
 export type Section = (typeof sections)[number];
 
-/** What `--format` takes: words, a script of POSIX sh, data, or a page to look at. */
+/** The values of `--format`: text, a script of POSIX sh, data, or a page to look at. */
 export const formats = ['text', 'sh', 'json', 'html'] as const;
 export type Format = (typeof formats)[number];

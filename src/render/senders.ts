@@ -1,7 +1,7 @@
-// What clients with `senders` may put into MAIL FROM: parameters of the relay's service, none if no client has any. Each
-// distinct set of senders is a restriction class; a client's pin leads to its host name in relay_clientcerts, as ever, and
-// from there to its class. So a client's pins before and after a new key are bound alike, and no second table can be old.
-// The `From:` header is not looked at, nor who of a client's users sends.
+// What clients with `senders` may use in MAIL FROM: parameters of the relay's service, none if no client has any. Each
+// distinct set of senders is a restriction class; a client's pin leads to its host name in relay_clientcerts, as usual,
+// and from there to its class. So a client's pins before and after a new key have the same limits, and no second table
+// can be out of date. The `From:` header is not checked, nor which of a client's users sends.
 
 import type { Settings, SmtpClient } from '../settings/settings.js';
 import type { Parameter } from './postfix.js';
@@ -12,7 +12,7 @@ const nullSender = '<>';
 const otherwise = 'check_sender_access,static:DEFER,defer';
 
 /**
- * The parameters that bind these clients; what no class takes is deferred.
+ * The parameters that limit these clients; a sender that no class accepts is deferred.
  *
  * @source access(5), RESTRICTION_CLASS_README, DATABASE_README (pipemap, inline)
  */
@@ -34,12 +34,14 @@ export function senderLimits({ smtpClients }: Settings, table: string): readonly
     })),
     { name: 'smtpd_sender_restrictions', value: `check_ccert_access,pipemap:{${table},inline:{${clients.join(',')}}}` },
     { name: 'smtpd_null_access_lookup_key', value: nullSender },
-    // With `unlisted: "reject"` there is no soft_bounce, which would make any code a temporary one.
+    // With `unlisted: "reject"` there is no soft_bounce, which would make any code temporary.
     ...['access_map_defer_code', 'defer_code'].map((name) => ({ name, value: '450' })),
   ];
 }
 
-/** A domain with a dot before it: hosts below it, if main.cf has smtpd_access_maps not match them by the domain itself. */
+/**
+ * A domain with a dot before it: the hosts below it, if smtpd_access_maps in main.cf does not match them by the domain.
+ */
 function keysOf(senders: readonly string[]): string {
   const keys = senders.flatMap((sender) => (sender.includes('@') ? [sender] : [sender, `.${sender}`]));
   return [nullSender, ...[...new Set(keys)].toSorted()].map((key) => `${key}=OK`).join(',');

@@ -1,4 +1,4 @@
-// A file of shell is imported as its text: by esbuild in scripts/bundle.mjs, by vitest in vitest.config.ts.
+// A shell file is imported as its text: by esbuild in scripts/bundle.mjs, by vitest in vitest.config.ts.
 
 declare module '*.sh' {
   const text: string;

@@ -1,5 +1,5 @@
-// `status` as data: a row for each certificate, how many hosts are in which state, what has to be installed, and all that
-// was ever issued. docs/json.md has the fields.
+// `status` as data: a row for each certificate, how many hosts are in which state, what must be installed, and
+// everything ever issued. docs/json.md describes the fields.
 
 import { renderHint, type Problem } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -17,8 +17,8 @@ interface StatusData {
 }
 
 /**
- * Times are ISO 8601 in UTC, what there is none of is null. The CA's row has everything that was ever issued, as openssl
- * ca keeps it in its index.
+ * Times are ISO 8601 in UTC; null means there is none. The CA's row lists everything ever issued, as openssl ca does in
+ * its index.
  */
 export function renderStatusJson(
   rows: readonly CertificateStatus[],
@@ -30,7 +30,7 @@ export function renderStatusJson(
     seen: seenOf(installation) ?? null,
     ...(role === 'ca' ? { issued: issued.map((one) => issuedObject(one, at)) } : {}),
   }));
-  // A table with a new pin has to be there before the pin is used.
+  // A table with a new pin has to be installed before the pin is used.
   const relaysFirst = rows.toSorted((a, b) => Number(b.role === 'smtpd-server') - Number(a.role === 'smtpd-server'));
   const install = relaysFirst.flatMap(({ name, installation }) =>
     installation === undefined || installation.kind === 'installed'
@@ -45,7 +45,7 @@ export function renderStatusJson(
   return writeAnswer('status', { counts, certificates, install, warnings: said });
 }
 
-/** A problem in one line, with what cures it. */
+/** A problem on one line, with its cure. */
 export function problemText({ message, hint }: Problem, program: string): string {
   if (hint === undefined) return message;
   const mark = typeof hint === 'string' || hint.before === undefined ? ':' : ';';

@@ -1,5 +1,5 @@
-// `status --format nagios`: one line and an exit code, as Nagios, Icinga and their like take them from a plugin (Monitoring
-// Plugins Development Guidelines). The line has a bound, whatever the number of hosts.
+// `status --format nagios`: one line and an exit code, as Nagios, Icinga and similar programs expect from a plugin
+// (Monitoring Plugins Development Guidelines). The line has a maximum length, however many hosts there are.
 
 import { listSome, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
@@ -24,7 +24,7 @@ export function renderPlugin(
   warnings: readonly Problem[],
   limits: Limits,
 ): PluginResult {
-  // What is wrong with the passphrase is among the warnings: no mail waits for it.
+  // Problems with the passphrase are among the warnings: no mail waits for it.
   const rows = all.filter(({ role }) => role !== 'passphrase');
   const critical = rows.filter((row) => isCritical(row, limits.criticalDays));
   const others = rows.filter((row) => needsCare(row) && !isCritical(row, limits.criticalDays));
@@ -45,7 +45,7 @@ export function renderPlugin(
   return { line: `RELAYCERTS ${words} - ${what} | ${performanceData(rows, limits)}\n`, status };
 }
 
-/** Days that are left, a value for each certificate; a monitor keeps a history of each, so a fleet has its least one. */
+/** Days left, one value for each certificate; a monitor keeps a history of each, so a fleet has only its lowest one. */
 function performanceData(rows: readonly CertificateStatus[], { warnDays, criticalDays }: Limits): string {
   const borders = `${warnDays}:;${criticalDays}:`;
   if (rows.length <= mostValues) {
@@ -67,10 +67,10 @@ function nextToExpire(rows: readonly CertificateStatus[]): CertificateStatus | u
   return next;
 }
 
-/** Critical however many days are left. */
+/** Critical, however many days are left. */
 const urgent: readonly State[] = ['expired', 'not-yet-valid', 'mismatched', 'missing'];
 
-/** True also of what is ok otherwise, for --critical may be above --warn; a revoked host's days do not count. */
+/** Also true if it is otherwise ok, because --critical may be above --warn; a revoked host's days do not count. */
 function isCritical({ state, daysLeft }: CertificateStatus, criticalDays: number): boolean {
   if (state === 'revoked') return false;
   return urgent.includes(state) || (daysLeft ?? criticalDays) < criticalDays;

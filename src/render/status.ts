@@ -1,5 +1,5 @@
-// `status` for eyes: how many hosts are in which state, then a table in 80 columns with what needs care and what cures it;
-// of a fleet the most urgent, and how to see the others. What the states are and when they hold is in plan/.
+// `status` as text: how many hosts are in which state, then a table in 80 columns of what needs attention, with cures;
+// for a fleet the most urgent, and how to see the others. plan/ defines the states.
 
 import { commandText, renderHint, type Problem } from '../errors.js';
 import { needsCare, type CertificateStatus } from '../plan/status.js';
@@ -8,21 +8,21 @@ import { states, type State } from '../plan/states.js';
 export interface StatusText {
   /** How relaycerts was called. */
   readonly program: string;
-  /** The words of the command line that chose the rows, for the command that shows the others. */
+  /** The words of the command line that selected the rows, for the command that shows the others. */
   readonly filters: readonly string[];
-  /** Every row that was chosen is shown, because it was asked for by name or by its state. */
+  /** Every selected row is shown, because it was asked for by name or state. */
   readonly isAsked: boolean;
-  /** Only what needs care, and nothing at all if nothing does. */
+  /** Only what needs attention, and nothing at all if nothing does. */
   readonly due: boolean;
-  /** With serial and pin, as wide as that is. */
+  /** With serial and pin, at any width. */
   readonly wide: boolean;
 }
 
-/** Rows that are shown without being asked for. */
+/** The number of rows shown without being asked for. */
 const few = 20;
 const columns = 80;
 
-/** `rows` are what was chosen, the most urgent first. */
+/** `rows` are the selected ones, the most urgent first. */
 export function renderStatus(rows: readonly CertificateStatus[], text: StatusText): string {
   const care = rows.filter(needsCare);
   if (text.due && care.length === 0) return '';
@@ -53,7 +53,7 @@ export function countsText(rows: readonly CertificateStatus[]): string {
   return [...(total === 0 && ofOthers.length > 0 ? [] : [ofHosts]), ...ofOthers].join('; ');
 }
 
-/** Hosts by state, the most urgent first; a state that none is in is not there. */
+/** Hosts by state, the most urgent first, without states that no host is in. */
 export function countStates(rows: readonly CertificateStatus[]): ReadonlyMap<State, number> {
   const counts = new Map<State, number>(states.map((state) => [state, 0]));
   for (const { role, state } of rows) {
@@ -62,7 +62,7 @@ export function countStates(rows: readonly CertificateStatus[]): ReadonlyMap<Sta
   return new Map([...counts].filter(([, count]) => count > 0));
 }
 
-/** What is chosen and not shown, and the commands that cure many at once. */
+/** Selected rows that are not shown, and the commands that cure many at once. */
 function moreLines(
   hidden: readonly CertificateStatus[],
   shown: readonly CertificateStatus[],
@@ -84,7 +84,7 @@ function moreLines(
   });
 }
 
-/** What cures every host in this state at once; undefined if that differs from host to host. */
+/** What cures every host in this state at once; undefined if it differs from host to host. */
 export function cureOfMany(state: State): readonly string[] | undefined {
   return curesOfMany.get(state);
 }
@@ -98,7 +98,7 @@ const curesOfMany: ReadonlyMap<State, readonly string[]> = new Map([
 
 const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES'];
 
-/** Of what is cut off, only the table: what cures many at once is said below it. */
+/** Of the hidden rows, only the table is cut: what cures many at once is printed below it. */
 function tableLines(
   rows: readonly CertificateStatus[],
   { program, wide }: StatusText,
@@ -124,14 +124,14 @@ function tableLines(
       .trimEnd();
     const why = rows[index - 1]?.why;
     return [
-      // A long name has a line for itself.
+      // A long name gets a line to itself.
       ...(name.length > room ? [name, `${' '.repeat(room)}  ${right}`] : [`${name.padEnd(room)}  ${right}`]),
       ...(hasDetails && why !== undefined ? detailLines(why, program) : []),
     ];
   });
 }
 
-/** Why, and what cures it, below a row. A command is never broken. */
+/** The reason and the cure, below a row. A command is never broken. */
 function detailLines({ message, hint }: Problem, program: string): readonly string[] {
   if (hint === undefined) return wrapWords(message.split(' '), '    ');
   const said = `${message}:`.split(' ');
@@ -140,7 +140,7 @@ function detailLines({ message, hint }: Problem, program: string): readonly stri
   return wrapWords([...said, ...before.split(' '), renderHint(command, program)].filter(Boolean), '    ');
 }
 
-/** As many of them on a line as fit. */
+/** As many per line as fit. */
 function wrapWords(words: readonly string[], indent: string): readonly string[] {
   const lines: string[] = [];
   for (const word of words) {

@@ -1,11 +1,10 @@
-// What a person does for one host, as data: a step has words and blocks. A block is what is copied: commands for one
-// place, or a file's lines. host.ts puts the markers around it, so that what is pasted and what is tested are the same
-// bytes.
+// What a person does for one host, as data: a step has words and blocks. A block is for copying: commands for one
+// place, or a file's lines. host.ts puts the markers around it, so that exactly what is pasted is also tested.
 
 import type { Section } from './sections.js';
 
 export interface Block {
-  /** Where it is run: on this machine, or on the host as root; or lines of the file that is named. */
+  /** Where it is run: on this machine, or on the host as root; or the file that the lines are for. */
   readonly where: 'here' | 'host' | { readonly file: string };
   readonly lines: readonly string[];
 }
@@ -21,7 +20,7 @@ export function step(section: Section, title: string, parts: Step['parts']): Ste
   return { section, title, parts };
 }
 
-/** Lines for one place, between the markers that host.ts describes. */
+/** Lines for one place, between the markers described in host.ts. */
 export function marked(place: string, lines: readonly string[]): readonly string[] {
   return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'];
 }

@@ -1,5 +1,5 @@
-// The numbered steps of a host, in order: copy, configure, check and reload, verify; and their inverse. They are
-// data (step.ts): host.ts prints them as text, and the tests run them to the letter.
+// The numbered steps of a host, in order: copy, configure, check and reload, verify; and their inverse. They are data
+// (step.ts): host.ts prints them as text, and the tests run them to the letter.
 
 import { join } from 'node:path';
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
@@ -17,7 +17,7 @@ import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
 import { verifyStep } from './verify.js';
 
-/** The steps of a host, in order; with `undo`, those that take it back. */
+/** The steps of a host, in order; with `undo`, those that undo it. */
 export function stepsOf(
   settings: Settings,
   host: HostSettings,
@@ -34,7 +34,7 @@ export function stepsOf(
   ];
 }
 
-/** The lines of a configuration file that a section is about; undefined where the host has none. */
+/** The lines of a configuration file that a section is about; undefined if the host has none. */
 export function fileOf(
   settings: Settings,
   host: HostSettings,
@@ -73,12 +73,12 @@ function copyStep(settings: Settings, host: HostSettings, keyPlace: KeyPlace): S
   ]);
 }
 
-/** With rsync, each file of the bundle by name, so that nothing else travels and no folder's mode changes. */
+/** For rsync, each file of the bundle by name, so that nothing else is copied and no folder's mode changes. */
 function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace): readonly string[] {
   const { directory } = settings.postfix;
   const { isLocal, needsSudo, user, port } = host.ssh;
   const sudo = needsSudo ? 'sudo ' : '';
-  // Of all that ssh connects to, only an IPv6 address has a colon.
+  // Among the names for ssh, only an IPv6 address has a colon.
   const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
   const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
@@ -105,7 +105,7 @@ function mainCfStep(settings: Settings, client: SmtpClient): Step {
   const { main } = configurationOf(settings, client);
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}, port ${port}`);
   const names = main.map(({ name }) => name).join(' ');
-  // What somebody set since is kept too, so that undo gives back the latest.
+  // What somebody has set since is saved too, so that undo restores the latest.
   const isOurs = main.map(({ name, value }) => `test "$(postconf -h ${name})" = ${shellWord(value)}`).join(' && ');
   return step('main.cf', `Send mail through it, in main.cf`, [
     `All mail that ${client.hostname} does not deliver itself goes to ${relays.join('; then to ')}. Mail that another setting routes goes on as before if that names a transport; otherwise it stops. The script finds it; here, look for yourself:\n    postconf -n transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps`,
@@ -145,7 +145,7 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   ]);
 }
 
-/** An smtpd keeps the table that it read for as long as its client stays; pkill finds the children of this Postfix only. */
+/** An smtpd keeps the table it has read until its client leaves; pkill finds only the children of this Postfix. */
 function endParts({ port }: SmtpdServer): Step['parts'] {
   const master = '$(cat "$(postconf -h queue_directory)/pid/master.pid")';
   return [
@@ -183,7 +183,7 @@ function removeServices(services: readonly Service[]): readonly string[] {
   return [`postconf -MX ${services.map(({ id }) => id).join(' ')}`];
 }
 
-/** By the table that the service reads: its port may be another by now, or unknown. */
+/** By the table that the service reads, because its port may have changed or be unknown. */
 function removeRelayServices({ postfix }: Settings): readonly string[] {
   const own = `s,/relay_clientcerts = .*:${postfix.directory}/${tableName}$,,p`;
   const parts = `awk -v begin="relaycerts-\${service%/*}-" 'index($1, begin) == 1 { print $1 "/" $2 }'`;
@@ -194,7 +194,7 @@ function removeRelayServices({ postfix }: Settings): readonly string[] {
   ];
 }
 
-/** Asks Postfix, for not every system has it in /etc/postfix. */
+/** Asks Postfix, because not every system has it in /etc/postfix. */
 function inConfiguration(lines: readonly string[]): readonly string[] {
   return ['(', '  cd "$(postconf -h config_directory)" || exit', ...lines.map((line) => `  ${line}`), ')'];
 }
@@ -202,7 +202,7 @@ function inConfiguration(lines: readonly string[]): readonly string[] {
 function backup(file: string): readonly string[] {
   return inConfiguration([
     `test -e ${file}.before-relaycerts || cp -p ${file} ${file}.before-relaycerts`,
-    // Otherwise postconf writes on at the end of the last line.
+    // Otherwise postconf appends to the end of the last line.
     `tail -c 1 ${file} | read -r _ || echo >>${file}`,
   ]);
 }
@@ -220,7 +220,10 @@ function setServices(services: readonly Service[]): readonly string[] {
   ]);
 }
 
-/** One command for all; a parameter that older releases do not know is set by itself, and only where this one does. */
+/**
+ * One command for all; a parameter that older releases do not know is set separately, and only if this release knows
+ * it.
+ */
 function setParameters(command: string, parameters: readonly Parameter[], text: ParameterText): readonly string[] {
   const always = parameters.filter(({ since }) => since === undefined).map((one) => shellWord(text(one)));
   const later = parameters.flatMap((one) => {

@@ -1,10 +1,10 @@
-// The relay's table of pins, the text of relay_clientcerts. Nothing in it depends on when it is written, and where the
-// key is pinned nothing on the certificate, so a table that is right stays as it is, and a renewal does not touch it.
+// The relay's table of pins, the text of relay_clientcerts. Nothing in it depends on the time of writing or, if the key
+// is pinned, on the certificate, so a correct table stays as it is, and a renewal does not touch it.
 
 import type { Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 
-/** The file's text: lines as postconf(5) relay_clientcerts takes them, with comments for people above. */
+/** The file's text: lines in the form of postconf(5) relay_clientcerts, with comments for people above. */
 export function renderTable(settings: Settings, pins: readonly Pin[]): string {
   const what = settings.postfix.pin === 'public-key' ? 'public keys' : 'certificates';
   const lines = pins.flatMap((pin) => {

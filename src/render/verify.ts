@@ -8,7 +8,7 @@ import { homeProgramOf } from './home-programs.js';
 import type { Pin } from './pin.js';
 import { continued, onHost, step, type Block, type Step } from './step.js';
 
-/** How to see that a host works. */
+/** How to verify that a host works. */
 export function verifyStep(settings: Settings, host: HostSettings, pins: readonly Pin[]): Step {
   const parts = host.role === 'smtp-client' ? homeParts(settings, host) : relayParts(settings, host, pins);
   return step('verify', 'See that it works', parts);

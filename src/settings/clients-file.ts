@@ -1,6 +1,7 @@
-// The clients of a fleet in a file of their own: CSV with a header (RFC 4180), or JSON lines. A row has a hostname and the
-// keys in which that client differs. Rows with the same keys are checked once, so that a hundred thousand take no longer
-// than their names. It knows no key but those whose values are not text; the settings' schema knows the rest.
+// Reads a fleet's clients from a file of their own: CSV with a header (RFC 4180), or JSON lines. Each row has a
+// hostname and the keys in which that client differs. Rows with the same keys are checked only once, so a hundred
+// thousand clients take no longer than their names do. Only keys whose values are not text are known here; the
+// settings' schema knows the rest.
 
 import { basename } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
@@ -13,23 +14,23 @@ const mostClients = 200_000;
 const listKeys: ReadonlySet<string> = new Set(['altNames', 'senders']);
 const numberKeys: ReadonlySet<string> = new Set(['sshPort', 'tlsLogLevel']);
 
-/** A client as the file has it. */
+/** A client as written in the file. */
 export interface ClientRow {
-  /** From 1. */
+  /** Counted from 1. */
   readonly line: number;
   readonly hostname: unknown;
   /** The other keys of its settings, as JSON values. */
   readonly rest: Readonly<Record<string, unknown>>;
-  /** The same for rows whose `rest` is the same. */
+  /** The same text for all rows with the same `rest`. */
   readonly kind: string;
 }
 
-/** The file's bytes; undefined if there is none. @throws files */
+/** The file's bytes; undefined if the file does not exist. @throws files */
 export function readClients(path: string): Buffer | undefined {
   return readFileNow(path, { limit: mostOctets, followLink: true });
 }
 
-/** The rows of the file at this path, or of the bytes that it is to have. @throws settings - with the line */
+/** The rows of the file at this path, or of the bytes it will have. @throws settings - with the line */
 export function readClientRows(path: string, bytes = readClients(path)): readonly ClientRow[] {
   if (bytes === undefined) {
     throw refuse(`no clients file ${quote(path)}`, 'make it, or write the clients into the settings: [ ... ]');
@@ -46,7 +47,7 @@ interface Line {
   readonly text: string;
 }
 
-/** Lines that are not empty. */
+/** Counts lines that are not empty. */
 function* linesOf(bytes: Buffer, name: string): Generator<Line, undefined> {
   let line = 0;
   for (let start = 0; start < bytes.length;) {
@@ -96,7 +97,7 @@ export function addClientRow(path: string, text: string, hostname: string): stri
   return `${text}${text === '' || text.endsWith('\n') ? '' : end}${row}${end}`;
 }
 
-/** The file's text without a line of it; counted from 1. */
+/** The file's text without one line; lines are counted from 1. */
 export function removeClientRow(text: string, line: number): string {
   return text
     .split(/(?<=\n)/u)

@@ -1,13 +1,13 @@
-// What the values of a settings file say about each other: names that stand twice or outside the permitted domains, a
-// certificate that is due as soon as it is made. It looks at the raw value and steps over whatever is wrong by itself,
-// so that these problems are told together with the others.
+// Checks the values of a settings file against each other: names that occur twice or are outside the permitted domains,
+// a certificate that is due as soon as it is made. It works on the raw value and skips whatever is wrong by itself, so
+// that these problems are reported together with the others.
 
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { quote } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import type { Path, Words } from './kinds.js';
 
-/** One problem between values, at the later of the two. */
+/** One problem between values, reported at the later of the two. */
 export interface Contradiction extends Words {
   readonly path: Path;
 }
@@ -25,12 +25,12 @@ export function formatPath(path: Path): string {
     .replace(/^\./, '');
 }
 
-/** A path as the settings mean it: `~/` is the home folder, anything else is relative to the settings' folder. */
+/** A path as written in the settings: `~/` is the home folder, anything else is relative to the settings' folder. */
 export function resolvePath(path: string, folder: string, home: string): string {
   return path.startsWith('~/') ? resolve(home, path.slice(2)) : resolve(folder, path);
 }
 
-/** All contradictions in a settings file's JSON value; `domain` is undefined where the file has no good one. */
+/** All contradictions in a settings file's JSON value; `domain` is undefined if the file has no valid one. */
 export function findContradictions(
   value: unknown,
   domain: HostName | undefined,
@@ -51,7 +51,7 @@ export function findContradictions(
   ];
 }
 
-/** An own member of an object of JSON, or undefined. */
+/** An own member of a JSON object, or undefined. */
 export function member(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, key)?.value : undefined;
 }
@@ -60,7 +60,7 @@ function items(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** Every host's hostname and altNames, those that are good names; all hostnames first. */
+/** The hostname and altNames of every host, if they are valid names; all hostnames first. */
 function namesIn(value: unknown, domain: HostName): readonly Named[] {
   const hosts = ['smtpdServers', 'smtpClients'].flatMap((key) =>
     items(member(value, key)).map((host, index) => ({ host, path: [key, index] })),
@@ -87,14 +87,14 @@ function findTwins(names: readonly Named[], placeOf: (path: Path) => string): re
   });
 }
 
-/** Octets: FQDN-SERIAL.old.crt.pem has to fit into the 255 that a file's name may have. */
+/** Octets: FQDN-SERIAL.old.crt.pem has to fit into the 255 octets of a file name. */
 const longestFileName = 200;
 
 function findBadFileNames(names: readonly Named[], domain: HostName | undefined): readonly Contradiction[] {
   const hosts = names.filter(({ path }) => path.at(-1) === 'hostname');
   const named = domain === undefined ? hosts : [{ path: ['domain'], name: domain }, ...hosts];
   const long = named.filter(({ name }) => name.length > longestFileName);
-  // FQDN.old.crt.pem is the certificate before FQDN's, DOMAIN-ca.crt.pem the CA's.
+  // FQDN.old.crt.pem is FQDN's previous certificate, DOMAIN-ca.crt.pem the CA's.
   const taken = hosts.filter(({ name }) => /\.(?:old|new)$/u.test(name) || name === `${domain ?? ''}-ca`);
   return [
     ...nameProblems(long, 'is too long for the names of its files', `use a name of at most ${longestFileName} octets`),
@@ -130,14 +130,14 @@ function findEarlyRenewal(certificates: unknown): readonly Contradiction[] {
   const validDays = member(certificates, 'validDays') ?? 398;
   const renewBeforeDays = member(certificates, 'renewBeforeDays') ?? 30;
   if (typeof validDays !== 'number' || typeof renewBeforeDays !== 'number') return [];
-  // Whatever is out of its own range is told there.
+  // A value outside its own range is reported by the schema.
   if (validDays < 1 || renewBeforeDays < validDays || renewBeforeDays > 3649) return [];
   const what = `must be less than certificates.validDays (${String(validDays)}): ${String(renewBeforeDays)}`;
   const hint = `write "renewBeforeDays": ${String(Math.floor(validDays / 12))}`;
   return [{ path: ['certificates', 'renewBeforeDays'], what, hint }];
 }
 
-/** Octets: each sender and host name comes with a few more in one argument of a program, of which Linux takes 128 KiB. */
+/** Octets: each sender and host name, with a few octets more, goes into one argument, which Linux limits to 128 KiB. */
 const mostSenderText = 25_000;
 
 function findManySenders(clients: unknown, domain: HostName | undefined): readonly Contradiction[] {
@@ -183,7 +183,7 @@ function findBadPassphrasePath(
     const what = `is the settings file itself: ${quote(path)}`;
     return [{ path: at, what, hint: 'write a path of its own, or remove it' }];
   }
-  // What make writes there would write over it.
+  // `make` would overwrite what is there.
   const ours = ['certs', 'hosts', '.relaycerts.lock'];
   const taken = ours.find((name) => `${resolved}/`.startsWith(`${resolve(dirname(file), name)}/`));
   if (taken === undefined) return [];

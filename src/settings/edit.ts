@@ -1,11 +1,11 @@
-// Edits the text of a settings file and keeps what it does not change: comments, order, white space. What is new is on
-// one line. The text has been parsed before, so it has no flaw. Nothing here knows a key of the settings.
+// Edits the text of a settings file and keeps everything else in it: comments, order, white space. New values are
+// written on one line. The text has been parsed before, so it has no flaw. Nothing here knows a key of the settings.
 
 import { applyEdits, createScanner, findNodeAtLocation, parseTree, type Node } from 'jsonc-parser';
 
 type Path = readonly (string | number)[];
 
-/** The text with one value set; objects on the way to it are made if they are missing. */
+/** The text with one value set; missing objects on the way to it are created. */
 export function setValue(text: string, path: Path, value: unknown): string {
   const node = findNode(text, path);
   if (node !== undefined) {
@@ -18,7 +18,7 @@ export function setValue(text: string, path: Path, value: unknown): string {
   return arrange(text, parent, [...(parent.children ?? []).keys(), `${JSON.stringify(key)}: ${onOneLine(value)}`]);
 }
 
-/** The text with a list's items in this order: numbers are items it has, by index, and anything else is new. */
+/** The text with a list's items in this order: a number is an existing item's index, anything else is new. */
 export function arrangeList(text: string, path: Path, order: readonly unknown[]): string {
   const list = findNode(text, path);
   if (list?.type !== 'array') throw new TypeError(`no list at ${path.join('.')}`);
@@ -34,14 +34,17 @@ function findNode(text: string, path: Path): Node | undefined {
   return root === undefined ? undefined : findNodeAtLocation(root, [...path]);
 }
 
-/** An item of a list or an object as it is written, with its comments: above it, up to its comma, and after that on its line. */
+/**
+ * An item of a list or an object as written, with its comments: those above it, before its comma, and after that on its
+ * line.
+ */
 interface Item {
   readonly before: string;
   readonly written: string;
   readonly after: string;
 }
 
-/** A list or an object with its items in this order: by index, or the text of a new one. */
+/** A list or an object with its items in this order: an index, or the text of a new item. */
 function arrange(text: string, parent: Node, order: readonly (number | string)[]): string {
   const open = parent.offset + 1;
   const close = parent.offset + parent.length - 1;
@@ -68,7 +71,7 @@ function arrange(text: string, parent: Node, order: readonly (number | string)[]
   const rest = `${tail}${text.slice(close)}`;
   const body = arranged.map(({ before, written, after }, index) => {
     const comma = index < arranged.length - 1 || hasLastComma ? ',' : '';
-    // What follows a line comment begins on a new line.
+    // Text after a line comment starts on a new line.
     const isCut = after.includes('//') && !/^[\r\n]/u.test(arranged[index + 1]?.before ?? rest);
     return `${before}${written}${comma}${after}${isCut ? '\n' : ''}`;
   });
@@ -85,7 +88,7 @@ function findToken(text: string, offset: number): number {
 
 const comments = /[ \t]*(?:\/\*(?:(?!\*\/)[^\r\n])*\*\/[ \t]*)*(?:\/\/[^\r\n]*)?(?=[\r\n])/y;
 
-/** The rest of a line, if only comments are on it. */
+/** The rest of a line, if it holds only comments. */
 function commentsToLineEnd(text: string, offset: number): string {
   comments.lastIndex = offset;
   return comments.exec(text)?.[0] ?? '';

@@ -1,5 +1,5 @@
-// The kinds of values that stand in a settings file, with both sides: what the parser takes, and what the JSON Schema
-// says of it. Their errors say what is wrong and the edit that puts it right. Which keys there are is in file.ts.
+// The kinds of values in a settings file, both sides of each: what the parser accepts, and what the JSON Schema says.
+// Errors say what is wrong and how to fix it. The keys themselves are in file.ts.
 
 import { closestMatch } from 'leven';
 import { quote, RelaycertsError, renderHint } from '../errors.js';
@@ -9,7 +9,9 @@ import type { JsonSchema, Kind, ValueOf, Words } from './kinds.js';
 const label = String.raw`[\p{L}\p{M}\p{Nd}](?:[\p{L}\p{M}\p{Nd}\-]{0,61}[\p{L}\p{M}\p{Nd}])?`;
 const noNumberLast = String.raw`(?!.*\.(?:[0-9]+|0[xX][0-9A-Fa-f]*)$)`;
 const unprintable = String.raw`\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}`;
-/** What the JSON Schema says of each kind of text (ECMA-262 with `u`): all that the parsers take, and little more. */
+/**
+ * What the JSON Schema says of each kind of text (ECMA-262 with `u`): everything the parsers accept, and little more.
+ */
 export const textFormats = {
   hostOrLabel: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})*$` },
   hostName: { maxLength: 253, pattern: `^${noNumberLast}${label}(?:\\.${label})+$` },
@@ -29,7 +31,7 @@ export const textFormats = {
 } as const;
 const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
 
-/** `example` is how the value is written, quotes and brackets included. */
+/** `example` is the value as it is written, quotes and brackets included. */
 function missingOr(input: unknown, what: string, hint: string, example: string): Words {
   return input === undefined ? { what: 'is missing', hint: `add it, for example ${example}` } : { what, hint };
 }
@@ -41,7 +43,7 @@ const kindNames: Readonly<Record<string, string>> = {
   object: 'an object',
 };
 
-/** Says an object's or a list's kind instead of its value: a passphrase may have been written there by mistake. */
+/** Names an object's or a list's kind instead of its value: somebody may have put a passphrase there by mistake. */
 function kindOf(input: unknown): string {
   if (input === null) return 'null';
   if (Array.isArray(input)) return 'a list';
@@ -88,7 +90,7 @@ export function section<Shape extends Readonly<Record<string, Kind<unknown>>>>(
   return { read, jsonSchema, shape };
 }
 
-/** A list; `example` is one as JSON. */
+/** A list; `example` is one in JSON. */
 export function list<Item>(item: Kind<Item>, meta: JsonSchema, example: string): Kind<readonly Item[]> {
   const hint = `write [ ... ] there, for example ${example}`;
   return {
@@ -101,7 +103,7 @@ export function list<Item>(item: Kind<Item>, meta: JsonSchema, example: string):
   };
 }
 
-/** A whole number from `min` to `max`, which may be left out. */
+/** A whole number from `min` to `max`; optional. */
 export function whole(min: number, max: number, description: string, standard: number): Kind<number> {
   const words = (input: unknown): Words => ({
     what: `must be a whole number from ${String(min)} to ${String(max)}: ${quote(input)}`,
@@ -125,12 +127,12 @@ const readFlag: Kind<boolean>['read'] = (input, path, flaws) => {
   return noValue;
 };
 
-/** True or false; false if it is left out. */
+/** True or false; the default is false. */
 export function flag(description: string): Kind<boolean> {
   return withDefault({ read: readFlag, jsonSchema: { type: 'boolean', description } }, false);
 }
 
-/** One of some words; the first where it is left out. */
+/** One of some words; the default is the first. */
 export function choice<const Value extends string>(
   values: readonly [Value, ...Value[]],
   description: string,
@@ -156,7 +158,7 @@ export function choice<const Value extends string>(
   return withDefault({ read, jsonSchema: { type: 'string', enum: values, description } }, values[0]);
 }
 
-/** Text that one parser of names.ts (or one below) takes; `format` is what the JSON Schema says of it. */
+/** Text that a parser of names.ts (or one below) accepts; `format` is what the JSON Schema says of it. */
 export function parsed<Value>(
   parse: (input: string) => Value,
   format: JsonSchema,
@@ -201,7 +203,7 @@ function describeBadText(input: string, length: number, max: number): string {
   return `must hold no control, invisible or unassigned character: ${quote(input)}`;
 }
 
-/** The path of the passphrase file as written, `~/` and all: no control character, no trailing slash. @throws name */
+/** The path of the passphrase file as written, including `~/`: no control character, no trailing slash. @throws name */
 export function parsePassphraseFile(input: string): string {
   if (fits(input, textFormats.passphraseFile)) return input;
   throw new RelaycertsError('name', `not a file's path: ${quote(input)}`, {

@@ -1,5 +1,5 @@
-// The keys of a settings file, with their limits, defaults and descriptions: the one source of the parser and of
-// settings.schema.json. What values say about each other is in contradictions.ts.
+// The keys of a settings file, with limits, defaults and descriptions: the one source of both the parser and
+// settings.schema.json. Contradictions between values are in contradictions.ts.
 
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
@@ -16,13 +16,13 @@ const tlsLogLevel = (parameter: string) =>
   whole(0, 4, `postconf(5) ${parameter}: 0 is silent, 1 one line a connection`, 1);
 const days = (max: number, what: string, standard: number) => whole(1, max, `How many days ${what} is valid`, standard);
 
-/** A list of hosts is not empty. */
+/** A list of hosts must not be empty. */
 const oneOrMore = <Item>(kind: Kind<readonly Item[]>, what: string, example: string): Kind<readonly Item[]> => {
   const words = { what: `must name a ${what}, is empty`, hint: `write ${example}` };
   return checked(kind, ({ length }) => (length === 0 ? words : undefined), { minItems: 1 });
 };
 
-/** The file's schema; labels are completed with `domain`. `places` are the objects that keys stand in, by top-level key. */
+/** The file's schema; labels are completed with `domain`. `places` are the objects that hold keys, by top-level key. */
 export function buildSchema(domain: HostName) {
   const hostname = (description: string, example: string) => {
     const format = { ...textFormats.hostOrLabel, examples: [example] };

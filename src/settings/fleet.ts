@@ -1,5 +1,5 @@
-// Settings whose clients are in a file of their own: `"smtpClients": { "file": "clients.csv" }`. The schema sees one client
-// of each kind, the rules between values see all of them, and every problem names the line.
+// Settings whose clients are in a file of their own: `"smtpClients": { "file": "clients.csv" }`. The schema checks one
+// client of each kind, the rules between values check all of them, and every problem names the line.
 
 import { basename, dirname } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
@@ -10,7 +10,10 @@ import type { Path } from './kinds.js';
 import { mostProblems, nameFile, parseSettings, type SettingsContext } from './schema.js';
 import type { Settings, SmtpClient } from './settings.js';
 
-/** The settings of a file's JSON value, with the clients of the file that it may name, or its bytes to be. @throws settings */
+/**
+ * The settings of a file's JSON value, with the clients of the file it names, or of that file's future bytes. @throws
+ * settings
+ */
 export function parseWithClients(value: unknown, context: SettingsContext, bytes?: Buffer): Settings {
   const named = member(value, 'smtpClients');
   if (typeof value !== 'object' || value === null) return parseSettings(value, context);

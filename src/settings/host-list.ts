@@ -1,5 +1,5 @@
-// One host more or less in the settings: in the list of its role, or in the clients' file. The rest of the file stays as
-// it is written, comments too. What comes out has been parsed like any settings; nothing is written here.
+// Adds a host to the settings or removes one: in the list of its role, or in the clients' file. The rest of the file
+// stays as written, comments included. The result has been parsed like any settings; nothing is written here.
 
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -11,19 +11,19 @@ import { parseSettingsText, readSettingsText } from './load.js';
 import type { SettingsContext } from './schema.js';
 import type { HostSettings, Role, Settings } from './settings.js';
 
-/** A file as it is and as it is to be. */
+/** A file's path, its text now and its new text. */
 export interface SettingsEdit {
-  /** Links followed. */
+  /** With links followed. */
   readonly path: string;
   readonly before: string;
   readonly text: string;
-  /** What the settings say then. */
+  /** The settings after the edit. */
   readonly settings: Settings;
 }
 
 const lists = { 'smtpd-server': 'smtpdServers', 'smtp-client': 'smtpClients' } as const;
 
-/** A host with nothing but its name, as it was typed. @throws settings, files - the settings would be wrong with it */
+/** Adds a host with only its name, as typed. @throws settings, files - the settings would be wrong with it */
 export async function addHostTo(
   settings: Settings,
   { role, name }: { readonly role: Role; readonly name: string },
@@ -35,7 +35,7 @@ export async function addHostTo(
   });
 }
 
-/** @throws usage - it is the last of its role; settings, files */
+/** @throws usage - it is the last host of its role; settings, files */
 export async function removeHostFrom(
   settings: Settings,
   { role, hostname }: HostSettings,
@@ -56,9 +56,9 @@ export async function removeHostFrom(
 }
 
 interface Edits {
-  /** Of the settings' text. */
+  /** In the settings' text. */
   readonly list: (text: string) => string;
-  /** Of the clients' file. */
+  /** In the clients' file. */
   readonly rows: (path: string, text: string) => string;
 }
 

@@ -1,11 +1,10 @@
-// Reads the text of a settings file: JSON with comments and trailing commas (JSONC). jsonc-parser knows the grammar;
-// this puts its errors into words, finds keys that are there twice, and bounds the depth. What the values mean is
-// schema.ts's.
+// Reads the text of a settings file: JSON with comments and trailing commas (JSONC). jsonc-parser does the grammar;
+// this file words its errors, finds duplicate keys, and limits the depth. What the values mean is in schema.ts.
 
 import { getNodeValue, parseTree, printParseErrorCode, visit } from 'jsonc-parser';
 import { quote } from '../errors.js';
 
-/** What is wrong at one place of a text. `line` and `column` count from 1, columns in UTF-16 units. */
+/** One error in a text. `line` and `column` count from 1, columns in UTF-16 units. */
 interface Flaw {
   readonly line: number;
   readonly column: number;
@@ -13,12 +12,12 @@ interface Flaw {
   readonly hint: string;
 }
 
-/** jsonc-parser calls itself for each level, and settings have three. */
+/** jsonc-parser recurses for each level; settings have three. */
 const maxDepth = 32;
 const mostTwins = 20;
 const jsonc = { allowTrailingComma: true };
 
-/** A text's value, or every key that is there twice and the first error of syntax. Objects have no prototype. */
+/** A text's value, or every duplicate key and the first syntax error. Objects have no prototype. */
 export function parseJsonc(text: string): { readonly value: unknown } | { readonly flaws: readonly [Flaw, ...Flaw[]] } {
   const [first, ...others] = findFlaws(text);
   if (first !== undefined) return { flaws: [first, ...others] };
@@ -27,14 +26,14 @@ export function parseJsonc(text: string): { readonly value: unknown } | { readon
   return { value: getNodeValue(tree) };
 }
 
-/** The members of the object that a text without flaws is, such as settings that were parsed before. */
+/** The members of the object in a text without errors, such as settings that were parsed before. */
 export function membersOf(text: string): Readonly<Record<string, unknown>> {
   const parsed = parseJsonc(text);
   if ('value' in parsed && typeof parsed.value === 'object' && parsed.value !== null) return { ...parsed.value };
   throw new TypeError('a text that was to be a good object');
 }
 
-/** Ends the visit: what follows a first error is found again and again, and the depth has no bound in there. */
+/** Ends the visit: after a first error, the same one is reported repeatedly, and the depth is not limited there. */
 class Stop extends Error {}
 
 function findFlaws(text: string): readonly Flaw[] {
@@ -77,10 +76,10 @@ function findFlaws(text: string): readonly Flaw[] {
   return flaws;
 }
 
-/** What is wrong, and the edit. */
+/** The error, and how to fix it. */
 type Words = readonly [what: string, hint: string];
 
-/** The errors of jsonc-parser that miss something. */
+/** The errors of jsonc-parser about something missing. */
 const missing: Readonly<Record<string, Words>> = {
   PropertyNameExpected: ['a key in double quotes', 'look for a missing key, or a comma too many'],
   ValueExpected: ['a value', 'look for a missing value, or a comma too many'],
@@ -94,7 +93,7 @@ const missing: Readonly<Record<string, Words>> = {
 const badEscape: Words = ['a backslash in text that escapes nothing', 'write a backslash as \\\\'];
 const badNumber: Words = ['a number without all its digits', 'write it as in 2500'];
 
-/** Its errors inside a token. The token is not quoted: it may be a secret in the wrong place. */
+/** Its errors inside a token. The token is not quoted, because it may be a secret in the wrong place. */
 const broken: Readonly<Record<string, Words>> = {
   UnexpectedEndOfComment: ['a comment without its end', 'close it with */'],
   UnexpectedEndOfString: ['text without its closing quote on the same line', 'close it with a double quote'],

@@ -1,11 +1,11 @@
-// What a kind of value in the settings file is: a reader that finds all that is wrong with a value, and what the JSON
-// Schema says of it. The kinds are in fields.ts. No package stands behind it, because every command reads settings and
-// the smallest one that does this takes a third of its time.
+// A kind of value in the settings file: a reader that finds everything wrong with a value, and what the JSON Schema
+// says of it. The kinds are in fields.ts. No package is used, because every command reads settings and even the
+// smallest suitable one takes a third of a command's time.
 
-/** Where a value stands in the settings file: keys and indexes. */
+/** The path of a value in the settings file: keys and indexes. */
 export type Path = readonly PropertyKey[];
 
-/** What is wrong with a value, and the edit that puts it right. */
+/** What is wrong with a value, and how to fix it. */
 export interface Words {
   readonly what: string;
   readonly hint: string;
@@ -13,7 +13,7 @@ export interface Words {
 
 export interface Flaw extends Words {
   readonly path: Path;
-  /** The key, if the object at the path has none of this name. */
+  /** The key, if the object at the path does not know a key of this name. */
   readonly unknownKey?: string;
 }
 
@@ -21,22 +21,22 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** A kind of value. */
 export interface Kind<Value> {
-  /** The value, every default filled in. If `flaws` got longer, it is not one. */
+  /** The value, with every default filled in. It is only valid if `flaws` did not grow. */
   readonly read: (input: unknown, path: Path, flaws: Flaw[]) => Value;
-  /** Draft 2020-12. */
+  /** JSON Schema draft 2020-12. */
   readonly jsonSchema: JsonSchema;
   /** The key may be left out. */
   readonly isOptional?: true;
 }
 
-/** What a kind's values are. */
+/** The type of a kind's values. */
 export type ValueOf<One> = One extends Kind<infer Value> ? Value : never;
 
-/** Stands for the value of which a reader found that it is none. */
+/** Returned for a value that a reader has refused. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody uses a value that has flaws
 export const noValue = undefined as never;
 
-/** The value of a JSON value, or all that is wrong with it. */
+/** The value of a JSON value, or everything that is wrong with it. */
 export function readKind<Value>(
   kind: Kind<Value>,
   input: unknown,
@@ -46,7 +46,7 @@ export function readKind<Value>(
   return flaws.length === 0 ? { value } : { flaws };
 }
 
-/** The key may be left out, and is undefined then. */
+/** The key is optional, and undefined by default. */
 export function optional<Value>({ read, jsonSchema }: Kind<Value>): Kind<Value | undefined> {
   return {
     read: (input, path, flaws) => (input === undefined ? undefined : read(input, path, flaws)),
@@ -55,7 +55,7 @@ export function optional<Value>({ read, jsonSchema }: Kind<Value>): Kind<Value |
   };
 }
 
-/** The key may be left out, and stands for this JSON value then. */
+/** The key is optional; this JSON value is the default. */
 export function withDefault<Value>({ read, jsonSchema }: Kind<Value>, standard: unknown): Kind<Value> {
   return {
     read: (input, path, flaws) => read(input === undefined ? standard : input, path, flaws),
@@ -64,7 +64,7 @@ export function withDefault<Value>({ read, jsonSchema }: Kind<Value>, standard: 
   };
 }
 
-/** The kind, with what else has to hold of its values; `words` are undefined where it does. */
+/** The kind, with a further rule for its values; `words` returns undefined if the rule holds. */
 export function checked<Value>(
   kind: Kind<Value>,
   words: (value: Value) => Words | undefined,

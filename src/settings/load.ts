@@ -1,6 +1,6 @@
-// Reads the settings file from disk: a regular file of UTF-8 without a byte order mark, at most 1 MiB. Whatever the path
-// names (a folder, a FIFO, a device, another user's file), it neither hangs nor shows a stack. The grammar is jsonc.ts,
-// what the settings mean is schema.ts.
+// Reads the settings file from disk: a regular UTF-8 file without a byte order mark, at most 1 MiB. It never hangs or
+// shows a stack, whatever is at the path (a folder, a FIFO, a device, another user's file). The grammar is in jsonc.ts,
+// the meaning of the settings in schema.ts.
 
 import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -16,10 +16,10 @@ import type { Settings } from './settings.js';
 const maxBytes = 1_048_576;
 const chunkSize = 65_536;
 
-/** What settings were read from, so that they are not parsed again if it is still there. */
+/** The source of settings, so that the same text is not parsed twice. */
 const sources = new WeakMap<Settings, { readonly text: string; readonly clients: string }>();
 
-/** The settings of a file; `before`, if it still says what they were read from. @throws settings */
+/** The settings of a file; `before` is returned if the file has not changed since. @throws settings */
 export async function readSettings(
   file: string,
   context: Omit<SettingsContext, 'file'>,
@@ -38,17 +38,20 @@ function digestOf({ clientsFile }: Settings): string {
   return bytes === undefined ? '' : hash('sha256', bytes);
 }
 
-/** The text of a settings file, whatever it says. @throws settings */
+/** The text of a settings file, valid or not. @throws settings */
 export async function readSettingsText(file: string): Promise<string> {
   const path = resolve(file);
-  // Commands with this path are printed for a shell, a line each.
+  // Commands with this path are printed for a shell, one per line.
   if (/\p{Cc}/u.test(path)) {
     throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
   }
   return decodeText(await readBounded(path), path);
 }
 
-/** The settings of a settings file's text; `clients` are the clients file's bytes to be. @throws settings - all problems at once */
+/**
+ * The settings of a settings file's text; `clients` are the future bytes of the clients file. @throws settings - all
+ * problems at once
+ */
 export function parseSettingsText(text: string, context: SettingsContext, clients?: Buffer): Settings {
   const parsed = parseJsonc(text);
   if ('value' in parsed) return parseWithClients(parsed.value, context, clients);
@@ -66,7 +69,7 @@ function refuse(message: string, hint: Hint, cause?: unknown): RelaycertsError {
 
 async function readBounded(path: string): Promise<Buffer> {
   try {
-    // Opening a FIFO waits for a writer unless it is non-blocking; a terminal must not become ours.
+    // Opening a FIFO waits for a writer unless it is non-blocking; a terminal must not become our controlling terminal.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
       const stats = await handle.stat();
@@ -79,7 +82,7 @@ async function readBounded(path: string): Promise<Buffer> {
       if (!stats.isFile()) {
         throw refuse(`the settings file is not a regular file: ${quote(path)}`, 'copy the settings into a file first');
       }
-      // One octet more than allowed, whatever the size was a moment ago.
+      // One octet over the limit, because the size may have changed since.
       const bytes = await readUpTo(handle, maxBytes + 1);
       if (bytes.length > maxBytes) {
         throw refuse(`${nameFile(path)}: over 1 MiB long`, 'is that the settings file? see settings.example.json');
@@ -94,7 +97,7 @@ async function readBounded(path: string): Promise<Buffer> {
   }
 }
 
-/** What a file holds, whatever its size was when it was opened; no more than `limit` octets. */
+/** A file's contents, at most `limit` octets, even if its size has changed since it was opened. */
 async function readUpTo(handle: FileHandle, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (let left = limit; left > 0;) {
@@ -136,7 +139,7 @@ function decodeText(bytes: Buffer, path: string): string {
   }
 }
 
-/** `: line 3`: the line of the first octet that does not come back from decoding as it was. */
+/** `: line 3`: the line of the first octet that does not survive decoding and encoding. */
 function placeOfBadOctet(bytes: Buffer): string {
   const again = new TextEncoder().encode(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
   const bad = bytes.findIndex((octet, index) => octet !== again[index]);

@@ -1,15 +1,15 @@
-// smtpdServers[].overrides: which postconf(5) parameters of the relay's service a user may set, and what their values
-// look like. A list of what is allowed, because a new release may add a parameter that opens the relay: none of these
-// decides who relays, which certificates are trusted, or what is refused for good.
+// smtpdServers[].overrides: which postconf(5) parameters of the relay's service a user may set, and the form of their
+// values. It lists what is allowed, because a new release may add a parameter that opens the relay: none of these
+// decides who relays, which certificates are trusted, or what is rejected permanently.
 //
-// No value holds white space, because `postconf -P` of 3.7 refuses it; nor `$`, so that it says what it does.
+// No value holds white space, because `postconf -P` of 3.7 refuses it; nor `$`, so that each value is literal.
 
 import { quote, RelaycertsError } from '../errors.js';
 import { parsed, section } from './fields.js';
 import { optional } from './kinds.js';
 
 interface ValueKind {
-  /** ECMA-262 with `u`, the whole value. */
+  /** ECMA-262 with `u`, matched against the whole value. */
   readonly pattern: string;
   readonly example: string;
 }
@@ -55,7 +55,7 @@ const kinds = {
 
 export type OverrideName = keyof typeof kinds;
 
-/** A value as `name=value` of master.cf takes it. @throws name */
+/** A value as `name=value` in master.cf accepts it. @throws name */
 function parseOverride(input: string, { pattern, example }: ValueKind): string {
   if (input.length <= 1024 && new RegExp(pattern, 'u').test(input)) return input;
   const commas = /\s/u.test(input) ? '; write commas instead of white space' : '';
@@ -70,7 +70,7 @@ function field(kind: ValueKind) {
   );
 }
 
-/** The schema of the object; no key of it is required. */
+/** The schema of the object; all its keys are optional. */
 export function buildOverrides() {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of `kinds`, each with a field
   const shape = Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, field(kind)])) as Record<

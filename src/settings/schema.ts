@@ -1,5 +1,5 @@
-// From the JSON value of a settings file to Settings, every default filled in. All problems are found at once, each with
-// its path and what mends it. The keys are in file.ts; what they say about each other in contradictions.ts. Nothing
+// From the JSON value of a settings file to Settings, with every default filled in. All problems are found at once,
+// each with its path and its fix. The keys are in file.ts; contradictions between them in contradictions.ts. Nothing
 // here reads a file or asks whether a host exists.
 
 import { basename, dirname } from 'node:path';
@@ -12,8 +12,8 @@ import { readKind, type Flaw, type Path, type ValueOf } from './kinds.js';
 import { passphraseFileName, programUsers, type Settings } from './settings.js';
 
 /**
- * Where a settings value comes from, absolute paths all: `home` is what `~/` stands for, and `cwd` where the user stands,
- * the settings' own folder where it is not given.
+ * Where a settings value comes from, all paths absolute: `home` replaces `~`, and `cwd` is the user's folder, by
+ * default the settings' own.
  */
 export interface SettingsContext {
   readonly file: string;
@@ -22,25 +22,25 @@ export interface SettingsContext {
   readonly program: string;
   /** The same for any folder and without --settings. */
   readonly command: string;
-  /** Of who runs this: only root needs no sudo on this machine. */
+  /** The user who runs this: only root needs no sudo on this machine. */
   readonly uid?: number;
-  /** Gives a clients file that is not on disk yet; undefined: there is none. */
+  /** Returns a clients file that is not on disk yet; undefined if there is none. */
   readonly readClients?: (path: string) => Buffer | undefined;
 }
 
 type Schema = ReturnType<typeof buildSchema>;
 type FileValue = ValueOf<Schema['file']>;
 
-/** More items in all lists together, or values of any kind, are no settings: 5000 clients with every key have half. */
+/** Refused above this many list items or values of any kind: 5000 clients with every key have half as many. */
 const mostItems = 10_000;
 const mostValues = 60_000;
-/** How many problems are told; whoever mends these sees the rest. */
+/** How many problems are printed; after fixing these, the user sees the rest. */
 export const mostProblems = 100;
 
-// Stands in for a domain that is missing or wrong, so that the rest can be checked; nothing is made with it.
+// Replaces a missing or wrong domain, so that the rest can be checked; nothing is made with it.
 const placeholderDomain = parseHostName('example.org');
 
-/** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks value by value. */
+/** The JSON Schema (draft 2020-12) of the settings file, for editors: what parseSettings checks of each value. */
 export function settingsJsonSchema(): object {
   const { description, properties, ...schema } = buildSchema(placeholderDomain).file.jsonSchema;
   const others = typeof properties === 'object' ? properties : {};
@@ -55,7 +55,7 @@ export function settingsJsonSchema(): object {
   };
 }
 
-/** What fleet.ts takes instead of a list. */
+/** fleet.ts accepts this instead of a list. */
 const clientsFileSchema = {
   type: 'object',
   description: 'The clients of a fleet, in a file of their own: CSV with a header, or JSON lines',
@@ -72,8 +72,8 @@ const clientsFileSchema = {
 };
 
 /**
- * The settings of a file's JSON value, every default filled in; what is wrong is thrown as one error with all problems.
- * `placeOf` names what is at a path.
+ * The settings of a file's JSON value, with every default filled in; all problems are thrown as one error. `placeOf`
+ * names the value at a path.
  *
  * @throws settings
  */
@@ -105,7 +105,7 @@ export function parseSettings(value: unknown, context: SettingsContext, placeOf 
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
 }
 
-/** The items of all lists in a JSON value, and its values of any kind, however deep (jsonc.ts bounds that). */
+/** The number of list items in a JSON value, and of values of any kind, at any depth (jsonc.ts limits that). */
 function countValues(value: unknown): { readonly items: number; readonly values: number } {
   if (typeof value !== 'object' || value === null) return { items: 0, values: 1 };
   let [items, values] = [Array.isArray(value) ? value.length : 0, 1];
@@ -117,13 +117,13 @@ function countValues(value: unknown): { readonly items: number; readonly values:
   return { items, values };
 }
 
-/** A settings file's name in a message: as it is, or quoted where it holds more than plain characters. */
+/** A settings file's name in a message: as it is, or quoted if it has unusual characters. */
 export function nameFile(file: string): string {
   const name = basename(file);
   return /^[\w.-]+$/.test(name) ? name : quote(name);
 }
 
-/** With the key that was meant, if one is not known. */
+/** Suggests the key that was meant, if one is not known. */
 function describeFlaw(flaw: Flaw, schema: Schema): Contradiction {
   const { path, unknownKey } = flaw;
   return unknownKey === undefined ? flaw : { path, ...describeUnknownKey(unknownKey, path, schema) };

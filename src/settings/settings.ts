@@ -1,5 +1,5 @@
 // The settings as the rest of the program sees them: one typed value, every default filled in, no field optional.
-// schema.ts turns a file into it; nothing here reads anything.
+// schema.ts makes it from a file; nothing here reads anything.
 
 import type { AbsolutePath, CountryCode, HostName, Sender, SshHost, SshUser } from '../names.js';
 import type { OverrideName } from './overrides.js';
@@ -10,7 +10,7 @@ export type KeyType = (typeof keyTypes)[number];
 export const tableTypes = ['texthash', 'hash', 'lmdb', 'cdb'] as const;
 export type TableType = (typeof tableTypes)[number];
 
-/** What hands a home host's mail to the relay, and the user that reads its key in Debian's packages. */
+/** The program that hands a home host's mail to the relay, and the user that reads its key in Debian's packages. */
 export const programUsers = {
   postfix: 'root',
   exim: 'Debian-exim',
@@ -25,14 +25,14 @@ export const mailPrograms = ['postfix', 'exim', 'opensmtpd', 'msmtp', 'nullmaile
 export const roles = ['smtpd-server', 'smtp-client'] as const;
 export type Role = (typeof roles)[number];
 
-/** The default passphrase file's name in the home folder: one for all folders with this domain. */
+/** The default passphrase file's name in the home folder; all folders with this domain share it. */
 export const passphraseFileName = (domain: string): string => `.${domain}-relaycerts-passphrase.gpg`;
 
-/** How commands that are run here reach root on a host. `port` is a TCP port; 22 needs no mention in a command. */
+/** How commands run here reach root on a host. `port` is a TCP port; port 22 is left out of commands. */
 export interface Ssh {
-  /** It is this machine: no ssh, and the rest does not matter. */
+  /** It is this machine: ssh is not used, and the other fields do not matter. */
   readonly isLocal: boolean;
-  /** Whoever runs them is not root there. */
+  /** The user is not root there. */
   readonly needsSudo: boolean;
   readonly user: SshUser;
   readonly host: SshHost;
@@ -58,15 +58,15 @@ export interface SmtpdServer extends Host {
 export interface SmtpClient extends Host {
   readonly role: 'smtp-client';
   readonly program: MailProgram;
-  /** Who runs the program, and may read the key. */
+  /** The user that runs the program and may read the key. */
   readonly programUser: SshUser;
-  /** What it may send as; none: anything. */
+  /** The senders it may use; empty: any. */
   readonly senders: readonly Sender[];
 }
 
 export type HostSettings = SmtpdServer | SmtpClient;
 
-/** RFC 5280 subject attributes besides the commonName; '' where the settings have none. */
+/** RFC 5280 subject attributes other than the commonName; '' if the settings have none. */
 export interface Subject {
   readonly country: CountryCode | '';
   readonly state: string;
@@ -78,14 +78,14 @@ export interface Subject {
 export interface Settings {
   /** Absolute path of the settings file. */
   readonly file: string;
-  /** Absolute path of the folder it lies in; certs/ and hosts/ lie beside it. */
+  /** Absolute path of its folder, which also holds certs/ and hosts/. */
   readonly folder: string;
-  /** `relaycerts` in commands for these settings, as a shell takes it where the user stands. */
+  /** `relaycerts` in commands for these settings, as a shell word in the user's folder. */
   readonly program: string;
   /** The same for any folder and without --settings, for cron. */
   readonly command: string;
   readonly domain: HostName;
-  /** Absolute path of the file with the clients; undefined if they are in the settings themselves. */
+  /** Absolute path of the clients file; undefined if the clients are in the settings themselves. */
   readonly clientsFile: string | undefined;
   readonly smtpdServers: readonly [SmtpdServer, ...SmtpdServer[]];
   readonly smtpClients: readonly [SmtpClient, ...SmtpClient[]];
@@ -102,9 +102,9 @@ export interface Settings {
     readonly renewBeforeDays: number;
   };
   readonly passphrase: {
-    /** Absolute path, `~` resolved. */
+    /** Absolute path, `~` replaced. */
     readonly file: string;
-    /** As written: a path (relative to `folder`), or what `gpg --export` understands. */
+    /** As written: a path (relative to `folder`), or anything that `gpg --export` accepts. */
     readonly recipients: readonly string[];
   };
   readonly postfix: {
@@ -116,7 +116,7 @@ export interface Settings {
   };
 }
 
-/** All hosts, the smtpd-servers first, in the settings' order. */
+/** All hosts in the settings' order, smtpd-servers first. */
 export function hostsOf(settings: Settings): readonly HostSettings[] {
   return [...settings.smtpdServers, ...settings.smtpClients];
 }

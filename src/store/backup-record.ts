@@ -1,5 +1,6 @@
-// When the last backup was made, and of what: certs/backup.json. Compared by content and not by time, because clocks go
-// wrong and a restored folder has other dates. It is a note: no decision reads it, and who removes it is only reminded.
+// When the last backup was made, and of what: certs/backup.json. It is compared by content and not by time, because
+// clocks can be wrong and a restored folder has other dates. It is a note: no decision reads it, and removing it only
+// causes a reminder.
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -18,22 +19,22 @@ export interface BackupRecord {
   readonly version: 1;
   /** ISO 8601, in UTC. */
   readonly made: string;
-  /** SHA-256, in hexadecimal, of what has changed if anything has that a backup should hold. */
+  /** SHA-256, in hexadecimal, of everything whose change calls for a new backup. */
   readonly state: string;
 }
 
-/** How the last backup stands; `made` is null if there was none. */
+/** The state of the last backup; `made` is null if there is none. */
 export interface BackupAge {
   readonly made: string | null;
   readonly isCurrent: boolean;
 }
 
-/** The record of a backup that is made of this state. */
+/** The record of a backup made of this state. */
 export async function recordOf(settings: Settings, inventory: Inventory, at: Date): Promise<BackupRecord> {
   return { version: 1, made: at.toISOString(), state: await stateDigest(settings, inventory) };
 }
 
-/** Notes a backup that was made. @throws files */
+/** Records that a backup was made. @throws files */
 export async function writeBackupRecord(settings: Settings, record: BackupRecord): Promise<void> {
   await replaceFile(pathOf(settings), JSON.stringify(record), 0o644);
 }
@@ -46,7 +47,7 @@ export async function readBackupAge(settings: Settings, inventory: Inventory): P
   return { made: record.made, isCurrent: record.state === (await stateDigest(settings, inventory)) };
 }
 
-/** Says that something has changed since the last backup. */
+/** Reports that something has changed since the last backup. */
 export async function sayBackupAge(
   settings: Settings,
   inventory: Inventory,

@@ -1,6 +1,6 @@
-// What a backup holds, as files of a tar archive: the project's folder without the bundles, which follow from it, the
-// passphrase files, and the operator key if that opens them. Read back it may come from anybody: what no backup has refuses
-// all of it. How it is encrypted is in custody/backup-file.ts.
+// The contents of a backup, as files of a tar archive: the project's folder without the bundles, which can be derived,
+// the passphrase files, and the operator key if it opens them. A backup to restore may come from anybody: a file that
+// no backup has makes the whole archive refused. custody/backup-file.ts encrypts it.
 //
 //   project/settings.json, the clients' file, recipients' key files, project/certs/...
 //   passphrase.gpg, passphrase.gpg.old..., operator-key.asc
@@ -23,21 +23,21 @@ const projectPrefix = 'project/';
 const settingsName = 'project/settings.json';
 const passphraseName = 'passphrase.gpg';
 const operatorKeyName = 'operator-key.asc';
-/** Octets of one file; a ledger and a clients' file have at most these. */
+/** Octets of one file; a ledger and a clients' file have at most this many. */
 const limit = 64 << 20;
 
-/** A backup as it was read: its files, each in its place. */
+/** A backup that was read: its files, each by its place. */
 export interface BackupContent {
   readonly settings: Settings;
-  /** Of the project's folder, with absolute paths; the settings first. */
+  /** Files of the project's folder, with absolute paths; the settings first. */
   readonly files: readonly { readonly path: string; readonly bytes: Uint8Array; readonly mode: FileMode }[];
   readonly passphraseFile: Buffer | undefined;
-  /** Older ones, by what follows the name of the passphrase file: `.old`, `.old2`. */
+  /** Older passphrase files, by the suffix of their name: `.old`, `.old2`. */
   readonly kept: ReadonlyMap<string, Buffer>;
   readonly operatorKey: Buffer | undefined;
 }
 
-/** What goes into a backup, and the files that do not. @throws files, usage */
+/** The files of a backup, and those left out. @throws files, usage */
 export async function collectBackup(
   settings: Settings,
   { passphraseFile, passphrasePath }: Pick<Inventory, 'passphraseFile' | 'passphrasePath'>,
@@ -77,7 +77,7 @@ export async function collectBackup(
   return { files, left };
 }
 
-/** The clients' file, and the recipients' key files that are in the folder. */
+/** The clients' file, and those recipients' key files that are in the folder. */
 function filesBeside({ folder, clientsFile, passphrase }: Settings): readonly string[] {
   const keys = passphrase.recipients.map((recipient) => join(folder, recipient));
   const isBeside = (path: string | undefined): path is string => path !== undefined && isBelow(folder, path);
@@ -86,14 +86,14 @@ function filesBeside({ folder, clientsFile, passphrase }: Settings): readonly st
 
 const isKept = (name: string): boolean => /^passphrase\.gpg\.old(?:[2-9]|[1-9]\d{1,5})?$/.test(name);
 
-/** What has a secret in it is for its owner only, whatever an archive says. */
+/** A file with a secret is for its owner only, whatever the archive says. */
 function isPrivateName(name: string): boolean {
   return !name.startsWith(projectPrefix) || name.endsWith('.key.pem');
 }
 
 /**
- * What an archive holds, for a project whose settings will be `context.file`; in words what is wrong with it, if anything
- * is. @throws settings - those in it
+ * The contents of an archive, for a project whose settings will be `context.file`; or a text that says what is wrong
+ * with it. @throws settings - those in it
  */
 export function parseBackup(archive: Buffer, context: SettingsContext): BackupContent | { readonly flaw: string } {
   const found = readTar(archive);

@@ -1,5 +1,5 @@
-// Carries out a change that was committed: does what its journal says, from wherever it was cut off. Each step may be
-// repeated, and finds what an earlier run did. store/transaction.ts stages and commits.
+// Carries out a committed change: does what its journal says, from wherever it was cut off. Each step may be repeated,
+// and finds what an earlier run did. store/transaction.ts stages and commits.
 
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
@@ -9,17 +9,19 @@ import { attempt } from '../sys/file-error.js';
 import { giveTurn } from '../sys/progress.js';
 import { changeFolder, digestOf, gapAfter, isBelow, journalOf, parseJournal, type Journal } from './journal.js';
 
-/** A file that was edited since, and so stays; `kept` is where the change's own version is, if there is one. */
+/**
+ * A file that was edited since and is therefore kept; `kept` is the path of the change's own version, if there is one.
+ */
 export interface EditedFile {
   readonly path: string;
   readonly kept: string | undefined;
 }
 
-/** Does what the journal says, from wherever it was cut off. The journal goes last. */
+/** Does what the journal says, from wherever it was cut off. The journal is removed last. */
 export async function carryOut(disk: Disk, project: string, mark: () => Promise<void>): Promise<readonly EditedFile[]> {
   // The paths in a journal are normalised.
   const at = (path: string): string => (isAbsolute(path) ? path : `${project}/${path}`);
-  // A process that was killed may have left a journal whose name is not durable yet.
+  // A killed process may have left a journal whose name is not durable yet.
   await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));
   await mark();
   const bytes = await attempt('read', journalOf(project), () => disk.read(journalOf(project)));
@@ -28,14 +30,14 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   const edited: EditedFile[] = [];
   const touched = new Set<string>();
   const above = new Set<string>();
-  /** Folders that were made now, in which nothing has to be looked for. */
+  /** Folders made just now, which need no look inside. */
   const made = new Set<string>();
   for (const { path, mode } of journal.folders) {
     if (await makeFolder(disk, at(path), mode, 0o755)) made.add(at(path));
-    // All of them up to the project: a run that was cut off may have made those above, and not synced them.
+    // All of them up to the project: an interrupted run may have made the ones above without syncing them.
     for (let one = at(path); isBelow(project, one); one = dirname(one)) above.add(dirname(one));
   }
-  // A file that is moved into a folder is lost with it, so the folders are durable first.
+  // A file moved into a folder is lost with it, so the folders are made durable first.
   await attempt('sync', project, () => disk.sync([...above]));
   const stagedHere = new Set(await attempt('list', changeFolder(project), () => disk.list(changeFolder(project))));
   for (const write of journal.writes) {
@@ -47,7 +49,7 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
     await attempt('write', path, async () => {
       const isEdited = now !== write.old && now !== write.new;
       const kept = isEdited ? await keptName(disk, path, write.new) : undefined;
-      // Also onto the same content, because the mode may be another.
+      // Also if the content is the same, because the mode may differ.
       const isStaged = isHere ? stagedHere.has(basename(staged)) : (await disk.read(staged)) !== undefined;
       if (isStaged) await moveInto(disk, staged, path, kept?.name ?? path, write.mode);
       else if (kept === undefined ? now !== write.new : !kept.isThere) {
@@ -91,8 +93,8 @@ async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['app
   const wanted = Buffer.from(text);
   const found = (await disk.read(path)) ?? Buffer.alloc(0);
   const tail = found.subarray(offset);
-  // A power failure may leave the new size, and zeros for what was not written. What looks whole is written again too:
-  // after a sync that failed, the system may show what never reached the disk.
+  // A power failure may leave the new size, with zeros for what was not written. Lines that look complete are written
+  // again too: after a failed sync, the system may show what never reached the disk.
   const isOurs =
     found.length >= offset &&
     tail.length <= wanted.length &&
@@ -103,14 +105,14 @@ async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['app
   }
 }
 
-/** A rename; into another file system (a mount below the project) a copy that is durable before it has the name. */
+/** A rename; into another file system (a mount below the project), a copy that is durable before it gets the name. */
 async function moveInto(disk: Disk, staged: string, path: string, place: string, mode: FileMode): Promise<void> {
   try {
     await disk.rename(staged, place);
   } catch (error) {
     const bytes = systemCode(error) === 'EXDEV' ? await disk.read(staged) : undefined;
     if (bytes === undefined) throw error;
-    // Named after the file and not its place, so that a recovery finds what an earlier one left.
+    // Named after the file and not its place, so that a recovery finds the copy of an earlier one.
     const beside = join(dirname(path), `.${basename(path)}.relaycerts-copy`);
     await disk.unlink(beside);
     await disk.create(beside, bytes, mode);
@@ -121,7 +123,7 @@ async function moveInto(disk: Disk, staged: string, path: string, place: string,
   }
 }
 
-/** Makes a folder, and those above it that are missing; true if it was missing. */
+/** Makes a folder and the missing ones above it; true if it was missing. */
 async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove: FolderMode): Promise<boolean> {
   return attempt('make the folder', path, async () => {
     try {
@@ -134,7 +136,7 @@ async function makeFolder(disk: Disk, path: string, mode: FolderMode, modeAbove:
   });
 }
 
-/** Where the change's version of an edited file goes; a recovery that was cut off may have put it there. */
+/** Where the change's version of an edited file goes; an interrupted recovery may have put it there. */
 async function keptName(
   disk: Disk,
   path: string,

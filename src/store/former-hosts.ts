@@ -1,5 +1,5 @@
-// Finds the hosts that the ledger or the files know and the settings no longer name, so that they can be undone and
-// revoked as long as they have our configuration.
+// Finds the hosts that are in the ledger or the files but no longer in the settings, so that they can be undone and
+// revoked for as long as they have our configuration.
 
 import { findHostName } from '../names.js';
 import { formerHosts, isFormer, withFormerHost, type FormerHost } from '../plan/former-hosts.js';
@@ -9,7 +9,7 @@ import { readLedger } from './ledger.js';
 import { layoutOf } from './layout.js';
 import { findStrangers } from './strangers.js';
 
-/** All of them. @throws files */
+/** All former hosts. @throws files */
 export async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
   const layout = layoutOf(settings);
   const { entries } = await readLedger(layout);
@@ -17,7 +17,7 @@ export async function readFormerHosts(settings: Settings): Promise<readonly Form
   return formerHosts(settings, issued, await findStrangers(settings, layout));
 }
 
-/** The settings as if they still named the hosts that these words mean; a word that means none of them changes nothing. */
+/** The settings as if they still named the hosts that these words match; a word that matches none changes nothing. */
 export async function withFormerHosts(settings: Settings, words: readonly string[]): Promise<Settings> {
   const names = words.flatMap((word) => findHostName(word, settings.domain) ?? []);
   const unknown = new Set(names.filter((hostname) => isFormer(settings, { hostname })));

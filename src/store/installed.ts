@@ -1,6 +1,6 @@
-// certs/installed.json: what each host was last seen to have. `check` and `deploy` note it, `status` judges it. It is
-// derived: without the file every host counts as not installed until it is looked at again. A host that leaves the
-// settings keeps its entry until it is seen to be undone, because something of ours is still set there.
+// certs/installed.json: what each host was last seen to have. `check` and `deploy` record it, `status` judges it. It
+// can be derived again: without the file every host counts as not installed until the next look. A host that leaves the
+// settings keeps its entry until it is seen to be undone, because our configuration is still there.
 
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';
@@ -12,14 +12,14 @@ import type { Change } from './transaction.js';
 
 export interface Installed {
   readonly hosts: ReadonlyMap<HostName, SeenHost>;
-  /** Why the file, or a part of it, does not count. */
+  /** Why the file, or a part of it, is ignored. */
   readonly problems: readonly Problem[];
 }
 
 /** Octets; a host has about 350, so this is room for over a hundred thousand. */
 const limit = 64 << 20;
 
-/** What is noted; a file that is not there, or cannot be read, notes nothing. */
+/** The recorded hosts; none if the file is missing or cannot be read. */
 export function readInstalled({ installed: { path } }: Pick<Layout, 'installed'>): Installed {
   try {
     const bytes = readFileNow(path, { limit });
@@ -32,7 +32,7 @@ export function readInstalled({ installed: { path } }: Pick<Layout, 'installed'>
   }
 }
 
-/** What the file's text says. Entries that are not ones are left out; `flaw` goes on from the file's name. */
+/** The file's contents. Invalid entries are left out; `flaw` continues a sentence that starts with the file's name. */
 export function parseInstalled(bytes: Uint8Array): {
   readonly hosts: Installed['hosts'];
   readonly flaw: string | undefined;
@@ -55,7 +55,9 @@ export function parseInstalled(bytes: Uint8Array): {
   return { hosts, flaw: damaged === 0 ? undefined : `has damaged entries, which are skipped: ${damaged}` };
 }
 
-/** The change that notes what was seen; undefined for a host that has nothing of ours any more. Only under the lock. */
+/**
+ * The change that records what was seen; undefined for a host that no longer has anything of ours. Only under the lock.
+ */
 export function installedChange(
   { installed }: Pick<Layout, 'installed'>,
   before: Installed['hosts'],
@@ -75,7 +77,7 @@ export function installedChange(
   };
 }
 
-/** A host a line, in the order of their names, so that two versions of the file can be compared. */
+/** One line per host, in the order of their names, so that two versions of the file can be compared. */
 export function renderInstalled(hosts: Installed['hosts']): string {
   const lines = [...hosts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -100,7 +102,7 @@ function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
 
 const isDigest = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
 const isDigestOrNull = (value: unknown): value is string | null => value === null || isDigest(value);
-/** During a rekey of the CA a host has two. */
+/** During a CA rekey a host has two. */
 const mostAuthorities = 100;
 
 function parseSeen(value: unknown): SeenHost | undefined {

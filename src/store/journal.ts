@@ -1,14 +1,14 @@
-// The list of what a committed change does: a JSON file that lives as long as the change is not carried out. It holds
-// paths and digests, never a key. Only store/transaction.ts reads and writes it.
+// The list of what a committed change does: a JSON file that exists until the change is carried out. It holds paths and
+// digests, never a key. Only store/transaction.ts reads and writes it.
 
 import { hash } from 'node:crypto';
 import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
 
-/** A path is relative to the project's folder if it is below it, because a project may be moved meanwhile. */
+/** A path below the project's folder is relative to it, because a project may be moved meanwhile. */
 export interface Journal {
   readonly version: 1;
-  /** Folders outside the project that were missing, absolute, the inner ones first: made when the change is staged. */
+  /** Missing folders outside the project, absolute, the innermost first: made when the change is staged. */
   readonly elsewhere: readonly string[];
   /** Folders of the project. */
   readonly folders: readonly { readonly path: string; readonly mode: FolderMode }[];
@@ -25,10 +25,10 @@ export interface Journal {
 
 export interface JournalWrite {
   readonly path: string;
-  /** Where its content is until it is carried out. */
+  /** The path of its content until it is carried out. */
   readonly staged: string;
   readonly mode: FileMode;
-  /** SHA-256 of the content before; null if there was no file. */
+  /** SHA-256 of the content before; null if the file did not exist. */
   readonly old: string | null;
   readonly new: string;
 }
@@ -44,7 +44,7 @@ export function journalOf(project: string): string {
 
 /**
  * The journal in these bytes; undefined if a power failure left only a part of it. A project may come from somebody
- * else, so no relative path leads out of it, and what is staged elsewhere is beside its place.
+ * else, so no relative path leads out of it, and content staged elsewhere is next to its destination.
  */
 export function parseJournal(bytes: Uint8Array): Journal | undefined {
   try {
@@ -77,7 +77,7 @@ const has =
 
 const isWrite = has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest });
 
-/** Staged in the folder of the change, or beside its place elsewhere. */
+/** Staged in the change's folder, or elsewhere next to its destination. */
 function isPlaced(value: unknown): boolean {
   const fields = fieldsOf(value);
   const [path, staged] = [fields.get('path'), fields.get('staged')];
@@ -128,7 +128,7 @@ export function storedPath(project: string, path: string): string {
   return path.startsWith(`${project}/`) && isPlain(path) ? path.slice(project.length + 1) : relative(project, path);
 }
 
-/** Nothing in it has to be resolved. */
+/** The path has nothing to resolve. */
 function isPlain(path: string): boolean {
   return !/\/(?:\.{0,2}(?:\/|$))/u.test(path);
 }
@@ -144,7 +144,7 @@ export function digestOf(bytes: Uint8Array): string {
   return hash('sha256', bytes);
 }
 
-/** What ends a last line that was left open. */
+/** What ends an unfinished last line. */
 export function gapAfter(bytes: Buffer): '' | '\n' {
   return bytes.length === 0 || bytes.at(-1) === 0x0a ? '' : '\n';
 }

@@ -1,12 +1,12 @@
-// Passphrase files that were replaced are kept beside the new one as FILE.old, FILE.old2 and so on. Projects of one domain
-// share the file by default, and after a change in one of them the other CA's key opens only with the old file. None is
-// ever overwritten, because it exists nowhere else.
+// Replaced passphrase files are kept beside the new one as FILE.old, FILE.old2 and so on. Projects of one domain share
+// the file by default, and after a change in one of them the other CA's key opens only with the old file. None is ever
+// overwritten, because it may be the only copy.
 
 import { basename, dirname, join } from 'node:path';
 import { listFolder, readFile } from '../sys/files.js';
 import type { FileWrite } from './transaction.js';
 
-/** The write that keeps these bytes of a passphrase file; undefined if they are kept already. @throws files */
+/** The write that keeps these bytes of a passphrase file; undefined if they are already kept. @throws files */
 export async function planKept(file: string, bytes: Buffer): Promise<FileWrite | undefined> {
   for (let number = 1; ; number += 1) {
     const path = `${file}.old${number === 1 ? '' : number}`;
@@ -16,7 +16,7 @@ export async function planKept(file: string, bytes: Buffer): Promise<FileWrite |
   }
 }
 
-/** The paths of those that there are. @throws files */
+/** The paths of the kept files. @throws files */
 export async function keptPassphrases(file: string): Promise<readonly string[]> {
   const folder = dirname(file);
   const first = `${basename(file)}.old`;

@@ -1,11 +1,11 @@
-// What is known of a fleet's clients from an earlier look, so that ten thousand whose files nobody touched are not read and
-// judged again by every command: for each client whose files were all right, when and where its files last changed, and
-// what tables and reports need of its certificate. It is a file of this user, named by the CA's key; whoever removes it
-// loses time and nothing else.
+// What an earlier look found out about a fleet's clients, so that ten thousand unchanged ones are not read and judged
+// again by every command: for each client whose files were all right, when and where its files last changed, and what
+// tables and reports need of its certificate. The file belongs to this user and is named by the CA's key; removing it
+// only costs time.
 //
-// A file counts as the same if its inode, size and time of change (ctime, which no program can set) are. What was changed
-// only just now is not noted, because a clock has ticks. Settings, CA and rules that are not those of the note make it
-// void.
+// A file counts as unchanged if its inode, size and change time (ctime, which no program can set) are. A file that
+// changed only just now is not recorded, because clocks have ticks. Other settings, another CA or other rules make the
+// note void.
 
 import { hash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -18,11 +18,11 @@ import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import type { Layout } from './layout.js';
 
-/** For fewer clients, reading them takes no longer than this. */
+/** With fewer clients, reading them takes no longer than this. */
 const fewest = 500;
 /** Octets. */
 const limit = 128 << 20;
-/** Of what is judged. Another number makes every note void. */
+/** The version of what is judged. Another number makes every note void. */
 const rules = 1;
 /** Milliseconds; the kernel's clock for files has up to 10 a tick. */
 const tick = 12;
@@ -31,7 +31,7 @@ const partsOfClient = ['ca', 'certificate', 'key', 'chain'] as const;
 const filesOfClient = partsOfClient.length + 2;
 const valuesOfFile = 3;
 
-// A record: who it is, its files, two dates, two digests, the serial's length and octets.
+// A record: the client's name, its files, two dates, two digests, the serial's length and octets.
 const stampsAt = 16;
 const datesAt = stampsAt + filesOfClient * valuesOfFile * 8;
 const digestsAt = datesAt + 16;
@@ -42,7 +42,7 @@ const headerSize = 32;
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Client = Pick<SmtpClient, 'hostname' | 'altNames'>;
 
-/** When and where the files of a client last changed. */
+/** When and where a client's files last changed. */
 export type Stamps = Float64Array;
 
 /** One client's record. */
@@ -104,7 +104,10 @@ export class KnownClients {
     return this.#isRight ? (this.#bytes.length - headerSize) / recordSize : 0;
   }
 
-  /** What is known of a client; undefined if nothing is, or its files are others. Clients come in the order of the file. */
+  /**
+   * What is known of a client; undefined if nothing is or its files have changed. Clients come in the order of the
+   * file.
+   */
   find(client: Client, stamps: Stamps): KnownClient | undefined {
     if (!this.#isRight) return undefined;
     const name = nameOf(client);
@@ -115,7 +118,7 @@ export class KnownClients {
     return found.has(stamps) ? found : undefined;
   }
 
-  /** True if the signature of this CA on the certificate was verified before, whatever the settings were. */
+  /** True if this CA's signature on the certificate was verified before, whatever the settings were. */
   isVerified(der: Buffer): boolean {
     if (this.#bytes.length <= headerSize) return false;
     if (this.#digests === undefined) {
@@ -143,7 +146,7 @@ export class KnownClients {
 }
 
 /**
- * Where and when the files of a client last changed; undefined if one is missing, changed only just now, or was written
+ * Where and when a client's files last changed; undefined if one is missing, changed only just now, or was written
  * after `written` (milliseconds).
  */
 export function stampsOf(layout: Layout, { hostname }: Client, written = Infinity): Stamps | undefined {
@@ -163,7 +166,7 @@ export function stampsOf(layout: Layout, { hostname }: Client, written = Infinit
   return stamps;
 }
 
-/** Files that were looked at before they were read: only what was the same from then on may be noted. */
+/** The stamps were taken before the files were read: only files that are unchanged since may be recorded. */
 const stampsBefore = new WeakMap<HostInventory, Stamps>();
 
 export function noteStamps(found: HostInventory, stamps: Stamps): HostInventory {
@@ -177,7 +180,7 @@ export function stampsNoted(found: HostInventory): Stamps | undefined {
 
 /** The record of a client whose files, as they were at `stamps`, are all right. */
 export function clientRecord(client: Client, stamps: Stamps, info: CertificateInfo): KnownClient {
-  // From the pool, in which nothing else is kept for long: ten thousand allocations of their own would take more.
+  // From the pool, because nothing else there lives long: ten thousand allocations would take more memory.
   const record = Buffer.allocUnsafe(recordSize).fill(0);
   nameOf(client).copy(record, 0);
   for (const [index, value] of stamps.entries()) record.writeDoubleLE(value, stampsAt + index * 8);
@@ -195,7 +198,7 @@ export function isFleet({ smtpClients }: Settings): boolean {
   return smtpClients.length >= fewest;
 }
 
-/** What an earlier look noted under this CA. */
+/** The notes of an earlier look under this CA. */
 export function readKnown(
   settings: Settings,
   ca: CertificateInfo | undefined,
@@ -212,7 +215,7 @@ export function readKnown(
   }
 }
 
-/** Notes these clients of a fleet, in the settings' order. Fails in silence: without it, only time is lost. */
+/** Records these clients of a fleet, in the settings' order. It fails silently: without it, only time is lost. */
 export async function writeKnown(
   settings: Settings,
   ca: CertificateInfo | undefined,

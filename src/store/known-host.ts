@@ -1,5 +1,6 @@
-// A client that is as an earlier look found it right (known-clients.ts): dates, serial and digests are known, and its files
-// are read only if something else is asked for. A fleet has ten thousand of these, so they hold as little as they can.
+// A client that is unchanged since an earlier look found it right (known-clients.ts): dates, serial and digests are
+// known, and its files are read only if something else is asked for. A fleet has ten thousand of these, so they hold as
+// little as possible.
 
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
@@ -13,11 +14,11 @@ import type { SmtpClient } from '../settings/settings.js';
 import type { KnownClient } from './known-clients.js';
 import type { Layout } from './layout.js';
 
-/** What all known clients have in common. */
+/** What all known clients share. */
 export interface KnownUnder {
   readonly layout: Layout;
   readonly ca: CertificateInfo;
-  /** Reads all files of a client, as if nothing were known. */
+  /** Reads all files of a client, without using what is known. */
   readonly read: (host: SmtpClient) => HostInventory;
 }
 

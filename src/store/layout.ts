@@ -1,4 +1,4 @@
-// Where every file belongs: artefact -> path and mode. Pure. Hosts and scripts rely on these names, so they do not
+// The place of every file: artefact -> path and mode. Pure. Hosts and scripts rely on these names, so they do not
 // change.
 
 import { join } from 'node:path';
@@ -34,10 +34,10 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     caFolder,
     caKey: secret(caFolder, `${domain}-ca.key.pem`),
     caCertificate: plain(caFolder, `${domain}-ca.crt.pem`),
-    /** The next CA, from the first stage of its rekey to the second. */
+    /** The next CA, from the first stage of a CA rekey to the second. */
     nextCaKey: secret(caFolder, `${domain}-ca.new.key.pem`),
     nextCaCertificate: plain(caFolder, `${domain}-ca.new.crt.pem`),
-    /** The CA before, from the second stage to the third. */
+    /** The previous CA, from the second stage to the third. */
     formerCaKey: secret(caFolder, `${domain}-ca.old.key.pem`),
     formerCaCertificate: plain(caFolder, `${domain}-ca.old.crt.pem`),
     ledger: plain(caFolder, 'issued.jsonl'),
@@ -47,11 +47,11 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     roleFolder,
     key: (role: Role, hostname: HostName) => secret(roleFolder(role), `${hostname}.key.pem`),
     certificate: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.crt.pem`),
-    /** The certificate request of a host that makes its own key; where it is, the key is at the host. */
+    /** The certificate request of a host that makes its own key; if it exists, the key is at the host. */
     request: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.csr.pem`),
     /** The certificate before a rekey, whose pin stays listed until it is retired. */
     previous: (role: Role, hostname: HostName) => plain(roleFolder(role), `${hostname}.old.crt.pem`),
-    /** Where retired certificates and the files of revoked hosts are kept. */
+    /** Retired certificates and the files of revoked hosts are kept here. */
     retiredFolder,
     retired: (hostname: HostName, serial: Serial) => plain(retiredFolder, `${hostname}-${serial}.crt.pem`),
     retiredCaKey: (serial: Serial) => secret(retiredFolder, `${domain}-ca-${serial}.key.pem`),
@@ -78,7 +78,7 @@ export function operatorKeyPlace(configHome: string): Place {
   return secret(join(configHome, 'relaycerts'), 'operator-key.asc');
 }
 
-// Not join(): the folders are absolute already, and a fleet has a hundred thousand of these.
+// Not join(), because the folders are absolute already and a fleet has a hundred thousand of these.
 function secret(folder: string, name: string): Place {
   return { path: `${folder}/${name}`, mode: 0o600 };
 }

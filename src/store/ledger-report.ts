@@ -1,11 +1,11 @@
-// The ledger read by certificate instead of by event: what was issued, and what became of it. For reports only: no
+// The ledger by certificate instead of by event: what was issued, and what happened to it. For reports only: no
 // decision reads it. Pure.
 
 import type { Inventory, IssuedCertificate } from '../plan/inventory.js';
 import { mailPrograms } from '../settings/settings.js';
 import { entryOf, type LedgerEntry } from './ledger.js';
 
-/** Every certificate that the ledger knows, in the order of issue, then those that are here and not in it. */
+/** Every certificate in the ledger, in the order of issue, then those that exist here but not in it. */
 export function issuedCertificates(
   entries: readonly LedgerEntry[],
   { caCertificate, hosts }: Pick<Inventory, 'caCertificate' | 'hosts'>,
@@ -29,16 +29,16 @@ export function issuedCertificates(
       lastOfKey.set(publicKeySha256, serial);
     }
     if (event === 'retired') retired.set(serial, time);
-    // A CA has signed itself.
+    // A CA signs itself.
     if (event === 'retired' && role === 'ca' && authorityKeyIdentifier !== '')
       retiredCas.set(authorityKeyIdentifier, time);
-    // Of a key: who has it has every certificate for it.
+    // For a key: the holder of the key has every certificate for it.
     if (event === 'revoked' && !revoked.has(publicKeySha256)) revoked.set(publicKeySha256, entry);
   }
   const programs = new Map(entries.map(({ serial, program }) => [serial, program]));
   return [...first.values()].map((entry) => {
     const { serial, role, name, certificateSha256, publicKeySha256, event, time, notBefore, notAfter } = entry;
-    // A key is retired with the last certificate for it; those before went with their renewal.
+    // A key is retired with the last certificate for it; the earlier ones were replaced by renewals.
     const ofKey = retired.get(lastOfKey.get(publicKeySha256) ?? serial);
     const withCa = retiredCas.get(entry.authorityKeyIdentifier ?? '');
     const revocation = revoked.get(publicKeySha256);

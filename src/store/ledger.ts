@@ -1,5 +1,5 @@
-// The ledger, certs/ca/issued.jsonl: one JSON object a line for each certificate that was ever issued, retired or revoked.
-// It is a log for people and reports. No decision reads it: what is revoked is in certs/revoked/.
+// The ledger, certs/ca/issued.jsonl: one JSON object per line for each certificate ever issued, retired or revoked. It
+// is a log for people and reports. No decision reads it: what is revoked is in certs/revoked/.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
@@ -21,7 +21,7 @@ export interface LedgerEntry {
   readonly role: (typeof ledgerRoles)[number];
   /** The host's FQDN; the CA's commonName for the CA. */
   readonly name: string;
-  /** Lower-case hexadecimal; it names files. */
+  /** Lower-case hexadecimal; used in file names. */
   readonly serial: string;
   readonly certificateSha256: string;
   readonly publicKeySha256: string;
@@ -29,9 +29,9 @@ export interface LedgerEntry {
   readonly authorityKeyIdentifier?: string;
   readonly notBefore: string;
   readonly notAfter: string;
-  /** Of a client with another mail program than Postfix: how to undo it, once the settings no longer name it. */
+  /** For a client with a mail program other than Postfix: how to undo it when the settings no longer name it. */
   readonly program?: string;
-  /** Of a revocation. */
+  /** For a revocation. */
   readonly reason?: string;
 }
 
@@ -73,20 +73,20 @@ export function renderEntries(entries: readonly LedgerEntry[]): string {
   return entries.map((entry) => `${writeJson(entry)}\n`).join('');
 }
 
-/** Octets; a line has about 480, so this is room for over a hundred thousand certificates. */
+/** Octets; a line has about 480, so there is room for over a hundred thousand certificates. */
 const ledgerLimit = 64 << 20;
 /** Octets; a reason from a command line (128 KiB on Linux) fits, escaped. */
 const longestLine = 1 << 20;
-/** A file with more lines that are not entries is something else. */
+/** A file with more invalid lines than this is not a ledger. */
 const mostDamaged = 1000;
 
 export interface Ledger {
   readonly entries: readonly LedgerEntry[];
-  /** Lines that are not entries. */
+  /** Invalid lines. */
   readonly damaged: number;
 }
 
-/** What the ledger holds. @throws files - it cannot be read, or is something else */
+/** The contents of the ledger. @throws files - it cannot be read, or is something else */
 export async function readLedger(layout: Layout): Promise<Ledger> {
   const { path } = layout.ledger;
   const entries: LedgerEntry[] = [];

@@ -1,6 +1,6 @@
-// One process at a time changes what lies beside a settings file. The file .relaycerts.lock stays there, because a lock
-// on a file that is removed would lock nothing; it says who holds the lock, for words only, and which change was the
-// last, for readers, which take no lock (store/state.ts).
+// Only one process at a time changes the files beside a settings file. The file .relaycerts.lock stays there, because a
+// lock on a removed file would lock nothing; it names the process that holds the lock, for messages only, and the last
+// change, for readers, which take no lock (store/state.ts).
 
 import { randomBytes } from 'node:crypto';
 import { lstat, unlink, type FileHandle } from 'node:fs/promises';
@@ -14,9 +14,9 @@ import { openWithLock } from '../sys/flock.js';
 import type { Sys } from '../sys/sys.js';
 
 export interface Lock {
-  /** Tells readers that a change begins: who began to read before it reads again. */
+  /** Tells readers that a change begins: those that started before it read again. */
   markChange(): Promise<void>;
-  /** Removes the file with what it locks; whoever waits for it begins anew. */
+  /** Removes the file with what it locks; any process waiting for it starts over. */
   remove(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ const holderLine = /^(\d{1,10}) ([\w.-]{1,253})$/u;
 const pause = 100;
 
 /**
- * Runs `work` while this process alone holds the lock at `path`. Waits `sys.lockWait` seconds for it.
+ * Runs `work` while only this process holds the lock at `path`. Waits `sys.lockWait` seconds for it.
  * @throws lock - another relaycerts holds it; files
  */
 export async function withLock<T>(
@@ -53,8 +53,8 @@ export async function withLock<T>(
 }
 
 /**
- * What the last change left in the lock file; '' if there was none. Another user's file is closed to a reader, and then
- * the time of its last change has to do. @throws files
+ * The last change's mark in the lock file; '' if there is none. A reader cannot open another user's file; the time of
+ * its last change then serves as the mark. @throws files
  */
 export async function readMark(path: string): Promise<string> {
   try {
@@ -84,7 +84,7 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
   }
 }
 
-/** The locked file; undefined if another process holds it, or removed it meanwhile. */
+/** The locked file; undefined if another process holds it or has removed it meanwhile. */
 async function tryLock(path: string): Promise<FileHandle | undefined> {
   let file: FileHandle | undefined;
   try {

@@ -1,5 +1,6 @@
-// What belongs to root after a run under sudo. To its user it is closed, a file at a time, so all of it is looked up at
-// once and given back with one command. Nothing is judged here that another user could have put there: that is in safety.ts.
+// What belongs to root after a run under sudo. Its user cannot open such files, one after the other, so all of them are
+// found at once and given back with one command. Nothing that another user could have put there is judged here: that is
+// in safety.ts.
 
 import { access, constants, lstat, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -13,7 +14,10 @@ import { layoutOf, operatorKeyPlace } from './layout.js';
 
 type Owner = Pick<Sys, 'uid' | 'configHome'>;
 
-/** What of this project and its custody belongs to root, and the command that mends it; undefined if nothing does. */
+/**
+ * The files of this project and its custody that belong to root, and the command that fixes it; undefined if there are
+ * none.
+ */
 export async function rootsProblem(settings: Settings, { uid, configHome }: Owner): Promise<Problem | undefined> {
   if (uid <= 0) return undefined;
   const { lock, certsFolder, hostsFolder, folder } = layoutOf(settings);
@@ -36,7 +40,9 @@ export async function rootsProblem(settings: Settings, { uid, configHome }: Owne
   };
 }
 
-/** What `work` gives; a permission denied that comes from a run as root is said with all that comes from it. */
+/**
+ * The result of `work`; a "permission denied" that comes from a run as root is reported with everything that run left.
+ */
 export async function orNameRoot<T>(settings: Settings, sys: Owner, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -61,7 +67,7 @@ async function isClosed(path: string): Promise<boolean> {
 
 interface Owned {
   readonly path: string;
-  /** What one command for it has to name. */
+  /** The paths that one command for it has to name. */
   readonly place: string;
 }
 

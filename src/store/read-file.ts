@@ -1,5 +1,5 @@
-// Reads one file of ours for the inventory. What is wrong with it becomes a problem, so that all of them are reported at
-// once; nothing is written.
+// Reads one file of ours for the inventory. Anything wrong with it becomes a problem, so that all problems are reported
+// at once; nothing is written.
 
 import { dirname } from 'node:path';
 import {
@@ -14,16 +14,16 @@ import { shellWord } from '../shell-word.js';
 import { lookAt, readFileNow, type FileState } from '../sys/files.js';
 import { isDenied } from './ownership.js';
 
-/** Collects what is wrong, and what is wrong with many files of one kind as one problem. */
+/** Collects problems; the same problem of many files of one kind becomes one. */
 export interface Findings {
-  /** The user whose files these should be. */
+  /** The user who should own these files. */
   readonly uid: number;
   readonly problems: Problem[];
   /** Files with private keys that others can read or change, with their modes. */
   readonly open: { readonly path: string; readonly mode: number }[];
   /** Files with private keys of another user, with that user's id. */
   readonly foreign: { readonly path: string; readonly uid: number }[];
-  /** Files that are closed to this user. */
+  /** Files that this user cannot open. */
   readonly denied: Problem[];
 }
 
@@ -32,8 +32,8 @@ export function noFindings(uid: number): Findings {
 }
 
 /**
- * All that was found; `folders` are what one command for many files goes over. `findRoots` looks up what belongs to root,
- * if anything is closed to this user. Files are read at the same time; what is said of them has one order.
+ * All problems; `folders` are the arguments of one command for many files. `findRoots` looks up what belongs to root,
+ * if this user cannot open something. Files are read in parallel, but their problems have a fixed order.
  */
 export async function problemsOf(
   findings: Findings,
@@ -82,13 +82,15 @@ function countOf(files: readonly { readonly path: string }[]): string {
   return `the private key in ${quotePath(files[0]?.path ?? '')}${more}`;
 }
 
-/** The certificate in a file, of a chain the first; undefined if there is no file. @throws certificate, files */
+/**
+ * The certificate in a file (of a chain, the first); undefined if the file does not exist. @throws certificate, files
+ */
 export function readWholeCertificate(path: string, signers: readonly Signer[] = []): FoundCertificate | undefined {
   const bytes = readFileNow(path);
   return bytes && { path, info: parseFoundCertificate(path, bytes, signers) };
 }
 
-/** `signers`: the CAs whose certificates need not be looked at by OpenSSL. @throws certificate */
+/** `signers`: the CAs whose certificates OpenSSL need not read. @throws certificate */
 export function parseFoundCertificate(path: string, bytes: Buffer, signers: readonly Signer[]): CertificateInfo {
   const signed = parseSignedCertificate(bytes, () => quotePath(path), signers);
   return signed ?? parseCertificate(bytes, { from: quotePath(path) });
@@ -98,7 +100,7 @@ export function readCertificate(path: string, findings: Findings): FoundCertific
   return collect(findings, path, () => readWholeCertificate(path));
 }
 
-/** A file with a private key, whose mode and owner count. */
+/** A file with a private key; its mode and owner are checked. */
 export function readPrivate(path: string, findings: Findings, same?: Buffer): Buffer | undefined {
   const { uid, open, foreign } = findings;
   const see = (state: FileState): void => {
@@ -112,7 +114,7 @@ export function readPrivate(path: string, findings: Findings, same?: Buffer): Bu
     try {
       return readFileNow(path, { same, see });
     } catch (error) {
-      // Whose it is counts also if it is closed.
+      // The owner matters even if the file is closed.
       const state = lookAt(path);
       if (state?.kind === 'file') see(state);
       throw error;
@@ -120,7 +122,7 @@ export function readPrivate(path: string, findings: Findings, same?: Buffer): Bu
   });
 }
 
-/** What `work` gives for a file; undefined if it fails with something that a person can fix. */
+/** The result of `work` for a file; undefined if it fails with something that a person can fix. */
 export function collect<T>({ problems, denied }: Findings, path: string, work: () => T): T | undefined {
   try {
     return work();

@@ -1,5 +1,5 @@
-// Reads one host's files, and those of all hosts. Of a fleet, clients that an earlier look found right and that nobody has
-// touched since are not read.
+// Reads one host's files, or those of all hosts. In a fleet, clients that an earlier look found right and that have not
+// changed since are not read.
 
 import { basename } from 'node:path';
 import type { CertificateInfo, Signer } from '../certificate/certificate.js';
@@ -27,10 +27,10 @@ import {
 } from './read-file.js';
 import { isRevokedHost } from './revoked.js';
 
-/** Octets; a client that is pinned by its certificate has about 300 in the table, which lists all clients. */
+/** Octets; a client pinned by its certificate takes about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
 
-/** The paths of hosts' files and bundles, so that three listings answer for what is not there. */
+/** The paths of hosts' files and bundles; three listings show which of them do not exist. */
 export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
   const there = new Set<string>();
   for (const folder of [...roles.map(layout.roleFolder), layout.hostsFolder]) {
@@ -39,15 +39,15 @@ export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>
   return there;
 }
 
-/** What all hosts are read with. */
+/** What reading any host needs. */
 export interface Around {
   readonly layout: Layout;
   readonly there: ReadonlySet<string>;
   readonly revoked: Revoked;
   readonly findings: Findings;
-  /** The CAs that a host's certificate may be signed by: the former one or the one that signs now. */
+  /** The CAs that may have signed a host's certificate: the former one or the one that signs now. */
   readonly signers: readonly Signer[];
-  /** The file of every bundle with the CAs that hosts trust. */
+  /** The file in every bundle with the CAs that hosts trust. */
   readonly trusted: Buffer;
 }
 
@@ -62,7 +62,7 @@ export function asSigner(info: CertificateInfo, known: KnownClients): Signer {
   return { info, isKnown: (der) => known.isVerified(der) };
 }
 
-/** Reads one host's files again, in a state with these CAs and this that is revoked. */
+/** Reads one host's files again, in a state with these CAs and revocations. */
 export function readerOf(
   settings: Settings,
   { revoked, ...cas }: Cas & Pick<Inventory, 'revoked'>,
@@ -82,7 +82,7 @@ function laterReader(around: Omit<Around, 'there'>): (host: HostSettings) => Hos
   };
 }
 
-/** All hosts; of a fleet, clients that were right and have not been touched since are not read. */
+/** All hosts; in a fleet, clients that were right and have not changed since are not read. */
 export function readHosts(
   settings: Settings,
   ca: CertificateInfo | undefined,
@@ -101,7 +101,7 @@ export function readHosts(
       !there.has(layout.request(role, hostname).path) &&
       !there.has(layout.previous(role, hostname).path) &&
       !revoked.hosts.has(hostname);
-    // Before the files are read, so that what changes meanwhile is read again.
+    // Before the files are read, so that a file that changes meanwhile is read again.
     const stamps = isPlain ? stampsOf(layout, host) : undefined;
     if (stamps === undefined || !isPlain) return readHost(host, around);
     const found = known.find(host, stamps);
@@ -132,7 +132,7 @@ export function readHost(host: HostSettings, around: Around): HostInventory {
   const key = collect(findings, keyPath, () => {
     const spki = certificate?.info.spki;
     const found = texts.key && readHostKey(keyPath, texts.key, spki);
-    // Whatever else the file holds, OpenSSL has to read it.
+    // If the file holds anything else, OpenSSL has to read it.
     if (found !== undefined && found.spki !== spki) void found.privateKey;
     return found;
   });
@@ -162,7 +162,7 @@ export function readHost(host: HostSettings, around: Around): HostInventory {
 /** The texts of a host's files. */
 type Texts = Readonly<Record<'key' | 'certificate' | 'chain', Buffer | undefined>>;
 
-/** The chain of a bundle is the two others in one; held in that way, a fleet takes half the memory. */
+/** A bundle's chain is the other two files joined; holding it that way halves a fleet's memory. */
 function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Texts {
   if (key === undefined || certificate === undefined) return { key, certificate, chain: undefined };
   const chain = Buffer.allocUnsafeSlow(key.length + certificate.length);
@@ -171,7 +171,7 @@ function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Te
   return { key: chain.subarray(0, key.length), certificate: chain.subarray(key.length), chain };
 }
 
-/** Most files of a bundle are copies; what is the same is held once. */
+/** Most files of a bundle are copies; equal ones share memory. */
 function readBundle(
   { role, hostname }: HostSettings,
   { layout, findings, trusted }: Around,

@@ -1,5 +1,5 @@
-// Reads the state beside the settings into an Inventory. Nothing is written and nothing is judged here; a file that
-// cannot be read is a problem in the inventory.
+// Reads the state beside the settings into an Inventory. Nothing is written or judged here; a file that cannot be read
+// is a problem in the inventory.
 
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ import { findStrangers } from './strangers.js';
 type Onlooker = Pick<Sys, 'configHome' | 'uid'>;
 type Custody = Pick<Inventory, 'caKey' | 'passphraseFile' | 'passphrasePath' | 'operatorKey' | 'operatorKeyPath'>;
 
-/** The state of everything that the settings ask for. @throws files - what cannot be looked at at all */
+/** The state of everything the settings ask for. @throws files - what cannot be looked at at all */
 export async function readInventory(settings: Settings, sys: Onlooker): Promise<Inventory> {
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
@@ -59,7 +59,7 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   };
 }
 
-/** The files of custody only. @throws files */
+/** Only the files of custody. @throws files */
 export async function readCustody(settings: Settings, sys: Onlooker): Promise<Custody & Pick<Inventory, 'problems'>> {
   const findings = noFindings(sys.uid);
   const custody = await readCustodyFiles(settings, sys, findings);
@@ -77,7 +77,7 @@ async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, fi
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 
-/** One host's files and the CAs, for what is about that host only. @throws files */
+/** One host's files and the CAs, for a command about that host only. @throws files */
 export async function readHostFiles(settings: Settings, one: HostSettings, sys: Onlooker) {
   const layout = layoutOf(settings);
   const findings = noFindings(sys.uid);
@@ -90,12 +90,12 @@ export async function readHostFiles(settings: Settings, one: HostSettings, sys: 
   return { files, cas, revoked, problems };
 }
 
-/** The certificates of all hosts, in the settings' order, for what needs no keys. @throws certificate, files */
+/** The certificates of all hosts, in the settings' order, for commands that need no keys. @throws certificate, files */
 export async function readCertifiedHosts(settings: Settings) {
   const layout = layoutOf(settings);
   const revoked = await readRevoked(layout);
   const there = await listHostPaths(layout);
-  // Only certificates that are signed by the CA are read without OpenSSL; a damaged CA is another command's to tell.
+  // Only certificates signed by the CA are read without OpenSSL; other commands report a damaged CA.
   const ca = collect(noFindings(-1), layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
   const signers = ca === undefined ? [] : [asSigner(ca.info, new KnownClients())];
   const hosts = hostsOf(settings).map((host): CertifiedHost => {
@@ -113,7 +113,7 @@ export async function readCertifiedHosts(settings: Settings) {
   return { hosts, revoked, authority: ca };
 }
 
-/** The CA of the next stage of a rekey, and the one before. */
+/** The CA of the next stage of a rekey, and the previous one. */
 function readOtherCas(layout: Layout, findings: Findings): Pick<Inventory, 'nextCa' | 'formerCa'> {
   const read = (key: Place, certificate: Place): FoundCa | undefined => {
     const found = readCertificate(certificate.path, findings);

@@ -1,6 +1,6 @@
-// The one truth of what is revoked: certs/revoked/. Its files are named HOST-SERIAL.crt.pem, .key.pem, .csr.pem and
-// .old.crt.pem. A host with files there is revoked for as long as it has no certificate of another key, and a key there
-// never comes back.
+// The only record of what is revoked: certs/revoked/. Its files are named HOST-SERIAL.crt.pem, .key.pem, .csr.pem and
+// .old.crt.pem. A host with files there is revoked until it has a certificate for another key, and a key there is never
+// used again.
 
 import { createPublicKey } from 'node:crypto';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import type { FileWrite } from './transaction.js';
 
 const fileName = /^(?<host>.+?)-(?<serial>[0-9a-f]+|unknown)(?:-\d+)?\.(?:old\.)?(?<kind>crt|key|csr)\.pem$/u;
 
-/** Damaged files count for their names. @throws files */
+/** The names of damaged files count. @throws files */
 export async function readRevoked({ revokedFolder }: Layout): Promise<Revoked> {
   const hosts = new Map<HostName, readonly string[]>();
   const ownKey = new Set<HostName>();
@@ -36,7 +36,7 @@ export async function readRevoked({ revokedFolder }: Layout): Promise<Revoked> {
   return { hosts, ownKey, keys };
 }
 
-/** Revoked for as long as it has no certificate of another key. */
+/** Revoked until it has a certificate for another key. */
 export function isRevokedHost({ hosts, keys }: Revoked, hostname: HostName, certificate?: CertificateInfo): boolean {
   if (!hosts.has(hostname)) return false;
   return certificate === undefined || keys.has(fingerprintOf(certificate, 'public-key', 'sha256'));
@@ -56,7 +56,7 @@ function publicKeyIn(bytes: Buffer, kind: string): string | undefined {
   }
 }
 
-/** The files of a host that go to certs/revoked/, as they are, and the paths that they leave. @throws files */
+/** The files of a host that go to certs/revoked/, as they are, and the paths they leave. @throws files */
 export async function planRevocation(
   layout: Layout,
   { role, hostname }: HostSettings,
@@ -68,7 +68,7 @@ export async function planRevocation(
     ['key.pem', layout.key(one, hostname)],
     ['csr.pem', layout.request(one, hostname)],
   ];
-  // What it had in another role was on that host too, and must not come back with that role.
+  // Files from another role were on that host too, and must not come back with that role.
   const others = roles.filter((one) => one !== role).flatMap(placesOf);
   const taken = new Set(await listFolder(layout.revokedFolder));
   const keeps: FileWrite[] = [];

@@ -1,14 +1,15 @@
 // Where relaycerts refuses to work, and how to fix that.
 //
-// Whoever can write to a folder can put another file or link in the place of ours, whatever the modes of the files in it.
-// So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write, here or in any folder above:
-// - by all users: refused. A sticky folder (/tmp) passes above ours, and for the passphrase file and the operator key,
-//   because there nobody can rename or replace what belongs to another user.
+// Anybody who can write to a folder can put another file or link in place of ours, whatever the modes of the files in
+// it. So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write, here or in any folder
+// above:
+// - by all users: refused. A sticky folder (/tmp) is accepted above ours, and for the passphrase file and the operator
+//   key, because there nobody can rename or replace another user's files.
 // - by a group: refused, unless its only member is the folder's owner (and root): Debian gives each user such a group,
-//   and its own OpenSSH lets it pass. If a group is in neither /etc/passwd nor /etc/group, gid = uid means such a group.
-//   An access control list that lets others write shows in the group's bits; there, no group passes.
-// - owned by a third user: refused; a warning for root, because its own files then lie in that user's folder.
-// A folder of ours that is a link is refused too. Files are opened without following links, so they need no look here.
+//   and its OpenSSH accepts it. If a group is in neither /etc/passwd nor /etc/group, gid = uid means such a group.
+//   An access control list that lets others write shows in the group's bits; then no group is accepted.
+// - owned by a third user: refused; only a warning for root, because its files are then in that user's folder.
+// A folder of ours that is a link is refused too. Files are opened without following links, so they need no check here.
 
 import { access, constants, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -31,9 +32,9 @@ interface Seen extends Pick<FileState, 'kind' | 'mode' | 'uid' | 'gid'> {
   /** The same with links resolved. */
   readonly real: string;
   readonly wanted: 'file' | 'folder';
-  /** `ours` is below the project; `custody` is where the passphrase file and the operator key are. */
+  /** `ours` is below the project; `custody` holds the passphrase file and the operator key. */
   readonly duty: 'project' | 'ours' | 'custody' | 'above';
-  /** An access control list is behind the mode. */
+  /** The folder has an access control list besides its mode. */
   readonly hasAcl: boolean;
 }
 
@@ -42,7 +43,7 @@ interface Judgement {
   readonly warnings: readonly Problem[];
 }
 
-/** For commands that write. @throws permissions - each reason with how to fix it; nothing was touched */
+/** For commands that write. @throws permissions - each reason with its fix; nothing was touched */
 export async function assertSafe(settings: Settings, sys: Onlooker): Promise<void> {
   const seen = await seeProject(settings, sys);
   await refuse(seen, sys);
@@ -58,7 +59,7 @@ export async function assertSafeFolder(folder: string, duty: 'project' | 'custod
   await refuse([...seen, ...(await seeAbove([folder], seen))], sys);
 }
 
-/** For a look at what a first make would do: the file systems can keep a key private. @throws permissions */
+/** For a preview of a first make: the file systems can keep a key private. @throws permissions */
 export async function assertKeepsKeys(settings: Settings): Promise<void> {
   const { file } = settings.passphrase;
   for (const { path, folder } of [
@@ -77,7 +78,7 @@ export async function warnUnsafe(settings: Settings, sys: Onlooker): Promise<voi
 
 async function refuse(seen: readonly Seen[], sys: Onlooker): Promise<void> {
   const { problems, warnings } = await judge(seen, sys);
-  // On a file system without modes, no chmod closes what is open.
+  // On a file system without modes, chmod cannot close anything.
   const open = seen.find(({ duty, wanted, mode }) => duty !== 'above' && wanted === 'folder' && (mode & 0o022) !== 0);
   if (problems.length > 0 && open !== undefined) await assertKeepsModes(open.real);
   for (const { message, hint } of warnings) sys.warn(message, hint);
@@ -109,19 +110,19 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
   // One after the other: a fleet's looks, all begun at once, would take more memory than what they see.
   for (const name of names) {
     const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
-    // A file there may be somebody's own, if it is not in the place of a bundle.
+    // A file there may be the user's own, if it is not in a bundle's place.
     own.push(...found.filter(({ kind }) => kind !== 'file' || known.has(name)));
   }
   return [...own, ...(await seeAbove([layout.folder, settings.file, file, operatorKey], own))];
 }
 
-/** The folders of every project, the outer ones first. */
+/** The folders of every project, the outermost first. */
 export function foldersOf(layout: Layout): readonly string[] {
   const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
   return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, hostsFolder];
 }
 
-/** A link is followed only if users may put one there themselves. */
+/** A link is followed only if no other user could have put it there. */
 async function see(
   path: string,
   duty: Seen['duty'],
@@ -133,7 +134,7 @@ async function see(
   return state === undefined ? [] : [{ ...state, path, real, duty, wanted, hasAcl: false }];
 }
 
-/** Every folder above these places up to the root, links resolved, but those that were seen already. */
+/** Every folder above these places up to the root, links resolved, except those already seen. */
 async function seeAbove(paths: readonly string[], own: readonly Seen[]): Promise<readonly Seen[]> {
   const folders = new Set<string>();
   for (const path of await Promise.all(paths.map(resolveLinks))) {
@@ -143,7 +144,7 @@ async function seeAbove(paths: readonly string[], own: readonly Seen[]): Promise
   return (await Promise.all([...folders].map((folder) => see(folder, 'above', 'folder')))).flat();
 }
 
-/** The real path, also of what does not exist yet. */
+/** The real path, also of something that does not exist yet. */
 async function resolveLinks(path: string): Promise<string> {
   return realpath(path).catch(async () =>
     dirname(path) === path ? path : join(await resolveLinks(dirname(path)), basename(path)),
@@ -210,7 +211,10 @@ export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accoun
 const isOpenToAll = ({ mode }: Seen): boolean => (mode & 0o002) !== 0;
 const isSticky = ({ kind, mode }: Seen): boolean => kind === 'folder' && (mode & 0o1000) !== 0;
 
-/** Others can write there; in a sticky folder they cannot replace what is not theirs, which is enough above ours and for custody. */
+/**
+ * Others can write there; in a sticky folder they cannot replace other users' files, which is enough above ours and for
+ * custody.
+ */
 const isShared = (one: Seen): boolean =>
   (one.mode & 0o022) !== 0 && !(isSticky(one) && (one.duty === 'custody' || one.duty === 'above'));
 
@@ -262,7 +266,7 @@ function ownerProblem(his: readonly Seen[], who: string, uid: number): Problem {
   };
 }
 
-/** To take a folder above from its owner is too much: it may be a home. */
+/** Taking a folder above from its owner goes too far: it may be a home. */
 function aboveProblem(his: readonly Seen[], who: string, project: Seen | undefined): Problem {
   const isAbove = his.some(({ real }) => project?.real.startsWith(`${real}/`) === true);
   return {

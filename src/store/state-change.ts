@@ -1,5 +1,5 @@
-// From one state to another as a change on disk: what differs between two inventories is written or removed. Commands say
-// what the state will be; which files follow from that, bundles included, is said here and nowhere else. Pure.
+// From one state to another as a change on disk: what differs between two inventories is written or removed. Commands
+// describe the new state; only this file decides which files follow from it, bundles included. Pure.
 
 import { dirname } from 'node:path';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
@@ -11,24 +11,24 @@ import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js
 import { renderEntries, type LedgerEntry } from './ledger.js';
 import type { Change, FileWrite } from './transaction.js';
 
-/** What a command decided. */
+/** The result of a command. */
 export interface Decision {
-  /** The state as it will be. The bundles in it follow from `bundles`. */
+  /** The new state. The bundles in it follow from `bundles`. */
   readonly after: Inventory;
   /** Lines for the ledger. */
   readonly entries: readonly LedgerEntry[];
-  /** Files besides: what is put away, or kept beside what replaces it. */
+  /** Other files: those put away, or kept beside their replacement. */
   readonly keeps: readonly FileWrite[];
-  /** Files that leave their places, whatever the inventory could read of them. */
+  /** Files to remove, whatever the inventory could read of them. */
   readonly removes: readonly string[];
 }
 
-/** What leaves its place, as it is kept in certs/retired/. */
+/** A file that leaves its place, as it is kept in certs/retired/. */
 export function putAway(place: Place, bytes: Buffer | string): FileWrite {
   return { ...place, bytes: Buffer.from(bytes), folderMode: 0o755, isNew: false };
 }
 
-/** The change from `before` to what was decided; `bundles` are those of the state after. */
+/** The change from `before` to the command's result; `bundles` are those of the new state. */
 export function changeTo(
   settings: Settings,
   configHome: string,
@@ -74,12 +74,12 @@ export function isEmpty({ writes, appends, removes, empties }: Change): boolean 
 
 type Content = { readonly bytes: Buffer; readonly mode: FileMode };
 
-/** The hosts of a state of which the other one says something else; what is the same value has the same files. */
+/** The hosts of a state that differ in the other one; an identical value has identical files. */
 export function hostsThatDiffer({ hosts }: Inventory, other: Inventory): readonly HostInventory[] {
   return hosts.filter((found, index) => other.hosts[index] !== found);
 }
 
-/** Every file of a state but the bundles and the ledger, by path. */
+/** Every file of a state except the bundles and the ledger, by path. */
 function filesOf(layout: Layout, configHome: string, state: Inventory): ReadonlyMap<string, Content> {
   const files = new Map<string, Content>();
   const add = ({ path, mode }: Place, bytes: Buffer | string | undefined): void => {

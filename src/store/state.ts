@@ -1,5 +1,5 @@
-// The state beside the settings as a reader sees it: before a change or after it, never between. A reader takes no lock.
-// It notes the last change, reads, and reads again if there was another one meanwhile. A change that was cut off is
+// The state beside the settings as a reader sees it: before a change or after it, never between. A reader takes no
+// lock. It notes the last change, reads, and reads again if there was another one meanwhile. An interrupted change is
 // finished first.
 
 import { realpath } from 'node:fs/promises';
@@ -16,10 +16,10 @@ import { findElsewhere, isCutOff, recoverChange, type Outcome } from './transact
 
 type Reader = Pick<Sys, 'say' | 'warn' | 'lockWait' | 'pid' | 'machine' | 'configHome'>;
 
-/** Seconds that a reader waits for a change that is being carried out. */
+/** Seconds that a reader waits for a change in progress. */
 const patience = 10;
 
-/** What `read` gives; it may be called several times. @throws whatever read throws; files, lock */
+/** The result of `read`, which may be called several times. @throws whatever read throws; files, lock */
 export async function readState<T>(settings: Settings, sys: Reader, read: () => Promise<T>): Promise<T> {
   const { lock, folder } = layoutOf(settings);
   const disk = realDisk();
@@ -30,7 +30,7 @@ export async function readState<T>(settings: Settings, sys: Reader, read: () => 
       await finishChange(settings, sys, begun);
       continue;
     }
-    // What cannot be read in the middle of a change can be read after it.
+    // A read that fails in the middle of a change succeeds after it.
     const [outcome] = await Promise.allSettled([Promise.resolve().then(read)]);
     if (!(await isCutOff(disk, folder)) && (await readMark(lock)) === mark) {
       if (outcome.status === 'rejected') throw outcome.reason;
@@ -51,7 +51,7 @@ async function finishChange(settings: Settings, sys: Reader, begun: number): Pro
   }
 }
 
-/** Finishes what was cut off, with a word; drops what was only staged. @throws files, permissions */
+/** Finishes an interrupted change and says so; drops one that was only staged. @throws files, permissions */
 export async function recover(settings: Settings, sys: Reader, lock: Lock): Promise<void> {
   const { folder } = settings;
   const passphrase = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
@@ -69,7 +69,7 @@ export async function recover(settings: Settings, sys: Reader, lock: Lock): Prom
   sayOutcome(await recoverChange(realDisk(), folder, () => lock.markChange()), sys);
 }
 
-/** What a person should know of a change that was carried out. */
+/** What a person should know about a change that was carried out. */
 export function sayOutcome({ isRecovered, edited }: Outcome, sys: Pick<Sys, 'say' | 'warn'>): void {
   if (isRecovered) sys.say('finished a change that was cut off');
   for (const { path, kept } of edited) {

@@ -1,5 +1,5 @@
-// What is left of hosts that the settings no longer name, or name in the other role. It only looks for names; what the
-// files hold is not read.
+// What is left of hosts that the settings no longer name, or name in the other role. It only looks at names; the files'
+// contents are not read.
 
 import { join } from 'node:path';
 import { findHostName } from '../names.js';
@@ -9,7 +9,10 @@ import { hostsOf, roles, type Role, type Settings } from '../settings/settings.j
 import { listFolder, lookAt } from '../sys/files.js';
 import type { Layout } from './layout.js';
 
-/** What is left of hosts that the settings no longer name, or name in the other role. Other files are not ours to name. */
+/**
+ * What is left of hosts that the settings no longer name, or name in the other role. Other files are none of our
+ * business.
+ */
 export async function findStrangers(settings: Settings, layout: Layout): Promise<readonly Stranger[]> {
   const known = new Map<string, Role>(hostsOf(settings).map(({ hostname, role }) => [hostname, role]));
   const left = new Map<string, Stranger>();
@@ -24,7 +27,8 @@ export async function findStrangers(settings: Settings, layout: Layout): Promise
     const folder = join(layout.hostsFolder, name);
     if (known.get(name) === 'smtpd-server') continue;
     const hasTable = isThere(`${folder}/${tableName}`);
-    // A client's bundle has no table; any folder may have a name like a host, and a bundle holds its host's certificate.
+    // A client's bundle has no table; any folder may have a name like a host, and a bundle holds its host's
+    // certificate.
     if ((known.has(name) && !hasTable) || !isThere(`${folder}/${name}.crt.pem`)) continue;
     if (known.has(name)) {
       if (hasTable) note(name, 'smtpd-server', join(folder, tableName));

@@ -1,11 +1,11 @@
-// A tar archive of regular files: POSIX ustar, with a pax header for a name of more than 100 octets, so that any tar
-// unpacks what is written here. Read is only what is written: a file that came from elsewhere may hold links, devices, paths
-// that lead out of the folder, a name twice or sizes that are not true, and each of those refuses all of it.
+// A tar archive of regular files: POSIX ustar, with a pax header for a name over 100 octets, so that any tar unpacks
+// what is written here. The reader accepts only what the writer writes: a foreign file may contain links, devices,
+// paths that lead out of the folder, duplicate names or false sizes, and any of these makes all of it refused.
 
 import type { FileMode } from '../sys/disk.js';
 
 export interface TarFile {
-  /** Relative, of the alphabet of `isTarName`. */
+  /** Relative, in the alphabet of `isTarName`. */
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly mode: FileMode;
@@ -15,17 +15,17 @@ const block = 512;
 /** POSIX ustar, version 00; escaped so that no digit joins the NUL. */
 const magic = 'ustar\u000000';
 const longestName = 100;
-/** No part begins with a dot or a hyphen, so that none is `..`, hidden, or an option of a program. */
+/** No part begins with a dot or a hyphen, so none is `..`, hidden, or an option of a program. */
 const part = /^[A-Za-z0-9_][A-Za-z0-9._+@-]{0,254}$/;
 const mostParts = 8;
 
-/** Whether a path may stand in an archive. */
+/** True if a path is allowed in an archive. */
 export function isTarName(name: string): boolean {
   const parts = name.split('/');
   return parts.length <= mostParts && parts.every((each) => part.test(each));
 }
 
-/** The archive. All of it belongs to root at `at`, because whose a file was says nothing on another machine. */
+/** The archive. All files belong to root at `at`, because their owner means nothing on another machine. */
 export function writeTar(files: readonly TarFile[], at: Date): Buffer {
   const seconds = Math.floor(at.getTime() / 1000);
   const blocks = files.flatMap(({ name, bytes, mode }) => {
@@ -71,7 +71,7 @@ function sumOf(header: Uint8Array): number {
   return header.reduce((sum, octet, index) => sum + (index >= 148 && index < 156 ? 0x20 : octet), 0);
 }
 
-/** The files of an archive; in words what is wrong with it, if anything is. */
+/** The files of an archive; or a text that says what is wrong with it. */
 export function readTar(archive: Buffer): readonly TarFile[] | { readonly flaw: string } {
   const files: TarFile[] = [];
   const names = new Set<string>();
@@ -111,7 +111,7 @@ interface Header extends Pick<TarFile, 'name' | 'mode'> {
   readonly size: number;
 }
 
-/** What a header says; in words what is wrong with it. */
+/** The fields of a header; or a text that says what is wrong with it. */
 function readHeader(header: Buffer): Header | string {
   const text = (from: number, to: number): string => header.toString('latin1', from, to).replace(/\0+$/, '');
   const number = (from: number, to: number): number =>

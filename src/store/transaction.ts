@@ -1,11 +1,11 @@
-// One change of several files, whole or not at all, whatever the machine does.
+// One change of several files, all or nothing, whatever happens to the machine.
 //
 // The new content is staged, and a journal lists what to do with it; both are durable before anything else happens. One
 // rename of the journal is the commit. Carrying the journal out may be repeated, so recovery is to carry it out again.
 // Before the commit the old state is untouched; after it the new one holds. A file that somebody edited between a crash
 // and the recovery is not overwritten: the journal holds the old digests.
 //
-// Carrying out is in carry-out.ts. Nothing here knows of certificates, locks or terminals.
+// carry-out.ts carries it out. Nothing here knows of certificates, locks or terminals.
 
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
@@ -35,7 +35,7 @@ export interface Change {
   readonly appends: readonly FileAppend[];
   /** Files. */
   readonly removes: readonly string[];
-  /** Folders that go if they are empty then, the inner ones first. */
+  /** Folders to remove if they are empty then, the innermost first. */
   readonly empties: readonly string[];
 }
 
@@ -43,9 +43,9 @@ export interface FileWrite {
   readonly path: string;
   readonly bytes: Uint8Array;
   readonly mode: FileMode;
-  /** Of its folder, if that has to be made. */
+  /** The mode of its folder, if that has to be made. */
   readonly folderMode: FolderMode;
-  /** Nothing may have this name yet: what has it could not be made again. */
+  /** Nothing may have this name yet, because an overwritten file could not be made again. */
   readonly isNew: boolean;
 }
 
@@ -57,7 +57,7 @@ export interface FileAppend {
 }
 
 export interface Outcome {
-  /** True if this was a change that had been cut off. */
+  /** True if this was an interrupted change. */
   readonly isRecovered: boolean;
   readonly edited: readonly EditedFile[];
 }
@@ -66,7 +66,7 @@ const noMark = (): Promise<void> => Promise.resolve();
 const draftOf = (project: string): string => join(changeFolder(project), 'draft');
 
 /**
- * Makes a change durable beside the old state, which it leaves alone. Only while holding the lock.
+ * Makes a change durable beside the old state, which stays as it is. Only while holding the lock.
  * @throws files, permissions - nothing has changed then
  */
 export async function stageChange(disk: Disk, project: string, change: Change): Promise<void> {
@@ -81,7 +81,7 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
     await attempt('make the folder', folder, () => disk.mkdir(folder, 0o700));
     await attempt('write', folder, async () => {
       await disk.create(draftOf(project), Buffer.from(JSON.stringify(journal)), 0o600);
-      // The draft is all that knows what is elsewhere, so it is durable before any of that exists.
+      // Only the draft lists files elsewhere, so it is made durable before any of them exists.
       if (elsewhere.length > 0) await disk.sync([draftOf(project), folder, project]);
     });
     for (const path of journal.elsewhere.toReversed()) {
@@ -99,9 +99,9 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
 }
 
 /**
- * Commits what was staged, and carries it out. `mark` is called after the commit and before anything is carried out: a
- * reader that finds another mark than before has to read again.
- * @throws files - the next command goes on with it
+ * Commits the staged change, and carries it out. `mark` is called after the commit and before anything is carried out:
+ * a reader that finds another mark than before has to read again.
+ * @throws files - the next command finishes it
  */
 export async function commitChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
   try {
@@ -113,19 +113,19 @@ export async function commitChange(disk: Disk, project: string, mark = noMark): 
   return { isRecovered: false, edited: await carryOut(disk, project, mark) };
 }
 
-/** Drops what was staged and is not to be committed. @throws files */
+/** Drops what was staged and will not be committed. @throws files */
 export async function dropDraft(disk: Disk, project: string): Promise<void> {
   const folder = changeFolder(project);
-  // What was committed is not dropped: without what is staged it could not be finished.
+  // A committed change is not dropped, because without the staged files it could not be finished.
   if (await isCutOff(disk, project)) return;
   await attempt('remove', folder, async () => {
     const bytes = await disk.read(draftOf(project));
-    // A draft that cannot be read was not durable, and then nothing is elsewhere yet.
+    // A draft that cannot be read was not durable, so there is nothing elsewhere yet.
     const draft = bytes === undefined ? undefined : parseJournal(bytes);
     const elsewhere = (draft?.writes ?? []).map(({ staged }) => staged).filter((staged) => isAbsolute(staged));
     for (const path of elsewhere) await disk.unlink(path);
     for (const path of draft?.elsewhere ?? []) await disk.rmdir(path);
-    // The draft is all that knows of them, so they go for good before it does.
+    // Only the draft lists them, so their removal is made durable first.
     await disk.sync([...new Set([...elsewhere, ...(draft?.elsewhere ?? [])].map((path) => dirname(path)))]);
     for (const name of await disk.list(folder)) if (name !== 'draft') await disk.unlink(join(folder, name));
     await disk.unlink(draftOf(project));
@@ -133,7 +133,7 @@ export async function dropDraft(disk: Disk, project: string): Promise<void> {
   });
 }
 
-/** What a change that was left here would touch outside the project. @throws files */
+/** What an unfinished change would touch outside the project. @throws files */
 export async function findElsewhere(disk: Disk, project: string): Promise<readonly string[]> {
   return attempt('read', changeFolder(project), async () => {
     const found = await Promise.all([disk.read(journalOf(project)), disk.read(draftOf(project))]);
@@ -141,18 +141,18 @@ export async function findElsewhere(disk: Disk, project: string): Promise<readon
   });
 }
 
-/** Whether a change was committed that is not carried out yet. @throws files */
+/** True if a change was committed but is not carried out yet. @throws files */
 export async function isCutOff(disk: Disk, project: string): Promise<boolean> {
   return (await attempt('list', changeFolder(project), () => disk.list(changeFolder(project)))).includes('journal');
 }
 
 /**
- * Finishes a change that was cut off, or drops one that was only staged; `mark` as in commitChange. Only while holding
- * the lock. @throws files
+ * Finishes an interrupted change, or drops one that was only staged; `mark` as in commitChange. Only while holding the
+ * lock. @throws files
  */
 export async function recoverChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
   if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project, mark) };
-  // A process that was killed may have removed the journal, and a power failure would bring it back.
+  // A killed process may have removed the journal, and a power failure could bring it back.
   await attempt('sync', changeFolder(project), () => disk.sync([changeFolder(project)]));
   await dropDraft(disk, project);
   return { isRecovered: false, edited: [] };
@@ -163,7 +163,7 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   const stored = (path: string): string => storedPath(project, path);
   const read = async (path: string): Promise<Buffer | undefined> => attempt('read', path, () => disk.read(path));
   const isFolderThere = new Map<string, boolean>();
-  /** In a folder that is missing there is nothing: a fleet's bundles need one look each. */
+  /** A missing folder is empty: a fleet's bundles need only one look each. */
   const readIn = async (folder: string, path: string): Promise<Buffer | undefined> => {
     const isThere = isFolderThere.get(folder) ?? (await attempt('look at', folder, () => disk.has(folder)));
     isFolderThere.set(folder, isThere);
@@ -174,7 +174,7 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
     await giveTurn();
     const before = await readIn(dirname(path), path);
     if (isNew && before !== undefined) throw appearedError(path);
-    // What goes elsewhere is staged there: no private key is copied to another disk on its way.
+    // Files for elsewhere are staged there, so that no private key is copied to another disk on its way.
     const staged = isBelow(project, path)
       ? join(changeFolder(project), String(index))
       : join(dirname(path), `.${basename(path)}.relaycerts-${id}`);
@@ -209,14 +209,14 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   };
 }
 
-/** The folders that a file elsewhere needs and that are not there, the inner ones first. */
+/** The missing folders that a file elsewhere needs, the innermost first. */
 async function missingFolders(disk: Disk, path: string): Promise<readonly string[]> {
   const above = dirname(path);
   if (above === path) return [];
   try {
     if ((await disk.list(above)).includes(basename(path))) return [];
   } catch (error) {
-    // /home may be closed to its users, and then what is below it is there.
+    // /home may be closed to its users, and then the folders below it exist.
     if (systemCode(error) === 'EACCES') return [];
     throw fileError(error, 'list', above);
   }

@@ -1,5 +1,5 @@
-// Users and groups of this machine, from /etc/passwd and /etc/group alone: Node has no getgrgid(3), and running getent
-// at every start would be slow. Accounts of a directory service (LDAP) are unknown here, and said to be.
+// Users and groups of this machine, only from /etc/passwd and /etc/group: Node has no getgrgid(3), and running getent
+// at every start would be slow. Accounts of a directory service (LDAP) are not known here, and messages say so.
 
 import { readFile } from 'node:fs/promises';
 
@@ -8,11 +8,11 @@ export interface Accounts {
   readonly users: ReadonlyMap<number, string>;
   /** gid -> name. */
   readonly groups: ReadonlyMap<number, string>;
-  /** gid -> uids; a member that is no user of this machine is NaN. */
+  /** gid -> uids; NaN for a member that is not a user of this machine. */
   readonly members: ReadonlyMap<number, ReadonlySet<number>>;
 }
 
-/** passwd(5) and group(5); lines that are neither are left out. A group's members are those of either file. */
+/** passwd(5) and group(5); malformed lines are skipped. A group's members are those of either file. */
 export function parseAccounts(passwd: string, group: string): Accounts {
   const users = new Map<number, string>();
   const uids = new Map<string, number>();
@@ -23,7 +23,7 @@ export function parseAccounts(passwd: string, group: string): Accounts {
   };
   for (const [name = '', , uid = '', gid = ''] of fieldsOf(passwd)) {
     if (!/^\d+$/u.test(uid) || !/^\d+$/u.test(gid)) continue;
-    // The first of two accounts with one uid is the one that getpwuid(3) gives.
+    // If two accounts have one uid, getpwuid(3) returns the first.
     if (!users.has(Number(uid))) users.set(Number(uid), name);
     uids.set(name, Number(uid));
     join(Number(gid), Number(uid));
@@ -40,7 +40,7 @@ function fieldsOf(text: string): readonly (readonly string[])[] {
   return text.split('\n').map((line) => line.trim().split(':'));
 }
 
-/** This machine's; empty where a file cannot be read. */
+/** This machine's accounts; empty if a file cannot be read. */
 export async function readAccounts(): Promise<Accounts> {
   const [passwd = '', group = ''] = await Promise.all(
     ['/etc/passwd', '/etc/group'].map((path) => readFile(path, 'utf8').catch(() => '')),

@@ -1,13 +1,16 @@
-// Promise.all gives up waiting at the first failure; here all have ended when it is told, so that nothing is still
-// being written when a lock is let go or a folder is removed.
+// Promise.all stops waiting at the first failure; here the result comes after all have ended, so that nothing is still
+// being written when a lock is released or a folder is removed.
 
-/** The results of all, in their order. @throws the first failure, once all have ended */
+/** All results, in order. @throws the first failure, once all have ended */
 export async function allEnded<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }
 
-/** Works on `atOnce` items at a time; the results in the items' order. Begins none after a failure. @throws as allEnded */
+/**
+ * Works on `atOnce` items at a time; the results are in the items' order. After a failure no new item is started.
+ * @throws as allEnded
+ */
 export async function inParallel<T, R>(
   items: readonly T[],
   atOnce: number,

@@ -1,4 +1,4 @@
-// How relaycerts was called: what a printed command has to begin with, so that it runs as it stands. It looks at PATH and
+// How relaycerts was called: the start of every printed command, so that it can be run as printed. It looks at PATH and
 // at npm's variables, and never at the parent process.
 
 import { existsSync, realpathSync } from 'node:fs';
@@ -13,23 +13,23 @@ export function calledAs(script: string, env: NodeJS.ProcessEnv, cwd: string): s
   if (env['npm_command'] === 'exec') return 'npx relaycerts';
   const own = realpathOf(script);
   const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => isAbsolute(folder));
-  // A shell takes the first one that there is.
+  // A shell runs the first one on PATH.
   const first = onPath.map((folder) => realpathOf(join(folder, 'relaycerts'))).find((found) => found !== undefined);
   if (first !== undefined && first === own) return 'relaycerts';
   const way = relative(cwd, script);
   const isFar = way.startsWith('../../') || way === '';
-  // Node would take -folder/relaycerts.js for an option.
+  // Node would read -folder/relaycerts.js as an option.
   return `node ${pathWord(isFar ? script : way.startsWith('-') ? `./${way}` : way)}`;
 }
 
-/** This program under this node, as shell words for any folder and any PATH: cron has neither of the user's. */
+/** This program with this node, as shell words for any folder and PATH: cron has neither of the user's. */
 export function calledAnywhere(script: string): string {
   return `${pathWord(process.execPath)} ${pathWord(script)}`;
 }
 
 function realpathOf(path: string): string | undefined {
   try {
-    // Most folders of PATH have no relaycerts, and an error for each would take longer.
+    // Most folders of PATH have no relaycerts, and throwing an error for each would be slower.
     return existsSync(path) ? realpathSync(path) : undefined;
   } catch {
     return undefined;

@@ -1,5 +1,5 @@
-// A file's octets in pieces: plain or gzip, once or for as long as it grows. `followChunks` does what `tail -F` does: a
-// file that is rotated away is read to its end and then the new one, and one that is truncated is read from its start.
+// A file's octets in pieces: plain or gzip, once or for as long as the file grows. `followChunks` works like `tail -F`:
+// a rotated file is read to its end and then the new one, and a truncated file is read from its start.
 
 import { open, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,10 +9,12 @@ import { fileError } from './file-error.js';
 export type Chunks = AsyncIterable<Buffer>;
 
 const chunkOctets = 1 << 18;
-/** How often a file that has ended is looked at again, in milliseconds. */
+/** How often a file is checked for growth at its end, in milliseconds. */
 const pauseMs = 200;
 
-/** A file's octets, to its end. While a piece is looked at, the next is read; the one after it overwrites the piece. */
+/**
+ * A file's octets, to its end. While one piece is processed, the next is read; the one after it overwrites the piece.
+ */
 export async function* readChunks(path: string): AsyncGenerator<Buffer> {
   const file = await openFile(path);
   const [one, other] = [Buffer.allocUnsafe(chunkOctets), Buffer.allocUnsafe(chunkOctets)];
@@ -35,7 +37,7 @@ export async function* readChunks(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** What gzip packed is unpacked, whatever its name; anything else stays as it is. @throws files - damaged gzip */
+/** gzip is unpacked, whatever the file's name; anything else is unchanged. @throws files - damaged gzip */
 export async function* unpacked(chunks: Chunks, name: string): AsyncGenerator<Buffer> {
   const source = chunks[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
@@ -83,7 +85,7 @@ export async function* followChunks(path: string, stop: AbortSignal): AsyncGener
       }
       const [own, there] = await Promise.all([file.stat(), stat(path).catch(orMissing)]);
       if (there !== undefined && (there.ino !== own.ino || there.dev !== own.dev)) {
-        // What was written to the old one since is read first.
+        // What was still written to the old file is read first.
         if (own.size > position) continue;
         await file.close();
         file = await openFile(path);

@@ -1,9 +1,9 @@
-// The few calls to the disk that a change is made of (store/transaction.ts). They are an interface so that a test can put
-// a disk under the transaction that loses what was not synced.
+// The few disk calls that a change is made of (store/transaction.ts). They are an interface so that a test can run the
+// transaction on a disk that loses what was not synced.
 //
-// Nothing that is written follows a link in the last part of its path, and no file is ever open to more people than its mode
-// says. The calls are synchronous, because a small file takes the kernel microseconds and a trip to libuv's threads several
-// times that. Only syncs wait for a disk, and those go to the threads.
+// No write follows a link in the last part of its path, and no file is ever open to more people than its mode says. The
+// calls are synchronous, because a small file takes the kernel microseconds and a trip to libuv's threads several times
+// that. Only syncs wait for a disk, and those go to the threads.
 
 import * as fs from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -21,34 +21,34 @@ export type FolderMode = 0o700 | 0o755;
 
 /** Paths are absolute. Every call but `sync` may be lost or reordered by a power failure until `sync` names its folder. */
 export interface Disk {
-  /** The bytes of a file; undefined if there is none. */
+  /** The bytes of a file; undefined if it does not exist. */
   read(path: string): Promise<Buffer | undefined>;
-  /** Whether there is anything with this name. */
+  /** True if anything has this name. */
   has(path: string): Promise<boolean>;
-  /** The names in a folder; none if there is no such folder. */
+  /** The names in a folder; none if the folder does not exist. */
   list(path: string): Promise<readonly string[]>;
-  /** Makes a file that must not exist yet. */
+  /** Makes a file that must not exist. */
   create(path: string, bytes: Uint8Array, mode: FileMode): Promise<void>;
-  /** Cuts a file to `offset` octets and writes `bytes` there; makes it if it is missing. */
+  /** Cuts a file to `offset` octets and writes `bytes` there; makes the file if it is missing. */
   writeAt(path: string, offset: number, bytes: Uint8Array, mode: FileMode): Promise<void>;
   /** Replaces `to` if it exists. */
   rename(from: string, to: string): Promise<void>;
-  /** Does nothing if there is no such file. */
+  /** Does nothing if the file does not exist. */
   unlink(path: string): Promise<void>;
-  /** True if it made the folder, false if it was there. */
+  /** True if it made the folder, false if the folder existed. */
   mkdir(path: string, mode: FolderMode): Promise<boolean>;
   /** Does nothing if the folder is missing or not empty. */
   rmdir(path: string): Promise<void>;
-  /** Makes the content of files, and the names in folders, durable; what is missing is skipped. */
+  /** Makes the content of files, and the names in folders, durable; missing ones are skipped. */
   sync(paths: readonly string[]): Promise<void>;
 }
 
-/** What a file system answers if it cannot sync a folder (CIFS, exFAT, many FUSE file systems). */
+/** The errors of file systems that cannot sync a folder (CIFS, exFAT, many FUSE file systems). */
 const cannotSync = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF']);
-/** Files that are synced at the same time: libuv has four threads for it. */
+/** Files that are synced in parallel: libuv has four threads for it. */
 const syncsAtOnce = 16;
 
-/** From so many on, one sync of their file system takes less time. */
+/** From this number on, one sync of their file system is faster. */
 const manySyncs = 64;
 
 /** This machine's disk. `unsynced` collects the folders whose file system refuses to sync them. */
@@ -56,7 +56,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
   return {
     // oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
     read: async (path) => {
-      // Most files of a change are new, and an error takes longer than a look.
+      // Most files of a change are new, and throwing an error takes longer than a look.
       if (statIfThere(path) === undefined) return undefined;
       return readChecked(path, (stats) => {
         if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
@@ -70,7 +70,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
         const found = fs.fstatSync(file).mode;
         assertPrivate(path, found, mode);
         writeWhole(file, bytes, 0);
-        // The umask may have taken bits away. FAT knows no modes, and refuses.
+        // The umask may have removed bits. FAT has no modes, and refuses.
         if ((found & 0o777) !== mode) chmodIfKept(file, mode);
       });
     },
@@ -131,12 +131,12 @@ async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
   }
 }
 
-/** Holds what a small file has until it is known how much of it is kept. */
+/** Holds a small file's contents until it is known how much of it is kept. */
 const scratch = Buffer.allocUnsafeSlow(1 << 16);
 
 /**
- * The bytes of what `check` does not refuse; undefined if there is nothing. A FIFO does not hang the program. `same` is
- * given back if the file has these bytes.
+ * The bytes of a file that `check` accepts; undefined if there is nothing. A FIFO does not hang the program. `same` is
+ * returned if the file has these bytes.
  */
 export function readChecked(
   path: string,
@@ -156,7 +156,7 @@ export function readChecked(
   );
 }
 
-/** Fills the buffer, or reads to the end of the file; `expected` octets in one go are all that there are. */
+/** Fills the buffer, or reads to the end of the file; if one read returns `expected` octets, that is all. */
 function readUpTo(file: number, buffer: Buffer, expected: number): number {
   let size = 0;
   while (size < buffer.length) {
@@ -168,14 +168,14 @@ function readUpTo(file: number, buffer: Buffer, expected: number): number {
   return size;
 }
 
-/** A disk that is nearly full takes a part, and says so only to the next write. */
+/** A nearly full disk writes a part, and reports the error only on the next write. */
 function writeWhole(file: number, bytes: Uint8Array, offset: number): void {
   for (let done = 0; done < bytes.length;) {
     done += fs.writeSync(file, bytes, done, bytes.length - done, offset + done);
   }
 }
 
-/** A file system that keeps no modes may refuse a new one; the one that a file has then has to do. */
+/** A file system without modes may refuse to set one; the file's present mode then has to do. */
 function chmodIfKept(file: number, mode: FileMode): void {
   try {
     fs.fchmodSync(file, mode);
@@ -193,10 +193,10 @@ function withFile<T>(path: string, flags: number, mode: FileMode | undefined, wo
   }
 }
 
-/** What a file system answers to a call that it does not have (FAT, exFAT, many FUSE file systems). */
+/** The errors for a call that a file system does not support (FAT, exFAT, many FUSE file systems). */
 export const hasNoSuchCall = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
-/** @throws permissions - the file system keeps no modes, so a key would be open to others */
+/** @throws permissions - the file system does not store modes, so a key would be open to others */
 function assertPrivate(path: string, found: number, wanted: FileMode): void {
   if (wanted !== 0o600 || (found & 0o077) === 0) return;
   fs.unlinkSync(path);
@@ -209,7 +209,7 @@ function assertPrivate(path: string, found: number, wanted: FileMode): void {
   );
 }
 
-/** The same of a folder, by an empty file that is gone at once. A folder that is closed or missing says so elsewhere. */
+/** The same for a folder, with an empty file that is removed at once. Other calls report a closed or missing folder. */
 export async function assertKeepsModes(folder: string): Promise<void> {
   const [disk, probe] = [realDisk(), join(folder, '.relaycerts.probe')];
   try {
@@ -221,14 +221,17 @@ export async function assertKeepsModes(folder: string): Promise<void> {
   }
 }
 
-/** The lock is the first file of a change, and this the first look at what its file system keeps. @throws permissions */
+/**
+ * The lock is the first file of a change, and so the first test of whether its file system keeps modes. @throws
+ * permissions
+ */
 export async function assertLockIsPrivate(file: FileHandle, path: string): Promise<void> {
   if (((await file.stat()).mode & 0o077) === 0) return;
   chmodIfKept(file.fd, 0o600);
   assertPrivate(path, (await file.stat()).mode, 0o600);
 }
 
-/** Removes something, if it is there. A read-only file system refuses to remove even what is not there. */
+/** Removes something if it is there. A read-only file system refuses to remove even what does not exist. */
 function unlessGone(path: string, remove: () => void): void {
   try {
     unlessMissing(remove);

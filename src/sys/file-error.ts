@@ -37,7 +37,7 @@ const hints: Readonly<Record<string, (path: string) => string>> = {
   ELOOP: (path) => linkHint(path, 'file'),
 };
 
-/** The command that puts what a link leads to in its place; a link that leads nowhere goes. */
+/** The command that replaces a link with what it points to; a dangling link is removed. */
 export function linkHint(path: string, kind: 'file' | 'folder'): string {
   const [word, there] = [pathWord(path), `"$(readlink -f ${pathWord(path)})"`];
   if (!existsSync(path)) return `rm ${word}`;
@@ -46,7 +46,9 @@ export function linkHint(path: string, kind: 'file' | 'folder'): string {
     : `there=${there} && rm ${word} && cp -a "$there" ${word}`;
 }
 
-/** What closes a file or its folder to this user: another owner, or the mode; or a folder above, if nothing can be seen. */
+/**
+ * What closes a file or its folder to this user: another owner or the mode, or a folder above if nothing can be seen.
+ */
 function permissionHint(path: string): string {
   const uid = process.geteuid?.() ?? -1;
   const both = [dirname(path), path].map((one) => ({ one, owner: ownerOf(one) }));
@@ -69,7 +71,7 @@ function ownerOf(path: string): number | undefined {
 }
 
 /**
- * Turns a system error into one that says what could not be done to which file; anything else passes unchanged.
+ * Turns a system error into one that says what could not be done with which file; anything else passes unchanged.
  * `doing` completes "cannot ...", as in "read".
  */
 export function fileError(error: unknown, doing: string, path: string, code: ErrorCode = 'files'): unknown {
@@ -80,7 +82,7 @@ export function fileError(error: unknown, doing: string, path: string, code: Err
   return new RelaycertsError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
-/** Does some work on a file. @throws files - what the system says, in words */
+/** Runs `work` on a file. @throws files - the system's error, in words */
 export async function attempt<T>(doing: string, path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,5 +1,5 @@
-// Single files and folders: look, read, list, and replace one that is the user's own. Nothing here follows a symbolic
-// link in the last part of a path, unless it is asked to.
+// Single files and folders: look, read, list, and replace a file that belongs to the user. Symbolic links in the last
+// part of a path are not followed unless the caller asks for it.
 
 import { randomBytes } from 'node:crypto';
 import { rmSync, type Stats } from 'node:fs';
@@ -11,7 +11,7 @@ import { hasNoSuchCall, readChecked, realDisk, type FileMode } from './disk.js';
 import { statIfThere } from './missing.js';
 import { attempt, fileError } from './file-error.js';
 
-/** What lies at a path; `mode` is the permission bits alone. */
+/** What is at a path; `mode` is only the permission bits. */
 export interface FileState {
   readonly kind: 'file' | 'folder' | 'link' | 'other';
   readonly mode: number;
@@ -20,13 +20,13 @@ export interface FileState {
   readonly size: number;
 }
 
-/** What lies at `path`, without following a link; undefined where nothing does. */
+/** What is at `path`, without following a link; undefined if nothing is. */
 // oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
 export async function statFile(path: string): Promise<FileState | undefined> {
   return lookAt(path);
 }
 
-/** The same without a turn of the event loop. */
+/** The same, synchronously. */
 export function lookAt(path: string): FileState | undefined {
   try {
     const stats = statIfThere(path);
@@ -44,14 +44,14 @@ function stateOf(stats: Stats): FileState {
 interface ReadOptions {
   readonly limit?: number;
   readonly followLink?: boolean;
-  /** Given back if the file has these bytes, so that copies of one file are held once. */
+  /** Returned if the file has these bytes, so that copies of one file share memory. */
   readonly same?: Buffer | undefined;
-  /** Told what was opened, before it is read. */
+  /** Called with what was opened, before it is read. */
   readonly see?: (state: FileState) => void;
 }
 
 /**
- * The bytes of a regular file of at most `limit` octets; undefined where there is none.
+ * The bytes of a regular file of at most `limit` octets; undefined if it does not exist.
  * @throws files - not a regular file, too large, a link (unless `followLink`), unreadable
  */
 // oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
@@ -59,7 +59,7 @@ export async function readFile(path: string, options: ReadOptions = {}): Promise
   return readFileNow(path, options);
 }
 
-/** The same without a turn of the event loop, for a fleet's many small files. @throws files */
+/** The same, synchronously, for a fleet's many small files. @throws files */
 export function readFileNow(
   path: string,
   { limit = 1 << 20, followLink = false, same, see }: ReadOptions = {},
@@ -88,21 +88,21 @@ export async function readNamedFile(path: string): Promise<Buffer> {
   return bytes;
 }
 
-/** The names in a folder, sorted; none where there is no such folder. */
+/** The names in a folder, sorted; none if the folder does not exist. */
 export async function listFolder(path: string): Promise<readonly string[]> {
   return (await attempt('list', path, () => realDisk().list(path))).toSorted();
 }
 
 /**
- * Replaces a file of the user's own, or makes it: a new file beside it, durable, then one rename. For several files that
- * belong together there is store/transaction.ts. @throws files
+ * Replaces or makes a file that belongs to the user: a new file beside it, durable, then one rename. For several files
+ * that belong together there is store/transaction.ts. @throws files
  */
 export async function replaceFile(path: string, bytes: string | Uint8Array, mode: FileMode): Promise<void> {
   await viaTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
 }
 
 /**
- * Replaces a file that somebody read as `before`, if it still is that; it stays closed to others if it was.
+ * Replaces a file that was read as `before`, if it is unchanged; its mode stays private if it was.
  * @throws files - it changed meanwhile, and was left as it is
  */
 export async function replaceUnchanged(path: string, before: string, text: string, hint: Hint): Promise<void> {
@@ -115,8 +115,8 @@ export async function replaceUnchanged(path: string, before: string, text: strin
 }
 
 /**
- * Makes a file that must not exist yet; it gets its name once `prove` has nothing against what is on the disk.
- * @throws files - it does; what `prove` throws
+ * Makes a file that must not exist yet; it gets its name once `prove` accepts what is on the disk.
+ * @throws files - it exists; what `prove` throws
  */
 export async function writeNewFile(
   path: string,
@@ -126,7 +126,7 @@ export async function writeNewFile(
 ): Promise<void> {
   await viaTemporary(path, bytes, mode, async (temporary) => {
     await prove(temporary);
-    // Unlike a rename, this never replaces what got the name meanwhile. FAT has no second names.
+    // Unlike a rename, this never replaces a file that got the name meanwhile. FAT has no hard links.
     await link(temporary, path).catch((error: unknown) => {
       if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
       return copyFile(temporary, path, constants.COPYFILE_EXCL);
@@ -144,7 +144,7 @@ async function viaTemporary(
   await attempt('write', path, async () => {
     const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(4).toString('hex')}`);
     const disk = realDisk();
-    // Ctrl-C while somebody is asked for a PIN, say.
+    // For example, on Ctrl-C while somebody is asked for a PIN.
     const drop = (): void => rmSync(temporary, { force: true });
     process.on('exit', drop);
     try {

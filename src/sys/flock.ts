@@ -1,8 +1,8 @@
-// A lock that the kernel keeps: flock(2) on a file that this process holds open. When the process ends, however it ends,
-// the kernel lets go of it, so no lock is ever stale.
+// A lock that the kernel keeps: flock(2) on a file that this process holds open. When the process ends, for whatever
+// reason, the kernel releases the lock, so it is never stale.
 //
-// Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on the file
-// descriptor that it inherits, and be gone. BSD and macOS lock when they open a file.
+// Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on a file
+// descriptor that it inherits, and exit. BSD and macOS lock when they open a file.
 
 import { constants, open, type FileHandle } from 'node:fs/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
@@ -12,7 +12,7 @@ const openLocked = 0x20;
 
 /**
  * Opens a file, makes it if it is missing (mode 0600), and locks it; undefined if another process holds the lock.
- * @throws lock - this file system keeps no locks; tool - flock(1) is missing; Node's system error
+ * @throws lock - this file system does not support locks; tool - flock(1) is missing; Node's system error
  */
 export async function openWithLock(path: string): Promise<FileHandle | undefined> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -41,9 +41,9 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
   return undefined;
 }
 
-/** It answers at once, and waiting for that takes half the time of a child that is listened to. */
+/** It returns at once, and a synchronous call takes half the time of an asynchronous child. */
 async function runFlock(fd: number): Promise<{ readonly status: number | null; readonly stderr: string }> {
-  // Readers, which take no lock, do without: child processes take milliseconds to load.
+  // Loaded on demand, because it takes milliseconds and readers take no lock.
   const { spawnSync } = await import('node:child_process');
   const { status, stderr, error } = spawnSync('flock', ['-n', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],

@@ -1,23 +1,23 @@
-// Bytes to lines, for logs of any size and any content. A line is a string with a character for each octet (latin1), so
-// that nothing is lost and nothing is slow; `utf8Of` decodes what is shown. A line is cut after 16 KiB, and only the line
-// that has not ended yet is held in memory.
+// Bytes to lines, for logs of any size and any content. A line is a string with a character for each octet (latin1),
+// which loses nothing and is fast; `utf8Of` decodes what is shown. A line is cut after 16 KiB, and only the unfinished
+// line is held in memory.
 
-/** Gets the octets of a stream in pieces, as they come. */
+/** Receives the octets of a stream in pieces, as they arrive. */
 export interface LineSink {
   add(chunk: Buffer): void;
-  /** The last line may have no end. */
+  /** The last line may have no newline. */
   end(): void;
 }
 
-/** Gets each line without its \n, cut after `mostOctets`, and how many octets it really has. */
+/** Receives each line without its \n, cut after `mostOctets`, and its real length in octets. */
 type TakeLine = (line: string, octets: number) => void;
 
-/** Octets of a line that are kept: 16 times as much as Postfix writes into one. */
+/** Octets that are kept of a line: 16 times as many as Postfix writes into one. */
 export const mostOctets = 1 << 14;
 
 /**
- * A sink that gives its lines to `take`; a line of which `skips` says so, by where it is in a text, is never cut out, which
- * is half of the time that a line takes.
+ * A sink that passes its lines to `take`; a line that `skips` rejects by its place in a text is never cut out, which
+ * saves half the time that a line takes.
  */
 export function lineSplitter(
   take: TakeLine,
@@ -54,12 +54,12 @@ export function lineSplitter(
   };
 }
 
-/** The text of a line as UTF-8; what is not becomes U+FFFD. */
+/** The text of a line as UTF-8; invalid octets become U+FFFD. */
 export function utf8Of(line: string): string {
   return Buffer.from(line, 'latin1').toString();
 }
 
-/** The same text without the piece of the stream that it was cut from: what is kept must not keep that. */
+/** The same text without the piece of the stream it was cut from, which kept text would otherwise hold in memory. */
 export function copyOf(line: string): string {
   return Buffer.from(line, 'latin1').toString('latin1');
 }

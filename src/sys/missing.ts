@@ -1,5 +1,5 @@
-// What is not there is no error: a name without a file, or below a path with a file where a folder should be. Everything
-// else that the system refuses is thrown as it is; file-error.ts puts it into words.
+// A missing file is not an error: a name without a file, or below a path with a file in place of a folder. Any other
+// system error is thrown as it is; file-error.ts puts it into words.
 
 import { lstatSync, type Stats } from 'node:fs';
 import { systemCode } from '../errors.js';
@@ -9,7 +9,7 @@ export function statIfThere(path: string): Stats | undefined {
   return unlessMissing(() => lstatSync(path, { throwIfNoEntry: false }));
 }
 
-/** What `work` gives; undefined if there is no such file or folder. */
+/** The result of `work`; undefined if there is no such file or folder. */
 export function unlessMissing<T>(work: () => T): T | undefined {
   try {
     return work();

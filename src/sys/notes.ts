@@ -1,6 +1,6 @@
-// What an earlier run of this user found out, in the cache folder, so that it need not be found out again. Somebody else's
-// note could say anything: it is read only if it and its folder belong to who runs this and nobody else can get in. All of
-// it may be lost at any time, so nothing here fails.
+// Results of this user's earlier runs, in the cache folder, so that they need not be found out again. Somebody else's
+// note could say anything: a note is read only if it and its folder belong to this user and nobody else can get in. Any
+// note may be lost at any time, so nothing here fails.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ export function readNote(name: string, limit: number, { cacheHome, uid }: NoteKe
   }
 }
 
-/** Replaces a note. In the home of another user (sudo) nothing is made. */
+/** Replaces a note. Nothing is made in another user's home (sudo). */
 export async function writeNote(name: string, text: string, { home, cacheHome, uid }: NoteKeeper): Promise<void> {
   try {
     const folder = join(cacheHome, 'relaycerts');
@@ -33,7 +33,7 @@ export async function writeNote(name: string, text: string, { home, cacheHome, u
   }
 }
 
-/** A file or folder that is this user's, and closed to all others. */
+/** A file or folder that belongs to this user and is closed to all others. */
 export function isOwn(state: Pick<FileState, 'uid' | 'mode'> | undefined, user: number): boolean {
   return state !== undefined && state.uid === user && (state.mode & 0o077) === 0;
 }

@@ -1,4 +1,4 @@
-// The Sys of a real process: its folders, user, terminal and clock. A test brings its own ProcessLike and gets the same
+// The Sys of a real process: its folders, user, terminal and clock. A test passes its own ProcessLike and gets the same
 // Sys.
 
 import { fstatSync, readlinkSync } from 'node:fs';
@@ -33,7 +33,7 @@ export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
   readonly wait: number;
 }
 
-/** What the program uses of its process: `process` is one, and a test brings its own. */
+/** What the program uses of its process: `process` is one, and a test passes its own. */
 export interface ProcessLike {
   readonly env: NodeJS.ProcessEnv;
   readonly stdin: AsyncIterable<Buffer> & { readonly isTTY?: boolean; destroy?(): unknown };
@@ -42,11 +42,11 @@ export interface ProcessLike {
   exitCode?: number | string | null | undefined;
   cwd(): string;
   geteuid?(): number;
-  /** Another clock than this machine's. */
+  /** Another clock in place of this machine's. */
   readonly now?: () => Date;
-  /** Another word for relaycerts than how this process was called. */
+  /** Another word for relaycerts in place of how this process was called. */
   readonly program?: string;
-  /** Another way to run children than in this process's folder and environment. */
+  /** Another way to run children, not in this process's folder and environment. */
   readonly run?: Run;
 }
 
@@ -58,20 +58,23 @@ interface ProcessOutput {
   write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
 }
 
-/** The Sys of a process; `onWrite` is called for whatever goes to stdout. Colour marks words that are there without it too, and only on a terminal. */
+/**
+ * The Sys of a process; `onWrite` is called for everything that goes to stdout. Colour only marks words that are
+ * printed anyway, and only on a terminal.
+ */
 export function processSys(
   { quiet, verbose, color, wait, program, command }: SysOptions,
   outside: ProcessLike = process,
   onWrite: () => void = () => undefined,
 ): Sys {
-  // What Node makes of a stream is slow to load, so each is asked for when it is needed: stdin is so in few commands.
+  // Node's streams are slow to load, so each is opened only when needed; few commands need stdin.
   const { env, stdout } = outside;
   const isColored = ({ isTTY }: ProcessOutput): boolean =>
     color && isTTY === true && env['TERM'] !== 'dumb' && (env['NO_COLOR'] ?? '') === '';
   const markOn = (stream: ProcessOutput, style: Style, word: string): string =>
     isColored(stream) ? styleText(style, word, { validateStream: false }) : word;
   const mark = (style: Style, word: string): string => markOn(outside.stderr, style, word);
-  // inquirer asks the environment alone.
+  // inquirer looks only at the environment.
   if (!color) env['NO_COLOR'] = '1';
   let hasBar = false;
   const erase = (): void => {
@@ -153,19 +156,19 @@ export function processSys(
     },
     readStdin: async (limit) => readAll(outside.stdin, limit),
     stdin: (stop) => {
-      // Otherwise the process would wait for its end.
+      // Otherwise the process would wait for stdin to end.
       stop?.addEventListener('abort', () => void outside.stdin.destroy?.(), { once: true });
       return outside.stdin;
     },
     endWith: (status) => {
       outside.exitCode = status;
     },
-    // Loaded when it is needed: child processes are a part of few commands.
+    // Loaded when needed: few commands run child processes.
     run: outside.run ?? (async (...call) => (await import('./run.js')).run(...call)),
   };
 }
 
-/** Beside each other if that fits into 80 columns, behind the name of the program. */
+/** On one line if that fits into 80 columns, after the name of the program. */
 function withPath(text: string, path: string | undefined): readonly string[] {
   const words = escapeControls(text);
   if (path === undefined) return [words];
@@ -179,7 +182,7 @@ function currentFolder(outside: ProcessLike): string {
   return orRefuse(() => outside.cwd(), 'files', 'the folder that this runs in is gone', hint);
 }
 
-/** @throws usage - the user has none: a uid of its own in a container, say */
+/** @throws usage - the user has none, such as a uid of its own in a container */
 function homeOfUser(): string {
   const hint = 'export HOME=/the/folder/for/the/operator/key, and run it again';
   return orRefuse(() => userInfo().homedir, 'usage', 'HOME is not set, and this user is in no list of users', hint);
@@ -193,7 +196,7 @@ function orRefuse(work: () => string, code: ErrorCode, message: string, hint: st
   }
 }
 
-/** An absolute path. What lies below it is told and listed, a path a line, and stands in commands. @throws usage */
+/** An absolute path. Paths below it are printed, listed one per line, and used in commands. @throws usage */
 function folderIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
   const path = env[name] ?? '';
   if (!/\p{Cc}/u.test(path)) return isAbsolute(path) ? path : undefined;
@@ -202,7 +205,7 @@ function folderIn(env: NodeJS.ProcessEnv, name: string): string | undefined {
   });
 }
 
-/** What a descriptor of this process was opened as, where /proc says it. */
+/** What a descriptor of this process was opened as, if /proc knows. */
 function descriptorName(fd: number): string | undefined {
   try {
     return readlinkSync(`/proc/self/fd/${fd}`);
@@ -211,7 +214,7 @@ function descriptorName(fd: number): string | undefined {
   }
 }
 
-/** That stdout is a regular file which others can read or change; a pipe, a terminal and /dev/null are none. */
+/** True if stdout is a regular file that others can read or change; not for a pipe, a terminal or /dev/null. */
 function openOutput({ fd }: ProcessOutput): Problem | undefined {
   if (fd === undefined) return undefined;
   const stats = fstatSync(fd);
@@ -239,7 +242,7 @@ export async function flushOutput(stream: ProcessOutput): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     stream.write('', (given) => {
       const error = stream.errored ?? given;
-      // A reader that went away (relaycerts show | head) wants no more, and that is not an error.
+      // If the reader has gone (relaycerts show | head), that is not an error.
       if (error === null || error === undefined || systemCode(error) === 'EPIPE') resolve();
       else reject(outputError(error));
     });

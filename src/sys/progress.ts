@@ -1,38 +1,38 @@
-// How far long work is, on standard error: a bar on a terminal, a line every ten seconds in a log. Work that takes less than
-// a second shows nothing. It has no timer: the work feeds it, and while it is fed, signals get their turn too.
+// The progress of long work, on standard error: a bar on a terminal, a line every ten seconds in a log. Work that takes
+// less than a second shows nothing. It has no timer: the work feeds it, and between two steps signals are handled too.
 
 export interface Progress {
-  /** Work begins that has so many parts; `what` they are. */
+  /** Work with this many parts begins; `what` names them. */
   begin(what: string, total: number): void;
-  /** One more part is done. Waits now and then, so that Ctrl-C is heard in the middle of a fleet. */
+  /** One more part is done. Waits now and then, so that Ctrl-C works in the middle of a fleet. */
   add(): Promise<void>;
-  /** The work ended, however it did. */
+  /** The work ended, successfully or not. */
   end(): void;
 }
 
 export interface ProgressOutput {
   readonly isTerminal: boolean;
   readonly columns: number;
-  /** Puts a bar in the place of the one before. */
+  /** Replaces the previous bar. */
   readonly draw: (bar: string) => void;
   readonly erase: () => void;
   readonly say: (line: string) => void;
 }
 
-/** Seconds: before the first bar, between two bars, between two lines, between two turns of the event loop. */
+/** Seconds: before the first bar, between two bars, between two lines, between two returns to the event loop. */
 const [firstBar, nextBar, nextLine, nextTurn] = [1, 0.1, 10, 0.05];
 const barWidth = 20;
 
 let lastTurn = 0;
 
-/** In a long loop without a wait of its own: lets signals, and whatever else waits, have their turn now and then. */
+/** For a long loop that does not wait: handles signals and other events now and then. */
 export async function giveTurn(): Promise<void> {
   if (process.uptime() - lastTurn < nextTurn) return;
   await new Promise((resolve) => setImmediate(resolve));
   lastTurn = process.uptime();
 }
 
-/** `now` is a clock in seconds that only goes forward. */
+/** `now` is a monotonic clock in seconds. */
 export function makeProgress(output: () => ProgressOutput, now: () => number = () => process.uptime()): Progress {
   let state = { what: '', total: 0, done: 0, began: 0, showed: 0 };
   return {

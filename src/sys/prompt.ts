@@ -1,5 +1,5 @@
-// One question to the terminal, with inquirer, on stderr. It is loaded only when something is asked, because inquirer is
-// slow to load.
+// One question on the terminal, with inquirer, on stderr. inquirer is slow to load, so it is loaded only when something
+// is asked.
 
 import { createPromptModule, type DistinctQuestion } from 'inquirer';
 import { RelaycertsError } from '../errors.js';
@@ -13,19 +13,19 @@ export type TerminalQuestion = DistinctQuestion extends infer Each
 
 /**
  * The answer to one inquirer question. `nothing` says what did not happen, for Ctrl-C.
- * @throws interrupted - Ctrl-C, Ctrl-D, or the terminal went away
+ * @throws interrupted - Ctrl-C, Ctrl-D, or the terminal was closed
  */
 export async function promptOnce(question: TerminalQuestion, nothing: string): Promise<unknown> {
   const { stdin, stderr } = process;
   const left = new AbortController();
-  // Ctrl-D closes inquirer's line editor and leaves its promise open for ever.
+  // Ctrl-D closes inquirer's line editor and leaves its promise pending for ever.
   const leave = (): void => left.abort();
   const onKey = (_: unknown, key: { readonly ctrl?: boolean; readonly name?: string } | undefined): void => {
     if (key?.ctrl === true && key.name === 'd') setImmediate(() => stdin.isPaused() && leave());
   };
-  // After Ctrl-Z and fg the line editor is back, and waits for somebody to let its input flow again.
+  // After Ctrl-Z and fg the line editor is back, but its input is still paused.
   const onContinue = (): void => void setImmediate(() => stdin.resume());
-  // A signal that ends the program leaves inquirer no time to show the cursor again.
+  // If a signal ends the program, inquirer has no time to show the cursor again.
   const showCursor = (): void => void stderr.write('\u001b[?25h');
   stdin.on('keypress', onKey).on('end', leave);
   process.on('SIGCONT', onContinue).on('exit', showCursor);

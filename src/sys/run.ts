@@ -1,5 +1,5 @@
-// Runs another program with an argv array, never a shell string. Secrets travel over pipes only, never in argv or in the
-// environment. What the output means is the caller's business.
+// Runs another program with an argv array, never a shell string. Secrets go through pipes only, never through argv or
+// the environment. The caller interprets the output.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { Readable, type Writable } from 'node:stream';
@@ -9,19 +9,19 @@ export interface RunOptions {
   /** Written to the child's standard input, which is then closed; without it the input is empty. */
   readonly input?: Uint8Array;
   /**
-   * Reads what the child says, a line at a time, and may answer a line: then that is written to its standard input, which
-   * stays open until there was an answer or the child ends.
+   * Reads the child's output, a line at a time, and may answer a line: the answer is written to its standard input,
+   * which stays open until there was an answer or the child ends.
    */
   readonly answer?: (line: string) => Promise<string> | undefined;
   /** Gives the child a pipe as file descriptor 3 and collects what it writes there. */
   readonly statusFd?: boolean;
   /** Set in the child's environment, on top of the inherited one. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Octets of standard output, if more than 16 MiB may come. */
+  /** Octets of standard output, if it may be more than 16 MiB. */
   readonly mostOutput?: number;
   /** Milliseconds after which the child is ended; its status is null then. */
   readonly timeoutMs?: number;
-  /** What the child inherits, if not this process's environment and folder. */
+  /** What the child inherits in place of this process's environment and folder. */
   readonly inherited?: { readonly env: Readonly<Record<string, string>>; readonly cwd: string };
 }
 
@@ -30,7 +30,7 @@ export interface RunResult {
   readonly status: number | null;
   readonly stdout: Buffer;
   readonly stderr: string;
-  /** What came through file descriptor 3. */
+  /** What the child wrote to file descriptor 3. */
   readonly statusText: string;
 }
 
@@ -40,7 +40,7 @@ const usualOutput = 1 << 24;
 export type Run = (command: string, args: readonly string[], options: RunOptions) => Promise<RunResult>;
 
 /**
- * Runs a program to its end and captures all of its output (16 MiB each at most, or what `mostOutput` says).
+ * Runs a program to its end and captures all of its output (16 MiB each at most, or `mostOutput`).
  * @throws Node's system error if it cannot be started; RelaycertsError `tool` if it writes too much
  */
 export const run: Run = (command, args, options) =>
@@ -72,7 +72,7 @@ export const run: Run = (command, args, options) =>
         statusText: Buffer.concat(statusText).toString(),
       });
     });
-    // A program that ends before it has read all of its input reports that with its exit status.
+    // A program that ends before it has read all its input reports that with its exit status.
     child.stdin?.on('error', () => undefined);
     if (options.answer === undefined || child.stdin === null) {
       child.stdin?.end(options.input);

@@ -1,5 +1,5 @@
-// Another program's output piece by piece, for what is too much to hold. Its standard error goes to `hear`, a line at a
-// time. Like sys/run.ts it takes an argv array, never a shell string.
+// Another program's output in pieces, for output too large to hold. Each line of its standard error goes to `hear`.
+// Like sys/run.ts it takes an argv array, never a shell string.
 
 import { spawn } from 'node:child_process';
 import { RelaycertsError, systemCode } from '../errors.js';
@@ -10,13 +10,12 @@ interface StreamOptions {
   readonly input: string;
   /** Ends the program. */
   readonly stop: AbortSignal | undefined;
-  /** Gets each line of its standard error. */
+  /** Receives each line of its standard error. */
   readonly hear: (line: string) => void;
 }
 
 /**
- * What a program writes to its standard output, to its end; the value returned is its exit status, null if a signal ended
- * it.
+ * A program's standard output, to its end; the return value is its exit status, null if a signal ended it.
  * @throws tool - there is no such program
  */
 export async function* streamOf(

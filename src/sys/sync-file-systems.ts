@@ -7,8 +7,8 @@ import { dirname } from 'node:path';
 import { statIfThere, unlessMissing } from './missing.js';
 
 /**
- * Makes durable what is on the file systems of these paths. Gives the paths that are left to sync one by one: a folder of
- * each file system, which tells whether that can sync folders at all, or all of them if it cannot be done here.
+ * Makes durable what is on the file systems of these paths. Returns the paths that are left to sync one by one: a
+ * folder of each file system, which shows whether it can sync folders at all, or all paths if it cannot be done here.
  * @throws Error with the code EIO
  */
 export async function syncFileSystems(paths: readonly string[]): Promise<readonly string[]> {
@@ -18,7 +18,7 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   const files = new Map<number, string>();
   for (const path of withoutPlainFiles(paths)) {
     const stats = statIfThere(path);
-    // What a link leads to may be elsewhere.
+    // A link may point elsewhere.
     if (stats?.isSymbolicLink() === true) return paths;
     if (stats !== undefined) (stats.isDirectory() ? folders : files).set(stats.dev, path);
   }
@@ -31,7 +31,10 @@ export async function syncFileSystems(paths: readonly string[]): Promise<readonl
   throw Object.assign(new Error(stderr.trim()), { code: 'EIO' });
 }
 
-/** The paths, but of the files in each folder one: the folder's list tells which names are files, and a look at each takes longer. */
+/**
+ * The paths, but only one of the files in each folder: the folder's list shows which names are files, and a look at
+ * each would take longer.
+ */
 function withoutPlainFiles(paths: readonly string[]): readonly string[] {
   const byFolder = new Map<string, string[]>();
   for (const path of paths) {
@@ -52,7 +55,7 @@ function withoutPlainFiles(paths: readonly string[]): readonly string[] {
 const manyFiles = 16;
 
 async function runSync(paths: readonly string[]): Promise<{ status: number | null | undefined; stderr: string }> {
-  // As in flock.ts.
+  // See flock.ts.
   const { spawn } = await import('node:child_process');
   return new Promise((resolve) => {
     const env = { ...process.env, LC_ALL: 'C' };

@@ -1,5 +1,5 @@
-// From answers to the text of a settings file. What the wizard asks is set, everything else stays as it is written, and
-// so does a value that the settings have already, if only by default. Nothing here asks, reads or writes.
+// From answers to the text of a settings file. It sets only what the wizard asks; everything else stays as written, and
+// so does a value that the settings already have, even if only by default. Nothing here asks, reads or writes.
 
 import { completeHostName, type HostName, type SshUser } from '../names.js';
 import { member } from '../settings/contradictions.js';
@@ -7,19 +7,19 @@ import { arrangeList, setValue } from '../settings/edit.js';
 import { membersOf } from '../settings/jsonc.js';
 import type { HostSettings, KeyType, MailProgram, Settings } from '../settings/settings.js';
 
-/** What settings call the JSON Schema beside them. */
+/** The name of the JSON Schema in the settings' folder. */
 export const schemaName = './settings.schema.json';
 
-/** The text of a settings file, and what it means; undefined for a file that is not there yet. */
+/** The text of a settings file, and its meaning; undefined for a file that does not exist yet. */
 export interface Draft {
   readonly text: string;
   readonly settings: Settings | undefined;
 }
 
-/** What a new settings file begins with. */
+/** The start of a new settings file. */
 export const emptyDraft: Draft = { text: `{\n  "$schema": "${schemaName}"\n}\n`, settings: undefined };
 
-/** Hosts are named as they are typed: labels or whole names. Numbers that are none are still text. */
+/** Hosts are named as typed: labels or whole names. Invalid numbers are still text. */
 export interface Answers {
   readonly domain: HostName;
   readonly relays?: readonly string[] | undefined;
@@ -27,7 +27,7 @@ export interface Answers {
   readonly relayUser?: SshUser | undefined;
   readonly clients?: readonly string[] | undefined;
   readonly clientUser?: SshUser | undefined;
-  /** The host that this machine is; null if it is none of them. */
+  /** The host that this machine is; null if it is neither. */
   readonly local?: HostName | null | undefined;
   readonly program?: MailProgram | undefined;
   readonly keyType?: KeyType | undefined;
@@ -35,7 +35,7 @@ export interface Answers {
   readonly recipients?: readonly string[] | undefined;
 }
 
-/** The draft's text with these answers in it; an answer that is missing leaves what is there. */
+/** The draft's text with these answers in it; a missing answer leaves the text unchanged. */
 export function applyAnswers({ text, settings }: Draft, answers: Answers): string {
   const { domain, relays, relayPort: port, relayUser, clients, clientUser, local, program } = answers;
   const { keyType, validDays, recipients } = answers;
@@ -47,7 +47,7 @@ export function applyAnswers({ text, settings }: Draft, answers: Answers): strin
   return setWanted(edited, ['passphrase'], { recipients }, settings?.passphrase);
 }
 
-/** The names of a list of hosts, as they are written. */
+/** The names in a list of hosts, as written. */
 export function writtenHosts(text: string, key: 'smtpdServers' | 'smtpClients'): readonly string[] {
   const hosts = membersOf(text)[key];
   return Array.isArray(hosts) ? hosts.map((host) => String(member(host, 'hostname'))) : [];
@@ -63,7 +63,7 @@ function setWanted(text: string, path: readonly (string | number)[], wanted: Wan
   }, text);
 }
 
-/** Hosts that stay keep what is written of them, with what differs set; a new one says all that was answered. */
+/** Hosts that stay keep their text, with the changed values set; a new one gets all answers. */
 function setHosts(
   text: string,
   key: 'smtpdServers' | 'smtpClients',

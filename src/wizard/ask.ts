@@ -1,5 +1,5 @@
-// Asks on a terminal, with inquirer, on stderr: text, one of some options, or several. What is asked, and what a good
-// answer is, is not known here.
+// Asks on a terminal, with inquirer, on stderr: text, one of some options, or several. It does not know what is asked
+// or what a valid answer is.
 
 import { RelaycertsError, renderHint } from '../errors.js';
 import { promptOnce } from '../sys/prompt.js';
@@ -16,7 +16,7 @@ const markWidth = 3;
 export function terminalAsker(): Asker {
   const { stderr } = process;
   const say = (text: string): void => void stderr.write(`${wrapText(text, stderr.columns)}\n`);
-  // inquirer breaks lines inside words.
+  // inquirer breaks lines within words.
   const narrow = (text: string): string => wrapText(text, stderr.columns - markWidth);
   return {
     say,
@@ -44,7 +44,7 @@ export function terminalAsker(): Asker {
   };
 }
 
-/** inquirer validates an answer before it takes it: the value of the last one is the value of the question. */
+/** inquirer validates an answer before it takes it: the value last validated is the answer. */
 function judgeWith<Given, Value>(read: (given: Given) => Promise<Value>, narrow: (text: string) => string) {
   let last: { readonly value: Value } | undefined;
   return {

@@ -1,5 +1,5 @@
-// The secret keys that GnuPG has, as choices for a question: a line for each, and why one cannot be chosen. It runs gpg
-// to list, and makes no GnuPG home where there is none.
+// GnuPG's secret keys, as choices for a question: a line for each, and why a key cannot be chosen. It runs gpg to list
+// them, and never creates a GnuPG home.
 
 import { RelaycertsError } from '../errors.js';
 import { statFile } from '../sys/files.js';
@@ -7,20 +7,20 @@ import type { Sys } from '../sys/sys.js';
 import type { Run } from '../sys/run.js';
 import { listSecretKeys, type ListedKey } from '../custody/keyring.js';
 
-/** One option of a question; one with a reason is shown and cannot be chosen. */
+/** One option of a question; one with a reason is shown but cannot be chosen. */
 export interface Option {
   readonly value: string;
   readonly label: string;
   readonly reason?: string | undefined;
 }
 
-/** GnuPG's secret keys (their values are fingerprints), and why it has none that can be used. */
+/** GnuPG's secret keys (their values are fingerprints), or why none can be used. */
 export interface SecretKeys {
   readonly keys: readonly Option[];
   readonly problem: string | undefined;
 }
 
-/** Lists the secret keys of GnuPG; where that cannot be done, the reason is in `problem`. */
+/** Lists the secret keys of GnuPG; if that fails, the reason is in `problem`. */
 export async function readSecretKeys(sys: Pick<Sys, 'run' | 'now'>): Promise<SecretKeys> {
   try {
     const listed = await listSecretKeys(await gentleRun(sys.run));
@@ -36,8 +36,8 @@ export async function readSecretKeys(sys: Pick<Sys, 'run' | 'now'>): Promise<Sec
 }
 
 /**
- * Runs programs as `run` does; where there is no GnuPG home, gpg is not run, because it would make one, and a question
- * that is not answered yet must leave nothing behind. The answer is the one that gpg gives of an empty keyring.
+ * Runs programs as `run` does, but without a GnuPG home it does not run gpg, which would make one: a question that is
+ * not answered yet must leave nothing behind. The result is gpg's for an empty keyring.
  * @source GnuPG doc/DETAILS, ERROR: GPG_ERR_NO_PUBKEY is 9
  */
 export async function gentleRun(run: Run): Promise<Run> {
@@ -56,11 +56,11 @@ async function hasGnupgHome(run: Run): Promise<boolean> {
   }
 }
 
-/** One key as an option: who, the key's last 16 digits, what kind, until when. */
+/** One key as an option: its owner, the key's last 16 digits, its type and its expiry. */
 export function keyOption(key: ListedKey, at: Date): Option {
   const { fingerprint, userIds, algorithm, isOnCard } = key;
   const expires = key.expires === undefined ? 'never expires' : `until ${key.expires.toISOString().slice(0, 10)}`;
-  // A user ID is anybody's text: nothing in it may move the cursor or turn the line around.
+  // A user ID is untrusted text: nothing in it may move the cursor or reverse the line.
   const owner = (userIds[0]?.text ?? 'no name').replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, 100);
   const label = `${owner} ${fingerprint.slice(-16)} (${algorithm}, ${expires}${isOnCard ? ', on a card' : ''})`;
   return { value: fingerprint, label, reason: reasonAgainst(key, at) };

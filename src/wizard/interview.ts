@@ -1,6 +1,6 @@
-// The wizard's questions, in their order: four, and the rest if somebody asks for it. Each answer is checked as soon as it
-// is typed, by itself and against the ones before it. The words are in questions.ts, who asks is ask.ts, and what becomes
-// of the answers is answers.ts.
+// The wizard's questions, in order: four, and the rest on request. Each answer is checked as soon as it is typed, by
+// itself and against the earlier ones. questions.ts has the words, ask.ts asks, and answers.ts makes settings of the
+// answers.
 
 import { RelaycertsError } from '../errors.js';
 import { completeHostName, parseHostName, type HostName } from '../names.js';
@@ -15,18 +15,18 @@ import { formatList, parseList } from './lists.js';
 import { proposeLocal, type Machine } from './proposals.js';
 import { firstQuestions, moreQuestions, mostHosts, type List, type TextQuestion } from './questions.js';
 
-/** A question; `why` is a line above it, and `initial` is what Enter takes. */
+/** A question; `why` is a line above it, and `initial` is the answer if Enter is pressed. */
 interface Question<Initial> {
   readonly message: string;
   readonly why: string;
   readonly initial: Initial;
 }
 
-/** Puts questions to a person. `read` makes a value of an answer, or throws what is wrong with it. */
+/** Asks a person. `read` turns an answer into a value, or throws what is wrong with it. */
 export interface Asker {
-  /** Text for the eye, wrapped at the terminal's width. */
+  /** Text to read, wrapped at the terminal's width. */
   say(text: string): void;
-  /** Text as it is. */
+  /** Text, unchanged. */
   show(text: string): void;
   /** @throws interrupted */
   askText<Value>(question: Question<string> & { read: (text: string) => Promise<Value> }): Promise<Value>;
@@ -48,7 +48,7 @@ export interface InterviewContext {
   readonly home: string;
   readonly machine: Machine;
   readonly keys: () => Promise<SecretKeys>;
-  /** None if DNS has no such name, undefined if nobody answers. */
+  /** None if the name does not exist in DNS, undefined if nobody answers. */
   readonly addressesOf: (host: HostName) => Promise<readonly string[] | undefined>;
   /** Finds the keys of one recipient. @throws recipient, tool */
   readonly findRecipient: (recipient: string) => Promise<unknown>;
@@ -61,7 +61,7 @@ export async function holdInterview(draft: Draft, context: InterviewContext): Pr
   return askLocal(draft, await askTexts(draft, first, firstQuestions, context), context);
 }
 
-/** What has a good default. The draft has settings. @throws interrupted */
+/** The questions with a good default. The draft has settings. @throws interrupted */
 export async function askMore(draft: Draft, context: InterviewContext): Promise<Answers> {
   const { asker } = context;
   const { settings } = draft;
@@ -134,7 +134,7 @@ async function askTexts(
   return answers;
 }
 
-/** Says what DNS has for the relays, and asks which of the hosts this machine is. */
+/** Prints what DNS has for the relays, and asks which of the hosts this machine is. */
 async function askLocal(draft: Draft, answers: Answers, context: InterviewContext): Promise<Answers> {
   const { asker, machine, addressesOf } = context;
   const text = applyAnswers(draft, answers);
@@ -206,7 +206,10 @@ async function askRecipients(draft: Draft, answers: Answers, context: InterviewC
   });
 }
 
-/** Throws what the settings' own parser says of the answers. Lists of hosts still `pending` may change: they are left out. */
+/**
+ * Throws the settings parser's errors about the answers. Lists of hosts still `pending` may change, so they are left
+ * out.
+ */
 function assertGood(
   draft: Draft,
   answers: Answers,

@@ -1,9 +1,9 @@
-// Lists as a person types them: with commas. What the items are, and whether they are good ones, is not known here.
-// An item with a comma in it is in double quotes; an item cannot hold a double quote and a comma.
+// Lists as a person types them: with commas. It does not know what the items are or whether they are valid. An item
+// with a comma in it is in double quotes; an item cannot contain both a double quote and a comma.
 
 import { RelaycertsError } from '../errors.js';
 
-/** As many as there may be smtp-clients; no other list has more. */
+/** The maximum number of smtp-clients; no other list may be longer. */
 const mostItems = 5000;
 
 /** The items of a list, at least one. @throws settings */

@@ -1,19 +1,19 @@
-// What the wizard proposes before anybody answers: names that follow from this machine's own, and which of the hosts it
-// is. Pure; what is known of the machine is found by sys/network.ts.
+// What the wizard proposes before anybody answers: names derived from this machine's own, and which of the hosts it is.
+// Pure; sys/network.ts finds out about the machine.
 
 import { findHostName, type HostName } from '../names.js';
 
-/** What was found out about this machine. */
+/** What is known about this machine. */
 export interface Machine {
-  /** As `hostname -f` says it. */
+  /** As printed by `hostname -f`. */
   readonly name: string;
   readonly addresses: readonly string[];
 }
 
-/** Names under these are for one network only, so no mail domain ends with them. */
+/** Names under these exist in one network only, so no mail domain ends with them. */
 const privateNames = /(?:^|\.)(?:local|localdomain|localhost|lan|home|internal|intranet|private|corp|home\.arpa)$/u;
 
-/** The domain of this machine's own name; undefined if it has none that mail could have. */
+/** The domain of this machine's own name; undefined if it cannot be a mail domain. */
 export function proposeDomain({ name }: Machine): HostName | undefined {
   const host = findHostName(name);
   if (host === undefined || privateNames.test(host)) return undefined;
@@ -22,7 +22,9 @@ export function proposeDomain({ name }: Machine): HostName | undefined {
   return findHostName(above) ?? host;
 }
 
-/** This machine as a host of the domain, as the settings write it: its label, or its whole name; else `otherwise`. */
+/**
+ * This machine as a host of the domain, as the settings write it: its label or its whole name; otherwise `otherwise`.
+ */
 export function proposeHome(
   { name }: Machine,
   domain: HostName,

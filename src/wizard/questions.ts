@@ -1,4 +1,4 @@
-// The questions whose answer is a line of text: their words, what Enter takes, and what an answer means. They ask
+// The questions whose answer is a line of text: their words, their defaults, and the meaning of an answer. They ask
 // nobody; interview.ts does.
 
 import { completeHostName, parseHostName, parseSshUser } from '../names.js';
@@ -15,7 +15,7 @@ export interface TextQuestion {
   readonly why: string;
   readonly initial: (draft: Draft, answers: Answers, machine: Machine) => string;
   readonly parse: (text: string) => Partial<Answers>;
-  /** Why one line of text cannot say it of these settings, which then stay as they are; '' goes without saying. */
+  /** Why these settings cannot be written on one line, and so are not changed; '' if no reason is needed. */
   readonly skip?: (settings: Settings) => string | undefined;
   /** The list that it sets. */
   readonly list?: List;
@@ -24,7 +24,7 @@ export interface TextQuestion {
 /** More hosts than this are for an editor, not for a line of text. */
 export const mostHosts = 10;
 
-/** The first three; the fourth is which of the hosts this machine is. */
+/** The first three; the fourth asks which of the hosts this machine is. */
 export const firstQuestions: readonly TextQuestion[] = [
   {
     message: 'Mail domain:',
@@ -55,7 +55,7 @@ export const firstQuestions: readonly TextQuestion[] = [
 
 const sshUser = 'For the commands that copy and install. A user other than root needs sudo there without a password.';
 
-/** Those of "more". */
+/** The questions of "more". */
 export const moreQuestions: readonly TextQuestion[] = [
   {
     message: 'Port on the relay:',
@@ -86,7 +86,7 @@ export const moreQuestions: readonly TextQuestion[] = [
   },
 ];
 
-/** A number, or the text as it is for the settings' own parser to refuse. */
+/** A number, or the text itself, which the settings' own parser then refuses. */
 function parseNumber(text: string): number | string {
   return /^\s*\d{1,15}\s*$/u.test(text) ? Number(text) : text;
 }
@@ -100,7 +100,7 @@ function whyUnlike(values: readonly unknown[]): string | undefined {
   return new Set(values).size > 1 ? 'the hosts differ' : undefined;
 }
 
-/** Who logs in on the hosts that are not this machine. */
+/** The user who logs in on hosts other than this machine. */
 function whyNoUser(hosts: readonly HostSettings[]): string | undefined {
   const users = hosts.flatMap(({ ssh }) => (ssh.isLocal ? [] : [ssh.user]));
   return users.length === 0 ? '' : whyUnlike(users);

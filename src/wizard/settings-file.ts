@@ -1,5 +1,5 @@
-// The settings file as the wizard finds it and writes it: whole or not at all, and never over something that it has not
-// seen. A link is followed, so that the file it names is the one that changes.
+// The settings file as the wizard finds and writes it: all or nothing, and never over something it has not seen. A link
+// is followed, so that the file it points to is the one that changes.
 
 import { constants } from 'node:fs';
 import { access, mkdir, realpath } from 'node:fs/promises';
@@ -17,11 +17,14 @@ import { schemaName } from './answers.js';
 export interface Found {
   readonly text: string;
   readonly settings: Settings;
-  /** Its path, links followed. */
+  /** Its path, with links followed. */
   readonly path: string;
 }
 
-/** The settings file that is there; undefined if none is. @throws settings - the wizard changes only settings without errors */
+/**
+ * The existing settings file; undefined if there is none. @throws settings - the wizard changes only settings without
+ * errors
+ */
 export async function findSettings(file: string, sys: Omit<SettingsContext, 'file'>): Promise<Found | undefined> {
   if ((await statFile(file)) === undefined) return undefined;
   const name = nameFile(file);
@@ -52,7 +55,7 @@ export async function assertWritable(file: string): Promise<void> {
   }
 }
 
-/** Writes the text whole; a file that appeared or changed since it was found is left as it is. @throws files */
+/** Writes the whole text; a file that appeared or changed since it was read is left as it is. @throws files */
 export async function writeSettings(file: string, text: string, found: Found | undefined): Promise<void> {
   if (found === undefined) {
     await mkdir(dirname(file), { recursive: true });
@@ -62,7 +65,7 @@ export async function writeSettings(file: string, text: string, found: Found | u
   await replaceUnchanged(found.path, found.text, text, { run: ['wizard'], after: 'starts from what is there now' });
 }
 
-/** Puts the schema, for editors, beside settings that name it, unless a file of that name is there. @throws files */
+/** Puts the schema, for editors, beside settings that name it, unless a file of that name exists. @throws files */
 export async function writeSchema(file: string, name: unknown): Promise<void> {
   const path = join(dirname(file), schemaName);
   if (name !== schemaName || (await statFile(path)) !== undefined) return;

@@ -1,5 +1,5 @@
-// What the wizard shows before it writes: what changes in the settings, line by line, and what make does with them.
-// Pure; it knows no key of the settings' file.
+// What the wizard shows before it writes: the changes to the settings, line by line, and what make does with them.
+// Pure; it knows no key of the settings file.
 
 import type { Settings } from '../settings/settings.js';
 
@@ -8,7 +8,7 @@ const around = 2;
 /** More lines than this in the middle are not compared one by one. */
 const mostCompared = 1000;
 
-/** The lines that differ, `- ` before those that go and `+ ` before new ones, with some that stay around them. */
+/** The lines that differ, removed ones with `- ` and new ones with `+ `, with some context. */
 export function renderDiff(before: string, after: string): string {
   const [old, now] = [before, after].map((text) => text.replace(/\n$/u, '').split('\n'));
   if (old === undefined || now === undefined) return '';
@@ -32,7 +32,7 @@ function compare(old: readonly string[], now: readonly string[]): readonly strin
   if (old.length > mostCompared || now.length > mostCompared) {
     return [...old.map((line) => `- ${line}`), ...now.map((line) => `+ ${line}`)];
   }
-  // lengths[a][b]: of what the rests from a and b have in common.
+  // lengths[a][b]: the length of what the remainders from a and b have in common.
   const lengths = Array.from({ length: old.length + 1 }, () => Array.from({ length: now.length + 1 }, () => 0));
   const lengthAt = (a: number, b: number): number => lengths[a]?.[b] ?? 0;
   for (let a = old.length - 1; a >= 0; a -= 1) {

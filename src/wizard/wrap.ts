@@ -1,9 +1,11 @@
-// Wraps plain text at the width of a terminal, at its spaces. Width is counted in characters, and a word that is longer
-// than a line is not cut.
+// Wraps plain text at spaces to the width of a terminal. Width is counted in characters, and a word longer than a line
+// is not cut.
 
 const defaultColumns = 80;
 
-/** The text with every line wrapped; a line's own indentation goes on. `columns` is undefined where it is not known. */
+/**
+ * The text with every line wrapped; a line's indentation continues. `columns` is undefined if the width is not known.
+ */
 export function wrapText(text: string, columns: number | undefined): string {
   // One column stays free: some terminals wrap by themselves as soon as the last one is filled.
   const width = (columns === undefined || columns < 1 ? defaultColumns : columns) - 1;

@@ -107,7 +107,6 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
     see(operatorKey, 'custody', 'file'),
   ]);
   const own = seen.flat();
-  // One after the other: a fleet's looks, all begun at once, would take more memory than what they see.
   for (const name of names) {
     const found = await see(join(layout.hostsFolder, name), 'ours', 'folder');
     // A file there may be the user's own, if it is not in a bundle's place.

@@ -136,7 +136,7 @@ describe('what was made', () => {
     await noteAsInstalled(project);
     const why = (await rowOf(laptop))?.why;
     expect(why).toBe(
-      `its pin before the new key is listed too; when mail flows with the new key: relaycerts retire ${laptop}`,
+      `key change in progress, both pins listed; when mail flows with the new key: relaycerts retire ${laptop}`,
     );
   });
 

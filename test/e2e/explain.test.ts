@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
+import { unasked } from '../support/now-run.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
@@ -69,7 +70,7 @@ test('a pin that is not listed is named on both sides, and cured by what is prin
     expect(findings.map(({ id, host }) => [id, host])).toEqual([['pin-not-listed', home.hostname]]);
   for (const { kind, text } of answers[0]?.findings[0]?.cure ?? []) {
     expect(kind).toBe('command');
-    await desk.run(text);
+    await desk.run(unasked(text));
   }
   await lab.outside.waitForFlushed(home, subject);
   expect((await explain('mailhost', 3)).findings.map(({ sentSince }) => sentSince)).toEqual([true]);

@@ -13,6 +13,7 @@ import type { HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { listFolder, lookAt, readFileNow } from '../sys/files.js';
 import { statIfThere } from '../sys/missing.js';
+import { giveTurn } from '../sys/progress.js';
 import type { Sys } from '../sys/sys.js';
 import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
 import { KnownHost } from './known-host.js';
@@ -83,17 +84,17 @@ function laterReader(around: Omit<Around, 'there'>): (host: HostSettings) => Hos
 }
 
 /** All hosts; in a fleet, clients that were right and have not changed since are not read. */
-export function readHosts(
+export async function readHosts(
   settings: Settings,
   ca: CertificateInfo | undefined,
   known: KnownClients,
   around: Around,
-): readonly HostInventory[] {
+): Promise<readonly HostInventory[]> {
   const { there, ...others } = around;
   const { layout, revoked } = others;
   if (ca === undefined || !isFleet(settings)) return hostsOf(settings).map((one) => readHost(one, around));
   const under = { layout, ca, read: laterReader(others) };
-  return hostsOf(settings).map((host) => {
+  const read = (host: HostSettings): HostInventory => {
     const { role, hostname } = host;
     const isPlain =
       role === 'smtp-client' &&
@@ -109,7 +110,13 @@ export function readHosts(
       return new KnownHost(host, found, under);
     }
     return noteStamps(readHost(host, around), stamps);
-  });
+  };
+  const hosts: HostInventory[] = [];
+  for (const host of hostsOf(settings)) {
+    await giveTurn();
+    hosts.push(read(host));
+  }
+  return hosts;
 }
 
 export function readHost(host: HostSettings, around: Around): HostInventory {

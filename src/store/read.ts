@@ -44,7 +44,7 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
   const known = readKnown(settings, caCertificate?.info, sys);
   const there = await listHostPaths(layout);
   const around: Around = { layout, there, revoked, findings, ...casIn({ caCertificate, ...ca }, known) };
-  const hosts = readHosts(settings, caCertificate?.info, known, around);
+  const hosts = await readHosts(settings, caCertificate?.info, known, around);
   return {
     caKeyPath: layout.caKey.path,
     ...custody,

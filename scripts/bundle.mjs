@@ -1,6 +1,7 @@
 // How src/ is bundled, and whose code is then in the bundle. build.mjs writes it; audit.mjs asks about it.
 
 import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 
@@ -34,7 +35,7 @@ export async function bundle() {
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
-    plugins: [withoutPrograms],
+    plugins: [withoutPrograms, withLateTables],
   });
   return { metafile, files: await pack(metafile.outputs, outputFiles) };
 }
@@ -49,6 +50,38 @@ const withoutPrograms = {
     onLoad({ filter: /./, namespace: 'without-programs' }, () => ({ contents: '' }));
   },
 };
+
+/**
+ * openpgp.js fills tables for AES and DEFLATE in JavaScript when it is loaded, which is half of its loading time, and
+ * then has Node do both. So they are made when they are first used. `edits` are [what is there, what is there instead].
+ */
+const withLateTables = {
+  name: 'with-late-tables',
+  setup({ onLoad }) {
+    onLoad({ filter: /\/openpgp\/dist\/node\/openpgp\.mjs$/ }, async ({ path }) => {
+      let contents = await readFile(path, 'utf8');
+      for (const [before, after] of lateTables) {
+        if (!before.test(contents)) throw new Error(`openpgp.js is another one: ${before} is not in it`);
+        contents = contents.replace(before, after);
+      }
+      return { contents };
+    });
+  },
+};
+
+const lateTables = [
+  [/^import /mu, '/*! Modified for relaycerts: tables are made when they are first used. */\nimport '],
+  [/^const (table(?:En|De)coding) = .*(genTtable\(.*\));$/gmu, 'const $1 = makeOnce(() => $2);'],
+  [/= (table(?:En|De)coding);/gu, '= $1();'],
+  [/^function genTtable/mu, 'const makeOnce = (make) => { let made; return () => (made ??= make()); };\n$&'],
+  // All of fflate, the library inside for DEFLATE.
+  [
+    /^\/\/ DEFLATE is a complex format[^]*?(?=^\/\*\* @access public \*\/$)/mu,
+    'const fflate = makeOnce(() => {\n$&return { Deflate, Inflate, Zlib, Unzlib };\n});\n',
+  ],
+  [/(?<=pressor, )(?:Deflate|Inflate|Zlib|Unzlib)(?=\))/gu, "'$&'"],
+  [/new ZlibStreamedConstructor\(\)/u, 'new (fflate()[ZlibStreamedConstructor])()'],
+];
 
 /**
  * The parts in as few files as make sense, with a digest of it all: one for every start, one for what commands share,

@@ -27,7 +27,7 @@ export async function licenseTexts(metafile) {
     hasLgpl = true;
     texts.push(
       `relaycerts uses ${name}, and ${name} and its use are covered by the GNU Lesser General Public License, above. It is a
-file of its own, ${name}-*.js beside this one; another version of it that has the same exports may take its place.
+file of its own, ${name}-*.cjs beside this one; another version of it that has the same exports may take its place.
 `,
     );
   }

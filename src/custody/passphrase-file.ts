@@ -163,5 +163,15 @@ function sealedOf(work: CustodyWork, bytes: Buffer): SealedPassphrase {
   const operatorKey = operatorKeyOf(work);
   const { file: from, recipients } = settings.passphrase;
   const operatorKeyPath = recipients.length === 0 ? inventory.operatorKeyPath : undefined;
-  return { bytes, from, operatorKey, operatorKeyPath, run: sys.run, tty: sys.tty };
+  return {
+    bytes,
+    from,
+    operatorKey,
+    operatorKeyPath,
+    run: sys.run,
+    // Only GnuPG needs it, and Node opens standard input for it.
+    get tty() {
+      return sys.tty;
+    },
+  };
 }

@@ -28,7 +28,9 @@ export async function readSettings(
   const text = await readSettingsText(file);
   const source = before && sources.get(before);
   if (before !== undefined && source?.text === text && source.clients === digestOf(before)) return before;
-  const settings = parseSettingsText(text, { ...context, file: resolve(file) });
+  // Not a copy of it all: a Sys opens standard input when it is asked for its terminal.
+  const { home, program, command, uid } = context;
+  const settings = parseSettingsText(text, { home, program, command, uid, file: resolve(file) });
   sources.set(settings, { text, clients: digestOf(settings) });
   return settings;
 }

@@ -23,7 +23,7 @@ export interface SettingsContext {
   /** The same for any folder and without --settings. */
   readonly command: string;
   /** The user who runs this: only root needs no sudo on this machine. */
-  readonly uid?: number;
+  readonly uid?: number | undefined;
   /** Returns a clients file that is not on disk yet; undefined if there is none. */
   readonly readClients?: (path: string) => Buffer | undefined;
 }

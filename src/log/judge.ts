@@ -78,7 +78,8 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
   };
 
   const namesOurs = (text: string): boolean =>
-    hosts.size > 0 && [...text.matchAll(nameAndAddress)].some(([, name = '']) => hosts.has(name.toLowerCase()));
+    text.includes('private/relaycerts') ||
+    (hosts.size > 0 && [...text.matchAll(nameAndAddress)].some(([, name = '']) => hosts.has(name.toLowerCase())));
 
   const judgePostfix = ({ program, pid, text }: LogRecord): Verdict => {
     const isOurs = ourTag.test(program);

@@ -30,6 +30,7 @@ export function explainFault(fault: Fault, settings: Settings | undefined): Expl
     address,
     port: port ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
     found: line,
+    service: 'relaycerts/unix',
   });
   const cure =
     settings === undefined || target === undefined

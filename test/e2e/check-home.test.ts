@@ -1,14 +1,15 @@
-// Faults put into a home host on purpose, one by one: `relaycerts check` names each by its own id, and what it prints to
-// do, run to the letter, makes everything right.
+// Faults put into a home host on purpose, one by one: `relaycerts check` names each by its own id, `relaycerts explain` those
+// that show in a log, and what is printed to do, run to the letter, makes everything right.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
-import { makeCa } from './lab/certificates.js';
-import { changeHost, expectFound, expectGreen, findAll, orRestored, runCure } from './lab/check.js';
+import { makeCa, makeCertificate } from './lab/certificates.js';
+import { changeHost, expectFound, expectGreen, expectLogged, findAll, orRestored, runCure } from './lab/check.js';
+import type { Logged } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, send } from './lab/operator.js';
+import { Desk, openCa, send } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
@@ -23,83 +24,127 @@ const set = (override: string): string => `postconf -P 'relaycerts/unix/${overri
 const route = (parameter: string, entry: string): string =>
   `printf '%s\\n' '${entry}' >/etc/postfix/routes\npostconf -e '${parameter}=texthash:/etc/postfix/routes'`;
 
-const faults: readonly { readonly what: string; readonly id: string; readonly put: string; readonly mend?: string }[] =
-  [
-    {
-      what: 'a relayhost without brackets',
-      id: 'relayhost-brackets',
-      put: 'postconf -e relayhost=relayhost.example.org:2500',
-    },
-    {
-      what: 'a relayhost with another port',
-      id: 'relayhost-differs',
-      put: "postconf -e 'relayhost=[relayhost.example.org]:25'",
-    },
-    { what: 'no relayhost', id: 'relayhost-differs', put: 'postconf -X relayhost' },
-    { what: 'another transport', id: 'transport-differs', put: 'postconf -e default_transport=smtp' },
-    { what: 'no transport of ours', id: 'service-missing', put: 'postconf -MX relaycerts/unix' },
-    { what: 'level may', id: 'level-differs', put: set('smtp_tls_security_level=may') },
-    {
-      what: 'a policy map of the admin',
-      id: 'level-differs',
-      put: set('smtp_tls_policy_maps=texthash:/etc/postfix/policy'),
-    },
-    { what: 'another name', id: 'level-differs', put: set('smtp_tls_secure_cert_match=other.example.org') },
-    { what: 'every public CA trusted', id: 'ca-lock-open', put: set('smtp_tls_CApath=/etc/ssl/certs') },
-    { what: 'another CA file', id: 'ca-lock-open', put: set('smtp_tls_CAfile=/etc/ssl/certs/ssl-cert-snakeoil.pem') },
-    { what: 'a relative path of the CA', id: 'ca-file', put: set('smtp_tls_CAfile=relaycerts/ca.pem') },
-    { what: 'a relative path of the chain', id: 'chain-file', put: set('smtp_tls_chain_files=relaycerts/chain.pem') },
-    { what: 'a trust anchor', id: 'trust-anchor', put: set('smtp_tls_trust_anchor_file=/etc/ssl/x.pem') },
-    { what: 'wrapper mode', id: 'wrapper-mode', put: set('smtp_tls_wrappermode=yes') },
-    { what: 'old protocols', id: 'protocol', put: set('smtp_tls_mandatory_protocols=!SSLv2') },
-    {
-      what: 'a fallback without a certificate',
-      id: 'setting-differs',
-      put: set('smtp_fallback_relay=[mx.example.net]'),
-    },
-    { what: 'a setting by hand', id: 'setting-added', put: set('smtp_bind_address=192.0.2.31') },
-    {
-      what: 'a transport map that goes around',
-      id: 'route-around',
-      put: route('transport_maps', '* smtp:'),
-      mend: 'postconf -X transport_maps',
-    },
-    {
-      what: 'a sender that goes around',
-      id: 'route-stops',
-      put: route('sender_dependent_relayhost_maps', '@example.org [smtp.provider.example]:587'),
-      mend: 'postconf -X sender_dependent_relayhost_maps',
-    },
-    {
-      what: 'the key after the certificate',
-      id: 'key-not-first',
-      put: `sed -n '/BEGIN CERT/,$p' ${chain} >/tmp/c; sed '/BEGIN CERT/,$d' ${chain} >>/tmp/c; cat /tmp/c >${chain}`,
-    },
-    {
-      what: 'an encrypted key',
-      id: 'encrypted-key',
-      put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
-    },
-    {
-      what: 'another certificate beside the chain',
-      id: 'certificate-differs',
-      put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /tmp/k -subj /CN=x -days 9 -out ${folder}/mailhost.example.org.crt.pem`,
-    },
-    {
-      what: 'another key beside the chain',
-      id: 'key-differs',
-      put: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >${folder}/mailhost.example.org.key.pem`,
-    },
-    {
-      what: 'a chain of another key and its certificate',
-      id: 'chain-differs',
-      put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${chain} -subj /CN=x -days 9 -out /tmp/x; cat /tmp/x >>${chain}`,
-    },
-    { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
-  ];
+interface Fault {
+  readonly what: string;
+  readonly id: string;
+  readonly put: string;
+  readonly mend?: string;
+  /** What explain says of it. */
+  readonly logged?: readonly Logged[];
+}
+
+const faults: readonly Fault[] = [
+  {
+    what: 'a relayhost without brackets',
+    id: 'relayhost-brackets',
+    put: 'postconf -e relayhost=relayhost.example.org:2500',
+  },
+  {
+    what: 'a relayhost with another port',
+    id: 'relayhost-differs',
+    logged: [['untrusted-issuer', 'home']],
+    put: "postconf -e 'relayhost=[relayhost.example.org]:25'",
+  },
+  { what: 'no relayhost', id: 'relayhost-differs', put: 'postconf -X relayhost' },
+  { what: 'another transport', id: 'transport-differs', put: 'postconf -e default_transport=smtp' },
+  {
+    what: 'no transport of ours',
+    id: 'service-missing',
+    logged: [['service-missing', 'home']],
+    put: 'postconf -MX relaycerts/unix',
+  },
+  { what: 'level may', id: 'level-differs', put: set('smtp_tls_security_level=may') },
+  {
+    what: 'a policy map of the admin',
+    id: 'level-differs',
+    put: set('smtp_tls_policy_maps=texthash:/etc/postfix/policy'),
+  },
+  {
+    what: 'another name',
+    id: 'level-differs',
+    logged: [['other-name', 'home']],
+    put: set('smtp_tls_secure_cert_match=other.example.org'),
+  },
+  { what: 'every public CA trusted', id: 'ca-lock-open', put: set('smtp_tls_CApath=/etc/ssl/certs') },
+  { what: 'another CA file', id: 'ca-lock-open', put: set('smtp_tls_CAfile=/etc/ssl/certs/ssl-cert-snakeoil.pem') },
+  { what: 'a relative path of the CA', id: 'ca-file', put: set('smtp_tls_CAfile=relaycerts/ca.pem') },
+  {
+    what: 'a relative path of the chain',
+    id: 'chain-file',
+    logged: [
+      ['chain-file', 'home'],
+      ['no-client-certificate', 'relay'],
+    ],
+    put: set('smtp_tls_chain_files=relaycerts/chain.pem'),
+  },
+  {
+    what: 'a trust anchor',
+    id: 'trust-anchor',
+    logged: [['trust-anchor', 'home']],
+    put: set('smtp_tls_trust_anchor_file=/etc/ssl/x.pem'),
+  },
+  {
+    what: 'wrapper mode',
+    id: 'wrapper-mode',
+    logged: [['wrapper-mode', 'home']],
+    put: set('smtp_tls_wrappermode=yes'),
+  },
+  { what: 'old protocols', id: 'protocol', put: set('smtp_tls_mandatory_protocols=!SSLv2') },
+  {
+    what: 'a fallback without a certificate',
+    id: 'setting-differs',
+    put: set('smtp_fallback_relay=[mx.example.net]'),
+  },
+  { what: 'a setting by hand', id: 'setting-added', put: set('smtp_bind_address=192.0.2.31') },
+  {
+    what: 'a transport map that goes around',
+    id: 'route-around',
+    put: route('transport_maps', '* smtp:'),
+    mend: 'postconf -X transport_maps',
+  },
+  {
+    what: 'a sender that goes around',
+    id: 'route-stops',
+    put: route('sender_dependent_relayhost_maps', '@example.org [smtp.provider.example]:587'),
+    mend: 'postconf -X sender_dependent_relayhost_maps',
+  },
+  {
+    what: 'the key after the certificate',
+    id: 'key-not-first',
+    logged: [['key-not-first', 'home']],
+    put: `sed -n '/BEGIN CERT/,$p' ${chain} >/tmp/c; sed '/BEGIN CERT/,$d' ${chain} >>/tmp/c; cat /tmp/c >${chain}`,
+  },
+  {
+    what: 'an encrypted key',
+    id: 'encrypted-key',
+    put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
+  },
+  {
+    what: 'another certificate beside the chain',
+    id: 'certificate-differs',
+    put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /tmp/k -subj /CN=x -days 9 -out ${folder}/mailhost.example.org.crt.pem`,
+  },
+  {
+    what: 'another key beside the chain',
+    id: 'key-differs',
+    put: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >${folder}/mailhost.example.org.key.pem`,
+  },
+  {
+    what: 'key and certificate swapped',
+    id: 'key-differs',
+    put: `cd ${folder}; mv mailhost.example.org.key.pem /tmp/k; mv mailhost.example.org.crt.pem mailhost.example.org.key.pem; mv /tmp/k mailhost.example.org.crt.pem`,
+  },
+  {
+    what: 'a chain of another key and its certificate',
+    id: 'chain-differs',
+    logged: [['untrusted-issuer', 'relay']],
+    put: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ${chain} -subj /CN=x -days 9 -out /tmp/x; cat /tmp/x >>${chain}`,
+  },
+  { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
+];
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [home] = lab.homes;
   desk = new Desk(lab.operator);
   await desk.make(settings);
@@ -108,10 +153,11 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('at home', () => {
-  test.each(faults)('$what: $id', async ({ id, put, mend }) => {
+  test.each(faults)('$what: $id', async ({ id, put, mend, logged = [] }) => {
     await orRestored(desk, home, async () => {
       await changeHost(home, put);
       const finding = await expectFound(desk, id, home.hostname);
+      if (logged.length > 0) await expectLogged(desk, { home, relay: lab.relays[0] }, logged);
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined) await runCure(desk, finding);
       else await changeHost(home, mend);
@@ -123,6 +169,21 @@ describe('at home', () => {
     const { certificate } = await makeCa(lab.operator, 'example.org relay CA');
     await home.writeFile(caFile, certificate);
     await runCure(desk, await expectFound(desk, 'ca-differs', home.hostname));
+    await expectGreen(desk);
+  });
+
+  test('an expired certificate: expired', async () => {
+    const issuer = await openCa(desk);
+    const { chain: text } = await makeCertificate(lab.operator, {
+      name: home.hostname,
+      issuer,
+      purpose: 'clientAuth',
+      expired: true,
+    });
+    await home.writeFile(chain, text, '0600');
+    const finding = await expectFound(desk, 'expired', home.hostname);
+    await expectLogged(desk, { home, relay: lab.relays[0] }, [['expired', 'relay']]);
+    await runCure(desk, finding);
     await expectGreen(desk);
   });
 

@@ -1,5 +1,6 @@
-// Faults put into a relay on purpose, one by one: `relaycerts check` names each by its own id, and what it prints to do,
-// run to the letter, makes everything right. A healthy pair has no finding, before and after.
+// Faults put into a relay on purpose, one by one: `relaycerts check` names each by its own id, `relaycerts explain` those
+// that show in a log, and what is printed to do, run to the letter, makes everything right. A healthy pair has no finding,
+// before and after.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -7,7 +8,9 @@ import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
 import type { Authority, CertificateOptions } from './lab/certificates.js';
-import { changeHost, expectFound, expectGreen, findAll, orRestored, runCure } from './lab/check.js';
+import { changeHost, expectFound, expectGreen, expectLogged, findAll, orRestored, runCure } from './lab/check.js';
+import type { Logged } from './lab/check.js';
+import { rootAccount } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, openCa } from './lab/operator.js';
 
@@ -36,10 +39,20 @@ interface Fault {
   readonly mend?: string;
   /** Whose cure it is, if that is not the finding's own: this one only follows from another. */
   readonly cause?: string;
+  /** What explain says of it. */
+  readonly logged?: readonly Logged[];
 }
 
 const faults: readonly Fault[] = [
-  { what: 'a pin missing', id: 'table-differs', put: `sed -i '/^[0-9A-F]/d' ${folder}/relay_clientcerts` },
+  {
+    what: 'a pin missing',
+    id: 'table-differs',
+    logged: [
+      ['pin-not-listed', 'home'],
+      ['pin-not-listed', 'relay'],
+    ],
+    put: `sed -i '/^[0-9A-F]/d' ${folder}/relay_clientcerts`,
+  },
   {
     what: 'a pin too many',
     id: 'table-differs',
@@ -48,19 +61,25 @@ const faults: readonly Fault[] = [
   {
     what: 'the key after the certificate',
     id: 'key-not-first',
+    logged: [
+      ['key-not-first', 'relay'],
+      ['relay-tls-off', 'home'],
+    ],
     put: `sed -n '/BEGIN CERT/,$p' ${chain} >/tmp/c; sed '/BEGIN CERT/,$d' ${chain} >>/tmp/c; cat /tmp/c >${chain}`,
   },
   {
     what: 'the key of another',
     id: 'key-mismatch',
+    logged: [['key-mismatch', 'relay']],
     put: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >/tmp/k; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/k; cat /tmp/k >${chain}`,
   },
   {
     what: 'an encrypted key',
     id: 'encrypted-key',
+    logged: [['encrypted-key', 'relay']],
     put: `openssl pkey -in ${chain} -aes128 -passout pass:secret >/tmp/e; sed -n '/BEGIN CERT/,$p' ${chain} >>/tmp/e; cat /tmp/e >${chain}`,
   },
-  { what: 'no chain', id: 'file-missing', put: `rm ${chain}` },
+  { what: 'no chain', id: 'file-missing', logged: [['chain-file', 'relay']], put: `rm ${chain}` },
   { what: 'a chain that anybody reads', id: 'mode-differs', put: `chmod 644 ${chain}` },
   { what: 'a chain of another owner', id: 'owner-differs', put: `chown postfix ${chain}` },
   { what: 'a folder above that anybody changes', id: 'folder-open', put: 'chmod o+w /etc/postfix' },
@@ -68,6 +87,7 @@ const faults: readonly Fault[] = [
   {
     what: 'a map type that is not there',
     id: 'map-type',
+    logged: [['map-type', 'relay']],
     put: set(`relay_clientcerts=ldbm:${folder}/relay_clientcerts`),
   },
   {
@@ -84,7 +104,12 @@ const faults: readonly Fault[] = [
   { what: 'every public CA trusted', id: 'ca-lock-open', put: set('smtpd_tls_CApath=/etc/ssl/certs') },
   { what: 'a permanent code for strangers', id: 'bounces', put: set('soft_bounce=no') },
   { what: 'a relative path of the chain', id: 'chain-file', put: set('smtpd_tls_chain_files=relaycerts/chain.pem') },
-  { what: 'a relative path of the CA', id: 'ca-file', put: set('smtpd_tls_CAfile=relaycerts/ca.pem') },
+  {
+    what: 'a relative path of the CA',
+    id: 'ca-file',
+    logged: [['ca-file', 'relay']],
+    put: set('smtpd_tls_CAfile=relaycerts/ca.pem'),
+  },
   { what: 'no service', id: 'service-missing', put: 'postconf -MX 2500/inet' },
   { what: 'no tlsmgr of our own', id: 'service-missing', put: 'postconf -MX relaycerts-2500-tlsmgr/unix' },
   { what: 'another chroot', id: 'service-differs', put: "postconf -F '2500/inet/chroot=n'" },
@@ -100,7 +125,12 @@ const faults: readonly Fault[] = [
   },
   { what: 'a setting by hand', id: 'setting-added', put: set('always_bcc=spy@example.net') },
   { what: 'wrapper mode', id: 'wrapper-mode', put: set('smtpd_tls_wrappermode=yes') },
-  { what: 'STARTTLS stripped', id: 'tls-not-offered', put: set('smtpd_discard_ehlo_keywords=starttls') },
+  {
+    what: 'STARTTLS stripped',
+    id: 'tls-not-offered',
+    logged: [['tls-not-offered', 'home']],
+    put: set('smtpd_discard_ehlo_keywords=starttls'),
+  },
   {
     what: "a proxy's banner, without TLS",
     id: 'banner-foreign',
@@ -128,10 +158,10 @@ const faults: readonly Fault[] = [
   {
     what: 'a disk without room',
     id: 'disk-full',
-    put: 'postconf -e queue_minfree=9000000000000000',
-    mend: 'postconf -X queue_minfree',
+    put: "mount -o remount,size=$(($(df -Pk /var | awk 'END { print $3 }') + 5000))k /var",
+    mend: 'mount -o remount,size=50% /var',
   },
-  { what: 'Postfix stopped', id: 'postfix-stopped', put: 'postfix stop' },
+  { what: 'Postfix stopped', id: 'postfix-stopped', logged: [['connection-refused', 'home']], put: 'postfix stop' },
   {
     what: 'a file that Postfix cannot parse',
     id: 'postfix-check',
@@ -140,6 +170,9 @@ const faults: readonly Fault[] = [
   },
 ];
 
+/** Changes the desk's machine, which the operator may not. */
+const asRoot = (script: string) => lab.operator.execAs(rootAccount, ['sh', '-euc', script]);
+
 /** Puts another key and certificate in the place of the relay's. */
 async function showInstead(options: Omit<CertificateOptions, 'purpose'>): Promise<void> {
   const { chain: text } = await makeCertificate(lab.operator, { ...options, purpose: 'serverAuth' });
@@ -147,7 +180,7 @@ async function showInstead(options: Omit<CertificateOptions, 'purpose'>): Promis
 }
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -179,10 +212,11 @@ test('a check of a healthy pair writes nothing there and queues nothing', async 
 });
 
 describe('on the relay', () => {
-  test.each(faults)('$what: $id', async ({ id, put, mend, cause = id }) => {
+  test.each(faults)('$what: $id', async ({ id, put, mend, cause = id, logged = [] }) => {
     await orRestored(desk, relay, async () => {
       await changeHost(relay, put);
       const finding = await expectFound(desk, id, relay.hostname);
+      if (logged.length > 0) await expectLogged(desk, { home, relay }, logged);
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined)
         await runCure(desk, cause === id ? finding : await expectFound(desk, cause, relay.hostname));
@@ -192,20 +226,29 @@ describe('on the relay', () => {
   });
 
   test.each([
-    { what: 'another CA', id: 'ca-differs', put: () => relay.writeFile(caFile, otherCa.certificate) },
+    {
+      what: 'another CA',
+      id: 'ca-differs',
+      logged: 'untrusted-issuer',
+      log: 'relay',
+      put: () => relay.writeFile(caFile, otherCa.certificate),
+    },
     {
       what: 'an expired certificate',
       id: 'served-expired',
+      logged: 'expired',
       put: () => showInstead({ name: relay.hostname, issuer: ca, expired: true }),
     },
     {
       what: 'a certificate of another CA',
       id: 'served-untrusted',
+      logged: 'untrusted-issuer',
       put: () => showInstead({ name: relay.hostname, issuer: otherCa }),
     },
     {
       what: 'a certificate for another name',
       id: 'served-other-name',
+      logged: 'other-name',
       put: () => showInstead({ name: 'other.example.org', issuer: ca }),
     },
     {
@@ -218,14 +261,30 @@ describe('on the relay', () => {
       },
       isLoaded: true,
     },
-  ])('$what: $id', async ({ id, put, isLoaded = false }) => {
+  ] as const)('$what: $id', async (fault) => {
     await orRestored(desk, relay, async () => {
-      await put();
-      if (!isLoaded) await changeHost(relay, ':');
-      await runCure(desk, await expectFound(desk, id, relay.hostname));
+      await fault.put();
+      if (!('isLoaded' in fault)) await changeHost(relay, ':');
+      const finding = await expectFound(desk, fault.id, relay.hostname);
+      if ('logged' in fault) {
+        await expectLogged(desk, { home, relay }, [[fault.logged, 'log' in fault ? fault.log : 'home']]);
+      }
+      await runCure(desk, finding);
       await expectGreen(desk);
     });
   });
+});
+
+test('status then says what differs', async () => {
+  await changeHost(relay, `sed -i '/^[0-9A-F]/d' ${folder}/relay_clientcerts`);
+  await changeHost(home, "postconf -P 'relaycerts/unix/smtp_tls_security_level=may'");
+  await findAll(desk);
+  const { stdout } = await desk.run('relaycerts status', true);
+  expect(stdout).toMatch(/seen just now with another relay_clientcerts/u);
+  expect(stdout).toMatch(/seen just now with another configuration/u);
+  await desk.install(relay, home);
+  await expectGreen(desk);
+  expect((await desk.run('relaycerts status', true)).code).toBe(0);
 });
 
 describe('the way there', () => {
@@ -236,16 +295,21 @@ describe('the way there', () => {
     await expectGreen(desk);
   });
 
+  test('a firewall that refuses: no-connection', async () => {
+    // Before the table of what is this host's own.
+    await relay.sh(
+      'ip rule add pref 2 lookup local; ip rule del pref 0; ip rule add pref 1 ipproto tcp dport 2500 prohibit',
+    );
+    await expectFound(desk, 'no-connection', relay.hostname);
+    await expectLogged(desk, { home, relay }, [['no-connection', 'home']]);
+    await relay.sh('ip rule add pref 0 lookup local; ip rule del pref 1; ip rule del pref 2');
+    await expectGreen(desk);
+  });
+
   test.each([
     ['192.0.2.11', '192.0.2.25'],
     ['192.0.2.11', 'fd00::25'],
   ])('%s, and also %s, where another program answers: address-differs', async (own, other) => {
-    const asRoot = (script: string) =>
-      lab.operator.execAs({ name: 'root', uid: 0, home: '/root', path: '/usr/sbin:/usr/bin:/bin' }, [
-        'sh',
-        '-euc',
-        script,
-      ]);
     await lab.outside.sh(
       "postconf -M '2500/inet=2500 inet n - y - - smtpd'; ip address replace fd00::25/64 dev eth0 nodad",
     );
@@ -255,6 +319,22 @@ describe('the way there', () => {
     const { message } = await expectFound(desk, 'address-differs', relay.hostname);
     expect(message).toContain(`also has the address ${other},`);
     await asRoot('cat /tmp/hosts >/etc/hosts');
+    await expectGreen(desk);
+  });
+
+  test('another address, here or at home: found, also by explain', async () => {
+    const toOther = "cp /etc/hosts /tmp/hosts; echo '192.0.2.25 relayhost.example.org' >>/etc/hosts";
+    const back = 'cat /tmp/hosts >/etc/hosts';
+    await asRoot(toOther);
+    const { message } = await expectFound(desk, 'address-differs', relay.hostname);
+    expect(message).toContain('192.0.2.25');
+    await asRoot(back);
+    // Postfix in its chroot asks DNS only, as this host does then.
+    await home.sh(`${toOther}; cp /etc/hosts /var/spool/postfix/etc/hosts`);
+    const { message: fromHome } = await expectFound(desk, 'address-differs', relay.hostname);
+    expect(fromHome).toContain('192.0.2.25');
+    await expectLogged(desk, { home, relay }, [['untrusted-issuer', 'home']]);
+    await home.sh(`${back}; rm -f /var/spool/postfix/etc/hosts`);
     await expectGreen(desk);
   });
 

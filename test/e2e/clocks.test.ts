@@ -9,6 +9,7 @@ import { findLogKind } from '../../src/log/log-lines.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { expectGreen, findAll, runCures } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, servedSerial } from './lab/operator.js';
@@ -26,7 +27,7 @@ let first: Desk;
 
 beforeAll(async () => {
   requireTools('faketime', 'openssl');
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   // As old as any here, for all projects share the operator key, and its CA has to be older than what has ended.
@@ -264,6 +265,19 @@ describe('a CA that ends soon', () => {
     }
     expect(await servedSerial(desk, relay)).toBe(after.relay.serial);
   });
+});
+
+test('a CA that has ended: check says so, and what it prints ends in green', async () => {
+  const desk = await project('ended', '-41d', { ca: { validDays: 40 }, certificates: { validDays: 40 } });
+  await ageInto(desk, relay, home);
+  const { subject } = await sendInVain();
+  const found = await findAll(desk);
+  const ended = found.find(({ id, message }) => id === 'state-expired' && message.includes('relay CA'));
+  const [hint = ''] = ended?.cure.map(({ text }) => text) ?? [];
+  await desk.run(/relaycerts renew --ca/u.exec(hint)?.[0] ?? hint);
+  await runCures(desk);
+  await arrive(subject);
+  await expectGreen(desk);
 });
 
 describe('a desk whose clock is wrong', () => {

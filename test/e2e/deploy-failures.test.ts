@@ -45,7 +45,7 @@ async function deployJson(): Promise<Answer> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

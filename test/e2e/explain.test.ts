@@ -29,7 +29,7 @@ let relay: MailHost;
 let home: MailHost;
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

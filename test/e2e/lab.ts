@@ -20,8 +20,8 @@ export interface LabOptions {
   readonly relays: number;
   /** How many homes: mailhost.example.org, mailhost2.example.org... */
   readonly homes: number;
-  /** Its tests put faults in, so its logs may name some. */
-  readonly hasFaults?: boolean;
+  /** What its tests put in, and its logs may name: ids of src/findings. */
+  readonly faults?: readonly string[] | 'any';
 }
 
 export interface Lab {
@@ -60,7 +60,7 @@ function requireRoot(): void {
 }
 
 /** Starts the lab, in a few seconds; call `stop` when done. Several labs do not see each other. */
-export async function startLab({ relays, homes, hasFaults = false }: LabOptions): Promise<Lab> {
+export async function startLab({ relays, homes, faults = [] }: LabOptions): Promise<Lab> {
   requireRoot();
   requireTools('unshare', 'nsenter', 'mount', 'ip', 'dnsmasq', 'postfix', 'sshd', 'ssh', 'ssh-keygen', 'rsync', 'sudo');
   const relayStations = numbered('relayhost', relays, 11, 14);
@@ -125,7 +125,7 @@ export async function startLab({ relays, homes, hasFaults = false }: LabOptions)
       },
       stop: async () => {
         try {
-          await judgeLogs(hosts.slice(0, -1), hasFaults);
+          await judgeLogs(hosts.slice(0, -1), faults);
         } finally {
           await powerOff();
         }

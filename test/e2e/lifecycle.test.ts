@@ -26,7 +26,7 @@ let other: MailHost;
 
 beforeAll(async () => {
   requireTools('faketime', 'openssl');
-  lab = await startLab({ relays: 1, homes: 2 });
+  lab = await startLab({ relays: 1, homes: 2, faults: ['no-client-certificate', 'pin-not-listed'] });
   desk = new Desk(lab.operator);
   const [second] = lab.homes.slice(1);
   if (second === undefined) throw new TypeError('a lab with two homes');

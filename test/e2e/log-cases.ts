@@ -13,6 +13,8 @@ interface LogCase {
   readonly relay?: Parameters;
   /** Where the mail goes instead of the service of the case; there is none then. */
   readonly to?: string;
+  /** The transport is not there. */
+  readonly isMissing?: boolean;
 }
 
 export const folder = '/etc/postfix/relaycerts';
@@ -126,6 +128,8 @@ export const logCases: Readonly<Record<string, LogCase>> = {
     relay: { relay_clientcerts: `hash:${file(bundle.table)}` },
   },
   notable: { kinds: ['map-file'], relay: { relay_clientcerts: `texthash:${file('missing')}` } },
+
+  notransport: { kinds: ['service-missing'], isMissing: true },
 
   // Ports, protocols, and what is in between.
   portsmtp: { kinds: ['port-25'], home: { smtp_tls_security_level: 'may' }, to: '[relayhost.example.org]:25' },

@@ -130,8 +130,8 @@ async function configure(): Promise<void> {
   );
   // The address of the relay has a service that is right.
   services.push(service('2500 inet n - n - - smtpd', 'any', goodRelay));
-  const transports = cases.map(([name, one]) =>
-    service(`${name} unix - - n - - smtp`, name, { ...goodHome, ...one.home }),
+  const transports = cases.flatMap(([name, one]) =>
+    one.isMissing === true ? [] : [service(`${name} unix - - n - - smtp`, name, { ...goodHome, ...one.home })],
   );
   const append = '{ echo; cat; } >> /etc/postfix/master.cf';
   await relay.sh(append, { input: services.join('') });
@@ -149,7 +149,7 @@ smtp-sink -u postfix -f MAIL -B '501 5.7.1 DSN support is disabled' 0.0.0.0:${pr
 
 beforeAll(async () => {
   requireTools('openssl', 'postfix', 'ip');
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   release = (await home.sh('postconf -dh mail_version')).stdout.trim();
@@ -182,10 +182,11 @@ async function linesOf(name: string): Promise<readonly string[]> {
   const at = cases.findIndex(([each]) => each === name);
   return text
     .split('\n')
-    .filter((line) => line.includes(`postfix/${name}/`))
+    .filter((line) => line.includes(`postfix/${name}/`) || line.includes(` private/${name}:`))
     .map((line) =>
       line
         .replace(`postfix/${name}/`, 'postfix/relaycerts/')
+        .replace(` private/${name}:`, ' private/relaycerts:')
         .replaceAll(`@${name}.example.net`, '@example.net')
         .replaceAll(`:${firstPort + at}`, ':2500'),
     );

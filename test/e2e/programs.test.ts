@@ -59,7 +59,7 @@ const settingsWith = (program: string, more: Readonly<Record<string, string>> = 
 });
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 4 });
+  lab = await startLab({ relays: 1, homes: 4, faults: 'any' });
   [relay] = lab.relays;
   const [first, second, third, fourth] = lab.homes;
   if (second === undefined || third === undefined || fourth === undefined)

@@ -77,7 +77,7 @@ async function waits(putRight: () => Promise<void>): Promise<Refusal> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

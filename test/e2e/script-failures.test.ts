@@ -104,7 +104,7 @@ async function refusesEveryCut(host: MailHost): Promise<void> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

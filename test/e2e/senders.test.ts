@@ -52,7 +52,7 @@ async function expectWaiting(from: string): Promise<void> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 1, homes: 2 });
+  lab = await startLab({ relays: 1, homes: 2, faults: ['sender-refused'] });
   [relay] = lab.relays;
   [home, free = home] = lab.homes;
   desk = new Desk(lab.operator);

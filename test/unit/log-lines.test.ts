@@ -13,6 +13,8 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'md5-pins': ['3.7', '3.10', '3.11'],
   'hash-deprecated': ['3.11'],
   'not-trusted': ['3.5'],
+  // The queue manager's words are the same in all.
+  'service-missing': ['3.7'],
   // Of other programs only.
   'key-file': [],
 };

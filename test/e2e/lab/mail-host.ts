@@ -7,7 +7,7 @@ import { z } from 'zod';
 
 import { patienceMs } from './machine.js';
 import type { Machine } from './machine.js';
-import { outsideMaildir, readMailLog, restoreStock } from './postfix.js';
+import { logFile, outsideMaildir, readMailLog, restoreStock } from './postfix.js';
 
 export interface Mail {
   readonly from: string;
@@ -66,6 +66,12 @@ export class MailHost {
   /** From here on, mailLog and waitForLog see only what is logged later. */
   async markLog(): Promise<void> {
     this.#marked = (await readMailLog(this.machine)).length;
+  }
+
+  /** Takes everything out of the mail log. */
+  async emptyLog(): Promise<void> {
+    await this.sh(`: > ${logFile}`);
+    this.#marked = 0;
   }
 
   /** The mail log since the last mark. */

@@ -9,7 +9,7 @@ export interface MailRole {
   readonly takesMailOf: string;
 }
 
-const logFile = '/var/log/mail.log';
+export const logFile = '/var/log/mail.log';
 /** Where `virtual` of the outside MX puts what it gets. */
 export const outsideMaildir = '/var/mail/outside';
 /** The stock /etc/postfix and /etc/cron.d, to go back to. */

@@ -16,6 +16,7 @@ import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportsJson, reportText, type Report } from '../render/deployment.js';
 import { expectedContents } from '../render/installed.js';
 import type { Settings } from '../settings/settings.js';
+import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import type { Lock } from '../store/lock.js';
@@ -55,21 +56,27 @@ interface Deployment {
 
 /** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
-  await locked(options.settings, sys, async (settings, lock) => {
+  await locked(options.settings, sys, async (named, lock) => {
+    const settings = options.undo ? await withFormerHosts(named, formerWords(options, named)) : named;
     const inventory = await readInventory(settings, sys);
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0 && !options.undo) throw contradiction(problems);
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
     const deployment = { options, settings, inventory, bundles, sys, note: noter(settings, lock, sys) };
-    const named = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
-    const reports = await (options.undo ? undoAll : installAll)(deployment, named).finally(() => sys.progress.end());
+    const wanted = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
+    const reports = await (options.undo ? undoAll : installAll)(deployment, wanted).finally(() => sys.progress.end());
     if (reports === undefined) return;
     tell(deployment, reports, reportText(reports, options.undo));
-    if (named.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
+    if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
       sys.warn('hosts that are not named have to be installed first', { run: ['deploy'] });
     }
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
   });
+}
+
+/** The hosts to undo, named or not; those that left the settings are among them as long as they have something of ours. */
+function formerWords({ hosts }: DeployOptions, settings: Settings): readonly string[] {
+  return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
 }
 
 /** The result as data, or in these words unless --quiet is given. */

@@ -95,7 +95,7 @@ async function expectPair(host: MailHost): Promise<void> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl', 'flock');
+  requireTools('openssl');
   lab = await startLab({ relays: 1, homes: 1 });
   [relay] = lab.relays;
   [home] = lab.homes;

@@ -9,16 +9,15 @@ import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { signerOf } from '../plan/ca-rekey.js';
 import { afterVisit, isDone, nextVisits, type Choice, type DeployedHost, type Visit } from '../plan/deployment.js';
-import type { SeenHost } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportsJson, reportText, type Report } from '../render/deployment.js';
 import { expectedContents } from '../render/installed.js';
 import type { Settings } from '../settings/settings.js';
+import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
-import type { Lock } from '../store/lock.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
@@ -26,6 +25,7 @@ import { deliver, takeBack } from './deliver.js';
 import { findHost, findHosts, notCertifiedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
+import { visitNotes, type VisitNotes } from './visit-notes.js';
 
 export interface DeployOptions extends GlobalOptions {
   /** As typed; all if empty. */
@@ -49,27 +49,39 @@ interface Deployment {
   readonly inventory: Inventory;
   readonly bundles: Bundles;
   readonly sys: Sys;
-  /** Records what a host has now; undefined: nothing of ours any more. */
-  readonly note: (hostname: HostName, seen: SeenHost | undefined) => Promise<void>;
+  readonly note: VisitNotes['note'];
 }
 
 /** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
-  await locked(options.settings, sys, async (settings, lock) => {
+  await locked(options.settings, sys, async (named, lock) => {
+    const settings = options.undo ? await withFormerHosts(named, formerWords(options, named)) : named;
     const inventory = await readInventory(settings, sys);
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0 && !options.undo) throw contradiction(problems);
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
-    const deployment = { options, settings, inventory, bundles, sys, note: noter(settings, lock, sys) };
-    const named = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
-    const reports = await (options.undo ? undoAll : installAll)(deployment, named).finally(() => sys.progress.end());
+    const { note, end } = visitNotes(
+      (seen) => noteUnderLock(settings, sys, lock, seen),
+      () => performance.now(),
+    );
+    const deployment = { options, settings, inventory, bundles, sys, note };
+    const wanted = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
+    const reports = await (options.undo ? undoAll : installAll)(deployment, wanted).finally(() => {
+      sys.progress.end();
+      return end();
+    });
     if (reports === undefined) return;
     tell(deployment, reports, reportText(reports, options.undo));
-    if (named.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
+    if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
       sys.warn('hosts that are not named have to be installed first', { run: ['deploy'] });
     }
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
   });
+}
+
+/** The hosts to undo, named or not; those that left the settings are among them as long as they have something of ours. */
+function formerWords({ hosts }: DeployOptions, settings: Settings): readonly string[] {
+  return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
 }
 
 /** The result as data, or in these words unless --quiet is given. */
@@ -92,15 +104,6 @@ async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: 
   throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
     hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
   });
-}
-
-/** Each host is recorded at once, one after the other: whatever ends this run, the next one knows what was done. */
-function noter(settings: Settings, lock: Lock, sys: Sys): Deployment['note'] {
-  let last = Promise.resolve();
-  return (hostname, seen) => {
-    last = last.then(() => noteUnderLock(settings, sys, lock, new Map([[hostname, seen]])));
-    return last;
-  };
 }
 
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */

@@ -200,7 +200,7 @@ export async function noteUnderLock(
 ): Promise<void> {
   const layout = layoutOf(settings);
   const { hosts } = readInstalled(layout);
-  await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen), '');
+  await commitChangeWithWords(settings, sys, lock, installedChange(layout, hosts, seen, settings), '');
 }
 
 /**

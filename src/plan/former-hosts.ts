@@ -2,7 +2,7 @@
 // the files left of them; they can still be undone, revoked and removed. Pure.
 
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
-import { hostsOf, programUsers, type HostSettings, type Role, type Settings } from '../settings/settings.js';
+import { hostsOf, programUsers, type HostSettings, type Role, type Settings, type Ssh } from '../settings/settings.js';
 import type { MailProgram } from '../settings/settings.js';
 import type { IssuedCertificate, Stranger } from './inventory.js';
 
@@ -38,12 +38,23 @@ export function formerHosts(
   return [...found.values()];
 }
 
-/** The settings as if this host were still in them. How ssh reached it is no longer known. */
-export function withFormerHost(settings: Settings, { hostname, role, program }: FormerHost): Settings {
+/** The settings as if this host were still in them. `known` is how it was reached when it was last seen. */
+export function withFormerHost(
+  settings: Settings,
+  { hostname, role, program }: FormerHost,
+  known: Ssh | undefined,
+): Settings {
+  const root: Ssh = {
+    isLocal: false,
+    needsSudo: false,
+    user: parseSshUser('root'),
+    host: parseSshHost(hostname),
+    port: 22,
+  };
   const host = {
     hostname,
     altNames: [],
-    ssh: { isLocal: false, needsSudo: false, user: parseSshUser('root'), host: parseSshHost(hostname), port: 22 },
+    ssh: known ?? root,
     tlsLogLevel: 1,
   };
   const [{ port }] = settings.smtpdServers;

@@ -1,6 +1,8 @@
 // What a host has, what it should have, and what differs. Pure: render/installed.ts derives what it should have from
 // settings and certificates, store/installed.ts keeps what it was last seen to have. Made is not installed.
 
+import type { Ssh } from '../settings/settings.js';
+
 /** What distinguishes one installation of a host from another. Digests are SHA-256 in lower-case hexadecimal. */
 export interface HostContent {
   /** Of the DER of the host's certificate. */
@@ -16,6 +18,8 @@ export interface HostContent {
 /** What a host had when it was last looked at. */
 export interface SeenHost extends HostContent {
   readonly seen: Date;
+  /** How it was reached then, if that was noted: the settings forget it with the host. */
+  readonly ssh?: Ssh;
 }
 
 /** The most noticeable difference first. */

@@ -181,8 +181,7 @@ function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'ho
   return {
     message: `${hostname} is no longer in the settings: ${stillDoes(role)}`,
     hint: {
-      run: ['show', hostname, '--undo'],
-      before: 'do what this prints:',
+      run: ['deploy', '--undo', hostname],
       after: `; then, or if that machine is gone or has another name in the settings now: ${commandText(program, ['remove', hostname])}`,
     },
   };
@@ -207,7 +206,7 @@ export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, S
   const known = new Set<HostName>(hostsOf(settings).map(({ hostname }) => hostname));
   const gone = [...seen].filter(([hostname]) => !known.has(hostname));
   return gone.slice(0, mostFormer).map(([hostname, host]) => {
-    const undo = commandText(settings.program, ['show', hostname, '--undo']);
+    const undo = commandText(settings.program, ['deploy', '--undo', hostname]);
     return `${hostname} is no longer in the settings, and was seen installed ${agoText(host.seen, at)}: ${undo}`;
   });
 }

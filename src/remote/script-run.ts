@@ -22,6 +22,8 @@ export interface ScriptRun {
 
 /** Seconds until a host that does not answer counts as unreachable. */
 const connectSeconds = 10;
+/** Seconds between two questions whether a host is still there; ssh gives up after three without an answer. */
+const aliveSeconds = 10;
 
 /** Hosts that are worked on in parallel. */
 export const mostAtOnce = 8;
@@ -74,7 +76,9 @@ export function shellOn({ ssh }: HostSettings, script?: string): readonly [strin
   const shell = ssh.needsSudo ? sudo : (['sh'] as const);
   if (ssh.isLocal) return script === undefined ? shell : [...shell, '-c', script];
   const { user, host, port } = ssh;
-  const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`].flatMap((one) => ['-o', one]);
+  const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`, `ServerAliveInterval=${aliveSeconds}`].flatMap(
+    (one) => ['-o', one],
+  );
   const place = [...(port === 22 ? [] : ['-p', String(port)]), `${user}@${host}`];
   const words = script === undefined ? shell : [...shell, '-c', textWord(script)];
   return ['ssh', '-T', ...options, ...place, words.join(' ')];

@@ -82,7 +82,10 @@ await_verdict() {
   ) >/dev/null 2>&1 </dev/null 3<&- &
   watcher=$!
   verdict=
+  # For the next run, if this one waits in vain (receive.sh).
+  echo "$$" 2>/dev/null >"$arrived/waiting" || :
   read -r verdict <&3 || :
+  rm -f "$arrived/waiting"
   kill "$watcher" 2>/dev/null || :
   [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
   keep_script

@@ -26,12 +26,27 @@ fail() {
   exit 1
 }
 
+# One at a time. A run that waits for a verdict though its connection is gone would put the old files back later, over
+# those of this run: it is told to do so now.
+take_turn() {
+  mkdir -p "$folder"
+  command -v flock >/dev/null 2>&1 || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+    mkdir -p "$folder"
+    exec 9<"$folder"
+    ! flock -n 9 || return 0
+    { read -r waiting <"$arrived/waiting" && kill "$waiting"; } 2>/dev/null || :
+    sleep 1
+  done
+  fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
+}
+
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
 read -r size
 case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
-mkdir -p "$folder"
+take_turn
 rm -rf "$arrived"
 trap clean_up EXIT
 mkdir "$arrived"
@@ -47,4 +62,5 @@ if [ -n "$only" ]; then
   done
   script=$folder/saved/install.sh
 fi
-sh "$script" "$arrived" 3<&0 </dev/null
+# What the script starts may go on when it has ended: the turn is not passed on.
+sh "$script" "$arrived" 3<&0 </dev/null 9<&-

@@ -4,6 +4,7 @@
 import { findHostName } from '../names.js';
 import { formerHosts, isFormer, withFormerHost, type FormerHost } from '../plan/former-hosts.js';
 import type { Settings } from '../settings/settings.js';
+import { readInstalled } from './installed.js';
 import { issuedCertificates } from './ledger-report.js';
 import { readLedger } from './ledger.js';
 import { layoutOf } from './layout.js';
@@ -22,6 +23,7 @@ export async function withFormerHosts(settings: Settings, words: readonly string
   const names = words.flatMap((word) => findHostName(word, settings.domain) ?? []);
   const unknown = new Set(names.filter((hostname) => isFormer(settings, { hostname })));
   if (unknown.size === 0) return settings;
-  const former = await readFormerHosts(settings);
-  return former.filter(({ hostname }) => unknown.has(hostname)).reduce(withFormerHost, settings);
+  const former = (await readFormerHosts(settings)).filter(({ hostname }) => unknown.has(hostname));
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  return former.reduce((named, one) => withFormerHost(named, one, seen.get(one.hostname)?.ssh), settings);
 }

@@ -4,8 +4,9 @@
 
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';
-import { findHostName, type HostName } from '../names.js';
+import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import type { SeenHost } from '../plan/installed.js';
+import { hostsOf, type Settings, type Ssh } from '../settings/settings.js';
 import { readFileNow } from '../sys/files.js';
 import type { Layout } from './layout.js';
 import type { Change } from './transaction.js';
@@ -56,17 +57,21 @@ export function parseInstalled(bytes: Uint8Array): {
 }
 
 /**
- * The change that records what was seen; undefined for a host that no longer has anything of ours. Only under the lock.
+ * The change that records what was seen, and how these settings reach the hosts; undefined for a host that no longer has
+ * anything of ours. Only under the lock.
  */
 export function installedChange(
   { installed }: Pick<Layout, 'installed'>,
   before: Installed['hosts'],
   seen: ReadonlyMap<HostName, SeenHost | undefined>,
+  settings: Settings,
 ): Change {
+  const ways = new Map(hostsOf(settings).map(({ hostname, ssh }) => [hostname, ssh]));
   const hosts = new Map(before);
   for (const [hostname, content] of seen) {
+    const ssh = ways.get(hostname);
     if (content === undefined) hosts.delete(hostname);
-    else hosts.set(hostname, content);
+    else hosts.set(hostname, ssh === undefined ? content : { ...content, ssh });
   }
   const bytes = Buffer.from(renderInstalled(hosts));
   return {
@@ -81,8 +86,8 @@ export function installedChange(
 export function renderInstalled(hosts: Installed['hosts']): string {
   const lines = [...hosts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null }]) => {
-      const entry = { seen: seen.toISOString(), certificate, authorities, table, configuration };
+    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null, ssh }]) => {
+      const entry = { seen: seen.toISOString(), certificate, authorities, table, configuration, ssh };
       return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
     });
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
@@ -116,7 +121,25 @@ function parseSeen(value: unknown): SeenHost | undefined {
     return undefined;
   }
   if (!isDigestOrNull(table) || !isDigestOrNull(configuration)) return undefined;
-  return { seen, certificate, authorities, table: table ?? undefined, configuration: configuration ?? undefined };
+  const ssh = parseSsh(fields.get('ssh'));
+  const content = { certificate, authorities, table: table ?? undefined, configuration: configuration ?? undefined };
+  return { seen, ...content, ...(ssh === undefined ? {} : { ssh }) };
+}
+
+/** Undefined if it is not one: then the host is looked for under its name. */
+function parseSsh(value: unknown): Ssh | undefined {
+  const fields = fieldsOf(value);
+  const [isLocal, needsSudo] = [fields.get('isLocal'), fields.get('needsSudo')];
+  const [user, host, port] = [fields.get('user'), fields.get('host'), fields.get('port')];
+  if (typeof isLocal !== 'boolean' || typeof needsSudo !== 'boolean') return undefined;
+  if (typeof user !== 'string' || typeof host !== 'string' || typeof port !== 'number') return undefined;
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) return undefined;
+  try {
+    return { isLocal, needsSudo, user: parseSshUser(user), host: parseSshHost(host), port };
+  } catch (error) {
+    if (error instanceof RelaycertsError) return undefined;
+    throw error;
+  }
 }
 
 function flawProblem(path: string, flaw: string): Problem {

@@ -240,8 +240,8 @@ describe('a host that only the ledger knows', () => {
     const { status, stderr } = await run('status');
     expect(status).toBe(3);
     expect(stderr).toContain(`${gone} is no longer in the settings: until its configuration is undone there`);
-    const [, show = ''] = /hint: do what this prints: relaycerts (show \S+ --undo);/u.exec(stderr) ?? [];
-    expect(succeed(await run(...show.split(' '))).stdout).toContain("postconf -P '*/inet/relay_clientcerts'");
+    const [, undo = ''] = /hint: relaycerts (deploy --undo \S+);/u.exec(stderr) ?? [];
+    expect(succeed(await run(...undo.split(' '), '--dry-run')).stdout).toBe(`to undo: ${gone}\n`);
     const [, remove = ''] = /: relaycerts (remove \S+)\n/u.exec(stderr) ?? [];
     expect(succeed(await run(...remove.split(' '))).stdout).toContain(`show ${gone} --format sh --undo`);
     await noteAsInstalled(project);

@@ -54,7 +54,7 @@ describe('another name', () => {
       `${relay} is no longer in the settings: until its configuration is undone there, its port stays open`,
     );
     expect(warning).not.toMatch(/\bpin\b|cannot relay/u);
-    expect(hint).toMatch(/: do what this prints: relaycerts show relayhost\.example\.org --undo; then, or if /u);
+    expect(hint).toMatch(/hint: relaycerts deploy --undo relayhost\.example\.org; then, or if /u);
     const undo = succeed(await run('show', 'relayhost', '--undo'));
     expect(undo.stdout).toContain(`relaycerts show ${relay} --format sh --undo | ssh root@${relay} sh\n`);
     expect(succeed(await run('show', relay, '--format', 'sh', '--undo')).stdout).toMatch(/\nundo_host </u);
@@ -68,7 +68,7 @@ describe('another name', () => {
     const [warning, hint, ...more] = await warned();
     expect(more).toEqual([]);
     expect(warning).toContain(`${home} is no longer in the settings: its pin leaves the tables`);
-    expect(hint).toContain(`do what this prints: relaycerts show ${home} --undo`);
+    expect(hint).toContain(`hint: relaycerts deploy --undo ${home};`);
     expect(succeed(await run('show', home, '--undo')).stdout).toContain('postconf -MX relaycerts/unix\n');
     expect(pinsListed(project).map(([, name]) => name)).toEqual(['newhome.example.org']);
     expect(project.read(tableFile)).not.toContain(before?.[0] ?? '');

@@ -146,7 +146,7 @@ describe('what was made', () => {
     await noteAsInstalled(project);
     const { status, stderr } = await run('status');
     expect(stderr).toContain(
-      'laptop.example.org is no longer in the settings, and was seen installed 2 days ago: relaycerts show laptop.example.org --undo\n',
+      'laptop.example.org is no longer in the settings, and was seen installed 2 days ago: relaycerts deploy --undo laptop.example.org\n',
     );
     expect(status).toBe(0);
     succeed(await run('show', 'laptop.example.org', '--undo'));

@@ -7,6 +7,8 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
+import { adminAccount } from './lab/accounts.js';
+import { rootAccount } from './lab/machine.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
@@ -31,12 +33,15 @@ async function deploy(words = ''): Promise<string> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl');
+  requireTools('openssl', 'bash', 'busybox');
   lab = await startLab({ relays: 2, homes: 2 });
   [relay, second = relay] = lab.relays;
   [home, other = home] = lab.homes;
   desk = new Desk(lab.operator);
   for (const host of [relay, second, home, other]) before.set(host, await contentOf(host));
+  // What deploy sends runs in the shell that a host has; the other two have this release's.
+  await second.sh('mount --bind "$(command -v bash)" "$(readlink -f /bin/sh)"');
+  await home.sh('mount --bind "$(command -v busybox)" "$(readlink -f /bin/sh)"');
   await desk.make(settings);
 });
 afterAll(() => lab.stop());
@@ -110,5 +115,38 @@ describe('deploy', () => {
   test('--undo gives everything back byte for byte', async () => {
     expect(await deploy('--undo')).toContain('undo: 4 undone');
     for (const [host, content] of before) expect(await contentOf(host)).toBe(content);
+  });
+});
+
+describe('a host that is this machine', () => {
+  test.each([
+    { what: 'the relay, as root', isRelay: true, account: rootAccount },
+    { what: 'home, with sudo', isRelay: false, account: adminAccount },
+  ])('$what: no ssh to it, and mail flows', async ({ isRelay, account }) => {
+    const [here, there] = isRelay ? [relay, other] : [other, relay];
+    const run = (script: string) =>
+      here.machine.execAs({ ...account, path: `/opt/bin:${account.path}` }, ['sh', '-c', `cd ~ && ${script}`]);
+    const ssh = ['id_ed25519', 'known_hosts'].map((name) => lab.operator.readFile(`.ssh/${name}`));
+    const [key = '', known = ''] = await Promise.all(ssh);
+    await here.writeFile(`${account.home}/.ssh/id_ed25519`, key, '0600');
+    await here.writeFile(
+      `${account.home}/.ssh/known_hosts`,
+      known
+        .split('\n')
+        .filter((line) => !line.includes(here.hostname))
+        .join('\n'),
+    );
+    const label = (host: MailHost) => ({ hostname: host.hostname, ...(host === here ? { local: true } : {}) });
+    const own = { domain: 'example.org', smtpdServers: [label(relay)], smtpClients: [label(other)] };
+    await here.writeFile(`${account.home}/settings.json`, JSON.stringify(own));
+    await here.sh(`chown -R ${account.uid}:${account.uid} ${account.home}`);
+    await run('relaycerts make');
+    expect((await run('relaycerts deploy --yes')).stdout).toContain('deploy: 2 installed');
+    await deliver(other, lab.outside);
+    expect((await run('relaycerts deploy --undo --yes')).stdout).toContain('undo: 2 undone');
+    for (const host of [here, there]) {
+      expect(await contentOf(host)).toBe(before.get(host));
+      await host.sh(`rm -rf ${folder}`);
+    }
   });
 });

@@ -84,7 +84,8 @@ export async function startLab({ relays, homes, faults = [] }: LabOptions): Prom
       station: Station,
     ): Promise<{ readonly machine: Machine; readonly knownHosts: string }> => {
       const { hostname, mxOf = '' } = station;
-      const machine = await bootMachine({ hostname });
+      // relaycerts can run on a host itself, too.
+      const machine = await bootMachine({ hostname, checkout });
       machines.push(machine);
       await plugIn(wire, machine, station);
       const [knownHosts] = await Promise.all([

@@ -8,7 +8,7 @@ import { sealPassphrase } from '../../src/custody/seal.js';
 import { readRecipientKeys } from '../../src/custody/recipient-key.js';
 import { encodePrivateKey, generateKey } from '../../src/issue/keys.js';
 import { encryptPrivateKey } from '../../src/issue/pbes2.js';
-import { parseCountryCode, parseHostName } from '../../src/names.js';
+import { parseCountryCode, parseHostName, parseSshHost, parseSshUser } from '../../src/names.js';
 import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { changeFolder } from '../../src/store/journal.js';
@@ -213,6 +213,7 @@ const seenHosts = new Map(
       authorities: [digest],
       table: digest,
       configuration: undefined,
+      ssh: { isLocal: false, needsSudo: true, user: parseSshUser('pi'), host: parseSshHost('192.0.2.7'), port: 2222 },
     },
   ]),
 );

@@ -15,6 +15,7 @@ import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, type Settings } from '../../src/settings/settings.js';
 import { installedChange, parseInstalled, readInstalled, renderInstalled } from '../../src/store/installed.js';
 import { layoutOf, type Layout } from '../../src/store/layout.js';
+import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { hostName } from '../support/chain.js';
 import { makeInventory, threeHosts } from '../support/inventory.js';
 
@@ -233,9 +234,17 @@ describe('installed.json', () => {
     expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('symbolic link')]);
   });
 
-  it('a change notes what was seen, keeps the others, and forgets what was undone', () => {
+  it('a change notes what was seen and how, keeps the others, and forgets what was undone', () => {
+    const settings = parseSettings(
+      {
+        domain: 'example.org',
+        smtpdServers: [{ hostname: 'relayhost' }],
+        smtpClients: [{ hostname: 'mailhost', sshUser: 'pi', sshHost: '192.0.2.7', sshPort: 2222 }],
+      },
+      { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'x' },
+    );
     const textOf = (before: typeof both, noted: ReadonlyMap<typeof home, SeenHost | undefined>): string => {
-      const { writes, ...rest } = installedChange(layout, before, noted);
+      const { writes, ...rest } = installedChange(layout, before, noted, settings);
       expect(rest).toEqual({ appends: [], removes: [], empties: [] });
       expect(writes.map(({ path, mode, isNew }) => [path, mode, isNew])).toEqual([
         [join(folder, 'certs/installed.json'), 0o644, false],
@@ -243,7 +252,18 @@ describe('installed.json', () => {
       return Buffer.from(writes[0]?.bytes ?? '').toString();
     };
     const later: SeenHost = { ...client, seen: new Date('2026-11-21T00:00:00Z') };
-    expect(textOf(both, new Map([[home, later]]))).toBe(renderInstalled(new Map([...both, [home, later]])));
+    const way = {
+      isLocal: false,
+      needsSudo: true,
+      user: parseSshUser('pi'),
+      host: parseSshHost('192.0.2.7'),
+      port: 2222,
+    };
+    const noted = renderInstalled(new Map([...both, [home, { ...later, ssh: way }]]));
+    expect(textOf(both, new Map([[home, later]]))).toBe(noted);
+    expect(parseInstalled(Buffer.from(noted)).hosts.get(home)?.ssh).toEqual(way);
+    expect(parseInstalled(Buffer.from(noted.replace('2222', '0'))).hosts.get(home)?.ssh).toBeUndefined();
+    expect(parseInstalled(Buffer.from(noted.replace('"pi"', '"-oX"'))).hosts.get(home)?.ssh).toBeUndefined();
     expect(textOf(both, new Map([[home, undefined]]))).toBe(renderInstalled(new Map([[relay, seen]])));
   });
 });

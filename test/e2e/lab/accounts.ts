@@ -46,8 +46,6 @@ chown "$2:$2" "$3"`;
 /** Makes the operator's account, ssh key and `relaycerts` command; resolves with the public key's line. */
 export async function prepareOperator(operator: Machine): Promise<string> {
   await addAccount(operator, operatorAccount);
-  // A link, as npm install -g makes one.
-  await operator.execAs(rootAccount, ['ln', '-s', '/opt/relaycerts/bin/relaycerts.js', '/opt/bin/relaycerts']);
   const probe = await operator.exec(['test', '-r', '/opt/relaycerts/package.json'], { anyExit: true });
   if (probe.code !== 0)
     throw new Error('the checkout is closed to others, so the lab operator cannot run it: chmod -R go+rX .');

@@ -65,6 +65,8 @@ if [ -n "$2" ]; then
   mount --move /run/lab/checkout /opt/relaycerts
   : > /opt/bin/node
   mount --move /run/lab/node /opt/bin/node
+  # A link, as npm install -g makes one.
+  ln -s /opt/relaycerts/bin/relaycerts.js /opt/bin/relaycerts
 fi
 mount -t tmpfs -o mode=0755 lab /var
 mkdir -p /var/cache /var/lib /var/log /var/spool/cron

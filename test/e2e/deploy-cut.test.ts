@@ -1,0 +1,188 @@
+// A deployment that is killed, or whose network is cut, at moments all along its way on both hosts: the next one ends it,
+// and the relay, which does a handshake every 50 ms with a process of its own, never serves a key with another's
+// certificate. A few moments each day, 30 with RELAYCERTS_DEEP=1.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { patienceMs } from './lab/machine.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver, servedSerial } from './lab/operator.js';
+
+const folder = '/etc/postfix/relaycerts';
+const moments = process.env['RELAYCERTS_DEEP'] === '1' ? 30 : 4;
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let watcher: ChildProcess;
+let watched = '';
+/** How many programs the scripts run on the hosts in a deployment, by host. */
+const steps = new Map<MailHost, number>();
+/** Every serial that the relay was issued. */
+const serials = new Set<string>();
+
+/** Takes the place of the programs that change or read files there, counts them, and waits at the one of its number. */
+const step = `#!/bin/sh
+exec 8>>/run/steps.lock
+flock 8
+read -r count </run/steps
+count=$((count + 1))
+echo "$count" >/run/steps
+if [ "$count" = "$(/usr/bin/cat /run/stop-at)" ]; then
+  : >/run/stopped
+  until [ -e /run/go-on ]; do /usr/bin/sleep 0.02; done
+fi
+exec 8>&-
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec "\${0##*/}" "$@"
+`;
+const stepped = ['tar', 'mkdir', 'rm', 'ln', 'cp', 'mv', 'cmp', 'chmod', 'chown', 'postfix', 'openssl', 'sleep'];
+
+async function countSteps(host: MailHost): Promise<void> {
+  await host.sh('mount -t tmpfs -o mode=755 lab /usr/local/sbin');
+  await host.writeFile('/usr/local/sbin/step', step, '0755');
+  await host.sh(`cd /usr/local/sbin && for name in ${stepped.join(' ')}; do ln step "$name"; done`);
+  await stopAt(host, 0);
+}
+
+const stopAt = (host: MailHost, number: number) =>
+  host.sh(`rm -f /run/stopped /run/go-on; echo 0 >/run/steps; echo ${number} >/run/stop-at`);
+
+const goOn = (host: MailHost) => host.sh(': >/run/go-on');
+
+/** New certificates for both, the relay's with a new key. */
+async function renew(): Promise<void> {
+  await desk.run('relaycerts renew --rekey relayhost && relaycerts renew --force mailhost');
+  const show = 'openssl x509 -noout -serial -in certs/smtpd-server/relayhost.example.org.crt.pem';
+  serials.add(
+    (await desk.run(show)).stdout
+      .trim()
+      .replace(/^serial=/u, '')
+      .toLowerCase(),
+  );
+}
+
+const deploy = (anyExit = false) => desk.run('relaycerts deploy --yes 2>&1', anyExit);
+
+/** The cable of the relay, or of the home, on the side of the wire. */
+async function plug(host: MailHost, state: 'up' | 'down'): Promise<void> {
+  const wire = lab.machines.find(({ hostname }) => hostname === 'wire');
+  await wire?.exec(['ip', 'link', 'set', `port${host.address.split('.')[3] ?? ''}`, state]);
+}
+
+/** The host and its step at one of the moments, which are evenly spread over both. */
+function placeOf(moment: number): readonly [MailHost, number] {
+  const [ofRelay = 0, ofHome = 0] = [steps.get(relay), steps.get(home)];
+  const number = Math.floor(((moment + 0.5) * (ofRelay + ofHome)) / moments) + 1;
+  return number <= ofRelay ? [relay, number] : [home, number - ofRelay];
+}
+
+/** The key and the certificate in the file that Postfix reads are of one pair. */
+async function expectPair(host: MailHost): Promise<void> {
+  const chain = `${folder}/${host.hostname}.chain.pem`;
+  const [key, certificate] = await Promise.all([
+    host.exec(['/usr/bin/openssl', 'pkey', '-in', chain, '-pubout']),
+    host.exec(['/usr/bin/openssl', 'x509', '-in', chain, '-noout', '-pubkey']),
+  ]);
+  expect(certificate.stdout).toBe(key.stdout);
+}
+
+beforeAll(async () => {
+  requireTools('openssl');
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  // A connection of its own for each visit, which notices a cut within seconds.
+  const ssh = '#!/bin/sh\nexec /usr/bin/ssh -o ServerAliveInterval=1 -o ControlPath=none "$@"\n';
+  await lab.operator.execAs({ ...lab.operator.account, name: 'root', uid: 0 }, [
+    'sh',
+    '-euc',
+    'printf %s "$1" >/opt/bin/ssh; chmod 755 /opt/bin/ssh',
+    'sh',
+    ssh,
+  ]);
+  // Each connection is a new process, which reads the files anew.
+  await relay.setMainCf({ max_use: '1' });
+  await relay.reload();
+  await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
+  await deploy();
+  await renew();
+  for (const host of [relay, home]) await countSteps(host);
+  await deploy();
+  for (const host of [relay, home]) steps.set(host, Number((await host.sh('cat /run/steps')).stdout));
+  serials.add(await servedSerial(desk, relay));
+  const program = fileURLToPath(new URL('lab/handshakes.mjs', import.meta.url));
+  const ca = `/proc/${lab.operator.pid}/root/home/operator/certs/ca/example.org-ca.crt.pem`;
+  const net = ['--target', String(relay.machine.pid), '--net', '--'];
+  const words = [process.execPath, program, relay.hostname, relay.address, '2500', ca];
+  watcher = spawn('nsenter', [...net, ...words], { stdio: ['pipe', 'pipe', 'inherit'] });
+  watcher.stdout?.on('data', (chunk: Buffer) => {
+    watched += chunk.toString();
+  });
+});
+afterAll(() => lab.stop());
+
+describe('a deployment', () => {
+  test.each(
+    Array.from({ length: moments }, (_, moment) => ({ moment: moment + 1, how: moment % 2 ? 'cut' : 'killed' })),
+  )(`$how at moment $moment of ${moments}: the next one ends it`, async ({ moment, how }) => {
+    const [host, number] = placeOf(moment - 1);
+    await renew();
+    await stopAt(host, number);
+    const running = deploy(true);
+    const stopped = async () => (await host.machine.peek('/run/stopped')) === '' && host.machine.exists('/run/stopped');
+    await expect.poll(stopped, { timeout: patienceMs, interval: 20 }).toBe(true);
+    await expectPair(host);
+    if (how === 'killed') await lab.operator.sh('pkill -KILL -x node');
+    else await plug(host, 'down');
+    expect((await running).code).not.toBe(0);
+    if (how === 'cut') await plug(host, 'up');
+    await goOn(host);
+    const { code, stdout } = await deploy(true);
+    expect([code, stdout]).toEqual([
+      0,
+      expect.stringMatching(/^deploy: .*installed|had it already|^nothing to deploy/mu),
+    ]);
+    await expectPair(host);
+    expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
+    expect((await host.sh(`ls ${folder}`)).stdout).not.toMatch(/next|part/u);
+  });
+
+  test('that hangs does not put its old files over those of the next', async () => {
+    await renew();
+    const running = deploy(true);
+    const waits = () => relay.machine.peek(`${folder}/next/waiting`);
+    await expect.poll(waits, { timeout: patienceMs, interval: 5 }).not.toBe('');
+    // As a laptop that sleeps: the connection stays.
+    await lab.operator.sh('pkill -STOP -x ssh; pkill -KILL -x node');
+    await running;
+    await deploy();
+    await lab.operator.sh('pkill -CONT -x ssh; pkill -TERM -x ssh', { anyExit: true });
+    await relay.sh(`until ! pgrep -f ${folder}/next/install.sh; do sleep 0.1; done`);
+    expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
+  });
+
+  test('never made the relay serve a key with a certificate of another', async () => {
+    const ended = once(watcher, 'close');
+    watcher.stdin?.end();
+    await ended;
+    const lines = watched.trim().split('\n');
+    const served = lines.filter((line) => line.startsWith('served '));
+    expect(served.length).toBeGreaterThan(moments * 20);
+    expect(new Set(served.map((line) => line.slice('served '.length)).filter((one) => !serials.has(one)))).toEqual(
+      new Set(),
+    );
+    // Postfix opens its port again, and ends the connections of before, at a reload.
+    const other = lines.filter((line) => !line.startsWith('served ') && !/^(?:closed$|error ECONN)/u.test(line));
+    expect(other).toEqual([]);
+    await deliver(home, lab.outside);
+  });
+});

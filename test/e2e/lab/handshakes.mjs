@@ -1,0 +1,56 @@
+// A TLS handshake with a relay every 50 ms, without a client certificate, until standard input ends. It runs in the
+// network of a lab's machine, so it is a program of its own. A line for each: the serial that was served and whose key
+// the handshake proved, or what came instead.
+
+import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+const [host = '', address = '', port = '', caFile = ''] = process.argv.slice(2);
+const ca = readFileSync(caFile);
+/** The relay takes ten connections of an address at a time. */
+const mostOpen = 6;
+let open = 0;
+
+function shake() {
+  open += 1;
+  const socket = connectTcp({ host: address, port: Number(port) });
+  let isOver = false;
+  const end = (word) => {
+    if (isOver) return;
+    isOver = true;
+    open -= 1;
+    process.stdout.write(`${word}\n`);
+    socket.destroy();
+  };
+  // Only what comes before the handshake is lines of text.
+  let text = '';
+  const commands = ['EHLO watcher.example.org\r\n', 'STARTTLS\r\n'];
+  const read = (chunk) => {
+    text += chunk.toString();
+    if (!/^\d{3} .*\r\n$/mu.test(text)) return;
+    const reply = text;
+    text = '';
+    if (!reply.startsWith('2')) return end(`reply ${reply.trim()}`);
+    const next = commands.shift();
+    if (next !== undefined) return socket.write(next);
+    socket.off('data', read);
+    const secure = connectTls({ socket, ca, servername: host }, () => {
+      end(`served ${secure.getPeerCertificate().serialNumber.toLowerCase()}`);
+      secure.destroy();
+    });
+    secure.on('error', (error) => end(`error ${error.code ?? ''} ${error.message}`));
+    secure.on('close', () => end('closed'));
+  };
+  socket.on('data', read);
+  socket.on('error', (error) => end(`error ${error.code ?? ''} ${error.message}`));
+  socket.on('close', () => end('closed'));
+}
+
+const timer = setInterval(() => {
+  if (open < mostOpen) shake();
+}, 50);
+process.stdin.resume().on('end', () => {
+  clearInterval(timer);
+  process.exit(0);
+});

@@ -1,0 +1,55 @@
+// Mail a second from a few homes, while something else happens to the hosts, and what became of it: every mail has to
+// arrive, none may bounce, and why some had to wait is for the test to judge.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { MailHost, OutsideMx } from './mail-host.js';
+import { patienceMs } from './machine.js';
+
+let flows = 0;
+
+/** Sends until it is stopped; make one with `startFlow`. */
+export interface MailFlow {
+  /** Sends no more, waits until all have arrived, and resolves with why some waited meanwhile. */
+  stop(): Promise<readonly string[]>;
+}
+
+/** Begins to send, one home after the other. */
+export async function startFlow(homes: readonly MailHost[], outside: OutsideMx): Promise<MailFlow> {
+  flows += 1;
+  const sent = new Set<string>();
+  const end = new AbortController();
+  await Promise.all(homes.map((home) => home.markLog()));
+  const sending = (async () => {
+    for (let count = 0; !end.signal.aborted; count += 1) {
+      const next = sleep(1000, undefined, { signal: end.signal }).catch(() => undefined);
+      const subject = `flow ${flows}, mail ${count}`;
+      await homes[count % homes.length]?.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
+      sent.add(subject);
+      await next;
+    }
+  })();
+  return {
+    stop: async () => {
+      end.abort();
+      await sending;
+      await waitForAll(sent, homes, outside);
+      const logs = (await Promise.all(homes.map((home) => home.mailLog()))).join('');
+      const bounced = logs.split('\n').filter((line) => /status=(?:bounced|expired)/u.test(line));
+      if (bounced.length > 0) throw new Error(`mail bounced:\n${bounced.join('\n')}`);
+      return [...logs.matchAll(/status=deferred \((.*)\)/gu)].map(([, why = '']) => why);
+    },
+  };
+}
+
+/** Tries what waits again and again: a reload just after a flush may undo it. */
+async function waitForAll(sent: ReadonlySet<string>, homes: readonly MailHost[], outside: OutsideMx): Promise<void> {
+  for (const give = performance.now() + patienceMs; ;) {
+    const arrived = new Set((await outside.mails()).flatMap((text) => /^Subject: (.*)$/mu.exec(text)?.slice(1) ?? []));
+    const missing = [...sent].filter((subject) => !arrived.has(subject));
+    if (missing.length === 0) return;
+    if (performance.now() > give) throw new Error(`mail was lost: ${missing.join('; ')}`);
+    await Promise.all(homes.map((home) => home.flushQueue()));
+    await sleep(500);
+  }
+}

@@ -17,7 +17,7 @@ import { countsText, cureOfMany, renderStatus } from '../render/status.js';
 import { problemText, renderStatusJson } from '../render/status-json.js';
 import { renderPlugin } from '../render/status-plugin.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
-import { sayBackupAge } from '../store/backup-record.js';
+import { backupAgeText, readBackupAge } from '../store/backup-record.js';
 import { readInstalled, type Installed } from '../store/installed.js';
 import { issuedCertificates } from '../store/ledger-report.js';
 import { readLedger } from '../store/ledger.js';
@@ -91,9 +91,11 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     return;
   }
   const said = [...problems, ...warnings];
+  const isReport = !options.due && isWhole;
+  const backup = options.json || isReport ? await readBackupAge(settings, inventory) : undefined;
   if (options.json) {
     const shown = options.due ? rows.filter(needsCare) : rows;
-    sys.write(renderStatusJson(shown, { program: sys.program, issued, warnings: said, at }));
+    sys.write(renderStatusJson(shown, { program: sys.program, issued, warnings: said, backup, at }));
   } else {
     const isAsked = options.hosts.length > 0 || options.state !== undefined;
     const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });
@@ -104,9 +106,10 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   if (!options.json && !options.due && unproven?.why !== undefined) {
     sys.say(`${unproven.name}: ${problemText(unproven.why, sys.program)}`);
   }
-  if (!options.json && !options.due && isWhole) {
+  if (!options.json && isReport) {
     for (const line of stillInstalled(settings, installed.hosts, at)) sys.say(line);
-    await sayBackupAge(settings, inventory, sys);
+    const age = backup && backupAgeText(backup, sys.program);
+    if (age !== undefined) sys.say(age);
   }
   if (options.next && !options.json) sayNext(said, rows, sys);
   if (said.length > 0 || rows.some(needsCare)) sys.endWith(3);

@@ -7,7 +7,7 @@ import { listSome, type Hint, type Problem } from '../errors.js';
 import { tableName } from './bundle-names.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 
-/** Up to this many clients are named. An interrupted make of a fleet leaves hundreds that are not in any table yet. */
+/** Hosts that are named one by one; of a fleet they are too many to read. */
 const few = 5;
 
 /** Hosts with certificates here that are missing from the tables prepared for the relays. */
@@ -21,14 +21,15 @@ export function returnWarnings({ hosts, problems }: Inventory): readonly Problem
     // Another kind of file in its place shows nothing.
     return !table.startsWith('# relaycerts ') ? [] : [{ relay: host.hostname, names: namesIn(table) }];
   });
-  const unlisted = hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked }) => {
+  const unlisted = hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked, hasBundle }) => {
     if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
     const without = tables.find(({ names }) => !names.has(hostname));
-    return without === undefined ? [] : [{ hostname, relay: without.relay }];
+    // A revocation takes the bundle away; a make that was interrupted leaves it, and the tables come last.
+    return without === undefined || hasBundle ? [] : [{ hostname, relay: without.relay }];
   });
   if (unlisted.length > few) {
     const names = listSome(unlisted.map(({ hostname }) => hostname));
-    const message = `make was interrupted, or clients come back: their certificates are here, but the tables in hosts/ do not list ${names}`;
+    const message = `clients come back: their certificates are here, but the tables in hosts/ do not list ${names}`;
     return [{ message, hint: revokeHint('HOST') }];
   }
   return unlisted.map(({ hostname, relay }) => {
@@ -45,15 +46,43 @@ export function ledgerAheadWarnings(
   if (problems.length > 0) return [];
   const newest = new Map(issued.map((one) => [`${one.role} ${one.name}`, one]));
   const revoked = new Map(issued.filter(isRevocation).map((one) => [one.publicKeySha256, one]));
-  return hosts.flatMap((found) => aheadOf(found, newest, revoked));
+  const ahead = hosts.flatMap((found) => aheadOf(found, newest, revoked) ?? []);
+  if (ahead.length <= few) return ahead.map(({ problem }) => problem);
+  const named = (want: boolean): string =>
+    listSome(ahead.filter(({ isRevoked }) => isRevoked === want).map(({ hostname }) => hostname));
+  const [back, old] = [named(true), named(false)];
+  return [
+    ...(back === ''
+      ? []
+      : [
+          {
+            message: `the ledger says that hosts were revoked, and certs/revoked/ does not, so they can relay again: ${back}`,
+            hint: revokeHint('HOST'),
+          },
+        ]),
+    ...(old === ''
+      ? []
+      : [
+          {
+            message: `certificates are older than the last ones in the ledger: ${old}`,
+            hint: renewHint('--force'),
+          },
+        ]),
+  ];
+}
+
+interface Ahead {
+  readonly hostname: string;
+  readonly isRevoked: boolean;
+  readonly problem: Problem;
 }
 
 function aheadOf(
   { host: { hostname, role }, certificate, isRevoked }: HostInventory,
   newest: ReadonlyMap<string, IssuedCertificate>,
   revoked: ReadonlyMap<string, IssuedCertificate>,
-): readonly Problem[] {
-  if (certificate === undefined || isRevoked) return [];
+): Ahead | undefined {
+  if (certificate === undefined || isRevoked) return undefined;
   const last = newest.get(`${role} ${hostname}`);
   const isOld = last !== undefined && last.serial !== certificate.info.serial;
   const gone =
@@ -61,20 +90,11 @@ function aheadOf(
     (isOld && isRevocation(last) ? last : undefined);
   if (gone !== undefined) {
     const message = `the ledger says that ${hostname} was revoked at ${gone.revokedAt}, and certs/revoked/ does not: it can relay again`;
-    return [{ message, hint: revokeHint(hostname) }];
+    return { hostname, isRevoked: true, problem: { message, hint: revokeHint(hostname) } };
   }
-  if (!isOld || last.retiredAt !== undefined) return [];
+  if (!isOld || last.retiredAt !== undefined) return undefined;
   const message = `the certificate of ${hostname} is older than the last one in the ledger, serial ${last.serial} of ${last.issuedAt}`;
-  return [
-    {
-      message,
-      hint: {
-        before: 'restore certs/ and hosts/ from the newest backup, or make another one:',
-        run: ['renew', hostname, '--force'],
-        after: ', then install it there and on the relays',
-      },
-    },
-  ];
+  return { hostname, isRevoked: false, problem: { message, hint: renewHint(hostname, '--force') } };
 }
 
 const isRevocation = ({ revokedAt }: IssuedCertificate): boolean => revokedAt !== undefined;
@@ -82,6 +102,14 @@ const isRevocation = ({ revokedAt }: IssuedCertificate): boolean => revokedAt !=
 function revokeHint(hostname: string): Hint {
   const one = hostname === 'HOST' ? 'a client' : 'it';
   return { before: `if ${one} was revoked after the backup that was restored here:`, run: ['revoke', hostname] };
+}
+
+function renewHint(...words: readonly string[]): Hint {
+  return {
+    before: 'restore certs/ and hosts/ from the newest backup, or make another one:',
+    run: ['renew', ...words],
+    after: ', then install it there and on the relays',
+  };
 }
 
 /** The names in the lines `PIN NAME`. */

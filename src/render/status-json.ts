@@ -6,6 +6,7 @@ import { writeAnswer } from '../json-text.js';
 import type { Installation, InstalledPart } from '../plan/installed.js';
 import type { IssuedCertificate } from '../plan/inventory.js';
 import { issuedState, type CertificateStatus } from '../plan/status.js';
+import type { BackupAge } from '../store/backup-record.js';
 import { countStates } from './status.js';
 
 interface StatusData {
@@ -13,6 +14,8 @@ interface StatusData {
   readonly issued: readonly IssuedCertificate[];
   /** Problems and warnings. */
   readonly warnings: readonly Problem[];
+  /** Undefined if there is nothing to back up. */
+  readonly backup: BackupAge | undefined;
   readonly at: Date;
 }
 
@@ -22,7 +25,7 @@ interface StatusData {
  */
 export function renderStatusJson(
   rows: readonly CertificateStatus[],
-  { program, issued, warnings, at }: StatusData,
+  { program, issued, warnings, backup, at }: StatusData,
 ): string {
   const certificates = rows.map(({ name, role, state, daysLeft, expires, serial, pin, why, installation }) => ({
     ...withNulls({ host: name, role, state, daysLeft, expires, serial, pin, why: why && problemText(why, program) }),
@@ -42,7 +45,7 @@ export function renderStatusJson(
     message,
     hint: hint === undefined ? null : renderHint(hint, program),
   }));
-  return writeAnswer('status', { counts, certificates, install, warnings: said });
+  return writeAnswer('status', { counts, certificates, install, backup: backup ?? null, warnings: said });
 }
 
 /** A problem on one line, with its cure. */

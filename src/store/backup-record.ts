@@ -10,7 +10,6 @@ import { readClients } from '../settings/clients-file.js';
 import { readSettingsText } from '../settings/load.js';
 import type { Settings } from '../settings/settings.js';
 import { lookAt, readFileNow, replaceFile } from '../sys/files.js';
-import type { Sys } from '../sys/sys.js';
 import { layoutOf } from './layout.js';
 
 export const recordName = 'backup.json';
@@ -47,16 +46,11 @@ export async function readBackupAge(settings: Settings, inventory: Inventory): P
   return { made: record.made, isCurrent: record.state === (await stateDigest(settings, inventory)) };
 }
 
-/** Reports that something has changed since the last backup. */
-export async function sayBackupAge(
-  settings: Settings,
-  inventory: Inventory,
-  sys: Pick<Sys, 'say' | 'program'>,
-): Promise<void> {
-  const { made, isCurrent } = (await readBackupAge(settings, inventory)) ?? { made: null, isCurrent: true };
-  if (made === null || isCurrent) return;
-  const command = commandText(sys.program, ['backup', 'FILE']);
-  sys.say(`the last backup, of ${made.slice(0, 10)}, is older than the last change: ${command}`);
+/** That something has changed since the last backup; undefined if nothing has, or there was none. */
+export function backupAgeText({ made, isCurrent }: BackupAge, program: string): string | undefined {
+  if (made === null || isCurrent) return undefined;
+  const command = commandText(program, ['backup', 'FILE']);
+  return `the last backup, of ${made.slice(0, 10)}, is older than the last change: ${command}`;
 }
 
 function pathOf(settings: Settings): string {

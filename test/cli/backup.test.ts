@@ -260,13 +260,19 @@ describe('backup', () => {
 });
 
 const said = async (one: Project): Promise<string> => (await one.run(['status'])).stderr;
+const ageOf = async (one: Project): Promise<unknown> =>
+  answerOf<{ readonly backup: unknown }>((await one.run(['status', '--json'])).stdout).backup;
 
 describe('status', () => {
   const note = /the last backup, of \d{4}-\d\d-\d\d, is older than the last change: relaycerts backup FILE/u;
 
   it('says that the last backup is older than the last change', async () => {
+    expect(await ageOf(project)).toBeNull();
     await putMade(project);
+    expect(await ageOf(project)).toEqual({ made: null, isCurrent: false });
     succeed(backup());
+    const made = expect.stringMatching(/^20\d\d-.*Z$/u) as unknown;
+    expect(await ageOf(project)).toEqual({ made, isCurrent: true });
     succeed(restore());
     succeed(await other.run(['make']));
     for (const one of [project, other]) expect(await said(one)).toBe('');
@@ -279,6 +285,7 @@ describe('status', () => {
     for (const [index, change] of changes.entries()) {
       await change();
       expect(await said(project)).toMatch(note);
+      expect(await ageOf(project)).toEqual({ made, isCurrent: false });
       expect((await project.run(['status', '--due'])).stderr).not.toMatch(note);
       succeed(backup(`b${index}.gpg`));
       expect(await said(project)).not.toMatch(note);

@@ -143,7 +143,7 @@ it('nothing of it is said in an ordinary life', async () => {
   }
 });
 
-it('a client that is named again after it was taken out is said to come back', async () => {
+it('a client that is named again after it was taken out is no client that comes back', async () => {
   const settings = project.read('settings.json');
   const both = JSON.parse(settings) as { smtpClients: object[] };
   both.smtpClients.push({ hostname: 'second' });
@@ -152,22 +152,50 @@ it('a client that is named again after it was taken out is said to come back', a
   writeFileSync(project.path('settings.json'), settings);
   await run('make');
   writeFileSync(project.path('settings.json'), JSON.stringify(both));
-  expect((await project.run(['make'])).stderr).toMatch(/second\.example\.org comes back: its certificate is here/u);
   expect((await project.run(['make'])).stderr).not.toMatch(words);
 });
 
-it('of many clients that no table lists yet, as after an interrupted make, one warning, and make lists them', async () => {
-  const smtpClients = Array.from({ length: 8 }, (_, at) => ({ hostname: at === 0 ? 'mailhost' : `c${at}` }));
-  project.settings(smallSettings({ smtpClients }));
-  await run('make');
-  const table = 'hosts/relayhost.example.org/relay_clientcerts';
-  project.write(table, project.read(table).replaceAll(/^[0-9A-F]\S+ c\d.*\n/gmu, ''));
-  const { stderr } = succeed(await project.run(['make']));
-  expect(stderr.match(/^relaycerts: warning: .*/gmu)).toEqual([
-    expect.stringMatching(/make was interrupted, or clients come back: .* do not list c1\.\S+ c2\..* and 2 more$/u),
-  ]);
-  expect(stderr).toContain(
-    'hint: if a client was revoked after the backup that was restored here: relaycerts revoke HOST',
-  );
-  expect((await project.run(['make'])).stderr).not.toMatch(/warning/u);
+const many = Array.from({ length: 8 }, (_, at) => (at === 0 ? 'mailhost' : `c${at}`));
+
+describe('of many', () => {
+  beforeEach(async () => {
+    project.settings(smallSettings({ smtpClients: many.map((hostname) => ({ hostname })) }));
+    await run('make');
+  });
+  const warningsIn = (stderr: string): readonly string[] => stderr.match(/^relaycerts: warning: .*/gmu) ?? [];
+
+  it('a make that was interrupted before the tables is no backup: make says nothing, and lists them', async () => {
+    const table = 'hosts/relayhost.example.org/relay_clientcerts';
+    const whole = project.read(table);
+    project.write(table, whole.replaceAll(/^[0-9A-F]\S+ c\d.*\n/gmu, ''));
+    expect(warningsIn(succeed(await project.run(['make'])).stderr)).toEqual([]);
+    expect(project.read(table)).toBe(whole);
+  });
+
+  it('clients that come back are one warning, by the tables and by the ledger', async () => {
+    backUp();
+    for (const name of many.slice(0, 6)) await run('revoke', name);
+    sh('cp -a certs ../after; rm -r certs; cp -a ../backup/certs certs');
+    expect(warningsIn((await project.run(['make', '--dry-run'])).stderr)).toEqual([
+      expect.stringMatching(/clients come back: .* the tables in hosts\/ do not list mailhost\.\S+ c1\..* and 1 more$/u),
+    ]);
+    sh('rm -r hosts; cp -a ../backup/hosts .; cp -a ../after/ca/issued.jsonl certs/ca/');
+    const { stderr } = await project.run(['status']);
+    expect(warningsIn(stderr)).toEqual([
+      expect.stringMatching(/the ledger says that hosts were revoked, .*: mailhost\.\S+ c1\..* and 1 more$/u),
+    ]);
+    expect(stderr).toContain('restored here: relaycerts revoke HOST\n');
+  });
+
+  it('certificates that are older than the ledger are one warning', async () => {
+    backUp();
+    await run('renew', '--force');
+    sh('rm -r certs/smtp-client; cp -a ../backup/certs/smtp-client certs');
+    const { stderr } = await project.run(['status']);
+    expect(warningsIn(stderr).filter((line) => words.test(line) || line.includes('older'))).toEqual([
+      expect.stringMatching(/certificates are older than the last ones in the ledger: mailhost\.\S+ c1\..* and 3 more$/u),
+    ]);
+    await followHint(stderr, 'renew');
+    expect((await project.run(['status'])).stderr).not.toContain('older than the last');
+  });
 });

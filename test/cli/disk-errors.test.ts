@@ -1,5 +1,5 @@
 // A disk that is full, broken, read-only or closed to this user, at the calls with which a command changes files: one clear
-// error, exit code 1, and the old state, or the new one as soon as the next command has finished the change. Daily at three
+// error, exit code 1, and the old state, or the new one as soon as the next command has finished the change. Daily at two
 // points of each command, with RELAYCERTS_DEEP=1 at every call and with every error.
 
 import { spawnSync } from 'node:child_process';

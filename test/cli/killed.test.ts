@@ -1,5 +1,5 @@
 // SIGKILL in the middle of each command that writes. The next command, a reader or a writer, finds the old state whole or
-// the new one, and says that it finished the change exactly if that was committed. Daily at three points of each command,
+// the new one, and says that it finished the change exactly if that was committed. Daily at two points of each command,
 // with RELAYCERTS_DEEP=1 at every call that changes files. A power failure, which loses what was not synced, is tried on
 // a simulated disk (test/property/transaction.test.ts).
 

@@ -1,5 +1,6 @@
 // The scripts that hosts run, as shell: shellcheck and shfmt read the files in src/, three shells and shellcheck read
-// what is printed for each role and each place of the key, and none of it runs if a pipe cuts it short.
+// what is printed for each role and each place of the key, and none of it runs if a pipe cuts it short. Scripts that differ
+// in their values and their last line only are for shellcheck with RELAYCERTS_DEEP=1, and so is each cut of all.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -22,11 +23,14 @@ const settings = parseSettings(
   { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
 );
 
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
+
 /** What is piped to sh; `section` is undefined for the whole installation. */
 const printed = hostsOf(settings).flatMap((host) => {
   const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
     const part = section === undefined ? {} : { section };
     return {
+      isLike: section === undefined && (undo || keyPlace === 'host'),
       name: `${host.hostname}, ${section ?? 'script'}${undo ? ' --undo' : ''}, key ${keyPlace}`,
       text: renderSh(showHost(settings, host, [], { ...part, undo, forceRoutes: false, keyPlace, isRevoked: false })),
     };
@@ -74,9 +78,9 @@ describe('the files in src/render', () => {
   });
 });
 
-describe.each(printed)('$name', ({ text }) => {
+describe.each(printed)('$name', ({ text, isLike }) => {
   it('passes shellcheck, and each shell reads it', () => {
-    expect(run(['shellcheck', '-'], text)).toBe('');
+    if (isDeep || !isLike) expect(run(['shellcheck', '-'], text)).toBe('');
     for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
       expect(run([...shell, '-n'], text)).toBe('');
     }
@@ -86,7 +90,7 @@ describe.each(printed)('$name', ({ text }) => {
     expect(text.endsWith('\n}\n')).toBe(true);
     // From the opening brace on: before it there are only comments. The last byte may be missing.
     const [from, to] = [text.indexOf('\n{\n') + 2, text.length - 2];
-    const cuts = `$(seq ${from} 97 ${to}) $(seq ${to - 30} ${to})`;
+    const cuts = `$(seq ${from} ${isDeep ? 97 : 499} ${to}) $(seq ${to - 30} ${to})`;
     const whole = `text=$(cat); for cut in ${cuts}; do printf %s "$text" | head -c $cut | dash -n 2>/dev/null && echo $cut; done; :`;
     expect(run(['sh', '-c', whole], text)).toBe('');
   });

@@ -104,14 +104,14 @@ function readCall(
 }
 
 /**
- * The points that a daily run tries, as indexes: the commit, the middle of carrying it out, and by `turn` the begin of the
- * staging, the last call before the commit, the first one after it, or the end of the journal.
+ * The points that a daily run tries, as indexes: the commit, and by `turn` the begin of the staging, the last call before
+ * the commit, the first one after it, the middle of carrying it out, or the end of the journal.
  */
 export function chooseIndexes({ points, commit, end }: WholeRun, turn: number): readonly number[] {
   if (isDeep) return [...points.keys()];
   const staging = points.findIndex(({ path }) => path === 'project/.relaycerts.change');
-  const other = [staging, commit - 1, commit + 1, end][turn % 4] ?? end;
-  return [commit, Math.floor((commit + end) / 2), other];
+  const others = [staging, commit - 1, commit + 1, Math.floor((commit + end) / 2), end];
+  return [commit, others[turn % others.length] ?? end];
 }
 
 /** Runs the command until it is about to make this call, and kills it there. @throws Error - it never makes the call */

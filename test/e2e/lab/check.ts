@@ -90,6 +90,7 @@ export async function expectLogged(
 /** Does something on a host, and has Postfix take it up. */
 export async function changeHost(host: MailHost, script: string): Promise<void> {
   await host.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  await host.settleMainCf();
   // A Postfix that is stopped, or cannot read its files, takes nothing up.
   const isUp = 'postconf -n >/dev/null 2>&1 && ! /usr/lib/postfix/sbin/master -t';
   const { code } = await host.sh(isUp, { anyExit: true });

@@ -130,18 +130,18 @@ export class MailHost {
   async setMainCf(parameters: Readonly<Record<string, string>>): Promise<void> {
     const words = Object.entries(parameters).map(([name, value]) => `${name} = ${value}`);
     await this.exec(['postconf', '-e', ...words]);
-    await this.#settleMainCf();
+    await this.settleMainCf();
   }
 
   /** Makes main.cf look 10 s old: every Postfix program waits for up to 2 s where it has only just been written. */
-  async #settleMainCf(): Promise<void> {
+  async settleMainCf(): Promise<void> {
     await this.exec(['touch', '--no-create', '--date=10 seconds ago', '/etc/postfix/main.cf']);
   }
 
   /** `postfix reload`; resolves once the master has done it. */
   async reload(): Promise<void> {
     const before = (await readMailLog(this.machine)).length;
-    await this.#settleMainCf();
+    await this.settleMainCf();
     await this.exec(['postfix', 'reload']);
     const reloaded = async (): Promise<true | undefined> =>
       /postfix\/master\[\d+\]: reload/.test((await readMailLog(this.machine)).slice(before)) ? true : undefined;

@@ -1,4 +1,4 @@
-// `relaycerts check --json` on the operator's machine, and what it prints to do, run to the letter.
+// `relaycerts check --json` on the operator's machine, and the cures it prints, run to the letter.
 
 import { expect } from 'vitest';
 
@@ -14,7 +14,7 @@ export interface CheckFinding {
   readonly cure: readonly { readonly kind: 'words' | 'command'; readonly text: string }[];
 }
 
-/** What check finds; its exit code has to fit. */
+/** The findings of check; its exit code has to match. */
 export async function findAll(desk: Desk, words = ''): Promise<readonly CheckFinding[]> {
   const { code, stdout, stderr } = await desk.run(`relaycerts check --json ${words}`, true);
   if (stdout === '') throw new Error(`check ended with ${code}: ${stderr}`);
@@ -23,13 +23,13 @@ export async function findAll(desk: Desk, words = ''): Promise<readonly CheckFin
   return findings;
 }
 
-/** Finds nothing at all. */
+/** Expects no findings. */
 export async function expectGreen(desk: Desk): Promise<void> {
   const findings = await findAll(desk);
   expect(findings.map(({ message }) => message)).toEqual([]);
 }
 
-/** Finds this kind, about this host. */
+/** Expects this kind of finding, about this host. */
 export async function expectFound(desk: Desk, id: string, host: string | null): Promise<CheckFinding> {
   const findings = await findAll(desk);
   const found = findings.find((one) => one.id === id && one.host === host);
@@ -37,23 +37,23 @@ export async function expectFound(desk: Desk, id: string, host: string | null): 
   return found;
 }
 
-/** Runs the commands of a cure, each as it stands. */
+/** Runs the commands of a cure, each as printed. */
 export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<void> {
   const commands = cure.filter(({ kind }) => kind === 'command');
   if (commands.length === 0) throw new Error(`${id} has no command to run`);
   for (const { text } of commands) await desk.run(unasked(text));
 }
 
-/** Does something on a host, and has Postfix take it up. */
+/** Does something on a host, and makes Postfix pick it up. */
 export async function changeHost(host: MailHost, script: string): Promise<void> {
   await host.sh(`{ ${script}\n} >/dev/null 2>&1`);
-  // A Postfix that is stopped, or cannot read its files, takes nothing up.
+  // A Postfix that is stopped, or cannot read its files, picks nothing up.
   const isUp = 'postconf -n >/dev/null 2>&1 && ! /usr/lib/postfix/sbin/master -t';
   const { code } = await host.sh(isUp, { anyExit: true });
   if (code === 0) await host.reload();
 }
 
-/** A test that fails leaves nothing on the host for the next one. */
+/** A failed test leaves nothing on the host for the next one. */
 export async function orRestored(desk: Desk, host: MailHost, work: () => Promise<void>): Promise<void> {
   try {
     await work();

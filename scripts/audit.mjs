@@ -1,5 +1,5 @@
-// `npm run audit`: asks the registry for known vulnerabilities of the packages whose code is in the bundle; what only
-// builds and tests the program is left out. Exit code 0 none, 1 some, 2 where the registry does not answer.
+// `npm run audit`: asks the registry for known vulnerabilities of the packages whose code is in the bundle; packages
+// that only build and test the program are left out. Exit code 0 none, 1 some, 2 if the registry does not answer.
 
 import { spawnSync } from 'node:child_process';
 import { bundle, packagesIn } from './bundle.mjs';
@@ -16,7 +16,7 @@ if (report?.vulnerabilities === undefined) {
 const found = packages.flatMap(({ name, folder }) => {
   const { via = [], nodes = [] } = report.vulnerabilities[name] ?? {};
   if (!nodes.includes(folder)) return [];
-  // A text names a package that this one depends on, which has a line of its own where it is in the bundle.
+  // A text names a package that this one depends on; if that is in the bundle, it has its own line.
   return via
     .filter((cause) => typeof cause === 'object')
     .map(({ severity, title, url }) => [folder, severity, title, url]);

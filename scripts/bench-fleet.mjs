@@ -1,6 +1,7 @@
-// What a fleet costs, in processor time: each command as a multiple of what Python's cryptography takes to make as many keys
-// and certificates, without files, in the same round. Peak memory beside it. The machine needs GNU time and
-// python3-cryptography. Usage: npm run bench:fleet [-- CLIENTS [ROUNDS]]
+// What a fleet costs, in processor time: each command as a multiple of what Python's cryptography takes to make as many
+// keys and certificates, without files, in the same round. It also measures peak memory. The machine needs GNU time and
+// python3-cryptography.
+// Usage: npm run bench:fleet [-- CLIENTS [ROUNDS]]
 //
 // Nothing is removed between rounds: after thousands of removals, ext4 makes files at a tenth of the speed.
 
@@ -13,7 +14,7 @@ const clients = Number(process.argv[2] ?? 10_000);
 const rounds = Number(process.argv[3] ?? 3);
 const program = resolve('bin/relaycerts.js');
 const root = mkdtempSync(join(tmpdir(), 'relaycerts-fleet-'));
-// It alone doubles Node's own start.
+// This alone doubles Node's start-up time.
 const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
 
 const peer = `
@@ -42,7 +43,7 @@ for number in range(int(sys.argv[1])):
     key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 `;
 
-/** Processor seconds, peak MB, wall seconds and octets of text of one command. */
+/** Processor seconds, peak MB, wall seconds and octets of output of one command. */
 function run(folder, command, args) {
   const report = join(root, 'time');
   const started = performance.now();

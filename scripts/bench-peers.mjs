@@ -1,7 +1,8 @@
-// What others need for the work of a first make: a CA, a relay's and a client's certificate, and the client's pin. Only
-// openssl with gpg also makes a passphrase, encrypts it and encrypts the CA's key with it; the others leave that key open.
+// How other programs do the work of a first make: a CA, a relay's and a client's certificate, and the client's pin.
+// Only openssl with gpg also makes a passphrase, encrypts it and encrypts the CA's key with it; the others leave that
+// key unencrypted.
 
-/** `script` is POSIX sh for an empty folder; undefined if the peer has no such keys. */
+/** `script` is POSIX sh for an empty folder; undefined if the peer does not have such keys. */
 export const peers = [
   { name: 'openssl + gpg', needs: ['openssl', 'gpg'], script: opensslScript },
   { name: 'cfssl', needs: ['cfssl', 'cfssljson', 'openssl'], script: cfsslScript },
@@ -12,7 +13,7 @@ export const peers = [
   { name: 'cryptography', needs: ['python3'], modules: ['cryptography'], script: cryptographyScript },
 ];
 
-/** Folders beside PATH in which Debian puts them. */
+/** Folders outside PATH where Debian puts them. */
 export const peerFolders = ['/usr/share/easy-rsa'];
 
 function opensslScript(keyType) {
@@ -111,7 +112,7 @@ easyrsa build-client-full mailhost.example.org nopass >/dev/null 2>&1
 ${pin('pki/issued/mailhost.example.org.crt')}`;
 }
 
-/** Debian's, which makes RSA keys only. */
+/** Debian's, which makes only RSA keys. */
 function minicaScript(keyType) {
   if (!keyType.startsWith('rsa-')) return undefined;
   const size = keyType.slice('rsa-'.length);

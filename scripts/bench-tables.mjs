@@ -1,6 +1,6 @@
-// What a relay's table of pins costs Postfix, by type and size: to make the table, to look a pin up with postmap(1), and
-// the start of an smtpd, from the connection to its greeting, with what memory it then has of its own. Each figure is a
-// median. Runs as root in a network namespace of its own, with a Postfix of its own beside the system's.
+// What a relay's table of pins costs Postfix, by type and size: making the table, looking up a pin with postmap(1), and
+// starting an smtpd, from the connection to its greeting, with its private memory. Each figure is a median. Runs as
+// root in its own network namespace, with its own Postfix beside the system's.
 // Usage: unshare -n node scripts/bench-tables.mjs [SIZE...]
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -49,7 +49,7 @@ function setUp() {
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
   writeFileSync(join(config, 'main.cf'), lines.join(''));
-  // One connection a process: every greeting is of a fresh smtpd.
+  // One connection per process: every greeting comes from a new smtpd.
   const services = [
     '127.0.0.1:2599 inet n - n - - smtpd -o max_use=1',
     'anvil unix - - n - 1 anvil',
@@ -63,7 +63,7 @@ function setUp() {
   run('ip', ['link', 'set', 'lo', 'up']);
 }
 
-/** The private memory of the smtpd that runs now, in kB. */
+/** The private memory of the running smtpd, in kB. */
 function memoryOfSmtpd() {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/u.test(name))) {
     try {

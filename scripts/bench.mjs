@@ -1,6 +1,7 @@
-// How long the commands take, as ratios within this one run: to `node -e 0`, and for the first make to what others need for
-// the same work. Rounds are interleaved, so that a machine whose speed drifts slows all alike, and each ratio is the
-// median of the rounds' own. Usage: npm run bench [-- ROUNDS]
+// How long the commands take, as ratios within this one run: to `node -e 0`, and for the first make to other programs
+// doing the same work. Rounds are interleaved, so that a machine whose speed drifts slows all alike, and each ratio is
+// the median of the rounds' ratios.
+// Usage: npm run bench [-- ROUNDS]
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,7 @@ const rounds = Number(process.argv[2] ?? 15);
 const program = resolve('bin/relaycerts.js');
 const root = mkdtempSync(join(tmpdir(), 'relaycerts-bench-'));
 const keyTypes = ['ecdsa-p256', 'rsa-2048', 'rsa-4096'];
-// NODE_EXTRA_CA_CERTS alone doubles Node's own start.
+// NODE_EXTRA_CA_CERTS alone doubles Node's start-up time.
 const environment = {
   PATH: [process.env.PATH, ...peerFolders].join(':'),
   HOME: join(root, 'home'),
@@ -20,7 +21,7 @@ const environment = {
 };
 
 let folders = 0;
-/** A project of its own for each run: removing thousands of files would slow the next ones down. */
+/** Each run has its own project: removing thousands of files would slow the next ones down. */
 function freshFolder(keyType) {
   folders += 1;
   const folder = join(root, String(folders));

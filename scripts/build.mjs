@@ -1,12 +1,13 @@
-// Bundles src/ into dist/: what every start needs, what the commands share, and a file for each big part that few need.
-// Beside it go the licences of all whose code is in the bundle. No source maps: the package holds what runs, no more.
+// Bundles src/ into dist/: the part for every start, the part that commands share, and a file for each big part that
+// few need. The licences of all bundled code are put beside it. There are no source maps: the package holds only what
+// runs.
 
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundle } from './bundle.mjs';
 import { licenseTexts } from './licenses.mjs';
 
-// Built aside and swapped in, so that a program that runs meanwhile finds the old bundle or the new one.
+// Built in another folder and swapped in, so that a running program finds either the old bundle or the new one.
 const fresh = `dist.new-${process.pid}`;
 const old = `dist.old-${process.pid}`;
 const { metafile, files } = await bundle();

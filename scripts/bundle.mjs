@@ -1,21 +1,20 @@
-// How src/ is bundled, and whose code is then in the bundle. build.mjs writes it; audit.mjs asks about it.
+// How src/ is bundled, and whose code is in the bundle. build.mjs writes it; audit.mjs asks about it.
 
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const target = 'node20.19';
 
-/** Octets; a part over this has a file of its own. */
+/** Octets; a larger part has its own file. */
 const big = 100_000;
 
-/** What is imported as its text. */
+/** Files that are imported as text. */
 export const loader = { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' };
 
 /**
- * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. Only esbuild's ES modules can be split,
- * and Node loads CommonJS sooner, so each part is split off first and turned into CommonJS then.
+ * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. esbuild can split only ES modules,
+ * and Node loads CommonJS faster, so each part is split off first and then turned into CommonJS.
  */
 export async function bundle() {
   const { metafile, outputFiles } = await build({
@@ -31,16 +30,16 @@ export async function bundle() {
     loader,
     minifySyntax: true,
     minifyWhitespace: true,
-    // The licence of openpgp.js wants its banner kept.
+    // openpgp.js's licence requires its banner.
     legalComments: 'inline',
     metafile: true,
     logLevel: 'warning',
-    plugins: [withoutPrograms, withLateTables],
+    plugins: [withoutPrograms],
   });
   return { metafile, files: await pack(metafile.outputs, outputFiles) };
 }
 
-/** commander can start a command that is a program of its own; ours are not, and Node's part for it is slow to load. */
+/** commander can run a command as a separate program; ours are not, and the part of Node it needs is slow to load. */
 const withoutPrograms = {
   name: 'without-programs',
   setup({ onResolve, onLoad }) {
@@ -50,38 +49,6 @@ const withoutPrograms = {
     onLoad({ filter: /./, namespace: 'without-programs' }, () => ({ contents: '' }));
   },
 };
-
-/**
- * openpgp.js fills tables for AES and DEFLATE in JavaScript when it is loaded, which is half of its loading time, and
- * then has Node do both. So they are made when they are first used. `edits` are [what is there, what is there instead].
- */
-const withLateTables = {
-  name: 'with-late-tables',
-  setup({ onLoad }) {
-    onLoad({ filter: /\/openpgp\/dist\/node\/openpgp\.mjs$/ }, async ({ path }) => {
-      let contents = await readFile(path, 'utf8');
-      for (const [before, after] of lateTables) {
-        if (!before.test(contents)) throw new Error(`openpgp.js is another one: ${before} is not in it`);
-        contents = contents.replace(before, after);
-      }
-      return { contents };
-    });
-  },
-};
-
-const lateTables = [
-  [/^import /mu, '/*! Modified for relaycerts: tables are made when they are first used. */\nimport '],
-  [/^const (table(?:En|De)coding) = .*(genTtable\(.*\));$/gmu, 'const $1 = makeOnce(() => $2);'],
-  [/= (table(?:En|De)coding);/gu, '= $1();'],
-  [/^function genTtable/mu, 'const makeOnce = (make) => { let made; return () => (made ??= make()); };\n$&'],
-  // All of fflate, the library inside for DEFLATE.
-  [
-    /^\/\/ DEFLATE is a complex format[^]*?(?=^\/\*\* @access public \*\/$)/mu,
-    'const fflate = makeOnce(() => {\n$&return { Deflate, Inflate, Zlib, Unzlib };\n});\n',
-  ],
-  [/(?<=pressor, )(?:Deflate|Inflate|Zlib|Unzlib)(?=\))/gu, "'$&'"],
-  [/new ZlibStreamedConstructor\(\)/u, 'new (fflate()[ZlibStreamedConstructor])()'],
-];
 
 /**
  * The parts in as few files as make sense, with a digest of it all: one for every start, one for what commands share,
@@ -119,7 +86,7 @@ async function pack(outputs, outputFiles) {
   return [...packed, { name: 'parts.json', text: `${JSON.stringify({ id, files })}\n` }];
 }
 
-/** import() becomes require(), which loads nothing of Node's other loader; createRequire() takes a path for a URL. */
+/** import() becomes require(), which does not load Node's other loader; createRequire() accepts a path for a URL. */
 async function commonJsOf(text) {
   const { code } = await transform(text, {
     format: 'cjs',
@@ -134,7 +101,7 @@ async function commonJsOf(text) {
   return code;
 }
 
-/** The packages whose code is in the bundle, by name: { name, folder }; a package may be there in two versions. */
+/** The packages whose code is in the bundle, by name: { name, folder }; there may be two versions of a package. */
 export function packagesIn(metafile) {
   const packages = new Map();
   for (const input of Object.keys(metafile.inputs)) {

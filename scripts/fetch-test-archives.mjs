@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../node_modules/.cache/relaycerts/archives');
 
-// Of this machine's own release, with what they depend on and the machine does not have; or of another release, by name.
+// From this machine's release, with the dependencies that the machine does not have; or from another release, by name.
 const archives = [
   { name: 'exim', packages: ['exim4-daemon-light'] },
   { name: 'nullmailer', packages: ['nullmailer'] },
@@ -52,13 +52,13 @@ function aptGet(args, cwd) {
   return status === 0;
 }
 
-/** Where this machine has its packages from; undefined if apt does not say. */
+/** Where this machine's packages come from; undefined if apt does not say. */
 function archiveOfMachine() {
   const { stdout } = spawnSync('apt-get', ['indextargets', '--format', '$(REPO_URI)'], { encoding: 'utf8' });
   return stdout?.split('\n').find((uri) => /\/debian\/?$/u.test(uri));
 }
 
-/** A release's own sources and lists, so that those of the machine stay as they are. */
+/** Another release's own sources and lists, so that the machine's stay as they are. */
 function releaseOptions(release, temporary, uri) {
   const state = join(temporary, 'apt');
   mkdirSync(join(state, 'lists/partial'), { recursive: true });

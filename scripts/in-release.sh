@@ -25,7 +25,7 @@ if [ ! -d "$root" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$root.part/usr/sbin/policy-rc.d"
   chmod 755 "$root.part/usr/sbin/policy-rc.d"
   echo 'postfix postfix/main_mailer_type select No configuration' | chroot "$root.part" debconf-set-selections
-  # A mirror that lags is no reason to stop; debootstrap does not look at the date either.
+  # A mirror that lags must not stop us; debootstrap does not check the date either.
   chroot "$root.part" apt-get -o Acquire::Check-Valid-Until=false update --quiet >&2
   # sid's Postfix wants /proc while it is installed.
   # shellcheck disable=SC2016 # the inner shell expands it

@@ -30,7 +30,7 @@ const packageOfProgram = {
   keytool: 'default-jre-headless',
   losetup: 'mount',
   mandoc: 'mandoc',
-  // easyrsa itself is in no folder of PATH.
+  // easyrsa itself is not on PATH.
   'make-cadir': 'easy-rsa',
   'mkfs.exfat': 'exfatprogs',
   mount: 'mount',
@@ -54,7 +54,7 @@ const packageOfProgram = {
   sshd: 'openssh-server',
   strace: 'strace',
   sudo: 'sudo',
-  // swaks loads its TLS from a package that Debian only recommends with it.
+  // swaks loads its TLS from a package that Debian only recommends.
   swaks: 'swaks libnet-ssleay-perl',
   tmux: 'tmux',
   unshare: 'util-linux',
@@ -78,7 +78,7 @@ function isProgram(file) {
 }
 
 function isInstalled(program) {
-  // A user's PATH on Debian lacks the sbin folders, where postfix and sshd live.
+  // On Debian a user's PATH lacks the sbin folders, where postfix and sshd are.
   const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return folders.some((folder) => folder !== '' && isProgram(join(folder, program)));
 }
@@ -86,7 +86,7 @@ function isInstalled(program) {
 function run(argv, options = {}) {
   const [program, ...args] = argv;
   const { status, error } = spawnSync(program, args, {
-    // apt's own report belongs to the progress: stdout stays empty.
+    // apt's own report is progress output: stdout stays empty.
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 2, 2],
     input: options.input,
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -100,7 +100,7 @@ function install(packages) {
   const dropPolicy = () => {
     if (!hasPolicy) rmSync(policyFile, { force: true });
   };
-  // spawnSync holds a signal back until apt has ended (apt gets Ctrl-C itself), so finally is reached all the same.
+  // spawnSync holds a signal back until apt has ended (apt gets Ctrl-C itself), so finally is always reached.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.once(signal, () => {
       dropPolicy();
@@ -116,7 +116,7 @@ function install(packages) {
     const wait = ['-o', 'DPkg::Lock::Timeout=300'];
     if (!run(['apt-get', ...wait, 'update', '--quiet']))
       say('apt-get update failed; trying with the lists that are there');
-    // Debian 11 has no shfmt: the tests that run it fail and say so, and the others run.
+    // Debian 11 has no shfmt: the tests that run it fail and say so; the others run.
     const known = packages.filter((name) => spawnSync('apt-cache', ['show', name]).status === 0);
     return run(['apt-get', ...wait, 'install', '--quiet', '--yes', '--no-install-recommends', ...known]);
   } finally {

@@ -1,6 +1,6 @@
-// The text of dist/THIRD-PARTY-LICENSES.txt: the licence of every package whose code is in the bundle, the notices in its
-// source, and the licences of packages that it has inside. Those are known by its source map only, and their texts, like
-// the GPL that the LGPL refers to, are in licenses/. A licence that cannot be found ends the build.
+// The text of dist/THIRD-PARTY-LICENSES.txt: the licence of every package whose code is in the bundle, the notices in
+// its source, and the licences of packages embedded in it. Those are known only from its source map, and their texts,
+// like the GPL that the LGPL refers to, are in licenses/. If a licence is not found, the build fails.
 
 import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -44,12 +44,12 @@ async function licenseOf(folder) {
   return (await readFile(join(folder, file), 'utf8')).trim();
 }
 
-/** @throws Error - there is none, so a package has other packages inside than it had */
+/** @throws Error - it is missing, so a package embeds other packages than before */
 async function textOf(name) {
   return (await readFile(new URL(`../licenses/${name}.txt`, import.meta.url), 'utf8')).trim();
 }
 
-/** The comments that name a copyright, which the bundle leaves out. */
+/** The comments with a copyright, which the bundle leaves out. */
 async function noticesIn(inputs) {
   const notices = new Set();
   for (const input of inputs) {
@@ -61,7 +61,7 @@ async function noticesIn(inputs) {
   return notices.size === 0 ? [] : ['', 'Notices in its source:', ...[...notices].flatMap((text) => ['', text])];
 }
 
-/** The packages that were bundled into these files before they got here. */
+/** The packages that were bundled into these files by their authors. */
 async function packagesInside(inputs) {
   const names = new Set();
   for (const folder of new Set(inputs.map(dirname))) {

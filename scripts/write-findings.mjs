@@ -1,5 +1,5 @@
-// Writes docs/findings.md from src/findings/catalogue.json. With --check it writes nothing and fails if the file on disk
-// is another one.
+// Writes docs/findings.md from src/findings/catalogue.json. With --check it writes nothing and fails if the file on
+// disk differs.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

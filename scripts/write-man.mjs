@@ -1,5 +1,5 @@
-// Writes man/relaycerts.1 from the command tree, which --help prints too. With --check it writes nothing and fails if the
-// page on disk is another one.
+// Writes man/relaycerts.1 from the command tree, as --help does. With --check it writes nothing and fails if the page
+// on disk differs.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { loader } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = join(root, 'man/relaycerts.1');
-/** When its words were last edited here: a page has a date, and none of the machine that made it. */
+/** When the text was last edited here: a page has a date, which must not depend on the machine that made it. */
 const edited = '2026-11-27';
 
 const environment = [
@@ -36,13 +36,13 @@ const files = [
   ['~/.config/relaycerts/operator-key.asc', 'Opens it, if the settings name no recipient of yours.'],
 ];
 
-/** Prose in lines of at most 80 columns, at its spaces. */
+/** Prose wrapped at spaces, at most 80 columns wide. */
 const fill = (text) =>
   escape(text)
     .replaceAll(/(?=.{80})(.{1,79}) /gu, '$1\n')
     .replaceAll(/^(?=[.'])/gmu, '\\&');
 
-/** Text as roff shows it as it is: no escape, no request at the start of a line. */
+/** Text that roff prints unchanged: no escape, no request at the start of a line. */
 function escape(text) {
   return text
     .replaceAll('\\', String.raw`\e`)
@@ -75,7 +75,7 @@ function examplesOf(command) {
   return lines.length === 0 ? [] : ['.PP', 'Examples:', '.PP', '.nf', '.in 2n', ...lines.map(escape), '.in', '.fi'];
 }
 
-/** A command by all its words; a group, then those below it one after the other. */
+/** A command by all its words; for a group, its subcommands one after the other. */
 function sectionsOf(command, before) {
   const words = [...before, command.name()];
   if (command.commands.length > 0) {

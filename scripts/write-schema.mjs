@@ -1,5 +1,5 @@
-// Writes settings.schema.json from the schema in src/settings. With --check it writes nothing and fails where the file
-// on disk is another one.
+// Writes settings.schema.json from the schema in src/settings. With --check it writes nothing and fails if the file on
+// disk differs.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // Writes docs/troubleshooting.md from src/log/log-lines.json. With --check it writes nothing and fails if the file on
-// disk is another one.
+// disk differs.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-# Completion of relaycerts for bash: eval "$(relaycerts completion bash)" in ~/.bashrc. What fits is asked of the program.
+# Completion of relaycerts for bash: eval "$(relaycerts completion bash)" in ~/.bashrc. The program itself is asked.
 _relaycerts() {
   local line current=${COMP_WORDS[COMP_CWORD]}
   COMPREPLY=()

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# Prints the mail log of this host, for `relaycerts explain`; if $mode is "follow", as it grows. It changes nothing.
-# Where it is depends on the system: a file of Postfix's own, of a syslog daemon or of Exim, or else the journal.
+# Prints the mail log of this host, for `relaycerts explain`; if $mode is "follow", as it grows. It changes nothing. Its
+# place depends on the system: a file of Postfix, of a syslog daemon or of Exim, or else the journal.
 
 set -u
 : "${mode:?}"
 set --
 for file in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog /var/log/exim4/mainlog; do
-  # Postfix may be told the file that a syslog daemon would write.
+  # Postfix may be configured to write the file that a syslog daemon would write.
   case "$file $*" in
     /dev/* | "$file $file"*) ;;
     *) if [ -s "$file" ]; then set -- "$@" "$file"; fi ;;

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# The functions of the scripts that put a bundle in place which `deploy` has sent: receive.sh unpacks it in a folder beside
-# the installed files and gives the script that folder as its first argument. All of its files are checked there, then
-# they go into place together; the old ones are kept in $previous and come back if a later step fails. A bundle that was
-# copied by hand is in place already.
+# The functions of the scripts that install a bundle sent by `deploy`: receive.sh unpacks it in a folder beside the
+# installed files and passes that folder to the script as its first argument. All files are checked there, then moved
+# into place together; the old ones are kept in $previous and come back if a later step fails. A bundle that was copied
+# by hand is already in place.
 
 : "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}"
 
@@ -13,7 +13,7 @@ sent=no
 switched=no
 [ "$bundle" = "$folder" ] || sent=yes
 
-# What was not sent stays as it is. If all of it is in place, that is what counts from here on.
+# Files that were not sent stay as they are. Once all are in place, the installed folder counts.
 complete_bundle() {
   [ "$sent" = yes ] || return 0
   for file in $bundle_files; do
@@ -28,7 +28,7 @@ is_in_place() {
   for file in $bundle_files; do cmp -s "$bundle/$file" "$folder/$file" || return 1; done
 }
 
-# A bundle that was copied by hand has replaced the old one, so nothing could be put back.
+# A bundle that was copied by hand has replaced the old one, so nothing could be restored.
 begin_bundle() {
   if [ "$sent" = no ]; then
     note_running
@@ -38,8 +38,8 @@ begin_bundle() {
   fi
 }
 
-# The chain comes last: it holds key and certificate, so that at every moment the two belong together, and who starts with
-# them finds the CA and the table that fit.
+# The chain comes last: it contains key and certificate, so that the two match at every moment, and a process that
+# starts with them finds the matching CA and table.
 switch_bundle() {
   [ "$bundle" != "$folder" ] || return 0
   rm -rf "$previous"
@@ -69,8 +69,8 @@ put_bundle_back() {
   prepare_tables || :
 }
 
-# Whoever sent the bundle looks at the host as it is now, and says on descriptor 3 if it is to stay. A connection that is
-# gone, or silent for five minutes, is no yes.
+# The sender of the bundle looks at the host as it is now, and says on descriptor 3 whether to keep it. A connection
+# that is gone, or silent for five minutes, means no.
 await_verdict() {
   [ "$sent" = yes ] || return 0
   say "waiting for the verdict on $host"
@@ -91,7 +91,7 @@ await_verdict() {
   keep_script
 }
 
-# For a key that may only renew (receive.sh): what it runs is what was installed last.
+# For a key that may only renew (receive.sh): it runs the script that was installed last.
 keep_script() {
   for file in install.sh receive.sh; do
     [ ! -f "$arrived/$file" ] || mv -f "$arrived/$file" "$saved/$file"

@@ -1,17 +1,17 @@
 # shellcheck shell=sh
 # The functions of install.sh that check a bundle before anything changes: files, owners, modes, pairs, the chain to the
-# CA. They set owners and modes right, and build the chain file of a key that was made on the host.
+# CA. They correct owners and modes, and build the chain file for a key that was made on the host.
 
 : "${host:?}" "${folder:?}" "${bundle:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
 : "${copy_hint:?}" "${pair_hint:?}" "${request_hint?}"
 
-# Whose the folder and the key are, as chown and chmod take it; home-program.sh sets others.
+# The owner of the folder and the key, for chown and chmod; home-program.sh sets others.
 folder_owner=0:0
 folder_mode=700
 key_owner=0:0
 key_mode=600
 
-# What above the folder $1, by the path given and by the one that links lead to, others than root can change.
+# Prints the folders above $1 that users other than root can change, by the given path and with links resolved.
 open_parents() {
   for path in "$1" "$(cd -P "$1" && pwd -P)"; do
     while [ "$path" != / ]; do
@@ -29,8 +29,8 @@ check_parents() {
       "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
 }
 
-# The bundle's file $1 is there, is not a link, and has mode $2 and owner $3, root if there is none. The owner comes first,
-# so that a mode that opens the file opens it to the right group.
+# The bundle's file $1 exists, is not a link, and has mode $2 and owner $3, by default root. The owner is set first, so
+# that a mode that opens the file opens it to the right group.
 own_file() {
   if [ -L "$bundle/$1" ] || [ ! -f "$bundle/$1" ]; then
     fail "$bundle/$1 is missing, or is not a regular file" "copy the bundle first: $copy_hint"
@@ -40,7 +40,7 @@ own_file() {
   [ -s "$bundle/$1" ] || fail "$bundle/$1 is empty" "copy the bundle again: $copy_hint"
 }
 
-# The key in file $1 belongs to the certificate in file $2.
+# The key in file $1 matches the certificate in file $2.
 check_pair() {
   public=$(openssl pkey -in "$bundle/$1" -passin pass: -pubout 2>/dev/null) ||
     fail "openssl cannot read the key in $bundle/$1" "$pair_hint"
@@ -50,7 +50,7 @@ check_pair() {
     fail "the key in $bundle/$1 does not belong to the certificate in $bundle/$2" "$pair_hint"
 }
 
-# For a key that was made on this host and never left it: the chain is built here, and replaced only by a whole one.
+# For a key that was made on this host and never left it: the chain is built here, and replaced only by a complete one.
 build_chain() {
   [ -f "$bundle/$key" ] ||
     fail "$bundle/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
@@ -84,7 +84,7 @@ check_bundle() {
   own_file "$key" "$key_mode" "$key_owner"
   own_file "$certificate" 644
   own_file "$ca" 644
-  # Postfix wants the key first; openssl does not mind the order.
+  # Postfix wants the key first; openssl accepts any order.
   sed -n '/-----BEGIN/{p;q;}' "$bundle/$chain" | grep -q 'PRIVATE KEY' ||
     fail "$bundle/$chain does not begin with the key" "copy the bundle again: $copy_hint"
   check_pair "$chain" "$chain"
@@ -92,14 +92,14 @@ check_bundle() {
   check_pair "$key" "$chain"
   openssl x509 -in "$bundle/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
     fail "the certificate in $bundle/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
-  # Without the system's store, in which any public CA would do.
+  # Without the system's store, which would let any public CA pass.
   SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$bundle/$ca" -purpose "$purpose" \
     -verify_hostname "$host" "$bundle/$certificate" >/dev/null 2>&1 ||
     fail "$bundle/$ca did not issue $bundle/$certificate for $host and this purpose, or the clock is wrong" \
       "check date -u, then copy the whole bundle again: $copy_hint"
 }
 
-# Shows whether the bundle changed since the last run. Only a reload depends on it. A file that was another in between, and
-# was read then, has another inode or time.
+# Changes if the bundle has changed since the last run. Only a reload depends on it. A file that was different
+# meanwhile, and may have been read then, has another inode or time.
 # shellcheck disable=SC2086,SC2012 # several names, none with white space
 bundle_state() { (cd "$bundle" && cksum $bundle_files && ls -lin $bundle_files | awk '{ print $1, $7, $8, $9 }'); }

@@ -1,11 +1,12 @@
 # shellcheck shell=sh
-# Names each certificate file of a mail host in which a certificate expires within $days, or that cannot be read; silent
-# if there is none. It prints, for cron; with the word `mail` it sends that to root, for systemd. It needs openssl only.
+# Names each certificate file of a mail host that has a certificate about to expire within $days, or that cannot be
+# read; silent otherwise. It prints, for cron; with the word `mail` it mails that to root, for systemd. It needs only
+# openssl.
 
 : "${host:?}" "${domain:?}" "${days:?}" "${certificate:?}" "${ca:?}"
 
-# Each certificate of file $1, of which openssl x509 reads only the first: while the CA gets a new key, the CA file has
-# two. A file without one fails too.
+# Each certificate of file $1, because openssl x509 reads only the first: during a CA rekey, the CA file has two. A file
+# without a certificate fails too.
 is_good() (
   good=1
   while read -r line; do

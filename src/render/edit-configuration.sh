@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# The functions of install.sh that edit main.cf and master.cf: on a copy, with postconf only. The values come from
-# all_settings and all_services in the script's head; everything else in both files stays as it is.
+# The functions of install.sh that edit main.cf and master.cf: on a copy, only with postconf. The values come from
+# all_settings and all_services at the start of the script; everything else in both files stays as it is.
 
 : "${edited:?}" "${saved:?}" "${config=}"
 
-# True if main.cf and master.cf say what is wanted, and no other service is ours.
+# True if main.cf and master.cf have the wanted settings, and no other service is ours.
 configuration_is_right() {
   tables_are_there || return 1
   settings_of main.cf | while IFS= read -r setting; do
@@ -18,10 +18,10 @@ configuration_is_right() {
   [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
 }
 
-# postconf would write on at the end of a last line that no newline ends.
+# postconf would append to a last line that has no newline.
 end_last_line() { [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"; }
 
-# Edits main.cf with postconf, without its words about what find_postfix has said once.
+# Edits main.cf with postconf, without the warnings that find_postfix has printed already.
 edit_main() {
   messages=$(postconf -c "$@" 2>&1) && result=0 || result=$?
   printf '%s\n' "$messages" | sed '/^$/d; /multiple entries for/d' >&2
@@ -44,7 +44,7 @@ change_configuration() (
   [ -z "$(settings_of main.cf)" ] || edit_main "$1" -e $(settings_of main.cf)
 )
 
-# What our runs set in main.cf; if their record is gone, what this one sets.
+# The settings that our runs made in main.cf; if their record is gone, those of this run.
 settings_of_runs() {
   if [ -z "$(settings_of main.cf)" ]; then
     :
@@ -55,8 +55,8 @@ settings_of_runs() {
   fi
 }
 
-# Takes out of the copy in folder $1 what is ours: a setting or service that it replaced comes back. A setting with
-# another value than ours was changed since; it stays, and its name is printed.
+# Removes our settings from the copy in folder $1: a setting or service that ours replaced comes back. A setting whose
+# value is not ours was changed since; it stays, and its name is printed.
 undo_settings() (
   before=$saved/before
   values=$(postconf -c "$before" -n 2>/dev/null) || :
@@ -80,7 +80,7 @@ undo_settings() (
   copy=$1
   shift
   [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
-  # Last, and all at once: whatever reads main.cf waits until its last edit is two seconds old.
+  # Last, and all at once: readers of main.cf wait until its last edit is two seconds old.
   # shellcheck disable=SC2086 # several names
   [ -z "$gone" ] || edit_main "$copy" -X $gone
   [ $# -eq 0 ] || edit_main "$copy" -e "$@"
@@ -94,9 +94,9 @@ is_as_we_left_it() {
   done
 }
 
-# Copies the configuration to $saved/new and takes ours out of it: byte by byte if nobody edited the files since,
-# setting by setting if somebody did. Then what they changed is what undo gives back, and the names of settings that are
-# ours no longer are printed.
+# Copies the configuration to $saved/new and removes our settings from it: byte by byte if nobody has edited the files
+# since, otherwise setting by setting. Undo then restores the edited version, and the names of settings that are no
+# longer ours are printed.
 copy_without_ours() {
   rm -rf "$saved/new"
   mkdir "$saved/new"
@@ -108,12 +108,12 @@ copy_without_ours() {
   fi
 }
 
-# What the new files are without ours is kept first, so that undo is right whenever this run ends.
+# The new files without our settings are saved first, so that undo is right even if this run is interrupted.
 save_configuration() {
   mkdir -p "$saved"
   chown 0:0 "$saved"
   chmod 700 "$saved"
-  # Up to now a file of its own had what a run left.
+  # Earlier releases kept a run's result in a separate file.
   [ -d "$saved/after" ] || rm -f "$saved/after"
   mkdir -p "$saved/after"
   copy_without_ours >/dev/null

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# What home-program.sh asks of Exim 4 as Debian configures it, split or not: macros of the transport to the smarthost, in
-# files of their own, and the smarthost in update-exim4.conf.conf.
+# What home-program.sh needs for Exim 4 as Debian configures it, split or not: macros for the transport to the
+# smarthost, in separate files, and the smarthost in update-exim4.conf.conf.
 
 : "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}"
 : "${force_routes:?}" "${force_hint:?}" "${routes:?}"
@@ -12,7 +12,7 @@ check_program() {
   command -v update-exim4.conf >/dev/null 2>&1 || fail "Exim on $host is not configured by Debian's update-exim4.conf" "$by_hand"
   [ ! -e /etc/exim4/exim4.conf ] ||
     fail "/etc/exim4/exim4.conf takes the place of the files that update-exim4.conf reads" "move it away, or $by_hand"
-  # Debian's own template sets the one with a star, if nobody did.
+  # Debian's own template sets the one with a star by default.
   found=$(for file in /etc/exim4/conf.d/main/* /etc/exim4/exim4.conf.template; do
     [ "$file" = /etc/exim4/conf.d/main/000_relaycerts ] || grep -H '^[[:blank:]]*REMOTE_SMTP_SMARTHOST_' "$file" || :
   done | grep -v 'TLS_VERIFY_HOSTS = [*]$' | head -n 1)
@@ -20,7 +20,7 @@ check_program() {
   check_routers
 }
 
-# Routers of somebody's own that use the transport would send the mail of another provider with our settings.
+# The admin's own routers with this transport would send another provider's mail with our settings.
 check_routers() {
   found=$(exim4 -bP routers 2>/dev/null | awk '
     /router:$/ { name = $1 }
@@ -36,7 +36,7 @@ check_routers() {
 
 apply_program() { update-exim4.conf; }
 
-# Asks Exim itself: a macro that no file uses sets nothing.
+# Asks Exim itself: a macro that no file uses has no effect.
 check_applied() {
   found=$(exim4 -bP transport remote_smtp_smarthost 2>/dev/null) || :
   for line in 'hosts_require_tls = *' 'tls_verify_hosts = *' "tls_verify_certificates = $folder/$ca" \

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# What the scripts for all hosts begin with: words, releases, and files that are replaced all at once and go back if a
-# later step fails. is_running and resume, which takes yes if it ran, are the mail program's. In $saved: before, the
-# files without what is ours; after, the files as our last run left them; new, files in the making.
+# The start of the scripts for all hosts: messages, releases, and files that are replaced all at once and restored if a
+# later step fails. is_running and resume, which takes yes if it ran, belong to the mail program. In $saved: before, the
+# files without our settings; after, the files as our last run left them; new, files in preparation.
 
 set -eu
 umask 077
@@ -34,7 +34,7 @@ at_least() {
   [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
 }
 
-# The file behind $config/$1, which may be a link.
+# The file $config/$1, or the target if it is a link.
 behind() { readlink -f "$config/$1" 2>/dev/null || echo "$config/$1"; }
 
 copy_file() {
@@ -42,8 +42,9 @@ copy_file() {
   mv -f "$2.part" "$2"
 }
 
-# Moves the files of $saved/new into place, so that nobody reads half a file, and their owner and mode stay; a file that is
-# not there goes. The old ones stay beside them until the end, under a name that a full disk cannot keep from going back.
+# Moves the files of $saved/new into place, so that nobody reads half a file and owner and mode stay; a file that is
+# missing there is removed. The old ones stay beside them until the end, so that even a full disk cannot prevent
+# restoring them.
 replace_files() {
   for file in $edited; do
     target=$(behind "$file")
@@ -82,12 +83,12 @@ put_files_back() {
 
 note_running() { ! is_running || was_running=yes; }
 
-# Restores the configuration from before this run, on every exit but the good one.
+# Restores the configuration from before this run, on every exit but a successful one.
 put_back() {
   status=$?
   trap - EXIT
   set +e
-  # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not passed on to the mail program.
+  # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not inherited by the mail program.
   trap : HUP INT PIPE TERM
   if [ "$guarded" = yes ]; then
     outcome="it failed; the configuration of $host is as it was before"
@@ -100,7 +101,7 @@ put_back() {
   exit "$status"
 }
 
-# From here on, whatever ends the script puts back what it changed.
+# From here on, if the script ends early, it restores what it changed.
 guard() {
   note_running
   trap put_back EXIT

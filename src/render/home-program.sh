@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # Installs the configuration of a home host whose mail program is not Postfix, or undoes it, as install.sh does for
 # Postfix. program-script.ts prints the values, the texts, frame.sh, check-bundle.sh, this file and the functions of the
-# program: program_release; check_program, which fails if its files cannot be edited, and undone, exactly; apply_program,
-# which makes it check its files; check_applied, which fails if it does not see what was set.
+# program: program_release; check_program, which fails if its files cannot be edited, and undone, exactly;
+# apply_program, which makes it check its files; check_applied, which fails if the settings are not in effect.
 
 : "${host:?}" "${folder:?}" "${edited:?}" "${oldest?}" "${active:?}" "${saved:?}" "${key:?}" "${bundle:?}"
 : "${title:?}" "${package?}" "${command?}" "${service?}" "${action?}" "${user:?}" "${access:?}" "${was_running:?}"
@@ -10,7 +10,7 @@
 
 : "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}"
 
-# What only some of the programs read.
+# Values that only some of the programs use.
 : "${check_hint:?}" "${config_hint:?}" "${routes:?}" "${force_routes:?}" "${force_hint:?}"
 
 begin='# relaycerts: begin'
@@ -29,7 +29,7 @@ check_tools() {
     fail "$title $release is too old: $oldest or later is needed" "upgrade $title"
 }
 
-# The program reads the key as its user; nobody else does.
+# The program reads the key as its user; nobody else can.
 find_user() {
   group=$(id -g "$user" 2>/dev/null) || fail "$host has no user $user, as whom $title reads the key" "$user_hint"
   [ "$user" != root ] || return 0
@@ -52,7 +52,7 @@ check_user() {
     fail "$user cannot read $bundle/$key, though it may" "let $user pass the folders above it: namei -l $folder"
 }
 
-# The new text of file $1 on stdout, from the old one on stdin, which has nothing of ours.
+# The new text of file $1 on stdout, from the old one on stdin, which has no lines of ours.
 with_ours() {
   case $(place_of "$1") in
     alone) text_of "$1" ;;
@@ -74,7 +74,7 @@ marked() {
   echo "$end"
 }
 
-# File $1 from stdin without what is ours, which every change of text_of and sed_of is taken back by.
+# File $1 from stdin without our lines; it reverses every change of text_of and sed_of.
 without_ours() {
   case $(place_of "$1") in
     alone)
@@ -85,8 +85,9 @@ without_ours() {
   esac
 }
 
-# Copies each file without ours to $saved/without: as it was before if nobody edited it since, otherwise what is left of
-# it, also without what the numbered steps wrote. A file that would be empty, and was not there before, is not there.
+# Copies each file without our lines to $saved/without: the original if nobody has edited it since, otherwise what
+# remains, also without what the numbered steps wrote. A file that would be empty, and did not exist before, is left
+# out.
 copy_without_ours() {
   rm -rf "$saved/new" "$saved/without"
   mkdir -p "$saved/new" "$saved/without"
@@ -109,7 +110,7 @@ copy_without_ours() {
   done
 }
 
-# Makes $saved/new, the files as they will be: with ours, or with "undo" without.
+# Makes $saved/new, the future files: with our lines, or with "undo" without them.
 make_new() {
   copy_without_ours
   rm -rf "$saved/new"
@@ -130,7 +131,7 @@ configuration_is_right() {
   for file in $edited; do cmp -s "$saved/new/$file" "$(behind "$file")" || return 1; done
 }
 
-# Debian's script of sysvinit for OpenSMTPD ends with 0 also if it says that it is not running.
+# Debian's sysvinit script for OpenSMTPD exits with 0 even if it reports that it is not running.
 is_running() {
   [ -n "$service" ] && state=$(service "$service" status 2>&1) || return 1
   case $state in
@@ -138,7 +139,7 @@ is_running() {
   esac
 }
 
-# Stops it, waits until it has stopped, as not every "restart" of sysvinit does, and starts it.
+# Stops it, waits until it has stopped, which not every sysvinit "restart" does, and starts it.
 restart() {
   service "$service" stop || return 1
   for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -150,7 +151,7 @@ restart() {
   is_running || service "$service" start
 }
 
-# Makes the program take up the files as they are now; $1 says if it ran.
+# Makes the program use the files as they are now; $1 tells whether it ran.
 resume() {
   ! is_installed || apply_program || return 1
   if [ "$1" = no ]; then
@@ -231,7 +232,7 @@ undo_host() {
   resume_or_fail
   end_change
   rm -rf "$saved"
-  # The key is root's only again.
+  # The key belongs to root again.
   chown 0:0 "$folder"
   chmod 700 "$folder"
   if [ -f "$folder/$key" ]; then chown 0:0 "$folder/$key" && chmod 600 "$folder/$key"; fi

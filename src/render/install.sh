@@ -1,15 +1,14 @@
 # shellcheck shell=sh
 # Installs the configuration of a Postfix host, or undoes it; the result is the same however often it runs. script.ts
-# prints the values that are checked below, frame.sh, this file, check-bundle.sh, edit-configuration.sh, the functions of
-# the host's role (smtp-client.sh or smtpd-server.sh) and a call of install_host or undo_host, all in one pair of braces: a
-# script cut short runs nothing.
-# Everything is checked before anything changes. If a later step fails, the old files go back. The bundle itself is
-# copied beforehand, and stays on the host after undo.
+# prints the values that are checked below, frame.sh, this file, check-bundle.sh, edit-configuration.sh, the functions
+# of the host's role (smtp-client.sh or smtpd-server.sh) and a call of install_host or undo_host, all in one pair of
+# braces: a script cut short runs nothing. Everything is checked before anything changes. If a later step fails, the old
+# files are restored. The bundle itself is copied beforehand, and stays on the host after undo.
 
 : "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}" "${saved:?}" "${was_running:?}"
 : "${root_hint:?}" "${check_hint:?}"
 
-# In $saved also: settings, what our runs set in main.cf; bundle, the bundle as Postfix last read it; loaded and
+# In $saved also: settings, those our runs made in main.cf; bundle, the bundle as Postfix last read it; loaded and
 # overrides, see smtpd-server.sh.
 
 log_hint='the mail log says why'
@@ -17,7 +16,7 @@ log_hint='the mail log says why'
 find_postfix() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
   command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix"
-  # -d asks the program: main.cf can set mail_version to anything.
+  # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
   note_services
@@ -25,13 +24,13 @@ find_postfix() {
   [ -z "$twice" ] || warn "$config/main.cf sets more than once, and the last one counts: $twice"
 }
 
-# The value of parameter $1, expanded. find_postfix has said what postconf would repeat each time.
+# The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
 
-# True if this Postfix has parameter $1: some came to older releases too, in a later patch.
+# True if this Postfix has parameter $1: patches added some to older releases.
 knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
 
-# The settings that this Postfix knows, name=value, one per line: of main.cf, or of the service $1.
+# The settings that this Postfix supports, name=value, one per line: of main.cf, or of the service $1.
 settings_of() {
   all_settings | while IFS=' ' read -r since place setting; do
     [ "$place" = "$1" ] || continue
@@ -39,7 +38,7 @@ settings_of() {
   done
 }
 
-# Errors go to stderr or to the log. On stdout, Debian's 3.9 and later lists each file that it copies into the chroot.
+# Errors go to stderr or to the log. On stdout, Debian's 3.9 and later lists each file it copies into the chroot.
 check_postfix() {
   messages=$(postfix check 2>&1 >/dev/null) && result=0 || result=$?
   printf '%s\n' "$messages" | sed '/^$/d; /overriding earlier entry/d' >&2

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What home-program.sh asks of msmtp: an account of its own in the system's msmtprc becomes the default.
+# What home-program.sh needs for msmtp: our own account in the system's msmtprc becomes the default.
 
 : "${folder:?}" "${key:?}" "${user:?}"
 
@@ -16,7 +16,7 @@ check_program() {
 
 apply_program() { :; }
 
-# Asks msmtp itself, as its user, without the file in his home folder.
+# Asks msmtp itself, as its user, without the file in that user's home folder.
 check_applied() {
   found=$(as_user 'HOME=/nonexistent msmtp --pretend --account=relaycerts' 2>&1) || fail "msmtp does not take its configuration" "$found"
   for line in 'tls = on' 'tls_starttls = on' 'tls_certcheck = on' "tls_key_file = $folder/$key"; do

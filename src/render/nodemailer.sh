@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What home-program.sh asks of Nodemailer: nothing, because its options are a file of ours, which the app loads.
+# What home-program.sh needs for Nodemailer: nothing, because its options are a file of ours, which the app loads.
 
 program_release() { :; }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What home-program.sh asks of nullmailer, which reads its remotes anew for each run of the queue.
+# What home-program.sh needs for nullmailer, which reads its remotes again for each run of the queue.
 
 program_release() { dpkg-query -W -f '${Version}' nullmailer 2>/dev/null | sed -n 's/^\([0-9]*:\)\{0,1\}\([0-9]*\.[0-9]*\).*/\2/p'; }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What home-program.sh asks of OpenSMTPD: the action that relays goes to our relay, with our certificate.
+# What home-program.sh needs for OpenSMTPD: the action that relays goes to our relay, with our certificate.
 
 : "${config_hint:?}"
 
@@ -9,7 +9,7 @@ check_program() {
   file=/etc/smtpd.conf
   actions=$(sed '/^# relaycerts: begin$/,/^# relaycerts: end$/d; s/^#relaycerts# //' "$file" |
     grep -E '^[[:blank:]]*action[[:blank:]]+[^[:blank:]]+[[:blank:]]+relay') || :
-  # One line, which does not go on in the next one.
+  # One line, without a continuation.
   case $actions in
     *'
 '* | *\\) actions= ;;

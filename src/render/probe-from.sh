@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Tries to relay from the home host itself, with openssl only: it runs as probe.sh does, and prints the same sections.
-# Each try is a conversation up to RCPT, with and without the host's certificate. No mail comes of it, and nothing stays on
-# the host.
+# Tries to relay from the home host itself, with openssl only: it runs like probe.sh, and prints the same sections. Each
+# try is a conversation up to RCPT, with and without the host's certificate. No mail is sent, and nothing stays on the
+# host.
 
 : "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender:?}"
 
@@ -9,7 +9,7 @@ section() { printf '@%s\n' "$*"; }
 
 lines() { head -n 200 | sed 's/^/ /'; }
 
-# Copies what openssl says to descriptor 4, up to the end of a reply.
+# Copies openssl's output to descriptor 4, up to the end of a reply.
 await_reply() {
   while IFS= read -r line; do
     printf '%s\n' "$line" >&4
@@ -21,7 +21,7 @@ await_reply() {
   return 1
 }
 
-# Each command goes out after the reply to the one before: openssl reads its input only once it is connected, and then
+# Each command is sent after the reply to the previous one: openssl reads its input only once it is connected, and then
 # repeats the last line of the server's greeting.
 converse() {
   for command in "EHLO $host" "MAIL FROM:<$sender>" 'RCPT TO:<postmaster@example.com>' QUIT; do
@@ -31,7 +31,7 @@ converse() {
   while await_reply; do :; done
 }
 
-# $1 a relay, $2 its port, the rest: options about the certificate.
+# $1 is a relay, $2 its port, the rest are options about the certificate.
 try_relay() {
   name=$1
   place=$1:$2
@@ -44,7 +44,7 @@ try_relay() {
   } 4>&1 | lines
 }
 
-# One relay and port in each line of all_relays.
+# One relay and port per line of all_relays.
 probe_from() {
   folder_of_replies=$(mktemp -d) || exit
   trap 'rm -rf "$folder_of_replies"' EXIT
@@ -58,7 +58,7 @@ probe_from() {
     said=$(try_relay "$name" "$number" -cert "$folder/$certificate" -key "$folder/$key")
     printf '%s\n' "$said"
     section without "$name"
-    # A relay that does not answer would keep a second try waiting as long.
+    # A relay that does not answer would make a second try wait just as long.
     case $said in
       *' 250 '*) try_relay "$name" "$number" ;;
     esac

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The part of probe.sh about a Postfix host. Its messages go nowhere, because postconf repeats them each time, and no
+# The part of probe.sh for a Postfix host. postconf's messages are discarded, because it repeats them each time, and no
 # program of Postfix runs that logs, repairs (postfix check) or takes a lock.
 
 : "${host:?}" "${folder:?}" "${port=}" "${table_type=}" "${routes=}"
@@ -16,7 +16,7 @@ probe_service() {
   settings_of "$1" | lines
   section found "$1"
   overrides_of "$1" | lines
-  # What it takes from main.cf because the override is missing.
+  # The values it takes from main.cf because the override is missing.
   section inherited "$1"
   {
     overrides_of "$1" | sed 's/=.*//; s/^/found /'
@@ -44,7 +44,7 @@ probe_relay() {
   tables_are_there || echo stale | lines
 }
 
-# Does this host reach the mail server of $mail_domain on port 25, and does that answer itself?
+# Does this host reach the mail server of $mail_domain on port 25, and is that really the server that answers?
 probe_port25() {
   section port25 "$mail_domain"
   posttls-finger -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |

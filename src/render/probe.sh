@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# What a check reads on a host, of any role and with any mail program: it runs instead of install_host, after the same
-# values and functions, and calls none of those that write. It judges nothing. It prints sections: a line "@name words",
-# then lines that begin with a space; "@end" is last.
+# What a check reads on a host with any role and mail program: it runs instead of install_host, after the same values
+# and functions, and calls none of those that write. It judges nothing. It prints sections: a line "@name words", then
+# lines that begin with a space; "@end" is last.
 
 : "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${request_hint?}"
 : "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}" "${user=}"
@@ -17,7 +17,7 @@ digest() {
   if command -v sha256sum >/dev/null 2>&1; then sha256sum | cut -d ' ' -f 1; else openssl dgst -sha256 | sed 's/.*= *//'; fi
 }
 
-# The file $1, which should have owner $2 and mode $3: both, as names and as numbers; its kind and mode; its digest.
+# The file $1, which should have owner $2 and mode $3: both, as names and as numbers; its type and mode; its digest.
 probe_file() {
   section file "$1" "$2" "$3"
   [ -e "$1" ] || [ -L "$1" ] || return 0
@@ -31,7 +31,7 @@ probe_file() {
   } | lines
 }
 
-# What only the host can see of its chain: that the key is first, is not encrypted, and belongs to the certificate.
+# What only the host can see of its chain: that the key is first, is not encrypted, and matches the certificate.
 probe_chain() {
   section chain "$folder/$chain"
   [ -f "$folder/$chain" ] || return 0
@@ -47,7 +47,7 @@ probe_chain() {
   } | lines
 }
 
-# The SHA-256 of each certificate in the file of the CA, at most ten.
+# The SHA-256 of each certificate in the CA file, at most ten.
 probe_authorities() {
   section authorities "$folder/$ca"
   [ -f "$folder/$ca" ] || return 0
@@ -80,10 +80,10 @@ probe_files() {
 }
 
 probe_host() {
-  # Whatever fails, the rest is read.
+  # If one part fails, the rest is still read.
   set +e
   section clock "$(date -u +%s)"
-  # The programs that are not Postfix have a user who reads the key.
+  # Programs other than Postfix have a user who reads the key.
   if command -v find_user >/dev/null 2>&1; then
     if id "$user" >/dev/null 2>&1; then find_user; fi
   fi

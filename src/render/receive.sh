@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What `deploy` runs on a host, as root. The first line of stdin is the size of an archive in octets, the archive follows:
-# the script in it installs the bundle in it, and reads on from descriptor 3. A copy of this file stays on the host for a
-# key that may do nothing else (command= in authorized_keys): with $only it takes certificates, keys and the table, and
-# the script that was installed before.
+# What `deploy` runs on a host, as root. The first line of stdin is the size of an archive in octets, and the archive
+# follows: the script in it installs the bundle in it, and reads on from descriptor 3. A copy of this file stays on the
+# host for a key that may do nothing else (command= in authorized_keys): with $only it accepts only certificates, keys
+# and the table, and uses the script that was installed before.
 
 set -eu
 umask 077
@@ -17,7 +17,7 @@ script=$arrived/install.sh
 
 clean_up() {
   rm -rf "$arrived"
-  # Only if nothing is in it: nothing was installed here.
+  # Only if it is empty: nothing was installed here.
   rmdir "$folder" 2>/dev/null || :
 }
 

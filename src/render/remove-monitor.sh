@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Takes back what warns of expiry, by cron or by systemd: each file goes only if it has our marker.
+# Removes the expiry warnings, by cron or by systemd: each file is removed only if it has our marker.
 
 : "${host:?}" "${folder:?}" "${cron:?}" "${unit:?}"
 
@@ -10,6 +10,6 @@ fi
 for file in "$cron" "$unit.timer" "$unit.service" "$folder/check-expiry"; do
   if grep -Fqsx "$marker" "$file"; then rm -f "$file"; fi
 done
-# What is left of a timer if systemd did not run.
+# What remains of a timer if systemd was not running.
 [ -e "$unit.timer" ] || rm -f "${unit%/*}/timers.target.wants/${unit##*/}.timer"
 systemctl daemon-reload >/dev/null 2>&1 || :

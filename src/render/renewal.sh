@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# Renews what is due, installs it and checks it, on the machine that relaycerts runs on. It prints nothing if all is well,
-# so that cron sends a mail only otherwise; with the word `mail` it sends that itself, for systemd. Only one runs at a time.
+# Renews what is due, installs it and checks it, on the machine that relaycerts runs on. It prints nothing if all is
+# well, so that cron sends a mail only otherwise; with the word `mail` it sends the mail itself, for systemd. Only one
+# runs at a time.
 
 : "${domain:?}" "${folder:?}"
 
@@ -12,7 +13,7 @@ export LC_ALL PATH
 exec 9>"$folder/renewal.lock"
 flock -n 9 || exit 0
 
-# What needs a person (a card, the password of a key) fails here a month before anything expires.
+# If a person is needed (a card, the password of a key), this fails a month before anything expires.
 work() {
   relaycerts_here --wait 600 renew --due && relaycerts_here --wait 600 deploy --yes && relaycerts_here check
 }

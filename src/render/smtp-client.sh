@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The functions that install.sh calls on an smtp-client: a transport of its own leads to the relay, and main.cf names it.
-# Every other smtp client of the host goes on as it was.
+# The functions that install.sh calls on an smtp-client: a separate transport leads to the relay, and main.cf names it.
+# Every other smtp client of the host works as before.
 
 : "${host:?}" "${domain:?}" "${folder:?}" "${saved:?}" "${chain:?}" "${force_routes:?}" "${force_hint:?}"
 
@@ -12,8 +12,8 @@ our_services() {
   [ -z "$(postconf -M "$service" 2>/dev/null)" ] || echo "$service"
 }
 
-# Value $1 of a chain file is of another postfix.directory that our script configured. In ours, it may be of a host of
-# another name: that is the same machine under its old one.
+# Value $1 of a chain file is in another postfix.directory that our script configured. In ours, it may belong to a host
+# of another name: that is the same machine under its old name.
 is_elsewhere() { [ "${1%/*}" != "$folder" ] && [ -d "${1%/*}/saved/before" ]; }
 
 check_role() {
@@ -30,7 +30,7 @@ check_role() {
   check_routes
 }
 
-# The tables of the parameter $1, one per line; a comma or space within braces separates none.
+# The tables in the parameter $1, one per line; a comma or space within braces does not separate.
 tables_of() {
   value_of "$1" | awk '{
     for (i = 1; i <= length($0); i++) {
@@ -42,7 +42,7 @@ tables_of() {
   }' | sed '/^$/d'
 }
 
-# Looks a key up as Postfix does: $1 the parameter, $2 the key.
+# Looks a key up as Postfix does: $1 is the parameter, $2 the key.
 lookup() {
   tables_of "$1" | while IFS= read -r table; do
     if found=$(postmap -q "$2" "$table" 2>/dev/null); then
@@ -52,7 +52,7 @@ lookup() {
   done
 }
 
-# The entries of the tables of $1, key and value; "?" and the table for one that cannot be listed.
+# The entries of the tables in $1, key and value; "?" and the table for one that cannot be listed.
 entries_of() {
   tables_of "$1" | while IFS= read -r table; do
     if listed=$(postmap -s "$table" 2>/dev/null); then
@@ -63,7 +63,7 @@ entries_of() {
   done
 }
 
-# Next hop $1 is one of our relays, or none.
+# True if next hop $1 is one of our relays, or empty.
 is_relay() {
   case ", $relays, " in
     *", $1, "*) true ;;
@@ -71,8 +71,8 @@ is_relay() {
   esac
 }
 
-# One line per route of the tables that choose a transport: "stops ...", if it takes ours to another host, "passes ..."
-# if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which goes on as before.
+# One line per route of the tables that choose a transport: "stops ..." if it takes ours to another host, "passes ..."
+# if it takes everything past the relay, or "keeps ..." if it has a transport of its own, which works as before.
 transport_routes() {
   for table in transport_maps sender_dependent_default_transport_maps; do
     entries_of "$table" | while IFS=' ' read -r entry route; do
@@ -88,7 +88,7 @@ transport_routes() {
           ;;
       esac
     done
-    # What a table that cannot be listed says of a recipient, or sender, that nobody has.
+    # The answer of a table that cannot be listed for a recipient, or sender, that nobody has.
     for entry in nobody@relaycerts.invalid "nobody@$domain"; do
       route=$(lookup "$table" "$entry")
       case $route in
@@ -100,7 +100,7 @@ transport_routes() {
   done
 }
 
-# The same for the table that chooses a next hop for a sender, whose transport is ours unless another table says.
+# The same for the table that chooses a next hop by sender, whose transport is ours unless another table says otherwise.
 sender_routes() {
   table=sender_dependent_relayhost_maps
   entries_of "$table" | while IFS=' ' read -r entry route; do
@@ -112,14 +112,14 @@ sender_routes() {
   done
 }
 
-# What master.cf overrides of the parameters that we set, and of those that decide before them.
+# The overrides in master.cf of the parameters that we set, and of those that decide before them.
 service_routes() {
   for name in relayhost default_transport transport_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps; do
     postconf -P "*/*/$name" 2>/dev/null | sed 's/^/passes master.cf: /'
   done
 }
 
-# Finds mail that would go past the relay, or through our transport to a host that it does not take.
+# Finds mail that would bypass the relay, or go through our transport to a host that it does not accept.
 find_routes() {
   relays=$(settings_of main.cf | sed -n 's/^relayhost=//p')
   routes=$({ transport_routes && sender_routes && service_routes; } | sort -u)
@@ -145,7 +145,7 @@ check_routes() {
   esac
 }
 
-# The first routes of kind $1, in one line.
+# The first routes of kind $1, on one line.
 list() { printf '%s\n' "$routes" | sed -n "s/^$1 //p" | head -n 5 | sed '$!s/$/;/' | tr '\n' ' ' | sed 's/ $//'; }
 
 note_services() { :; }

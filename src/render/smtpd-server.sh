@@ -8,8 +8,8 @@
 table_type=${table%%:*}
 table_file=${table#*:}
 
-# The service on the port of this or an earlier run, with what only it uses. It is known by the name under which it logs
-# and by our table: another domain may have its own on this host.
+# The service on the port of this or an earlier run, with what only it uses. It is recognised by the name under which it
+# logs and by our table: another domain may have its own on this host.
 our_services() {
   for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $syslog_name\$,,p"); do
     case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
@@ -21,13 +21,13 @@ our_services() {
   done
 }
 
-# Connections end with the services that were there, too: on a port that the settings changed, or no longer name.
+# Connections to the services that were there end too: on a port that the settings changed, or no longer name.
 note_services() { found_services=$(our_services); }
 
 # True if the service on the port is ours.
 is_ours() { our_services | grep -qx "$service"; }
 
-# The inet services of master.cf on our port, by whatever name.
+# The inet services of master.cf on our port, under any name.
 services_on_port() {
   for name in $(postconf -M 2>/dev/null | awk '$2 == "inet" { print $1 }'); do
     number=${name##*:}
@@ -43,7 +43,7 @@ check_role() {
   own_file "${table_file##*/}" 644
   check_table_type
   check_port
-  # Root may give a port to Postfix, and SELinux still refuse it.
+  # Even if root lets Postfix have a port, SELinux may refuse it.
   [ "$(getenforce 2>/dev/null)" != Enforcing ] ||
     log_hint="the mail log says why; if SELinux denies the port: semanage port -a -t smtp_port_t -p tcp $port"
   warn_of_hand_edits
@@ -63,7 +63,7 @@ check_port() {
     case $name in
       "$service")
         is_ours && continue
-        # What the same client would use: a service like ours, made by hand or by another program.
+        # A service that the same client could use: one like ours, made by hand or by another program.
         if postconf -M "$service" | grep -Eq 'relay_clientcerts=|permit_tls_(all_)?clientcerts|_ccert=yes'; then
           say "the service $service in master.cf relays by certificates already: this one replaces it, undo brings it back"
           continue
@@ -78,7 +78,7 @@ check_port() {
       "choose another port in the settings; ss -ltnp shows the program"
 }
 
-# What somebody added to our service: neither this script sets it, nor did its last run.
+# What somebody added to our service: set neither by this script nor by its last run.
 warn_of_hand_edits() {
   is_ours || return 0
   added=$(
@@ -98,7 +98,7 @@ warn_of_main_cf() {
     loopback-only | localhost | 127.0.0.1) warn "inet_interfaces = $value: no other host can reach port $port" ;;
   esac
   value=$(value_of inet_protocols)
-  # The fourth column is the scope: 00 is an address of the whole internet.
+  # The fourth column is the scope: 00 is a global internet address.
   if [ "$value" = ipv4 ] && awk '$4 == "00" { found = 1 } END { exit !found }' /proc/net/if_inet6 2>/dev/null; then
     warn "inet_protocols = ipv4: a home that has IPv6 only cannot reach port $port, though this host has an IPv6 address"
   elif [ "$value" = ipv6 ]; then
@@ -134,7 +134,7 @@ lists_domain() {
   return 1
 }
 
-# Mail from home to its own domain: this relay delivers it itself, or sends it in a circle.
+# Mail from home to its own domain: this relay delivers it itself, or sends it in a loop.
 warn_of_own_domain() {
   for name in mydestination virtual_alias_domains virtual_mailbox_domains; do
     ! lists_domain "$name" || {
@@ -159,7 +159,7 @@ prepare_tables() {
     fail "postmap cannot make $table" "its messages are above"
 }
 
-# The file that postmap made is there, and has what the text has.
+# The file made by postmap exists, and has the contents of the text.
 tables_are_there() {
   case $table_type in
     texthash) return ;;
@@ -168,7 +168,7 @@ tables_are_there() {
   esac && [ "$(postmap -s "$table" 2>/dev/null | entries)" = "$(sed '/^#/d' "$table_file" | entries)" ]
 }
 
-# Keys and values, in one order; postmap writes keys in lower case.
+# Keys and values, in a fixed order; postmap writes keys in lower case.
 entries() { awk 'NF { print tolower($1), $2 }' | sort; }
 
 # Postfix opens the port at the reload; if anything prevents that, only the mail log says so.
@@ -181,8 +181,8 @@ check_active() {
   fail "Postfix does not listen on port $port" "$log_hint"
 }
 
-# An smtpd keeps the table, the CA and the settings that it began with until its client goes. So the connections are
-# ended, unless the table only gained clients. In $saved/loaded is what Postfix read at the last reload.
+# An smtpd keeps the table, the CA and the settings that it started with until its client leaves. So the connections are
+# ended, unless clients were only added to the table. $saved/loaded is what Postfix read at the last reload.
 after_reload() {
   loaded=$saved/loaded
   lost=unknown
@@ -204,8 +204,8 @@ pins_missing_in() {
     END { if (count) print substr(found, 2) (count > 10 ? " and " count - 10 " more" : "") }' "$1" "$2"
 }
 
-# Ends the processes of our service, on the port of this run and of the one before: smtpd, a child of this Postfix's
-# master, with the service's name among its words.
+# Ends the processes of our service, on the port of this run and of the previous one: smtpd, a child of this Postfix's
+# master, with the service's name among its arguments.
 end_connections() {
   [ "$was_running" = yes ] || return 0
   ports=$(printf '%s\n' "$service" "$found_services" | sed -n 's,/inet$,,p' | sort -u | tr '\n' '|')

@@ -1,8 +1,7 @@
 // Where relaycerts refuses to work, and how to fix that.
 //
-// Anybody who can write to a folder can put another file or link in place of ours, whatever the modes of the files in
-// it. So, like sshd (StrictModes), gpg and sudo, nothing is written where others can write, here or in any folder
-// above:
+// Anybody who can write to a folder can replace the files in it, whatever their modes. So, like sshd (StrictModes), gpg
+// and sudo, nothing is written where others can write, here or in any folder above:
 // - by all users: refused. A sticky folder (/tmp) is accepted above ours, and for the passphrase file and the operator
 //   key, because there nobody can rename or replace another user's files.
 // - by a group: refused, unless its only member is the folder's owner (and root): Debian gives each user such a group,

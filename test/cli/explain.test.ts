@@ -126,7 +126,9 @@ describe('explain HOST', () => {
     const { status, stdout } = runWithSsh('relayhost');
     expect(stdout).toContain('relayhost.example.org: 3 faults; 6 lines');
     expect(status).toBe(3);
-    expect(project.read('asked')).toBe('-T -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@relayhost.example.org sh\n');
+    expect(project.read('asked')).toBe(
+      '-T -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@relayhost.example.org sh\n',
+    );
     expect(project.read('script')).toContain('journalctl');
   });
 

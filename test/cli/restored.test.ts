@@ -177,7 +177,9 @@ describe('of many', () => {
     for (const name of many.slice(0, 6)) await run('revoke', name);
     sh('cp -a certs ../after; rm -r certs; cp -a ../backup/certs certs');
     expect(warningsIn((await project.run(['make', '--dry-run'])).stderr)).toEqual([
-      expect.stringMatching(/clients come back: .* the tables in hosts\/ do not list mailhost\.\S+ c1\..* and 1 more$/u),
+      expect.stringMatching(
+        /clients come back: .* the tables in hosts\/ do not list mailhost\.\S+ c1\..* and 1 more$/u,
+      ),
     ]);
     sh('rm -r hosts; cp -a ../backup/hosts .; cp -a ../after/ca/issued.jsonl certs/ca/');
     const { stderr } = await project.run(['status']);
@@ -193,7 +195,9 @@ describe('of many', () => {
     sh('rm -r certs/smtp-client; cp -a ../backup/certs/smtp-client certs');
     const { stderr } = await project.run(['status']);
     expect(warningsIn(stderr).filter((line) => words.test(line) || line.includes('older'))).toEqual([
-      expect.stringMatching(/certificates are older than the last ones in the ledger: mailhost\.\S+ c1\..* and 3 more$/u),
+      expect.stringMatching(
+        /certificates are older than the last ones in the ledger: mailhost\.\S+ c1\..* and 3 more$/u,
+      ),
     ]);
     await followHint(stderr, 'renew');
     expect((await project.run(['status'])).stderr).not.toContain('older than the last');

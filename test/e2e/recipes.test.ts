@@ -114,7 +114,9 @@ describe('a life', () => {
     for (const line of before.toReversed()) await shell.run(line, answersTo(line));
     await deliver(isThere(home), lab.outside);
     expect(lines.slice(1)).toHaveLength(6);
-    expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(4);
+    expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(
+      4,
+    );
     // The two others are "write it?" and "do it?".
     expect(shell.screen().match(/^. [A-Z].*[:?] /gmu)).toHaveLength(6);
     await shell.run(last ?? '');

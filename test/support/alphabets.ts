@@ -1,5 +1,5 @@
-// Every key of the settings that takes text, with the alphabet that it is meant to have: written down here once more, by
-// hand, so that a parser that lets more through is seen.
+// Every settings key that takes text, with the alphabet it should have: written down here a second time, by hand, so
+// that a parser that accepts more is noticed.
 
 import { RelaycertsError } from '../../src/errors.js';
 import { parseHostName } from '../../src/names.js';
@@ -11,18 +11,18 @@ import { smallest } from './bad-settings.js';
 
 export interface TextKey {
   readonly key: string;
-  /** A value that is taken, and that a character is put before, into and behind. */
+  /** A valid value; a character is put before, into and after it. */
   readonly filler: string;
   /** A settings file's value with this text at this key. */
   readonly settings: (text: string) => unknown;
-  /** What of ASCII may stand first, within and last. */
+  /** The ASCII characters that may come first, inside and last. */
   readonly ascii: readonly [first: RegExp, middle: RegExp, last: RegExp];
-  /** What may stand anywhere beyond ASCII, at most. */
+  /** The characters beyond ASCII that may occur anywhere, at most. */
   readonly beyond: RegExp;
 }
 
 const none = /(?!)/u;
-/** Letters, marks and digits; what comes out is an A-label. */
+/** Letters, marks and digits; the result is an A-label. */
 const idn = /^[\p{L}\p{M}\p{Nd}]$/u;
 const printable = /^[^\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]$/u;
 
@@ -45,7 +45,7 @@ const time = [digits, digit, /^[0-9smhdw]$/] as const;
 const count = [digits, digit, digit] as const;
 const checks = [/^[a-z]$/, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._-]$/] as const;
 
-/** Of a relay's service; a value is what master.cf takes. */
+/** For a relay's service; a value is anything that master.cf accepts. */
 const overrides: readonly (readonly [name: string, filler: string, ascii: TextKey['ascii']])[] = [
   ['smtpd_milters', 'unix:abc/d.sock', [none, /^[A-Za-z0-9._/-]$/, /^[A-Za-z0-9._-]$/]],
   ['milter_default_action', 'accept', [none, none, none]],
@@ -64,7 +64,7 @@ const overrides: readonly (readonly [name: string, filler: string, ascii: TextKe
   ['message_size_limit', '60', count],
 ];
 
-/** All keys of the schema that take text; choices are texts with no alphabet beside their words. */
+/** All keys of the schema that take text; choices are texts without other characters than their words'. */
 export const textKeys: readonly TextKey[] = [
   { key: 'domain', filler: 'example.org', settings: (domain) => ({ ...smallest, domain }), ascii: ldh, beyond: idn },
   ...([relay, client] as const).flatMap((host, at): TextKey[] => {
@@ -113,7 +113,7 @@ export const textKeys: readonly TextKey[] = [
     key: 'smtpClients.senders',
     filler: 'example.org',
     settings: (domain) => client({ senders: [domain] }),
-    // With an @ within, it is an address.
+    // With an @ inside, it is an address.
     ascii: [ldh[0], /^[A-Za-z0-9.@-]$/, ldh[2]],
     beyond: idn,
   },
@@ -168,16 +168,16 @@ const context = {
   command: 'relaycerts',
 };
 
-// Made once; parseSettings makes one a call.
+// Made once, because parseSettings makes one per call.
 const domain = parseHostName(smallest.domain);
 const { file } = buildSchema(domain);
 
-/** Whether a settings file with this value is taken. */
+/** True if a settings file with this value is accepted. */
 export function isTaken(value: unknown): boolean {
   return 'value' in readKind(file, value) && findContradictions(value, domain, context).length === 0;
 }
 
-/** Whether a settings file may have this path, as far as its characters go. */
+/** True if a settings file may have this path, as far as its characters go. */
 export async function isPathTaken(path: string): Promise<boolean> {
   try {
     await readSettings(path, context);

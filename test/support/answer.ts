@@ -1,5 +1,5 @@
-// What commands print with --json, held against docs/json.schema.json. project.ts and terminal.ts look at every output of
-// every test, so a field that is not in the schema fails where it is printed first.
+// Validates what commands print with --json against docs/json.schema.json. project.ts and terminal.ts check every
+// output of every test, so a field that is not in the schema fails where it is first printed.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -20,7 +20,7 @@ function validatorOf(command: string | undefined): ValidateFunction {
   return validate as ValidateFunction;
 }
 
-/** What was printed, if the schema allows it. @throws Error - anything else */
+/** The output, if the schema allows it. @throws Error - anything else */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- a test says which fields it looks at
 export function answerOf<T>(stdout: string): T {
   const value: unknown = JSON.parse(stdout);

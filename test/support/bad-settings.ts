@@ -1,5 +1,6 @@
-// Settings that must be refused, each with the place and the words of the problem that must be told. `only` names what
-// only the parser can see (the JSON Schema takes it): a relation between values, or a rule that no pattern expresses.
+// Settings that must be refused, each with the place and the words of the problem that must be reported. `only` marks
+// what only the parser can see (the JSON Schema accepts it): a relation between values, or a rule that no pattern
+// expresses.
 
 /** One refused value; `at` is the problem's path and `says` a part of its message. */
 export interface BadSettings {

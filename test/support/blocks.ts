@@ -1,5 +1,5 @@
-// What a person copies out of the printed text: the blocks between its markers, where each belongs, and the command
-// that pipes the script. It takes the text as it comes and changes nothing; the grammar is in src/render/host.ts.
+// What a person copies out of the printed text: the blocks between its markers, the place of each, and the command that
+// pipes the script. It takes the text as it is and changes nothing; the grammar is in src/render/host.ts.
 
 export type PrintedBlock =
   | { readonly where: 'here'; readonly text: string }
@@ -17,7 +17,7 @@ function blockOf(marker: string, text: string): PrintedBlock {
   throw new Error(`not a marker of the text: ${marker}`);
 }
 
-/** The blocks of a printed text, in its order; throws where a marker has no partner. */
+/** The blocks of a printed text, in order; throws if a marker has no partner. */
 export function blocksOf(printed: string): readonly PrintedBlock[] {
   const blocks: PrintedBlock[] = [];
   let open: { readonly marker: string; readonly lines: string[] } | undefined;

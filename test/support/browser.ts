@@ -1,5 +1,5 @@
-// Debian's Chromium without a window, driven over the pipe of its DevTools protocol: a page is opened, measured, clicked and
-// typed into as a person does it. It has a profile of its own, and every request that it makes is written down.
+// Debian's Chromium without a window, driven through the pipe of its DevTools protocol: a page is opened, measured,
+// clicked and typed into as a person does it. It has its own profile, and every request it makes is recorded.
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface Browser {
   /** The value of an expression in the page; a promise is waited for. @throws Error - what the page throws */
   // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the test knows what it asks for
   ask<T>(expression: string): Promise<T>;
-  /** Sets the size of the window, and how the page is to look. */
+  /** Sets the size of the window, and the page's colour scheme and medium. */
   look(request: {
     readonly width: number;
     readonly scheme?: 'light' | 'dark';
@@ -24,9 +24,9 @@ export interface Browser {
   press(key: 'Tab' | 'Enter' | ' '): Promise<void>;
   /** Clicks in the middle of the first element that the selector names. */
   click(selector: string): Promise<void>;
-  /** What was requested so far. */
+  /** The requests so far. */
   readonly requests: readonly string[];
-  /** What went wrong in the page so far: exceptions, and what its policy forbade. */
+  /** The errors in the page so far: exceptions, and what its policy blocked. */
   readonly complaints: readonly string[];
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// What the tests of `renew --ca` ask of a project: its CA files, who trusts and issued what, and what openssl says of it.
+// What the tests of `renew --ca` need to know about a project: its CA files, who trusts and issued what, and openssl's
+// verdict.
 
 import { X509Certificate } from 'node:crypto';
 import { expect } from 'vitest';
@@ -21,7 +22,7 @@ export interface Row {
   readonly why: string | null;
 }
 
-/** The command as it runs so many days from now. */
+/** The command run this many days from now. */
 export async function inDays(project: Project, days: number, ...args: readonly string[]): Promise<Result> {
   const now = new Date(Date.now() + days * 86_400_000);
   return project.run(args, { now });
@@ -36,12 +37,12 @@ export function certificatesIn(pem: string): readonly X509Certificate[] {
 export const nameOf = (certificate: X509Certificate | undefined): string =>
   /^CN=(.*)$/mu.exec(certificate?.subject ?? '')?.[1] ?? '';
 
-/** The commonNames in a host's CA file, in its order. */
+/** The commonNames in a host's CA file, in order. */
 export function trustedBy(project: Project, hostname: string): readonly string[] {
   return certificatesIn(project.read('hosts', hostname, 'example.org-ca.crt.pem')).map(nameOf);
 }
 
-/** What openssl says of a host's certificate with a host's CA file, both as they are in the bundles. */
+/** openssl's verdict on a host's certificate with a host's CA file, both as in the bundles. */
 export function isTaken(project: Project, leafOf: string, trustOf: string): boolean {
   const file = project.path('hosts', trustOf, 'example.org-ca.crt.pem');
   const leaf = project.path('hosts', leafOf, `${leafOf}.crt.pem`);
@@ -69,7 +70,7 @@ export async function rowsOf(project: Project): Promise<readonly Row[]> {
   return certificatesOf<Row>(await project.run(['status', '--json']));
 }
 
-/** All is at rest: make has nothing to do and writes nothing, show works, and nothing is staged. */
+/** Everything is finished: make has nothing to do and writes nothing, show works, and nothing is staged. */
 export async function expectAtRest(project: Project): Promise<void> {
   const before = treeOf(project.folder);
   expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');

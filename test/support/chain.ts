@@ -10,7 +10,7 @@ import { readAgain } from './second-reader.js';
 
 export const noSubject: Subject = { country: '', state: '', locality: '', organization: '', organizationalUnit: '' };
 
-/** The instant of issue in tests that do not care: now, as certtool and keytool know no other clock. */
+/** The time of issue in tests that do not care: now, because certtool and keytool have no other clock. */
 export const issuedAt = new Date();
 
 export interface TestCa {

@@ -1,6 +1,6 @@
-// The characters that a parser is asked about: all of ASCII and Latin-1, some of every Unicode category above, and those
-// by name that have made programs stumble. Of each category the first and last 3 of every 13th code point; with
-// RELAYCERTS_DEEP=1 the first and last 40 of all: each is asked about in many places, and of all there are a million.
+// The characters that parsers are tested with: all of ASCII and Latin-1, some of every Unicode category above, and
+// those that are known to make programs stumble. From each category the first and last 3 of every 13th code point; with
+// RELAYCERTS_DEEP=1 the first and last 40 of all: each is tried in many places, and there are a million.
 
 const categories = [
   ['Lu', 'Ll', 'Lt', 'Lm', 'Lo', 'Mn', 'Mc', 'Me', 'Nd', 'Nl', 'No', 'Pc', 'Pd', 'Ps', 'Pe', 'Pi', 'Pf', 'Po'],
@@ -43,7 +43,7 @@ export interface Alphabet {
   readonly last: readonly string[];
 }
 
-/** What `accepts` takes before, within and after a text that it takes by itself. */
+/** What `accepts` accepts before, inside and after a text that it accepts by itself. */
 export function alphabetOf(accepts: (text: string) => boolean, filler: string): Alphabet {
   const half = Math.floor(filler.length / 2);
   const around = (place: (character: string) => string) => codePoints.filter((character) => accepts(place(character)));

@@ -1,9 +1,9 @@
-// The commands that the program has, as its help lists them.
+// The program's commands, as its help lists them.
 
 import { spawnSync } from 'node:child_process';
 import { program } from './project.js';
 
-/** Every command that has none below it, by its words: `make`, `passphrase show`. */
+/** Every command without subcommands, by its words: `make`, `passphrase show`. */
 export function leafCommands(...above: readonly string[]): readonly string[] {
   const { stdout } = spawnSync(process.execPath, [program, ...above, '--help'], { encoding: 'utf8' });
   const listed = /^Commands:\n((?: .*\n)+)/mu.exec(stdout)?.[1];
@@ -13,7 +13,7 @@ export function leafCommands(...above: readonly string[]): readonly string[] {
   return names.flatMap((name) => (name === 'help' ? [name] : leafCommands(...above, name)));
 }
 
-/** Whether a command line runs this command. */
+/** True if a command line runs this command. */
 export function runsCommand(args: readonly string[], command: string): boolean {
   const begin = args.findIndex((word, at) => !word.startsWith('--') && args[at - 1] !== '--settings');
   return begin >= 0 && `${args.slice(begin).join(' ')} `.startsWith(`${command} `);

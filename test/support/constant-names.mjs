@@ -1,5 +1,5 @@
-// Loaded into the program under test (node --import) by faults.ts: what is staged outside the project gets the same name
-// in every run, so that a system call is found again by its path. Only those names take 4 random octets.
+// Loaded into the program under test (node --import) by faults.ts: files staged outside the project get the same name
+// in every run, so that a system call can be found again by its path. Only those names use 4 random octets.
 
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';

@@ -1,5 +1,5 @@
-// What a simulated disk holds at one instant: nodes, their names, and which of the names are durable. An image is never
-// changed, so that a test can keep one for each step of a run and go on from any of them.
+// The contents of a simulated disk at one instant: nodes, their names, and which names are durable. An image is never
+// changed, so that a test can keep one for each step of a run and continue from any of them.
 
 import { basename, dirname } from 'node:path';
 
@@ -11,15 +11,15 @@ export interface FileNode {
   readonly durable: { readonly mode: number; readonly bytes: Buffer };
   /** Written since the last sync. */
   readonly isDirty: boolean;
-  /** The octets at its start that no write touched since. */
+  /** The octets at its start that were not written since. */
   readonly safe: number;
 }
 export type Node = FileNode | { readonly kind: 'folder'; readonly mode: number };
 
-/** A change of names that is not durable: each `folder/name` gets a node, or none. Two are a rename. */
+/** A change of names that is not durable: each `folder/name` gets a node, or none. A rename has two. */
 export type NameChange = readonly (readonly [key: string, node: number | undefined])[];
 
-/** All that a disk holds at one instant. */
+/** The whole contents of a disk at one instant. */
 export interface DiskImage {
   readonly nodes: ReadonlyMap<number, Node>;
   /** `12/name`: the name in the folder that is node 12. Node 1 is `/`. */
@@ -28,7 +28,7 @@ export interface DiskImage {
   readonly pending: readonly NameChange[];
 }
 
-/** What is at a path; `bytes` of files only. */
+/** What is at a path; `bytes` only for files. */
 export interface Entry {
   readonly mode: number;
   readonly bytes?: Buffer;
@@ -40,7 +40,7 @@ export function setName(names: Map<string, number>, key: string, id: number | un
   else names.set(key, id);
 }
 
-/** Which changes are kept if these are: the renames before them of the same names too. */
+/** The changes that are kept if these are: also the earlier renames of the same names. */
 export function withRenames(pending: readonly NameChange[], chosen: readonly boolean[]): readonly boolean[] {
   const kept = [...chosen];
   for (let late = pending.length - 1; late > 0; late -= 1) {
@@ -84,7 +84,7 @@ export function treeOf(image: DiskImage): Tree {
   return tree;
 }
 
-/** One line a path; equal for equal trees. */
+/** One line per path; equal for equal trees. */
 export function textOfTree(tree: Tree): string {
   return [...tree]
     .map(([path, entry]) => `${path} ${textOfEntry(entry)}`)
@@ -92,7 +92,7 @@ export function textOfTree(tree: Tree): string {
     .join('\n');
 }
 
-/** What can be seen on a disk, as `textOfTree` has it. */
+/** What can be seen on a disk, in the form of `textOfTree`. */
 export function textOf(image: DiskImage): string {
   const lines: string[] = [];
   walk(image, (path, node) => {
@@ -103,7 +103,7 @@ export function textOf(image: DiskImage): string {
   return lines.toSorted().join('\n');
 }
 
-/** Nodes are never changed, and the same ones are in thousands of images. */
+/** Nodes are never changed, and thousands of images share them. */
 const texts = new WeakMap<Node, string>();
 
 function textOfEntry(entry: Node | Entry): string {

@@ -1,5 +1,5 @@
-// fast-check with the same seed every day, so that a failure tells of a change and not of the draw. RELAYCERTS_DEEP=1
-// draws anew in every run; what fails prints its seed.
+// fast-check with a fixed seed, so that a failure comes from a change and not from chance. RELAYCERTS_DEEP=1 uses a new
+// seed in every run; a failure prints it.
 
 import { configureGlobal } from 'fast-check';
 

@@ -1,7 +1,7 @@
-// Faults at the system calls with which a command changes files: strace lists the calls of one whole run, and then breaks
-// other runs at one of them. A point is a call by its name, its path and its number among the calls of that name on that
-// path, so it is the same point in every run; strace's `-P` counts in the same way. Staged files have constant names
-// (constant-names.mjs), and one thread does all file work, because strace counts the calls of each thread separately.
+// Faults in the system calls with which a command changes files: strace lists the calls of one whole run, and then
+// breaks other runs at one of them. A point is a call by its name, its path and its number among the calls of that name
+// on that path, so it is the same point in every run; strace's `-P` counts in the same way. Staged files have constant
+// names (constant-names.mjs), and one thread does all file work, because strace counts each thread's calls separately.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -9,32 +9,32 @@ import { pathToFileURL } from 'node:url';
 import { copyOf, type Project, type Result } from './project.js';
 import { joinedLines } from './strace.js';
 
-/** RELAYCERTS_DEEP=1: every point and not a sample. */
+/** RELAYCERTS_DEEP=1: every point instead of a sample. */
 export const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 
-/** The errors that a disk gives. */
+/** The errors of a disk. */
 export const diskErrors = ['ENOSPC', 'EIO', 'EACCES', 'EROFS'] as const;
 export type DiskError = (typeof diskErrors)[number];
 
 export interface Point {
   readonly call: string;
-  /** From the folder that holds `project/` and `home/`. */
+  /** Relative to the folder that holds `project/` and `home/`. */
   readonly path: string;
   /** From 1, among the calls of this name on this path. */
   readonly nth: number;
 }
 
-/** A command in a project that was prepared once; each run is in a copy of it. */
+/** A command in a project that was prepared once; each run works on a copy of it. */
 export interface Scene {
   readonly base: Project;
   readonly args: readonly string[];
 }
 
-/** What a run does that nothing disturbs. */
+/** What an undisturbed run does. */
 export interface WholeRun {
   /** The project after it. */
   readonly after: Project;
-  /** Its calls that change files, in their order. */
+  /** Its calls that change files, in order. */
   readonly points: readonly Point[];
   /** The index of the rename that commits the change. */
   readonly commit: number;
@@ -47,7 +47,7 @@ const calls =
   'unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,chmod,fchmod,fchmodat,chown,fchown,fchownat,ftruncate,truncate,' +
   'utimensat';
 const strace = ['strace', '-f', '-qq', '-y', '-s', '0'] as const;
-/** Does not stop at every other call. A signal that is injected this way may be lost. */
+/** Does not stop at every other call. A signal injected this way may be lost. */
 const quick = '--seccomp-bpf';
 const names = pathToFileURL(resolve(import.meta.dirname, 'constant-names.mjs')).href;
 const env = { UV_THREADPOOL_SIZE: '1', NODE_OPTIONS: `--import=${names}` };
@@ -98,7 +98,7 @@ function readCall(
   const root = `${rootOf(project)}/`;
   if (!absolute.startsWith(root)) return undefined;
   const path = absolute.slice(root.length);
-  // A call that fails changes nothing, and a file that is opened for reading stays what it is.
+  // A call that fails changes nothing, and a file that is opened for reading does not change.
   const changes = !/\) += -1 /u.test(rest) && (!call.startsWith('open') || /O_(?:CREAT|TRUNC|WRONLY|RDWR)/u.test(rest));
   return { call, path, changes };
 }
@@ -116,9 +116,9 @@ export function chooseIndexes({ points, commit, end }: WholeRun, turn: number): 
 
 /** Runs the command until it is about to make this call, and kills it there. @throws Error - it never makes the call */
 export async function runKilled({ args }: Scene, victim: Project, point: Point): Promise<void> {
-  // With the error, no kernel carries the call out before the process dies.
+  // With the error, the kernel cannot carry out the call before the process dies.
   const result = await victim.start(args, { env, under: breakAt(victim, point, 'error=EIO:signal=SIGKILL') });
-  // strace dies of what the program died of.
+  // strace dies of the same signal as the program.
   if (result.status !== null) throw new Error(`was not killed: exit ${String(result.status)}, ${result.stderr}`);
 }
 
@@ -127,7 +127,7 @@ export async function runSignalled(scene: Scene, victim: Project, point: Point, 
   return runWith(scene, victim, breakAt(victim, point, `signal=${signal}`), `--- ${signal} `);
 }
 
-/** Runs the command, and lets this call fail. @throws Error - it never makes the call */
+/** Runs the command, and makes this call fail. @throws Error - it never makes the call */
 export async function runFailing(scene: Scene, victim: Project, point: Point, error: DiskError): Promise<Result> {
   return runWith(scene, victim, breakAt(victim, point, `error=${error}`, quick), '(INJECTED)');
 }
@@ -140,7 +140,7 @@ async function runWith({ args }: Scene, victim: Project, under: readonly string[
   return result;
 }
 
-/** The command line of strace that does something to a program at one point. */
+/** The strace command line that disturbs a program at one point. */
 export function breakAt(
   victim: Project,
   { call, path, nth }: Point,

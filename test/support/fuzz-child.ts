@@ -1,5 +1,5 @@
-// The fuzz run itself, in a process of its own with a small heap: argv has a file of seeds, a random seed, how many times
-// the daily number of inputs, and a file that always holds the input at work, for whoever finds this process dead.
+// The fuzz run itself, in its own process with a small heap: argv has a file of seeds, a random seed, a multiple of the
+// daily number of inputs, and a file that always holds the current input, for anybody who finds this process dead.
 
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -20,9 +20,9 @@ export interface ParserReport {
 export interface FuzzReport {
   readonly parsers: readonly ParserReport[];
   readonly failures: readonly { readonly parser: string; readonly why: string; readonly input: string }[];
-  /** MiB of memory that was resident at the most. */
+  /** Peak resident memory in MiB. */
   readonly peak: number;
-  /** What Object.prototype and its like have that they did not have at the start. */
+  /** What was added to Object.prototype and its like since the start. */
   readonly polluted: readonly string[];
 }
 
@@ -37,7 +37,7 @@ function readSeeds(): Seeds {
 }
 
 const prototypes = [Object.prototype, Array.prototype, String.prototype, Function.prototype, Map.prototype];
-/** Milliseconds that one input may take. */
+/** The time limit of one input, in milliseconds. */
 const limit = 1000;
 
 const membersOf = (): readonly string[] => prototypes.flatMap((each) => Reflect.ownKeys(each).map(String));
@@ -70,13 +70,13 @@ async function tryOne(
       report.refused += 1;
     }
     const { user, system } = process.cpuUsage(usage);
-    // On a busy machine the time of this process alone counts.
+    // On a busy machine only this process's own time counts.
     return Math.min(performance.now() - start, (user + system) / 1000);
   };
   try {
     let took = await time();
     report.total += took;
-    // A machine that was busy elsewhere gets one more chance.
+    // If the machine was busy with other work, it gets another chance.
     if (took > limit) took = Math.min(took, await time());
     report.slowest = Math.max(report.slowest, took);
     if (took > limit) throw new Error(`took ${took.toFixed(0)} ms`);

@@ -1,5 +1,5 @@
-// Inputs that once made a parser slow, large or throw what is no error of ours, and their kin: each as large as its
-// parser lets in. They run with the others, under the same bounds.
+// Inputs that once made a parser slow, large or throw a foreign error, and similar ones: each as large as its parser
+// accepts. They run with the others, under the same limits.
 
 import { createPrivateKey } from 'node:crypto';
 import type { Seeds } from './fuzz-seeds.js';
@@ -11,7 +11,7 @@ const nearlyMebibyte = (1 << 20) - 4096;
 /** DER of the OBJECT IDENTIFIER of subjectAltName. */
 const subjectAltName = '0603551d11';
 
-/** As many dNSNames as fit; once each was an argument of one call, and the stack overflowed. */
+/** As many dNSNames as fit; each was once an argument of one call, and the stack overflowed. */
 function manyNames(size: number): Buffer {
   const name = Buffer.from([0x82, 0x01, 0x61]);
   return writeNode({ tag: 0x30, content: Buffer.alloc(size - (size % name.length), name) });
@@ -34,7 +34,7 @@ export function requests(seeds: Seeds): Inputs {
   return { 'as many names as fit': signRequest(named, createPrivateKey(seeds.requestKey[0] ?? '')) };
 }
 
-/** A valid key that takes as long to open as is allowed: that one has to bear. */
+/** A valid key that takes as long to open as is allowed: this must work. */
 export function encryptedKeys({ costlyKeys: [rounds, scrypt] }: Seeds): Inputs {
   if (rounds === undefined || scrypt === undefined) throw new Error('no costly keys');
   return { 'the most rounds of PBKDF2': rounds, 'the most scrypt': scrypt };

@@ -1,9 +1,9 @@
-// How the inputs of each kind of parser are made from real files: the text changed, or what is inside it.
+// How the inputs for each kind of parser are made from real files: the text is changed, or what is inside it.
 
 import { mutateBytes, type Random } from './fuzz-random.js';
 import * as structures from './fuzz-structures.js';
 
-/** What is put into bytes: words of all formats, and what terminals, shells and JavaScript take to heart. */
+/** What is inserted into bytes: words of all formats, and what is special to terminals, shells and JavaScript. */
 export const words = [
   '__proto__',
   'constructor',
@@ -36,7 +36,7 @@ export const words = [
   ' ',
 ];
 
-/** PEM files: bytes of the text, or the DER inside, changed. */
+/** PEM files: bytes of the text are changed, or the DER inside. */
 export const pemLike = (files: readonly Buffer[]) => {
   const blocks = files.flatMap(structures.readPem);
   return (random: Random): Buffer => {

@@ -1,5 +1,5 @@
-// Every parser of the program as the fuzz run calls it: what makes its inputs, and what must be true of what it gives.
-// `parse` gives true where the input is taken and false where it is refused as data; a refusal may be thrown too.
+// Every parser of the program as the fuzz run calls it: what makes its inputs, and what must be true of its result.
+// `parse` returns true if the input is accepted and false if it is refused as data; it may also throw a refusal.
 
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
@@ -52,13 +52,13 @@ import * as structures from './fuzz-structures.js';
 
 export interface FuzzedParser {
   readonly name: string;
-  /** How many inputs of this one in a daily run, the slow ones besides. */
+  /** The number of inputs for this one in a daily run, without the slow ones. */
   readonly count: number;
   readonly make: (random: Random) => Buffer;
   readonly parse: (bytes: Buffer) => boolean | Promise<boolean>;
-  /** Inputs that were a fault once, or nearly, by name: as large as they may be. */
+  /** Inputs that were once a fault, or nearly, by name: as large as allowed. */
   readonly hard: () => Readonly<Record<string, Buffer>>;
-  /** Octets of the inputs that try to be slow: at the parser's bound, and beyond it. */
+  /** Octets of the inputs that try to be slow: at the parser's limit, and beyond it. */
   readonly sizes: readonly number[];
 }
 
@@ -68,7 +68,7 @@ const at = new Date('2026-06-01T00:00:00Z');
 
 const settingsEntry = { name: 'project/settings.json', bytes: Buffer.from('{}'), mode: 0o644 } as const;
 
-/** What must hold whatever comes in; a fault of ours where it does not. */
+/** What must hold for any input; otherwise it is our fault. */
 function hold(fact: boolean, what: string): void {
   if (!fact) throw new Error(`does not hold: ${what}`);
 }
@@ -398,7 +398,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     parser('journal', 6000, jsonOf(seeds.journals), (bytes) => {
       const journal = parseJournal(bytes);
       if (journal === undefined) return false;
-      // What is carried out later has to have all of its parts.
+      // What is carried out later must be complete.
       const { folders, writes, appends, removes, empties } = journal;
       const paths = [...folders, ...writes, ...appends, ...removes].map(({ path }) => path);
       hold(
@@ -466,7 +466,7 @@ export function assertPlain(text: string): void {
   hold(!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text), `no control character in ${JSON.stringify(text)}`);
 }
 
-/** A refusal: an error of ours with words that can be printed; or der.ts's own, which its callers turn into one. */
+/** A refusal: an error of ours with printable words; or der.ts's own, which its callers turn into one. */
 export function isRefusal(error: unknown, name: string): boolean {
   if (error instanceof DerError) return name === 'DER' || name === 'public keys by DER';
   if (!(error instanceof RelaycertsError)) return false;

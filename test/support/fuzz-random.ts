@@ -1,7 +1,7 @@
-// A small random source with a seed, and the mutations of bytes that need to know nothing of a format: flips, cuts,
-// copies, splices and words of a dictionary.
+// A small random source with a seed, and the mutations of bytes that work for any format: flips, cuts, copies, splices
+// and words of a dictionary.
 
-/** Everything that a mutation decides by. The same seed gives the same run. */
+/** The source of all decisions of a mutation. The same seed gives the same run. */
 export class Random {
   #state: number;
 
@@ -31,7 +31,7 @@ export class Random {
     return Buffer.from(Array.from({ length }, () => this.below(256)));
   }
 
-  /** Mostly short, now and then long. */
+  /** Mostly short, sometimes long. */
   length(limit: number): number {
     return this.below(1 + this.below(1 + this.below(limit)));
   }

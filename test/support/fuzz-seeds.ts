@@ -1,4 +1,4 @@
-// What the fuzz run starts from: real files of openssl, gpg and our own program, made anew in every run.
+// The starting points of the fuzz run: real files of openssl, gpg and our own program, made again in every run.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,13 +31,13 @@ export interface Seeds {
   readonly requests: readonly Buffer[];
   readonly requestKey: readonly Buffer[];
   readonly encryptedKeys: readonly Buffer[];
-  /** As costly to open as is allowed: by PBKDF2, and by scrypt. */
+  /** The costliest keys allowed: with PBKDF2, and with scrypt. */
   readonly costlyKeys: readonly Buffer[];
   /** Binary OpenPGP. */
   readonly pgpKeys: readonly Buffer[];
   readonly pgpMessages: readonly Buffer[];
   readonly pgpSecret: readonly Buffer[];
-  /** What gpg wrote to its status descriptor, and its colon listings. */
+  /** gpg's output on its status descriptor, and its colon listings. */
   readonly gpgStatus: readonly Buffer[];
   readonly gpgColons: readonly Buffer[];
   readonly settings: readonly Buffer[];
@@ -170,7 +170,7 @@ async function makePgp(): Promise<PgpSeeds> {
       ...fingerprints.map((fingerprint) => gpg(['--export', fingerprint])),
       Buffer.from(operator.recipient.key.write()),
     ];
-    // gpg has rounded the second in which its keys begin.
+    // gpg rounded the second in which its keys become valid.
     const soon = new Date(Date.now() + 60_000);
     const recipients = (
       await Promise.all(pgpKeys.map((bytes) => readRecipientKeys(bytes, { from: 'gpg', at: soon })))

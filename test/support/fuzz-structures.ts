@@ -1,4 +1,4 @@
-// Mutations that know a format, so that what they make gets past the first look: DER trees whose lengths are right
+// Mutations that know a format, so that their results get past the first check: DER trees whose lengths are right
 // again, PEM around them, OpenPGP packets, JSON values with one place changed.
 
 import { sign, type KeyObject } from 'node:crypto';
@@ -9,7 +9,7 @@ interface Node {
   content: Buffer | Node[];
 }
 
-/** A forgiving reader: what is no DER inside becomes bytes. */
+/** A forgiving reader: what is not DER inside becomes bytes. */
 function readTree(bytes: Buffer, depth = 0): Node[] | undefined {
   const nodes: Node[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -25,7 +25,7 @@ function readTree(bytes: Buffer, depth = 0): Node[] | undefined {
     }
     if (at + length > bytes.length) return undefined;
     const content = bytes.subarray(at, at + length);
-    // An OCTET STRING of an extension, and a BIT STRING's key, hold DER too.
+    // An extension's OCTET STRING and a key's BIT STRING contain DER too.
     const inner = tag === 0x04 || (tag & 0x20) !== 0 ? content : Buffer.alloc(0);
     const children = inner.length > 0 && depth < 20 ? readTree(inner, depth + 1) : undefined;
     nodes.push({ tag, content: children ?? content });
@@ -34,7 +34,7 @@ function readTree(bytes: Buffer, depth = 0): Node[] | undefined {
   return nodes;
 }
 
-/** DER with what stands in the OCTET STRING behind this OBJECT IDENTIFIER (its DER in hex) replaced. */
+/** DER with the contents of the OCTET STRING after this OBJECT IDENTIFIER (its DER in hex) replaced. */
 export function replaceExtension(der: Buffer, oid: string, contents: Buffer): Buffer {
   const tree = readTree(der) ?? [];
   const lists = allNodes(tree).flatMap(({ content }) => (Array.isArray(content) ? [content] : []));
@@ -61,7 +61,7 @@ const tags = [
   0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0c, 0x13, 0x16, 0x17, 0x18, 0x1e, 0x30, 0x31, 0x80, 0x82, 0xa0, 0xa3,
 ];
 
-/** DER with one to three nodes changed and every length right; now and then one length is made wrong. */
+/** DER with one to three nodes changed and every length right; sometimes one length is made wrong. */
 export function mutateDer(der: Buffer, random: Random, others: readonly Buffer[], words: readonly string[]): Buffer {
   const tree = readTree(der);
   if (tree === undefined || random.chance(0.2)) return mutateBytes(der, random, others, words);
@@ -92,7 +92,7 @@ function changeNode(node: Node, all: readonly Node[], random: Random, words: rea
   } else node.content = [];
 }
 
-/** structuredClone makes plain arrays of bytes of Buffers. */
+/** structuredClone turns Buffers' bytes into plain arrays. */
 function asBuffers({ tag, content }: Node): Node {
   return { tag, content: Array.isArray(content) ? content.map(asBuffers) : Buffer.from(content) };
 }
@@ -136,7 +136,7 @@ export function signRequest(der: Buffer, key: KeyObject): Buffer {
   return writeNode(request);
 }
 
-/** PEM text; the label, the line ends and the base64 are now and then odd. */
+/** PEM text; the label, the line ends and the base64 are sometimes unusual. */
 export function writeOddPem(label: string, der: Buffer, random: Random): Buffer {
   const end = random.pick(['\n', '\n', '\n', '\r\n', '\r', '']);
   const lines = der.toString('base64').match(random.chance(0.2) ? /.{1,7}/gu : /.{1,64}/gu) ?? [];
@@ -154,7 +154,7 @@ export function writeOddPem(label: string, der: Buffer, random: Random): Buffer 
   );
 }
 
-/** The blocks of a PEM text; none where it is DER. */
+/** The blocks of a PEM text; none if it is DER. */
 export function readPem(bytes: Buffer): readonly { readonly label: string; readonly der: Buffer }[] {
   return [...bytes.toString('latin1').matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([^-]*)-----END/gu)].map(
     ([, label = '', body = '']) => ({
@@ -169,7 +169,7 @@ interface Packet {
   body: Buffer;
 }
 
-/** The outermost packets; one whose length is not whole (gpg streams some) takes the rest. */
+/** The outermost packets; one with an incomplete length (gpg streams some) takes the rest. */
 function splitPackets(bytes: Buffer): Packet[] {
   const packets: Packet[] = [];
   for (let at = 0; at + 1 < bytes.length;) {
@@ -232,7 +232,7 @@ export function mutatePackets(
   return written;
 }
 
-/** ASCII armor, now and then odd. */
+/** ASCII armor, sometimes unusual. */
 export function writeOddArmor(type: string, bytes: Buffer, random: Random): Buffer {
   const end = random.pick(['\n', '\n', '\r\n']);
   const lines = bytes.toString('base64').match(/.{1,64}/gu) ?? [];
@@ -274,7 +274,7 @@ const oddTexts = [
   '1e999',
 ];
 
-/** JSON text of any shape: deep now and then, with keys twice and numbers that are no doubles. */
+/** JSON text of any shape: sometimes deep, with duplicate keys and numbers that are not doubles. */
 export function makeJson(random: Random, depth = 0): string {
   const choice = random.below(depth > 6 ? 6 : 9);
   if (choice === 0)
@@ -290,7 +290,7 @@ export function makeJson(random: Random, depth = 0): string {
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** A JSON text with one or two of its places changed: another value, another key, a key less, an item twice. */
+/** A JSON text with one or two of its places changed: another value, another key, a key removed, an item repeated. */
 export function mutateJson(text: string, random: Random): string {
   const value: Json = JSON.parse(text) as Json;
   let raw = '';

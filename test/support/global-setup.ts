@@ -1,5 +1,5 @@
-// Once, before all tests. A faketime that was killed leaves its semaphore and shared memory, named after its process, and
-// the next one that gets that process ID ends with "sem_open: File exists".
+// Runs once, before all tests. A faketime that was killed leaves its semaphore and shared memory, named after its
+// process, and the next one that gets that process ID ends with "sem_open: File exists".
 
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

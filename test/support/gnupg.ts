@@ -13,7 +13,7 @@ import { requireTools } from './require-tools.js';
 
 export interface KeyRequest {
   readonly userId: string;
-  /** As `gpg --quick-generate-key` takes it; `future-default` is Ed25519 with Cv25519. */
+  /** As for `gpg --quick-generate-key`; `future-default` is Ed25519 with Cv25519. */
   readonly algorithm?: string;
   readonly usage?: string;
   readonly expire?: string;
@@ -29,9 +29,9 @@ export interface Gnupg {
   readonly home: string;
   /** The program's own `run`, with this home. */
   readonly run: Run;
-  /** Runs gpg for a test's own purposes and gives its stdout. @throws Error where gpg fails */
+  /** Runs gpg for a test's own purposes and returns its stdout. @throws Error if gpg fails */
   readonly gpg: (args: readonly string[], input?: string | Uint8Array) => Buffer;
-  /** Makes a key and gives its fingerprint. */
+  /** Makes a key and returns its fingerprint. */
   readonly makeKey: (request: KeyRequest) => string;
   /** Answers gpg-agent's questions: a passphrase, or undefined to cancel. */
   readonly answerPinentry: (answer: string | undefined) => void;
@@ -40,7 +40,7 @@ export interface Gnupg {
   readonly dispose: () => void;
 }
 
-/** A new, empty GnuPG home. @throws Error naming the Debian package where gpg is missing */
+/** A new, empty GnuPG home. @throws Error naming the Debian package if gpg is missing */
 export function makeGnupg(): Gnupg {
   requireTools('gpg');
   const home = mkdtempSync('/tmp/rcg-');
@@ -103,7 +103,7 @@ function fingerprints(gpg: Gnupg['gpg']): readonly string[] {
   ].map((match) => match[1] ?? '');
 }
 
-/** A pinentry that gives one answer, and writes down what the agent told it about the terminal. */
+/** A pinentry that gives one answer, and records what the agent told it about the terminal. */
 function writePinentry(home: string, answer: string | undefined): string {
   const file = join(home, 'pinentry');
   const reply =
@@ -126,8 +126,8 @@ done
 }
 
 /**
- * Asserts that `work` fails with one clear line and a hint, and that nothing that could be printed of the error, its
- * causes and stacks included, holds any of the secrets.
+ * Asserts that `work` fails with one clear line and a hint, and that nothing printable in the error, including its
+ * causes and stacks, contains any of the secrets.
  */
 export async function expectRefusal(
   work: () => unknown,

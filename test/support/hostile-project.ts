@@ -1,6 +1,6 @@
-// A project whose settings hold all that the parsers take: the whole alphabet of logins, aliases, folders and names, in
-// a folder and under a file name of every kind of character, among them what would run a program called `canary`. The
-// sample of characters (code-points.ts) is cut into as many folders as it takes.
+// A project whose settings contain everything the parsers accept: the whole alphabet of logins, aliases, folders and
+// names, in a folder and under a file name of every kind of character, including what would run a program called
+// `canary`. The sample of characters (code-points.ts) is divided among as many folders as necessary.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ const lower = 'abcdefghijklmnopqrstuvwxyz';
 const upper = lower.toUpperCase();
 const digits = '0123456789';
 
-/** What a shell, a crontab, make, a marker or an option would take for something else. */
+/** What a shell, a crontab, make, a marker or an option would misread. */
 const baits = [
   ['$(canary)', '`canary`', "'$(canary)'", '"$(canary)"', "'; canary; '", '"; canary; "', '| canary |', '& canary &'],
   ['-rf', '--', '#x', '~', '~root', '!!', '!canary', '*', '?', '[a-z]', '{a,b}', 'a=b', '=', ':', 'a:b', '%', '\\%'],
@@ -19,7 +19,7 @@ const baits = [
   ['relay # >>> relaycerts: run here', '# <<< relaycerts', "'", "''", '"', '\u2028', '\u202e', '\u00a0', '\u3000'],
 ].flat();
 
-/** Cuts characters into names of at most 200 octets, as a file system takes them. */
+/** Divides characters into names of at most 200 octets, which a file system accepts. */
 function namesOf(characters: readonly string[]): readonly string[] {
   const names = [''];
   for (const character of characters) {
@@ -32,7 +32,7 @@ function namesOf(characters: readonly string[]): readonly string[] {
 
 const pathCharacters = codePoints.filter((character) => !/[\p{Cc}\p{Cs}/]/u.test(character));
 const pathNames = namesOf(pathCharacters);
-/** All in one path would be longer than a system call takes. */
+/** All of them in one path would exceed a system call's limit. */
 export const hostileFolders: readonly string[] = Array.from({ length: Math.ceil(pathNames.length / 7) }, (_, part) =>
   [...baits, ...pathNames.slice(7 * part, 7 * part + 7)].join('/'),
 );
@@ -67,12 +67,12 @@ export interface HostileProject {
   readonly folder: string;
   /** Runs the program with `--settings` and this file. */
   readonly run: (args: readonly string[], input?: RunInput) => Promise<Result>;
-  /** The same, which must succeed: its stdout. */
+  /** The same, and it must succeed: its stdout. */
   readonly print: (args: readonly string[]) => Promise<string>;
   readonly change: (settings: object) => void;
 }
 
-/** In the first of the folders, unless told. */
+/** In the first of the folders by default. */
 export function makeHostileProject(change: object = {}, hostileFolder = hostileFolders[0] ?? ''): HostileProject {
   const project = makeProject(null);
   const folder = join(project.folder, hostileFolder);

@@ -1,4 +1,4 @@
-// Notes hosts as installed, as `check` does after it looked at them: what is noted is what they ought to have now.
+// Records hosts as installed, as `check` does after looking at them: what is recorded is what they should have now.
 
 import { resolve } from 'node:path';
 import { noteInstalled } from '../../src/commands/run.js';
@@ -11,14 +11,14 @@ import { readInventory } from '../../src/store/read.js';
 import type { Project } from './project.js';
 
 interface Noted {
-  /** Labels or whole names; all hosts that have a certificate if there is none. */
+  /** Labels or whole names; by default all hosts that have a certificate. */
   readonly hosts?: readonly string[];
   readonly seen?: Date;
-  /** What differs from what they ought to have. */
+  /** How they differ from what they should have. */
   readonly change?: Partial<SeenHost>;
 }
 
-/** Notes hosts of a project as seen, with what they ought to have at this moment. */
+/** Records hosts of a project as seen, with what they should have at this moment. */
 export async function noteAsInstalled(
   project: Project,
   { hosts = [], seen = new Date(), change = {} }: Noted = {},

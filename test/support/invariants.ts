@@ -1,6 +1,6 @@
-// What must be true of every whole state, judged by openssl and not by our own code: keys and certificates belong
-// together, the passphrase opens the CA key, every bundle is what its host needs, tables list the right pins, and no
-// secret is open to others. Each check gives what is wrong as lines. This file knows nothing of how a state came about.
+// What must be true of every complete state, judged by openssl and not by our own code: keys and certificates match,
+// the passphrase opens the CA key, every bundle is what its host needs, tables list the right pins, and no secret is
+// open to others. Each check returns what is wrong as lines. This file does not know how a state came about.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -34,7 +34,7 @@ function publicKeyOf(pem: Buffer): string {
   return sha256(derOf(askOnce(args, pem)));
 }
 
-/** What is wrong with a whole state; nothing if there is no CA. */
+/** What is wrong with a complete state; nothing if there is no CA. */
 export async function wrongIn(project: Project): Promise<readonly string[]> {
   const ca = project.path(`certs/ca/${domain}-ca.crt.pem`);
   if (!existsSync(ca)) return [...tooWide(project), ...leftOver(project)];
@@ -48,7 +48,7 @@ export async function wrongIn(project: Project): Promise<readonly string[]> {
   ];
 }
 
-/** Secrets that others could read, whatever name they have for the moment. */
+/** Secrets that others could read, under any name. */
 export function tooWide({ folder, home }: Project): readonly string[] {
   const entries = [...Object.entries(modesOf(folder)), ...Object.entries(modesOf(home))];
   return entries.flatMap(([name, mode]) => {
@@ -59,26 +59,26 @@ export function tooWide({ folder, home }: Project): readonly string[] {
   });
 }
 
-/** What only a change that is not finished has. */
+/** What exists only during an unfinished change. */
 export function leftOver({ folder, home }: Project): readonly string[] {
   const names = [...Object.keys(modesOf(folder)), ...Object.keys(modesOf(home)).map((name) => `~/${name}`)];
   return names.filter(isStaged).map((name) => `${name} is left over`);
 }
 
-/** Whether this is the name of something that is staged. */
+/** True if this is the name of a staged file. */
 function isStaged(name: string): boolean {
   return /\.relaycerts(?:\.change|-)/u.test(name);
 }
 
 /**
- * A state to compare with another one that comes from the same base: each name with its mode, and whether its content is
- * still that of the base. What is staged does not count.
+ * A state in a form for comparison with another one that comes from the same base: each name with its mode, and whether
+ * its content is still that of the base. Staged files do not count.
  */
 export function shapeOf(project: Project, base: Project): string {
   const rows = (['folder', 'home'] as const).flatMap((part) => {
     const before = treeOf(base[part]);
     return Object.entries(treeOf(project[part])).flatMap(([name, state]) => {
-      // The folder of the operator key is made before the commit, and stays.
+      // The operator key's folder is made before the commit, and stays.
       if (name === '.relaycerts.lock' || isStaged(name) || /^\.config\/(?:relaycerts\/)?$/u.test(name)) return [];
       return [`${part} ${name} ${state.slice(0, 4)} ${before[name] === state ? 'old' : 'new'}`];
     });
@@ -112,7 +112,7 @@ async function openPassphrase({ home }: Project): Promise<string> {
   return passphrase;
 }
 
-/** The hosts that the settings name. */
+/** The hosts in the settings. */
 function hostsOf(project: Project, role: Role): readonly string[] {
   const settings = JSON.parse(project.read('settings.json')) as Record<string, readonly { hostname: string }[]>;
   const hosts = settings[role === 'smtpd-server' ? 'smtpdServers' : 'smtpClients'] ?? [];
@@ -132,7 +132,7 @@ function filesOf(project: Project, folder: string): readonly string[] {
 const isRevoked = (project: Project, host: string): boolean =>
   filesOf(project, 'certs/revoked').some((name) => name.startsWith(`/${host}-`));
 
-/** One host's key, certificate and bundle: they belong together, and openssl verifies what the host will trust. */
+/** One host's key, certificate and bundle: they match, and openssl verifies what the host will trust. */
 function wrongHost(project: Project, role: Role, host: string): readonly string[] {
   const read = (...parts: readonly string[]): Buffer | undefined =>
     existsSync(project.path(...parts)) ? readFileSync(project.path(...parts)) : undefined;
@@ -143,7 +143,7 @@ function wrongHost(project: Project, role: Role, host: string): readonly string[
   const base = `certs/${role}/${host}`;
   const [key, request] = [read(`${base}.key.pem`), read(`${base}.csr.pem`)];
   const [own, certificate] = [key ?? request, read(`${base}.crt.pem`)];
-  // A client that make has still to make.
+  // A client that is not made yet.
   if (own === undefined && certificate === undefined && !existsSync(project.path('hosts', host))) return [];
   if (own === undefined || certificate === undefined) return [`${host} has only a part of its files`];
   const wrong = publicKeyOf(own) === publicKeyOf(certificate) ? [] : [`the key of ${host} is not its certificate's`];
@@ -169,7 +169,7 @@ function wrongHost(project: Project, role: Role, host: string): readonly string[
   return wrong;
 }
 
-/** A relay lists the pins of the clients that are made and not revoked, and no other. */
+/** A relay lists exactly the pins of the clients that are made and not revoked. */
 function wrongTables(project: Project): readonly string[] {
   const { postfix } = JSON.parse(project.read('settings.json')) as { readonly postfix?: { readonly pin?: string } };
   const pins = hostsOf(project, 'smtp-client').flatMap((host) => {

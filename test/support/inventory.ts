@@ -22,7 +22,7 @@ export const threeHosts: Settings = parseSettings(
   { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
 );
 
-/** The state after a first make at this instant. The CA's key and the passphrase file are stand-ins. */
+/** The state after a first make at this instant. The CA's key and the passphrase file are dummies. */
 export async function makeInventory(settings: Settings, at: Date): Promise<Inventory> {
   const layout = layoutOf(settings);
   const ca = await makeCa({ at });
@@ -81,7 +81,7 @@ function foundHost(
   };
 }
 
-/** The state with something else about the host of this label. */
+/** The state with some fields changed of the host with this label. */
 export function changeHost(
   state: Inventory,
   label: string,

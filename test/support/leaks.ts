@@ -1,5 +1,5 @@
-// Where secrets went while a program and all that it started ran: seen in their system calls (strace), in what they
-// printed and in the files that are left. A leak is a secret's name and a place; whether it is meant is the test's word.
+// Where secrets went while a program and everything it started ran: seen in their system calls (strace), in their
+// output and in the files that are left. A leak is a secret's name and a place; the test says whether it is intended.
 
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { filesBelow, type KnownSecret } from './secrets.js';
@@ -14,16 +14,18 @@ export interface Leak {
 const writes = 'write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendfile,splice,vmsplice,copy_file_range';
 const files =
   'open,openat,openat2,creat,chmod,fchmod,fchmodat,?fchmodat2,rename,renameat,renameat2,link,linkat,symlink';
-/** Names that Node gives to what it dumps of its memory; `core` is the kernel's. */
+/** Names of Node's memory dumps; `core` is the kernel's. */
 const dumps = /(?:\.heapsnapshot|\.heapprofile|\.cpuprofile|\/core(?:\.\d+)?|\/report\.[^/]*\.json)$/u;
 
-/** The strace command before a program's; every string comes as hexadecimal, so that no text can look like syntax. */
+/**
+ * The strace command before a program's; every string is printed as hexadecimal, so that no text can look like syntax.
+ */
 export function straceTo(file: string): readonly string[] {
   const calls = `trace=execve,execveat,${writes},${files},memfd_create`;
   return ['strace', '-f', '--seccomp-bpf', '-qq', '-v', '-yy', '-xx', '-s', '1000000', '-o', file, '-e', calls];
 }
 
-/** File work in one thread, by calls that strace shows. */
+/** File work in one thread, through calls that strace shows. */
 export const straceEnvironment = { UV_THREADPOOL_SIZE: '1', UV_USE_IO_URING: '0' } as const;
 
 const unescape = (text: string): Buffer => Buffer.from(text.replaceAll(/\\x/gu, ''), 'hex');
@@ -42,7 +44,7 @@ function callsIn(trace: string): readonly Call[] {
   return joinedLines(trace).flatMap((line) => {
     const [, pid = '', name = '', args = '', result = ''] = /^(\d+) +(\w+)\((.*)\) += (.*)$/u.exec(line) ?? [];
     if (name === '') return [];
-    // A string that strace cut short would hide what it holds.
+    // A string that strace cut short would hide its contents.
     if (/"\.\.\./u.test(args)) throw new Error(`strace cut a string: ${line.slice(0, 80)}`);
     const strings = [...args.matchAll(/"((?:\\x[0-9a-f]{2})*)"/gu)].map(([, text = '']) => unescape(text));
     return [{ pid, name, args, strings, result }];
@@ -50,9 +52,9 @@ function callsIn(trace: string): readonly Call[] {
 }
 
 export interface Trace {
-  /** What was written or handed over, by place. */
+  /** What was written or passed on, by place. */
   readonly places: ReadonlyMap<string, Buffer>;
-  /** Every mode that a file had from its making on, by every path that it had. */
+  /** Every mode that a file had since it was made, under every path that it had. */
   readonly modes: ReadonlyMap<string, readonly number[]>;
   /** The programs that ran. */
   readonly programs: ReadonlySet<string>;
@@ -74,7 +76,7 @@ export function readTrace(file: string): Trace {
     if (name.startsWith('execve')) {
       const program = strings[0]?.toString().split('/').at(-1) ?? '';
       names.set(pid, program);
-      // A zero between, so that no two words are taken together.
+      // A zero in between, so that no two words are joined.
       add(
         `execve of ${program}`,
         strings.flatMap((part) => [part, Buffer.alloc(1)]),
@@ -94,7 +96,7 @@ export function readTrace(file: string): Trace {
     } else if (name.startsWith('rename') || name.startsWith('link')) {
       const [from = '', to = ''] = strings.map((part) => part.toString());
       modes.set(to, [...(modes.get(from) ?? [])]);
-      // What is staged under a number is in the file that it becomes.
+      // What is staged under a number belongs to the file that it becomes.
       const parts = places.get(`file ${from}`);
       if (parts !== undefined) add(`file ${to}`, parts);
       if (name.startsWith('rename')) places.delete(`file ${from}`);
@@ -136,7 +138,7 @@ export function leaksOf(trace: Trace, secrets: readonly KnownSecret[]): readonly
   return unique([...found, ...wide, ...dumped]);
 }
 
-/** Which secrets lie in the files below these folders; one that others may read is told of besides. */
+/** Which secrets are in the files below these folders; one that others may read is also reported. */
 export function leaksInTree(folders: readonly string[], secrets: readonly KnownSecret[]): readonly Leak[] {
   return unique(
     folders.flatMap(filesBelow).flatMap((path) => {

@@ -1,5 +1,5 @@
-// Projects that are made already. A first make costs ten times what a copy of its files does, so a test file makes one
-// for each settings that it has, and copies it.
+// Projects that are already made. A first make costs ten times as much as copying its files, so a test file makes one
+// for each of its settings, and copies it.
 
 import { cpSync, readdirSync } from 'node:fs';
 import { afterAll } from 'vitest';
@@ -12,7 +12,7 @@ afterAll(async () => {
   templates.clear();
 });
 
-/** Brings a new project to where a first make leaves it. Those of the same settings have the same keys. */
+/** Brings a new project to the state after a first make. Those with the same settings have the same keys. */
 export async function putMade(project: Project): Promise<void> {
   const files = [...readdirSync(project.folder), ...readdirSync(project.home)];
   if (files.join() !== 'settings.json') throw new Error(`not a new project, it has ${files.join(', ')}`);

@@ -1,5 +1,5 @@
-// Runs openssl, certtool, keytool and NSS's tools for the tests, and keeps their files in a folder that goes away. A missing program
-// fails the test with the Debian package that has it.
+// Runs openssl, certtool, keytool and NSS's tools for the tests, and keeps their files in a folder that is removed at
+// the end. A missing program fails the test with the Debian package that has it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ export function runTool(
   args: readonly string[],
   input: string | Uint8Array = '',
 ): ToolResult {
-  // keytool speaks the user's language otherwise; and no setting of the machine may bend what is tested.
+  // keytool would use the user's language otherwise; and no setting of the machine may influence the test.
   const environment = { PATH: process.env['PATH'], HOME: tmpdir(), LC_ALL: 'C.UTF-8', TZ: 'UTC' };
   const run = spawnSync(program, [...args], { input, env: environment, maxBuffer: 16 * 2 ** 20 });
   if (run.error !== undefined) {
@@ -42,14 +42,14 @@ export function runTool(
   };
 }
 
-/** Runs openssl and gives its stdout; a failure fails the test. */
+/** Runs openssl and returns its stdout; a failure fails the test. */
 export function openssl(args: readonly string[], input: string | Uint8Array = ''): string {
   const { status, stdout, stderr } = runTool('openssl', args, input);
   if (status !== 0) throw new Error(`openssl ${args.join(' ')} exited ${status}: ${stderr}`);
   return stdout;
 }
 
-/** The same, with what it says of a signature, which is on stderr in OpenSSL 3.0 and on stdout in 3.5. */
+/** The same, with its message about a signature, which is on stderr in OpenSSL 3.0 and on stdout in 3.5. */
 export function verified(args: readonly string[], input: string | Uint8Array = ''): string {
   const { status, stdout, stderr } = runTool('openssl', args, input);
   if (status !== 0) throw new Error(`openssl ${args.join(' ')} exited ${status}: ${stderr}`);
@@ -58,7 +58,7 @@ export function verified(args: readonly string[], input: string | Uint8Array = '
 
 /** A folder for the files that the programs want. */
 export interface Scratch {
-  /** Writes a file (0600) and gives its path. */
+  /** Writes a file (0600) and returns its path. */
   readonly write: (name: string, contents: string | Uint8Array) => string;
   readonly path: (name: string) => string;
   readonly remove: () => void;

@@ -1,4 +1,4 @@
-// The commands that a page of the documentation prints: its fenced blocks of shell, by the heading that they stand under.
+// The commands on a page of the documentation: its fenced blocks of shell, by heading.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -17,7 +17,7 @@ export function blocksUnder(page: string, heading: string, language = 'sh'): rea
   return found;
 }
 
-/** All blocks in this language, without the indent of a list. */
+/** All blocks in this language, without a list's indentation. */
 export function fencedBlocks(text: string, language = 'sh'): readonly string[] {
   const blocks = text.matchAll(new RegExp(`^( *)\`\`\`${language}\\n([^]*?)^ *\`\`\`$`, 'gmu'));
   return [...blocks].map(([, indent = '', lines = '']) => lines.replaceAll(new RegExp(`^${indent}`, 'gmu'), ''));

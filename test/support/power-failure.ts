@@ -1,22 +1,22 @@
-// What may be on a simulated disk after a power failure (simulated-disk.ts says what is legal): every state if there are
-// few, otherwise a sample that is the same in every run. The sample has the extremes (nothing lost, all lost), each
-// single loss, each single survival, each way to tear a file, and some drawn at random.
+// What may be on a simulated disk after a power failure (simulated-disk.ts says what is legal): every state if there
+// are few, otherwise a sample that is the same in every run. The sample has the extremes (nothing lost, all lost), each
+// single loss, each single survival, each way to tear a file, and some random states.
 
 import { setName, withRenames, type DiskImage, type FileNode, type Node } from './disk-image.js';
 
 export interface LossLimits {
-  /** So many states at most are tried in full. */
+  /** Up to this many states are tried in full. */
   readonly all: number;
-  /** Of those drawn at random. */
+  /** The number of random ones. */
   readonly drawn: number;
-  /** Only the extremes, and those drawn. */
+  /** Only the extremes and the random ones. */
   readonly isCoarse?: boolean;
 }
 
-/** Names and files of which the single losses are tried in one step. */
+/** Names and files whose single losses are tried in one step. */
 const singlesAtOnce = process.env['RELAYCERTS_DEEP'] === '1' ? Infinity : 12;
 
-/** How much survives: of each name change whether it does, of each file the number of a version (0 is the old one). */
+/** What survives: for each name change whether it does, for each file the number of a version (0 is the old one). */
 type Choice = readonly number[];
 
 /** The legal states after a power failure; all of them are durable. */

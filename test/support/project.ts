@@ -1,6 +1,7 @@
-// A throwaway project: a folder with settings and a HOME of its own. `run` runs a command line in this process, with the
+// A throwaway project: a folder with settings and its own HOME. `run` runs a command line in this process, with the
 // project's folder, environment and clock in place of the process's own; `spawn` and `start` run the built program, for
-// what only a process has: signals, a umask, file descriptors, another user, its system calls. No terminal here.
+// what only a process has: signals, a umask, file descriptors, another user, its system calls. There is no terminal
+// here.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -40,11 +41,11 @@ interface Input {
 }
 
 export interface RunInput extends Input {
-  /** Where it runs, if not in the project's folder. */
+  /** The folder it runs in, if not the project's. */
   readonly cwd?: string;
-  /** The user that the program takes itself for. */
+  /** The user that the program believes to be. */
   readonly uid?: number;
-  /** What the program's clock says at the start; gpg and the disk keep the real time. */
+  /** What the program's clock says at the start; gpg and the disk use the real time. */
   readonly now?: Date;
 }
 
@@ -58,7 +59,7 @@ export interface Project {
   readonly home: string;
   /** Runs a command line in the folder, within this process. */
   run(args: readonly string[], input?: RunInput): Promise<Result>;
-  /** What a command line sees of the outside, for what is called without one. */
+  /** The outside as a command line sees it, for calls that need no command line. */
   sys(): Sys;
   /** Runs the built program in the folder, as a process of its own. */
   spawn(args: readonly string[], input?: SpawnInput): Result;
@@ -71,7 +72,7 @@ export interface Project {
   remove(): void;
 }
 
-/** Settings with one relay and one client, and whatever is to differ. */
+/** Settings with one relay and one client, and any differences. */
 export function smallSettings(change: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
   return {
     domain: 'example.org',
@@ -81,7 +82,7 @@ export function smallSettings(change: Readonly<Record<string, unknown>> = {}): R
   };
 }
 
-/** A copy of all that a project has made, in a folder and a home of its own. */
+/** A copy of everything that a project has made, in its own folder and home. */
 export function copyOf(made: Project): Project {
   const copy = makeProject(null);
   for (const part of ['folder', 'home'] as const) {
@@ -99,7 +100,7 @@ export function makeProject(settings: unknown = smallSettings()): Project {
   const [folder, home] = [join(root, 'project'), join(root, 'home')];
   mkdirSync(folder);
   mkdirSync(home);
-  // As installed: what is printed then begins with `relaycerts`.
+  // As if installed: printed commands then begin with `relaycerts`.
   mkdirSync(join(root, 'bin'));
   symlinkSync(program, join(root, 'bin/relaycerts'));
   // Nothing of the machine's own GnuPG or configuration reaches the program.
@@ -163,7 +164,7 @@ async function runWithin(args: readonly string[], within: Within): Promise<Resul
   return { status: Number(outside.exitCode), stdout, stderr };
 }
 
-/** A process in words: where it runs, and what it wrote. */
+/** A process in words: where it runs, and its output. */
 function outsideOf({ cwd, env, input = '', now, uid }: Within) {
   const output: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
   const begun = Date.now();
@@ -188,8 +189,8 @@ function outsideOf({ cwd, env, input = '', now, uid }: Within) {
 }
 
 /**
- * Every file and folder below: path -> mode, and for a file its digest and time of change; to compare two states. Of the
- * lock only the mode, because every command that takes it writes who holds it.
+ * Every file and folder below: path -> mode, and for a file its digest and modification time; to compare two states.
+ * For the lock only the mode, because every command that takes it writes its name into it.
  */
 export function treeOf(folder: string): Record<string, string> {
   const tree: Record<string, string> = {};
@@ -210,7 +211,7 @@ export function treeOf(folder: string): Record<string, string> {
   return tree;
 }
 
-/** The modes alone. */
+/** Only the modes. */
 export function modesOf(folder: string): Record<string, string> {
   return Object.fromEntries(Object.entries(treeOf(folder)).map(([name, state]) => [name, state.slice(0, 4)]));
 }

@@ -10,7 +10,7 @@ const folders = [`${project}/certs`, `${project}/certs/deep/er`, `${project}/hos
 const mode = fc.constantFrom<FileMode>(0o600, 0o644);
 const content = fc.constantFrom('', 'one\n', 'two, without an end', 'three\n'.repeat(9));
 
-/** What a file is before, and what is done to it. */
+/** A file's state before, and what is done to it. */
 const fate = fc.record({
   folder: fc.constantFrom(...folders),
   before: fc.option(fc.record({ bytes: content.map((text) => Buffer.from(text)), mode }), { nil: undefined }),

@@ -1,8 +1,8 @@
-// What a call refuses with: a RelaycertsError, and nothing else will do.
+// The error that a call throws: it must be a RelaycertsError.
 
 import { RelaycertsError } from '../../src/errors.js';
 
-/** The RelaycertsError that a call throws; whatever else it throws goes on, and returning is an error. */
+/** The RelaycertsError that a call throws; any other error is passed on, and returning is an error. */
 export function refusalOf(run: () => unknown): RelaycertsError {
   try {
     run();
@@ -13,7 +13,7 @@ export function refusalOf(run: () => unknown): RelaycertsError {
   throw new Error('nothing was refused');
 }
 
-/** The same for what a promise rejects with. */
+/** The same for a promise's rejection. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<RelaycertsError> {
   const outcome = await promise.then(
     () => undefined,

@@ -1,5 +1,5 @@
-// What a refusal promises: one error that names the place, nothing touched, and one command as its hint, after which the
-// same command works. The hints are run to the letter. Disks are made full or read-only in a mount namespace.
+// What a refusal promises: one error that names the place, nothing touched, and one command as its hint, after which
+// the same command works. The hints are run to the letter. Disks are made full or read-only in a mount namespace.
 
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -10,7 +10,7 @@ export const relay = 'relayhost.example.org';
 export const home = 'mailhost.example.org';
 export const passphraseFile = '../home/.example.org-relaycerts-passphrase.gpg';
 
-/** A user of no name, with a group of the same number. */
+/** A user without a name, with a group of the same number. */
 export const stranger = 4711;
 
 /** Runs the program as this user. */
@@ -22,7 +22,7 @@ export function giveAll({ folder, home: userHome }: Project, uid: number): void 
   expect(spawnSync('chown', ['-Rh', `${uid}:${uid}`, folder, userHome]).status).toBe(0);
 }
 
-/** All that is below but the lock, links not followed: names, modes, owners, times of files, contents. */
+/** Everything below except the lock, links not followed: names, modes, owners, times of files, contents. */
 export function stateOf(folder: string): string {
   const script = `find . -type d -printf '%p %m %U:%G %n\\n' -o -type f -name .relaycerts.lock -o -printf '%p %y %m %U:%G %l %T@ %s %n\\n' | sort
 find . -type f ! -name .relaycerts.lock | sort | xargs -r sha256sum`;
@@ -57,7 +57,7 @@ export async function expectFixed(
   const refused = await run();
   expect(refused.stderr).toMatch(says);
   expect(refused.status, refused.stderr).toBe(1);
-  // A script that could not be made ends the shell that it is piped to.
+  // A script that could not be made stops the shell that it is piped to.
   expect(refused.stdout).toMatch(/^(?:exit 1\n)?$/u);
   expect(refused.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
   expect(errorsOf(refused.stderr)).toHaveLength(1);
@@ -82,7 +82,7 @@ export function inNamespace(project: Project, script: string): Result {
   return { status: result.status, stdout: result.stdout.toString(), stderr: result.stderr.toString() };
 }
 
-/** Shell: `refused` runs the words after it, which must fail with 1 and touch nothing; `hint` prints what they said. */
+/** Shell: `refused` runs the words after it, which must fail with 1 and touch nothing; `hint` prints their hint. */
 const refused = `state() { find . -type d -printf '%p %m\\n' -o ! -name filler ! -name .relaycerts.lock -printf '%p %y %m %l %T@ %s\\n' | sort; }
 refused() {
   state >"$HOME/before"
@@ -96,7 +96,7 @@ refused() {
 hint() { sed -n 's/^relaycerts: hint: //p' "$HOME/said"; }
 `;
 
-/** Shell: a file system of its own under the project. */
+/** Shell: a separate file system under the project. */
 export function ownFileSystem(options: string): string {
   return `cp -a . "$HOME/copy"
 mount -t tmpfs -o ${options} tmpfs "$PWD"

@@ -1,5 +1,5 @@
-// What tests of `renew` and `retire` ask of a project. What openssl and node:crypto read of keys and certificates counts,
-// not what is printed.
+// What tests of `renew` and `retire` need to know about a project. They rely on what openssl and node:crypto read in
+// keys and certificates, not on what is printed.
 
 import { X509Certificate, createHash } from 'node:crypto';
 import { certificatesOf } from './answer.js';
@@ -35,16 +35,16 @@ interface Row {
   readonly why: string | null;
 }
 
-/** The rows of `status --json` that are about certificates. */
+/** The rows of `status --json` about certificates. */
 export const rowsOf = (result: Result): readonly Row[] =>
   certificatesOf<Row>(result).filter(({ role }) => role !== 'passphrase');
 
-/** The command as it runs so many days from now. */
+/** The command run this many days from now. */
 export function inDays(project: Project, days: number, args: readonly string[]): Promise<Result> {
   return project.run(args, { now: new Date(Date.now() + days * day) });
 }
 
-/** A certificate of the project; that of the home host if none is named. */
+/** A certificate of the project; by default the home host's. */
 export function certificateIn(project: Project, path = homeCertificate): Read {
   const x509 = new X509Certificate(project.read(path));
   const spki = x509.publicKey.export({ type: 'spki', format: 'der' });
@@ -75,7 +75,7 @@ export function eventsFrom(project: Project, count: number): readonly (readonly 
     .map(({ event, name }) => [event, name]);
 }
 
-/** openssl takes the certificate for its purpose, so many days from now. */
+/** openssl accepts the certificate for its purpose, this many days from now. */
 export function expectVerified(project: Project, path = homeCertificate, purpose = 'sslclient', days = 0): void {
   const ca = project.path('certs/ca/example.org-ca.crt.pem');
   const at = String(Math.floor(Date.now() / 1000) + days * 86_400);

@@ -1,12 +1,12 @@
-// Makes a test fail, and not skip, where a program that it runs is missing. The table of programs and packages is the
-// one in scripts/install-test-tools.mjs.
+// Makes a test fail, not skip, if a program that it runs is missing. The table of programs and packages is the one in
+// scripts/install-test-tools.mjs.
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('../../scripts/install-test-tools.mjs', import.meta.url));
 
-/** Those that are there: a look costs a start of Node. */
+/** Those that exist: each look costs a start of Node. */
 const found = new Set<string>();
 
 /** Throws, with the line that installs them, unless every one of these programs is on the machine. */

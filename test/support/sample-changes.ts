@@ -1,5 +1,5 @@
-// A change of every kind that a command makes, on a project of a few hosts, and what has to be there afterwards. The
-// content is short and stands for the real one; what is secret says so (secretMark).
+// A change of every kind that commands make, on a project of a few hosts, and what must be there afterwards. The
+// content is a short placeholder; what is secret is marked (secretMark).
 
 import { dirname } from 'node:path';
 import type { FileMode } from '../../src/sys/disk.js';
@@ -78,7 +78,7 @@ export function withFolders(tree: Tree): Tree {
   return treeOf(imageOf(tree));
 }
 
-/** The tree after a change; says the rules a second time, without a disk. */
+/** The tree after a change; states the rules a second time, without a disk. */
 export function applied(before: Tree, change: Change): Tree {
   const tree = new Map(before);
   const addFolder = (path: string, mode: number): void => {

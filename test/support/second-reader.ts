@@ -1,5 +1,5 @@
-// What was issued, read and verified by @peculiar/x509: every certificate that a test makes. The program itself reads the
-// first of each kind with the smaller half of it.
+// Every certificate that a test makes, read and verified by @peculiar/x509. The program itself reads the first of each
+// kind with the smaller half of it.
 
 import assert from 'node:assert/strict';
 // oxlint-disable-next-line import/no-unassigned-import -- must run before @peculiar/x509 does
@@ -7,7 +7,7 @@ import './reflect.js';
 import { X509Certificate } from '@peculiar/x509';
 import type { CertificateInfo } from '../../src/certificate/certificate.js';
 
-/** Fails if @peculiar/x509 reads another certificate, or finds no signature of the CA on it. */
+/** Fails if @peculiar/x509 reads something else in a certificate, or finds no signature of the CA on it. */
 export async function readAgain(info: CertificateInfo, ca: CertificateInfo): Promise<void> {
   const read = new X509Certificate(info.pem);
   const issuer = new X509Certificate(ca.pem);

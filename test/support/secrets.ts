@@ -1,5 +1,5 @@
-// The secrets of a project, and what each looks like where it leaks: parts of 16 octets, so that a half of one is found
-// too, in the clear, in hexadecimal and in base64 (as lines of PEM or alone).
+// The secrets of a project, and how each looks if it leaks: parts of 16 octets, so that half a secret is found too, in
+// the clear, in hexadecimal and in base64 (as lines of PEM or by itself).
 
 import { createPrivateKey } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -21,10 +21,10 @@ function windowsOf<Part extends Buffer | string>(whole: Part, size: number): rea
   return [...new Set([...starts, whole.length - size])].map((at) => whole.slice(at, at + size) as Part);
 }
 
-/** The secret in each of its guises. */
+/** The secret in each of its forms. */
 export function needlesOf(bytes: Buffer): readonly Buffer[] {
   const hex = windowsOf(bytes, window).map((part) => part.toString('hex'));
-  // Base64 is of groups of three octets, which may begin at any of them.
+  // Base64 works on groups of three octets, which may begin at any of them.
   const base64 = [0, 1, 2].flatMap((skip) => {
     const groups = bytes.subarray(skip, skip + Math.floor((bytes.length - skip) / 3) * 3).toString('base64');
     return groups.length < 12 ? [] : windowsOf(groups, 20);
@@ -34,13 +34,13 @@ export function needlesOf(bytes: Buffer): readonly Buffer[] {
   return [...windowsOf(bytes, window), ...[...new Set(texts)].map((text) => Buffer.from(text))];
 }
 
-/** A passphrase: its text, and the octets that the text is of where it is hexadecimal. */
+/** A passphrase: its text, and its octets if the text is hexadecimal. */
 export function textSecret(name: string, text: string): KnownSecret {
   const octets = /^(?:[0-9a-f]{2}){16,}$/u.test(text) ? needlesOf(Buffer.from(text, 'hex')) : [];
   return { name, needles: [...needlesOf(Buffer.from(text)), ...octets] };
 }
 
-/** The numbers of a private key; what else stands in its DER is its public key and its frame. */
+/** The numbers of a private key; the rest of its DER is its public key and its frame. */
 export function keySecret(name: string, pem: string | Buffer, passphrase?: string): KnownSecret {
   const key = createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
   const jwk = key.export({ format: 'jwk' });
@@ -49,7 +49,7 @@ export function keySecret(name: string, pem: string | Buffer, passphrase?: strin
   return { name, needles: numbers.flatMap((part) => needlesOf(Buffer.from(part, 'base64url'))) };
 }
 
-/** The numbers in the operator key's secret packets; `password` opens them where they have one. */
+/** The numbers in the operator key's secret packets; `password` opens them if they have one. */
 export async function operatorSecret(armored: string, password?: string): Promise<KnownSecret> {
   const read = await openpgp.readPrivateKey({ armoredKey: armored });
   const key = password === undefined ? read : await openpgp.decryptKey({ privateKey: read, passphrase: password });
@@ -75,7 +75,7 @@ export function filesBelow(folder: string): readonly string[] {
 export function keySecretOf(path: string, passphrases: readonly string[]): KnownSecret {
   const pem = readFileSync(path);
   if (pem.includes('ENCRYPTED')) return caSecret(pem, passphrases);
-  // FQDN, FQDN.new while it is rekeyed, FQDN-SERIAL once it is revoked.
+  // FQDN; FQDN.new during a rekey; FQDN-SERIAL once it is revoked.
   return keySecret(`key of ${basename(path, '.key.pem').replace(/\.new$|-[0-9a-f]{32,40}$/u, '')}`, pem);
 }
 

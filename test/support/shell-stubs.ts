@@ -1,6 +1,6 @@
-// Runs printed shell text where every program is a stub that writes down its arguments, so that it can be said which
-// programs ran, with exactly which words. Nothing else is on the PATH: what is not a stub is an error on stderr. /etc is
-// the child's own (a mount namespace), and goes away with it.
+// Runs printed shell text with a stub for every program, which records its arguments, so that it is known which
+// programs ran, with exactly which words. Nothing else is on the PATH: any other program is an error on stderr. /etc is
+// the child's own (a mount namespace), and is removed with it.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -37,12 +37,12 @@ export interface StubRun {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** What ran: the program's name, then its arguments; sorted, because the parts of a pipe run side by side. */
+  /** What ran: the program's name, then its arguments; sorted, because the parts of a pipe run in parallel. */
   readonly ran: readonly (readonly string[])[];
 }
 
 export interface Stubs {
-  /** Runs text under a shell (`['dash']`), in an /etc of the child's own with these folders in it. */
+  /** Runs text under a shell (`['dash']`), with its own /etc that has these folders. */
   readonly run: (shell: readonly [string, ...string[]], text: string, folders?: readonly string[]) => StubRun;
   readonly remove: () => void;
 }
@@ -68,7 +68,7 @@ export function makeStubs(): Stubs {
       mkdirSync(folder);
     }
     const prelude = ['mount -t tmpfs none /etc', ...folders.map((folder) => `mkdir -p ${folder}`)];
-    // The shell gets its text by -c, as a person's shell gets what is pasted: standard input stays empty.
+    // The shell gets its text with -c, as a person's shell gets pasted text: standard input stays empty.
     const script = ['set -e', ...prelude, 'cd "$CWD"', 'export PATH="$STUBS"', 'exec "$@"'].join('\n');
     const path = shell[0].startsWith('/') ? shell[0] : `/usr/bin/${shell[0]}`;
     const argv = ['--mount', '/bin/sh', '-c', script, 'sh', path, ...shell.slice(1), '-c', text];

@@ -1,4 +1,4 @@
-// A host that makes its own key: requests that openssl makes for it, and what sign says of them.
+// A host that makes its own key: requests that openssl makes for it, and what sign makes of them.
 
 import { join } from 'node:path';
 import { openssl } from './openssl.js';
@@ -21,7 +21,7 @@ export function makeKey(project: Project, ...words: readonly string[]): string {
   return path;
 }
 
-/** A request for a key in the project's folder; gives the key's path. */
+/** A request for a key in the project's folder; returns the key's path. */
 export function writeRequest(
   project: Project,
   words: readonly string[] = [],

@@ -26,14 +26,14 @@ export interface Fault {
   /** The number of the call, from 0. */
   readonly at: number;
   readonly code: ErrorCode;
-  /** What the call does before it fails: nothing, a part of a write, or all of it (as NFS can). */
+  /** What the call does before it fails: nothing, part of a write, or all of it (as NFS can). */
   readonly effect: 'none' | 'part' | 'whole';
   /** Every later call that writes fails too. */
   readonly isLasting?: boolean;
 }
 
 export interface DiskOptions {
-  /** Folders that are file systems of their own. */
+  /** Folders that are separate file systems. */
   readonly mounts?: readonly string[];
   /** Folders that cannot be synced (EINVAL). */
   readonly cannotSync?: readonly string[];
@@ -42,7 +42,7 @@ export interface DiskOptions {
   readonly onStep?: (disk: SimulatedDisk) => void;
 }
 
-/** What no file may hold if others may read it, and the journal never. */
+/** What must not be in a file that others may read, and never in the journal. */
 export const secretMark = 'PRIVATE';
 const secretForms = [
   secretMark,
@@ -54,7 +54,7 @@ const systemError = (code: string): Error => Object.assign(new Error(`${code}: s
 
 export class SimulatedDisk implements Disk {
   calls = 0;
-  /** Each rule about secrets that was broken, in words. */
+  /** Each broken rule about secrets, in words. */
   readonly violations: string[] = [];
   /** Folders that could not be synced. */
   readonly unsynced = new Set<string>();
@@ -182,7 +182,7 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  /** One call: steps are told, the fault strikes. */
+  /** One call: steps are reported, and the fault strikes. */
   async #call<T>(kind: 'read' | 'write', work: (isPart: boolean) => T): Promise<T> {
     await Promise.resolve();
     this.#step();
@@ -267,7 +267,7 @@ export class SimulatedDisk implements Disk {
     const settled = new Set<string>();
     const rest: NameChange[] = [];
     for (const [index, change] of [...this.#pending.entries()].toReversed()) {
-      // What was done to a name before the last kept change of it does not matter any more.
+      // What was done to a name before its last kept change no longer matters.
       const open = change.filter(([key]) => !settled.has(key));
       if (kept[index] !== true) rest.unshift(open);
       else for (const [key] of change) settled.add(key);

@@ -1,4 +1,4 @@
-// A reporter for the end of a run: which test files took longest, so that a slow one is seen when it becomes slow.
+// A reporter for the end of a run: which test files took longest, so that a slow one is noticed when it becomes slow.
 
 import type { Reporter, TestModule } from 'vitest/node';
 

@@ -1,6 +1,6 @@
-// A stock Debian configuration of Postfix that is nobody else's: sh commands for the beginning of a mount namespace of
-// its own (`unshare --mount sh -c`), with copies of main.cf and master.cf, and with Postfix not running. `$top` is an
-// empty folder.
+// A stock Debian configuration of Postfix for one test only: sh commands for the start of its own mount namespace
+// (`unshare --mount sh -c`), with copies of main.cf and master.cf, and with Postfix not running. `$top` is an empty
+// folder.
 
 // smtp_tls_CApath: as Debian's installation adds it.
 export const stockPostfix = `

@@ -1,6 +1,6 @@
-// What strace wrote, made whole.
+// strace's output, with its lines joined again.
 
-/** The lines of a trace, those joined that strace cut in two where another thread called meanwhile. */
+/** The lines of a trace; strace splits a line in two if another thread calls meanwhile, and those are joined. */
 export function joinedLines(trace: string): readonly string[] {
   const begun = new Map<string, string>();
   return trace.split('\n').flatMap((line) => {

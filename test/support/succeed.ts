@@ -1,9 +1,9 @@
-// A run that has to end well, for what comes after it.
+// A run that must succeed, because later steps depend on it.
 
 import { expect } from 'vitest';
 import type { Result } from './project.js';
 
-/** The result, of which the exit code is 0; what the program said otherwise is in the failure. */
+/** The result, which has exit code 0; otherwise the failure contains the program's output. */
 export function succeed(result: Result): Result {
   expect(result.status, result.stderr).toBe(0);
   return result;

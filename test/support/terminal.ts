@@ -1,5 +1,5 @@
-// A real terminal for tests: a program in a private tmux server, of a given size and TERM. Keys go in as a person types
-// them, and what is asserted is what stands on the screen. Disposing ends the server and everything in it.
+// A real terminal for tests: a program in a private tmux server, with a given size and TERM. Keys go in as a person
+// types them, and tests assert what is on the screen. Disposing ends the server and everything in it.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { sharedCache } from './project.js';
 export interface TerminalRequest {
   readonly command: readonly [string, ...string[]];
   readonly cwd: string;
-  /** The whole environment, besides TERM. */
+  /** The whole environment, except TERM. */
   readonly env: Readonly<Record<string, string>>;
   readonly columns?: number;
   readonly rows?: number;
@@ -23,15 +23,15 @@ export interface TerminalRequest {
 export interface Terminal {
   /** Presses keys by their tmux names: `Enter`, `Up`, `Down`, `Space`, `BSpace`, `C-c`. */
   press(...keys: readonly [string, ...string[]]): void;
-  /** Types text, and no Enter. */
+  /** Types text, without Enter. */
   type(text: string): void;
-  /** What stands on the screen and above it. */
+  /** What is on the screen and above it. */
   screen(): string;
   /** Every byte that the program sent to the terminal. */
   sent(): string;
   /**
-   * Waits until the text stands on the screen or above it; spaces and line breaks do not count, so that text is found
-   * however it is wrapped. With a `count`, so many times. @throws Error with the screen, once patience ends
+   * Waits until the text is on the screen or above it; spaces and line breaks do not count, so that text is found
+   * however it is wrapped. With a `count`, that many times. @throws Error with the screen, after the time limit
    */
   waitFor(text: string, count?: number): Promise<void>;
   /** Waits for the program's end and gives its exit status. */
@@ -41,10 +41,10 @@ export interface Terminal {
 
 let started = 0;
 
-/** Milliseconds: a busy machine takes many times as long as a good one. */
+/** Milliseconds: a busy machine takes many times as long as an idle one. */
 const patience = 900_000;
 
-/** Starts a program in a terminal of its own. @throws Error naming the Debian package where tmux is missing */
+/** Starts a program in its own terminal. @throws Error naming the Debian package if tmux is missing */
 export async function openTerminal(request: TerminalRequest): Promise<Terminal> {
   requireTools('tmux');
   const { command, cwd, env, columns = 80, rows = 40, term = 'tmux-256color' } = request;
@@ -104,7 +104,7 @@ export async function openTerminal(request: TerminalRequest): Promise<Terminal> 
   };
 }
 
-/** Text as it is compared: without spaces and line breaks, which depend on the width. */
+/** Text for comparison: without spaces and line breaks, which depend on the width. */
 export function bare(text: string): string {
   return text.replaceAll(/\s/gu, '');
 }

@@ -1,4 +1,4 @@
-// What a change does when a call to the disk fails: every call once, with each of four errors, before it does anything,
+// What a change does if a call to the disk fails: every call once, with each of four errors, before it does anything,
 // in the middle, and after it did all of it; and a disk that refuses everything from some call on. The user gets a
 // RelaycertsError; the state is old, or the next recovery makes it new.
 
@@ -53,7 +53,7 @@ async function proveError(
     fail('something staged was left');
   }
   const hasFailed = hasFailedToStage || (await failed(() => transaction.commitChange(disk, project)));
-  // With neither draft nor journal the change was dropped, or it was carried out and the error came after.
+  // Without draft and journal, the change was dropped, or it was carried out and the error came after.
   const hasDraft = nodeAt(disk.image(), `${project}/.relaycerts.change/draft`) !== undefined;
   const isDropped = textOf(disk.image()) === textOfTree(before);
   const isNew = !hasFailed || hasJournal(disk.image()) || (!hasFailedToStage && !hasDraft && !isDropped);

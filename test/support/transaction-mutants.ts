@@ -1,5 +1,5 @@
-// Deliberate faults in the source of the transaction, each as a text and what it becomes. A text that is not there
-// exactly once fails the test: whoever rewrites the transaction rewrites these.
+// Deliberate faults in the source of the transaction, each as a text and its replacement. A text that does not occur
+// exactly once fails the test: anybody who rewrites the transaction must rewrite these.
 
 export interface Mutant {
   /** The change whose proof fails. */
@@ -16,7 +16,7 @@ const mutant = (shownBy: string, name: string, find: string, replace: string): M
   replace,
 });
 
-/** A call of `attempt` with a sync in it, gone. */
+/** A call of `attempt` with a sync in it, removed. */
 const nothing = '';
 
 export const mutants: readonly Mutant[] = [

@@ -1,8 +1,8 @@
-// The proof that a change is whole or not at all: it is cut off at every step, by a kill and by a power failure with
-// every loss that is legal (or a sample of them), recovered, cut off again in the recovery, and recovered for good. What
-// is there then is the state before or the state after, to the octet, with nothing of ours left beside it.
+// The proof that a change is all or nothing: it is cut off at every step, by a kill and by a power failure with every
+// legal loss (or a sample of them), recovered, cut off again in the recovery, and finally recovered. The result is the
+// state before or the state after, to the octet, with nothing of ours left beside it.
 //
-// Says what it found as violations, so that a test of the proof itself can expect some (transaction-mutants.test.ts).
+// Violations are returned, so that a test of the proof itself can expect some (transaction-mutants.test.ts).
 
 import type { Change, Outcome } from '../../src/store/transaction.js';
 import type { Disk } from '../../src/sys/disk.js';
@@ -24,7 +24,7 @@ export interface Tally {
   points: number;
   /** Different disks that were recovered from. */
   states: number;
-  /** Recoveries, those that were cut off included. */
+  /** Recoveries, including those that were cut off. */
   recoveries: number;
   readonly violations: string[];
 }
@@ -43,7 +43,7 @@ const limits: LossLimits = isDeep ? { all: 512, drawn: 64 } : { all: 48, drawn: 
 const innerLimits: LossLimits = isDeep ? { all: 32, drawn: 8 } : { all: 4, drawn: 1, isCoarse: true };
 
 export type Expected = 'old' | 'new' | 'either';
-/** What a recovery has to come to, if nothing else fails, and if the power fails before. */
+/** The result that a recovery must have, if nothing else fails, and if the power fails before. */
 interface Verdicts {
   readonly killed: Expected;
   readonly failed: Expected;
@@ -133,7 +133,7 @@ class CrashProof {
     this.#tally.violations.push(...disk.violations.map((each) => `${where}: ${each}`));
     const found = this.expectTree(end, expected.killed, where);
     if (depth === 0 || found === undefined) return;
-    // Once a recovery is over its outcome stays, and nothing has to be recovered again.
+    // Once a recovery is over its result stays, and nothing has to be recovered again.
     for (const [index, lost] of lossesOf(end, limits, 0).entries()) {
       await this.recover(lost, { killed: found, failed: found }, `${where}, recovered, power failure ${index}`, 0);
       if (found === 'new' && hasJournal(lost)) this.#tally.violations.push(`${where}, recovered: the journal is back`);
@@ -168,7 +168,7 @@ class CrashProof {
     return JSON.stringify({ strange: [...lines].filter((line) => !wanted.has(line)), notNew: missing });
   }
 
-  /** The recovery after a crash depends on what can be seen, and a crash in it on what is durable too. */
+  /** The recovery after a crash depends on what can be seen, and a crash in it also on what is durable. */
   #isKnown(image: DiskImage, { killed, failed }: Verdicts, depth: number): boolean {
     const seen = textOf(image);
     const durable = depth === 0 ? '' : textOf({ ...image, names: image.durableNames });

@@ -1,5 +1,5 @@
-// Two who do not hold the lock: a reader while a change is made, and a person who edits a file between a crash and the
-// recovery. The reader sees the state before or after; what the person wrote stays.
+// Two parties without the lock: a reader while a change is made, and a person who edits a file between a crash and the
+// recovery. The reader sees the state before or after; the person's edit is kept.
 
 import type { Outcome } from '../../src/store/transaction.js';
 import { imageOf, nodeAt, treeOf, type DiskImage } from './disk-image.js';
@@ -8,8 +8,8 @@ import { SimulatedDisk } from './simulated-disk.js';
 import { recordChange, recordedDisk, type Point, type Tally, type Transaction } from './transaction-proof.js';
 
 /**
- * A reader that begins and ends at any two steps, and reads each file at any step between. It takes what it read if there
- * was no committed change at both ends, and the same mark.
+ * A reader that begins and ends at any two steps, and reads each file at any step between. It accepts what it read if
+ * there was no committed change at both ends, and the same mark.
  */
 export async function proveReader(transaction: Transaction, scenario: Scenario, tally: Tally): Promise<void> {
   const { before, after, change, mounts = [] } = scenario;
@@ -97,7 +97,7 @@ async function proveEdit(
       fail('the line is not there once');
     const wasWritten = write !== undefined && found?.equals(write.bytes) === true;
     const said = edited.find((one) => one.path === path);
-    // What was cut off when the journal was gone already had said it all.
+    // If it was cut off when the journal was gone, it had already reported everything.
     if (isRecovered && append === undefined && said === undefined && !wasWritten) fail('nothing was said');
     const kept = tree.get(said?.kept ?? `${path}.relaycerts-new`);
     if (write !== undefined && (said !== undefined || !wasWritten)) {

@@ -1,4 +1,4 @@
-// A command that refuses: one error with its hint, nothing on stdout, and the project as it was.
+// A command that refuses: one error with its hint, nothing on stdout, and the project unchanged.
 
 import { expect } from 'vitest';
 import { treeOf, type Project, type Result } from './project.js';

@@ -1,10 +1,10 @@
-// Who may log in where: sshd on the hosts with root and a sudoer, and the operator's own account, whose key all hosts
-// know and who knows all hosts' keys, so that ssh and rsync need no flag.
+// Who may log in where: sshd on the hosts with root and a sudoer, and the operator's own account, with a key that all
+// hosts know and the keys of all hosts, so that ssh and rsync need no flag.
 
 import { rootAccount } from './machine.js';
 import type { Account, Machine } from './machine.js';
 
-/** The operator is no root: what rsync would keep of the operator's ownership must show in a test. */
+/** The operator is not root: if rsync kept the operator's ownership, a test must show it. */
 export const operatorAccount: Account = {
   name: 'operator',
   uid: 4711,
@@ -22,7 +22,7 @@ export const adminAccount: Account = {
 
 const sshPorts = [22, 2222] as const;
 
-// As Debian has it, but without PAM, whose session modules differ from one container to the next.
+// As on Debian, but without PAM, whose session modules differ between containers.
 const sshdConfig = `${sshPorts.map((port) => `Port ${port}`).join('\n')}
 KbdInteractiveAuthentication no
 PasswordAuthentication no
@@ -34,7 +34,7 @@ PidFile /run/sshd.pid
 `;
 
 async function addAccount(machine: Machine, { name, uid, home }: Account): Promise<void> {
-  // A '*' is no password; a '!' would be a locked account, which sshd turns away.
+  // '*' means no password; '!' would be a locked account, which sshd refuses.
   const script = `echo "$1:x:$2:$2::$3:/bin/sh" >> /etc/passwd
 echo "$1:*:19000:0:99999:7:::" >> /etc/shadow
 echo "$1:x:$2:" >> /etc/group
@@ -70,7 +70,7 @@ mkdir -m 0755 /run/sshd
 /usr/sbin/sshd -E /var/log/sshd.log`;
   await host.exec(['sh', '-euc', script]);
   const key = (await host.readFile('/etc/ssh/ssh_host_ed25519_key.pub')).trim();
-  // With the address: CheckHostIP (the default before OpenSSH 8.5) would add it, and say so.
+  // With the address, because CheckHostIP (the default before OpenSSH 8.5) would add it, and print that.
   const names = [host.hostname, address];
   return sshPorts
     .map((port) => `${names.map((name) => (port === 22 ? name : `[${name}]:${port}`)).join(',')} ${key}\n`)
@@ -78,8 +78,8 @@ mkdir -m 0755 /run/sshd
 }
 
 /**
- * Gives the operator the hosts' known_hosts lines, and opens one connection to root on each, which later commands use: a
- * handshake for each of them would be half of their work. Without ~/.ssh/config, each command makes its own again.
+ * Gives the operator the hosts' known_hosts lines, and opens one connection to root on each, which later commands
+ * share: handshakes would take half their time. Without ~/.ssh/config, each command opens its own again.
  */
 export async function connectOperator(
   operator: Machine,
@@ -88,7 +88,7 @@ export async function connectOperator(
 ): Promise<void> {
   await operator.writeFile('.ssh/known_hosts', knownHosts, '0600');
   await operator.writeFile('.ssh/config', 'ControlPath ~/.ssh/to-%C\n', '0600');
-  // The connection must not keep the pipes of the call that opens it.
+  // The connection must not hold the pipes of the call that opens it.
   const open = 'ssh -MNf "root@$1" > ".ssh/$1.log" 2>&1 || { cat ".ssh/$1.log"; exit 1; }';
   await Promise.all(hostnames.map((hostname) => operator.exec(['sh', '-c', open, 'sh', hostname])));
 }

@@ -1,5 +1,5 @@
-// Certificates by openssl, right and wrong ones, for what must hold of Postfix itself whoever issued them. They are
-// made in a machine's own memory; relaycerts has no part in them.
+// Certificates made by openssl, good and bad ones, for what must be true of Postfix whoever issued them. They are made
+// in a machine's own memory; relaycerts has no part in them.
 
 import type { Machine } from './machine.js';
 
@@ -7,9 +7,9 @@ export interface CertificateOptions {
   /** The commonName and the only dNSName. */
   readonly name: string;
   readonly purpose: 'clientAuth' | 'serverAuth';
-  /** Who signs: a CA that `makeCa` returned, or nobody else. */
+  /** The signer: a CA that `makeCa` returned; by default self-signed. */
   readonly issuer: Authority | 'self';
-  /** Whether it ended years ago. */
+  /** True if it ended years ago. */
   readonly expired?: boolean;
 }
 
@@ -19,9 +19,9 @@ export interface Authority {
 }
 
 export interface Credential extends Authority {
-  /** Key first, then the certificate: what smtp_tls_chain_files takes. */
+  /** Key first, then the certificate, as smtp_tls_chain_files expects. */
   readonly chain: string;
-  /** Upper-case hexadecimal octets, colons between: the pins that relay_clientcerts may list. */
+  /** Upper-case hexadecimal octets with colons: the pins that relay_clientcerts may list. */
   readonly publicKeySha256: string;
   readonly certificateSha256: string;
 }
@@ -73,7 +73,7 @@ $3 openssl x509 -req -in request.pem -sha256 -days 30 -extfile ext.cnf $signer -
 cat crt.pem; printf '\\0'; cat key.pem; printf '\\0'
 openssl x509 -in crt.pem -noout -fingerprint -sha256; printf '\\0'
 openssl x509 -in crt.pem -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -c`;
-  // -days takes no negative number: an expired certificate is one that was made in the past.
+  // -days accepts no negative number: an expired certificate is made in the past.
   const past = expired ? 'faketime 2020-01-01' : '';
   const parts = await inFreshFolder(machine, script, [name, purpose, ...files, past]);
   const [certificate = '', key = '', certificateDigest = '', publicKeyDigest = ''] = parts;

@@ -15,7 +15,7 @@ export interface CheckFinding {
   readonly cure: readonly { readonly kind: 'words' | 'command'; readonly text: string }[];
 }
 
-/** What check finds; its exit code has to fit. */
+/** The findings of check; its exit code has to match. */
 export async function findAll(desk: Desk, words = ''): Promise<readonly CheckFinding[]> {
   const { code, stdout, stderr } = await desk.run(`relaycerts check --json ${words}`, true);
   if (stdout === '') throw new Error(`check ended with ${code}: ${stderr}`);
@@ -24,13 +24,13 @@ export async function findAll(desk: Desk, words = ''): Promise<readonly CheckFin
   return findings;
 }
 
-/** Finds nothing at all. */
+/** Expects no findings. */
 export async function expectGreen(desk: Desk): Promise<void> {
   const findings = await findAll(desk);
   expect(findings.map(({ message }) => message)).toEqual([]);
 }
 
-/** Finds this kind, about this host. */
+/** Expects this kind of finding, about this host. */
 export async function expectFound(desk: Desk, id: string, host: string | null): Promise<CheckFinding> {
   const findings = await findAll(desk);
   const found = findings.find((one) => one.id === id && one.host === host);
@@ -38,7 +38,7 @@ export async function expectFound(desk: Desk, id: string, host: string | null): 
   return found;
 }
 
-/** Runs the commands of a cure, each as it stands. */
+/** Runs the commands of a cure, each as printed. */
 export async function runCure(desk: Desk, { cure, id }: CheckFinding): Promise<void> {
   const commands = cure.filter(({ kind }) => kind === 'command');
   if (commands.length === 0) throw new Error(`${id} has no command to run`);
@@ -97,7 +97,7 @@ export async function changeHost(host: MailHost, script: string): Promise<void> 
   if (code === 0) await host.reload();
 }
 
-/** A test that fails leaves nothing on the host for the next one. */
+/** A failed test leaves nothing on the host for the next one. */
 export async function orRestored(desk: Desk, host: MailHost, work: () => Promise<void>): Promise<void> {
   try {
     await work();

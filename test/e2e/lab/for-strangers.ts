@@ -1,7 +1,7 @@
-// What a relay's main.cf may have for strangers, all of which would stop, change or lose mail of a listed client if the
+// What a relay's main.cf may have for strangers. All of it would stop, change or lose a listed client's mail if the
 // service on our port inherited it.
 
-/** Each of these alone would refuse, hold or divert a mail, or a connection. Nothing listens on port 9. */
+/** Each of these by itself would refuse, hold or divert a mail or a connection. Nothing listens on port 9. */
 export const forStrangers: Readonly<Record<string, string>> = {
   smtpd_milters: 'inet:127.0.0.1:9',
   milter_default_action: 'reject',

@@ -1,13 +1,13 @@
-// What the hosts of a lab logged, all of it, through the code of `relaycerts explain`: a lab declares what its tests put in,
+// Everything the hosts of a lab logged, read by the code of `relaycerts explain`: a lab declares what its tests put in,
 // and nothing else is called a fault; and no lab has a line about TLS or the relay that explain does not know.
 
 import { logTally, type LogSummary } from '../../../src/log/tally.js';
 import type { MailHost } from './mail-host.js';
 
-/** Exim has a log of its own. */
+/** Exim has its own log. */
 const logs = ['/var/log/mail.log', '/var/log/exim4/mainlog'];
 
-/** What explain says of each host. */
+/** What explain reports for each host. */
 async function summaryOf(host: MailHost, names: ReadonlySet<string>): Promise<LogSummary> {
   const { sink, summary } = logTally(names);
   for (const path of logs) sink.add(Buffer.from(await host.machine.peek(path)));

@@ -1,9 +1,10 @@
 // One machine of the lab: a process that holds network, mount, UTS, IPC and PID namespaces, and a way to run programs
-// and to read and write files inside. It knows nothing of mail.
+// and to read and write files inside. It knows nothing about mail.
 //
-// Everything that a machine writes lands in memory (tmpfs) that only it sees; the rest of the file system is read-only
-// to it. The holder waits for the end of its standard input: when this Node process ends, however it ends, the holder
-// ends too, and the kernel takes every process, mount and interface of the machine along. Nothing can be left behind.
+// Everything that a machine writes goes to memory (tmpfs) that only it sees; the rest of the file system is read-only
+// for it. The holder waits for the end of its standard input: when this Node process ends, for whatever reason, the
+// holder ends too, and the kernel removes every process, mount and interface of the machine. Nothing can be left
+// behind.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -27,7 +28,7 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
-/** Who programs on a machine run as. */
+/** The account that programs on a machine run as. */
 export interface Account {
   readonly name: string;
   readonly uid: number;
@@ -42,7 +43,7 @@ export const rootAccount: Account = {
   path: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
 };
 
-// PID 1 of a machine. A shell that waits for a child reaps the orphans of the machine meanwhile; `cat` alone would not.
+// PID 1 of a machine. A shell that waits for a child also reaps the machine's orphans; `cat` alone would not.
 const holderScript = `set -eu
 cd /
 read -r pid rest < /proc/self/stat
@@ -100,7 +101,7 @@ async function orWithout<Answer>(call: Promise<Answer>, otherwise: Answer): Prom
   }
 }
 
-/** A machine that runs; make one with `bootMachine`. */
+/** A running machine; make one with `bootMachine`. */
 export class Machine {
   readonly hostname: string;
   readonly account: Account;
@@ -118,7 +119,7 @@ export class Machine {
     this.#holder = holder;
   }
 
-  /** Runs a program as the machine's account, in its home folder, with an environment that owes nothing to the tests'. */
+  /** Runs a program as the machine's account, in its home folder, with an environment independent of the tests'. */
   exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return this.execAs(this.account, argv, options);
   }
@@ -165,7 +166,7 @@ export class Machine {
   }
 
   /**
-   * The file's text, or '' if there is no file. It starts no program, so it may be asked often; the path must not lead
+   * The file's text, or '' if there is no file. It starts no program, so it may be called often; the path must not lead
    * through an absolute symbolic link, which would be followed on the real machine.
    */
   peek(path: string): Promise<string> {
@@ -230,7 +231,7 @@ export async function bootMachine({ hostname, account = rootAccount, checkout = 
     holderScript,
   ] as const;
   const holder = spawn(program, [...args, 'sh', label, checkout, process.execPath], {
-    // A group of its own: Ctrl-C reaches Node alone, whose end then ends the machine.
+    // A process group of its own: Ctrl-C reaches only Node, whose end then ends the machine.
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: rootAccount.path },
@@ -247,7 +248,7 @@ export async function bootMachine({ hostname, account = rootAccount, checkout = 
     });
     holder.once('error', reject);
     holder.once('close', () => reject(new Error(`the lab cannot start ${hostname}: ${stderr.trim()}`)));
-    // An early death closes the pipe that powerOff ends.
+    // An early exit closes the pipe that powerOff ends.
     holder.stdin.on('error', () => undefined);
   });
   return new Machine(hostname, account, pid, await readlink(`/proc/${pid}/ns/pid`), holder);
@@ -257,7 +258,7 @@ function textOf(chunks: readonly Buffer[]): string {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Runs a process on the real machine; resolves whatever its exit code is (255 where a signal ended it). */
+/** Runs a process on the real machine; resolves whatever its exit code is (255 if a signal ended it). */
 export async function runProcess(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -276,7 +277,7 @@ export async function runProcess(
     }, timeoutMs);
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    // A program may end without reading what it was given.
+    // A program may end without reading its input.
     child.stdin.on('error', () => undefined);
     child.once('error', (error) => {
       clearTimeout(timer);

@@ -1,5 +1,5 @@
-// A machine with a stock Debian Postfix: its log, its queue, and mail in and out. Nothing here sets TLS up: that is
-// for the tests.
+// A machine with a stock Debian Postfix: its log, its queue, and mail in and out. Nothing here sets up TLS: that is for
+// the tests.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -24,7 +24,7 @@ const queuedMail = z.object({
 });
 export type QueuedMail = z.infer<typeof queuedMail>;
 
-/** Asks again every 15 ms until the answer is not undefined; undefined once the time is over. */
+/** Asks again every 15 ms until the answer is not undefined; undefined after the time limit. */
 async function poll<Answer>(ask: () => Promise<Answer | undefined>, timeoutMs: number): Promise<Answer | undefined> {
   const end = performance.now() + timeoutMs;
   for (;;) {
@@ -34,7 +34,10 @@ async function poll<Answer>(ask: () => Promise<Answer | undefined>, timeoutMs: n
   }
 }
 
-/** A host of the lab. Paths, ports and programs are a real Debian host's: /etc/postfix, /var/log/mail.log, root's shell. */
+/**
+ * A host of the lab. Paths, ports and programs are those of a real Debian host: /etc/postfix, /var/log/mail.log, root's
+ * shell.
+ */
 export class MailHost {
   readonly hostname: string;
   readonly address: string;
@@ -79,7 +82,7 @@ export class MailHost {
     return (await readMailLog(this.machine)).slice(this.#marked);
   }
 
-  /** Waits until the log since the last mark matches; throws with the log where it does not in time. */
+  /** Waits until the log since the last mark matches; throws with the log if it does not in time. */
   async waitForLog(pattern: RegExp, timeoutMs = patienceMs): Promise<RegExpExecArray> {
     const found = await poll(async () => pattern.exec(await this.mailLog()) ?? undefined, timeoutMs);
     if (found !== undefined) return found;
@@ -87,8 +90,8 @@ export class MailHost {
   }
 
   /**
-   * What waits in the queue now: mails with a recipient left. A reload that meets a mail in the middle of its delivery
-   * leaves its file there for minimal_backoff_time ("skipped, still being delivered"), the recipient done with.
+   * What is in the queue now: mails with a recipient left. If a reload meets a mail in the middle of its delivery, its
+   * file stays there for minimal_backoff_time ("skipped, still being delivered"), with the recipient done.
    */
   async queue(): Promise<readonly QueuedMail[]> {
     const { stdout } = await this.exec(['postqueue', '-j']);
@@ -155,7 +158,7 @@ export class MailHost {
   }
 }
 
-/** The outside world's MX: takes every mail for its domain and keeps it. */
+/** The outside world's MX: accepts every mail for its domain and keeps it. */
 export class OutsideMx extends MailHost {
   readonly #read = new Map<string, string>();
 
@@ -181,8 +184,8 @@ export class OutsideMx extends MailHost {
   }
 
   /**
-   * Flushes the queue of a host until its mail with this subject has arrived. Once is not enough: `postfix reload` does not
-   * wait for the processes that it ends, so a flush just after it may be lost, or meet the configuration of before.
+   * Flushes a host's queue until its mail with this subject has arrived. Once is not enough: `postfix reload` does not
+   * wait for the processes that it ends, so a flush right after it may be lost, or use the previous configuration.
    */
   async waitForFlushed(host: MailHost, subject: string): Promise<string> {
     let next = 0;

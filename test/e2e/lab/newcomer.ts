@@ -29,7 +29,9 @@ export async function clone(machine: Machine, folder: string): Promise<void> {
   const path = `${account.home}/${folder}`;
   await machine.exec(['mkdir', '-p', path]);
   await machine.exec(['tar', '--extract', '--file=-', '--no-same-owner', '-C', path], { input: archive });
-  const npm = run('readlink', ['-f', run('which', ['npm']).toString().trim()]).toString().trim();
+  const npm = run('readlink', ['-f', run('which', ['npm']).toString().trim()])
+    .toString()
+    .trim();
   const script = `#!/bin/sh
 if [ "$*" = ci ] && [ -d ${modules}/esbuild ]; then exit 0; fi
 exec node ${npm} "$@"
@@ -51,7 +53,9 @@ function expectInstalled(): void {
     const { packages } = JSON.parse(readFileSync(resolve(checkout, name), 'utf8')) as {
       readonly packages: Readonly<Record<string, { readonly version?: string; readonly optional?: boolean }>>;
     };
-    return new Map(Object.entries(packages).flatMap(([path, one]) => (path === '' || one.optional ? [] : [[path, one.version]])));
+    return new Map(
+      Object.entries(packages).flatMap(([path, one]) => (path === '' || one.optional ? [] : [[path, one.version]])),
+    );
   });
   expect(found, 'npm ci has to be run in this checkout first').toEqual(wanted);
 }
@@ -67,7 +71,9 @@ export class Shell {
 
   static async open(machine: Machine, columns = 80): Promise<Shell> {
     const { command, env } = machine.within(machine.account, ['sh', '-i']);
-    const shell = new Shell(await openTerminal({ command, cwd: '/', env: { ...env, PS1: prompt }, columns, rows: 200 }));
+    const shell = new Shell(
+      await openTerminal({ command, cwd: '/', env: { ...env, PS1: prompt }, columns, rows: 200 }),
+    );
     await shell.#prompted();
     return shell;
   }

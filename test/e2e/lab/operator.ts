@@ -18,7 +18,7 @@ function isTooSoon(command: string, stdout: string): boolean {
 export class Desk {
   readonly machine: Machine;
   readonly folder: string;
-  /** The commands that the text prints for a host, which the settings decide. */
+  /** The commands that the text prints for a host, which depend on the settings. */
   readonly #printed = new Map<string, string>();
 
   constructor(machine: Machine, folder = '/home/operator') {
@@ -47,17 +47,17 @@ export class Desk {
     return (await this.run(`relaycerts show ${words}`)).stdout;
   }
 
-  /** Runs the rsync command that is printed for a host. */
+  /** Runs the rsync command printed for a host. */
   async copy({ hostname }: MailHost): Promise<void> {
     await this.run(await this.#command(`${hostname} --section rsync`, (text) => blocksFor(text, 'here')));
   }
 
-  /** Runs the script on a host by the command that the text prints for it. */
+  /** Runs the script on a host with the command printed for it. */
   async script({ hostname }: MailHost, words: '' | '--undo' = ''): Promise<ExecResult> {
     return this.run(await this.#command(`${hostname} ${words}`, pipedCommands), true);
   }
 
-  /** The one command that is found in what show prints. */
+  /** The only command of this kind in the output of show. */
   async #command(words: string, find: (text: string) => readonly string[]): Promise<string> {
     const known = this.#printed.get(words);
     if (known !== undefined) return known;
@@ -67,7 +67,7 @@ export class Desk {
     return command;
   }
 
-  /** Pastes each printed block of a host at its place, in the order of the text; resolves with what each said. */
+  /** Pastes each printed block of a host at its place, in the order of the text; resolves with the output of each. */
   async paste(host: MailHost, words: '' | '--undo' | '--section monitor' = ''): Promise<readonly string[]> {
     const said: string[] = [];
     for (const block of blocksOf(await this.show(`${host.hostname} ${words}`))) {
@@ -83,7 +83,7 @@ export class Desk {
           ? (await this.run(`exec 2>&1\n${block.text}`)).stdout
           : (await host.exec(['sh', '-c', 'exec sh 2>&1'], { input: block.text })).stdout;
       let stdout = await runBlock();
-      // Postfix listens a moment after its reload, as the text says.
+      // Postfix listens only a moment after its reload, as the text says.
       for (const end = Date.now() + patienceMs; isTooSoon(block.text, stdout) && Date.now() < end;) {
         await sleep(50);
         stdout = await runBlock();
@@ -93,7 +93,7 @@ export class Desk {
     return said;
   }
 
-  /** Copies the bundle and runs the script, on all of these hosts at once; throws where one fails. */
+  /** Copies the bundle and runs the script, on all of these hosts at once; throws if one fails. */
   async install(...hosts: readonly MailHost[]): Promise<void> {
     await Promise.all(
       hosts.map(async (host) => {
@@ -105,7 +105,7 @@ export class Desk {
   }
 }
 
-/** The CA that the desk made, its key opened with gpg and openssl, to sign what relaycerts would not. */
+/** The CA made on the operator's machine, its key opened with gpg and openssl, to sign what relaycerts would not. */
 export async function openCa(desk: Desk): Promise<Authority> {
   await desk.run('gpg --batch --quiet --import .config/relaycerts/operator-key.asc');
   const open = `gpg --batch --quiet --decrypt .example.org-relaycerts-passphrase.gpg |
@@ -129,7 +129,9 @@ export async function deliver(home: MailHost, outside: OutsideMx): Promise<strin
   return outside.waitForMail(await send(home));
 }
 
-/** Whatever could show that a configuration was touched: owner, mode, time, size, inode and digest of both files. */
+/**
+ * Everything that shows whether a configuration was touched: owner, mode, time, size, inode and digest of both files.
+ */
 export async function configurationOf(host: MailHost): Promise<string> {
   const script = `cd /etc/postfix && stat -c '%n %u:%g %a %s %y %i' main.cf master.cf && sha256sum main.cf master.cf`;
   return (await host.sh(script)).stdout;

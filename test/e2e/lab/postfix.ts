@@ -1,11 +1,11 @@
-// What a fresh Debian installation of Postfix ("Internet Site") writes to /etc, made from the files that Debian's
-// package ships for that. One line is the lab's own: maillog_file, since no syslog daemon runs on its hosts.
+// What a new Debian installation of Postfix ("Internet Site") writes to /etc, made from the files in Debian's package.
+// One line is the lab's own: maillog_file, because no syslog daemon runs on its hosts.
 
 import type { Machine } from './machine.js';
 
 export interface MailRole {
   readonly hostname: string;
-  /** The domain whose mail it takes, every recipient's, into the Maildir /var/mail/outside; '' for none. */
+  /** The domain whose mail it accepts, for every recipient, into the Maildir /var/mail/outside; '' for none. */
   readonly takesMailOf: string;
 }
 
@@ -15,7 +15,10 @@ export const outsideMaildir = '/var/mail/outside';
 /** The stock /etc/postfix and /etc/cron.d, to go back to. */
 const stockFolder = '/run/lab/stock';
 
-/** What the package's questions and their default answers set, as its postinst does: over what the files below say. */
+/**
+ * The settings from the package's questions with their default answers, as its postinst makes them: on top of the files
+ * below.
+ */
 function answers({ hostname, takesMailOf }: MailRole): readonly string[] {
   const takes = [
     `virtual_mailbox_domains = ${takesMailOf}`,
@@ -41,8 +44,8 @@ function answers({ hostname, takesMailOf }: MailRole): readonly string[] {
   ];
 }
 
-// What the machine's own /etc/postfix holds besides the package's files is not for the lab.
-// Nor are the public CAs: Postfix copies them into its chroot, and every `postfix check` compares each of them.
+// Anything in the machine's own /etc/postfix that is not from the package is left out. So are the public CAs: Postfix
+// copies them into its chroot, and every `postfix check` compares each of them.
 const installScript = `cd /etc/postfix
 for entry in * ; do
   case "$entry" in
@@ -67,7 +70,7 @@ install -d -o postfix -g postfix /var/lib/postfix
 newaliases
 cp -a /etc/postfix /etc/cron.d ${stockFolder}`;
 
-// From 3.9 on, Debian's `postfix start` fills the chroot itself; before, whatever started Postfix had to.
+// From 3.9 on, Debian's `postfix start` fills the chroot itself; before that, the starter of Postfix had to.
 const startScript = `if ! grep -q configure-instance.sh /usr/lib/postfix/sbin/post-install; then
   /usr/lib/postfix/configure-instance.sh -
 fi
@@ -82,8 +85,9 @@ export async function startPostfix(host: Machine, role: MailRole): Promise<void>
 }
 
 /**
- * Puts the stock /etc/postfix and /etc/cron.d back, empties the queue, and starts Postfix again. `postfix stop` would look
- * once a second whether it has ended. The file quick-start (postfix(1) quick-stop) leaves out the checks at the start.
+ * Puts the stock /etc/postfix and /etc/cron.d back, empties the queue, and starts Postfix again. `postfix stop` would
+ * check only once a second whether it has ended. The file quick-start (postfix(1) quick-stop) skips the checks at the
+ * start.
  */
 export async function restoreStock(host: Machine): Promise<void> {
   const script = `rsync --archive --checksum --delete ${stockFolder}/postfix ${stockFolder}/cron.d /etc/

@@ -1,5 +1,6 @@
-// Another mail program than Postfix on a host of the lab: unpacked from Debian's packages, which nobody installs because
-// they conflict with Postfix, and laid over /usr of that host alone. What the packages' postinst would do is done here.
+// A mail program other than Postfix on a host of the lab: unpacked from Debian's packages, which are not installed
+// because they conflict with Postfix, and mounted over /usr of that host only. What the packages' postinst would do is
+// done here.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +9,7 @@ import type { MailHost } from './mail-host.js';
 
 export type Program = keyof typeof programs;
 
-/** What a package's postinst does, and what its questions are answered with. */
+/** What a package's postinst does, and the answers to its questions. */
 const programs = {
   exim: `account Debian-exim 901
 install -d -o Debian-exim -g adm -m 2750 /var/log/exim4
@@ -83,7 +84,7 @@ export async function installProgram(host: MailHost, program: Program): Promise<
   await Promise.all(
     archives.map((name) => host.writeFile(`/run/lab/programs/${program}.${name}`, readFileSync(`${cache}/${name}`))),
   );
-  // A daemon must not keep the pipes of the call that starts it.
+  // A daemon must not hold the pipes of the call that starts it.
   const log = '/run/lab/program.log';
   const run = `sh -euc "$2" sh "$1" > ${log} 2>&1 < /dev/null || { cat ${log} >&2; exit 1; }`;
   await host.exec(['sh', '-c', run, 'sh', program, `${unpack}\n${programs[program]}`]);

@@ -1,4 +1,4 @@
-// `relaycerts status --json` of a project with one relay and one home, and the commands that its rows name.
+// `relaycerts status --json` of a project with one relay and one home, and the commands in its rows.
 
 import { certificatesOf } from '../../support/answer.js';
 import type { MailHost } from './mail-host.js';
@@ -21,7 +21,7 @@ export interface Status {
   readonly home: Row;
 }
 
-/** What status says now. */
+/** What status reports now. */
 export async function readStatus(
   desk: Desk,
   { relay, home }: { readonly relay: MailHost; readonly home: MailHost },
@@ -36,7 +36,7 @@ export async function readStatus(
   return { code, ca: rowOf('example.org relay CA'), relay: rowOf(relay.hostname), home: rowOf(home.hostname) };
 }
 
-/** The commands that a row of status names, in their order. */
+/** The commands in a row of status, in order. */
 export function commandsOf({ why }: Row): readonly string[] {
   return why?.match(/relaycerts [^,;]+/gu) ?? [];
 }

@@ -1,5 +1,5 @@
-// The network between the machines: a bridge in a namespace of its own, with a DNS server for the lab's names. No
-// route leads out of it, and the real machine has no interface on it.
+// The network between the machines: a bridge in its own namespace, with a DNS server for the lab's names. No route
+// leads out of it, and the real machine has no interface on it.
 
 import { bootMachine, runProcess } from './machine.js';
 import type { Machine } from './machine.js';
@@ -8,7 +8,7 @@ import type { Machine } from './machine.js';
 const network = '192.0.2';
 const serverAddress = `${network}.1`;
 
-/** Whatever is on the wire: its DNS name, its last octet, and the domain whose mail it takes. */
+/** Anything on the wire: its DNS name, its last octet, and the domain whose mail it accepts. */
 export interface Station {
   readonly hostname: string;
   readonly octet: number;
@@ -35,7 +35,7 @@ export async function bootWire(stations: readonly Station[]): Promise<Machine> {
     '--addn-hosts=/run/lab/names',
     `--listen-address=${serverAddress}`,
     '--bind-interfaces',
-    // Without a server to ask, every other name does not exist: an answer, where silence would be a timeout.
+    // Without an upstream server, every other name does not exist: an answer, whereas silence would be a timeout.
     '--local=/#/',
     ...stations.flatMap((station) =>
       station.mxOf === undefined ? [] : [`--mx-host=${station.mxOf},${station.hostname},10`],

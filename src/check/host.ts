@@ -11,6 +11,7 @@ import type { Sys } from '../sys/sys.js';
 import { judgeConfiguration } from './host-configuration.js';
 import { parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
+import { judgeProgram } from './host-program.js';
 import { judgeState } from './host-state.js';
 import type { Report } from './report.js';
 
@@ -20,8 +21,6 @@ export interface HostCheck {
   readonly reports: readonly Report[];
   /** False if nothing was installed there, as far as is known. */
   readonly isThere: boolean;
-  /** False for a mail program whose settings are not checked. */
-  readonly isConfigurationSeen: boolean;
   /** What is wrong with its files and its configuration. */
   readonly installed: readonly Report[];
 }
@@ -53,7 +52,7 @@ export async function checkHost(
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   if (facts === undefined) {
     const report = { host: host.hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-    return { host, facts, reports: [report], isThere: true, isConfigurationSeen: false, installed: [] };
+    return { host, facts, reports: [report], isThere: true, installed: [] };
   }
   const reports = judgeHost(settings, host, wanted, facts);
   const state: Report = {
@@ -61,14 +60,12 @@ export async function checkHost(
     fine: 'runs, its clock is right, and no mail for a relay waits',
     findings: judgeState(settings, host, facts, asked),
   };
-  const isConfigurationSeen = homeProgramOf(settings, host) === undefined;
   const isThere = reports.every(({ findings }) => findings.every(({ id }) => id !== 'not-installed'));
   return {
     host,
     facts,
     reports: isThere ? [...reports, state] : reports,
     isThere,
-    isConfigurationSeen,
     installed: reports,
   };
 }
@@ -77,10 +74,12 @@ export async function checkHost(
 function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, facts: HostFacts): readonly Report[] {
   const { hostname } = host;
   const program = homeProgramOf(settings, host);
+  const release = sectionOf(facts, program === undefined ? 'postfix' : 'program')?.words[0] ?? '';
   const configuration: Report = {
     host: hostname,
-    fine: `Postfix ${sectionOf(facts, 'postfix')?.words[0] ?? ''} has the settings that it should`,
-    findings: judgeConfiguration(settings, host, facts),
+    fine: `${program?.title ?? 'Postfix'} ${release} has the settings that it should`.replace(' unknown', ''),
+    findings:
+      program === undefined ? judgeConfiguration(settings, host, facts) : judgeProgram(program, hostname, facts),
   };
   if (sectionOf(facts, 'postfix')?.words[0] === 'missing') {
     return [{ host: hostname, fine: '', findings: [findingOf('postfix-missing', hostname)] }];
@@ -96,9 +95,7 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
     fine: `its ${wanted.size} files are those of its bundle`,
     findings: judgeFiles(settings, host, wanted, facts),
   };
-  if (program === undefined) return [files, configuration];
-  const { title } = program;
-  return [files, { host: hostname, fine: '', findings: [findingOf('program-unchecked', hostname, { found: title })] }];
+  return [files, configuration];
 }
 
 /** Why nothing is known of a host. */

@@ -21,13 +21,8 @@ const ofCertificate: ReadonlySet<string> = new Set([
 /** These show in the digests of their files. */
 const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
 
-/** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
-export function seenContent(
-  expected: HostContent,
-  facts: HostFacts,
-  reports: readonly Report[],
-  isKnown: boolean,
-): HostContent {
+/** The content of a host, from what was read there and what was found wrong. */
+export function seenContent(expected: HostContent, facts: HostFacts, reports: readonly Report[]): HostContent {
   const errors = reports.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
   const ids = errors.map(({ id }) => id);
   // A digest that nothing has.
@@ -35,12 +30,11 @@ export function seenContent(
   const chain = valuesOf(linesOf(facts, 'chain'), ' ').get('certificate') ?? other;
   const isUseless = ids.some((id) => ofCertificate.has(id));
   const isOther = ids.some((id) => !ofCertificate.has(id) && !ofOtherFiles.has(id));
-  const configuration = isKnown ? expected.configuration : undefined;
   return {
     certificate: isDigest(chain) && !(isUseless && chain === expected.certificate) ? chain : other,
     authorities: linesOf(facts, 'authorities').filter(isDigest),
     table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
-    configuration: isOther ? other : configuration,
+    configuration: isOther ? other : expected.configuration,
   };
 }
 

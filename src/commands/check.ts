@@ -142,10 +142,10 @@ async function noteSeen(
 ): Promise<void> {
   const contentOf = expectedContents(settings, inventory, bundles);
   const seen = new Map<HostName, SeenHost | undefined>();
-  for (const { host, facts, isThere, isConfigurationSeen, installed } of checked) {
+  for (const { host, facts, isThere, installed } of checked) {
     if (facts === undefined) continue;
     const expected = isThere ? contentOf(foundOf(inventory, host)) : undefined;
-    seen.set(host.hostname, expected && { ...seenContent(expected, facts, installed, isConfigurationSeen), seen: at });
+    seen.set(host.hostname, expected && { ...seenContent(expected, facts, installed), seen: at });
   }
   try {
     await noteInstalled(options, sys, seen);

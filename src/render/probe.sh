@@ -93,5 +93,6 @@ probe_host() {
     { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
   done
   if command -v find_postfix >/dev/null 2>&1; then probe_postfix; fi
+  if command -v program_release >/dev/null 2>&1; then probe_program; fi
   section end
 }

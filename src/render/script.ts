@@ -19,6 +19,7 @@ import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
 import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
+import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
 import smtpClient from './smtp-client.sh';
 import { senderOf } from './senders.js';
@@ -59,7 +60,7 @@ export function renderProbe(
 ): string {
   const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
   const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
-  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe];
+  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
 ${assignmentsOf(question)}

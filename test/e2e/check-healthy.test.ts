@@ -23,7 +23,7 @@ async function faults(): Promise<readonly string[]> {
 }
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 2, homes: 2 });
+  lab = await startLab({ relays: 2, homes: 2, faults: ['map-file', 'lookup-failed'] });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

@@ -6,7 +6,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
-import { changeHost, expectFound, expectGreen, expectLogged, findAll, orRestored, runCure } from './lab/check.js';
+import {
+  changeHost,
+  emptyLogs,
+  expectFound,
+  expectGreen,
+  expectLogged,
+  findAll,
+  orRestored,
+  runCure,
+} from './lab/check.js';
 import type { Logged } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, openCa, send } from './lab/operator.js';
@@ -155,6 +164,7 @@ afterAll(() => lab.stop());
 describe('at home', () => {
   test.each(faults)('$what: $id', async ({ id, put, mend, logged = [] }) => {
     await orRestored(desk, home, async () => {
+      if (logged.length > 0) await emptyLogs(home, lab.relays[0]);
       await changeHost(home, put);
       const finding = await expectFound(desk, id, home.hostname);
       if (logged.length > 0) await expectLogged(desk, { home, relay: lab.relays[0] }, logged);
@@ -180,6 +190,7 @@ describe('at home', () => {
       purpose: 'clientAuth',
       expired: true,
     });
+    await emptyLogs(home, lab.relays[0]);
     await home.writeFile(chain, text, '0600');
     const finding = await expectFound(desk, 'expired', home.hostname);
     await expectLogged(desk, { home, relay: lab.relays[0] }, [['expired', 'relay']]);

@@ -20,7 +20,11 @@ let home: MailHost;
 let lan: MailHost;
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 2, homes: 2 });
+  lab = await startLab({
+    relays: 2,
+    homes: 2,
+    faults: ['connection-refused', 'other-name', 'name-not-found', 'untrusted-issuer', 'not-verified'],
+  });
   const [first, other] = lab.relays;
   const [mailhost, neighbour] = lab.homes;
   if (other === undefined || neighbour === undefined) throw new TypeError('the lab has two of each');

@@ -16,7 +16,7 @@ let relay: MailHost;
 let home: MailHost;
 
 beforeAll(async () => {
-  lab = await startLab({ relays: 2, homes: 2 });
+  lab = await startLab({ relays: 2, homes: 2, faults: ['connection-refused'] });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);

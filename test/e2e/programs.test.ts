@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
+import { expectGreen, findAll, runCures } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk } from './lab/operator.js';
@@ -241,6 +242,33 @@ update-exim4.conf`);
     expect(new Set(trusted).size).toBe(4);
   });
 
+  test('check finds nothing wrong, and what is put in by its id; the cures end in green', async () => {
+    await expectGreen(desk);
+    await exim.sh(`rm /etc/exim4/conf.d/main/000_relaycerts
+echo 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS =' >>/etc/exim4/exim4.conf.localmacros`);
+    await queued[1]?.[0].sh("echo 'mx.example.net smtp' >>/etc/nullmailer/remotes");
+    await queued[2]?.[0].sh("sed -i '/^ca relaycerts /d' /etc/smtpd.conf");
+    await bare.sh(`sed -i '/^tls_certcheck /d' /etc/msmtprc; chmod 644 ${folder}/mailhost4.example.org.key.pem`);
+    const found = (await findAll(desk)).map(({ host, id, message }) => [host, id, message.replace(/.*: /u, '')]);
+    expect(found).toEqual([
+      ['mailhost.example.org', 'program-differs', 'it is missing'],
+      ['mailhost.example.org', 'program-differs', 'other lines in it count besides those of relaycerts'],
+      ['mailhost2.example.org', 'program-differs', 'the lines of relaycerts are missing, or somebody changed them'],
+      ['mailhost3.example.org', 'program-differs', 'the lines of relaycerts are missing, or somebody changed them'],
+      ['mailhost4.example.org', 'mode-differs', expect.any(String)],
+      ['mailhost4.example.org', 'program-differs', 'the lines of relaycerts are missing, or somebody changed them'],
+    ]);
+    const status = (await desk.run('relaycerts status', true)).stdout;
+    expect(status).toMatch(/seen just now with another configuration/u);
+    await runCures(desk);
+    await exim.sh('service exim4 stop >/dev/null 2>&1');
+    const [stopped] = await findAll(desk);
+    expect(stopped?.id).toBe('program-stopped');
+    // Exim must not keep the pipe.
+    for (const { text } of stopped?.cure ?? []) await desk.run(`${text} >/dev/null 2>&1`);
+    await expectGreen(desk);
+  });
+
   const service = '2500/inet';
   const chain = `${folder}/relayhost.example.org.chain.pem`;
   test.each([
@@ -285,6 +313,19 @@ update-exim4.conf`);
     await queued[1]?.[0].sh(`exec > /dev/null 2>&1 < /dev/null\n${hint}`, { anyExit: true });
     await Promise.all(queued.map(([host, name], at) => retry(host, name, subjects[at] ?? '')));
     expect(await exim.readFile('/var/log/exim4/mainlog')).not.toContain(' ** ');
+  });
+
+  test("explain names each cause in Exim's log, and knows every line", async () => {
+    const { code, stdout } = await desk.run('relaycerts explain mailhost --json', true);
+    const { findings, unknown, sent } = JSON.parse(stdout) as {
+      readonly findings: readonly { readonly id: string }[];
+      readonly unknown: readonly unknown[];
+      readonly sent: { readonly count: number };
+    };
+    expect([code, unknown, sent.count > 4]).toEqual([3, [], true]);
+    expect(findings.map(({ id }) => id)).toEqual(
+      expect.arrayContaining(['pin-not-listed', 'not-verified', 'tls-not-offered']),
+    );
   });
 
   test('a bundle that is copied again is taken up by the script', async () => {

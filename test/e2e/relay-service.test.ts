@@ -56,7 +56,7 @@ while sleep 15; do echo NOOP >&3; done > /dev/null 2>&1 &`);
 
 beforeAll(async () => {
   requireTools('openssl', 'dig', 'pkill');
-  lab = await startLab({ relays: 1, homes: 2 });
+  lab = await startLab({ relays: 1, homes: 2, faults: ['pin-not-listed'] });
   [relay] = lab.relays;
   [home, second = home] = lab.homes;
   desk = new Desk(lab.operator);

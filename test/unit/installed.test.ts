@@ -62,10 +62,10 @@ describe('what check saw', () => {
   const factsWith = (more: string) =>
     parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
   const table = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
-  const partsOf = (ids: readonly string[], text: string, isKnown = true) => {
+  const partsOf = (ids: readonly string[], text: string) => {
     const facts = factsWith(text) ?? { sections: [] };
     const findings = ids.map((id) => ({ ...findingOf('postfix-missing', relay), id }));
-    const found = seenContent(content, facts, [{ host: relay, fine: '', findings }], isKnown);
+    const found = seenContent(content, facts, [{ host: relay, fine: '', findings }]);
     const { hosts } = parseInstalled(Buffer.from(renderInstalled(new Map([[relay, { ...found, seen: at }]]))));
     const judged = judgeInstallation(content, hosts.get(relay));
     return judged.kind === 'differs' ? judged.parts : judged.kind;
@@ -84,8 +84,8 @@ describe('what check saw', () => {
 
   it('another certificate, or CA file, by their digests', () => {
     const facts = parseFacts(`@chain /x\n certificate ${d}\n@authorities /x\n ${c}\n ${b}\n@end\n`) ?? { sections: [] };
-    const found = seenContent(content, facts, [], false);
-    expect([found.certificate, found.authorities, found.configuration]).toEqual([d, [c, b], undefined]);
+    const found = seenContent(content, facts, []);
+    expect([found.certificate, found.authorities, found.configuration]).toEqual([d, [c, b], content.configuration]);
   });
 });
 

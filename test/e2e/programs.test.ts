@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
-import { expectGreen, findAll, runCures } from './lab/check.js';
+import { findAll, runCures } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk } from './lab/operator.js';
@@ -243,13 +243,15 @@ update-exim4.conf`);
   });
 
   test('check finds nothing wrong, and what is put in by its id; the cures end in green', async () => {
-    await expectGreen(desk);
+    // The relay that left the settings is named besides.
+    const wrong = async () => (await findAll(desk)).filter(({ host }) => host !== null);
+    expect(await wrong()).toEqual([]);
     await exim.sh(`rm /etc/exim4/conf.d/main/000_relaycerts
 echo 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS =' >>/etc/exim4/exim4.conf.localmacros`);
     await queued[1]?.[0].sh("echo 'mx.example.net smtp' >>/etc/nullmailer/remotes");
     await queued[2]?.[0].sh("sed -i '/^ca relaycerts /d' /etc/smtpd.conf");
     await bare.sh(`sed -i '/^tls_certcheck /d' /etc/msmtprc; chmod 644 ${folder}/mailhost4.example.org.key.pem`);
-    const found = (await findAll(desk)).map(({ host, id, message }) => [host, id, message.replace(/.*: /u, '')]);
+    const found = (await wrong()).map(({ host, id, message }) => [host, id, message.replace(/.*: /u, '')]);
     expect(found).toEqual([
       ['mailhost.example.org', 'program-differs', 'it is missing'],
       ['mailhost.example.org', 'program-differs', 'other lines in it count besides those of relaycerts'],
@@ -262,11 +264,11 @@ echo 'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS =' >>/etc/exim4/exim4.conf.localma
     expect(status).toMatch(/seen just now with another configuration/u);
     await runCures(desk);
     await exim.sh('service exim4 stop >/dev/null 2>&1');
-    const [stopped] = await findAll(desk);
+    const [stopped] = await wrong();
     expect(stopped?.id).toBe('program-stopped');
     // Exim must not keep the pipe.
     for (const { text } of stopped?.cure ?? []) await desk.run(`${text} >/dev/null 2>&1`);
-    await expectGreen(desk);
+    expect(await wrong()).toEqual([]);
   });
 
   const service = '2500/inet';

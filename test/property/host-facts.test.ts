@@ -7,10 +7,12 @@ import { judgeFrom } from '../../src/check/from-home.js';
 import { judgeConfiguration } from '../../src/check/host-configuration.js';
 import { parseFacts } from '../../src/check/host-facts.js';
 import { hasNoFiles, judgeFiles } from '../../src/check/host-files.js';
+import { judgeProgram } from '../../src/check/host-program.js';
 import { judgeState } from '../../src/check/host-state.js';
 import { quotePath } from '../../src/errors.js';
 import type { Finding } from '../../src/findings/finding.js';
 import { cureLines } from '../../src/render/cure.js';
+import { homeProgramOf } from '../../src/render/home-programs.js';
 import { threeHosts as settings } from '../support/inventory.js';
 import * as fc from '../support/fast-check.js';
 
@@ -42,6 +44,12 @@ const others = [
   'addresses',
   'port25',
   'with',
+  'authorities',
+  'program',
+  'program-old',
+  'program-stopped',
+  'edit',
+  'not-applied',
 ];
 const known = [
   ' relayhost=x',
@@ -73,6 +81,11 @@ const section = fc
   .map(([name, words, lines]) => [`@${name} ${words.join(' ')}`, ...lines].join('\n'));
 const printed = fc.array(section, { maxLength: 14 }).map((sections) => [...sections, '@end', ''].join('\n'));
 
+const programs = (['exim', 'nodemailer'] as const).flatMap((program) => {
+  const found = homeProgramOf(settings, { ...client, program });
+  return found === undefined ? [] : [found];
+});
+
 function judgeAll(text: string): readonly Finding[] {
   const facts = parseFacts(text);
   if (facts === undefined) return [];
@@ -84,6 +97,7 @@ function judgeAll(text: string): readonly Finding[] {
       ...judgeConfiguration(settings, host, facts),
       ...judgeState(settings, host, facts, { from: 0, to: 1000 }),
       ...judgeFrom(relay, client, facts),
+      ...programs.flatMap((program) => judgeProgram(program, client.hostname, facts)),
     ];
   });
 }

@@ -33,7 +33,13 @@ afterAll(() => lab.stop());
 describe('a pair', () => {
   test('with all that main.cf may have for strangers, and a home with a filter, a LAN and other providers', async () => {
     await desk.make(settings);
-    await relay.setMainCf(forStrangers);
+    await relay.setMainCf({
+      ...forStrangers,
+      milter_macro_daemon_name: 'ORIGINATING',
+      message_size_limit: '50000000',
+      compatibility_level: '2',
+    });
+    await relay.sh(`postconf -M 'smtp/inet=smtp inet n - y - 1 postscreen' 'smtpd/pass=smtpd pass - - y - - smtpd'`);
     await home.exec(['postconf', '-M', 'scan/unix=scan unix - - y - - smtp']);
     await home.setMainCf({
       content_filter: 'scan:[127.0.0.1]:10024',
@@ -42,7 +48,10 @@ describe('a pair', () => {
       sender_dependent_default_transport_maps: 'inline:{{@shop.example=smtp:[smtp.provider.example]:587}}',
       sender_dependent_relayhost_maps: 'inline:{{@shop.example=[smtp.provider.example]:587}}',
       smtp_tls_policy_maps: 'inline:{{[relayhost.example.org]:2500=none}}',
+      smtp_tls_per_site: 'inline:{{relayhost.example.org=NONE}}',
       smtp_tls_security_level: 'may',
+      inet_interfaces: 'loopback-only',
+      mynetworks: '127.0.0.0/8, 10.0.0.0/8',
       smtp_tls_CApath: '/etc/ssl/certs',
       smtp_tls_session_cache_database: 'btree:${data_directory}/smtp_scache',
       smtpd_tls_cert_file: '/etc/ssl/certs/ssl-cert-snakeoil.pem',
@@ -50,6 +59,8 @@ describe('a pair', () => {
       myhostname: 'mail.elsewhere.example',
       inet_protocols: 'ipv4',
     });
+    // A parameter twice, and no line feed at the end.
+    await home.sh("printf 'disable_vrfy_command = no\\ndisable_vrfy_command = yes' >>/etc/postfix/main.cf");
     await desk.install(relay, home);
     expect(await faults()).toEqual([]);
     for (const host of [relay, home]) await host.restorePostfix();

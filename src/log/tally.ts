@@ -39,6 +39,8 @@ export interface LogSummary {
   readonly faults: readonly Fault[];
   /** Faults of other mail, in a log that has lines of ours. */
   readonly otherLines: number;
+  /** Refusals that a check or a try by hand caused on purpose. */
+  readonly trialLines: number;
   /** Faults caused by clients without a certificate of ours. */
   readonly strangers: { readonly lines: number; readonly addresses: number };
   /** About TLS or the relay, in unknown words. */
@@ -73,7 +75,7 @@ export function logTally(
   const strangers = new Map<string, Map<string, Fault>>();
   const unknown = new Map<string, Sighting>();
   const sent = { count: 0, last: '', lastLine: 0 };
-  let [lines, moreUnknown, otherLines, first, last] = [0, 0, 0, '', ''];
+  let [lines, moreUnknown, otherLines, trialLines, first, last] = [0, 0, 0, 0, '', ''];
   const hasOthers = (): boolean => hosts.size > 0 || judge.hasOurs();
 
   const groupsOf = ({ of }: Sight): Map<string, Fault> => {
@@ -141,8 +143,8 @@ export function logTally(
     }
     const [kept, keptVerdict] = copyOfCounted(record, verdict);
     sessions.hold(session, (kind) => {
-      const isMail = verdict.is !== 'sent' || kind === 'mail';
-      if (kind !== 'trial' && isMail) add(kept, keptVerdict, line);
+      if (kind === 'trial') trialLines += verdict.is === 'fault' ? 1 : 0;
+      else if (verdict.is !== 'sent' || kind === 'mail') add(kept, keptVerdict, line);
     });
   };
   const add = (record: LogRecord, verdict: Counted, line: number): void => {
@@ -169,6 +171,7 @@ export function logTally(
       sent: { ...sent, last: utf8Of(sent.last) },
       faults: mergedFaults([faults, ...(homes ?? []), ...(hasOthers() ? [] : [others])]),
       otherLines: hasOthers() ? otherLines : 0,
+      trialLines,
       strangers: {
         lines: (left ?? []).flatMap((groups) => [...groups.values()]).reduce((sum, { count }) => sum + count, 0),
         addresses: left?.length ?? 0,

@@ -108,12 +108,17 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
   ].join('');
 }
 
-function notesOf({ strangers, otherLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
+function notesOf({ strangers, otherLines, trialLines, moreUnknown, hasOurs }: LogSummary): readonly string[] {
   return [
     ...(moreUnknown > 0 ? [`unknown  ${some(moreUnknown, 'more line')} about TLS or the relay`] : []),
     ...(strangers.lines > 0
       ? [
           `note     ${some(strangers.lines, 'line')} about clients without a certificate of this CA, from ${some(strangers.addresses, 'address', 'es')}: strangers, who get nowhere`,
+        ]
+      : []),
+    ...(trialLines > 0
+      ? [
+          `note     ${some(trialLines, 'refusal')} of connections that sent no mail: relaycerts check, or a test with openssl`,
         ]
       : []),
     ...(otherLines > 0

@@ -175,8 +175,8 @@ describe('what is no fault', () => {
       trusted + relayLine(reject) + end('ehlo=2 starttls=1 mail=1 rcpt=0/1 rset=1 noop=2'),
       trusted + client + end('ehlo=2 starttls=1 mail=1 rcpt=1 rset=1 noop=2'),
     ];
-    const { faults, strangers, sent } = summaryOf(trials.join(''), hosts);
-    expect([faults, strangers.lines, sent.count]).toEqual([[], 0, 0]);
+    const { faults, strangers, sent, trialLines } = summaryOf(trials.join(''), hosts);
+    expect([faults, strangers.lines, sent.count, trialLines]).toEqual([[], 0, 0, 2]);
     // Nor does it make its address one of ours.
     const stranger = abort.replaceAll('mailhost.example.org', 'unknown').replaceAll('.31', '.32');
     expect(idsIn(trials.join('') + stranger)).toEqual(['no-client-certificate']);

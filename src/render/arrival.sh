@@ -4,7 +4,7 @@
 # into place together; the old ones are kept in $previous and come back if a later step fails. A bundle that was copied
 # by hand is already in place.
 
-: "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}"
+: "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}" "${watcher?}"
 
 bundle=${1:-$folder}
 arrived=$bundle
@@ -86,7 +86,7 @@ await_verdict() {
   echo "$$" 2>/dev/null >"$arrived/waiting" || :
   read -r verdict <&3 || :
   rm -f "$arrived/waiting"
-  kill "$watcher" 2>/dev/null || :
+  end_watcher
   [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
   keep_script
 }

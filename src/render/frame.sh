@@ -18,6 +18,8 @@ changing=no
 guarded=no
 first_run=no
 was_running=no
+# The process that ends this script if no verdict comes (arrival.sh).
+watcher=
 made=
 
 say() { printf 'relaycerts: %s\n' "$1"; }
@@ -83,6 +85,11 @@ put_files_back() {
 
 note_running() { ! is_running || was_running=yes; }
 
+end_watcher() {
+  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || :
+  watcher=
+}
+
 # Restores the configuration from before this run, on every exit but a successful one.
 put_back() {
   status=$?
@@ -90,6 +97,7 @@ put_back() {
   set +e
   # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not inherited by the mail program.
   trap : HUP INT PIPE TERM
+  end_watcher
   if [ "$guarded" = yes ]; then
     outcome="it failed; the configuration of $host is as it was before"
     put_bundle_back || outcome="it failed; not all files in $folder/previous could be put back to $folder"

@@ -22,6 +22,7 @@ let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
 let watcher: ChildProcess;
+let watching: Promise<unknown>;
 let watched = '';
 /** How many programs the scripts run on the hosts in a deployment, by host. */
 const steps = new Map<MailHost, number>();
@@ -124,6 +125,7 @@ beforeAll(async () => {
   const net = ['--target', String(relay.machine.pid), '--net', '--'];
   const words = [process.execPath, program, relay.hostname, relay.address, '2500', ca];
   watcher = spawn('nsenter', [...net, ...words], { stdio: ['pipe', 'pipe', 'inherit'] });
+  watching = once(watcher, 'close');
   watcher.stdout?.on('data', (chunk: Buffer) => {
     watched += chunk.toString();
   });
@@ -166,14 +168,13 @@ describe('a deployment', () => {
     await running;
     await deploy();
     await lab.operator.sh('pkill -CONT -x ssh; pkill -TERM -x ssh', { anyExit: true });
-    await relay.sh(`until ! pgrep -f ${folder}/next/install.sh; do sleep 0.1; done`);
+    await relay.sh(`until ! pgrep -f '[n]ext/install.sh'; do sleep 0.1; done`);
     expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
   });
 
   test('never made the relay serve a key with a certificate of another', async () => {
-    const ended = once(watcher, 'close');
     watcher.stdin?.end();
-    await ended;
+    expect(await watching).toEqual([0, null]);
     const lines = watched.trim().split('\n');
     const served = lines.filter((line) => line.startsWith('served '));
     expect(served.length).toBeGreaterThan(moments * 20);

@@ -8,7 +8,7 @@ import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { adminAccount } from './lab/accounts.js';
-import { rootAccount } from './lab/machine.js';
+import { patienceMs, rootAccount, runProcess } from './lab/machine.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
@@ -148,5 +148,16 @@ describe('a host that is this machine', () => {
       expect(await contentOf(host)).toBe(before.get(host));
       await host.sh(`rm -rf ${folder}`);
     }
+  });
+});
+
+describe('on other releases of Debian', () => {
+  // Each in a root of its own (scripts/in-release.sh), whose Postfix, OpenSSL and shells are those of the release.
+  const releases = process.env['RELAYCERTS_DEEP'] === '1' ? ['bullseye', 'bookworm', 'trixie', 'sid'] : [];
+  test.each(releases)('%s: the same', async (release) => {
+    const words = ['scripts/in-release.sh', release, 'vitest', 'run', '--project', 'e2e', 'test/e2e/deploy.test.ts'];
+    const env = { PATH: process.env['PATH'] ?? '', HOME: '/root' };
+    const { code, stdout, stderr } = await runProcess(words, env, { timeoutMs: 4 * patienceMs });
+    expect(code, stdout + stderr).toBe(0);
   });
 });

@@ -306,7 +306,7 @@ describe('a passphrase file that this project did not make', () => {
   it('is used as it is without recipients', async () => {
     stranger.settings(settings([]));
     const { status, stderr } = await run(['make']);
-    expect([status, stderr]).toEqual([0, expect.stringContaining('used the passphrase file that was there')]);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('used the existing passphrase file')]);
     expect(readFileSync(sealedFile()).equals(victim)).toBe(true);
     await noteAsInstalled(stranger);
     expect((await run(['status'])).status).toBe(0);

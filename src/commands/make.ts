@@ -114,8 +114,8 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
     if (isKnownRight(found, inventory) || certificate === undefined || held.has(host.hostname)) return [];
     return curedByMake(found, inventory).map((one) => describeFinding(one, host.hostname, certificate.path).message);
   });
-  for (const message of cured.slice(0, mostSaid)) sys.say(`${message}: it gets another for the same key`);
-  if (cured.length > mostSaid) sys.say(`${cured.length - mostSaid} more get another for the same key`);
+  for (const message of cured.slice(0, mostSaid)) sys.say(`${message}: it gets a new one for the same key`);
+  if (cured.length > mostSaid) sys.say(`${cured.length - mostSaid} more get a new one for the same key`);
   for (const { message, hint } of driftOf(settings, inventory)) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }

@@ -86,7 +86,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   }
   sys.say(`restored ${content.files.length} files of ${settings.domain}, as of ${made ?? 'an unknown day'}: ${folder}`);
   sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
-  sys.say('  whatever was revoked since then is back: revoke it again before anything is installed');
+  sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
   warnSome([...inventory.problems, ...warnings], sys, { run: ['status', '--json'], before: 'for all of them:' });
   if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);

@@ -178,7 +178,7 @@ describe('what opens the CA', () => {
     const old = readFileSync(caKey());
     expect((await project.run(['passphrase', 'change'])).status).toBe(0);
     writeFileSync(caKey(), old);
-    const hint = await expectUnopenable(sealedFile(), /does not open the CA's key .*from another day/u);
+    const hint = await expectUnopenable(sealedFile(), /does not open the CA's key .*an older state/u);
     expect(hint).toContain('passphrase.gpg.old');
     follow(hint);
     await expectWell();

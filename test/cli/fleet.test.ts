@@ -141,7 +141,7 @@ describe('of a fleet', () => {
     project.write('c.csv', `hostname,altNames\n${names.map((name) => `${name},m-${name}`).join('\n')}\n`);
     const { stderr } = await project.run(['make', '--dry-run']);
     expect(stderr.split('\n').length).toBeLessThan(30);
-    expect(stderr).toContain(' more get another for the same key\n');
+    expect(stderr).toContain(' more get a new one for the same key\n');
     for (const name of names) project.write(`certs/smtp-client/${name}.example.org.crt.pem`, '');
     const broken = await project.run(['make']);
     expect([broken.status, broken.stderr.split('\n').length]).toEqual([1, 203]);

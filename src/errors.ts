@@ -84,9 +84,17 @@ export function exitCodeOf(error: unknown): number {
   return error instanceof RelaycertsError ? exitCodes[error.code] : 70;
 }
 
+/** Problems that are printed; of a fleet there may be one for each host. */
+const mostErrors = 100;
+
 /** The lines on stderr for anything thrown, without a stack (see RELAYCERTS_DEBUG in main); `program` as in commandText. */
 export function renderError(error: unknown, program = 'relaycerts'): readonly string[] {
-  return problemsOf(error).flatMap(({ message, hint }) => [
+  const problems = problemsOf(error);
+  const more = problems.length - mostErrors;
+  return [
+    ...problems.slice(0, mostErrors),
+    ...(more > 0 ? [{ message: `${more} more like this`, hint: 'for all of them, run it again with --json' }] : []),
+  ].flatMap(({ message, hint }) => [
     `relaycerts: error: ${escapeControls(message)}`,
     ...(hint === undefined ? [] : [`relaycerts: hint: ${escapeControls(renderHint(hint, program))}`]),
   ]);

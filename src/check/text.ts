@@ -11,6 +11,8 @@ const styles: Readonly<Record<Severity, Style>> = { error: 'red', warning: 'yell
 
 /** With more hosts than this, what is right is only counted. */
 const mostFine = 60;
+/** With more findings than this, the others are only counted. */
+const mostFindings = 40;
 
 export interface Counts extends Readonly<Record<Severity, number>> {
   readonly ok: number;
@@ -26,20 +28,27 @@ export function countsOf(reports: readonly Report[]): Counts {
 /** As text: a line for each finding with what to do below it, and a last line that sums up. */
 export function renderCheck(settings: Settings, reports: readonly Report[], paint: Sys['paint']): string {
   const counts = countsOf(reports);
+  let shown = 0;
   const lines = reports.flatMap(({ host, fine, findings }) => {
     const name = host === '' ? 'here' : host;
-    if (findings.length > 0) return findingLines(settings, findings, paint);
-    return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${fine}`];
+    if (findings.length === 0)
+      return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${fine}`];
+    return groupsOf(settings, findings).flatMap((group) => {
+      if (shown >= mostFindings) return [];
+      shown += group.members.length;
+      return groupLines(group, paint);
+    });
   });
+  const more = counts.error + counts.warning + counts.unknown - shown;
+  if (more > 0) lines.push(`${more} more findings; all of them: run it again with --json`);
   return `${[...lines, sumUp(counts)].join('\n')}\n`;
 }
 
-function findingLines(settings: Settings, findings: readonly Finding[], paint: Sys['paint']): readonly string[] {
-  const groups = groupsOf(settings, findings);
-  return groups.flatMap(({ members, cure }) => [
+function groupLines({ members, cure }: Group, paint: Sys['paint']): readonly string[] {
+  return [
     ...members.map(({ id, severity, message }) => `${paint(styles[severity], severity.padEnd(8))} ${message} [${id}]`),
     ...cure.map(({ kind, text }) => (kind === 'words' ? `         fix: ${text}` : `             ${text}`)),
-  ]);
+  ];
 }
 
 interface Group {

@@ -83,7 +83,7 @@ export function addSetup(program: SysCommand): void {
       new Option('--of <what>', 'what is pinned (default: as in the settings, or the public key)').choices(pinKinds),
     )
     .addOption(new Option('--digest <name>', 'the digest').choices(digests).default('sha256'))
-    .addOption(new Option('--format <format>', 'the form of a line').choices(fingerprintFormats).default('postfix'))
+    .addOption(new Option('--format <format>', 'the output format').choices(fingerprintFormats).default('postfix'))
     .examples(
       'relaycerts fingerprint',
       'relaycerts fingerprint mailhost.example.org.crt.pem --format openssl',

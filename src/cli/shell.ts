@@ -13,7 +13,7 @@ type CompletionOptions = GlobalOptions & { readonly words: boolean };
 export function addCompletion(program: SysCommand): void {
   const completion = program
     .command('completion')
-    .description('print what completes commands, options and host names in a shell')
+    .description('print the completion script for a shell: commands, options and host names')
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .addOption(new Option('--words', 'print what fits at the end of the words that follow').hideHelp())
     // Those words.

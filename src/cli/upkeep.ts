@@ -122,7 +122,7 @@ export function addUpkeep(program: SysCommand): void {
 
   program
     .command('revoke')
-    .description('take a host out for good, and print what to run on the relays')
+    .description('cut a host off for good, and print what to run on the relays')
     .argument('<host>', 'the host, by name')
     .option('--reason <text>', 'for the ledger', '')
     .examples("relaycerts revoke mailhost --reason 'the disk was stolen'")

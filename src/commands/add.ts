@@ -29,7 +29,7 @@ export async function add({ settings: file, json, hostname: word, relay }: AddOp
     const there = hostsOf(settings).find((host) => host.hostname === hostname);
     if (there !== undefined && there.role !== role) {
       throw new RelaycertsError('usage', `${hostname} is in the settings already, as a ${relay ? 'client' : 'relay'}`, {
-        hint: { run: ['remove', hostname], before: 'if it is to have the other role, first:' },
+        hint: { run: ['remove', hostname], before: 'to give it the other role, first:' },
       });
     }
     const isRevoked = isRevokedHost(await readRevoked(layoutOf(settings)), hostname);

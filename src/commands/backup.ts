@@ -53,7 +53,8 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
   const ownKey = await findOpeningKey(work);
   const record = await recordOf(settings, inventory, at);
   const { files, left } = await collectBackup(settings, inventory, ownKey && inventory.operatorKey, record);
-  for (const one of left) sys.warn(`${quotePath(one)} is not in the backup: it is not a regular file of a plain name`);
+  for (const one of left)
+    sys.warn(`${quotePath(one)} is not in the backup: it is not a regular file with a plain name`);
   const opener = await chooseOpener(options, work);
   const archive = writeTar(files, at);
   if (archive.length > largestBackup) {
@@ -100,7 +101,7 @@ async function chooseOpener(options: BackupOptions, work: Work): Promise<Secret 
   if (isWeak(password)) {
     sys.warn('the password is short or simple: anyone who gets a copy of the backup may guess it', {
       run: ['backup', 'FILE'],
-      before: 'better four random words or more:',
+      before: 'use at least four random words:',
     });
   }
   return password;
@@ -141,7 +142,10 @@ async function proveBackup(path: string, { from, archive, opener, given, work }:
     if (opener instanceof Secret) return Promise.resolve(opener);
     throw new Error('a backup for recipients has a password');
   };
-  const cure: Hint = { run: ['backup', 'FILE', '--password'], before: 'where its secret key is, or under a password:' };
+  const cure: Hint = {
+    run: ['backup', 'FILE', '--password'],
+    before: 'run it where its secret key is, or use a password:',
+  };
   const back = await openBackup({ bytes, from, run: sys.run, tty: sys.tty, password, cure });
   if (!back.equals(archive)) throw new Error('the backup that was just made holds something else');
   const found = parseBackup(back, { ...sys, file: settings.file });

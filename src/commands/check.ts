@@ -152,6 +152,6 @@ async function noteSeen(
   } catch (error) {
     if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
     const { path } = layoutOf(settings).installed;
-    sys.warn(`what was seen could not be noted in ${quotePath(path)}: ${error.message}`, error.hint);
+    sys.warn(`could not record what was seen in ${quotePath(path)}: ${error.message}`, error.hint);
   }
 }

@@ -122,7 +122,7 @@ async function agree({ yes, all }: CleanOptions, sys: Sys, count: number): Promi
   if (yes) return;
   if (!sys.interactive) {
     throw new RelaycertsError('usage', 'clean asks before it removes, and there is no terminal to ask on', {
-      hint: { run: ['clean', '--yes', ...(all ? ['--all'] : [])], before: 'to remove without a question:' },
+      hint: { run: ['clean', '--yes', ...(all ? ['--all'] : [])], before: 'to remove without asking:' },
     });
   }
   if (!(await sys.confirm(`Remove these ${count} files?`))) {

@@ -70,7 +70,7 @@ async function explainWrongFile(work: CaWork): Promise<Problem> {
   const { settings, inventory } = work;
   const { caKeyPath, passphrasePath } = inventory;
   const aside = `mv ${shellWord(passphrasePath)} ${shellWord(`${passphrasePath}.other`)} &&`;
-  const message = `the passphrase in ${quotePath(settings.passphrase.file)} does not open the CA's key ${quotePath(caKeyPath)}: it is of another project or from another day, or the key is damaged`;
+  const message = `the passphrase in ${quotePath(settings.passphrase.file)} does not open the CA's key ${quotePath(caKeyPath)}: it belongs to another project or an older state, or the key is damaged`;
   for (const path of await keptPassphrases(passphrasePath)) {
     if (await opensCa(work, path)) {
       const hint = `${quotePath(path)} does: ${aside} cp -p ${shellWord(path)} ${shellWord(passphrasePath)}`;

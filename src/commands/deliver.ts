@@ -71,7 +71,7 @@ const ids = {
 /** The scripts' errors, by their words; the first that matches counts. */
 const scriptWords: readonly (readonly [string, RegExp])[] = [
   ['disk-full', /no space left on device|disk quota exceeded/iu],
-  ['postfix-missing', / is not installed on /u],
+  ['postfix-missing', /^relaycerts: error: (?!openssl ).* is not installed on /mu],
   ['postfix-old', / is too old: /u],
   ['postfix-check', /postfix check finds an error/u],
   ['port-taken', /port \d+ is taken|listens on port|in use by/u],

@@ -73,7 +73,7 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     if (reports === undefined) return;
     tell(deployment, reports, reportText(reports, options.undo));
     if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
-      sys.warn('hosts that are not named have to be installed first', { run: ['deploy'] });
+      sys.warn('other hosts have to be installed first', { run: ['deploy'] });
     }
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
   });
@@ -127,7 +127,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const only = named.length === 0 ? undefined : new Set(named);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
-    tell(deployment, [], 'nothing to deploy: every host has what it ought to have\n');
+    tell(deployment, [], 'nothing to deploy: every host is up to date\n');
     return undefined;
   }
   const visits = foresee(all, only, sys.now());

@@ -65,7 +65,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     if (isWeak(passphrase)) warnings.push(weakPassphrase(source));
     after = { ...after, caKey: Buffer.from(await encryptPrivateKey(pair.privateKey, passphrase, strength)) };
     if (open === undefined) {
-      const what = 'used the passphrase file that was there; other projects may share it';
+      const what = 'used the existing passphrase file, which other projects may share';
       done.push({ what, path: work.settings.passphrase.file });
     }
   }

@@ -24,6 +24,7 @@ import { readInventory } from '../store/read.js';
 import { assertKeepsKeys } from '../store/safety.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches } from './certify.js';
 import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
@@ -37,6 +38,9 @@ export interface MakeOptions extends CaOptions {
   /** A revoked host, as typed, that should relay again. */
   readonly again: string | undefined;
 }
+
+/** Hosts about which something is said one by one. */
+const mostSaid = 5;
 
 /**
  * Exit code 1 if a host has to wait, after all others. @throws settings, permissions, contradiction, lock, passphrase,
@@ -98,18 +102,20 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  for (const { message, hint } of [...plan.warnings, ...returnWarnings(inventory)]) sys.warn(message, hint);
+  warnSome([...plan.warnings, ...returnWarnings(inventory)], sys, {
+    run: ['status', '--json'],
+    before: 'for all of them:',
+  });
   if (plan.problems.length > 0) throw contradiction(plan.problems);
-  for (const { message, hint } of plan.held) sys.warn(message, hint);
-  for (const found of inventory.hosts) {
-    if (isKnownRight(found, inventory)) continue;
+  warnSome(plan.held, sys, { run: ['make', '--dry-run', '--json'], before: 'for all of them:' });
+  const held = new Set(plan.held.map(({ hostname }) => hostname));
+  const cured = inventory.hosts.flatMap((found) => {
     const { host, certificate } = found;
-    if (certificate === undefined || plan.held.some(({ hostname }) => hostname === host.hostname)) continue;
-    for (const finding of curedByMake(found, inventory)) {
-      const { message } = describeFinding(finding, host.hostname, certificate.path);
-      sys.say(`${message}: it gets another for the same key`);
-    }
-  }
+    if (isKnownRight(found, inventory) || certificate === undefined || held.has(host.hostname)) return [];
+    return curedByMake(found, inventory).map((one) => describeFinding(one, host.hostname, certificate.path).message);
+  });
+  for (const message of cured.slice(0, mostSaid)) sys.say(`${message}: it gets a new one for the same key`);
+  if (cured.length > mostSaid) sys.say(`${cured.length - mostSaid} more get a new one for the same key`);
   for (const { message, hint } of driftOf(settings, inventory)) {
     sys.say(`${message}: ${renderHint(hint, sys.program)}`);
   }

@@ -54,7 +54,7 @@ async function agree({ yes }: ShowSecretOptions, sys: Sys, command: string, ques
   if (yes) return;
   if (!sys.interactive) {
     throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and there is no terminal to ask on`, {
-      hint: { run: ['passphrase', command, '--yes'], before: 'to print it without a question:' },
+      hint: { run: ['passphrase', command, '--yes'], before: 'to print it without asking:' },
     });
   }
   if (!(await sys.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');

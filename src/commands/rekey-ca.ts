@@ -95,7 +95,7 @@ async function makeNext(work: Work, given: Secret | undefined): Promise<Stage> {
   if (before !== undefined) {
     const path = layout.retiredCaCertificate(before.certificate.info.serial).path;
     const why = 'could not take over, or was not what the settings ask for';
-    sys.warn(`the new CA of before ${why}; another is made, and it is put away: ${path}`);
+    sys.warn(`the earlier new CA ${why}; another is made, and it is put away: ${path}`);
   }
   const nextCa = { keyPath: nextCaKey.path, key, certificate: { path: nextCaCertificate.path, info } };
   return {

@@ -112,13 +112,13 @@ function hintFor(
   }
   const after = `, and install ${hostname}`;
   if (code === 'outside-constraints' && isHeld) {
-    return 'nothing was changed; keep the domains of before in ca.permittedDomains until every host has its new names';
+    return 'nothing was changed; keep the old domains in ca.permittedDomains until every host has its new names';
   }
   if (code === 'outside-constraints') {
-    return { run: ['make'], before: 'nothing was changed; with the names of today, first:', after };
+    return { run: ['make'], before: 'nothing was changed; with the current names, first:', after };
   }
   // openssl makes these with `authorityKeyIdentifier = issuer:always`.
-  const before = 'nothing was changed; if it names the serial number of the CA certificate that there is, first:';
+  const before = 'nothing was changed; if it names the serial number of the current CA certificate, first:';
   return { run: ['renew', hostname, '--force'], before, after };
 }
 

@@ -1,7 +1,7 @@
 // `relaycerts renew`: new certificates for the same keys, so that pins stay; with --rekey for new keys, and then the
 // old pin stays listed beside the new one until `relaycerts retire`.
 
-import { RelaycertsError, listSome } from '../errors.js';
+import { RelaycertsError, listSome, type Problem } from '../errors.js';
 import type { Issuer } from '../issue/x509.js';
 import type { HostName } from '../names.js';
 import { caStageOf, renewCaArgs } from '../plan/ca-rekey.js';
@@ -18,6 +18,7 @@ import { renewalAnswer } from '../render/renewal.js';
 import { newKeyWords } from '../render/request.js';
 import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 import { openIssuer } from './ca-key.js';
 import { certifyInBatches } from './certify.js';
 import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
@@ -161,15 +162,17 @@ function warnHeld(
 ): readonly HostName[] {
   const names = new Set(due.map(({ hostname }) => hostname));
   const held = chosen.flatMap((found) => (names.has(found.host.hostname) ? (outsideOf(inventory, found) ?? []) : []));
-  for (const { message, hint } of held) sys.warn(`${message}, so it is not renewed`, hint);
+  warnSome(notRenewed(held), sys, { run: ['status', '--json'], before: 'for all of them:' });
   if (held.length > 0) sys.endWith(1);
   return held.map(({ hostname }) => hostname);
 }
 
 function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): void {
-  for (const hostname of blocked) {
-    const { message, hint } = stillListed(settings, hostname);
-    sys.warn(`${message}, so it is not renewed`, hint);
-  }
+  const problems = blocked.map((hostname) => stillListed(settings, hostname));
+  warnSome(notRenewed(problems), sys, { run: ['status', '--json'], before: 'for all of them:' });
   if (blocked.length > 0) sys.endWith(1);
+}
+
+function notRenewed(problems: readonly Problem[]): readonly Problem[] {
+  return problems.map(({ message, ...rest }) => ({ message: `${message}, so it is not renewed`, ...rest }));
 }

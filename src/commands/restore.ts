@@ -26,6 +26,7 @@ import type { FileWrite } from '../store/transaction.js';
 import { attempt } from '../sys/file-error.js';
 import { listFolder, readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
 import { judgeOpening } from './custody.js';
 import { commitChangeWithWords, type GlobalOptions } from './run.js';
@@ -85,9 +86,9 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   }
   sys.say(`restored ${content.files.length} files of ${settings.domain}, as of ${made ?? 'an unknown day'}: ${folder}`);
   sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
-  sys.say('  whatever was revoked since then is back: revoke it again before anything is installed');
+  sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
-  for (const { message, hint } of [...inventory.problems, ...warnings]) sys.warn(message, hint);
+  warnSome([...inventory.problems, ...warnings], sys, { run: ['status', '--json'], before: 'for all of them:' });
   if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
 }

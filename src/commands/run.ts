@@ -28,6 +28,7 @@ import { changeTo, hostsThatDiffer, isEmpty, type Decision } from '../store/stat
 import { commitChange, dropDraft, isCutOff, stageChange, type Change } from '../store/transaction.js';
 import { realDisk } from '../sys/disk.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 
 /** What every command gets from the global flags. */
 export interface GlobalOptions {
@@ -147,7 +148,7 @@ export async function changing<T>(
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
       // As it is now: problems of a file that was put away are gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
-      for (const { message, hint } of left) sys.warn(message, hint);
+      warnSome(left, sys, { run: ['status', '--json'], before: 'for all of them:' });
       const after = withBundles(step.after, bundles);
       inventory = withMadeKnown(settings, inventory, after, { bundles, written, at }, sys);
       if (step.isPart !== true && made.size > 0) await noteKnown(settings, inventory, sys);

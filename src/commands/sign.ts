@@ -18,6 +18,7 @@ import { shellWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 import { certify } from './certify.js';
 import { findHost, foundOf, withHost } from './hosts.js';
 import { prepareCa } from './make-ca.js';
@@ -55,7 +56,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     const inventory = withHost(work.inventory, one, { request, isRevoked: false });
     const custody = { recipients: { kind: 'same' }, isGiven: given !== undefined } as const;
     const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, custody);
-    for (const { message, hint } of plan.warnings) sys.warn(message, hint);
+    warnSome(plan.warnings, sys, { run: ['status', '--json'], before: 'for all of them:' });
     if (plan.problems.length > 0) throw contradiction(plan.problems);
     const hold = plan.held.find(({ hostname }) => hostname === one.hostname);
     if (hold !== undefined) throw contradiction([hold]);

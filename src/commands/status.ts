@@ -24,6 +24,7 @@ import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
+import { warnSome } from '../sys/warn-some.js';
 import { judgeOpening } from './custody.js';
 import { findHosts } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
@@ -101,7 +102,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });
     sys.write(text === '' && options.next ? `${countsText(rows)}\n` : text);
   }
-  warnSome(said, sys);
+  warnSome(said, sys, { run: ['status', '--json'], before: 'for all of them:' });
   const unproven = rows.find(({ role, state, why }) => role === 'passphrase' && state === 'ok' && why !== undefined);
   if (!options.json && !options.due && unproven?.why !== undefined) {
     sys.say(`${unproven.name}: ${problemText(unproven.why, sys.program)}`);
@@ -147,15 +148,6 @@ function installationOf(
 function filtersOf({ hosts, role }: StatusOptions): readonly string[] {
   return [...hosts, ...(role === undefined ? [] : ['--role', role])];
 }
-
-/** Many problems of one kind have one cause: the first few are enough. */
-function warnSome(problems: readonly Problem[], sys: Sys): void {
-  for (const { message, hint } of problems.slice(0, mostWarnings)) sys.warn(message, hint);
-  const more = problems.length - mostWarnings;
-  if (more > 0) sys.warn(`${more} more warnings`, { run: ['status', '--json'], before: 'for all of them:' });
-}
-
-const mostWarnings = 20;
 
 /** The one command to run next: for the first problem, or else for the most urgent certificate. */
 function sayNext([problem]: readonly Problem[], rows: readonly CertificateStatus[], sys: Sys): void {

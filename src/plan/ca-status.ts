@@ -27,13 +27,13 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   const install: Command = { run: renewCa, after: ', then install every host' };
   const next = caRekeyNext(settings, inventory, at);
   if (findings.some(({ code }) => code === 'expired')) {
-    const message = 'no host takes its certificates any more';
+    const message = 'hosts no longer accept its certificates';
     if (next === undefined) return ['expired', { message, hint: install }];
     return ['expired', { ...next, message: `${message}; ${next.message}` }];
   }
   if (wrong !== undefined) return ['mismatched', wrong];
   if (next === undefined && keyTypeOfSpki(found.info.spki) === undefined) {
-    const message = 'its key is of a kind that signs nothing here, and that many hosts refuse';
+    const message = 'its key type signs nothing here, and many hosts refuse it';
     return ['mismatched', { message, hint: rekey }];
   }
   if (at < found.info.notBefore) return ['not-yet-valid', whyNotYet(found.info, { run: renewCa })];
@@ -44,7 +44,7 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
   const [other] = unappliedToCa(settings.ca, found);
   if (other !== undefined) return ['pending', other];
   if (isCutting(settings, left)) {
-    return ['ok', { message: `expires in ${left} days, and with it all that it signs`, hint: install }];
+    return ['ok', { message: `expires in ${left} days, and so does everything it signs`, hint: install }];
   }
   const flaws = caFlaws(found.info).map(describeFlaw);
   if (flaws.length === 0) return ['ok'];
@@ -82,9 +82,9 @@ function caRekeyNext(settings: Settings, inventory: Inventory, at: Date): Proble
       };
     case 2:
       return inventory.hosts.some((found) => isOfFormerCa(found, inventory))
-        ? { message: 'some certificates are still of the CA before it', hint: { run: ['make'] } }
+        ? { message: 'some certificates are still from the previous CA', hint: { run: ['make'] } }
         : {
-            message: 'the CA before it is still trusted',
+            message: 'the previous CA is still trusted',
             hint: { ...rekey, before: 'when every host has its new certificate:' },
           };
   }

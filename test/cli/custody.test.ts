@@ -178,7 +178,7 @@ describe('what opens the CA', () => {
     const old = readFileSync(caKey());
     expect((await project.run(['passphrase', 'change'])).status).toBe(0);
     writeFileSync(caKey(), old);
-    const hint = await expectUnopenable(sealedFile(), /does not open the CA's key .*from another day/u);
+    const hint = await expectUnopenable(sealedFile(), /does not open the CA's key .*an older state/u);
     expect(hint).toContain('passphrase.gpg.old');
     follow(hint);
     await expectWell();
@@ -306,7 +306,7 @@ describe('a passphrase file that this project did not make', () => {
   it('is used as it is without recipients', async () => {
     stranger.settings(settings([]));
     const { status, stderr } = await run(['make']);
-    expect([status, stderr]).toEqual([0, expect.stringContaining('used the passphrase file that was there')]);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('used the existing passphrase file')]);
     expect(readFileSync(sealedFile()).equals(victim)).toBe(true);
     await noteAsInstalled(stranger);
     expect((await run(['status'])).status).toBe(0);

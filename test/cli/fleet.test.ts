@@ -109,9 +109,43 @@ describe('of a fleet', () => {
     for (const name of names) writeFileSync(project.path(`hosts/${name}.example.org/${name}.example.org.crt.pem`), '');
     const { status, stderr } = await project.run(['status']);
     expect([status, stderr.split('\n').length < 50]).toEqual([3, true]);
-    expect(stderr).toContain('more warnings\nrelaycerts: hint: for all of them: relaycerts status --json\n');
+    expect(stderr).toContain('more like this\nrelaycerts: hint: for all of them: relaycerts status --json\n');
     const { stdout } = await project.run(['status', '--json']);
     expect(answerOf<{ readonly warnings: readonly unknown[] }>(stdout).warnings).toHaveLength(count);
+    project.remove();
+  });
+
+  it.each([
+    ['make', 25],
+    ['make --dry-run', 25],
+    ['status', 30],
+    ['check --offline', 100],
+  ])('what is due is not said of each by %s', async (words, most) => {
+    const now = new Date(Date.now() + 380 * 86_400_000);
+    const { stdout, stderr } = await made.run(words.split(' '), { now });
+    expect((stdout + stderr).split('\n').length).toBeLessThanOrEqual(most);
+    if (words === 'status') return;
+    const named = /for all of them: relaycerts (.*)$/mu.exec(stderr)?.[1];
+    expect(named ?? stdout).toMatch(/^status --json$|more findings; all of them: run it again with --json$/mu);
+    const all = await made.run((named ?? `${words} --json`).split(' '), { now });
+    expect(JSON.stringify(answerOf(all.stdout))).toContain(`c${count - 1}.example.org`);
+  });
+
+  it('what waits, or is made for one reason, is not said of each', async () => {
+    const project = copyOf(made);
+    const some = names.slice(0, 30);
+    succeed(await project.run(['renew', '--rekey', ...some]));
+    const blocked = await project.run(['renew', '--rekey', ...some]);
+    expect([blocked.status, blocked.stderr.split('\n').length < 30]).toEqual([1, true]);
+    expect(blocked.stderr).toContain('warning: 20 more like this\n');
+    project.write('c.csv', `hostname,altNames\n${names.map((name) => `${name},m-${name}`).join('\n')}\n`);
+    const { stderr } = await project.run(['make', '--dry-run']);
+    expect(stderr.split('\n').length).toBeLessThan(30);
+    expect(stderr).toContain(' more get a new one for the same key\n');
+    for (const name of names) project.write(`certs/smtp-client/${name}.example.org.crt.pem`, '');
+    const broken = await project.run(['make']);
+    expect([broken.status, broken.stderr.split('\n').length]).toEqual([1, 203]);
+    expect(broken.stderr).toContain(`error: ${count - 100} more like this\nrelaycerts: hint: for all of them, run it`);
     project.remove();
   });
 

@@ -62,7 +62,7 @@ describe('an error', () => {
       ['clean', '--json'],
       2,
       'usage',
-      'to remove without a question: relaycerts clean --yes',
+      'to remove without asking: relaycerts clean --yes',
     ],
   ] as const)('%s is an object', async (_what, args, status, code, hint) => {
     const result = await project.run(args);

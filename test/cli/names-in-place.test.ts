@@ -72,7 +72,7 @@ describe('an altName that is added or removed', () => {
     const count = ledgerOf(project).length;
     const dry = succeed(await run('make', '--dry-run'));
     const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", and the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
-    expect(dry.stderr).toContain(`${said}: it gets another for the same key\n`);
+    expect(dry.stderr).toContain(`${said}: it gets a new one for the same key\n`);
     expect(dry.stdout).toBe(
       `make would make, in this order:
   the smtpd-server certificate of ${relay}, 398 days: ${relayCertificate}

@@ -37,10 +37,10 @@ describe('the lines', () => {
     expect(all.filter((line) => line.length > 80)).toEqual([]);
     expect(all.join('\n')).not.toMatch(/(?<![\w.~])\//u);
     expect(all.join('\n')).toContain('gpg --import ~/.config/relaycerts/operator-key.asc');
-    // And with nothing to make, one.
-    expect((await seen('make')).all).toEqual([
-      'relaycerts: nothing to make: all that the settings ask for is there and right',
-    ]);
+    succeed(await project.run(['clean', '--yes']));
+    const again = (await seen('make')).all;
+    expect(again.join('\n')).toContain('passphrase file');
+    expect(again.filter((line) => line.length > 80)).toEqual([]);
   });
 
   it('with 1000 clients, which are made in two batches', async () => {
@@ -75,6 +75,16 @@ describe('the lines', () => {
       expect(block.length, all.join('\n')).toBeLessThanOrEqual(10);
       expect(all.length, all.join('\n')).toBeLessThanOrEqual(25);
       expect(block).toEqual(all.slice(-block.length));
+      if (words.join(' ') !== 'make') continue;
+      expect(all.filter((line) => line.length > 80)).toEqual([]);
+      expect((await seen('make')).all).toEqual([
+        'relaycerts: nothing to make: all that the settings ask for is there and right',
+      ]);
+      for (const look of [['status'], []]) {
+        const { status, stdout, stderr } = await project.run(look);
+        const lines = linesOf(stdout + stderr);
+        expect([status, lines.length <= 30, lines.filter((line) => line.length > 80)]).toEqual([3, true, []]);
+      }
     }
   });
 

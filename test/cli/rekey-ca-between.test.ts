@@ -155,7 +155,7 @@ describe('between the stages', () => {
     expect(row?.why).toMatch(/to make another: relaycerts renew --ca --rekey$/u);
     const again = await nextStage();
     expect(again.stdout).toContain('stage 1 of 3');
-    expect(again.stderr).toMatch(/the new CA of before could not take over.* put away/u);
+    expect(again.stderr).toMatch(/the earlier new CA could not take over.* put away/u);
     expect(existsSync(project.path(`certs/retired/example.org-ca-${before}.crt.pem`))).toBe(true);
     expect(serialOf(nextCertificate)).not.toBe(before);
     expect((await nextStage()).stdout).toContain('stage 2 of 3');

@@ -156,13 +156,13 @@ it('a client that is named again after it was taken out is no client that comes 
 });
 
 const many = Array.from({ length: 8 }, (_, at) => (at === 0 ? 'mailhost' : `c${at}`));
+const warningsIn = (stderr: string): readonly string[] => stderr.match(/^relaycerts: warning: .*/gmu) ?? [];
 
 describe('of many', () => {
   beforeEach(async () => {
     project.settings(smallSettings({ smtpClients: many.map((hostname) => ({ hostname })) }));
     await run('make');
   });
-  const warningsIn = (stderr: string): readonly string[] => stderr.match(/^relaycerts: warning: .*/gmu) ?? [];
 
   it('a make that was interrupted before the tables is no backup: make says nothing, and lists them', async () => {
     const table = 'hosts/relayhost.example.org/relay_clientcerts';

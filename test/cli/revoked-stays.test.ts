@@ -31,7 +31,7 @@ interface Row {
   readonly state: string;
 }
 
-/** Once every host has what it ought to have. */
+/** Once every host is up to date. */
 async function stateOf(name: string): Promise<string | undefined> {
   await noteAsInstalled(project);
   return certificatesOf<Row>(await project.run(['status', '--json'])).find(({ host }) => host === name)?.state;

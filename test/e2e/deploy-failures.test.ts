@@ -57,6 +57,8 @@ afterAll(() => lab.stop());
 interface Fault {
   readonly id: string;
   readonly what: string;
+  /** What is in the message. */
+  readonly says?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly break?: () => Promise<unknown>;
   readonly mend?: () => Promise<unknown>;
@@ -97,6 +99,13 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
     break: () => home.sh('mount --bind /dev/null /usr/sbin/postconf'),
     mend: () => home.sh('umount /usr/sbin/postconf'),
   },
+  ...['tar', 'openssl'].map((program) => ({
+    id: 'install-failed',
+    what: `no ${program}`,
+    says: `${program} is not installed`,
+    break: () => home.sh(`mount --bind /dev/null /usr/bin/${program}`),
+    mend: () => home.sh(`umount /usr/bin/${program}`),
+  })),
   {
     id: 'postfix-check',
     what: 'a configuration that postfix check refuses',
@@ -115,7 +124,7 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
 ];
 
 describe('what goes wrong at home', () => {
-  test.each(faults)('$id: $what', async ({ id, settings: own = settings, break: spoil, mend }) => {
+  test.each(faults)('$id: $what', async ({ id, says = '', settings: own = settings, break: spoil, mend }) => {
     await desk.settings(own);
     await spoil?.();
     const before = await contentOf(home);
@@ -124,7 +133,7 @@ describe('what goes wrong at home', () => {
     await mend?.();
     expect(hosts.find(({ host }) => host === 'mailhost.example.org')).toMatchObject({
       outcome: 'failed',
-      failure: { id },
+      failure: { id, message: expect.stringContaining(says) as string },
     });
     expect(code).toBe(1);
     // The relay was done in the first of these runs, and is not visited again.

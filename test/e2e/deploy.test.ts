@@ -71,7 +71,7 @@ describe('deploy', () => {
   });
 
   test('with nothing to do says so in a line', async () => {
-    expect(await deploy()).toBe('nothing to deploy: every host has what it ought to have\n');
+    expect(await deploy()).toBe('nothing to deploy: every host is up to date\n');
   });
 
   test('leaves keys to root alone, and nothing in between', async () => {

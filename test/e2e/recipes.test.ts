@@ -110,8 +110,8 @@ describe('a life', () => {
     const { lines } = shell;
     const install = blocksUnder('README.md', 'Install');
     const start = blocksUnder('README.md', 'From nothing to a relay');
-    const [last, ...before] = [...install.slice(0, 1), ...start.slice(0, 1)].join('').trim().split('\n').toReversed();
-    for (const line of before.toReversed()) await shell.run(line, answersTo(line));
+    const [last, ...first] = [...install.slice(0, 1), ...start.slice(0, 1)].join('').trim().split('\n').toReversed();
+    for (const line of first.toReversed()) await shell.run(line, answersTo(line));
     await deliver(isThere(home), lab.outside);
     expect(lines.slice(1)).toHaveLength(6);
     expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(
@@ -196,11 +196,11 @@ describe('a life', () => {
     await desk.run(`${environment}${script}`);
     await desk.run(`${environment}${crontab}`);
     const [, command = ''] = /^23 4 \* \* \* (.*)$/mu.exec(await lab.operator.readFile('crontab')) ?? [];
-    const before = await servedSerial(desk, isThere(relay));
+    const old = await servedSerial(desk, isThere(relay));
     const cron = ['env', '-i', 'HOME=/home/operator', 'LOGNAME=operator', 'SHELL=/bin/sh', 'PATH=/usr/bin:/bin'];
     const { stdout, stderr } = await lab.operator.exec([...cron, 'sh', '-c', command.replaceAll(String.raw`\%`, '%')]);
     expect([stdout, stderr]).toEqual(['', '']);
-    expect(await servedSerial(desk, isThere(relay))).not.toBe(before);
+    expect(await servedSerial(desk, isThere(relay))).not.toBe(old);
     expect((await desk.run('relaycerts status')).stdout).toContain('2 hosts: 2 ok; CA ok; passphrase ok');
     await deliver(isThere(home), lab.outside);
     await follow(byHand);

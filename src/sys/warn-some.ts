@@ -1,0 +1,14 @@
+// Warnings, of which a fleet has hundreds with one cause: the first ones are printed, and how to see the others.
+
+import type { Hint, Problem } from '../errors.js';
+import type { Sys } from './sys.js';
+
+/** What a person reads. */
+const mostWarnings = 10;
+
+/** Warns of these; `all` is how to see all of them. */
+export function warnSome(problems: readonly Problem[], sys: Pick<Sys, 'warn'>, all: Hint): void {
+  for (const { message, hint } of problems.slice(0, mostWarnings)) sys.warn(message, hint);
+  const more = problems.length - mostWarnings;
+  if (more > 0) sys.warn(`${more} more like this`, all);
+}

@@ -17,7 +17,7 @@ export const loader = {
   '.zsh': 'text',
   '.fish': 'text',
   '.html': 'text',
-  '.txt': 'text',
+  '.help': 'text',
 };
 
 /**

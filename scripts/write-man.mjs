@@ -1,4 +1,4 @@
-// Writes man/relaycerts.1 and src/cli/help.txt, which --help prints, from the command tree. With --check it writes nothing
+// Writes man/relaycerts.1 and src/cli/relaycerts.help, which --help prints, from the command tree. With --check it writes nothing
 // and fails if those on disk differ.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -150,7 +150,7 @@ try {
   ].join('\n');
   for (const [path, text] of [
     ['man/relaycerts.1', page],
-    ['src/cli/help.txt', help],
+    ['src/cli/relaycerts.help', help],
   ]) {
     if (!process.argv.includes('--check')) {
       await writeFile(join(root, path), text);

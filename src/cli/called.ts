@@ -1,4 +1,5 @@
-// How this process was called, for the commands that it prints.
+// How this process was called, for the commands that it prints. What commander made of the options is typed here, because
+// the settings file is one of the words.
 
 import { resolve } from 'node:path';
 import type { GlobalOptions } from '../commands/run.js';

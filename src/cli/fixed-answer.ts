@@ -1,11 +1,11 @@
 // --version and --help: what they print is known, so no commander tree is built for them. scripts/write-man.mjs writes
-// help.txt from that tree.
+// relaycerts.help from that tree.
 
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ProcessLike } from '../sys/process-sys.js';
-import help from './help.txt';
+import help from './relaycerts.help';
 
-/** The columns of help.txt. */
+/** The columns of relaycerts.help. */
 export const helpWidth = 80;
 
 /** The output of a command line, if it depends on nothing else. */

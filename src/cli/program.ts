@@ -101,8 +101,10 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       'relaycerts check                   prove that it works',
       'relaycerts fingerprint             pins for relay_clientcerts',
     )
+    .hook('preAction', async (_, running) => {
+      if (running === program) await program.refuseUnknown();
+    })
     .runs(async (sys, global) => {
-      await program.refuseUnknown();
       if (existsSync(global.settings)) {
         await runStatus(sys, global);
         return;

@@ -16,7 +16,7 @@ const noLimit = 3_600_000;
 const shellText = {
   name: 'shell-text',
   transform: (text: string, file: string) =>
-    /\.(?:sh|bash|zsh|fish|html)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
+    /\.(?:sh|bash|zsh|fish|html|help)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
 /** One lab, then two files of the others, the largest first: whatever runs last is small. */

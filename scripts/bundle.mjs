@@ -10,7 +10,14 @@ const target = 'node20.19';
 const big = 100_000;
 
 /** Files that are imported as text. */
-export const loader = { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text' };
+export const loader = {
+  '.sh': 'text',
+  '.bash': 'text',
+  '.zsh': 'text',
+  '.fish': 'text',
+  '.html': 'text',
+  '.help': 'text',
+};
 
 /**
  * The bundle: `files`, each with its `name` and `text`, and esbuild's `metafile`. esbuild can split only ES modules,
@@ -51,23 +58,29 @@ const withoutPrograms = {
 };
 
 /**
- * The parts in as few files as make sense, with a digest of it all: one for every start, one for what commands share,
- * and one for each big part that few of them need. bin/load.js loads them.
+/**
+ * The parts in as few files as is sensible, with a digest of everything: one for every start, one for the command line,
+ * one for what commands share, and one for each big part that few of them need. bin/load.js loads them.
  */
 async function pack(outputs, outputFiles) {
   const parts = new Map();
   for (const { path, text } of outputFiles) parts.set(`./${basename(path)}`, await commonJsOf(text));
-  const start = new Set();
-  const follow = (name) => {
-    if (start.has(name)) return;
-    start.add(name);
+  const early = new Map();
+  const follow = (name, file) => {
+    if (early.has(name)) return;
+    early.set(name, file);
     const { imports } = outputs[Object.keys(outputs).find((path) => path.endsWith(name.slice(1)))];
     for (const { path, kind } of imports)
-      if (kind === 'import-statement' && parts.has(`./${basename(path)}`)) follow(`./${basename(path)}`);
+      if (kind === 'import-statement' && parts.has(`./${basename(path)}`)) follow(`./${basename(path)}`, file);
   };
-  follow('./main.js');
+  follow('./main.js', 'main.cjs');
+  // The commander tree, which --help does without.
+  follow(
+    [...parts.keys()].find((name) => name.startsWith('./program-')),
+    'program.cjs',
+  );
   const fileOf = (name) => {
-    if (start.has(name)) return 'main.cjs';
+    if (early.has(name)) return early.get(name);
     return parts.get(name).length > big ? `${name.slice('./'.length, -'.js'.length)}.cjs` : 'commands.cjs';
   };
   const files = Object.fromEntries([...parts.keys()].map((name) => [name, fileOf(name)]));

@@ -1,5 +1,5 @@
-// Writes man/relaycerts.1 from the command tree, as --help does. With --check it writes nothing and fails if the page
-// on disk differs.
+// Writes man/relaycerts.1 and src/cli/relaycerts.help, which --help prints, from the command tree. With --check it
+// writes nothing and fails if those on disk differ.
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,6 @@ import { build } from 'esbuild';
 import { loader } from './bundle.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const target = join(root, 'man/relaycerts.1');
 /** When the text was last edited here: a page has a date, which must not depend on the machine that made it. */
 const edited = '2026-11-27';
 
@@ -99,7 +98,7 @@ const folder = await mkdtemp(join(tmpdir(), 'relaycerts-man-'));
 try {
   const outfile = join(folder, 'tree.mjs');
   await build({
-    stdin: { contents: "export { buildProgram } from './src/cli.js';", resolveDir: root },
+    stdin: { contents: "export { buildProgram } from './src/cli/program.js';", resolveDir: root },
     outfile,
     bundle: true,
     format: 'esm',
@@ -113,8 +112,15 @@ try {
     logLevel: 'error',
   });
   const { buildProgram } = await import(pathToFileURL(outfile).href);
-  const outside = { env: {}, stdout: { write: () => undefined }, stderr: { write: () => undefined }, cwd: () => '/' };
+  let help = '';
+  const outside = {
+    env: {},
+    stdout: { write: (text) => (help += text) },
+    stderr: { write: () => undefined },
+    cwd: () => '/',
+  };
   const program = buildProgram(outside, () => undefined);
+  program.outputHelp();
   const page = [
     '.\\" Made by scripts/write-man.mjs from the command tree; edit src/cli instead.',
     `.TH RELAYCERTS 1 ${edited} "relaycerts ${program.version()}" "User Commands"`,
@@ -142,11 +148,16 @@ try {
     '.BR gpg (1)',
     '',
   ].join('\n');
-  if (!process.argv.includes('--check')) {
-    await writeFile(target, page);
-  } else if ((await readFile(target, 'utf8').catch(() => '')) !== page) {
-    console.error('man/relaycerts.1 is not what the command tree says: run node scripts/write-man.mjs');
-    process.exitCode = 1;
+  for (const [path, text] of [
+    ['man/relaycerts.1', page],
+    ['src/cli/relaycerts.help', help],
+  ]) {
+    if (!process.argv.includes('--check')) {
+      await writeFile(join(root, path), text);
+    } else if ((await readFile(join(root, path), 'utf8').catch(() => '')) !== text) {
+      console.error(`${path} is not what the command tree says: run node scripts/write-man.mjs`);
+      process.exitCode = 1;
+    }
   }
 } finally {
   await rm(folder, { recursive: true });

@@ -1,4 +1,4 @@
-// Shell files are imported as text: by esbuild in scripts/bundle.mjs, by vitest in vitest.config.ts.
+// Shell files and the help are imported as text: by esbuild in scripts/bundle.mjs, by vitest in vitest.config.ts.
 declare module '*.bash' {
   const text: string;
   export default text;
@@ -8,6 +8,10 @@ declare module '*.zsh' {
   export default text;
 }
 declare module '*.fish' {
+  const text: string;
+  export default text;
+}
+declare module '*.help' {
   const text: string;
   export default text;
 }

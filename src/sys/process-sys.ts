@@ -11,14 +11,13 @@ import {
   quotePath,
   RelaycertsError,
   renderHint,
-  systemCode,
   type ErrorCode,
   type Hint,
   type Problem,
 } from '../errors.js';
 import { Secret } from '../secret.js';
 import { pathWord } from '../shell-word.js';
-import { outputError } from './file-error.js';
+import { flushOutput } from './flush-output.js';
 import { makeProgress } from './progress.js';
 import type { TerminalQuestion } from './prompt.js';
 import type { Run } from './run.js';
@@ -235,18 +234,6 @@ async function askSecret(message: string): Promise<Secret> {
 
 async function ask(question: TerminalQuestion): Promise<unknown> {
   return (await import('./prompt.js')).promptOnce(question, 'touched');
-}
-
-/** @throws files - stdout cannot take what was written to it */
-export async function flushOutput(stream: ProcessOutput): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    stream.write('', (given) => {
-      const error = stream.errored ?? given;
-      // If the reader has gone (relaycerts show | head), that is not an error.
-      if (error === null || error === undefined || systemCode(error) === 'EPIPE') resolve();
-      else reject(outputError(error));
-    });
-  });
 }
 
 async function readAll(input: AsyncIterable<Buffer>, limit: number): Promise<Buffer> {

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { buildProgram } from '../../src/cli.js';
+import { buildProgram } from '../../src/cli/program.js';
 import type { SysCommand } from '../../src/cli/options.js';
 import { makeProject } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';

@@ -4,7 +4,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../src/cli.js';
+import { buildProgram } from '../../src/cli/program.js';
 import type { SysCommand } from '../../src/cli/options.js';
 import { fencedBlocks, textOfPage as textOf } from '../support/page.js';
 

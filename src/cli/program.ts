@@ -1,0 +1,119 @@
+// The commander tree: turns flags into typed options and calls one command; the commands are defined beside it. From here
+// on no option is optional. A command's code is loaded only when it runs, so that a fingerprint stays fast.
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { RelaycertsError } from '../errors.js';
+import { calledAnywhere } from '../sys/called-as.js';
+import { processSys, type ProcessLike } from '../sys/process-sys.js';
+import { addBackup } from './backup.js';
+import { script, wordOf, type RawGlobal } from './called.js';
+import { addCheck } from './check.js';
+import { addDeploy } from './deploy.js';
+import { addExplain } from './explain.js';
+import { helpWidth } from './fixed-answer.js';
+import { count, SysCommand } from './options.js';
+import { addPassphrase } from './passphrase.js';
+import { addCleanAndWizard, addSetup, runWizard } from './setup.js';
+import { addCompletion } from './shell.js';
+import { addUpkeep, runStatus } from './upkeep.js';
+
+/** @throws whatever the command throws; `usage` if the line itself is wrong */
+export async function runCommandLine(program: SysCommand, args: readonly string[]): Promise<void> {
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    throw usageError(error);
+  }
+}
+
+function usageError({ message }: CommanderError): RelaycertsError {
+  const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
+  const meant = suggestion === undefined ? '' : `, ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
+  return new RelaycertsError('usage', `${what.replace(/\.$/u, '')}${meant}`, {
+    hint: { run: ['--help'] },
+  });
+}
+
+/** `onWrite` is called when a command writes to stdout. */
+export function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
+  const { RELAYCERTS_SETTINGS: fromEnvironment = '' } = outside.env;
+  const named = fromEnvironment === '' ? 'settings.json' : fromEnvironment;
+  const program: SysCommand = new SysCommand('relaycerts', () => {
+    const { settings, json, ...options } = program.opts<RawGlobal>();
+    const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
+    const sys = processSys({ ...options, ...words }, outside, onWrite);
+    return [sys, { settings: resolve(sys.cwd, settings), json }];
+  })
+    .description(
+      'A private CA and mutual TLS for smarthost relaying: makes the certificates for the mail server at home and for ' +
+        'the host that relays its mail, installs them over ssh, and proves that they work.',
+    )
+    .option(
+      '--settings <file>',
+      'the settings file, otherwise RELAYCERTS_SETTINGS; everything is kept beside it',
+      named,
+    )
+    .option('--json', 'print one JSON object, also if it fails (docs/json.md)')
+    .addOption(
+      count(
+        '--wait <seconds>',
+        'wait up to this long for another relaycerts to finish',
+        'Expected a whole number of seconds.',
+      ).default(0),
+    )
+    .option('--quiet', 'no progress, only warnings and errors')
+    .option('--verbose', 'say more about what is done')
+    .option('--no-color', 'no colour (NO_COLOR does the same)')
+    .version(packageJson.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', "print this, or a command's help")
+    .helpCommand('help [command]', "print a command's help")
+    .showSuggestionAfterError()
+    .exitOverride()
+    // Wider than what the longest command leaves, because otherwise nothing would be wrapped.
+    .configureHelp({ minWidthToWrap: 30 })
+    .configureOutput({
+      writeOut: (text) => void outside.stdout.write(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () =>
+        Math.min((outside.stdout.isTTY === true && outside.stdout.columns) || helpWidth, helpWidth),
+    });
+  addSetup(program);
+  addUpkeep(program);
+  addExplain(program);
+  addBackup(program);
+  addDeploy(program);
+  addCheck(program);
+  addCleanAndWizard(program);
+  addPassphrase(program);
+  addCompletion(program);
+  // The program itself accepts any word, to suggest the command that was meant; its commands accept none too many.
+  return program
+    .allowExcessArguments()
+    .examples(
+      'relaycerts wizard                  ask for the settings, write settings.json',
+      'relaycerts make                    make all that settings.json asks for',
+      'relaycerts deploy                  install on the hosts over ssh',
+      'relaycerts check                   prove that it works',
+      'relaycerts fingerprint             pins for relay_clientcerts',
+    )
+    .hook('preAction', async (_, running) => {
+      if (running === program) await program.refuseUnknown();
+    })
+    .runs(async (sys, global) => {
+      if (existsSync(global.settings)) {
+        await runStatus(sys, global);
+        return;
+      }
+      if (!sys.interactive) {
+        program.outputHelp();
+        return;
+      }
+      sys.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
+      await runWizard(sys, global);
+    });
+}

@@ -3,7 +3,7 @@
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
-import type { HostSettings, Settings } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
 /** What is wrong with the configuration of a Postfix host. */
@@ -16,7 +16,7 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
     ...facts.sections.flatMap(({ name, words: [id = '', ...line], lines }) =>
       name === 'service' ? judgeService(settings, host, facts, { id, wanted: line.join(' '), found: lines[0] }) : [],
     ),
-    ...(host.role === 'smtpd-server' ? judgePort(settings, host, facts) : judgeRoutes(host, facts)),
+    ...(host.role === 'smtpd-server' ? judgePort(host, facts) : judgeRoutes(host, facts)),
   ];
 }
 
@@ -120,7 +120,7 @@ function kindOf(name: string, found: string, maps: readonly string[]): string {
   return effects[name] ?? 'setting-differs';
 }
 
-function judgePort(_: Settings, host: HostSettings & { readonly port: number }, facts: HostFacts): readonly Finding[] {
+function judgePort(host: SmtpdServer, facts: HostFacts): readonly Finding[] {
   const { hostname } = host;
   const port = String(host.port);
   const others = linesOf(facts, 'port').filter((found) => found !== `${port}/inet`);

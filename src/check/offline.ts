@@ -24,8 +24,11 @@ export function judgeOffline({ rows, problems, warnings }: Judged): readonly Rep
     ...problems.map((problem) => ofProblem('project-problem', problem)),
     ...warnings.map((problem) => ofProblem('project-warning', problem)),
   ];
+  const hasPassphrase = rows.some(({ role }) => role === 'passphrase');
+  const count = rows.filter(({ role, state }) => role !== 'passphrase' && state !== 'revoked').length;
+  const what = `${count} certificates${hasPassphrase ? ' and the passphrase' : ''}`;
   return [
-    { host: '', fine: `${rows.length} certificates and custody are as they should be`, findings: states },
+    { host: '', fine: `${what} are as they should be`, findings: states },
     {
       host: '',
       fine: 'the files fit together: keys, chains, names, purposes, pins, tables, bundles, modes',

@@ -46,14 +46,13 @@ export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<r
   );
   const judged = talks.map((talk) => ({ talk, findings: judgeConnection(talk, expectedOf(relay, work)) }));
   const good = judged.find(({ findings }) => findings.length === 0)?.talk;
-  const connections: Report = {
-    host,
-    fine: `port ${port} shows the certificate that was made for it (${good?.tls?.protocol}, ${good?.tls?.cipher})`,
-    findings: judged.flatMap(({ talk, findings }) => locate(talk, findings, good !== undefined, others)),
-  };
+  const findings = judged.flatMap((one) => locate(one.talk, one.findings, good !== undefined, others));
   const port25 = await checkPort25(relay, work, addresses[0]);
-  if (good === undefined) return [name, connections, ...port25];
-  return [name, connections, ...(await checkVisitors(relay, work, good)), ...port25];
+  // Without an address, or with one that only home reaches, nothing is known of the port, and nothing is said.
+  if (good === undefined) return [name, ...(findings.length === 0 ? [] : [{ host, fine: '', findings }]), ...port25];
+  const { protocol, cipher } = good.tls ?? {};
+  const fine = `port ${port} shows the certificate that was made for it (${protocol}, ${cipher})`;
+  return [name, { host, fine, findings }, ...(await checkVisitors(relay, work, good)), ...port25];
 }
 
 /**

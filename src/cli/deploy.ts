@@ -1,11 +1,16 @@
 // The command that changes the hosts: deploy. Its options and help are here; its code is in commands/, and loaded when
 // it runs.
 
+import type { Option } from 'commander';
 import type { DeployOptions } from '../commands/deploy.js';
 import { RelaycertsError } from '../errors.js';
 import { count, type SysCommand } from './options.js';
 
 const mostAtOnce = 8;
+
+function hosts(flags: string, description: string, digits: number): Option {
+  return count(flags, description, 'Expected a number of hosts, 1 or more.', { digits, least: 1 });
+}
 
 /** Adds deploy. */
 export function addDeploy(program: SysCommand): void {
@@ -20,17 +25,9 @@ export function addDeploy(program: SysCommand): void {
     .option('--yes', 'do not ask')
     .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
     .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
-    .addOption(
-      count('--parallel <n>', 'hosts at the same time', 'Expected a whole number of hosts.', 2).default(mostAtOnce),
-    )
-    .option('--canary <host>', 'the host that goes first (default: the first of its role)')
-    .addOption(
-      count(
-        '--max-failures <n>',
-        'start no further host after this many failures',
-        'Expected a whole number of hosts.',
-      ).default(10),
-    )
+    .addOption(hosts('--parallel <n>', 'hosts at the same time', 2).default(mostAtOnce))
+    .option('--canary <host>', 'the host that goes first in its role (default: the first, if there are more than --parallel)')
+    .addOption(hosts('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
     .examples(
       'relaycerts deploy',
       'relaycerts deploy --dry-run',

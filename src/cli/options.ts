@@ -82,9 +82,9 @@ export function days(flags: string, description: string): Option {
 }
 
 /** An option whose value is a whole number of at most `digits` digits; `what` is the error for anything else. */
-export function count(flags: string, description: string, what: string, digits = 5): Option {
+export function count(flags: string, description: string, what: string, { digits = 5, least = 0 } = {}): Option {
   return new Option(flags, description).argParser((text) => {
-    if (!/^\d+$/u.test(text) || text.length > digits) throw new InvalidArgumentError(what);
+    if (!/^\d+$/u.test(text) || text.length > digits || Number(text) < least) throw new InvalidArgumentError(what);
     return Number(text);
   });
 }
@@ -94,5 +94,5 @@ export function passphraseFdOption(): Option {
 }
 
 export function fileDescriptor(flags: string, description: string): Option {
-  return count(flags, description, 'Expected the number of a file descriptor.', 6);
+  return count(flags, description, 'Expected the number of a file descriptor.', { digits: 6 });
 }

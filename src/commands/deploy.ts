@@ -8,7 +8,7 @@ import { RelaycertsError, listSome } from '../errors.js';
 import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { signerOf } from '../plan/ca-rekey.js';
-import { afterVisit, isDone, nextVisits, type Choice, type DeployedHost, type Visit } from '../plan/deployment.js';
+import { afterVisit, allVisits, isDone, nextVisits, type DeployedHost, type Visit } from '../plan/deployment.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -22,7 +22,7 @@ import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver, takeBack } from './deliver.js';
-import { findHost, findHosts, notCertifiedError } from './hosts.js';
+import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
 import { visitNotes, type VisitNotes } from './visit-notes.js';
@@ -48,6 +48,7 @@ interface Deployment {
   readonly settings: Settings;
   readonly inventory: Inventory;
   readonly bundles: Bundles;
+  readonly canary: HostName | undefined;
   readonly sys: Sys;
   readonly note: VisitNotes['note'];
 }
@@ -64,8 +65,12 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
       (seen) => noteUnderLock(settings, sys, lock, seen),
       () => performance.now(),
     );
-    const deployment = { options, settings, inventory, bundles, sys, note };
-    const wanted = findHosts(settings, options.hosts).map(({ hostname }) => hostname);
+    const canary = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
+    const deployment = { options, settings, inventory, bundles, canary, sys, note };
+    const hosts = findHosts(settings, options.hosts);
+    const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
+    if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
+    const wanted = hosts.map(({ hostname }) => hostname);
     const reports = await (options.undo ? undoAll : installAll)(deployment, wanted).finally(() => {
       sys.progress.end();
       return end();
@@ -100,7 +105,10 @@ async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: 
   if (!options.json && !sys.isQuiet) sys.write(plan);
   if (options.yes) return true;
   const length = new Set(visits.map(({ hostname }) => hostname)).size;
-  if (sys.interactive) return sys.confirm(`Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`);
+  if (sys.interactive) {
+    if (await sys.confirm(`Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`)) return true;
+    throw new RelaycertsError('interrupted', 'no host was changed');
+  }
   throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
     hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
   });
@@ -130,7 +138,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     tell(deployment, [], 'nothing to deploy: every host is up to date\n');
     return undefined;
   }
-  const visits = foresee(all, only, sys.now());
+  const visits = allVisits(all, only, sys.now());
   if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
@@ -263,30 +271,14 @@ function deployedHosts({ settings, inventory, bundles }: Deployment): readonly D
   });
 }
 
-/** All visits in their order, if none fails; a host may occur twice. */
-function foresee(all: readonly DeployedHost[], only: Choice['only'], at: Date): readonly Visit[] {
-  const state = new Map(all.map((host) => [host.hostname, host]));
-  const visits: Visit[] = [];
-  for (;;) {
-    const next = nextVisits([...state.values()], { failed: new Set(), only });
-    if (next.length === 0) return visits;
-    for (const visit of next) {
-      const host = state.get(visit.hostname);
-      if (host !== undefined) state.set(visit.hostname, { ...host, seen: afterVisit(host, visit, at) });
-    }
-    visits.push(...next);
-  }
-}
-
 /** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
 function withCanary(
-  { options, settings }: Deployment,
+  { options, canary }: Deployment,
   visits: readonly Visit[],
 ): [Visit | undefined, readonly Visit[]] {
-  const named = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
-  const canary =
-    visits.find(({ hostname }) => hostname === named) ?? (visits.length > options.parallel ? visits[0] : undefined);
-  return [canary, visits.filter((visit) => visit !== canary)];
+  const first =
+    visits.find(({ hostname }) => hostname === canary) ?? (visits.length > options.parallel ? visits[0] : undefined);
+  return [first, visits.filter((visit) => visit !== first)];
 }
 
 /** False for a host that is only unreachable, which says nothing about the others. */

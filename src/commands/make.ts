@@ -184,5 +184,5 @@ function renderPlan(plan: Plan, opening: Opening | undefined, sys: Sys): string 
   const { steps } = plan;
   if (steps.length === 0) return `${nothingToMake(plan, opening)}\n`;
   const lines = steps.map((step) => `  ${describeStep(step)}: ${shownPath(step.path, sys)}`);
-  return ['make would make, in this order:', ...lines, ''].join('\n');
+  return ['would make, in this order:', ...lines, ''].join('\n');
 }

@@ -85,6 +85,21 @@ export function isDone({ expected, seen }: DeployedHost): boolean {
   return judgeInstallation(expected, seen).kind === 'installed';
 }
 
+/** All visits in their order, if none fails; a host may occur twice. */
+export function allVisits(all: readonly DeployedHost[], only: Choice['only'], at: Date): readonly Visit[] {
+  const state = new Map(all.map((host) => [host.hostname, host]));
+  const visits: Visit[] = [];
+  for (;;) {
+    const next = nextVisits([...state.values()], { failed: new Set(), only });
+    if (next.length === 0) return visits;
+    for (const visit of next) {
+      const host = state.get(visit.hostname);
+      if (host !== undefined) state.set(visit.hostname, { ...host, seen: afterVisit(host, visit, at) });
+    }
+    visits.push(...next);
+  }
+}
+
 interface Peers {
   /** True if every host that was seen has this CA. */
   readonly trusted: (authority: string) => boolean;

@@ -47,7 +47,7 @@ export function planText(all: readonly DeployedHost[], visits: readonly Visit[])
   const lines = visits.slice(0, mostListed).map(({ hostname, files }, index) => {
     const host = hosts.get(hostname);
     const judged = host === undefined ? undefined : judgeInstallation(host.expected, host.seen);
-    const differs = judged?.kind === 'differs' ? judged.parts.map((part) => partWords[part]).join(', ') : 'all of it';
+    const differs = judged?.kind === 'differs' ? judged.parts.map((part) => partWords[part]).join(', ') : 'everything';
     return `  ${index + 1}. ${hostname}: ${files === 'trust' ? 'CA and pins first' : differs}\n`;
   });
   const more = visits.length > mostListed ? `  and ${visits.length - mostListed} more\n` : '';
@@ -61,8 +61,8 @@ export function reportText(reports: readonly Report[], isUndo: boolean): string 
   const words = [
     [count('installed'), done],
     [count('unchanged'), isUndo ? 'had nothing to undo' : 'had it already'],
-    [count('failed'), 'failed, and are as they were'],
-    [count('waiting'), 'wait for others'],
+    [count('failed'), 'failed and left as before'],
+    [count('waiting'), 'waiting for others'],
   ] as const;
   const text = words.flatMap(([number, what]) => (number === 0 ? [] : [`${number} ${what}`])).join(', ');
   const open = reports.filter(({ outcome }) => outcome === 'failed' || outcome === 'waiting').map(({ host }) => host);

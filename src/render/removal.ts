@@ -24,10 +24,11 @@ export function renderRemoval(
       ? smtpClients.map(({ hostname }) => hostname)
       : smtpdServers.map(({ hostname }) => hostname).filter((hostname) => install.includes(hostname));
   const { words, run } = installParagraph(settings, touched);
+  const first = [...(isKept ? [commandText(program, ['make'])] : []), ...run];
   return renderNowRun(
-    { words, run: [...(isKept ? [commandText(program, ['make'])] : []), ...run] },
+    { words, run: first },
     {
-      words: `Then, unless ${gone.hostname} is gone:`,
+      words: `${first.length === 0 ? 'Unless' : 'Then, unless'} ${gone.hostname} is gone:`,
       run: [scriptCommand(program, gone, ['--undo'])],
     },
   );

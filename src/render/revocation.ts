@@ -27,7 +27,7 @@ export function renderTableChange(
   const byHand = relays.slice(0, mostByHand).flatMap((relay) => handCommands(settings.program, relay));
   const also = relays.length > mostByHand ? ', and the same for the other relays' : '';
   const paragraph = isBroken ? { words: `Now run${also}:`, run: byHand } : installParagraph(settings, names);
-  const until = `Until then ${hostname} relays; after it, its mail waits in its queue.`;
+  const until = `Until then ${hostname} can relay; after that, its mail waits in its queue.`;
   return renderNowRun(paragraph, {
     words: `${until}\nTo let it relay again, with a new key:`,
     run: [again],

@@ -43,7 +43,9 @@ function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
       : `With ${program.title}, ${program.log}`;
   return [
     ...parts,
-    `Then send a mail to an address of yours elsewhere: echo test | sendmail -f ${mailbox} you@example.net. ${sent}, the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
+    // Not a block: blocks may be run as they are, and this sends a mail.
+    `Then send a mail to an address of yours elsewhere:\n    echo test | sendmail -f ${mailbox} you@example.net`,
+    `${sent}, the relay's log "Trusted TLS connection established". Other mail servers ask whether the relay may send for ${settings.domain}: its SPF record needs ${settings.smtpdServers.map(({ hostname }) => `a:${hostname}`).join(' ')}.`,
   ];
 }
 

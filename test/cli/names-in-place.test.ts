@@ -74,7 +74,7 @@ describe('an altName that is added or removed', () => {
     const said = `the certificate "${project.path(relayCertificate)}" is for "${relay}", and the settings ask for "${relay}, mx.example.org, smtp.example.net"`;
     expect(dry.stderr).toContain(`${said}: it gets a new one for the same key\n`);
     expect(dry.stdout).toBe(
-      `make would make, in this order:
+      `would make, in this order:
   the smtpd-server certificate of ${relay}, 398 days: ${relayCertificate}
   the bundle of ${relay} (${relay}.crt.pem, ${relay}.chain.pem): hosts/${relay}
 `,

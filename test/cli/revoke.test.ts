@@ -90,7 +90,7 @@ describe('revoke', () => {
     expect(result.stderr).toContain(`revoked ${home}, serial ${serial}`);
     expect(result.stdout).toBe(`Now run:
   ${installs('relayhost', 'relayhost2')}
-Until then ${home} relays; after it, its mail waits in its queue.
+Until then ${home} can relay; after that, its mail waits in its queue.
 To let it relay again, with a new key:
   relaycerts make --again ${home}
 `);

@@ -26,7 +26,10 @@ export function addDeploy(program: SysCommand): void {
     .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
     .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
     .addOption(hosts('--parallel <n>', 'hosts at the same time', 2).default(mostAtOnce))
-    .option('--canary <host>', 'the host that goes first in its role (default: the first, if there are more than --parallel)')
+    .option(
+      '--canary <host>',
+      'the host that goes first in its role (default: the first, if there are more than --parallel)',
+    )
     .addOption(hosts('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
     .examples(
       'relaycerts deploy',

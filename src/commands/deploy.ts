@@ -272,10 +272,7 @@ function deployedHosts({ settings, inventory, bundles }: Deployment): readonly D
 }
 
 /** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
-function withCanary(
-  { options, canary }: Deployment,
-  visits: readonly Visit[],
-): [Visit | undefined, readonly Visit[]] {
+function withCanary({ options, canary }: Deployment, visits: readonly Visit[]): [Visit | undefined, readonly Visit[]] {
   const first =
     visits.find(({ hostname }) => hostname === canary) ?? (visits.length > options.parallel ? visits[0] : undefined);
   return [first, visits.filter((visit) => visit !== first)];

@@ -46,7 +46,7 @@ const backup = (file = 'b.gpg', ...more: readonly string[]): Result =>
 const restore = (file = project.path('b.gpg'), given = password): Result =>
   other.spawn(['restore', file, '--password-fd', '0'], { input: given });
 
-/** What is in a backup, by plain gpg. */
+/** The contents of a backup, read with plain gpg. */
 function decrypt(path: string): Buffer {
   requireTools('gpg');
   const home = join(project.home, '.gnupg');
@@ -81,7 +81,7 @@ describe('the drill', () => {
     succeed(backup('../home/b.gpg'));
     const file = join(other.home, 'b.gpg');
     cpSync(join(project.home, 'b.gpg'), file);
-    // The machine of before is gone.
+    // The old machine is gone.
     const before = contentOf(project.path('certs'));
     const sealed = readFileSync(join(project.home, passphraseName));
     project.remove();
@@ -98,7 +98,7 @@ describe('the drill', () => {
     }
     expect(restored.stderr).toContain("next, for the hosts' bundles: relaycerts make\n");
     succeed(run(['make']));
-    // What hosts have is not in a backup: they are looked at again.
+    // What hosts have is not in a backup: they must be looked at again.
     expect(run(['status'])).toMatchObject({ status: 3, stderr: '' });
     succeed(run(['renew', '--force']));
     const wide = Object.entries(modesOf(other.folder)).filter(
@@ -190,7 +190,7 @@ describe('backup', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('takes a passphrase that is in no file', async () => {
+  it('accepts a passphrase that is not in a file', async () => {
     succeed(project.spawn(['make', '--passphrase-fd', '0', '--quiet'], { input: 'another passphrase, by hand' }));
     rmSync(join(project.home, passphraseName));
     const fds = ['sh', '-c', `exec "$@" 3< '${join(project.home, 'pw')}'`, 'sh'];
@@ -218,7 +218,7 @@ describe('backup', () => {
     expect([weak.status, weak.stderr]).toEqual([0, expect.stringContaining('the password is short or simple')]);
   });
 
-  it('says what is not in it, and that there is nothing to back up', async () => {
+  it('reports what it leaves out, and that there is nothing to back up', async () => {
     expectError(backup(), 1, /nothing to back up/u, /relaycerts make --dry-run$/u);
     await putMade(project);
     project.write('certs/a name with spaces', '');
@@ -308,7 +308,7 @@ describe('restore', () => {
     expect(existsSync(other.path('restored/settings.json'))).toBe(true);
   });
 
-  it('takes a backup that is in the folder', async () => {
+  it('accepts a backup that is in the folder', async () => {
     await putMade(project);
     succeed(backup());
     cpSync(project.path('b.gpg'), other.path('b.gpg'));
@@ -326,7 +326,7 @@ describe('restore', () => {
     expect(statSync(other.path('new')).mode & 0o7777).toBe(0o700);
   });
 
-  it('refuses another password, and a file that is no backup', async () => {
+  it('refuses a wrong password, and a file that is not a backup', async () => {
     await putMade(project);
     succeed(backup());
     expectError(restore(undefined, 'wrong'), 1, /that is not the password of "[^"]*b\.gpg"/u, /run it again/u);
@@ -358,7 +358,7 @@ describe('restore', () => {
     expectNothing();
   });
 
-  it('leaves another passphrase file alone, and restores nothing then', async () => {
+  it('leaves another passphrase file unchanged, and restores nothing', async () => {
     await putMade(project);
     succeed(backup());
     const sealed = join(other.home, passphraseName);
@@ -372,7 +372,7 @@ describe('restore', () => {
     succeed(restore());
   });
 
-  it('leaves another operator key alone, which opens the passphrase then', async () => {
+  it('leaves another operator key unchanged, and it opens the passphrase', async () => {
     await putMade(project);
     succeed(backup());
     other.settings(smallSettings({ domain: 'example.net' }));
@@ -387,7 +387,7 @@ describe('restore', () => {
     succeed(await other.run(['renew', '--force']));
   });
 
-  it('says where a passphrase file cannot be put', async () => {
+  it('reports where a passphrase file cannot be put', async () => {
     project.settings(smallSettings({ passphrase: { file: join(project.home, 'sealed.gpg') } }));
     succeed(await project.run(['make', '--quiet']));
     succeed(backup());
@@ -454,7 +454,7 @@ describe('a hostile backup', () => {
       expect(refused.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
       expectNothing();
     }
-    // As it is, it is good: each case failed for what was changed.
+    // Unchanged, it is accepted: each case failed only because of its change.
     writeFileSync(file, await sealBytes(writeTar(good, new Date()), new Secret(password), new Date()));
     succeed(restore(file));
   });

@@ -1,4 +1,4 @@
-// `relaycerts check --offline`: the files here, and nothing else; and what check says of hosts that ssh does not reach.
+// `relaycerts check --offline`: only the files here; and what check reports about hosts that ssh does not reach.
 
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ async function idsOf(words: readonly string[] = ['--offline'], input: RunInput =
   return findings.map(({ id }) => id);
 }
 
-/** An ssh that says these words and ends with 255. */
+/** An ssh that prints these words and ends with 255. */
 function sshThatSays(words: string): RunInput {
   mkdirSync(join(project.home, 'bin'));
   const file = join(project.home, 'bin/ssh');
@@ -141,7 +141,7 @@ describe('check of hosts that ssh does not reach', () => {
     ['ssh-denied', 'root@mailhost.example.org: Permission denied (publickey).'],
     ['ssh-host-key', 'Host key verification failed.'],
     ['ssh-unreachable', 'ssh: connect to host mailhost.example.org port 22: Connection timed out'],
-  ])('%s: is said, asks nobody, and notes nothing', async (id, words) => {
+  ])('%s: is reported, asks nobody, and records nothing', async (id, words) => {
     const input = sshThatSays(words);
     expect(await idsOf(['mailhost'], input)).toContain(id);
     expect(project.read('../home/calls')).toBe(

@@ -1,4 +1,5 @@
-// certs/installed.json in a project: noted under the lock as one change, and known to what goes over the project's files.
+// certs/installed.json in a project: written under the lock as one change, and known to commands that check the
+// project's files.
 
 import { chmodSync, existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,7 +51,7 @@ describe('what was seen of hosts', () => {
     expect(noted()).toEqual(['other.example.org', relay]);
   });
 
-  it('goes with clean', async () => {
+  it('is removed by clean', async () => {
     await noteAsInstalled(project);
     const cleaned = await project.run(['clean', '--yes']);
     expect([cleaned.status, cleaned.stdout.includes(project.path(file))]).toEqual([0, true]);

@@ -1,4 +1,4 @@
-// `relaycerts make` where the files contradict the settings or each other: it says which file, and touches nothing.
+// `relaycerts make` with files that contradict the settings or each other: it names the file, and touches nothing.
 
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ afterEach(() => {
   project.remove();
 });
 
-/** What somebody did to the files, and what make must say about it; it must touch nothing. */
+/** What somebody did to the files, and what make must report; it must touch nothing. */
 const contradictions: readonly {
   readonly name: string;
   readonly change: (project: Project) => void | Promise<void>;
@@ -110,7 +110,7 @@ const contradictions: readonly {
 ];
 
 describe('what contradicts the settings', () => {
-  it.each(contradictions)('$name: says which file, and touches nothing', async ({ change, says }) => {
+  it.each(contradictions)('$name: names the file, and touches nothing', async ({ change, says }) => {
     await putMade(project);
     await change(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
@@ -123,7 +123,7 @@ describe('what contradicts the settings', () => {
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('no passphrase file: says so before it makes a new client', async () => {
+  it('no passphrase file: reports it before it makes a new client', async () => {
     await putMade(project);
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));

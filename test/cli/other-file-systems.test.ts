@@ -1,5 +1,5 @@
-// File systems that lack what Unix has: exFAT, which a stick comes with, keeps no modes and has no second names; others
-// refuse to change a mode or to sync a folder. There it works, or says before anything that it cannot; a dry run too.
+// File systems that lack Unix features: exFAT, which USB sticks use, has no modes and no hard links; others refuse to
+// change a mode or to sync a folder. On these it works, or refuses at once; a dry run too.
 
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -65,7 +65,7 @@ cd stick
     },
   );
 
-  it('mounted with umask=077 takes everything', () => {
+  it('mounted with umask=077 accepts everything', () => {
     const run = withStick(
       'umask=077',
       `cp settings.json ../stick
@@ -85,7 +85,7 @@ ls -A | tr '\\n' ' '`,
     expect(run.stdout).toMatch(/mailhost\.example\.org\.p12 settings\.json $/u);
   });
 
-  it('is to hold the passphrase only: refused before anything, a dry run too', () => {
+  it('for the passphrase only: refused before anything, also in a dry run', () => {
     project.settings(smallSettings({ passphrase: { file: join(dirname(project.folder), 'stick/passphrase.gpg') } }));
     const run = withStick(
       'umask=022',

@@ -31,7 +31,7 @@ async function shown(): Promise<string> {
   return show.stdout.replace(/\n$/u, '');
 }
 
-/** The judgement of openssl: whether this passphrase opens the CA's key. */
+/** openssl's verdict: whether this passphrase opens the CA's key. */
 function opensKey(passphrase: string): boolean {
   const args = ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'];
   return spawnSync('openssl', args, { input: passphrase }).status === 0;
@@ -59,7 +59,7 @@ const openOn = async (...args: readonly string[]): Promise<Terminal> =>
 const stdoutOnTerminal = (): string => readFileSync(join(project.home, 'stdout'), 'utf8');
 
 describe('passphrase', () => {
-  it('alone, or with an unknown word, says what there is', async () => {
+  it('without a word, or with an unknown one, lists its commands', async () => {
     expectError(await project.run(['passphrase']), 2, /needs one of recipients, show, change, export-key/u, /--help/u);
     expectError(
       await project.run(['passphrase', 'shwo']),
@@ -139,7 +139,7 @@ describe('recipients', () => {
     expect(json).toMatchObject({ file: sealedFile(), recipients: [{ from: 'operator key', isHere: true }] });
   });
 
-  it('says unknown key if the operator key is gone, without gpg', async () => {
+  it('prints "unknown key" if the operator key is gone, without gpg', async () => {
     await putMade(project);
     rmSync(operatorKey());
     const { status, stdout } = await project.run(['passphrase', 'recipients'], { env: { PATH: '/nonexistent' } });
@@ -194,7 +194,7 @@ describe('export-key', () => {
 
 describe("the operator key's own password", () => {
   const password = 'its öwn pass';
-  /** What make says: it asks nothing, because nothing would run by itself with a password. */
+  /** make's message: it asks nothing, because nothing would run unattended with a password. */
   const makeThenSetPassword = async (): Promise<void> => {
     let screen = await openOn('make');
     expect(await screen.ended()).toBe(0);
@@ -221,7 +221,7 @@ describe("the operator key's own password", () => {
     screen.dispose();
   };
 
-  it('is asked for when the key is needed; without a terminal the error says so', async () => {
+  it('is asked for when needed; without a terminal the error says so', async () => {
     await makeThenSetPassword();
     expect((await project.run(['make'])).stderr).toMatch(/nothing to make/u);
     project.settings(withSecond);
@@ -251,7 +251,7 @@ describe("the operator key's own password", () => {
     expect(existsSync(project.path('certs/smtp-client/second.example.org.crt.pem'))).toBe(true);
   });
 
-  it('operator-password sets it, and takes it away; the key stays the same', async () => {
+  it('operator-password sets and removes it; the key stays the same', async () => {
     await putMade(project);
     const passphrase = await shown();
     const recipients = (await project.run(['passphrase', 'recipients'])).stdout;

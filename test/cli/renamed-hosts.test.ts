@@ -1,5 +1,5 @@
-// Hosts that leave the settings, come under another name, or change their role: what make says they still do, and the
-// command that takes it back there, which works as it is printed.
+// Hosts that leave the settings, get another name, or change their role: make reports what they can still do, and
+// prints the command that undoes it there, which works as printed.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -28,13 +28,13 @@ const hosts = (relays: readonly string[], clients: readonly string[]) =>
     smtpClients: clients.map((hostname) => ({ hostname })),
   });
 
-/** What make warns of, and the hint below it. */
+/** make's warnings, and the hint below each. */
 const warned = async (): Promise<readonly string[]> =>
   succeed(await run('make'))
     .stderr.split('\n')
     .filter((line) => /relaycerts: (?:warning|hint): /u.test(line));
 
-/** Carries the end of the hint out, after which make has nothing to say. */
+/** Runs the end of the hint, after which make reports nothing. */
 async function removeLeft(hint: string | undefined): Promise<void> {
   const [, command = ''] = /: relaycerts (remove \S+)$/u.exec(hint ?? '') ?? [];
   const paths = (/: rm -r ((?:\/\S+ ?)+)/u.exec(hint ?? '')?.[1] ?? '').split(' ').filter((path) => path !== '');
@@ -93,7 +93,7 @@ describe('another role', () => {
     await removeLeft(hint);
   });
 
-  it('of a relay that becomes a client: a pin, and no table in its bundle once it is removed', async () => {
+  it('of a relay that becomes a client: a pin, and no table once removed', async () => {
     project.settings(hosts(['relayhost', 'second'], ['mailhost']));
     await putMade(project);
     project.settings(hosts(['relayhost'], ['mailhost', 'second']));
@@ -109,7 +109,7 @@ describe('another role', () => {
     expect((await run('status')).status).toBe(0);
   });
 
-  it('of a host that is revoked in its new one: its old key does not come back', async () => {
+  it('of a host revoked in its new role: its old key does not come back', async () => {
     project.settings(hosts(['relayhost'], ['mailhost', 'second']));
     await putMade(project);
     const old = project.read('certs/smtp-client/second.example.org.key.pem');

@@ -1,5 +1,5 @@
-// Settings that were changed after make: what make says of certificates that are not as they would be made now, and that
-// the command it names makes them so, after which it is silent.
+// Settings that were changed after make: make reports certificates that differ from what it would make now, and the
+// command it prints fixes that; then make is silent.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cpSync, rmSync } from 'node:fs';
@@ -31,7 +31,7 @@ afterAll(() => {
 
 const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
-/** What make says but that it has nothing to make; it changes nothing. */
+/** make's messages, without "nothing to make"; it changes nothing. */
 async function said(): Promise<readonly string[]> {
   const before = treeOf(project.folder);
   const lines = (await succeed('make')).stderr.trimEnd().split('\n');
@@ -44,7 +44,7 @@ async function said(): Promise<readonly string[]> {
 const textOf = (path: string): string =>
   openssl(['x509', '-noout', '-text', '-nameopt', 'utf8', '-in', project.path(path)]);
 
-it('nothing where nothing was changed, nor after a renewal', async () => {
+it('is empty if nothing was changed, and after a renewal', async () => {
   expect(await said()).toEqual([]);
   await succeed('renew', '--force');
   expect(await said()).toEqual([]);
@@ -100,7 +100,7 @@ describe.each<readonly [string, Record<string, unknown>, string, string, string,
     /Public-Key: \(2048 bit\)/u,
   ],
 ])('%s', (_name, change, what, command, path, shows) => {
-  it('is said, with the command that applies it', async () => {
+  it('is reported, with the command that applies it', async () => {
     project.settings(smallSettings(change));
     expect(await said()).toEqual([`relaycerts: ${what}: relaycerts ${command}`]);
     const before = textOf(path);
@@ -125,7 +125,7 @@ describe("the CA's name and its permitted domains", () => {
       /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u,
     ],
     ['domains of a host', { permittedDomains: [relay, home] }, 'renew --ca', 1, /DNS:mailhost\.example\.org/u],
-  ])('%s: stops nothing, and the command that is said applies it', async (_name, ca, command, times, shows) => {
+  ])('%s: stops nothing, and the reported command applies it', async (_name, ca, command, times, shows) => {
     project.settings(smallSettings({ ca }));
     const [line = '', ...more] = await said();
     expect(more).toEqual([]);
@@ -141,7 +141,7 @@ describe("the CA's name and its permitted domains", () => {
   });
 });
 
-it('says nothing of leaves that the end of the CA cut', async () => {
+it('ignores leaves that the end of the CA cut short', async () => {
   await succeed('clean', '--yes');
   project.settings(smallSettings({ ca: { validDays: 300 } }));
   await succeed('make');

@@ -44,7 +44,7 @@ describe('show', () => {
     expect(before).toBe(await show());
   });
 
-  it('says in words that its output found no room, with what mends it', () => {
+  it('reports that its output found no room, and how to fix it', () => {
     const under = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
     expect(project.spawn(['show'], { under })).toEqual({
       status: 1,
@@ -126,7 +126,7 @@ relaycerts unix - - y - 10 smtp
       hosts: { host: string; role: string; sections: Record<string, unknown>; script: string }[];
     }>(await show('--json'));
     expect(await show('--format', 'json')).toBe(await show('--json'));
-    // One shape, however many they are.
+    // One shape for any number of hosts.
     expect(answerOf(await show('mailhost', '--json'))).toMatchObject({ hosts: [hosts[1]] });
     expect(hosts.map(({ host, role, sections }) => [host, role, Object.keys(sections)])).toEqual([
       ['relayhost.example.org', 'smtpd-server', ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify']],
@@ -135,7 +135,7 @@ relaycerts unix - - y - 10 smtp
     expect(hosts[1]?.script).toBe(await show('mailhost', '--format', 'sh'));
   });
 
-  it('names the settings file in its commands where that has another name', async () => {
+  it('names the settings file in its commands if it has another name', async () => {
     project.write('other.json', JSON.stringify(smallSettings()));
     const text = await show('mailhost', '--settings', 'other.json');
     expect(text).toContain('relaycerts --settings other.json show mailhost.example.org --format sh | ssh');
@@ -164,7 +164,7 @@ relaycerts unix - - y - 10 smtp
     expect(result.stdout).toBe(args.includes('sh') ? 'exit 1\n' : '');
   });
 
-  it('before make: says that there is no certificate yet', async () => {
+  it('before make: reports that there is no certificate yet', async () => {
     const fresh = makeProject();
     const result = await fresh.run(['show']);
     fresh.remove();

@@ -1,4 +1,5 @@
-// What `relaycerts sign` refuses, untouched, and how its hints go on; what make says of a request that does not fit.
+// What `relaycerts sign` refuses without touching anything, and how its hints continue; what make reports about a
+// request that does not match.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -196,7 +197,7 @@ describe('refused, and nothing is touched', () => {
   });
 });
 
-describe('what contradicts is said by make', () => {
+describe('make reports contradictions', () => {
   it('a key beside the request, a certificate of another key, a damaged request', async () => {
     writeRequest(project);
     succeed(await sign());

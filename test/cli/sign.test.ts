@@ -1,5 +1,5 @@
-// `relaycerts sign`: requests that openssl made, for hosts whose key never comes here; what make and renew then do. What
-// is refused is in sign-refused.test.ts; requests by themselves are looked at in test/interop/request.test.ts.
+// `relaycerts sign`: requests made by openssl, for hosts whose key never comes here; what make and renew then do. What
+// is refused is in sign-refused.test.ts; test/interop/request.test.ts tests requests by themselves.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -181,7 +181,7 @@ describe('signed again', () => {
     expect(serialsOf(project)).toHaveLength(3);
   });
 
-  it('another key: refused, and by the hint it goes on', async () => {
+  it('another key: refused, and the hint continues', async () => {
     writeRequest(project);
     succeed(await sign());
     succeed(await project.run(['make']));
@@ -272,7 +272,7 @@ describe('signed again', () => {
     );
   });
 
-  it('a key that was made here and moved to the host: its request goes on', async () => {
+  it('a key that was made here and moved to the host: its request works', async () => {
     await putMade(project);
     renameSync(project.path(homeKey), join(project.home, 'moved.key'));
     writeRequest(project, [], { key: join(project.home, 'moved.key') });

@@ -1,5 +1,5 @@
-// Healthy hosts, with all that real people's configurations have besides, and with every kind of our own settings: check
-// finds nothing wrong, and what it cannot see it says as unknown.
+// Healthy hosts, with everything that real configurations also have, and with every kind of our own settings: check
+// finds nothing wrong, and reports what it cannot see as unknown.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -17,7 +17,7 @@ let home: MailHost;
 
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 
-/** What is not unknown. */
+/** Findings that are not "unknown". */
 async function faults(): Promise<readonly string[]> {
   return (await findAll(desk)).flatMap(({ severity, message }) => (severity === 'unknown' ? [] : [message]));
 }
@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('a pair', () => {
-  test('with all that main.cf may have for strangers, and a home with a filter, a LAN and other providers', async () => {
+  test("with a main.cf full of strangers' settings, and a busy home", async () => {
     await desk.make(settings);
     await relay.setMainCf({
       ...forStrangers,
@@ -130,7 +130,7 @@ describe('a pair', () => {
   });
 });
 
-test('a fleet of 2 relays and 20 clients, most of them out of reach: nothing wrong', async () => {
+test('2 relays and 20 clients, most of them unreachable: no findings', async () => {
   const others = Array.from({ length: 18 }, (_, at) => ({
     hostname: `client${at + 3}`,
     sshPort: 9,

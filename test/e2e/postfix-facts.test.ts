@@ -1,5 +1,5 @@
-// What relaycerts takes for granted about Postfix, reproduced on real hosts with certificates that openssl made. Each
-// test is one fact: why there are two locks, which replies lose mail, what pins and files must look like.
+// What relaycerts assumes about Postfix, reproduced on real hosts with certificates made by openssl. Each test is one
+// fact: why there are two locks, which replies lose mail, what pins and files must look like.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -27,7 +27,7 @@ let selfSigned: Credential;
 let serverOnly: Credential;
 let mailCount = 0;
 
-/** A main.cf or master.cf service on the relay: what is common to all, and the two settings that differ. */
+/** A service in the relay's main.cf or master.cf: the common settings, and the two that differ. */
 async function addService(
   port: number,
   certificate: 'ask' | 'require',
@@ -66,7 +66,7 @@ async function send(
   await Promise.all([home.markLog(), relay.markLog()]);
   await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
   const [, status = '', reply = ''] = await home.waitForLog(/to=<bob@example\.net>.* status=(\w+) \((.*)\)$/m);
-  // Out of the way of the next mail's log lines.
+  // So that it does not mix with the next mail's log lines.
   await home.sh('postsuper -d ALL 2> /dev/null');
   return { status, reply, subject };
 }
@@ -147,19 +147,16 @@ describe('two locks', () => {
     ['self-signed', () => selfSigned, 'Client certificate not trusted'],
     ['for serverAuth only', () => serverOnly, 'Client certificate not trusted'],
     ['not sent at all', (): Credential | 'none' => 'none', 'No client certificate presented'],
-  ] as const)(
-    'with req_ccert, one that is %s gets 421 before MAIL FROM, and the mail waits',
-    async (_what, client, why) => {
-      const { status, reply } = await send(ports.requireAndDefer, client());
-      expect(status).toBe('deferred');
-      expect(reply).toMatch(new RegExp(`421 4\\.7\\.1 .*${why}`));
-      const [, commands = ''] = await relay.waitForLog(/disconnect from mailhost\S+ (.*)$/m);
-      expect(commands).toContain('starttls=1');
-      expect(commands).not.toContain('mail=');
-    },
-  );
+  ] as const)('with req_ccert, one that is %s gets 421 before MAIL FROM', async (_what, client, why) => {
+    const { status, reply } = await send(ports.requireAndDefer, client());
+    expect(status).toBe('deferred');
+    expect(reply).toMatch(new RegExp(`421 4\\.7\\.1 .*${why}`));
+    const [, commands = ''] = await relay.waitForLog(/disconnect from mailhost\S+ (.*)$/m);
+    expect(commands).toContain('starttls=1');
+    expect(commands).not.toContain('mail=');
+  });
 
-  test('with defer, an unlisted one of our CA gets 450 at RCPT: the mail waits', async () => {
+  test('with defer, an unlisted one of our CA gets 450 at RCPT', async () => {
     const { status, reply } = await send(ports.requireAndDefer, unlisted);
     expect(status).toBe('deferred');
     expect(reply).toMatch(/said: 450 4\.3\.2 .*\(in reply to RCPT TO command\)/);
@@ -233,7 +230,7 @@ describe('the home host', () => {
     );
   });
 
-  test('with CApath left set, also takes a relay of a CA in there', async () => {
+  test('with CApath left set, also accepts a relay of a CA in there', async () => {
     const other = await makeCa(lab.operator, 'another CA');
     await home.writeFile(caFile, other.certificate);
     await home.writeFile('/var/spool/postfix/etc/public-cas/ca.pem', ca.certificate);

@@ -1,5 +1,5 @@
-// Who is turned away, with relaycerts' own configuration in place on both sides: the relay takes no client but ours,
-// home hands its mail to no relay but ours, and whatever is wrong, the mail waits at home and goes once it is put right.
+// Who is refused, with relaycerts' own configuration on both sides: the relay accepts no client but ours, home sends
+// its mail to no relay but ours, and whatever is wrong, the mail waits at home and is delivered after the fix.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -24,18 +24,18 @@ let port25Before: string;
 /** Each host's own chain file. */
 const right = new Map<MailHost, string>();
 
-/** What port 25 of the relay says to a stranger, to the last reply. */
+/** The replies of the relay's port 25 to a stranger, to the last one. */
 async function port25(...options: readonly string[]): Promise<string> {
   const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--quit-after', 'RCPT', ...options];
   return (await lab.operator.exec(swaks, { anyExit: true })).stdout;
 }
 
-/** A certificate of our CA for the home host, and whatever is to differ. */
+/** A certificate of our CA for the home host, with any differences. */
 function ofClient(options: Partial<CertificateOptions>): Promise<Credential> {
   return makeCertificate(lab.operator, { name: home.hostname, purpose: 'clientAuth', issuer: ca, ...options });
 }
 
-/** A certificate of our CA for the relay, and whatever is to differ. */
+/** A certificate of our CA for the relay, with any differences. */
 function ofServer(options: Partial<CertificateOptions>): Promise<Credential> {
   return makeCertificate(lab.operator, { name: relay.hostname, purpose: 'serverAuth', issuer: ca, ...options });
 }
@@ -54,7 +54,7 @@ async function list(...credentials: readonly Credential[]): Promise<void> {
 }
 
 interface Refusal {
-  /** Why it waits, as the home queue has it. */
+  /** Why it waits, according to the home queue. */
   readonly reason: string;
   /** What home said on the relay's service before the connection ended: `ehlo=2 starttls=1 ...`. */
   readonly commands: string;
@@ -62,7 +62,7 @@ interface Refusal {
   readonly log: string;
 }
 
-/** Sends a mail that must wait at home; puts things right, and it must arrive. */
+/** Sends a mail that must wait at home; fixes things, and it must arrive. */
 async function waits(putRight: () => Promise<void>): Promise<Refusal> {
   await relay.markLog();
   const subject = await send(home);
@@ -95,7 +95,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('the relay', () => {
-  test('takes a mail from home', async () => {
+  test('accepts a mail from home', async () => {
     await deliver(home, lab.outside);
   });
 
@@ -139,7 +139,7 @@ describe('the relay', () => {
     await show(home);
   });
 
-  test('answers on port 25 as before, with our certificate too, and takes mail for itself', async () => {
+  test('answers on port 25 as before, and accepts mail for itself', async () => {
     expect(port25Before).toContain('454 4.7.1 <b@example.net>: Relay access denied');
     expect(await port25('--to', 'b@example.net')).toBe(port25Before);
     const mine = `/home/operator/hosts/${home.hostname}/${home.hostname}`;
@@ -153,7 +153,7 @@ describe('the relay', () => {
     await relay.waitForLog(/to=<root@relayhost\.example\.org>.* status=sent/);
   });
 
-  test('with postfix.unlisted "reject", refuses for good what is not listed, and only that', async () => {
+  test('with postfix.unlisted "reject", bounces what is not listed, only that', async () => {
     await desk.make({ ...settings, postfix: { unlisted: 'reject' } });
     await desk.install(relay);
     const client = await ofClient({});
@@ -175,7 +175,7 @@ describe('the home host', () => {
     ['of another CA with the same names', otherIssuer, () => ({ issuer: otherCa })],
     ['that has expired', 'certificate has expired', () => ({ expired: true })],
     ['with another name', otherName, () => ({ name: 'relayhost2.example.org' })],
-  ])('keeps its mail where the relay shows a certificate %s', async (_what, logged, options) => {
+  ])('keeps its mail if the relay shows a certificate %s', async (_what, logged, options) => {
     await show(relay, (await ofServer(options())).chain);
     const { reason, commands, log } = await waits(() => show(relay));
     expect(reason).toMatch(badServerCertificate);

@@ -1,5 +1,5 @@
-// The script on a relay over its life: a service that was there before, what was added by hand, a client that is
-// revoked while it is connected, an old table that comes back, and mail that would go in a circle.
+// The script on a relay over time: an existing service, manual additions, a client that is revoked while connected, an
+// old table that comes back, and mail that would loop.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -12,7 +12,7 @@ import { Desk, contentOf, deliver, send } from './lab/operator.js';
 
 const twoHomes = { smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }] };
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], ...twoHomes };
-/** What relaycerts set up before it was this program, and what how-tos print. */
+/** What earlier versions of relaycerts set up, and what how-tos print. */
 const oldService = `postconf -M '2500/inet=2500 inet n - n - - smtpd'
 postconf -P 2500/inet/syslog_name=postfix/relay 2500/inet/smtpd_tls_security_level=encrypt 2500/inet/smtpd_tls_ask_ccert=yes \\
   2500/inet/smtpd_tls_fingerprint_digest=sha256 2500/inet/relay_clientcerts=hash:/etc/postfix/relay_clientcerts \\
@@ -24,7 +24,7 @@ let relay: MailHost;
 let home: MailHost;
 let second: MailHost;
 
-/** Runs the relay's script; it must succeed. Resolves with all that it says. */
+/** Runs the relay's script, which must succeed. Resolves with all its output. */
 async function runScript(words: '' | '--undo' = ''): Promise<string> {
   const { code, stdout, stderr } = await desk.script(relay, words);
   expect(code, stderr).toBe(0);
@@ -37,7 +37,7 @@ async function install(): Promise<string> {
   return runScript();
 }
 
-/** Opens a session of a home's on our port that stays open; resolves once MAIL FROM was taken. */
+/** Opens a session from a home on our port that stays open; resolves once MAIL FROM was accepted. */
 async function openSession(host: MailHost): Promise<void> {
   const own = `/etc/postfix/relaycerts/${host.hostname}`;
   await host.sh(`rm -f /run/lab/in /run/lab/out; mkfifo /run/lab/in
@@ -76,7 +76,7 @@ describe('a service that was on the port before', () => {
     expect(await contentOf(relay)).toBe(before);
   });
 
-  test('and so where somebody edited master.cf in between', async () => {
+  test('also if somebody edited master.cf in between', async () => {
     const before = (await relay.exec(['postconf', '-M', '2500/inet'])).stdout;
     await runScript();
     await relay.sh('echo "# a comment" >> /etc/postfix/master.cf');
@@ -110,7 +110,7 @@ describe('once the service is ours', () => {
     await install();
   });
 
-  test('what was added by hand is named and goes; overrides stay', async () => {
+  test('what was added by hand is named and removed; overrides stay', async () => {
     await relay.exec(['postconf', '-P', '2500/inet/smtpd_milters=inet:127.0.0.1:9', '2500/inet/smtpd_sasl_type=cyrus']);
     expect(await runScript()).toMatch(/2500\/inet loses what somebody added to it: smtpd_sasl_type; .*overrides/u);
     expect((await relay.exec(['postconf', '-P', '2500/inet/*'])).stdout).not.toMatch(/127\.0\.0\.1:9|smtpd_sasl_type/u);
@@ -129,7 +129,7 @@ describe('once the service is ours', () => {
     await install();
   });
 
-  test('mail for a domain whose MX is the relay waits at home, and the script says why', async () => {
+  test('mail for a domain whose MX is the relay waits; the script says why', async () => {
     const [wire] = lab.machines;
     await wire?.sh(`pid=$(cat /run/dnsmasq.pid)
 tr '\\0' '\\n' < /proc/$pid/cmdline > /run/lab/dnsmasq
@@ -145,7 +145,7 @@ xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10' 
     await deliver(home, lab.outside);
   });
 
-  test('a revoked client loses the session that it has, and only our port does', async () => {
+  test('a revoked client loses its open session, on our port only', async () => {
     await openSession(second);
     await relay.sh(`bash -c 'exec 3<> /dev/tcp/127.0.0.1/25; read -r line <&3; echo "$line" > /run/lab/port25
 while sleep 1; do :; done' > /dev/null 2>&1 & echo $! > /run/lab/port25.pid; until [ -s /run/lab/port25 ]; do sleep 0.1; done`);

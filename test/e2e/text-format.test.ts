@@ -1,5 +1,5 @@
 // The main job by copy and paste: every block of the printed text, taken from between its markers and run unchanged at
-// its place, says what the words around it promise. Then mail flows, and the blocks of --undo give everything back.
+// its place, does what the words around it say. Then mail flows, and the blocks of --undo restore everything.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -79,7 +79,7 @@ describe('the text, pasted', () => {
       const [, command = ''] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
       await host.markLog();
       expect((await host.sh(command)).stdout).toBe('');
-      // With a file away, the same command sends its mail.
+      // With a file missing, the same command sends its mail.
       for (const name of [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem']) {
         const file = `/etc/postfix/relaycerts/${name}`;
         expect(await host.mailLog()).not.toContain('postfix/pickup');
@@ -93,7 +93,7 @@ describe('the text, pasted', () => {
     }
   });
 
-  test('the cron lines are silent now, and warn of what ends soon or is not there', async () => {
+  test('the cron lines are silent now, and warn of what ends or is missing', async () => {
     for (const host of [relay, home]) {
       const crontab = await host.readFile('/etc/cron.d/relaycerts-example_org');
       expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts-example_org')).stdout).toBe('root:root 644\n');
@@ -106,7 +106,7 @@ describe('the text, pasted', () => {
       expect(await morning()).toBe('');
 
       const [own, ca] = [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem'];
-      // For 30 days, of which a moment has gone by.
+      // For 30 days, minus a moment.
       const ending = await makeCertificate(host.machine, { name: 'x', purpose: 'clientAuth', issuer: 'self' });
       await host.sh('cp -a /etc/postfix/relaycerts /root/kept');
       await host.writeFile(`/etc/postfix/relaycerts/${own}`, ending.certificate);
@@ -120,7 +120,7 @@ describe('the text, pasted', () => {
     }
   });
 
-  test('the blocks of --undo bring main.cf and master.cf back, and leave what they name', async () => {
+  test('the blocks of --undo restore main.cf and master.cf', async () => {
     for (const host of [relay, home]) {
       await enableTimer(host);
       const said = (await desk.paste(host, '--undo')).join('');
@@ -133,7 +133,7 @@ describe('the text, pasted', () => {
       .toBe('');
   });
 
-  test('the script takes the warnings back too, and once more if there is nothing else to undo', async () => {
+  test('the script undoes the warnings too, even if nothing else is left', async () => {
     await desk.install(relay, home);
     for (const host of [relay, home]) {
       for (const isSetUp of [true, false]) {

@@ -25,7 +25,7 @@ const settings = parseSettings(
 
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 
-/** What is piped to sh; `section` is undefined for the whole installation. */
+/** The text piped to sh; `section` is undefined for the whole installation. */
 const printed = hostsOf(settings).flatMap((host) => {
   const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
     const part = section === undefined ? {} : { section };
@@ -106,7 +106,7 @@ it.each(received)('what deploy sends to $name passes shellcheck, and each shell 
   }
 });
 
-it('what renews by itself passes shellcheck, and each shell reads it', () => {
+it('the renewal script passes shellcheck, and each shell reads it', () => {
   const blocks = blocksOf(renderRenewalTimer(settings)).filter(({ where }) => where === 'here');
   const scripts = blocks.flatMap(({ text }) => [
     text,

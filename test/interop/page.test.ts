@@ -1,5 +1,5 @@
-// The page of `show --format html` in a real browser: what it copies, remembers and shows, who can use it, and that it asks
-// nobody for anything. One browser for all of it.
+// The page of `show --format html` in a real browser: what it copies, remembers and shows, who can use it, and that it
+// makes no request. One browser for all of it.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -65,7 +65,7 @@ async function write(...args: readonly string[]): Promise<string> {
 const lightness = (color: string): number => Number(/\d+/u.exec(color)?.[0]);
 
 describe('the page', () => {
-  it('has both hosts side by side, and one below the other in a narrow window', async () => {
+  it('shows both hosts side by side, or stacked in a narrow window', async () => {
     const places = `[...document.querySelectorAll('.hosts > section')].map((one) => { const { left, top } = one.getBoundingClientRect(); return [left, top]; })`;
     const [relay = [], home = []] = await browser.ask<number[][]>(places);
     expect(relay[1]).toBe(home[1]);
@@ -182,7 +182,7 @@ describe('the page', () => {
     await browser.look({ width: 1280 });
   });
 
-  it('takes hostile names for text, and asks nobody for anything', async () => {
+  it('shows hostile names as text, and makes no request', async () => {
     await browser.open(page);
     const count = (selector: string): Promise<number> =>
       browser.ask<number>(`document.querySelectorAll(${JSON.stringify(selector)}).length`);
@@ -193,7 +193,7 @@ describe('the page', () => {
     for (const name of [hostile.commonName, '<img src=x onerror=alert(1)>']) expect(text).toContain(name);
     expect(browser.complaints).toEqual([]);
     expect(browser.requests.filter((url) => !url.startsWith(pathToFileURL(project.home).href))).toEqual([]);
-    // What would run or load if something came in all the same is forbidden.
+    // Even if something got in, the policy would not let it run or load.
     const forbidden = await browser.ask<string[]>(`new Promise((resolve) => {
       const found = [];
       document.addEventListener('securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {

@@ -34,11 +34,11 @@ function onHost(commands: string, variables: Readonly<Record<string, string>> = 
   });
 }
 
-/** What the commands print; they must succeed. */
+/** The output of the commands, which must succeed. */
 async function answer(commands: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
   const { status, stdout, stderr } = await onHost(commands, variables);
   const said = stderr
-    // Where main.cf is a link, `postfix check` of 3.10 warns of the link's own mode, which means nothing.
+    // If main.cf is a link, `postfix check` of 3.10 warns of the link's own mode, which means nothing.
     .replaceAll(/^postfix\/postlog: warning: group or other writable: \/etc\/postfix\/\.\/(?:main|master)\.cf\n/gmu, '')
     .replaceAll(/^relaycerts: warning: Postfix is not running .*\n/gmu, '');
   expect([said, status]).toEqual(['', 0]);
@@ -51,7 +51,7 @@ async function run(of: Project, ...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** What show prints, in a variable of the hosts' shell. */
+/** The output of show, in a variable of the hosts' shell. */
 async function print(variable: string, ...args: readonly string[]): Promise<void> {
   scripts.set(variable, await run(project, 'show', ...args));
 }
@@ -147,7 +147,7 @@ paste "$${role}_undo" | ${shell}
     ]);
   });
 
-  it('a certificate of the same CA for another name is refused, and nothing is touched', async () => {
+  it("another name's certificate from the same CA is refused", async () => {
     const { status, stderr, stdout } = await onHost(`
 receive hosts/${host} ${bundle}
 for part in key crt chain; do cp hosts/relay2.example.org/relay2.example.org.$part.pem ${bundle}/${host}.$part.pem; done
@@ -184,7 +184,7 @@ test ! -e /etc/postfix/${file}.before-relaycerts
 });
 
 describe.concurrent('the home host', () => {
-  it('--undo knows what the last run set, whatever the settings are by now', async () => {
+  it('--undo knows what the last run set, whatever the settings are now', async () => {
     const said = await answer(`
 receive hosts/mailhost.example.org ${bundle}
 cp /etc/postfix/main.cf "$top/stock"
@@ -202,7 +202,7 @@ sed 's/ *$//' "$top/stock" | sort | diff - "$top/sorted"
 });
 
 describe.concurrent('the relay', () => {
-  it("leaves another domain's service alone, and takes back its own", async () => {
+  it("leaves another domain's service as it is, and removes its own", async () => {
     const ports = `postconf -M | sed -n 's/^\\([0-9]*\\) *inet.*/\\1/p' | tr '\\n' ' '`;
     const said = await answer(`
 receive hosts/relayhost.example.org ${bundle}

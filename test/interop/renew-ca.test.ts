@@ -73,7 +73,7 @@ function javaVerify(trials: readonly Trial[]): readonly string[] {
 
 const builtTo = ({ info }: TestCa): string => `OK ${BigInt(`0x${info.serial}`).toString(16)}`;
 
-/** Whether OpenSSL and GnuTLS take the leaf for its purpose with the CAs of the file; they have to be of one mind. */
+/** True if OpenSSL and GnuTLS accept the leaf for its purpose with the CAs of the file; they must agree. */
 function isTaken(caPem: string, role: Role, leaf: TestLeaf): boolean {
   const [name, oid] = purposes[role];
   const caFile = scratch.write('ca.pem', caPem);
@@ -125,7 +125,7 @@ describe.each<readonly [KeyType, KeyType]>([
   ['ecdsa-p256', 'ecdsa-p256'],
   ['rsa-2048', 'ed25519'],
 ])('a new key, %s to %s', (oldType, newType) => {
-  test('both CAs in one file take the leaves of either', async () => {
+  test('both CAs in one file verify the leaves of either', async () => {
     const name = 'example.org relay CA';
     const former = await makeCa({ keyType: oldType, commonName: name });
     const current = await makeCa({ keyType: newType, commonName: caNameOf(name, 2) });

@@ -1,4 +1,4 @@
-// SECURITY.md's threats, as far as files alone can show them; what needs hosts and mail is in test/e2e.
+// SECURITY.md's threats, as far as files by themselves can show them; those that need hosts and mail are in test/e2e.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -32,7 +32,7 @@ const pinOf = async (host: string): Promise<string> => {
   return pin;
 };
 
-/** What openssl says of a certificate for this purpose, trusting what this host trusts. */
+/** openssl's verdict on a certificate for this purpose, with the CAs that this host trusts. */
 const verify = (host: string, purpose: string, ...args: readonly string[]): string => {
   const { status, stdout, stderr } = runTool('openssl', [
     'verify',
@@ -52,7 +52,7 @@ const keysIn = (host: string): readonly string[] =>
     .filter((path) => readFileSync(path, 'utf8').includes('PRIVATE KEY-----'))
     .map((path) => openssl(['pkey', '-in', path, '-pubout']));
 
-/** A certificate for a name that whoever has this host's bundle makes with its key. */
+/** A certificate for a name, made by somebody who has this host's bundle, with its key. */
 function forge(host: string, usage: string): string {
   const path = (name: string): string => join(scratch, `${host}-${usage}-${name}`);
   const extensions = path('ext');
@@ -103,7 +103,7 @@ function forge(host: string, usage: string): string {
 }
 
 describe('the relay is taken over', () => {
-  it('it has no key but its own, and the certificates that it signs are worth nothing', () => {
+  it('it has only its own key, and certificates that it signs are worthless', () => {
     const own = openssl(['x509', '-in', inBundle(relay, `${relay}.crt.pem`), '-noout', '-pubkey']);
     expect(new Set(keysIn(relay))).toEqual(new Set([own]));
     const forged = forge(relay, 'clientAuth');
@@ -112,7 +112,7 @@ describe('the relay is taken over', () => {
     );
   });
 
-  it('its certificate is no client, but goes on being the relay to homes: what does not hold', () => {
+  it("its certificate still works as the relay's, not as a client's", () => {
     const certificate = inBundle(relay, `${relay}.crt.pem`);
     expect(verify(home, 'sslclient', certificate)).toMatch(/(?:unsuitable|unsupported) certificate purpose/u);
     expect(verify(home, 'sslserver', '-verify_hostname', relay, certificate)).toBe('OK');
@@ -120,7 +120,7 @@ describe('the relay is taken over', () => {
 });
 
 describe('the home host is taken over', () => {
-  it('it has no key but its own, is no relay, and signs nobody', () => {
+  it('it has only its own key, is not a relay, and signs nobody', () => {
     const own = openssl(['x509', '-in', inBundle(home, `${home}.crt.pem`), '-noout', '-pubkey']);
     expect(new Set(keysIn(home))).toEqual(new Set([own]));
     const certificate = inBundle(home, `${home}.crt.pem`);
@@ -130,7 +130,7 @@ describe('the home host is taken over', () => {
     );
   });
 
-  it('it relays until it is revoked and the table is on the relay, and others go on', async () => {
+  it('it relays until the relay has the table without it; others stay', async () => {
     const copy = makeProject(null);
     try {
       cpSync(project.folder, copy.folder, { recursive: true });
@@ -150,7 +150,7 @@ describe('the home host is taken over', () => {
 describe("the operator's disk is stolen while off", () => {
   const caKey = 'certs/ca/example.org-ca.key.pem';
 
-  it("the CA's key does not open without the passphrase, nor the passphrase file without a recipient's key", async () => {
+  it("the CA's key needs the passphrase, and its file a recipient's key", async () => {
     for (const guess of ['', 'relaycerts', 'example.org']) {
       const opened = runTool(
         'openssl',
@@ -178,7 +178,7 @@ describe("the operator's disk is stolen while off", () => {
     }
   });
 
-  it('with the operator key on the same disk the passphrase opens: what does not hold', async () => {
+  it('the operator key on the same disk opens the passphrase: does not hold', async () => {
     const shown = await project.run(['passphrase', 'show', '--yes']);
     expect(shown.status, shown.stderr).toBe(0);
     const opened = runTool('openssl', ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'], shown.stdout);
@@ -188,9 +188,9 @@ describe("the operator's disk is stolen while off", () => {
 
 describe('a colleague reads the project folder', () => {
   it('and finds no key, no passphrase and no bundle', () => {
-    // Whatever lies above is open, as it may well be.
+    // The folders above may well be open.
     for (const path of [project.folder, dirname(project.folder), project.home]) chmodSync(path, 0o755);
-    // Another user's eyes, where the tests run as root and can have them; the modes below say the same.
+    // Tried as another user if the tests run as root; the modes below show the same.
     if (process.geteuid?.() === 0) {
       const nobody = { uid: 65_534, gid: 65_534 };
       const look = (script: string): string =>
@@ -230,7 +230,7 @@ describe('the printed text is cut off on its way', () => {
       ...Array.from({ length: 60 }, (_none, at) => end - at),
     ];
     for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
-    // Whole, it does start something, and finds that no bundle is here.
+    // Complete, it does start something, and finds that there is no bundle here.
     const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
     expect(started(stub).length).toBeGreaterThan(0);
     expect(script.slice(end).trim()).toBe('}');

@@ -1,5 +1,5 @@
-// The SMTP client of `check` against servers that mean harm, on this machine's loopback: whatever they send, and however
-// slowly, a conversation ends in time with a result, takes little memory, and never gets as far as DATA.
+// The SMTP client of `check` against hostile servers, on this machine's loopback: whatever they send, and however
+// slowly, a conversation ends in time with a result, uses little memory, and never gets as far as DATA.
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -16,12 +16,12 @@ afterEach(() => {
 
 interface Meeting {
   readonly talk: Conversation;
-  /** All that the client sent. */
+  /** Everything the client sent. */
   readonly said: string;
   readonly milliseconds: number;
 }
 
-/** Has a conversation with a server that does as it likes; `serve` gets each connection. */
+/** Has a conversation with a server that may do anything; `serve` gets each connection. */
 async function meet(serve: (socket: Socket, said: () => string) => void, withTls = true): Promise<Meeting> {
   let said = '';
   const server = createServer((socket) => {
@@ -118,13 +118,13 @@ describe('a server that', () => {
     expect(milliseconds).toBeLessThan(10_000);
   });
 
-  it('floods for a while: takes little memory', async () => {
+  it('floods for a while: uses little memory', async () => {
     const before = process.memoryUsage().rss;
     for (let at = 0; at < 20; at += 1) await meet(flooding('220-x\r\n', 1 << 16));
     expect(process.memoryUsage().rss - before).toBeLessThan(300 << 20);
   });
 
-  it('takes everything: gets NOOP, MAIL, RCPT, RSET, QUIT, and no DATA', async () => {
+  it('accepts everything: gets NOOP, MAIL, RCPT, RSET, QUIT, and no DATA', async () => {
     const { talk, said } = await meet(replying(hello, '250 here\r\n', ok, ok, ok, ok, ok, '221 bye\r\n'), false);
     expect(talk.replies.rcpt?.code).toBe(250);
     expect(said.split('\r\n').map((line) => line.split(' ')[0])).toEqual([
@@ -140,7 +140,7 @@ describe('a server that', () => {
   });
 });
 
-it('whatever a server sends, a conversation ends with a result and without DATA', async () => {
+it('whatever a server sends, it ends with a result and without DATA', async () => {
   const piece = fc.oneof(
     fc.constantFrom(
       '220 x\r\n',

@@ -1,6 +1,6 @@
-// Settings go round: what a file says comes out typed, and written as a file again says the same. Any JSON value is
-// refused with an error that names a place, or parses; and the texts of JSON.parse are taken as it takes them.
-// RELAYCERTS_DEEP=1 looks fifty times longer.
+// Settings survive a round trip: a file's values come out typed, and written as a file again mean the same. Any JSON
+// value is refused with an error that names a place, or parses; and texts that JSON.parse accepts are read as it reads
+// them. RELAYCERTS_DEEP=1 tries fifty times more.
 
 import * as fc from '../support/fast-check.js';
 import { expect, test } from 'vitest';
@@ -160,7 +160,7 @@ function writeHost(settings: HostSettings): object {
   return { ...host, program, programUser, ...(senders.length === 0 ? {} : { senders }) };
 }
 
-/** A settings file that says everything the settings say. */
+/** A settings file with every value of the settings. */
 function writeFile(settings: Settings): unknown {
   const { domain, subject, smtpdServers, smtpClients, ca, certificates, passphrase, postfix } = settings;
   return {
@@ -238,7 +238,7 @@ test('so is any JSON value anywhere in settings', () => {
   );
 });
 
-test('what JSON.parse takes is taken alike; beyond it, only comments and trailing commas', () => {
+test('accepts what JSON.parse does, plus comments and trailing commas', () => {
   const nearly = fc
     .tuple(
       fc.json({ maxDepth: 4 }),
@@ -268,7 +268,7 @@ test('what JSON.parse takes is taken alike; beyond it, only comments and trailin
   );
 });
 
-test('one bad value among good ones is the one that is told', () => {
+test('one bad value among good ones is reported', () => {
   const alone = badSettings.filter(({ at }) => at !== '' && !/^domain|^subject/.test(at));
   fc.assert(
     fc.property(fc.constantFrom(...alone), words, ({ value, at, says }, organizationalUnit) => {

@@ -1,5 +1,5 @@
-// What a printed command begins with: how relaycerts was called, and its settings file. Each case runs in a folder of
-// its own, because PATH and links are the disk's.
+// The start of a printed command: how relaycerts was called, and its settings file. Each case runs in its own folder,
+// because PATH and links are on disk.
 
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ function make(path: string): string {
   chmodSync(at(path), 0o755);
   return at(path);
 }
-/** As npm install -g does. */
+/** As made by npm install -g. */
 function link(path: string, target: string): void {
   mkdirSync(dirname(at(path)), { recursive: true });
   symlinkSync(target, at(path));
@@ -103,23 +103,23 @@ describe('relaycerts', () => {
     expect(calledAs(script, {}, at(cwd))).toBe(`node ${way.replace('ROOT', root)}`);
   });
 
-  it('with this node by whole paths, for cron', () => {
+  it('with this node by absolute paths, for cron', () => {
     expect(calledAnywhere(script)).toBe(`${process.execPath} ${script}`);
   });
 
-  it('is one word of a shell, whatever its folder is called', () => {
+  it("is one shell word, whatever its folder's name", () => {
     const odd = make("my $(tools)'s/relaycerts.js");
     expect(calledAs(odd, {}, root)).toBe(String.raw`node 'my $(tools)'\''s/relaycerts.js'`);
     expect(calledAnywhere(odd)).toBe(`${process.execPath} '${odd.replaceAll("'", String.raw`'\''`)}'`);
   });
 
-  it('is no error in a folder whose name has a line feed', () => {
+  it('is not an error in a folder whose name has a line feed', () => {
     const odd = make('two\nlines/relaycerts.js');
     expect(calledAs(odd, {}, root)).toBe(String.raw`node '"two\nlines/relaycerts.js"'`);
     expect(calledAnywhere(odd)).not.toContain('\n');
   });
 
-  it('is no option of node in a folder whose name begins with a dash', () => {
+  it("is not an option of node if the folder's name begins with a dash", () => {
     const odd = make('-r/relaycerts.js');
     expect(calledAs(odd, {}, root)).toBe('node ./-r/relaycerts.js');
   });
@@ -137,7 +137,7 @@ describe('the settings file', () => {
     expect(programWord('relaycerts', file, cwd)).toBe(words);
   });
 
-  it('comes after whatever relaycerts was called by', () => {
+  it('follows the words with which relaycerts was called', () => {
     expect(programWord('npx relaycerts', '/p/s.json', '/p')).toBe('npx relaycerts --settings s.json');
   });
 });

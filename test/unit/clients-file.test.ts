@@ -1,5 +1,5 @@
-// The clients of a fleet in a file of their own: what a row becomes, that each problem names its line, and that reading
-// settings again parses nothing that is still the same.
+// The clients of a fleet in a separate file: what a row becomes, that each problem names its line, and that reading
+// settings again parses nothing that has not changed.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,7 +44,7 @@ describe('a row', () => {
     expect([found.clientsFile, inSettings.clientsFile]).toEqual([join(folder, 'clients.csv'), undefined]);
   });
 
-  it('has a host of its own for ssh, however many are alike', async () => {
+  it('has its own host for ssh, however many are alike', async () => {
     const { smtpClients } = await read('clients.csv', 'hostname\nc1\nc2\n');
     expect(smtpClients.map(({ ssh }) => ssh.host)).toEqual(['c1.example.org', 'c2.example.org']);
   });

@@ -1,4 +1,4 @@
-// The order of a deployment: at every moment each relay and client that were seen go on understanding each other.
+// The order of a deployment: at every moment all relays and clients that were seen can talk to each other.
 
 import { describe, expect, test } from 'vitest';
 
@@ -18,7 +18,7 @@ function seenOf({ leaf, cas, table }: Has): SeenHost {
   return { certificate: leaf, authorities: cas, table, configuration: 'c', seen: at };
 }
 
-/** A host that ought to have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
+/** A host that should have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
 function host(name: string, wanted: Has, has: Has | undefined, issuer = 'ca1'): DeployedHost {
   return {
     hostname: parseHostName(`${name}.example.org`),
@@ -89,7 +89,7 @@ describe('the order of a deployment', () => {
     ]);
   });
 
-  test('an old CA goes once nobody shows a certificate of it', () => {
+  test('an old CA is removed once nobody uses a certificate of it', () => {
     const both = ['ca1', 'ca2'];
     const next = { leaf: 'new', cas: ['ca2'] };
     const half = { leaf: 'old', cas: both };
@@ -100,7 +100,7 @@ describe('the order of a deployment', () => {
     expect(waves).toEqual(['home', 'relay']);
   });
 
-  test('another CA altogether goes to the relays first, because nobody can trust it before', () => {
+  test('a different CA goes to the relays first: nobody can trust it before', () => {
     const next = { leaf: 'new', cas: ['ca9'] };
     expect(wavesOf([host('home', next, old, 'ca9'), relayOf(next, {}, 'ca9')])).toEqual(['relay', 'home']);
   });

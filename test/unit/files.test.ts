@@ -1,4 +1,5 @@
-// Single files on a real disk: what is read, what is refused, and that a file is replaced or made whole or not at all.
+// Single files on a real disk: what is read, what is refused, and that a file is replaced or made completely or not at
+// all.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -146,7 +147,7 @@ describe('writeNewFile', () => {
 
 const saidOf = (code: string, at = '/a b/c') => fileError(Object.assign(new Error('x'), { code }), 'write', at);
 
-describe('what the system says', () => {
+describe("the system's errors", () => {
   it.each([
     ['EACCES', 'permission denied', "see which folder above it is closed: namei -l '/a b/c'"],
     ['ENOSPC', 'the disk is full', 'make room and run the same command again'],
@@ -171,7 +172,7 @@ describe('what the system says', () => {
 
   it('a folder that is closed further up is no bug', async () => {
     mkdirSync(join(folder, 'closed/inner'), { recursive: true, mode: 0o700 });
-    // Root sees everything, so somebody else looks, in a process of their own.
+    // Root sees everything, so another user looks, in a separate process.
     chmodSync(folder, 0o755);
     const outfile = join(folder, 'file-error.mjs');
     const entryPoints = [join(import.meta.dirname, '../../src/sys/file-error.ts')];

@@ -1,5 +1,4 @@
-// The catalogue of findings: ids, texts and cures that fit together, and the pages and log words that are made from it
-// or go with it.
+// The catalogue of findings: ids, texts and cures that match, and the pages and log lines made from it or tied to it.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -44,7 +43,7 @@ describe('a kind of finding', () => {
 });
 
 describe('a finding', () => {
-  it('shows what a host said on one line, without what moves a cursor, and cut', () => {
+  it("shows a host's text on one line, cut and without cursor movement", () => {
     const { message } = findingOf('postfix-check', 'a.example.org', { found: `x\u001B[2J\ny\u202E${'z'.repeat(999)}` });
     expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(message.length).toBeLessThan(300);

@@ -1,5 +1,5 @@
-// The ledger: its lines, what a crash or another hand leaves in the file, and the questions that it answers, with the
-// very jq line that docs/files.md prints. Appending is the transaction's.
+// The ledger: its lines, what a crash or an edit leaves in the file, and the questions it answers, with the very jq
+// line in docs/files.md. Appending is the transaction's.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ const found = async (): Promise<readonly [readonly string[], number]> => {
 };
 
 describe('a line', () => {
-  it('holds what openssl says of the certificate', () => {
+  it('matches what openssl says about the certificate', () => {
     const read = (...words: readonly string[]): string => openssl(['x509', '-noout', ...words], leaf.pem).trim();
     const spki = openssl(['x509', '-noout', '-pubkey'], leaf.pem);
     const colons = openssl(['dgst', '-sha256', '-c'], Buffer.from(spki.replaceAll(/-----.*-----|\n/gu, ''), 'base64'));
@@ -83,7 +83,7 @@ describe('a line', () => {
     expect(await readLedger(layout)).toEqual({ entries, damaged: 0 });
   });
 
-  it('is one line that a terminal does not obey, whatever the reason is', async () => {
+  it('is one line, harmless to a terminal, whatever the reason', async () => {
     const reason = Array.from({ length: 0x3000 }, (_, code) => String.fromCharCode(code)).join('');
     const text = renderEntries([{ ...issued(), event: 'revoked', reason }]);
     writeFileSync(layout.ledger.path, text);
@@ -108,7 +108,7 @@ describe('reading', () => {
     }
   });
 
-  it('takes a last line without its line feed', async () => {
+  it('accepts a last line without its line feed', async () => {
     write(line().trimEnd());
     expect(await found()).toEqual([['issued'], 0]);
   });
@@ -149,13 +149,13 @@ describe('reading', () => {
   });
 });
 
-it('docs/files.md has a jq line that tells what became of one certificate', () => {
+it('docs/files.md has a jq line for the history of one certificate', () => {
   const entries = [
     issued(),
     entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
     { ...entryOf('revoked', 'smtp-client', 'second.example.org', other.info, at), reason: 'lost' },
   ];
-  // It passes over a torn line.
+  // It skips a torn line.
   write(`${renderEntries(entries)}{"time":"2026-1`);
   const page = readFileSync(new URL('../../docs/files.md', import.meta.url), 'utf8');
   const [asked = '', ...more] = page.split('\n').filter((each) => each.startsWith('jq ') && each.includes('.jsonl'));
@@ -175,7 +175,7 @@ describe('what was issued', () => {
   const nothing = { caCertificate: undefined, hosts: [] };
   const report = (...entries: readonly LedgerEntry[]) => issuedCertificates(entries, nothing);
 
-  it('is a certificate a row, whatever happened to it', () => {
+  it('has one row per certificate, whatever happened to it', () => {
     expect(report(issued(), entryOf('retired', 'smtp-client', home, leaf.info, at))).toEqual([
       {
         program: 'postfix',

@@ -1,4 +1,5 @@
-// What ssh and sudo say if a script does not run, told apart by their words; each was said by OpenSSH 9.2 or sudo 1.9.
+// The messages of ssh and sudo if a script does not run, and what they mean; each was printed by OpenSSH 9.2 or sudo
+// 1.9.
 
 import { describe, expect, it } from 'vitest';
 import { sshFailureOf } from '../../src/remote/ssh-words.js';
@@ -26,7 +27,7 @@ describe('ssh that ends with 255', () => {
     expect(sshFailureOf(255, stderr)?.kind).toBe(kind);
   });
 
-  it('gives the line that says it, not the banner before it', () => {
+  it('returns the line with the reason, not the banner before it', () => {
     const stderr = 'Authorized use only\nroot@h: Permission denied (publickey).\n';
     expect(sshFailureOf(255, stderr)?.words).toBe('root@h: Permission denied (publickey).');
   });

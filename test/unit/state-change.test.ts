@@ -81,7 +81,7 @@ describe('a first make', () => {
   it('writes every file, each once, all new but the bundles', () => {
     const made = change(nothing(), whole);
     expect(new Set(pathsOf(made)).size).toBe(made.writes.length);
-    // The CA 2, passphrase, operator key, 2 a host, a bundle of 4 a host, the table.
+    // The CA 2, passphrase, operator key, 2 per host, a bundle of 4 per host, the table.
     expect(made.writes).toHaveLength(2 + 1 + 1 + 3 * 2 + 3 * 4 + 1);
     for (const { path, isNew } of made.writes) expect([path, isNew]).toEqual([path, !path.startsWith(hosts)]);
     expect([made.removes, made.empties, made.appends]).toEqual([[], [], []]);
@@ -115,7 +115,7 @@ describe('what differs', () => {
     expect(made.removes).toEqual([]);
   });
 
-  it('a previous certificate is a file of its own; without it, it goes', () => {
+  it('a previous certificate is a separate file; without it, that goes', () => {
     const previous = certificateOf(others, 'second');
     const rekeyed = changeHost(whole, 'second', () => ({ previous }));
     const path = `${certs}/smtp-client/second.example.org.old.crt.pem`;
@@ -150,7 +150,7 @@ describe('what differs', () => {
     expect(made.removes).toEqual([`${ca}.new.key.pem`, `${ca}.new.crt.pem`]);
   });
 
-  it('the passphrase file is written where the settings lead, also through a link', () => {
+  it('the passphrase file is written where the settings lead, through links', () => {
     const moved = { ...whole, passphrasePath: '/media/stick/passphrase.gpg' };
     const resealed = { ...moved, passphraseFile: Buffer.from('sealed to others') };
     expect(change(moved, resealed).writes).toEqual([

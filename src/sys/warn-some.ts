@@ -1,4 +1,5 @@
-// Warnings, of which a fleet has hundreds with one cause: the first ones are printed, and how to see the others.
+// A fleet can have a warning for each of a thousand hosts, all with one cause. Nobody reads a thousand lines, so the first
+// ones are printed, and how to see the others.
 
 import type { Hint, Problem } from '../errors.js';
 import type { Sys } from './sys.js';

@@ -67,7 +67,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       ).default(0),
     )
     .option('--quiet', 'no progress, only warnings and errors')
-    .option('--verbose', 'say more about what is done')
+    .option('--verbose', 'print more detail')
     .option('--no-color', 'no colour (NO_COLOR does the same)')
     .version(packageJson.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', "print this, or a command's help")

@@ -22,8 +22,9 @@ let fresh: string;
 
 const labelOf = ({ hostname }: MailHost): string => hostname.replace(/\..*/u, '');
 
+const hosts = (all: readonly MailHost[]) => all.map((host) => ({ hostname: labelOf(host) }));
+
 function settingsOf(homes: readonly MailHost[]) {
-  const hosts = (all: readonly MailHost[]) => all.map((host) => ({ hostname: labelOf(host) }));
   return { smtpdServers: hosts(lab.relays), smtpClients: hosts(homes) };
 }
 

@@ -61,20 +61,20 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0 && !options.undo) throw contradiction(problems);
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
-    const { note, end } = visitNotes(
-      (seen) => noteUnderLock(settings, sys, lock, seen),
-      () => performance.now(),
-    );
+    const { note, end } = visitNotes((seen) => noteUnderLock(settings, sys, lock, seen));
     const canary = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
     const deployment = { options, settings, inventory, bundles, canary, sys, note };
     const hosts = findHosts(settings, options.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
     const wanted = hosts.map(({ hostname }) => hostname);
-    const reports = await (options.undo ? undoAll : installAll)(deployment, wanted).finally(() => {
+    let reports: Awaited<ReturnType<typeof installAll>>;
+    try {
+      reports = await (options.undo ? undoAll : installAll)(deployment, wanted);
+    } finally {
       sys.progress.end();
-      return end();
-    });
+      await end();
+    }
     if (reports === undefined) return;
     tell(deployment, reports, reportText(reports, options.undo));
     if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {

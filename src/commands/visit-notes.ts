@@ -16,7 +16,7 @@ export interface VisitNotes {
 }
 
 /** `write` is never called again before it has ended; `clock` gives milliseconds. */
-export function visitNotes(write: (seen: Seen) => Promise<void>, clock: () => number): VisitNotes {
+export function visitNotes(write: (seen: Seen) => Promise<void>, clock = (): number => performance.now()): VisitNotes {
   const open = new Map<HostName, SeenHost | undefined>();
   let next = 0;
   let last = Promise.resolve();

@@ -4,7 +4,11 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { requireTools } from '../support/require-tools.js';
@@ -24,6 +28,7 @@ let home: MailHost;
 let watcher: ChildProcess;
 let watching: Promise<unknown>;
 let watched = '';
+let scratch = '';
 /** How many programs the scripts run on the hosts in a deployment, by host. */
 const steps = new Map<MailHost, number>();
 /** Every serial that the relay was issued. */
@@ -97,7 +102,7 @@ async function expectPair(host: MailHost): Promise<void> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: ['no-client-certificate'] });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -120,7 +125,10 @@ beforeAll(async () => {
   await deploy();
   for (const host of [relay, home]) steps.set(host, Number((await host.sh('cat /run/steps')).stdout));
   serials.add(await servedSerial(desk, relay));
-  const program = fileURLToPath(new URL('lab/handshakes.mjs', import.meta.url));
+  scratch = await mkdtemp(join(tmpdir(), 'relaycerts-handshakes-'));
+  const program = join(scratch, 'handshakes.mjs');
+  const source = fileURLToPath(new URL('lab/handshakes.ts', import.meta.url));
+  await build({ entryPoints: [source], outfile: program, bundle: true, platform: 'node', format: 'esm' });
   const ca = `/proc/${lab.operator.pid}/root/home/operator/certs/ca/example.org-ca.crt.pem`;
   const net = ['--target', String(relay.machine.pid), '--net', '--'];
   const words = [process.execPath, program, relay.hostname, relay.address, '2500', ca];
@@ -130,7 +138,10 @@ beforeAll(async () => {
     watched += chunk.toString();
   });
 });
-afterAll(() => lab.stop());
+afterAll(async () => {
+  await lab.stop();
+  await rm(scratch, { recursive: true });
+});
 
 describe('a deployment', () => {
   test.each(

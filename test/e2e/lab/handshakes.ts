@@ -3,7 +3,7 @@
 // the handshake proved, or what came instead.
 
 import { readFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
 const [host = '', address = '', port = '', caFile = ''] = process.argv.slice(2);
@@ -12,13 +12,13 @@ const ca = readFileSync(caFile);
 const mostOpen = 6;
 let open = 0;
 
-function shake() {
+function shake(): void {
   open += 1;
   const socket = connectTcp({ host: address, port: Number(port) });
   // The upper one of the two: Node 20 crashes if the socket below TLS is destroyed first.
-  let top = socket;
+  let top: Socket = socket;
   let isOver = false;
-  const end = (word) => {
+  const end = (word: string): void => {
     if (isOver) return;
     isOver = true;
     open -= 1;
@@ -28,24 +28,30 @@ function shake() {
   // Only what comes before the handshake is lines of text.
   let text = '';
   const commands = ['EHLO watcher.example.org\r\n', 'STARTTLS\r\n'];
-  const read = (chunk) => {
+  const read = (chunk: Buffer): void => {
     text += chunk.toString();
     if (!/^\d{3} .*\r\n$/mu.test(text)) return;
     const reply = text;
     text = '';
-    if (!reply.startsWith('2')) return end(`reply ${reply.trim()}`);
+    if (!reply.startsWith('2')) {
+      end(`reply ${reply.trim()}`);
+      return;
+    }
     const next = commands.shift();
-    if (next !== undefined) return socket.write(next);
+    if (next !== undefined) {
+      socket.write(next);
+      return;
+    }
     socket.off('data', read);
     const secure = connectTls({ socket, ca, servername: host }, () => {
       end(`served ${secure.getPeerCertificate().serialNumber.toLowerCase()}`);
     });
     top = secure;
-    secure.on('error', (error) => end(`error ${error.code ?? ''} ${error.message}`));
+    secure.on('error', (error: NodeJS.ErrnoException) => end(`error ${error.code ?? ''} ${error.message}`));
     secure.on('close', () => end('closed'));
   };
   socket.on('data', read);
-  socket.on('error', (error) => end(`error ${error.code ?? ''} ${error.message}`));
+  socket.on('error', (error: NodeJS.ErrnoException) => end(`error ${error.code ?? ''} ${error.message}`));
   socket.on('close', () => end('closed'));
 }
 

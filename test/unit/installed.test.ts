@@ -58,10 +58,11 @@ describe('the judgement', () => {
   });
 });
 
+const factsWith = (more: string) =>
+  parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
+const table = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
+
 describe('what check saw', () => {
-  const factsWith = (more: string) =>
-    parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
-  const table = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
   const partsOf = (ids: readonly string[], text: string) => {
     const facts = factsWith(text) ?? { sections: [] };
     const findings = ids.map((id) => ({ ...findingOf('postfix-missing', relay), id }));

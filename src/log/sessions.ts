@@ -17,7 +17,7 @@ export function sessionKind(text: string): SessionKind {
   // probe/conversation.ts sends two, for this line.
   if (/ noop=2(?: |$)/.test(text)) return 'trial';
   if (/ rcpt=\d+(?: |$)/.test(text)) return 'probe';
-  return / ehlo=1 starttls=1 commands=2$/.test(text) ? 'nothing' : 'other';
+  return text.endsWith(' ehlo=1 starttls=1 commands=2') ? 'nothing' : 'other';
 }
 
 /** Counts a line, once it is known whose session it was. */
@@ -58,7 +58,7 @@ export class Sessions {
   }
 
   endAll(): void {
-    for (const session of [...this.#waiting.keys()]) this.#release(session, 'mail');
+    for (const session of this.#waiting.keys()) this.#release(session, 'mail');
   }
 
   #release(session: string, kind: SessionKind): void {

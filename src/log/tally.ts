@@ -131,9 +131,9 @@ export function logTally(
     const verdict = judge(record);
     if (verdict.is === 'end') sessions.end(sessionOf(record), verdict.as, verdict.address);
     else if (verdict.is === 'unknown') addUnknown(record);
-    else if (verdict.is !== 'fine') count(record, verdict);
+    else if (verdict.is !== 'fine') countOnce(record, verdict);
   };
-  const count = (record: LogRecord, verdict: Counted): void => {
+  const countOnce = (record: LogRecord, verdict: Counted): void => {
     const [line, session] = [lines, sessionOf(record)];
     // What names no client is about this host.
     const isOfSession = verdict.is !== 'fault' || (verdict.peer !== '' && verdict.of !== 'others');
@@ -182,7 +182,7 @@ export function logTally(
   };
   const splitter = lineSplitter(take, skip);
   const sink: LineSink = {
-    add: splitter.add,
+    add: (chunk) => splitter.add(chunk),
     end: () => {
       splitter.end();
       sessions.endAll();

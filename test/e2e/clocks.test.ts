@@ -275,10 +275,14 @@ test('a CA that has ended: check says so, and what it prints ends in green', asy
   const desk = await project('ended', '-41d', { ca: { validDays: 40 }, certificates: { validDays: 40 } });
   await ageInto(desk, relay, home);
   const { subject } = await sendInVain();
-  const found = await findAll(desk);
-  const ended = found.find(({ id, message }) => id === 'state-expired' && message.includes('relay CA'));
-  const [hint = ''] = ended?.cure.map(({ text }) => text) ?? [];
-  await desk.run(/relaycerts renew --ca/u.exec(hint)?.[0] ?? hint);
+  // The CA first, then what it signed; status names the same commands.
+  for (const name of ['relay CA', relay.hostname, home.hostname]) {
+    const found = await findAll(desk, '--offline');
+    const ended = found.find(({ id, message }) => id === 'state-expired' && message.includes(name));
+    const [command = ''] = /relaycerts [^,;]+/u.exec(ended?.cure.map(({ text }) => text).join() ?? '') ?? [];
+    expect(command, name).toMatch(/^relaycerts renew /u);
+    await desk.run(command);
+  }
   await runCures(desk);
   await arrive(subject);
   await expectGreen(desk);

@@ -58,26 +58,27 @@ describe('the judgement', () => {
   });
 });
 
-describe('what check saw', () => {
-  const factsWith = (more: string) =>
-    parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
-  const table = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
-  const partsOf = (ids: readonly string[], text: string) => {
-    const facts = factsWith(text) ?? { sections: [] };
-    const findings = ids.map((id) => ({ ...findingOf('postfix-missing', relay), id }));
-    const found = seenContent(content, facts, [{ host: relay, fine: '', findings }]);
-    const { hosts } = parseInstalled(Buffer.from(renderInstalled(new Map([[relay, { ...found, seen: at }]]))));
-    const judged = judgeInstallation(content, hosts.get(relay));
-    return judged.kind === 'differs' ? judged.parts : judged.kind;
-  };
+const factsWith = (more: string) =>
+  parseFacts(`@chain /x/chain.pem\n certificate ${a}\n@authorities /x/ca.pem\n ${b}\n${more}@end\n`);
+const tableSection = (digest: string) => `@file /x/relay_clientcerts 0:0 644\n mode -rw-r--r--\n sha256 ${digest}\n`;
 
+const partsOf = (ids: readonly string[], text: string) => {
+  const facts = factsWith(text) ?? { sections: [] };
+  const findings = ids.map((id) => ({ ...findingOf('postfix-missing', relay), id }));
+  const found = seenContent(content, facts, [{ host: relay, fine: '', findings }]);
+  const { hosts } = parseInstalled(Buffer.from(renderInstalled(new Map([[relay, { ...found, seen: at }]]))));
+  const judged = judgeInstallation(content, hosts.get(relay));
+  return judged.kind === 'differs' ? judged.parts : judged.kind;
+};
+
+describe('what check saw', () => {
   it.each<[string, readonly string[], string, string | readonly string[]]>([
-    ['nothing wrong', [], table(c), 'installed'],
-    ['a table that differs', ['table-differs'], table(d), ['table']],
+    ['nothing wrong', [], tableSection(c), 'installed'],
+    ['a table that differs', ['table-differs'], tableSection(d), ['table']],
     ['no table', ['file-missing'], '', ['certificate', 'table']],
-    ['the key of another', ['key-mismatch'], table(c), ['certificate']],
-    ['a wrong owner', ['owner-differs'], table(c), ['configuration']],
-    ['a setting that differs', ['setting-differs', 'table-differs'], table(d), ['table', 'configuration']],
+    ['the key of another', ['key-mismatch'], tableSection(c), ['certificate']],
+    ['a wrong owner', ['owner-differs'], tableSection(c), ['configuration']],
+    ['a setting that differs', ['setting-differs', 'table-differs'], tableSection(d), ['table', 'configuration']],
   ])('%s', (_, ids, text, parts) => {
     expect(partsOf(ids, text)).toEqual(parts);
   });

@@ -19,6 +19,7 @@ find_postfix() {
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
+  note_settings
   note_services
   twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
   [ -z "$twice" ] || warn "$config/main.cf sets more than once, and the last one counts: $twice"
@@ -30,11 +31,19 @@ value_of() { postconf -xh "$1" 2>/dev/null; }
 # True if this Postfix has parameter $1: patches added some to older releases.
 knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
 
-# The settings that this Postfix supports, name=value, one per line: of main.cf, or of the service $1.
+# Keeps the settings that this Postfix knows, each with its place: every question to postconf is a process.
+note_settings() {
+  known_settings=$(
+    all_settings | while IFS=' ' read -r since place setting; do
+      if at_least "$since" || knows "${setting%%=*}"; then printf '%s %s\n' "$place" "$setting"; fi
+    done
+  )
+}
+
+# Those of main.cf, or of the service $1: name=value, one per line.
 settings_of() {
-  all_settings | while IFS=' ' read -r since place setting; do
-    [ "$place" = "$1" ] || continue
-    if at_least "$since" || knows "${setting%%=*}"; then printf '%s\n' "$setting"; fi
+  printf '%s\n' "$known_settings" | while IFS=' ' read -r place setting; do
+    if [ "$place" = "$1" ]; then printf '%s\n' "$setting"; fi
   done
 }
 

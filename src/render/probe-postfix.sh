@@ -57,6 +57,7 @@ probe_postfix() {
     return
   fi
   release=$(postconf -dh mail_version 2>/dev/null | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+  note_settings
   section postfix "$release"
   section errors
   postconf -n 2>&1 >/dev/null | sed -n 's/^postconf: fatal: //p' | lines

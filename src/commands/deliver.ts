@@ -82,7 +82,12 @@ const scriptWords: readonly (readonly [string, RegExp])[] = [
 
 function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | undefined {
   if (outcome.kind !== 'ran') {
-    return { kind: 'failed', id: ids[outcome.kind], message: `${hostname}: ${shorten(outcome.words)}`, hint: undefined };
+    return {
+      kind: 'failed',
+      id: ids[outcome.kind],
+      message: `${hostname}: ${shorten(outcome.words)}`,
+      hint: undefined,
+    };
   }
   if (outcome.status === 0) return undefined;
   const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];

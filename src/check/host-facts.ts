@@ -12,16 +12,33 @@ export interface HostFacts {
   readonly sections: readonly Section[];
 }
 
-/** Undefined if the text has no end: the script was cut off. */
+/** As in probe.sh. */
+const mostLinesOfSection = 2000;
+/** Twenty times as many as a host with ten relays prints. */
+const mostLines = 20_000;
+
+/**
+ * Undefined if the text has no end: the script was cut off. The limits are on what can become a finding: a section that
+ * comes twice counts once, and what is too much is skipped.
+ */
 export function parseFacts(text: string): HostFacts | undefined {
-  const sections: { name: string; words: readonly string[]; lines: string[] }[] = [];
+  const sections = new Map<string, { name: string; words: readonly string[]; lines: string[] }>();
+  let last: { name: string; lines: string[] } | undefined;
+  let count = 0;
   for (const line of text.split('\n')) {
     if (line.startsWith('@')) {
       const [name = '', ...words] = line.slice(1).split(' ');
-      sections.push({ name, words, lines: [] });
-    } else if (line.startsWith(' ')) sections.at(-1)?.lines.push(line.slice(1));
+      const section = { name, words, lines: [] };
+      const id = `${name} ${words[0]}`;
+      if (!sections.has(id) && count < mostLines) sections.set(id, section);
+      last = section;
+      count += 1;
+    } else if (line.startsWith(' ') && count < mostLines && last !== undefined) {
+      if (last.lines.length < mostLinesOfSection) last.lines.push(line.slice(1));
+      count += 1;
+    }
   }
-  return sections.at(-1)?.name === 'end' ? { sections } : undefined;
+  return last?.name === 'end' ? { sections: [...sections.values()] } : undefined;
 }
 
 /** The section with this name, about `word` if given. */

@@ -30,18 +30,21 @@ export interface RelayWork {
 /** Parallel connections to one relay; its service accepts ten from one address. */
 const mostConnections = 4;
 
+/** Addresses of one relay that are tried: DNS and the home hosts may name any number. */
+const mostAddresses = 16;
+
 /** Looks at one relay. */
 export async function checkRelay(relay: SmtpdServer, work: RelayWork): Promise<readonly Report[]> {
   const { hostname: host, port } = relay;
   const found = await addressesOf(host);
   const addresses = 'addresses' in found ? found.addresses : [];
-  const others = work.otherAddresses.filter((address) => !addresses.includes(address));
+  const others = work.otherAddresses.filter((address) => isIP(address) !== 0 && !addresses.includes(address));
   const name: Report = {
     host,
     fine: `has the address ${addresses.join(', ')}`,
     findings: 'why' in found ? [findingOf('name-not-found', host, { found: found.why })] : [],
   };
-  const talks = await inParallel([...addresses, ...others], mostConnections, (address) =>
+  const talks = await inParallel([...addresses, ...others].slice(0, mostAddresses), mostConnections, (address) =>
     converse(callOf(work.settings, relay, { address, ca: work.ca }, { withTls: true, shown: undefined })),
   );
   const judged = talks.map((talk) => ({ talk, findings: judgeConnection(talk, expectedOf(relay, work)) }));

@@ -2,8 +2,8 @@
 // does. What is wrong with a host and in none of its files counts as its configuration. Pure.
 
 import { hash } from 'node:crypto';
-import type { HostContent } from '../plan/installed.js';
 import { tableName } from '../plan/bundle-names.js';
+import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
 
@@ -32,7 +32,7 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
   const isOther = ids.some((id) => !ofCertificate.has(id) && !ofOtherFiles.has(id));
   return {
     certificate: isDigest(chain) && !(isUseless && chain === expected.certificate) ? chain : other,
-    authorities: linesOf(facts, 'authorities').filter(isDigest),
+    authorities: linesOf(facts, 'authorities').filter(isDigest).slice(0, mostAuthorities),
     table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
     configuration: isOther ? other : expected.configuration,
   };

@@ -1,7 +1,7 @@
 // The results of a check in three forms: text, JSON, and the line of a monitoring plugin. Findings with the same cure
 // are grouped, so that it is printed once.
 
-import type { Finding, Severity } from '../findings/finding.js';
+import { shorten, type Finding, type Severity } from '../findings/finding.js';
 import { cureLines, type CureLine } from '../render/cure.js';
 import type { Settings } from '../settings/settings.js';
 import type { Style, Sys } from '../sys/sys.js';
@@ -32,7 +32,7 @@ export function renderCheck(settings: Settings, reports: readonly Report[], pain
   const lines = reports.flatMap(({ host, fine, findings }) => {
     const name = host === '' ? 'here' : host;
     if (findings.length === 0)
-      return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${fine}`];
+      return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${shorten(fine)}`];
     return groupsOf(settings, findings).flatMap((group) => {
       if (shown >= mostFindings) return [];
       shown += group.members.length;
@@ -96,7 +96,7 @@ export function checkObject(settings: Settings, reports: readonly Report[]): obj
       })),
     ),
     ok: reports.flatMap(({ host, fine, findings }) =>
-      findings.length > 0 ? [] : [{ host: host === '' ? null : host, message: fine }],
+      findings.length > 0 ? [] : [{ host: host === '' ? null : host, message: shorten(fine) }],
     ),
   };
 }

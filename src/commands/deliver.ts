@@ -1,6 +1,7 @@
 // One visit of `deploy`: the files and the script go to a host, and the script installs them and asks whether to keep
 // them. The result is data, with the same ids as `check`. It does not choose the hosts, and prints nothing.
 
+import { shorten } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
@@ -81,7 +82,12 @@ const scriptWords: readonly (readonly [string, RegExp])[] = [
 
 function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | undefined {
   if (outcome.kind !== 'ran') {
-    return { kind: 'failed', id: ids[outcome.kind], message: `${hostname}: ${outcome.words}`, hint: undefined };
+    return {
+      kind: 'failed',
+      id: ids[outcome.kind],
+      message: `${hostname}: ${shorten(outcome.words)}`,
+      hint: undefined,
+    };
   }
   if (outcome.status === 0) return undefined;
   const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
@@ -89,10 +95,23 @@ function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | unde
   const lines = outcome.stderr.split('\n').filter((line) => line.trim() !== '');
   const message = first('error') ?? lines.at(-1) ?? `the script ended with ${outcome.status}`;
   const id = scriptWords.find(([, pattern]) => pattern.test(outcome.stderr))?.[0] ?? 'install-failed';
-  return { kind: 'failed', id, message: `${hostname}: ${message}`, hint: first('hint') };
+  return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint: hintOf(hostname, first('hint')) };
 }
+
+/** What to run is for the admin to judge: it is in the host's words. */
+function hintOf(hostname: string, said: string | undefined): string | undefined {
+  return said && `${hostname} says: ${shorten(said, longestHint)}`;
+}
+
+/** A command of ours with a long path. */
+const longestHint = 1000;
+
+/** Of one host; a script has a few. */
+const mostWarnings = 20;
 
 function warningsOf(outcome: Outcome): readonly string[] {
   if (outcome.kind !== 'ran') return [];
-  return [...outcome.stderr.matchAll(/^relaycerts: warning: (.*)$/gmu)].map(([, text = '']) => text);
+  return [...outcome.stderr.matchAll(/^relaycerts: warning: (.*)$/gmu)]
+    .slice(0, mostWarnings)
+    .map(([, text = '']) => shorten(text));
 }

@@ -214,7 +214,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/** Clients first: a relay that is undone refuses them, and their mail waits. */
+/**
+ * Clients first: mail of a client whose relays are undone waits until it bounces. So relays that are not named stay
+ * while a client could not be undone.
+ */
 async function undoAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
@@ -225,23 +228,28 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
   sys.progress.begin('hosts', hosts.length);
   const reports: Report[] = [];
   for (const role of ['smtp-client', 'smtpd-server'] as const) {
-    await inParallel(
-      hosts.filter(({ host }) => host.role === role),
-      options.parallel,
-      async (found) => {
-        const { hostname } = found.host;
-        const result = await takeBack(settings, found, sys);
-        await sys.progress.add();
-        if (result.kind === 'failed') {
-          sys.warn(result.message, result.hint);
-          reports.push({ host: hostname, outcome: 'failed', failure: result });
-          return;
-        }
-        await note(hostname, undefined);
-        for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
-        reports.push({ host: hostname, outcome: result.kind });
-      },
-    );
+    const ofRole = hosts.filter(({ host }) => host.role === role);
+    if (role === 'smtpd-server' && named.length === 0 && reports.some(({ outcome }) => outcome === 'failed')) {
+      const names = ofRole.map(({ host: { hostname } }) => hostname);
+      sys.warn('the relays stay, because a client may still need them', {
+        run: ['deploy', '--undo', ...names],
+        before: 'if none does:',
+      });
+      return [...reports, ...names.map((host) => ({ host, outcome: 'waiting' }) as const)];
+    }
+    await inParallel(ofRole, options.parallel, async (found) => {
+      const { hostname } = found.host;
+      const result = await takeBack(settings, found, sys);
+      await sys.progress.add();
+      if (result.kind === 'failed') {
+        sys.warn(result.message, result.hint);
+        reports.push({ host: hostname, outcome: 'failed', failure: result });
+        return;
+      }
+      await note(hostname, undefined);
+      for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
+      reports.push({ host: hostname, outcome: result.kind });
+    });
   }
   return reports;
 }

@@ -69,9 +69,7 @@ export function fillIn(
 }
 
 /** One line of a host's answer, safe for a terminal: it may be long and contain anything. */
-export function shorten(value: string): string {
+export function shorten(value: string, longest = 240): string {
   const line = escapeControls(value).replaceAll(/[\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
   return line.length <= longest ? line : `${line.slice(0, longest - 3)}...`;
 }
-
-const longest = 240;

@@ -15,6 +15,9 @@ export interface HostContent {
   readonly configuration: string | undefined;
 }
 
+/** The most CA certificates that are recorded of a host; during a CA rekey it has two. */
+export const mostAuthorities = 100;
+
 /** What a host had when it was last looked at. */
 export interface SeenHost extends HostContent {
   readonly seen: Date;

@@ -9,7 +9,7 @@ import type { Sys } from '../sys/sys.js';
 import { RelaycertsError, systemCode } from '../errors.js';
 import { sshFailureOf, type SshFailure } from './ssh-words.js';
 
-/** A script that ran to its end, successfully or not, or why it did not start, in ssh's or sudo's own words. */
+/** A script that ran to its end, successfully or not, or was stopped because it wrote too much; or why it did not start, in ssh's or sudo's own words. */
 export type Outcome =
   | { readonly kind: 'ran'; readonly status: number; readonly stdout: string; readonly stderr: string }
   | { readonly kind: SshFailure | 'slow'; readonly words: string };
@@ -30,7 +30,7 @@ export const mostAtOnce = 8;
 
 /**
  * Runs a script on a host.
- * @throws tool - ssh is missing here, or the host wrote too much
+ * @throws tool - ssh is missing here
  */
 export function runOnHost(host: HostSettings, { script, seconds }: ScriptRun, sys: Sys): Promise<Outcome> {
   return outcomeOf(shellOn(host), { input: Buffer.from(script), timeoutMs: seconds * 1000 }, sys);
@@ -44,7 +44,7 @@ export interface Feeding extends ScriptRun {
 
 /**
  * Runs a short script without secrets, with an input of its own, and answers its output.
- * @throws tool - ssh is missing here, or the host wrote too much
+ * @throws tool - ssh is missing here
  */
 export function feedHost(host: HostSettings, { script, seconds, input, answer }: Feeding, sys: Sys): Promise<Outcome> {
   return outcomeOf(shellOn(host, script), { input, answer, timeoutMs: seconds * 1000 }, sys);
@@ -59,6 +59,10 @@ async function outcomeOf(
   try {
     result = await sys.run(command, args, options);
   } catch (error) {
+    // One host must not end the work on all others.
+    if (error instanceof RelaycertsError && error.code === 'tool') {
+      return { kind: 'ran', status: 1, stdout: '', stderr: error.message };
+    }
     if (systemCode(error) !== 'ENOENT') throw error;
     throw new RelaycertsError('tool', `${command} is not installed here`, {
       hint: command === 'ssh' ? 'install it: apt-get install openssh-client' : 'run this as root',

@@ -11,24 +11,6 @@ folder_mode=700
 key_owner=0:0
 key_mode=600
 
-# Prints the folders above $1 that users other than root can change, by the given path and with links resolved.
-open_parents() {
-  for path in "$1" "$(cd -P "$1" && pwd -P)"; do
-    while [ "$path" != / ]; do
-      path=$(dirname "$path")
-      find -H "$path" -prune \( ! -user 0 -o -perm -020 -o -perm -002 \)
-    done
-  done
-}
-
-# Only root can replace the folder $1 or a folder above it.
-check_parents() {
-  path=$(open_parents "$1" | head -n 1)
-  [ -z "$path" ] ||
-    fail "$path, which holds $1, can be changed by others than root" \
-      "set postfix.directory in the settings to a folder below /etc, or: chown root $path && chmod go-w $path"
-}
-
 # The bundle's file $1 exists, is not a link, and has mode $2 and owner $3, by default root. The owner is set first, so
 # that a mode that opens the file opens it to the right group.
 own_file() {

@@ -6,6 +6,7 @@ import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
+import parents from './parents.sh';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
 
@@ -50,7 +51,7 @@ export function renderDelivery(
 
 /** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
-  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${receive}`;
+  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${parents}\n${receive}`;
 }
 
 /** The line with which the script asks whether to keep what it installed (arrival.sh). */

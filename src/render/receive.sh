@@ -26,6 +26,20 @@ fail() {
   exit 1
 }
 
+# Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
+check_folder() {
+  above=$folder
+  until [ -d "$above" ]; do above=$(dirname "$above"); done
+  if [ "$above" != "$folder" ]; then
+    check_parents "$above/."
+    return
+  fi
+  [ ! -L "$folder" ] || fail "the folder $folder is a link" 'set postfix.directory in the settings to what it leads to'
+  check_parents "$folder"
+  chown 0 "$folder"
+  chmod go-w "$folder"
+}
+
 # One at a time. A run that waits for a verdict though its connection is gone would put the old files back later, over
 # those of this run: it is told to do so now.
 take_turn() {
@@ -47,6 +61,7 @@ read -r size
 case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
+check_folder
 take_turn
 rm -rf "$arrived"
 trap clean_up EXIT

@@ -15,6 +15,7 @@ import { homeProgramOf } from './home-programs.js';
 import install from './install.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
 import probeFrom from './probe-from.sh';
@@ -104,6 +105,7 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
 ${own.texts}
 ${frame}
 ${arrival}
+${parents}
 ${checkBundle}
 ${own.functions}`;
 }

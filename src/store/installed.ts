@@ -5,7 +5,7 @@
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
-import type { SeenHost } from '../plan/installed.js';
+import { mostAuthorities, type SeenHost } from '../plan/installed.js';
 import { hostsOf, type Settings, type Ssh } from '../settings/settings.js';
 import { readFileNow } from '../sys/files.js';
 import type { Layout } from './layout.js';
@@ -107,8 +107,6 @@ function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
 
 const isDigest = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
 const isDigestOrNull = (value: unknown): value is string | null => value === null || isDigest(value);
-/** During a CA rekey a host has two. */
-const mostAuthorities = 100;
 
 function parseSeen(value: unknown): SeenHost | undefined {
   const fields = fieldsOf(value);

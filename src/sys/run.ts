@@ -49,12 +49,20 @@ export const run: Run = (command, args, options) =>
     const child = spawn(command, args, {
       cwd: options.inherited?.cwd,
       env: { ...(options.inherited?.env ?? process.env), ...options.env },
-      ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs, killSignal: 'SIGKILL' }),
       stdio: [pipeIf(options.input !== undefined), 'pipe', 'pipe', pipeIf(options.statusFd === true)],
     });
-    const stop = (): void => {
+    // What the child has started may hold the pipes open for as long as it likes.
+    const end = (): void => {
       child.kill('SIGKILL');
-      reject(
+      for (const pipe of child.stdio) pipe?.destroy();
+    };
+    const fail = (reason: unknown): void => {
+      end();
+      reject(reason);
+    };
+    const timer = options.timeoutMs === undefined ? undefined : setTimeout(end, options.timeoutMs);
+    const stop = (): void => {
+      fail(
         new RelaycertsError('tool', `${command} was stopped: it wrote more than ${mostOutput} octets`, {
           hint: `run ${command} by hand to see the same output`,
         }),
@@ -63,8 +71,9 @@ export const run: Run = (command, args, options) =>
     const stdout = collect(child.stdout, stop, mostOutput);
     const stderr = collect(child.stderr, stop);
     const statusText = collect(child.stdio[3], stop);
-    child.on('error', reject);
+    child.on('error', fail);
     child.on('close', (status) => {
+      clearTimeout(timer);
       resolve({
         status,
         stdout: Buffer.concat(stdout),
@@ -79,7 +88,7 @@ export const run: Run = (command, args, options) =>
       return;
     }
     child.stdin.write(options.input ?? '');
-    answerOnce(child.stdout, child.stdin, options.answer, reject);
+    answerOnce(child.stdout, child.stdin, options.answer, fail);
   });
 
 function answerOnce(

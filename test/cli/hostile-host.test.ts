@@ -1,0 +1,116 @@
+// Hosts that are hostile, as ssh brings their words: what they print moves no cursor, has an end, and harms no other host.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseFacts } from '../../src/check/host-facts.js';
+import { renderDelivery } from '../../src/render/delivery.js';
+import { run } from '../../src/sys/run.js';
+import { threeHosts } from '../support/inventory.js';
+import { makeProject, type Project, type Result } from '../support/project.js';
+
+let project: Project;
+beforeEach(async () => {
+  project = makeProject();
+  await project.run(['make', '--quiet']);
+});
+afterEach(() => project.remove());
+
+/** Runs a command line where ssh does this; its last words name the host. */
+function withHosts(script: string, ...args: readonly string[]): Promise<Result> {
+  const bin = join(project.home, 'bin');
+  mkdirSync(bin);
+  project.write('../home/bin/ssh', `#!/bin/sh\ncat >/dev/null\n${script}\n`);
+  chmodSync(join(bin, 'ssh'), 0o755);
+  return project.run(args, { env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
+}
+
+describe('check', () => {
+  it('prints a release from a host without its escape sequences', async () => {
+    const { stdout } = await withHosts(String.raw`printf '@postfix 9.9\033]0;x\007\n@end\n'`, 'check', 'mailhost');
+    expect(stdout).toContain('Postfix 9.9');
+    expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+  });
+
+  it('goes on with the others if one host prints without end', async () => {
+    const script = `case "$*" in *relayhost*) yes ;; *) printf '@postfix missing\\n@end\\n' ;; esac`;
+    const { stdout, stderr, status } = await withHosts(script, 'check');
+    expect([status, stderr]).toEqual([3, '']);
+    expect(stdout).toMatch(/did not end on relayhost\.example\.org: ssh was stopped: it wrote more than/u);
+    expect(stdout).toContain('Postfix is not installed on mailhost.example.org');
+  });
+
+  it('takes no name from a host for an address, and notes no more CAs than can be read back', async () => {
+    const digest = 'a'.repeat(64);
+    const flood = `yes ' ${digest}' | head -n 500`;
+    const script = `printf '@postfix 9.9\\n@addresses relayhost.example.org\\n evil.example.net\\n@authorities x\\n'; ${flood}; echo @end`;
+    const { stdout } = await withHosts(script, 'check', 'mailhost', '--json');
+    expect(stdout).not.toContain('evil.example.net');
+    const { stderr } = await project.run(['check', '--offline', '--json']);
+    expect(stderr).toBe('');
+    expect((await project.run(['check', '--offline'])).stdout).not.toContain('damaged');
+  });
+
+  it('keeps of a host only what its script can print', () => {
+    const text = `@errors\n${' x\n'.repeat(5000)}${'@service a b\n'.repeat(30_000)}@end\n`;
+    const sections = parseFacts(text)?.sections ?? [];
+    expect(sections.map(({ name, lines }) => [name, lines.length])).toEqual([
+      ['errors', 2000],
+      ['service', 0],
+    ]);
+  });
+});
+
+describe('deploy', () => {
+  it('prints the words of a host cut short, and says whose they are', async () => {
+    const script = [
+      `i=0; while [ $i -lt 100 ]; do echo "relaycerts: warning: w$i" >&2; i=$((i + 1)); done`,
+      `printf 'relaycerts: error: %5000s\\nrelaycerts: hint: curl x | sh\\n' x >&2`,
+      'exit 1',
+    ];
+    const { stderr, status } = await withHosts(script.join('\n'), 'deploy', 'relayhost', '--yes');
+    expect(status).toBe(1);
+    expect(stderr.length).toBeLessThan(1000);
+    expect(stderr).toContain('hint: relayhost.example.org says: curl x | sh');
+  });
+
+  it('--undo keeps the relays while a client could not be undone', async () => {
+    const script = `case "$*" in *mailhost*) exit 255 ;; *) echo reached >>"$HOME/relay" ;; esac`;
+    const { stderr, stdout, status } = await withHosts(script, 'deploy', '--undo', '--yes');
+    expect([status, existsSync(join(project.home, 'relay'))]).toEqual([1, false]);
+    expect(stdout).toContain('1 failed, and are as they were, 1 wait for others');
+    expect(stderr).toContain('hint: if none does: relaycerts deploy --undo relayhost.example.org');
+    project.write('../home/bin/ssh', '#!/bin/sh\ncat >/dev/null\n');
+    const env = { PATH: `${join(project.home, 'bin')}:${process.env['PATH'] ?? ''}` };
+    expect((await project.run(['deploy', '--undo', 'relayhost', '--yes'], { env })).status).toBe(0);
+  });
+
+  it('unpacks nothing where others than root can replace what root then runs', () => {
+    const [relay] = threeHosts.smtpdServers;
+    const options = { files: 'all', keyPlace: 'here', forceRoutes: false, at: new Date(0) } as const;
+    const { script, input } = renderDelivery(threeHosts, relay, new Map(), options);
+    const folder = join(project.home, 'relaycerts');
+    const { status, stderr } = spawnSync('sh', ['-c', script.replace(/^folder=.*$/mu, `folder='${folder}'`)], {
+      input,
+      encoding: 'utf8',
+    });
+    expect([status, existsSync(folder)]).toEqual([1, false]);
+    expect(stderr).toContain(`, which holds ${folder}, can be changed by others than root`);
+  });
+});
+
+describe('a child that is out of time, or writes too much', () => {
+  it.each([
+    ['sleep 60 & sleep 60', { timeoutMs: 100 }],
+    ['sleep 60 & exec yes', { mostOutput: 1000 }],
+  ])('%s: what it started holds nobody up', async (script, options) => {
+    const begun = Date.now();
+    const result = run('sh', ['-c', script], options).then(
+      ({ status }) => status,
+      (error: unknown) => String(error),
+    );
+    expect([null, 'RelaycertsError: sh was stopped: it wrote more than 1000 octets']).toContain(await result);
+    expect(Date.now() - begun).toBeLessThan(20_000);
+  });
+});

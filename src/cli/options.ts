@@ -26,6 +26,20 @@ export class SysCommand extends Command {
     return new SysCommand(name, this.#begin);
   }
 
+  /** Commander calls this for whatever is wrong with a command line. @throws usage */
+  override error(message: string): never {
+    const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
+    const meant = suggestion === undefined ? '' : `, ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
+    throw new RelaycertsError('usage', `${what.replace(/\.$/u, '')}${meant}`, {
+      hint: { run: [...this.path(), '--help'] },
+    });
+  }
+
+  /** The words from the program's name to this command. */
+  path(): readonly string[] {
+    return this.parent instanceof SysCommand ? [...this.parent.path(), this.name()] : [];
+  }
+
   /** A flag that is not given is false; unlike commander's default, that is not in the help. */
   override addOption(option: Option): this {
     super.addOption(option);

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, quote } from '../errors.js';
 import { calledAnywhere } from '../sys/called-as.js';
 import { processSys, type ProcessLike } from '../sys/process-sys.js';
 import { addBackup } from './backup.js';
@@ -27,16 +27,11 @@ export async function runCommandLine(program: SysCommand, args: readonly string[
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    throw usageError(error);
+    // Everything else that is wrong goes through SysCommand.error.
+    throw new RelaycertsError('usage', `there is no command to help with: ${quote(args.at(-1))}`, {
+      hint: { run: ['--help'] },
+    });
   }
-}
-
-function usageError({ message }: CommanderError): RelaycertsError {
-  const [what = message, suggestion] = message.replace(/^error: /u, '').split('\n');
-  const meant = suggestion === undefined ? '' : `, ${suggestion.replaceAll(/[()]/gu, '').toLowerCase()}`;
-  return new RelaycertsError('usage', `${what.replace(/\.$/u, '')}${meant}`, {
-    hint: { run: ['--help'] },
-  });
 }
 
 /** `onWrite` is called when a command writes to stdout. */

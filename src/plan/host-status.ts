@@ -22,7 +22,7 @@ export function judgeHost(basis: Basis, found: HostInventory): Verdict {
   if (isKnownRight(found, inventory)) return judgeDates(basis, found);
   const { host, certificate, key, request, previous } = found;
   const { hostname } = host;
-  if (found.isRevoked) return ['revoked', { message: 'make does not make it again by itself' }];
+  if (found.isRevoked) return ['revoked', { message: 'make leaves it out, unless make --again names it' }];
   const hold = heldBack(settings, inventory, found);
   const cure = hold ?? { message: 'there is no certificate yet', hint: { run: ['make'] } };
   if (certificate === undefined) return ['missing', cure];
@@ -84,13 +84,14 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const { at, issued, installation } = basis;
   const state = installation(found);
   if (state === undefined || state.kind === 'installed') return ['ok'];
-  const hint: Command = { run: ['check', found.host.hostname] };
+  // Of all hosts: it knows which come first, and looks first at what is there.
+  const hint: Command = { run: ['deploy'] };
   // The ledger is a log, and may have been lost.
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
   if (state.kind === 'never-seen') return ['not-installed', { message: `${made}, and not seen on the host`, hint }];
   const other = listSome(state.parts.map((part) => words[part]));
   const message = `${made}; seen ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
-  return ['not-installed', { message, hint: { ...hint, before: 'once it is installed:' } }];
+  return ['not-installed', { message, hint }];
 }
 
 /** Clients revoked after this relay was seen with its present table. */

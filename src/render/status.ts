@@ -93,7 +93,7 @@ const curesOfMany: ReadonlyMap<State, readonly string[]> = new Map([
   ['expired', ['renew', '--due']],
   ['due', ['renew', '--due']],
   ['missing', ['make']],
-  ['not-installed', ['check']],
+  ['not-installed', ['deploy']],
 ]);
 
 const header = ['HOST', 'ROLE', 'STATE', 'DAYS', 'EXPIRES'];

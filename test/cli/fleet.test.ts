@@ -84,7 +84,7 @@ describe('of a fleet', () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
     const [, rest = ''] = /^581 more not-installed: relaycerts (.*)$/mu.exec(stdout) ?? [];
     expect(rest).toBe('status --state not-installed');
-    expect(stdout).toContain('\nall that are not-installed: relaycerts check\n');
+    expect(stdout).toContain('\nall that are not-installed: relaycerts deploy\n');
     const all = await made.run(rest.split(' '));
     expect(all.stdout.match(/^\S+ +smtp/gmu)).toHaveLength(count + 1);
     expect((await made.run(['status', 'c7', 'c9?'])).stdout.match(/^ {4}made /gmu)).toHaveLength(11);

@@ -56,7 +56,7 @@ describe('what was made', () => {
     expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; CA ok; passphrase ok\n/u);
     expect(before.stdout).toMatch(
       new RegExp(
-        `^${home} +smtp-client +not-installed +397 .*\n {4}made just now, and not seen on the host:\n? +relaycerts check ${home}$`,
+        `^${home} +smtp-client +not-installed +397 .*\n {4}made just now, and not seen on the host: relaycerts deploy$`,
         'mu',
       ),
     );
@@ -81,7 +81,7 @@ describe('what was made', () => {
       [-day / 100, 'just now'],
     ] as const) {
       const row = await rowOf(home, new Date(Date.now() + milliseconds));
-      expect(row?.why).toMatch(new RegExp(`^made ${said}, and not seen on the host: relaycerts check `, 'u'));
+      expect(row?.why).toMatch(new RegExp(`^made ${said}, and not seen on the host: relaycerts deploy$`, 'u'));
     }
   });
 
@@ -101,9 +101,7 @@ describe('what was made', () => {
     expect((await run('status')).status).toBe(3);
     expect((await run('status', '--format', 'nagios')).status).toBe(1);
     const [host = ''] = Object.keys(differs);
-    expect((await rowOf(host))?.why).toMatch(
-      new RegExp(`; seen 3 days ago with another .*; once it is installed: relaycerts check ${host}$`, 'u'),
-    );
+    expect((await rowOf(host))?.why).toMatch(/; seen 3 days ago with another .*: relaycerts deploy$/u);
     await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
   });
@@ -255,7 +253,7 @@ describe('relaycerts with no command', () => {
   it('lists what needs attention, and the next command', async () => {
     const before = await run();
     expect(before.status).toBe(3);
-    expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; [^]*\nnext: relaycerts check\n$/u);
+    expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; [^]*\nnext: relaycerts deploy\n$/u);
     await noteAsInstalled(project);
     expect(await run()).toEqual({
       status: 0,

@@ -1,7 +1,9 @@
 // What a relay's answers mean: each kind of conversation, and its finding.
 
 import { describe, expect, it } from 'vitest';
+import { checkRelay } from '../../src/check/relay-check.js';
 import { judgeClient, judgeConnection, judgePort25, judgeStranger } from '../../src/check/relay.js';
+import type { HostName } from '../../src/names.js';
 import type { Call, Conversation, Stage } from '../../src/probe/conversation.js';
 import type { BreakKind, Reply } from '../../src/probe/lines.js';
 import type { SmtpdServer } from '../../src/settings/settings.js';
@@ -23,6 +25,17 @@ function talk(stage: Stage, replies: Conversation['replies'], broken?: readonly 
   const [kind, words = ''] = broken ?? [];
   return { call, from: undefined, replies, tls: undefined, stage, broken: kind && { kind, words } };
 }
+
+describe('a relay without an address', () => {
+  it('is not said to show its certificate', async () => {
+    // No resolver is asked for a name with a label this long.
+    const nowhere = { ...relay, hostname: `${'a'.repeat(64)}.example.org` as HostName };
+    const visitors = { strangers: [], missing: [], clients: [], absent: [] };
+    const work = { settings: threeHosts, ca: '', certificate: undefined, visitors, facts: undefined };
+    const reports = await checkRelay(nowhere, { ...work, otherAddresses: [] });
+    expect(reports.map(({ findings }) => idsOf(findings))).toEqual([['name-not-found']]);
+  });
+});
 
 const idsOf = (findings: readonly { readonly id: string }[]): readonly string[] => findings.map(({ id }) => id);
 

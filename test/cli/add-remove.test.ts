@@ -48,7 +48,7 @@ describe('add', () => {
     expect(succeed(await run('make')).stderr).toContain('laptop.example.org');
   });
 
-  it('puts a relay last, and says who has to know of it', async () => {
+  it('puts a relay last, and prints who must know about it', async () => {
     project.write('settings.json', commented);
     const { stdout } = succeed(await run('add', 'relay.example.net', '--relay'));
     expect(project.read('settings.json')).toContain(
@@ -77,7 +77,7 @@ Once the new relay is installed, run:
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('says so if the host is there, and changes no byte', async () => {
+  it('reports a host that is already there, and changes no byte', async () => {
     const before = project.read('settings.json');
     expect(succeed(await run('add', 'mailhost.example.org')).stderr).toContain('is in the settings already');
     expect(project.read('settings.json')).toBe(before);
@@ -156,7 +156,7 @@ Then, unless laptop.example.org is gone:
     expect(succeed(await run('add', 'laptop')).stdout).toContain('  relaycerts make --again laptop.example.org\n');
   });
 
-  it('of a relay: every client first, then its undo, by whatever port', async () => {
+  it('of a relay: every client first, then its undo, on any port', async () => {
     project.settings(two);
     await putMade(project);
     const { stdout } = succeed(await run('remove', 'second'));
@@ -271,7 +271,7 @@ describe('"local": true', () => {
   it.each([
     [0, ''],
     [1000, 'sudo '],
-  ])('no printed command has ssh; user %i writes "%s" before what needs root', async (uid, sudo) => {
+  ])('no printed command has ssh; user %i puts "%s" before root commands', async (uid, sudo) => {
     project.settings(local);
     await putMade(project);
     const of = async (...args: readonly string[]) =>

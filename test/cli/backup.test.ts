@@ -190,7 +190,7 @@ describe('backup', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  it('takes a passphrase that is in no file', async () => {
+  it('accepts a passphrase that is not in a file', async () => {
     succeed(project.spawn(['make', '--passphrase-fd', '0', '--quiet'], { input: 'another passphrase, by hand' }));
     rmSync(join(project.home, passphraseName));
     const fds = ['sh', '-c', `exec "$@" 3< '${join(project.home, 'pw')}'`, 'sh'];
@@ -218,7 +218,7 @@ describe('backup', () => {
     expect([weak.status, weak.stderr]).toEqual([0, expect.stringContaining('the password is short or simple')]);
   });
 
-  it('says what is not in it, and that there is nothing to back up', async () => {
+  it('reports what it leaves out, and that there is nothing to back up', async () => {
     expectError(backup(), 1, /nothing to back up/u, /relaycerts make --dry-run$/u);
     await putMade(project);
     project.write('certs/a name with spaces', '');
@@ -308,7 +308,7 @@ describe('restore', () => {
     expect(existsSync(other.path('restored/settings.json'))).toBe(true);
   });
 
-  it('takes a backup that is in the folder', async () => {
+  it('accepts a backup that is in the folder', async () => {
     await putMade(project);
     succeed(backup());
     cpSync(project.path('b.gpg'), other.path('b.gpg'));
@@ -326,7 +326,7 @@ describe('restore', () => {
     expect(statSync(other.path('new')).mode & 0o7777).toBe(0o700);
   });
 
-  it('refuses another password, and a file that is no backup', async () => {
+  it('refuses a wrong password, and a file that is not a backup', async () => {
     await putMade(project);
     succeed(backup());
     expectError(restore(undefined, 'wrong'), 1, /that is not the password of "[^"]*b\.gpg"/u, /run it again/u);
@@ -358,7 +358,7 @@ describe('restore', () => {
     expectNothing();
   });
 
-  it('leaves another passphrase file alone, and restores nothing then', async () => {
+  it('leaves another passphrase file unchanged, and restores nothing', async () => {
     await putMade(project);
     succeed(backup());
     const sealed = join(other.home, passphraseName);
@@ -372,7 +372,7 @@ describe('restore', () => {
     succeed(restore());
   });
 
-  it('leaves another operator key alone, which opens the passphrase then', async () => {
+  it('leaves another operator key unchanged, and it opens the passphrase', async () => {
     await putMade(project);
     succeed(backup());
     other.settings(smallSettings({ domain: 'example.net' }));
@@ -387,7 +387,7 @@ describe('restore', () => {
     succeed(await other.run(['renew', '--force']));
   });
 
-  it('says where a passphrase file cannot be put', async () => {
+  it('reports where a passphrase file cannot be put', async () => {
     project.settings(smallSettings({ passphrase: { file: join(project.home, 'sealed.gpg') } }));
     succeed(await project.run(['make', '--quiet']));
     succeed(backup());

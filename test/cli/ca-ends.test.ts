@@ -42,7 +42,7 @@ it('the plan has the real days of a leaf that ends with its CA', async () => {
   expect(ends(`certs/smtp-client/${second}.crt.pem`)).toBe(ends('certs/ca/example.org-ca.crt.pem'));
 });
 
-it('so does renew say, and what the hint names mends both', async () => {
+it('renew reports the same, and the hinted command fixes both', async () => {
   expect((await inDays(800, 'renew')).stderr).toContain('certificate of mailhost.example.org, 199 days');
   await inDays(800, 'renew', '--ca');
   expect((await inDays(800, 'renew', '--force')).stderr).toContain('certificate of mailhost.example.org, 398 days');

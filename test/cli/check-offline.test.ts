@@ -141,7 +141,7 @@ describe('check of hosts that ssh does not reach', () => {
     ['ssh-denied', 'root@mailhost.example.org: Permission denied (publickey).'],
     ['ssh-host-key', 'Host key verification failed.'],
     ['ssh-unreachable', 'ssh: connect to host mailhost.example.org port 22: Connection timed out'],
-  ])('%s: is said, asks nobody, and notes nothing', async (id, words) => {
+  ])('%s: is reported, asks nobody, and records nothing', async (id, words) => {
     const input = sshThatSays(words);
     expect(await idsOf(['mailhost'], input)).toContain(id);
     expect(project.read('../home/calls')).toBe(

@@ -37,7 +37,7 @@ describe('clean', () => {
     expect((await project.run(['clean', '--yes'])).stderr).toContain('nothing to remove');
   });
 
-  it('--all without a terminal says how to remove all without a question', async () => {
+  it('--all without a terminal says how to remove all without asking', async () => {
     expect((await project.run(['clean', '--all'])).stderr).toMatch(
       /^relaycerts: hint: .*: relaycerts clean --yes --all$/mu,
     );
@@ -90,7 +90,7 @@ describe('clean', () => {
     expect((await project.run(['passphrase', 'show', '--yes'])).status).toBe(0);
   });
 
-  it('--all keeps whatever is no passphrase file', async () => {
+  it('--all keeps anything that is not a passphrase file', async () => {
     project.settings(smallSettings({ passphrase: { file: '~/precious' } }));
     project.write('../home/precious', 'not an OpenPGP message');
     const cleaned = await project.run(['clean', '--yes', '--all']);
@@ -120,7 +120,7 @@ describe('clean', () => {
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 
-  it('needs no ledger, and goes nowhere that a changed one names', async () => {
+  it('needs no ledger, and ignores paths in a forged one', async () => {
     const line = {
       ...(JSON.parse(project.read('certs/ca/issued.jsonl').split('\n')[1] ?? '') as object),
       name: '../../../home/victim.example.org',
@@ -132,7 +132,7 @@ describe('clean', () => {
     expect(existsSync(join(project.home, 'victim.example.org.key.pem'))).toBe(true);
   });
 
-  it('and make begins anew with the same passphrase', async () => {
+  it('make starts again with the same passphrase', async () => {
     await project.run(['clean', '--yes']);
     const made = await project.run(['make']);
     expect(made.status, made.stderr).toBe(0);

@@ -67,7 +67,7 @@ describe("a host's certificate", () => {
     );
   });
 
-  it('what the hint says mends it, for the same key', async () => {
+  it('the hint fixes it, for the same key', async () => {
     const key = project.read(`certs/smtp-client/${home}.key.pem`);
     succeed(await run('renew', home, '--force'));
     expect(isTaken(home)).toBe(true);
@@ -85,7 +85,7 @@ describe("a host's certificate", () => {
     expect(project.read(`hosts/${relay}/relay_clientcerts`)).toContain(second);
   });
 
-  it('is in no PKCS#12 file, and the hint for that mends it', async () => {
+  it('is in no PKCS#12 file, and the hint fixes it', async () => {
     const words = ['export', 'p12', 'mailhost', '--password-fd', '0'];
     const refused = project.spawn(words, { input: 'secret' });
     expect(refused.status).toBe(1);

@@ -130,7 +130,7 @@ it('is under XDG_CACHE_HOME, if that is set', () => {
   expect(readdirSync(other)).toEqual(['relaycerts']);
 });
 
-it('what other versions left goes after a month', () => {
+it('files of other versions are removed after a month', () => {
   const file = onlyFile();
   rmSync(file);
   const [old, young] = [join(cache, 'old'), join(cache, 'young')];

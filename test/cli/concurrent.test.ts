@@ -115,7 +115,7 @@ async function expectWhole(): Promise<void> {
 }
 
 describe('two at once', () => {
-  it('one makes, and the other has nothing to do or says that it is at work', noLimit, async () => {
+  it('one makes, the other has nothing to do or reports the lock', noLimit, async () => {
     const results = await Promise.all([project.start(['make']), project.start(['make'])]);
     for (const { status, stderr } of results) expect(status === 0 || isHeld.test(stderr), stderr).toBe(true);
     expect(results.filter(({ stderr }) => stderr.includes("made the CA's key"))).toHaveLength(1);
@@ -143,7 +143,7 @@ describe('two at once', () => {
     await expectWhole();
   });
 
-  it('one that waits goes on when the holder is killed', noLimit, async () => {
+  it('a waiting one continues when the holder is killed', noLimit, async () => {
     succeed(await project.run(['make']));
     const first = await startStopped(['renew', '--force'], 'committed');
     const second = start(['--wait', '99999', 'renew', '--force']);
@@ -163,7 +163,7 @@ describe('two at once', () => {
     await expectWhole();
   });
 
-  it('a client that is taken out while others wait does not come back', noLimit, async () => {
+  it('a client that is removed while others wait does not come back', noLimit, async () => {
     succeed(await project.run(['make']));
     expect(project.read(table)).toContain('second.example.org');
     const lines = [['make'], ['renew', '--force', 'mailhost']];

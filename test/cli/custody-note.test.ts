@@ -186,7 +186,7 @@ describe('no note is read or written', () => {
     expect(isOld(note)).toBe(true);
   });
 
-  it('where there can be no folder', async () => {
+  it('if there cannot be a folder', async () => {
     writeFileSync(cache, '');
     expect(await judge()).toBe('ok');
     expect(await run('make')).toMatchObject({ status: 0 });

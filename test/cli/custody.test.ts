@@ -116,7 +116,7 @@ describe('what opens the CA', () => {
     await expectWell();
   });
 
-  it('operator key gone: its file is to blame, and the hint makes its folder too', async () => {
+  it('operator key gone: its file is blamed, and the hint makes its folder', async () => {
     const backup = join(project.home, 'backup');
     copyFileSync(operatorKey(), backup);
     rmSync(dirname(operatorKey()), { recursive: true });
@@ -140,7 +140,7 @@ describe('what opens the CA', () => {
     ]);
   });
 
-  it("another project's passphrase: the right one comes back, the other stays", async () => {
+  it("another project's passphrase: the right one comes back, both stay", async () => {
     const other = makeProject({ ...smallSettings(), domain: 'example.net' });
     try {
       // The same user, so the same operator key opens both.
@@ -219,7 +219,7 @@ const onTerminal = (...args: readonly string[]) =>
   });
 
 describe('status --open', () => {
-  it('asks for the password of the operator key; status alone says so and does not', async () => {
+  it("asks for the operator key's password; plain status does not", async () => {
     const setting = await onTerminal('passphrase', 'operator-password');
     try {
       for (let times = 0; times < 2; times += 1) {
@@ -254,7 +254,7 @@ describe('status --open', () => {
     }
   });
 
-  it('takes the passphrase itself, also if the file is kept elsewhere', async () => {
+  it('accepts the passphrase itself, even if its file is elsewhere', async () => {
     const passphrase = (await project.run(['passphrase', 'show', '--yes'])).stdout;
     await noteAsInstalled(project);
     rmSync(sealedFile());
@@ -312,7 +312,7 @@ describe('a passphrase file that this project did not make', () => {
     expect((await run(['status'])).status).toBe(0);
   });
 
-  it('is not replaced for a CA that it does not open, given passphrase or not', async () => {
+  it('is not replaced for a CA that it does not open', async () => {
     stranger.settings({ ...smallSettings({ passphrase: { file: stranger.path('own.gpg') } }), domain: 'example.net' });
     expect((await run(['make'])).status).toBe(0);
     const own = (await run(['passphrase', 'show', '--yes'])).stdout;
@@ -334,7 +334,7 @@ describe('a passphrase file that this project did not make', () => {
     expect(readFileSync(sealedFile()).equals(victim)).toBe(true);
   });
 
-  it('stays as it is if it is no passphrase file', async () => {
+  it('stays as it is if it is not a passphrase file', async () => {
     const file = stranger.path('diary.txt');
     writeFileSync(file, 'dear diary\n');
     for (const recipients of [[], [theirs]]) {

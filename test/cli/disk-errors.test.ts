@@ -117,7 +117,7 @@ function runMounted(project: Project, script: string): { readonly status: number
 }
 
 describe('a real file system', () => {
-  it('that is full: it says so, and the old state is untouched', () => {
+  it('that is full: the error says so, and the old state is untouched', () => {
     const project = copyOf(made);
     project.settings(clients('mailhost', 'second', 'third'));
     const { status, stderr } = runMounted(

@@ -31,7 +31,7 @@ afterAll(() => {
 beforeEach(() => project.write('mail.log', reject + reject + expired + symptom + odd + fine));
 
 describe('explain FILE', () => {
-  it('names the cause, how often and when last, and the commands for these hosts', async () => {
+  it('names the cause, count, last time, and commands for these hosts', async () => {
     const { status, stdout, stderr } = await project.run(['explain', 'mail.log']);
     expect([status, stderr]).toEqual([3, '']);
     expect(stdout)
@@ -132,7 +132,7 @@ describe('explain HOST', () => {
     expect(project.read('script')).toContain('journalctl');
   });
 
-  it('says why it cannot', () => {
+  it('reports why it cannot', () => {
     putSsh(`cat > script\necho 'root@relayhost.example.org: Permission denied (publickey).' >&2\nexit 255`);
     const { status, stderr } = runWithSsh('relayhost');
     expect([status, stderr.split('\n')[0]]).toEqual([
@@ -163,7 +163,7 @@ describe('explain --follow', () => {
     }
   }
 
-  it('tells of each new kind, over rotation and truncation, and sums up on Ctrl-C', async () => {
+  it('reports each new kind across rotation, and sums up on Ctrl-C', async () => {
     const log = project.path('grows.log');
     writeFileSync(log, fine + reject);
     follow('grows.log');

@@ -196,7 +196,7 @@ describe('what the system sees, under umask 000', () => {
 });
 
 describe('refused', () => {
-  it('a host or format that there is not', async () => {
+  it('a host or format that does not exist', async () => {
     expectError(
       project.spawn(['export', 'p12', 'nobody', '--password-fd', '0'], { input: secret }),
       2,

@@ -28,7 +28,7 @@ afterAll(() => {
 });
 
 describe('fingerprint', () => {
-  it('gives lines that relay_clientcerts takes as they are, with expiry and the other pin above', async () => {
+  it('prints lines for relay_clientcerts, with expiry and the other pin', async () => {
     const { stdout, stderr, status } = await project.run(['fingerprint']);
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(
@@ -41,7 +41,7 @@ describe('fingerprint', () => {
     expect(table).toContain(`\n${publicKeyPin} mailhost.example.org\n`);
   });
 
-  it('takes files, PEM and DER, a chain, and standard input, without any settings', async () => {
+  it('reads PEM, DER, a chain and standard input, without settings', async () => {
     const elsewhere = makeProject(null);
     const der = spawnSync('openssl', ['x509', '-in', project.path(certificate), '-outform', 'DER']).stdout;
     elsewhere.write('client.der', der);

@@ -58,7 +58,7 @@ describe('a fleet', () => {
     expect(commandsIn(printed.stdout)).toEqual([installs(), 'relaycerts show c0 --section verify']);
   });
 
-  it('of which one client is new prints that one', async () => {
+  it('prints only the client that is new', async () => {
     const project = copyOf(made);
     project.write('c.csv', `hostname\n${names.join('\n')}\nnewcomer\n`);
     const { stdout } = succeed(await project.run(['make']));
@@ -75,7 +75,7 @@ describe('a fleet', () => {
 });
 
 describe('of a fleet', () => {
-  it('status shows the most urgent, in 80 columns, and how to see the others', async () => {
+  it('status shows the most urgent, and how to see the others', async () => {
     const { status, stdout, stderr } = await made.run(['status']);
     expect([status, stderr]).toEqual([3, '']);
     const lines = stdout.trimEnd().split('\n');
@@ -104,7 +104,7 @@ describe('of a fleet', () => {
     project.remove();
   });
 
-  it('what is wrong with all bundles at once is not said of each', async () => {
+  it('a fault of all bundles is not repeated for each', async () => {
     const project = copyOf(made);
     for (const name of names) writeFileSync(project.path(`hosts/${name}.example.org/${name}.example.org.crt.pem`), '');
     const { status, stderr } = await project.run(['status']);
@@ -179,7 +179,7 @@ function bend(project: Project, path: string, at: number): void {
 }
 
 describe('Ctrl-C', () => {
-  it('keeps the batches that are done, and the next command goes on', async () => {
+  it('keeps completed batches, and the next command continues', async () => {
     const project = makeProject(null);
     project.write('settings.json', made.read('settings.json'));
     project.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
@@ -289,7 +289,7 @@ describe('what is noted of clients that are right', () => {
     project.write('c.csv', `hostname\n${names.join('\n')}\n`);
   });
 
-  it('lets every command say what it says without it', async () => {
+  it('changes nothing that a command prints', async () => {
     const withNote = await allSay(project, true);
     expect(await allSay(project, false)).toEqual(withNote);
   });

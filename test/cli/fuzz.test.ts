@@ -55,7 +55,7 @@ describe('the program, with input that is nearly right', () => {
     expect(seen).toEqual(new Set([0, 1]));
   });
 
-  it('make reads settings, and writes nothing where it refuses them', async () => {
+  it('make reads settings, and writes nothing if it refuses them', async () => {
     const random = new Random(seed);
     const text = JSON.stringify(
       smallSettings({ subject: { country: 'NL' }, certificates: { validDays: 90 } }),

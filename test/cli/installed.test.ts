@@ -50,7 +50,7 @@ describe('what was seen of hosts', () => {
     expect(noted()).toEqual(['other.example.org', relay]);
   });
 
-  it('goes with clean', async () => {
+  it('is removed by clean', async () => {
     await noteAsInstalled(project);
     const cleaned = await project.run(['clean', '--yes']);
     expect([cleaned.status, cleaned.stdout.includes(project.path(file))]).toEqual([0, true]);

@@ -83,7 +83,7 @@ describe('an error', () => {
     expect(error.problems.length).toBeGreaterThan(2);
   });
 
-  it('that is a bug of ours says so', async () => {
+  it('a bug of ours says so', async () => {
     const broken = makeProject();
     // The clock is asked in the middle of a command.
     const { status, stdout } = await broken.run(['make', '--json'], { now: new Date(Number.NaN) });

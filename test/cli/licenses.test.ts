@@ -108,7 +108,7 @@ describe('the notices of the bundle', () => {
   });
 });
 
-it('openpgp.js is a file of its own, and keeps its banner and those of what it has inside', () => {
+it('openpgp.js is a separate file, and keeps all its banners', () => {
   const names = readdirSync(resolve(root, 'dist')).filter((name) => name.endsWith('.cjs'));
   const library = names.filter((name) => read(`dist/${name}`).includes('/*! OpenPGP.js v'));
   expect(library).toEqual([expect.stringMatching(/^openpgp-/u)]);
@@ -117,7 +117,7 @@ it('openpgp.js is a file of its own, and keeps its banner and those of what it h
   expect(names.length).toBeGreaterThan(2);
 });
 
-it('npm packs every licence, and the manifest promises no address that does not exist', () => {
+it('npm packs every licence, and the manifest names no dead address', () => {
   const { stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root });
   const [packed] = JSON.parse(stdout.toString()) as [{ readonly files: readonly { readonly path: string }[] }];
   const paths = packed.files.map(({ path }) => path);

@@ -110,7 +110,7 @@ const contradictions: readonly {
 ];
 
 describe('what contradicts the settings', () => {
-  it.each(contradictions)('$name: says which file, and touches nothing', async ({ change, says }) => {
+  it.each(contradictions)('$name: names the file, and touches nothing', async ({ change, says }) => {
     await putMade(project);
     await change(project);
     const before = [treeOf(project.folder), treeOf(project.home)];
@@ -123,7 +123,7 @@ describe('what contradicts the settings', () => {
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('no passphrase file: says so before it makes a new client', async () => {
+  it('no passphrase file: reports it before it makes a new client', async () => {
     await putMade(project);
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));

@@ -94,7 +94,7 @@ Then see that mail flows:
     ['half a line', (ledger: string) => `${ledger}{"time":"2026-11-20T12:00:00.000Z","event":"issu`, 1],
     ['what a disk leaves of one', (ledger: string) => `${ledger}\0\0\0\0`, 1],
     ['a whole line without its end', (ledger: string) => ledger.trimEnd(), 0],
-  ])('leaves %s at the end of the ledger, and goes on below it', async (_what, tear, damaged) => {
+  ])('leaves %s at the end of the ledger, and appends after it', async (_what, tear, damaged) => {
     await putMade(project);
     const torn = tear(project.read('certs/ca/issued.jsonl'));
     project.write('certs/ca/issued.jsonl', torn);
@@ -204,7 +204,7 @@ describe('a second make', () => {
     expect(again.stdout).toBe('');
   });
 
-  it('needs no passphrase, and says that the next one will not get it', async () => {
+  it('needs no passphrase, and warns that the next one will lack it', async () => {
     await putMade(project);
     rmSync(join(project.home, '.config'), { recursive: true });
     const { status, stdout, stderr } = await project.run(['make']);

@@ -246,7 +246,7 @@ it('during a rekey of the CA the one that signs now issues it', async () => {
 const relays = (...names: readonly (readonly string[])[]) =>
   smallSettings({ smtpdServers: names.map(([hostname, ...altNames]) => ({ hostname, altNames })) });
 
-it('a name moves from one relay to another, in one make; the order of hosts is nothing', async () => {
+it('a name moves between relays in one make, in any order of hosts', async () => {
   project.settings(relays(['relayhost', 'mx'], ['backup', 'bücher']));
   await putMade(project);
   expect(namesIn('certs/smtpd-server/backup.example.org.crt.pem')).toContain('xn--bcher-kva.example.org');

@@ -29,7 +29,7 @@ function settingsFor(clients: number): Record<string, unknown> {
 }
 
 describe('the lines', () => {
-  it('of a first make of one relay and one home: 25, 80 columns, no path from the root', async () => {
+  it('a first make of one pair: 25 lines, 80 columns, relative paths', async () => {
     project = makeProject();
     const { block, all } = await seen('make');
     expect(all.length).toBeLessThanOrEqual(25);
@@ -161,7 +161,7 @@ describe('the commands', () => {
     expect(runLine(unasked(lines[0] ?? ''))).toMatchObject({ status: 0, went: [relay, home] });
   });
 
-  it('leave the clients as they are if a relay fails, and try every client if one does', async () => {
+  it('skip the clients if a relay fails, and try every client if one does', async () => {
     project = makeProject(settingsFor(2));
     await seen('make');
     const none = runLine(unasked(installs()), 'relayhost');

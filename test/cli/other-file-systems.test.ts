@@ -65,7 +65,7 @@ cd stick
     },
   );
 
-  it('mounted with umask=077 takes everything', () => {
+  it('mounted with umask=077 accepts everything', () => {
     const run = withStick(
       'umask=077',
       `cp settings.json ../stick
@@ -85,7 +85,7 @@ ls -A | tr '\\n' ' '`,
     expect(run.stdout).toMatch(/mailhost\.example\.org\.p12 settings\.json $/u);
   });
 
-  it('is to hold the passphrase only: refused before anything, a dry run too', () => {
+  it('for the passphrase only: refused before anything, also in a dry run', () => {
     project.settings(smallSettings({ passphrase: { file: join(dirname(project.folder), 'stick/passphrase.gpg') } }));
     const run = withStick(
       'umask=022',

@@ -75,7 +75,7 @@ describe('change', () => {
     expect((await project.run(['make'])).status).toBe(0);
   });
 
-  it('takes both passphrases from file descriptors', async () => {
+  it('reads both passphrases from file descriptors', async () => {
     await putMade(project);
     const old = join(project.home, 'old');
     writeFileSync(old, await shown());
@@ -146,7 +146,7 @@ describe('change', () => {
     expect([treeOf(project.folder), treeOf(project.home)]).toEqual(before);
   });
 
-  it('says that make comes first', async () => {
+  it('says that make must come first', async () => {
     expectError(
       await project.run(['passphrase', 'change']),
       1,

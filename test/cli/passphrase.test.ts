@@ -59,7 +59,7 @@ const openOn = async (...args: readonly string[]): Promise<Terminal> =>
 const stdoutOnTerminal = (): string => readFileSync(join(project.home, 'stdout'), 'utf8');
 
 describe('passphrase', () => {
-  it('alone, or with an unknown word, says what there is', async () => {
+  it('without a word, or with an unknown one, lists its commands', async () => {
     expectError(await project.run(['passphrase']), 2, /needs one of recipients, show, change, export-key/u, /--help/u);
     expectError(
       await project.run(['passphrase', 'shwo']),
@@ -139,7 +139,7 @@ describe('recipients', () => {
     expect(json).toMatchObject({ file: sealedFile(), recipients: [{ from: 'operator key', isHere: true }] });
   });
 
-  it('says unknown key if the operator key is gone, without gpg', async () => {
+  it('prints "unknown key" if the operator key is gone, without gpg', async () => {
     await putMade(project);
     rmSync(operatorKey());
     const { status, stdout } = await project.run(['passphrase', 'recipients'], { env: { PATH: '/nonexistent' } });
@@ -221,7 +221,7 @@ describe("the operator key's own password", () => {
     screen.dispose();
   };
 
-  it('is asked for when the key is needed; without a terminal the error says so', async () => {
+  it('is asked for when needed; without a terminal the error says so', async () => {
     await makeThenSetPassword();
     expect((await project.run(['make'])).stderr).toMatch(/nothing to make/u);
     project.settings(withSecond);
@@ -251,7 +251,7 @@ describe("the operator key's own password", () => {
     expect(existsSync(project.path('certs/smtp-client/second.example.org.crt.pem'))).toBe(true);
   });
 
-  it('operator-password sets it, and takes it away; the key stays the same', async () => {
+  it('operator-password sets and removes it; the key stays the same', async () => {
     await putMade(project);
     const passphrase = await shown();
     const recipients = (await project.run(['passphrase', 'recipients'])).stdout;

@@ -27,7 +27,7 @@ it.each(['1970-01-01T00:10:00Z', '2025-12-31T12:00:00Z', '2100-01-02T00:00:00Z',
   },
 );
 
-it.each(['make', 'renew --force', 'renew --rekey mailhost'])('before the CA begins, %s: refused', async (command) => {
+it.each(['make', 'renew --force', 'renew --rekey mailhost'])('before the CA is valid, %s: refused', async (command) => {
   await putMade(project);
   const before = stateOf(dirname(project.folder));
   const run = await project.run(command.split(' '), { now: new Date(Date.now() - 100 * 86_400_000) });

@@ -37,7 +37,7 @@ afterEach(() => {
 const fill = 'dd if=/dev/zero of=filler bs=4k 2>/dev/null || true';
 
 describe('a file system that is read-only', () => {
-  it('has the project: each command says so, and works after a remount', async () => {
+  it('has the project: each command reports it, and works after a remount', async () => {
     await putMade(project);
     const run = inNamespace(
       project,

@@ -66,7 +66,7 @@ const passing = [
 const isALink = /it is a symbolic link|is a symbolic link, which is not followed/u;
 const lock = (): string => project.path('.relaycerts.lock');
 
-describe('a symbolic link in the place of', () => {
+describe('a symbolic link in place of', () => {
   it.each([...folders, ...files])('%s: refused, and the hint fixes it', async (name) => {
     await putMade(project);
     for (const folder of ['certs/retired', 'certs/revoked']) mkdirSync(project.path(folder));
@@ -85,7 +85,7 @@ describe('a symbolic link in the place of', () => {
   });
 
   it.each([...folders, ...files, ...passing, passphraseFile, '.relaycerts.lock'])(
-    '%s, that leads nowhere: refused before a first make, and the hint fixes it',
+    '%s, dangling: refused before a first make, and the hint fixes it',
     async (name) => {
       mkdirSync(dirname(project.path(name)), { recursive: true });
       symlinkSync('/nowhere/at/all', project.path(name));
@@ -143,7 +143,7 @@ it('a hard link of a key, as backups make it, keeps the old key', async () => {
   expect(readFileSync(key).equals(before)).toBe(false);
 });
 
-describe('a thing of another kind in the place of', () => {
+describe('another kind of file in place of', () => {
   it.each<readonly [string, () => void]>([
     ['a FIFO', () => execFileSync('mkfifo', [lock()])],
     ['a folder', () => mkdirSync(lock())],

@@ -61,7 +61,7 @@ it.each([0o640, 0o604, 0o660])('a key of mode %o: refused, and the hint fixes it
 it.each([
   [8, 'the user mail', 'sudo -u mail'],
   [stranger, 'the user with uid 4711', 'setpriv --reuid=4711 --regid=4711 --clear-groups'],
-])('root in a folder of uid %i: a warning that says how to run as that user', async (uid, who, command) => {
+])('root in a folder of uid %i: a warning with how to run as that user', async (uid, who, command) => {
   giveAll(project, uid);
   const run = await project.run(['make']);
   expect(run.status, run.stderr).toBe(0);
@@ -73,7 +73,7 @@ it.each([
   expect(project.spawn(['make'], { under }).stderr).toMatch(/^relaycerts: nothing to make.*\n$/u);
 });
 
-it("root, with a key that is neither root's nor its folder's owner's: refused", async () => {
+it("root, with a key of neither root nor the folder's owner: refused", async () => {
   chownSync(project.path(key), 8, 8);
   await expectFixed(project, /the private key in ".*mailhost.*key\.pem" belongs to another user \(uid 8\)/u);
 });
@@ -96,7 +96,7 @@ describe('after a run as root in the folder of a user', () => {
     'revoke mailhost',
     'export p12 mailhost --password-fd 0',
     'passphrase recipients',
-  ])('that made everything: %s names root, and one chown mends all of it', async (words) => {
+  ])('that made everything: %s names root, and one chown fixes all of it', async (words) => {
     for (const folder of ['certs', 'hosts', '.relaycerts.lock']) rmSync(project.path(folder), { recursive: true });
     rmSync(project.path(passphraseFile));
     rmSync(join(project.home, '.config'), { recursive: true });
@@ -114,7 +114,7 @@ describe('after a run as root in the folder of a user', () => {
     ['passphrase', 'change'],
     ['revoke', 'mailhost'],
     ['renew', '--ca', '--rekey'],
-  ])('of %s %s: one chown mends all of it, and make works', async (...words) => {
+  ])('of %s %s: one chown fixes all of it, and make works', async (...words) => {
     giveAll(project, stranger);
     await runAsRoot(...words);
     const refused = asUser(['make']);
@@ -125,7 +125,7 @@ describe('after a run as root in the folder of a user', () => {
     expect(made.status, made.stderr).toBe(0);
   });
 
-  it('status says it once, with the same chown', async () => {
+  it('status reports it once, with the same chown', async () => {
     giveAll(project, stranger);
     await runAsRoot('renew', '--force');
     const { status, stderr } = asUser(['status']);
@@ -135,7 +135,7 @@ describe('after a run as root in the folder of a user', () => {
     ]);
   });
 
-  it("is nothing to say where root's files are open to read", async () => {
+  it("is not reported if root's files can be read", async () => {
     chmodSync(project.home, 0o755);
     spawnSync('chown', ['-R', `${stranger}:${stranger}`, project.home]);
     const shown = asUser(['show']);

@@ -250,7 +250,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     expect(trustedBy(project, home)).toEqual([second]);
   });
 
-  it('takes the passphrase from a descriptor, without its file', async () => {
+  it('reads the passphrase from a descriptor, without its file', async () => {
     const input = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, passphraseFile));
     for (const stage of [1, 2]) {

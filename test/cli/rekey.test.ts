@@ -49,7 +49,7 @@ async function expectLeft(...args: readonly string[]): Promise<Result> {
 
 const certificatePin = (): string => certificateIn(project).x509.fingerprint256;
 
-describe('renew, where the certificate is pinned', () => {
+describe('renew, if the certificate is pinned', () => {
   beforeEach(async () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
     await putMade(project);
@@ -265,7 +265,7 @@ describe('renew --rekey and retire', () => {
     expect(pinsListed(project)).toHaveLength(2);
   });
 
-  it('clean takes away what a rekey and its end have put aside', async () => {
+  it('clean removes what a rekey and its end have put aside', async () => {
     succeed(await run('renew', '--rekey', 'mailhost'));
     succeed(await run('retire'));
     succeed(await run('renew', '--rekey', 'mailhost'));

@@ -93,7 +93,7 @@ describe('another role', () => {
     await removeLeft(hint);
   });
 
-  it('of a relay that becomes a client: a pin, and no table in its bundle once it is removed', async () => {
+  it('of a relay that becomes a client: a pin, and no table once removed', async () => {
     project.settings(hosts(['relayhost', 'second'], ['mailhost']));
     await putMade(project);
     project.settings(hosts(['relayhost'], ['mailhost', 'second']));
@@ -109,7 +109,7 @@ describe('another role', () => {
     expect((await run('status')).status).toBe(0);
   });
 
-  it('of a host that is revoked in its new one: its old key does not come back', async () => {
+  it('of a host revoked in its new role: its old key does not come back', async () => {
     project.settings(hosts(['relayhost'], ['mailhost', 'second']));
     await putMade(project);
     const old = project.read('certs/smtp-client/second.example.org.key.pem');

@@ -74,7 +74,7 @@ describe('renew --ca', () => {
     openssl(['verify', '-x509_strict', '-no-CApath', '-CAfile', old, project.path('hosts', home, `${home}.crt.pem`)]);
   });
 
-  it('prints JSON, and takes the passphrase from a descriptor', async () => {
+  it('prints JSON, and reads the passphrase from a descriptor', async () => {
     const passphrase = succeed(await run('passphrase', 'show', '--yes')).stdout;
     rmSync(join(project.home, passphraseFile));
     const result = project.spawn(['renew', '--ca', '--json', '--passphrase-fd', '0'], { input: passphrase });

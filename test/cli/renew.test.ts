@@ -41,7 +41,7 @@ describe('renew, for the same key', () => {
     await putMade(project);
   });
 
-  it('leaves alone what is not due, and says how long it has', async () => {
+  it('skips what is not due, and reports how long it has', async () => {
     const before = treeOf(project.folder);
     const result = succeed(await run('renew'));
     for (const host of [home, relay]) expect(result.stderr).toContain(`${host} is not due: 397 days left`);
@@ -131,7 +131,7 @@ describe('renew, for the same key', () => {
     expectVerified(project);
   });
 
-  it('never outlives the CA, and says the end that it has', async () => {
+  it('never outlives the CA, and reports its own end', async () => {
     succeed(await run('clean', '--yes'));
     project.settings(smallSettings({ ca: { validDays: 500 } }));
     succeed(await run('make'));

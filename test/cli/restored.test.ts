@@ -40,7 +40,7 @@ async function followHint(stderr: string, command: string): Promise<void> {
 }
 
 describe('of a host that was revoked', () => {
-  it('certs/ from before, hosts/ from after: make and status say that it comes back', async () => {
+  it('old certs/, new hosts/: make and status report what comes back', async () => {
     backUp();
     await run('revoke', 'mailhost');
     sh('rm -r certs; cp -a ../backup/certs certs');
@@ -57,7 +57,7 @@ describe('of a host that was revoked', () => {
     expect(project.read('hosts/relayhost.example.org/relay_clientcerts')).not.toContain(' mailhost');
   });
 
-  it('the certificates from before, the ledger from after: status says what the ledger knows', async () => {
+  it('old certificates, new ledger: status reports what the ledger knows', async () => {
     backUp();
     await run('revoke', 'mailhost');
     sh('rm -r certs/smtp-client certs/revoked hosts; cp -a ../backup/certs/smtp-client certs; cp -a ../backup/hosts .');
@@ -82,7 +82,7 @@ describe('of a host that was revoked', () => {
     expect((await project.run(['status'])).stderr).not.toMatch(words);
   });
 
-  it('a whole folder from before knows nothing of it, and docs/files.md says what to do', async () => {
+  it('an old folder knows nothing of it; docs/files.md says what to do', async () => {
     backUp();
     await run('revoke', 'mailhost');
     sh('rm -r certs hosts; cp -a ../backup/certs ../backup/hosts .');
@@ -97,7 +97,7 @@ describe('of a host that was revoked', () => {
 it.each([
   ['renew', '--force', 'mailhost'],
   ['renew', '--rekey', 'mailhost'],
-])('a certificate from before %s %s: status says so, and the hint mends it', async (...command) => {
+])('an old certificate %s %s: status reports it, and the hint fixes it', async (...command) => {
   backUp();
   await run(...command);
   if (command.includes('--rekey')) await run('retire', 'mailhost');
@@ -111,7 +111,7 @@ it.each([
   expect((await project.run(['status'])).stderr).toBe('');
 });
 
-it('an older ledger is no fault: it is a log', async () => {
+it('an older ledger is not a fault: it is a log', async () => {
   backUp();
   await run('renew', '--force');
   await run('revoke', 'mailhost');
@@ -121,7 +121,7 @@ it('an older ledger is no fault: it is a log', async () => {
   expect(await project.run(['status'])).toMatchObject({ status: 0, stderr: '' });
 });
 
-it('nothing of it is said in an ordinary life', async () => {
+it('none of it is reported in normal use', async () => {
   const life = [
     'renew --force',
     'renew --rekey mailhost',
@@ -143,7 +143,7 @@ it('nothing of it is said in an ordinary life', async () => {
   }
 });
 
-it('a client that is named again after it was taken out is no client that comes back', async () => {
+it('a client that is added again after its removal is not a return', async () => {
   const settings = project.read('settings.json');
   const both = JSON.parse(settings) as { smtpClients: object[] };
   both.smtpClients.push({ hostname: 'second' });
@@ -164,7 +164,7 @@ describe('of many', () => {
     await run('make');
   });
 
-  it('a make that was interrupted before the tables is no backup: make says nothing, and lists them', async () => {
+  it('an interrupted make is not a backup: no warning, and make lists them', async () => {
     const table = 'hosts/relayhost.example.org/relay_clientcerts';
     const whole = project.read(table);
     project.write(table, whole.replaceAll(/^[0-9A-F]\S+ c\d.*\n/gmu, ''));

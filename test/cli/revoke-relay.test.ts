@@ -34,7 +34,7 @@ function isTaken(certificate: string, name: string): boolean {
 
 const caFile = (): string => project.path('hosts', client, 'example.org-ca.crt.pem');
 
-it('same name: after stage 3 a client takes only the new key', async () => {
+it('same name: after stage 3 a client accepts only the new key', async () => {
   expect(isTaken('stolen.pem', relay)).toBe(true);
   const [again, rekey] = printed;
   expect([again, rekey]).toEqual([
@@ -50,7 +50,7 @@ it('same name: after stage 3 a client takes only the new key', async () => {
   expect(isTaken('stolen.pem', relay)).toBe(false);
 });
 
-it('another name: a client takes no certificate for the old one', async () => {
+it('another name: a client accepts no certificate for the old one', async () => {
   project.settings(smallSettings({ smtpdServers: [{ hostname: 'newrelay' }] }));
   await succeed(...(printed[2] ?? []));
   expect(isTaken(`hosts/newrelay.example.org/newrelay.example.org.crt.pem`, 'newrelay.example.org')).toBe(true);

@@ -86,7 +86,7 @@ async function revokeWith(breakIt: () => void, isReadable = true): Promise<strin
 
 const key = (hostname: string, role = 'smtp-client'): string => `certs/${role}/${hostname}.key.pem`;
 
-describe('goes through', () => {
+describe('succeeds', () => {
   it.each<readonly [string, () => void, RegExp]>([
     ["another client's key is damaged", () => project.write(key(second), 'damaged'), /second\.example\.org\.key\.pem/u],
     ["another client's key is missing", () => rmSync(project.path(key(second))), /its key .* is missing/u],
@@ -113,7 +113,7 @@ describe('goes through', () => {
     for (const hostname of relays) expect(table(hostname)).toContain(`${pins.second} ${second}\n`);
   });
 
-  it("if another client's certificate is damaged, which leaves the tables too", async () => {
+  it("if another client's certificate is damaged, which leaves the tables", async () => {
     const path = `certs/smtp-client/${second}.crt.pem`;
     const whole = project.read(path);
     const stderr = await revokeWith(() => project.write(path, 'damaged'), false);

@@ -248,7 +248,7 @@ To let it relay again, with a new key:
     expect(succeed(await run('show', relay, '--format', 'sh')).stdout).toContain(relay);
   });
 
-  it('says of a relay that clients still trust it', async () => {
+  it('warns for a relay that clients still trust it', async () => {
     const result = succeed(await run('revoke', 'relayhost'));
     expect(result.stdout).toContain('can pose as it\nuntil its clients no longer trust it');
     expect(result.stdout).not.toContain('clean');
@@ -319,7 +319,7 @@ describe('the reason', () => {
 });
 
 describe('clean', () => {
-  it('takes what was revoked too, and nothing else', async () => {
+  it('also removes what was revoked, and nothing else', async () => {
     succeed(await run('renew', '--rekey', 'second'));
     succeed(await run('revoke', 'second'));
     succeed(await run('revoke', 'mailhost'));

@@ -157,7 +157,7 @@ it('beside a certificate of somebody else whose name is not a host name', async 
   await succeed('make');
 });
 
-it('but a host that was made again stands without the ledger too', async () => {
+it('but a host that was made again stays, even without the ledger', async () => {
   const old = project.read(ledgerFile);
   await succeed('revoke', 'mailhost');
   await succeed('make', '--again', 'mailhost');
@@ -170,7 +170,7 @@ it('but a host that was made again stands without the ledger too', async () => {
   }
 });
 
-it('but clean takes what was revoked with it, with the ledger and without', async () => {
+it('but clean removes what was revoked, with and without the ledger', async () => {
   await succeed('revoke', 'mailhost');
   rmSync(project.path(ledgerFile));
   await succeed('clean', '--yes');

@@ -64,7 +64,7 @@ describe.each(commands)('%s', (command) => {
   });
 });
 
-it('what is no secret goes into any file without a word', () => {
+it('what is not secret goes into any file without a warning', () => {
   for (const command of ['show mailhost', 'fingerprint', 'make --check --json', 'passphrase recipients --json']) {
     expect(printTo('>public', command, '022').stderr, command).toBe('');
   }

@@ -44,7 +44,7 @@ async function said(): Promise<readonly string[]> {
 const textOf = (path: string): string =>
   openssl(['x509', '-noout', '-text', '-nameopt', 'utf8', '-in', project.path(path)]);
 
-it('nothing where nothing was changed, nor after a renewal', async () => {
+it('is empty if nothing was changed, and after a renewal', async () => {
   expect(await said()).toEqual([]);
   await succeed('renew', '--force');
   expect(await said()).toEqual([]);
@@ -100,7 +100,7 @@ describe.each<readonly [string, Record<string, unknown>, string, string, string,
     /Public-Key: \(2048 bit\)/u,
   ],
 ])('%s', (_name, change, what, command, path, shows) => {
-  it('is said, with the command that applies it', async () => {
+  it('is reported, with the command that applies it', async () => {
     project.settings(smallSettings(change));
     expect(await said()).toEqual([`relaycerts: ${what}: relaycerts ${command}`]);
     const before = textOf(path);
@@ -125,7 +125,7 @@ describe("the CA's name and its permitted domains", () => {
       /Name Constraints: critical\n +Permitted:\n +DNS:example\.org/u,
     ],
     ['domains of a host', { permittedDomains: [relay, home] }, 'renew --ca', 1, /DNS:mailhost\.example\.org/u],
-  ])('%s: stops nothing, and the command that is said applies it', async (_name, ca, command, times, shows) => {
+  ])('%s: stops nothing, and the reported command applies it', async (_name, ca, command, times, shows) => {
     project.settings(smallSettings({ ca }));
     const [line = '', ...more] = await said();
     expect(more).toEqual([]);
@@ -141,7 +141,7 @@ describe("the CA's name and its permitted domains", () => {
   });
 });
 
-it('says nothing of leaves that the end of the CA cut', async () => {
+it('ignores leaves that the end of the CA cut short', async () => {
   await succeed('clean', '--yes');
   project.settings(smallSettings({ ca: { validDays: 300 } }));
   await succeed('make');

@@ -53,7 +53,7 @@ const files: readonly (readonly [name: string, make: () => void, says: RegExp])[
   ['a FIFO', () => execFileSync('mkfifo', [project.path('settings.json')]), /not a regular file/u],
 ];
 
-describe('make on what is no settings file', () => {
+describe('make with a file that is not settings', () => {
   it.each(files)('%s', async (_name, make, says) => {
     make();
     const result = await project.run(['make']);

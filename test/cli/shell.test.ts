@@ -58,7 +58,7 @@ describe('a reader that goes away', () => {
     ['make --dry-run --json', '| true'],
     ['status', '| true'],
     ['completion bash', '| true'],
-  ])('is no error: relaycerts %s %s', (words, pipe) => {
+  ])('is not an error: relaycerts %s %s', (words, pipe) => {
     const under = ['bash', '-c', `{ "$@" 3>&1; echo "exit $?" >&2; } ${pipe}`, 'bash'];
     const { status, stderr } = project.spawn(words.split(' '), { under });
     expect(status).toBe(0);

@@ -44,7 +44,7 @@ describe('show', () => {
     expect(before).toBe(await show());
   });
 
-  it('says in words that its output found no room, with what mends it', () => {
+  it('reports that its output found no room, and how to fix it', () => {
     const under = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
     expect(project.spawn(['show'], { under })).toEqual({
       status: 1,
@@ -135,7 +135,7 @@ relaycerts unix - - y - 10 smtp
     expect(hosts[1]?.script).toBe(await show('mailhost', '--format', 'sh'));
   });
 
-  it('names the settings file in its commands where that has another name', async () => {
+  it('names the settings file in its commands if it has another name', async () => {
     project.write('other.json', JSON.stringify(smallSettings()));
     const text = await show('mailhost', '--settings', 'other.json');
     expect(text).toContain('relaycerts --settings other.json show mailhost.example.org --format sh | ssh');
@@ -164,7 +164,7 @@ relaycerts unix - - y - 10 smtp
     expect(result.stdout).toBe(args.includes('sh') ? 'exit 1\n' : '');
   });
 
-  it('before make: says that there is no certificate yet', async () => {
+  it('before make: reports that there is no certificate yet', async () => {
     const fresh = makeProject();
     const result = await fresh.run(['show']);
     fresh.remove();

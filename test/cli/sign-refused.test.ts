@@ -196,7 +196,7 @@ describe('refused, and nothing is touched', () => {
   });
 });
 
-describe('what contradicts is said by make', () => {
+describe('make reports contradictions', () => {
   it('a key beside the request, a certificate of another key, a damaged request', async () => {
     writeRequest(project);
     succeed(await sign());

@@ -88,7 +88,7 @@ describe('show for such a host', () => {
   });
 });
 
-it('export p12 says how to do it there', async () => {
+it('export p12 tells how to do it there', async () => {
   writeRequest(project);
   succeed(await sign());
   const result = project.spawn(['export', 'p12', 'mailhost', '--password-fd', '0'], { input: 'x' });

@@ -181,7 +181,7 @@ describe('signed again', () => {
     expect(serialsOf(project)).toHaveLength(3);
   });
 
-  it('another key: refused, and by the hint it goes on', async () => {
+  it('another key: refused, and the hint continues', async () => {
     writeRequest(project);
     succeed(await sign());
     succeed(await project.run(['make']));
@@ -272,7 +272,7 @@ describe('signed again', () => {
     );
   });
 
-  it('a key that was made here and moved to the host: its request goes on', async () => {
+  it('a key that was made here and moved to the host: its request works', async () => {
     await putMade(project);
     renameSync(project.path(homeKey), join(project.home, 'moved.key'));
     writeRequest(project, [], { key: join(project.home, 'moved.key') });

@@ -128,7 +128,7 @@ describe('what was made', () => {
     expect((await run('status', '--format', 'nagios')).status).toBe(0);
   });
 
-  it('between two pins says the order until the hosts have both', async () => {
+  it('between two pins prints the order until the hosts have both', async () => {
     await noteAsInstalled(project);
     succeed(await run('renew', '--rekey', 'laptop'));
     const laptop = 'laptop.example.org';
@@ -140,7 +140,7 @@ describe('what was made', () => {
     );
   });
 
-  it('of a host that left the settings is still said', async () => {
+  it('of a host that left the settings is still reported', async () => {
     await noteAsInstalled(project, { seen: new Date(Date.now() - 2 * day) });
     succeed(await run('remove', 'laptop'));
     await noteAsInstalled(project);
@@ -152,7 +152,7 @@ describe('what was made', () => {
     succeed(await run('show', 'laptop.example.org', '--undo'));
   });
 
-  it('is not known from a damaged file, which is said', async () => {
+  it('is unknown if the file is damaged, which is reported', async () => {
     await noteAsInstalled(project);
     project.write('certs/installed.json', '{');
     const { status, stderr } = await run('status');
@@ -251,7 +251,7 @@ describe('80 columns', () => {
 });
 
 describe('relaycerts with no command', () => {
-  it('says what needs care, and the next command', async () => {
+  it('lists what needs attention, and the next command', async () => {
     const before = await run();
     expect(before.status).toBe(3);
     expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; [^]*\nnext: relaycerts check\n$/u);

@@ -50,7 +50,7 @@ function staleBundle(host: string, files: string): string {
 }
 
 describe('status', () => {
-  it('once all is installed: exit 0, a line for each certificate, nothing written', async () => {
+  it('once all is installed: exit 0, one line per certificate', async () => {
     await noteAsInstalled(project);
     const before = treeOf(project.folder);
     const result = await project.run(['status']);
@@ -101,7 +101,7 @@ describe('status', () => {
     }
   });
 
-  it('of a CA that cuts what it signs, what to do is said, and all is well', async () => {
+  it('a CA that cuts what it signs: ok, with what to do about it', async () => {
     const days = 3650 - 390;
     expect((await inDays(days, ['renew'])).status).toBe(0);
     await noteAsInstalled(project);
@@ -176,7 +176,7 @@ describe('status', () => {
     expect((await project.run(['status', '--json', '--format', 'table'])).status).toBe(3);
   });
 
-  it('says what is missing, and what does not fit', async () => {
+  it('reports what is missing, and what does not match', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     project.write(
       'certs/smtp-client/mailhost.example.org.crt.pem',
@@ -194,7 +194,7 @@ describe('status', () => {
     ]);
   });
 
-  it('a lost passphrase file needs care, and make says so too', async () => {
+  it('a lost passphrase file needs attention, and make reports it too', async () => {
     rmSync(join(project.home, '.example.org-relaycerts-passphrase.gpg'));
     const lost = /warning: the passphrase file "[^"]*" is missing, and the CA's key cannot be opened without it/u;
     const hint = /^relaycerts: hint: restore it from a backup, .*--passphrase-fd N/mu;
@@ -253,7 +253,7 @@ describe('status', () => {
     expect(stderr).toContain(`hint: relaycerts --settings ${file.slice(1)} make\n`);
   });
 
-  it('says nothing twice about a bundle, and nothing that is no fault', async () => {
+  it('reports nothing twice about a bundle, and nothing that is right', async () => {
     const [relay, home] = ['relayhost.example.org', 'mailhost.example.org'];
     rmSync(project.path(`hosts/${home}/${home}.chain.pem`));
     mkdirSync(project.path(`hosts/${home}/${home}.chain.pem`));
@@ -342,7 +342,7 @@ describe('what openssl ca has an index for', () => {
   const page = readFileSync(new URL('../../docs/files.md', import.meta.url), 'utf8');
   const lines = page.split('\n').filter((line) => line.startsWith('relaycerts status --json | jq'));
 
-  it('the commands of docs/files.md list what was issued and what is revoked', async () => {
+  it('the commands of docs/files.md list issued and revoked certificates', async () => {
     requireTools('jq');
     const [all = '', revoked = '', ...more] = lines;
     expect(more).toEqual([]);
@@ -384,7 +384,7 @@ describe('what openssl ca has an index for', () => {
     expect(stdout).not.toMatch(/[\u0080-\u009f\u202e]/u);
   });
 
-  it('what has expired is told so', async () => {
+  it('expired certificates are reported as expired', async () => {
     const [{ issued = [] } = {}] = rowsOf(await inDays(400, ['status', '--json'])).filter(({ role }) => role === 'ca');
     expect(issued.map(({ role, state }) => `${role} ${state}`).toSorted()).toEqual([
       'ca valid',

@@ -44,7 +44,7 @@ describe('the lockfile', () => {
     for (const [path, { integrity }] of locked) expect(integrity, path).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/u);
   });
 
-  it('has nobody who runs a script at the install but esbuild, which works without', () => {
+  it('only esbuild has an install script, and it works without', () => {
     const names = locked.filter(([, one]) => one.hasInstallScript === true).map(([path]) => path);
     expect(names.filter((path) => path !== 'node_modules/fsevents')).toEqual(['node_modules/esbuild']);
   });
@@ -57,7 +57,7 @@ describe('the lockfile', () => {
 });
 
 describe('SECURITY.md', () => {
-  it('names every package of the bundle, those inside others too, and no other', () => {
+  it('lists exactly the packages of the bundle, embedded ones included', () => {
     const [, section = ''] = /## Packages\n([\s\S]*?)\n## /u.exec(read('SECURITY.md')) ?? [];
     const named = [...section.matchAll(/^\| ([^|]+) \|/gmu)].flatMap(([, cell = '']) =>
       [...cell.matchAll(/`([^`]+)`/gu)].map(([, name = '']) => name),
@@ -122,19 +122,19 @@ describe('npm run audit', () => {
     return { status, stdout, stderr, asked };
   }
 
-  it('asks about every package of the bundle, and ends with 0 where none is known to be vulnerable', async () => {
+  it('asks about every package of the bundle; exit 0 if none is vulnerable', async () => {
     const { status, stderr, asked } = await audit({});
     expect([status, stderr]).toEqual([0, expect.stringMatching(/^audit: \d+ packages in the bundle, no known/mu)]);
     expect(bundled.filter((name) => !asked.includes(name))).toEqual([]);
   });
 
-  it('ends with 1 and names what is, where its code is in the bundle', async () => {
+  it('ends with 1 and names what is vulnerable, if it is in the bundle', async () => {
     const { status, stdout } = await audit({ openpgp: 'a flaw', vitest: 'a flaw of a tool' });
     expect(status).toBe(1);
     expect(stdout).toBe('node_modules/openpgp  high  a flaw  https://advisories.example/1\n');
   });
 
-  it('ends with 2 where the registry does not answer', async () => {
+  it('ends with 2 if the registry does not answer', async () => {
     const { status, stderr } = await audit(undefined);
     expect([status, stderr]).toEqual([2, expect.stringMatching(/the registry does not answer npm audit: .*405/u)]);
   });

@@ -25,7 +25,7 @@ describe('settings of another domain in the same folder', () => {
   const other = JSON.stringify(smallSettings({ domain: 'example.net' }));
 
   it.each([[['make']], [['make', '--dry-run']], [['clean', '--yes']], [['clean', '--yes', '--all']], [['renew']]])(
-    '%j: refused, and the hint moves them to a folder of their own',
+    '%j: refused, and the hint moves them to another folder',
     async (words) => {
       project.write('other.json', other);
       const before = treeOf(project.folder);
@@ -43,7 +43,7 @@ describe('settings of another domain in the same folder', () => {
     },
   );
 
-  it('is said by status', async () => {
+  it('is reported by status', async () => {
     project.write('other.json', other);
     expect((await project.run(['--settings', 'other.json', 'status'])).stderr).toContain('the CA of another domain');
   });
@@ -54,7 +54,7 @@ describe('settings of another domain in the same folder', () => {
   });
 });
 
-it("files and folders of the user's own in hosts/ are left alone", async () => {
+it("the user's own files and folders in hosts/ are not touched", async () => {
   project.write('hosts/README.md', 'mine');
   project.write('hosts/notes.txt', 'mine');
   mkdirSync(project.path('hosts/old.d'));
@@ -102,7 +102,7 @@ describe('a damaged file of ours', () => {
     ['garbage for a certificate', 'crt', 'garbage\n'],
     ['an empty certificate', 'crt', ''],
     ['garbage for a key', 'key', 'garbage\n'],
-  ])('%s: the hint puts it aside, and make goes on', async (_name, kind, text) => {
+  ])('%s: the hint puts it aside, and make works', async (_name, kind, text) => {
     const path = `certs/smtp-client/${home}.${kind}.pem`;
     project.write(path, text);
     for (let turn = 0; turn < 2; turn += 1) {
@@ -130,7 +130,7 @@ describe('a damaged file of ours', () => {
   });
 });
 
-it.each(['18.20.0', '20.18.3', '4.9.1'])('Node %s gets one line that says what is needed', (version) => {
+it.each(['18.20.0', '20.18.3', '4.9.1'])('Node %s gets one line with the version that is needed', (version) => {
   const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`;
   const { status, stdout, stderr } = spawnSync(process.execPath, [
     '--import',

@@ -128,7 +128,7 @@ describe('from nothing', () => {
     expect((await project.run(['make'])).stderr).toContain('nothing to make');
   });
 
-  test('relaycerts alone, where there are no settings, is the wizard', async () => {
+  test('plain relaycerts, without settings, is the wizard', async () => {
     const terminal = await openWizard({ command: [process.execPath, program] });
     await terminal.waitFor('there are no settings here yet');
     await take(terminal, [...first, justWrite]);
@@ -203,7 +203,7 @@ describe('from nothing', () => {
     expectNothing();
   });
 
-  test('--json leaves stdout to the settings alone', async () => {
+  test('--json prints only the settings on stdout', async () => {
     const stdout = `${project.home}/out`;
     const terminal = await openWizard({ args: ['--json'], stdout });
     await take(terminal, [...first, ['? Write settings.json:', '', 'Enter']]);
@@ -398,7 +398,7 @@ describe('settings that are there', () => {
     expect(treeOf(project.folder)).toEqual(before);
   });
 
-  test('what is asked changes, and is shown as a diff; the rest stays, in its order; the old mode stays closed', async () => {
+  test('answers change settings, as a diff; the rest, order and mode stay', async () => {
     project.write('settings.json', old);
     chmodSync(project.path('settings.json'), 0o600);
     const terminal = await openWizard();
@@ -483,7 +483,7 @@ describe('settings that are there', () => {
     expect(project.read('real/s.json')).toContain('{ "hostname": "other" }');
   });
 
-  test('changed by somebody else meanwhile, they are left alone', async () => {
+  test('changed by somebody else meanwhile, they are not overwritten', async () => {
     project.write('settings.json', old);
     const terminal = await openWizard();
     await take(terminal, [['? Mail domain:', '', 'Enter'], ['? Relay:', 'relayhost, new', 'Enter'], clients, machine]);
@@ -495,7 +495,7 @@ describe('settings that are there', () => {
     expect(project.read('settings.json')).toBe(`${old} `);
   });
 
-  test('that are wrong are told and left: exit 2', async () => {
+  test('that are wrong are reported and not changed: exit 2', async () => {
     project.write('settings.json', '{ "domain": "example.org", "smtpdServers": [], "smtpClint": [] }');
     const before = treeOf(project.folder);
     const terminal = await openWizard();
@@ -576,7 +576,7 @@ describe('recipients', () => {
     expect(written()).toEqual({ ...expected, passphrase: { recipients: ['key.asc', 'carol@example.org'] } });
   });
 
-  test('no gpg: it says so, and the operator key is still offered', async () => {
+  test('no gpg: it says so, and still offers the operator key', async () => {
     const terminal = await openWizard({ command: ['env', 'PATH=/nowhere', process.execPath, program, 'wizard'] });
     await take(terminal, beforeRecipients);
     await terminal.waitFor('secret keys in GnuPG, also on a card (gpg is not installed)');

@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('a pair', () => {
-  test('with all that main.cf may have for strangers, and a home with a filter, a LAN and other providers', async () => {
+  test("with a main.cf full of strangers' settings, and a busy home", async () => {
     await desk.make(settings);
     await relay.setMainCf({
       ...forStrangers,
@@ -130,7 +130,7 @@ describe('a pair', () => {
   });
 });
 
-test('a fleet of 2 relays and 20 clients, most of them out of reach: nothing wrong', async () => {
+test('2 relays and 20 clients, most of them unreachable: no findings', async () => {
   const others = Array.from({ length: 18 }, (_, at) => ({
     hostname: `client${at + 3}`,
     sshPort: 9,

@@ -199,7 +199,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-test('before anything is installed, both hosts are named, and what to run works', async () => {
+test('before anything is installed, both hosts are named; the cure works', async () => {
   for (const host of [relay, home]) {
     const finding = await expectFound(desk, 'not-installed', host.hostname);
     await runCure(desk, finding);

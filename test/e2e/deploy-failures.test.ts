@@ -141,7 +141,7 @@ describe('what goes wrong at home', () => {
     expect((await home.sh(`ls ${folder} 2> /dev/null`, { anyExit: true })).stdout).not.toContain('mailhost');
   });
 
-  test('is over once it is put right: the next deploy goes on', async () => {
+  test('is over once it is fixed: the next deploy continues', async () => {
     await desk.settings(settings);
     expect(await contentOf(home)).toBe(fresh);
     const { code, hosts } = await deployJson();
@@ -151,7 +151,7 @@ describe('what goes wrong at home', () => {
 });
 
 describe('a reload that Postfix does not survive', () => {
-  test('puts the old bundle back, and mail goes on', async () => {
+  test('restores the old bundle, and mail keeps flowing', async () => {
     await desk.run('relaycerts renew --force relayhost');
     const chain = `${folder}/relayhost.example.org.chain.pem`;
     const before = (await relay.exec(['sha256sum', chain])).stdout;
@@ -175,7 +175,7 @@ describe('a reload that Postfix does not survive', () => {
 });
 
 describe('show --section renewal-timer', () => {
-  test('a run by itself says nothing if all is well, and says what is wrong', async () => {
+  test('an unattended run prints only what is wrong', async () => {
     const [script = ''] =
       /(?<=^# >>> relaycerts: run here\n)[^]*?(?=^# <<<)/mu.exec(await desk.show('--section renewal-timer')) ?? [];
     await desk.run(script);

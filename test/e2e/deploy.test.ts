@@ -74,13 +74,13 @@ describe('deploy', () => {
     expect(await deploy()).toBe('nothing to deploy: every host is up to date\n');
   });
 
-  test('leaves keys to root alone, and nothing in between', async () => {
+  test('leaves keys readable only by root, and nothing temporary', async () => {
     const { stdout } = await home.sh(`stat -c '%a %U %n' ${folder}/*.key.pem ${folder}/*.chain.pem; ls ${folder}`);
     expect(stdout).toMatch(/^600 root \S+key\.pem\n600 root \S+chain\.pem\n/u);
     expect(stdout).not.toMatch(/next|install\.sh/u);
   });
 
-  test('takes a renewal to the hosts: the relay serves the new certificate', async () => {
+  test('installs a renewal: the relay serves the new certificate', async () => {
     const old = await servedSerial(desk, relay);
     await desk.run('relaycerts renew --force relayhost mailhost');
     expect(await deploy()).toContain('deploy: 2 installed');
@@ -88,7 +88,7 @@ describe('deploy', () => {
     await deliver(home, lab.outside);
   });
 
-  test('takes a new key to a client after the relays list it', async () => {
+  test('gives a client its new key after the relays list it', async () => {
     await desk.run('relaycerts renew --rekey mailhost');
     expect(await deploy()).toContain('deploy: 3 installed');
     await deliver(home, lab.outside);
@@ -97,7 +97,7 @@ describe('deploy', () => {
     await deliver(home, lab.outside);
   });
 
-  test('a host that fails is as it was, the others go on, and the next run ends it', async () => {
+  test('a failed host is restored, others proceed, the next run finishes', async () => {
     await desk.run('relaycerts renew --force');
     const chain = `${folder}/mailhost.example.org.chain.pem`;
     const old = (await home.exec(['sha256sum', chain])).stdout;

@@ -61,7 +61,7 @@ test('a healthy pair has no fault, with strangers at the door', async () => {
   expect((await explain('relayhost', 0)).strangers.lines).toBeGreaterThan(0);
 });
 
-test('a pin that is not listed is named on both sides, and cured by what is printed', async () => {
+test('an unlisted pin is named on both sides, and the printed cure works', async () => {
   await relay.sh(': > /etc/postfix/relaycerts/relay_clientcerts && postfix reload 2> /dev/null');
   const subject = await send(home);
   await home.waitForDeferred();

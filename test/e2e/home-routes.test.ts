@@ -44,7 +44,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-describe('beside a content filter, routes to the LAN and TLS settings of its own', () => {
+describe('beside a content filter, routes to the LAN and other TLS settings', () => {
   let before: string;
 
   beforeAll(async () => {
@@ -64,7 +64,7 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
     await desk.copy(home);
   });
 
-  test('the script says what goes on as before, and sets two parameters in main.cf', async () => {
+  test('the script lists what stays, and sets two parameters in main.cf', async () => {
     const { stdout, stderr, code } = await desk.script(home);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('relaycerts: 1 route has a transport of its own and goes on as before: transport_maps: ');
@@ -78,7 +78,7 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
     ).toEqual(['default_transport', 'relayhost', 'relayhost']);
   });
 
-  test('mail for the world passes the filter, and goes to the relay over verified TLS', async () => {
+  test('mail for the world passes the filter, then the relay over TLS', async () => {
     await deliver(home, lab.outside);
     const log = await home.mailLog();
     expect(log).toMatch(/postfix\/scan\/smtp|postfix\/smtp\[\d+\]: \w+: to=<bob@example\.net>, relay=127\.0\.0\.1/);
@@ -88,7 +88,7 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
     expect(log).not.toMatch(/status=(?:deferred|bounced)/);
   });
 
-  test('mail for the LAN goes there, by the settings of main.cf', async () => {
+  test('mail for the LAN goes there, with the settings of main.cf', async () => {
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'carl@lan.example.net', subject: 'to the LAN' });
     // After the filter, which is 127.0.0.1.
@@ -97,7 +97,7 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
     );
   });
 
-  test('with the first relay down, mail goes to the second, whose own name is verified', async () => {
+  test('with the first relay down, the second is verified by its own name', async () => {
     await relay.exec(['postfix', 'stop']);
     await deliver(home, lab.outside);
     expect(await home.mailLog()).toMatch(/Verified TLS connection established to relayhost2\.example\.org\S*:2500: /);
@@ -128,7 +128,7 @@ describe('beside a content filter, routes to the LAN and TLS settings of its own
 });
 
 describe('with the older table for TLS levels', () => {
-  test('mail goes to the relay over verified TLS all the same', async () => {
+  test('mail still goes to the relay over verified TLS', async () => {
     await home.restorePostfix();
     await home.setMainCf({ smtp_tls_per_site: 'inline:{{relayhost.example.org=NONE},{relayhost2.example.org=NONE}}' });
     await desk.install(home);
@@ -138,7 +138,7 @@ describe('with the older table for TLS levels', () => {
 });
 
 describe('with two relays whose names no longer exist', () => {
-  test('mail waits, and goes once they exist again', async () => {
+  test('mail waits, and leaves once they exist again', async () => {
     await home.restorePostfix();
     await desk.install(home);
     const [relayhost] = /(?<=^relayhost = ).*$/mu.exec((await home.exec(['postconf', 'relayhost'])).stdout) ?? [''];
@@ -177,7 +177,7 @@ describe('a sender with another provider', () => {
     await home.sh('postsuper -d ALL 2> /dev/null');
   });
 
-  test('with a transport of its own, as the hint says, goes on as it was', async () => {
+  test('with a separate transport, as the hint says, works as before', async () => {
     await home.setMainCf({
       sender_dependent_default_transport_maps: `inline:{{@other.example=smtp:[${lan.address}]}}`,
     });

@@ -161,7 +161,7 @@ describe('the lab', () => {
     expect(await lab.operator.readFile('/opt/relaycerts/package.json')).toContain('"name": "relaycerts"');
   });
 
-  test('what fails says where and why', async () => {
+  test('a failure shows where and why', async () => {
     const [relay] = lab.relays;
     await expect(relay.sh('echo out; echo err >&2; exit 3')).rejects.toThrow(
       /relayhost\.example\.org: exit 3 [^]*out\nerr\n/,

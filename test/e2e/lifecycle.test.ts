@@ -236,7 +236,7 @@ describe('the warnings', () => {
     );
   });
 
-  test('status, and its line for monitoring, where relaycerts runs', async () => {
+  test("status, and its line for monitoring, on the operator's machine", async () => {
     const crontab =
       /^ {4}11 6 \* \* \* (\/.* status --due)$/mu.exec(await desk.show('mailhost --section monitor'))?.[1] ?? '';
     const checked = await desk.run('relaycerts check', true);

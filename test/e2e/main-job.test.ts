@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('two relays and two homes', () => {
-  test('the rsync lines, as printed, bring each host its own files, for root alone', async () => {
+  test('the printed rsync lines bring each host its own files, for root only', async () => {
     await Promise.all(
       [...lab.relays, ...lab.homes].map(async (host) => {
         await desk.copy(host);
@@ -71,7 +71,7 @@ describe('two relays and two homes', () => {
     }
   });
 
-  test('the second relay takes it while the first is down', async () => {
+  test('the second relay accepts it while the first is down', async () => {
     const [first, second] = lab.relays;
     await first.exec(['postfix', 'stop']);
     for (const each of lab.homes) {
@@ -136,7 +136,7 @@ describe('other settings', () => {
     await Promise.all([relay, home].map((host) => host.restorePostfix()));
   });
 
-  test('admin on port 2222, indexed tables, pins of certificates, Ed25519: by the script', async () => {
+  test('admin on port 2222, indexed tables, Ed25519: by the script', async () => {
     const tableType = await indexedType();
     const own = await project(
       'admin',
@@ -175,7 +175,7 @@ describe('other settings', () => {
     await relays();
   });
 
-  test('a CA and certificates of P-384, no chroot, a folder elsewhere: by the script', async () => {
+  test('P-384 for CA and leaves, no chroot, another folder: by the script', async () => {
     const own = await project(
       'p384',
       {},

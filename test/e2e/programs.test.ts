@@ -166,7 +166,7 @@ describe('Exim with the single configuration of an Internet site', () => {
     expect(await configurationOf(exim)).toBe(before);
   });
 
-  test('is refused if a router of its own uses the transport', async () => {
+  test('is refused if another router uses the transport', async () => {
     const template = '/etc/exim4/exim4.conf.template';
     const kept = await exim.readFile(template);
     const router = 'begin routers\n\nprovider:\n  driver = manualroute\n  senders = eve@other.example\n';
@@ -187,7 +187,7 @@ describe('Exim with the single configuration of an Internet site', () => {
     await exim.exec(['update-exim4.conf']);
   });
 
-  test('goes back to what it was if Exim does not take a setting', async () => {
+  test('is restored if Exim does not accept a setting', async () => {
     await exim.writeFile('/etc/exim4/exim4.conf.localmacros', 'DCsmarthost = mx.example.net\n');
     const before = await configurationOf(exim);
     const { code, stderr } = await desk.script(exim);
@@ -346,7 +346,7 @@ update-exim4.conf`);
     await retry(exim, 'exim', subject);
   });
 
-  test('what was edited since stays, and ours goes', async () => {
+  test('what was edited since stays, and our lines go', async () => {
     await bare.sh('echo "# mine" >> /etc/msmtprc');
     await runScript(bare, '--undo');
     expect(await configurationOf(bare)).toBe(before[3]?.replace('from x@y', 'from x@y# mine\n'));
@@ -362,7 +362,7 @@ update-exim4.conf`);
 });
 
 describe('Nodemailer', () => {
-  test('relays with the options that the script writes, and waits for nobody if it cannot', async () => {
+  test("relays with the script's options, and waits for nobody if it cannot", async () => {
     await installProgram(bare, 'nodemailer');
     await desk.settings(settingsWith('nodemailer', { programUser: 'www-data' }));
     await runScript(bare);

@@ -178,7 +178,7 @@ describe('a life', () => {
     ]);
   });
 
-  test('the second year, by itself: cron renews what is due, and installs it', async () => {
+  test('the second year, unattended: cron renews what is due, and installs it', async () => {
     // Made to end in 25 days, which is soon by the usual settings.
     const settings = await changeSettings((one) => {
       one.certificates = { validDays: 25, renewBeforeDays: 5 };

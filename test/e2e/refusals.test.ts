@@ -95,7 +95,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('the relay', () => {
-  test('takes a mail from home', async () => {
+  test('accepts a mail from home', async () => {
     await deliver(home, lab.outside);
   });
 
@@ -139,7 +139,7 @@ describe('the relay', () => {
     await show(home);
   });
 
-  test('answers on port 25 as before, with our certificate too, and takes mail for itself', async () => {
+  test('answers on port 25 as before, and accepts mail for itself', async () => {
     expect(port25Before).toContain('454 4.7.1 <b@example.net>: Relay access denied');
     expect(await port25('--to', 'b@example.net')).toBe(port25Before);
     const mine = `/home/operator/hosts/${home.hostname}/${home.hostname}`;
@@ -153,7 +153,7 @@ describe('the relay', () => {
     await relay.waitForLog(/to=<root@relayhost\.example\.org>.* status=sent/);
   });
 
-  test('with postfix.unlisted "reject", refuses for good what is not listed, and only that', async () => {
+  test('with postfix.unlisted "reject", bounces what is not listed, only that', async () => {
     await desk.make({ ...settings, postfix: { unlisted: 'reject' } });
     await desk.install(relay);
     const client = await ofClient({});
@@ -175,7 +175,7 @@ describe('the home host', () => {
     ['of another CA with the same names', otherIssuer, () => ({ issuer: otherCa })],
     ['that has expired', 'certificate has expired', () => ({ expired: true })],
     ['with another name', otherName, () => ({ name: 'relayhost2.example.org' })],
-  ])('keeps its mail where the relay shows a certificate %s', async (_what, logged, options) => {
+  ])('keeps its mail if the relay shows a certificate %s', async (_what, logged, options) => {
     await show(relay, (await ofServer(options())).chain);
     const { reason, commands, log } = await waits(() => show(relay));
     expect(reason).toMatch(badServerCertificate);

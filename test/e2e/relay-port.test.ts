@@ -43,7 +43,7 @@ describe('what main.cf has for strangers', () => {
   });
 
   test.each(['smtpd_milters', 'content_filter', 'header_checks', 'smtpd_recipient_restrictions', 'smtpd_proxy_filter'])(
-    'the script says that %s does not apply',
+    'the script prints that %s does not apply',
     (name) => {
       const value = (forStrangers[name] ?? '').replaceAll(/[.[\]]/gu, String.raw`\$&`);
       expect(said).toMatch(
@@ -52,7 +52,7 @@ describe('what main.cf has for strangers', () => {
     },
   );
 
-  test('the script warns that mail goes unsigned, and that the domain is delivered here', () => {
+  test('the script warns of unsigned mail, and of local delivery', () => {
     expect(said).toMatch(/^relaycerts: warning: the milters of port 25 do not see mail from home; .*overrides/mu);
     expect(said).toMatch(/^relaycerts: warning: mydestination lists example\.org: /mu);
   });

@@ -76,7 +76,7 @@ describe('a service that was on the port before', () => {
     expect(await contentOf(relay)).toBe(before);
   });
 
-  test('and so where somebody edited master.cf in between', async () => {
+  test('also if somebody edited master.cf in between', async () => {
     const before = (await relay.exec(['postconf', '-M', '2500/inet'])).stdout;
     await runScript();
     await relay.sh('echo "# a comment" >> /etc/postfix/master.cf');
@@ -110,7 +110,7 @@ describe('once the service is ours', () => {
     await install();
   });
 
-  test('what was added by hand is named and goes; overrides stay', async () => {
+  test('what was added by hand is named and removed; overrides stay', async () => {
     await relay.exec(['postconf', '-P', '2500/inet/smtpd_milters=inet:127.0.0.1:9', '2500/inet/smtpd_sasl_type=cyrus']);
     expect(await runScript()).toMatch(/2500\/inet loses what somebody added to it: smtpd_sasl_type; .*overrides/u);
     expect((await relay.exec(['postconf', '-P', '2500/inet/*'])).stdout).not.toMatch(/127\.0\.0\.1:9|smtpd_sasl_type/u);
@@ -129,7 +129,7 @@ describe('once the service is ours', () => {
     await install();
   });
 
-  test('mail for a domain whose MX is the relay waits at home, and the script says why', async () => {
+  test('mail for a domain whose MX is the relay waits; the script says why', async () => {
     const [wire] = lab.machines;
     await wire?.sh(`pid=$(cat /run/dnsmasq.pid)
 tr '\\0' '\\n' < /proc/$pid/cmdline > /run/lab/dnsmasq
@@ -145,7 +145,7 @@ xargs -d '\\n' sh -c 'exec "$@" --mx-host=example.org,relayhost.example.org,10' 
     await deliver(home, lab.outside);
   });
 
-  test('a revoked client loses the session that it has, and only our port does', async () => {
+  test('a revoked client loses its open session, on our port only', async () => {
     await openSession(second);
     await relay.sh(`bash -c 'exec 3<> /dev/tcp/127.0.0.1/25; read -r line <&3; echo "$line" > /run/lab/port25
 while sleep 1; do :; done' > /dev/null 2>&1 & echo $! > /run/lab/port25.pid; until [ -s /run/lab/port25 ]; do sleep 0.1; done`);

@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('the script again', () => {
-  test('a second run says that there is nothing to change, and touches nothing', async () => {
+  test('a second run has nothing to change, and touches nothing', async () => {
     await both(async (host) => {
       const before = await configurationOf(host);
       await host.markLog();
@@ -62,7 +62,7 @@ describe('the script again', () => {
     });
   });
 
-  test('another port in the settings: the old service goes, the new one relays', async () => {
+  test('another port in the settings: the old service goes, the new relays', async () => {
     await desk.make({ ...otherPort, ...twoHomes });
     await desk.install(relay, home);
     expect((await relay.exec(['postconf', '-M', '2500/inet'])).stdout).toBe('');
@@ -71,7 +71,7 @@ describe('the script again', () => {
     await home.waitForLog(/Verified TLS connection established to relayhost\.example\.org\S*:2600: /);
   });
 
-  test('one more client: its bundle and the table are all that is new, and both clients relay', async () => {
+  test('one more client: only its bundle and the table are new; both relay', async () => {
     const [, third] = lab.homes;
     if (third === undefined) throw new TypeError('the lab has two homes');
     const old = `find certs hosts -type f ! -name issued.jsonl ! -name relay_clientcerts ! -name 'mailhost2*' -exec sha256sum {} +`;
@@ -89,7 +89,7 @@ describe('the script again', () => {
     expect(await configurationOf(home)).toBe(homeBefore);
   });
 
-  test('--undo gives back the bytes, owner and mode of before, and the second time has nothing to do', async () => {
+  test('--undo restores bytes, owner and mode; a second one has nothing to do', async () => {
     await both(async (host) => {
       const undone = await desk.script(host, '--undo');
       expect(undone.stderr).toBe('');
@@ -129,7 +129,7 @@ describe("--undo after somebody else's edits", () => {
     expect(await postconf(relay, '-M')).toEqual([...services, 'submission inet n - y - - smtpd'].toSorted());
   });
 
-  test('what a later run found is what --undo gives back, and nothing of ours stays', async () => {
+  test('--undo restores what a later run found, and nothing of ours stays', async () => {
     await both((host) => host.restorePostfix());
     const [parameters, services] = [await postconf(home, '-n'), await postconf(relay, '-M')];
     await desk.install(relay, home);
@@ -148,7 +148,7 @@ describe("--undo after somebody else's edits", () => {
     expect(await postconf(relay, '-M')).toEqual([...services, '2525 inet n - y - - smtpd'].toSorted());
   });
 
-  test('a main.cf that was made anew in between is what --undo gives back, byte by byte', async () => {
+  test('--undo restores a main.cf that was rewritten meanwhile, byte by byte', async () => {
     await home.restorePostfix();
     await desk.install(home);
     await home.restorePostfix();
@@ -175,7 +175,7 @@ describe('another name in the settings', () => {
   const newRelay = { smtpdServers: [{ hostname: 'newrelay', sshHost: 'relayhost.example.org' }] };
   const oneHome = { smtpClients: [{ hostname: 'mailhost' }] };
   const newHome = { smtpClients: [{ hostname: 'newhome', sshHost: 'mailhost.example.org' }] };
-  test('of the same machine: its installation takes the old one over, and undo takes back both', async () => {
+  test('of the same machine: it takes the old one over, and undo undoes both', async () => {
     await both((host) => host.restorePostfix());
     const before = await Promise.all([relay, home].map(contentOf));
     await desk.make({ ...oneRelay, ...oneHome });
@@ -196,7 +196,7 @@ describe('another name in the settings', () => {
     expect(await listeners()).toEqual([]);
   });
 
-  test('of another machine: the old relay is open until what make says is done', async () => {
+  test("of another machine: the old relay is open until make's steps are done", async () => {
     await relay.restorePostfix();
     const before = await contentOf(relay);
     // On a port that nothing here knows, once the settings no longer name the relay.

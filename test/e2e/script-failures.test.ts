@@ -189,7 +189,7 @@ describe('before any change', () => {
       await refuses(home, /the folder \S+ is missing, or is a link/);
     });
 
-    test('master.cf has a service on that port, by whatever name', async () => {
+    test('master.cf has a service on that port, under any name', async () => {
       await relay.sh('echo "relayport 2500/tcp" >> /etc/services');
       for (const name of ['2500', '0.0.0.0:2500', 'relayport']) {
         await aside(relay, `postconf -M '${name}/inet=${name} inet n - n - - smtpd'`, () =>
@@ -222,13 +222,13 @@ describe('in the middle of the change', () => {
     expect(stderr).toMatch(asItWas);
   });
 
-  test('postfix check fails, and nobody reads what the script says', async () => {
+  test("postfix check fails, and nobody reads the script's output", async () => {
     const remote = `'{ sh; echo $? > code; } 2>&1 | true; exit $(cat code)'`;
     const piped = `relaycerts show mailhost --format sh | ssh root@${home.hostname} ${remote}`;
     await putsBack(home, () => breakMeanwhile(() => desk.run(piped, true)));
   });
 
-  test('Postfix stops at the reload, since the port is taken in a way that no list shows', async () => {
+  test('Postfix stops at the reload: the port is taken, but not in any list', async () => {
     const bind = `use Socket; socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(2500, INADDR_ANY)) or die;
 my $pid = fork // die; if ($pid) { print $pid; exit } sleep 3600`;
     await relay.sh(`perl -e '${bind}' > /run/bound.pid 2> /run/bound.log`);

@@ -77,7 +77,7 @@ describe('a client with senders', () => {
     expectWaiting,
   );
 
-  test('the script says that the restrictions of main.cf do not apply', () => {
+  test('the script warns that the restrictions of main.cf do not apply', () => {
     expect(said).toContain('goes without what main.cf has: smtpd_sender_restrictions = reject_unknown_sender_domain');
   });
 

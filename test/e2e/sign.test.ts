@@ -128,7 +128,7 @@ describe('keys that never left their hosts', () => {
     await expectFlow();
   });
 
-  test('half of it: the script says what is missing, and changes nothing that works', async () => {
+  test('half of it: the script says what is missing, and breaks nothing', async () => {
     const key = `${folder}/${home.hostname}.key.pem`;
     const chain = await home.readFile(`${folder}/${home.hostname}.chain.pem`);
     await home.sh(`mv ${key} ${key}.away`);
@@ -148,7 +148,7 @@ describe('keys that never left their hosts', () => {
     await expectFlow();
   });
 
-  test('neither key is anywhere on the machine that signs, or on the other host', async () => {
+  test('neither key is on the machine that signs, or on the other host', async () => {
     // The first line's end is the key's own; no two keys have it alike.
     const [homeLine = '', relayLine = ''] = [await keyOf(home), await keyOf(relay)].map(
       (key) => key.split('\n')[0] ?? '',

@@ -93,7 +93,7 @@ describe('the text, pasted', () => {
     }
   });
 
-  test('the cron lines are silent now, and warn of what ends soon or is not there', async () => {
+  test('the cron lines are silent now, and warn of what ends or is missing', async () => {
     for (const host of [relay, home]) {
       const crontab = await host.readFile('/etc/cron.d/relaycerts-example_org');
       expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts-example_org')).stdout).toBe('root:root 644\n');
@@ -120,7 +120,7 @@ describe('the text, pasted', () => {
     }
   });
 
-  test('the blocks of --undo bring main.cf and master.cf back, and leave what they name', async () => {
+  test('the blocks of --undo restore main.cf and master.cf', async () => {
     for (const host of [relay, home]) {
       await enableTimer(host);
       const said = (await desk.paste(host, '--undo')).join('');
@@ -133,7 +133,7 @@ describe('the text, pasted', () => {
       .toBe('');
   });
 
-  test('the script takes the warnings back too, and once more if there is nothing else to undo', async () => {
+  test('the script undoes the warnings too, even if nothing else is left', async () => {
     await desk.install(relay, home);
     for (const host of [relay, home]) {
       for (const isSetUp of [true, false]) {

@@ -74,7 +74,7 @@ it('lists and unpacks with plain gpg and tar, for every recipient', async () => 
   }
 });
 
-it("asks for the key's passphrase where it has one, and is not made without", async () => {
+it("asks for the key's passphrase if it has one, and fails without", async () => {
   gnupg.answerPinentry(keyPassword);
   succeed(await backUp(names.locked));
   gnupg.answerPinentry(undefined);
@@ -92,7 +92,7 @@ it("asks for the key's passphrase where it has one, and is not made without", as
   succeed(await run(['restore', project.path('b.gpg')], other));
 });
 
-it('is not made, and not restored, where no secret key opens it', async () => {
+it('is not made, and not restored, if no secret key opens it', async () => {
   gnupg.gpg(['--import'], elsewhere.gpg(['--armor', '--export', names.elsewhere]));
   const none = /is encrypted to [0-9A-F]{16}, and GnuPG has the secret key of none of them/u;
   expectError(await backUp(names.elsewhere), 1, none, /relaycerts backup FILE --password$/u);
@@ -114,7 +114,7 @@ it('is not made, and not restored, where no secret key opens it', async () => {
   expectError(await run(['restore', project.path('b.gpg')], other), 1, none, /import the secret key/u);
 });
 
-it('is under a password if only a password or the operator key opens the passphrase', async () => {
+it('has a password if only that or the operator key opens the passphrase', async () => {
   project.settings(smallSettings());
   succeed(await run(['make', '--quiet']));
   const operator = join(project.home, '.config/relaycerts/operator-key.asc');

@@ -94,7 +94,7 @@ describe('keys in GnuPG', () => {
     await expectWell();
   });
 
-  it('a key with a passphrase: said, not asked; proven by --open, or if the agent remembers it', async () => {
+  it('a key with a passphrase: reported, not asked; --open proves it', async () => {
     await makeWith(to('locked@example.org'));
     gnupg.answerPinentry(keyPassword);
     await expectWell(/^opens with the passphrase of its OpenPGP key; /u);
@@ -121,12 +121,12 @@ describe('keys in GnuPG', () => {
     expect(existsSync(env.XDG_CACHE_HOME)).toBe(false);
   });
 
-  it('a hidden recipient with a passphrase: said, as far as it is known', async () => {
+  it('a hidden recipient with a passphrase: reported as far as known', async () => {
     await makeWith(to('locked@example.org', '--throw-keyids'));
     await expectWell(/^opens with the key of its hidden recipient; /u);
   });
 
-  it('a password: said, and asked for by --open', async () => {
+  it('a password: reported, and asked for by --open', async () => {
     await makeWith(withPassword);
     await expectWell(/^opens with the password that it is encrypted with; /u);
     gnupg.answerPinentry(keyPassword);

@@ -119,7 +119,7 @@ describe('a CA that works', () => {
     expect((await caRow())?.state).toBe('ok');
   });
 
-  it('with the name of a host is said, and a new key gives it another', async () => {
+  it('with the name of a host is reported, and a new key gets another', async () => {
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
     await putOpensslCa([pathLength, usage, identifier], [], home);
     succeed(await run('make'));
@@ -181,7 +181,7 @@ describe('a CA that does not work', () => {
 });
 
 describe('a CA of easy-rsa with its leaves', () => {
-  it('goes on: a leaf without a subjectAltName gets one, one that names a serial comes first', async () => {
+  it('works: missing subjectAltNames are added, serials are handled first', async () => {
     requireTools('make-cadir');
     project.settings(smallSettings({ ca: { commonName: 'Easy CA' } }));
     const pki = scratch.path('pki');

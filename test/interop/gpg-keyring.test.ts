@@ -77,7 +77,7 @@ describe('in the keyring', () => {
     expect(found[0]?.keyId).toBe(aliceSubkey.slice(-16));
   });
 
-  it('a user ID that is an address alone', async () => {
+  it('a user ID that is only an address', async () => {
     const fingerprint = gnupg.makeKey({ userId: 'bare@example.org' });
     expect(await find('bare@example.org')).toMatchObject([{ fingerprint }]);
   });
@@ -98,7 +98,7 @@ describe('in the keyring', () => {
     ]);
   });
 
-  it('an address that nobody vouches for, with a warning; its fingerprint without one', async () => {
+  it('an address that nobody vouches for: a warning; none by fingerprint', async () => {
     const other = makeGnupg();
     try {
       const fingerprint = other.makeKey({ userId: 'unknown@example.org' });
@@ -249,7 +249,7 @@ describe('files', () => {
     }
   });
 
-  it('come before the keyring where the name is a file', async () => {
+  it('come before the keyring if the name is a file', async () => {
     const fingerprint = gnupg.makeKey({ userId: 'infile@example.org' });
     writeFileSync(join(folder, 'alice@example.org'), gnupg.gpg(['--export', fingerprint]));
     expect(await find('alice@example.org')).toMatchObject([{ fingerprint }]);
@@ -301,7 +301,7 @@ describe('listSecretKeys', () => {
     }
   });
 
-  it('tells a key on a card and a key whose secret part is elsewhere', async () => {
+  it('distinguishes a key on a card from one whose secret part is elsewhere', async () => {
     expect(await listSecretKeys(withListing(listing('D2760001240103040006123456780000')))).toMatchObject([
       { canEncrypt: true, isOnCard: true },
     ]);

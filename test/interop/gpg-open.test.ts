@@ -166,7 +166,7 @@ describe('what gpg writes has an end', () => {
 });
 
 describe("the user's own key has a passphrase", () => {
-  it('by pinentry: right, wrong and cancelled; it is told the terminal', async () => {
+  it('by pinentry: right, wrong and cancelled; it gets the terminal', async () => {
     gnupg.answerPinentry(keyPassword);
     expect(reveal(await open(toLocked, { tty: '/dev/pts/42' }))).toBe(secretText);
     expect(readFileSync(join(gnupg.home, 'pinentry.log'), 'utf8')).toContain('OPTION ttyname=/dev/pts/42');
@@ -181,7 +181,7 @@ describe("the user's own key has a passphrase", () => {
     await expectRefusal(() => open(toLocked, { tty: '/dev/pts/42' }), 'passphrase', cancelled, /again/u, secrets);
   });
 
-  it('by pinentry-curses on a real terminal that is not our own standard input', async () => {
+  it('by pinentry-curses on a terminal that is not our standard input', async () => {
     requireTools('tmux');
     useCurses();
     tmux('new-session', '-d', '-x', '80', '-y', '24', 'sleep 600');
@@ -307,7 +307,7 @@ describe('nothing opens it', () => {
     );
   });
 
-  it('because only the public key is there, whose owner is called after an agent', async () => {
+  it('because only the public key of an owner named after an agent is there', async () => {
     gnupg.makeKey({ userId: 'Agent <agent@example.org>' });
     stranger.gpg(['--import'], gnupg.gpg(['--export', 'agent@example.org']));
     await expectRefusal(
@@ -408,7 +408,7 @@ describe('the file is damaged', () => {
     );
   });
 
-  it('not encrypted: gpg would print it, we do not take it', async () => {
+  it('not encrypted: gpg would print it, we refuse it', async () => {
     const signed = gnupg.gpg(['--sign', '--local-user', 'open@example.org'], secretText);
     await expectRefusal(() => open(signed), 'passphrase', /OpenPGP, but not encrypted/u, /--encrypt/u, secrets);
     await expectRefusal(

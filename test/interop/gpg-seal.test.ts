@@ -76,7 +76,7 @@ describe('sealed by relaycerts, opened by GnuPG', () => {
     }
   });
 
-  it('is version 3 session keys and version 1 protection, AES-256, uncompressed, as gpg --list-packets has it', async () => {
+  it('has v3 session keys, v1 protection, AES-256, no compression', async () => {
     const fingerprint = gnupg.makeKey({ userId: 'packets@example.org' });
     const key = await recipient(fingerprint);
     const { bytes } = await sealPassphrase(new Secret('x'), [key], at);
@@ -90,7 +90,7 @@ describe('sealed by relaycerts, opened by GnuPG', () => {
     expect(status).toContain('[GNUPG:] GOODMDC');
   });
 
-  it('opens for each of two recipients alone, and for nobody else', async () => {
+  it('opens for each of two recipients, and for nobody else', async () => {
     const second = makeGnupg();
     const stranger = makeGnupg();
     try {
@@ -262,7 +262,7 @@ describe('the operator key in GnuPG', () => {
 const openssl = (...args: readonly string[]): number | null => spawnSync('openssl', args).status;
 
 describe('the passphrase and openssl', () => {
-  it('opens a key encrypted with it, as gpg --decrypt gives it and -passin file: takes it', async () => {
+  it('opens a key encrypted with it, by gpg --decrypt and -passin file:', async () => {
     requireTools('openssl');
     const folder = mkdtempSync(join(tmpdir(), 'relaycerts-seal-'));
     try {

@@ -103,8 +103,8 @@ describe.concurrent('refused, and nothing is touched', () => {
   });
 });
 
-describe.concurrent('installed, and said in one line', () => {
-  it('with --force-routes, what will stop and what goes past the relay', async () => {
+describe.concurrent('installed, and reported in one line', () => {
+  it('with --force-routes, what will stop and what bypasses the relay', async () => {
     const prepare = `${set('sender_dependent_relayhost_maps', 'static:[smtp.example.net]')}
 postconf -P 'rewrite/unix/default_transport=smtp'`;
     const { status, stdout, stderr } = await install(prepare, forced);
@@ -156,7 +156,7 @@ printf '# last' >>/etc/postfix/master.cf`);
     expect([status, stdout]).toEqual([0, expect.stringMatching(/is set up: .*\nchanged\n$/u)]);
   });
 
-  it('what an earlier release set in main.cf leaves it, and --undo gives back what was there before that', async () => {
+  it("an earlier release's main.cf settings go; --undo restores older ones", async () => {
     const undo = (await project.run(['show', 'mailhost', '--format', 'sh', '--undo'])).stdout;
     const { status, stdout } = await install(`
 cp /etc/postfix/main.cf /media/main.cf
@@ -188,7 +188,7 @@ echo '# by hand' >>/media/main.cf`);
     expect((await install(`chmod 777 /etc/postfix; ${hint}`)).status).toBe(0);
   });
 
-  it('on a disk that is full, at whatever moment, keeps its configuration, and nothing else stays', async () => {
+  it('on a disk that fills up at any moment, keeps its configuration', async () => {
     const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
     const attempts = (isDeep ? [0, 4, 8, 16, 24, 32, 48, 64, 96] : [0, 8, 24, 48, 96]).map(async (free) => {
       const { status, stdout, stderr } = await install(`

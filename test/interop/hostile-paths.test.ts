@@ -120,7 +120,7 @@ describe('a file of settings', () => {
 // Some of them: each takes half a dozen runs.
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
-  it("is a passphrase file's, and a recipient's key file: taken or refused, and made nowhere else", async () => {
+  it('of a passphrase or recipient file: accepted or refused', async () => {
     const file = `keys/${name}`;
     const recipient = `keys/recipient ${name}`;
     const settings = smallSettings({ passphrase: { file, recipients: [recipient] } });
@@ -155,7 +155,7 @@ describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
 });
 
 describe('a hint for a path', () => {
-  it('is a command that gets it as one word, for settings that the wizard cannot use', async () => {
+  it('that the wizard cannot use gets a command with it as one word', async () => {
     for (const name of names) {
       const path = project.path(name);
       project.write(name, '{');

@@ -269,7 +269,7 @@ function pinOf(path: string, what: string): string {
   return stdout.toString().trim().toUpperCase();
 }
 
-describe('where the bundle is missing', () => {
+describe('if the bundle is missing', () => {
   it("the script's hint is a command for the machine that relaycerts runs on", async () => {
     const [{ hostname }] = hostsOf(
       parseSettings(

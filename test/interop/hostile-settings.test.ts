@@ -42,7 +42,7 @@ function textKeysOf(schema: unknown, path: readonly string[] = []): readonly str
 }
 
 describe('the alphabet of', () => {
-  it('every key that takes text is looked at', () => {
+  it('every key that takes text is tested', () => {
     // $schema is for editors, and goes nowhere. The path of the clients file is only opened, and never printed for a shell.
     const elsewhere = ['$schema', 'smtpClients.file'];
     const all = textKeysOf(settingsJsonSchema()).filter((key) => !elsewhere.includes(key));
@@ -136,7 +136,7 @@ describe('what is refused', () => {
     expect(said).toContain(says);
   });
 
-  it('a file in which every text is wrong: a line for each, every control character escaped', async () => {
+  it('a file with every text wrong: a line each, control characters escaped', async () => {
     const bad = '\u001b[2J\r\n\u0085\u202e\u2028\u0000x';
     const host = { hostname: bad, sshUser: bad, sshHost: bad };
     project.settings({
@@ -175,7 +175,7 @@ describe('what is refused', () => {
 });
 
 describe('a file that the command line names, with a line feed in its name', () => {
-  it('is told of in one line, whatever it is', async () => {
+  it('is reported on one line, whatever it is', async () => {
     const project = makeProject();
     const name = 'a\nb\u001b[31m$(canary)';
     mkdirSync(project.path(name));

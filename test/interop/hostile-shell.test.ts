@@ -237,7 +237,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     ]);
   });
 
-  it('a crontab line here that cron hands to the shell as it is meant, whatever cron does with a backslash', () => {
+  it('a crontab line here reaches the shell intact in every cron', () => {
     const line = /^ {4}11 6 \* \* \* (relaycerts [^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
     for (const unescapes of [/^\\([%\\])/u, /^\\(%)/u]) {
       const command = asCron(line, unescapes);
@@ -245,7 +245,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     }
   });
 
-  it('a cron line there that runs a script, which runs openssl and nothing else', () => {
+  it('a cron line there runs a script, which runs openssl and nothing else', () => {
     const script = `${directory}/check-expiry`;
     const line = /^\d+ 6 \* \* \* root ([^\n]*)/mu.exec(show('--section', 'monitor'))?.[1] ?? '';
     expect(line).toBe(`sh ${script}`);

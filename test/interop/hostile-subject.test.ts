@@ -122,7 +122,7 @@ function expectRead(pem: string, names: Names): void {
 }
 
 describe('a subject of', () => {
-  it('all that the parser takes is read as it was written, by openssl and GnuTLS', async () => {
+  it('openssl and GnuTLS read all accepted text as it was written', async () => {
     expect(rounds).toBeGreaterThan(3);
     for (const key of keys) expect(texts[key].join('').length).toBeGreaterThan(300);
     for (let round = 0; round < rounds; round++) {
@@ -150,7 +150,7 @@ describe('a subject of', () => {
     }
   });
 
-  it.each(keys)('%s of its upper bound goes in, one character more does not', (key) => {
+  it.each(keys)('%s at its upper bound is accepted, one character more is not', (key) => {
     const place = textKeys.find((each) => each.key.endsWith(`.${key}`));
     for (const character of ['a', '\u00fc', '\u4f8b', '\u{20000}']) {
       expect(isTaken(place?.settings(character.repeat(upperBounds[key])))).toBe(true);
@@ -204,7 +204,7 @@ describe('by make', () => {
     expect(String(bits)).toBe({ ec: curve, rsa: keyType.slice(4), ed25519: 'none' }[kind]);
   });
 
-  it('of a request with strange names the public key alone is taken', async () => {
+  it('only the public key of a request with strange names is used', async () => {
     const name = '/CN=$(canary)/O=a\\/b`x`/emailAddress=x@y';
     const key = scratch.path('key.pem');
     openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key]);

@@ -106,7 +106,7 @@ it.each(received)('what deploy sends to $name passes shellcheck, and each shell 
   }
 });
 
-it('what renews by itself passes shellcheck, and each shell reads it', () => {
+it('the renewal script passes shellcheck, and each shell reads it', () => {
   const blocks = blocksOf(renderRenewalTimer(settings)).filter(({ where }) => where === 'here');
   const scripts = blocks.flatMap(({ text }) => [
     text,

@@ -65,7 +65,7 @@ async function write(...args: readonly string[]): Promise<string> {
 const lightness = (color: string): number => Number(/\d+/u.exec(color)?.[0]);
 
 describe('the page', () => {
-  it('has both hosts side by side, and one below the other in a narrow window', async () => {
+  it('shows both hosts side by side, or stacked in a narrow window', async () => {
     const places = `[...document.querySelectorAll('.hosts > section')].map((one) => { const { left, top } = one.getBoundingClientRect(); return [left, top]; })`;
     const [relay = [], home = []] = await browser.ask<number[][]>(places);
     expect(relay[1]).toBe(home[1]);
@@ -182,7 +182,7 @@ describe('the page', () => {
     await browser.look({ width: 1280 });
   });
 
-  it('takes hostile names for text, and asks nobody for anything', async () => {
+  it('shows hostile names as text, and makes no request', async () => {
     await browser.open(page);
     const count = (selector: string): Promise<number> =>
       browser.ask<number>(`document.querySelectorAll(${JSON.stringify(selector)}).length`);

@@ -158,7 +158,7 @@ describe('make for one recipient', () => {
 });
 
 describe('two recipients', () => {
-  it('each alone opens it, and adds a client', async () => {
+  it('each by itself opens it, and adds a client', async () => {
     settings([aliceFingerprint, 'bob@example.org']);
     await succeed(['make']);
     expectOpens(alice);
@@ -210,7 +210,7 @@ describe('a file that the user made', () => {
     expectOpens(alice);
   });
 
-  it('stays as it is with hidden recipients, and make says so', async () => {
+  it('is not changed with hidden recipients, and make says so', async () => {
     writeFileSync(sealedFile(), alice.gpg(['--encrypt', '--hidden-recipient', aliceFingerprint], 'hidden\n'));
     const bytes = readFileSync(sealedFile());
     settings([bobFingerprint]);

@@ -51,7 +51,7 @@ describe.each(keyTypes)('%s', (keyType: KeyType) => {
     file = scratch.write(`${keyType}.p12`, await encode(leaf));
   });
 
-  it('openssl: the key, both certificates, and nothing old in how they are encrypted', () => {
+  it('openssl: the key, both certificates, and no old encryption', () => {
     const { stdout, stderr, status } = runTool('openssl', [...words(file, password), '-info', '-nodes']);
     expect(status, stderr).toBe(0);
     expect(stderr).toBe(`MAC: sha256, Iteration 250000
@@ -184,7 +184,7 @@ describe('the password', () => {
     expect(certificatesIn(gnutls.stdout)).toEqual([leaf.pem, ca.pem]);
   });
 
-  it('empty, and what is no UTF-8, is refused', async () => {
+  it('empty, or not UTF-8, is refused', async () => {
     const leaf = await makeLeaf(ca);
     await expect(encode(leaf, '')).rejects.toMatchObject({ code: 'passphrase', message: 'the password is empty' });
     await expect(encode(leaf, Buffer.from([0x70, 0xe4, 0x73]))).rejects.toMatchObject({

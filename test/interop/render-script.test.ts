@@ -147,7 +147,7 @@ paste "$${role}_undo" | ${shell}
     ]);
   });
 
-  it('a certificate of the same CA for another name is refused, and nothing is touched', async () => {
+  it("another name's certificate from the same CA is refused", async () => {
     const { status, stderr, stdout } = await onHost(`
 receive hosts/${host} ${bundle}
 for part in key crt chain; do cp hosts/relay2.example.org/relay2.example.org.$part.pem ${bundle}/${host}.$part.pem; done
@@ -184,7 +184,7 @@ test ! -e /etc/postfix/${file}.before-relaycerts
 });
 
 describe.concurrent('the home host', () => {
-  it('--undo knows what the last run set, whatever the settings are by now', async () => {
+  it('--undo knows what the last run set, whatever the settings are now', async () => {
     const said = await answer(`
 receive hosts/mailhost.example.org ${bundle}
 cp /etc/postfix/main.cf "$top/stock"
@@ -202,7 +202,7 @@ sed 's/ *$//' "$top/stock" | sort | diff - "$top/sorted"
 });
 
 describe.concurrent('the relay', () => {
-  it("leaves another domain's service alone, and takes back its own", async () => {
+  it("leaves another domain's service as it is, and removes its own", async () => {
     const ports = `postconf -M | sed -n 's/^\\([0-9]*\\) *inet.*/\\1/p' | tr '\\n' ' '`;
     const said = await answer(`
 receive hosts/relayhost.example.org ${bundle}

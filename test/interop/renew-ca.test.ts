@@ -125,7 +125,7 @@ describe.each<readonly [KeyType, KeyType]>([
   ['ecdsa-p256', 'ecdsa-p256'],
   ['rsa-2048', 'ed25519'],
 ])('a new key, %s to %s', (oldType, newType) => {
-  test('both CAs in one file take the leaves of either', async () => {
+  test('both CAs in one file verify the leaves of either', async () => {
     const name = 'example.org relay CA';
     const former = await makeCa({ keyType: oldType, commonName: name });
     const current = await makeCa({ keyType: newType, commonName: caNameOf(name, 2) });

@@ -67,7 +67,7 @@ describe('what openssl req makes', () => {
     }
   });
 
-  it('names, wherever they stand, are told and no more', () => {
+  it('names, in any place, are reported and not used', () => {
     const key = makeKey(options.ed25519);
     const pem = makeRequest(
       key,

@@ -79,7 +79,7 @@ describe.each(Object.entries(variants))('%s', (_name, settings) => {
     for (const text of distinct) check('shellcheck', ['--shell=sh', '-'], text);
   });
 
-  it('every parameter is known to Postfix, or is of a later release and guarded', () => {
+  it('Postfix knows every parameter, or it is guarded for later releases', () => {
     const all = texts.join('\n');
     const since = new Map(
       [...all.matchAll(/^(3\.\d+) \S+ (\w+)=/gmu)].map(([, release = '', name = '']) => [name, release]),

@@ -424,7 +424,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       expect(leaves.filter((leaf) => !traced.some((args) => runsCommand(args, leaf)))).toEqual([]);
     });
 
-    it('every exception was seen, so that what is searched for is what there is', () => {
+    it('every exception occurred, so the search finds what there is', () => {
       for (const exception of exceptions) expect(used).toContain(exception);
       const names = new Set(known.map(({ name }) => name));
       for (const name of ['passphrase', 'CA key', `key of ${client}`, `key of ${second}`, 'PKCS#12 password']) {

@@ -103,7 +103,7 @@ function forge(host: string, usage: string): string {
 }
 
 describe('the relay is taken over', () => {
-  it('it has no key but its own, and the certificates that it signs are worth nothing', () => {
+  it('it has only its own key, and certificates that it signs are worthless', () => {
     const own = openssl(['x509', '-in', inBundle(relay, `${relay}.crt.pem`), '-noout', '-pubkey']);
     expect(new Set(keysIn(relay))).toEqual(new Set([own]));
     const forged = forge(relay, 'clientAuth');
@@ -112,7 +112,7 @@ describe('the relay is taken over', () => {
     );
   });
 
-  it('its certificate is no client, but goes on being the relay to homes: what does not hold', () => {
+  it("its certificate still works as the relay's, not as a client's", () => {
     const certificate = inBundle(relay, `${relay}.crt.pem`);
     expect(verify(home, 'sslclient', certificate)).toMatch(/(?:unsuitable|unsupported) certificate purpose/u);
     expect(verify(home, 'sslserver', '-verify_hostname', relay, certificate)).toBe('OK');
@@ -120,7 +120,7 @@ describe('the relay is taken over', () => {
 });
 
 describe('the home host is taken over', () => {
-  it('it has no key but its own, is no relay, and signs nobody', () => {
+  it('it has only its own key, is not a relay, and signs nobody', () => {
     const own = openssl(['x509', '-in', inBundle(home, `${home}.crt.pem`), '-noout', '-pubkey']);
     expect(new Set(keysIn(home))).toEqual(new Set([own]));
     const certificate = inBundle(home, `${home}.crt.pem`);
@@ -130,7 +130,7 @@ describe('the home host is taken over', () => {
     );
   });
 
-  it('it relays until it is revoked and the table is on the relay, and others go on', async () => {
+  it('it relays until the relay has the table without it; others stay', async () => {
     const copy = makeProject(null);
     try {
       cpSync(project.folder, copy.folder, { recursive: true });
@@ -150,7 +150,7 @@ describe('the home host is taken over', () => {
 describe("the operator's disk is stolen while off", () => {
   const caKey = 'certs/ca/example.org-ca.key.pem';
 
-  it("the CA's key does not open without the passphrase, nor the passphrase file without a recipient's key", async () => {
+  it("the CA's key needs the passphrase, and its file a recipient's key", async () => {
     for (const guess of ['', 'relaycerts', 'example.org']) {
       const opened = runTool(
         'openssl',
@@ -178,7 +178,7 @@ describe("the operator's disk is stolen while off", () => {
     }
   });
 
-  it('with the operator key on the same disk the passphrase opens: what does not hold', async () => {
+  it('the operator key on the same disk opens the passphrase: does not hold', async () => {
     const shown = await project.run(['passphrase', 'show', '--yes']);
     expect(shown.status, shown.stderr).toBe(0);
     const opened = runTool('openssl', ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'], shown.stdout);

@@ -29,7 +29,7 @@ const genpkeyArguments: Readonly<Record<KeyType, readonly [string, ...string[]]>
 };
 
 describe.each(keyTypes)('%s', (keyType) => {
-  test('openssl reads our key, plain and encrypted, and gives the same key back', async () => {
+  test('openssl reads our key, plain and encrypted, and returns the same key', async () => {
     const { privateKey, publicKey } = await generateKey(keyType);
     const spki = encodeSpki(publicKey).toString('hex');
     const plain = encodePrivateKey(privateKey).revealText();
@@ -99,7 +99,7 @@ test.each([
   await expect(opening).rejects.toThrow(words);
 });
 
-test('we read the SEC 1 and PKCS#1 keys that openssl writes, with what stands around them', () => {
+test("we read openssl's SEC 1 and PKCS#1 keys, with the text around them", () => {
   const ec = openssl(['ecparam', '-name', 'prime256v1', '-genkey']);
   expect(ec).toContain('BEGIN EC PARAMETERS');
   expect(keyTypeOfSpki(encodeSpki(parsePrivateKey(`some text\n${ec}`)))).toBe('ecdsa-p256');
@@ -158,7 +158,7 @@ test.each([
   ['a quote', 'a.example.org", DNS:"evil.example.org'],
   ['a line end', 'a.example.org\nevil.example.org'],
   ['a NUL', 'mailhost.example.org\0.example.com'],
-])('a subjectAltName entry with %s stays one entry, and is no name', (_what, hostile) => {
+])('a subjectAltName entry with %s stays one entry, and is not a name', (_what, hostile) => {
   const entry = Buffer.from(hostile, 'latin1');
   const value = Buffer.concat([Buffer.of(0x30, entry.length + 2, 0x82, entry.length), entry]);
   const hex = value.toString('hex').replaceAll(/..(?=.)/gu, '$&:');

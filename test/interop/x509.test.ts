@@ -57,7 +57,7 @@ describe.each(keyTypes)('a CA with a key of %s', (caType) => {
   let ca: TestCa | undefined;
 
   test.each(leafTypes(caType))(
-    'signs leaves of %s that OpenSSL, GnuTLS and Java take, each for its own purpose',
+    'signs leaves of %s that OpenSSL, GnuTLS and Java accept by purpose',
     async (leafType) => {
       ca ??= await makeCa({ keyType: caType });
       const keyPair = await keyOf(leafType);
@@ -101,7 +101,7 @@ test('another CA of the same name does not vouch for it', async () => {
   expect(certtoolAccepts(impostor, leaf).ok).toBe(false);
 });
 
-test('the profile stands in the certificate as OpenSSL prints it', async () => {
+test('the certificate has the profile, as OpenSSL prints it', async () => {
   const subject = {
     country: parseCountryCode('DE'),
     state: 'Bayern',
@@ -153,7 +153,7 @@ test('the profile stands in the certificate as OpenSSL prints it', async () => {
   expect(leaf.info.subjectKeyIdentifier).toBe(digest);
 });
 
-test('the signature algorithm identifiers are those of the RFCs, to the octet', async () => {
+test("the signature algorithm identifiers are the RFCs', to the octet", async () => {
   for (const [keyType, hex] of [
     ['ecdsa-p256', '300a06082a8648ce3d040302'],
     ['ecdsa-p384', '300a06082a8648ce3d040303'],
@@ -165,7 +165,7 @@ test('the signature algorithm identifiers are those of the RFCs, to the octet', 
   }
 });
 
-test('a host name over 64 characters stands in a critical subjectAltName alone', async () => {
+test('a host name over 64 characters is only in a critical subjectAltName', async () => {
   const ca = await makeCa();
   const long = `${'a'.repeat(60)}.${'b'.repeat(60)}.example.org`;
   const leaf = await makeLeaf(ca, { hostname: long, role: 'smtpd-server' });
@@ -184,7 +184,7 @@ test('a host name over 64 characters stands in a critical subjectAltName alone',
   expect(openssl(['x509', '-noout', '-text'], withSubject.pem)).toContain('Subject Alternative Name: \n');
 });
 
-test('a certificate that ends after 2049 has a GeneralizedTime there and a UTCTime before', async () => {
+test('an end after 2049 is a GeneralizedTime, the start a UTCTime', async () => {
   const at = new Date('2026-03-01T12:00:00Z');
   const ca = await makeCa({ at, validDays: 365 * 40 });
   const leaf = await makeLeaf(ca, { at, validDays: 365 * 24 });
@@ -201,7 +201,7 @@ test('a certificate that ends after 2049 has a GeneralizedTime there and a UTCTi
   expect(openssl(['asn1parse'], last.pem)).toContain('UTCTIME           :491230225959Z');
 });
 
-test('name constraints hold OpenSSL and GnuTLS: a leaf of another domain, or for an address, is refused', async () => {
+test('OpenSSL and GnuTLS enforce name constraints on domains and addresses', async () => {
   const ca = await makeCa({ permittedDomains: ['example.org'] });
   const good = await makeLeaf(ca);
   expect(verify(ca, good, '-purpose', 'sslclient').ok).toBe(true);
@@ -265,7 +265,7 @@ test('name constraints hold OpenSSL and GnuTLS: a leaf of another domain, or for
 
 const seconds = (date: Date, more: number): string => (date.getTime() / 1000 + more).toString();
 
-test('our clock and the clock of openssl agree on the first and the last second', async () => {
+test("our clock and openssl's agree on the first and the last second", async () => {
   const ca = await makeCa();
   const leaf = await makeLeaf(ca, { validDays: 10 });
   const at = (date: Date, more: number): boolean => verify(ca, leaf, '-attime', seconds(date, more)).ok;

@@ -118,13 +118,13 @@ describe('a server that', () => {
     expect(milliseconds).toBeLessThan(10_000);
   });
 
-  it('floods for a while: takes little memory', async () => {
+  it('floods for a while: uses little memory', async () => {
     const before = process.memoryUsage().rss;
     for (let at = 0; at < 20; at += 1) await meet(flooding('220-x\r\n', 1 << 16));
     expect(process.memoryUsage().rss - before).toBeLessThan(300 << 20);
   });
 
-  it('takes everything: gets NOOP, MAIL, RCPT, RSET, QUIT, and no DATA', async () => {
+  it('accepts everything: gets NOOP, MAIL, RCPT, RSET, QUIT, and no DATA', async () => {
     const { talk, said } = await meet(replying(hello, '250 here\r\n', ok, ok, ok, ok, ok, '221 bye\r\n'), false);
     expect(talk.replies.rcpt?.code).toBe(250);
     expect(said.split('\r\n').map((line) => line.split(' ')[0])).toEqual([
@@ -140,7 +140,7 @@ describe('a server that', () => {
   });
 });
 
-it('whatever a server sends, a conversation ends with a result and without DATA', async () => {
+it('whatever a server sends, it ends with a result and without DATA', async () => {
   const piece = fc.oneof(
     fc.constantFrom(
       '220 x\r\n',

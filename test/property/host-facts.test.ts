@@ -102,8 +102,8 @@ function judgeAll(text: string): readonly Finding[] {
   });
 }
 
-describe('whatever a host prints', () => {
-  it('is judged, and what is said of it is safe', () => {
+describe('anything that a host prints', () => {
+  it('is judged, and the report is safe', () => {
     fc.assert(
       fc.property(printed, (text) => {
         for (const finding of judgeAll(text)) {

@@ -131,7 +131,7 @@ describe.each([
     expect(accepted).toBeGreaterThan(10);
   });
 
-  test('refuses whatever is no text', () => {
+  test('refuses anything that is not text', () => {
     fc.assert(
       fc.property(
         fc.anything().filter((value) => typeof value !== 'string'),

@@ -238,7 +238,7 @@ test('so is any JSON value anywhere in settings', () => {
   );
 });
 
-test('what JSON.parse takes is taken alike; beyond it, only comments and trailing commas', () => {
+test('accepts what JSON.parse does, plus comments and trailing commas', () => {
   const nearly = fc
     .tuple(
       fc.json({ maxDepth: 4 }),
@@ -268,7 +268,7 @@ test('what JSON.parse takes is taken alike; beyond it, only comments and trailin
   );
 });
 
-test('one bad value among good ones is the one that is told', () => {
+test('one bad value among good ones is reported', () => {
   const alone = badSettings.filter(({ at }) => at !== '' && !/^domain|^subject/.test(at));
   fc.assert(
     fc.property(fc.constantFrom(...alone), words, ({ value, at, says }, organizationalUnit) => {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import { inParallel } from '../../src/sys/all-ended.js';
 
-test('the results have the order of the items, and no more are under way than allowed', async () => {
+test("the results are in the items' order, and the limit is kept", async () => {
   let underWay = 0;
   let most = 0;
   const results = await inParallel([3, 1, 2, 0], 2, async (ticks) => {

@@ -103,23 +103,23 @@ describe('relaycerts', () => {
     expect(calledAs(script, {}, at(cwd))).toBe(`node ${way.replace('ROOT', root)}`);
   });
 
-  it('with this node by whole paths, for cron', () => {
+  it('with this node by absolute paths, for cron', () => {
     expect(calledAnywhere(script)).toBe(`${process.execPath} ${script}`);
   });
 
-  it('is one word of a shell, whatever its folder is called', () => {
+  it("is one shell word, whatever its folder's name", () => {
     const odd = make("my $(tools)'s/relaycerts.js");
     expect(calledAs(odd, {}, root)).toBe(String.raw`node 'my $(tools)'\''s/relaycerts.js'`);
     expect(calledAnywhere(odd)).toBe(`${process.execPath} '${odd.replaceAll("'", String.raw`'\''`)}'`);
   });
 
-  it('is no error in a folder whose name has a line feed', () => {
+  it('is not an error in a folder whose name has a line feed', () => {
     const odd = make('two\nlines/relaycerts.js');
     expect(calledAs(odd, {}, root)).toBe(String.raw`node '"two\nlines/relaycerts.js"'`);
     expect(calledAnywhere(odd)).not.toContain('\n');
   });
 
-  it('is no option of node in a folder whose name begins with a dash', () => {
+  it("is not an option of node if the folder's name begins with a dash", () => {
     const odd = make('-r/relaycerts.js');
     expect(calledAs(odd, {}, root)).toBe('node ./-r/relaycerts.js');
   });
@@ -137,7 +137,7 @@ describe('the settings file', () => {
     expect(programWord('relaycerts', file, cwd)).toBe(words);
   });
 
-  it('comes after whatever relaycerts was called by', () => {
+  it('follows the words with which relaycerts was called', () => {
     expect(programWord('npx relaycerts', '/p/s.json', '/p')).toBe('npx relaycerts --settings s.json');
   });
 });

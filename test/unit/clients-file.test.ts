@@ -44,7 +44,7 @@ describe('a row', () => {
     expect([found.clientsFile, inSettings.clientsFile]).toEqual([join(folder, 'clients.csv'), undefined]);
   });
 
-  it('has a host of its own for ssh, however many are alike', async () => {
+  it('has its own host for ssh, however many are alike', async () => {
     const { smtpClients } = await read('clients.csv', 'hostname\nc1\nc2\n');
     expect(smtpClients.map(({ ssh }) => ssh.host)).toEqual(['c1.example.org', 'c2.example.org']);
   });

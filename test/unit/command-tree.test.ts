@@ -54,7 +54,7 @@ describe('every command', () => {
 describe('the man page', () => {
   beforeAll(() => requireTools('mandoc', 'groff'));
 
-  it('is what the command tree says', () => {
+  it('matches the command tree', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/write-man.mjs', '--check'], { cwd: root });
     expect([status, stderr.toString()]).toEqual([0, '']);
   });
@@ -69,7 +69,7 @@ describe('the man page', () => {
     }
   });
 
-  it('names every command and option, and shows their dashes and quotes as they are typed', () => {
+  it('names every command and option, with dashes and quotes as typed', () => {
     const { stdout } = spawnSync('mandoc', ['-T', 'ascii', '-O', 'width=200', page], { encoding: 'utf8' });
     // Overstruck letters are how a terminal shows bold: the first of two goes, with the backspace.
     const pieces = stdout.split('\b');
@@ -104,7 +104,7 @@ describe('a mistyped command', () => {
     },
   );
 
-  it('is told the one that is near', async () => {
+  it('gets the nearest one suggested', async () => {
     const project = makeProject();
     expect((await project.run(['statsu'])).stderr).toContain(
       'did you mean status?\nrelaycerts: hint: relaycerts status\n',

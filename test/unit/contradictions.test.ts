@@ -112,7 +112,7 @@ const withRevoked = (label: string): Inventory => {
 };
 
 describe('a key that was revoked', () => {
-  it('contradicts if it is here again, whichever file has it', () => {
+  it('contradicts if it is here again, in any file', () => {
     const state = withRevoked('second');
     const second = whole.hosts.find(({ host }) => host.hostname.startsWith('second'));
     for (const [label, change] of [
@@ -127,7 +127,7 @@ describe('a key that was revoked', () => {
     }
   });
 
-  it('says nothing of a host that stays revoked', () => {
+  it('ignores a host that stays revoked', () => {
     const state = changeHost(withRevoked('second'), 'second', () => ({ isRevoked: true }));
     expect(plan(state).problems).toEqual([]);
   });

@@ -40,7 +40,7 @@ describe('a command for root on a host', () => {
     expect(runs(lines[0]?.text ?? '')).toBe(`${before}chown [root] [${file}]\nchmod [go-w] [${file}]\n`);
   });
 
-  it('holds no line end of what a host said', () => {
+  it("contains no line end of a host's text", () => {
     const [line] = cureLines(settings, findingOf('folder-open', 'relayhost.example.org', { file: '/a\nb' }));
     expect(line?.text).not.toContain('\n');
   });

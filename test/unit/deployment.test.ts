@@ -89,7 +89,7 @@ describe('the order of a deployment', () => {
     ]);
   });
 
-  test('an old CA goes once nobody shows a certificate of it', () => {
+  test('an old CA is removed once nobody uses a certificate of it', () => {
     const both = ['ca1', 'ca2'];
     const next = { leaf: 'new', cas: ['ca2'] };
     const half = { leaf: 'old', cas: both };
@@ -100,7 +100,7 @@ describe('the order of a deployment', () => {
     expect(waves).toEqual(['home', 'relay']);
   });
 
-  test('another CA altogether goes to the relays first, because nobody can trust it before', () => {
+  test('a different CA goes to the relays first: nobody can trust it before', () => {
     const next = { leaf: 'new', cas: ['ca9'] };
     expect(wavesOf([host('home', next, old, 'ca9'), relayOf(next, {}, 'ca9')])).toEqual(['relay', 'home']);
   });

@@ -146,7 +146,7 @@ describe('writeNewFile', () => {
 
 const saidOf = (code: string, at = '/a b/c') => fileError(Object.assign(new Error('x'), { code }), 'write', at);
 
-describe('what the system says', () => {
+describe("the system's errors", () => {
   it.each([
     ['EACCES', 'permission denied', "see which folder above it is closed: namei -l '/a b/c'"],
     ['ENOSPC', 'the disk is full', 'make room and run the same command again'],

@@ -44,7 +44,7 @@ describe('a kind of finding', () => {
 });
 
 describe('a finding', () => {
-  it('shows what a host said on one line, without what moves a cursor, and cut', () => {
+  it("shows a host's text on one line, cut and without cursor movement", () => {
     const { message } = findingOf('postfix-check', 'a.example.org', { found: `x\u001B[2J\ny\u202E${'z'.repeat(999)}` });
     expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     expect(message.length).toBeLessThan(300);

@@ -179,7 +179,7 @@ describe('names', () => {
     expect(paths.filter((path) => !/^[a-z0-9-]+(?:\.d)?\.ts$/u.test(basename(path)))).toEqual([]);
   });
 
-  it('stand for one thing: no two files export a function of one name', () => {
+  it('are unique: no two files export a function of one name', () => {
     const names = exported.map(([name]) => name);
     expect(exported.filter(([name]) => names.indexOf(name) !== names.lastIndexOf(name))).toEqual([]);
   });

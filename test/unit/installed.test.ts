@@ -163,7 +163,7 @@ describe('installed.json', () => {
   ]);
   const wholeText = renderInstalled(both);
 
-  it('is one line for each host, and goes round', () => {
+  it('is one line for each host, and is read back the same', () => {
     expect(wholeText.split('\n')[3]).toBe(
       `    "${home}": {"seen":"2026-11-20T12:00:00.000Z","certificate":"${a}","authorities":["${b}"],"table":null,"configuration":null},`,
     );
@@ -234,7 +234,7 @@ describe('installed.json', () => {
     expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('symbolic link')]);
   });
 
-  it('a change notes what was seen and how, keeps the others, and forgets what was undone', () => {
+  it('a change records what was seen, keeps the others, forgets undone ones', () => {
     const settings = parseSettings(
       {
         domain: 'example.org',

@@ -63,7 +63,7 @@ test('serials are 20 octets, positive, and never the same', async () => {
   }
 });
 
-test('a chain file gives all its certificates, whatever stands between them', async () => {
+test('a chain file gives all its certificates, with any text between them', async () => {
   const ca = await makeCa();
   const leaf = await makeLeaf(ca);
   const chain = `${encodePrivateKey(leaf.keyPair.privateKey).revealText()}subject=x\n${leaf.pem}\n${ca.pem.replaceAll('\n', '\r\n')}`;
@@ -73,7 +73,7 @@ test('a chain file gives all its certificates, whatever stands between them', as
   expect(parseCertificate(leaf.info.der).pem).toBe(leaf.pem);
 });
 
-test('what is no certificate is refused, with the file named', async () => {
+test('anything but a certificate is refused, with the file named', async () => {
   const ca = await makeCa();
   const { der } = ca.info;
   const bent = (from: string, to: string): Buffer => {
@@ -113,7 +113,7 @@ function timeText(date: Date): string {
     .slice(2);
 }
 
-test('every cut and every changed octet of a certificate is read or refused, and never breaks out', async () => {
+test('any cut or changed octet is read or refused, and never breaks out', async () => {
   const { der } = (await makeCa({ permittedDomains: ['example.org'] })).info;
   for (let at = 0; at < der.length; at += 1) {
     for (const bytes of [der.subarray(0, at), flip(der, at, 0xff), flip(der, at, 0x01), flip(der, at, 0x80)]) {
@@ -139,7 +139,7 @@ test.each([
   '1.3.6.1.4.1.11591.4.11',
   '2.999.3',
   '0.9.2342',
-])('the object identifier %s goes through DER', (oid) => {
+])('the object identifier %s survives DER', (oid) => {
   expect(readOid(readElement(writeOid(oid), 0x06))).toBe(oid);
 });
 
@@ -156,6 +156,6 @@ test('DER lengths and integers are the shortest', () => {
   ]);
 });
 
-test.each(['30', '3080', '308101', '1f8101', '30850100000000', '0203ff', '0601', '06'])('%s is no DER', (hex) => {
+test.each(['30', '3080', '308101', '1f8101', '30850100000000', '0203ff', '0601', '06'])('%s is not DER', (hex) => {
   expect(() => readElements(Buffer.from(hex, 'hex')).map((element) => readOid(element))).toThrow(DerError);
 });

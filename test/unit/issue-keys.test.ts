@@ -13,7 +13,7 @@ import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { openssl } from '../support/openssl.js';
 
-test.each(keyTypes)('a key of %s says so, and comes back from PEM as itself', async (keyType) => {
+test.each(keyTypes)('a key of %s reports its type, and survives PEM', async (keyType) => {
   const { privateKey, publicKey } = await generateKey(keyType);
   expect(keyTypeOfSpki(encodeSpki(publicKey))).toBe(keyType);
   expect(keyTypeOfSpki(encodeSpki(privateKey))).toBe(keyType);
@@ -82,7 +82,7 @@ test('hostile PEM costs no more than its length', () => {
 });
 
 describe('the encrypted key', () => {
-  test('opens with its passphrase alone, and differs each time', async () => {
+  test('opens only with its passphrase, and differs each time', async () => {
     const { privateKey, publicKey } = await generateKey('ecdsa-p256');
     const passphrase = new Secret(randomBytes(32).toString('base64url'));
     const pem = await encryptPrivateKey(privateKey, passphrase, 'random');
@@ -93,7 +93,7 @@ describe('the encrypted key', () => {
     expect(samePublicKey(await decryptPrivateKey(Buffer.from(pem), passphrase), publicKey)).toBe(true);
   });
 
-  test('says passphrase where that is wrong, and never says it', async () => {
+  test('a wrong passphrase gives a passphrase error, which does not quote it', async () => {
     const { privateKey } = await generateKey('ecdsa-p256');
     const pem = await encryptPrivateKey(privateKey, new Secret('the right one'), 'random');
     for (const wrong of ['a wrong one', 'the right one\n', 'THE RIGHT ONE', 'x'.repeat(1024)]) {
@@ -108,7 +108,7 @@ describe('the encrypted key', () => {
   test.each([
     ['', 'the passphrase is empty'],
     ['x'.repeat(1025), 'longer than 1024'],
-  ])('is not made or opened with a passphrase that openssl could not take', async (text, words) => {
+  ])('is not made or opened with a passphrase that openssl cannot use', async (text, words) => {
     const { privateKey } = await generateKey('ed25519');
     const sealing = encryptPrivateKey(privateKey, new Secret(text), 'typed');
     await expect(sealing).rejects.toMatchObject({ code: 'passphrase' });
@@ -117,7 +117,7 @@ describe('the encrypted key', () => {
     await expect(decryptPrivateKey(pem, new Secret(text))).rejects.toThrow(words);
   });
 
-  test('opens what takes as many rounds of PBKDF2 as are allowed, and refuses one more', async () => {
+  test('opens with the most PBKDF2 rounds allowed, and refuses one more', async () => {
     const { privateKey } = await generateKey('ecdsa-p256');
     const pem = encodePrivateKey(privateKey).revealText();
     const withRounds = (rounds: number): string =>
@@ -126,7 +126,7 @@ describe('the encrypted key', () => {
     await expect(decryptPrivateKey(withRounds(600_001), new Secret('x'))).rejects.toThrow('asks for more rounds');
   });
 
-  test('is damaged, not locked, where its frame is cut or bent', async () => {
+  test('is damaged, not locked, if its frame is cut or bent', async () => {
     const { privateKey } = await generateKey('ecdsa-p256');
     const pem = await encryptPrivateKey(privateKey, new Secret('x'), 'typed');
     const der = readPemBlocks(Buffer.from(pem), 'x')[0]?.der ?? Buffer.alloc(0);

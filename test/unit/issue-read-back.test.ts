@@ -73,7 +73,7 @@ test('a signature that does not hold is found', () => {
   }).toThrow(/issuer.*signature/u);
 });
 
-test('only the building and the read-back import @peculiar, and only x509.ts imports those', () => {
+test('only the build and read-back import @peculiar, only x509.ts those', () => {
   const folder = new URL('../../src/', import.meta.url);
   const importers = new Map<string, string[]>();
   for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) =>

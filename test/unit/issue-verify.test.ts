@@ -25,7 +25,7 @@ test('nothing is wrong with what was just issued', () => {
 });
 
 describe('a leaf', () => {
-  test('for another name, for a name more, or for a name less', async () => {
+  test('for another name, an additional name, or a missing name', async () => {
     const other = { ...expected, hostname: 'other.example.org' };
     expect(checkLeaf(leaf.info, ca.info, other, issuedAt)).toEqual([
       { code: 'wrong-name', expected: 'other.example.org', found: 'mailhost.example.org' },
@@ -73,7 +73,7 @@ describe('a leaf', () => {
     expect(at(notAfter, 0)).toEqual(['expired']);
   });
 
-  test('that outlives a shorter CA, or is outside of a narrower one, with the same key', async () => {
+  test('that outlives a shorter CA, or is outside a narrower one, same key', async () => {
     const request = { commonName: 'example.org relay CA', subject: noSubject, keyPair: ca.keyPair, at: issuedAt };
     const short = await issueCa({ ...request, validDays: 10, permittedDomains: [] });
     expect(codes(checkLeaf(leaf.info, parseCertificate(short), expected, issuedAt))).toEqual(['outlives-ca']);
@@ -116,7 +116,7 @@ describe('issuing', () => {
     expect(early.info.notBefore).toEqual(ca.info.notBefore);
   });
 
-  test('refuses after the CA expired, outside its domains, and with a key that is not its own', async () => {
+  test('refuses after the CA expired, outside its domains, or a wrong key', async () => {
     await expect(makeLeaf(ca, { at: ca.info.notAfter })).rejects.toMatchObject({ code: 'certificate' });
     const narrow = await makeCa({ permittedDomains: ['example.org'] });
     await expect(makeLeaf(narrow, { hostname: 'a.example.com' })).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('issuing', () => {
     await expect(makeLeaf(other)).rejects.toMatchObject({ code: 'certificate' });
   });
 
-  test('refuses a commonName over 64 characters for a CA, and counts characters', async () => {
+  test('refuses a CA commonName over 64 characters, counted as characters', async () => {
     await expect(makeCa({ commonName: 'é'.repeat(65) })).rejects.toMatchObject({ code: 'settings' });
     expect((await makeCa({ commonName: '🔑'.repeat(64) })).info.commonName).toBe('🔑'.repeat(64));
   });

@@ -45,7 +45,7 @@ const found = async (): Promise<readonly [readonly string[], number]> => {
 };
 
 describe('a line', () => {
-  it('holds what openssl says of the certificate', () => {
+  it('matches what openssl says about the certificate', () => {
     const read = (...words: readonly string[]): string => openssl(['x509', '-noout', ...words], leaf.pem).trim();
     const spki = openssl(['x509', '-noout', '-pubkey'], leaf.pem);
     const colons = openssl(['dgst', '-sha256', '-c'], Buffer.from(spki.replaceAll(/-----.*-----|\n/gu, ''), 'base64'));
@@ -83,7 +83,7 @@ describe('a line', () => {
     expect(await readLedger(layout)).toEqual({ entries, damaged: 0 });
   });
 
-  it('is one line that a terminal does not obey, whatever the reason is', async () => {
+  it('is one line, harmless to a terminal, whatever the reason', async () => {
     const reason = Array.from({ length: 0x3000 }, (_, code) => String.fromCharCode(code)).join('');
     const text = renderEntries([{ ...issued(), event: 'revoked', reason }]);
     writeFileSync(layout.ledger.path, text);
@@ -108,7 +108,7 @@ describe('reading', () => {
     }
   });
 
-  it('takes a last line without its line feed', async () => {
+  it('accepts a last line without its line feed', async () => {
     write(line().trimEnd());
     expect(await found()).toEqual([['issued'], 0]);
   });
@@ -149,7 +149,7 @@ describe('reading', () => {
   });
 });
 
-it('docs/files.md has a jq line that tells what became of one certificate', () => {
+it('docs/files.md has a jq line for the history of one certificate', () => {
   const entries = [
     issued(),
     entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
@@ -175,7 +175,7 @@ describe('what was issued', () => {
   const nothing = { caCertificate: undefined, hosts: [] };
   const report = (...entries: readonly LedgerEntry[]) => issuedCertificates(entries, nothing);
 
-  it('is a certificate a row, whatever happened to it', () => {
+  it('has one row per certificate, whatever happened to it', () => {
     expect(report(issued(), entryOf('retired', 'smtp-client', home, leaf.info, at))).toEqual([
       {
         program: 'postfix',

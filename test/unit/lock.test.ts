@@ -46,7 +46,7 @@ async function whileHeld(work: () => Promise<void>): Promise<void> {
 }
 
 describe('withLock', () => {
-  it('says in the file who holds it, and leaves the file there', async () => {
+  it('names its holder in the file, and leaves the file there', async () => {
     await withLock(path, sys, () => {
       expect(readFileSync(path, 'utf8')).toBe('4711 home\n\n');
       return Promise.resolve();
@@ -66,7 +66,7 @@ describe('withLock', () => {
   });
 
   it.each(['', '\0', '{"pid": 12', '4194303 elsewhere\nmark\n', '1; rm -rf / x\n'])(
-    'takes a file that nobody holds, without a word: %j',
+    'uses a file that nobody holds, without a word: %j',
     async (content) => {
       writeFileSync(path, content);
       await expect(take()).resolves.toBe('done');
@@ -111,7 +111,7 @@ describe('a lock that is held', () => {
     },
   );
 
-  it('is waited for, and that is said once', async () => {
+  it('is waited for, and that is reported once', async () => {
     let waiting: Promise<string> | undefined;
     await withLock(path, sys, async () => {
       waiting = take(patient);
@@ -149,7 +149,7 @@ describe('a lock that is held', () => {
 });
 
 describe('a lock file that is removed while others wait', () => {
-  it('locks nothing any more: they take the new one, one at a time', async () => {
+  it('no longer locks anything: they use the new one, one at a time', async () => {
     let [inside, most] = [0, 0];
     let waiting: readonly Promise<void>[] = [];
     await withLock(path, sys, async (lock) => {

@@ -118,7 +118,7 @@ describe('every sample', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('is told of as it is seen', () => {
+  it('is reported when it is seen', () => {
     const seen: string[] = [];
     const { sink } = logTally(hosts, { fault: ({ kind, count }) => seen.push(`${kind.id} ${count}`) });
     for (const [, line] of all) sink.add(Buffer.from(`${line}\n`));
@@ -134,7 +134,7 @@ const trusted = relayLine(
 );
 const client = relayLine('9A4D61: client=mailhost.example.org[192.0.2.31]');
 
-describe('what is no fault', () => {
+describe('what is not a fault', () => {
   const healthy = [
     'Nov 27 00:37:47 mailhost postfix/smtp[455]: Untrusted TLS connection established to mx.example.net[192.0.2.25]:25: X',
     'Nov 27 00:37:47 mailhost postfix/relaycerts/smtp[455]: Verified TLS connection established to relayhost.example.org[192.0.2.11]:2500: X',
@@ -192,7 +192,7 @@ describe('what is no fault', () => {
     expect(idsIn(tried + second + second, hosts)).toEqual(['no-client-certificate']);
   });
 
-  it('but a fault is one in a session with mail, and of one that goes on', () => {
+  it('but a fault counts in a session with mail, and in one that goes on', () => {
     const mail = end('ehlo=2 starttls=1 mail=2 rcpt=1/2 data=1 noop=2');
     for (const log of [abort + mail, abort + end('ehlo=1 starttls=1'), abort, abort + end('noop=2', 381)]) {
       expect(idsIn(log, hosts)).toEqual(['no-client-certificate']);
@@ -236,7 +236,7 @@ describe('a summary', () => {
     expect(unknown.map(({ count, last }) => [count, last])).toEqual([[2, 'Nov 27 00:37:42']]);
   });
 
-  it('says whether any line is of ours', () => {
+  it('reports whether any line is ours', () => {
     expect(summaryOf(trusted).hasOurs).toBe(true);
     expect(summaryOf('Nov 27 00:37:47 relayhost postfix/smtpd[399]: statistics: max\n').hasOurs).toBe(false);
   });
@@ -257,7 +257,7 @@ describe('bounds', () => {
     ]);
   });
 
-  it('hosts, clients and unknown lines of any number are counted, in groups of a bounded number', () => {
+  it('any number of hosts, clients and unknown lines is limited and counted', () => {
     const { sink, summary } = logTally(new Set());
     sink.add(Buffer.from(trusted));
     for (let at = 0; at < 5000; at += 1) {
@@ -282,7 +282,7 @@ describe('bounds', () => {
     expect(strangers.addresses).toBeLessThan(2100);
   });
 
-  it('many lines take no more memory than a few', async () => {
+  it('many lines need no more memory than a few', async () => {
     const { sink, summary } = logTally(hosts);
     const some = Buffer.from((trusted + client + relayLine(reject)).repeat(100));
     for (let at = 0; at < 100; at += 1) sink.add(some);
@@ -308,7 +308,7 @@ const unpack = async (parts: readonly Buffer[]): Promise<string> => {
 describe('gzip', () => {
   const packed = Buffer.concat([gzipSync('one\n'), gzipSync('two\n')]);
 
-  it('is told by its first octets, in pieces and in members', async () => {
+  it('is recognised by its first octets, in pieces and in members', async () => {
     expect(await unpack([packed.subarray(0, 1), packed.subarray(1, 9), packed.subarray(9)])).toBe('one\ntwo\n');
     expect(await unpack([Buffer.from('p'), Buffer.from('lain')])).toBe('plain');
     expect(await unpack([])).toBe('');

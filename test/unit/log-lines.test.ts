@@ -52,7 +52,7 @@ describe('a sample', () => {
 });
 
 describe('a kind', () => {
-  it('has an id of its own, a cause, a fix, and a sample for each of its words', () => {
+  it('has a unique id, a cause, a fix, and a sample for each of its words', () => {
     expect(new Set(logKinds.map(({ id }) => id)).size).toBe(logKinds.length);
     for (const { id, words, cause, fix, samples: own, programs } of logKinds) {
       expect([id, cause, fix]).not.toContain('');

@@ -54,7 +54,7 @@ describe('parseHostName', () => {
     expect(parseHostName(name)).toBe(name);
   });
 
-  test('a label alone is none', () => {
+  test('a label by itself is not one', () => {
     expectRefusal(() => parseHostName('relayhost'), 'it has one label only): "relayhost"', 'with its domain');
   });
 
@@ -73,7 +73,7 @@ describe('parseHostName', () => {
   });
 
   test.each([[7], [null], [undefined], [['example.org']], [{}], [new String('example.org')]])(
-    '%j is no text',
+    '%j is not text',
     (input) => {
       expectRefusal(() => parseHostName(input), 'it is not text', /DNS name/);
     },

@@ -13,7 +13,7 @@ describe('the first file', () => {
     expect(old?.code).toBe(now?.code);
   });
 
-  it.each(['0.10.48', '12.22.12', '18.20.8', '20.18.3'])('of Node %s says what it needs, in one line', (version) => {
+  it.each(['0.10.48', '12.22.12', '18.20.8', '20.18.3'])('of Node %s prints what it needs, on one line', (version) => {
     const code = `Object.defineProperty(process, 'versions', { value: { node: '${version}' } }); require(process.argv[1])`;
     const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', code, program], { encoding: 'utf8' });
     expect([status, stdout, stderr]).toEqual([

@@ -28,11 +28,11 @@ const without = (label: string, what: 'key' | 'certificate' | 'both'): Inventory
   }));
 
 describe('what is made', () => {
-  it('nothing where everything is there', () => {
+  it('nothing if everything exists', () => {
     expect(plan(whole)).toEqual({ steps: [], problems: [], held: [], warnings: [] });
   });
 
-  it('everything where nothing is there, the passphrase before the key that it opens', () => {
+  it('everything if nothing exists, the passphrase before its key', () => {
     const empty: Inventory = {
       ...whole,
       caKey: undefined,
@@ -64,14 +64,14 @@ describe('what is made', () => {
     expect(result.steps[2]).toMatchObject({ files: ['relay_clientcerts'] });
   });
 
-  it('a certificate alone where its key is there', () => {
+  it('only a certificate if its key exists', () => {
     expect(kinds(plan(without('relayhost', 'certificate')))).toEqual([
       'certificate relayhost.example.org',
       'bundle relayhost.example.org',
     ]);
   });
 
-  it("the CA's certificate again for its key, where nothing was signed yet", () => {
+  it("the CA's certificate again for its key, if nothing was signed yet", () => {
     const early: Inventory = {
       ...whole,
       caCertificate: undefined,
@@ -104,7 +104,7 @@ describe('what is made', () => {
     ]);
   });
 
-  it('is said in words; of many hosts, how many they are', () => {
+  it('is put into words; for many hosts, their number', () => {
     const { steps } = plan(without('second', 'both'));
     for (const step of steps) expect(describeStep(step)).toContain('hostname' in step ? step.hostname : 'CA');
     const hosts = steps.filter(isHostStep);
@@ -142,8 +142,8 @@ describe('the table of pins', () => {
   });
 });
 
-describe('what status says of bundles', () => {
-  it('nothing where they are right; each host once where they are not, as make would write them', () => {
+describe('what status reports about bundles', () => {
+  it('nothing if they are right; otherwise each host once', () => {
     expect(said(whole)).toEqual([]);
     expect(said(spoilt())).toEqual(
       ['relayhost', 'mailhost', 'second'].map(
@@ -155,7 +155,7 @@ describe('what status says of bundles', () => {
     );
   });
 
-  it('nothing of a host that is revoked or has no certificate, nor where something could not be read', () => {
+  it('nothing for a revoked host, one without certificate, or unreadable', () => {
     for (const change of [{ isRevoked: true }, { certificate: undefined }, { key: undefined }]) {
       expect(said({ ...whole, hosts: whole.hosts.map((one) => ({ ...spoil(one), ...change })) })).toEqual([]);
     }
@@ -193,7 +193,7 @@ describe('a host that keeps its own key', () => {
     ]).toEqual(['example.org-ca.crt.pem', 'mailhost.example.org.crt.pem']);
   });
 
-  it('gets a certificate for the request where there is none', () => {
+  it('gets a certificate for the request if there is none', () => {
     expect(kinds(plan(signed(requestOf(own()), { certificate: undefined })))).toEqual([
       'certificate mailhost.example.org',
       'bundle relayhost.example.org',
@@ -201,7 +201,7 @@ describe('a host that keeps its own key', () => {
     ]);
   });
 
-  it("contradicts with a key here, another certificate, another host's key and the CA's", () => {
+  it("contradicts a key here, another certificate, other hosts' keys", () => {
     const here = signed(requestOf(own()), { key: found('mailhost.example.org').key });
     expect(messages(plan(here))).toMatch(/keeps its own key, but its key .* is here too/u);
     const second = requestOf(found('second.example.org').certificate!.info.publicKey);
@@ -211,7 +211,7 @@ describe('a host that keeps its own key', () => {
     expect(messages(plan(signed(ca, { certificate: undefined })))).toMatch(/is the CA's: every host/u);
   });
 
-  it('is warned of where an older key lies in its bundle', () => {
+  it('causes a warning if an older key is in its bundle', () => {
     const { bundle } = found('mailhost.example.org');
     const { warnings, problems } = plan(signed(requestOf(own()), { bundle }));
     expect(problems).toEqual([]);

@@ -21,12 +21,12 @@ async function shown(isTerminal: boolean, seconds: number, count: number, column
   return lines;
 }
 
-it('shows nothing of what takes less than a second', async () => {
+it('shows nothing for work of less than a second', async () => {
   expect(await shown(true, 0.0009, 1000)).toEqual([]);
   expect(await shown(false, 0.009, 1000)).toEqual([]);
 });
 
-it('is a bar on a terminal, with the rate and the time that is left, and is erased', async () => {
+it('is a bar on a terminal, with rate and time left, and is erased', async () => {
   const bars = await shown(true, 0.5, 1000);
   expect(bars[0]).toBe('keys [--------------------] 2 of 1000, 2.0/s, 9 min left');
   expect(bars[498]).toBe('keys [##########----------] 500 of 1000, 2.0/s, 5 min left');

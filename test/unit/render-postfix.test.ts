@@ -51,14 +51,14 @@ describe('shellWord', () => {
 });
 
 describe('the home host', () => {
-  it('has two settings in main.cf: the relays in the order of the settings, and the transport to them', () => {
+  it('has two settings in main.cf: the relays in order, and the transport', () => {
     expect(homeParameters(two)).toEqual([
       { name: 'default_transport', value: 'relaycerts' },
       { name: 'relayhost', value: '[a.example.org]:2500, [b.example.net]:587' },
     ]);
   });
 
-  it('trusts, of each relay, the name that relayhost has, and no CA but ours', () => {
+  it('trusts each relay only under the name in relayhost, and only our CA', () => {
     const { id, line, overrides } = homeService(two, two.smtpClients[0]);
     expect([id, line]).toEqual(['relaycerts/unix', 'relaycerts unix - - y - 10 smtp']);
     expect(valueOf(overrides, 'smtp_tls_secure_cert_match')).toBe('nexthop');
@@ -74,7 +74,7 @@ describe('the home host', () => {
     expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);
   });
 
-  it('needs Postfix 3.5 for several relays alone', () => {
+  it('needs Postfix 3.5 only for several relays', () => {
     expect([oldestRelease(one, 'smtp-client'), oldestRelease(two, 'smtp-client')]).toEqual([
       [3, 4],
       [3, 5],
@@ -110,7 +110,7 @@ describe('the relay', () => {
     expect(valueOf(cleanup?.overrides ?? [], 'header_checks')).toBe('');
   });
 
-  it('takes port, chroot, table type, folder and the answer to the unlisted from the settings', () => {
+  it('uses port, chroot, table type, folder and unlisted from the settings', () => {
     const postfix = { directory: '/etc/mtls', tableType: 'cdb', unlisted: 'reject', masterChroot: 'n' };
     const other = settingsWith({ postfix, smtpdServers: [{ hostname: 'relayhost', port: 2626, tlsLogLevel: 2 }] });
     const [service, ...more] = relayServices(other, other.smtpdServers[0]);
@@ -125,7 +125,7 @@ describe('the relay', () => {
     expect(valueOf(service.overrides, 'smtpd_tls_loglevel')).toBe('2');
   });
 
-  it('takes overrides in the service that looks at them', () => {
+  it('puts overrides in the service that reads them', () => {
     const overridden = {
       message_size_limit: '50000000',
       header_checks: 'regexp:/etc/x',
@@ -153,7 +153,7 @@ describe('the senders of clients', () => {
     expect(valueOf(limitsOf({ hostname: 'a' }), 'smtpd_sender_restrictions')).toBe('');
   });
 
-  it('are one class for each distinct set, in whatever order', () => {
+  it('are one class for each distinct set, in any order', () => {
     const overrides = limitsOf(
       { hostname: 'free' },
       { hostname: 'a', senders: ['ann@example.org', 'example.net'] },
@@ -190,7 +190,7 @@ describe('the senders of clients', () => {
 });
 
 describe('relay_clientcerts', () => {
-  it('without pins is a comment alone', () => {
+  it('without pins is only a comment', () => {
     expect(renderTable(one, [])).toMatch(/^# [^\n]+\n$/u);
   });
 });

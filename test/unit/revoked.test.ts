@@ -176,7 +176,7 @@ describe('a revocation', () => {
     ]);
   });
 
-  it('takes the next free name, and what it writes is read back', async () => {
+  it('uses the next free name, and what it writes is read back', async () => {
     write('crt.pem', leaf.pem);
     write('csr.pem', request);
     const names: string[] = [];

@@ -78,7 +78,7 @@ const refuseKeys = (bytes: Uint8Array, message: RegExp, hint = /gpg --export/u) 
   expectRefusal(() => readRecipientKeys(bytes, { from: 'k.asc', at }), 'recipient', message, hint);
 
 describe('newPassphrase', () => {
-  it('is 256 random bits in one line of its own kind each time', () => {
+  it('is 256 random bits on one line, different each time', () => {
     const made = Array.from({ length: 50 }, () => reveal(newPassphrase()));
     for (const each of made) expect(each).toMatch(/^[0-9a-f]{64}$/u);
     expect(new Set(made).size).toBe(50);
@@ -175,7 +175,7 @@ describe('readPassphraseFd', () => {
 });
 
 describe('the operator key', () => {
-  it('opens what was sealed to it, and the content is the passphrase and nothing else', async () => {
+  it('opens what was sealed to it, and the content is just the passphrase', async () => {
     expect(reveal(await openWithOperatorKey(sealed, 'p.gpg', keyFile(operator)))).toBe(secretText);
   });
 
@@ -203,7 +203,7 @@ describe('the operator key', () => {
     expect(recipient.key.isPrivate()).toBe(false);
   });
 
-  it('with a password opens with that alone', async () => {
+  it('with a password opens only with that', async () => {
     const { bytes } = await sealPassphrase(secret, [locked.recipient], at);
     const open = (password?: Secret) => openWithOperatorKey(bytes, 'p.gpg', keyFile(locked, password, 'k.asc'));
     expect((await readOperatorKey(keyFile(locked))).isLocked).toBe(true);
@@ -225,7 +225,7 @@ describe('the operator key', () => {
     );
   });
 
-  it('that is none is refused, without showing what is in the file', async () => {
+  it("if it is not one, is refused without showing the file's contents", async () => {
     for (const content of ['very-s3cret plain text', '', operator.recipient.key.armor()]) {
       await expectRefusal(
         () =>
@@ -293,7 +293,7 @@ describe('recipients whose keys ask for more', () => {
   });
 });
 
-describe('files that are no recipients', () => {
+describe('files that are not recipients', () => {
   it.each([
     ['an empty file', text(''), /"k\.asc" is empty/u],
     ['text', text('ssh-ed25519 AAAAC3 someone\n'), /"k\.asc" is not an OpenPGP public key/u],
@@ -357,7 +357,7 @@ describe('files that are no recipients', () => {
   });
 });
 
-describe('files that are no sealed passphrase', () => {
+describe('files that are not sealed passphrases', () => {
   const refuse = (bytes: Uint8Array, message: RegExp, hint = /backup/u) =>
     expectRefusal(
       () => openPassphrase({ bytes, from: '/root/.p.gpg', operatorKey: keyFile(operator), ...gpg }),
@@ -413,7 +413,7 @@ describe('files that are no sealed passphrase', () => {
 });
 
 describe('chooseOpener', () => {
-  it('takes the operator key where it is named, and leaves the rest to gpg', async () => {
+  it('uses the operator key if it is named, and leaves the rest to gpg', async () => {
     expect(await choose([operator], operator)).toHaveProperty('opener', 'operator-key');
     expect(await choose([other, operator], operator)).toHaveProperty('opener', 'operator-key');
     expect(await choose([other], operator)).toHaveProperty('opener', 'gpg');

@@ -113,7 +113,7 @@ describe('good settings', () => {
 });
 
 describe('bad settings', () => {
-  test('the table is long enough and its rows have names of their own', () => {
+  test('the table is long enough and its rows have unique names', () => {
     expect(badSettings.length).toBeGreaterThanOrEqual(60);
     expect(new Set(badSettings.map(({ name }) => name)).size).toBe(badSettings.length);
   });
@@ -132,7 +132,7 @@ describe('bad settings', () => {
     }
   });
 
-  test('every problem is told at once, each place once', () => {
+  test('every problem is reported at once, each place once', () => {
     const error = refusalOf(() =>
       parseSettings(
         {
@@ -279,7 +279,7 @@ describe('the JSON Schema', () => {
         },
       },
     ],
-  ])('takes what the parser takes: %s', (_, value) => {
+  ])('accepts what the parser accepts: %s', (_, value) => {
     expect(parseSettings(value, context).domain).toMatch(/example/);
     expect(validate(value), JSON.stringify(validate.errors)).toBe(true);
   });
@@ -316,7 +316,7 @@ describe('the JSON Schema', () => {
 describe('the example', () => {
   const file = new URL('settings.example.json', repository).pathname;
 
-  test('parses, and its schema takes it', async () => {
+  test('parses, and its schema accepts it', async () => {
     const settings = await readSettings(file, {
       home: '/home/postmaster',
       program: 'relaycerts',
@@ -462,7 +462,7 @@ describe('reading the file', () => {
     expect(hint).toContain('--settings');
   });
 
-  test('nothing there, or a file where a folder should be', async () => {
+  test('a missing file, or a file in place of a folder', async () => {
     expect((await refuse('missing.json')).hint).toMatchObject({ run: ['wizard'] });
     await writeFile(join(folder, 'file'), json);
     expect((await refuse('file/settings.json')).message).toContain('no settings file');

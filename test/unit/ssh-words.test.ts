@@ -26,7 +26,7 @@ describe('ssh that ends with 255', () => {
     expect(sshFailureOf(255, stderr)?.kind).toBe(kind);
   });
 
-  it('gives the line that says it, not the banner before it', () => {
+  it('returns the line with the reason, not the banner before it', () => {
     const stderr = 'Authorized use only\nroot@h: Permission denied (publickey).\n';
     expect(sshFailureOf(255, stderr)?.words).toBe('root@h: Permission denied (publickey).');
   });

@@ -115,7 +115,7 @@ describe('what differs', () => {
     expect(made.removes).toEqual([]);
   });
 
-  it('a previous certificate is a file of its own; without it, it goes', () => {
+  it('a previous certificate is a separate file; without it, that goes', () => {
     const previous = certificateOf(others, 'second');
     const rekeyed = changeHost(whole, 'second', () => ({ previous }));
     const path = `${certs}/smtp-client/second.example.org.old.crt.pem`;
@@ -150,7 +150,7 @@ describe('what differs', () => {
     expect(made.removes).toEqual([`${ca}.new.key.pem`, `${ca}.new.crt.pem`]);
   });
 
-  it('the passphrase file is written where the settings lead, also through a link', () => {
+  it('the passphrase file is written where the settings lead, through links', () => {
     const moved = { ...whole, passphrasePath: '/media/stick/passphrase.gpg' };
     const resealed = { ...moved, passphraseFile: Buffer.from('sealed to others') };
     expect(change(moved, resealed).writes).toEqual([

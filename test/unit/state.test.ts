@@ -119,7 +119,7 @@ describe('a reader', () => {
     });
   });
 
-  it('finishes a change that was cut off, and says so', async () => {
+  it('finishes an interrupted change, and says so', async () => {
     await cutOff();
     expect(await readState(settings, sys, () => Promise.resolve(read()))).toEqual(['new', 'new']);
     expect([said, existsSync(changeFolder(folder))]).toEqual([['finished a change that was cut off'], false]);
@@ -137,7 +137,7 @@ describe('a reader', () => {
   });
 });
 
-describe('what is said of a change that was finished late', () => {
+describe('messages about a change that was finished late', () => {
   it.each([
     [{ isRecovered: false, edited: [] }, []],
     [{ isRecovered: true, edited: [] }, ['finished a change that was cut off']],

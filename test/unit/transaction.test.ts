@@ -22,7 +22,7 @@ async function cutOff({ before, change }: Scenario): Promise<DiskImage> {
 }
 
 describe('a change that was cut off', () => {
-  it('is finished where the project was moved to', async () => {
+  it('is finished even after the project was moved', async () => {
     const scenario = scenarioOf('first make');
     const disk = new SimulatedDisk(await cutOff(scenario));
     await disk.rename(project, `${home}/moved`);
@@ -41,7 +41,7 @@ describe('a change that was cut off', () => {
     expect(textOf(disk.image())).toBe(textOfTree(scenario.after));
   });
 
-  it('says so if what was staged is gone, and how to give it up', async () => {
+  it('if staged files are gone, says so and how to give up the change', async () => {
     const disk = new SimulatedDisk(await cutOff(scenarioOf('retire')));
     await disk.unlink(`${project}/.relaycerts.change/0`);
     const failure = await recoverChange(disk, project).catch((error: unknown) => error);

@@ -49,7 +49,7 @@ describe('lists', () => {
 });
 
 describe('wrapping', () => {
-  test('no line is as wide as the terminal unless one word is, and no word is lost', () => {
+  test('only one long word fills the full width; no word is lost', () => {
     const word = fc.stringMatching(/^[a-z]{1,30}$/u);
     fc.assert(
       fc.property(fc.array(word, { minLength: 1 }), fc.integer({ min: 10, max: 120 }), (words, columns) => {
@@ -198,7 +198,7 @@ describe('answers', () => {
     );
   });
 
-  test('a new domain takes the short names along', () => {
+  test('a new domain keeps the short names', () => {
     const edited = applyAnswers(draft, { domain: parseHostName('example.net'), relays: ['relay1', 'relay2'] });
     expect(edited).toBe(text.replace('"domain": "example.org"', '"domain": "example.net"'));
   });
@@ -278,7 +278,7 @@ describe('the interview', () => {
     for (const message of asked) expect(`? ${message} `.length).toBeLessThanOrEqual(36);
   });
 
-  test('Enter everywhere, the domain given, makes good settings; so it does with every key type', async () => {
+  test('Enter everywhere and a domain make good settings, for all key types', async () => {
     for (const keyType of keyTypes) {
       const { text, refused } = await hold(emptyDraft, { 'Mail domain:': 'example.org', 'Key type:': keyType });
       expect(refused).toEqual([]);
@@ -334,7 +334,7 @@ describe('the interview', () => {
     expect(refused).toEqual([[message, expect.stringMatching(says)]]);
   });
 
-  test('many hosts, and ports of their own, are passed over with a word', async () => {
+  test('many hosts, and separate ports, are skipped with a message', async () => {
     const smtpdServers = [
       { hostname: 'r1', port: 1 },
       { hostname: 'r2', port: 2 },
@@ -401,7 +401,7 @@ describe('what the wizard finds out', () => {
     expect(said).toContain('relayhost.example.org has the address 192.0.2.1.');
   });
 
-  test('a relay that has no address yet is named; nobody who answers is no reason for words', async () => {
+  test('a relay without an address is named; without DNS there is no message', async () => {
     const given = { 'Mail domain:': 'example.org' };
     expect((await hold(emptyDraft, given, { dns: {} })).said).toEqual([
       'relayhost.example.org has no address in DNS yet; it needs one before home can send.',
@@ -409,7 +409,7 @@ describe('what the wizard finds out', () => {
     expect((await hold(emptyDraft, given)).said).toEqual([]);
   });
 
-  test('a local host is asked for no ssh user; another answer takes it back', async () => {
+  test('a local host needs no ssh user; another answer undoes that', async () => {
     const start = draftOf(
       '{"domain":"example.org","smtpdServers":[{"hostname":"a"}],"smtpClients":[{"hostname":"b","local":true,"sshUser":"pi"}]}',
     );
@@ -442,7 +442,7 @@ describe('the diff', () => {
     expect(renderDiff(before, after)).toBe(wanted);
   });
 
-  test('takes away and adds what makes up the difference', () => {
+  test('removes and adds exactly what differs', () => {
     const lines = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 12 });
     fc.assert(
       fc.property(lines, lines, (before, after) => {

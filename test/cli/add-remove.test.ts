@@ -1,5 +1,5 @@
-// `add` and `remove`: one host more or less in settings.json or in the clients' file, everything else in the file as it
-// was; what leaves is revoked, and what it printed to undo runs afterwards, when only the ledger knows the host.
+// `add` and `remove`: add or remove one host in settings.json or the clients' file, with everything else in the file
+// unchanged; a removed host is revoked, and its printed undo runs afterwards, when only the ledger knows the host.
 
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -148,7 +148,7 @@ Then, unless laptop.example.org is gone:
     expect(readdirSync(project.path('certs/revoked')).some((name) => name.startsWith('laptop'))).toBe(true);
     expect(existsSync(project.path('hosts/laptop.example.org'))).toBe(false);
     expect(JSON.parse(project.read('settings.json'))).toEqual(smallSettings());
-    // The ledger knows what ran there.
+    // The ledger knows which program ran there.
     expect(succeed(await run('show', 'laptop', '--format', 'sh', '--undo')).stdout).toContain('exim4');
     expect(succeed(await run('make')).stderr).toContain('nothing to make');
     await noteAsInstalled(project);

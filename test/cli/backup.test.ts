@@ -46,7 +46,7 @@ const backup = (file = 'b.gpg', ...more: readonly string[]): Result =>
 const restore = (file = project.path('b.gpg'), given = password): Result =>
   other.spawn(['restore', file, '--password-fd', '0'], { input: given });
 
-/** What is in a backup, by plain gpg. */
+/** The contents of a backup, read with plain gpg. */
 function decrypt(path: string): Buffer {
   requireTools('gpg');
   const home = join(project.home, '.gnupg');
@@ -81,7 +81,7 @@ describe('the drill', () => {
     succeed(backup('../home/b.gpg'));
     const file = join(other.home, 'b.gpg');
     cpSync(join(project.home, 'b.gpg'), file);
-    // The machine of before is gone.
+    // The old machine is gone.
     const before = contentOf(project.path('certs'));
     const sealed = readFileSync(join(project.home, passphraseName));
     project.remove();
@@ -98,7 +98,7 @@ describe('the drill', () => {
     }
     expect(restored.stderr).toContain("next, for the hosts' bundles: relaycerts make\n");
     succeed(run(['make']));
-    // What hosts have is not in a backup: they are looked at again.
+    // What hosts have is not in a backup: they must be looked at again.
     expect(run(['status'])).toMatchObject({ status: 3, stderr: '' });
     succeed(run(['renew', '--force']));
     const wide = Object.entries(modesOf(other.folder)).filter(
@@ -454,7 +454,7 @@ describe('a hostile backup', () => {
       expect(refused.stderr).not.toMatch(/\n\s+at |TypeError|\bbug\b/u);
       expectNothing();
     }
-    // As it is, it is good: each case failed for what was changed.
+    // Unchanged, it is accepted: each case failed only because of its change.
     writeFileSync(file, await sealBytes(writeTar(good, new Date()), new Secret(password), new Date()));
     succeed(restore(file));
   });

@@ -1,4 +1,5 @@
-// What make says of a CA that ends soon: itself, and that what it signs ends with it. The program has a clock of its own.
+// What make reports about a CA that ends soon: the CA itself, and that leaves signed now end with it. The program runs
+// with a changed clock.
 
 import { X509Certificate } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ afterEach(() => {
   project.remove();
 });
 
-/** The command as it runs so many days from now. */
+/** The command run this many days from now. */
 async function inDays(days: number, ...words: readonly string[]): Promise<Result> {
   const now = new Date(Date.now() + days * day);
   const result = await project.run(words, { now });
@@ -38,7 +39,7 @@ it('the plan has the real days of a leaf that ends with its CA', async () => {
   );
   expect(planned.stderr).toContain('hint: relaycerts renew --ca, then install every host\n');
   expect((await inDays(800, 'make')).stderr).toContain(`certificate of ${second}, 199 days`);
-  // What is said is not what is signed with: the leaf ends with the CA, to the second.
+  // The message does not decide the validity: the leaf ends with the CA, to the second.
   expect(ends(`certs/smtp-client/${second}.crt.pem`)).toBe(ends('certs/ca/example.org-ca.crt.pem'));
 });
 

@@ -1,4 +1,4 @@
-// `relaycerts check --offline`: the files here, and nothing else; and what check says of hosts that ssh does not reach.
+// `relaycerts check --offline`: only the files here; and what check reports about hosts that ssh does not reach.
 
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ async function idsOf(words: readonly string[] = ['--offline'], input: RunInput =
   return findings.map(({ id }) => id);
 }
 
-/** An ssh that says these words and ends with 255. */
+/** An ssh that prints these words and ends with 255. */
 function sshThatSays(words: string): RunInput {
   mkdirSync(join(project.home, 'bin'));
   const file = join(project.home, 'bin/ssh');

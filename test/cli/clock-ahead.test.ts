@@ -1,5 +1,6 @@
-// Certificates that were made while this machine's clock was ahead, once it is right again: a host's blocks nothing and is
-// renewed, the CA's stops everything but its renewal. The program has a clock of its own; openssl says what verifies now.
+// Certificates made while this machine's clock was ahead, once it is right again: a host's blocks nothing and is
+// renewed, the CA's stops everything but its renewal. The program runs with a changed clock; openssl says what verifies
+// now.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { certificatesOf } from '../support/answer.js';
@@ -29,7 +30,7 @@ async function ahead(...words: readonly string[]): Promise<Result> {
   return succeed(await project.run(words, { now }));
 }
 
-/** What openssl says of a host's certificate with its own CA file, at this instant. */
+/** openssl's verdict on a host's certificate with its own CA file, at this instant. */
 function isTaken(hostname: string): boolean {
   const file = (name: string): string => project.path('hosts', hostname, name);
   const trust = ['-no-CAfile', '-no-CApath', '-no-CAstore', '-CAfile', file('example.org-ca.crt.pem')];
@@ -115,7 +116,7 @@ describe("the CA's certificate", () => {
     const ca = (await rows()).find(({ host }) => host === 'example.org relay CA');
     expect(ca?.state).toBe('not-yet-valid');
     expect(ca?.why).toMatch(/made: relaycerts renew --ca$/u);
-    // Its own line is enough for each host, for the CA's is the last.
+    // Its own line is enough for each host, because the CA's is the last.
     const leaf = (await rows()).find(({ host }) => host === home);
     expect(leaf?.why).toMatch(/made: relaycerts renew --ca, then relaycerts renew mailhost\.example\.org --force$/u);
   });
@@ -128,7 +129,7 @@ describe("the CA's certificate", () => {
     expect(first.stderr).toMatch(/warning: the CA begins on \d{4}-.*Z, and this machine's clock says \d{4}-.*Z: /u);
     expect(first.stderr).toContain('if the clock is wrong, set it and run the same command again');
     if (words.length === 3) {
-      // Stage 1 leaves the CA that signs as it is; stage 2 signs every certificate anew.
+      // Stage 1 does not change the CA that signs; stage 2 signs every certificate again.
       expect((await run('make')).status).toBe(1);
       expect((await rows()).find(({ host }) => host === home)?.why).toMatch(/made: relaycerts renew --ca --rekey$/u);
       succeed(await run(...words));

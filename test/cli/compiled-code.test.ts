@@ -1,5 +1,5 @@
-// What V8 compiled of the program is kept in the user's own cache folder. It is code, so nothing that anybody else could
-// have put there is ever used; and whatever is wrong with the folder, the program runs.
+// V8's compiled code is kept in the user's own cache folder. Because it is code, nothing that anybody else could have
+// put there is ever used; and the program runs whatever is wrong with the folder.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -35,7 +35,7 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
-/** Runs it, and gives the time that each file of the cache was written, by name. */
+/** Runs it, and returns the modification time of each file of the cache, by name. */
 function run(env: Readonly<Record<string, string>> = {}): ReadonlyMap<string, number> {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, '--version'], {
     env: { HOME: home, ...env },
@@ -51,7 +51,7 @@ function filesIn(folder: string): ReadonlyMap<string, number> {
   return new Map(names.map((name) => [name, statSync(join(folder, name), { bigint: false }).mtimeMs]));
 }
 
-/** The one file that `--version` leaves, set back to a day that shows whether it is written again. */
+/** The only file that `--version` leaves, dated back so that a rewrite is noticed. */
 function onlyFile(): string {
   const [name, ...others] = run().keys();
   expect(others).toEqual([]);

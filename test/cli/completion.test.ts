@@ -1,5 +1,5 @@
-// Completion in the real shells: what is typed before Tab, and what stands there after it. The program is asked for what
-// fits, so what it answers is tested without a shell.
+// Completion in the real shells: what is typed before Tab, and what is there afterwards. The shells ask the program, so
+// its answers are tested without a shell.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -97,7 +97,7 @@ describe.each(['bash', 'zsh', 'fish'] as const)('%s', (shell) => {
 
   it('completes a command, an option, its value, a host and a file', async () => {
     project.write('request.csr.pem', '');
-    // What Enter runs says what stood on the line; completion asks the real one.
+    // The command that Enter runs prints the completed line; completion asks the real program.
     mkdirSync(project.path('bin'));
     const real = project.path('../bin/relaycerts');
     const said = String.raw`printf 'ran:'; printf ' [%s]' "$@"; echo`;

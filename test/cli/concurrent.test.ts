@@ -1,5 +1,5 @@
-// Several at once: one process changes things at a time, readers see whole states, and a wait is announced. A process that
-// is to be in the middle of its work is stopped there by strace, so nothing here depends on who is faster.
+// Several at once: only one process changes things at a time, readers see complete states, and a wait is announced. A
+// process that must be in the middle of its work is stopped there by strace, so nothing here depends on speed.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -34,13 +34,13 @@ interface Started {
   readonly ends: Promise<Result>;
   /** Kills it. */
   readonly kill: () => Promise<void>;
-  /** Lets it go on from where it was stopped, to its end. */
+  /** Lets it continue from where it was stopped, to its end. */
   readonly goOn: () => Promise<Result>;
-  /** What it has said until now. */
+  /** Its output so far. */
   readonly said: () => string;
 }
 
-/** A process of its own, in a group of its own, with what it runs under. */
+/** A separate process in its own process group, with the command it runs under. */
 function start(args: readonly string[], under: readonly string[] = []): Started {
   const [command = process.execPath, ...rest] = [...under, process.execPath, program, ...args];
   const child = spawn(command, rest, {
@@ -63,7 +63,7 @@ function start(args: readonly string[], under: readonly string[] = []): Started 
   };
   kills.push(kill);
   const goOn = async (): Promise<Result> => {
-    // A thread that was not yet stopped when the signal came stops after it.
+    // A thread that was not stopped when the signal came stops after it.
     const again = setInterval(() => send('SIGCONT'), 50);
     return ends.finally(() => clearInterval(again));
   };
@@ -72,7 +72,7 @@ function start(args: readonly string[], under: readonly string[] = []): Started 
 
 const until = (isTrue: () => boolean): Promise<unknown> => vi.waitUntil(isTrue, { timeout: 3_600_000 });
 
-/** A command that holds the lock and was stopped: when it begins to stage its change, or as soon as that is committed. */
+/** A command that holds the lock and was stopped: when it starts to stage its change, or right after the commit. */
 async function startStopped(args: readonly string[], when: 'staging' | 'committed'): Promise<Started> {
   const change = 'project/.relaycerts.change';
   const point: Point =
@@ -104,7 +104,7 @@ function statesIn(json: string, roles: readonly string[] = ['ca', 'smtp-client',
   );
 }
 
-/** All is whole, and nothing is left to do. */
+/** Everything is complete, and nothing is left to do. */
 async function expectWhole(): Promise<void> {
   const before = treeOf(project.folder);
   const { stderr } = succeed(await project.run(['make']));
@@ -188,7 +188,7 @@ describe('twenty at once', () => {
     const results = await Promise.all(all.map((line) => project.start(line)));
     for (const { stdout, stderr, status } of results) {
       expect(stderr).not.toMatch(/error:|warning:|mismatch|finished a change/u);
-      // What was renewed is not on its host.
+      // The renewed certificate is not on its host.
       const isStatus = stdout.includes('"command": "status"');
       expect(status, stderr).toBe(isStatus ? 3 : 0);
       if (isStatus)
@@ -200,7 +200,7 @@ describe('twenty at once', () => {
   });
 });
 
-/** What every host has; how long ago it was made changes while it is looked at. */
+/** What every host has; how long ago it was made changes during the look. */
 function serialsIn({ stdout }: Pick<Result, 'stdout'>): readonly string[] {
   const rows = certificatesOf<Readonly<Record<'host' | 'state' | 'serial', string>>>({ stdout });
   return rows.map(({ host, state, serial }) => `${host} ${state} ${serial}`);

@@ -1,5 +1,5 @@
-// That the CA's passphrase was opened is noted, and the same files are not opened again. The note is this user's own, and
-// believed for these very files only; whatever is wrong with it, they are opened.
+// A note records that the CA's passphrase was opened, so that unchanged files are not opened again. The note belongs to
+// this user, and is believed only for exactly these files; if anything is wrong with it, they are opened.
 
 import {
   chmodSync,
@@ -43,13 +43,13 @@ const sealedFile = (): string => join(project.home, '.example.org-relaycerts-pas
 const operatorKey = (): string => join(project.home, '.config/relaycerts/operator-key.asc');
 const caKey = (): string => project.path('certs/ca/example.org-ca.key.pem');
 
-/** What status says of the passphrase. */
+/** What status reports about the passphrase. */
 async function judge(...args: readonly string[]): Promise<string | undefined> {
   const rows = certificatesOf<Record<'role' | 'state', string>>(await run('status', '--json', ...args));
   return rows.find(({ role }) => role === 'passphrase')?.state;
 }
 
-/** The one note, set back to a day that shows whether it is written again. */
+/** The only note, dated back so that a rewrite is noticed. */
 async function makeNote(): Promise<string> {
   expect(await judge()).toBe('ok');
   const [name = '', ...others] = readdirSync(folder());
@@ -73,7 +73,7 @@ async function digestNow(): Promise<string> {
 
 const isOld = (note: string): boolean => lstatSync(note).mtimeMs === 1000;
 
-/** Puts a project's file out of the way, and another one's there. */
+/** Moves a project's file away, and puts another one in its place. */
 async function swap(path: () => string): Promise<void> {
   const other = makeProject();
   const own = project;
@@ -111,7 +111,7 @@ describe('a note', () => {
     const note = await makeNote();
     const whole = readFileSync(sealedFile());
     writeFileSync(sealedFile(), whole.fill(0, whole.length - 20));
-    // Nothing but this user can make such a note.
+    // Only this user can make such a note.
     writeFileSync(note, await digestNow());
     expect(await judge()).toBe('ok');
     expect(await judge('--open')).toBe('unopenable');

@@ -41,7 +41,7 @@ async function passphraseRow(): Promise<Row | undefined> {
   return certificatesOf<Row>(await project.run(['status', '--json'])).find(({ role }) => role === 'passphrase');
 }
 
-/** Asserts that every form of status, and make, says what is wrong with which file; gives the hint. */
+/** Asserts that every form of status, and make, reports what is wrong with which file; returns the hint. */
 async function expectUnopenable(file: string, message: RegExp): Promise<string> {
   const before = trees();
   const status = await project.run(['status']);
@@ -265,7 +265,7 @@ describe('status --open', () => {
   });
 });
 
-/** Settings from somebody else, who wants the passphrase of example.org encrypted to a key of his. */
+/** Settings from somebody else, who wants example.org's passphrase encrypted to their own key. */
 const settings = (recipients: readonly string[]): unknown => ({
   ...smallSettings({ passphrase: { file: sealedFile(), recipients } }),
   domain: 'example.net',
@@ -286,7 +286,7 @@ describe('a passphrase file that this project did not make', () => {
   afterEach(() => {
     stranger.remove();
   });
-  /** By the user whose passphrase it is. */
+  /** By the owner of the passphrase. */
   const run = (args: readonly string[]): Promise<Result> => stranger.run(args, { env: { HOME: project.home } });
 
   it('is not encrypted to others before there is a CA that it opens', async () => {

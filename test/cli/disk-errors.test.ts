@@ -107,7 +107,7 @@ async function wrongAfter(base: Project, whole: WholeRun, victim: Project, index
   return [...wrong, ...(await wrongIn(victim))];
 }
 
-/** Runs a script of sh in a mount namespace of its own; its arguments are the program. */
+/** Runs a sh script in its own mount namespace; its arguments are the program. */
 function runMounted(project: Project, script: string): { readonly status: number | null; readonly stderr: string } {
   const { status, stderr } = spawnSync('unshare', ['--mount', 'sh', '-ec', script, 'sh', process.execPath, program], {
     cwd: project.folder,

@@ -1,5 +1,5 @@
-// `relaycerts explain` as a user runs it: files, gzip, standard input, this machine's and hosts' logs, with settings and
-// without; its words and its JSON; --follow on a log that grows, is rotated and is truncated.
+// `relaycerts explain` as a user runs it: files, gzip, standard input, this machine's and hosts' logs, with and without
+// settings; its text and its JSON; --follow on a log that grows, is rotated and is truncated.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { appendFileSync, chmodSync, renameSync, truncateSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// `relaycerts export p12` while the CA gets a new key: the file holds the CAs that the host's CA file holds, the one that
-// signed first, as openssl, keytool and GnuTLS find them.
+// `relaycerts export p12` during a CA rekey: the file has the CAs of the host's CA file, the one that signed first, as
+// openssl, keytool and GnuTLS find them.
 
 import { X509Certificate } from 'node:crypto';
 import { rmSync } from 'node:fs';
@@ -29,7 +29,7 @@ const certificatesIn = (text: string): readonly string[] =>
     (pem) => new X509Certificate(pem).fingerprint256,
   );
 
-/** The certificates of a new export, as one program after the other reads them. */
+/** The certificates of a new export, as read by one program after the other. */
 async function readExport(): Promise<{
   readonly openssl: readonly string[];
   readonly gnutls: readonly string[];
@@ -57,7 +57,7 @@ it.each([1, 2, 3])('stage %i', async (stage) => {
   const { openssl, gnutls, java } = await readExport();
   expect(openssl).toEqual(expected);
   expect(gnutls).toEqual(expected);
-  // Java takes the chain of the key, and that is of the CA that signed it.
+  // Java reads the key's chain, which ends with the CA that signed it.
   expect(java).toContain('Certificate chain length: 2\n');
   expect([leaf, signer].every((each) => java.includes(each ?? '?'))).toBe(true);
 });

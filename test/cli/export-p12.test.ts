@@ -1,5 +1,5 @@
-// `relaycerts export p12` by the built program: where the file goes and with what mode, where the password comes from
-// and where it never shows, and what is refused.
+// `relaycerts export p12` with the built program: the path and mode of the file, the sources of the password and that
+// it never shows, and what is refused.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
@@ -26,7 +26,7 @@ afterEach(() => {
   terminal?.dispose();
   terminal = undefined;
   for (const file of [name, 'other.pfx']) rmSync(project.path(file), { force: true });
-  // Whatever was tried, nothing else changed.
+  // Nothing else has changed after any attempt.
   expect(treeOf(project.folder)).toEqual(before);
 });
 afterAll(() => {

@@ -1,5 +1,5 @@
-// A fleet: more hosts than a person reads of. What is printed has a bound, a batch that is interrupted stays, and what was
-// noted of clients that are right changes no judgement.
+// A fleet: more hosts than a person can read about. The output is limited, completed batches survive an interruption,
+// and notes about clients that are right change no judgement.
 
 import { spawn } from 'node:child_process';
 import {
@@ -169,7 +169,7 @@ describe('of a fleet', () => {
   });
 });
 
-/** In place, to other bytes of the same length; the same again undoes it. */
+/** In place, to other bytes of the same length; doing it again undoes it. */
 function bend(project: Project, path: string, at: number): void {
   const file = openSync(join(project.folder, path), 'r+');
   const octet = Buffer.alloc(1);
@@ -207,7 +207,7 @@ describe('Ctrl-C', () => {
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 
-/** Interrupts a command when it says what the second batch is, so that the first is done; gives its exit code. */
+/** Interrupts a command when it announces the second batch, so that the first is done; returns its exit code. */
 async function interruptAfterBatch(project: Project, words: readonly string[]): Promise<number | null> {
   const child = spawn(process.execPath, [program, ...words], {
     cwd: project.folder,
@@ -219,7 +219,7 @@ async function interruptAfterBatch(project: Project, words: readonly string[]): 
     said += text;
     if (said.split('made the bundle').length === 3) child.kill('SIGINT');
   });
-  // It ends by the signal, as a shell shows as 130.
+  // It ends by the signal, which a shell shows as 130.
   return new Promise((resolve) => child.once('close', (code, signal) => resolve(signal === 'SIGINT' ? 130 : code)));
 }
 
@@ -229,7 +229,7 @@ describe('what is noted of clients that are right', () => {
   let project: Project;
   beforeAll(async () => {
     project = copyOf(made);
-    // What was copied is another file, and after a tick of the clock old enough.
+    // A copy is another file, and old enough after a tick of the clock.
     for (let run = 0; run < 2; run += 1) succeed(await project.run(['make']));
   }, 120_000);
   afterAll(() => project.remove());

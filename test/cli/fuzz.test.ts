@@ -1,5 +1,5 @@
-// The built program with input that is nearly right: standard input, settings, ledger and certificates. It ends with an
-// exit code that means something, in words and without a stack, and a run that refuses has written nothing.
+// The built program with almost valid input: standard input, settings, ledger and certificates. It ends with a
+// meaningful exit code, in words and without a stack, and a run that refuses has written nothing.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mutateBytes, Random } from '../support/fuzz-random.js';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => made.remove());
 
-/** What holds for every run; the input is printed where it does not. */
+/** What must hold for every run; the input is printed if it does not. */
 function expectAnswer({ status, stdout, stderr }: Result, input: Buffer, codes: readonly number[]): void {
   const which = `seed ${seed}, base64: ${input.toString('base64')}\n${stderr}`;
   expect(codes, which).toContain(status);
@@ -71,7 +71,7 @@ describe('the program, with input that is nearly right', () => {
           ? Buffer.from(mutateJson(text, random))
           : mutateBytes(Buffer.from(text), random, [Buffer.from(text)], words);
         project.write('settings.json', input);
-        // What would be made is told, and that is all: settings that are taken here are so by chance.
+        // It only prints what would be made: settings accepted here are accepted by chance.
         const result =
           count % 6 === 0 ? project.spawn(['make', '--passphrase-fd', '99']) : await project.run(['make', '--dry-run']);
         expectAnswer(result, input, [0, 2]);

@@ -1,4 +1,5 @@
-// certs/installed.json in a project: noted under the lock as one change, and known to what goes over the project's files.
+// certs/installed.json in a project: written under the lock as one change, and known to commands that check the
+// project's files.
 
 import { chmodSync, existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
-// Ctrl-C, SIGTERM and SIGHUP at any moment: the end by the signal, which a shell gives as 130, 143 and 129, and the old
-// state whole or the new one. Daily a
-// few moments, with RELAYCERTS_DEEP=1 every call that changes files.
+// Ctrl-C, SIGTERM and SIGHUP at any moment: the program ends by the signal, which a shell reports as 130, 143 and 129,
+// and leaves the complete old state or the new one. Daily a few moments, with RELAYCERTS_DEEP=1 every call that changes
+// files.
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

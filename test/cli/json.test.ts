@@ -1,5 +1,5 @@
-// What --json promises of every command: one object on stdout, of an error too, in the schema and in docs/json.md. All
-// other tests hold what they print against the schema as well (test/support/answer.ts).
+// What --json promises for every command: one object on stdout, also for an error, as in the schema and in
+// docs/json.md. All other tests validate their output with the schema as well (test/support/answer.ts).
 
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-/** What prints only words. */
+/** Commands that print only text. */
 const plain = ['help'];
 
 describe('the contract', () => {
@@ -71,7 +71,7 @@ describe('an error', () => {
       result.stdout,
     );
     expect(error).toMatchObject({ code, ...(hint === null ? {} : { hint }) });
-    // In words too, for whoever looks on.
+    // In words too, for people who watch.
     expect(result.stderr).toContain(`relaycerts: error: ${error.message}`);
   });
 
@@ -85,7 +85,7 @@ describe('an error', () => {
 
   it('a bug of ours says so', async () => {
     const broken = makeProject();
-    // The clock is asked in the middle of a command.
+    // The clock is read in the middle of a command.
     const { status, stdout } = await broken.run(['make', '--json'], { now: new Date(Number.NaN) });
     broken.remove();
     expect([status, answerOf(stdout)]).toEqual([

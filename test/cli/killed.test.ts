@@ -30,7 +30,7 @@ interface Command {
   readonly args: readonly string[];
   /** Brings a copy of a made project to where the command has its work to do. */
   readonly prepare?: (project: Project) => Promise<void>;
-  /** Begins without anything made. */
+  /** Starts without anything made. */
   readonly isFirst?: true;
   /** What a make does before the change: nothing, what the command does, or something else. */
   readonly make?: 'nothing' | 'the same' | 'something else';
@@ -129,7 +129,7 @@ interface Case {
   readonly make: NonNullable<Command['make']>;
 }
 
-/** What is wrong after a kill at this point, and after the commands that come next. */
+/** What is wrong after a kill at this point, and after the commands that follow. */
 async function judgeNext(one: Case, index: number, next: readonly string[]): Promise<readonly string[]> {
   const { base, whole, victim, args, make } = one;
   const wrong = [...tooWide(victim)];

@@ -1,5 +1,5 @@
-// What the licences of other people's code ask for: their texts and notices go with the bundle, of packages that a
-// package has inside too, and npm packs them. What is in the bundle is asked of esbuild here again.
+// What the licences of other people's code require: their texts and notices are in the bundle, also those of packages
+// embedded in a package, and npm packs them. Here esbuild is asked again what is in the bundle.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ interface Manifest {
 }
 const manifestOf = (folder: string): Manifest => JSON.parse(read(join(folder, 'package.json'))) as Manifest;
 
-/** The names of packages that the source maps beside these files tell of. */
+/** The names of packages in the source maps beside these files. */
 function packagesInside(inputs: readonly string[]): readonly string[] {
   const maps = [...new Set(inputs.map((input) => dirname(input)))].flatMap((folder) =>
     readdirSync(resolve(root, folder)).flatMap((name) => (name.endsWith('.map') ? [join(folder, name)] : [])),
@@ -69,7 +69,7 @@ describe('the notices of the bundle', () => {
     const inside = [...packages].flatMap(([folder, inputs]) =>
       packagesInside(inputs).map((name) => [manifestOf(folder).name, name] as const),
     );
-    // What openpgp.js says of itself in its manifest.
+    // openpgp.js's own manifest.
     expect(inside.map(([, name]) => name)).toEqual(expect.arrayContaining(['@noble/curves', 'fflate', 'argon2id']));
     for (const [outer, name] of inside) {
       const [, text = ''] = notices.split(`\n${name}, inside ${outer} `);
@@ -137,7 +137,7 @@ it('npm packs every licence, and the manifest names no dead address', () => {
   );
   const manifest = JSON.parse(read('package.json')) as Record<string, unknown>;
   expect(read('LICENSE')).toContain(String(manifest['author']));
-  // Where there is an address, both name it.
+  // If there is an address, both name it.
   const promise = /## Reporting\n([^]*)$/u.exec(read('SECURITY.md'))?.[1] ?? '';
   expect(promise.includes("package's metadata")).toBe(manifest['bugs'] !== undefined);
 });

@@ -1,5 +1,5 @@
-// Long work on a real terminal: the bar is there, and Ctrl-C is answered while a thousand keys are asked of the thread
-// pool.
+// Long work on a real terminal: the bar is there, and Ctrl-C works while a thousand keys are in the thread pool's
+// queue.
 
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { openTerminal } from '../support/terminal.js';
 
 let project: Project;
 beforeEach(() => {
-  // More RSA keys than any machine makes while somebody waits.
+  // More RSA keys than any machine makes in a bearable time.
   const smtpClients = Array.from({ length: 900 }, (_, at) => ({ hostname: `c${at}` }));
   project = makeProject(smallSettings({ smtpClients, certificates: { keyType: 'rsa-4096' } }));
 });

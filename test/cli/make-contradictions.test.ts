@@ -1,4 +1,4 @@
-// `relaycerts make` where the files contradict the settings or each other: it says which file, and touches nothing.
+// `relaycerts make` with files that contradict the settings or each other: it names the file, and touches nothing.
 
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ afterEach(() => {
   project.remove();
 });
 
-/** What somebody did to the files, and what make must say about it; it must touch nothing. */
+/** What somebody did to the files, and what make must report; it must touch nothing. */
 const contradictions: readonly {
   readonly name: string;
   readonly change: (project: Project) => void | Promise<void>;

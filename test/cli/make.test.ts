@@ -1,4 +1,4 @@
-// `relaycerts make`, the whole program on a real disk: what it leaves and says.
+// `relaycerts make`, the whole program on a real disk: what it leaves and prints.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
@@ -76,7 +76,7 @@ Then see that mail flows:
     const text = (await project.run(['show'])).stdout;
     expect(text).toContain('permit_tls_clientcerts,defer');
     expect(text).toContain('[relayhost.example.org]:2500');
-    // Being warned of expiry is on demand.
+    // Expiry warnings are printed on demand only.
     expect(text).not.toMatch(/crontab|check-expiry/u);
     expect((await project.run(['show', '--section', 'monitor'])).stdout).toContain('check-expiry');
   });

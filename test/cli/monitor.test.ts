@@ -1,4 +1,5 @@
-// The lines of `show --section monitor`, run as they are printed, as cron runs them and as systemd does. The CA file may hold two CAs while the CA gets a new key, and either of them may be the one that ends.
+// The lines of `show --section monitor`, run as printed, as cron and systemd run them. During a CA rekey the CA file
+// may have two CAs, and either may be the one that ends.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,7 +23,7 @@ beforeAll(async () => {
   folder = project.path('installed');
   mkdirSync(folder);
   expect((await project.run(['make'])).status).toBe(0);
-  // The host's folder is one of the system's; here it is the project's.
+  // On a host it is a system folder; here it is the project's.
   const printed = (await project.run(['show', 'mailhost', '--section', 'monitor'])).stdout;
   const shown = printed.replaceAll('/etc/postfix/relaycerts', folder).replaceAll('/etc/cron.d', folder);
   const [block = ''] = blocksFor(shown, { host: home });
@@ -41,7 +42,7 @@ afterAll(() => {
   project.remove();
 });
 
-/** What the script prints with this as the CA file, the same in each shell; nothing means that cron sends no mail. */
+/** The script's output with this CA file, the same in each shell; without output cron sends no mail. */
 function cronSays(ca: string | undefined): string {
   const file = `${folder}/example.org-ca.crt.pem`;
   if (ca === undefined) rmSync(file, { force: true });
@@ -53,7 +54,7 @@ function cronSays(ca: string | undefined): string {
   return said[0] ?? '';
 }
 
-/** What systemd's unit mails; the mail goes to a file here. */
+/** The mail of systemd's unit; it goes to a file here. */
 function systemdSays(): string {
   const mailed = readFileSync(script, 'utf8').replace('/usr/sbin/sendmail root', 'cat');
   expect(mailed).not.toContain('sendmail');
@@ -135,12 +136,12 @@ describe('two domains on one relay', () => {
           (await own.run(['show', 'relay.example.net', ...args])).stdout;
         const text = await show('--section', 'monitor');
         const [, cron = ''] = /cat >(\/etc\/cron\S+) <<'END'$/mu.exec(text) ?? [];
-        // cron(8), Debian: letters, digits, underscores and hyphens, or the file is passed over.
+        // cron(8), Debian: letters, digits, underscores and hyphens, or the file is ignored.
         expect(cron).toMatch(/^\/etc\/cron\.d\/[A-Za-z0-9_-]+$/u);
         const units = [...text.matchAll(/\/etc\/systemd\/system\/(\S+)\.(?:service|timer)\b/gu)];
         expect(new Set(units.map(([, unit]) => unit)).size).toBe(1);
         expect(text).toContain(`systemctl enable --now ${units[0]?.[1] ?? ''}.timer`);
-        // What is taken back is this domain's alone.
+        // Only this domain's files are removed.
         expect((await show('--undo')).split('\n')).toContain(`cron=${cron}`);
         expect((await show('--undo', '--format', 'sh')).split('\n')).toContain(`cron=${cron}`);
         return [cron, ...units.map(([whole]) => whole)];

@@ -1,5 +1,5 @@
-// Other names for hosts in the settings, after make: no command refuses, `status` says what to run, and `make` issues
-// another certificate for the same key. Every hint that is printed is run.
+// Other names for hosts in the settings, after make: no command refuses, `status` prints what to run, and `make` issues
+// another certificate for the same key. Every printed hint is run.
 
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ afterEach(() => {
 
 const run = (...args: readonly string[]): Promise<Result> => project.run(args);
 
-/** Runs what a text says, from its last `relaycerts` on. */
+/** Runs the command in a text, from its last `relaycerts` on. */
 const runHint = (text: string): Promise<Result> => {
   const words = /relaycerts ((?:[\w.-]+ ?)+?)(?:$|[,;:\n]| once | first)/u.exec(text)?.[1] ?? '';
   expect(words, text).not.toBe('');
@@ -291,7 +291,7 @@ describe('a name that the CA may not sign for', () => {
     expect(namesIn(homeCertificate)).toEqual([home, 'post.example.net']);
     await noteAsInstalled(project);
     expect((await run('status')).status).toBe(0);
-    // And back: a domain goes when no certificate has a name in it.
+    // And back: a domain is removed when no certificate has a name in it.
     project.settings(smallSettings({ ca: { permittedDomains: ['example.org'] } }));
     const refused = await run('renew', '--ca');
     expectError(

@@ -1,5 +1,5 @@
-// The short block at the end of make and its brothers: within its lines for any number of hosts, every command of it runs
-// as it is, in an order that loses no mail, and a pipe whose left side fails does too.
+// The short block at the end of make and similar commands: within its limit for any number of hosts, every command in
+// it runs as printed, in an order that loses no mail, and a pipe fails if its left side does.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ afterEach(() => project.remove());
 
 const linesOf = (text: string): readonly string[] => text.split('\n').slice(0, -1);
 
-/** What a person sees of a command. */
+/** What a user sees of a command. */
 async function seen(
   ...words: readonly string[]
 ): Promise<{ readonly block: readonly string[]; readonly all: readonly string[] }> {
@@ -98,14 +98,14 @@ describe('the lines', () => {
   });
 });
 
-/** Runs a line where ssh notes where it goes; `broken` is a host that it does not reach. */
+/** Runs a line with an ssh that records its target; `broken` is a host that it does not reach. */
 function runLine(line: string, broken = '-'): Result & { readonly went: readonly string[] } {
   const bin = project.path('../fake');
   const log = project.path('../went');
   mkdirSync(bin, { recursive: true });
   rmSync(log, { force: true });
   writeFileSync(log, '');
-  // What deploy sends begins with its size; what is piped has to be a whole script.
+  // deploy's data begin with their size; what is piped must be a complete script.
   const fake = `#!/bin/sh
 for word; do case $word in *@*) target=$word; break ;; esac; done
 case $target in *${broken}*) exit 255 ;; esac

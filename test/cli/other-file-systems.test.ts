@@ -1,5 +1,5 @@
-// File systems that lack what Unix has: exFAT, which a stick comes with, keeps no modes and has no second names; others
-// refuse to change a mode or to sync a folder. There it works, or says before anything that it cannot; a dry run too.
+// File systems that lack Unix features: exFAT, which USB sticks use, has no modes and no hard links; others refuse to
+// change a mode or to sync a folder. On these it works, or refuses at once; a dry run too.
 
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

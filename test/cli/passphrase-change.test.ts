@@ -36,7 +36,7 @@ async function shown(): Promise<string> {
   return show.stdout.replace(/\n$/u, '');
 }
 
-/** The judgement of openssl: whether this passphrase opens the CA's key. */
+/** openssl's verdict: whether this passphrase opens the CA's key. */
 function opensKey(passphrase: string): boolean {
   const args = ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'];
   return spawnSync('openssl', args, { input: passphrase }).status === 0;
@@ -159,7 +159,7 @@ describe('change', () => {
     await putMade(project);
     const passphrase = await shown();
     rmSync(operatorKey());
-    // The key in a file, its secret part elsewhere.
+    // The public key in a file; its secret part is elsewhere.
     const other = makeProject();
     await other.run(['make']);
     const home = join(project.home, 'g');

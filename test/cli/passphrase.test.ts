@@ -31,7 +31,7 @@ async function shown(): Promise<string> {
   return show.stdout.replace(/\n$/u, '');
 }
 
-/** The judgement of openssl: whether this passphrase opens the CA's key. */
+/** openssl's verdict: whether this passphrase opens the CA's key. */
 function opensKey(passphrase: string): boolean {
   const args = ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'];
   return spawnSync('openssl', args, { input: passphrase }).status === 0;
@@ -194,7 +194,7 @@ describe('export-key', () => {
 
 describe("the operator key's own password", () => {
   const password = 'its öwn pass';
-  /** What make says: it asks nothing, because nothing would run by itself with a password. */
+  /** make's message: it asks nothing, because nothing would run unattended with a password. */
   const makeThenSetPassword = async (): Promise<void> => {
     let screen = await openOn('make');
     expect(await screen.ended()).toBe(0);

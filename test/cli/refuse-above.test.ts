@@ -1,5 +1,5 @@
-// Whoever can write to a folder above ours, or to the settings, can choose where a key goes: nothing is made there, and
-// nothing is printed that is piped into a shell. What is for eyes is printed with a warning.
+// Anybody who can write to a folder above ours, or to the settings, can choose where a key goes: nothing is made there,
+// and nothing is printed that is piped into a shell. Text to read is printed with a warning.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
@@ -25,7 +25,7 @@ afterEach(() => {
   project.remove();
 });
 
-/** Puts a file into another folder, and a link to it in its place. */
+/** Moves a file into another folder, and puts a link in its place. */
 function moveTo(folder: string, path: string): void {
   mkdirSync(folder, { recursive: true });
   renameSync(path, join(folder, 'moved'));
@@ -122,7 +122,7 @@ describe('a folder above', () => {
     expect(refused.stderr).toMatch(/belongs to the user mail, who could replace all that is below/u);
     const [words = '', command = ''] = hintOf(refused.stderr).split(': ');
     expect(words).toBe('move the project to a folder of your own');
-    // A home of the user's own, elsewhere.
+    // Another home of the user, elsewhere.
     const home = join(dirname(root), 'relaycerts-other-home');
     const environment = { PATH: process.env['PATH'] ?? '', HOME: home };
     try {

@@ -1,5 +1,5 @@
-// A disk that is read-only, closed to us, or full: the error names the path and what the system says, the old state stays
-// as it was, and after the hint the same command works.
+// A disk that is read-only, closed to us, or full: the error names the path and the system's reason, the old state
+// stays, and after the hint the same command works.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
@@ -216,7 +216,7 @@ truncate -s -16k filler
   });
 });
 
-// What the administrator mounts in the place of a bundle is in the project, as the path says.
+// What the administrator mounts at a bundle's path is part of the project, as the path says.
 it.each(['../../outside', '..', '.', 'a/../../outside', '/outside', String.raw`a\..\outside`, 'a%2f..'])(
   'no host name leads a bundle out of the project: %s',
   async (hostname) => {

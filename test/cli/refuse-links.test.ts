@@ -1,5 +1,5 @@
-// A symbolic link, or a thing of another kind, in the place of a file or folder of ours: it is not followed, what it
-// leads to stays untouched, and the hint puts it right. What a user may keep elsewhere may be a link.
+// A symbolic link, or another kind of file, in place of a file or folder of ours: it is not followed, its target is not
+// touched, and the hint fixes it. What a user may keep elsewhere may be a link.
 
 import { execFileSync } from 'node:child_process';
 import {
@@ -54,7 +54,7 @@ const files = [
   `hosts/${relay}/relay_clientcerts`,
   '../home/.config/relaycerts/operator-key.asc',
 ];
-/** What a project does not have at rest. */
+/** What a project has only during a change. */
 const passing = [
   'certs/installed.json',
   'certs/ca/example.org-ca.new.crt.pem',
@@ -73,7 +73,7 @@ describe('a symbolic link in place of', () => {
     renameSync(project.path(name), join(root, 'moved'));
     symlinkSync(join(root, 'moved'), project.path(name));
     const target = stateOf(root).match(/^\.\/moved.*$/gmu);
-    // Who only reads says so, and goes on if there is something to read.
+    // Commands that only read say so, and continue if there is something to read.
     for (const command of ['status', 'show', 'fingerprint']) {
       const { status, stderr } = await project.run([command]);
       expect([command, status === 1, stderr]).toEqual([command, errorsOf(stderr).length > 0, stderr]);

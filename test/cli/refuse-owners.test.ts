@@ -1,5 +1,5 @@
-// What belongs to a third user is refused, because that user can change it: folders, the passphrase file, keys. Root may
-// work there, and is warned.
+// What belongs to a third user is refused, because that user can change it: folders, the passphrase file, keys. Root
+// may work there, with a warning.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, rmSync } from 'node:fs';
@@ -30,7 +30,7 @@ it.each(['.', 'certs/smtp-client', `hosts/${home}`, '../home/.config/relaycerts'
   async (place) => {
     giveAll(project, stranger);
     chownSync(project.path(place), 8, 8);
-    // What is 0700 and another's cannot even be looked into, so that this case is of a folder that can.
+    // A folder of another user with mode 0700 cannot even be read, so this case is a readable one.
     chmodSync(project.path(place), place.endsWith('.gpg') ? 0o644 : 0o755);
     await expectFixed(project, /belongs to the user mail, who could change what is in it/u, () =>
       project.spawn(['make'], as(stranger)),
@@ -41,7 +41,7 @@ it.each(['.', 'certs/smtp-client', `hosts/${home}`, '../home/.config/relaycerts'
 it("a third user's key: refused, and the hints fix it", () => {
   giveAll(project, stranger);
   chownSync(project.path(key), 8, stranger);
-  // Readable all the same, by its group.
+  // Still readable, by its group.
   chmodSync(project.path(key), 0o640);
   const refused = project.spawn(['make'], as(stranger));
   expect(refused.status).toBe(1);

@@ -1,5 +1,5 @@
-// Where others can write, nothing is written: they could put other files in the place of ours. By all users, by a group
-// with other members; not the user's own group, and not a sticky folder that only holds the passphrase file.
+// Nothing is written where others can write: they could replace our files. This covers all users, and a group with
+// other members; not the user's own group, and not a sticky folder that only holds the passphrase file.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
@@ -156,7 +156,8 @@ describe('a folder that a group can write', () => {
     await expectFixed(project, /can be written by the group nogroup/u, run);
   });
 
-  // Debian's user mail is alone in the group mail; the other user is one of a container, in no file of this machine.
+  // Debian's user mail is the only member of the group mail; the other user is in a container, in no file of this
+  // machine.
   it.each([8, stranger])("the group of user %i's own, as umask 002 makes it: passes", (uid) => {
     giveAll(project, uid);
     chmodSync(project.folder, 0o775);

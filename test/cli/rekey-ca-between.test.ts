@@ -1,4 +1,4 @@
-// Between the stages of `relaycerts renew --ca --rekey`, as make, status, show, renew, sign, revoke and clean find it.
+// What make, status, show, renew, sign, revoke and clean do between the stages of `relaycerts renew --ca --rekey`.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
@@ -67,7 +67,7 @@ describe('between the stages', () => {
     succeed(await run('renew', 'mailhost', '--rekey'));
     await nextStage();
     for (const host of [home, relay, 'second.example.org']) expect(issuerOf(project, host)).toBe(second);
-    // The host's old key is listed still, for the key is what is pinned.
+    // The host's old key is still listed, because the key is what is pinned.
     expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(2);
     add('second', 'third');
     const key = scratch.path('third.key.pem');
@@ -85,7 +85,7 @@ describe('between the stages', () => {
       expect(trustedBy(project, host)).toEqual([second]);
       expect(isTaken(project, host, relay)).toBe(true);
     }
-    // The key before went with the CA that had signed for it.
+    // The previous key was removed with the CA that had signed for it.
     expect(project.read(tableFile).match(/ mailhost\.example\.org$/gmu)).toHaveLength(1);
     await expectAtRest(project);
   });

@@ -1,5 +1,5 @@
-// `relaycerts renew --ca --rekey`: a CA with a new key in three stages, and every state between them as make, status, show,
-// renew, sign and clean find it. openssl says what verifies.
+// `relaycerts renew --ca --rekey`: a CA with a new key in three stages, and what make, status, show, renew, sign and
+// clean do in every state between them. openssl says what verifies.
 
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -183,7 +183,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     const [before] = pins();
     await nextStage();
     expect(pins()).toEqual([before]);
-    // The relays first, for the table with both pins.
+    // The relays first, because of the table with both pins.
     expect(commandsIn((await nextStage()).stdout).slice(0, 1)).toEqual([installs()]);
     expect(pins()).toHaveLength(2);
     expect(pins()[1]).toBe(before);
@@ -220,7 +220,7 @@ When every host is installed, stage 2 has the new CA sign every certificate:
     const before = project.read(leaf);
     await nextStage();
     await nextStage();
-    // Brought back from a backup; or a host that the settings did not name during stage 2.
+    // Restored from a backup; or a host that was not in the settings during stage 2.
     writeFileSync(project.path(leaf), before);
     expect((await rowsOf(project)).find(({ host }) => host === home)).toMatchObject({ state: 'pending' });
     expect((await caRow())?.why).toMatch(/relaycerts make$/u);

@@ -1,5 +1,5 @@
-// `relaycerts renew` with a new pin, which is listed beside the old one until `relaycerts retire`: a new key (--rekey), or a
-// new certificate where certificates are pinned.
+// `relaycerts renew` with a new pin, which is listed beside the old one until `relaycerts retire`: a new key (--rekey),
+// or a new certificate if certificates are pinned.
 
 import { createPrivateKey } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
@@ -58,7 +58,7 @@ describe('renew, if the certificate is pinned', () => {
   it('lists the old pin beside the new one until it is retired', async () => {
     const before = certificatePin();
     const result = succeed(await run('renew', '--force'));
-    // The relay first, for the table with both pins.
+    // The relay first, because of the table with both pins.
     expect(result.stdout).toBe(`Now run:
   ${installs()}
 Once mail flows with the new certificate, run:
@@ -75,7 +75,7 @@ Once mail flows with the new certificate, run:
     );
     const again = await expectLeft('renew', '--force', 'mailhost');
     expect(commandsIn(again.stdout)).toEqual(['relaycerts retire mailhost']);
-    // A new key was asked for and is not there: that is no rekey that goes on.
+    // A new key was asked for and does not exist: this is not a rekey in progress.
     await expectLeft('renew', '--rekey', 'mailhost');
     succeed(await run('retire', 'mailhost'));
     expect(pinsListed(project)).toEqual([[certificatePin(), home]]);

@@ -1,5 +1,5 @@
-// Hosts that leave the settings, come under another name, or change their role: what make says they still do, and the
-// command that takes it back there, which works as it is printed.
+// Hosts that leave the settings, get another name, or change their role: make reports what they can still do, and
+// prints the command that undoes it there, which works as printed.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -28,13 +28,13 @@ const hosts = (relays: readonly string[], clients: readonly string[]) =>
     smtpClients: clients.map((hostname) => ({ hostname })),
   });
 
-/** What make warns of, and the hint below it. */
+/** make's warnings, and the hint below each. */
 const warned = async (): Promise<readonly string[]> =>
   succeed(await run('make'))
     .stderr.split('\n')
     .filter((line) => /relaycerts: (?:warning|hint): /u.test(line));
 
-/** Carries the end of the hint out, after which make has nothing to say. */
+/** Runs the end of the hint, after which make reports nothing. */
 async function removeLeft(hint: string | undefined): Promise<void> {
   const [, command = ''] = /: relaycerts (remove \S+)$/u.exec(hint ?? '') ?? [];
   const paths = (/: rm -r ((?:\/\S+ ?)+)/u.exec(hint ?? '')?.[1] ?? '').split(' ').filter((path) => path !== '');

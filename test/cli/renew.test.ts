@@ -1,4 +1,4 @@
-// `relaycerts renew` for the same key, whose pin stays: what is due, what is not, and what it refuses.
+// `relaycerts renew` for the same key, whose pin stays: what is due, what is not, and what is refused.
 
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -52,7 +52,7 @@ describe('renew, for the same key', () => {
       install: [],
       retire: [],
     });
-    // From cron, what is not due is no news.
+    // With cron's option, certificates that are not due are not mentioned.
     expect(succeed(await run('renew', '--due'))).toMatchObject({ stdout: '', stderr: '' });
     expect(succeed(await run('renew', '--due', '--verbose')).stderr).toContain(`${home} is not due`);
     for (const other of ['--force', '--rekey']) {
@@ -74,7 +74,7 @@ describe('renew, for the same key', () => {
     for (const host of [home, relay]) {
       expect(result.stderr).toContain(`made the certificate of ${host}, 398 days\n`);
     }
-    // The pins are the same, so no old one has to go.
+    // The pins are the same, so no old one has to be retired.
     expect(result.stdout).toBe(`Now run:\n  ${installs()}\n`);
     const after = certificateIn(project);
     expect(after.pin).toBe(before.pin);
@@ -148,7 +148,7 @@ describe('renew, for the same key', () => {
       ['ok', 109],
       ['ok', 109],
     ]);
-    // Once the CA has ended, there is nothing that a new leaf could be signed with.
+    // Once the CA has expired, it cannot sign a new leaf.
     const before = treeOf(project.folder);
     const late = await inDays(project, 501, ['renew']);
     expect(late.status).toBe(1);
@@ -271,7 +271,7 @@ describe('the wrong folder, and the end of the CA', () => {
   it('no CA yet is an error; a client without a certificate is named', async () => {
     const before = treeOf(project.folder);
     expectError(await run('renew', '--due'), 1, /there is no CA yet/u, /relaycerts make$/u);
-    // The lock's file stays, also of a command that refused.
+    // The lock file stays, even after a command that refused.
     expect(treeOf(project.folder)).toEqual({ '.relaycerts.lock': '0600', ...before });
     succeed(await run('make'));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));

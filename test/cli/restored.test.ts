@@ -1,5 +1,5 @@
-// A backup that brings a part of the folder back: what was revoked or renewed since is undone, and make and status say so
-// where the rest of the folder knows better. A whole folder knows nothing of it, so docs/files.md says it.
+// A backup that restores only a part of the folder: what was revoked or renewed since is undone, and make and status
+// report it if the rest of the folder knows better. A whole folder does not know, so docs/files.md explains it.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const sh = (script: string): void => {
 const backUp = (): void => sh('cp -a . ../backup');
 const words = /comes back|the ledger says|older than the last one/u;
 
-/** Runs the one hint that names this command of relaycerts, as printed. */
+/** Runs the only hint with this relaycerts command, as printed. */
 async function followHint(stderr: string, command: string): Promise<void> {
   const hints = new Set(hintsOf(stderr).filter((line) => line.includes(`relaycerts ${command}`)));
   const [hint = '', ...more] = hints;

@@ -1,5 +1,5 @@
-// A relay that was taken over: what `relaycerts revoke` prints for it is run as printed, and openssl says afterwards what
-// a client still takes for its relay. By the same name and by another one.
+// A relay that was taken over: what `relaycerts revoke` prints for it is run as printed, and openssl then says what a
+// client still accepts as its relay. With the same name and with another one.
 
 import { copyFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ afterEach(() => {
 
 const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
-/** Whether a client with its bundle of now takes this certificate for the relay of that name. */
+/** True if a client with its present bundle accepts this certificate for the relay of that name. */
 function isTaken(certificate: string, name: string): boolean {
   const trust = ['-no-CAfile', '-no-CApath', '-no-CAstore', '-CAfile', caFile()];
   const checks = ['-purpose', 'sslserver', '-verify_hostname', name];

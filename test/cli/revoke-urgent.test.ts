@@ -1,5 +1,5 @@
-// `relaycerts revoke` if something else is wrong: it goes through, the tables come out without the revoked pin, what it
-// cannot write well stays as it is, and what is wrong is said.
+// `relaycerts revoke` if something else is wrong: it succeeds, the tables lose the revoked pin, what it cannot write
+// well stays as it is, and what is wrong is reported.
 
 import { spawnSync } from 'node:child_process';
 import { X509Certificate, createHash } from 'node:crypto';
@@ -46,7 +46,7 @@ function pinOf(hostname: string): string {
 
 const table = (hostname: string): string => project.read('hosts', hostname, 'relay_clientcerts');
 
-/** The tree without what a revocation of mailhost is for. */
+/** The tree without what a revocation of mailhost changes. */
 const others = (): Record<string, string> =>
   Object.fromEntries(
     Object.entries(treeOf(project.folder)).filter(
@@ -54,7 +54,7 @@ const others = (): Record<string, string> =>
     ),
   );
 
-/** Breaks something, revokes mailhost, and gives what was said; nothing but the tables and mailhost's files changed. */
+/** Breaks something, revokes mailhost, and returns the output; only the tables and mailhost's files changed. */
 async function revokeWith(breakIt: () => void, isReadable = true): Promise<string> {
   breakIt();
   expect((await run('renew', '--force')).status).toBe(1);
@@ -62,7 +62,7 @@ async function revokeWith(breakIt: () => void, isReadable = true): Promise<strin
   const { stderr, stdout } = succeed(await run('revoke', 'mailhost'));
   expect(others()).toEqual(before);
   expect(stderr).toContain(`revoked ${home}, serial `);
-  // deploy would refuse this state; what is printed goes through.
+  // deploy would refuse this state; the printed commands work.
   expect((await run('deploy', 'relayhost', '--yes')).status).toBe(1);
   const shows = commandsIn(stdout).filter((line) => line.startsWith('relaycerts show '));
   expect(shows.map((line) => line.split(' | ')[0])).toEqual(
@@ -72,7 +72,7 @@ async function revokeWith(breakIt: () => void, isReadable = true): Promise<strin
     ]),
   );
   for (const line of shows) {
-    // What cannot be read has to be mended first.
+    // What cannot be read has to be fixed first.
     const { status } = await run(...(line.split(' | ')[0] ?? '').split(' ').slice(1));
     expect([line, status]).toEqual([line, isReadable ? 0 : 1]);
   }

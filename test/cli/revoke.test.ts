@@ -63,11 +63,11 @@ const ledger = (): readonly Line[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
 
-/** Files whose text, wherever they lie, holds this. */
+/** Files anywhere whose text contains this. */
 const holding = (text: string): readonly string[] =>
   Object.keys(treeOf(project.folder)).filter((name) => !name.endsWith('/') && project.read(name).includes(text));
 
-/** The hosts that a printed text sends a person to. */
+/** The hosts that the printed commands go to. */
 const asks = (text: string): readonly string[] =>
   [...text.matchAll(/show (\S+) --section verify/gu)].map(([, name = '']) => name);
 
@@ -166,7 +166,7 @@ To let it relay again, with a new key:
     expect(again.stdout).toBe(first.stdout);
     expect(again.stderr).toMatch(new RegExp(`^relaycerts: nothing to do: ${home} was revoked on \\d{4}-\\S+Z\n`, 'u'));
     expect(again.stderr).toContain('the reason is not kept');
-    // The same again is kept already.
+    // The same file is already kept.
     for (const words of [['--reason', 'stolen'], []]) {
       expect(succeed(await run('revoke', home, ...words)).stderr).not.toContain('reason');
     }
@@ -255,7 +255,7 @@ To let it relay again, with a new key:
     expect(existsSync(project.path('hosts', relay))).toBe(false);
     expect((await run('make')).stderr).toContain('nothing to make');
     expect(ledger().at(-1)).toMatchObject({ event: 'revoked', role: 'smtpd-server', name: relay });
-    // What is printed from now on can be run: nothing of it asks for the relay that is gone.
+    // What is printed from now on can be run: nothing in it needs the relay that is gone.
     const later = succeed(await run('revoke', 'second')).stdout;
     expect(commandsIn(later)).toContain(installs('relayhost2'));
     expect(commandsIn(later)).not.toContain(installs('relayhost'));

@@ -1,5 +1,5 @@
-// A revocation that nothing but `make --again` takes back: not a certificate of the host that turns up again, and not a
-// ledger that was lost.
+// Only `make --again` reverses a revocation: neither a certificate of the host that turns up again nor a lost ledger
+// does.
 
 import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -39,7 +39,7 @@ async function stateOf(name: string): Promise<string | undefined> {
 
 const table = (): string => project.read('hosts', relay, 'relay_clientcerts');
 
-/** mailhost's key and certificate, brought back from a copy that somebody had. */
+/** mailhost's key and certificate, restored from somebody's copy. */
 async function withCopy(work: () => void | Promise<void>): Promise<void> {
   const saved = project.path('../saved');
   mkdirSync(saved);
@@ -55,7 +55,7 @@ it('by a certificate that the ledger does not know', async () => {
   await withCopy(async () => {
     await succeed('renew', '--force', 'mailhost');
     await succeed('revoke', 'mailhost');
-    // The ledger of a crash, or of a backup: without the first certificate of the host.
+    // The ledger after a crash, or from a backup: without the first certificate of the host.
     const [ca, ...lines] = project.read(ledgerFile).trimEnd().split('\n');
     const first = lines.find((line) => line.includes(home));
     project.write(ledgerFile, `${[ca, ...lines.filter((line) => line !== first)].join('\n')}\n`);
@@ -78,7 +78,7 @@ it('by key and certificate from a copy, with make --again', async () => {
   expect(project.read(`certs/smtp-client/${home}.key.pem`)).not.toBe(key);
 });
 
-/** That make --again refuses, and does its work once its hint was obeyed. */
+/** Asserts that make --again refuses, and works after its hint was followed. */
 async function expectRefused(error: string): Promise<void> {
   const refused = await project.run(['make', '--again', 'mailhost']);
   expect([refused.status, refused.stdout]).toEqual([1, '']);
@@ -123,7 +123,7 @@ it('by a ledger that was lost', async () => {
   await succeed('renew', '--rekey', 'mailhost');
   await succeed('revoke', 'mailhost');
   rmSync(project.path(ledgerFile));
-  // Nobody has to run make first.
+  // make need not be run first.
   expect(await stateOf(home)).toBe('revoked');
   expect((await project.run(['show', home])).stderr).toContain(`${home} is revoked`);
   expect((await project.run(['make', '--dry-run'])).stdout).not.toContain(home);

@@ -1,5 +1,5 @@
-// A secret that is printed into a file that others can read: a warning names the file and its mode, and the hint closes
-// it. A pipe, a terminal and /dev/null are the user's business.
+// A secret printed into a file that others can read: a warning names the file and its mode, and the hint closes it. A
+// pipe, a terminal and /dev/null are the user's business.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
@@ -25,7 +25,7 @@ const commands = [
   'export p12 mailhost --password-fd 0 --out -',
 ];
 
-/** Runs a command with its output as `redirect` says, under an umask. */
+/** Runs a command with its output redirected by `redirect`, under a umask. */
 function printTo(redirect: string, command: string, umask: string): Result {
   const under = ['sh', '-c', `umask ${umask}; exec "$@" ${redirect}`, 'sh'];
   const result = project.spawn(command.split(' '), { under, input: 'correct horse\n' });

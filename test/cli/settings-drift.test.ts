@@ -1,5 +1,5 @@
-// Settings that were changed after make: what make says of certificates that are not as they would be made now, and that
-// the command it names makes them so, after which it is silent.
+// Settings that were changed after make: make reports certificates that differ from what it would make now, and the
+// command it prints fixes that; then make is silent.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { cpSync, rmSync } from 'node:fs';
@@ -31,7 +31,7 @@ afterAll(() => {
 
 const succeed = async (...words: readonly string[]): Promise<Result> => succeeded(await project.run(words));
 
-/** What make says but that it has nothing to make; it changes nothing. */
+/** make's messages, without "nothing to make"; it changes nothing. */
 async function said(): Promise<readonly string[]> {
   const before = treeOf(project.folder);
   const lines = (await succeed('make')).stderr.trimEnd().split('\n');

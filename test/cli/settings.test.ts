@@ -32,14 +32,14 @@ describe('make on bad settings', () => {
     const before = treeOf(project.folder);
     const result = await project.run(['make']);
     expectRefusal(result, before);
-    // A top-level value that is no object has no place of its own.
+    // A top-level value that is not an object has no path.
     expect(result.stderr).toContain(at === '' ? 'settings.json: ' : `settings.json: ${at}: `);
-    // Whatever the quoted value holds, its words are on one line.
+    // Whatever the quoted value contains, its message is on one line.
     expect(result.stderr.replaceAll(String.raw`\"`, '"')).toContain(says.replaceAll(String.raw`\"`, '"'));
   });
 });
 
-/** What is no settings file at all. */
+/** What is not a settings file at all. */
 const files: readonly (readonly [name: string, make: () => void, says: RegExp])[] = [
   ['nothing', () => undefined, /no settings file/u],
   ['an empty file', () => project.write('settings.json', ''), /empty/u],

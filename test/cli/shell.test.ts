@@ -1,4 +1,4 @@
-// The program among others in a shell: short options, the environment, and readers that go away.
+// The program in a shell: short options, the environment, and readers that stop reading.
 
 import { mkdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

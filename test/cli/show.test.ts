@@ -126,7 +126,7 @@ relaycerts unix - - y - 10 smtp
       hosts: { host: string; role: string; sections: Record<string, unknown>; script: string }[];
     }>(await show('--json'));
     expect(await show('--format', 'json')).toBe(await show('--json'));
-    // One shape, however many they are.
+    // One shape for any number of hosts.
     expect(answerOf(await show('mailhost', '--json'))).toMatchObject({ hosts: [hosts[1]] });
     expect(hosts.map(({ host, role, sections }) => [host, role, Object.keys(sections)])).toEqual([
       ['relayhost.example.org', 'smtpd-server', ['rsync', 'master.cf', 'relay_clientcerts', 'install', 'verify']],

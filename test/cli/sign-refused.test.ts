@@ -1,4 +1,5 @@
-// What `relaycerts sign` refuses, untouched, and how its hints go on; what make says of a request that does not fit.
+// What `relaycerts sign` refuses without touching anything, and how its hints continue; what make reports about a
+// request that does not match.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

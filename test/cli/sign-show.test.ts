@@ -1,4 +1,4 @@
-// What show, as text and as a script, and export p12 say of a host that makes its own key.
+// What show, as text and as a script, and export p12 print for a host that makes its own key.
 
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ describe('show for such a host', () => {
     ).hosts;
     expect(Object.keys(json?.sections ?? {})[0]).toBe('request');
     expect(json?.script).toBe(succeed(await project.run(['show', home, '--format', 'sh'])).stdout);
-    // The relay, whose key is here, is told nothing of this.
+    // The relay, whose key is here, gets none of this.
     expect(succeed(await project.run(['show', relay])).stdout).not.toMatch(/genpkey|csr\.pem/u);
   });
 

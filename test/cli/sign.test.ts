@@ -1,5 +1,5 @@
-// `relaycerts sign`: requests that openssl made, for hosts whose key never comes here; what make and renew then do. What
-// is refused is in sign-refused.test.ts; requests by themselves are looked at in test/interop/request.test.ts.
+// `relaycerts sign`: requests made by openssl, for hosts whose key never comes here; what make and renew then do. What
+// is refused is in sign-refused.test.ts; test/interop/request.test.ts tests requests by themselves.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';

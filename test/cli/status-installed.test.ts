@@ -1,4 +1,5 @@
-// `relaycerts status`: what the hosts have of what was made, which rows are asked for, and how wide and long it gets.
+// `relaycerts status`: what the hosts have of what was made, which rows are shown, and how wide and long the output
+// gets.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answerOf, certificatesOf } from '../support/answer.js';

@@ -1,4 +1,4 @@
-// `relaycerts status`, its codes and forms.
+// `relaycerts status`: its exit codes and formats.
 
 import { createHash, X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -22,7 +22,7 @@ afterEach(() => {
   project.remove();
 });
 
-/** The command as it runs so many days from now. */
+/** The command run this many days from now. */
 async function inDays(days: number, args: readonly string[]): Promise<Result> {
   const now = new Date(Date.now() + days * day);
   return project.run(args, { now });
@@ -41,7 +41,7 @@ function rowsOf(result: Result): readonly Row[] {
   return certificatesOf(result);
 }
 
-/** What is said of a bundle, on stderr. */
+/** Messages about a bundle, on stderr. */
 function staleBundle(host: string, files: string): string {
   return (
     `relaycerts: warning: the bundle of ${host} is not what its certificates say (${files})\n` +
@@ -123,7 +123,7 @@ describe('status', () => {
     expect(rowsOf(early)[0]?.why).toMatch(/: relaycerts renew mailhost\.example\.org --force$/u);
     expect((await project.run(['status', '--format', 'nagios', '--warn', '398', '--critical', '398'])).status).toBe(2);
     expect((await project.run(['status', '--warn', 'soon'])).status).toBe(2);
-    // Above --warn, and of what is ok in the table too: the verdict is that of the performance data.
+    // Above --warn, and also for rows that are ok in the table: the verdict follows the performance data.
     const above = await project.run(['status', '--format', 'nagios', '--warn', '10', '--critical', '400']);
     expect([above.status, above.stdout]).toEqual([
       2,
@@ -263,12 +263,12 @@ describe('status', () => {
     expect(unreadable.stderr).not.toContain('the bundle of');
     rmSync(project.path(`hosts/${home}/${home}.chain.pem`), { recursive: true });
     succeed(await project.run(['make']));
-    // A host to come has neither certificate nor bundle, and stands in no table; one that was revoked has none any more.
+    // A host not made yet has no certificate and no bundle, and is in no table; a revoked one no longer has them.
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     expect((await project.run(['status'])).stderr).not.toContain('the bundle of');
     succeed(await project.run(['revoke', 'mailhost']));
     expect((await project.run(['status'])).stderr).not.toContain('the bundle of');
-    // What the settings no longer name is in no table either.
+    // Hosts that are no longer in the settings are in no table either.
     succeed(await project.run(['make']));
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }] }));
     expect((await project.run(['status'])).stderr).toContain(`the bundle of ${relay} is not what its certificates say`);
@@ -289,7 +289,7 @@ describe('status', () => {
     expect(await whyOfCa()).toBe(bringBack);
     const refused = await project.run(['make']);
     expect([refused.status, refused.stderr]).toEqual([1, expect.stringMatching(/hint: cp -p .*-ca\.crt\.pem /u)]);
-    // Known from the ledger alone.
+    // Known only from the ledger.
     rmSync(project.path('certs/ca/example.org-ca.key.pem'));
     for (const name of ['certs/smtp-client', 'certs/smtpd-server', 'hosts']) {
       rmSync(project.path(name), { recursive: true });
@@ -325,7 +325,7 @@ describe('status', () => {
   });
 });
 
-/** What a line of docs/files.md prints, as a shell runs it. */
+/** The output of a line in docs/files.md, run by a shell. */
 function answer(line: string): readonly string[] {
   const shell = `node=$1 program=$2; relaycerts() { "$node" "$program" "$@"; }; ${line}`;
   const { status, stdout, stderr } = project.spawn([], { under: ['sh', '-c', shell, 'sh'] });
@@ -368,7 +368,7 @@ describe('what openssl ca has an index for', () => {
     expect(Math.abs(Date.parse(time ?? '') - Date.now())).toBeLessThan(3_600_000);
     expect(none).toEqual([]);
 
-    // The row of the host itself says which one it was; and a terminal sees no reason that it would obey.
+    // The host's own row says which one it was; and no reason can control the terminal.
     const { stdout } = await project.run(['status', '--json']);
     expect(rowsOf({ status: 0, stdout, stderr: '' }).find(({ host }) => host === home)).toMatchObject({
       state: 'revoked',

@@ -1,5 +1,5 @@
-// Whose code runs, and how it gets here: the lockfile, the bundle, the page that names them, and the question to the
-// registry, put to a registry that stands here for it.
+// Whose code runs, and how it gets here: the lockfile, the bundle, the page that lists the packages, and the query to
+// the registry, sent to a test registry.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ const bundled = [...read('dist/THIRD-PARTY-LICENSES.txt').matchAll(/^(@?[a-z0-9/
   ([, name = '']) => name,
 );
 
-/** Those, and the packages that they have inside. */
+/** Those, and the packages embedded in them. */
 const all = [
   ...bundled,
   ...[...read('dist/THIRD-PARTY-LICENSES.txt').matchAll(/^(@?[a-z0-9/._-]+), inside /gmu)].map(([, name = '']) => name),
@@ -73,7 +73,7 @@ describe('npm run audit', () => {
     server?.close();
   });
 
-  /** A registry that answers with these advisories, by package; undefined: one that takes no such question. */
+  /** A registry that answers with these advisories, by package; undefined: one that does not support the query. */
   async function audit(advisories: Readonly<Record<string, string>> | undefined): Promise<{
     readonly status: number | null;
     readonly stdout: string;

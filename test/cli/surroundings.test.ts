@@ -1,5 +1,5 @@
-// What lies beside the files of a project, or is missing around it: other domains' files, files of the user's own, the
-// current folder, HOME.
+// Other things in a project's folder, or missing around it: other domains' files, the user's own files, the current
+// folder, HOME.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The wizard as a person meets it: the built program in a real terminal, with real keys.
+// The wizard as a user sees it: the built program in a real terminal, with real keys.
 
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ async function openWizard({ args = [], env = {}, ...rest }: Way = {}): Promise<T
   const terminal = await openTerminal({
     command: [process.execPath, program, ...args, 'wizard'],
     cwd: project.folder,
-    // As installed, so that printed commands begin with `relaycerts`.
+    // As if installed, so that printed commands begin with `relaycerts`.
     env: {
       PATH: `${project.path('../bin')}:${process.env['PATH'] ?? ''}`,
       HOME: project.home,
@@ -42,7 +42,7 @@ async function openWizard({ args = [], env = {}, ...rest }: Way = {}): Promise<T
   return terminal;
 }
 
-/** What is waited for, then the text that is typed (after what is there was cleared), then the keys. */
+/** What to wait for, then the text to type (after clearing the input), then the keys. */
 type Step = readonly [wait: string, text: string, ...keys: readonly [string, ...string[]]];
 
 const domain: Step = ['? Mail domain:', 'example.org', 'Enter'];

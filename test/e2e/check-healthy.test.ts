@@ -1,5 +1,5 @@
-// Healthy hosts, with all that real people's configurations have besides, and with every kind of our own settings: check
-// finds nothing wrong, and what it cannot see it says as unknown.
+// Healthy hosts, with everything that real configurations also have, and with every kind of our own settings: check
+// finds nothing wrong, and reports what it cannot see as unknown.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -17,7 +17,7 @@ let home: MailHost;
 
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 
-/** What is not unknown. */
+/** Findings that are not "unknown". */
 async function faults(): Promise<readonly string[]> {
   return (await findAll(desk)).flatMap(({ severity, message }) => (severity === 'unknown' ? [] : [message]));
 }

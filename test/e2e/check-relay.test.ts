@@ -44,9 +44,9 @@ interface Fault {
   readonly id: string;
   /** Shell on the relay; the reload comes by itself. */
   readonly put: string;
-  /** What the words of a cure ask for that has no command. */
+  /** Does what a cure asks for in words, without a command. */
   readonly mend?: string;
-  /** Whose cure it is, if that is not the finding's own: this one only follows from another. */
+  /** The host of the cure, if it is not the finding's: this finding only follows from another. */
   readonly cause?: string;
   /** What explain says of it. */
   readonly logged?: readonly Logged[];
@@ -182,7 +182,7 @@ const faults: readonly Fault[] = [
 /** Changes the desk's machine, which the operator may not. */
 const asRoot = (script: string) => lab.operator.execAs(rootAccount, ['sh', '-euc', script]);
 
-/** Puts another key and certificate in the place of the relay's. */
+/** Replaces the relay's key and certificate. */
 async function showInstead(options: Omit<CertificateOptions, 'purpose'>): Promise<void> {
   const { chain: text } = await makeCertificate(lab.operator, { ...options, purpose: 'serverAuth' });
   await relay.writeFile(chain, text, '0600');
@@ -265,7 +265,7 @@ describe('on the relay', () => {
       what: 'a certificate that was copied and not loaded',
       id: 'served-stale',
       put: async () => {
-        // An smtpd that has the old certificate is there, from the check before.
+        // An smtpd with the old certificate is there, from the previous check.
         await desk.run('relaycerts renew --force relayhost');
         await desk.copy(relay);
       },

@@ -1,6 +1,6 @@
-// What time does to certificates on real hosts: those that end soon, those that have ended, a CA that ends, and what was
-// made while the desk's clock was wrong. faketime moves the clock of relaycerts alone; the hosts live now. No mail
-// bounces: it flows, or it waits until what is printed is done.
+// What time does to certificates on real hosts: those that end soon, expired ones, a CA that ends, and those made while
+// the operator's clock was wrong. faketime changes only the clock of relaycerts; the hosts use the real time. No mail
+// bounces: it flows, or it waits until the printed commands are run.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -22,7 +22,7 @@ const folder = '/etc/postfix/relaycerts';
 let lab: Lab;
 let relay: MailHost;
 let home: MailHost;
-/** The project that both hosts are installed from at first. */
+/** The project that both hosts are first installed from. */
 let first: Desk;
 
 beforeAll(async () => {
@@ -30,13 +30,13 @@ beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
-  // As old as any here, for all projects share the operator key, and its CA has to be older than what has ended.
+  // As old as any here, because all projects share the operator key, and its CA must be older than what has expired.
   first = await project('first', '-45d', { certificates: { validDays: 10, renewBeforeDays: 5 } });
   await first.run('relaycerts renew');
   await first.install(relay, home);
   await deliver(home, lab.outside);
 });
-// What a failure left in the queue fails no later test.
+// A failure's leftovers in the queue must not fail a later test.
 beforeEach(() => home.exec(['postsuper', '-d', 'ALL']));
 afterEach(async () => {
   // What has arrived leaves the queue a moment later.
@@ -46,8 +46,9 @@ afterEach(async () => {
 afterAll(() => lab.stop());
 
 /**
- * A project of its own, made while the desk's clock was off by so much. Its bundles replace every file that the one before
- * left on the hosts. No clock is off by years, for relaycerts believes none before 2026: so these certificates are short.
+ * A separate project, made while the operator's clock was off by this much. Its bundles replace every file of the
+ * previous project on the hosts. No clock is off by years, because relaycerts believes none before 2026: so these
+ * certificates are short.
  */
 async function project(name: string, off: string, settings: Readonly<Record<string, unknown>> = {}): Promise<Desk> {
   const desk = new Desk(lab.operator, `/home/operator/${name}`);
@@ -66,7 +67,7 @@ async function clockOff(desk: Desk, off: string, words: string): Promise<void> {
   await desk.run(`faketime -f ${off} relaycerts ${words}`);
 }
 
-/** What status says now. */
+/** What status reports now. */
 const statusOf = (desk: Desk): Promise<Status> => readStatus(desk, { relay, home });
 
 /** What check finds if status is not green once check has looked at the hosts. */
@@ -96,7 +97,10 @@ async function shown(): Promise<{ readonly certificate: string; readonly pin: st
   return { certificate, pin };
 }
 
-/** Copies bundles that the script refuses, and has Postfix read them as if they had aged there; resolves with what the script said. */
+/**
+ * Copies bundles that the script refuses, and makes Postfix read them as if they had aged there; resolves with the
+ * script's output.
+ */
 async function ageInto(desk: Desk, ...hosts: readonly MailHost[]): Promise<readonly string[]> {
   return Promise.all(
     hosts.map(async (host) => {
@@ -109,7 +113,7 @@ async function ageInto(desk: Desk, ...hosts: readonly MailHost[]): Promise<reado
   );
 }
 
-/** Sends a mail that has to wait; resolves with its subject and with what the home says of it. */
+/** Sends a mail that has to wait; resolves with its subject and the reason in the home's queue. */
 async function sendInVain(): Promise<{ readonly subject: string; readonly reason: string }> {
   await relay.markLog();
   const subject = await send(home);
@@ -120,7 +124,7 @@ async function sendInVain(): Promise<{ readonly subject: string; readonly reason
   return { subject, reason };
 }
 
-/** What waited is tried again, and arrives. */
+/** Waiting mail is retried, and arrives. */
 async function arrive(subject: string): Promise<void> {
   await lab.outside.waitForFlushed(home, subject);
 }
@@ -206,7 +210,7 @@ describe('certificates that end soon', () => {
     }
 
     const { stdout } = await desk.run('relaycerts renew');
-    // No old pin has to go, and no order is needed.
+    // No old pin has to be retired, and no order is needed.
     expect(commandsIn(stdout)).toEqual([installs()]);
     const after = await statusOf(desk);
     // Made is not installed.
@@ -302,7 +306,7 @@ describe('a desk whose clock is wrong', () => {
     expect(await whatIsWrong(desk)).toEqual([]);
   });
 
-  // What is made begins an hour before it is made.
+  // A certificate begins an hour before it is made.
   test.each([
     ['a day behind', '-1d'],
     ['fifty minutes ahead', '+50m'],

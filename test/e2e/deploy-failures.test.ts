@@ -1,5 +1,5 @@
-// What can go wrong on a host during `deploy`: each is told apart by its id, the host is as it was, the other host has what
-// it ought to have, and once it is put right the next deploy goes on. And the key that may renew and do nothing else.
+// What can go wrong on a host during `deploy`: each failure has its own id, the host is restored, the other host gets
+// what it should have, and after the fix the next deploy continues. And the key that may only renew.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -206,7 +206,7 @@ describe('show --section renewal-timer', () => {
     expect([login.code, login.stdout]).toEqual([1, '']);
     expect((await deployJson()).hosts).toEqual([done]);
     await deliver(home, lab.outside);
-    // What the script would set now, the limited key does not set.
+    // Settings that the script would change now are not changed with the limited key.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await deployJson();
     expect((await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout).toContain('= 1');

@@ -1,5 +1,5 @@
-// `deploy` on real hosts: from settings to mail in one command, in an order in which none is lost; what fails on a host
-// changes nothing there, and the next run goes on.
+// `deploy` on real hosts: from settings to mail in one command, in an order that loses none; a failure changes nothing
+// on that host, and the next run continues.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 

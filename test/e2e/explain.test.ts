@@ -1,5 +1,5 @@
-// `relaycerts explain` on real hosts: what a healthy pair logs has no fault and nothing unknown, a fault is named on both
-// sides, and its cure, run as printed, ends it.
+// `relaycerts explain` on real hosts: the log of a healthy pair has no fault and nothing unknown, a fault is named on
+// both sides, and its printed cure fixes it.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 

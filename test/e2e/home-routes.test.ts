@@ -1,6 +1,6 @@
-// The home host's other mail: what a content filter, a route to the LAN or another provider sends goes on as it was, by
-// the settings of main.cf, while ours goes to the relay by a transport of its own, at the level "secure", whatever main.cf
-// says of it.
+// The home host's other mail: a content filter, a route to the LAN and another provider work as before, with the
+// settings of main.cf, while ours goes to the relay through a separate transport, at the level "secure", whatever
+// main.cf says about it.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -16,7 +16,7 @@ let desk: Desk;
 let relay: MailHost;
 let second: MailHost;
 let home: MailHost;
-/** A mail server of the LAN, which takes mail for lan.example.net and has no certificate of ours. */
+/** A mail server of the LAN, which accepts mail for lan.example.net and has no certificate of ours. */
 let lan: MailHost;
 
 beforeAll(async () => {
@@ -48,7 +48,7 @@ describe('beside a content filter, routes to the LAN and other TLS settings', ()
   let before: string;
 
   beforeAll(async () => {
-    // A filter as amavis is one: it takes all mail on a port of its own and gives it back.
+    // A filter like amavis: it accepts all mail on its own port and returns it.
     await home.exec(['postconf', '-M', 'scan/unix=scan unix - - y - - smtp']);
     await home.exec(['postconf', '-M', '10024/inet=127.0.0.1:10024 inet n - y - - smtpd']);
     await home.exec(['postconf', '-P', '127.0.0.1:10024/inet/content_filter=']);

@@ -1,4 +1,4 @@
-// Proves the lab itself, without TLS of ours: mail flows, ssh and rsync work as from an operator's machine, hosts are
+// Tests the lab itself, without our TLS: mail flows, ssh and rsync work as from an operator's machine, hosts are
 // separate from each other and from the real machine, and nothing is left of them.
 
 import { spawn } from 'node:child_process';
@@ -24,7 +24,7 @@ async function countProcesses(namespaces: readonly string[]): Promise<number> {
   return found.filter((namespace) => namespaces.includes(namespace)).length;
 }
 
-/** What of mounts and network interfaces this process sees. */
+/** The mounts and network interfaces that this process sees. */
 async function mountsAndLinks(): Promise<readonly string[]> {
   return [await readFile('/proc/self/mountinfo', 'utf8'), (await readdir('/sys/class/net')).join(' ')];
 }
@@ -72,7 +72,7 @@ describe('the lab', () => {
     await home.setMainCf({ relayhost: '[relayhost.example.org]' });
     await home.reload();
     await home.markLog();
-    // The kernel takes the connection, and nobody greets it.
+    // The kernel accepts the connection, but nobody greets it.
     await relay.sh('pkill -STOP -x "master|smtpd"');
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'meanwhile' });
     const connections = async (): Promise<string> => (await home.exec(['ss', '-Htn', 'dport = :25'])).stdout;

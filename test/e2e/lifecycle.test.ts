@@ -1,5 +1,5 @@
-// The years after, with mail flowing: renewals and a rekey on both hosts in their stages, a revocation by the printed
-// commands to the letter, and the warnings before the end. No mail is lost, bounced or late; what is to wait, waits.
+// Later years, with mail flowing: renewals and a rekey on both hosts in stages, a revocation by the printed commands to
+// the letter, and the warnings before expiry. No mail is lost, bounced or late; mail that must wait, waits.
 
 import { X509Certificate, createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,7 +38,7 @@ beforeAll(async () => {
     smtpdServers: [{ hostname: 'relayhost', tlsLogLevel: 2 }],
     smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
   });
-  // As make says, to the letter.
+  // As printed by make, to the letter.
   await desk.run(unasked(commandsIn(printed)[0] ?? ''));
 });
 afterAll(() => lab.stop());
@@ -49,7 +49,7 @@ interface Shown {
   readonly pin: string;
 }
 
-/** What the operator has for a host now. */
+/** What the operator's project has for a host now. */
 async function madeFor({ hostname }: MailHost): Promise<Shown> {
   const role = hostname.startsWith('relay') ? 'smtpd-server' : 'smtp-client';
   const x509 = new X509Certificate(await lab.operator.readFile(`certs/${role}/${hostname}.crt.pem`));
@@ -76,7 +76,7 @@ async function shownPins(from: MailHost = home): Promise<readonly string[]> {
 
 let steadyCount = 0;
 
-/** Does the work while home sends two mails a second or so; every one of them arrives, at the first attempt. */
+/** Does the work while home sends about two mails a second; each arrives at the first attempt. */
 async function withMail(work: () => Promise<void>): Promise<void> {
   const before = (await home.machine.peek(logFile)).length;
   const subjects: string[] = [];
@@ -158,7 +158,7 @@ describe('a rekey', () => {
     await desk.run('relaycerts renew --rekey mailhost');
     await desk.install(relay);
     await deliver(home, lab.outside);
-    // The files alone come, and Postfix's processes end by age, as they do: the session cache outlives them.
+    // Only the files are replaced, and Postfix's processes end by age as usual: the session cache outlives them.
     await desk.copy(home);
     await home.sh('pkill -x smtp; true');
     const { pin } = await madeFor(home);
@@ -214,7 +214,7 @@ describe('a revocation', () => {
   });
 });
 
-/** The commands of /etc/cron.d/relaycerts-example_org, run as cron would so many days from now. */
+/** The commands of /etc/cron.d/relaycerts-example_org, as cron would run them this many days from now. */
 async function cronSays(host: MailHost, days: number): Promise<string> {
   const lines = (await host.readFile('/etc/cron.d/relaycerts-example_org'))
     .split('\n')

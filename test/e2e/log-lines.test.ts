@@ -1,6 +1,6 @@
-// The words that Postfix logs for each failure, on real hosts: for each case the relay has a service of its own and the
-// home host a transport of its own, with one flaw. All mails go at once. It runs on whatever release is here:
-// scripts/in-release.sh runs it on others, and RELAYCERTS_LOG_LINES=FILE keeps what they logged, for new samples.
+// What Postfix logs for each failure, on real hosts: each case has its own service on the relay and its own transport
+// on the home host, with one flaw. All mails are sent at once. It runs on the installed release: scripts/in-release.sh
+// runs it on others, and RELAYCERTS_LOG_LINES=FILE keeps what they logged, for new samples.
 
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -47,7 +47,7 @@ async function makePem(ca: TestCa, options: LeafOptions = {}): Promise<Pem> {
 
 const chainOf = ({ key, certificate }: Pem): string => key + certificate;
 
-/** A CA that only bears the name of ours, and has no key identifier that would tell them apart. */
+/** A CA that only shares our CA's name, and has no key identifier to tell them apart. */
 async function makeNamesake(): Promise<string> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -128,7 +128,7 @@ async function configure(): Promise<void> {
   const services = cases.map(([name, one], at) =>
     service(`${firstPort + at} inet n - n - - smtpd`, name, { ...goodRelay, ...one.relay }),
   );
-  // The address of the relay has a service that is right.
+  // The relay's address has a working service.
   services.push(service('2500 inet n - n - - smtpd', 'any', goodRelay));
   const transports = cases.flatMap(([name, one]) =>
     one.isMissing === true ? [] : [service(`${name} unix - - n - - smtp`, name, { ...goodHome, ...one.home })],
@@ -176,7 +176,7 @@ afterAll(async () => {
   await lab.stop();
 });
 
-/** What was logged for a case, as its hosts would log it under the names that relaycerts gives. */
+/** The log of a case, as its hosts would write it under the names that relaycerts uses. */
 async function linesOf(name: string): Promise<readonly string[]> {
   const text = `${await home.mailLog()}\n${await relay.mailLog()}`;
   const at = cases.findIndex(([each]) => each === name);
@@ -206,7 +206,7 @@ describe('the logs name the cause', () => {
     const found = kindsIn(lines);
     const causes = found.filter(({ isSymptom }) => isSymptom !== true).map(({ id }) => id);
     expect([...new Set(causes)].toSorted(), lines.join('\n')).toEqual(wanted.toSorted());
-    // If nothing names the cause, a symptom says where to look: a mail that waits is never without a word.
+    // If nothing names the cause, a symptom says where to look: there is always a line about a mail that waits.
     expect(found.length > 0 || lines.some((line) => line.includes('status=sent'))).toBe(true);
   });
 });

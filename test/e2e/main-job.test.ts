@@ -89,14 +89,14 @@ describe('two relays and two homes', () => {
       const warnings = (await host.readFile('/var/log/mail.log'))
         .split('\n')
         .filter((line) => /warning|error|fatal|backwards-compatible|legacy/.test(line))
-        // The machine's own clocks, a tick apart.
+        // The clocks of the machine, a tick apart.
         .filter((line) => !/file system clock is 1 seconds ahead|resetting file time stamps/.test(line));
       expect(warnings).toEqual([]);
     }
   });
 });
 
-/** A project of its own, with one relay and one home. */
+/** A separate project, with one relay and one home. */
 async function project(
   name: string,
   ssh: Readonly<Record<string, unknown>>,

@@ -1,5 +1,5 @@
-// What relaycerts takes for granted about Postfix, reproduced on real hosts with certificates that openssl made. Each
-// test is one fact: why there are two locks, which replies lose mail, what pins and files must look like.
+// What relaycerts assumes about Postfix, reproduced on real hosts with certificates made by openssl. Each test is one
+// fact: why there are two locks, which replies lose mail, what pins and files must look like.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -27,7 +27,7 @@ let selfSigned: Credential;
 let serverOnly: Credential;
 let mailCount = 0;
 
-/** A main.cf or master.cf service on the relay: what is common to all, and the two settings that differ. */
+/** A service in the relay's main.cf or master.cf: the common settings, and the two that differ. */
 async function addService(
   port: number,
   certificate: 'ask' | 'require',
@@ -66,7 +66,7 @@ async function send(
   await Promise.all([home.markLog(), relay.markLog()]);
   await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject });
   const [, status = '', reply = ''] = await home.waitForLog(/to=<bob@example\.net>.* status=(\w+) \((.*)\)$/m);
-  // Out of the way of the next mail's log lines.
+  // So that it does not mix with the next mail's log lines.
   await home.sh('postsuper -d ALL 2> /dev/null');
   return { status, reply, subject };
 }

@@ -1,5 +1,5 @@
-// Home hosts with other mail programs than Postfix: Exim, nullmailer, OpenSMTPD and msmtp of Debian's packages, and
-// Nodemailer. Each relays by the printed script, waits whatever is wrong, and is undone byte by byte.
+// Home hosts with mail programs other than Postfix: Exim, nullmailer, OpenSMTPD and msmtp from Debian's packages, and
+// Nodemailer. Each relays with the printed script, keeps mail waiting whatever is wrong, and is undone byte by byte.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -17,7 +17,7 @@ import { installProgram } from './lab/programs.js';
 const folder = '/etc/postfix/relaycerts';
 const configured = '/etc/exim4 /etc/nullmailer /etc/msmtprc /etc/smtpd.conf';
 
-/** What says how many mails wait, and what tries them again now. */
+/** The commands that count waiting mails and retry them. */
 const queues = {
   exim: { program: 'exim', count: 'exim4 -bpc', retry: 'exim4 -qff' },
   nullmailer: {
@@ -45,7 +45,7 @@ let exim: MailHost;
 let bare: MailHost;
 /** The hosts with a queue, and their programs. */
 let queued: readonly (readonly [MailHost, keyof typeof queues])[];
-/** A chain of our CA for another relay. */
+/** A chain from our CA for another relay. */
 let otherChain: string;
 let mailCount = 0;
 
@@ -84,7 +84,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-/** Names, owners, modes and bytes of all configuration, and of what else a script might leave. */
+/** Names, owners, modes and bytes of all configuration, and of anything else a script might leave. */
 async function configurationOf(host: MailHost): Promise<string> {
   const script = `find ${configured} ! -type d 2> /dev/null | sort | while read -r file; do
   stat -c '%n %U:%G %a' "$file"; cat "$file"; done; ls -A /etc/cron.d`;
@@ -95,7 +95,7 @@ async function keyOf(host: MailHost): Promise<string> {
   return (await host.sh(`stat -c '%U:%G %a' ${folder} ${folder}/${host.hostname}.key.pem`)).stdout.trim();
 }
 
-/** Runs a host's script; its words without the program's name and the host's. */
+/** Runs a host's script; returns its output without the program's and the host's name. */
 async function runScript(host: MailHost, words: '' | '--undo' = ''): Promise<string> {
   const { code, stdout, stderr } = await desk.script(host, words);
   expect([code, stderr]).toEqual([0, '']);
@@ -119,7 +119,7 @@ async function waitsAt(host: MailHost, name: keyof typeof queues): Promise<numbe
   return Number((await host.sh(queues[name].count)).stdout);
 }
 
-/** Tries again, also what is tried by itself at this moment, until the mail is at the outside. */
+/** Retries, along with automatic retries, until the mail is outside. */
 async function retry(host: MailHost, name: keyof typeof queues, subject: string): Promise<void> {
   const arrived = async () => (await lab.outside.mails()).some((text) => text.includes(`Subject: ${subject}\n`));
   let next = 0;
@@ -297,7 +297,7 @@ update-exim4.conf`);
     await endSessions();
     await relay.markLog();
     const subjects = await Promise.all(queued.map(([host]) => send(host)));
-    // After a failure before, they would not try at once.
+    // After an earlier failure, they would not try at once.
     await Promise.all(queued.map(([host, name]) => host.sh(queues[name].retry)));
     expect((await msmtp('lost')).code).toBeGreaterThan(0);
     await Promise.all(

@@ -15,19 +15,19 @@ import { Desk, contentOf, deliver, send, servedSerial } from './lab/operator.js'
 const recipes = 'docs/recipes.md';
 let lab: Lab;
 let desk: Desk;
-/** What comes before every line. */
+/** Runs before every line. */
 let environment = 'export PATH="$HOME/.local/bin:$PATH"\n';
 let [relay, newRelay, home, laptop]: readonly MailHost[] = [];
 const before = new Map<MailHost, string>();
 
-/** What a person would answer: yes, and the password of the backup. */
+/** A user's answers: yes, and the password of the backup. */
 function answered(line: string): string {
   const [, verb = ''] = /^relaycerts (\S+)/u.exec(line) ?? [];
   if (verb === 'deploy' || verb === 'clean') return `${line} --yes`;
   return ['backup', 'restore', 'export'].includes(verb) ? `${line} --password-fd 3 3<~/password` : line;
 }
 
-/** Another home folder takes the place of another machine; the program is the one that the newcomer installed. */
+/** Another home folder acts as another machine; the program is the one that the newcomer installed. */
 async function moveTo(machine: string): Promise<void> {
   const folder = `/home/operator/${machine}`;
   await lab.operator.sh(`mkdir -p ${folder}/project`);
@@ -40,7 +40,7 @@ interface Written {
   certificates?: { readonly validDays: number; readonly renewBeforeDays: number };
 }
 
-/** Changes settings.json, and gives what it was. */
+/** Changes settings.json, and returns its old contents. */
 async function changeSettings(change: (settings: Written) => void): Promise<string> {
   const path = `${desk.folder}/settings.json`;
   const text = await lab.operator.readFile(path);
@@ -50,7 +50,7 @@ async function changeSettings(change: (settings: Written) => void): Promise<stri
   return text;
 }
 
-/** Runs a block line by line, each as it stands. */
+/** Runs a block line by line, each as printed. */
 async function follow(block: string | undefined): Promise<void> {
   if (block === undefined) throw new TypeError('no such block');
   for (const line of block.trim().split('\n')) {

@@ -1,5 +1,5 @@
-// Who is turned away, with relaycerts' own configuration in place on both sides: the relay takes no client but ours,
-// home hands its mail to no relay but ours, and whatever is wrong, the mail waits at home and goes once it is put right.
+// Who is refused, with relaycerts' own configuration on both sides: the relay accepts no client but ours, home sends
+// its mail to no relay but ours, and whatever is wrong, the mail waits at home and is delivered after the fix.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -24,18 +24,18 @@ let port25Before: string;
 /** Each host's own chain file. */
 const right = new Map<MailHost, string>();
 
-/** What port 25 of the relay says to a stranger, to the last reply. */
+/** The replies of the relay's port 25 to a stranger, to the last one. */
 async function port25(...options: readonly string[]): Promise<string> {
   const swaks = ['swaks', '--server', relay.hostname, '--from', 'a@example.org', '--quit-after', 'RCPT', ...options];
   return (await lab.operator.exec(swaks, { anyExit: true })).stdout;
 }
 
-/** A certificate of our CA for the home host, and whatever is to differ. */
+/** A certificate of our CA for the home host, with any differences. */
 function ofClient(options: Partial<CertificateOptions>): Promise<Credential> {
   return makeCertificate(lab.operator, { name: home.hostname, purpose: 'clientAuth', issuer: ca, ...options });
 }
 
-/** A certificate of our CA for the relay, and whatever is to differ. */
+/** A certificate of our CA for the relay, with any differences. */
 function ofServer(options: Partial<CertificateOptions>): Promise<Credential> {
   return makeCertificate(lab.operator, { name: relay.hostname, purpose: 'serverAuth', issuer: ca, ...options });
 }
@@ -54,7 +54,7 @@ async function list(...credentials: readonly Credential[]): Promise<void> {
 }
 
 interface Refusal {
-  /** Why it waits, as the home queue has it. */
+  /** Why it waits, according to the home queue. */
   readonly reason: string;
   /** What home said on the relay's service before the connection ended: `ehlo=2 starttls=1 ...`. */
   readonly commands: string;
@@ -62,7 +62,7 @@ interface Refusal {
   readonly log: string;
 }
 
-/** Sends a mail that must wait at home; puts things right, and it must arrive. */
+/** Sends a mail that must wait at home; fixes things, and it must arrive. */
 async function waits(putRight: () => Promise<void>): Promise<Refusal> {
   await relay.markLog();
   const subject = await send(home);

@@ -1,5 +1,5 @@
-// What main.cf of a relay has for strangers, as published configurations have it, and what strangers do: neither stops
-// the mail of a listed client on our port, and nothing there is refused for good.
+// What a relay's main.cf has for strangers, as in published configurations, and what strangers do: neither stops a
+// listed client's mail on our port, and nothing there is rejected permanently.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -16,7 +16,7 @@ let lab: Lab;
 let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
-/** What the script said of main.cf. */
+/** The script's messages about main.cf. */
 let said: string;
 
 beforeAll(async () => {
@@ -84,7 +84,7 @@ describe('what a stranger does', () => {
   test('150 half-open connections do not hold up mail from home', async () => {
     const addresses = ['192.0.2.201', '192.0.2.202', '192.0.2.203'];
     for (const address of addresses) await lab.outside.exec(['ip', 'address', 'add', `${address}/24`, 'dev', 'eth0']);
-    // Each says what a client says up to its TLS handshake, which never comes. It stops where nobody answers any more.
+    // Each sends what a client sends up to its TLS handshake, which never comes. It stops when nobody answers any more.
     const flood = `use IO::Socket::INET; my @open; $SIG{ALRM} = sub { die }; eval { for my $from (@ARGV) { for (1 .. 50) {
       alarm 8; my $s = IO::Socket::INET->new(PeerAddr => '${relay.address}:2500', LocalAddr => $from) or next;
       push @open, $s; $s->autoflush(1); <$s> =~ /^220/ or next;
@@ -94,7 +94,7 @@ describe('what a stranger does', () => {
     await lab.outside.sh(`perl -e '${flood.replaceAll("'", String.raw`'\''`)}' ${addresses.join(' ')} > /dev/null 2>&1 &
 echo $! > /run/lab/flood.pid
 until [ -e /run/lab/flooding ]; do sleep 0.1; done`);
-    // Ten an address, of the hundred that the service has. Without limits they hold all, and mail waits until they time out.
+    // Ten per address, of the service's hundred. Without limits they hold all, and mail waits until they time out.
     const held = (await relay.exec(['ss', '-Htn', 'state', 'established', 'sport = :2500'])).stdout.trim().split('\n');
     expect(held.length).toBeGreaterThan(20);
     expect(held.length).toBeLessThanOrEqual(30);

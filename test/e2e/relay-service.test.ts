@@ -1,5 +1,5 @@
-// The script on a relay over its life: a service that was there before, what was added by hand, a client that is
-// revoked while it is connected, an old table that comes back, and mail that would go in a circle.
+// The script on a relay over time: an existing service, manual additions, a client that is revoked while connected, an
+// old table that comes back, and mail that would loop.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -12,7 +12,7 @@ import { Desk, contentOf, deliver, send } from './lab/operator.js';
 
 const twoHomes = { smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }] };
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], ...twoHomes };
-/** What relaycerts set up before it was this program, and what how-tos print. */
+/** What earlier versions of relaycerts set up, and what how-tos print. */
 const oldService = `postconf -M '2500/inet=2500 inet n - n - - smtpd'
 postconf -P 2500/inet/syslog_name=postfix/relay 2500/inet/smtpd_tls_security_level=encrypt 2500/inet/smtpd_tls_ask_ccert=yes \\
   2500/inet/smtpd_tls_fingerprint_digest=sha256 2500/inet/relay_clientcerts=hash:/etc/postfix/relay_clientcerts \\
@@ -24,7 +24,7 @@ let relay: MailHost;
 let home: MailHost;
 let second: MailHost;
 
-/** Runs the relay's script; it must succeed. Resolves with all that it says. */
+/** Runs the relay's script, which must succeed. Resolves with all its output. */
 async function runScript(words: '' | '--undo' = ''): Promise<string> {
   const { code, stdout, stderr } = await desk.script(relay, words);
   expect(code, stderr).toBe(0);
@@ -37,7 +37,7 @@ async function install(): Promise<string> {
   return runScript();
 }
 
-/** Opens a session of a home's on our port that stays open; resolves once MAIL FROM was taken. */
+/** Opens a session from a home on our port that stays open; resolves once MAIL FROM was accepted. */
 async function openSession(host: MailHost): Promise<void> {
   const own = `/etc/postfix/relaycerts/${host.hostname}`;
   await host.sh(`rm -f /run/lab/in /run/lab/out; mkfifo /run/lab/in

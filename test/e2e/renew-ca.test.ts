@@ -1,6 +1,6 @@
 // A CA's new certificate, and a CA with a new key in its three stages, installed on one host after the other while mail
-// flows: before, during and after every single installation. Nothing bounces, everything arrives once, and what the
-// printed plan says to look at shows what it says.
+// flows: before, during and after every single installation. Nothing bounces, everything arrives once, and the printed
+// checks show what the text says.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -150,7 +150,7 @@ describe('renew --ca --rekey', () => {
     for (const host of [home, relay, otherHome]) expect(await authoritiesAt(host)).toBe('1\n');
     expect(await answerTo(`${folder}/${home.hostname}.chain.pem`)).toContain('250 2.1.5 Ok');
     expect(await answerTo(old)).toMatch(/^<\S+ +421 4\.7\.1 .*Client certificate not trusted/mu);
-    // Before check comes, which tries what must be refused.
+    // Before check runs, which tries what must be refused.
     relayLog = await relay.readFile('/var/log/mail.log');
     await desk.run('relaycerts check', true);
     expect((await desk.run('relaycerts status')).stdout).toMatch(/^3 hosts: 3 ok; CA ok; passphrase ok\n/u);
@@ -173,7 +173,7 @@ describe('renew --ca --rekey', () => {
         );
       }
     }
-    // The one that was shown the door is the old certificate, in the third stage.
+    // The refused one is the old certificate, in the third stage.
     expect(relayLog.match(/(?:Untrusted|Anonymous) TLS connection|NOQUEUE: reject/gu)).toEqual([
       'Untrusted TLS connection',
     ]);

@@ -1,4 +1,4 @@
-// The script over time: run again, taken back, after somebody else's edits, with another port, with one more client.
+// The script over time: run again, undone, after somebody else's edits, with another port, with one more client.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -163,7 +163,7 @@ describe("--undo after somebody else's edits", () => {
   });
 });
 
-/** Installs the machine under a name of the settings, by the two lines that are printed everywhere. */
+/** Installs the machine under a name in the settings, with the two printed lines. */
 const installAs = (host: string, at: MailHost): Promise<unknown> =>
   desk.run(
     `relaycerts show ${host} --section rsync --format sh | sh && relaycerts show ${host} --format sh | ssh root@${at.hostname} sh`,
@@ -199,7 +199,7 @@ describe('another name in the settings', () => {
   test("of another machine: the old relay is open until make's steps are done", async () => {
     await relay.restorePostfix();
     const before = await contentOf(relay);
-    // On a port that nothing here knows, once the settings no longer name the relay.
+    // On a port that nothing here knows, once the relay is no longer in the settings.
     await desk.make({ smtpdServers: [{ ...oneRelay.smtpdServers[0], port: 2600 }], ...oneHome });
     await desk.install(relay, home);
     await deliver(home, lab.outside);

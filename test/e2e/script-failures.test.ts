@@ -1,5 +1,5 @@
-// The script where something is wrong: it says what and what to do, exits with a failure, and main.cf and master.cf are
-// what they were; where it had begun to change them, it puts them back and Postfix runs on.
+// The script when something is wrong: it prints the error and a hint, exits with a failure, and main.cf and master.cf
+// are unchanged; if it had started to change them, it restores them and Postfix keeps running.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -23,7 +23,7 @@ let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
 
-/** Runs the script; it must fail, say so and what to do, and leave the configuration alone. */
+/** Runs the script, which must fail, print the error and a hint, and not change the configuration. */
 async function refuses(
   host: MailHost,
   says: RegExp,
@@ -59,7 +59,7 @@ async function putsBack(host: MailHost, run: () => Promise<ExecResult>): Promise
   return result;
 }
 
-/** Has a program of the host run these shell words first, each time that it is called meanwhile. */
+/** Makes a program of the host run these shell words first, each time it is called meanwhile. */
 async function precededBy<Answer>(
   host: MailHost,
   program: string,
@@ -122,7 +122,7 @@ describe('before any change', () => {
       [relay, home].map((host) =>
         aside(host, breakMainCf, async () => {
           await refuses(host, /postfix check finds an error in \/etc\/postfix as it is now; nothing was changed/);
-          // The hint; a second -t stands for the terminal that the operator would have.
+          // The hint; a second -t stands in for the operator's terminal.
           const { stdout } = await desk.run(`ssh -t -t root@${host.hostname} postfix check`, true);
           expect(stdout).toMatch(/fatal: .*unknown group name: nosuchgroup/);
         }),

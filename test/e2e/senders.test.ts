@@ -1,5 +1,5 @@
-// What a client with `senders` may send as on a real relay: the mail of other senders waits at home and does not bounce,
-// whatever main.cf says, and clients without `senders` are free.
+// What a client with `senders` may send as on a real relay: other senders' mail waits at home and does not bounce,
+// whatever main.cf says, and clients without `senders` are not limited.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -13,7 +13,7 @@ const settings = {
   smtpdServers: [{ hostname: 'relayhost' }],
   smtpClients: [{ hostname: 'mailhost', senders: ['Ann@Example.org', 'lists.example.org'] }, { hostname: 'mailhost2' }],
 };
-/** What would match other senders, look <> up by another key, or refuse for good. */
+/** Settings that would match other senders, look up <> by another key, or reject permanently. */
 const mainCf = {
   parent_domain_matches_subdomains: '',
   smtpd_null_access_lookup_key: 'none',

@@ -1,5 +1,5 @@
-// Hosts that make their own key, a home and a relay: by the printed text to the letter, in its order, and by the script.
-// Mail flows, both locks in place, and neither key was ever anywhere but on its host.
+// Hosts that make their own key, a home and a relay: with the printed text to the letter, in its order, and with the
+// script. Mail flows with both locks in place, and neither key was ever anywhere but on its host.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-/** Pastes the blocks of one section; what each said. */
+/** Pastes the blocks of one section; returns the output of each. */
 async function pasteSection(host: MailHost, section: string): Promise<readonly string[]> {
   const said: string[] = [];
   for (const block of blocksOf(await desk.show(`${host.hostname} --section ${section}`))) {
@@ -50,7 +50,7 @@ async function keyOf(host: MailHost): Promise<string> {
 
 async function expectFlow(): Promise<void> {
   await Promise.all([relay.markLog(), home.markLog()]);
-  // Where Postfix can, it leaves the client and its TLS out of Received; the log has both.
+  // If Postfix can, it leaves the client and its TLS out of Received; the log has both.
   const hides = await relay.knows('smtpd_hide_client_session');
   expect(await deliver(home, lab.outside)).toMatch(
     hides ? /by relayhost\.example\.org \(Postfix\) id /u : /by relayhost\.example\.org \(Postfix\) with ESMTPS id /u,
@@ -109,7 +109,7 @@ describe('keys that never left their hosts', () => {
       expect(none.code).toBe(1);
       expect(none.stderr).toContain(`the folder ${folder} is missing`);
     }
-    // The hosts lost their keys, so they make new ones, and the old certificates and requests go.
+    // The hosts lost their keys, so they make new ones, and the old certificates and requests are removed.
     for (const host of [relay, home]) {
       const [, refused] = await pasteSection(host, 'request').catch((error: unknown) => ['', String(error)]);
       expect(refused).toContain('is for another key than the one stored');

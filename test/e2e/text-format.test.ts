@@ -1,5 +1,5 @@
 // The main job by copy and paste: every block of the printed text, taken from between its markers and run unchanged at
-// its place, says what the words around it promise. Then mail flows, and the blocks of --undo give everything back.
+// its place, does what the words around it say. Then mail flows, and the blocks of --undo restore everything.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -79,7 +79,7 @@ describe('the text, pasted', () => {
       const [, command = ''] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
       await host.markLog();
       expect((await host.sh(command)).stdout).toBe('');
-      // With a file away, the same command sends its mail.
+      // With a file missing, the same command sends its mail.
       for (const name of [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem']) {
         const file = `/etc/postfix/relaycerts/${name}`;
         expect(await host.mailLog()).not.toContain('postfix/pickup');
@@ -106,7 +106,7 @@ describe('the text, pasted', () => {
       expect(await morning()).toBe('');
 
       const [own, ca] = [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem'];
-      // For 30 days, of which a moment has gone by.
+      // For 30 days, minus a moment.
       const ending = await makeCertificate(host.machine, { name: 'x', purpose: 'clientAuth', issuer: 'self' });
       await host.sh('cp -a /etc/postfix/relaycerts /root/kept');
       await host.writeFile(`/etc/postfix/relaycerts/${own}`, ending.certificate);

@@ -1,5 +1,5 @@
-// Backups for keys of a GnuPG keyring: made for the recipients in the settings and nobody else, opened by GnuPG here, and
-// not made where nothing can open them.
+// Backups for keys in a GnuPG keyring: encrypted only to the recipients in the settings, opened by GnuPG here, and not
+// made if nothing can open them.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -123,7 +123,7 @@ it('has a password if only that or the operator key opens the passphrase', async
   });
   const [, fingerprint = ''] = /^fpr:+([0-9A-F]+):/mu.exec(stdout.toString()) ?? [];
   gnupg.gpg(['--import', operator]);
-  // The operator key by another name is the same key, and is lost with the same disk.
+  // The operator key under another name is the same key, and is lost with the same disk.
   project.settings(withRecipients(fingerprint));
   expectError(await run(['backup', 'b.gpg']), 2, /the backup needs a password/u, /--password-fd/u);
   project.settings(withRecipients(fingerprint, names.open));

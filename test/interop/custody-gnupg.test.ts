@@ -213,7 +213,7 @@ describe('a key on a card', () => {
     const onCard: Run = async (command, args, options) => {
       asked.push(args.join(' '));
       const result = await gnupg.run(command, args, options);
-      // Field 15: the card's serial number in the place of the plus that says here.
+      // Field 15: the card's serial number in place of the plus sign for "here".
       const listing = result.stdout
         .toString()
         .replaceAll(/^((?:sec|ssb):(?:[^:]*:){13})\+/gmu, '$1D2760001240103040006');

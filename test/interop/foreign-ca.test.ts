@@ -1,5 +1,5 @@
-// A CA that another program made, in place of ours: what it lacks is said by `status` and stops nothing, what keeps it from
-// working is a state of its own, and the command that is said cures it. openssl judges what comes of it.
+// A CA made by another program, in place of ours: `status` reports what it lacks, which stops nothing; what keeps it
+// from working is a separate state, and the printed command fixes it. openssl judges the result.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
@@ -31,7 +31,7 @@ afterEach(() => {
 const run = (...args: readonly string[]): Promise<Result> => project.run(args);
 const caRow = async (): Promise<Row | undefined> => (await rowsOf(project)).find(({ role }) => role === 'ca');
 
-/** Puts a CA in the place of ours, whose leaves go; its key is sealed with our passphrase. */
+/** Replaces our CA, whose leaves are removed; the new key is sealed with our passphrase. */
 async function putCa(certificate: string, plainKey: string): Promise<void> {
   const passphrase = succeed(await run('passphrase', 'show', '--yes')).stdout;
   rmSync(project.path('certs'), { recursive: true });
@@ -65,7 +65,7 @@ const p256 = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
 const [constraints, usage] = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'];
 const [pathLength, identifier] = ['basicConstraints=critical,CA:TRUE,pathlen:1', 'subjectKeyIdentifier=hash'];
 
-/** Runs a command that a text names, at each of its stages. */
+/** Runs a command named in a text, at each of its stages. */
 async function runNamed(why: string): Promise<void> {
   const command = /relaycerts (renew --ca(?: --rekey)?)/u.exec(why)?.[1] ?? '';
   expect(command, why).not.toBe('');

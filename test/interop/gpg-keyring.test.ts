@@ -109,7 +109,7 @@ describe('in the keyring', () => {
       ]);
       expect((await find(fingerprint))[0]?.warnings).toEqual([]);
 
-      // One user ID that somebody has certified says nothing of the others.
+      // A certification of one user ID says nothing about the others.
       const secret = ['--pinentry-mode', 'loopback', '--passphrase', ''];
       other.gpg([...secret, '--quick-add-uid', fingerprint, 'Claimed <claimed@example.org>']);
       gnupg.gpg(['--import'], other.gpg(['--export', fingerprint]));

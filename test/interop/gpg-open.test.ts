@@ -1,4 +1,4 @@
-// Opening what GnuPG encrypted, and everything that can keep it closed, each one produced on purpose.
+// Opening what GnuPG encrypted, and everything that can prevent it, each one produced on purpose.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -67,7 +67,7 @@ function useCurses(): void {
   gnupg.configureAgent([`pinentry-program ${curses}`]);
 }
 
-/** In the place of gpg. */
+/** In place of gpg. */
 const endless: Run = (_, __, options) => gnupg.run('sh', ['-c', 'exec cat /dev/zero >&2'], options);
 
 function withEnv(env: Record<string, string>): Run {

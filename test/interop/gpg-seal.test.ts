@@ -1,5 +1,5 @@
-// What we seal opens in real GnuPG, for every kind of key that people have; and what GnuPG says of a key that must not
-// be sealed to, we refuse for the same reason.
+// Real GnuPG opens what we seal, for every kind of key that people have; and keys that GnuPG will not encrypt to, we
+// refuse for the same reason.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ const sealed = (home: Gnupg, bytes: Uint8Array) => ({
   tty: undefined,
 });
 
-/** Opens with gpg alone, and with our own gpg path, and gives what both agree on. */
+/** Opens with plain gpg, and with our own gpg code, and returns what both agree on. */
 async function openBothWays(home: Gnupg, bytes: Uint8Array): Promise<string> {
   const byGpg = home.gpg(['--decrypt'], bytes).toString();
   expect(reveal(await openPassphrase(sealed(home, bytes)))).toBe(byGpg);

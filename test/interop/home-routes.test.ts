@@ -1,6 +1,6 @@
-// Routes of a home host's main.cf and master.cf, before the script changes anything: what would stop or go past the relay
-// is refused, with a hint that runs, and what has a transport of its own is said. On a stock Debian configuration in a
-// mount namespace, with the real postconf and postmap.
+// Routes in a home host's main.cf and master.cf, before the script changes anything: what would stop or bypass the
+// relay is refused, with a hint that works, and routes with their own transport are listed. On a stock Debian
+// configuration in a mount namespace, with the real postconf and postmap.
 
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-/** Runs the script after these commands on a stock host; `changed` where main.cf or master.cf are others afterwards. */
+/** Runs the script after these commands on a stock host; `changed` if main.cf or master.cf differ afterwards. */
 function install(prepare: string, text = script): Promise<Result> {
   const commands = `${stockPostfix}
 mkdir -m 700 ${bundle}

@@ -1,5 +1,5 @@
-// Folders and files with every kind of name: the settings, the passphrase file, recipients' keys, the home. Everything
-// lies where it was said, nothing beside it, and a command that a hint tells for such a path gets it as one word.
+// Folders and files with every kind of name: the settings, the passphrase file, recipients' keys, the home. Every file
+// is where it should be, nothing is beside it, and a printed command gets such a path as one word.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { makeGnupg, type Gnupg } from '../support/gnupg.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { makeStubs, type Stubs } from '../support/shell-stubs.js';
 
-/** Each is one name of a folder or a file; `canary` is a stub that nothing may run. */
+/** Each is a name of a folder or a file; `canary` is a stub that nothing may run. */
 const names = [
   ' ',
   ' a b ',
@@ -58,7 +58,7 @@ afterEach(() => {
 const sorted = (paths: readonly string[]): readonly string[] => paths.toSorted((one, other) => (one < other ? -1 : 1));
 const isGood = ({ status, stderr }: Result): void => expect(status, stderr).toBe(0);
 
-/** The command after these words, as a shell takes it apart. */
+/** The command after these words, as a shell splits it. */
 function toldCommand(said: string, after: string): readonly (readonly string[])[] {
   const line = said.split('\n').find((each) => each.includes(after)) ?? '';
   const command = line.slice(line.indexOf(after) + after.length);
@@ -130,7 +130,7 @@ describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
     const refused = await project.run(['make'], { env });
     expect(existsSync(project.path('certs'))).toBe(false);
     if (!isTaken(settings)) {
-      // Invisible, or a space at the end: told with its place, escaped.
+      // Invisible, or a space at the end: reported with its place, escaped.
       expect([refused.status, name]).toEqual([2, expect.stringMatching(/^[ \u2028]|^\u202e/u)]);
       expect(refused.stderr).toMatch(/settings\.json: passphrase\.(?:file|recipients\[0\])/u);
       return;

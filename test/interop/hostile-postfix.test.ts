@@ -73,7 +73,7 @@ function seenIn(text: string): Seen {
   };
 }
 
-/** The configuration before and after what is printed has run on the host, and what else the commands print. */
+/** The configuration before and after the printed commands ran on the host, and what else they print. */
 function installed(hostname: string, text: string, shell: string, then = ''): readonly [Seen, Seen, string] {
   const env = {
     ...process.env,
@@ -179,7 +179,7 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
     },
   );
 
-  /** What decides who relays, written down once more by hand. */
+  /** The parameters that decide who relays, written down a second time by hand. */
   const locksOf = ({ hostname, tlsLogLevel }: SmtpdServer): Readonly<Record<string, string>> => ({
     syslog_name: 'postfix/relaycerts',
     smtpd_tls_security_level: 'encrypt',
@@ -259,7 +259,7 @@ describe.each(variants)('$tableType, $pin, $unlisted, chroot $masterChroot', (va
   });
 });
 
-/** The digest as openssl makes it. */
+/** The digest as computed by openssl. */
 function pinOf(path: string, what: string): string {
   const script =
     what === '-fingerprint'

@@ -1,5 +1,5 @@
-// The whole alphabet that each key of the settings takes, asked of the parser character by character, and what is
-// refused: exit 2, one line a problem with its hint, the value quoted and escaped, nothing written.
+// The whole alphabet that each key of the settings accepts, tested in the parser character by character, and what is
+// refused: exit 2, one line per problem with its hint, the value quoted and escaped, nothing written.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -43,7 +43,8 @@ function textKeysOf(schema: unknown, path: readonly string[] = []): readonly str
 
 describe('the alphabet of', () => {
   it('every key that takes text is tested', () => {
-    // $schema is for editors, and goes nowhere. The path of the clients file is only opened, and never printed for a shell.
+    // $schema is for editors, and is not used. The path of the clients file is only opened, and never printed for a
+    // shell.
     const elsewhere = ['$schema', 'smtpClients.file'];
     const all = textKeysOf(settingsJsonSchema()).filter((key) => !elsewhere.includes(key));
     expect([...new Set(textKeys.map(({ key }) => key))].toSorted()).toEqual(all.toSorted());

@@ -35,7 +35,7 @@ const shells = [['dash'], ['bash', '--norc'], ['bash', '--norc', '--posix'], ['b
 
 let hostile: HostileProject;
 let stubs: Stubs;
-/** What was printed, by command line. */
+/** The output, by command line. */
 const printed = new Map<string, string>();
 const scripts = new Map<string, string>();
 
@@ -68,12 +68,12 @@ afterAll(() => {
   stubs.remove();
 });
 
-/** The settings file as it is named from where the program ran. */
+/** The settings file as named from the program's folder. */
 function fileWord(): string {
   return relative(hostile.project.folder, hostile.file);
 }
 
-/** What installs these hosts, or all. */
+/** The command that installs these hosts, or all. */
 function installOf(...hostnames: readonly string[]): readonly string[] {
   return ['relaycerts', '--settings', fileWord(), 'deploy', ...hostnames];
 }
@@ -108,7 +108,7 @@ function rsyncOf(host: HostSettings): readonly string[] {
   ];
 }
 
-/** Runs text with every program a stub: what ran, and nothing was said or left behind. */
+/** Runs text with every program a stub: returns what ran; nothing was printed or left behind. */
 function ran(text: string): readonly (readonly string[])[] {
   const runs = shells.slice(0, 2).map((shell) => stubs.run(shell, text, ['/etc/postfix', '/etc/cron.d', directory]));
   for (const { status, stderr, stdout } of runs) {
@@ -158,7 +158,7 @@ describe('every script', () => {
   });
 });
 
-/** A block's text where it is one for a shell. */
+/** A block's text if it is for a shell. */
 function shellOf(block: PrintedBlock): readonly string[] {
   return block.where === 'file' ? [] : [block.text];
 }
@@ -188,7 +188,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
       // A pattern with the port in it.
       if (program === 'pkill' && host.role === 'smtpd-server') expect(argv.pop()).toBe(`^smtpd .*-n ${host.port} `);
       for (const word of argv) {
-        // What is the same for all settings: how long tlsmgr stays, and what holds while a port is under stress.
+        // Values that are the same for all settings: how long tlsmgr stays, and the limits of a port under stress.
         const varying = word.replace(/ 1000\? 1 tlsmgr$|\$\{stress\?\{\d+\}:\{\d+\}\}/u, '');
         expect(varying.replace(/^\d+\/inet\/smtpd_recipient_restrictions=.*inline:\{(.*)\}$/u, '$1')).toMatch(
           /^[\w@%+=:,./ !()|&[\]<>-]*$/u,
@@ -228,7 +228,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const subject = `/CN=${host.hostname.length > 64 ? 'c' : host.hostname}`;
     const first = ['openssl', 'req', '-new', '-key', `${host.hostname}.key.pem`, '-subj'];
     expect(there).toContainEqual([...first, subject, '-out', request]);
-    // The request goes into the folder where this is pasted.
+    // The request is written to the current folder of the paste.
     const here = stubs.run(['dash'], blocks[1]?.text ?? '');
     expect(here.stderr).toBe(`left behind: ${request}\n`);
     expect(here.ran).toEqual([
@@ -252,7 +252,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
     const [text = ''] =
       new RegExp(`(?<=cat >${script} <<'END' [^\\n]*\\n)[^]*?(?=^END$)`, 'mu').exec(show('--section', 'monitor')) ?? [];
     const check = ['openssl', 'x509', '-noout', '-checkend', '2592000'];
-    // Of each file every certificate is looked at; here they have two.
+    // Every certificate of each file is checked; here each has two.
     const pem = '-----BEGIN CERTIFICATE-----\\nMAA=\\n-----END CERTIFICATE-----\\n';
     const files = [`${directory}/${host.hostname}.crt.pem`, `${directory}/${settings.domain}-ca.crt.pem`];
     const written = files.map((file) => `printf %b '${pem}${pem}' >${file}; `).join('');

@@ -22,7 +22,7 @@ const keys = Object.keys(upperBounds) as readonly Attribute[];
 const opensslNames = { state: 'ST', locality: 'L', organization: 'O', organizationalUnit: 'OU', commonName: 'CN' };
 const country = 'NL';
 
-/** What the parser takes within this attribute. */
+/** What the parser accepts in this attribute. */
 function alphabet(key: Attribute): readonly string[] {
   const place = textKeys.find((each) => each.key.endsWith(`.${key}`));
   return codePoints.filter((character) => isTaken(place?.settings(`x${character}x`)));
@@ -127,7 +127,7 @@ describe('a subject of', () => {
     for (const key of keys) expect(texts[key].join('').length).toBeGreaterThan(300);
     for (let round = 0; round < rounds; round++) {
       const { commonName, ...subject } = namesOf(round);
-      // The parser's word for it, besides.
+      // The parser accepts it too.
       expect(isTaken({ ...smallest, subject, ca: { commonName } })).toBe(true);
       const ca = await makeCa({ commonName, subject: { country: country as never, ...subject } });
       expectRead(ca.pem, namesOf(round));

@@ -25,7 +25,7 @@ const settings = parseSettings(
 
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 
-/** What is piped to sh; `section` is undefined for the whole installation. */
+/** The text piped to sh; `section` is undefined for the whole installation. */
 const printed = hostsOf(settings).flatMap((host) => {
   const show = (section: Section | undefined, undo: boolean, keyPlace: 'here' | 'host') => {
     const part = section === undefined ? {} : { section };

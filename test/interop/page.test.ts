@@ -1,5 +1,5 @@
-// The page of `show --format html` in a real browser: what it copies, remembers and shows, who can use it, and that it asks
-// nobody for anything. One browser for all of it.
+// The page of `show --format html` in a real browser: what it copies, remembers and shows, who can use it, and that it
+// makes no request. One browser for all of it.
 
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -193,7 +193,7 @@ describe('the page', () => {
     for (const name of [hostile.commonName, '<img src=x onerror=alert(1)>']) expect(text).toContain(name);
     expect(browser.complaints).toEqual([]);
     expect(browser.requests.filter((url) => !url.startsWith(pathToFileURL(project.home).href))).toEqual([]);
-    // What would run or load if something came in all the same is forbidden.
+    // Even if something got in, the policy would not let it run or load.
     const forbidden = await browser.ask<string[]>(`new Promise((resolve) => {
       const found = [];
       document.addEventListener('securitypolicyviolation', ({ blockedURI, effectiveDirective }) => {

@@ -59,7 +59,7 @@ const opensKey = (passphrase: string): boolean =>
   spawnSync('openssl', ['pkey', '-in', project.path(caKey), '-passin', 'stdin', '-noout'], { input: passphrase })
     .status === 0;
 
-/** GnuPG alone, without relaycerts, opens the passphrase file, and openssl the key with it. */
+/** Plain GnuPG, without relaycerts, opens the passphrase file, and openssl the key with it. */
 function expectOpens(gnupg: Gnupg): void {
   expect(opensKey(gnupg.gpg(['--decrypt', sealedFile()]).toString())).toBe(true);
 }
@@ -204,7 +204,7 @@ describe('a file that the user made', () => {
     expect(existsSync(operatorKey())).toBe(false);
     project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'second' }] }));
     await succeed(['make']);
-    // No recipients in the settings: the file is right whoever it is for.
+    // Without recipients in the settings, the file is right whatever it is encrypted to.
     expect(readFileSync(sealedFile()).equals(bytes)).toBe(true);
     await succeed(['passphrase', 'change']);
     expectOpens(alice);

@@ -106,7 +106,7 @@ function newStore(name: string): string {
   return `sql:${folder}`;
 }
 
-// The NSS of Debian 12 takes no Ed25519 key, whoever wrote the file. It needs seconds to open one.
+// Debian 12's NSS does not accept Ed25519 keys in any file. It needs seconds to open one.
 const nssTypes = isDeep ? keyTypes.filter((keyType) => keyType !== 'ed25519') : (['ecdsa-p256', 'rsa-2048'] as const);
 describe.each<KeyType>(nssTypes)('NSS: %s', (keyType) => {
   it('pk12util imports key and chain, paired', async () => {

@@ -34,11 +34,11 @@ function onHost(commands: string, variables: Readonly<Record<string, string>> = 
   });
 }
 
-/** What the commands print; they must succeed. */
+/** The output of the commands, which must succeed. */
 async function answer(commands: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
   const { status, stdout, stderr } = await onHost(commands, variables);
   const said = stderr
-    // Where main.cf is a link, `postfix check` of 3.10 warns of the link's own mode, which means nothing.
+    // If main.cf is a link, `postfix check` of 3.10 warns of the link's own mode, which means nothing.
     .replaceAll(/^postfix\/postlog: warning: group or other writable: \/etc\/postfix\/\.\/(?:main|master)\.cf\n/gmu, '')
     .replaceAll(/^relaycerts: warning: Postfix is not running .*\n/gmu, '');
   expect([said, status]).toEqual(['', 0]);
@@ -51,7 +51,7 @@ async function run(of: Project, ...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** What show prints, in a variable of the hosts' shell. */
+/** The output of show, in a variable of the hosts' shell. */
 async function print(variable: string, ...args: readonly string[]): Promise<void> {
   scripts.set(variable, await run(project, 'show', ...args));
 }

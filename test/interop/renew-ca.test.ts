@@ -73,7 +73,7 @@ function javaVerify(trials: readonly Trial[]): readonly string[] {
 
 const builtTo = ({ info }: TestCa): string => `OK ${BigInt(`0x${info.serial}`).toString(16)}`;
 
-/** Whether OpenSSL and GnuTLS take the leaf for its purpose with the CAs of the file; they have to be of one mind. */
+/** True if OpenSSL and GnuTLS accept the leaf for its purpose with the CAs of the file; they must agree. */
 function isTaken(caPem: string, role: Role, leaf: TestLeaf): boolean {
   const [name, oid] = purposes[role];
   const caFile = scratch.write('ca.pem', caPem);

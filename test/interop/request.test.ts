@@ -1,5 +1,5 @@
-// Certificate requests by openssl and certtool, every form and key that is taken, and all that is not: what is weak,
-// damaged by one bit, or not from the key's owner.
+// Certificate requests by openssl and certtool: every accepted form and key, and those that are refused: weak, damaged
+// by one bit, or not from the key's owner.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRequest } from '../../src/certificate/request.js';
@@ -105,7 +105,7 @@ describe('refused', () => {
   it.each([
     ['RSA of 1024 bits', ['RSA', 'rsa_keygen_bits:1024']],
     ['RSA of 2047 bits', ['RSA', 'rsa_keygen_bits:2047']],
-    // Of four primes, which are found in no time.
+    // With four primes, which are quickly found.
     ['RSA of 5120 bits', ['RSA', 'rsa_keygen_bits:5120', 'rsa_keygen_primes:4']],
     ['P-521', ['EC', 'ec_paramgen_curve:P-521']],
     ['secp256k1', ['EC', 'ec_paramgen_curve:secp256k1']],

@@ -57,7 +57,7 @@ interface Command {
   readonly status?: number;
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** What is known of secrets besides, from here on: what the command is given. */
+  /** What else is known of secrets from here on: the command's input. */
   readonly given?: readonly KnownSecret[];
   /** What this command is for. */
   readonly prints?: Exception;
@@ -127,7 +127,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       gnupg.dispose();
     });
 
-    /** What was read already, by its bytes: nothing is learnt twice. */
+    /** Files already read, by their bytes: nothing is learnt twice. */
     const read = new Set<string>();
     const isNew = (path: string): boolean => {
       if (!existsSync(path)) return false;
@@ -135,7 +135,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       return !read.has(bytes) && read.add(bytes) !== undefined;
     };
 
-    /** Learns what is secret by now; what was secret before stays so. */
+    /** Learns what is secret now; what was secret before stays so. */
     async function learn(): Promise<void> {
       if (isNew(sealed())) {
         const { stdout } = project.spawn(['passphrase', 'show', '--yes'], { env: environment() });
@@ -156,7 +156,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       }
     }
 
-    /** Whether a leak is one that is meant; the exception is seen then. */
+    /** True if a leak is intended; the exception has then occurred. */
     function isMeant({ secret, where }: Leak, allowed: readonly Exception[]): boolean {
       const exception = allowed.find((each) => {
         const match = each.secret.exec(secret);

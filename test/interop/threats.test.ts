@@ -1,4 +1,4 @@
-// SECURITY.md's threats, as far as files alone can show them; what needs hosts and mail is in test/e2e.
+// SECURITY.md's threats, as far as files by themselves can show them; those that need hosts and mail are in test/e2e.
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -32,7 +32,7 @@ const pinOf = async (host: string): Promise<string> => {
   return pin;
 };
 
-/** What openssl says of a certificate for this purpose, trusting what this host trusts. */
+/** openssl's verdict on a certificate for this purpose, with the CAs that this host trusts. */
 const verify = (host: string, purpose: string, ...args: readonly string[]): string => {
   const { status, stdout, stderr } = runTool('openssl', [
     'verify',
@@ -52,7 +52,7 @@ const keysIn = (host: string): readonly string[] =>
     .filter((path) => readFileSync(path, 'utf8').includes('PRIVATE KEY-----'))
     .map((path) => openssl(['pkey', '-in', path, '-pubout']));
 
-/** A certificate for a name that whoever has this host's bundle makes with its key. */
+/** A certificate for a name, made by somebody who has this host's bundle, with its key. */
 function forge(host: string, usage: string): string {
   const path = (name: string): string => join(scratch, `${host}-${usage}-${name}`);
   const extensions = path('ext');
@@ -188,9 +188,9 @@ describe("the operator's disk is stolen while off", () => {
 
 describe('a colleague reads the project folder', () => {
   it('and finds no key, no passphrase and no bundle', () => {
-    // Whatever lies above is open, as it may well be.
+    // The folders above may well be open.
     for (const path of [project.folder, dirname(project.folder), project.home]) chmodSync(path, 0o755);
-    // Another user's eyes, where the tests run as root and can have them; the modes below say the same.
+    // Tried as another user if the tests run as root; the modes below show the same.
     if (process.geteuid?.() === 0) {
       const nobody = { uid: 65_534, gid: 65_534 };
       const look = (script: string): string =>
@@ -230,7 +230,7 @@ describe('the printed text is cut off on its way', () => {
       ...Array.from({ length: 60 }, (_none, at) => end - at),
     ];
     for (const cut of cuts) expect(started(script.slice(0, cut)), `cut at ${cut} of ${script.length}`).toEqual([]);
-    // Whole, it does start something, and finds that no bundle is here.
+    // Complete, it does start something, and finds that there is no bundle here.
     const stub = script.replace('PATH=/usr/local/sbin', `PATH=${scratch}/none:/usr/local/sbin`);
     expect(started(stub).length).toBeGreaterThan(0);
     expect(script.slice(end).trim()).toBe('}');

@@ -190,7 +190,7 @@ test.each([
 test('certificates without extensions, and with odd names, are read', () => {
   const key = scratch.write('v1.key', openssl(['genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-521']));
   const config = scratch.write('v1.cnf', '[req]\ndistinguished_name=dn\n[dn]\n');
-  // Later releases of OpenSSL make version 3 unless they are told; earlier ones never do without extensions.
+  // Later releases of OpenSSL make version 3 by default; earlier ones never do without extensions.
   const { stdout, stderr } = runTool('openssl', ['req', '-help']);
   const version = `${stdout}${stderr}`.includes('-x509v1') ? ['-x509v1'] : [];
   const name = ['-subj', '/O=Example/CN=first/CN=Zweiter Näme', '-utf8'];

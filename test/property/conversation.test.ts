@@ -1,5 +1,5 @@
-// The SMTP client of `check` against servers that mean harm, on this machine's loopback: whatever they send, and however
-// slowly, a conversation ends in time with a result, takes little memory, and never gets as far as DATA.
+// The SMTP client of `check` against hostile servers, on this machine's loopback: whatever they send, and however
+// slowly, a conversation ends in time with a result, uses little memory, and never gets as far as DATA.
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -16,12 +16,12 @@ afterEach(() => {
 
 interface Meeting {
   readonly talk: Conversation;
-  /** All that the client sent. */
+  /** Everything the client sent. */
   readonly said: string;
   readonly milliseconds: number;
 }
 
-/** Has a conversation with a server that does as it likes; `serve` gets each connection. */
+/** Has a conversation with a server that may do anything; `serve` gets each connection. */
 async function meet(serve: (socket: Socket, said: () => string) => void, withTls = true): Promise<Meeting> {
   let said = '';
   const server = createServer((socket) => {

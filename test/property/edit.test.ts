@@ -1,4 +1,4 @@
-// Edits of a settings file's text: the value is the one that was asked for, and no comment of what stays is lost.
+// Edits of a settings file's text: the value is the requested one, and no comment on what stays is lost.
 
 import * as fc from '../support/fast-check.js';
 import { expect, test } from 'vitest';

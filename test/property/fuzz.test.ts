@@ -16,7 +16,7 @@ const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const seed = process.env['RELAYCERTS_FUZZ_SEED'] ?? (isDeep ? String(Date.now() % 2 ** 32) : '20261120');
 const factor = isDeep ? 10 : 0.5;
 const only = process.env['RELAYCERTS_FUZZ_ONLY'] ?? '';
-/** Ten times what a machine of today takes. */
+/** Ten times what a machine needs today. */
 const cpuSeconds = 600;
 /** MiB: the bundle, the seeds and one input of a mebibyte in a few copies need a fifth; what grows without bound ends. */
 const heap = 256;
@@ -45,7 +45,7 @@ test(
       writeFileSync(join(folder, 'seeds.json'), JSON.stringify(Object.fromEntries(texts)));
       const work = join(folder, 'work');
       const args = [`--max-old-space-size=${heap}`, program, join(folder, 'seeds.json'), seed, String(factor), work];
-      // What it may take is processor time: on a busy machine it only waits longer.
+      // The limit is on processor time: on a busy machine it only waits longer.
       const limited = ['-c', 'ulimit -t "$0"; exec "$@"', String(factor * cpuSeconds), process.execPath, ...args];
       const { status, signal, stdout, stderr } = spawnSync('sh', [...limited, only], {
         encoding: 'utf8',
@@ -67,7 +67,7 @@ test(
       expect(failures.join('\n\n')).toBe('');
       expect(report.polluted).toEqual([]);
       expect(report.peak).toBeLessThan(mostResident);
-      // Where nothing is taken, or nothing refused, the inputs say nothing.
+      // If nothing is accepted, or nothing refused, the inputs prove nothing.
       for (const { name, accepted, refused } of report.parsers) {
         expect(accepted, `${name}: taken`).toBeGreaterThan((accepted + refused) / 100);
         expect(refused, `${name}: refused`).toBeGreaterThan((accepted + refused) / 100);

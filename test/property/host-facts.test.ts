@@ -1,5 +1,5 @@
-// What a host prints is from outside: whatever it is, judging it gives findings and throws nothing, every finding is one
-// line for a terminal, and every command of its cures is one line in which each value is one word of sh.
+// A host's output comes from outside: whatever it is, judging it gives findings and throws nothing, every finding is
+// one line for a terminal, and every command of its cures is one line in which each value is one word of sh.
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
@@ -122,7 +122,7 @@ describe('anything that a host prints', () => {
       const fakes = `ssh() { shift; eval "$*"; }\npostconf() { printf '[%s]' "$@"; }\npostfix() { :; }\n`;
       const { stdout, stderr } = spawnSync('sh', ['-c', fakes + (command?.text ?? '')], { encoding: 'utf8' });
       expect(stderr).toBe('');
-      // What moves a cursor or turns text around is shown escaped, and names nothing then.
+      // Characters that move the cursor or reverse text are shown escaped, and then name nothing.
       const isPlain = !/[\p{Cc}\p{Cf}]/u.test(name);
       expect(stdout).toBe(`[-MX][${isPlain ? name : quotePath(name)}]`);
     },

@@ -1,5 +1,5 @@
-// Whatever text comes in, a parser of names refuses it with its own error, or gives a name of its alphabet that it
-// gives again when asked again. RELAYCERTS_DEEP=1 looks fifty times longer.
+// For any text, a parser of names refuses it with its own error, or returns a name of its alphabet that it accepts
+// unchanged. RELAYCERTS_DEEP=1 tries fifty times more.
 
 import * as fc from '../support/fast-check.js';
 import { describe, expect, test } from 'vitest';

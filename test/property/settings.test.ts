@@ -1,6 +1,6 @@
-// Settings go round: what a file says comes out typed, and written as a file again says the same. Any JSON value is
-// refused with an error that names a place, or parses; and the texts of JSON.parse are taken as it takes them.
-// RELAYCERTS_DEEP=1 looks fifty times longer.
+// Settings survive a round trip: a file's values come out typed, and written as a file again mean the same. Any JSON
+// value is refused with an error that names a place, or parses; and texts that JSON.parse accepts are read as it reads
+// them. RELAYCERTS_DEEP=1 tries fifty times more.
 
 import * as fc from '../support/fast-check.js';
 import { expect, test } from 'vitest';
@@ -160,7 +160,7 @@ function writeHost(settings: HostSettings): object {
   return { ...host, program, programUser, ...(senders.length === 0 ? {} : { senders }) };
 }
 
-/** A settings file that says everything the settings say. */
+/** A settings file with every value of the settings. */
 function writeFile(settings: Settings): unknown {
   const { domain, subject, smtpdServers, smtpClients, ca, certificates, passphrase, postfix } = settings;
   return {

@@ -1,5 +1,5 @@
-// The proof of the transaction proves something: it fails for each of many deliberate faults, one missing sync or check
-// at a time. What is loaded is the source with one text replaced; nothing is written to disk.
+// The proof of the transaction is worth something: it fails for each of many deliberate faults, one missing sync or
+// check at a time. The source is loaded with one text replaced; nothing is written to disk.
 
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

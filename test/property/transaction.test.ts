@@ -1,5 +1,5 @@
-// A change of each kind, and random ones, cut off at every step: the state is old or new. Says how much was tried, on
-// stderr. RELAYCERTS_DEEP=1 tries more losses, and other random changes.
+// A change of each kind, and random ones, cut off at every step: the state is old or new. Prints on stderr how much was
+// tried. RELAYCERTS_DEEP=1 tries more losses, and other random changes.
 
 import { afterEach, describe, expect, it } from 'vitest';
 import * as transaction from '../../src/store/transaction.js';

@@ -1,4 +1,4 @@
-// Work at several items at a time: the results in order, and after a failure an end that waits for what is under way.
+// Work on several items at a time: the results in order, and after a failure an end that waits for running work.
 
 import { expect, test } from 'vitest';
 

@@ -1,5 +1,5 @@
-// What a printed command begins with: how relaycerts was called, and its settings file. Each case runs in a folder of
-// its own, because PATH and links are the disk's.
+// The start of a printed command: how relaycerts was called, and its settings file. Each case runs in its own folder,
+// because PATH and links are on disk.
 
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ function make(path: string): string {
   chmodSync(at(path), 0o755);
   return at(path);
 }
-/** As npm install -g does. */
+/** As made by npm install -g. */
 function link(path: string, target: string): void {
   mkdirSync(dirname(at(path)), { recursive: true });
   symlinkSync(target, at(path));

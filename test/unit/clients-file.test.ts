@@ -1,5 +1,5 @@
-// The clients of a fleet in a file of their own: what a row becomes, that each problem names its line, and that reading
-// settings again parses nothing that is still the same.
+// The clients of a fleet in a separate file: what a row becomes, that each problem names its line, and that reading
+// settings again parses nothing that has not changed.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

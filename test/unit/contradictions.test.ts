@@ -1,4 +1,4 @@
-// What contradicts, as a table: nothing is made then, and the hint says how to fix it. No disk.
+// Contradictions, as a table: nothing is made then, and the hint says how to fix it. No disk.
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fingerprintOf } from '../../src/certificate/fingerprint.js';

@@ -1,4 +1,4 @@
-// Cures in commands, for hosts that are reached in each way, as a shell takes them.
+// Cures as commands, for hosts reached in each way, as a shell reads them.
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ const settings = parseSettings(
   { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts', uid: 0 },
 );
 
-/** The words that the shell on the host runs, and who runs them: ssh joins its arguments, as sshd's shell gets them. */
+/** The words that the host's shell runs, and as which user: ssh joins its arguments, as sshd's shell gets them. */
 function runs(command: string): string {
   const fakes = `ssh() { while [ "$1" = -p ]; do shift 2; done; shift; eval "$*"; }
 sudo() { echo "sudo:"; "$@"; }

@@ -1,4 +1,4 @@
-// The order of a deployment: at every moment each relay and client that were seen go on understanding each other.
+// The order of a deployment: at every moment all relays and clients that were seen can talk to each other.
 
 import { describe, expect, test } from 'vitest';
 
@@ -18,7 +18,7 @@ function seenOf({ leaf, cas, table }: Has): SeenHost {
   return { certificate: leaf, authorities: cas, table, configuration: 'c', seen: at };
 }
 
-/** A host that ought to have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
+/** A host that should have `wanted`, with a certificate of `issuer`, and was seen with `has`. */
 function host(name: string, wanted: Has, has: Has | undefined, issuer = 'ca1'): DeployedHost {
   return {
     hostname: parseHostName(`${name}.example.org`),

@@ -1,5 +1,5 @@
-// What the pages name is there: files, folders, links, scripts, commands with their options, settings; and the README is
-// short. test/e2e/recipes.test.ts runs the commands.
+// Everything that the pages name exists: files, folders, links, scripts, commands with their options, settings; and the
+// README is short. test/e2e/recipes.test.ts runs the commands.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -13,7 +13,7 @@ const inFolder = (folder: string): readonly string[] =>
   readdirSync(resolve(root, folder)).filter((name) => name.endsWith('.md'));
 const pages = [...inFolder('.'), ...inFolder('docs').map((name) => `docs/${name}`)];
 
-/** True where the path, a `*` in its last part allowed, names something in this checkout. */
+/** True if the path, which may have a `*` in its last part, names something in this checkout. */
 function isThere(path: string): boolean {
   if (!path.includes('*')) return existsSync(resolve(root, path));
   const [before = '', after = ''] = path.split('*');
@@ -43,7 +43,7 @@ const program = buildProgram(
   () => undefined,
 );
 
-/** What a line says of relaycerts that its command tree does not have. */
+/** What is in a line about relaycerts but not in its command tree. */
 function flawsOfCommand(line: string): readonly string[] {
   const [, text] = /(?:^|\s)relaycerts ([^|>&;]*)/u.exec(line) ?? [];
   if (text === undefined) return [];

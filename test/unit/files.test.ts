@@ -1,4 +1,5 @@
-// Single files on a real disk: what is read, what is refused, and that a file is replaced or made whole or not at all.
+// Single files on a real disk: what is read, what is refused, and that a file is replaced or made completely or not at
+// all.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -171,7 +172,7 @@ describe("the system's errors", () => {
 
   it('a folder that is closed further up is no bug', async () => {
     mkdirSync(join(folder, 'closed/inner'), { recursive: true, mode: 0o700 });
-    // Root sees everything, so somebody else looks, in a process of their own.
+    // Root sees everything, so another user looks, in a separate process.
     chmodSync(folder, 0o755);
     const outfile = join(folder, 'file-error.mjs');
     const entryPoints = [join(import.meta.dirname, '../../src/sys/file-error.ts')];

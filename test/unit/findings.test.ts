@@ -1,5 +1,4 @@
-// The catalogue of findings: ids, texts and cures that fit together, and the pages and log words that are made from it
-// or go with it.
+// The catalogue of findings: ids, texts and cures that match, and the pages and log lines made from it or tied to it.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The rules of the house (ARCHITECTURE.md), held by a program: sizes, headers, who imports whom, names. It reads the
+// The rules of the house (ARCHITECTURE.md), checked by a program: sizes, headers, who imports whom, names. It reads the
 // source as text.
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const texts = new Map(paths.map((path) => [path, readFileSync(join(root, 'src', 
 const linesOf = (path: string): readonly string[] => (texts.get(path) ?? '').trimEnd().split('\n');
 const programs = paths.filter((path) => !path.endsWith('.d.ts')).toSorted();
 
-/** What a file imports of ours; `loads` leaves types out. */
+/** The files of ours that a file imports; `loads` leaves types out. */
 function importsOf(path: string, loads = false): readonly string[] {
   const pattern =
     /(?:^import (?<type>type )?(?:[^;']*? from )?|^export (?:type )?[^;'=]*? from |\bimport\()'(?<file>\.[^']+)'/gmu;
@@ -22,7 +22,7 @@ function importsOf(path: string, loads = false): readonly string[] {
     .map(({ groups }) => normalize(join(dirname(path), groups?.['file'] ?? '')).replace(/\.js$/u, '.ts'));
 }
 
-/** The longest way down from each file, within `files`. A cycle is an error. */
+/** The longest import path down from each file, within `files`. A cycle is an error. */
 function floorsOf(files: readonly string[], loads: boolean): ReadonlyMap<string, number> {
   const floors = new Map<string, number>();
   const climb = (path: string, way: readonly string[]): number => {
@@ -61,7 +61,7 @@ describe('comments', () => {
   });
 });
 
-/** Each imports only what stands to its left; custody and issue not each other. */
+/** Each imports only from those to its left; custody and issue not from each other. */
 const order = [
   ['settings'],
   ['certificate'],

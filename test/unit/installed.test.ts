@@ -1,4 +1,4 @@
-// What hosts have: what they ought to have, what differs, and certs/installed.json with what other hands leave in it.
+// What hosts have, what they should have, what differs, and certs/installed.json after edits by others.
 
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

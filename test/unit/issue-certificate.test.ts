@@ -91,7 +91,7 @@ test('anything but a certificate is refused, with the file named', async () => {
     [der.subarray(0, 100), 'is damaged'],
     [ca.pem.replace('-----END', '----END'), 'does not end'],
     [ca.pem.replace('MII', 'M\u0001I'), 'is not base64'],
-    // The month of notBefore made 13; and one extension's OID made another's, so that it stands there twice.
+    // The month of notBefore changed to 13; and one extension's OID changed to another's, so that it occurs twice.
     [
       bent(Buffer.from(timeText(ca.info.notBefore)).toString('hex'), Buffer.from('261301000000Z').toString('hex')),
       'is damaged',

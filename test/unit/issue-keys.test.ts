@@ -1,4 +1,4 @@
-// Keys without any other program: what is refused, and that no secret leaks into what is said.
+// Keys without any other program: what is refused, and that no secret leaks into messages.
 
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
@@ -77,7 +77,7 @@ test('hostile PEM costs no more than its length', () => {
   const text = '-----BEGIN '.repeat(90_000);
   const { user } = process.cpuUsage();
   expect(() => readPemBlocks(Buffer.from(text), 'x')).toThrow('does not end');
-  // Of this process: the machine may be busy elsewhere. In microseconds.
+  // This process's time, in microseconds: the machine may be busy with other work.
   expect(process.cpuUsage().user - user).toBeLessThan(1_000_000);
 });
 

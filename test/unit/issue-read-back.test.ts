@@ -1,5 +1,5 @@
-// The last guard of issuing finds what should not have been issued, and the packages that issuing needs stay out of
-// everything else.
+// The last check of issuing finds what should not have been issued, and the packages that issuing needs are imported
+// nowhere else.
 
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -88,6 +88,6 @@ test('only the build and read-back import @peculiar, only x509.ts those', () => 
   expect([...new Set(importers.get('@peculiar'))].toSorted()).toEqual(['x509-read-back.ts']);
   expect([...new Set(importers.get('x509-build'))].toSorted()).toEqual(['x509-read-back.ts', 'x509.ts']);
   expect(importers.get('x509-read-back')).toEqual(['x509.ts']);
-  // Static imports of x509.ts would load the packages with every command: it is imported where it is needed, by import().
+  // Static imports of x509.ts would load the packages with every command: it is imported on demand, with import().
   expect(importers.get('x509')).toBeUndefined();
 });

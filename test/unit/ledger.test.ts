@@ -1,5 +1,5 @@
-// The ledger: its lines, what a crash or another hand leaves in the file, and the questions that it answers, with the
-// very jq line that docs/files.md prints. Appending is the transaction's.
+// The ledger: its lines, what a crash or an edit leaves in the file, and the questions it answers, with the very jq
+// line in docs/files.md. Appending is the transaction's.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -155,7 +155,7 @@ it('docs/files.md has a jq line for the history of one certificate', () => {
     entryOf('issued', 'smtp-client', 'second.example.org', other.info, at),
     { ...entryOf('revoked', 'smtp-client', 'second.example.org', other.info, at), reason: 'lost' },
   ];
-  // It passes over a torn line.
+  // It skips a torn line.
   write(`${renderEntries(entries)}{"time":"2026-1`);
   const page = readFileSync(new URL('../../docs/files.md', import.meta.url), 'utf8');
   const [asked = '', ...more] = page.split('\n').filter((each) => each.startsWith('jq ') && each.includes('.jsonl'));

@@ -34,7 +34,7 @@ afterEach(() => {
 
 const take = (as = sys): Promise<string> => withLock(path, as, () => Promise.resolve('done'));
 
-/** Runs `work` while another process, or what is like one, holds the lock. */
+/** Runs `work` while another process, or something equivalent, holds the lock. */
 async function whileHeld(work: () => Promise<void>): Promise<void> {
   const file = await openWithLock(path);
   if (file === undefined) throw new Error('the lock is held already');

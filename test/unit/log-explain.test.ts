@@ -1,5 +1,5 @@
-// A mail log from its octets to its summary: the forms of a line, whose a fault is, what is told apart and counted, and
-// what bounds the memory. The words of the lines have tests of their own (log-lines.test.ts).
+// A mail log from its octets to its summary: the forms of a line, whose a fault is, what is kept apart and counted, and
+// what limits memory. The words of the lines have their own tests (log-lines.test.ts).
 
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -111,7 +111,7 @@ describe('every sample', () => {
 
   it.each([
     ['without settings', new Set<string>()],
-    // The name that DNS does not know.
+    // The name that Postfix uses if DNS has none.
     ['with settings', new Set([...hosts, 'nohost.example.org'])],
   ])('%s is a fault of its kind', (_, names) => {
     const wrong = all.filter(([id, line]) => idsIn(`${line}\n`, names).join() !== id);

@@ -1,5 +1,5 @@
-// The log words of Postfix (src/log/log-lines.json) against their own samples, lines that real hosts logged;
-// test/e2e/log-lines.test.ts holds them against the release that is here.
+// Postfix's log lines (src/log/log-lines.json) against their own samples, logged by real hosts;
+// test/e2e/log-lines.test.ts compares them with the installed release.
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { findLogKind, logKinds, wordsOf } from '../../src/log/log-lines.js';
 import { logCases } from '../e2e/log-cases.js';
 
 const releases = ['3.5', '3.7', '3.10', '3.11'];
-/** A release that has no words of its own for a kind logs a symptom, or nothing is wrong there. */
+/** A release without words of its own for a kind logs a symptom, or nothing is wrong there. */
 const partly: Readonly<Record<string, readonly string[]>> = {
   'other-name': ['3.7', '3.10', '3.11'],
   'md5-pins': ['3.7', '3.10', '3.11'],
@@ -15,12 +15,12 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'not-trusted': ['3.5'],
   // The queue manager's words are the same in all.
   'service-missing': ['3.7'],
-  // Of other programs only.
+  // For other programs only.
   'key-file': [],
 };
 const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));
 
-/** True if a line holds the words, a `*` for anything at all: wider than findLogKind takes them. */
+/** True if a line contains the words, with a `*` for anything at all: looser than findLogKind. */
 function holds(line: string, words: string): boolean {
   return words.split('*').reduce((from, part) => (from < 0 ? from : line.indexOf(part, from)), 0) >= 0;
 }

@@ -1,4 +1,4 @@
-// What each parser of names takes, and to what; and what it refuses, with a hint that says the accepted form.
+// What each parser of names accepts, and its result; and what it refuses, with a hint about the accepted form.
 
 import { describe, expect, test } from 'vitest';
 import { renderHint } from '../../src/errors.js';
@@ -63,7 +63,7 @@ describe('parseHostName', () => {
     .map(([name, input, says]) => ({ name, input: String(input), says }));
   test.each(refused)('$name is refused', ({ input, says }) => {
     expectRefusal(() => parseHostName(input), says, /DNS name/);
-    // In a first label of its own the flaw is the same, but for what is about the whole name.
+    // In a first label the flaw is the same, except for flaws of the whole name.
     if (/^it is|address|octets/.test(says)) return;
     expectRefusal(
       () => parseHostName(`${input}.example.org`),

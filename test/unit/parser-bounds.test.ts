@@ -1,5 +1,5 @@
-// The bounds of the parsers, and the words in which they refuse what is beyond them. That they are soon enough is
-// test/property/fuzz.test.ts's.
+// The limits of the parsers, and the errors beyond them. That the limits are reached soon enough is tested by
+// test/property/fuzz.test.ts.
 
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -136,7 +136,7 @@ const calledBy: Readonly<Record<string, string>> = {
   readSettingsText: 'readSettings',
   parseWithClients: 'readSettings',
   readClients: 'readClientRows',
-  // The first of what that gives.
+  // The first of its results.
   parseCertificate: 'parseCertificates',
   parseSettings: 'readSettings',
   readKind: 'readSettings',

@@ -1,4 +1,4 @@
-// The plan of make as a table: what is there -> what is made. No disk: the certificates are issued in memory.
+// The plan of make as a table: what exists -> what is made. No disk: the certificates are issued in memory.
 
 import type { KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -115,7 +115,7 @@ describe('what is made', () => {
 
 const messages = (result: Plan): string => result.problems.map(({ message }) => message).join('\n');
 
-/** What status says of the bundles. */
+/** What status reports about the bundles. */
 const said = (inventory: Inventory): readonly string[] =>
   bundleWarnings(inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
 /** Without the first file of its bundle. */

@@ -1,4 +1,4 @@
-// Files are read at the same time, and whichever is read first is found first; what is said of them has one order.
+// Files are read in parallel, in any order; their problems are reported in one order.
 
 import { expect, it } from 'vitest';
 import { problemsOf, type Findings } from '../../src/store/read-file.js';

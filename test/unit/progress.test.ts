@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest';
 import { makeProgress } from '../../src/sys/progress.js';
 
-/** What is shown of `count` of 1000 parts, each of which takes so many seconds. */
+/** The output for `count` of 1000 parts, each of which takes this many seconds. */
 async function shown(isTerminal: boolean, seconds: number, count: number, columns = 80): Promise<readonly string[]> {
   const lines: string[] = [];
   let now = 100;

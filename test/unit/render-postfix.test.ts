@@ -1,5 +1,5 @@
-// What is printed for Postfix, as tables: both locks, the order of the relays, what only later releases know, the words
-// of the commands. No disk, no program.
+// The output for Postfix, as tables: both locks, the order of the relays, parameters of later releases, the words of
+// the commands. No disk, no program.
 
 import { describe, expect, it } from 'vitest';
 import { parseSshHost, parseSshUser } from '../../src/names.js';

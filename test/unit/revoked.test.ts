@@ -1,5 +1,5 @@
-// certs/revoked/ is the one truth of what is revoked: what the names and the keys in it say, and what a revocation puts
-// there.
+// certs/revoked/ is the only record of what is revoked: what the names and the keys in it mean, and what a revocation
+// puts there.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ describe('what the names say', () => {
     ['a-b-17.c-d.example-17af.crt.pem', [['a-b-17.c-d.example', ['17af']]]],
     ['mail.xn--90ae-17af.crt.pem', [['mail.xn--90ae', ['17af']]]],
     ['xn--bcher-kva.example-ab.key.pem', [['xn--bcher-kva.example', ['ab']]]],
-    // What is not ours says nothing.
+    // Foreign files mean nothing.
     ['mailhost.example.org.crt.pem', []],
     ['mailhost.example.org-17AF.crt.pem', []],
     ['mailhost.example.org-17af.crt.pem.bak', []],

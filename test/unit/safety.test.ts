@@ -1,4 +1,4 @@
-// Where relaycerts refuses to work, as tables: no disk, and no accounts but these.
+// Where relaycerts refuses to work, as tables: no disk, and only these accounts.
 
 import { describe, expect, it } from 'vitest';
 import { renderHint } from '../../src/errors.js';
@@ -212,13 +212,13 @@ describe('what it is', () => {
   it.each<readonly [Seen['kind'], Seen['duty'], readonly string[]]>([
     ['folder', 'ours', []],
     ['file', 'custody', []],
-    // It leads nowhere; where it leads to a folder, that one takes its place.
+    // The link dangles; if it pointed to a folder, that would take its place.
     ['link', 'ours', ['rm /p']],
     ['link', 'custody', ['rm /p']],
     ['other', 'ours', ['mv /p /p.old']],
     ['other', 'custody', ['name another file as passphrase.file in the settings']],
   ])('%s, %s: %s', (kind, duty, hints) => {
-    // A link has all mode bits, and they say nothing.
+    // A link has all mode bits, and they mean nothing.
     expect(hintsOf(judge({ kind, duty, mode: kind === 'link' ? 0o777 : 0o644 }).problems)).toEqual(hints);
   });
 });

@@ -1,5 +1,5 @@
-// The settings file: what parses and to what, what is refused with which words, that the JSON Schema agrees with the
-// parser (judged by ajv), and that reading a file from disk ends well whatever lies there.
+// The settings file: what parses and its result, what is refused with which words, that the JSON Schema agrees with the
+// parser (judged by ajv), and that reading from disk ends well whatever is at the path.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -385,7 +385,7 @@ describe('JSON with comments', () => {
     ['{"a": 1, "b": {"a": 1, "\\u0061": 2}}', 1, 24, 'key "a" is there twice', 'keep one'],
     ['['.repeat(100_000), 1, 33, 'nested over 32 deep', 'settings.example.json'],
     ['{"a":'.repeat(100_000), 1, 161, 'nested over 32 deep', 'settings.example.json'],
-    // The parser goes on after a bracket of the wrong kind, and deeper.
+    // The parser continues after a bracket of the wrong kind, and deeper.
     ['[},'.repeat(300_000), 1, 2, 'expected a value, found "}"', 'other kind'],
   ])('flaw %#', (text, line, column, what, hint) => {
     const [flaw, ...others] = flawsOf(text);
@@ -486,8 +486,8 @@ describe('reading the file', () => {
   });
 
   test('a file that may not be read', async () => {
-    // Root reads everything, so somebody else tries, in a process of their own (Debian 13's Node has no seteuid). The
-    // folder must let others in for that.
+    // Root reads everything, so another user tries, in a separate process (Debian 13's Node has no seteuid). The folder
+    // must let others in for that.
     await chmod(folder, 0o755);
     const closed = join(folder, 'closed.json');
     await writeFile(closed, json, { mode: 0o000 });

@@ -1,4 +1,5 @@
-// What ssh and sudo say if a script does not run, told apart by their words; each was said by OpenSSH 9.2 or sudo 1.9.
+// The messages of ssh and sudo if a script does not run, and what they mean; each was printed by OpenSSH 9.2 or sudo
+// 1.9.
 
 import { describe, expect, it } from 'vitest';
 import { sshFailureOf } from '../../src/remote/ssh-words.js';

@@ -81,7 +81,7 @@ describe('a first make', () => {
   it('writes every file, each once, all new but the bundles', () => {
     const made = change(nothing(), whole);
     expect(new Set(pathsOf(made)).size).toBe(made.writes.length);
-    // The CA 2, passphrase, operator key, 2 a host, a bundle of 4 a host, the table.
+    // The CA 2, passphrase, operator key, 2 per host, a bundle of 4 per host, the table.
     expect(made.writes).toHaveLength(2 + 1 + 1 + 3 * 2 + 3 * 4 + 1);
     for (const { path, isNew } of made.writes) expect([path, isNew]).toEqual([path, !path.startsWith(hosts)]);
     expect([made.removes, made.empties, made.appends]).toEqual([[], [], []]);

@@ -1,4 +1,4 @@
-// What a reader sees: the state before a change or after it, never between, and without a lock of its own.
+// What a reader sees: the state before a change or after it, never between, without taking a lock.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

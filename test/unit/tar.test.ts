@@ -12,7 +12,7 @@ const files: readonly TarFile[] = [
   { name: 'project/large', bytes: Buffer.alloc(2000, 2), mode: 0o644 },
 ];
 
-/** The only file's archive with some octets changed, and the header's sum with them. */
+/** The only file's archive with some octets changed, and the header's checksum with them. */
 function spoilt(change: (header: Buffer) => void, file: Partial<TarFile> = {}): Buffer {
   const archive = writeTar([{ name: 'one', bytes: Buffer.from('1'), mode: 0o600, ...file }], at);
   const header = archive.subarray(0, 512);

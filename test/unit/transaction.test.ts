@@ -1,4 +1,5 @@
-// What the transaction promises besides surviving crashes: a moved project, disks that cannot sync, misuse, and words.
+// What the transaction promises besides surviving crashes: a moved project, disks that cannot sync, misuse, and
+// messages.
 
 import { describe, expect, it } from 'vitest';
 import { RelaycertsError } from '../../src/errors.js';

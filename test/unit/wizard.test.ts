@@ -218,14 +218,14 @@ describe('answers', () => {
 
 type Given = Readonly<Record<string, string>>;
 
-/** What is found out about the machine and the network. */
+/** What is known about the machine and the network. */
 interface Around {
   readonly name?: string;
   readonly addresses?: readonly string[];
   readonly dns?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Asks the four questions and then more, with these answers by the questions' messages, and else what Enter takes. */
+/** Asks the four questions and then more, with these answers by the questions' messages, and otherwise the defaults. */
 async function hold(draft: Draft, given: Given, { name = 'vm', addresses = [], dns }: Around = {}) {
   const asked: string[] = [];
   const refused: [string, string][] = [];

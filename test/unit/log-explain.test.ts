@@ -111,7 +111,7 @@ describe('every sample', () => {
 
   it.each([
     ['without settings', new Set<string>()],
-    // The name that Postfix uses if DNS has none.
+    // A name that is not in DNS.
     ['with settings', new Set([...hosts, 'nohost.example.org'])],
   ])('%s is a fault of its kind', (_, names) => {
     const wrong = all.filter(([id, line]) => idsIn(`${line}\n`, names).join() !== id);

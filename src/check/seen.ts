@@ -1,5 +1,5 @@
-// What a host was seen to have, for certs/installed.json: so that `status` says what differs, and not only that something
-// does. What is wrong with a host and in none of its files counts as its configuration. Pure.
+// What a host was seen to have, for certs/installed.json, so that `status` reports what differs and not only that
+// something does. A fault of a host that is in none of its files counts as its configuration. Pure.
 
 import { hash } from 'node:crypto';
 import { tableName } from '../plan/bundle-names.js';
@@ -7,7 +7,7 @@ import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
 
-/** What makes a certificate useless that is the right one. */
+/** What makes the right certificate useless. */
 const ofCertificate: ReadonlySet<string> = new Set([
   'certificate-differs',
   'key-differs',
@@ -18,14 +18,14 @@ const ofCertificate: ReadonlySet<string> = new Set([
   'file-missing',
   'expired',
 ]);
-/** These show in the digests of their files. */
+/** These are visible in the digests of their files. */
 const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
 
-/** The content of a host, from what was read there and what was found wrong. */
+/** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
 export function seenContent(expected: HostContent, facts: HostFacts, reports: readonly Report[]): HostContent {
   const errors = reports.flatMap(({ findings }) => findings.filter(({ severity }) => severity === 'error'));
   const ids = errors.map(({ id }) => id);
-  // A digest that nothing has.
+  // A digest that matches nothing.
   const other = hash('sha256', ids.join(' '));
   const chain = valuesOf(linesOf(facts, 'chain'), ' ').get('certificate') ?? other;
   const isUseless = ids.some((id) => ofCertificate.has(id));

@@ -1,6 +1,6 @@
-// What deploy notes of its visits, as they end. certs/installed.json is written whole each time, so for a fleet not after
-// each visit: writing takes at most a twentieth of the time. A note that a kill loses costs the next run another look at
-// that host; it is never unsafe, because an older note only makes others wait.
+// What deploy records about its visits, as they end. certs/installed.json is always written whole, so for a fleet it is
+// not written after each visit: writing takes at most a twentieth of the time. A record lost by a kill costs the next
+// run another look at that host; it is never unsafe, because an older record only makes others wait.
 
 import type { HostName } from '../names.js';
 import type { SeenHost } from '../plan/installed.js';
@@ -9,7 +9,7 @@ import type { SeenHost } from '../plan/installed.js';
 export type Seen = ReadonlyMap<HostName, SeenHost | undefined>;
 
 export interface VisitNotes {
-  /** Notes a host, now or with one of the next. @throws as `write` */
+  /** Records a host, now or with one of the next. @throws as `write` */
   readonly note: (hostname: HostName, seen: SeenHost | undefined) => Promise<void>;
   /** Writes what is left. @throws as `write` */
   readonly end: () => Promise<void>;
@@ -42,5 +42,5 @@ export function visitNotes(write: (seen: Seen) => Promise<void>, clock = (): num
   };
 }
 
-/** A write is followed by so many times its own length without one. */
+/** After a write, none is made for this many times its own duration. */
 const share = 19;

@@ -32,7 +32,7 @@ export type Verdict =
 
 export interface Judge {
   (record: LogRecord): Verdict;
-  /** Has an address count as that of a client of ours. */
+  /** Counts an address as that of a client of ours. */
   readonly noteKnown: (address: string) => void;
   readonly isKnown: (address: string) => boolean;
   /** Whether any address did. */
@@ -137,7 +137,7 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
 }
 
 /**
- * What says whether no verdict depends on the line at a place of a text. For speed: most lines of a log are so. It is asked
+ * Tells whether a line at a place of a text can be ignored. This is for speed: most lines of a log can be. It is called
  * for one line after the other. `isAwaited`: something waits for the end of a connection.
  */
 export function ordinaryLines(isAwaited: () => boolean): (text: string, from: number, to: number) => boolean {

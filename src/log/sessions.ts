@@ -1,13 +1,13 @@
-// What an SMTP server logs of one connection belongs together, and only its end says what it was: a client with mail, or
-// `relaycerts check`, which tries whom the relay refuses. So what is to be counted waits for that line. All that waits is
-// bounded, and counts as a client's if its end never comes.
+// The log lines of one SMTP connection belong together, and only its end shows what it was: a client with mail, or
+// `relaycerts check`, which tries out whom the relay refuses. So lines to be counted wait for that end. The number of
+// waiting lines is limited, and they count as a client's if the end never comes.
 
 import { copyOf } from '../sys/lines.js';
 import { Recent } from './recent.js';
 
 /**
- * `mail`: it sent mail, or nothing is known. `trial`: one of check. `probe`: a recipient was taken, and no mail followed,
- * as if openssl tries by hand or for `check --from`. `nothing`: it went no further than TLS.
+ * `mail`: it sent mail, or nothing is known. `trial`: one of check. `probe`: a recipient was accepted, and no mail
+ * followed, as when openssl tries by hand or for `check --from`. `nothing`: it got no further than TLS.
  */
 export type SessionKind = 'mail' | 'trial' | 'probe' | 'nothing' | 'other';
 
@@ -27,19 +27,19 @@ const [mostSessions, mostLines] = [5000, 50];
 
 export class Sessions {
   readonly #waiting = new Map<string, Count[]>();
-  /** Whose last session was a probe: the try without a certificate comes next. */
+  /** The client whose last session was a probe: the try without a certificate comes next. */
   readonly #probers = new Recent<true>();
 
   get isEmpty(): boolean {
     return this.#waiting.size === 0;
   }
 
-  /** False of a session that has many lines waiting: what they are does not depend on its end. */
+  /** False for a session with many waiting lines: they are counted without waiting for its end. */
   hasRoom(session: string): boolean {
     return (this.#waiting.get(session)?.length ?? 0) < mostLines;
   }
 
-  /** Has a line of a session counted at the end of that. */
+  /** Counts a line of a session at the session's end. */
   hold(session: string, count: Count): void {
     const counts = this.#waiting.get(session);
     if (counts !== undefined) {

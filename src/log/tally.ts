@@ -135,7 +135,7 @@ export function logTally(
   };
   const countOnce = (record: LogRecord, verdict: Counted): void => {
     const [line, session] = [lines, sessionOf(record)];
-    // What names no client is about this host.
+    // A line that names no client is about this host.
     const isOfSession = verdict.is !== 'fault' || (verdict.peer !== '' && verdict.of !== 'others');
     if (!isOfSession || !record.program.endsWith('/smtpd') || !sessions.hasRoom(session)) {
       add(record, verdict, line);
@@ -196,7 +196,7 @@ function sessionOf({ host, pid }: LogRecord): string {
   return `${host} ${pid}`;
 }
 
-/** What waits must not keep the piece of the log that it was cut from. */
+/** Waiting lines must not hold the piece of the log they were cut from in memory. */
 function copyOfCounted(record: LogRecord, verdict: Counted): readonly [LogRecord, Counted] {
   const time = copyOf(record.time);
   if (verdict.is === 'sent') return [{ ...nothing, time }, verdict];

@@ -7,7 +7,7 @@ import { listSome, type Hint, type Problem } from '../errors.js';
 import { tableName } from './bundle-names.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 
-/** Hosts that are named one by one; of a fleet they are too many to read. */
+/** Up to this many hosts are named; a fleet has too many to read. */
 const few = 5;
 
 /** Hosts with certificates here that are missing from the tables prepared for the relays. */
@@ -24,7 +24,7 @@ export function returnWarnings({ hosts, problems }: Inventory): readonly Problem
   const unlisted = hosts.flatMap(({ host: { hostname, role }, certificate, isRevoked, hasBundle }) => {
     if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
     const without = tables.find(({ names }) => !names.has(hostname));
-    // A revocation takes the bundle away; a make that was interrupted leaves it, and the tables come last.
+    // A revocation removes the bundle; an interrupted make leaves it, and the tables come last.
     return without === undefined || hasBundle ? [] : [{ hostname, relay: without.relay }];
   });
   if (unlisted.length > few) {

@@ -98,7 +98,7 @@ class Talk {
     this.#reader = new ReplyReader(socket);
     if (!(await this.#next('greeting', undefined))) return;
     if (!(await this.#next('ehlo', `EHLO ${helo}`))) return;
-    // The log of the relay then counts two, and `explain` takes none of this for a client's fault (log/sessions.ts).
+    // The relay's log then counts two, and `explain` takes none of this for a client's fault (log/sessions.ts).
     await this.#noop();
     await this.#noop();
     if (tls !== undefined) {

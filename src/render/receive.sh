@@ -40,8 +40,8 @@ check_folder() {
   chmod go-w "$folder"
 }
 
-# One at a time. A run that waits for a verdict though its connection is gone would put the old files back later, over
-# those of this run: it is told to do so now.
+# One at a time. A run that waits for a verdict on a dead connection would restore the old files later, over those of
+# this run, so it is made to do it now.
 take_turn() {
   mkdir -p "$folder"
   command -v flock >/dev/null 2>&1 || return 0
@@ -78,5 +78,5 @@ if [ -n "$only" ]; then
   done
   script=$folder/saved/install.sh
 fi
-# What the script starts may go on when it has ended: the turn is not passed on.
+# Processes that the script starts may outlive it, so they do not inherit the lock.
 sh "$script" "$arrived" 3<&0 </dev/null 9<&-

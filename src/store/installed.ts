@@ -124,7 +124,7 @@ function parseSeen(value: unknown): SeenHost | undefined {
   return { seen, ...content, ...(ssh === undefined ? {} : { ssh }) };
 }
 
-/** Undefined if it is not one: then the host is looked for under its name. */
+/** Undefined if it is invalid: the host is then looked for under its name. */
 function parseSsh(value: unknown): Ssh | undefined {
   const fields = fieldsOf(value);
   const [isLocal, needsSudo] = [fields.get('isLocal'), fields.get('needsSudo')];

@@ -1,6 +1,6 @@
-// A deployment that is killed, or whose network is cut, at moments all along its way on both hosts: the next one ends it,
-// and the relay, which does a handshake every 50 ms with a process of its own, never serves a key with another's
-// certificate. A few moments each day, 30 with RELAYCERTS_DEEP=1.
+// A deployment that is killed, or whose network is cut, at moments throughout its run on both hosts: the next one
+// completes it, and the relay, which does a handshake every 50 ms with a separate process, never serves a key with
+// another's certificate. A few moments each day, 30 with RELAYCERTS_DEEP=1.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -34,7 +34,7 @@ const steps = new Map<MailHost, number>();
 /** Every serial that the relay was issued. */
 const serials = new Set<string>();
 
-/** Takes the place of the programs that change or read files there, counts them, and waits at the one of its number. */
+/** Replaces the programs that change or read files there, counts them, and waits at the one with this number. */
 const step = `#!/bin/sh
 exec 8>>/run/steps.lock
 flock 8
@@ -77,7 +77,7 @@ async function renew(): Promise<void> {
 
 const deploy = (anyExit = false) => desk.run('relaycerts deploy --yes 2>&1', anyExit);
 
-/** The cable of the relay, or of the home, on the side of the wire. */
+/** The cable of the relay or the home, on the wire's side. */
 async function plug(host: MailHost, state: 'up' | 'down'): Promise<void> {
   const wire = lab.machines.find(({ hostname }) => hostname === 'wire');
   await wire?.exec(['ip', 'link', 'set', `port${host.address.split('.')[3] ?? ''}`, state]);
@@ -90,7 +90,7 @@ function placeOf(moment: number): readonly [MailHost, number] {
   return number <= ofRelay ? [relay, number] : [home, number - ofRelay];
 }
 
-/** The key and the certificate in the file that Postfix reads are of one pair. */
+/** The key and the certificate in the file that Postfix reads match. */
 async function expectPair(host: MailHost): Promise<void> {
   const chain = `${folder}/${host.hostname}.chain.pem`;
   const [key, certificate] = await Promise.all([
@@ -106,7 +106,7 @@ beforeAll(async () => {
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
-  // A connection of its own for each visit, which notices a cut within seconds.
+  // A separate connection for each visit, which notices a cut within seconds.
   const ssh = '#!/bin/sh\nexec /usr/bin/ssh -o ServerAliveInterval=1 -o ControlPath=none "$@"\n';
   await lab.operator.execAs({ ...lab.operator.account, name: 'root', uid: 0 }, [
     'sh',
@@ -115,7 +115,7 @@ beforeAll(async () => {
     'sh',
     ssh,
   ]);
-  // Each connection is a new process, which reads the files anew.
+  // Each connection is a new process, which reads the files again.
   await relay.setMainCf({ max_use: '1' });
   await relay.reload();
   await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
@@ -174,7 +174,7 @@ describe('a deployment', () => {
     const running = deploy(true);
     const waits = () => relay.machine.peek(`${folder}/next/waiting`);
     await expect.poll(waits, { timeout: patienceMs, interval: 5 }).not.toBe('');
-    // As a laptop that sleeps: the connection stays.
+    // Like a laptop that sleeps: the connection stays.
     await lab.operator.sh('pkill -STOP -x ssh; pkill -KILL -x node');
     await running;
     await deploy();
@@ -192,7 +192,7 @@ describe('a deployment', () => {
     expect(new Set(served.map((line) => line.slice('served '.length)).filter((one) => !serials.has(one)))).toEqual(
       new Set(),
     );
-    // Postfix opens its port again, and ends the connections of before, at a reload.
+    // On a reload, Postfix opens its port again, and ends the earlier connections.
     const other = lines.filter((line) => !line.startsWith('served ') && !/^(?:closed$|error ECONN)/u.test(line));
     expect(other).toEqual([]);
     await deliver(home, lab.outside);

@@ -123,7 +123,7 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
   },
 ];
 
-describe('what goes wrong at home', () => {
+describe('a failure at home', () => {
   test.each(faults)('$id: $what', async ({ id, says = '', settings: own = settings, break: spoil, mend }) => {
     await desk.settings(own);
     await spoil?.();

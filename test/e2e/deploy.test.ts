@@ -70,7 +70,7 @@ describe('deploy', () => {
     await deliver(other, lab.outside);
   });
 
-  test('with nothing to do says so in a line', async () => {
+  test('with nothing to do, prints one line', async () => {
     expect(await deploy()).toBe('nothing to deploy: every host is up to date\n');
   });
 

@@ -1,6 +1,6 @@
-// A fleet of 2 relays and 20 homes: everything in a life of certificates is one command and one deploy, mail flows all
-// the while, and check finds nothing wrong. With RELAYCERTS_DEEP=1 all homes go through the stages of a new CA, otherwise
-// a few.
+// A fleet of 2 relays and 20 homes: every step in the life of certificates is one command and one deploy, mail flows
+// throughout, and check finds nothing wrong. With RELAYCERTS_DEEP=1 all homes go through the stages of a new CA,
+// otherwise a few.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -40,7 +40,7 @@ async function deploy(words = ''): Promise<string> {
   return stdout;
 }
 
-/** What a relay that reloads says to the homes that it is talking to, and nothing else. */
+/** What a reloading relay answers to the homes that are connected, and nothing else. */
 const ofReload =
   /lost connection with|Connection refused|server dropped connection|4\.3\.2 Service (?:currently )?unavailable/u;
 

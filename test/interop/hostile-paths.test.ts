@@ -145,7 +145,7 @@ describe.each(names.filter((_, at) => isDeep || at % 3 === 1))('%j', (name) => {
     expect(statSync(project.path(file)).mode & 0o7777).toBe(0o600);
     isGood(await project.run(['renew', 'mailhost', '--force'], { env }));
     expect((await project.run(['passphrase', 'show', '--yes'], { env })).stdout).toMatch(/^[0-9a-f]{64}\n$/u);
-    // A file that is no OpenPGP message: whatever command is told names it as one word.
+    // A file that is not an OpenPGP message: every printed command names it as one word.
     renameSync(project.path(file), project.path('keys', 'away'));
     writeFileSync(project.path(file), 'x', { mode: 0o600 });
     const damaged = await project.run(['renew', 'mailhost', '--force'], { env });

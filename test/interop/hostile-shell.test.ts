@@ -266,7 +266,7 @@ describe.each(hosts.map((host) => ({ host, name: host.hostname })))('what is pri
       const words = ran(command).find(([program]) => program === 'relaycerts') ?? [];
       expect(words.slice(0, 4)).toEqual(['relaycerts', '--settings', fileWord(), 'show']);
     }
-    // Nothing that was printed is a marker by accident: each stands where a block begins or ends.
+    // No printed text is a marker by accident: each marker begins or ends a block.
     expect(show().match(/^# >>> /gmu)?.length).toBe(blocksOf(show()).length);
   });
 

@@ -1,4 +1,4 @@
-// What deploy notes of its visits: nothing is left out, and a fleet's file is not written after each visit.
+// What deploy records about its visits: nothing is left out, and a fleet's file is not written after each visit.
 
 import { describe, expect, test } from 'vitest';
 import { visitNotes, type Seen } from '../../src/commands/visit-notes.js';

@@ -1,6 +1,6 @@
 // A TLS handshake with a relay every 50 ms, without a client certificate, until standard input ends. It runs in the
-// network of a lab's machine, so it is a program of its own. A line for each: the serial that was served and whose key
-// the handshake proved, or what came instead.
+// network of a lab machine, so it is a separate program. Each line has the serial that was served and whose key the
+// handshake proved, or what came instead.
 
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 
 const [host = '', address = '', port = '', caFile = ''] = process.argv.slice(2);
 const ca = readFileSync(caFile);
-/** The relay takes ten connections of an address at a time. */
+/** The relay accepts ten connections from an address at a time. */
 const mostOpen = 6;
 let open = 0;
 
@@ -25,7 +25,7 @@ function shake(): void {
     process.stdout.write(`${word}\n`);
     setImmediate(() => top.destroy());
   };
-  // Only what comes before the handshake is lines of text.
+  // Only the part before the handshake is lines of text.
   let text = '';
   const commands = ['EHLO watcher.example.org\r\n', 'STARTTLS\r\n'];
   const read = (chunk: Buffer): void => {

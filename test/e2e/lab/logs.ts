@@ -15,7 +15,7 @@ async function summaryOf(host: MailHost, names: ReadonlySet<string>): Promise<Lo
   return summary();
 }
 
-/** Throws if the logs have what they should not. */
+/** Throws if the logs contain what they should not. */
 export async function judgeLogs(hosts: readonly MailHost[], expected: readonly string[] | 'any'): Promise<void> {
   const names = new Set(hosts.map(({ hostname }) => hostname));
   const found = await Promise.all(

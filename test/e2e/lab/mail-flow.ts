@@ -1,5 +1,5 @@
-// Mail a second from a few homes, while something else happens to the hosts, and what became of it: every mail has to
-// arrive, none may bounce, and why some had to wait is for the test to judge.
+// A mail a second from a few homes, while something else happens to the hosts: every mail has to arrive, none may
+// bounce, and the test judges why some had to wait.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -10,11 +10,11 @@ let flows = 0;
 
 /** Sends until it is stopped; make one with `startFlow`. */
 export interface MailFlow {
-  /** Sends no more, waits until all have arrived, and resolves with why some waited meanwhile. */
+  /** Stops sending, waits until all have arrived, and resolves with why some waited meanwhile. */
   stop(): Promise<readonly string[]>;
 }
 
-/** Begins to send, one home after the other. */
+/** Starts to send, one home after the other. */
 export async function startFlow(homes: readonly MailHost[], outside: OutsideMx): Promise<MailFlow> {
   flows += 1;
   const sent = new Set<string>();
@@ -42,7 +42,7 @@ export async function startFlow(homes: readonly MailHost[], outside: OutsideMx):
   };
 }
 
-/** Tries what waits again and again: a reload just after a flush may undo it. */
+/** Retries waiting mail repeatedly: a reload just after a flush may undo it. */
 async function waitForAll(sent: ReadonlySet<string>, homes: readonly MailHost[], outside: OutsideMx): Promise<void> {
   for (const give = performance.now() + patienceMs; ;) {
     const arrived = new Set((await outside.mails()).flatMap((text) => /^Subject: (.*)$/mu.exec(text)?.slice(1) ?? []));

@@ -1,5 +1,5 @@
-// Somebody who has only the README: a clone of this checkout on the operator's machine, and a shell in a real terminal, in
-// which each line is typed as it is printed.
+// Somebody who has only the README: a clone of this checkout on the operator's machine, and a shell in a real terminal,
+// in which each line is typed as printed.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -17,8 +17,8 @@ const checkout = resolve(import.meta.dirname, '../../..');
 const modules = 'node_modules';
 
 /**
- * Brings what a clone of this checkout has into a folder of the home folder. For `npm ci`, which would take longer than all
- * tests of a day, it has what the `npm ci` of this checkout made, read-only; `npm` knows that, and is npm otherwise.
+ * Puts what a clone of this checkout has into a folder of the home folder. For `npm ci`, which would take longer than
+ * all other tests, it has the result of this checkout's `npm ci`, read-only; `npm` knows that, and is npm otherwise.
  */
 export async function clone(machine: Machine, folder: string): Promise<void> {
   requireTools('git', 'bash');
@@ -78,7 +78,7 @@ export class Shell {
     return shell;
   }
 
-  /** Types a line and waits for its end, which has to be a good one. `answers`: what is waited for, then typed. */
+  /** Types a line and waits for its end, which must be successful. `answers`: what is waited for, then typed. */
   async run(line: string, answers: readonly (readonly [question: string, answer: string])[] = []): Promise<void> {
     this.#terminal.type(line);
     this.#terminal.press('Enter');

@@ -9,7 +9,7 @@ import { findLogKind } from '../../src/log/log-lines.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
-import { expectGreen, findAll, runCures } from './lab/check.js';
+import { expectGreen, findAll } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, servedSerial } from './lab/operator.js';
@@ -283,7 +283,8 @@ test('a CA that has ended: check says so, and what it prints ends in green', asy
     expect(command, name).toMatch(/^relaycerts renew /u);
     await desk.run(command);
   }
-  await runCures(desk);
+  // Deploy refuses one host before the other, and names this.
+  await desk.run('relaycerts deploy --yes');
   await arrive(subject);
   await expectGreen(desk);
 });

@@ -119,6 +119,7 @@ describe('commands', () => {
     'make-ca',
     'operator-key',
     'revocation',
+    'visit-notes',
   ].map((name) => `commands/${name}.ts`);
 
   it('import no other command, only what they share', () => {

@@ -51,7 +51,11 @@ async function expectOnlyReloads(): Promise<void> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 2, homes: homesOfFleet, faults: ['pin-not-listed', 'handshake-failed'] });
+  lab = await startLab({
+    relays: 2,
+    homes: homesOfFleet,
+    faults: ['pin-not-listed', 'handshake-failed', 'no-client-certificate'],
+  });
   desk = new Desk(lab.operator);
   fresh = await contentOf(homeOf(19));
   await desk.make(settingsOf(lab.homes.slice(0, -1)));

@@ -130,9 +130,9 @@ beforeAll(async () => {
   const source = fileURLToPath(new URL('lab/handshakes.ts', import.meta.url));
   await build({ entryPoints: [source], outfile: program, bundle: true, platform: 'node', format: 'esm' });
   const ca = `/proc/${lab.operator.pid}/root/home/operator/certs/ca/example.org-ca.crt.pem`;
-  const net = ['--target', String(relay.machine.pid), '--net', '--'];
   const words = [process.execPath, program, relay.hostname, relay.address, '2500', ca];
-  watcher = spawn('nsenter', [...net, ...words], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [enter, ...rest] = ['nsenter', '--target', String(relay.machine.pid), '--net', '--', ...words] as const;
+  watcher = spawn(enter, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
   watching = once(watcher, 'close');
   watcher.stdout?.on('data', (chunk: Buffer) => {
     watched += chunk.toString();

@@ -34,7 +34,7 @@ async function deploy(words = ''): Promise<string> {
 
 beforeAll(async () => {
   requireTools('openssl', 'bash', 'busybox');
-  lab = await startLab({ relays: 2, homes: 2 });
+  lab = await startLab({ relays: 2, homes: 2, faults: ['no-client-certificate'] });
   [relay, second = relay] = lab.relays;
   [home, other = home] = lab.homes;
   desk = new Desk(lab.operator);

@@ -42,7 +42,7 @@ async function deploy(words = ''): Promise<string> {
 
 /** What a reloading relay answers to the homes that are connected, and nothing else. */
 const ofReload =
-  /lost connection with|Connection refused|server dropped connection|4\.3\.2 Service (?:currently )?unavailable/u;
+  /^handshake: (?:lost connection|Connection reset)|lost connection with|Connection refused|server dropped connection|4\.3\.2 Service (?:currently )?unavailable/u;
 
 async function expectOnlyReloads(): Promise<void> {
   const reasons = await flow.stop();
@@ -51,7 +51,11 @@ async function expectOnlyReloads(): Promise<void> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 2, homes: homesOfFleet, faults: ['pin-not-listed'] });
+  lab = await startLab({
+    relays: 2,
+    homes: homesOfFleet,
+    faults: ['pin-not-listed', 'handshake-failed', 'no-client-certificate'],
+  });
   desk = new Desk(lab.operator);
   fresh = await contentOf(homeOf(19));
   await desk.make(settingsOf(lab.homes.slice(0, -1)));

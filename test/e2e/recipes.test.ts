@@ -84,7 +84,7 @@ const isThere = (host: MailHost | undefined): MailHost => {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 2, homes: 2, faults: ['pin-not-listed'] });
+  lab = await startLab({ relays: 2, homes: 2, faults: ['pin-not-listed', 'no-client-certificate'] });
   [relay, newRelay] = lab.relays;
   [home, laptop] = lab.homes;
   for (const host of [...lab.relays, ...lab.homes]) before.set(host, await contentOf(host));

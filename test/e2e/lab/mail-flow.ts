@@ -10,7 +10,7 @@ let flows = 0;
 
 /** Sends until it is stopped; make one with `startFlow`. */
 export interface MailFlow {
-  /** Stops sending, waits until all have arrived, and resolves with why some waited meanwhile. */
+  /** Stops sending, waits until all have arrived, and resolves with why some waited or a handshake failed meanwhile. */
   stop(): Promise<readonly string[]>;
 }
 
@@ -37,7 +37,8 @@ export async function startFlow(homes: readonly MailHost[], outside: OutsideMx):
       const logs = (await Promise.all(homes.map((home) => home.mailLog()))).join('');
       const bounced = logs.split('\n').filter((line) => /status=(?:bounced|expired)/u.test(line));
       if (bounced.length > 0) throw new Error(`mail bounced:\n${bounced.join('\n')}`);
-      return [...logs.matchAll(/status=deferred \((.*)\)/gu)].map(([, why = '']) => why);
+      const waits = [...logs.matchAll(/status=deferred \((.*)\)|SSL_connect error to [^ ]+: (.*)/gu)];
+      return waits.map(([, why, error]) => why ?? `handshake: ${error ?? ''}`);
     },
   };
 }

@@ -16,7 +16,7 @@ Postfix: 3.5, 3.7, 3.10 and 3.11, as Debian 11 to 13 and unstable have them. If 
 says so; \`*\` stands for a host, an address or a file.
 
 Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.
-HOST is the host that the line is about; "run its script" is \`relaycerts show HOST\`, which prints the commands.
+HOST is the host that the line is about; "install it again" is \`relaycerts deploy HOST\`, or by hand what \`relaycerts show HOST\` prints.
 
 \`relaycerts explain\` finds these lines in a log, and prints the cure for your hosts. Lines of Exim, OpenSMTPD, msmtp and
 nullmailer, if a home host has one of them in place of Postfix, are below their kind.

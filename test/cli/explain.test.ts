@@ -57,7 +57,7 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
     const { status, stdout } = await bare.run(['explain', 'mail.log']);
     expect(status).toBe(3);
     expect(stdout).toContain('the pin of the home host is not in the table of the relay');
-    expect(stdout).toContain('fix: relaycerts make, then copy the bundle of the relay and run its script.');
+    expect(stdout).toContain('fix: relaycerts make, then relaycerts deploy.');
   });
 
   it('with --json is one object, safe for a terminal', async () => {

@@ -19,11 +19,13 @@ const shellText = {
     /\.(?:sh|bash|zsh|fish|html|help)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
+const isLab = ({ project }: TestSpecification): boolean => project.name === 'e2e';
+
 /** One lab, then two files of the others, the largest first: whatever runs last is small. */
 class Mixed extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // oxlint-disable-next-line unicorn/no-array-sort -- it is a sequencer's
     const sorted = await super.sort(files);
-    const isLab = ({ project }: TestSpecification): boolean => project.name === 'e2e';
     const labs = sorted.filter(isLab);
     const others = sorted.filter((file) => !isLab(file));
     const mixed = labs.flatMap((lab, at) => [lab, ...others.slice(2 * at, 2 * at + 2)]);

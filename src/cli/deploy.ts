@@ -8,7 +8,7 @@ import { count, type SysCommand } from './options.js';
 
 const mostAtOnce = 8;
 
-function hosts(flags: string, description: string, digits: number): Option {
+function hostCount(flags: string, description: string, digits: number): Option {
   return count(flags, description, 'Expected a number of hosts, 1 or more.', { digits, least: 1 });
 }
 
@@ -25,12 +25,12 @@ export function addDeploy(program: SysCommand): void {
     .option('--yes', 'do not ask')
     .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
     .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
-    .addOption(hosts('--parallel <n>', 'hosts at the same time', 2).default(mostAtOnce))
+    .addOption(hostCount('--parallel <n>', 'hosts at the same time', 2).default(mostAtOnce))
     .option(
       '--canary <host>',
       'the host that goes first in its role (default: the first, if there are more than --parallel)',
     )
-    .addOption(hosts('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
+    .addOption(hostCount('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
     .examples(
       'relaycerts deploy',
       'relaycerts deploy --dry-run',

@@ -100,17 +100,9 @@ describe('deploy', () => {
   });
 });
 
-describe('a child that is out of time, or writes too much', () => {
-  it.each([
-    ['sleep 60 & sleep 60', { timeoutMs: 100 }],
-    ['sleep 60 & exec yes', { mostOutput: 1000 }],
-  ])('%s: what it started holds nobody up', async (script, options) => {
-    const begun = Date.now();
-    const result = run('sh', ['-c', script], options).then(
-      ({ status }) => status,
-      (error: unknown) => String(error),
-    );
-    expect([null, 'RelaycertsError: sh was stopped: it wrote more than 1000 octets']).toContain(await result);
-    expect(Date.now() - begun).toBeLessThan(20_000);
-  });
+it('a child that is out of time ends, whatever it has started', async () => {
+  const begun = Date.now();
+  const { status } = await run('sh', ['-c', 'sleep 60 & sleep 60'], { timeoutMs: 100 });
+  expect(status).toBeNull();
+  expect(Date.now() - begun).toBeLessThan(20_000);
 });

@@ -10,12 +10,14 @@ import { makeProject, program, sharedCache, type Project } from '../support/proj
 
 const reject =
   'Nov 27 00:37:48 relayhost postfix/relaycerts/smtpd[380]: NOQUEUE: reject: RCPT from mailhost.example.org[192.0.2.31]: 450 4.3.2 <bob@example.net>: Recipient address rejected: Try again later; from=<ann@example.org> to=<bob@example.net> proto=ESMTP helo=<mailhost.example.org>\n';
+const left =
+  'Nov 27 00:37:49 relayhost postfix/relaycerts/smtpd[380]: disconnect from mailhost.example.org[192.0.2.31] ehlo=2 starttls=1 mail=1 rcpt=0/1 quit=1 commands=5/6\n';
 const expired =
   'Nov 27 00:38:48 mailhost postfix/relaycerts/smtp[416]: server certificate verification failed for relayhost.example.org[192.0.2.11]:2500: certificate has expired\n';
 const symptom =
   'Nov 27 00:38:48 mailhost postfix/relaycerts/smtp[416]: B47F390: to=<bob@example.net>, relay=relayhost.example.org[192.0.2.11]:2500, delay=3.7, delays=0.68/2/1/0, dsn=4.7.5, status=deferred (Server certificate not verified)\n';
 const fine =
-  'Nov 27 00:40:00 relayhost postfix/relaycerts/smtpd[380]: 9A4D61: client=mailhost.example.org[192.0.2.31]\n';
+  'Nov 27 00:40:00 relayhost postfix/relaycerts/smtpd[381]: 9A4D61: client=mailhost.example.org[192.0.2.31]\n';
 const odd = 'Nov 27 00:39:00 mailhost postfix/relaycerts/smtp[416]: warning: the moon \u001B[2J is full\u0007\n';
 
 let project: Project;
@@ -165,7 +167,7 @@ describe('explain --follow', () => {
 
   it('reports each new kind across rotation, and sums up on Ctrl-C', async () => {
     const log = project.path('grows.log');
-    writeFileSync(log, fine + reject);
+    writeFileSync(log, fine + reject + left);
     follow('grows.log');
     await until('[pin-not-listed]');
     appendFileSync(log, expired.slice(0, 80));
@@ -183,14 +185,14 @@ describe('explain --follow', () => {
     child.kill('SIGINT');
     expect(await ended).toBe(3);
     expect(out.split('\n').slice(-2)[0]).toBe(
-      'grows.log: 4 faults; 6 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 1 of them fine; 1 mail went through, the last Nov 27 00:40:00',
+      'grows.log: 4 faults; 7 lines from Nov 27 00:40:00 to Nov 27 00:39:00; 2 of them fine; 1 mail went through, the last Nov 27 00:40:00',
     );
     expect(out.match(/\[expired\]/gu)).toHaveLength(2);
   });
 
   it('on standard input ends on Ctrl-C too', async () => {
     follow('-');
-    child.stdin?.write(reject);
+    child.stdin?.write(reject + left);
     await until('[pin-not-listed]');
     child.kill('SIGINT');
     expect(await ended).toBe(3);

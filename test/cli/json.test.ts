@@ -52,7 +52,7 @@ describe('the contract', () => {
 
 describe('an error', () => {
   it.each([
-    ['an option that is none', ['make', '--json', '--bogus'], 2, 'usage', 'relaycerts --help'],
+    ['an option that is none', ['make', '--json', '--bogus'], 2, 'usage', 'relaycerts make --help'],
     ['a value that is none, before --json', ['--wait', 'x', 'make', '--json'], 2, 'usage', 'relaycerts --help'],
     ['a command that is none', ['--json', 'mkae'], 2, 'usage', 'relaycerts make'],
     ['settings that are not there', ['--settings', 'none.json', '--json', 'status'], 2, 'settings', null],

@@ -135,17 +135,12 @@ describe('a CA that does not work', () => {
     ['is not a CA', ['basicConstraints=CA:FALSE', identifier], [], /is not the certificate of a CA/u],
     ['may not sign', [pathLength, 'keyUsage=critical,cRLSign', identifier], [], /is not the certificate of a CA/u],
     ['is for servers', [pathLength, usage, identifier, 'extendedKeyUsage=serverAuth'], [], /is for another purpose/u],
-    [
-      'has a weak key',
-      [pathLength, usage, identifier],
-      ['-newkey', 'rsa:1024'],
-      /its key is of a kind that signs nothing/u,
-    ],
+    ['has a weak key', [pathLength, usage, identifier], ['-newkey', 'rsa:1024'], /its key type signs nothing here/u],
     [
       'has an odd curve',
       [pathLength, usage, identifier],
       ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-521'],
-      /its key is of a kind/u,
+      /its key type signs nothing here/u,
     ],
   ])('because it %s: said, and cured by the command', async (_name, extensions, words, says) => {
     project.settings(smallSettings({ ca: { commonName: 'Our CA' } }));

@@ -2,7 +2,7 @@
 // the sockets of gpg-agent; disposing ends the agent and removes the home.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
@@ -53,6 +53,9 @@ export function makeGnupg(): Gnupg {
   };
   const forgetPasswords = (): void => {
     spawnSync('gpgconf', ['--kill', 'gpg-agent'], { env });
+    // It ends a little later, and until then a new gpg would connect to it and lose it.
+    const socket = spawnSync('gpgconf', ['--list-dirs', 'agent-socket'], { env }).stdout.toString().trim();
+    for (const end = Date.now() + 10_000; existsSync(socket) && Date.now() < end;) spawnSync('sleep', ['0.01']);
   };
   const configureAgent = (lines: readonly string[]): void => {
     writeFileSync(join(home, 'gpg-agent.conf'), `${lines.join('\n')}\n`);

@@ -69,6 +69,15 @@ const ids = {
   slow: 'probe-slow',
 } as const;
 
+/** What to do about a host that cannot be worked on. */
+const hints = {
+  unreachable: 'see that it is up, and that sshHost and sshPort in the settings are right',
+  'host-key': 'log in there by hand with ssh, which compares its key and says what to do',
+  denied: 'allow a login with an ssh key there, or set sshUser in the settings',
+  'no-sudo': 'allow sudo without a password there (NOPASSWD in sudoers), or deploy as root',
+  slow: 'see why it is slow, then deploy again',
+} as const;
+
 /** The scripts' errors, by their words; the first that matches counts. */
 const scriptWords: readonly (readonly [string, RegExp])[] = [
   ['disk-full', /no space left on device|disk quota exceeded/iu],
@@ -86,7 +95,7 @@ function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | unde
       kind: 'failed',
       id: ids[outcome.kind],
       message: `${hostname}: ${shorten(outcome.words)}`,
-      hint: undefined,
+      hint: hints[outcome.kind],
     };
   }
   if (outcome.status === 0) return undefined;

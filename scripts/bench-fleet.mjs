@@ -53,7 +53,8 @@ function run(folder, command, args) {
     env: { ...environment, HOME: join(folder, 'home'), XDG_CONFIG_HOME: '' },
   });
   // 3: status, because nothing is installed.
-  if (result.status !== 0 && result.status !== 3) throw new Error(`${command} ${args.join(' ')}: ${result.error ?? String(result.stderr)}`);
+  if (result.status !== 0 && result.status !== 3)
+    throw new Error(`${command} ${args.join(' ')}: ${result.error ?? String(result.stderr)}`);
   const [user, system, peak] = readFileSync(report, 'utf8').trim().split('\n').at(-1).split(' ').map(Number);
   const wall = (performance.now() - started) / 1000;
   return { cpu: user + system, peak: peak / 1024, wall, text: result.stdout.length + result.stderr.length };

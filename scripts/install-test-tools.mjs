@@ -156,7 +156,7 @@ function main(args) {
   }
   say(`installing: ${packages.join(' ')}`);
   if (!install(packages)) {
-    say(`apt-get failed; once that is mended: ${byHand}`);
+    say(`apt-get failed; once that is fixed: ${byHand}`);
     return 1;
   }
   const still = missing.filter((program) => !isInstalled(program));

@@ -12,7 +12,7 @@ const logged = new Set((await read('log/log-lines.json')).map(({ id }) => id));
 
 const introduction = `# Findings
 
-What \`relaycerts check\` and \`relaycerts explain\` can find, by the id that stands in their output and in \`--json\`. The
+What \`relaycerts check\` and \`relaycerts explain\` can find, by the id in their output and in \`--json\`. The
 ids stay as they are. An *error* stops mail, loses it or opens the relay; a *warning* will, or may; *unknown* is something
 that could not be looked at. Words in capitals are filled in, and so are the commands for your hosts.
 

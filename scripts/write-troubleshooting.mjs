@@ -13,7 +13,7 @@ const introduction = `# Troubleshooting
 
 What Postfix logs when TLS or the relaying fails, what causes it, and what to do. Every line here was logged by a real
 Postfix: 3.5, 3.7, 3.10 and 3.11, as Debian 11 to 13 and unstable have them. If a kind has other words on one of them, it
-says so; \`*\` stands for a host, an address or a file.
+says so; \`*\` means a host, an address or a file.
 
 Look at both logs, and at the lines before the one with \`status=deferred\`: it often says only that something failed.
 HOST is the host that the line is about; "install it again" is \`relaycerts deploy HOST\`, or by hand what \`relaycerts show HOST\` prints.

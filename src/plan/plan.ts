@@ -183,7 +183,7 @@ function bundleSteps(
   bundles: Bundles,
   certificates: readonly Step[],
 ): readonly Step[] {
-  const anew = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
+  const reissued = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
   const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
   // A renewal keeps the key's pin, so the table stays the same.
   const hasNewPin = (step: Step): boolean =>
@@ -197,11 +197,11 @@ function bundleSteps(
     const { role, hostname } = host;
     const wanted = bundles.get(hostname);
     // A held host without a certificate.
-    if (wanted === undefined && !newCa && !anew.has(hostname)) return [];
+    if (wanted === undefined && !newCa && !reissued.has(hostname)) return [];
     const names = bundleNames(domain, hostname);
     const changed = new Set([
       ...(newCa ? [names.ca] : []),
-      ...(anew.has(hostname) ? [names.certificate, names.chain] : []),
+      ...(reissued.has(hostname) ? [names.certificate, names.chain] : []),
       ...(newPin ? [names.table] : []),
       ...(wanted === undefined ? Object.values(names) : staleFiles(bundle, wanted)),
     ]);

@@ -4,7 +4,7 @@
 
 : "${host:?}" "${edited:?}" "${title:?}" "${oldest?}" "${service?}" "${begin:?}" "${end:?}"
 
-# What is left of it here is told, and not done: nothing is put back.
+# What is left of it here is only reported; nothing is put back.
 fail() {
   printf '%s\n' "$1"
   exit 1

@@ -118,12 +118,15 @@ async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: 
 const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
 
 /** Looks at a host that has everything installed and waits: a relay from here, a client's way out from there. */
-async function lookAt({ settings, inventory, sys }: Deployment, found: HostInventory): Promise<readonly Finding[]> {
+async function lookAt(deployment: Deployment, found: HostInventory, isAgain = false): Promise<readonly Finding[]> {
+  const { settings, inventory, sys } = deployment;
   const { host } = found;
   const work = { settings, inventory, sys, at: sys.now() };
   const reports =
     host.role === 'smtpd-server' ? await checkRelays(work, [found], []) : await checkFrom(settings, host, sys);
-  return reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
+  const errors = reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
+  // A connection that a busy relay accepts just as it reloads may wait for longer than a look does.
+  return !isAgain && errors.some(({ id }) => id === 'no-greeting') ? lookAt(deployment, found, true) : errors;
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {

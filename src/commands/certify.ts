@@ -77,7 +77,9 @@ export async function certifyInBatches<Begun extends Beginning>(
   progress.begin('keys and certificates', steps.length);
   let keys = generateKeys(batches[0] ?? [], progress);
   const begun = await begin();
-  const { issuer } = begun;
+  let ca: Issuer | Promise<Issuer> | undefined;
+  // Opened once for all batches.
+  const issuer = (): Issuer | Promise<Issuer> => (ca ??= begun.issuer());
   let state = begun.after;
   for (const [index, batch] of batches.entries()) {
     const certified = await certify(settings, state, batch, { issuer, keys: await keys, at, progress });

@@ -53,8 +53,7 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
     const held = new Set(warnHeld(work, chosen, due));
     const steps = due.filter(({ hostname }) => !held.has(hostname));
-    let opened: Promise<Issuer> | undefined;
-    const issuer = async (): Promise<Issuer> => (opened ??= openIssuer(work, given));
+    const issuer = (): Promise<Issuer> => openIssuer(work, given);
     await certifyInBatches(settings, {
       steps,
       at,
@@ -162,17 +161,18 @@ function warnHeld(
 ): readonly HostName[] {
   const names = new Set(due.map(({ hostname }) => hostname));
   const held = chosen.flatMap((found) => (names.has(found.host.hostname) ? (outsideOf(inventory, found) ?? []) : []));
-  warnSome(notRenewed(held), sys, { run: ['status', '--json'], before: 'for all of them:' });
+  warnNotRenewed(held, sys);
   if (held.length > 0) sys.endWith(1);
   return held.map(({ hostname }) => hostname);
 }
 
 function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): void {
   const problems = blocked.map((hostname) => stillListed(settings, hostname));
-  warnSome(notRenewed(problems), sys, { run: ['status', '--json'], before: 'for all of them:' });
+  warnNotRenewed(problems, sys);
   if (blocked.length > 0) sys.endWith(1);
 }
 
-function notRenewed(problems: readonly Problem[]): readonly Problem[] {
-  return problems.map(({ message, ...rest }) => ({ message: `${message}, so it is not renewed`, ...rest }));
+function warnNotRenewed(problems: readonly Problem[], sys: Sys): void {
+  const notRenewed = problems.map(({ message, ...rest }) => ({ message: `${message}, so it is not renewed`, ...rest }));
+  warnSome(notRenewed, sys, { run: ['status', '--json'], before: 'for all of them:' });
 }

@@ -102,12 +102,9 @@ async function planFor(work: Work, isGiven: boolean): Promise<Plan> {
   const { settings, inventory, at, sys } = work;
   const recipients = await compareWithSettings(work);
   const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, { recipients, isGiven });
-  warnSome([...plan.warnings, ...returnWarnings(inventory)], sys, {
-    run: ['status', '--json'],
-    before: 'for all of them:',
-  });
+  warnSome([...plan.warnings, ...returnWarnings(inventory)], sys);
   if (plan.problems.length > 0) throw contradiction(plan.problems);
-  warnSome(plan.held, sys, { run: ['make', '--dry-run', '--json'], before: 'for all of them:' });
+  warnSome(plan.held, sys, ['make', '--dry-run', '--json']);
   const held = new Set(plan.held.map(({ hostname }) => hostname));
   const cured = inventory.hosts.flatMap((found) => {
     const { host, certificate } = found;

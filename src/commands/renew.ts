@@ -174,5 +174,5 @@ function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): voi
 
 function warnNotRenewed(problems: readonly Problem[], sys: Sys): void {
   const notRenewed = problems.map(({ message, ...rest }) => ({ message: `${message}, so it is not renewed`, ...rest }));
-  warnSome(notRenewed, sys, { run: ['status', '--json'], before: 'for all of them:' });
+  warnSome(notRenewed, sys);
 }

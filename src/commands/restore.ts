@@ -88,7 +88,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
   sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);
-  warnSome([...inventory.problems, ...warnings], sys, { run: ['status', '--json'], before: 'for all of them:' });
+  warnSome([...inventory.problems, ...warnings], sys);
   if (opening?.kind === 'missing' || opening?.kind === 'unopenable') sys.endWith(3);
   sys.say(`  next, for the hosts' bundles: ${settings.program} make`);
 }

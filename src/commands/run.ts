@@ -148,7 +148,7 @@ export async function changing<T>(
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
       // As it is now: problems of a file that was put away are gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
-      warnSome(left, sys, { run: ['status', '--json'], before: 'for all of them:' });
+      warnSome(left, sys);
       const after = withBundles(step.after, bundles);
       inventory = withMadeKnown(settings, inventory, after, { bundles, written, at }, sys);
       if (step.isPart !== true && made.size > 0) await noteKnown(settings, inventory, sys);

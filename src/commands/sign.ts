@@ -56,7 +56,7 @@ export async function sign(options: SignOptions, sys: Sys): Promise<void> {
     const inventory = withHost(work.inventory, one, { request, isRevoked: false });
     const custody = { recipients: { kind: 'same' }, isGiven: given !== undefined } as const;
     const plan = planMake(settings, inventory, bundlesOf(settings, inventory), at, custody);
-    warnSome(plan.warnings, sys, { run: ['status', '--json'], before: 'for all of them:' });
+    warnSome(plan.warnings, sys);
     if (plan.problems.length > 0) throw contradiction(plan.problems);
     const hold = plan.held.find(({ hostname }) => hostname === one.hostname);
     if (hold !== undefined) throw contradiction([hold]);

@@ -102,7 +102,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     const text = renderStatus(rows, { ...options, program: sys.program, isAsked, filters: filtersOf(options) });
     sys.write(text === '' && options.next ? `${countsText(rows)}\n` : text);
   }
-  warnSome(said, sys, { run: ['status', '--json'], before: 'for all of them:' });
+  warnSome(said, sys);
   const unproven = rows.find(({ role, state, why }) => role === 'passphrase' && state === 'ok' && why !== undefined);
   if (!options.json && !options.due && unproven?.why !== undefined) {
     sys.say(`${unproven.name}: ${problemText(unproven.why, sys.program)}`);

@@ -203,7 +203,8 @@ export class Machine {
     if (holder.exitCode !== null || holder.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => holder.once('exit', () => resolve()));
     holder.stdin?.end();
-    const timer = setTimeout(() => holder.kill('SIGKILL'), 10_000);
+    // PID 1 and not the holder, which is gone before what it holds; the holder waits for PID 1, and PID 1 for the rest.
+    const timer = setTimeout(() => process.kill(this.pid, 'SIGKILL'), 10_000);
     await gone;
     clearTimeout(timer);
   }

@@ -180,6 +180,19 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
       recipients: passphrase.recipients,
     },
     postfix,
+    ...fillInDomainMail(file, context),
+  };
+}
+
+function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: FileValue, context: SettingsContext) {
+  const keyFile = relayPort25?.dqsKeyFile;
+  const dqsKeyFile = keyFile === undefined ? keyFile : resolvePath(keyFile, dirname(context.file), context.home);
+  return {
+    inbound: inbound && { ...inbound, domains: inbound.domains ?? [domain] },
+    tunnel,
+    dkim: dkim && { ...dkim, domains: dkim.domains ?? [domain] },
+    dns,
+    relayPort25: relayPort25 && { ...relayPort25, dqsKeyFile },
   };
 }
 

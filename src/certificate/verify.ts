@@ -2,7 +2,7 @@
 // clock. The same rules apply to a new certificate and to one on disk.
 
 import { generationOf } from './ca-name.js';
-import { clientAuth, profiles, serverAuth } from './profile.js';
+import { clientAuth, profileNameOf, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from './certificate.js';
 
@@ -28,6 +28,7 @@ export interface CertificateFinding {
 
 export interface ExpectedLeaf {
   readonly role: Role;
+  readonly isInbound: boolean;
   readonly hostname: string;
   readonly altNames: readonly string[];
 }
@@ -67,7 +68,7 @@ export function checkContents(
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
   const found = (): string => (isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject));
-  const { keyUsage, extendedKeyUsage } = profiles[expected.role];
+  const { keyUsage, extendedKeyUsage } = profiles[profileNameOf(expected)];
   const hasPurpose =
     keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
     haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);

@@ -2,7 +2,7 @@
 // something does. A fault of a host that is in none of its files counts as its configuration. Pure.
 
 import { hash } from 'node:crypto';
-import { tableName } from '../plan/bundle-names.js';
+import { peersName, tableName } from '../plan/bundle-names.js';
 import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
@@ -38,8 +38,10 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
   };
 }
 
+const pinTables: ReadonlySet<string> = new Set([tableName, peersName]);
+
 function digestOfTable({ sections }: HostFacts): string | undefined {
-  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && file.endsWith(`/${tableName}`));
+  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && pinTables.has(file.slice(file.lastIndexOf('/') + 1)));
   const found = valuesOf(table?.lines ?? [], ' ').get('sha256') ?? '';
   return isDigest(found) ? found : undefined;
 }

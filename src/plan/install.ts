@@ -3,7 +3,7 @@
 
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
-import { bundleNames, tableName } from './bundle-names.js';
+import { bundleNames, tableNames } from './bundle-names.js';
 
 /** What is new in a bundle: the host's key or certificate, the CA's certificates, or the table of pins. */
 export type News = 'key' | 'certificate' | 'ca' | 'table';
@@ -33,7 +33,7 @@ function newsOf({ domain }: Settings, host: HostName, files: ReadonlySet<string>
     ['key', files.has(key)],
     ['certificate', files.has(certificate) || files.has(chain)],
     ['ca', files.has(ca)],
-    ['table', files.has(tableName)],
+    ['table', Object.values(tableNames).some((name) => files.has(name))],
   ];
   return news.flatMap(([what, isNew]) => (isNew ? [what] : []));
 }

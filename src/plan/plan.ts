@@ -191,6 +191,9 @@ function bundleSteps(
     step.role === 'smtp-client' &&
     (step.event === 'issued' || postfix.pin === 'certificate');
   const newPin = certificates.some(hasNewPin);
+  const newPeer = certificates.some(
+    (step) => step.kind === 'certificate' && step.role === 'smtpd-server' && step.event === 'issued',
+  );
   return inventory.hosts.flatMap((found) => {
     if (found.isRevoked || isKnownRight(found, inventory)) return [];
     const { host, bundle, bundleFolder, request } = found;
@@ -203,6 +206,7 @@ function bundleSteps(
       ...(newCa ? [names.ca] : []),
       ...(reissued.has(hostname) ? [names.certificate, names.chain] : []),
       ...(newPin ? [names.table] : []),
+      ...(newPeer ? [names.peers] : []),
       ...(wanted === undefined ? Object.values(names) : staleFiles(bundle, wanted)),
     ]);
     const files = bundleFiles(domain, host, request === undefined ? 'here' : 'host').filter((name) =>

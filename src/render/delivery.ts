@@ -1,7 +1,7 @@
 // What `deploy` sends to a host: an archive with files of its bundle and the script that installs them, and the command
 // that runs there (receive.sh). The key is only in the archive, which goes through ssh's stdin.
 
-import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
+import { bundleFiles, bundleNames, pinTableOf, type KeyPlace } from '../plan/bundle-names.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -34,7 +34,7 @@ export function renderDelivery(
   },
 ): Delivery {
   const { ca } = bundleNames(settings.domain, host.hostname);
-  const isSent = (name: string): boolean => visit === 'all' || name === ca || name === tableName;
+  const isSent = (name: string): boolean => visit === 'all' || name === ca || name === pinTableOf(host);
   const sent = [...bundle].filter(([name]) => isSent(name));
   const script = renderScript(settings, host, { undo: false, forceRoutes, keyPlace });
   const files = new Map<string, Buffer>([

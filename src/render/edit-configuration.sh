@@ -15,7 +15,8 @@ configuration_is_right() {
     found=$(postconf -M "$id" 2>/dev/null | tr -s '[:space:]' ' ')
     [ "$wanted" = "$found" ] || exit 1
   done || return 1
-  [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
+  [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ] || return 1
+  items_are_there
 }
 
 # postconf would append to a last line that has no newline.
@@ -42,6 +43,7 @@ change_configuration() (
 '
   # shellcheck disable=SC2046 # one setting per line
   [ -z "$(settings_of main.cf)" ] || edit_main "$1" -e $(settings_of main.cf)
+  add_items "$1"
 )
 
 # The settings that our runs made in main.cf; if their record is gone, those of this run.
@@ -80,6 +82,7 @@ undo_settings() (
   copy=$1
   shift
   [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
+  undo_items "$copy"
   # Last, and all at once: readers of main.cf wait until its last edit is two seconds old.
   # shellcheck disable=SC2086 # several names
   [ -z "$gone" ] || edit_main "$copy" -X $gone
@@ -87,10 +90,13 @@ undo_settings() (
   touch -t 200001010000 "$copy/main.cf"
 )
 
+# True if our last run changed only master.cf, and the file $1 is another.
+was_not_ours() { [ ! -e "$saved/after/$1" ] && [ -e "$saved/after/master.cf" ]; }
+
 # True if the files are as our last run left them.
 is_as_we_left_it() {
   for file in $edited; do
-    cmp -s "$saved/after/$file" "$(behind "$file")" || return 1
+    was_not_ours "$file" || cmp -s "$saved/after/$file" "$(behind "$file")" || return 1
   done
 }
 
@@ -102,7 +108,7 @@ copy_without_ours() {
   mkdir "$saved/new"
   cp -p "$config/main.cf" "$config/master.cf" "$saved/new/"
   if is_as_we_left_it; then
-    for file in $edited; do cp -p "$saved/before/$file" "$saved/new/$file"; done
+    for file in $edited; do was_not_ours "$file" || cp -p "$saved/before/$file" "$saved/new/$file"; done
   else
     undo_settings "$saved/new"
   fi
@@ -120,4 +126,5 @@ save_configuration() {
   mkdir -p "$saved/before"
   for file in main.cf master.cf; do copy_file "$saved/new/$file" "$saved/before/$file"; done
   settings_of main.cf >>"$saved/settings"
+  items >>"$saved/items"
 }

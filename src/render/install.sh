@@ -19,6 +19,8 @@ find_postfix() {
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
+  # Our last run may have set something there that this one does not.
+  [ ! -e "$saved/after/main.cf" ] || edited='master.cf main.cf'
   note_settings
   note_services
   twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
@@ -27,6 +29,18 @@ find_postfix() {
 
 # The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
+
+# True if the parameter $1 of main.cf lists the domain $2, itself or in a table.
+lists_domain() {
+  for item in $(value_of "$1" | tr ',' ' '); do
+    case $item in
+      "$2") return 0 ;;
+      /*) ! grep -qsxi -e "$2" "$item" || return 0 ;;
+      *:*) [ -z "$(postmap -q "$2" "$item" 2>/dev/null)" ] || return 0 ;;
+    esac
+  done
+  return 1
+}
 
 # True if this Postfix has parameter $1: patches added some to older releases.
 knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
@@ -117,6 +131,7 @@ install_host() {
   await_verdict
   for file in $edited; do copy_file "$(behind "$file")" "$saved/after/$file"; done
   settings_of main.cf >"$saved/settings"
+  items >"$saved/items"
   bundle_state >"$saved/bundle"
   end_change
   say "$host is set up: $active"

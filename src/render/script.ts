@@ -3,8 +3,16 @@
 // only the values at its start are made here. They are quoted, or are lines of a here-document, so that nothing in them
 // is ever read as shell.
 
-import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
-import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import {
+  bundleFiles,
+  bundleNames,
+  peersName,
+  recipientsName,
+  repliesName,
+  tableName,
+  type KeyPlace,
+} from '../plan/bundle-names.js';
+import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
@@ -12,9 +20,14 @@ import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
+import inboundHome from './inbound-home.sh';
+import inboundRelay from './inbound-relay.sh';
+import { inboundPlace } from './inbound-service.js';
 import install from './install.sh';
+import listItems from './list-items.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
@@ -150,10 +163,14 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
-  const { main, services } = configurationOf(settings, host);
+  const { main, items, services } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
     parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
-  const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
+  const all = [
+    ...lines('main.cf', main),
+    ...items.map(({ name, item, isIfUsed }) => `${oldest} main.cf${isIfUsed ? '?' : '+'} ${name}=${item}`),
+    ...services.flatMap(({ id, overrides }) => lines(id, overrides)),
+  ];
   return {
     needs: `Postfix ${oldest} or later`,
     values: { oldest, ...own.values },
@@ -171,40 +188,64 @@ ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
 `,
-    functions: [install, editConfiguration, own.functions].join('\n'),
+    functions: [install, editConfiguration, listItems, ...own.functions].join('\n'),
   };
 }
 
 /** For a Postfix host: values, and `functions`, the text that install.sh calls. */
 function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
+  const inbound = client.isInbound ? settings.inbound : undefined;
   return {
     values: {
       domain: settings.domain,
       // The transport must exist before main.cf names it.
       edited: 'master.cf main.cf',
-      purpose: 'sslclient',
+      purpose: client.isInbound ? 'sslclient sslserver' : 'sslclient',
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, client, ['--force-routes']),
       active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
+      ...(inbound === undefined ? {} : inboundValues(settings, inbound)),
     },
-    functions: smtpClient,
+    functions: inbound === undefined ? [smtpClient] : [smtpClient, ownService, inboundHome],
+  };
+}
+
+/** What the functions for a service of ours need. */
+function inboundValues({ postfix: { directory, tableType } }: Settings, inbound: Inbound) {
+  const place = inboundPlace(inbound);
+  return {
+    port: String(inbound.port),
+    service: `${place}/inet`,
+    service_place: place,
+    table: `${tableType}:${directory}/${peersName}`,
+    inbound_domains: inbound.domains.join(' '),
   };
 }
 
 function serverPart(settings: Settings, server: SmtpdServer) {
   const { directory, tableType } = settings.postfix;
+  const inbound = server.isInbound ? settings.inbound : undefined;
   return {
     values: {
-      edited: 'master.cf',
-      purpose: 'sslserver',
+      // The transport must exist before main.cf names it.
+      edited: inbound === undefined ? 'master.cf' : 'master.cf main.cf',
+      purpose: inbound === undefined ? 'sslserver' : 'sslserver sslclient',
       domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
       syslog_name: syslogName,
       table: `${tableType}:${directory}/${tableName}`,
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
+      ...(inbound === undefined
+        ? {}
+        : {
+            more_tables: `${tableType}:${directory}/${recipientsName}`,
+            inbound_domains: inbound.domains.join(' '),
+            inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
+            replies: repliesName,
+          }),
     },
-    functions: smtpdServer,
+    functions: inbound === undefined ? [ownService, smtpdServer] : [ownService, smtpdServer, inboundRelay],
   };
 }

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
-import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
+import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
 import type { Role, Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
 
@@ -67,7 +67,10 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
         certificate: plain(bundle, names.certificate),
         key: secret(bundle, names.key),
         chain: secret(bundle, names.chain),
-        table: plain(bundle, tableName),
+        table: plain(bundle, names.table),
+        peers: plain(bundle, names.peers),
+        recipients: plain(bundle, names.recipients),
+        replies: plain(bundle, names.replies),
       };
     },
   } as const;

@@ -7,7 +7,7 @@ import { pinOfDigest } from '../certificate/fingerprint.js';
 import { readHostKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath } from '../errors.js';
-import { bundleParts } from '../plan/bundle-names.js';
+import { bundleParts, tableNames, type BundlePart } from '../plan/bundle-names.js';
 import { trustedCas, type Cas } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
@@ -30,6 +30,7 @@ import { isRevokedHost } from './revoked.js';
 
 /** Octets; a client pinned by its certificate takes about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
+const tableParts: ReadonlySet<string> = new Set(Object.keys(tableNames));
 
 /** The paths of hosts' files and bundles; three listings show which of them do not exist. */
 export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
@@ -98,6 +99,7 @@ export async function readHosts(
     const { role, hostname } = host;
     const isPlain =
       role === 'smtp-client' &&
+      !host.isInbound &&
       there.has(layout.certificate(role, hostname).path) &&
       !there.has(layout.request(role, hostname).path) &&
       !there.has(layout.previous(role, hostname).path) &&
@@ -180,17 +182,17 @@ function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Te
 
 /** Most files of a bundle are copies; equal ones share memory. */
 function readBundle(
-  { role, hostname }: HostSettings,
+  host: HostSettings,
   { layout, findings, trusted }: Around,
   { key, certificate, chain }: Texts,
 ): ReadonlyMap<string, Buffer> {
   const bundle = new Map<string, Buffer>();
-  const places = layout.bundle(hostname);
-  const copies = { ca: trusted, certificate, key, chain, table: undefined } as const;
-  for (const part of bundleParts(role, 'here')) {
+  const places = layout.bundle(host.hostname);
+  const copies: Partial<Record<BundlePart, Buffer | undefined>> = { ca: trusted, certificate, key, chain };
+  for (const part of bundleParts(host, 'here')) {
     const { path, mode } = places[part];
     const same = copies[part];
-    const limit = part === 'table' ? { limit: tableLimit } : {};
+    const limit = tableParts.has(part) ? { limit: tableLimit } : {};
     const bytes =
       mode === 0o600
         ? readPrivate(path, findings, same)

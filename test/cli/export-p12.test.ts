@@ -101,10 +101,10 @@ describe('the file', () => {
 
   it('--legacy: the same in an old form, with a warning', () => {
     expect(exportHost().status).toBe(0);
-    const result = exportHost('--legacy', '--out', 'old.p12');
+    const result = exportHost('--legacy', '--out', 'other.pfx');
     expect(result.status, result.stderr).toBe(0);
     expect(result.stderr).toMatch(/warning: .* triple DES and SHA-1 only.*\nrelaycerts: hint: use a random password/u);
-    expect(contentsOf('old.p12')).toBe(contentsOf(name));
+    expect(contentsOf('other.pfx')).toBe(contentsOf(name));
   });
 
   it('--json names it', () => {

@@ -9,7 +9,7 @@ export interface DkimKey {
   readonly domain: HostName;
   /** `rcYYYYMM`. */
   readonly selector: string;
-  /** SubjectPublicKeyInfo. */
+  /** SubjectPublicKeyInfo; of a retired key that nobody has any more, empty. */
   readonly publicKeyDer: Buffer;
   readonly keyType: 'rsa-2048' | 'ed25519';
   /**
@@ -20,7 +20,7 @@ export interface DkimKey {
 }
 
 /** The name of a key's record. */
-export function dkimName({ domain, selector }: Pick<DkimKey, 'domain' | 'selector'>): string {
+export function dkimRecordName({ domain, selector }: Pick<DkimKey, 'domain' | 'selector'>): string {
   return `${selector}._domainkey.${domain}`;
 }
 
@@ -28,7 +28,7 @@ export function dkimName({ domain, selector }: Pick<DkimKey, 'domain' | 'selecto
 const ed25519Prefix = 12;
 
 /** The TXT value; of a retired key, its revocation. */
-export function renderDkim(key: Pick<DkimKey, 'publicKeyDer' | 'keyType' | 'state'>): string {
+export function dkimRecordValue(key: Pick<DkimKey, 'publicKeyDer' | 'keyType' | 'state'>): string {
   const type = key.keyType === 'ed25519' ? 'ed25519' : 'rsa';
   return `v=DKIM1; k=${type}; p=${key.state === 'retired' ? '' : publishedKey(key).toString('base64')}`;
 }

@@ -144,7 +144,7 @@ function relayRecords(settings: Settings, hostname: HostName, { addresses }: Rel
   const type = (address: string) => (isIP(address) === 4 ? ('A' as const) : ('AAAA' as const));
   const purpose = 'the public address of the relay';
   const ptr = 'the name of the address, which receivers look up; its provider sets it';
-  const unknown = 'fill in the address: the DNS does not know it yet';
+  const unknown = 'fill in the public address, because the DNS gave none';
   return [
     ...(addresses.length === 0
       ? [{ name: hostname, type: 'A' as const, value: undefined, purpose, place, held: unknown }]

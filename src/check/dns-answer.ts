@@ -1,11 +1,10 @@
-// What the checks of DNS records share: the work, the finding for an answer that is not known, and names from the DNS,
-// which are parsed before they are followed or printed.
+// What the checks of DNS records share: the work, the finding for an answer that is not known, and what a finding
+// quotes of an answer. Names from the DNS are parsed (findHostName) before they are followed or printed.
 
 import type { DkimKey } from '../dns/dkim-record.js';
 import type { Answer, Lookup } from '../dns/lookup.js';
 import { quote } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
-import { findHostName, type HostName } from '../names.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 
 export interface DnsWork {
@@ -30,11 +29,6 @@ export function unknownFinding(host: string, type: string, name: string, answer:
 /** The records found; none if there are none, or if that is not known. */
 export function valuesIn<Value>(answer: Answer<Value>): readonly Value[] {
   return answer.kind === 'found' ? answer.values : [];
-}
-
-/** A name in an answer, which may have a trailing dot. */
-export function nameFrom(text: string): HostName | undefined {
-  return findHostName(text.replace(/\.$/u, ''));
 }
 
 /** What a name has instead of the record that belongs there; often a wildcard's. */

@@ -5,8 +5,8 @@ import { findParentDmarc, readDmarc, dmarcPolicies, type DmarcRecord, type Found
 import { reportDomain } from '../dns/records.js';
 import { hasVersion, parseTags } from '../dns/tags.js';
 import { findingOf, type Finding } from '../findings/finding.js';
-import type { HostName } from '../names.js';
-import { insteadOf, nameFrom, unknownFinding, valuesIn, type DnsWork } from './dns-answer.js';
+import { findHostName, type HostName } from '../names.js';
+import { insteadOf, unknownFinding, valuesIn, type DnsWork } from './dns-answer.js';
 import type { Report } from './report.js';
 
 /** MX records, and report addresses, that are followed. */
@@ -32,7 +32,7 @@ async function checkAlias(host: HostName, { lookup }: DnsWork): Promise<readonly
   const [found] = valuesIn(answer);
   if (found === undefined) return [];
   return [
-    { host, fine: '', findings: [findingOf('domain-alias', host, { found: nameFrom(found) ?? 'another name' })] },
+    { host, fine: '', findings: [findingOf('domain-alias', host, { found: findHostName(found) ?? 'another name' })] },
   ];
 }
 
@@ -40,7 +40,7 @@ async function checkMx(host: HostName, work: DnsWork): Promise<readonly Report[]
   const { settings, lookup } = work;
   const answer = await lookup.mx(host);
   const exchanges = valuesIn(answer).toSorted((a, b) => a.priority - b.priority);
-  const names = exchanges.slice(0, most).map(({ exchange }) => nameFrom(exchange));
+  const names = exchanges.slice(0, most).map(({ exchange }) => findHostName(exchange));
   const isRelay = (name: HostName | undefined): boolean => settings.smtpdServers.some((one) => one.hostname === name);
   const report = (...findings: readonly Finding[]): readonly Report[] => [{ host, fine: '', findings }];
   if (!isInbound(work, host)) {
@@ -49,7 +49,7 @@ async function checkMx(host: HostName, work: DnsWork): Promise<readonly Report[]
   }
   if (answer.kind === 'unknown') return report(...unknownFinding(host, 'MX', host, answer));
   if (answer.kind === 'absent') return report(findingOf('mx-missing', host));
-  if (exchanges.some(({ exchange }) => exchange === '' || exchange === '.')) return report(findingOf('mx-null', host));
+  if (exchanges.some(({ exchange }) => exchange === '')) return report(findingOf('mx-null', host));
   const others = names.filter((name) => name !== undefined && !isRelay(name)).join(', ');
   const findings = [
     ...(names.includes(undefined) ? [findingOf('mx-bad-name', host)] : []),

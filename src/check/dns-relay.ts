@@ -4,8 +4,9 @@
 import { BlockList, isIP } from 'node:net';
 import { reverseName } from '../dns/lookup.js';
 import { findingOf } from '../findings/finding.js';
+import { findHostName } from '../names.js';
 import type { SmtpdServer } from '../settings/settings.js';
-import { nameFrom, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
+import { unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
 import type { Report } from './report.js';
 
 /** Addresses of one relay, and names of one address, that are looked at. */
@@ -25,7 +26,7 @@ export async function locateRelay(
     ...(addresses.length === 0 && unknown.length === 0 ? [findingOf('relay-no-address', host)] : []),
     ...(valuesIn(alias).length === 0
       ? []
-      : [findingOf('relay-alias', host, { found: nameFrom(valuesIn(alias)[0] ?? '') ?? 'another name' })]),
+      : [findingOf('relay-alias', host, { found: findHostName(valuesIn(alias)[0] ?? '') ?? 'another name' })]),
     ...addresses.filter(isPrivate).map((address) => findingOf('relay-private-address', host, { address })),
   ];
   return { relay, addresses, report: { host, fine: `DNS: has the address ${addresses.join(', ')}`, findings } };
@@ -67,7 +68,7 @@ export async function checkReverse({ relay: { hostname: host } }: LocatedRelay, 
   });
   if (answer.kind === 'unknown') return { host, fine: '', findings: unknownFinding(host, 'PTR', name, answer) };
   if (answer.kind === 'absent') return report('ptr-missing');
-  const names = answer.values.slice(0, most).map(nameFrom);
+  const names = answer.values.slice(0, most).map((one) => findHostName(one));
   const usable = names.filter((one) => one !== undefined);
   if (usable.length === 0) return report('ptr-no-name');
   const ways = await Promise.all(

@@ -55,10 +55,18 @@ export function judgeDkim(
   if (base64 === '') return 'revoked';
   if (!/^[A-Za-z0-9+/]+={0,2}$/u.test(base64)) return { flaw: 'p= is not base64' };
   const type = key.keyType === 'ed25519' ? 'ed25519' : 'rsa';
-  const isSame = publishedKey(key).equals(Buffer.from(base64, 'base64'));
+  const octets = Buffer.from(base64, 'base64');
+  const isSame = publishedKey(key).equals(octets);
   const found = tags.get('k') ?? 'rsa';
   if (found !== type) return isSame ? { flaw: `k=${found}, and the key is ${type}` } : 'other';
-  if (!isSame) return 'other';
+  if (!isSame) {
+    const isCut =
+      octets.length > 32 &&
+      publishedKey(key)
+        .subarray(0, octets.length - 1)
+        .equals(octets.subarray(0, -1));
+    return isCut ? { flaw: 'p= ends in the middle of the key' } : 'other';
+  }
   const hasWord = (tag: string, words: readonly string[]): boolean =>
     (tags.get(tag) ?? words[0] ?? '').split(':').some((word) => words.includes(word.trim()));
   if (!hasWord('h', ['sha256'])) return { flaw: 'h= does not allow sha256' };

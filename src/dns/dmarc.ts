@@ -58,9 +58,13 @@ export async function readDmarc(domain: string, lookup: Lookup): Promise<FoundDm
   const at = `_dmarc.${domain}`;
   const answer: Answer<string> = await lookup.txt(at);
   if (answer.kind === 'unknown') return { kind: 'unknown', at, why: answer.why };
-  const records = answer.kind === 'found' ? answer.values.filter((text) => hasVersion(text, 'DMARC1')) : [];
+  const values = answer.kind === 'found' ? answer.values : [];
+  const records = values.filter((text) => hasVersion(text, 'DMARC1'));
   const [text] = records;
-  if (text === undefined) return { kind: 'none' };
+  if (text === undefined) {
+    const isMeant = values.some((one) => /\bDMARC1\b/iu.test(one));
+    return isMeant ? { kind: 'flawed', at, flaw: 'its first tag is not v=DMARC1' } : { kind: 'none' };
+  }
   if (records.length > 1) return { kind: 'several', at, count: records.length };
   const record = parseDmarc(text);
   return 'flaw' in record ? { kind: 'flawed', at, ...record } : { kind: 'record', at, record };

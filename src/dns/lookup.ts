@@ -78,11 +78,17 @@ export function makeLookup(server: string | undefined, begun = performance.now()
   return {
     a: ask('a', async (name) => ofFamily(4)(await resolver.resolve4(name))),
     aaaa: ask('aaaa', async (name) => ofFamily(6)(await resolver.resolve6(name))),
-    cname: ask('cname', (name) => resolver.resolveCname(name)),
-    mx: ask('mx', (name) => resolver.resolveMx(name)),
-    ptr: ask('ptr', (name) => resolver.resolvePtr(name)),
+    cname: ask('cname', async (name) => (await resolver.resolveCname(name)).map(withoutDot)),
+    mx: ask('mx', async (name) =>
+      (await resolver.resolveMx(name)).map(({ priority, exchange }) => ({ priority, exchange: withoutDot(exchange) })),
+    ),
+    ptr: ask('ptr', async (name) => (await resolver.resolvePtr(name)).map(withoutDot)),
     txt: ask('txt', async (name) => (await resolver.resolveTxt(name)).map((strings) => strings.join(''))),
   };
+}
+
+function withoutDot(name: string): string {
+  return name.replace(/\.$/u, '');
 }
 
 async function answerOf<Value>(question: Promise<readonly Value[]>): Promise<Answer<Value>> {

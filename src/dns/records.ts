@@ -131,12 +131,15 @@ function reportRecords(domain: HostName, reportTo: string | undefined): readonly
   ];
 }
 
-/** The other domain that gets the DMARC reports of a domain; undefined if none does. */
+/**
+ * The other domain that gets the DMARC reports of a domain; undefined if none does. Domains with the last two labels in
+ * common count as one organization, because a list of public suffixes is too long to have here.
+ */
 export function reportDomain(domain: HostName, reportTo: string | undefined): HostName | undefined {
   if (reportTo === undefined) return undefined;
   const target = findHostName(reportTo.slice(reportTo.lastIndexOf('@') + 1));
-  const isRelated = target === domain || target?.endsWith(`.${domain}`) || domain.endsWith(`.${target ?? ''}`);
-  return isRelated ? undefined : target;
+  const organizationOf = (name: string): string => name.split('.').slice(-2).join('.');
+  return target === undefined || organizationOf(target) === organizationOf(domain) ? undefined : target;
 }
 
 function relayRecords(settings: Settings, hostname: HostName, { addresses }: RelayFacts): readonly DnsRecord[] {

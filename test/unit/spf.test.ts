@@ -147,10 +147,13 @@ const rows: readonly (readonly [record: string, result: SpfVerdict['result'], ca
 ];
 
 describe('a record', () => {
-  it.each(rows)('%s: %s', async (record, result, call) => {
-    const { verdict } = await evaluate(record, {}, call);
-    expect(verdict).toMatchObject({ result });
-  });
+  it.each(rows.map(([record, result, call = {}]) => [record, result, call] as const))(
+    '%s: %s',
+    async (record, result, call) => {
+      const { verdict } = await evaluate(record, {}, call);
+      expect(verdict).toMatchObject({ result });
+    },
+  );
 
   it('is none if the name is no domain, or the DNS has no such text', async () => {
     expect((await evaluate([])).verdict.result).toBe('none');

@@ -115,6 +115,7 @@ describe('commands', () => {
     'custody',
     'deliver',
     'dkim-keys',
+    'dkim-stage',
     'known-clients',
     'live-relays',
     'make-ca',

@@ -114,6 +114,8 @@ describe('commands', () => {
     'certify',
     'custody',
     'deliver',
+    'dkim-keys',
+    'dkim-stage',
     'dns-work',
     'known-clients',
     'live-relays',

@@ -150,7 +150,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
-  const { main, services } = configurationOf(settings, host);
+  const { main, tokens, services } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
     parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
@@ -162,6 +162,12 @@ all_settings() {
   cat <<'END'
 ${all.join('\n')}
 END
+}
+
+# Items of lists in main.cf that also have others: the list, the place, the item.
+all_tokens() {
+  cat <<'END'
+${tokens.map(({ name, place, token }) => `${name} ${place} ${token}\n`).join('')}END
 }
 
 # The services of master.cf: each by its first two columns, then its line.
@@ -194,9 +200,10 @@ function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: Scr
 
 function serverPart(settings: Settings, server: SmtpdServer) {
   const { directory, tableType } = settings.postfix;
+  const { main, tokens } = configurationOf(settings, server);
   return {
     values: {
-      edited: 'master.cf',
+      edited: main.length > 0 || tokens.length > 0 ? 'master.cf main.cf' : 'master.cf',
       purpose: 'sslserver',
       domain: settings.domain,
       port: String(server.port),

@@ -17,6 +17,7 @@ import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
+import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
 
@@ -41,7 +42,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const removes = [...found.flatMap(({ ours }) => ours), ...sealed];
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
     if (removes.length > 0) {
-      if (!options.json) sys.write(removes.map((path) => `${path}\n`).join(''));
+      if (!options.json) sys.write(removes.map((path) => `${shownPath(path, sys)}\n`).join(''));
       if (bundles.length > 0) {
         sys.warn('these bundles may be installed on hosts; with a new CA, every host has to be installed again');
       }

@@ -9,6 +9,7 @@ import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
+import { dkimNames } from '../plan/dkim.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { recordName } from '../store/backup-record.js';
@@ -70,7 +71,8 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', recordName, tableName].includes(basename(path))
+    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName].includes(basename(path)) ||
+    Object.values(dkimNames).some((name) => name === basename(path))
   );
 }
 

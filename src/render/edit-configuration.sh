@@ -7,6 +7,7 @@
 # True if main.cf and master.cf have the wanted settings, and no other service is ours.
 configuration_is_right() {
   tables_are_there || return 1
+  each_part is_right || return 1
   settings_of main.cf | while IFS= read -r setting; do
     [ "$(postconf -h "${setting%%=*}" 2>/dev/null)" = "${setting#*=}" ] || exit 1
   done || return 1

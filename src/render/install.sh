@@ -92,6 +92,7 @@ install_host() {
   complete_bundle
   check_bundle
   check_role
+  each_part check
   if configuration_is_right && [ -f "$saved/bundle" ]; then
     if [ "$(cat "$saved/bundle")" = "$(bundle_state)" ]; then
       say "nothing to change on $host: $active"
@@ -99,6 +100,7 @@ install_host() {
     fi
     begin_bundle
     prepare_tables
+    each_part prepare
     check_and_reload
     await_verdict
     bundle_state >"$saved/bundle"
@@ -110,6 +112,7 @@ install_host() {
   save_configuration
   switch_bundle
   prepare_tables
+  each_part prepare
   change_configuration "$saved/new"
   replace_files
   # postconf accepts a misspelt name without an error.
@@ -129,6 +132,7 @@ undo_host() {
   find_postfix
   if [ ! -d "$saved/before" ]; then
     remove_monitor
+    each_part undo
     say "nothing to undo on $host: no configuration was saved in $saved"
     return
   fi
@@ -140,5 +144,6 @@ undo_host() {
   for name in $kept; do warn "$name was changed since; it stays as it is"; done
   rm -rf "$saved"
   remove_monitor
+  each_part undo
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }

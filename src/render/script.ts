@@ -4,11 +4,14 @@
 // is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
+import { dkimFiles, isSigner } from '../plan/dkim.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
+import dkim from './dkim.sh';
+import { dkimFolder, dkimUnit } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
@@ -129,7 +132,7 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
     key,
     certificate,
     ca,
-    bundle_files: bundleFiles(domain, host, 'here').join(' '),
+    bundle_files: bundleFiles(settings, host, 'here').join(' '),
     copy_hint: copy,
     request_hint: keyPlace === 'host' ? request : '',
     pair_hint:
@@ -149,6 +152,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
+  const signing = signingPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, tokens, services } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
@@ -156,7 +160,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   return {
     needs: `Postfix ${oldest} or later`,
-    values: { oldest, ...own.values },
+    values: { oldest, ...own.values, ...signing.values },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
   cat <<'END'
@@ -177,7 +181,23 @@ ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
 `,
-    functions: [install, editConfiguration, own.functions].join('\n'),
+    functions: [install, editConfiguration, own.functions, ...signing.functions].join('\n'),
+  };
+}
+
+/** The part for a host that signs mail; nothing if it does not. */
+function signingPart(settings: Settings, host: HostSettings) {
+  const { dkim: signing } = settings;
+  if (signing === undefined || !isSigner(settings, host)) return { values: {}, functions: [] };
+  return {
+    values: {
+      parts: 'dkim',
+      dkim_folder: dkimFolder(settings),
+      dkim_unit: dkimUnit(settings),
+      dkim_port: String(signing.socket),
+      dkim_files: dkimFiles(settings, host).join(' '),
+    },
+    functions: [dkim],
   };
 }
 

@@ -80,7 +80,7 @@ function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace)
   const sudo = needsSudo ? 'sudo ' : '';
   // Among the names for ssh, only an IPv6 address has a colon.
   const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
-  const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
+  const files = bundleFiles(settings, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
   const makeFolder = `${sudo}mkdir -p -m 0700 ${directory} &&`;

@@ -2,6 +2,7 @@
 // data is in postfix.ts and relay-service.ts.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { port25Of, type ConfigurationFile } from './port25.js';
 import { homeParameters, homeService, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
 
@@ -18,9 +19,14 @@ export interface Configuration {
   readonly main: readonly Parameter[];
   readonly tokens: readonly ListToken[];
   readonly services: readonly Service[];
+  /** Our own files beside main.cf. */
+  readonly files: readonly ConfigurationFile[];
 }
 
 export function configurationOf(settings: Settings, host: HostSettings): Configuration {
-  if (host.role === 'smtpd-server') return { main: [], tokens: [], services: relayServices(settings, host) };
-  return { main: homeParameters(settings), tokens: [], services: [homeService(settings, host)] };
+  if (host.role === 'smtpd-server') {
+    const { services, ...port25 } = port25Of(settings, host);
+    return { ...port25, services: [...relayServices(settings, host), ...services] };
+  }
+  return { main: homeParameters(settings), tokens: [], services: [homeService(settings, host)], files: [] };
 }

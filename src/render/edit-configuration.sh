@@ -13,10 +13,14 @@ configuration_is_right() {
   done || return 1
   all_services | while IFS=' ' read -r id line; do
     wanted="$line $(settings_of "$id" | sed 's/^/-o /' | tr '\n' ' ')"
+    wanted="${wanted% } "
     found=$(postconf -M "$id" 2>/dev/null | tr -s '[:space:]' ' ')
     [ "$wanted" = "$found" ] || exit 1
   done || return 1
   [ -z "$(add_tokens "$config")" ] || return 1
+  all_files | cut -d ' ' -f 1 | sort -u | while IFS= read -r file; do
+    text_of "$file" | cmp -s - "$(behind "$file")" || exit 1
+  done || return 1
   # What an earlier run set, and the settings no longer ask for.
   { cat "$saved/settings" 2>/dev/null || :; } | sed 's/=.*//' | while IFS= read -r name; do
     settings_of main.cf | grep -q "^$name=" || exit 1
@@ -26,6 +30,9 @@ configuration_is_right() {
   done || return 1
   [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
 }
+
+# The text of our own file $1 beside main.cf.
+text_of() { all_files | sed -n "s,^$1 ,,p"; }
 
 # postconf would append to a last line that has no newline.
 end_last_line() { [ -z "$(tail -c 1 "$1")" ] || echo >>"$1"; }
@@ -125,7 +132,12 @@ change_configuration() (
   all_services | while IFS=' ' read -r id line; do
     postconf -c "$1" -M "$id=$line" </dev/null
     # shellcheck disable=SC2046 # no value of a service has white space
-    postconf -c "$1" -P $(settings_of "$id" | sed "s,^,$id/,") </dev/null
+    [ -z "$(settings_of "$id")" ] || postconf -c "$1" -P $(settings_of "$id" | sed "s,^,$id/,") </dev/null
+  done
+  set_postscreen "$1"
+  for file in $(all_files | cut -d ' ' -f 1 | sort -u); do
+    text_of "$file" >"$1/$file"
+    chmod 644 "$1/$file"
   done
   IFS='
 '
@@ -183,6 +195,7 @@ undo_settings() (
     old=$(postconf -c "$before" -M "$id" 2>/dev/null | tr -s '[:space:]' ' ') || :
     [ -z "$old" ] || postconf -c "$1" -M "$id=$old"
   done
+  undo_postscreen "$1"
   copy=$1
   shift
   [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
@@ -208,7 +221,9 @@ copy_without_ours() {
   mkdir "$saved/new"
   cp -p "$config/main.cf" "$config/master.cf" "$saved/new/"
   if is_as_we_left_it; then
-    for file in $edited; do cp -p "$saved/before/$file" "$saved/new/$file"; done
+    for file in $edited; do
+      [ ! -e "$saved/before/$file" ] || cp -p "$saved/before/$file" "$saved/new/$file"
+    done
   else
     undo_settings "$saved/new"
   fi

@@ -20,7 +20,12 @@ find_postfix() {
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
   # What our last run edited, this one edits too.
-  [ ! -e "$saved/after/main.cf" ] || edited='master.cf main.cf'
+  for file in "$saved"/after/*; do
+    case " $edited " in
+      *" ${file##*/} "*) ;;
+      *) [ ! -f "$file" ] || edited="$edited ${file##*/}" ;;
+    esac
+  done
   note_settings
   note_services
   twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
@@ -120,7 +125,9 @@ install_host() {
   check_and_reload
   [ "$was_running" = no ] || check_active
   await_verdict
-  for file in $edited; do copy_file "$(behind "$file")" "$saved/after/$file"; done
+  for file in $edited; do
+    if [ -e "$(behind "$file")" ]; then copy_file "$(behind "$file")" "$saved/after/$file"; else rm -f "$saved/after/$file"; fi
+  done
   settings_of main.cf >"$saved/settings"
   all_tokens >"$saved/tokens"
   bundle_state >"$saved/bundle"

@@ -10,6 +10,7 @@ import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import { dkimNames } from '../plan/dkim.js';
+import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { recordName } from '../store/backup-record.js';
@@ -72,7 +73,7 @@ function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
     ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName].includes(basename(path)) ||
-    Object.values(dkimNames).some((name) => name === basename(path))
+    [...Object.values(dkimNames), ...Object.values(port25Names)].some((name) => name === basename(path))
   );
 }
 

@@ -2,7 +2,8 @@
 // something does. A fault of a host that is in none of its files counts as its configuration. Pure.
 
 import { hash } from 'node:crypto';
-import { peersName, tableName } from '../plan/bundle-names.js';
+import { tableName } from '../plan/bundle-names.js';
+import { peersName } from '../plan/inbound.js';
 import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
@@ -19,7 +20,7 @@ const ofCertificate: ReadonlySet<string> = new Set([
   'expired',
 ]);
 /** These are visible in the digests of their files. */
-const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
+const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs', 'dkim-differs', 'dkim-down']);
 
 /** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
 export function seenContent(expected: HostContent, facts: HostFacts, reports: readonly Report[]): HostContent {
@@ -35,6 +36,7 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
     authorities: linesOf(facts, 'authorities').filter(isDigest).slice(0, mostAuthorities),
     table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
     configuration: isOther ? other : expected.configuration,
+    dkim: expected.dkim !== undefined && ids.includes('dkim-differs') ? other : expected.dkim,
   };
 }
 

@@ -1,36 +1,45 @@
-// The configuration of a host in either role: the parameters of its main.cf, items of lists there, and the services of its
-// master.cf. The data is in postfix.ts, relay-service.ts and inbound-service.ts.
+// The configuration of a host in either role: the parameters of its main.cf, and the services of its master.cf. The
+// data is in postfix.ts, relay-service.ts and inbound-service.ts.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { inboundItems, inboundParameters, inboundServices, inboundTransport } from './inbound-service.js';
-import { homeParameters, homeService, type ListItem, type Parameter, type Service } from './postfix.js';
+import { inboundOf, inboundServices } from './inbound-service.js';
+import { port25Of, type ConfigurationFile } from './port25.js';
+import { homeParameters, homeService, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
 
-/** All that is set on a host. */
-export interface Configuration {
-  readonly main: readonly Parameter[];
-  readonly items: readonly ListItem[];
-  readonly services: readonly Service[];
+/** An item of a list in main.cf that also has others; it has no white space and no comma. */
+export interface ListToken {
+  readonly name: string;
+  /** In a list of restrictions, the last place is before a final permit or reject. */
+  readonly place: 'first' | 'last';
+  readonly token: string;
 }
 
-/** Without inbound, a relay's main.cf is not changed. */
+/** All that is set on a host. A relay's main.cf is changed only if the settings ask for more than the relay service. */
+export interface Configuration {
+  readonly main: readonly Parameter[];
+  readonly tokens: readonly ListToken[];
+  readonly services: readonly Service[];
+  /** Our own files beside main.cf. */
+  readonly files: readonly ConfigurationFile[];
+}
+
 export function configurationOf(settings: Settings, host: HostSettings): Configuration {
   const inbound = host.isInbound ? settings.inbound : undefined;
   if (host.role === 'smtpd-server') {
-    const services = relayServices(settings, host);
-    if (inbound === undefined) return { main: [], items: [], services };
+    const parts = [port25Of(settings, host), ...(inbound === undefined ? [] : [inboundOf(settings, inbound, host)])];
     return {
-      main: inboundParameters(inbound),
-      items: inboundItems(settings, inbound, host),
-      services: [...services, inboundTransport(settings, inbound, host)],
+      main: parts.flatMap(({ main }) => main),
+      tokens: parts.flatMap(({ tokens }) => tokens),
+      services: [...relayServices(settings, host), ...parts.flatMap(({ services }) => services)],
+      files: parts.flatMap(({ files }) => files),
     };
   }
+  const services = inbound === undefined ? [] : inboundServices(settings, inbound, host);
   return {
     main: homeParameters(settings),
-    items: [],
-    services: [
-      homeService(settings, host),
-      ...(inbound === undefined ? [] : inboundServices(settings, inbound, host)),
-    ],
+    tokens: [],
+    services: [homeService(settings, host), ...services],
+    files: [],
   };
 }

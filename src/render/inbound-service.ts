@@ -3,9 +3,10 @@
 // relay-service.ts and postfix.ts do in the other direction, under other names. No mistake on either host makes mail
 // bounce or loop: home defers what it does not hold, and the relay waits for everything but an unknown recipient.
 
-import { peersName, recipientsName, repliesName } from '../plan/bundle-names.js';
+import { peersName } from '../plan/inbound.js';
 import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import { syslogName, transportService, type ListItem, type Parameter, type Service } from './postfix.js';
+import type { Configuration } from './configuration.js';
+import { syslogName, transportService, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
@@ -27,14 +28,14 @@ export function inboundServices(
   inbound: Inbound,
   home: SmtpClient,
 ): readonly [Service, ...Service[]] {
-  const { directory, tableType } = settings.postfix;
+  const { directory } = settings.postfix;
   return guardedServices(settings, {
     host: home,
     port: inbound.port,
     place: inboundPlace(inbound),
     own: [
       set('syslog_name', inboundSyslogName),
-      set('relay_clientcerts', `${tableType}:${directory}/${peersName}`),
+      set('relay_clientcerts', `texthash:${directory}/${peersName}`),
       set('smtpd_client_restrictions', 'permit_tls_clientcerts,defer'),
       // Through the tunnel every relay has the address of this host.
       set('mynetworks', ''),
@@ -50,44 +51,45 @@ export function inboundServices(
   });
 }
 
-/** The transport on a relay. */
-export function inboundTransport(settings: Settings, inbound: Inbound, relay: SmtpdServer): Service {
-  return transportService(settings, relay, transportName(relay), [
+/** Postfix's folder, for files of ours beside main.cf. */
+const folder = '/etc/postfix';
+
+/** What is set on a relay: what its port 25 accepts, and the transport home. */
+export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Configuration {
+  const { domains, recipients } = inbound;
+  // Named after the port, like all that belongs to one project on a relay.
+  const name = `relaycerts-${relay.port}-home`;
+  const question = `relaycerts_${relay.port}_home`;
+  const first = (list: string, token: string) => ({ name: list, place: 'first', token }) as const;
+  const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
+  const replies = { name: `${name}-replies`, lines: replyLines(inbound) };
+  const listed = { name: `${name}-recipients`, lines: recipientLines(inbound) };
+  const transport = transportService(settings, relay, name, [
     set('syslog_name', `${syslogName}_home`),
     // Whatever the next hop is called: an address, with the tunnel.
     set('smtp_tls_secure_cert_match', inbound.home),
-    set('smtp_delivery_status_filter', `regexp:${settings.postfix.directory}/${repliesName}`),
+    set('smtp_delivery_status_filter', `regexp:${folder}/${replies.name}`),
     set('soft_bounce', 'no'),
   ]);
-}
-
-/** Named after the port, like all that belongs to one project on a relay. */
-function transportName({ port }: SmtpdServer): string {
-  return `relaycerts-${port}-home`;
-}
-
-/** main.cf of a relay: what port 25 accepts, and where that goes. */
-export function inboundItems(settings: Settings, inbound: Inbound, relay: SmtpdServer): readonly ListItem[] {
-  const { directory, tableType } = settings.postfix;
-  const { domains, recipients } = inbound;
   const isAsked = recipients === 'verify';
-  const nextHop = nextHopOf(settings, inbound);
-  const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
-  const item = (name: string, text: string, isIfUsed = false): ListItem => ({ name, item: text, isIfUsed });
-  return [
-    ...domains.map((domain) => item('relay_domains', domain)),
-    item('transport_maps', inline(`${transportName(relay)}:${nextHop}`)),
-    // An empty relay_recipient_maps accepts every recipient, of any domain.
-    item('relay_recipient_maps', `${tableType}:${directory}/${recipientsName}`, isAsked),
-    ...(isAsked
-      ? [item('smtpd_recipient_restrictions', `check_recipient_access ${inline('reject_unverified_recipient')}`)]
-      : []),
-  ];
-}
-
-/** An unknown recipient is refused for good, not for five days. */
-export function inboundParameters({ recipients }: Inbound): readonly Parameter[] {
-  return recipients === 'verify' ? [set('unverified_recipient_reject_code', '550')] : [];
+  return {
+    main: isAsked
+      ? [
+          set(question, `check_recipient_access ${inline('reject_unverified_recipient')}`),
+          // An unknown recipient is refused for good, not for five days.
+          set('unverified_recipient_reject_code', '550'),
+        ]
+      : [],
+    tokens: [
+      ...domains.map((domain) => first('relay_domains', domain)),
+      first('transport_maps', inline(`${name}:${nextHopOf(settings, inbound)}`)),
+      ...(isAsked
+        ? [first('smtpd_restriction_classes', question), first('smtpd_recipient_restrictions', question)]
+        : [first('relay_recipient_maps', `texthash:${folder}/${listed.name}`)]),
+    ],
+    services: [transport],
+    files: isAsked ? [replies] : [replies, listed],
+  };
 }
 
 /** Where the relay finds home. */
@@ -95,23 +97,20 @@ export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): s
   return via === 'tunnel' ? `[127.0.0.1]:${tunnel.listen}` : `[${home}]:${port}`;
 }
 
-/** The text of relay_recipients: with `verify`, every address, because home is asked. */
-export function renderRecipients(settings: Settings, { domains, recipients }: Inbound): string {
-  const all =
-    recipients === 'verify'
-      ? domains.map((domain) => `@${domain}`)
-      : [...recipients, ...domains.flatMap((domain) => alwaysThere.map((name) => `${name}@${domain}`))];
-  const head = `# relaycerts ${settings.domain}: who gets mail at home; the relay refuses all others`;
-  return `${[head, ...[...new Set(all)].map((address) => `${address} x`)].join('\n')}\n`;
+const madeLine = '# Made by relaycerts; changes are lost.';
+
+/** relay_recipient_maps: who gets mail at home. */
+function recipientLines({ domains, recipients }: Inbound): readonly string[] {
+  const always = domains.flatMap((domain) => alwaysThere.map((name) => `${name}@${domain}`));
+  return [madeLine, ...new Set([...recipients, ...always])].map((one) => (one === madeLine ? one : `${one} x`));
 }
 
 /**
- * The text of inbound_replies (postconf(5) smtp_delivery_status_filter): a permanent error becomes a temporary one. With
- * `verify`, what home says of a recipient stays: it is known only after both certificates were checked.
+ * postconf(5) smtp_delivery_status_filter: a permanent error becomes a temporary one. With `verify`, what home says of a
+ * recipient stays: it says it only after both certificates were checked.
  */
-export function renderReplies(settings: Settings, { recipients }: Inbound): string {
-  const wait = '/^5(\\..*)$/ 4$1';
-  const rules =
-    recipients === 'verify' ? ['if !/^5\\.1\\.[0-9]+ .*\\(in reply to RCPT TO command\\)$/', wait, 'endif'] : [wait];
-  return `${[`# relaycerts ${settings.domain}: what does not reach home waits`, ...rules].join('\n')}\n`;
+function replyLines({ recipients }: Inbound): readonly string[] {
+  const wait = String.raw`/^5(\..*)$/ 4$1`;
+  if (recipients !== 'verify') return [madeLine, wait];
+  return [madeLine, String.raw`if !/^5\.1\.[0-9]+ .*\(in reply to RCPT TO command\)$/`, wait, 'endif'];
 }

@@ -2,14 +2,14 @@
 // say what differs. It is derived only from settings and certificates; plan/installed.ts says what the digests are of.
 
 import { hash } from 'node:crypto';
-import { pinTableOf } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
+import { dkimFiles } from '../plan/dkim.js';
+import { pinTableOf } from '../plan/inbound.js';
 import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { configurationOf } from './configuration.js';
-import { renderRecipients } from './inbound-service.js';
 import { homeProgramOf } from './home-programs.js';
 
 /**
@@ -38,8 +38,18 @@ export function expectedContents(
       authorities,
       table: tableDigest(host),
       configuration: configurationDigest(settings, host),
+      dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };
+}
+
+/** The digest of the files with which a host signs; undefined if it does not. */
+export function signingDigest(
+  bundle: ReadonlyMap<string, Buffer> | undefined,
+  names: readonly string[],
+): string | undefined {
+  if (bundle === undefined || names.length === 0) return undefined;
+  return hash('sha256', names.map((name) => hash('sha256', bundle.get(name) ?? '')).join(' '));
 }
 
 /**
@@ -53,11 +63,11 @@ export function configurationDigest(settings: Settings, host: HostSettings): str
     const { title, user, access, edits } = program;
     return hash('sha256', JSON.stringify([title, user, access, edits]));
   }
-  const { main, items, services } = configurationOf(settings, host);
+  const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = [
     ...main.map(({ name, value }) => `main.cf ${name}=${value}`),
-    ...items.map(({ name, item }) => `main.cf ${name}+=${item}`),
-    ...(items.length > 0 && settings.inbound !== undefined ? [renderRecipients(settings, settings.inbound)] : []),
+    ...tokens.map(({ name, place, token }) => `main.cf ${name} ${place} ${token}`),
+    ...files.flatMap(({ name, lines: text }) => text.map((line) => `${name} ${line}`)),
     ...services.flatMap(({ id, line, overrides }) => [
       `${id} ${line}`,
       ...overrides.map(({ name, value }) => `${id} ${name}=${value}`),

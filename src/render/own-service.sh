@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# The functions that install.sh calls on a host with a service of ours: the port, the tables that Postfix reads, and the
-# connections that were open. our_services lists what is ours, and belongs to the host's role.
+# The functions that install.sh calls on a host with a service of ours: the port, the table of pins, and the connections
+# that were open. our_services lists what is ours, and belongs to the host's role.
 
-: "${host:?}" "${port:?}" "${service:?}" "${table:?}" "${more_tables=}" "${ca:?}"
+: "${host:?}" "${port:?}" "${service:?}" "${table:?}" "${ca:?}"
 : "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}"
 
 table_type=${table%%:*}
@@ -54,22 +54,30 @@ check_port() {
       "choose another port in the settings; ss -ltnp shows the program"
 }
 
-prepare_tables() {
-  [ "$table_type" != texthash ] || return 0
-  for one in $table $more_tables; do
-    postmap "$one" || fail "postmap cannot make $one" "its messages are above"
+# The parameter $1 of main.cf lists the domain $2, itself or in a table.
+lists_domain() {
+  for item in $(value_of "$1" | tr ',' ' '); do
+    case $item in
+      "$2") return 0 ;;
+      /*) ! grep -qsxi "$2" "$item" || return 0 ;;
+      *:*) [ -z "$(postmap -q "$2" "$item" 2>/dev/null)" ] || return 0 ;;
+    esac
   done
+  return 1
 }
 
-# The files made by postmap exist, and have the contents of the text.
+prepare_tables() {
+  [ "$table_type" = texthash ] || postmap "$table" ||
+    fail "postmap cannot make $table" "its messages are above"
+}
+
+# The file made by postmap exists, and has the contents of the text.
 tables_are_there() {
-  [ "$table_type" != texthash ] || return 0
-  for one in $table $more_tables; do
-    made_file=${one#*:}.$table_type
-    [ "$table_type" != hash ] || made_file=${one#*:}.db
-    [ -f "$made_file" ] || return 1
-    [ "$(postmap -s "$one" 2>/dev/null | entries)" = "$(sed '/^#/d' "${one#*:}" | entries)" ] || return 1
-  done
+  case $table_type in
+    texthash) return ;;
+    hash) [ -f "$table_file.db" ] ;;
+    *) [ -f "$table_file.$table_type" ] ;;
+  esac && [ "$(postmap -s "$table" 2>/dev/null | entries)" = "$(sed '/^#/d' "$table_file" | entries)" ]
 }
 
 # Keys and values, in a fixed order; postmap writes keys in lower case.

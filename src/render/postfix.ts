@@ -26,15 +26,6 @@ export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-s
   return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];
 }
 
-/** An item of a list in main.cf. It comes first; the others stay, and only it goes again. */
-export interface ListItem {
-  readonly name: string;
-  /** Text between two separators; it may contain blanks. */
-  readonly item: string;
-  /** Only if the list has other items: an empty one means something else. */
-  readonly isIfUsed: boolean;
-}
-
 /** A service of master.cf, with its overrides. */
 export interface Service {
   /** The first two columns of master.cf: `2500/inet`. */

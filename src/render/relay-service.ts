@@ -10,6 +10,9 @@
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { OverrideName } from '../settings/overrides.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
+import { isSigner } from '../plan/dkim.js';
+import { dkimMilter, macroName } from './dkim.js';
+import { srsOverrides } from './port25.js';
 import { overridden, protocols, syslogName, type Parameter, type Service } from './postfix.js';
 import { senderLimits } from './senders.js';
 
@@ -112,6 +115,13 @@ function answers(settings: Settings, server: HostSettings, cleanup: string): rea
   ];
 }
 
+/** Our signer comes last, so that it signs what other milters of this port have changed. */
+function milters(settings: Settings, server: SmtpdServer): readonly Parameter[] {
+  const { dkim } = settings;
+  if (dkim === undefined || !isSigner(settings, server)) return [];
+  return [set('smtpd_milters', dkimMilter(dkim)), set('milter_macro_daemon_name', macroName(server))];
+}
+
 /** Strangers can hold only a few processes for a short time; nothing in main.cf holds up a client with a key. */
 function limits(): readonly Parameter[] {
   return [
@@ -162,7 +172,7 @@ export interface Guarded {
   readonly port: number;
   /** The first column of master.cf: the port, or an address and the port. */
   readonly place: string;
-  /** Parameters of smtpd(8) and of cleanup(8) that differ. */
+  /** Parameters of smtpd(8) and of cleanup(8) that differ; the last one of a name counts. */
   readonly own: readonly Parameter[];
   readonly ownCleanup: readonly Parameter[];
 }
@@ -195,14 +205,24 @@ export function guardedServices(settings: Settings, guarded: Guarded): readonly 
 
 /** The relay's services. */
 export function relayServices(settings: Settings, server: SmtpdServer): readonly [Service, ...Service[]] {
-  const own = Object.entries(server.overrides).flatMap(([name, value]) =>
-    value === undefined ? [] : [set(name, value)],
-  );
+  const signer = settings.dkim?.signAt === 'relay' ? dkimMilter(settings.dkim) : undefined;
+  const own = Object.entries(server.overrides).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const isBeside = name === 'smtpd_milters' && signer !== undefined;
+    return [set(name, isBeside ? [value, signer].filter((one) => one !== '').join(',') : value)];
+  });
   return guardedServices(settings, {
     host: server,
     port: server.port,
     place: String(server.port),
-    own: [...senderLimits(settings, pinTable(settings)), ...own.filter(({ name }) => !cleanupNames.has(name))],
-    ownCleanup: own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
+    own: [
+      ...milters(settings, server),
+      ...senderLimits(settings, pinTable(settings)),
+      ...own.filter(({ name }) => !cleanupNames.has(name)),
+    ],
+    ownCleanup: [
+      ...srsOverrides(settings),
+      ...own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
+    ],
   });
 }

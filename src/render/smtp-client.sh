@@ -38,11 +38,7 @@ check_role() {
         "undo that first: set postfix.directory to ${value%/*} and run the same command with --undo"
   done
   check_routes
-  check_inbound
 }
-
-# inbound-home.sh has more to say.
-check_inbound() { :; }
 
 # The tables in the parameter $1, one per line; a comma or space within braces does not separate.
 tables_of() {
@@ -169,5 +165,9 @@ prepare_tables() { :; }
 tables_are_there() { :; }
 
 check_active() { :; }
+
+set_postscreen() { :; }
+
+undo_postscreen() { :; }
 
 after_reload() { :; }

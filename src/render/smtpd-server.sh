@@ -1,7 +1,6 @@
 # shellcheck shell=sh
 # The functions that install.sh calls on an smtpd-server, besides those of own-service.sh: one service in master.cf
-# relays for the listed clients, with a tlsmgr and a cleanup that only it uses. They leave port 25 and the services of
-# other domains as they are, and main.cf unless mail from the world goes home.
+# relays for the listed clients, with a tlsmgr and a cleanup that only it uses. They leave main.cf, port 25 and the services of other domains as they are.
 
 : "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${syslog_name:?}" "${table:?}" "${ca:?}"
 : "${saved:?}" "${table_file:?}" "${log_hint:?}"
@@ -23,7 +22,6 @@ check_role() {
   own_file "${table_file##*/}" 644
   check_table_type
   check_port
-  check_inbound
   # Even if root lets Postfix have a port, SELinux may refuse it.
   [ "$(getenforce 2>/dev/null)" != Enforcing ] ||
     log_hint="the mail log says why; if SELinux denies the port: semanage port -a -t smtp_port_t -p tcp $port"
@@ -94,6 +92,3 @@ warn_of_own_domain() {
       ;;
   esac
 }
-
-# inbound-relay.sh has more to say.
-check_inbound() { :; }

@@ -7,7 +7,7 @@ import { pinOfDigest } from '../certificate/fingerprint.js';
 import { readHostKey } from '../certificate/private-key.js';
 import { parseRequest } from '../certificate/request.js';
 import { quotePath } from '../errors.js';
-import { bundleParts, tableNames, type BundlePart } from '../plan/bundle-names.js';
+import { bundleParts } from '../plan/bundle-names.js';
 import { trustedCas, type Cas } from '../plan/ca-rekey.js';
 import type { HostInventory, Inventory, Revoked } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
@@ -30,7 +30,6 @@ import { isRevokedHost } from './revoked.js';
 
 /** Octets; a client pinned by its certificate takes about 300 in the table, which lists all clients. */
 const tableLimit = 64 << 20;
-const tableParts: ReadonlySet<string> = new Set(Object.keys(tableNames));
 
 /** The paths of hosts' files and bundles; three listings show which of them do not exist. */
 export async function listHostPaths(layout: Layout): Promise<ReadonlySet<string>> {
@@ -186,17 +185,22 @@ function readBundle(
   { layout, findings, trusted }: Around,
   { key, certificate, chain }: Texts,
 ): ReadonlyMap<string, Buffer> {
+  const { role, hostname } = host;
   const bundle = new Map<string, Buffer>();
-  const places = layout.bundle(host.hostname);
-  const copies: Partial<Record<BundlePart, Buffer | undefined>> = { ca: trusted, certificate, key, chain };
-  for (const part of bundleParts(host, 'here')) {
+  const places = layout.bundle(hostname);
+  const copies = { ca: trusted, certificate, key, chain, table: undefined } as const;
+  for (const part of bundleParts(role, 'here')) {
     const { path, mode } = places[part];
     const same = copies[part];
-    const limit = tableParts.has(part) ? { limit: tableLimit } : {};
+    const limit = part === 'table' ? { limit: tableLimit } : {};
     const bytes =
       mode === 0o600
         ? readPrivate(path, findings, same)
         : collect(findings, path, () => readFileNow(path, { same, ...limit }));
+    if (bytes !== undefined) bundle.set(basename(path), bytes);
+  }
+  for (const { path } of layout.signingFiles(host)) {
+    const bytes = readPrivate(path, findings);
     if (bytes !== undefined) bundle.set(basename(path), bytes);
   }
   return bundle;

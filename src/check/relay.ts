@@ -82,7 +82,8 @@ function judgeCertificate({ tls }: Conversation, { certificate }: ExpectedRelay)
   return [{ id: 'served-stale', found: shown.serialNumber.toLowerCase(), wanted: certificate.serial }];
 }
 
-const oneLine = (name: string): string => name.split('\n').join(', ');
+/** @source node:crypto gives undefined for a name without parts */
+const oneLine = (name: string | undefined): string => name?.split('\n').join(', ') ?? 'nobody';
 
 /** What is wrong if a client that is not one of ours got this answer; `who` continues "a client with". */
 export function judgeStranger(

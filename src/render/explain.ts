@@ -4,7 +4,7 @@
 import { findingOf, shorten, type Finding } from '../findings/finding.js';
 import type { Fault, LogSummary, Sighting } from '../log/tally.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { cureLines, type CureLine } from './cure.js';
+import { cureLines, type CureLine, type NamesToDeploy } from './cure.js';
 
 /** A fault in the log, with its meaning and what to do about it. */
 export interface Explanation {
@@ -14,7 +14,7 @@ export interface Explanation {
 }
 
 /** What a fault means for the hosts in the settings, if there are settings. */
-export function explainFault(fault: Fault, settings: Settings | undefined): Explanation {
+export function explainFault(fault: Fault, settings: Settings | undefined, names?: NamesToDeploy): Explanation {
   const { kind, side, line } = fault;
   const hosts = settings === undefined ? [] : hostsOf(settings);
   const isRelay = side === 'relay';
@@ -35,7 +35,7 @@ export function explainFault(fault: Fault, settings: Settings | undefined): Expl
   const cure =
     settings === undefined || target === undefined
       ? [{ kind: 'words', text: kind.fix } as const]
-      : cureLines(settings, finding);
+      : cureLines(settings, finding, names);
   return { fault, finding, cure };
 }
 
@@ -104,7 +104,7 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
     ),
     ...summary.unknown.map(renderUnknown),
     ...notesOf(summary).map((note) => lines(note)),
-    lines(`${name}: ${sumOf(summary, explained)}`),
+    lines(`${shorten(name)}: ${sumOf(summary, explained)}`),
   ].join('');
 }
 

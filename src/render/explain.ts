@@ -27,9 +27,10 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
   const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {
     peer: nameOf(other, !isTargetRelay),
-    address,
-    port: port ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
-    found: line,
+    // A relay's log has the address of the client.
+    address: isRelay ? `for ${address}` : address,
+    port: (isRelay ? undefined : port) ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
+    found: reasonIn(line),
     service: 'relaycerts/unix',
   });
   const cure =
@@ -37,6 +38,13 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
       ? [{ kind: 'words', text: kind.fix } as const]
       : cureLines(settings, finding, names);
   return { fault, finding, cure };
+}
+
+/** What a line says, without the program and the mail. */
+function reasonIn(line: string): string {
+  return (
+    / status=\w+ \((.*)\)$/.exec(line)?.[1] ?? line.replace(/^[\w./-]{1,200}: (?:[0-9A-Za-z]{5,24}: (?=to=))?/, '')
+  );
 }
 
 function nameOf(host: HostSettings | undefined, isRelay: boolean): string {

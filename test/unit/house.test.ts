@@ -114,6 +114,7 @@ describe('commands', () => {
     'certify',
     'custody',
     'deliver',
+    'deployed-hosts',
     'known-clients',
     'live-relays',
     'make-ca',

@@ -335,3 +335,11 @@ describe('Postfix 3.5, to which a relay of this CA with another name is only not
     expect(idsIn(log)).toEqual(ids);
   });
 });
+
+it('the detail of a handshake that failed is not another line that is unknown', () => {
+  const detail = 'warning: TLS library problem: error:0A0000F4:SSL routines::unexpected message:../ssl/record/x.c:855:';
+  const line = (text: string): string => `Nov 27 11:49:35 relayhost ${tag}${text}\n`;
+  expect(summaryOf(line(detail)).unknown).toHaveLength(1);
+  const { unknown } = summaryOf(line('SSL_accept error from unknown[203.0.113.9]: -1') + line(detail));
+  expect(unknown).toEqual([]);
+});

@@ -67,7 +67,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (!options.offline && from === undefined) {
     reports.push(...(await checkThere(work, wanted, options)));
     if (wanted.size === 0 && asksForDns(settings))
-      reports.push(...(await checkDns(makeDnsWork(settings, undefined, []))));
+      reports.push(...(await checkDns(makeDnsWork(settings, inventory.dkim, undefined, []))));
   }
   if (options.format === 'nagios') {
     const { line, status } = renderCheckPlugin(reports);

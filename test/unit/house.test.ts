@@ -117,6 +117,7 @@ describe('commands', () => {
     'dkim-keys',
     'dkim-stage',
     'dns-work',
+    'deployed-hosts',
     'known-clients',
     'live-relays',
     'make-ca',

@@ -3,7 +3,6 @@
 // that they are ignored. Weak keys, and anything ambiguous, are refused.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
 import { readExtensionList } from './certificate.js';
 import { readCommonName } from './name-texts.js';
@@ -79,7 +78,7 @@ function decodeRequest(bytes: Buffer, from: string): RequestInfo {
 }
 
 function readKeyType(spki: Buffer, from: string): KeyType {
-  const judged = judgeKey(spki);
+  const judged = judgePublicKey(spki);
   if ('keyType' in judged) return judged.keyType;
   const hint =
     'make a new key: ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits with the exponent 65537, or Ed25519';
@@ -87,7 +86,7 @@ function readKeyType(spki: Buffer, from: string): KeyType {
 }
 
 /** The type of a public key from outside (DER SubjectPublicKeyInfo), or why it gets no certificate. @throws DerError */
-export function judgeKey(spki: Buffer): { readonly keyType: KeyType } | { readonly flaw: string } {
+export function judgePublicKey(spki: Buffer): { readonly keyType: KeyType } | { readonly flaw: string } {
   const keyType = keyTypeOfSpki(spki);
   if (keyType === undefined) return { flaw: 'is weak, or of a type for which no certificate is issued' };
   const [, element] = der.readSequence(spki);

@@ -73,6 +73,7 @@ const order = [
   ['render'],
   ['check'],
   ['wizard'],
+  ['adopt'],
   ['commands'],
   ['cli', 'cli.ts'],
   ['main.ts'],

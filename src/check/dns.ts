@@ -1,4 +1,5 @@
-// All DNS records that mail of these settings needs: each is right, wrong or not known. Only questions are asked.
+// All DNS records that mail of these settings needs: each is right, wrong or not known. Only questions are asked; the
+// judgements are in the files beside this one.
 
 import { mailDomainsOf } from '../dns/records.js';
 import { inParallel } from '../sys/all-ended.js';

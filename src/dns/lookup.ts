@@ -1,6 +1,6 @@
 // Questions to a DNS server. Every answer is one of three: records, "there are none", or "not known"; an error of the
-// server never means that a record is not there. What a server says is untrusted: addresses are checked here, names are
-// parsed by whoever follows them.
+// server never means that a record is not there. What a server says is untrusted: addresses are checked here, names
+// are parsed before they are followed or printed.
 
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -48,7 +48,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** A name that can be asked for: any octets that need no escape, within the sizes of RFC 1035 2.3.4. */
-export function isQuestion(name: string): boolean {
+export function isQueryName(name: string): boolean {
   return name.length <= 253 && name.split('.').every((label) => /^[\w+=/,*-]{1,63}$/u.test(label));
 }
 
@@ -89,7 +89,7 @@ export function makeLookup(server: string | undefined, begun = performance.now()
       if (known !== undefined) return known as Promise<Answer<Value>>;
       const why = whyNot();
       if (why !== undefined) return Promise.resolve({ kind: 'unknown', why });
-      const answer = isQuestion(name) ? answerOf(question(name)) : Promise.resolve({ kind: 'absent' } as const);
+      const answer = isQueryName(name) ? answerOf(question(name)) : Promise.resolve({ kind: 'absent' } as const);
       asked.set(key, answer);
       return answer;
     };

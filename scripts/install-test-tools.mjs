@@ -35,6 +35,8 @@ const packageOfProgram = {
   'mkfs.exfat': 'exfatprogs',
   mount: 'mount',
   'mount.exfat-fuse': 'exfat-fuse',
+  named: 'bind9',
+  'named-checkzone': 'bind9-utils',
   nsenter: 'util-linux',
   openssl: 'openssl',
   pk12util: 'libnss3-tools',

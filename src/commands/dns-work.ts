@@ -1,4 +1,5 @@
-// What `dns` and `check` ask the DNS about, and whom.
+// What `dns` and `check` ask the DNS about, and whom: the server of the command line, else of the settings, else the
+// system's.
 
 import type { DnsWork } from '../check/dns-answer.js';
 import { makeLookup } from '../dns/lookup.js';

@@ -10,6 +10,7 @@ import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
 import { removeMonitorLines } from './monitor.js';
+import { port25Steps, undoPort25Lines } from './port25-steps.js';
 import { programSteps, undoProgramStep } from './program-steps.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
@@ -42,8 +43,11 @@ export function fileOf(
   pins: readonly Pin[],
 ): Block | undefined {
   if (homeProgramOf(settings, host) !== undefined) return undefined;
-  const { main, services } = configurationOf(settings, host);
-  if (section === 'main.cf' && main.length > 0) return inFile('main.cf', withReleases(main, mainCfLine));
+  const { main, tokens, services } = configurationOf(settings, host);
+  if (section === 'main.cf' && main.length + tokens.length > 0) {
+    const items = tokens.map(({ name, place, token }) => `# ${name}, ${place}: ${token}`);
+    return inFile('main.cf', [...withReleases(main, mainCfLine), ...items]);
+  }
   if (section === 'master.cf') {
     const linesOf = ({ line, overrides }: Service) => [
       line,
@@ -59,7 +63,7 @@ function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
   return [
     ...(host.role === 'smtp-client'
       ? [transportStep(settings, host), mainCfStep(settings, host)]
-      : [masterCfStep(settings, host)]),
+      : [masterCfStep(settings, host), ...port25Steps(settings, host)]),
     checkStep(settings, host),
   ];
 }
@@ -164,14 +168,17 @@ function undoStep(settings: Settings, host: HostSettings): Step {
   ];
   return step('install', `Take the configuration back`, [
     host.role === 'smtpd-server'
-      ? 'The service goes; main.cf was never changed.'
+      ? settings.relayPort25 === undefined
+        ? 'The service goes; main.cf was never changed.'
+        : 'The service goes, and so do our items of the lists in main.cf.'
       : `If the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
     onHost([
       ...inConfiguration([
-        ...(main.length > 0 ? parameters : []),
+        ...(host.role === 'smtp-client' ? parameters : []),
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
+      ...(host.role === 'smtpd-server' ? undoPort25Lines(settings, host) : []),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
     ]),
@@ -216,7 +223,9 @@ type ParameterText = (parameter: Parameter) => string;
 function setServices(services: readonly Service[]): readonly string[] {
   return services.flatMap(({ id, line, overrides }) => [
     `postconf -M ${shellWord(`${id}=${line}`)}`,
-    ...setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`),
+    ...(overrides.length === 0
+      ? []
+      : setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`)),
   ]);
 }
 

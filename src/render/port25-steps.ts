@@ -1,0 +1,93 @@
+// The numbered step for a relay's port 25, and its inverse: what the script does with settings, tokens and services, as
+// commands for a person. The files with a key are copied with the bundle, so nothing printed here has it.
+
+import { shellWord } from '../shell-word.js';
+import type { Settings, SmtpdServer } from '../settings/settings.js';
+import { port25Of, srsExcluded } from './port25.js';
+import { inFile, onHost, step, type Step } from './step.js';
+
+/** An item is added once, and taken out wherever it is. */
+const add = [
+  'add() {',
+  '  list=$(postconf -h "$1")',
+  '  case ", $list, " in *[,\\ ]"$3"[,\\ ]*) return ;; esac',
+  '  if test "$2" = first; then postconf -e "$1 = $3${list:+, $list}"; else postconf -e "$1 = ${list:+$list, }$3"; fi',
+  '}',
+];
+const drop = [
+  'drop() {',
+  `  list=$(postconf -h "$1" | awk -v item="$2" '{ at = index($0, item) }`,
+  `    at { $0 = substr($0, 1, at - 1) substr($0, at + length(item)); sub(/^[, ]+/, ""); sub(/[, ]+$/, ""); gsub(/, *,/, ",") } 1')`,
+  '  postconf -e "$1 = $list"',
+  '}',
+];
+
+const postscreen = [
+  'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = smtpd; then',
+  "  postconf -M \"smtpd/pass=smtpd pass - - y - - smtpd $(postconf -M smtp/inet | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-)\"",
+  "  postconf -M 'smtp/inet=smtp inet n - y - 1 postscreen'",
+  "  postconf -M 'dnsblog/unix=dnsblog unix - - y - 0 dnsblog' 'tlsproxy/unix=tlsproxy unix - - y - 0 tlsproxy'",
+  'fi',
+];
+const noPostscreen = [
+  'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = postscreen; then',
+  "  postconf -M \"smtp/inet=smtp inet n - y - - smtpd $(postconf -M smtpd/pass | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-)\"",
+  '  postconf -MX smtpd/pass dnsblog/unix tlsproxy/unix',
+  'fi',
+];
+
+/** The step; none if the settings do not ask. */
+export function port25Steps(settings: Settings, server: SmtpdServer): readonly Step[] {
+  const { relayPort25: port25 } = settings;
+  if (port25 === undefined) return [];
+  const { main, tokens, files } = port25Of(settings, server);
+  const packages = [
+    ...(port25.spf === 'off' ? [] : ['postfix-policyd-spf-python']),
+    ...(port25.srs ? ['postsrsd'] : []),
+  ];
+  const lines = [
+    ...(port25.postscreen ? postscreen : []),
+    ...main.map(({ name, value }) => `postconf -e ${shellWord(`${name} = ${value}`)}`),
+    ...(tokens.length === 0 ? [] : add),
+    ...tokens.map(({ name, place, token }) => `add ${name} ${place} ${shellWord(token)}`),
+  ];
+  if (lines.length === 0) return [];
+  return [
+    step('port25', 'Set up port 25, for mail from the world', [
+      `Listed addresses are refused${port25.postscreen ? ', by postscreen where it can' : ''}; our own port is not affected.${packages.length === 0 ? '' : ` It needs: apt-get install ${packages.join(' ')}`}`,
+      ...files.map(({ name, lines: text }) => inFile(`/etc/postfix/${name}`, text)),
+      onHost(lines),
+      ...(port25.srs
+        ? ['postsrsd rewrites the senders of what home forwards to this relay:', onHost(srsLines(settings, server))]
+        : []),
+    ]),
+  ];
+}
+
+const [begin, end] = ['# relaycerts: begin', '# relaycerts: end'];
+
+function srsLines(settings: Settings, { hostname }: SmtpdServer): readonly string[] {
+  const own = [begin, `SRS_DOMAIN=${hostname}`, `SRS_EXCLUDE_DOMAINS=${srsExcluded(settings).join(',')}`, end];
+  return [
+    `sed -i '/^${begin}$/,/^${end}$/d' /etc/default/postsrsd`,
+    "cat >>/etc/default/postsrsd <<'END'",
+    ...own,
+    'END',
+    'service postsrsd restart',
+  ];
+}
+
+/** What takes it out again, in a relay's undo. */
+export function undoPort25Lines(settings: Settings, server: SmtpdServer): readonly string[] {
+  const { relayPort25: port25 } = settings;
+  if (port25 === undefined) return [];
+  const { main, tokens, files } = port25Of(settings, server);
+  return [
+    ...(tokens.length === 0 ? [] : drop),
+    ...tokens.map(({ name, token }) => `drop ${name} ${shellWord(token)}`),
+    ...(main.length === 0 ? [] : [`postconf -X ${main.map(({ name }) => name).join(' ')}`]),
+    ...(port25.postscreen ? noPostscreen : []),
+    ...(files.length === 0 ? [] : [`rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`]),
+    ...(port25.srs ? [`sed -i '/^${begin}$/,/^${end}$/d' /etc/default/postsrsd`, 'service postsrsd restart'] : []),
+  ];
+}

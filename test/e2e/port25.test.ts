@@ -1,0 +1,249 @@
+// What a relay's port 25 does with relayPort25, on real daemons: block lists and their error codes, a key that nobody
+// sees, SPF, SRS and postscreen; and undo gives back every file.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost } from './lab/mail-host.js';
+import { Desk, deliver } from './lab/operator.js';
+
+const dqsKey = 'abcdefghij0123456789klmnop';
+const settings = {
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: [{ hostname: 'mailhost' }],
+  relayPort25: { dnsbl: ['zen.spamhaus.org', 'bl.example.net'], dqsKeyFile: 'dqs-key', spf: 'reject', srs: true },
+};
+/** Strangers' addresses. */
+const [listed, codes, keyed, clean] = ['192.0.2.201', '192.0.2.202', '192.0.2.203', '192.0.2.204'] as const;
+const reversed = (address: string): string => address.split('.').toReversed().join('.');
+const answers: readonly (readonly [address: string, list: string, answer: string])[] = [
+  [listed, 'bl.example.net', '127.0.0.2'],
+  [codes, 'bl.example.net', '127.255.255.254'],
+  [codes, `${dqsKey}.zen.dq.spamhaus.net`, '127.255.255.252'],
+  [keyed, `${dqsKey}.zen.dq.spamhaus.net`, '127.0.0.4'],
+  // Our home: on our own port nobody asks.
+  ['192.0.2.31', 'bl.example.net', '127.0.0.2'],
+];
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let stock: string;
+let count = 0;
+
+/** All files that may change, byte for byte, and which there are. */
+async function files(): Promise<string> {
+  const script = `cd /etc && for file in postfix/main.cf postfix/master.cf default/postsrsd; do
+stat -c '%n %u:%g %a' $file && cat $file; done; ls postfix default; ss -Hltn | awk '{ print $4 }' | sort`;
+  return (await relay.sh(script)).stdout;
+}
+
+interface Attempt {
+  readonly from?: string;
+  readonly to?: string;
+  readonly until?: 'RCPT' | 'QUIT';
+}
+
+/** What the relay's port 25 says to a stranger with this address. */
+async function attempt(
+  address: string,
+  { from = 'x@none.example', to, until = 'RCPT' }: Attempt = {},
+): Promise<string> {
+  const words = ['--server', `${relay.hostname}:25`, '--local-interface', address, '--helo', 'mx.example.net'];
+  const mail = ['--from', from, '--to', to ?? `root@${relay.hostname}`, '--header', `Subject: port 25, ${++count}`];
+  const quit = until === 'QUIT' ? [] : ['--quit-after', until];
+  return (await lab.outside.exec(['swaks', ...words, ...mail, ...quit], { anyExit: true })).stdout;
+}
+
+/** A mail through the relay; resolves with the sender that the outside sees. */
+async function senderOutside(from: string): Promise<string> {
+  const subject = `forwarded ${++count}`;
+  await home.sendMail({ from, to: 'bob@example.net', subject });
+  const text = await lab.outside.waitForMail(subject);
+  return /^Return-Path: <(.*)>$/mu.exec(text)?.[1] ?? text;
+}
+
+async function run(words: '' | '--undo' = ''): Promise<string> {
+  const { stdout, stderr, code } = await desk.script(relay, words);
+  expect(code, stderr).toBe(0);
+  return stdout + stderr;
+}
+
+beforeAll(async () => {
+  requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq');
+  lab = await startLab({ relays: 1, homes: 1 });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  const [wire] = lab.machines;
+  const records = [
+    ...answers.map(([address, list, answer]) => `address=/${reversed(address)}.${list}/${answer}`),
+    'txt-record=fails.example,v=spf1 ip4:192.0.2.99 -all',
+    'txt-record=passes.example,v=spf1 ip4:192.0.2.0/24 -all',
+    `txt-record=broken.example,v=spf1 nonsense -all`,
+    `txt-record=example.org,v=spf1 -all`,
+  ];
+  await wire?.writeFile('/run/lab/records', `${records.join('\n')}\n`);
+  await wire?.sh(`pid=$(cat /run/dnsmasq.pid)
+tr '\\0' '\\n' < /proc/$pid/cmdline | sed 's,^--conf-file=.*,--conf-file=/run/lab/records,' > /run/lab/words
+kill $pid
+while [ -e /proc/$pid ]; do sleep 0.02; done
+xargs -d '\\n' sh -c 'exec "$0" "$@"' < /run/lab/words`);
+  for (const address of [listed, codes, keyed, clean]) {
+    await lab.outside.exec(['ip', 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+  }
+  // What the packages' postinst does outside /etc.
+  await relay.sh('mkdir -p /var/lib/postsrsd && service postsrsd start < /dev/null > /dev/null 2>&1');
+  stock = await files();
+  await desk.run(`umask 077 && echo ${dqsKey} > dqs-key`);
+  await desk.make(settings);
+  await desk.copy(relay);
+  await run();
+  await desk.install(home);
+});
+afterAll(() => lab.stop());
+
+describe('block lists', () => {
+  test('a listed address is refused', async () => {
+    expect(await attempt(listed)).toMatch(/^<\*\* 554 5\.7\.1 .* blocked using bl\.example\.net/mu);
+  });
+
+  test('error codes refuse nobody', async () => {
+    expect(await attempt(codes)).toMatch(/^<- {2}250 2\.1\.5 Ok/mu);
+  });
+
+  test('the key is in no answer, log, setting or argument', async () => {
+    const said = await attempt(keyed);
+    expect(said).toMatch(/^<\*\* 554 5\.7\.1 .* blocked using zen\.spamhaus\.org$/mu);
+    const shown = (
+      await desk.run('relaycerts show relayhost; relaycerts show relayhost --format sh; relaycerts show --json')
+    ).stdout;
+    const there = (
+      await relay.sh('cat /etc/postfix/*.cf /var/log/mail.log; postconf -n; stat -c %a /etc/postfix/relaycerts/dnsbl*')
+    ).stdout;
+    for (const text of [said, shown, there]) expect(text).not.toContain(dqsKey);
+    expect(there).toMatch(/^600\n600\n$/mu);
+  });
+
+  test('mail from home passes, from an address that is listed', async () => {
+    expect(await attempt('192.0.2.25')).toMatch(/^<- {2}250 2\.1\.5 Ok/mu);
+    await deliver(home, lab.outside);
+  });
+});
+
+describe('SPF', () => {
+  test('a sender whose record forbids it is refused, and only that', async () => {
+    expect(await attempt(clean, { from: 'x@fails.example' })).toMatch(/^<\*\* 550 5\.7\.23 /mu);
+    for (const from of ['x@passes.example', 'x@broken.example', 'x@none.example', '<>']) {
+      expect(await attempt(clean, { from })).toMatch(/^<- {2}250 2\.1\.5 Ok/mu);
+    }
+  });
+
+  test('is not asked about mail that is not for this host', async () => {
+    expect(await attempt(clean, { from: 'x@fails.example', to: 'x@elsewhere.example' })).toMatch(
+      /^<\*\* 454 4\.7\.1 .*Relay access denied/mu,
+    );
+  });
+});
+
+describe('SRS', () => {
+  test('only mail from our port gets another sender, and our own senders stay', async () => {
+    expect(await senderOutside('ann@example.org')).toBe('ann@example.org');
+    expect(await senderOutside('eve@example.net')).toMatch(/^SRS0=\S+=example\.net=eve@relayhost\.example\.org$/u);
+    await relay.markLog();
+    await attempt(clean, { from: 'eve@passes.example', until: 'QUIT' });
+    await relay.waitForLog(/from=<eve@passes\.example>/u);
+  });
+
+  test('a bounce comes back, a forged one is refused', async () => {
+    const sender = await senderOutside('eve@example.net');
+    const forged = sender.replace(/^SRS0=(.)/u, (_, letter: string) => `SRS0=${letter === 'A' ? 'B' : 'A'}`);
+    expect(await attempt(clean, { from: '<>', to: forged })).toMatch(/^<\*\* 550 5\.1\.1 /mu);
+    await attempt(clean, { from: '<>', to: sender, until: 'QUIT' });
+    expect(await lab.outside.waitForMail(`port 25, ${count}`)).toMatch(
+      /^X-Original-To: eve@example\.net$|^Delivered-To: .*eve@example\.net$/mu,
+    );
+  });
+
+  test('without postsrsd, only what needs it waits', async () => {
+    // One process each serves an open connection of Postfix.
+    await relay.sh('service postsrsd stop < /dev/null > /dev/null 2>&1; kill $(pidof postsrsd)');
+    await home.markLog();
+    await home.sendMail({ from: 'eve@example.net', to: 'bob@example.net', subject: 'without postsrsd' });
+    expect(await home.waitForDeferred()).toMatch(/451 4\.3\.0/u);
+    expect(await attempt(clean, { until: 'QUIT' })).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
+    expect(await attempt(clean, { from: '<>', to: 'SRS0=a=b=c=d@relayhost.example.org' })).toMatch(
+      /^<\*\* 451 4\.3\.0 /mu,
+    );
+    await relay.sh('service postsrsd start < /dev/null > /dev/null 2>&1');
+    await lab.outside.waitForFlushed(home, 'without postsrsd');
+  });
+});
+
+test('a second run changes nothing', async () => {
+  expect(await run()).toContain('nothing to change on relayhost.example.org');
+});
+
+test('what somebody edited since stays, and ours goes', async () => {
+  await relay.sh(`postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_port25' 'rbl_reply_maps ='
+echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
+  await run('--undo');
+  const { stdout } = await relay.sh('postconf -n; postconf -M; cat /etc/default/postsrsd; ls /etc/postfix');
+  expect(stdout).toContain('smtpd_recipient_restrictions = reject_unlisted_recipient\n');
+  expect(stdout).toContain('SRS_HASHLENGTH=6\n');
+  expect(stdout).not.toMatch(/relaycerts_port25|relaycerts-2500|SRS_DOMAIN=relayhost/u);
+  await relay.sh(`postconf -X smtpd_recipient_restrictions rbl_reply_maps; sed -i '$d' /etc/default/postsrsd`);
+  expect(await files()).toBe(stock);
+});
+
+describe('what is missing is said before anything changes', () => {
+  test.each(['/usr/bin/policyd-spf', '/usr/sbin/postsrsd'])('%s', async (program) => {
+    await relay.sh(`mount --bind /dev/null ${program}`);
+    const { code, stderr } = await desk.script(relay);
+    await relay.sh(`umount ${program}`);
+    expect([code, await files()]).toEqual([1, stock]);
+    expect(stderr).toMatch(
+      / is not installed on relayhost\.example\.org, which has to .*; nothing was changed\n.*hint: install it: apt-get install/u,
+    );
+  });
+});
+
+describe('postscreen, with SPF that only marks', () => {
+  beforeAll(async () => {
+    await desk.make({ ...settings, relayPort25: { ...settings.relayPort25, postscreen: true, spf: 'mark' } });
+    await desk.run('relaycerts deploy relayhost --yes');
+  });
+
+  test('refuses listed addresses, and takes no error code for an answer', async () => {
+    expect(await attempt(listed)).toMatch(/^<\*\* 550 5\.7\.1 .* blocked using bl\.example\.net/mu);
+    expect(await attempt(codes)).toMatch(/^<- {2}250 2\.1\.5 Ok/mu);
+    expect(await attempt(keyed)).toMatch(/^<\*\* 554 5\.7\.1 .* blocked using zen\.spamhaus\.org$/mu);
+    expect(await relay.readFile('/var/log/mail.log')).not.toContain(dqsKey);
+  });
+
+  test('marks what SPF forbids', async () => {
+    expect(await attempt(clean, { from: 'x@fails.example', until: 'QUIT' })).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
+    await relay.waitForLog(/fails\.example.*status=sent|status=sent.*\n/u);
+    expect((await relay.sh('cat /var/mail/*')).stdout).toMatch(/^Received-SPF: Fail .*fails\.example/mu);
+  });
+
+  test('leaves our port alone, and a second run changes nothing', async () => {
+    await deliver(home, lab.outside);
+    expect(await run()).toContain('nothing to change on relayhost.example.org');
+  });
+
+  test('goes with the key when the settings drop it, and an edit since stays', async () => {
+    await relay.sh(`postconf -P smtpd/pass/smtpd_timeout=77`);
+    await desk.make({ ...settings, relayPort25: undefined });
+    await run();
+    const { stdout } = await relay.sh('postconf -M; postconf -n; cat /etc/default/postsrsd');
+    expect(stdout.replaceAll(/\s+/gu, ' ')).toContain('smtp inet n - y - - smtpd -o smtpd_timeout=77');
+    expect(stdout).not.toMatch(/postscreen|relaycerts_port25|SRS_DOMAIN=relayhost/u);
+    await relay.sh('postconf -PX smtp/inet/smtpd_timeout');
+    await run('--undo');
+    expect((await relay.sh('postconf -n')).stdout).not.toMatch(/dnsbl|relaycerts/u);
+  });
+});

@@ -62,13 +62,14 @@ daemon_of() { postconf -c "$1" -M "$2" 2>/dev/null | awk '{ print $8 }'; }
 # The arguments of that service, on one line.
 arguments_of() { postconf -c "$1" -M "$2" 2>/dev/null | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-; }
 
+has_other_leftovers() {
+  { [ "$postscreen" = no ] && [ -f "$saved/postscreen" ]; } || { [ -z "$srs_excluded" ] && [ -f "$saved/postsrsd.before" ]; }
+}
+
 postscreen_is_right() {
-  if [ "$postscreen" = no ]; then
-    [ ! -f "$saved/postscreen" ]
-  else
-    [ "$(daemon_of "$config" smtp/inet)" = postscreen ] && [ -n "$(daemon_of "$config" smtpd/pass)" ] &&
-      [ -n "$(daemon_of "$config" dnsblog/unix)" ] && [ -n "$(daemon_of "$config" tlsproxy/unix)" ]
-  fi
+  [ "$postscreen" = yes ] || return 0
+  [ "$(daemon_of "$config" smtp/inet)" = postscreen ] && [ -n "$(daemon_of "$config" smtpd/pass)" ] &&
+    [ -n "$(daemon_of "$config" dnsblog/unix)" ] && [ -n "$(daemon_of "$config" tlsproxy/unix)" ]
 }
 
 # In the copy in folder $1, postscreen takes port 25, and hands good clients to an smtpd with the options that smtp had.
@@ -113,17 +114,16 @@ srs_works() {
   ! postmap -q "someone@${srs_excluded%%,*}" tcp:127.0.0.1:10001 >/dev/null 2>&1
 }
 
-srs_is_right() {
-  if [ -z "$srs_excluded" ]; then
-    [ ! -f "$saved/postsrsd.before" ]
-  else
-    [ "$(has_srs_lines)" = "$(srs_lines)" ] && srs_works
-  fi
-}
+srs_is_right() { [ -z "$srs_excluded" ] || { [ "$(has_srs_lines)" = "$(srs_lines)" ] && srs_works; }; }
 
 is_right_port25() { postscreen_is_right && srs_is_right; }
 
-restart_srs() { service postsrsd restart </dev/null >/dev/null 2>&1 3<&-; }
+# The restart of an init script does not wait until the old process has ended, and then starts none.
+restart_srs() {
+  service postsrsd restart </dev/null >/dev/null 2>&1 3<&- || return 1
+  sleep 1
+  service postsrsd start </dev/null >/dev/null 2>&1 3<&-
+}
 
 # Writes stdin to postsrsd's file, in place, so that owner and mode stay.
 write_srs() {
@@ -133,12 +133,12 @@ write_srs() {
 }
 
 prepare_port25() {
-  ! srs_is_right || return 0
   mkdir -p "$saved"
   if [ -z "$srs_excluded" ]; then
     undo_port25
     return
   fi
+  ! srs_is_right || return 0
   cp -p "$srs_file" "$saved/postsrsd.old"
   srs_changed=yes
   if [ -z "$(has_srs_lines)" ]; then cp -p "$srs_file" "$saved/postsrsd.before"; fi

@@ -37,7 +37,7 @@ let count = 0;
 /** All files that may change, byte for byte, and which there are. */
 async function files(): Promise<string> {
   const script = `cd /etc && for file in postfix/main.cf postfix/master.cf default/postsrsd; do
-stat -c '%n %u:%g %a' $file && cat $file; done; ls postfix default; ss -Hltn | awk '{ print $4 }' | sort`;
+stat -c '%n %u:%g %a' $file && cat $file; done; ls postfix default | grep -vx relaycerts; ss -Hltn | awk '{ print $4 }' | sort`;
   return (await relay.sh(script)).stdout;
 }
 
@@ -74,7 +74,7 @@ async function run(words: '' | '--undo' = ''): Promise<string> {
 
 beforeAll(async () => {
   requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq');
-  lab = await startLab({ relays: 1, homes: 1 });
+  lab = await startLab({ relays: 1, homes: 1, faults: ['rewrite-failed', 'no-client-certificate'] });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -225,9 +225,10 @@ describe('postscreen, with SPF that only marks', () => {
   });
 
   test('marks what SPF forbids', async () => {
+    await relay.markLog();
     expect(await attempt(clean, { from: 'x@fails.example', until: 'QUIT' })).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
-    await relay.waitForLog(/fails\.example.*status=sent|status=sent.*\n/u);
-    expect((await relay.sh('cat /var/mail/*')).stdout).toMatch(/^Received-SPF: Fail .*fails\.example/mu);
+    await relay.waitForLog(/status=sent/u);
+    expect((await relay.sh('cat /var/mail/*')).stdout).toMatch(/^Received-SPF: (?:Soft)?[Ff]ail .*fails\.example/mu);
   });
 
   test('leaves our port alone, and a second run changes nothing', async () => {

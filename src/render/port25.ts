@@ -5,8 +5,7 @@
 import { keyedLists, openLists, port25Names, type BlockList } from '../plan/port25.js';
 import type { Secret } from '../secret.js';
 import type { RelayPort25, Settings, SmtpdServer } from '../settings/settings.js';
-import type { ListToken } from './configuration.js';
-import type { Parameter, Service } from './postfix.js';
+import type { ListToken, Parameter, Service } from './postfix.js';
 
 const restrictionClass = 'relaycerts_port25';
 

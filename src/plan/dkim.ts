@@ -3,6 +3,7 @@
 // under way; then that is retired. Pure.
 
 import type { HostKey } from '../certificate/private-key.js';
+import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
 import type { SeenHost } from './installed.js';
@@ -67,6 +68,14 @@ export function newDkimKeys(
   const missing = dkim.domains.filter((domain) => active.every((one) => one.domain !== domain));
   const selector = missing.length === 0 ? '' : newSelector(keys, at);
   return missing.map((domain) => ({ domain, selector, keyType }));
+}
+
+/** What to know about Ed25519 before it is used. */
+export function ed25519Warnings(keys: readonly Pick<FoundDkimKey, 'keyType' | 'state'>[]): readonly Problem[] {
+  if (keys.every(({ keyType, state }) => keyType !== 'ed25519' || state === 'retired')) return [];
+  const message =
+    'few receivers verify DKIM signatures of Ed25519 keys; others take the mail as not signed, and it fails DMARC if SPF does not pass';
+  return [{ message, hint: 'set dkim.keyType to "rsa-2048" in the settings, and run renew --dkim' }];
 }
 
 /** Why the next stage is not due yet. */

@@ -6,12 +6,12 @@
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
+import type { Dkim, HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
-import { dkimFiles, newDkimKeys } from './dkim.js';
+import { dkimFiles, ed25519Warnings, newDkimKeys } from './dkim.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
 import {
@@ -32,7 +32,12 @@ export type Step = { readonly path: string } & (
   | { readonly kind: 'ca-key'; readonly keyType: KeyType }
   | { readonly kind: 'ca-certificate'; readonly commonName: string; readonly validDays: number }
   /** The key with which a domain's mail is signed from now on. */
-  | { readonly kind: 'dkim-key'; readonly domain: HostName; readonly selector: string; readonly keyType: KeyType }
+  | {
+      readonly kind: 'dkim-key';
+      readonly domain: HostName;
+      readonly selector: string;
+      readonly keyType: Dkim['keyType'];
+    }
   | (Pick<HostSettings, 'role' | 'hostname'> &
       (
         | { readonly kind: 'key'; readonly keyType: KeyType }
@@ -137,6 +142,9 @@ export function planMake(
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   const signing = dkimSteps(settings, inventory, at);
+  warnings.push(
+    ...ed25519Warnings([...signing.map(({ keyType }) => ({ keyType, state: 'active' as const })), ...inventory.dkim]),
+  );
   const made = bundleSteps(settings, inventory, bundles, { certificates, signing });
   const steps = [...unsealed, ...keys, ...signing, ...certificates, ...made];
   return { steps, problems, held, warnings };

@@ -6,6 +6,7 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
+import { dkimSteps, undoDkimLines } from './dkim-steps.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
@@ -61,6 +62,7 @@ export function fileOf(
 
 function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
   return [
+    ...dkimSteps(settings, host),
     ...(host.role === 'smtp-client'
       ? [transportStep(settings, host), mainCfStep(settings, host)]
       : [masterCfStep(settings, host), ...port25Steps(settings, host)]),
@@ -181,6 +183,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       ...(host.role === 'smtpd-server' ? undoPort25Lines(settings, host) : []),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
+      ...undoDkimLines(settings, host),
     ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
   ]);

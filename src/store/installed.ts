@@ -131,7 +131,13 @@ function parseSeen(value: unknown): SeenHost | undefined {
   if (!isDigestOrNull(table) || !isDigestOrNull(configuration)) return undefined;
   if (dkim !== undefined && !isDigest(dkim)) return undefined;
   const ssh = parseSsh(fields.get('ssh'));
-  const content = { certificate, authorities, table: table ?? undefined, configuration: configuration ?? undefined, dkim };
+  const content = {
+    certificate,
+    authorities,
+    table: table ?? undefined,
+    configuration: configuration ?? undefined,
+    dkim,
+  };
   return {
     seen,
     ...content,

@@ -153,7 +153,9 @@ const optionalTexts = ['authorityKeyIdentifier', 'program', 'reason'] as const;
 function isDkimEntry(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const given: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
-  return given.get('role') === 'dkim' && ['time', 'name', 'selector'].every((key) => typeof given.get(key) === 'string');
+  return (
+    given.get('role') === 'dkim' && ['time', 'name', 'selector'].every((key) => typeof given.get(key) === 'string')
+  );
 }
 
 function isEntry(value: unknown): value is LedgerEntry {

@@ -118,6 +118,12 @@ export async function readCertifiedHosts(settings: Settings) {
   return { hosts, revoked, authority: ca };
 }
 
+/** Only the DKIM keys, and what is wrong with their files. */
+export function readDkim(settings: Settings, { uid }: Onlooker): Pick<Inventory, 'dkim' | 'problems'> {
+  const findings = noFindings(uid);
+  return { dkim: readDkimKeys(layoutOf(settings), findings), problems: findings.problems };
+}
+
 /** The CA of the next stage of a rekey, and the previous one. */
 function readOtherCas(layout: Layout, findings: Findings): Pick<Inventory, 'nextCa' | 'formerCa'> {
   const read = (key: Place, certificate: Place): FoundCa | undefined => {

@@ -64,6 +64,8 @@ export function port25Steps(settings: Settings, server: SmtpdServer): readonly S
   ];
 }
 
+/** An init script's restart does not wait until the old process has ended, and then starts none. */
+const restart = 'service postsrsd restart && sleep 1 && service postsrsd start';
 const [begin, end] = ['# relaycerts: begin', '# relaycerts: end'];
 
 function srsLines(settings: Settings, { hostname }: SmtpdServer): readonly string[] {
@@ -73,7 +75,7 @@ function srsLines(settings: Settings, { hostname }: SmtpdServer): readonly strin
     "cat >>/etc/default/postsrsd <<'END'",
     ...own,
     'END',
-    'service postsrsd restart',
+    restart,
   ];
 }
 
@@ -88,6 +90,6 @@ export function undoPort25Lines(settings: Settings, server: SmtpdServer): readon
     ...(main.length === 0 ? [] : [`postconf -X ${main.map(({ name }) => name).join(' ')}`]),
     ...(port25.postscreen ? noPostscreen : []),
     ...(files.length === 0 ? [] : [`rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`]),
-    ...(port25.srs ? [`sed -i '/^${begin}$/,/^${end}$/d' /etc/default/postsrsd`, 'service postsrsd restart'] : []),
+    ...(port25.srs ? [`sed -i '/^${begin}$/,/^${end}$/d' /etc/default/postsrsd`, restart] : []),
   ];
 }

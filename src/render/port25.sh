@@ -63,7 +63,7 @@ daemon_of() { postconf -c "$1" -M "$2" 2>/dev/null | awk '{ print $8 }'; }
 arguments_of() { postconf -c "$1" -M "$2" 2>/dev/null | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-; }
 
 has_other_leftovers() {
-  { [ "$postscreen" = no ] && [ -f "$saved/postscreen" ]; } || { [ -z "$srs_excluded" ] && [ -f "$saved/postsrsd.before" ]; }
+  { [ "$postscreen" = no ] && [ -f "$saved/postscreen" ]; } || { [ -z "$srs_excluded" ] && [ -n "$(has_srs_lines)" ]; }
 }
 
 postscreen_is_right() {
@@ -133,14 +133,14 @@ write_srs() {
 }
 
 prepare_port25() {
+  if [ -z "$srs_excluded" ]; then [ -n "$(has_srs_lines)" ] || return 0; else ! srs_is_right || return 0; fi
   mkdir -p "$saved"
+  cp -p "$srs_file" "$saved/postsrsd.old"
+  srs_changed=yes
   if [ -z "$srs_excluded" ]; then
     undo_port25
     return
   fi
-  ! srs_is_right || return 0
-  cp -p "$srs_file" "$saved/postsrsd.old"
-  srs_changed=yes
   if [ -z "$(has_srs_lines)" ]; then cp -p "$srs_file" "$saved/postsrsd.before"; fi
   { sed "/^$srs_begin\$/,/^$srs_end\$/d" "$saved/postsrsd.old" | awk 1 && srs_lines; } | write_srs
   restart_srs || fail "postsrsd does not start" "$log_hint"
@@ -169,15 +169,14 @@ keep_port25() {
 
 # postsrsd's file as it was before: byte for byte if nobody has edited it since.
 undo_port25() {
-  [ -f "$saved/postsrsd.before" ] || return 0
-  if cmp -s "$saved/postsrsd.after" "$srs_file"; then
-    write_srs <"$saved/postsrsd.before"
-  elif [ -n "$(has_srs_lines)" ]; then
-    sed "/^$srs_begin\$/,/^$srs_end\$/d" "$srs_file" >"$saved/postsrsd.new"
-    write_srs <"$saved/postsrsd.new"
+  [ -n "$(has_srs_lines)" ] || return 0
+  mkdir -p "$saved"
+  if [ ! -f "$saved/postsrsd.before" ] || ! cmp -s "$saved/postsrsd.after" "$srs_file"; then
+    sed "/^$srs_begin\$/,/^$srs_end\$/d" "$srs_file" >"$saved/postsrsd.before"
   fi
+  write_srs <"$saved/postsrsd.before"
   restart_srs || warn "postsrsd does not start: service postsrsd restart"
-  rm -f "$saved/postsrsd.before" "$saved/postsrsd.after" "$saved/postsrsd.new"
+  rm -f "$saved/postsrsd.before" "$saved/postsrsd.after"
 }
 
 probe_port25() { :; }

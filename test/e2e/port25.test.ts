@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { blocksOf } from '../support/blocks.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
@@ -73,8 +74,8 @@ async function run(words: '' | '--undo' = ''): Promise<string> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq');
-  lab = await startLab({ relays: 1, homes: 1, faults: ['rewrite-failed', 'no-client-certificate'] });
+  requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq', 'fail2ban-regex', 'nft', 'perl');
+  lab = await startLab({ relays: 1, homes: 1, faults: ['rewrite-failed', 'no-client-certificate', 'pin-not-listed'] });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -100,9 +101,7 @@ xargs -d '\\n' sh -c 'exec "$0" "$@"' < /run/lab/words`);
   stock = await files();
   await desk.run(`umask 077 && echo ${dqsKey} > dqs-key`);
   await desk.make(settings);
-  await desk.copy(relay);
-  await run();
-  await desk.install(home);
+  await Promise.all([desk.paste(relay), desk.install(home)]);
 });
 afterAll(() => lab.stop());
 
@@ -173,29 +172,24 @@ describe('SRS', () => {
     await relay.sh('service postsrsd stop < /dev/null > /dev/null 2>&1; kill $(pidof postsrsd)');
     await home.markLog();
     await home.sendMail({ from: 'eve@example.net', to: 'bob@example.net', subject: 'without postsrsd' });
-    expect(await home.waitForDeferred()).toMatch(/451 4\.3\.0/u);
-    expect(await attempt(clean, { until: 'QUIT' })).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
-    expect(await attempt(clean, { from: '<>', to: 'SRS0=a=b=c=d@relayhost.example.org' })).toMatch(
-      /^<\*\* 451 4\.3\.0 /mu,
-    );
+    const [why, mail, bounce] = await Promise.all([
+      home.waitForDeferred(),
+      attempt(clean, { until: 'QUIT' }),
+      attempt(clean, { from: '<>', to: 'SRS0=a=b=c=d@relayhost.example.org' }),
+    ]);
+    expect(why).toContain('451 4.3.0');
+    expect(mail).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
+    expect(bounce).toMatch(/^<\*\* 451 4\.3\.0 /mu);
     await relay.sh('service postsrsd start < /dev/null > /dev/null 2>&1');
     await lab.outside.waitForFlushed(home, 'without postsrsd');
   });
 });
 
-test('a second run changes nothing', async () => {
+test('the script takes over what was pasted, and undo gives back every file', async () => {
+  expect(await run()).toContain('relayhost.example.org is set up');
   expect(await run()).toContain('nothing to change on relayhost.example.org');
-});
-
-test('what somebody edited since stays, and ours goes', async () => {
-  await relay.sh(`postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_port25' 'rbl_reply_maps ='
-echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
+  expect(await attempt(listed)).toMatch(/^<\*\* 554 5\.7\.1 /mu);
   await run('--undo');
-  const { stdout } = await relay.sh('postconf -n; postconf -M; cat /etc/default/postsrsd; ls /etc/postfix');
-  expect(stdout).toContain('smtpd_recipient_restrictions = reject_unlisted_recipient\n');
-  expect(stdout).toContain('SRS_HASHLENGTH=6\n');
-  expect(stdout).not.toMatch(/relaycerts_port25|relaycerts-2500|SRS_DOMAIN=relayhost/u);
-  await relay.sh(`postconf -X smtpd_recipient_restrictions rbl_reply_maps; sed -i '$d' /etc/default/postsrsd`);
   expect(await files()).toBe(stock);
 });
 
@@ -214,6 +208,7 @@ describe('what is missing is said before anything changes', () => {
 describe('postscreen, with SPF that only marks', () => {
   beforeAll(async () => {
     await desk.make({ ...settings, relayPort25: { ...settings.relayPort25, postscreen: true, spf: 'mark' } });
+    await relay.setMainCf({ postscreen_greet_wait: '1s' });
     await desk.run('relaycerts deploy relayhost --yes');
   });
 
@@ -236,15 +231,61 @@ describe('postscreen, with SPF that only marks', () => {
     expect(await run()).toContain('nothing to change on relayhost.example.org');
   });
 
-  test('goes with the key when the settings drop it, and an edit since stays', async () => {
-    await relay.sh(`postconf -P smtpd/pass/smtpd_timeout=77`);
+  test('goes when the settings drop it, and what somebody edited since stays', async () => {
+    await relay.sh(`postconf -P smtpd/pass/smtpd_timeout=77
+postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_port25' 'rbl_reply_maps ='
+echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
     await desk.make({ ...settings, relayPort25: undefined });
     await run();
-    const { stdout } = await relay.sh('postconf -M; postconf -n; cat /etc/default/postsrsd');
-    expect(stdout.replaceAll(/\s+/gu, ' ')).toContain('smtp inet n - y - - smtpd -o smtpd_timeout=77');
-    expect(stdout).not.toMatch(/postscreen|relaycerts_port25|SRS_DOMAIN=relayhost/u);
-    await relay.sh('postconf -PX smtp/inet/smtpd_timeout');
-    await run('--undo');
-    expect((await relay.sh('postconf -n')).stdout).not.toMatch(/dnsbl|relaycerts/u);
+    const { stdout } = await relay.sh('postconf -M; postconf -n; cat /etc/default/postsrsd; ls /etc/postfix');
+    expect(stdout.replaceAll(/ +/gu, ' ')).toContain('smtp inet n - y - - smtpd -o smtpd_timeout=77\n');
+    expect(stdout).toContain('smtpd_recipient_restrictions = reject_unlisted_recipient\n');
+    expect(stdout).toContain('SRS_HASHLENGTH=6\n');
+    expect(stdout).not.toMatch(
+      /postscreen_(?:dnsbl|greet)_action|tlsproxy|relaycerts_port25|2500-s|SRS_DOMAIN=relayhost/u,
+    );
+    expect(await run()).toContain('nothing to change on relayhost.example.org');
+  });
+});
+
+/** What strangers send to our port. */
+const strangers: Readonly<Record<string, string>> = {
+  'lost connection after CONNECT': '',
+  'lost connection after UNKNOWN': 'HELP ME\r\n',
+  'lost connection after EHLO': 'EHLO x\r\n',
+  'lost connection after STARTTLS': 'EHLO x\r\nSTARTTLS\r\n',
+  'improper command pipelining after ': 'EHLO x\r\nNOOP\r\nNOOP\r\n',
+  'non-SMTP command from ': 'GET / HTTP/1.0\r\n\r\n',
+};
+
+describe('fail2ban and the firewall', () => {
+  test('every kind of stranger is counted, and no home with an old pin', async () => {
+    const inSteps = String.raw`use IO::Socket::INET; my ($text) = @ARGV; $text =~ s/\r/\r/g;
+my $s = IO::Socket::INET->new(PeerAddr => '${relay.address}:2500') or die; $s->autoflush(1); <$s>;
+if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (split /(?<=\n)/, $text) { print $s $line; while (<$s>) { last if /^\d+ / } } }`;
+    for (const text of Object.values(strangers)) await lab.outside.exec(['perl', '-e', inSteps, text]);
+    const connect = ['swaks', '--server', `${relay.address}:2500`, '--tls', '--to', 'x@example.net'];
+    await lab.outside.exec(connect, { anyExit: true });
+    // The pin of home is not listed, as in a rotation in the wrong order.
+    const table = '/etc/postfix/relaycerts/relay_clientcerts';
+    await relay.sh(`cp ${table} /run/lab/table; sed -i 's/^[0-9A-F]/#&/' ${table}; postfix reload 2> /dev/null`);
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'in a rotation' });
+    expect(await home.waitForDeferred()).toMatch(/Try again later/u);
+    await relay.sh(`cp /run/lab/table ${table}; postfix reload 2> /dev/null`);
+    await lab.outside.waitForFlushed(home, 'in a rotation');
+    const blocks = blocksOf(await desk.show('relayhost --section fail2ban'));
+    for (const block of blocks) if (block.where === 'file') await relay.writeFile(block.file, block.text);
+    const words = '--print-all-matched /var/log/mail.log /etc/fail2ban/filter.d/relaycerts.conf';
+    const { stdout } = await relay.sh(`fail2ban-regex ${words} | sed -n 's/^| *//; /smtpd/p'`);
+    for (const kind of [...Object.keys(strangers), 'No client certificate presented']) expect(stdout).toContain(kind);
+    expect(stdout).not.toContain(home.address);
+    await relay.sh('fail2ban-client --test > /dev/null');
+  });
+
+  test('nft takes the printed line', async () => {
+    const [, line = ''] = /^ {4}(nft .*)$/mu.exec(await desk.show('relayhost --section firewall')) ?? [];
+    expect(line).toBe('nft add rule inet filter input tcp dport 2500 accept');
+    await relay.sh(`nft add table inet filter && nft 'add chain inet filter input { type filter hook input priority 0; }'
+${line.replace('nft', 'nft -c')}`);
   });
 });

@@ -4,23 +4,42 @@
 import { shellWord } from '../shell-word.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { port25Of, srsExcluded } from './port25.js';
-import { inFile, onHost, step, type Step } from './step.js';
+import type { ListToken } from './postfix.js';
+import { continued, inFile, onHost, step, type Step } from './step.js';
 
-/** An item is added once, and taken out wherever it is. */
-const add = [
-  'add() {',
-  '  list=$(postconf -h "$1")',
-  '  case ", $list, " in *[,\\ ]"$3"[,\\ ]*) return ;; esac',
-  '  if test "$2" = first; then postconf -e "$1 = $3${list:+, $list}"; else postconf -e "$1 = ${list:+$list, }$3"; fi',
+/**
+ * The setting of a list, with items first or last, each once; or without them. All lists are read before one postconf
+ * sets them, because it waits until main.cf's last edit is two seconds old.
+ */
+const withItems = [
+  'with() {',
+  '  name=$1 place=$2 list=$(postconf -h "$1")',
+  '  shift 2',
+  '  for item in "$@"; do',
+  '    case ", $list, " in *[,\\ ]"$item"[,\\ ]*) continue ;; esac',
+  '    if test "$place" = first; then list="$item${list:+, $list}"; else list="${list:+$list, }$item"; fi',
+  '  done',
+  '  echo "$name = $list"',
   '}',
 ];
-const drop = [
-  'drop() {',
-  `  list=$(postconf -h "$1" | awk -v item="$2" '{ at = index($0, item) }`,
-  `    at { $0 = substr($0, 1, at - 1) substr($0, at + length(item)); sub(/^[, ]+/, ""); sub(/[, ]+$/, ""); gsub(/, *,/, ",") } 1')`,
-  '  postconf -e "$1 = $list"',
+const withoutItems = [
+  'without() {',
+  '  name=$1 list=$(postconf -h "$1")',
+  '  shift',
+  '  for item in "$@"; do',
+  `    list=$(echo "$list" | awk -v item="$item" '{ at = index($0, item) }`,
+  `      at { $0 = substr($0, 1, at - 1) substr($0, at + length(item)); sub(/^[, ]+/, ""); sub(/[, ]+$/, ""); gsub(/, *,/, ",") } 1')`,
+  '  done',
+  '  echo "$name = $list"',
   '}',
 ];
+
+/** The items of each list, which begin with the place. */
+function listsOf(tokens: readonly ListToken[]): ReadonlyMap<string, readonly [place: string, ...items: string[]]> {
+  const lists = new Map<string, [string, ...string[]]>();
+  for (const { name, place, token } of tokens) lists.set(name, [...(lists.get(name) ?? ([place] as const)), token]);
+  return lists;
+}
 
 const postscreen = [
   'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = smtpd; then',
@@ -47,9 +66,16 @@ export function port25Steps(settings: Settings, server: SmtpdServer): readonly S
   ];
   const lines = [
     ...(port25.postscreen ? postscreen : []),
-    ...main.map(({ name, value }) => `postconf -e ${shellWord(`${name} = ${value}`)}`),
-    ...(tokens.length === 0 ? [] : add),
-    ...tokens.map(({ name, place, token }) => `add ${name} ${place} ${shellWord(token)}`),
+    ...(tokens.length === 0 ? [] : withItems),
+    ...(main.length + tokens.length === 0
+      ? []
+      : continued([
+          'postconf -e',
+          ...main.map(({ name, value }) => shellWord(`${name} = ${value}`)),
+          ...[...listsOf(tokens)].map(
+            ([name, words]) => `"$(with ${name} ${words.map((one) => shellWord(one)).join(' ')})"`,
+          ),
+        ])),
   ];
   if (lines.length === 0) return [];
   return [
@@ -84,11 +110,17 @@ export function undoPort25Lines(settings: Settings, server: SmtpdServer): readon
   const { relayPort25: port25 } = settings;
   if (port25 === undefined) return [];
   const { main, tokens, files } = port25Of(settings, server);
+  const lists = [...listsOf(tokens)].map(
+    ([name, [, ...items]]) => `"$(without ${name} ${items.map((one) => shellWord(one)).join(' ')})"`,
+  );
+  const names = [...listsOf(tokens).keys()].join(' ');
+  const empty = tokens.length === 0 ? [] : [`$(postconf -n ${names} | sed -n 's/ =$//p')`];
   return [
-    ...(tokens.length === 0 ? [] : drop),
-    ...tokens.map(({ name, token }) => `drop ${name} ${shellWord(token)}`),
-    ...(main.length === 0 ? [] : [`postconf -X ${main.map(({ name }) => name).join(' ')}`]),
     ...(port25.postscreen ? noPostscreen : []),
+    ...(tokens.length === 0 ? [] : [...withoutItems, ...continued(['postconf -e', ...lists])]),
+    ...(main.length + tokens.length === 0
+      ? []
+      : [`postconf -X ${[...main.map(({ name }) => name), ...empty].join(' ')}`]),
     ...(files.length === 0 ? [] : [`rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`]),
     ...(port25.srs ? [`sed -i '/^${begin}$/,/^${end}$/d' /etc/default/postsrsd`, restart] : []),
   ];

@@ -129,9 +129,15 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
-    `A service of its own, with a tlsmgr and a cleanup that only it uses: main.cf and port 25 stay as they are, and nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    `A service of its own, with a tlsmgr and a cleanup that only it uses: ${leavesMainCf(settings, server) ? 'main.cf and port 25 stay as they are, and ' : ''}nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
     onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
+}
+
+/** A relay's main.cf is changed only if the settings ask for more than the relay service. */
+function leavesMainCf(settings: Settings, server: SmtpdServer): boolean {
+  const { main, tokens } = configurationOf(settings, server);
+  return main.length + tokens.length === 0;
 }
 
 function checkStep(settings: Settings, host: HostSettings): Step {
@@ -170,7 +176,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
   ];
   return step('install', `Take the configuration back`, [
     host.role === 'smtpd-server'
-      ? settings.relayPort25 === undefined
+      ? leavesMainCf(settings, host)
         ? 'The service goes; main.cf was never changed.'
         : 'The service goes, and so do our items of the lists in main.cf.'
       : `If the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,

@@ -41,19 +41,27 @@ function listsOf(tokens: readonly ListToken[]): ReadonlyMap<string, readonly [pl
   return lists;
 }
 
-const postscreen = [
-  'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = smtpd; then',
-  "  postconf -M \"smtpd/pass=smtpd pass - - y - - smtpd $(postconf -M smtp/inet | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-)\"",
-  "  postconf -M 'smtp/inet=smtp inet n - y - 1 postscreen'",
-  "  postconf -M 'dnsblog/unix=dnsblog unix - - y - 0 dnsblog' 'tlsproxy/unix=tlsproxy unix - - y - 0 tlsproxy'",
-  'fi',
-];
-const noPostscreen = [
-  'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = postscreen; then',
-  "  postconf -M \"smtp/inet=smtp inet n - y - - smtpd $(postconf -M smtpd/pass | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-)\"",
-  '  postconf -MX smtpd/pass dnsblog/unix tlsproxy/unix',
-  'fi',
-];
+/** Where postscreen is not yet, it takes over port 25; the smtpd behind it has the options that it had there. */
+function postscreenLines(chroot: string): readonly string[] {
+  return [
+    'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = smtpd; then',
+    `  postconf -M "smtpd/pass=smtpd pass - - ${chroot} - - smtpd ${optionsOf('smtp/inet')}"`,
+    `  postconf -M 'smtp/inet=smtp inet n - ${chroot} - 1 postscreen'`,
+    `  postconf -M 'dnsblog/unix=dnsblog unix - - ${chroot} - 0 dnsblog' 'tlsproxy/unix=tlsproxy unix - - ${chroot} - 0 tlsproxy'`,
+    'fi',
+  ];
+}
+
+function noPostscreenLines(chroot: string): readonly string[] {
+  return [
+    'if test "$(postconf -M smtp/inet | awk \'{ print $8 }\')" = postscreen; then',
+    `  postconf -M "smtp/inet=smtp inet n - ${chroot} - - smtpd ${optionsOf('smtpd/pass')}"`,
+    '  postconf -MX smtpd/pass dnsblog/unix tlsproxy/unix',
+    'fi',
+  ];
+}
+
+const optionsOf = (service: string): string => `$(postconf -M ${service} | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-)`;
 
 /** The step; none if the settings do not ask. */
 export function port25Steps(settings: Settings, server: SmtpdServer): readonly Step[] {
@@ -65,7 +73,7 @@ export function port25Steps(settings: Settings, server: SmtpdServer): readonly S
     ...(port25.srs ? ['postsrsd'] : []),
   ];
   const lines = [
-    ...(port25.postscreen ? postscreen : []),
+    ...(port25.postscreen ? postscreenLines(settings.postfix.masterChroot) : []),
     ...(tokens.length === 0 ? [] : withItems),
     ...(main.length + tokens.length === 0
       ? []
@@ -116,7 +124,7 @@ export function undoPort25Lines(settings: Settings, server: SmtpdServer): readon
   const names = [...listsOf(tokens).keys()].join(' ');
   const empty = tokens.length === 0 ? [] : [`$(postconf -n ${names} | sed -n 's/ =$//p')`];
   return [
-    ...(port25.postscreen ? noPostscreen : []),
+    ...(port25.postscreen ? noPostscreenLines(settings.postfix.masterChroot) : []),
     ...(tokens.length === 0 ? [] : [...withoutItems, ...continued(['postconf -e', ...lists])]),
     ...(main.length + tokens.length === 0
       ? []

@@ -75,7 +75,11 @@ async function run(words: '' | '--undo' = ''): Promise<string> {
 
 beforeAll(async () => {
   requireTools('openssl', 'swaks', 'postsrsd', 'policyd-spf', 'dnsmasq', 'fail2ban-regex', 'nft', 'perl');
-  lab = await startLab({ relays: 1, homes: 1, faults: ['rewrite-failed', 'no-client-certificate', 'pin-not-listed'] });
+  lab = await startLab({
+    relays: 1,
+    homes: 1,
+    faults: ['rewrite-failed', 'no-client-certificate', 'pin-not-listed', 'untrusted-issuer'],
+  });
   [relay] = lab.relays;
   [home] = lab.homes;
   desk = new Desk(lab.operator);
@@ -273,6 +277,14 @@ if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (sp
     expect(await home.waitForDeferred()).toMatch(/Try again later/u);
     await relay.sh(`cp /run/lab/table ${table}; postfix reload 2> /dev/null`);
     await lab.outside.waitForFlushed(home, 'in a rotation');
+    // Home trusts another CA.
+    const trust = (file: string): string =>
+      `postconf -P relaycerts/unix/smtp_tls_CAfile=${file}; postfix reload 2> /dev/null`;
+    await home.sh(trust('/etc/ssl/certs/ssl-cert-snakeoil.pem'));
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'with another CA' });
+    expect(await home.waitForDeferred()).toMatch(/not verified|not trusted/u);
+    await home.sh(trust('/etc/postfix/relaycerts/example.org-ca.crt.pem'));
+    await lab.outside.waitForFlushed(home, 'with another CA');
     const blocks = blocksOf(await desk.show('relayhost --section fail2ban'));
     for (const block of blocks) if (block.where === 'file') await relay.writeFile(block.file, block.text);
     const words = '--print-all-matched /var/log/mail.log /etc/fail2ban/filter.d/relaycerts.conf';

@@ -3,16 +3,8 @@
 
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { port25Of, type ConfigurationFile } from './port25.js';
-import { homeParameters, homeService, type Parameter, type Service } from './postfix.js';
+import { homeParameters, homeService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
-
-/** An item of a list in main.cf that also has others; it has no white space and no comma. */
-export interface ListToken {
-  readonly name: string;
-  /** In a list of restrictions, the last place is before a final permit or reject. */
-  readonly place: 'first' | 'last';
-  readonly token: string;
-}
 
 /** All that is set on a host. A relay's main.cf is changed only if the settings ask for more than the relay service. */
 export interface Configuration {

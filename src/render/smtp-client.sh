@@ -156,6 +156,8 @@ tables_are_there() { :; }
 
 check_active() { :; }
 
+has_other_leftovers() { false; }
+
 set_postscreen() { :; }
 
 undo_postscreen() { :; }

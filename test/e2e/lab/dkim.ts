@@ -75,7 +75,7 @@ export async function verify(mail: string, records: Records): Promise<string> {
   const { dkim } = await authenticate(text, { resolver, ip: '192.0.2.1', helo: 'x', sender: 'ann@example.org' });
   const results = dkim.results.map(({ status }) => status.result);
   const args = ['-c', dkimpy, JSON.stringify(Object.fromEntries(records))];
-  const { stdout, stderr } = spawnSync('python3', args, { input: text, encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync('/usr/bin/python3', args, { input: text, encoding: 'utf8' });
   if (stderr !== '' && stdout === '') throw new Error(stderr);
   return `${results.join(',')} ${stdout.trim() === 'True' ? 'pass' : 'fail'}`;
 }

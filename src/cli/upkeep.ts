@@ -173,6 +173,7 @@ export function addUpkeep(program: SysCommand): void {
     .argument('<host>', 'the host, by name')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
     .option('--out <file>', 'the file to write (default: FQDN.p12 here); - is standard output')
+    .option('--legacy', 'for programs that refuse the file otherwise, such as old versions of macOS; weaker', false)
     .examples(
       'relaycerts export p12 mailhost',
       'relaycerts export p12 mailhost --out mail.pfx --password-fd 3 3< password',

@@ -4,6 +4,7 @@
 import type { HostName } from '../names.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import { dkimFiles } from './dkim.js';
+import { port25Files } from './port25.js';
 
 /** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
 export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
@@ -33,10 +34,11 @@ export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart
 
 /** The file names of a host's bundle. */
 export function bundleFiles(
-  settings: Pick<Settings, 'domain' | 'dkim'>,
+  settings: Pick<Settings, 'domain' | 'dkim' | 'relayPort25'>,
   host: HostSettings,
   keyPlace: KeyPlace,
 ): readonly string[] {
   const names = bundleNames(settings.domain, host.hostname);
-  return [...bundleParts(host.role, keyPlace).map((part) => names[part]), ...dkimFiles(settings, host)];
+  const parts = bundleParts(host.role, keyPlace).map((part) => names[part]);
+  return [...parts, ...dkimFiles(settings, host), ...port25Files(settings, host)];
 }

@@ -5,9 +5,10 @@ import type { HostName } from '../names.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleNames, tableName } from './bundle-names.js';
 import { dkimFiles } from './dkim.js';
+import { port25Files } from './port25.js';
 
 /** What is new in a bundle: the host's key or certificate, the CA's certificates, the table of pins, or what it signs with. */
-export type News = 'key' | 'certificate' | 'ca' | 'table' | 'dkim';
+export type News = 'key' | 'certificate' | 'ca' | 'table' | 'dkim' | 'dnsbl';
 
 /** One host to install. */
 export interface Install {
@@ -37,6 +38,7 @@ function newsOf(settings: Settings, host: HostSettings, files: ReadonlySet<strin
     ['ca', files.has(ca)],
     ['table', files.has(tableName)],
     ['dkim', dkimFiles(settings, host).some((name) => files.has(name))],
+    ['dnsbl', port25Files(settings, host).some((name) => files.has(name))],
   ];
   return news.flatMap(([what, isNew]) => (isNew ? [what] : []));
 }

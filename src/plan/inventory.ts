@@ -8,6 +8,7 @@ import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { KeyPlace } from './bundle-names.js';
 import type { FoundDkimKey } from './dkim.js';
+import type { Secret } from '../secret.js';
 import type { HostSettings, MailProgram, Role } from '../settings/settings.js';
 
 /** The contents of certs/revoked/ (store/revoked.ts). */
@@ -162,6 +163,8 @@ export interface Inventory {
   /** The keys in certs/dkim/, and that folder. */
   readonly dkim: readonly FoundDkimKey[];
   readonly dkimFolder: string;
+  /** Spamhaus' key from relayPort25.dqsKeyFile. */
+  readonly dqsKey: Secret | undefined;
   /** The contents of certs/revoked/. */
   readonly revoked: Revoked;
   /** The ledger exists, so there was a CA. */

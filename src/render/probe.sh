@@ -67,7 +67,7 @@ probe_files() {
   for file in $bundle_files; do
     case $file in
       "$key") probe_file "$folder/$file" "$key_owner" "$key_mode" ;;
-      "$chain" | opendkim.* | *.dkim.key.pem) probe_file "$folder/$file" 0:0 600 ;;
+      "$chain" | dnsbl | dnsbl_replies | opendkim.* | *.dkim.key.pem) probe_file "$folder/$file" 0:0 600 ;;
       *) probe_file "$folder/$file" 0:0 644 ;;
     esac
   done

@@ -12,6 +12,7 @@ import type { OverrideName } from '../settings/overrides.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { isSigner } from '../plan/dkim.js';
 import { dkimMilter, macroName } from './dkim.js';
+import { srsOverrides } from './port25.js';
 import { protocols, syslogName, type Parameter, type Service } from './postfix.js';
 import { senderLimits } from './senders.js';
 
@@ -208,7 +209,7 @@ export function relayServices(settings: Settings, server: SmtpdServer): readonly
       id: `${cleanup}/unix`,
       line: `${cleanup} unix n - ${chroot} - 0 cleanup`,
       overrides: overridden(
-        unchecked,
+        [...unchecked, ...srsOverrides(settings)],
         own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
       ),
     },

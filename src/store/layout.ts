@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
 import { dkimFiles } from '../plan/dkim.js';
+import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
 
@@ -21,7 +22,8 @@ export function layoutOf({
   folder,
   domain,
   dkim,
-}: Pick<Settings, 'folder' | 'domain'> & Partial<Pick<Settings, 'dkim'>>) {
+  relayPort25,
+}: Pick<Settings, 'folder' | 'domain'> & Partial<Pick<Settings, 'dkim' | 'relayPort25'>>) {
   const certsFolder = join(folder, 'certs');
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
@@ -80,9 +82,11 @@ export function layoutOf({
         table: plain(bundle, tableName),
       };
     },
-    /** The files with which a host signs mail; none if it does not. */
+    /** The other secret files of a host's bundle: what it signs mail with, and block lists that it asks with a key. */
     signingFiles: (host: HostSettings): readonly Place[] =>
-      dkimFiles({ dkim }, host).map((name) => secret(bundleFolder(host.hostname), name)),
+      [...dkimFiles({ dkim }, host), ...port25Files({ relayPort25 }, host)].map((name) =>
+        secret(bundleFolder(host.hostname), name),
+      ),
   } as const;
 }
 

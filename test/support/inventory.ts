@@ -49,6 +49,7 @@ export async function makeInventory(settings: Settings, at: Date): Promise<Inven
     dkimFolder: layout.dkimFolder,
     revoked: { hosts: new Map(), ownKey: new Set(), keys: new Set() },
     hasLedger: true,
+    dqsKey: undefined,
     problems: [],
     strangers: [],
   };

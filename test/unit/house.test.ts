@@ -116,6 +116,7 @@ describe('commands', () => {
     'deliver',
     'dkim-keys',
     'dkim-stage',
+    'dns-work',
     'known-clients',
     'live-relays',
     'make-ca',

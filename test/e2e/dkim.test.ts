@@ -123,7 +123,7 @@ describe('a relay that signs', () => {
     await relay.sh('pkill -x opendkim; while pgrep -x opendkim; do sleep 0.1; done');
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'down' });
-    expect(await home.waitForDeferred()).toMatch(/: 451 4\.7\.1 Service unavailable/u);
+    expect(await home.waitForDeferred()).toMatch(/: 4\d\d 4\.7\.\d /u);
     expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-down"');
     await relay.sh(start);
     expect(await verify(await lab.outside.waitForFlushed(home, 'down'), records)).toBe('pass pass');

@@ -97,8 +97,10 @@ function judgeFile(
 function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: boolean): readonly Finding[] {
   const chain = valuesOf(linesOf(facts, 'chain'), ' ');
   const values = { file };
-  if (chain.get('first')?.endsWith('PRIVATE KEY') !== true) return [findingOf('key-not-first', hostname, values)];
+  const first = chain.get('first')?.trim() ?? '';
+  if (/CERTIFICATE$/u.test(first)) return [findingOf('key-not-first', hostname, values)];
   if (chain.has('encrypted')) return [findingOf('encrypted-key', hostname, values)];
+  if (first === '') return [findingOf('chain-differs', hostname, values)];
   if (!chain.has('pair')) return [findingOf('key-mismatch', hostname, values)];
   if (isSame) return [];
   return [findingOf(chain.has('expired') ? 'expired' : 'chain-differs', hostname, values)];

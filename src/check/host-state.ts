@@ -25,6 +25,9 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+    ...linesOf(facts, 'queue-error')
+      .slice(0, 1)
+      .map((found) => findingOf('queue-unknown', hostname, { found })),
     ...judgePort25Out(hostname, facts),
   ];
 }

@@ -30,6 +30,7 @@ import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
+import { deployNames } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
@@ -75,8 +76,9 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     sys.endWith(status);
     return;
   }
-  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
-  else sys.write(renderCheck(settings, reports, (style, word) => sys.paint(style, word)));
+  const names = deployNames(settings, inventory);
+  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports, names)));
+  else sys.write(renderCheck(settings, reports, names, (style, word) => sys.paint(style, word)));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
 }

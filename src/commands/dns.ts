@@ -7,6 +7,7 @@ import { locateRelay } from '../check/dns-relay.js';
 import { checkObject, countsOf, renderCheck } from '../check/text.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
 import { writeAnswer } from '../json-text.js';
+import type { HostName } from '../names.js';
 import type { CertifiedHost } from '../plan/inventory.js';
 import { dnsRecordObject, renderPlain, renderZone, type DnsFormat } from '../render/dns-records.js';
 import { parseDnsServer } from '../settings/domain-mail.js';
@@ -48,14 +49,19 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   const reports = options.check ? await checkDns(work) : undefined;
   const { error, warning } = countsOf(reports ?? []);
   if (options.json || options.format === 'json') {
-    const check = reports === undefined ? null : checkObject(settings, reports);
+    const check = reports === undefined ? null : checkObject(settings, reports, onlyThatHost);
     sys.write(writeAnswer('dns', { records: records.map(dnsRecordObject), check }));
   } else if (reports !== undefined) {
-    sys.write(renderCheck(settings, reports, (style, word) => sys.paint(style, word)));
+    sys.write(renderCheck(settings, reports, onlyThatHost, (style, word) => sys.paint(style, word)));
   } else {
     sys.write(options.format === 'zone' ? renderZone(records) : renderPlain(records));
   }
   if (error + warning > 0) sys.endWith(3);
+}
+
+/** What a cure deploys; no cure of a record does. */
+function onlyThatHost(hostname: HostName): readonly HostName[] {
+  return [hostname];
 }
 
 function keyDigest(hosts: readonly CertifiedHost[], hostname: string): Buffer {

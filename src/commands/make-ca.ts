@@ -38,13 +38,21 @@ export interface PreparedCa {
   readonly issuer: () => Issuer | Promise<Issuer>;
 }
 
-/** @throws passphrase, recipient, tool, certificate, interrupted */
-export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
+/**
+ * `adopted`: the key of an existing CA, for a `ca-key` step, in place of a new one.
+ * @throws passphrase, recipient, tool, certificate, interrupted
+ */
+export async function prepareCa(
+  work: Work,
+  steps: readonly Step[],
+  given: Secret | undefined,
+  adopted?: KeyPair,
+): Promise<PreparedCa> {
   const find = <Kind extends Step['kind']>(kind: Kind): StepOf<Kind> | undefined =>
     steps.find((step): step is StepOf<Kind> => step.kind === kind);
   const caKeyStep = find('ca-key');
-  const generated = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
-  generated?.catch(() => undefined);
+  const caKey = caKeyStep && Promise.resolve(adopted ?? generateKey(caKeyStep.keyType));
+  caKey?.catch(() => undefined);
   const custody = await prepareCustody(work, find('reseal'), find('passphrase'), given);
   const needsCa = caKeyStep !== undefined || find('ca-certificate') !== undefined || steps.some(isHostStep);
   if (!needsCa)
@@ -55,10 +63,10 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   const done = [...custody.done];
   const warnings = [...custody.warnings];
   let pair: KeyPair;
-  if (generated === undefined) {
+  if (caKey === undefined) {
     pair = await openCaKey(work.settings, work.inventory, passphrase);
   } else {
-    pair = await generated;
+    pair = await caKey;
     // A passphrase that a person may have chosen has to resist guessing.
     const strength = custody.isRandom ? 'random' : 'typed';
     const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';

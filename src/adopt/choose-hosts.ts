@@ -72,7 +72,11 @@ export function findHostMaterial(material: Material, ca: ChosenCa, opened: reado
     if (line !== undefined) lines.delete(line.serial);
   }
   for (const { serial, subject } of lines.values()) {
-    leftOut.push({ name: quote(subject), path: '', why: `is revoked (serial ${serial}), and its certificate is not here` });
+    leftOut.push({
+      name: quote(subject),
+      path: '',
+      why: `is revoked (serial ${serial}), and its certificate is not here`,
+    });
   }
   const taken = new Map<string, HostName>();
   const revokedKeys = new Set(revoked.map(({ held }) => held.info.spki.toString('hex')));
@@ -149,7 +153,9 @@ function roleOf({ info, paths }: Held, key: OpenKey | undefined): Role | undefin
   const isServer = info.extendedKeyUsage.includes(serverAuth);
   if (isServer !== info.extendedKeyUsage.includes(clientAuth)) return isServer ? 'smtpd-server' : 'smtp-client';
   const folders = [...paths, ...(key === undefined ? [] : [key.path])].flatMap((path) => path.split('/').slice(-3, -1));
-  const [server, client] = [/smtpd|server|relay/iu, /client|home/iu].map((word) => folders.some((one) => word.test(one)));
+  const [server, client] = [/smtpd|server|relay/iu, /client|home/iu].map((word) =>
+    folders.some((one) => word.test(one)),
+  );
   if (server === client) return undefined;
   return server === true ? 'smtpd-server' : 'smtp-client';
 }

@@ -26,7 +26,11 @@ export interface Wishes {
 }
 
 /** Settings with the name and the domains of this CA, so that nothing asks for another CA. */
-export function withCa({ text, settings }: SettingsDraft, ca: CertificateInfo, context: SettingsContext): SettingsDraft {
+export function withCa(
+  { text, settings }: SettingsDraft,
+  ca: CertificateInfo,
+  context: SettingsContext,
+): SettingsDraft {
   const name = ca.commonName;
   const domains = ca.permittedDomains ?? [];
   const wanted: readonly (readonly [string, unknown, unknown])[] = [
@@ -67,8 +71,10 @@ export function proposeSettings(
     if (one === undefined) unclear.push(hostname);
     else roles.set(hostname, one);
   }
-  for (const name of [...wishes.relays, ...(fromMake?.relays ?? [])]) roles.set(name, roles.get(name) ?? 'smtpd-server');
-  for (const name of [...wishes.clients, ...(fromMake?.clients ?? [])]) roles.set(name, roles.get(name) ?? 'smtp-client');
+  for (const name of [...wishes.relays, ...(fromMake?.relays ?? [])])
+    roles.set(name, roles.get(name) ?? 'smtpd-server');
+  for (const name of [...wishes.clients, ...(fromMake?.clients ?? [])])
+    roles.set(name, roles.get(name) ?? 'smtp-client');
   const of = (role: Role): readonly HostName[] => [...roles].filter(([, one]) => one === role).map(([name]) => name);
   const [relays, clients] = [of('smtpd-server'), of('smtp-client')];
   if (unclear.length > 0) throw unclearError(`cannot tell whether ${listSome(unclear)} is a relay or a home host`);

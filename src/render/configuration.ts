@@ -2,6 +2,7 @@
 // data is in postfix.ts and relay-service.ts.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { homeMilter, milterLists } from './dkim.js';
 import { port25Of, type ConfigurationFile } from './port25.js';
 import { homeParameters, homeService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
@@ -20,5 +21,13 @@ export function configurationOf(settings: Settings, host: HostSettings): Configu
     const { services, ...port25 } = port25Of(settings, host);
     return { ...port25, services: [...relayServices(settings, host), ...services] };
   }
-  return { main: homeParameters(settings), tokens: [], services: [homeService(settings, host)], files: [] };
+  const tokens = milterTokens(settings, host);
+  return { main: homeParameters(settings), tokens, services: [homeService(settings, host)], files: [] };
+}
+
+/** At home, the signer comes after other milters, so that it signs what they have changed. */
+function milterTokens(settings: Settings, host: HostSettings): readonly ListToken[] {
+  const token = homeMilter(settings, host);
+  if (token === undefined) return [];
+  return milterLists.map((name) => ({ name, place: 'last', token }));
 }

@@ -17,6 +17,7 @@ export type CertificateFindingCode =
   | 'not-yet-valid'
   | 'outlives-ca'
   | 'weak-signature' // a leaf whose signature is over MD5 or SHA-1, which OpenSSL refuses
+  | 'names-ca-serial' // a leaf that a renewed CA would not match
   | 'is-ca' // a leaf that could sign
   | 'not-ca'; // a CA that cannot
 
@@ -80,6 +81,7 @@ export function checkContents(
     ...findIf(!hasPurpose, 'wrong-purpose', () => [extendedKeyUsage, leaf.extendedKeyUsage].map(namePurposes)),
     ...findIf(outside.length > 0, 'outside-constraints', () => [ca.permittedDomains, outside].map(listWords)),
     ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', () => [ca, leaf].map(endOf)),
+    ...findIf(leaf.namesCaSerial, 'names-ca-serial', () => ['', '']),
     ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', () => ['SHA-256', weakDigestOf(leaf) ?? '']),
   ];
 }

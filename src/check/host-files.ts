@@ -34,7 +34,12 @@ export function judgeFiles(
   const files = facts.sections.flatMap((section) =>
     section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot, signing }, names, wanted, facts) : [],
   );
-  return [...open, ...files, ...judgeTableFile(host, facts)];
+  // Nothing is said of files in a folder that is missing.
+  const folder = sectionOf(facts, 'folder')?.words[0] ?? settings.postfix.directory;
+  const seen = new Set(facts.sections.flatMap(({ name, words: [file = ''] }) => (name === 'file' ? [file] : [])));
+  const unseen = [...wanted.keys()].map((name) => `${folder}/${name}`).filter((file) => !seen.has(file));
+  const missing = unseen.map((file) => findingOf('file-missing', hostname, { file }));
+  return [...open, ...files, ...missing, ...judgeTableFile(host, facts)];
 }
 
 const differs = {
@@ -97,8 +102,10 @@ function judgeFile(
 function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: boolean): readonly Finding[] {
   const chain = valuesOf(linesOf(facts, 'chain'), ' ');
   const values = { file };
-  if (chain.get('first')?.endsWith('PRIVATE KEY') !== true) return [findingOf('key-not-first', hostname, values)];
+  const first = chain.get('first')?.trim() ?? '';
+  if (/CERTIFICATE$/u.test(first)) return [findingOf('key-not-first', hostname, values)];
   if (chain.has('encrypted')) return [findingOf('encrypted-key', hostname, values)];
+  if (first === '') return [findingOf('chain-differs', hostname, values)];
   if (!chain.has('pair')) return [findingOf('key-mismatch', hostname, values)];
   if (isSame) return [];
   return [findingOf(chain.has('expired') ? 'expired' : 'chain-differs', hostname, values)];

@@ -8,6 +8,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { RelaycertsError, quote } from '../errors.js';
 import { calledAnywhere } from '../sys/called-as.js';
 import { processSys, type ProcessLike } from '../sys/process-sys.js';
+import { addAdopt } from './adopt.js';
 import { addBackup } from './backup.js';
 import { script, wordOf, type RawGlobal } from './called.js';
 import { addCheck } from './check.js';
@@ -82,6 +83,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
   addUpkeep(program);
   addExplain(program);
   addBackup(program);
+  addAdopt(program);
   addDeploy(program);
   addCheck(program);
   addDns(program);

@@ -30,6 +30,7 @@ import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
+import { deployNames } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
@@ -67,7 +68,7 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (!options.offline && from === undefined) {
     reports.push(...(await checkThere(work, wanted, options)));
     if (wanted.size === 0 && asksForDns(settings))
-      reports.push(...(await checkDns(makeDnsWork(settings, undefined, []))));
+      reports.push(...(await checkDns(makeDnsWork(settings, inventory.dkim, undefined, []))));
   }
   if (options.format === 'nagios') {
     const { line, status } = renderCheckPlugin(reports);
@@ -75,15 +76,17 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     sys.endWith(status);
     return;
   }
-  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
-  else sys.write(renderCheck(settings, reports, (style, word) => sys.paint(style, word)));
+  const names = deployNames(settings, inventory);
+  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports, names)));
+  else sys.write(renderCheck(settings, reports, names, (style, word) => sys.paint(style, word)));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
 }
 
-/** True if the settings are about more than relaying. */
-function asksForDns({ inbound, dkim, dns }: Settings): boolean {
-  return inbound !== undefined || dkim !== undefined || dns.isGiven;
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
 }
 
 /** What the hosts have is looked up there, not in the notes of an earlier run. */

@@ -2,7 +2,6 @@
 // never touched, because it may open other passphrases. Names come from the layout and from the files; a file that make
 // does not make stays and is named.
 
-import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
@@ -20,6 +19,7 @@ import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
+import { followLinks } from '../sys/missing.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
@@ -96,7 +96,7 @@ function sayStrange(folder: string, strange: readonly string[], sys: Sys): void 
 
 /** The passphrase file and its predecessors, if a CA was made here and they are OpenPGP messages. */
 async function sealedFiles(settings: Settings, layout: Layout, sys: Sys): Promise<readonly string[]> {
-  const file = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const file = followLinks(settings.passphrase.file);
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
     const bytes = await readFile(path, { followLink: true });

@@ -1,16 +1,19 @@
-// What `dns` and `check` ask the DNS about, and whom. The keys come from one place.
+// What `dns` and `check` ask the DNS about, and whom: the settings say which server, the command line may name another.
+// Nothing is asked here.
 
 import type { DnsWork } from '../check/dns-answer.js';
-import type { DkimKey } from '../dns/dkim-record.js';
+import { asRecord } from '../dns/dkim-record.js';
 import { makeLookup } from '../dns/lookup.js';
+import type { FoundDkimKey } from '../plan/dkim.js';
 import type { Settings } from '../settings/settings.js';
 
-/** The DKIM keys whose records are published. */
-function dkimKeysOf(_: Settings): readonly DkimKey[] {
-  return [];
-}
-
 /** `resolver` is the server to ask, if not the settings'. */
-export function makeDnsWork(settings: Settings, resolver: string | undefined, blockLists: readonly string[]): DnsWork {
-  return { settings, keys: dkimKeysOf(settings), lookup: makeLookup(resolver ?? settings.dns.resolver), blockLists };
+export function makeDnsWork(
+  settings: Settings,
+  dkim: readonly FoundDkimKey[],
+  resolver: string | undefined,
+  blockLists: readonly string[],
+): DnsWork {
+  const lookup = makeLookup(resolver ?? settings.dns.resolver);
+  return { settings, keys: dkim.map(asRecord), lookup, blockLists };
 }

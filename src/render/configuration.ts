@@ -2,18 +2,11 @@
 // data is in postfix.ts, relay-service.ts and inbound-service.ts.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { homeMilter, milterLists } from './dkim.js';
 import { inboundOf, inboundServices } from './inbound-service.js';
 import { port25Of, type ConfigurationFile } from './port25.js';
-import { homeParameters, homeService, type Parameter, type Service } from './postfix.js';
+import { homeParameters, homeService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
-
-/** An item of a list in main.cf that also has others; it has no white space and no comma. */
-export interface ListToken {
-  readonly name: string;
-  /** In a list of restrictions, the last place is before a final permit or reject. */
-  readonly place: 'first' | 'last';
-  readonly token: string;
-}
 
 /** All that is set on a host. A relay's main.cf is changed only if the settings ask for more than the relay service. */
 export interface Configuration {
@@ -38,8 +31,15 @@ export function configurationOf(settings: Settings, host: HostSettings): Configu
   const services = inbound === undefined ? [] : inboundServices(settings, inbound, host);
   return {
     main: homeParameters(settings),
-    tokens: [],
+    tokens: milterTokens(settings, host),
     services: [homeService(settings, host), ...services],
     files: [],
   };
+}
+
+/** At home, the signer comes after other milters, so that it signs what they have changed. */
+function milterTokens(settings: Settings, host: HostSettings): readonly ListToken[] {
+  const token = homeMilter(settings, host);
+  if (token === undefined) return [];
+  return milterLists.map((name) => ({ name, place: 'last', token }));
 }

@@ -21,6 +21,14 @@ export const syslogName = 'postfix/relaycerts';
 /** `>=TLSv1.2` would be clearer, but needs 3.6. */
 export const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
 
+/** An item of a list in main.cf that also has others; it has no white space, and a comma only within braces. */
+export interface ListToken {
+  readonly name: string;
+  /** In a list of restrictions, the last place is before a final permit or reject. */
+  readonly place: 'first' | 'last';
+  readonly token: string;
+}
+
 /** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
 export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-server'): Release {
   return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];

@@ -166,6 +166,8 @@ tables_are_there() { :; }
 
 check_active() { :; }
 
+has_other_leftovers() { false; }
+
 set_postscreen() { :; }
 
 undo_postscreen() { :; }

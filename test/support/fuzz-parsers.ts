@@ -3,7 +3,6 @@
 
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -93,7 +92,7 @@ function fakeGpg(stdout: Buffer, statusText: string, stderr: string, status = 0)
 }
 
 export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedParser[] {
-  let held: FileHandle | undefined;
+  let held: number | undefined;
   const requestKey = createPrivateKey(seeds.requestKey[0] ?? '');
   const parser = (
     name: string,

@@ -42,11 +42,11 @@ export function judgeFiles(
   return [...open, ...files, ...missing, ...judgeTableFile(host, facts)];
 }
 
-const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> = {
+const differs = {
   ca: 'ca-differs',
   certificate: 'certificate-differs',
   key: 'key-differs',
-};
+} as const;
 
 /** Root can read a file that is closed further than necessary, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {

@@ -139,7 +139,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         for (const info of firstOf(infos, 20)) {
           const [again] = parseCertificates(info.pem, { from });
           hold(again.der.equals(info.der), 'a certificate goes round');
-          const leaf = { role: 'smtpd-server' as const, hostname: 'a.example.org', altNames: [] };
+          const leaf = { role: 'smtpd-server' as const, isInbound: false, hostname: 'a.example.org', altNames: [] };
           let found = checkCa(info, { commonName: 'x', permittedDomains: [] }, at);
           try {
             found = [...found, ...checkLeaf(info, ca, leaf, at)];

@@ -32,8 +32,10 @@ const packageOfProgram = {
   keytool: 'default-jre-headless',
   losetup: 'mount',
   mandoc: 'mandoc',
+  make: 'make',
   // easyrsa itself is not on PATH.
   'make-cadir': 'easy-rsa',
+  mkcert: 'mkcert',
   'mkfs.exfat': 'exfatprogs',
   mount: 'mount',
   'mount.exfat-fuse': 'exfat-fuse',

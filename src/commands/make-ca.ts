@@ -80,7 +80,7 @@ export async function prepareCa(
   }
   const issued = await issueMissingCa(work, after, pair);
   // A new operator key is proven to open the CA before either is kept, and noted, so that the next status need not.
-  if (custody.isOperatorKeyNew && generated !== undefined) {
+  if (custody.isOperatorKeyNew && caKey !== undefined) {
     const opening = await judgeOpening({ ...work, inventory: issued.after }, 'unasked');
     if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
   }

@@ -32,7 +32,9 @@ export const withoutItems = [
 ];
 
 /** The items of each list, which begin with the place. */
-export function listsOf(tokens: readonly ListToken[]): ReadonlyMap<string, readonly [place: string, ...items: string[]]> {
+export function listsOf(
+  tokens: readonly ListToken[],
+): ReadonlyMap<string, readonly [place: string, ...items: string[]]> {
   const lists = new Map<string, [string, ...string[]]>();
   for (const { name, place, token } of tokens) lists.set(name, [...(lists.get(name) ?? ([place] as const)), token]);
   return lists;

@@ -5,7 +5,7 @@
 
 import { peersName } from '../plan/inbound.js';
 import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import type { Configuration } from './configuration.js';
+import type { Port25 } from './port25.js';
 import { syslogName, transportService, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
 
@@ -55,7 +55,7 @@ export function inboundServices(
 const folder = '/etc/postfix';
 
 /** What is set on a relay: what its port 25 accepts, and the transport home. */
-export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Configuration {
+export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Port25 {
   const { domains, recipients } = inbound;
   // Named after the port, like all that belongs to one project on a relay.
   const name = `relaycerts-${relay.port}-home`;

@@ -12,6 +12,7 @@ export const sections = [
   'relay_clientcerts',
   'port25',
   'inbound',
+  'tunnel',
   'install',
   'verify',
   'monitor',

@@ -18,6 +18,7 @@ import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
+import { tunnelSteps, undoTunnelLines } from './tunnel-steps.js';
 import { verifyStep } from './verify.js';
 
 /** The steps of a host, in order; with `undo`, those that undo it. */
@@ -68,6 +69,7 @@ function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
       ? [transportStep(settings, host), mainCfStep(settings, host)]
       : [masterCfStep(settings, host), ...port25Steps(settings, host), ...inboundSteps(settings, host)]),
     checkStep(settings, host),
+    ...tunnelSteps(settings, host),
   ];
 }
 
@@ -190,6 +192,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
       ...(host.role === 'smtpd-server' ? undoPort25Lines(settings, host) : []),
       ...(host.role === 'smtpd-server' ? undoInboundLines(settings, host) : []),
+      ...undoTunnelLines(settings, host),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
       ...undoDkimLines(settings, host),

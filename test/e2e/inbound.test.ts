@@ -92,7 +92,7 @@ describe('with a list of recipients', () => {
   });
 
   test('an unknown recipient is refused while the sender is there', async () => {
-    expect(await rcpt('nobody@example.org')).toMatch(/^550 5\.1\.1 /u);
+    expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
     expect(await rcpt('postmaster@example.org')).toMatch(/^250 /u);
     expect(await rcpt('bob@example.com')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
@@ -160,6 +160,7 @@ describe('nobody else', () => {
     expect(await talk(other, ['--tls', '--tls-cert', `${own}.crt.pem`, '--tls-key', `${own}.key.pem`])).toMatch(
       /450 4\.3\.2 .*Try again later/u,
     );
+    await home.emptyLog();
   });
 
   test('is relayed for by it: a relay may only reach the domains of home', async () => {
@@ -187,7 +188,7 @@ describe('when home is asked for each recipient', () => {
     await desk.make(asked);
     await deploy();
     await waitAtHome(await sendHome());
-    expect(await rcpt('nobody@example.org')).toMatch(/^550 5\.1\.1 /u);
+    expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   });
 
   test('while home is down, only what is not known yet has to wait', async () => {
@@ -214,7 +215,8 @@ test('undo gives back every file, also if main.cf was edited in between', async 
     `postconf -e "relay_domains = other.example, $(postconf -h relay_domains)" "transport_maps = $(postconf -h transport_maps), inline:{a.example=smtp:}"`,
   );
   await desk.script(relay, '--undo');
-  expect((await relay.sh(`postconf -n ${lists}`)).stdout).toBe(
-    'relay_domains = other.example\ntransport_maps = inline:{a.example=smtp:}\n',
+  // Without a setting of its own, relay_domains had a default, which stays in it.
+  expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
+    /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
   );
 });

@@ -147,12 +147,16 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, host.hostname);
   const [major, minor] = oldestRelease(settings, host.role);
-  const purpose = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+  const own = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+  const purposes = host.isInbound ? ['sslclient', 'sslserver'] : [own];
   const parts = host.role === 'smtp-client' ? [] : endParts(host);
   return step('install', 'Check and reload', [
     `Postfix ${major}.${minor} or later is needed (postconf mail_version). The first command must say "OK".`,
     onHost([
-      `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+      ...purposes.map(
+        (purpose) =>
+          `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+      ),
       '  postfix check &&',
       '  postfix reload',
     ]),

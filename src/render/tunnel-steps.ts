@@ -74,22 +74,28 @@ function sshWords(
   key: string,
   knownHosts: string,
 ): readonly string[] {
+  const options = [
+    'IdentitiesOnly=yes',
+    'BatchMode=yes',
+    'StrictHostKeyChecking=yes',
+    `UserKnownHostsFile=${knownHosts}`,
+    'ExitOnForwardFailure=yes',
+    'ServerAliveInterval=15',
+    'ServerAliveCountMax=3',
+  ];
   return [
-    '-F none -N -T',
-    `-i ${key}`,
-    ...['IdentitiesOnly=yes', 'BatchMode=yes', 'StrictHostKeyChecking=yes', `UserKnownHostsFile=${knownHosts}`],
-    ...['ExitOnForwardFailure=yes', 'ServerAliveInterval=15', 'ServerAliveCountMax=3'],
-  ]
-    .map((word) => (/^[A-Z][A-Za-z]+=/u.test(word) ? `-o ${word}` : word))
-    .concat([
-      ...(ssh.port === 22 ? [] : [`-p ${ssh.port}`]),
-      `-R ${listenOf(settings)}:127.0.0.1:${port}`,
-      `${settings.tunnel.user}@${hostname}`,
-    ]);
+    `-F none -N -T -i ${key}`,
+    ...options.map((option) => `-o ${option}`),
+    ...(ssh.port === 22 ? [] : [`-p ${ssh.port}`]),
+    `-R ${listenOf(settings)}:127.0.0.1:${port}`,
+    `${settings.tunnel.user}@${hostname}`,
+  ];
 }
 
+/** A file that systemd hands to the service, which could not read it itself. */
+const given = (name: string): string => `\${CREDENTIALS_DIRECTORY}/${name}`;
+
 function unitLines(settings: Settings, inbound: Inbound, relay: SmtpdServer): readonly string[] {
-  const given = (name: string): string => `\${CREDENTIALS_DIRECTORY}/${name}`;
   return [
     '[Unit]',
     `Description=relaycerts: tunnel to ${relay.hostname}`,
@@ -110,6 +116,9 @@ function unitLines(settings: Settings, inbound: Inbound, relay: SmtpdServer): re
   ];
 }
 
+/** Puts words before each line. */
+const sed = (prefix: string): string => `sed ${shellWord(`s/^/${prefix} /`)}`;
+
 function relaySteps(settings: Settings, inbound: Inbound, relay: SmtpdServer): readonly Step[] {
   const { user } = settings.tunnel;
   const home = settings.smtpClients.find(({ hostname }) => hostname === inbound.home);
@@ -118,7 +127,6 @@ function relaySteps(settings: Settings, inbound: Inbound, relay: SmtpdServer): r
   // `restrict,port-forwarding` would still let the key open connections from here to anywhere.
   const limits = `restrict,port-forwarding,permitlisten="${listen}",permitopen="127.0.0.1:1"`;
   const name = relay.ssh.port === 22 ? relay.hostname : `[${relay.hostname}]:${relay.ssh.port}`;
-  const sed = (prefix: string): string => `sed ${shellWord(`s/^/${prefix} /`)}`;
   const hostKey = rootCommand(relay.ssh, 'cat /etc/ssh/ssh_host_ed25519_key.pub');
   const knownHosts = fileOf(settings, 'known_hosts');
   return [

@@ -56,6 +56,13 @@ async function rcpt(to: string): Promise<string> {
   return /^ -> RCPT TO.*\n<[-*~ ]+ (.*)$/mu.exec(stdout)?.[1] ?? stdout;
 }
 
+/** What the service at home answers to a mail from the world. */
+async function talk(host: MailHost, words: readonly string[]): Promise<string> {
+  const argv = ['swaks', '--server', 'mailhost.example.org', '--port', '2525', '--from', 'bob@example.net'];
+  const rest = ['--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'];
+  return (await host.exec([...argv, ...rest], { anyExit: true })).stdout;
+}
+
 beforeAll(async () => {
   requireTools('openssl', 'swaks');
   lab = await startLab({ relays: 1, homes: 2, faults: 'any' });
@@ -149,12 +156,6 @@ describe('nobody else', () => {
   test('may hand mail to the service at home, not even another client of the CA', async () => {
     const other = lab.homes[1] ?? home;
     const own = `/etc/postfix/relaycerts/${other.hostname}`;
-    const talk = async (host: MailHost, words: readonly string[]): Promise<string> => {
-      const argv = ['swaks', '--server', 'mailhost.example.org', '--port', '2525', '--from', 'bob@example.net'];
-      return (
-        await host.exec([...argv, '--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'], { anyExit: true })
-      ).stdout;
-    };
     expect(await talk(other, [])).toMatch(/530 5\.7\.0 Must issue a STARTTLS/u);
     expect(await talk(other, ['--tls'])).toMatch(/No client certificate presented/u);
     expect(await talk(other, ['--tls', '--tls-cert', `${own}.crt.pem`, '--tls-key', `${own}.key.pem`])).toMatch(
@@ -189,6 +190,7 @@ describe('when home is asked for each recipient', () => {
     await deploy();
     await waitAtHome(await sendHome());
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
   test('while home is down, only what is not known yet has to wait', async () => {
@@ -198,6 +200,45 @@ describe('when home is asked for each recipient', () => {
     const subject = await sendHome();
     await home.exec(['postfix', 'start']);
     await waitAtHome(subject);
+  });
+});
+
+describe('through the tunnel', () => {
+  /** ssh as printed for a home without systemd, with other words in place of the tunnel's -N and -R. */
+  const ssh = async (words: string): Promise<string> => {
+    const text = await desk.show('mailhost.example.org --section tunnel');
+    const [, args = ''] = /autossh -M 0 (.*)$/mu.exec(text) ?? [];
+    const target = args.split(' ').at(-1) ?? '';
+    const own = args.replace(/ -R .*$/u, '').replace(' -N', '');
+    return `timeout 20 ssh ${own} ${words.replace('TARGET', target)}`;
+  };
+
+  test('mail arrives at home, whose port nobody else reaches', async () => {
+    await relay.sh(`sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config`);
+    await desk.make({ ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } });
+    await desk.install(home);
+    await desk.install(relay);
+    await desk.paste(home, '--section tunnel');
+    await desk.paste(relay, '--section tunnel');
+    const text = await desk.show('mailhost.example.org --section tunnel');
+    const [, args = ''] = /autossh -M 0 (.*)$/mu.exec(text) ?? [];
+    await home.sh(`ssh ${args} > /var/log/tunnel.log 2>&1 < /dev/null &`);
+    await waitAtHome(await sendHome());
+    expect(await talk(relay, [])).toMatch(/Connection refused/u);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
+  test.each([
+    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET'],
+    ['a connection to our port', '-W 127.0.0.1:2500 TARGET'],
+    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET'],
+    ['the port on every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET'],
+    ['a shell', 'TARGET id'],
+    ['a terminal', '-tt TARGET id'],
+    ['sftp', '-s TARGET sftp'],
+  ])('its key opens nothing else: %s', async (_, words) => {
+    const { code, stdout } = await home.exec(['sh', '-c', `${await ssh(words)} < /dev/null`], { anyExit: true });
+    expect([code === 0, stdout.replace(/This account is currently not available\.\r?\n/u, '')]).toEqual([false, '']);
   });
 });
 

@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
 import { dkimFiles } from '../plan/dkim.js';
+import { port25Names } from '../plan/port25.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './host-facts.js';
@@ -66,6 +67,7 @@ function judgeFile(
   const letters = found.get('mode');
   const name = file.slice(file.lastIndexOf('/') + 1);
   const isSigning = signing.has(name);
+  const isSecretList = Object.values<string>(port25Names).includes(name);
   if (letters === undefined || letters.startsWith('l')) {
     return [findingOf(isSigning ? 'dkim-differs' : 'file-missing', hostname, { file })];
   }
@@ -82,6 +84,7 @@ function judgeFile(
   const isSame = bytes === undefined || found.get('sha256') === hash('sha256', bytes);
   if (isSigning) findings.push(...(isSame ? [] : [findingOf('dkim-differs', hostname, { file })]));
   else if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
+  else if (isSecretList) findings.push(...(isSame ? [] : [findingOf('dnsbl-differs', hostname, { file })]));
   else if (!isSame) {
     const part = (['ca', 'certificate', 'key'] as const).find((one) => names[one] === name);
     findings.push(

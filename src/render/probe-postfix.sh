@@ -87,10 +87,12 @@ probe_postfix() {
   section maps
   postconf -m 2>/dev/null | lines
   probe_values
+  # A list without an item of ours should be as it would be with it.
+  wanted=$(settings_of main.cf && add_tokens "$(value_of config_directory)")
   section wanted main.cf
-  settings_of main.cf | lines
+  printf '%s\n' "$wanted" | sed '/^$/d' | lines
   section found main.cf
-  settings_of main.cf | while IFS= read -r setting; do
+  printf '%s\n' "$wanted" | sed '/^$/d' | while IFS= read -r setting; do
     printf '%s=%s\n' "${setting%%=*}" "$(postconf -h "${setting%%=*}" 2>/dev/null)"
   done | lines
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done

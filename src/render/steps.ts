@@ -6,7 +6,7 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
-import { dkimSteps, undoDkimLines } from './dkim-steps.js';
+import { dkimSteps, undoDkimLines, undoMilterLines } from './dkim-steps.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
@@ -183,6 +183,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
     onHost([
       ...inConfiguration([
         ...(host.role === 'smtp-client' ? parameters : []),
+        ...undoMilterLines(settings, host),
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),

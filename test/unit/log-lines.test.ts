@@ -22,6 +22,7 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   // The same in all.
   'greeting-refused': ['3.7'],
   'proxy-protocol': ['3.7'],
+  'milter-refuses': ['3.7'],
 };
 const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));
 

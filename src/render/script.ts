@@ -27,7 +27,7 @@ import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
-import { srsExcluded } from './port25.js';
+import { port25Of, srsExcluded } from './port25.js';
 import port25Functions from './port25.sh';
 import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
@@ -262,7 +262,9 @@ function serverPart(settings: Settings, server: SmtpdServer) {
       spf: port25?.spf ?? 'off',
       srs_excluded: port25?.srs === true ? srsExcluded(settings).join(',') : '',
       secret_lists: port25Files(settings, server).join(' '),
-      port25_files: names.join(' '),
+      port25_files: port25Of(settings, server)
+        .files.map(({ name }) => name)
+        .join(' '),
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
       ...(inbound === undefined
         ? {}
@@ -271,11 +273,6 @@ function serverPart(settings: Settings, server: SmtpdServer) {
             inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
           }),
     },
-    functions: [
-      ownService,
-      smtpdServer,
-      port25Functions,
-      ...(inbound === undefined ? [] : [inboundRelay]),
-    ].join('\n'),
+    functions: [ownService, smtpdServer, port25Functions, ...(inbound === undefined ? [] : [inboundRelay])].join('\n'),
   };
 }

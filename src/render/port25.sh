@@ -18,7 +18,7 @@ check_port25() {
     fail "Postfix on $host has its configuration in $config; port 25 is set up only in /etc/postfix; nothing was changed" \
       "remove relayPort25.spf and relayPort25.srs from the settings"
   fi
-  ! all_tokens | grep -q '^smtpd_recipient_restrictions last relaycerts_port25$' || check_restrictions
+  ! all_tokens | grep -q '^smtpd_recipient_restrictions last relaycerts_[0-9]*_port25$' || check_restrictions
   [ "$spf" = off ] || check_spf
   [ -z "$srs_excluded" ] || check_srs
   [ "$postscreen" = no ] || check_postscreen

@@ -173,7 +173,8 @@ describe('SRS', () => {
 
   test('without postsrsd, only what needs it waits', async () => {
     // One process each serves an open connection of Postfix.
-    await relay.sh('service postsrsd stop < /dev/null > /dev/null 2>&1; kill $(pidof postsrsd)');
+    await relay.sh(`service postsrsd stop < /dev/null > /dev/null 2>&1
+while pids=$(pidof postsrsd); do kill $pids 2> /dev/null; sleep 0.05; done`);
     await home.markLog();
     await home.sendMail({ from: 'eve@example.net', to: 'bob@example.net', subject: 'without postsrsd' });
     const [why, mail, bounce] = await Promise.all([
@@ -245,7 +246,7 @@ describe('postscreen, with SPF that only marks', () => {
 
   test('goes when the settings drop it, and what somebody edited since stays', async () => {
     await relay.sh(`postconf -P smtpd/pass/smtpd_timeout=77
-postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_port25' 'rbl_reply_maps ='
+postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_2500_port25' 'rbl_reply_maps ='
 echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
     await desk.make({ ...settings, relayPort25: undefined });
     await run();
@@ -254,7 +255,7 @@ echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
     expect(stdout).toContain('smtpd_recipient_restrictions = reject_unlisted_recipient\n');
     expect(stdout).toContain('SRS_HASHLENGTH=6\n');
     expect(stdout).not.toMatch(
-      /postscreen_(?:dnsbl|greet)_action|tlsproxy|relaycerts_port25|2500-s|SRS_DOMAIN=relayhost/u,
+      /postscreen_(?:dnsbl|greet)_action|tlsproxy|relaycerts_2500_port25|2500-s|SRS_DOMAIN=relayhost/u,
     );
     expect(await run()).toContain('nothing to change on relayhost.example.org');
   });

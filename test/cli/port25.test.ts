@@ -57,15 +57,16 @@ postscreen_dnsbl_action = enforce
   });
 });
 
+/** What a make says that changes nothing. */
+async function problem(): Promise<string> {
+  const tree = treeOf(project.folder);
+  const { status, stderr } = await project.run(['make']);
+  expect([status, treeOf(project.folder)]).toEqual([1, tree]);
+  return stderr;
+}
+
 describe("Spamhaus' key", () => {
   const settings = smallSettings({ relayPort25: { ...port25, dqsKeyFile: 'dqs-key' } });
-  const problem = async (): Promise<string> => {
-    const tree = treeOf(project.folder);
-    const { status, stderr } = await project.run(['make']);
-    expect([status, treeOf(project.folder)]).toEqual([1, tree]);
-    return stderr;
-  };
-
   it('is missing, open or no key: nothing is made, and the hint says what to do', async () => {
     project.settings(settings);
     expect(await problem()).toMatch(

@@ -43,7 +43,9 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
 const pinTables: ReadonlySet<string> = new Set([tableName, peersName]);
 
 function digestOfTable({ sections }: HostFacts): string | undefined {
-  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && pinTables.has(file.slice(file.lastIndexOf('/') + 1)));
+  const table = sections.find(
+    ({ name, words: [file = ''] }) => name === 'file' && pinTables.has(file.slice(file.lastIndexOf('/') + 1)),
+  );
   const found = valuesOf(table?.lines ?? [], ' ').get('sha256') ?? '';
   return isDigest(found) ? found : undefined;
 }

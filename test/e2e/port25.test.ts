@@ -271,6 +271,11 @@ const strangers: Readonly<Record<string, string>> = {
   'non-SMTP command from ': 'GET / HTTP/1.0\r\n\r\n',
 };
 
+/** Commands that make home trust the CAs in this file. */
+function trust(file: string): string {
+  return `postconf -P relaycerts/unix/smtp_tls_CAfile=${file}; postfix reload 2> /dev/null`;
+}
+
 describe('fail2ban and the firewall', () => {
   test('every kind of stranger is counted, and no home with an old pin', async () => {
     const inSteps = String.raw`use IO::Socket::INET; my ($text) = @ARGV; $text =~ s/\r/\r/g;
@@ -287,8 +292,6 @@ if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (sp
     await relay.sh(`cp /run/lab/table ${table}; postfix reload 2> /dev/null`);
     await lab.outside.waitForFlushed(home, 'in a rotation');
     // Home trusts another CA.
-    const trust = (file: string): string =>
-      `postconf -P relaycerts/unix/smtp_tls_CAfile=${file}; postfix reload 2> /dev/null`;
     await home.sh(trust('/etc/ssl/certs/ssl-cert-snakeoil.pem'));
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'with another CA' });
     expect(await home.waitForDeferred()).toMatch(/not verified|not trusted/u);

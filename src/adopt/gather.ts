@@ -53,7 +53,9 @@ export async function gatherMaterial(
 }
 
 function isUsed(path: string, { certificates, keys, requests }: Material): boolean {
-  return certificates.some(({ paths }) => paths.includes(path)) || [...keys, ...requests].some((one) => one.path === path);
+  return (
+    certificates.some(({ paths }) => paths.includes(path)) || [...keys, ...requests].some((one) => one.path === path)
+  );
 }
 
 function emptyError(path: string): RelaycertsError {
@@ -63,7 +65,12 @@ function emptyError(path: string): RelaycertsError {
 }
 
 /** What may have let others copy the CA's key, or change what is taken over. */
-export function openWarnings(folder: string | undefined, { keys }: Material, ca: ChosenCa, uid: number): readonly string[] {
+export function openWarnings(
+  folder: string | undefined,
+  { keys }: Material,
+  ca: ChosenCa,
+  uid: number,
+): readonly string[] {
   const mode = keys.find(({ path }) => path === ca.keyPath)?.state.mode ?? 0;
   const place = folder === undefined ? undefined : lookAt(folder);
   const isOpen = place !== undefined && ((place.mode & 0o022) !== 0 || ![0, uid].includes(place.uid));
@@ -102,9 +109,13 @@ export function passphraseSource({ given, material, wanted, folder, sys }: Passp
     }
     if (sys.interactive) return sys.askSecret(`Passphrase of the CA's key ${keyPath}:`);
     if (failure !== undefined) throw failure;
-    throw new RelaycertsError('usage', `the CA's key ${quotePath(keyPath)} is encrypted, and there is no terminal to ask on`, {
-      hint: { run: ['adopt', '...', '--passphrase-fd', '3'], after: '3< PASSPHRASE-FILE' },
-    });
+    throw new RelaycertsError(
+      'usage',
+      `the CA's key ${quotePath(keyPath)} is encrypted, and there is no terminal to ask on`,
+      {
+        hint: { run: ['adopt', '...', '--passphrase-fd', '3'], after: '3< PASSPHRASE-FILE' },
+      },
+    );
   };
 }
 

@@ -2,6 +2,7 @@
 // from the names in the certificates. Text in, text out; what is there keeps its comments and its order.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
+import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import { setValue } from '../settings/edit.js';
@@ -26,12 +27,17 @@ export interface Wishes {
 }
 
 /** Settings with the name and the domains of this CA, so that nothing asks for another CA. */
-export function withCa({ text, settings }: SettingsDraft, ca: CertificateInfo, context: SettingsContext): SettingsDraft {
+export function withCa(
+  { text, settings }: SettingsDraft,
+  ca: CertificateInfo,
+  context: SettingsContext,
+): SettingsDraft {
   const name = ca.commonName;
   const domains = ca.permittedDomains ?? [];
   const wanted: readonly (readonly [string, unknown, unknown])[] = [
     ['commonName', name ?? settings.ca.commonName, settings.ca.commonName],
     ['permittedDomains', domains, settings.ca.permittedDomains],
+    ['keyType', keyTypeOfSpki(ca.spki) ?? settings.ca.keyType, settings.ca.keyType],
   ];
   return wanted.reduce<SettingsDraft>(
     (draft, [key, value, present]) => {
@@ -67,19 +73,24 @@ export function proposeSettings(
     if (one === undefined) unclear.push(hostname);
     else roles.set(hostname, one);
   }
-  for (const name of [...wishes.relays, ...(fromMake?.relays ?? [])]) roles.set(name, roles.get(name) ?? 'smtpd-server');
-  for (const name of [...wishes.clients, ...(fromMake?.clients ?? [])]) roles.set(name, roles.get(name) ?? 'smtp-client');
+  for (const name of [...wishes.relays, ...(fromMake?.relays ?? [])])
+    roles.set(name, roles.get(name) ?? 'smtpd-server');
+  for (const name of [...wishes.clients, ...(fromMake?.clients ?? [])])
+    roles.set(name, roles.get(name) ?? 'smtp-client');
   const of = (role: Role): readonly HostName[] => [...roles].filter(([, one]) => one === role).map(([name]) => name);
   const [relays, clients] = [of('smtpd-server'), of('smtp-client')];
   if (unclear.length > 0) throw unclearError(`cannot tell whether ${listSome(unclear)} is a relay or a home host`);
   if (relays.length === 0) throw unclearError('none of the certificates is for a relay');
   if (clients.length === 0) throw unclearError('none of the certificates is for a home host');
   const domain = fromMake?.domain ?? commonDomain([...clients, ...relays]);
+  // Otherwise the first make would advise another key for each.
+  const keyTypes = new Set(hosts.flatMap(({ key }) => (key && keyTypeOfSpki(key.spki)) ?? []));
   const text = applyAnswers(emptyDraft, {
     domain,
     relays: relays.map((name) => shortName(name, domain)),
     clients: clients.map((name) => shortName(name, domain)),
     relayPort: fromMake?.port === 2500 ? undefined : fromMake?.port,
+    keyType: keyTypes.size === 1 ? [...keyTypes][0] : undefined,
     recipients: fromMake === undefined || fromMake.recipients.length === 0 ? undefined : fromMake.recipients,
   });
   const named = hosts.reduce((edited, { hostname, altNames }) => {

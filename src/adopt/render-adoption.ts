@@ -42,13 +42,23 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
     ...ca.flaws.map((flaw) => ['', `${flaw}: renew --ca fixes that`]),
     ...(flaws.length === 0 ? [] : [['', `works, but has ${listSome(flaws)}: renew --ca adds that`]]),
     ...some(adoption.hosts.map((one) => [one.host.role === 'smtpd-server' ? 'relay' : 'home', hostLine(one)])),
-    ...some(found.revoked.map(({ hostname, line }) => ['revoked', `${hostname}, serial ${line.serial}; it stays revoked`])),
-    ...some(adoption.leftOut.map(({ name, path, why }) => ['left out', `${name} ${why}${path === '' ? '' : `: ${shown(path)}`}`])),
+    ...some(
+      found.revoked.map(({ hostname, line }) => ['revoked', `${hostname}, serial ${line.serial}; it stays revoked`]),
+    ),
+    ...some(
+      adoption.leftOut.map(({ name, path, why }) => [
+        'left out',
+        `${name} ${why}${path === '' ? '' : `: ${shown(path)}`}`,
+      ]),
+    ),
     ...(passedOver.length === 0 ? [] : [['not read', listSome(passedOver.map((path) => quotePath(path)))]]),
   ];
   const lines = rows.map(([head = '', text = '']) => `  ${head.padEnd(9)} ${text}`);
   const file = shown(settings.file);
-  const written = newText === undefined ? [] : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n'), ''];
+  const written =
+    newText === undefined
+      ? []
+      : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n'), ''];
   return `${[
     `Found ${kind === 'files' ? 'these' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
     ...lines,
@@ -65,10 +75,9 @@ function some(rows: readonly (readonly string[])[]): readonly (readonly string[]
 
 function hostLine({ host, key, certificate, why }: AdoptedHost): string {
   const { hostname } = host;
-  if (key === 'new') return `${hostname}: make makes a new key, so its pin changes (${why})`;
-  const where = key === 'here' ? 'its key' : 'its request; its key stays there';
-  if (certificate === 'kept') return `${hostname}: ${where} and its certificate`;
-  return `${hostname}: ${where}; make issues a new certificate for it (${why})`;
+  if (key === 'new') return `${hostname} gets a new key from make, and so another pin: ${why}`;
+  const kept = key === 'here' ? 'keeps its key' : 'keeps its key, which is there';
+  return `${hostname} ${kept}${certificate === 'kept' ? ' and its certificate' : '; make issues a new certificate'}`;
 }
 
 export function renderAdoptionJson(report: Report, isDryRun: boolean): string {

@@ -63,7 +63,8 @@ export function readMakeSettings(text: string, home: string): MakeSettings {
   const subject = Object.fromEntries(
     subjectKeys.flatMap(([pattern, key]) => {
       const [value = ''] = named(pattern);
-      const isFit = key === 'country' ? /^[A-Z]{2}$/u.test(value) : /^[\p{L}\p{N}][\p{L}\p{N} .,&'-]{0,63}$/u.test(value);
+      const isFit =
+        key === 'country' ? /^[A-Z]{2}$/u.test(value) : /^[\p{L}\p{N}][\p{L}\p{N} .,&'-]{0,63}$/u.test(value);
       return isFit ? [[key, value]] : [];
     }),
   );

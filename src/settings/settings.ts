@@ -43,6 +43,8 @@ interface Host {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
+  /** Mail from the world passes through it (`inbound`): it is both server and client, and its certificate is for both. */
+  readonly isInbound: boolean;
   /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;
 }

@@ -87,5 +87,5 @@ it('lists of tags are read in little time', () => {
 });
 
 it('an IPv6 address has 32 digits', () => {
-  fc.assert(fc.property(fc.ipV6(), (address) => void expect(nibblesOf(address)).toHaveLength(32)));
+  fc.assert(fc.property(fc.ipV6(), (address) => nibblesOf(address).length === 32));
 });

@@ -271,11 +271,6 @@ function serverPart(settings: Settings, server: SmtpdServer) {
             inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
           }),
     },
-    functions: [
-      ownService,
-      smtpdServer,
-      port25Functions,
-      ...(inbound === undefined ? [] : [inboundRelay]),
-    ].join('\n'),
+    functions: [ownService, smtpdServer, port25Functions, ...(inbound === undefined ? [] : [inboundRelay])].join('\n'),
   };
 }

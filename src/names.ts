@@ -17,6 +17,7 @@ export type SshUser = Branded<'SshUser'>;
 /** An envelope sender's address, or a domain of senders; lower case. */
 export type Sender = Branded<'Sender'>;
 /** An absolute POSIX path of plain characters, for a folder that holds only our files. */
+export type Address = Branded<'Address'>;
 export type AbsolutePath = Branded<'AbsolutePath'>;
 /** ISO 3166-1 alpha-2, upper case. */
 export type CountryCode = Branded<'CountryCode'>;
@@ -189,6 +190,15 @@ export function parseSender(input: unknown): Sender {
   const host = findHostName(domain);
   if (host === undefined || (local !== undefined && local.length > 64)) throw refuse();
   return branded(local === undefined ? host : `${local.toLowerCase()}@${host}`);
+}
+
+/** An address, in the alphabet of a sender's. @throws name */
+export function parseAddress(input: unknown): Address {
+  if (typeof input === 'string' && input.includes('@')) {
+    const sender: string = parseSender(input);
+    return branded(sender);
+  }
+  throw refusal('an address', input, 'write an address such as ann@example.org');
 }
 
 const foreignTrees =

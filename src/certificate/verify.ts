@@ -1,8 +1,9 @@
 // Judges whether a certificate is what the settings ask for. Findings are data, never exceptions. Pure: no disk, no
 // clock. The same rules apply to a new certificate and to one on disk.
 
+import { timeText } from '../errors.js';
 import { generationOf } from './ca-name.js';
-import { clientAuth, profiles, serverAuth } from './profile.js';
+import { clientAuth, profileNameOf, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from './certificate.js';
 
@@ -16,6 +17,7 @@ export type CertificateFindingCode =
   | 'not-yet-valid'
   | 'outlives-ca'
   | 'weak-signature' // a leaf whose signature is over MD5 or SHA-1, which OpenSSL refuses
+  | 'names-ca-serial' // a leaf that a renewed CA would not match
   | 'is-ca' // a leaf that could sign
   | 'not-ca'; // a CA that cannot
 
@@ -28,6 +30,7 @@ export interface CertificateFinding {
 
 export interface ExpectedLeaf {
   readonly role: Role;
+  readonly isInbound: boolean;
   readonly hostname: string;
   readonly altNames: readonly string[];
 }
@@ -67,7 +70,7 @@ export function checkContents(
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
   const found = (): string => (isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject));
-  const { keyUsage, extendedKeyUsage } = profiles[expected.role];
+  const { keyUsage, extendedKeyUsage } = profiles[profileNameOf(expected)];
   const hasPurpose =
     keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
     haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);
@@ -78,6 +81,7 @@ export function checkContents(
     ...findIf(!hasPurpose, 'wrong-purpose', () => [extendedKeyUsage, leaf.extendedKeyUsage].map(namePurposes)),
     ...findIf(outside.length > 0, 'outside-constraints', () => [ca.permittedDomains, outside].map(listWords)),
     ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', () => [ca, leaf].map(endOf)),
+    ...findIf(leaf.namesCaSerial, 'names-ca-serial', () => ['', '']),
     ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', () => ['SHA-256', weakDigestOf(leaf) ?? '']),
   ];
 }
@@ -106,8 +110,8 @@ export function checkCa(
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
-  if (at < notBefore) return findIf(true, 'not-yet-valid', () => [notBefore, at].map(inWords));
-  return findIf(at >= notAfter, 'expired', () => [notAfter, at].map(inWords));
+  if (at < notBefore) return findIf(true, 'not-yet-valid', () => [timeText(notBefore), timeText(at)]);
+  return findIf(at >= notAfter, 'expired', () => [timeText(notAfter), timeText(at)]);
 }
 
 const none: readonly CertificateFinding[] = [];
@@ -123,12 +127,8 @@ function findIf(
   return [{ code, expected, found }];
 }
 
-function inWords(time: Date): string {
-  return time.toISOString();
-}
-
 function endOf({ notAfter }: CertificateInfo): string {
-  return inWords(notAfter);
+  return timeText(notAfter);
 }
 
 /** True if it bears the CA's name, key identifier and signature (RFC 5280 6.1.3); validity is not considered. */

@@ -21,7 +21,7 @@ import { weakPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
-import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import { entryOf, type DkimEntry, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
 import { judgeOpening } from './custody.js';
@@ -30,7 +30,7 @@ import type { Done, Work } from './run.js';
 
 export interface PreparedCa {
   readonly after: Inventory;
-  readonly entries: readonly LedgerEntry[];
+  readonly entries: readonly (LedgerEntry | DkimEntry)[];
   readonly keeps: readonly FileWrite[];
   readonly done: readonly Done[];
   /** For use after the change. */
@@ -39,13 +39,21 @@ export interface PreparedCa {
   readonly issuer: () => Issuer | Promise<Issuer>;
 }
 
-/** @throws passphrase, recipient, tool, certificate, interrupted */
-export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
+/**
+ * `adopted`: the key of an existing CA, for a `ca-key` step, in place of a new one.
+ * @throws passphrase, recipient, tool, certificate, interrupted
+ */
+export async function prepareCa(
+  work: Work,
+  steps: readonly Step[],
+  given: Secret | undefined,
+  adopted?: KeyPair,
+): Promise<PreparedCa> {
   const find = <Kind extends Step['kind']>(kind: Kind): StepOf<Kind> | undefined =>
     steps.find((step): step is StepOf<Kind> => step.kind === kind);
   const caKeyStep = find('ca-key');
-  const generated = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
-  generated?.catch(() => undefined);
+  const caKey = caKeyStep && Promise.resolve(adopted ?? generateKey(caKeyStep.keyType));
+  caKey?.catch(() => undefined);
   const custody = await prepareCustody(work, find('reseal'), find('passphrase'), given);
   const needsCa = caKeyStep !== undefined || find('ca-certificate') !== undefined || steps.some(isHostStep);
   if (!needsCa)
@@ -56,10 +64,10 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   const done = [...custody.done];
   const warnings = [...custody.warnings];
   let pair: KeyPair;
-  if (generated === undefined) {
+  if (caKey === undefined) {
     pair = await openCaKey(work.settings, work.inventory, passphrase);
   } else {
-    pair = await generated;
+    pair = await caKey;
     // A passphrase that a person may have chosen has to resist guessing.
     const strength = custody.isRandom ? 'random' : 'typed';
     const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
@@ -72,7 +80,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   }
   const issued = await issueMissingCa(work, after, pair);
   // A new operator key is proven to open the CA before either is kept, and noted, so that the next status need not.
-  if (custody.isOperatorKeyNew && generated !== undefined) {
+  if (custody.isOperatorKeyNew && caKey !== undefined) {
     const opening = await judgeOpening({ ...work, inventory: issued.after }, 'unasked');
     if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
   }
@@ -86,7 +94,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   };
 }
 
-function madeStep(step: Step): Done {
+export function madeStep(step: Step): Done {
   return { what: `made ${describeStep(step)}`, path: step.path };
 }
 

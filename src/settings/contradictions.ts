@@ -46,6 +46,7 @@ export function findContradictions(
     ...findCaNamedLikeHost(names, member(ca, 'commonName')),
     ...findEarlyRenewal(member(value, 'certificates')),
     ...findManySenders(member(value, 'smtpClients'), domain),
+    ...findInboundContradictions(value, domain),
     ...findTwiceListed(member(passphrase, 'recipients')),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
@@ -155,6 +156,34 @@ function lengthOfSender(sender: unknown): number {
   if (typeof sender !== 'string') return 0;
   const host = sender.lastIndexOf('@') + 1;
   return host + (findHostName(sender.slice(host))?.length ?? 0);
+}
+
+/** Home is a client with Postfix; recipients are in the domains whose mail goes home. */
+function findInboundContradictions(value: unknown, domain: HostName | undefined): readonly Contradiction[] {
+  const inbound = member(value, 'inbound');
+  const home = findHostName(member(inbound, 'home'), domain);
+  if (domain === undefined || home === undefined) return [];
+  const client = items(member(value, 'smtpClients')).find(
+    (one) => findHostName(member(one, 'hostname'), domain) === home,
+  );
+  const program = member(client, 'program') ?? 'postfix';
+  const path = ['inbound', 'home'];
+  const domains = member(inbound, 'domains') ?? [domain];
+  const known = new Set(items(domains).map((one) => findHostName(one)));
+  const recipients = items(member(inbound, 'recipients'));
+  const strangers = recipients.flatMap((text, index) => {
+    const at = typeof text === 'string' ? findHostName(text.split('@').at(-1)) : undefined;
+    if (at === undefined || known.has(at)) return [];
+    const what = `is not in inbound.domains: ${quote(text)}`;
+    return [{ path: ['inbound', 'recipients', index], what, hint: `add ${at} to inbound.domains, or remove it` }];
+  });
+  if (client === undefined) {
+    const what = `is not one of smtpClients: ${quote(home)}`;
+    return [{ path, what, hint: 'write the hostname of one of them' }, ...strangers];
+  }
+  if (program === 'postfix') return strangers;
+  const what = `has another mail program than Postfix (${quote(program)}): ${quote(home)}`;
+  return [{ path, what, hint: 'write the hostname of a client with Postfix' }, ...strangers];
 }
 
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {

@@ -24,9 +24,18 @@ export const textFormats = {
     maxLength: 318,
     pattern: `^(?:[A-Za-z0-9_+\\-]+(?:\\.[A-Za-z0-9_+\\-]+)*@)?${noNumberLast}${label}(?:\\.${label})+$`,
   },
+  /** A name, and the answers that mean "listed", as Postfix writes them; without them, any answer means it. */
+  blockList: {
+    maxLength: 253,
+    pattern: `^${label}(?:\\.${label})+(?:=127(?:\\.(?:[0-9]{1,3}|\\[[0-9.;]{1,60}\\])){3})?$`,
+  },
   directory: { maxLength: 200, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
   country: { pattern: '^[A-Za-z]{2}$' },
-  passphraseFile: { maxLength: 1024, pattern: `^(?!~(?!/)|\\$)[^${unprintable}]*[^${unprintable}/]$` },
+  address: {
+    maxLength: 318,
+    pattern: `^[A-Za-z0-9_+\\-]+(?:\\.[A-Za-z0-9_+\\-]+)*@${noNumberLast}${label}(?:\\.${label})+$`,
+  },
+  path: { maxLength: 1024, pattern: `^(?!~(?!/)|\\$)[^${unprintable}]*[^${unprintable}/]$` },
   recipient: { maxLength: 1024, pattern: `^[^\\-${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$` },
 } as const;
 const attributePattern = `^[^${unprintable}\\p{Z}](?:[^${unprintable}]*[^${unprintable}\\p{Z}])?$`;
@@ -203,9 +212,9 @@ function describeBadText(input: string, length: number, max: number): string {
   return `must hold no control, invisible or unassigned character: ${quote(input)}`;
 }
 
-/** The path of the passphrase file as written, including `~/`: no control character, no trailing slash. @throws name */
-export function parsePassphraseFile(input: string): string {
-  if (fits(input, textFormats.passphraseFile)) return input;
+/** The path of a file as written, including `~/`: no control character, no trailing slash. @throws name */
+export function parsePath(input: string): string {
+  if (fits(input, textFormats.path)) return input;
   throw new RelaycertsError('name', `not a file's path: ${quote(input)}`, {
     hint: 'write a path such as "~/.example.org-relaycerts-passphrase.gpg", without variables and control characters',
   });

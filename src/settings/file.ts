@@ -3,7 +3,8 @@
 
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
-import { attribute, choice, flag, textFormats, list, parsed, parsePassphraseFile, parseRecipient } from './fields.js';
+import { attribute, choice, flag, textFormats, list, parsed, parsePath, parseRecipient } from './fields.js';
+import { buildDomainMail } from './domain-mail.js';
 import { section, whole } from './fields.js';
 import { checked, optional, withDefault, type Kind } from './kinds.js';
 import { buildOverrides } from './overrides.js';
@@ -102,8 +103,8 @@ export function buildSchema(domain: HostName) {
     renewBeforeDays: whole(0, 3649, 'How many days before it expires a certificate is due; fewer than validDays', 30),
   });
   const passphraseFile = parsed(
-    parsePassphraseFile,
-    textFormats.passphraseFile,
+    parsePath,
+    textFormats.path,
     '~/.example.org-relaycerts-passphrase.gpg',
     'The OpenPGP-encrypted passphrase; default: "~/.DOMAIN-relaycerts-passphrase.gpg"',
   );
@@ -139,6 +140,7 @@ export function buildSchema(domain: HostName) {
     unlisted: choice(['defer', 'reject'], unlisted),
     masterChroot: choice(['y', 'n', '-'], 'The chroot column of the service in master.cf'),
   });
+  const { inbound, tunnel, dkim, dmarc, dns, relayPort25 } = buildDomainMail(domain);
   const domainFormat = { ...textFormats.hostName, examples: ['example.org'] };
   const [oneServer, oneClient] = ['[{ "hostname": "relayhost" }]', '[{ "hostname": "mailhost" }]'];
   const order = 'The relays, in the order in which clients try them';
@@ -160,9 +162,13 @@ export function buildSchema(domain: HostName) {
     certificates: withDefault(certificates, {}),
     passphrase: withDefault(passphrase, {}),
     postfix: withDefault(postfix, {}),
+    inbound: optional(inbound),
+    tunnel: withDefault(tunnel, {}),
+    dkim: optional(dkim),
+    dns: withDefault(dns, {}),
+    relayPort25: optional(relayPort25),
   });
-  return {
-    file,
-    places: { smtpdServers: server, smtpClients: client, overrides, subject, ca, certificates, passphrase, postfix },
-  };
+  const hosts = { smtpdServers: server, smtpClients: client, overrides };
+  const sections = { subject, ca, certificates, passphrase, postfix, inbound, tunnel, dkim, dmarc, dns, relayPort25 };
+  return { file, places: { ...hosts, ...sections } };
 }

@@ -1,7 +1,7 @@
 // The settings as the rest of the program sees them: one typed value, every default filled in, no field optional.
 // schema.ts makes it from a file; nothing here reads anything.
 
-import type { AbsolutePath, CountryCode, HostName, Sender, SshHost, SshUser } from '../names.js';
+import type { AbsolutePath, Address, CountryCode, HostName, Sender, SshHost, SshUser } from '../names.js';
 import type { OverrideName } from './overrides.js';
 
 export const keyTypes = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096', 'ed25519'] as const;
@@ -43,6 +43,8 @@ interface Host {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
+  /** Mail from the world passes through it (`inbound`): it is both server and client, and its certificate is for both. */
+  readonly isInbound: boolean;
   /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;
 }
@@ -73,6 +75,52 @@ export interface Subject {
   readonly locality: string;
   readonly organization: string;
   readonly organizationalUnit: string;
+}
+
+/** Mail from the world: MX, each relay, then `home`. */
+export interface Inbound {
+  /** An smtp-client whose program is Postfix. */
+  readonly home: HostName;
+  readonly domains: readonly HostName[];
+  /** The TCP port of the service at home; never 25. */
+  readonly port: number;
+  readonly via: 'direct' | 'tunnel';
+  /** Who gets mail there; `verify`: home is asked. */
+  readonly recipients: 'verify' | readonly Address[];
+}
+
+/** The ssh tunnel that home opens to the relays if `Inbound.via` says so. */
+export interface Tunnel {
+  /** The account on the relays. */
+  readonly user: SshUser;
+  /** The TCP port on the relays' 127.0.0.1. */
+  readonly listen: number;
+}
+
+export interface Dkim {
+  readonly signAt: 'relay' | 'home';
+  readonly domains: readonly HostName[];
+  readonly keyType: 'rsa-2048' | 'ed25519';
+  /** The TCP port of the signing OpenDKIM on 127.0.0.1. */
+  readonly socket: number;
+}
+
+export interface Dns {
+  readonly spf: 'mx' | 'a';
+  readonly dmarc: { readonly policy: 'none' | 'quarantine' | 'reject'; readonly reportTo: Address | undefined };
+  /** The server that checks ask: an IP address, with a port if it is not 53 (`[2001:db8::53]:5353`); undefined: the system's. */
+  readonly resolver: string | undefined;
+}
+
+/** What the port 25 of the relays does about mail from the world. */
+export interface RelayPort25 {
+  /** postconf(5) reject_rbl_client's arguments: a name, or NAME=ANSWERS. */
+  readonly dnsbl: readonly string[];
+  /** Absolute path of the file with Spamhaus' DQS key. */
+  readonly dqsKeyFile: string | undefined;
+  readonly postscreen: boolean;
+  readonly spf: 'off' | 'mark' | 'reject';
+  readonly srs: boolean;
 }
 
 export interface Settings {
@@ -114,6 +162,14 @@ export interface Settings {
     readonly unlisted: 'defer' | 'reject';
     readonly masterChroot: 'y' | 'n' | '-';
   };
+  /** Undefined: the relays take no mail for the domain. */
+  readonly inbound: Inbound | undefined;
+  readonly tunnel: Tunnel;
+  /** Undefined: nothing is signed. */
+  readonly dkim: Dkim | undefined;
+  readonly dns: Dns;
+  /** Undefined: port 25 stays as it is. */
+  readonly relayPort25: RelayPort25 | undefined;
 }
 
 /** All hosts in the settings' order, smtpd-servers first. */

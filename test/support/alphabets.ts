@@ -64,6 +64,69 @@ const overrides: readonly (readonly [name: string, filler: string, ascii: TextKe
   ['message_size_limit', '60', count],
 ];
 
+const address = [/^[A-Za-z0-9_+-]$/, /^[A-Za-z0-9._+-]$/, /^[A-Za-z0-9_+-]$/] as const;
+
+/** Keys for mail of the whole domain. */
+const domainMail: readonly TextKey[] = [
+  {
+    key: 'inbound.home',
+    filler: 'mailhost',
+    settings: (home) => ({ ...smallest, smtpClients: [{ hostname: home }], inbound: { home } }),
+    ascii: ldh,
+    beyond: idn,
+  },
+  {
+    key: 'inbound.domains',
+    filler: 'example.net',
+    settings: (name) => ({ ...smallest, inbound: { home: 'mailhost', domains: [name] } }),
+    ascii: ldh,
+    beyond: idn,
+  },
+  {
+    key: 'inbound.via',
+    filler: '',
+    settings: (via) => ({ ...smallest, inbound: { home: 'mailhost', via } }),
+    ascii: nothing,
+    beyond: none,
+  },
+  {
+    key: 'inbound.recipients',
+    filler: 'ann',
+    settings: (local) => ({ ...smallest, inbound: { home: 'mailhost', recipients: [`${local}@example.org`] } }),
+    ascii: address,
+    beyond: none,
+  },
+  words('tunnel', 'user', 'mail-tunnel', login),
+  words('dkim', 'signAt', 'home', nothing),
+  {
+    key: 'dkim.domains',
+    filler: 'example.net',
+    settings: (name) => within('dkim', 'domains')([name]),
+    ascii: ldh,
+    beyond: idn,
+  },
+  words('dkim', 'keyType', 'ed25519', nothing),
+  words('dkim', 'socket', 'inet:127.0.0.1:889', [none, digit, digit]),
+  words('dns', 'spf', '', nothing),
+  words('dns', 'resolver', '2001:db8::53', [digit, /^[0-9a-f:.]$/i, /^[0-9a-f]$/i]),
+  {
+    key: 'dns.dmarc.reportTo',
+    filler: 'dmarc',
+    settings: (local) => within('dns', 'dmarc')({ reportTo: `${local}@example.org` }),
+    ascii: address,
+    beyond: none,
+  },
+  {
+    key: 'relayPort25.dnsbl',
+    filler: 'example.net',
+    settings: (name) => within('relayPort25', 'dnsbl')([name]),
+    ascii: ldh,
+    beyond: idn,
+  },
+  words('relayPort25', 'dqsKeyFile', 'dir/file', [/^[ -#%-}]$/, /^[ -~]$/, /^[ -.0-~]$/], printable),
+  words('relayPort25', 'spf', 'mark', nothing),
+];
+
 /** All keys of the schema that take text; choices are texts without other characters than their words'. */
 export const textKeys: readonly TextKey[] = [
   { key: 'domain', filler: 'example.org', settings: (domain) => ({ ...smallest, domain }), ascii: ldh, beyond: idn },
@@ -159,6 +222,7 @@ export const textKeys: readonly TextKey[] = [
   words('postfix', 'pin', 'certificate', nothing),
   words('postfix', 'unlisted', 'defer', nothing),
   words('postfix', 'masterChroot', '', [/^[yn-]$/, /^[yn-]$/, /^[yn-]$/]),
+  ...domainMail,
 ];
 
 const context = {

@@ -31,6 +31,43 @@ function client(name: string, hostname: unknown, says: string, only?: BadSetting
   return row(name, { smtpClients: [{ hostname: 'mailhost' }, { hostname }] }, 'smtpClients[1].hostname', says, only);
 }
 
+const inboundRows = [
+  row(
+    'a home that is no client',
+    { inbound: { home: 'other' } },
+    'inbound.home',
+    'is not one of smtpClients',
+    'cross-check',
+  ),
+  row(
+    'a relay as home',
+    { inbound: { home: 'relayhost' } },
+    'inbound.home',
+    'is not one of smtpClients',
+    'cross-check',
+  ),
+  row(
+    'a home without Postfix',
+    { smtpClients: [{ hostname: 'mailhost', program: 'exim' }], inbound: { home: 'mailhost' } },
+    'inbound.home',
+    'has another mail program than Postfix',
+    'cross-check',
+  ),
+  row(
+    'a recipient elsewhere',
+    { inbound: { home: 'mailhost', recipients: ['ann@example.org', 'bob@example.net'] } },
+    'inbound.recipients[1]',
+    'is not in inbound.domains: "bob@example.net"',
+    'cross-check',
+  ),
+  row(
+    'a word for recipients',
+    { inbound: { home: 'mailhost', recipients: 'all' } },
+    'inbound.recipients',
+    'must be "verify" or a list of addresses: "all"',
+  ),
+];
+
 const label63 = 'a'.repeat(63);
 const octets254 = `${label63}.${label63}.${label63}.${'b'.repeat(58)}.org`;
 
@@ -446,5 +483,31 @@ export const badSettings: readonly BadSettings[] = [
     'passphrase.file',
     'is the settings file itself',
     'cross-check',
+  ),
+  ...inboundRows,
+  row('port 25 at home', { inbound: { home: 'mailhost', port: 25 } }, 'inbound.port', 'must not be 25'),
+  row('no domain for home', { inbound: { home: 'mailhost', domains: [] } }, 'inbound.domains', 'must name a domain'),
+  row('a socket elsewhere', { dkim: { socket: 'inet:192.0.2.1:8891' } }, 'dkim.socket', 'not a socket on 127.0.0.1'),
+  row(
+    'a port of no socket',
+    { dkim: { socket: 'inet:127.0.0.1:99999' } },
+    'dkim.socket',
+    'not a socket',
+    'parser rule',
+  ),
+  row('no address', { dns: { resolver: '192.0.2.256' } }, 'dns.resolver', 'not an IP address', 'parser rule'),
+  row('an address with a zone', { dns: { resolver: 'fe80::1%eth0' } }, 'dns.resolver', 'not an IP address'),
+  row('a domain for reports', { dns: { dmarc: { reportTo: 'example.org' } } }, 'dns.dmarc.reportTo', 'not an address'),
+  row(
+    'a list with a shell word',
+    { relayPort25: { dnsbl: ['a.example.org;id'] } },
+    'relayPort25.dnsbl[0]',
+    'block list',
+  ),
+  row(
+    'answers that no list gives',
+    { relayPort25: { dnsbl: ['a.example.org=10.0.0.1'] } },
+    'relayPort25.dnsbl[0]',
+    'list',
   ),
 ];

@@ -31,7 +31,7 @@ import * as names from '../../src/names.js';
 import { describeFinding } from '../../src/plan/findings.js';
 import { Secret } from '../../src/secret.js';
 import { readClientRows } from '../../src/settings/clients-file.js';
-import { parsePassphraseFile, parseRecipient } from '../../src/settings/fields.js';
+import { parsePath, parseRecipient } from '../../src/settings/fields.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { layoutOf } from '../../src/store/layout.js';
@@ -139,7 +139,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         for (const info of firstOf(infos, 20)) {
           const [again] = parseCertificates(info.pem, { from });
           hold(again.der.equals(info.der), 'a certificate goes round');
-          const leaf = { role: 'smtpd-server' as const, hostname: 'a.example.org', altNames: [] };
+          const leaf = { role: 'smtpd-server' as const, isInbound: false, hostname: 'a.example.org', altNames: [] };
           let found = checkCa(info, { commonName: 'x', permittedDomains: [] }, at);
           try {
             found = [...found, ...checkLeaf(info, ca, leaf, at)];
@@ -337,13 +337,14 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     ]),
     named('parseSshHost', names.parseSshHost, ['relay', '192.0.2.1', '2001:db8::1', 'my_alias', '\u00fcber']),
     named('parseSshUser', names.parseSshUser, ['root', '_a.b-c']),
+    named('parseAddress', names.parseAddress, ['Ann.b+c@example.org', 'a@b\u00fccher.example']),
     named('parseSender', names.parseSender, ['Ann.b+c@example.org', 'example.org', 'a@b\u00fccher.example']),
     named('parseAbsolutePath', names.parseAbsolutePath, ['/etc/postfix/relaycerts', '/opt/a/b/']),
     named('parseCountryCode', names.parseCountryCode, ['NL', 'nl']),
     named('parseFingerprint', names.parseFingerprint, ['AB:'.repeat(31).concat('CD'), 'AB:'.repeat(19).concat('CD')]),
     named('parseSerial', names.parseSerial, ['00ab', 'ff'.repeat(20), '01']),
     named('parseRecipient', parseRecipient, ['keys/a.asc', 'A <a@example.org>']),
-    named('parsePassphraseFile', parsePassphraseFile, ['~/x.gpg', '/root/x y']),
+    named('parsePath', parsePath, ['~/x.gpg', '/root/x y']),
     parser(
       'ledger',
       3000,

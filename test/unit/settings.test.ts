@@ -33,6 +33,7 @@ describe('good settings', () => {
         hostname: 'relayhost.example.org',
         port: 2500,
         altNames: [],
+        isInbound: false,
         ssh: { isLocal: false, needsSudo: false, user: 'root', host: 'relayhost.example.org', port: 22 },
         tlsLogLevel: 1,
         overrides: {},
@@ -43,6 +44,7 @@ describe('good settings', () => {
         role: 'smtp-client',
         hostname: 'mailhost.example.org',
         altNames: [],
+        isInbound: false,
         ssh: { isLocal: false, needsSudo: false, user: 'root', host: 'mailhost.example.org', port: 22 },
         tlsLogLevel: 1,
         program: 'postfix',
@@ -67,6 +69,11 @@ describe('good settings', () => {
         unlisted: 'defer',
         masterChroot: 'y',
       },
+      inbound: undefined,
+      tunnel: { user: 'relaycerts-tunnel', listen: 2525 },
+      dkim: undefined,
+      dns: { spf: 'mx', dmarc: { policy: 'none', reportTo: undefined }, resolver: undefined },
+      relayPort25: undefined,
     });
   });
 
@@ -277,6 +284,29 @@ describe('the JSON Schema', () => {
           unlisted: 'reject',
           masterChroot: '-',
         },
+        dns: { spf: 'a', dmarc: { policy: 'reject', reportTo: 'Dmarc@example.org' }, resolver: '2001:db8::53' },
+      },
+    ],
+    [
+      'mail of the whole domain',
+      {
+        ...smallest,
+        inbound: {
+          home: 'mailhost',
+          domains: ['example.org', 'example.net'],
+          port: 26,
+          via: 'tunnel',
+          recipients: ['ann@example.org', 'bob+x@example.net'],
+        },
+        tunnel: { user: 'mail-tunnel', listen: 1024 },
+        dkim: { signAt: 'home', domains: ['example.org'], keyType: 'ed25519', socket: 'inet:127.0.0.1:65535' },
+        relayPort25: {
+          dnsbl: ['zen.spamhaus.org=127.0.0.[2..11]', 'bl.example.net', 'list.example.net=127.0.[1;2].3'],
+          dqsKeyFile: '~/.dqs',
+          postscreen: true,
+          spf: 'mark',
+          srs: true,
+        },
       },
     ],
   ])('accepts what the parser accepts: %s', (_, value) => {
@@ -293,8 +323,8 @@ describe('the JSON Schema', () => {
     const withDefaults = (node: Node): Readonly<Record<string, unknown>> =>
       Object.fromEntries(
         Object.entries(node.properties ?? {}).flatMap(([key, child]) => {
-          if (child.properties !== undefined) return [[key, withDefaults(child)]];
-          return child.default === undefined ? [] : [[key, child.default]];
+          if (child.default === undefined) return [];
+          return [[key, child.properties === undefined ? child.default : withDefaults(child)]];
         }),
       );
     const schema: Node = settingsJsonSchema();
@@ -302,14 +332,19 @@ describe('the JSON Schema', () => {
       ...withDefaults(schema.properties?.[key]?.items ?? {}),
       hostname,
     });
+    const asked = (key: string) => withDefaults(schema.properties?.[key] ?? {});
+    const least = { ...smallest, inbound: { home: 'mailhost' }, dkim: {}, relayPort25: {} };
     const spelled = {
       ...smallest,
       ...withDefaults(schema),
+      inbound: { ...least.inbound, ...asked('inbound') },
+      dkim: asked('dkim'),
+      relayPort25: asked('relayPort25'),
       smtpdServers: [host('smtpdServers', 'relayhost')],
       smtpClients: [host('smtpClients', 'mailhost')],
     };
     expect(Object.keys(spelled.smtpdServers[0] ?? {})).toContain('tlsLogLevel');
-    expect(parseSettings(spelled, context)).toEqual(parseSettings(smallest, context));
+    expect(parseSettings(spelled, context)).toEqual(parseSettings(least, context));
   });
 });
 

@@ -164,3 +164,8 @@ export function systemCode(error: unknown): string | undefined {
   if (error instanceof RelaycertsError || !(error instanceof Error && 'code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** A time as messages have it, to the second; text is an ISO time already. */
+export function timeText(at: Date | string): string {
+  return (typeof at === 'string' ? at : at.toISOString()).replace(/\.\d+Z$/u, 'Z');
+}

@@ -3,7 +3,7 @@
 // line to a table. It reads and writes no files.
 
 import { createPublicKey, hash, type KeyObject } from 'node:crypto';
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, timeText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { type Fingerprint, type HostName, parseHostName } from '../names.js';
 import { type CertificateInfo, parseCertificates } from './certificate.js';
@@ -131,7 +131,7 @@ const renderers: Readonly<Record<FingerprintFormat, (pins: readonly Pin[]) => st
 /** A `#` line for people, then `FINGERPRINT name`: a texthash table ignores lines without a value. */
 function renderPostfix({ fingerprint, of, name: known, notAfter, other }: Pin): string {
   const name: string = known ?? 'unnamed';
-  const expiry = notAfter === undefined ? '' : `, expires ${notAfter.toISOString().slice(0, 19)}Z`;
+  const expiry = notAfter === undefined ? '' : `, expires ${timeText(notAfter)}`;
   const twin = other === undefined ? '' : `, ${of === 'certificate' ? 'public key' : 'certificate'} ${other}`;
   return `# ${name}${expiry}${twin}\n${fingerprint} ${name}\n`;
 }

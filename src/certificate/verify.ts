@@ -1,6 +1,7 @@
 // Judges whether a certificate is what the settings ask for. Findings are data, never exceptions. Pure: no disk, no
 // clock. The same rules apply to a new certificate and to one on disk.
 
+import { timeText } from '../errors.js';
 import { generationOf } from './ca-name.js';
 import { clientAuth, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
@@ -108,8 +109,8 @@ export function checkCa(
  */
 export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
-  if (at < notBefore) return findIf(true, 'not-yet-valid', () => [notBefore, at].map(inWords));
-  return findIf(at >= notAfter, 'expired', () => [notAfter, at].map(inWords));
+  if (at < notBefore) return findIf(true, 'not-yet-valid', () => [timeText(notBefore), timeText(at)]);
+  return findIf(at >= notAfter, 'expired', () => [timeText(notAfter), timeText(at)]);
 }
 
 const none: readonly CertificateFinding[] = [];
@@ -125,12 +126,8 @@ function findIf(
   return [{ code, expected, found }];
 }
 
-function inWords(time: Date): string {
-  return time.toISOString();
-}
-
 function endOf({ notAfter }: CertificateInfo): string {
-  return inWords(notAfter);
+  return timeText(notAfter);
 }
 
 /** True if it bears the CA's name, key identifier and signature (RFC 5280 6.1.3); validity is not considered. */

@@ -16,6 +16,8 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
     ...facts.sections.flatMap(({ name, words: [id = '', ...line], lines }) =>
       name === 'service' ? judgeService(settings, host, facts, { id, wanted: line.join(' '), found: lines[0] }) : [],
     ),
+    ...judgeDisabled(host, facts),
+    ...linesOf(facts, 'left').map((service) => findingOf('settings-left', hostname, { service })),
     ...(host.role === 'smtpd-server' ? judgePort(host, facts) : judgeRoutes(host, facts)),
   ];
 }
@@ -37,6 +39,26 @@ function judgeMain({ hostname }: HostSettings, facts: HostFacts): readonly Findi
     if (name === 'default_transport') return [findingOf('transport-differs', hostname, values)];
     const isBare = value !== '' && value === wanted.replaceAll(/[[\]]/gu, '');
     return [findingOf(isBare ? 'relayhost-brackets' : 'relayhost-differs', hostname, values)];
+  });
+}
+
+/** Services of ours that main.cf turns off. @source postconf(5) master_service_disable, defer_transports */
+function judgeDisabled({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const values = valuesOf(linesOf(facts, 'values'));
+  const services = facts.sections.flatMap(({ name, words: [id = ''] }) => (name === 'service' ? [id] : []));
+  const isIn = (name: string, meant: readonly string[]): boolean => {
+    const words = (values.get(name) ?? '').split(/[\s,]+/u);
+    return words.find((word) => meant.includes(word.replace(/^!/u, '')))?.startsWith('!') === false;
+  };
+  return services.flatMap((service) => {
+    const [label = '', type = ''] = service.split('/');
+    const names = [
+      ...(isIn('master_service_disable', [`${label}.${type}`, type]) ? ['master_service_disable'] : []),
+      ...(isIn('defer_transports', [label]) ? ['defer_transports'] : []),
+    ];
+    return names.map((name) =>
+      findingOf('service-disabled', hostname, { service, name, found: values.get(name) ?? '' }),
+    );
   });
 }
 

@@ -19,7 +19,7 @@ const ofCertificate: ReadonlySet<string> = new Set([
   'expired',
 ]);
 /** These are visible in the digests of their files. */
-const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
+const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs', 'dkim-differs', 'dkim-down']);
 
 /** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
 export function seenContent(expected: HostContent, facts: HostFacts, reports: readonly Report[]): HostContent {
@@ -35,6 +35,7 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
     authorities: linesOf(facts, 'authorities').filter(isDigest).slice(0, mostAuthorities),
     table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
     configuration: isOther ? other : expected.configuration,
+    dkim: expected.dkim !== undefined && ids.includes('dkim-differs') ? other : expected.dkim,
   };
 }
 

@@ -13,6 +13,7 @@ import { addBackup } from './backup.js';
 import { script, wordOf, type RawGlobal } from './called.js';
 import { addCheck } from './check.js';
 import { addDeploy } from './deploy.js';
+import { addDns } from './dns.js';
 import { addExplain } from './explain.js';
 import { helpWidth } from './fixed-answer.js';
 import { count, SysCommand } from './options.js';
@@ -85,6 +86,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
   addAdopt(program);
   addDeploy(program);
   addCheck(program);
+  addDns(program);
   addCleanAndWizard(program);
   addPassphrase(program);
   addCompletion(program);

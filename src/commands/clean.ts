@@ -9,6 +9,8 @@ import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
+import { dkimNames } from '../plan/dkim.js';
+import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { recordName } from '../store/backup-record.js';
@@ -17,6 +19,7 @@ import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
+import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
 
@@ -41,7 +44,7 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
     const removes = [...found.flatMap(({ ours }) => ours), ...sealed];
     for (const [at, folder] of folders.entries()) sayStrange(folder, found[at]?.strange ?? [], sys);
     if (removes.length > 0) {
-      if (!options.json) sys.write(removes.map((path) => `${path}\n`).join(''));
+      if (!options.json) sys.write(removes.map((path) => `${shownPath(path, sys)}\n`).join(''));
       if (bundles.length > 0) {
         sys.warn('these bundles may be installed on hosts; with a new CA, every host has to be installed again');
       }
@@ -69,7 +72,8 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', recordName, tableName].includes(basename(path))
+    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName].includes(basename(path)) ||
+    [...Object.values(dkimNames), ...Object.values(port25Names)].some((name) => name === basename(path))
   );
 }
 

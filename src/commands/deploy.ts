@@ -2,18 +2,15 @@
 // what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
-import { hash } from 'node:crypto';
 import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { signerOf } from '../plan/ca-rekey.js';
-import { afterVisit, allVisits, isDone, nextVisits, type DeployedHost, type Visit } from '../plan/deployment.js';
+import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportsJson, reportText, type Report } from '../render/deployment.js';
-import { expectedContents } from '../render/installed.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
@@ -22,6 +19,7 @@ import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver, takeBack } from './deliver.js';
+import { deployedHosts } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
@@ -132,7 +130,10 @@ async function lookAt(deployment: Deployment, found: HostInventory, isAgain = fa
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
-  const all = deployedHosts(deployment).map((host) =>
+  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const missing = standing.filter(({ certificate }) => certificate === undefined);
+  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
   const only = named.length === 0 ? undefined : new Set(named);
@@ -255,31 +256,6 @@ async function undoAll(deployment: Deployment, named: readonly HostName[]): Prom
     });
   }
   return reports;
-}
-
-/** The hosts with what they should have. @throws contradiction - one has no certificate yet */
-function deployedHosts({ settings, inventory, bundles }: Deployment): readonly DeployedHost[] {
-  const expectedOf = expectedContents(settings, inventory, bundles);
-  const { hosts: seen } = readInstalled(layoutOf(settings));
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  const missing = standing.filter(({ certificate }) => certificate === undefined);
-  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
-  return standing.flatMap((found) => {
-    const expected = expectedOf(found);
-    const leaf = found.certificate?.info;
-    if (expected === undefined || leaf === undefined) return [];
-    const issuer = signerOf(leaf, inventory);
-    const { hostname, role } = found.host;
-    return [
-      {
-        hostname,
-        role,
-        expected,
-        issuer: issuer === undefined ? '' : hash('sha256', issuer.info.der),
-        seen: seen.get(hostname),
-      },
-    ];
-  });
 }
 
 /** The first visit, by itself, and the others: the canary's if there is one, or one of many. */

@@ -21,7 +21,7 @@ import { weakPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
-import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import { entryOf, type DkimEntry, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
 import { shownPath } from '../sys/shown-path.js';
@@ -29,7 +29,7 @@ import type { Done, Work } from './run.js';
 
 export interface PreparedCa {
   readonly after: Inventory;
-  readonly entries: readonly LedgerEntry[];
+  readonly entries: readonly (LedgerEntry | DkimEntry)[];
   readonly keeps: readonly FileWrite[];
   readonly done: readonly Done[];
   /** For use after the change. */
@@ -88,7 +88,7 @@ export async function prepareCa(
   };
 }
 
-function madeStep(step: Step): Done {
+export function madeStep(step: Step): Done {
   return { what: `made ${describeStep(step)}`, path: step.path };
 }
 

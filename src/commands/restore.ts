@@ -9,7 +9,7 @@ import { operatorRecipient, readOperatorKey } from '../custody/operator-key.js';
 import { openPassphraseFile, operatorKeyOf, sealAgain, type CustodyWork } from '../custody/passphrase-file.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { readSealedTo } from '../custody/sealed-to.js';
-import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
+import { RelaycertsError, listSome, quote, quotePath, timeText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { custodyWarnings } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
@@ -84,7 +84,9 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
       }),
     );
   }
-  sys.say(`restored ${content.files.length} files of ${settings.domain}, as of ${made ?? 'an unknown day'}: ${folder}`);
+  sys.say(
+    `restored ${content.files.length} files of ${settings.domain}, as of ${made === null ? 'an unknown day' : timeText(made)}: ${folder}`,
+  );
   sys.say(`  its CA is ${authority ?? 'missing'}; compare that with what backup said`);
   sys.say('  hosts revoked since then are back: revoke them again before you install anything');
   const warnings = custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`);

@@ -2,7 +2,7 @@
 // the table of every relay, and it relays until each relay has the new table. It is urgent, so problems elsewhere do
 // not stop it. For a host that is revoked already, it prints again what to run.
 
-import { RelaycertsError, commandText, errorObject, listSome } from '../errors.js';
+import { RelaycertsError, commandText, errorObject, listSome, timeText } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { tableName } from '../plan/bundle-names.js';
 import { isFormer } from '../plan/former-hosts.js';
@@ -61,7 +61,7 @@ export async function revoke(options: RevokeOptions, sys: Sys): Promise<void> {
             isOwnKey: found.request !== undefined,
           }),
         done: isDone
-          ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` on ${time}`}`]
+          ? [`nothing to do: ${one.hostname} was revoked${time === '' ? '' : ` at ${timeText(time)}`}`]
           : serials.map((serial) => `revoked ${one.hostname}, serial ${serial}`),
       });
       if (isDone && reason !== '' && reason !== before?.reason) {

@@ -5,7 +5,7 @@ import { caFlaws } from '../certificate/ca-flaws.js';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { checkCa } from '../certificate/verify.js';
-import { listSome, type Command, type Problem } from '../errors.js';
+import { listSome, timeText, type Command, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { caProblems, isNextCaUseless } from './ca-problems.js';
 import { caStageOf, isOfFormerCa, renewCaArgs } from './ca-rekey.js';
@@ -53,7 +53,7 @@ export function judgeCa({ settings, inventory, at, warnDays }: Basis): Verdict {
 
 /** For a certificate that is not valid yet; `cure` replaces it. */
 export function whyNotYet({ notBefore }: CertificateInfo, cure: Command): Problem {
-  const message = `not valid before ${notBefore.toISOString()}`;
+  const message = `not valid before ${timeText(notBefore)}`;
   return { message, hint: { ...cure, before: 'if the clock was ahead when it was made:' } };
 }
 

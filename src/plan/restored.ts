@@ -3,7 +3,7 @@
 // revocation. Pure.
 
 import { fingerprintOf } from '../certificate/fingerprint.js';
-import { listSome, type Hint, type Problem } from '../errors.js';
+import { listSome, timeText, type Hint, type Problem } from '../errors.js';
 import { tableName } from './bundle-names.js';
 import type { HostInventory, Inventory, IssuedCertificate } from './inventory.js';
 
@@ -89,11 +89,11 @@ function aheadOf(
     revoked.get(fingerprintOf(certificate.info, 'public-key', 'sha256')) ??
     (isOld && isRevocation(last) ? last : undefined);
   if (gone !== undefined) {
-    const message = `the ledger says that ${hostname} was revoked at ${gone.revokedAt}, and certs/revoked/ does not: it can relay again`;
+    const message = `the ledger says that ${hostname} was revoked at ${timeText(gone.revokedAt ?? '')}, and certs/revoked/ does not: it can relay again`;
     return { hostname, isRevoked: true, problem: { message, hint: revokeHint(hostname) } };
   }
   if (!isOld || last.retiredAt !== undefined) return undefined;
-  const message = `the certificate of ${hostname} is older than the last one in the ledger, serial ${last.serial} of ${last.issuedAt}`;
+  const message = `the certificate of ${hostname} is older than the last one in the ledger, serial ${last.serial} of ${timeText(last.issuedAt)}`;
   return { hostname, isRevoked: false, problem: { message, hint: renewHint(hostname, '--force') } };
 }
 

@@ -43,13 +43,20 @@ export function statusOf(basis: Basis, { hosts, hasCa, opening }: Chosen): reado
     ...passphraseStatus(basis.settings, opening),
     ...hosts.map((found) => hostStatus(basis, found)),
   ];
+  const inOrder = new Map(rows.map(({ name }) => [name, orderOf(name)]));
+  const order = ({ name }: CertificateStatus) => inOrder.get(name) ?? name;
   return rows.toSorted(
     (a, b) =>
       states.indexOf(a.state) - states.indexOf(b.state) ||
       (a.daysLeft ?? Infinity) - (b.daysLeft ?? Infinity) ||
       // Not in a locale's order, whose rules take longer to load than everything else here.
-      Number(a.name > b.name) - Number(a.name < b.name),
+      Number(order(a) > order(b)) - Number(order(a) < order(b)),
   );
+}
+
+/** A text to sort a name by: shop2 comes before shop10. */
+function orderOf(name: string): string {
+  return name.replaceAll(/\d+/gu, (digits) => digits.padStart(20, '0'));
 }
 
 /** True if it needs attention: everything but ok and revoked. */

@@ -2,7 +2,7 @@
 // does.
 
 import { join } from 'node:path';
-import { commandText, quotePath, type Problem } from '../errors.js';
+import { commandText, quotePath, timeText, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -35,7 +35,7 @@ function expiryWarnings({ certificate, host }: HostInventory, settings: Settings
   const what = `the certificate of ${host.hostname}`;
   const hint = { run: ['renew', host.hostname], after: ', then install it there' };
   if (at < notBefore) {
-    const message = `${what} is not valid before ${notBefore.toISOString()}: the clock was ahead when it was made, or is behind now (timedatectl)`;
+    const message = `${what} is not valid before ${timeText(notBefore)}: the clock was ahead when it was made, or is behind now (timedatectl)`;
     return [{ message, hint: { ...hint, run: [...hint.run, '--force'], before: 'if it is right now:' } }];
   }
   const left = daysLeft(certificate.info, at);
@@ -80,7 +80,7 @@ export function missingPassphrase({ passphrase: { file } }: Settings): Problem {
 export function clockWarnings({ caCertificate }: Inventory, at: Date): readonly Problem[] {
   const begins = caCertificate?.info.notBefore;
   if (begins === undefined || at >= begins) return [];
-  const message = `the CA begins on ${begins.toISOString()}, and this machine's clock says ${at.toISOString()}: the new certificate goes by the clock`;
+  const message = `the CA begins on ${timeText(begins)}, and this machine's clock says ${timeText(at)}: the new certificate goes by the clock`;
   return [{ message, hint: 'if the clock is wrong, set it and run the same command again: date -u' }];
 }
 

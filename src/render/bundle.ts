@@ -8,7 +8,9 @@ import { trustedCas } from '../plan/ca-rekey.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
+import { signingFilesOf } from './dkim.js';
 import { pinsOf } from './pin.js';
+import { keyedFiles } from './port25.js';
 import { renderTable } from './table.js';
 
 /**
@@ -51,6 +53,10 @@ export function bundlesOf(
     if (host.role === 'smtpd-server') {
       files.set(tableName, tableOf(settings, inventory));
     }
+    if (host.role === 'smtpd-server') {
+      for (const [name, bytes] of keyedFiles(settings, inventory.dqsKey)) files.set(name, bytes);
+    }
+    for (const [name, bytes] of signingFilesOf(settings, host, inventory.dkim)) files.set(name, bytes);
     bundles.set(host.hostname, files);
   }
   return bundles;

@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import type { HostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
+import { dkimFiles } from '../plan/dkim.js';
 import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
@@ -38,8 +39,18 @@ export function expectedContents(
       authorities,
       table: tableDigest(host.hostname),
       configuration: configurationDigest(settings, host),
+      dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };
+}
+
+/** The digest of the files with which a host signs; undefined if it does not. */
+export function signingDigest(
+  bundle: ReadonlyMap<string, Buffer> | undefined,
+  names: readonly string[],
+): string | undefined {
+  if (bundle === undefined || names.length === 0) return undefined;
+  return hash('sha256', names.map((name) => hash('sha256', bundle.get(name) ?? '')).join(' '));
 }
 
 /**

@@ -10,6 +10,9 @@
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { OverrideName } from '../settings/overrides.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
+import { isSigner } from '../plan/dkim.js';
+import { dkimMilter, macroName } from './dkim.js';
+import { srsOverrides } from './port25.js';
 import { protocols, syslogName, type Parameter, type Service } from './postfix.js';
 import { senderLimits } from './senders.js';
 
@@ -86,7 +89,7 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
     set('allow_untrusted_routing', 'no'),
     since(11, 'smtpd_reject_filter_maps', ''),
     // Milters of port 25 judge strangers: the home's address and mail that is not yet signed would fail there.
-    empty('smtpd_milters'),
+    ...milters(settings, server),
     empty('smtpd_milter_maps'),
     set('milter_default_action', 'tempfail'),
     empty('content_filter'),
@@ -110,6 +113,13 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
     // Keeps the home's address out of Received.
     since(10, 'smtpd_hide_client_session', 'yes'),
   ];
+}
+
+/** Our signer comes last, so that it signs what other milters of this port have changed. */
+function milters(settings: Settings, server: SmtpdServer): readonly Parameter[] {
+  const { dkim } = settings;
+  if (dkim === undefined || !isSigner(settings, server)) return [empty('smtpd_milters')];
+  return [set('smtpd_milters', dkimMilter(dkim)), set('milter_macro_daemon_name', macroName(server))];
 }
 
 /** Strangers can hold only a few processes for a short time; nothing in main.cf holds up a client with a key. */
@@ -172,9 +182,12 @@ export function relayServices(settings: Settings, server: SmtpdServer): readonly
   const { masterChroot: chroot } = settings.postfix;
   const port = String(server.port);
   const [tlsmgr, cleanup] = [`relaycerts-${port}-tlsmgr`, `relaycerts-${port}-cleanup`];
-  const own = Object.entries(server.overrides).flatMap(([name, value]) =>
-    value === undefined ? [] : [set(name, value)],
-  );
+  const signer = settings.dkim?.signAt === 'relay' ? dkimMilter(settings.dkim) : undefined;
+  const own = Object.entries(server.overrides).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const isBeside = name === 'smtpd_milters' && signer !== undefined;
+    return [set(name, isBeside ? [value, signer].filter((one) => one !== '').join(',') : value)];
+  });
   const parameters = [
     ...locks(settings, server),
     ...noResumption(tlsmgr),
@@ -196,7 +209,7 @@ export function relayServices(settings: Settings, server: SmtpdServer): readonly
       id: `${cleanup}/unix`,
       line: `${cleanup} unix n - ${chroot} - 0 cleanup`,
       overrides: overridden(
-        unchecked,
+        [...unchecked, ...srsOverrides(settings)],
         own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
       ),
     },

@@ -5,6 +5,7 @@
 export const sections = [
   'request',
   'rsync',
+  'dkim',
   'main.cf',
   'master.cf',
   'config',

@@ -156,4 +156,8 @@ tables_are_there() { :; }
 
 check_active() { :; }
 
+set_postscreen() { :; }
+
+undo_postscreen() { :; }
+
 after_reload() { :; }

@@ -122,13 +122,13 @@ warn_of_main_cf() {
   warn_of_own_domain
 }
 
-# The parameter $1 of main.cf lists our domain, itself or in a table.
+# The parameter $1 of main.cf lists the domain $2, itself or in a table.
 lists_domain() {
   for item in $(value_of "$1" | tr ',' ' '); do
     case $item in
-      "$domain") return 0 ;;
-      /*) ! grep -qsxi "$domain" "$item" || return 0 ;;
-      *:*) [ -z "$(postmap -q "$domain" "$item" 2>/dev/null)" ] || return 0 ;;
+      "$2") return 0 ;;
+      /*) ! grep -qsxi "$2" "$item" || return 0 ;;
+      *:*) [ -z "$(postmap -q "$2" "$item" 2>/dev/null)" ] || return 0 ;;
     esac
   done
   return 1
@@ -137,12 +137,12 @@ lists_domain() {
 # Mail from home to its own domain: this relay delivers it itself, or sends it in a loop.
 warn_of_own_domain() {
   for name in mydestination virtual_alias_domains virtual_mailbox_domains; do
-    ! lists_domain "$name" || {
+    ! lists_domain "$name" "$domain" || {
       warn "$name lists $domain: mail for it from home is delivered on $host, and bounces if the user is unknown here"
       return
     }
   done
-  ! lists_domain relay_domains || return 0
+  ! lists_domain relay_domains "$domain" || return 0
   mx=$(dig +short +time=3 +tries=1 MX "$domain" 2>/dev/null || host -W 3 -t MX "$domain" 2>/dev/null) || {
     say "cannot tell whether the MX of $domain is this relay: neither dig nor host answers"
     return

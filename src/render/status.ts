@@ -123,10 +123,14 @@ function tableLines(
       .join('  ')
       .trimEnd();
     const why = rows[index - 1]?.why;
+    const details = why === undefined ? [] : detailLines(why, program);
+    const next = rows[index]?.why;
+    // Below the last of the rows that have the same.
+    const isRepeated = next !== undefined && detailLines(next, program).join() === details.join();
     return [
       // A long name gets a line to itself.
       ...(name.length > room ? [name, `${' '.repeat(room)}  ${right}`] : [`${name.padEnd(room)}  ${right}`]),
-      ...(hasDetails && why !== undefined ? detailLines(why, program) : []),
+      ...(hasDetails && !isRepeated ? details : []),
     ];
   });
 }

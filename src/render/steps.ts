@@ -6,6 +6,7 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
+import { dkimSteps, undoDkimLines } from './dkim-steps.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
@@ -57,6 +58,7 @@ export function fileOf(
 
 function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
   return [
+    ...dkimSteps(settings, host),
     ...(host.role === 'smtp-client'
       ? [transportStep(settings, host), mainCfStep(settings, host)]
       : [masterCfStep(settings, host)]),
@@ -80,7 +82,7 @@ function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace)
   const sudo = needsSudo ? 'sudo ' : '';
   // Among the names for ssh, only an IPv6 address has a colon.
   const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
-  const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
+  const files = bundleFiles(settings, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
   const makeFolder = `${sudo}mkdir -p -m 0700 ${directory} &&`;
@@ -174,6 +176,7 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
+      ...undoDkimLines(settings, host),
     ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
   ]);

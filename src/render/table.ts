@@ -1,6 +1,7 @@
 // The relay's table of pins, the text of relay_clientcerts. Nothing in it depends on the time of writing or, if the key
 // is pinned, on the certificate, so a correct table stays as it is, and a renewal does not touch it.
 
+import { timeText } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 
@@ -20,5 +21,5 @@ function commentOf(pin: Pin): string {
   if (of === 'public-key') return isPrevious ? `${hostname}, before its new key` : '';
   const { other, notAfter } = pin;
   const before = isPrevious ? ', before its new certificate' : '';
-  return `${hostname}${before}, expires ${notAfter.toISOString().slice(0, 19)}Z, public key ${other}`;
+  return `${hostname}${before}, expires ${timeText(notAfter)}, public key ${other}`;
 }

@@ -99,7 +99,8 @@ export function parseSettings(value: unknown, context: SettingsContext, placeOf 
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
-  if (first === undefined && 'value' in result) return fillIn(result.value, context);
+  if (first === undefined && 'value' in result)
+    return fillIn(result.value, context, member(value, 'dns') !== undefined);
   if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
@@ -147,7 +148,7 @@ function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
 }
 
 /** The settings of a file that passed every check. */
-function fillIn(file: FileValue, context: SettingsContext): Settings {
+function fillIn(file: FileValue, context: SettingsContext, hasDns: boolean): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({
@@ -180,18 +181,22 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
       recipients: passphrase.recipients,
     },
     postfix,
-    ...fillInDomainMail(file, context),
+    ...fillInDomainMail(file, context, hasDns),
   };
 }
 
-function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: FileValue, context: SettingsContext) {
+function fillInDomainMail(
+  { domain, inbound, dkim, tunnel, dns, relayPort25 }: FileValue,
+  context: SettingsContext,
+  hasDns: boolean,
+) {
   const keyFile = relayPort25?.dqsKeyFile;
   const dqsKeyFile = keyFile === undefined ? keyFile : resolvePath(keyFile, dirname(context.file), context.home);
   return {
     inbound: inbound && { ...inbound, domains: inbound.domains ?? [domain] },
     tunnel,
     dkim: dkim && { ...dkim, domains: dkim.domains ?? [domain] },
-    dns,
+    dns: { ...dns, isGiven: hasDns },
     relayPort25: relayPort25 && { ...relayPort25, dqsKeyFile },
   };
 }

@@ -104,9 +104,11 @@ export interface Dkim {
 }
 
 export interface Dns {
+  /** The settings have this section, so `check` looks at the DNS. */
+  readonly isGiven: boolean;
   readonly spf: 'mx' | 'a';
   readonly dmarc: { readonly policy: 'none' | 'quarantine' | 'reject'; readonly reportTo: Address | undefined };
-  /** The IP address of the server that checks ask; undefined: the system's. */
+  /** The server that checks ask: an IP address, with a port if it is not 53 (`[2001:db8::53]:5353`); undefined: the system's. */
   readonly resolver: string | undefined;
 }
 

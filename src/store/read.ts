@@ -11,6 +11,8 @@ import { hostsOf, type HostSettings, type Settings } from '../settings/settings.
 import { shellWord } from '../shell-word.js';
 import { listFolder, readFileNow, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
+import { readDkimKeys } from './dkim-keys.js';
+import { readDqsKey } from './dqs-key.js';
 import { KnownClients, readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
@@ -52,6 +54,9 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
     caCertificate,
     ...ca,
     hosts,
+    dkim: readDkimKeys(layout, findings),
+    dkimFolder: layout.dkimFolder,
+    dqsKey: readDqsKey(settings, findings),
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
     problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
@@ -111,6 +116,12 @@ export async function readCertifiedHosts(settings: Settings) {
     };
   });
   return { hosts, revoked, authority: ca };
+}
+
+/** Only the DKIM keys, and what is wrong with their files. */
+export function readDkim(settings: Settings, { uid }: Onlooker): Pick<Inventory, 'dkim' | 'problems'> {
+  const findings = noFindings(uid);
+  return { dkim: readDkimKeys(layoutOf(settings), findings), problems: findings.problems };
 }
 
 /** The CA of the next stage of a rekey, and the previous one. */

@@ -116,8 +116,8 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
 
 /** The folders of every project, the outermost first. */
 export function foldersOf(layout: Layout): readonly string[] {
-  const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
-  return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, hostsFolder];
+  const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, dkimFolder, hostsFolder } = layout;
+  return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, dkimFolder, hostsFolder];
 }
 
 /** A link is followed only if no other user could have put it there. */

@@ -30,7 +30,7 @@ describe('clean', () => {
     const cleaned = await project.run(['clean', '--yes']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
     expect(cleaned.stdout.trimEnd().split('\n')).toHaveLength(16);
-    expect(cleaned.stdout).toContain(project.path('certs/ca/example.org-ca.key.pem'));
+    expect(cleaned.stdout).toContain('\ncerts/ca/example.org-ca.key.pem\n');
     expect(cleaned.stderr).toMatch(/warning: these bundles may be installed on hosts/u);
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
     expect(readdirSync(project.home).toSorted()).toEqual(['.config', passphrase]);
@@ -48,7 +48,7 @@ describe('clean', () => {
     const before = treeOf(join(project.home, '.config'));
     const cleaned = await project.run(['clean', '--yes', '--all']);
     expect(cleaned.status, cleaned.stderr).toBe(0);
-    expect(cleaned.stdout).toContain(`${join(project.home, passphrase)}\n`);
+    expect(cleaned.stdout).toContain(`\n~/${passphrase}\n`);
     expect(cleaned.stderr).toContain('backups of the CA key can then never be opened\n');
     expect(cleaned.stderr).toMatch(
       /warning: other projects of example\.org use this passphrase file by default\nrelaycerts: hint: .*: relaycerts clean\n/u,

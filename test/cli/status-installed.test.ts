@@ -56,7 +56,7 @@ describe('what was made', () => {
     expect(before.stdout).toMatch(/^5 hosts: 5 not-installed; CA ok; passphrase ok\n/u);
     expect(before.stdout).toMatch(
       new RegExp(
-        `^${home} +smtp-client +not-installed +397 .*\n {4}made just now, and not seen on the host: relaycerts deploy$`,
+        `^${home} .* +not-installed +397 .*\n${relay} .*\n.*\n.*\n {4}made just now, and not seen on the host: relaycerts deploy$`,
         'mu',
       ),
     );

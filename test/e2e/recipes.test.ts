@@ -120,6 +120,8 @@ describe('a life', () => {
     // The two others are "write it?" and "do it?".
     expect(shell.screen().match(/^. [A-Z].*[:?] /gmu)).toHaveLength(6);
     await shell.run(last ?? '');
+    // Where man looks for the pages of what is in ~/.local/bin.
+    await shell.run('test -e ~/.local/share/man/man1/relaycerts.1');
     shell.close();
   });
 

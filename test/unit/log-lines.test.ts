@@ -17,6 +17,9 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'service-missing': ['3.7'],
   // For other programs only.
   'key-file': [],
+  // The same in all.
+  'greeting-refused': ['3.7'],
+  'proxy-protocol': ['3.7'],
 };
 const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));
 

@@ -5,6 +5,7 @@ import { hash } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
 import { dkimFiles } from '../plan/dkim.js';
+import { port25Names } from '../plan/port25.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './host-facts.js';
@@ -34,14 +35,19 @@ export function judgeFiles(
   const files = facts.sections.flatMap((section) =>
     section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot, signing }, names, wanted, facts) : [],
   );
-  return [...open, ...files, ...judgeTableFile(host, facts)];
+  // Nothing is said of files in a folder that is missing.
+  const folder = sectionOf(facts, 'folder')?.words[0] ?? settings.postfix.directory;
+  const seen = new Set(facts.sections.flatMap(({ name, words: [file = ''] }) => (name === 'file' ? [file] : [])));
+  const unseen = [...wanted.keys()].map((name) => `${folder}/${name}`).filter((file) => !seen.has(file));
+  const missing = unseen.map((file) => findingOf('file-missing', hostname, { file }));
+  return [...open, ...files, ...missing, ...judgeTableFile(host, facts)];
 }
 
-const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> = {
+const differs = {
   ca: 'ca-differs',
   certificate: 'certificate-differs',
   key: 'key-differs',
-};
+} as const;
 
 /** Root can read a file that is closed further than necessary, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {
@@ -66,6 +72,7 @@ function judgeFile(
   const letters = found.get('mode');
   const name = file.slice(file.lastIndexOf('/') + 1);
   const isSigning = signing.has(name);
+  const isSecretList = Object.values<string>(port25Names).includes(name);
   if (letters === undefined || letters.startsWith('l')) {
     return [findingOf(isSigning ? 'dkim-differs' : 'file-missing', hostname, { file })];
   }
@@ -82,6 +89,7 @@ function judgeFile(
   const isSame = bytes === undefined || found.get('sha256') === hash('sha256', bytes);
   if (isSigning) findings.push(...(isSame ? [] : [findingOf('dkim-differs', hostname, { file })]));
   else if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
+  else if (isSecretList) findings.push(...(isSame ? [] : [findingOf('dnsbl-differs', hostname, { file })]));
   else if (!isSame) {
     const part = (['ca', 'certificate', 'key'] as const).find((one) => names[one] === name);
     findings.push(

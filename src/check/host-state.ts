@@ -35,7 +35,8 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
 /** OpenDKIM has the files of the bundle, and runs. */
 function judgeSigner(settings: Settings, hostname: string, facts: HostFacts): readonly Finding[] {
   const [folder, lines] = [sectionOf(facts, 'dkim')?.words[0] ?? '', linesOf(facts, 'dkim')];
-  if (lines.includes('down')) return [findingOf('dkim-down', hostname, { file: folder, unit: dkimUnit(settings) })];
+  if (lines.includes('down'))
+    return [findingOf('dkim-down', hostname, { file: `${folder}/opendkim.conf`, unit: dkimUnit(settings) })];
   return lines.includes('stale') ? [findingOf('dkim-differs', hostname, { file: folder })] : [];
 }
 

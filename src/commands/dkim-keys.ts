@@ -1,4 +1,5 @@
-// Making DKIM keys, for `make` (a domain's first key) and for `renew --dkim` (the next one). Nothing is written here.
+// Making DKIM keys, for `make` (a domain's first key) and for `renew --dkim` (the next one). They are not encrypted, as
+// hosts' keys are not. Nothing is written here.
 
 import { readHostKey } from '../certificate/private-key.js';
 import { generateHostKey } from '../issue/keys.js';

@@ -1,9 +1,10 @@
 // The next stage of a change of DKIM keys, for `renew --dkim` and `renew --due`, and what `status` says of it. It decides
 // what the keys are afterwards and asks the DNS; nothing is written here.
 
-import { lookUpDkimRecord } from '../dns/dkim-lookup.js';
-import { dkimRecordName, dkimRecordValue, type DkimKey } from '../dns/dkim-record.js';
-import { commandText, listSome, quote, type Problem } from '../errors.js';
+import { checkDkimRecord } from '../check/dns-dkim.js';
+import { asRecord, dkimRecordName, dkimRecordValue } from '../dns/dkim-record.js';
+import { makeLookup } from '../dns/lookup.js';
+import { commandText, listSome, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { agoText } from '../plan/ago.js';
 import {
@@ -42,12 +43,6 @@ export interface DkimChange {
     readonly keys: readonly object[];
     readonly waitsFor: string | null;
   };
-}
-
-/** The key as its record knows it: a former one is published like one that signs. */
-export function asRecord({ domain, selector, keyType, state, key }: FoundDkimKey): DkimKey {
-  const published = state === 'next' ? 'published-next' : state === 'retired' ? 'retired' : 'active';
-  return { domain, selector, keyType, state: published, publicKeyDer: key?.spki ?? Buffer.alloc(0) };
 }
 
 /** The stage that comes next; `installed` is what hosts were seen to have. */
@@ -153,24 +148,14 @@ async function makeNext({ settings, inventory, at }: Work): Promise<DkimChange> 
 
 /** All at once, and only if each record was seen. */
 async function switchKeys({ settings, inventory, at, sys }: Work, next: readonly FoundDkimKey[]): Promise<DkimChange> {
-  const found = await Promise.all(next.map((key) => lookUpDkimRecord(asRecord(key), settings.dns.resolver)));
-  const missing = next.flatMap((key, index) => {
-    const name = dkimRecordName(asRecord(key));
-    const state = found[index] ?? { kind: 'unknown', code: 'ENODATA' };
-    if (state.kind === 'right') return [];
-    if (state.kind === 'wrong') {
-      sys.warn(
-        `the DNS has another record under ${name}: ${quote(state.found.slice(0, 200))}`,
-        `publish ${recordText(key)}`,
-      );
-      sys.endWith(1);
-    }
-    const why = { absent: 'the DNS has no', wrong: 'the DNS has another', unknown: 'no DNS server answers for' };
-    const code = state.kind === 'unknown' ? ` (${state.code})` : '';
-    return [`${why[state.kind]} ${name}${code}`];
-  });
-  if (missing.length > 0) {
-    for (const line of missing) sys.say(`${line}, so the present DKIM key goes on signing`);
+  const lookup = makeLookup(settings.dns.resolver);
+  const reports = await Promise.all(next.map((key) => checkDkimRecord(asRecord(key), lookup)));
+  const findings = reports.flatMap((report) => report.findings);
+  if (findings.length > 0) {
+    const missing = findings.map(({ message }) => message);
+    for (const message of missing) sys.say(`the present DKIM key goes on signing: ${message}`);
+    // Not yet there is nothing wrong; another record is.
+    if (findings.some(({ id, severity }) => severity !== 'unknown' && id !== 'dkim-not-published')) sys.endWith(1);
     return nothing(inventory, 'waiting', listSome(missing), renderNowRun(recordsParagraph('Still to publish:', next)));
   }
   const domains = new Set(next.map(({ domain }) => domain));

@@ -1,10 +1,11 @@
-// What `dns` and `check` ask the DNS about, and whom.
+// What `dns` and `check` ask the DNS about, and whom: the settings say which server, the command line may name another.
+// Nothing is asked here.
 
 import type { DnsWork } from '../check/dns-answer.js';
+import { asRecord } from '../dns/dkim-record.js';
 import { makeLookup } from '../dns/lookup.js';
 import type { FoundDkimKey } from '../plan/dkim.js';
 import type { Settings } from '../settings/settings.js';
-import { asRecord } from './dkim-stage.js';
 
 /** `resolver` is the server to ask, if not the settings'. */
 export function makeDnsWork(

@@ -2,6 +2,7 @@
 // found publishes that key. Private keys are not seen here.
 
 import type { HostName } from '../names.js';
+import type { FoundDkimKey } from '../plan/dkim.js';
 import { parseTags } from './tags.js';
 
 /** One key of a domain; it is found by its selector. */
@@ -17,6 +18,12 @@ export interface DkimKey {
    * way. `retired`: no mail needs it any more, and its record is revoked or removed.
    */
   readonly state: 'published-next' | 'active' | 'retired';
+}
+
+/** The key as its record knows it: a former one stays published like the one that signs. */
+export function asRecord({ domain, selector, keyType, state, key }: FoundDkimKey): DkimKey {
+  const published = state === 'next' ? 'published-next' : state === 'retired' ? 'retired' : 'active';
+  return { domain, selector, keyType, state: published, publicKeyDer: key?.spki ?? Buffer.alloc(0) };
 }
 
 /** The name of a key's record. */

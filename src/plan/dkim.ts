@@ -35,14 +35,18 @@ export function isSigner({ dkim }: Pick<Settings, 'dkim'>, host: HostSettings): 
   return host.role === 'smtp-client' && host.program === 'postfix';
 }
 
+/** One whose private key is there. */
+type WholeDkimKey = FoundDkimKey & { readonly key: HostKey };
+
+function isWhole(one: FoundDkimKey): one is WholeDkimKey {
+  return one.key !== undefined;
+}
+
 /** The keys that sign now, in the settings' order; domains without one are left out. */
-export function activeKeys(
-  { dkim }: Pick<Settings, 'dkim'>,
-  keys: readonly FoundDkimKey[],
-): readonly (FoundDkimKey & { readonly key: HostKey })[] {
+export function activeKeys({ dkim }: Pick<Settings, 'dkim'>, keys: readonly FoundDkimKey[]): readonly WholeDkimKey[] {
   return (dkim?.domains ?? []).flatMap((domain) => {
     const found = keys.find((one) => one.domain === domain && one.state === 'active');
-    return found?.key === undefined ? [] : [{ ...found, key: found.key }];
+    return found === undefined || !isWhole(found) ? [] : [found];
   });
 }
 

@@ -4,7 +4,7 @@
 import { dkimNames, isSigner } from '../plan/dkim.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { dkimFolder, dkimUnit } from './dkim.js';
+import { dkimFolder, dkimUnit, homeMilter, milterLists } from './dkim.js';
 import { onHost, step, type Step } from './step.js';
 
 /** The step before Postfix uses the signer; none if the host does not sign. */
@@ -38,8 +38,39 @@ export function dkimSteps(settings: Settings, host: HostSettings): readonly Step
         `  opendkim -x ${folder}/${dkimNames.configuration}`,
         'fi',
       ]),
+      ...homeParts(settings, host),
       'Without systemd, have the last command run whenever the host starts. While OpenDKIM does not answer, mail waits at home.',
     ]),
+  ];
+}
+
+/** At home, the milter comes after those that main.cf has. */
+function homeParts(settings: Settings, host: HostSettings): Step['parts'] {
+  const token = homeMilter(settings, host);
+  if (token === undefined) return [];
+  return [
+    'Postfix hands it what is sent from here and what users send after logging in; milters that are there stay:',
+    onHost([
+      `for name in ${milterLists.join(' ')}; do`,
+      '  old=$(postconf -h $name)',
+      '  case $old in',
+      `    *${shellWord(token)}*) ;;`,
+      `    *) postconf -e "$name = \${old:+$old, }"${shellWord(token)} ;;`,
+      '  esac',
+      'done',
+    ]),
+  ];
+}
+
+/** The lines that take the milter out of main.cf again. */
+export function undoMilterLines(settings: Settings, host: HostSettings): readonly string[] {
+  const token = homeMilter(settings, host);
+  if (token === undefined) return [];
+  return [
+    `for name in ${milterLists.join(' ')}; do`,
+    `  old=$(postconf -h $name | sed ${shellWord(`s/[, ]*${token}//`)})`,
+    '  if test -n "$old"; then postconf -e "$name = $old"; else postconf -X $name; fi',
+    'done',
   ];
 }
 

@@ -20,6 +20,15 @@ export const dkimUnit = ({ domain }: Pick<Settings, 'domain'>): string => `relay
 /** The milter, as Postfix names it. */
 export const dkimMilter = ({ socket }: Dkim): string => `inet:127.0.0.1:${socket}`;
 
+/** The lists of milters in main.cf at home: for mail by SMTP, and for mail by sendmail(1). */
+export const milterLists = ['smtpd_milters', 'non_smtpd_milters'] as const;
+
+/** The signer in these lists, which tempfails whatever main.cf says of milters; undefined if this home does not sign. */
+export function homeMilter({ dkim }: Pick<Settings, 'dkim'>, host: HostSettings): string | undefined {
+  if (dkim === undefined || host.role !== 'smtp-client' || !isSigner({ dkim }, host)) return undefined;
+  return `{${dkimMilter(dkim)},default_action=tempfail}`;
+}
+
 /** The files of a host that signs, by name; none if it does not, or a domain has no key yet. */
 export function signingFilesOf(
   settings: Settings,

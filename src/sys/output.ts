@@ -36,7 +36,7 @@ function writeDirectly(fd: number): ProcessOutput {
 
 /** @throws Node's system error */
 function writeWhole(fd: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(fd, bytes, at);
     } catch (error) {

@@ -232,7 +232,7 @@ describe('a home that signs', () => {
   test('does not sign what comes from elsewhere', async () => {
     const words = ['--server', home.address, '--from', 'ann@example.org', '--to', 'root@mailhost.example.org'];
     await home.sh('rm -f /var/mail/*');
-    await lab.outside.exec(['swaks', '--hide-all', ...words, '--header', 'Subject: from the world']);
+    await relay.exec(['swaks', '--hide-all', ...words, '--header', 'Subject: from the world']);
     await home.waitForLog(/status=sent \(delivered to/u);
     const mail = (await home.sh('cat /var/mail/*')).stdout;
     expect(mail).toContain('Subject: from the world');

@@ -46,7 +46,9 @@ export function planAdoption(
   const caCertificate = { path: inventory.caCertificatePath, info: ca.held.info };
   const base = { ...inventory, caCertificate };
   const materials = new Map(found.hosts.map((one) => [one.hostname, one]));
-  const taken = inventory.hosts.map((one) => takeHost(one, materials.get(one.host.hostname), base, at));
+  const taken = inventory.hosts.map((one) =>
+    takeHost(one, materials.get(one.host.hostname), base, at, ca.flaws.length > 0),
+  );
   const settled = new Map<HostName, HostSettings>(inventory.hosts.map(({ host }) => [host.hostname, host]));
   const strangers = found.hosts.filter(({ hostname }) => !settled.has(hostname));
   const entry = (hostname: HostName, info: HostMaterial['certificate']['info']): LedgerEntry => {
@@ -90,13 +92,14 @@ function takeHost(
   material: HostMaterial | undefined,
   base: Inventory,
   at: Date,
+  isCaFlawed: boolean,
 ): { readonly inventory: HostInventory; readonly adopted: AdoptedHost } {
   const { host, keyPath, requestPath, certificatePath } = one;
   if (material === undefined || (material.key === undefined && material.request === undefined)) {
     const why = material?.noKey ?? 'no certificate of this CA names it';
     return { inventory: one, adopted: { host, key: 'new', certificate: 'new', why } };
   }
-  const { key, request, certificate, isDirect } = material;
+  const { key, request, certificate } = material;
   const pem = key && Buffer.from(encodePrivateKey(key.privateKey).revealBytes());
   const withKey = changeHost(one, {
     key: pem && readHostKey(keyPath, pem),
@@ -104,12 +107,25 @@ function takeHost(
   });
   const place = key === undefined ? 'host' : 'here';
   const whole = changeHost(withKey, { certificate: { path: certificatePath, info: certificate.info } });
-  const fails = !isDirect || hostProblems(whole, base, at).length > 0;
-  if (fails) {
-    const why = isDirect ? "its certificate is not this host's" : 'an intermediate CA signed its certificate';
+  const why = whyNotTaken(material, isCaFlawed) ?? (hostProblems(whole, base, at).length > 0 ? notIts : undefined);
+  if (why !== undefined) {
     return { inventory: withKey, adopted: { host, key: place, certificate: 'new', why } };
   }
   const cured = curedByMake(whole, base).map(({ code }) => code);
-  const why = [...new Set(cured)].join(', ');
-  return { inventory: whole, adopted: { host, key: place, certificate: why === '' ? 'kept' : 'replaced', why } };
+  const flaws = [...new Set(cured)].join(', ');
+  return {
+    inventory: whole,
+    adopted: { host, key: place, certificate: flaws === '' ? 'kept' : 'replaced', why: flaws },
+  };
+}
+
+const notIts = "its certificate is not this host's";
+
+/** Why only the key is taken. */
+function whyNotTaken({ isDirect, certificate }: HostMaterial, isCaFlawed: boolean): string | undefined {
+  if (!isDirect) return 'an intermediate CA signed its certificate';
+  // The CA has to be renewed before it signs anything, and this would not verify then.
+  return isCaFlawed && certificate.info.namesCaSerial
+    ? "its certificate names the serial number of the CA's certificate"
+    : undefined;
 }

@@ -1,6 +1,7 @@
 // Which hosts are taken over with the CA: those that a certificate of this CA names, each with its key, or with its
 // request if the key is elsewhere. A host has one certificate; older ones only go into the ledger.
 
+import { dirname, relative } from 'node:path';
 import { isSignedBy } from '../certificate/verify.js';
 import { clientAuth, serverAuth } from '../certificate/profile.js';
 import { judgePublicKey, type RequestInfo } from '../certificate/request.js';
@@ -48,8 +49,14 @@ export interface FoundHosts {
   readonly older: readonly { readonly hostname: HostName; readonly held: Held }[];
 }
 
-/** The hosts in the material; `opened`: every key that could be opened. */
-export function findHostMaterial(material: Material, ca: ChosenCa, opened: readonly OpenKey[], at: Date): FoundHosts {
+/** The hosts in the material; `opened`: every key that could be opened; `folder`: what was scanned, if anything. */
+export function findHostMaterial(
+  material: Material,
+  ca: ChosenCa,
+  opened: readonly OpenKey[],
+  folder: string | undefined,
+  at: Date,
+): FoundHosts {
   const { info: root } = ca.held;
   const middles = material.certificates.filter(({ info }) => info.isCa && info !== root && isSigned(info, root));
   const revoked: RevokedMaterial[] = [];
@@ -104,7 +111,7 @@ export function findHostMaterial(material: Material, ca: ChosenCa, opened: reado
     hosts.push({
       hostname,
       altNames: altNamesOf(held, hostname),
-      role: roleOf(held, best.key),
+      role: roleOf(held, best.key, folder),
       certificate: held,
       isDirect: isSigned(held.info, root),
       key: noKey === '' ? best.key : undefined,
@@ -149,13 +156,13 @@ function keyFor(
   return { key, request, noKey: key === undefined && request === undefined ? none : '' };
 }
 
-function roleOf({ info, paths }: Held, key: OpenKey | undefined): Role | undefined {
+function roleOf({ info, paths }: Held, key: OpenKey | undefined, folder: string | undefined): Role | undefined {
   const isServer = info.extendedKeyUsage.includes(serverAuth);
   if (isServer !== info.extendedKeyUsage.includes(clientAuth)) return isServer ? 'smtpd-server' : 'smtp-client';
-  const folders = [...paths, ...(key === undefined ? [] : [key.path])].flatMap((path) => path.split('/').slice(-3, -1));
-  const [server, client] = [/smtpd|server|relay/iu, /client|home/iu].map((word) =>
-    folders.some((one) => word.test(one)),
-  );
+  if (folder === undefined) return undefined;
+  const files = [...paths, ...(key === undefined ? [] : [key.path])];
+  const names = files.flatMap((path) => dirname(relative(folder, path)).split('/'));
+  const [server, client] = [/server|relay/iu, /client/iu].map((word) => names.some((name) => word.test(name)));
   if (server === client) return undefined;
   return server === true ? 'smtpd-server' : 'smtp-client';
 }

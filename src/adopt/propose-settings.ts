@@ -2,6 +2,7 @@
 // from the names in the certificates. Text in, text out; what is there keeps its comments and its order.
 
 import type { CertificateInfo } from '../certificate/certificate.js';
+import { keyTypeOfSpki } from '../certificate/public-key.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import { setValue } from '../settings/edit.js';
@@ -36,6 +37,7 @@ export function withCa(
   const wanted: readonly (readonly [string, unknown, unknown])[] = [
     ['commonName', name ?? settings.ca.commonName, settings.ca.commonName],
     ['permittedDomains', domains, settings.ca.permittedDomains],
+    ['keyType', keyTypeOfSpki(ca.spki) ?? settings.ca.keyType, settings.ca.keyType],
   ];
   return wanted.reduce<SettingsDraft>(
     (draft, [key, value, present]) => {
@@ -81,11 +83,14 @@ export function proposeSettings(
   if (relays.length === 0) throw unclearError('none of the certificates is for a relay');
   if (clients.length === 0) throw unclearError('none of the certificates is for a home host');
   const domain = fromMake?.domain ?? commonDomain([...clients, ...relays]);
+  // Otherwise the first make would advise another key for each.
+  const keyTypes = new Set(hosts.flatMap(({ key }) => (key && keyTypeOfSpki(key.spki)) ?? []));
   const text = applyAnswers(emptyDraft, {
     domain,
     relays: relays.map((name) => shortName(name, domain)),
     clients: clients.map((name) => shortName(name, domain)),
     relayPort: fromMake?.port === 2500 ? undefined : fromMake?.port,
+    keyType: keyTypes.size === 1 ? [...keyTypes][0] : undefined,
     recipients: fromMake === undefined || fromMake.recipients.length === 0 ? undefined : fromMake.recipients,
   });
   const named = hosts.reduce((edited, { hostname, altNames }) => {

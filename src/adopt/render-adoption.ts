@@ -75,10 +75,9 @@ function some(rows: readonly (readonly string[])[]): readonly (readonly string[]
 
 function hostLine({ host, key, certificate, why }: AdoptedHost): string {
   const { hostname } = host;
-  if (key === 'new') return `${hostname}: make makes a new key, so its pin changes (${why})`;
-  const where = key === 'here' ? 'its key' : 'its request; its key stays there';
-  if (certificate === 'kept') return `${hostname}: ${where} and its certificate`;
-  return `${hostname}: ${where}; make issues a new certificate for it (${why})`;
+  if (key === 'new') return `${hostname} gets a new key from make, and so another pin: ${why}`;
+  const kept = key === 'here' ? 'keeps its key' : 'keeps its key, which is there';
+  return `${hostname} ${kept}${certificate === 'kept' ? ' and its certificate' : '; make issues a new certificate'}`;
 }
 
 export function renderAdoptionJson(report: Report, isDryRun: boolean): string {

@@ -3,7 +3,7 @@
 
 import { timeText } from '../errors.js';
 import { generationOf } from './ca-name.js';
-import { clientAuth, profiles, serverAuth } from './profile.js';
+import { clientAuth, profileNameOf, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from './certificate.js';
 
@@ -30,6 +30,7 @@ export interface CertificateFinding {
 
 export interface ExpectedLeaf {
   readonly role: Role;
+  readonly isInbound: boolean;
   readonly hostname: string;
   readonly altNames: readonly string[];
 }
@@ -69,7 +70,7 @@ export function checkContents(
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
   const found = (): string => (isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject));
-  const { keyUsage, extendedKeyUsage } = profiles[expected.role];
+  const { keyUsage, extendedKeyUsage } = profiles[profileNameOf(expected)];
   const hasPurpose =
     keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
     haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);

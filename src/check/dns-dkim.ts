@@ -1,4 +1,5 @@
-// The record of one DKIM key, against the key. `renew --dkim` switches to a key only after this found it published.
+// The record of one DKIM key, against the key. `renew --dkim` switches to a key only after this found it published, so
+// what receivers cannot use is never right here.
 
 import { dkimRecordName, judgeDkim, type DkimKey } from '../dns/dkim-record.js';
 import type { Lookup } from '../dns/lookup.js';

@@ -1,4 +1,5 @@
-// SPF records, evaluated as a receiver does it: every address of every relay has to pass, and a stranger must not.
+// SPF records, evaluated as a receiver does it: every address of every relay has to pass, and a stranger must not. How
+// the record is written does not matter, so one that allows other senders, too, is right.
 
 import { evaluateSpf, type SpfVerdict } from '../dns/spf.js';
 import { isSpf } from '../dns/spf-record.js';

@@ -1,4 +1,5 @@
-// All DNS records that mail of these settings needs: each is right, wrong or not known. Only questions are asked.
+// All DNS records that mail of these settings needs: each is right, wrong or not known. Only questions are asked; the
+// judgements are in the files beside this one.
 
 import { mailDomainsOf } from '../dns/records.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -18,22 +19,25 @@ export async function checkDns(work: DnsWork): Promise<readonly Report[]> {
   const { settings, keys, lookup } = work;
   const domains = mailDomainsOf(settings);
   const located = await inParallel(settings.smtpdServers, atOnce, (relay) => locateRelay(relay, work));
-  const ofRelays = await inParallel(located, atOnce, async ({ report, ...relay }) => {
-    const { hostname } = relay.relay;
-    const reverse = await Promise.all(relay.addresses.map((address) => checkReverse(relay, address, work)));
-    const helo = domains.includes(hostname) ? [] : [await checkSpf(hostname, [relay], work)];
-    return [report, ...reverse, ...helo];
-  });
-  const ofDomains = await inParallel(domains, atOnce, async (domain) => [
-    ...(await checkDomain(domain, work)),
-    await checkSpf(domain, located, work),
-  ]);
-  const ofKeys = await inParallel(keys, atOnce, (key) => checkDkimRecord(key, lookup));
   const asked = located
     .filter(({ addresses }) => addresses.length > 0)
     .flatMap((relay) => work.blockLists.map((list) => ({ ...relay, list })));
-  const ofLists = await inParallel(asked, atOnce, ({ relay, addresses, list }) =>
-    checkBlockList(list, relay.hostname, addresses, lookup),
-  );
-  return [...ofRelays.flat(), ...ofDomains.flat(), ...ofKeys, ...ofLists];
+  // Side by side, because a slow server makes each of them wait.
+  const parts = await Promise.all([
+    inParallel(located, atOnce, async ({ report, ...relay }) => {
+      const { hostname } = relay.relay;
+      const reverse = await Promise.all(relay.addresses.map((address) => checkReverse(relay, address, work)));
+      const helo = domains.includes(hostname) ? [] : [await checkSpf(hostname, [relay], work)];
+      return [report, ...reverse, ...helo];
+    }),
+    inParallel(domains, atOnce, async (domain) => {
+      const [reports, spf] = await Promise.all([checkDomain(domain, work), checkSpf(domain, located, work)]);
+      return [...reports, spf];
+    }),
+    inParallel(keys, atOnce, async (key) => [await checkDkimRecord(key, lookup)]),
+    inParallel(asked, atOnce, async ({ relay, addresses, list }) => [
+      await checkBlockList(list, relay.hostname, addresses, lookup),
+    ]),
+  ]);
+  return parts.flat(2);
 }

@@ -75,6 +75,8 @@ function judgeService(
   { id: service, wanted: line, found: foundLine }: FoundService,
 ): readonly Finding[] {
   if (foundLine === undefined) return [findingOf('service-missing', hostname, { service })];
+  const command = foundLine.trim().split(' ')[7] ?? '';
+  if (command !== line.split(' ')[7]) return [findingOf('service-replaced', hostname, { service, found: command })];
   const isOther = foundLine.trim() !== line;
   const findings = isOther
     ? [findingOf('service-differs', hostname, { service, found: foundLine.trim(), wanted: line })]

@@ -34,14 +34,19 @@ export function judgeFiles(
   const files = facts.sections.flatMap((section) =>
     section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot, signing }, names, wanted, facts) : [],
   );
-  return [...open, ...files, ...judgeTableFile(host, facts)];
+  // Nothing is said of files in a folder that is missing.
+  const folder = sectionOf(facts, 'folder')?.words[0] ?? settings.postfix.directory;
+  const seen = new Set(facts.sections.flatMap(({ name, words: [file = ''] }) => (name === 'file' ? [file] : [])));
+  const unseen = [...wanted.keys()].map((name) => `${folder}/${name}`).filter((file) => !seen.has(file));
+  const missing = unseen.map((file) => findingOf('file-missing', hostname, { file }));
+  return [...open, ...files, ...missing, ...judgeTableFile(host, facts)];
 }
 
-const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> = {
+const differs = {
   ca: 'ca-differs',
   certificate: 'certificate-differs',
   key: 'key-differs',
-};
+} as const;
 
 /** Root can read a file that is closed further than necessary, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {

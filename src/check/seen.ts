@@ -3,6 +3,7 @@
 
 import { hash } from 'node:crypto';
 import { tableName } from '../plan/bundle-names.js';
+import { peersName } from '../plan/inbound.js';
 import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
@@ -39,8 +40,12 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
   };
 }
 
+const pinTables: ReadonlySet<string> = new Set([tableName, peersName]);
+
 function digestOfTable({ sections }: HostFacts): string | undefined {
-  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && file.endsWith(`/${tableName}`));
+  const table = sections.find(
+    ({ name, words: [file = ''] }) => name === 'file' && pinTables.has(file.slice(file.lastIndexOf('/') + 1)),
+  );
   const found = valuesOf(table?.lines ?? [], ' ').get('sha256') ?? '';
   return isDigest(found) ? found : undefined;
 }

@@ -1,4 +1,5 @@
-// The command for DNS records: its options and help. Its code is in commands/dns.ts, and loaded when it runs.
+// The command that prints and checks DNS records: its options and help. Its code is in commands/dns.ts, and loaded when
+// it runs.
 
 import { Option } from 'commander';
 import type { DnsOptions } from '../commands/dns.js';

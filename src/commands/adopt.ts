@@ -69,7 +69,9 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
     const report = plan(inventory);
     const { adoption, newText, next } = report;
     const answer = options.json ? renderAdoptionJson(report, false) : '';
+    const schema = membersOf(draft.text)['$schema'];
     if (isDone) {
+      await writeSchema(settings.file, schema);
       sys.say('this CA is adopted already', inventory.caCertificatePath);
       sys.write(options.json ? answer : renderNext(next));
       return;
@@ -95,7 +97,7 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
         else if (done.path !== inventory.caKeyPath) sys.say(done.what, done.path);
       }
     });
-    await writeSchema(settings.file, membersOf(draft.text)['$schema']);
+    await writeSchema(settings.file, schema);
     for (const { message, hint } of custody.warnings) sys.warn(message, hint);
     sys.say('adopted the CA', inventory.caCertificatePath);
     if (!options.json) sys.write(renderNext(next));
@@ -126,7 +128,7 @@ async function prepare(options: AdoptOptions, given: Secret | undefined, sys: Sy
   const ca = await chooseCa(material, plain, { ask, run: sys.run, at, keyFile, certificateFile });
   for (const message of openWarnings(folder, material, ca, sys.uid)) sys.warn(message);
   const opened = await openAllKeys(material, plain, ca.passphrase ?? given, sys);
-  const hosts = findHostMaterial(material, ca, opened, at);
+  const hosts = findHostMaterial(material, ca, opened, folder, at);
   const { home, program, command, uid } = sys;
   const context = { home, program, command, uid, file };
   const first = found ?? proposeSettings(hosts.hosts, wishesOf(options, hosts.hosts, fromMake), context);

@@ -83,9 +83,10 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (error + warning > 0) sys.endWith(3);
 }
 
-/** True if the settings are about more than relaying. */
-function asksForDns({ inbound, dkim, dns }: Settings): boolean {
-  return inbound !== undefined || dkim !== undefined || dns.isGiven;
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
 }
 
 /** What the hosts have is looked up there, not in the notes of an earlier run. */

@@ -1,4 +1,5 @@
-// `relaycerts dns`: the DNS records that mail of these settings needs, or whether they are there. It publishes nothing.
+// `relaycerts dns`: the DNS records that mail of these settings needs, or whether they are there. It publishes nothing,
+// and of certs/ it reads only the DKIM keys, and certificates for TLSA records.
 
 import { createHash } from 'node:crypto';
 import { usualBlockLists } from '../check/block-lists.js';

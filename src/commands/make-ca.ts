@@ -24,6 +24,7 @@ import { planKept } from '../store/kept-passphrases.js';
 import { entryOf, type DkimEntry, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
+import { judgeOpening } from './custody.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Done, Work } from './run.js';
 
@@ -78,6 +79,11 @@ export async function prepareCa(
     }
   }
   const issued = await issueMissingCa(work, after, pair);
+  // A new operator key is proven to open the CA before either is kept, and noted, so that the next status need not.
+  if (custody.isOperatorKeyNew && caKey !== undefined) {
+    const opening = await judgeOpening({ ...work, inventory: issued.after }, 'unasked');
+    if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
+  }
   return {
     ...custody,
     after: issued.after,
@@ -110,6 +116,8 @@ interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 
   readonly passphrase: Secret | undefined;
   /** It is new, with 256 random bits. */
   readonly isRandom: boolean;
+  /** The passphrase is encrypted to an operator key made for it. */
+  readonly isOperatorKeyNew: boolean;
 }
 
 async function prepareCustody(
@@ -119,7 +127,8 @@ async function prepareCustody(
   given: Secret | undefined,
 ): Promise<PreparedCustody> {
   const { settings, inventory } = work;
-  const plain = { after: inventory, keeps: [], done: [], warnings: [], passphrase: undefined, isRandom: false };
+  const none = { passphrase: undefined, isRandom: false, isOperatorKeyNew: false };
+  const plain = { after: inventory, keeps: [], done: [], warnings: [], ...none };
   if (reseal !== undefined) return resealed(work, reseal, given);
   if (first === undefined) {
     const isNewCa = inventory.caKey === undefined && inventory.caCertificate === undefined;
@@ -147,6 +156,7 @@ async function prepareCustody(
     ],
     passphrase,
     isRandom: given === undefined,
+    isOperatorKeyNew: isNew,
   };
 }
 
@@ -184,5 +194,6 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
     warnings,
     passphrase,
     isRandom: false,
+    isOperatorKeyNew: false,
   };
 }

@@ -1,6 +1,6 @@
 // Questions to a DNS server. Every answer is one of three: records, "there are none", or "not known"; an error of the
-// server never means that a record is not there. What a server says is untrusted: addresses are checked here, names are
-// parsed by whoever follows them.
+// server never means that a record is not there. What a server says is untrusted: addresses are checked here, names
+// are parsed before they are followed or printed.
 
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -48,15 +48,38 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** A name that can be asked for: any octets that need no escape, within the sizes of RFC 1035 2.3.4. */
-export function isQuestion(name: string): boolean {
+export function isQueryName(name: string): boolean {
   return name.length <= 253 && name.split('.').every((label) => /^[\w+=/,*-]{1,63}$/u.test(label));
 }
 
-/** Asks `server`, an address with or without a port, or the system's servers. Each question is asked once. */
+/**
+ * Asks `server`, an address with or without a port, or the system's servers. Each question is asked once, and nothing
+ * more of a server that has not answered the first ones.
+ */
 export function makeLookup(server: string | undefined, begun = performance.now()): Lookup {
   const resolver = new Resolver({ timeout, tries: 2 });
   if (server !== undefined) resolver.setServers([server]);
   const asked = new Map<string, Promise<Answer<unknown>>>();
+  let seen: 'nothing' | 'silence' | 'answers' = 'nothing';
+  const whyNot = (): string | undefined => {
+    if (seen === 'silence') return reasons['ETIMEOUT'];
+    const isTooMuch = performance.now() - begun > longest || asked.size >= mostQuestions;
+    return isTooMuch ? 'too many questions, or the DNS server is too slow for them' : undefined;
+  };
+  const answerOf = async <Value>(question: Promise<readonly Value[]>): Promise<Answer<Value>> => {
+    try {
+      const values = await question;
+      seen = 'answers';
+      return values.length === 0 ? { kind: 'absent' } : { kind: 'found', values: values.slice(0, mostRecords) };
+    } catch (error) {
+      const code = systemCode(error);
+      if (code === undefined) throw error;
+      if (code !== 'ETIMEOUT') seen = 'answers';
+      else if (seen === 'nothing') seen = 'silence';
+      if (code === 'ENOTFOUND' || code === 'ENODATA') return { kind: 'absent' };
+      return { kind: 'unknown', why: reasons[code] ?? `the DNS server's answer cannot be used (${code})` };
+    }
+  };
   const ask =
     <Value>(type: string, question: (name: string) => Promise<readonly Value[]>) =>
     (name: string): Promise<Answer<Value>> => {
@@ -64,13 +87,9 @@ export function makeLookup(server: string | undefined, begun = performance.now()
       const known = asked.get(key);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the key names the type
       if (known !== undefined) return known as Promise<Answer<Value>>;
-      const isTooLong = performance.now() - begun > longest || asked.size >= mostQuestions;
-      const why = 'too many questions, or the DNS server is too slow for them';
-      const answer: Promise<Answer<Value>> = isTooLong
-        ? Promise.resolve({ kind: 'unknown', why })
-        : isQuestion(name)
-          ? answerOf(question(name))
-          : Promise.resolve({ kind: 'absent' });
+      const why = whyNot();
+      if (why !== undefined) return Promise.resolve({ kind: 'unknown', why });
+      const answer = isQueryName(name) ? answerOf(question(name)) : Promise.resolve({ kind: 'absent' } as const);
       asked.set(key, answer);
       return answer;
     };
@@ -89,18 +108,6 @@ export function makeLookup(server: string | undefined, begun = performance.now()
 
 function withoutDot(name: string): string {
   return name.replace(/\.$/u, '');
-}
-
-async function answerOf<Value>(question: Promise<readonly Value[]>): Promise<Answer<Value>> {
-  try {
-    const values = await question;
-    return values.length === 0 ? { kind: 'absent' } : { kind: 'found', values: values.slice(0, mostRecords) };
-  } catch (error) {
-    const code = systemCode(error);
-    if (code === 'ENOTFOUND' || code === 'ENODATA') return { kind: 'absent' };
-    if (code === undefined) throw error;
-    return { kind: 'unknown', why: reasons[code] ?? `the DNS server's answer cannot be used (${code})` };
-  }
 }
 
 /** The name of an address in the reverse tree (RFC 1035 3.5, RFC 3596 2.5). */

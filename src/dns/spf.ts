@@ -2,7 +2,7 @@
 // and two of their questions without an answer, as in 4.6.4. Explanations (exp=) are not fetched.
 
 import { BlockList, isIP } from 'node:net';
-import { isQuestion, nibblesOf, reverseName, type Answer, type Lookup } from './lookup.js';
+import { isQueryName, nibblesOf, reverseName, type Answer, type Lookup } from './lookup.js';
 import { expandMacros, isSpf, parseSpf, type Qualifier, type SpfTerm } from './spf-record.js';
 
 export interface SpfCall {
@@ -62,7 +62,7 @@ export async function evaluateSpf(call: SpfCall, lookup: Lookup): Promise<SpfVer
 }
 
 async function evaluateDomain(evaluation: Evaluation, domain: string): Promise<SpfVerdict> {
-  if (!isQuestion(domain) || !domain.includes('.')) return { result: 'none', why: `${domain} is not a domain name` };
+  if (!isQueryName(domain) || !domain.includes('.')) return { result: 'none', why: `${domain} is not a domain name` };
   const answer = await evaluation.lookup.txt(domain);
   if (answer.kind === 'unknown') throw new SpfError('temperror', `TXT of ${domain}: ${answer.why}`);
   const records = answer.kind === 'found' ? answer.values.filter(isSpf) : [];
@@ -95,14 +95,14 @@ async function matchTerm(evaluation: Evaluation, domain: string, term: SpfTerm):
   countTerm(evaluation);
   const target = await targetOf(evaluation, domain, term);
   if (kind === 'include') return matchInclude(evaluation, target, term);
-  if (!isQuestion(target)) return false;
+  if (!isQueryName(target)) return false;
   if (kind === 'ptr') return matchPtr(evaluation, target);
   if (kind === 'exists') return (await ask(evaluation, 'a', target)).length > 0;
   if (kind === 'a') return matchAddress(evaluation, target, term);
   const exchanges = await ask(evaluation, 'mx', target);
   if (exchanges.length > mostNames) throw new SpfError('permerror', `${target} has more than ${mostNames} MX records`);
   for (const { exchange } of exchanges) {
-    if (isQuestion(exchange) && (await matchAddress(evaluation, exchange, term))) return true;
+    if (isQueryName(exchange) && (await matchAddress(evaluation, exchange, term))) return true;
   }
   return false;
 }
@@ -128,7 +128,7 @@ async function matchPtr(evaluation: Evaluation, target: string): Promise<boolean
 /** The names of the address that lead back to it. */
 async function validatedNames({ call: { address }, lookup }: Evaluation): Promise<readonly string[]> {
   const answer = await lookup.ptr(reverseName(address));
-  const names = answer.kind === 'found' ? answer.values.slice(0, mostNames).filter(isQuestion) : [];
+  const names = answer.kind === 'found' ? answer.values.slice(0, mostNames).filter(isQueryName) : [];
   const found: string[] = [];
   for (const name of names) {
     const back = await (isIP(address) === 4 ? lookup.a(name) : lookup.aaaa(name));

@@ -4,6 +4,7 @@
 import type { HostName } from '../names.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import { dkimFiles } from './dkim.js';
+import { inboundFiles } from './inbound.js';
 import { port25Files } from './port25.js';
 
 /** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
@@ -40,5 +41,5 @@ export function bundleFiles(
 ): readonly string[] {
   const names = bundleNames(settings.domain, host.hostname);
   const parts = bundleParts(host.role, keyPlace).map((part) => names[part]);
-  return [...parts, ...dkimFiles(settings, host), ...port25Files(settings, host)];
+  return [...parts, ...dkimFiles(settings, host), ...port25Files(settings, host), ...inboundFiles(host)];
 }

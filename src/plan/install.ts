@@ -5,6 +5,7 @@ import type { HostName } from '../names.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleNames, tableName } from './bundle-names.js';
 import { dkimFiles } from './dkim.js';
+import { peersName } from './inbound.js';
 import { port25Files } from './port25.js';
 
 /** What is new in a bundle: the host's key or certificate, the CA's certificates, the table of pins, or what it signs with. */
@@ -36,7 +37,7 @@ function newsOf(settings: Settings, host: HostSettings, files: ReadonlySet<strin
     ['key', files.has(key)],
     ['certificate', files.has(certificate) || files.has(chain)],
     ['ca', files.has(ca)],
-    ['table', files.has(tableName)],
+    ['table', files.has(tableName) || files.has(peersName)],
     ['dkim', dkimFiles(settings, host).some((name) => files.has(name))],
     ['dnsbl', port25Files(settings, host).some((name) => files.has(name))],
   ];

@@ -9,7 +9,7 @@ export interface HostContent {
   readonly certificate: string;
   /** Of the DER of each CA certificate in its CA file, in any order. */
   readonly authorities: readonly string[];
-  /** Of the file relay_clientcerts; undefined on a client or if unknown. */
+  /** Of the file relay_clientcerts, or relay_clientcerts_in on the home of inbound; undefined if it has neither or is unknown. */
   readonly table: string | undefined;
   /** Of the configuration set there (render/installed.ts); undefined if unknown. */
   readonly configuration: string | undefined;

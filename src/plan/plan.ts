@@ -4,6 +4,7 @@
 // (ca-problems.ts, host-problems.ts), and then the plan only reports it.
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
+import { inboundFiles } from './inbound.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, HostSettings, KeyType, Settings } from '../settings/settings.js';
@@ -213,6 +214,9 @@ function bundleSteps(
     step.role === 'smtp-client' &&
     (step.event === 'issued' || postfix.pin === 'certificate');
   const newPin = certificates.some(hasNewPin);
+  const newRelayPin = certificates.some(
+    (step) => step.kind === 'certificate' && step.role === 'smtpd-server' && step.event === 'issued',
+  );
   return inventory.hosts.flatMap((found) => {
     if (found.isRevoked || isKnownRight(found, inventory)) return [];
     const { host, bundle, bundleFolder, request } = found;
@@ -225,6 +229,7 @@ function bundleSteps(
       ...(newCa ? [names.ca] : []),
       ...(reissued.has(hostname) ? [names.certificate, names.chain] : []),
       ...(newPin ? [names.table] : []),
+      ...(newRelayPin ? inboundFiles(host) : []),
       ...(wanted === undefined ? bundleFiles(settings, host, 'here') : staleFiles(bundle, wanted)),
       ...(signing.length > 0 ? dkimFiles(settings, host) : []),
     ]);

@@ -1,19 +1,12 @@
 // The configuration of a host in either role: the parameters of its main.cf, and the services of its master.cf. The
-// data is in postfix.ts and relay-service.ts.
+// data is in postfix.ts, relay-service.ts and inbound-service.ts.
 
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { homeMilter, milterLists } from './dkim.js';
+import { inboundOf, inboundServices } from './inbound-service.js';
 import { port25Of, type ConfigurationFile } from './port25.js';
-import { homeParameters, homeService, type Parameter, type Service } from './postfix.js';
+import { homeParameters, homeService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { relayServices } from './relay-service.js';
-
-/** An item of a list in main.cf that also has others; it has no white space and no comma. */
-export interface ListToken {
-  readonly name: string;
-  /** In a list of restrictions, the last place is before a final permit or reject. */
-  readonly place: 'first' | 'last';
-  readonly token: string;
-}
 
 /** All that is set on a host. A relay's main.cf is changed only if the settings ask for more than the relay service. */
 export interface Configuration {
@@ -25,12 +18,23 @@ export interface Configuration {
 }
 
 export function configurationOf(settings: Settings, host: HostSettings): Configuration {
+  const inbound = host.isInbound ? settings.inbound : undefined;
   if (host.role === 'smtpd-server') {
-    const { services, ...port25 } = port25Of(settings, host);
-    return { ...port25, services: [...relayServices(settings, host), ...services] };
+    const parts = [port25Of(settings, host), ...(inbound === undefined ? [] : [inboundOf(settings, inbound, host)])];
+    return {
+      main: parts.flatMap(({ main }) => main),
+      tokens: parts.flatMap(({ tokens }) => tokens),
+      services: [...relayServices(settings, host), ...parts.flatMap(({ services }) => services)],
+      files: parts.flatMap(({ files }) => files),
+    };
   }
-  const tokens = milterTokens(settings, host);
-  return { main: homeParameters(settings), tokens, services: [homeService(settings, host)], files: [] };
+  const services = inbound === undefined ? [] : inboundServices(settings, inbound, host);
+  return {
+    main: homeParameters(settings),
+    tokens: milterTokens(settings, host),
+    services: [homeService(settings, host), ...services],
+    files: [],
+  };
 }
 
 /** At home, the signer comes after other milters, so that it signs what they have changed. */

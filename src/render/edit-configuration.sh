@@ -21,14 +21,18 @@ configuration_is_right() {
   all_files | cut -d ' ' -f 1 | sort -u | while IFS= read -r file; do
     text_of "$file" | cmp -s - "$(behind "$file")" || exit 1
   done || return 1
-  # What an earlier run set, and the settings no longer ask for.
+  [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
+}
+
+# An earlier run set something that the settings no longer ask for.
+has_leftovers() {
   { cat "$saved/settings" 2>/dev/null || :; } | sed 's/=.*//' | while IFS= read -r name; do
     settings_of main.cf | grep -q "^$name=" || exit 1
-  done || return 1
+  done || return 0
   { cat "$saved/tokens" 2>/dev/null || :; } | while IFS= read -r token; do
     all_tokens | grep -qxF -e "$token" || exit 1
-  done || return 1
-  [ "$(our_services | sort)" = "$(all_services | cut -d ' ' -f 1 | sort)" ]
+  done || return 0
+  has_other_leftovers
 }
 
 # The text of our own file $1 beside main.cf.
@@ -150,9 +154,7 @@ change_configuration() (
 
 # The settings that our runs made in main.cf; if their record is gone, those of this run.
 settings_of_runs() {
-  if [ -z "$(settings_of main.cf)" ]; then
-    :
-  elif [ -f "$saved/settings" ]; then
+  if [ -f "$saved/settings" ]; then
     cat "$saved/settings"
   elif [ -n "$(our_services)" ]; then
     settings_of main.cf

@@ -98,7 +98,7 @@ install_host() {
   check_bundle
   check_role
   each_part check
-  if configuration_is_right && [ -f "$saved/bundle" ]; then
+  if ! has_leftovers && configuration_is_right && [ -f "$saved/bundle" ]; then
     if [ "$(cat "$saved/bundle")" = "$(bundle_state)" ]; then
       say "nothing to change on $host: $active"
       return
@@ -149,8 +149,8 @@ undo_host() {
   check_and_reload
   end_change
   for name in $kept; do warn "$name was changed since; it stays as it is"; done
+  each_part undo
   rm -rf "$saved"
   remove_monitor
-  each_part undo
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }

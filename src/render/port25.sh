@@ -62,13 +62,14 @@ daemon_of() { postconf -c "$1" -M "$2" 2>/dev/null | awk '{ print $8 }'; }
 # The arguments of that service, on one line.
 arguments_of() { postconf -c "$1" -M "$2" 2>/dev/null | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-; }
 
+has_other_leftovers() {
+  { [ "$postscreen" = no ] && [ -f "$saved/postscreen" ]; } || { [ -z "$srs_excluded" ] && [ -n "$(has_srs_lines)" ]; }
+}
+
 postscreen_is_right() {
-  if [ "$postscreen" = no ]; then
-    [ ! -f "$saved/postscreen" ]
-  else
-    [ "$(daemon_of "$config" smtp/inet)" = postscreen ] && [ -n "$(daemon_of "$config" smtpd/pass)" ] &&
-      [ -n "$(daemon_of "$config" dnsblog/unix)" ] && [ -n "$(daemon_of "$config" tlsproxy/unix)" ]
-  fi
+  [ "$postscreen" = yes ] || return 0
+  [ "$(daemon_of "$config" smtp/inet)" = postscreen ] && [ -n "$(daemon_of "$config" smtpd/pass)" ] &&
+    [ -n "$(daemon_of "$config" dnsblog/unix)" ] && [ -n "$(daemon_of "$config" tlsproxy/unix)" ]
 }
 
 # In the copy in folder $1, postscreen takes port 25, and hands good clients to an smtpd with the options that smtp had.
@@ -113,17 +114,16 @@ srs_works() {
   ! postmap -q "someone@${srs_excluded%%,*}" tcp:127.0.0.1:10001 >/dev/null 2>&1
 }
 
-srs_is_right() {
-  if [ -z "$srs_excluded" ]; then
-    [ ! -f "$saved/postsrsd.before" ]
-  else
-    [ "$(has_srs_lines)" = "$(srs_lines)" ] && srs_works
-  fi
-}
+srs_is_right() { [ -z "$srs_excluded" ] || { [ "$(has_srs_lines)" = "$(srs_lines)" ] && srs_works; }; }
 
 is_right_port25() { postscreen_is_right && srs_is_right; }
 
-restart_srs() { service postsrsd restart </dev/null >/dev/null 2>&1 3<&-; }
+# The restart of an init script does not wait until the old process has ended, and then starts none.
+restart_srs() {
+  service postsrsd restart </dev/null >/dev/null 2>&1 3<&- || return 1
+  sleep 1
+  service postsrsd start </dev/null >/dev/null 2>&1 3<&-
+}
 
 # Writes stdin to postsrsd's file, in place, so that owner and mode stay.
 write_srs() {
@@ -133,14 +133,14 @@ write_srs() {
 }
 
 prepare_port25() {
-  ! srs_is_right || return 0
+  if [ -z "$srs_excluded" ]; then [ -n "$(has_srs_lines)" ] || return 0; else ! srs_is_right || return 0; fi
   mkdir -p "$saved"
+  cp -p "$srs_file" "$saved/postsrsd.old"
+  srs_changed=yes
   if [ -z "$srs_excluded" ]; then
     undo_port25
     return
   fi
-  cp -p "$srs_file" "$saved/postsrsd.old"
-  srs_changed=yes
   if [ -z "$(has_srs_lines)" ]; then cp -p "$srs_file" "$saved/postsrsd.before"; fi
   { sed "/^$srs_begin\$/,/^$srs_end\$/d" "$saved/postsrsd.old" | awk 1 && srs_lines; } | write_srs
   restart_srs || fail "postsrsd does not start" "$log_hint"
@@ -169,15 +169,14 @@ keep_port25() {
 
 # postsrsd's file as it was before: byte for byte if nobody has edited it since.
 undo_port25() {
-  [ -f "$saved/postsrsd.before" ] || return 0
-  if cmp -s "$saved/postsrsd.after" "$srs_file"; then
-    write_srs <"$saved/postsrsd.before"
-  elif [ -n "$(has_srs_lines)" ]; then
-    sed "/^$srs_begin\$/,/^$srs_end\$/d" "$srs_file" >"$saved/postsrsd.new"
-    write_srs <"$saved/postsrsd.new"
+  [ -n "$(has_srs_lines)" ] || return 0
+  mkdir -p "$saved"
+  if [ ! -f "$saved/postsrsd.before" ] || ! cmp -s "$saved/postsrsd.after" "$srs_file"; then
+    sed "/^$srs_begin\$/,/^$srs_end\$/d" "$srs_file" >"$saved/postsrsd.before"
   fi
+  write_srs <"$saved/postsrsd.before"
   restart_srs || warn "postsrsd does not start: service postsrsd restart"
-  rm -f "$saved/postsrsd.before" "$saved/postsrsd.after" "$saved/postsrsd.new"
+  rm -f "$saved/postsrsd.before" "$saved/postsrsd.after"
 }
 
 probe_port25() { :; }

@@ -5,8 +5,7 @@
 import { keyedLists, openLists, port25Names, type BlockList } from '../plan/port25.js';
 import type { Secret } from '../secret.js';
 import type { RelayPort25, Settings, SmtpdServer } from '../settings/settings.js';
-import type { ListToken } from './configuration.js';
-import type { Parameter, Service } from './postfix.js';
+import type { ListToken, Parameter, Service } from './postfix.js';
 
 const restrictionClass = 'relaycerts_port25';
 
@@ -26,12 +25,13 @@ export interface Port25 {
 /** The folder of main.cf: the user that checks SPF cannot enter postfix.directory. */
 const folder = '/etc/postfix';
 
+const last = (name: string, token: string): ListToken => ({ name, place: 'last', token });
+
 /** What is set on a relay; nothing if the settings do not ask. */
 export function port25Of(settings: Settings, server: SmtpdServer): Port25 {
   const { relayPort25: port25 } = settings;
   if (port25 === undefined) return { main: [], tokens: [], services: [], files: [] };
   const restrictions = restrictionsOf(settings, port25, server);
-  const last = (name: string, token: string): ListToken => ({ name, place: 'last', token });
   const isChecked = restrictions.length > 0;
   const keyed = keyedLists(port25);
   return {
@@ -137,26 +137,22 @@ export function srsExcluded({ domain, inbound }: Settings): readonly string[] {
   return [...new Set([domain, ...(inbound?.domains ?? [])])];
 }
 
+/** The answer to a client that such a list refuses. */
+const replyFor = ({ name }: BlockList): string =>
+  `$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using ${name}`;
+
 /** The files with the DQS key, by name; none without lists for it. */
 export function keyedFiles({ domain, relayPort25 }: Settings, key: Secret | undefined): ReadonlyMap<string, Buffer> {
   const lists = keyedLists(relayPort25);
   if (key === undefined || lists.length === 0) return new Map();
   const secretName = ({ name }: BlockList): string =>
-    name.replace(/\.spamhaus\.org$/u, '.dq.spamhaus.net').replace(/^/u, `${key.revealText()}.`);
+    `${key.revealText()}.${name.replace(/\.spamhaus\.org$/u, '.dq.spamhaus.net')}`;
   const text = (lines: readonly string[]): Buffer =>
     Buffer.from([`# relaycerts ${domain}: the names contain a secret key`, ...lines, ''].join('\n'));
   const checks = lists.map((list) => `reject_rbl_client ${secretName(list)}=${list.answers}`).join(', ');
-  const reply = ({ name }: BlockList): string =>
-    `$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using ${name}`;
+  const replies = lists.map((list) => `${secretName(list)}=${list.answers} ${replyFor(list)}`);
   return new Map([
     [port25Names.lists, text([`0.0.0.0/0 ${checks}`, `::/0 ${checks}`])],
-    [
-      port25Names.replies,
-      text(
-        lists.flatMap((list) =>
-          [secretName(list), `${secretName(list)}=${list.answers}`].map((name) => `${name} ${reply(list)}`),
-        ),
-      ),
-    ],
+    [port25Names.replies, text(replies)],
   ]);
 }

@@ -36,16 +36,13 @@ probe_values() {
   df -Pk "$queue" 2>/dev/null | awk 'END { print $4 }' | lines
 }
 
-# Services of others with our overrides: those of ours remain if only its first line is removed.
+# Other services with our overrides: those of ours remain if only its first line is removed, and belong to the one above.
 probe_left() {
   section left
-  all_services | cut -d ' ' -f 1 | {
-    own=$(cat)
-    postconf -P 2>/dev/null | sed -n 's,^\([^ /]*/[^ /]*\)/syslog_name = postfix/relaycerts.*,\1,p' |
-      while IFS= read -r id; do
-        printf '%s\n' "$own" | grep -qxF "$id" || printf '%s\n' "$id"
-      done
-  } | lines
+  {
+    all_services | sed 's/^/own /'
+    postconf -M 2>/dev/null | grep -F -e '-o syslog_name=postfix/relaycerts'
+  } | awk '$1 == "own" { own[$2]; next } !(($1 "/" $2) in own) { print $1 "/" $2 }' | lines
 }
 
 # The queue, or why it is not known.
@@ -53,7 +50,7 @@ probe_queue() {
   section queue
   postqueue -j 2>/dev/null | head -n 500 | lines
   section queue-error
-  postqueue -j 2>&1 >/dev/null | sed -n 's/^postqueue: [a-z]*: //p' | lines
+  postqueue -j 2>&1 >/dev/null | sed -n 's/^postqueue: fatal: //p' | lines
 }
 
 probe_relay() {

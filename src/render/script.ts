@@ -5,6 +5,7 @@
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import { dkimFiles, isSigner } from '../plan/dkim.js';
+import { peersName } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -16,9 +17,13 @@ import { dkimFolder, dkimUnit } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
+import inboundHome from './inbound-home.sh';
+import inboundRelay from './inbound-relay.sh';
+import { inboundPlace } from './inbound-service.js';
 import install from './install.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
@@ -213,18 +218,27 @@ function signingPart(settings: Settings, host: HostSettings) {
 /** For a Postfix host: values, and `functions`, the text that install.sh calls. */
 function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
+  const inbound = client.isInbound ? settings.inbound : undefined;
   return {
-    parts: [],
+    parts: inbound === undefined ? [] : ['inbound'],
     values: {
       domain: settings.domain,
       // The transport must exist before main.cf names it.
       edited: 'master.cf main.cf',
-      purpose: 'sslclient',
+      purpose: inbound === undefined ? 'sslclient' : 'sslclient sslserver',
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, client, ['--force-routes']),
       active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
+      ...(inbound === undefined
+        ? {}
+        : {
+            port: String(inbound.port),
+            service: `${inboundPlace(inbound)}/inet`,
+            table: `texthash:${settings.postfix.directory}/${peersName}`,
+            inbound_domains: inbound.domains.join(' '),
+          }),
     },
-    functions: smtpClient,
+    functions: [smtpClient, ...(inbound === undefined ? [] : [ownService, inboundHome])].join('\n'),
   };
 }
 
@@ -232,12 +246,13 @@ function serverPart(settings: Settings, server: SmtpdServer) {
   const { directory, tableType } = settings.postfix;
   const { main, tokens, files } = configurationOf(settings, server);
   const { relayPort25: port25 } = settings;
+  const inbound = server.isInbound ? settings.inbound : undefined;
   const names = files.map(({ name }) => name);
   return {
-    parts: ['port25'],
+    parts: ['port25', ...(inbound === undefined ? [] : ['inbound'])],
     values: {
       edited: [...names, 'master.cf', ...(main.length + tokens.length > 0 ? ['main.cf'] : [])].join(' '),
-      purpose: 'sslserver',
+      purpose: inbound === undefined ? 'sslserver' : 'sslserver sslclient',
       domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
@@ -249,7 +264,13 @@ function serverPart(settings: Settings, server: SmtpdServer) {
       secret_lists: port25Files(settings, server).join(' '),
       port25_files: names.join(' '),
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
+      ...(inbound === undefined
+        ? {}
+        : {
+            inbound_domains: inbound.domains.join(' '),
+            inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
+          }),
     },
-    functions: [smtpdServer, port25Functions].join('\n'),
+    functions: [ownService, smtpdServer, port25Functions, ...(inbound === undefined ? [] : [inboundRelay])].join('\n'),
   };
 }

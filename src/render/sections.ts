@@ -10,9 +10,12 @@ export const sections = [
   'master.cf',
   'config',
   'relay_clientcerts',
+  'port25',
   'install',
   'verify',
   'monitor',
+  'fail2ban',
+  'firewall',
   'renewal-timer',
 ] as const;
 export type Section = (typeof sections)[number];

@@ -99,8 +99,7 @@ export function parseSettings(value: unknown, context: SettingsContext, placeOf 
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
-  if (first === undefined && 'value' in result)
-    return fillIn(result.value, context, member(value, 'dns') !== undefined);
+  if (first === undefined && 'value' in result) return fillIn(result.value, context);
   if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
@@ -148,16 +147,16 @@ function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
 }
 
 /** The settings of a file that passed every check. */
-function fillIn(file: FileValue, context: SettingsContext, hasDns: boolean): Settings {
+function fillIn(file: FileValue, context: SettingsContext): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({
     role: 'smtpd-server' as const,
-    ...hostOf(host, context),
+    ...hostOf(host, context, file.inbound !== undefined),
   }));
   const [client, ...clients] = file.smtpClients.map(({ programUser, senders, ...host }) => ({
     role: 'smtp-client' as const,
-    ...hostOf(host, context),
+    ...hostOf(host, context, file.inbound?.home === host.hostname),
     programUser: programUser ?? parseSshUser(programUsers[host.program]),
     senders: senders ?? [],
   }));
@@ -181,22 +180,18 @@ function fillIn(file: FileValue, context: SettingsContext, hasDns: boolean): Set
       recipients: passphrase.recipients,
     },
     postfix,
-    ...fillInDomainMail(file, context, hasDns),
+    ...fillInDomainMail(file, context),
   };
 }
 
-function fillInDomainMail(
-  { domain, inbound, dkim, tunnel, dns, relayPort25 }: FileValue,
-  context: SettingsContext,
-  hasDns: boolean,
-) {
+function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: FileValue, context: SettingsContext) {
   const keyFile = relayPort25?.dqsKeyFile;
   const dqsKeyFile = keyFile === undefined ? keyFile : resolvePath(keyFile, dirname(context.file), context.home);
   return {
     inbound: inbound && { ...inbound, domains: inbound.domains ?? [domain] },
     tunnel,
     dkim: dkim && { ...dkim, domains: dkim.domains ?? [domain] },
-    dns: { ...dns, isGiven: hasDns },
+    dns,
     relayPort25: relayPort25 && { ...relayPort25, dqsKeyFile },
   };
 }
@@ -204,8 +199,9 @@ function fillInDomainMail(
 function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser' | 'senders'>>(
   { local, sshUser, sshHost, sshPort, ...host }: Host,
   { uid }: SettingsContext,
+  isInbound: boolean,
 ) {
   const needsSudo = local ? uid !== 0 : sshUser !== 'root';
   const way = { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort };
-  return { ...host, ssh: { isLocal: local, needsSudo, ...way } };
+  return { ...host, isInbound, ssh: { isLocal: local, needsSudo, ...way } };
 }

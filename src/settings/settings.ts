@@ -43,6 +43,8 @@ interface Host {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
+  /** Mail from the world passes through it (`inbound`): it is both server and client, and its certificate is for both. */
+  readonly isInbound: boolean;
   /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;
 }
@@ -104,8 +106,6 @@ export interface Dkim {
 }
 
 export interface Dns {
-  /** The settings have this section, so `check` looks at the DNS. */
-  readonly isGiven: boolean;
   readonly spf: 'mx' | 'a';
   readonly dmarc: { readonly policy: 'none' | 'quarantine' | 'reject'; readonly reportTo: Address | undefined };
   /** The server that checks ask: an IP address, with a port if it is not 53 (`[2001:db8::53]:5353`); undefined: the system's. */

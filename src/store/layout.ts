@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
 import { dkimFiles } from '../plan/dkim.js';
+import { inboundFiles } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
@@ -82,9 +83,9 @@ export function layoutOf({
         table: plain(bundle, tableName),
       };
     },
-    /** The other secret files of a host's bundle: what it signs mail with, and block lists that it asks with a key. */
+    /** The other files of a host's bundle: what it signs mail with, block lists that it asks with a key, the relays' pins. */
     signingFiles: (host: HostSettings): readonly Place[] =>
-      [...dkimFiles({ dkim }, host), ...port25Files({ relayPort25 }, host)].map((name) =>
+      [...dkimFiles({ dkim }, host), ...port25Files({ relayPort25 }, host), ...inboundFiles(host)].map((name) =>
         secret(bundleFolder(host.hostname), name),
       ),
   } as const;

@@ -98,6 +98,7 @@ export async function readHosts(
     const { role, hostname } = host;
     const isPlain =
       role === 'smtp-client' &&
+      !host.isInbound &&
       there.has(layout.certificate(role, hostname).path) &&
       !there.has(layout.request(role, hostname).path) &&
       !there.has(layout.previous(role, hostname).path) &&

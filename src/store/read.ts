@@ -1,7 +1,6 @@
 // Reads the state beside the settings into an Inventory. Nothing is written or judged here; a file that cannot be read
 // is a problem in the inventory.
 
-import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
@@ -10,6 +9,7 @@ import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, readFileNow, statFile } from '../sys/files.js';
+import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
@@ -78,7 +78,7 @@ async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, fi
   const caKey = readPrivate(layoutOf(settings).caKey.path, findings);
   const passphraseFile = collect(findings, file, () => readFileNow(file, { followLink: true }));
   const operatorKey = readPrivate(operatorKeyPath, findings);
-  const passphrasePath = await realpath(file).catch(() => file);
+  const passphrasePath = followLinks(file);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 

@@ -46,9 +46,16 @@ export async function* streamOf(
   child.stderr.on('data', (chunk: Buffer) => errors.add(chunk));
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
-  const giveUp = (words: string): void => {
-    child.stdout.destroy(new RelaycertsError('tool', words));
-  };
+  let giveUp = (_words: string): void => undefined;
+  const isOver = new Promise<never>((_, reject) => {
+    giveUp = (words) => {
+      const error = new RelaycertsError('tool', words);
+      child.stdout.destroy(error);
+      // It may have closed its output before.
+      reject(error);
+    };
+  });
+  isOver.catch(() => undefined);
   const after = (milliseconds: number, words: string): NodeJS.Timeout =>
     setTimeout(() => giveUp(`${words} ${milliseconds / 1000} seconds`), milliseconds);
   const silence = limits && after(limits.silentMs, 'it wrote nothing for');
@@ -62,12 +69,15 @@ export async function* streamOf(
       if (limits !== undefined && octets > limits.octets) giveUp(`it wrote more than ${limits.octets / 2 ** 20} MiB`);
       else yield chunk;
     }
-    const status = await ended;
+    const status = await Promise.race([ended, isOver]);
     errors.end();
     return status;
   } finally {
     clearTimeout(silence);
     clearTimeout(whole);
     child.kill();
+    // What it has started may still hold them.
+    child.stdout.destroy();
+    child.stderr.destroy();
   }
 }

@@ -129,7 +129,6 @@ export const logCases: Readonly<Record<string, LogCase>> = {
     since: { 'hash-deprecated': 11 },
     relay: { relay_clientcerts: `hash:${file(bundle.table)}` },
   },
-  tablefolder: { kinds: ['map-file'], relay: { relay_clientcerts: `texthash:${folder}` } },
   notable: { kinds: ['map-file'], relay: { relay_clientcerts: `texthash:${file('missing')}` } },
 
   notransport: { kinds: ['service-missing'], isMissing: true },

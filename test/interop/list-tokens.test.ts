@@ -105,6 +105,9 @@ fail() { echo "$*" >&2; exit 1; }
 settings_of() { :; }
 all_services() { :; }
 our_services() { :; }
+all_files() { :; }
+set_postscreen() { :; }
+undo_postscreen() { :; }
 all_tokens() { printf '%s\\n' "$TOKENS"; }
 behind() { echo "$config/$1"; }
 copy_file() { cp -p "$1" "$2"; }

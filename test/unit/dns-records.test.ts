@@ -5,7 +5,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { dkimRecordValue, judgeDkim, type DkimKey } from '../../src/dns/dkim-record.js';
 import { findParentDmarc, parseDmarc } from '../../src/dns/dmarc.js';
-import { isQuestion, nibblesOf, reverseName } from '../../src/dns/lookup.js';
+import { isQueryName, nibblesOf, reverseName } from '../../src/dns/lookup.js';
 import { dnsRecords } from '../../src/dns/records.js';
 import { hasVersion, parseTags } from '../../src/dns/tags.js';
 import { renderPlain, renderZone } from '../../src/render/dns-records.js';
@@ -270,7 +270,7 @@ describe('the name of an address', () => {
 });
 
 it('a question is a name of sizes that the DNS has', () => {
-  expect(['a', 'a.b', '_x.a-b.c', '*.a', `${'x'.repeat(63)}.a`].filter((name) => !isQuestion(name))).toEqual([]);
+  expect(['a', 'a.b', '_x.a-b.c', '*.a', `${'x'.repeat(63)}.a`].filter((name) => !isQueryName(name))).toEqual([]);
   const wrong = ['', 'a..b', '.a', 'a.', 'a b', 'a\\.b', 'a\nb', '\u00e9.a', `${'x'.repeat(64)}.a`, 'a.'.repeat(127)];
-  expect(wrong.filter(isQuestion)).toEqual([]);
+  expect(wrong.filter(isQueryName)).toEqual([]);
 });

@@ -145,6 +145,16 @@ describe('a relay that signs', () => {
   });
 });
 
+test('a table of keys that names a file elsewhere changes nothing', async () => {
+  const before = await filesOf(relay);
+  await relay.sh(`sed -i 's#:/etc/.*#:/etc/cron.d/x.key.pem#' /etc/postfix/relaycerts/opendkim.KeyTable`);
+  const { code, stderr } = await desk.script(relay);
+  expect(stderr).toContain(`opendkim.KeyTable names a file outside ${folder}`);
+  expect(code).toBe(1);
+  expect(await filesOf(relay)).toBe(before);
+  await desk.copy(relay);
+});
+
 describe('new DKIM keys', () => {
   test('come in stages while mail flows, and every mail verifies', async () => {
     const renew = async (words = '', before = ''): Promise<{ stdout: string; stderr: string; code: number }> =>

@@ -4,7 +4,7 @@
 # lines that begin with a space; "@end" is last.
 
 : "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${request_hint?}"
-: "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}" "${user=}"
+: "${folder_owner:?}" "${folder_mode:?}" "${chain_owner:?}" "${chain_mode:?}" "${user=}"
 : "${relay_names?}" "${mail_domain?}"
 
 section() { printf '@%s\n' "$*"; }
@@ -66,8 +66,8 @@ probe_files() {
   probe_file "$folder" "$folder_owner" "$folder_mode"
   for file in $bundle_files; do
     case $file in
-      "$key") probe_file "$folder/$file" "$key_owner" "$key_mode" ;;
-      "$chain") probe_file "$folder/$file" 0:0 600 ;;
+      "$key") probe_file "$folder/$file" 0:0 600 ;;
+      "$chain") probe_file "$folder/$file" "$chain_owner" "$chain_mode" ;;
       *) probe_file "$folder/$file" 0:0 644 ;;
     esac
   done

@@ -10,6 +10,7 @@ import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import editConfiguration from './edit-configuration.sh';
+import failure from './failure.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
 import install from './install.sh';
@@ -103,6 +104,7 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
   return `${assignmentsOf(values)}
 
 ${own.texts}
+${failure}
 ${frame}
 ${arrival}
 ${parents}

@@ -114,11 +114,13 @@ describe('commands', () => {
     'certify',
     'custody',
     'deliver',
+    'deployment',
     'known-clients',
     'live-relays',
     'make-ca',
     'operator-key',
     'revocation',
+    'undeploy',
     'visit-notes',
   ].map((name) => `commands/${name}.ts`);
 

@@ -2,18 +2,19 @@
 // commands start in cli.ts.
 
 import { runProgram } from './cli.js';
+import { findOutput } from './sys/output.js';
 import { interruptWork } from './sys/interrupt.js';
 
 // Node's warnings about its own features (Node 20.19 calls Web Crypto's Ed25519 experimental) are for developers only.
 process.removeAllListeners('warning');
 process.on('warning', ({ stack, message }) => {
-  if (process.env['RELAYCERTS_DEBUG'] === '1') process.stderr.write(`${stack ?? message}\n`);
+  if (process.env['RELAYCERTS_DEBUG'] === '1') stderr.write(`${stack ?? message}\n`);
 });
 
-// Write errors of standard output are checked when they matter (flushOutput), and at the end.
-process.stdout.on('error', () => undefined);
-// If nobody reads the progress, the work still goes on.
-process.stderr.on('error', () => undefined);
+// Write errors of standard output are checked when they matter (flushOutput), and at the end. If nobody reads the
+// progress, the work still goes on.
+const stdout = findOutput(1, () => process.stdout);
+const stderr = findOutput(2, () => process.stderr);
 
 for (const [signal, status] of [
   ['SIGINT', 130],
@@ -22,7 +23,7 @@ for (const [signal, status] of [
 ] as const) {
   process.on(signal, () => {
     if (interruptWork()) return;
-    process.stderr.write('\nrelaycerts: interrupted; nothing is half done; run the same command to go on\n');
+    stderr.write('\nrelaycerts: interrupted; nothing is half done; run the same command to go on\n');
     // Restores the terminal at the end.
     process.emit('exit', status);
     // Not process.exit, which waits for all keys queued in the thread pool: minutes, if they are RSA.
@@ -31,4 +32,16 @@ for (const [signal, status] of [
   });
 }
 
-void runProgram(process.argv.slice(2), process);
+void runProgram(process.argv.slice(2), {
+  env: process.env,
+  get stdin() {
+    return process.stdin;
+  },
+  stdout,
+  stderr,
+  set exitCode(status: number) {
+    process.exitCode = status;
+  },
+  cwd: () => process.cwd(),
+  ...(process.geteuid === undefined ? {} : { geteuid: process.geteuid }),
+});

@@ -9,6 +9,7 @@ import {
   canSign,
   dnsNameTag,
   hexOf,
+  namesSerial,
   readAuthorityKeyIdentifier,
   readIsCa,
   readKeyUsage,
@@ -52,6 +53,8 @@ export interface CertificateInfo {
   /** Lower-case hexadecimal. */
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+  /** It names one certificate of its CA, by serial number, so it does not verify with another one for the CA's key. */
+  readonly namesCaSerial: boolean;
   /** OID of the algorithm of its CA's signature. */
   readonly signatureAlgorithm: string;
   /** DER SubjectPublicKeyInfo, as in the certificate. */
@@ -143,9 +146,9 @@ class ParsedCertificate implements CertificateInfo {
   readonly issuer: Buffer;
   readonly subjectKeyIdentifier: string | undefined;
   readonly authorityKeyIdentifier: string | undefined;
+  readonly namesCaSerial: boolean;
   readonly signatureAlgorithm: string;
   readonly spki: Buffer;
-  readonly #namesOnlyKey: boolean;
   readonly #from: () => string;
   #x509: X509Certificate | undefined;
   #publicKey: KeyObject | undefined;
@@ -182,7 +185,7 @@ class ParsedCertificate implements CertificateInfo {
     this.issuer = der.expectTag(issuer, der.derTags.sequence).raw;
     this.subjectKeyIdentifier = read('2.5.29.14', (value) => hexOf(der.readElement(value, der.derTags.octetString)));
     this.authorityKeyIdentifier = read('2.5.29.35', readAuthorityKeyIdentifier);
-    this.#namesOnlyKey = (read('2.5.29.35', der.readSequence) ?? []).length <= 1;
+    this.namesCaSerial = read('2.5.29.35', namesSerial) ?? false;
     this.signatureAlgorithm = der.readOid(der.readInside(algorithm)[0]);
     this.spki = der.expectTag(spki, der.derTags.sequence).raw;
     this.#from = from;
@@ -224,7 +227,7 @@ class ParsedCertificate implements CertificateInfo {
   /** A leaf that also names its CA's serial does not match a renewed CA. */
   #fits(ca: CertificateInfo): boolean {
     if (this === ca) return true;
-    if (this.#x509 === undefined && !(this.#namesOnlyKey && ca.isCa)) throw new der.DerError('an unusual authority');
+    if (this.#x509 === undefined && (this.namesCaSerial || !ca.isCa)) throw new der.DerError('an unusual authority');
     return this.#x509?.checkIssued(ca.x509) ?? true;
   }
 

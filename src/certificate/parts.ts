@@ -41,6 +41,11 @@ export function readAuthorityKeyIdentifier(value: Buffer): string | undefined {
   return part && hexOf(part);
 }
 
+/** RFC 5280 4.2.1.1: the other two parts are the issuer and serial number of the CA's certificate. */
+export function namesSerial(value: Buffer): boolean {
+  return der.readSequence(value).some(({ tag }) => tag !== keyIdentifierTag);
+}
+
 export function hexOf({ contents }: der.DerElement): string {
   return contents.toString('hex');
 }

@@ -1,4 +1,4 @@
-// The certificate profile as data: the contents of CA, smtpd-server and smtp-client certificates. issue/x509.ts builds
+// The certificate profiles as data: the contents of CA, smtpd-server and smtp-client certificates. issue/x509.ts builds
 // from it and certificate/verify.ts judges by it. Names, dates and keys are not here.
 
 import type { Role } from '../settings/settings.js';
@@ -36,12 +36,20 @@ export const clientAuth = '1.3.6.1.5.5.7.3.2';
 
 const leaf = { isCa: false, pathLength: undefined, keyUsage: ['digitalSignature'] } as const;
 
-/** By the certificate's role. A relay is only ever a server here, and a client only a client. */
-export const profiles: Readonly<Record<'ca' | Role, Profile>> = {
+/** A host with both purposes takes mail and hands it on (settings.inbound); any other has only its role's. */
+export type ProfileName = 'ca' | Role | 'both';
+
+export const profiles: Readonly<Record<ProfileName, Profile>> = {
   ca: { isCa: true, pathLength: 0, keyUsage: ['keyCertSign', 'cRLSign'], rsaKeyUsage: [], extendedKeyUsage: [] },
   'smtpd-server': { ...leaf, rsaKeyUsage: ['keyEncipherment'], extendedKeyUsage: [serverAuth] },
   'smtp-client': { ...leaf, rsaKeyUsage: [], extendedKeyUsage: [clientAuth] },
+  both: { ...leaf, rsaKeyUsage: ['keyEncipherment'], extendedKeyUsage: [serverAuth, clientAuth] },
 };
+
+/** The profile of a host's certificate. */
+export function profileNameOf({ role, isInbound }: { readonly role: Role; readonly isInbound: boolean }): ProfileName {
+  return isInbound ? 'both' : role;
+}
 
 /** X.520 ub-common-name, in characters: a leaf omits a longer commonName, a CA may not have one. */
 export const maxCommonNameLength = 64;

@@ -3,7 +3,6 @@
 // that they are ignored. Weak keys, and anything ambiguous, are refused.
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { RelaycertsError } from '../errors.js';
 import type { KeyType } from '../settings/settings.js';
 import { readExtensionList } from './certificate.js';
 import { readCommonName } from './name-texts.js';
@@ -79,24 +78,28 @@ function decodeRequest(bytes: Buffer, from: string): RequestInfo {
 }
 
 function readKeyType(spki: Buffer, from: string): KeyType {
-  const keyType = keyTypeOfSpki(spki);
+  const judged = judgePublicKey(spki);
+  if ('keyType' in judged) return judged.keyType;
   const hint =
     'make a new key: ECDSA on P-256 or P-384, RSA of 2048, 3072 or 4096 bits with the exponent 65537, or Ed25519';
-  const refuse = (what: string): RelaycertsError =>
-    inputError(`the key in the certificate request ${from} ${what}`, hint);
-  if (keyType === undefined) throw refuse('is weak, or of a type for which no certificate is issued');
+  throw inputError(`the key in the certificate request ${from} ${judged.flaw}`, hint);
+}
+
+/** The type of a public key from outside (DER SubjectPublicKeyInfo), or why it gets no certificate. @throws DerError */
+export function judgePublicKey(spki: Buffer): { readonly keyType: KeyType } | { readonly flaw: string } {
+  const keyType = keyTypeOfSpki(spki);
+  if (keyType === undefined) return { flaw: 'is weak, or of a type for which no certificate is issued' };
   const [, element] = der.readSequence(spki);
   const key = der.expectTag(element, der.derTags.bitString).contents.subarray(1);
   if (keyType.startsWith('rsa-')) {
     const [, exponent] = der.readSequence(key);
     // With exponent 1 anyone can sign; other small ones are weak (FIPS 186-5 5.1).
-    if (der.readSmallInteger(exponent) !== 65_537) throw refuse('has an unusual RSA exponent');
+    if (der.readSmallInteger(exponent) !== 65_537) return { flaw: 'has an unusual RSA exponent' };
   }
   // RFC 5480 2.2: the compressed form is optional, and GnuTLS does not read it.
-  if (keyType.startsWith('ecdsa-') && key[0] !== 0x04) throw refuse('is in a form that not every program reads');
+  if (keyType.startsWith('ecdsa-') && key[0] !== 0x04) return { flaw: 'is in a form that not every program reads' };
   const weakness = findKeyWeakness(spki, keyType);
-  if (weakness !== undefined) throw refuse(`is weak: ${weakness}`);
-  return keyType;
+  return weakness === undefined ? { keyType } : { flaw: `is weak: ${weakness}` };
 }
 
 function decodePublicKey(spki: Buffer, from: string): KeyObject {

@@ -3,7 +3,7 @@
 
 import { timeText } from '../errors.js';
 import { generationOf } from './ca-name.js';
-import { clientAuth, profiles, serverAuth } from './profile.js';
+import { clientAuth, profileNameOf, profiles, serverAuth } from './profile.js';
 import type { Role } from '../settings/settings.js';
 import type { CertificateInfo } from './certificate.js';
 
@@ -17,6 +17,7 @@ export type CertificateFindingCode =
   | 'not-yet-valid'
   | 'outlives-ca'
   | 'weak-signature' // a leaf whose signature is over MD5 or SHA-1, which OpenSSL refuses
+  | 'names-ca-serial' // a leaf that a renewed CA would not match
   | 'is-ca' // a leaf that could sign
   | 'not-ca'; // a CA that cannot
 
@@ -29,6 +30,7 @@ export interface CertificateFinding {
 
 export interface ExpectedLeaf {
   readonly role: Role;
+  readonly isInbound: boolean;
   readonly hostname: string;
   readonly altNames: readonly string[];
 }
@@ -68,7 +70,7 @@ export function checkContents(
     (leaf.commonName === undefined || leaf.commonName === expected.hostname);
   const isListed = hasOnlyNames && leaf.dnsNames.length > 0;
   const found = (): string => (isListed ? listWords(leaf.dnsNames) : (leaf.x509.subjectAltName ?? leaf.x509.subject));
-  const { keyUsage, extendedKeyUsage } = profiles[expected.role];
+  const { keyUsage, extendedKeyUsage } = profiles[profileNameOf(expected)];
   const hasPurpose =
     keyUsage.every((bit) => leaf.keyUsage?.includes(bit) === true) &&
     haveSameMembers(extendedKeyUsage, leaf.extendedKeyUsage);
@@ -79,6 +81,7 @@ export function checkContents(
     ...findIf(!hasPurpose, 'wrong-purpose', () => [extendedKeyUsage, leaf.extendedKeyUsage].map(namePurposes)),
     ...findIf(outside.length > 0, 'outside-constraints', () => [ca.permittedDomains, outside].map(listWords)),
     ...findIf(leaf.notAfter > ca.notAfter, 'outlives-ca', () => [ca, leaf].map(endOf)),
+    ...findIf(leaf.namesCaSerial, 'names-ca-serial', () => ['', '']),
     ...findIf(weakDigestOf(leaf) !== undefined, 'weak-signature', () => ['SHA-256', weakDigestOf(leaf) ?? '']),
   ];
 }

@@ -3,19 +3,18 @@
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { renderProbeFrom } from '../render/script.js';
-import { runOnHost } from '../remote/script-run.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { linesOf, parseFacts, type HostFacts } from './host-facts.js';
-import { unseenFinding } from './host.js';
+import { lookAtHost, unseenFinding } from './host.js';
 import type { Report } from './report.js';
 
 /** Seconds: connections that time out take two minutes each. */
 const seconds = 300;
 
-/** Looks at every relay from one home host. @throws tool */
+/** Looks at every relay from one home host. */
 export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
-  const outcome = await runOnHost(client, { script: renderProbeFrom(settings, client), seconds }, sys);
+  const outcome = await lookAtHost(client, { script: renderProbeFrom(settings, client), seconds }, sys);
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = client;
   if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];

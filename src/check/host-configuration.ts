@@ -16,6 +16,8 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
     ...facts.sections.flatMap(({ name, words: [id = '', ...line], lines }) =>
       name === 'service' ? judgeService(settings, host, facts, { id, wanted: line.join(' '), found: lines[0] }) : [],
     ),
+    ...judgeDisabled(host, facts),
+    ...linesOf(facts, 'left').map((service) => findingOf('settings-left', hostname, { service })),
     ...(host.role === 'smtpd-server' ? judgePort(host, facts) : judgeRoutes(host, facts)),
   ];
 }
@@ -40,6 +42,26 @@ function judgeMain({ hostname }: HostSettings, facts: HostFacts): readonly Findi
   });
 }
 
+/** Services of ours that main.cf turns off. @source postconf(5) master_service_disable, defer_transports */
+function judgeDisabled({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const values = valuesOf(linesOf(facts, 'values'));
+  const services = facts.sections.flatMap(({ name, words: [id = ''] }) => (name === 'service' ? [id] : []));
+  const isIn = (name: string, meant: readonly string[]): boolean => {
+    const words = (values.get(name) ?? '').split(/[\s,]+/u);
+    return words.find((word) => meant.includes(word.replace(/^!/u, '')))?.startsWith('!') === false;
+  };
+  return services.flatMap((service) => {
+    const [label = '', type = ''] = service.split('/');
+    const names = [
+      ...(isIn('master_service_disable', [`${label}.${type}`, type]) ? ['master_service_disable'] : []),
+      ...(isIn('defer_transports', [label]) ? ['defer_transports'] : []),
+    ];
+    return names.map((name) =>
+      findingOf('service-disabled', hostname, { service, name, found: values.get(name) ?? '' }),
+    );
+  });
+}
+
 interface FoundService {
   readonly id: string;
   readonly wanted: string;
@@ -53,6 +75,8 @@ function judgeService(
   { id: service, wanted: line, found: foundLine }: FoundService,
 ): readonly Finding[] {
   if (foundLine === undefined) return [findingOf('service-missing', hostname, { service })];
+  const command = foundLine.trim().split(' ')[7] ?? '';
+  if (command !== line.split(' ')[7]) return [findingOf('service-replaced', hostname, { service, found: command })];
   const isOther = foundLine.trim() !== line;
   const findings = isOther
     ? [findingOf('service-differs', hostname, { service, found: foundLine.trim(), wanted: line })]

@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { bundleNames, type BundlePart } from '../plan/bundle-names.js';
+import { dkimFiles } from '../plan/dkim.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts, type Section } from './host-facts.js';
@@ -26,36 +27,53 @@ export function judgeFiles(
   facts: HostFacts,
 ): readonly Finding[] {
   const { hostname } = host;
+  const signing = new Set(dkimFiles(settings, host));
   const isReadByRoot = homeProgramOf(settings, host) === undefined;
   const names = bundleNames(settings.domain, hostname);
   const open = linesOf(facts, 'folder').map((file) => findingOf('folder-open', hostname, { file }));
   const files = facts.sections.flatMap((section) =>
-    section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot }, names, wanted, facts) : [],
+    section.name === 'file' ? judgeFile(section, { hostname, isReadByRoot, signing }, names, wanted, facts) : [],
   );
-  return [...open, ...files, ...judgeTableFile(host, facts)];
+  // Nothing is said of files in a folder that is missing.
+  const folder = sectionOf(facts, 'folder')?.words[0] ?? settings.postfix.directory;
+  const seen = new Set(facts.sections.flatMap(({ name, words: [file = ''] }) => (name === 'file' ? [file] : [])));
+  const unseen = [...wanted.keys()].map((name) => `${folder}/${name}`).filter((file) => !seen.has(file));
+  const missing = unseen.map((file) => findingOf('file-missing', hostname, { file }));
+  return [...open, ...files, ...missing, ...judgeTableFile(host, facts)];
 }
 
-const differs: Readonly<Record<Exclude<BundlePart, 'chain' | 'table'>, string>> = {
+const differs = {
   ca: 'ca-differs',
   certificate: 'certificate-differs',
   key: 'key-differs',
-};
+} as const;
 
 /** Root can read a file that is closed further than necessary, another program's user may not. */
 function isWrongMode(found: string, wanted: string, isReadByRoot: boolean): boolean {
   return isReadByRoot ? (Number.parseInt(found, 8) & ~Number.parseInt(wanted, 8)) !== 0 : found !== wanted;
 }
 
+/** What a host's files are judged by; `signing`: the names of those that it signs with. */
+interface Judged {
+  readonly hostname: string;
+  readonly isReadByRoot: boolean;
+  readonly signing: ReadonlySet<string>;
+}
+
 function judgeFile(
   { words: [file = '', owner = '', mode = ''], lines }: Section,
-  { hostname, isReadByRoot }: { readonly hostname: string; readonly isReadByRoot: boolean },
+  { hostname, isReadByRoot, signing }: Judged,
   names: Readonly<Record<BundlePart, string>>,
   wanted: WantedFiles,
   facts: HostFacts,
 ): readonly Finding[] {
   const found = valuesOf(lines, ' ');
   const letters = found.get('mode');
-  if (letters === undefined || letters.startsWith('l')) return [findingOf('file-missing', hostname, { file })];
+  const name = file.slice(file.lastIndexOf('/') + 1);
+  const isSigning = signing.has(name);
+  if (letters === undefined || letters.startsWith('l')) {
+    return [findingOf(isSigning ? 'dkim-differs' : 'file-missing', hostname, { file })];
+  }
   const findings: Finding[] = [];
   const [names_, numbers] = [found.get('names') ?? '', found.get('owner') ?? ''];
   if (!isOwner(owner, names_, numbers)) {
@@ -65,10 +83,10 @@ function judgeFile(
   if (isWrongMode(octal, mode, isReadByRoot)) {
     findings.push(findingOf('mode-differs', hostname, { file, found: octal, wanted: mode }));
   }
-  const name = file.slice(file.lastIndexOf('/') + 1);
   const bytes = wanted.get(name);
   const isSame = bytes === undefined || found.get('sha256') === hash('sha256', bytes);
-  if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
+  if (isSigning) findings.push(...(isSame ? [] : [findingOf('dkim-differs', hostname, { file })]));
+  else if (name === names.chain) findings.push(...judgeChain(file, hostname, facts, isSame));
   else if (!isSame) {
     const part = (['ca', 'certificate', 'key'] as const).find((one) => names[one] === name);
     findings.push(
@@ -84,8 +102,10 @@ function judgeFile(
 function judgeChain(file: string, hostname: string, facts: HostFacts, isSame: boolean): readonly Finding[] {
   const chain = valuesOf(linesOf(facts, 'chain'), ' ');
   const values = { file };
-  if (chain.get('first')?.endsWith('PRIVATE KEY') !== true) return [findingOf('key-not-first', hostname, values)];
+  const first = chain.get('first')?.trim() ?? '';
+  if (/CERTIFICATE$/u.test(first)) return [findingOf('key-not-first', hostname, values)];
   if (chain.has('encrypted')) return [findingOf('encrypted-key', hostname, values)];
+  if (first === '') return [findingOf('chain-differs', hostname, values)];
   if (!chain.has('pair')) return [findingOf('key-mismatch', hostname, values)];
   if (isSame) return [];
   return [findingOf(chain.has('expired') ? 'expired' : 'chain-differs', hostname, values)];

@@ -3,6 +3,7 @@
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { dkimUnit } from '../render/dkim.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
 /** When the host was asked, in milliseconds: its clock was read between the two. */
@@ -20,11 +21,23 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
   const isStopped = sectionOf(facts, 'running')?.words[0] === 'no';
   return [
     ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
+    ...judgeSigner(settings, hostname, facts),
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+    ...linesOf(facts, 'queue-error')
+      .slice(0, 1)
+      .map((found) => findingOf('queue-unknown', hostname, { found })),
     ...judgePort25Out(hostname, facts),
   ];
+}
+
+/** OpenDKIM has the files of the bundle, and runs. */
+function judgeSigner(settings: Settings, hostname: string, facts: HostFacts): readonly Finding[] {
+  const [folder, lines] = [sectionOf(facts, 'dkim')?.words[0] ?? '', linesOf(facts, 'dkim')];
+  if (lines.includes('down'))
+    return [findingOf('dkim-down', hostname, { file: `${folder}/opendkim.conf`, unit: dkimUnit(settings) })];
+  return lines.includes('stale') ? [findingOf('dkim-differs', hostname, { file: folder })] : [];
 }
 
 function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): readonly Finding[] {

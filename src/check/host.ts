@@ -1,11 +1,12 @@
 // Looks at a host over ssh: runs the script that only reads, and judges its output. If something kept it from running,
 // that is the only finding, because nothing else is known of the host.
 
+import { RelaycertsError } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import { homeProgramOf } from '../render/home-programs.js';
 import { renderProbe } from '../render/script.js';
-import { runOnHost, type Outcome } from '../remote/script-run.js';
+import { runOnHost, type Outcome, type ScriptRun } from '../remote/script-run.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeConfiguration } from './host-configuration.js';
@@ -35,7 +36,21 @@ export interface HostQuestion {
 /** Seconds for one whole host. */
 const seconds = 120;
 
-/** Looks at one host. @throws tool */
+/** Runs a script that only reads; without ssh the rest can still be checked. */
+export async function lookAtHost(
+  host: HostSettings,
+  run: ScriptRun,
+  sys: Sys,
+): Promise<Outcome | { readonly kind: 'no-ssh'; readonly words: string }> {
+  try {
+    return await runOnHost(host, run, sys);
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code !== 'tool') throw error;
+    return { kind: 'no-ssh', words: error.message };
+  }
+}
+
+/** Looks at one host. */
 export async function checkHost(
   settings: Settings,
   host: HostSettings,
@@ -43,7 +58,7 @@ export async function checkHost(
   sys: Sys,
 ): Promise<HostCheck> {
   const from = sys.now().getTime();
-  const outcome = await runOnHost(
+  const outcome = await lookAtHost(
     host,
     { script: renderProbe(settings, host, { keyPlace, mailDomain }), seconds },
     sys,
@@ -99,7 +114,10 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
 }
 
 /** Why nothing is known of a host. */
-export function unseenFinding({ hostname, ssh }: HostSettings, outcome: Outcome): Finding {
+export function unseenFinding(
+  { hostname, ssh }: HostSettings,
+  outcome: Awaited<ReturnType<typeof lookAtHost>>,
+): Finding {
   switch (outcome.kind) {
     case 'unreachable':
       return findingOf('ssh-unreachable', hostname, { found: outcome.words });
@@ -109,6 +127,8 @@ export function unseenFinding({ hostname, ssh }: HostSettings, outcome: Outcome)
       return findingOf('ssh-denied', hostname, { found: outcome.words });
     case 'no-sudo':
       return findingOf('no-sudo', hostname, { found: ssh.user });
+    case 'no-ssh':
+      return findingOf('ssh-missing', hostname, { found: outcome.words });
     case 'slow':
       return findingOf('probe-slow', hostname, { found: outcome.words });
     case 'ran':

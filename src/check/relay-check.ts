@@ -6,6 +6,7 @@ import { BlockList, isIP } from 'node:net';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { systemCode } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
+import type { HostName } from '../names.js';
 import { converse, type Conversation } from '../probe/conversation.js';
 import type { Reply } from '../probe/lines.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
@@ -29,6 +30,9 @@ export interface RelayWork {
 
 /** Parallel connections to one relay; its service accepts ten from one address. */
 const mostConnections = 4;
+
+/** After this many clients that got no answer in time, the others are not tried. */
+const mostSlow = 8;
 
 /** Addresses of one relay that are tried: DNS and the home hosts may name any number. */
 const mostAddresses = 16;
@@ -97,17 +101,22 @@ async function checkVisitors(relay: SmtpdServer, work: RelayWork, good: Conversa
       findings: judgeStranger(relay, visitor.who, talk, settings.postfix.unlisted === 'reject'),
     };
   });
-  const clients = await inParallel(visitors.clients, mostConnections, async (client) => {
-    const visitor = { withTls: true, shown: client.shown };
-    const talk = await converse(callOf(settings, relay, place, visitor, client.host));
-    const peer = client.host.hostname;
-    return { host, fine: `relays for ${peer}`, findings: judgeClient(relay, peer, talk) };
-  });
-  const absent = visitors.absent.map((peer) => ({
+  const untried = (peer: HostName, reason: string): Report => ({
     host,
     fine: '',
-    findings: [findingOf('not-tried', host, { peer })],
-  }));
+    findings: [findingOf('not-tried', host, { peer, reason })],
+  });
+  let slow = 0;
+  const clients = await inParallel(visitors.clients, mostConnections, async (client) => {
+    const peer = client.host.hostname;
+    // A fleet would wait for a minute each.
+    if (slow >= mostSlow) return untried(peer, 'it took too long to answer for others');
+    const visitor = { withTls: true, shown: client.shown };
+    const talk = await converse(callOf(settings, relay, place, visitor, client.host));
+    if (talk.broken?.kind === 'slow') slow += 1;
+    return { host, fine: `relays for ${peer}`, findings: judgeClient(relay, peer, talk) };
+  });
+  const absent = visitors.absent.map((peer) => untried(peer, 'its key is not here'));
   const missing = visitors.missing.map(({ who, why }) => ({
     host,
     fine: '',

@@ -26,12 +26,13 @@ export function judgeConnection(talk: Conversation, expected: ExpectedRelay): re
   ];
   const { broken, stage, replies } = talk;
   const banner = wordsOf(replies.greeting);
+  const isForeign = !isOwnBanner(replies.greeting, expected.names);
   if (stage === 'connect') return find(connectKind(broken), {});
   if (stage === 'greeting') {
     if (broken?.kind === 'not-smtp') return find('not-smtp', { found: broken.words });
-    return broken === undefined ? find('banner-foreign', { found: banner }) : find('no-greeting');
+    if (broken !== undefined) return find('no-greeting');
+    return find(isForeign ? 'banner-foreign' : 'greeting-refused', { found: banner });
   }
-  const isForeign = !isOwnBanner(replies.greeting, expected.names);
   const features = replies.ehlo?.lines.slice(1).map((line) => line.toUpperCase().trim()) ?? [];
   if (stage === 'ehlo' || !features.includes('STARTTLS') || talk.call.tls === undefined) {
     return isForeign ? find('banner-foreign', { found: banner }) : find('tls-not-offered');
@@ -82,7 +83,8 @@ function judgeCertificate({ tls }: Conversation, { certificate }: ExpectedRelay)
   return [{ id: 'served-stale', found: shown.serialNumber.toLowerCase(), wanted: certificate.serial }];
 }
 
-const oneLine = (name: string): string => name.split('\n').join(', ');
+/** @source node:crypto gives undefined for a name without parts */
+const oneLine = (name: string | undefined): string => name?.split('\n').join(', ') ?? 'nobody';
 
 /** What is wrong if a client that is not one of ours got this answer; `who` continues "a client with". */
 export function judgeStranger(

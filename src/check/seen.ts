@@ -3,6 +3,7 @@
 
 import { hash } from 'node:crypto';
 import { tableName } from '../plan/bundle-names.js';
+import { peersName } from '../plan/inbound.js';
 import { mostAuthorities, type HostContent } from '../plan/installed.js';
 import { linesOf, valuesOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
@@ -19,7 +20,7 @@ const ofCertificate: ReadonlySet<string> = new Set([
   'expired',
 ]);
 /** These are visible in the digests of their files. */
-const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs']);
+const ofOtherFiles: ReadonlySet<string> = new Set(['ca-differs', 'table-differs', 'dkim-differs', 'dkim-down']);
 
 /** The content of a host, from what was read there and what was found wrong; `isKnown`: its configuration was read. */
 export function seenContent(expected: HostContent, facts: HostFacts, reports: readonly Report[]): HostContent {
@@ -35,11 +36,16 @@ export function seenContent(expected: HostContent, facts: HostFacts, reports: re
     authorities: linesOf(facts, 'authorities').filter(isDigest).slice(0, mostAuthorities),
     table: expected.table === undefined ? undefined : (digestOfTable(facts) ?? other),
     configuration: isOther ? other : expected.configuration,
+    dkim: expected.dkim !== undefined && ids.includes('dkim-differs') ? other : expected.dkim,
   };
 }
 
+const pinTables: ReadonlySet<string> = new Set([tableName, peersName]);
+
 function digestOfTable({ sections }: HostFacts): string | undefined {
-  const table = sections.find(({ name, words: [file = ''] }) => name === 'file' && file.endsWith(`/${tableName}`));
+  const table = sections.find(
+    ({ name, words: [file = ''] }) => name === 'file' && pinTables.has(file.slice(file.lastIndexOf('/') + 1)),
+  );
   const found = valuesOf(table?.lines ?? [], ' ').get('sha256') ?? '';
   return isDigest(found) ? found : undefined;
 }

@@ -2,7 +2,7 @@
 // are grouped, so that it is printed once.
 
 import { shorten, type Finding, type Severity } from '../findings/finding.js';
-import { cureLines, type CureLine } from '../render/cure.js';
+import { cureLines, type CureLine, type NamesToDeploy } from '../render/cure.js';
 import type { Settings } from '../settings/settings.js';
 import type { Style, Sys } from '../sys/sys.js';
 import type { Report } from './report.js';
@@ -26,17 +26,30 @@ export function countsOf(reports: readonly Report[]): Counts {
 }
 
 /** As text: a line for each finding with what to do below it, and a last line that sums up. */
-export function renderCheck(settings: Settings, reports: readonly Report[], paint: Sys['paint']): string {
+export function renderCheck(
+  settings: Settings,
+  reports: readonly Report[],
+  names: NamesToDeploy,
+  paint: Sys['paint'],
+): string {
   const counts = countsOf(reports);
+  const groups = groupsOf(
+    settings,
+    reports.flatMap(({ findings }) => findings),
+    names,
+  );
   let shown = 0;
   const lines = reports.flatMap(({ host, fine, findings }) => {
     const name = host === '' ? 'here' : host;
     if (findings.length === 0)
       return counts.ok > mostFine ? [] : [`${paint('green', 'ok'.padEnd(8))} ${name}: ${shorten(fine)}`];
-    return groupsOf(settings, findings).flatMap((group) => {
-      if (shown >= mostFindings) return [];
-      shown += group.members.length;
-      return groupLines(group, paint);
+    return findings.flatMap((finding) => {
+      // Below the first of those with the same cure are the others.
+      const group = groups.get(finding);
+      if (group === undefined || shown >= mostFindings) return [];
+      const members = group.members.slice(0, mostFindings - shown);
+      shown += members.length;
+      return groupLines({ ...group, members }, paint);
     });
   });
   const more = counts.error + counts.warning + counts.unknown - shown;
@@ -56,16 +69,17 @@ interface Group {
   readonly cure: readonly CureLine[];
 }
 
-function groupsOf(settings: Settings, findings: readonly Finding[]): readonly Group[] {
+/** By the first finding of each. */
+function groupsOf(settings: Settings, findings: readonly Finding[], names: NamesToDeploy): ReadonlyMap<Finding, Group> {
   const groups = new Map<string, Group>();
   for (const finding of findings) {
-    const cure = cureLines(settings, finding);
-    const key = JSON.stringify(cure);
+    const cure = cureLines(settings, finding, names);
+    const key = cure.length === 0 ? `${groups.size}` : JSON.stringify(cure);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { members: [finding], cure });
     else group.members.push(finding);
   }
-  return [...groups.values()];
+  return new Map([...groups.values()].flatMap((group) => group.members.slice(0, 1).map((first) => [first, group])));
 }
 
 function sumUp({ ok, error, warning, unknown }: Counts): string {
@@ -83,7 +97,7 @@ function some(count: number, word: string): string {
 }
 
 /** What --json adds to its envelope. */
-export function checkObject(settings: Settings, reports: readonly Report[]): object {
+export function checkObject(settings: Settings, reports: readonly Report[], names: NamesToDeploy): object {
   return {
     summary: countsOf(reports),
     findings: reports.flatMap(({ findings }) =>
@@ -92,7 +106,7 @@ export function checkObject(settings: Settings, reports: readonly Report[]): obj
         severity: finding.severity,
         host: finding.host === '' ? null : finding.host,
         message: finding.message,
-        cure: cureLines(settings, finding),
+        cure: cureLines(settings, finding, names),
       })),
     ),
     ok: reports.flatMap(({ host, fine, findings }) =>

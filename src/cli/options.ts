@@ -103,8 +103,8 @@ export function count(flags: string, description: string, what: string, { digits
   });
 }
 
-export function passphraseFdOption(): Option {
-  return fileDescriptor('--passphrase-fd <n>', "read the CA's passphrase from this file descriptor");
+export function passphraseFdOption(description = "read the CA's passphrase from this file descriptor"): Option {
+  return fileDescriptor('--passphrase-fd <n>', description);
 }
 
 export function fileDescriptor(flags: string, description: string): Option {

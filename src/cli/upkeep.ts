@@ -79,13 +79,19 @@ export function addUpkeep(program: SysCommand): void {
     )
     .argument('[host...]', 'the hosts, by name or pattern (* and ?); all that are due if none is named')
     .addOption(new Option('--due', 'for cron: do not list certificates that are not due').conflicts(['force', 'rekey']))
-    .option('--force', 'also certificates that are not due')
+    .option('--force', 'also certificates that are not due; with --dkim, remove a former key before its time')
     .option('--rekey', 'make a new key; the old pin stays listed until relaycerts retire')
     .addOption(
       new Option(
         '--ca',
         'renew the CA itself, at once with the same key; with --rekey a new key, one of three stages with each run',
       ).conflicts(['due', 'force']),
+    )
+    .addOption(
+      new Option(
+        '--dkim',
+        'change the DKIM keys, one of three stages with each run: make and publish the next, switch to it once the DNS has it, remove the former',
+      ).conflicts(['due', 'rekey', 'ca', 'passphraseFd']),
     )
     .addOption(passphraseFdOption())
     .examples(
@@ -95,9 +101,19 @@ export function addUpkeep(program: SysCommand): void {
       'relaycerts renew --rekey mailhost',
       'relaycerts renew --ca              a new certificate of the CA, same key',
       'relaycerts renew --ca --rekey      the next stage to a CA with a new key',
+      'relaycerts renew --dkim            the next stage to new DKIM keys',
     )
-    .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean }, hosts: string[]) => {
-      const { ca, rekey } = options;
+    .runs(async (sys, options: Omit<RenewOptions, 'hosts'> & { ca: boolean; dkim: boolean }, hosts: string[]) => {
+      const { ca, dkim, rekey } = options;
+      if (dkim && hosts.length > 0) {
+        throw new RelaycertsError('usage', `--dkim is about the keys of domains, and not ${quote(hosts[0])}`, {
+          hint: { run: ['renew', '--dkim'] },
+        });
+      }
+      if (dkim) {
+        await (await import('../commands/renew-dkim.js')).renewDkim(options, sys);
+        return;
+      }
       if (ca && hosts.length > 0) {
         throw new RelaycertsError('usage', `--ca renews only the CA, and not ${quote(hosts[0])}`, {
           hint: { run: ['renew', '--ca', ...(rekey ? ['--rekey'] : [])] },
@@ -157,6 +173,7 @@ export function addUpkeep(program: SysCommand): void {
     .argument('<host>', 'the host, by name')
     .addOption(fileDescriptor('--password-fd <n>', 'read the password of the new file from this file descriptor'))
     .option('--out <file>', 'the file to write (default: FQDN.p12 here); - is standard output')
+    .option('--legacy', 'for programs that refuse the file otherwise, such as old versions of macOS; weaker', false)
     .examples(
       'relaycerts export p12 mailhost',
       'relaycerts export p12 mailhost --out mail.pfx --password-fd 3 3< password',

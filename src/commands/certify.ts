@@ -120,7 +120,7 @@ export async function certify(
   const entries: LedgerEntry[] = [];
   const hosts: HostInventory[] = [];
   for (const found of inventory.hosts) {
-    const { hostname, role, altNames } = found.host;
+    const { hostname, role, isInbound, altNames } = found.host;
     const step = wanted.get(hostname);
     if (step === undefined) {
       hosts.push(found);
@@ -129,6 +129,7 @@ export async function certify(
     const key = keys.get(hostname) ?? found.key;
     const info = await issueLeaf({
       role,
+      isInbound,
       hostname,
       altNames,
       subject: settings.subject,

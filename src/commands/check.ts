@@ -2,6 +2,7 @@
 // each host was seen to have (certs/installed.json).
 
 import { checkFrom } from '../check/from-home.js';
+import { checkDns } from '../check/dns.js';
 import { checkHost, type HostCheck } from '../check/host.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
@@ -25,8 +26,11 @@ import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
+import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
+import { makeDnsWork } from './dns-work.js';
+import { deployNames } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf } from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
@@ -61,17 +65,28 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
     });
   }
   if (from !== undefined) reports.push(...(await checkFrom(settings, from, sys)));
-  if (!options.offline && from === undefined) reports.push(...(await checkThere(work, wanted, options)));
+  if (!options.offline && from === undefined) {
+    reports.push(...(await checkThere(work, wanted, options)));
+    if (wanted.size === 0 && asksForDns(settings))
+      reports.push(...(await checkDns(makeDnsWork(settings, inventory.dkim, undefined, []))));
+  }
   if (options.format === 'nagios') {
     const { line, status } = renderCheckPlugin(reports);
     sys.write(line);
     sys.endWith(status);
     return;
   }
-  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports)));
-  else sys.write(renderCheck(settings, reports, (style, word) => sys.paint(style, word)));
+  const names = deployNames(settings, inventory);
+  if (options.json) sys.write(writeAnswer('check', checkObject(settings, reports, names)));
+  else sys.write(renderCheck(settings, reports, names, (style, word) => sys.paint(style, word)));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
+}
+
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
 }
 
 /** What the hosts have is looked up there, not in the notes of an earlier run. */

@@ -2,13 +2,15 @@
 // never touched, because it may open other passphrases. Names come from the layout and from the files; a file that make
 // does not make stays and is named.
 
-import { realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { readSealedTo } from '../custody/sealed-to.js';
 import { RelaycertsError, listSome, quote, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
+import { dkimNames } from '../plan/dkim.js';
+import { peersName } from '../plan/inbound.js';
+import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { recordName } from '../store/backup-record.js';
@@ -17,6 +19,7 @@ import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
 import { findOtherCa } from '../store/read.js';
 import { foldersOf } from '../store/safety.js';
 import { listFolder, readFile, statFile } from '../sys/files.js';
+import { followLinks } from '../sys/missing.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
@@ -70,7 +73,8 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', recordName, tableName].includes(basename(path))
+    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName, peersName].includes(basename(path)) ||
+    [...Object.values(dkimNames), ...Object.values(port25Names)].some((name) => name === basename(path))
   );
 }
 
@@ -92,7 +96,7 @@ function sayStrange(folder: string, strange: readonly string[], sys: Sys): void 
 
 /** The passphrase file and its predecessors, if a CA was made here and they are OpenPGP messages. */
 async function sealedFiles(settings: Settings, layout: Layout, sys: Sys): Promise<readonly string[]> {
-  const file = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const file = followLinks(settings.passphrase.file);
   const sealed: string[] = [];
   for (const path of [...(await keptPassphrases(file)), file]) {
     const bytes = await readFile(path, { followLink: true });

@@ -2,18 +2,15 @@
 // what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
-import { hash } from 'node:crypto';
 import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError } from '../errors.js';
 import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { signerOf } from '../plan/ca-rekey.js';
-import { afterVisit, allVisits, isDone, nextVisits, type DeployedHost, type Visit } from '../plan/deployment.js';
+import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportText, type Report } from '../render/deployment.js';
-import { expectedContents } from '../render/installed.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
@@ -22,6 +19,7 @@ import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
+import { deployedHosts } from './deployed-hosts.js';
 import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
 import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
@@ -83,7 +81,10 @@ async function lookAt(deployment: Deployment, found: HostInventory, isAgain = fa
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
-  const all = deployedHosts(deployment).map((host) =>
+  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
+  const missing = standing.filter(({ certificate }) => certificate === undefined);
+  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
   const only = named.length === 0 ? undefined : new Set(named);
@@ -167,31 +168,6 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
   }
   return [...reports.values()];
-}
-
-/** The hosts with what they should have. @throws contradiction - one has no certificate yet */
-function deployedHosts({ settings, inventory, bundles }: Deployment): readonly DeployedHost[] {
-  const expectedOf = expectedContents(settings, inventory, bundles);
-  const { hosts: seen } = readInstalled(layoutOf(settings));
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  const missing = standing.filter(({ certificate }) => certificate === undefined);
-  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
-  return standing.flatMap((found) => {
-    const expected = expectedOf(found);
-    const leaf = found.certificate?.info;
-    if (expected === undefined || leaf === undefined) return [];
-    const issuer = signerOf(leaf, inventory);
-    const { hostname, role } = found.host;
-    return [
-      {
-        hostname,
-        role,
-        expected,
-        issuer: issuer === undefined ? '' : hash('sha256', issuer.info.der),
-        seen: seen.get(hostname),
-      },
-    ];
-  });
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */

@@ -9,14 +9,17 @@ import { writeAnswer } from '../json-text.js';
 import { logTally, type Tally } from '../log/tally.js';
 import { hostLog } from '../remote/host-log.js';
 import { explainFault, explainObject, renderExplanation, renderLogSummary, renderUnknown } from '../render/explain.js';
+import type { NamesToDeploy } from '../render/cure.js';
 import { readSettings } from '../settings/load.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { readInventory } from '../store/read.js';
 import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
 import { untilInterrupted } from '../sys/interrupt.js';
 import { statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { pathWord } from '../shell-word.js';
-import type { GlobalOptions } from './run.js';
+import { deployNames } from './deployed-hosts.js';
+import { reading, type GlobalOptions } from './run.js';
 
 export interface ExplainOptions extends GlobalOptions {
   /** A file, `-`, or a host in the settings; undefined: the log of this machine. */
@@ -29,11 +32,13 @@ export interface ExplainOptions extends GlobalOptions {
 export async function explain(options: ExplainOptions, sys: Sys): Promise<void> {
   const settings = existsSync(options.settings) ? await readSettings(options.settings, sys) : undefined;
   const isFollowed = options.follow && !options.json;
+  let names: NamesToDeploy | undefined;
+  if (isFollowed) names = await findNames(options, settings, sys);
   const tally = logTally(
     namesIn(settings),
     isFollowed
       ? {
-          fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings), 0)),
+          fault: (fault) => sys.write(renderExplanation(explainFault(fault, settings, names), 0)),
           unknown: (sighting) => sys.write(renderUnknown(sighting)),
         }
       : {},
@@ -42,7 +47,8 @@ export async function explain(options: ExplainOptions, sys: Sys): Promise<void> 
   if (options.follow) await untilInterrupted((stop) => drain(untilStopped(open(stop), stop), tally));
   else await drain(open(undefined), tally);
   const summary = tally.summary();
-  const explained = summary.faults.map((fault) => explainFault(fault, settings));
+  if (summary.faults.length > 0) names ??= await findNames(options, settings, sys);
+  const explained = summary.faults.map((fault) => explainFault(fault, settings, names));
   sys.write(
     options.json
       ? writeAnswer('explain', explainObject(name, summary, explained))
@@ -55,6 +61,22 @@ export async function explain(options: ExplainOptions, sys: Sys): Promise<void> 
 function namesIn(settings: Settings | undefined): ReadonlySet<string> {
   const hosts = settings === undefined ? [] : hostsOf(settings);
   return new Set(hosts.flatMap(({ hostname, altNames }) => [hostname, ...altNames]));
+}
+
+/** What a cure names to install a host; undefined, so each by itself, if the state here cannot be read. */
+async function findNames(
+  options: GlobalOptions,
+  settings: Settings | undefined,
+  sys: Sys,
+): Promise<NamesToDeploy | undefined> {
+  if (settings === undefined) return undefined;
+  try {
+    const { found } = await reading(options, sys, (one) => readInventory(one, sys));
+    return deployNames(settings, found);
+  } catch (error) {
+    if (!(error instanceof RelaycertsError) || error.code === 'interrupted') throw error;
+    return undefined;
+  }
 }
 
 async function drain(chunks: Chunks, { sink }: Tally): Promise<void> {

@@ -29,6 +29,8 @@ export interface ExportOptions extends GlobalOptions {
   readonly passwordFd: number | undefined;
   /** As typed; `-` is standard output; undefined: FQDN.p12 in the current folder. */
   readonly out: string | undefined;
+  /** Weaker, for programs that open nothing else. */
+  readonly legacy: boolean;
 }
 
 /** @throws settings, usage, contradiction, certificate, passphrase, files, interrupted */
@@ -59,7 +61,14 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
     authorities: authorities.map(({ info }) => info.der),
     friendlyName: one.hostname,
     password,
+    isLegacy: options.legacy,
   });
+  if (options.legacy) {
+    sys.warn(
+      'the file is protected by triple DES and SHA-1 only: its password can be guessed quickly',
+      'use a random password, and remove the file after the import',
+    );
+  }
   if (path === undefined) {
     sys.writeSecret(bytes);
     return;

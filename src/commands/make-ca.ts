@@ -21,15 +21,16 @@ import { weakPassphrase } from '../plan/warnings.js';
 import type { Secret } from '../secret.js';
 import { shellWord } from '../shell-word.js';
 import { planKept } from '../store/kept-passphrases.js';
-import { entryOf, type LedgerEntry } from '../store/ledger.js';
+import { entryOf, type DkimEntry, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
+import { judgeOpening } from './custody.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Done, Work } from './run.js';
 
 export interface PreparedCa {
   readonly after: Inventory;
-  readonly entries: readonly LedgerEntry[];
+  readonly entries: readonly (LedgerEntry | DkimEntry)[];
   readonly keeps: readonly FileWrite[];
   readonly done: readonly Done[];
   /** For use after the change. */
@@ -38,13 +39,21 @@ export interface PreparedCa {
   readonly issuer: () => Issuer | Promise<Issuer>;
 }
 
-/** @throws passphrase, recipient, tool, certificate, interrupted */
-export async function prepareCa(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
+/**
+ * `adopted`: the key of an existing CA, for a `ca-key` step, in place of a new one.
+ * @throws passphrase, recipient, tool, certificate, interrupted
+ */
+export async function prepareCa(
+  work: Work,
+  steps: readonly Step[],
+  given: Secret | undefined,
+  adopted?: KeyPair,
+): Promise<PreparedCa> {
   const find = <Kind extends Step['kind']>(kind: Kind): StepOf<Kind> | undefined =>
     steps.find((step): step is StepOf<Kind> => step.kind === kind);
   const caKeyStep = find('ca-key');
-  const generated = caKeyStep === undefined ? undefined : generateKey(caKeyStep.keyType);
-  generated?.catch(() => undefined);
+  const caKey = caKeyStep && Promise.resolve(adopted ?? generateKey(caKeyStep.keyType));
+  caKey?.catch(() => undefined);
   const custody = await prepareCustody(work, find('reseal'), find('passphrase'), given);
   const needsCa = caKeyStep !== undefined || find('ca-certificate') !== undefined || steps.some(isHostStep);
   if (!needsCa)
@@ -55,10 +64,10 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   const done = [...custody.done];
   const warnings = [...custody.warnings];
   let pair: KeyPair;
-  if (generated === undefined) {
+  if (caKey === undefined) {
     pair = await openCaKey(work.settings, work.inventory, passphrase);
   } else {
-    pair = await generated;
+    pair = await caKey;
     // A passphrase that a person may have chosen has to resist guessing.
     const strength = custody.isRandom ? 'random' : 'typed';
     const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
@@ -70,6 +79,11 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
     }
   }
   const issued = await issueMissingCa(work, after, pair);
+  // A new operator key is proven to open the CA before either is kept, and noted, so that the next status need not.
+  if (custody.isOperatorKeyNew && caKey !== undefined) {
+    const opening = await judgeOpening({ ...work, inventory: issued.after }, 'unasked');
+    if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
+  }
   return {
     ...custody,
     after: issued.after,
@@ -80,7 +94,7 @@ export async function prepareCa(work: Work, steps: readonly Step[], given: Secre
   };
 }
 
-function madeStep(step: Step): Done {
+export function madeStep(step: Step): Done {
   return { what: `made ${describeStep(step)}`, path: step.path };
 }
 
@@ -102,6 +116,8 @@ interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 
   readonly passphrase: Secret | undefined;
   /** It is new, with 256 random bits. */
   readonly isRandom: boolean;
+  /** The passphrase is encrypted to an operator key made for it. */
+  readonly isOperatorKeyNew: boolean;
 }
 
 async function prepareCustody(
@@ -111,7 +127,8 @@ async function prepareCustody(
   given: Secret | undefined,
 ): Promise<PreparedCustody> {
   const { settings, inventory } = work;
-  const plain = { after: inventory, keeps: [], done: [], warnings: [], passphrase: undefined, isRandom: false };
+  const none = { passphrase: undefined, isRandom: false, isOperatorKeyNew: false };
+  const plain = { after: inventory, keeps: [], done: [], warnings: [], ...none };
   if (reseal !== undefined) return resealed(work, reseal, given);
   if (first === undefined) {
     const isNewCa = inventory.caKey === undefined && inventory.caCertificate === undefined;
@@ -139,6 +156,7 @@ async function prepareCustody(
     ],
     passphrase,
     isRandom: given === undefined,
+    isOperatorKeyNew: isNew,
   };
 }
 
@@ -176,5 +194,6 @@ async function resealed(work: Work, step: StepOf<'reseal'>, given: Secret | unde
     warnings,
     passphrase,
     isRandom: false,
+    isOperatorKeyNew: false,
   };
 }

@@ -11,7 +11,7 @@ import { driftOf } from '../plan/drift.js';
 import { describeFinding } from '../plan/findings.js';
 import { hostsIn, installOf, type Install } from '../plan/install.js';
 import { isKnownRight, type Inventory, type Opening, type RecipientChange } from '../plan/inventory.js';
-import { isHostStep, type Plan, planMake, type StepOf } from '../plan/plan.js';
+import { isHostStep, type Plan, planMake, type Step, type StepOf } from '../plan/plan.js';
 import { curedByMake } from '../plan/reissue.js';
 import { toRetire } from '../plan/retirement.js';
 import { returnWarnings } from '../plan/restored.js';
@@ -20,6 +20,7 @@ import { bundlesOf } from '../render/bundle.js';
 import { renderInstallation } from '../render/now-run.js';
 import type { Secret } from '../secret.js';
 import type { Settings } from '../settings/settings.js';
+import { dkimEntry } from '../store/ledger.js';
 import { readInventory } from '../store/read.js';
 import { assertKeepsKeys } from '../store/safety.js';
 import { shownPath } from '../sys/shown-path.js';
@@ -28,7 +29,8 @@ import { warnSome } from '../sys/warn-some.js';
 import { certifyInBatches } from './certify.js';
 import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
-import { prepareCa } from './make-ca.js';
+import { withNewKeys } from './dkim-keys.js';
+import { madeStep, prepareCa, type PreparedCa } from './make-ca.js';
 import { changing, contradiction, reading, type CaOptions, type Work } from './run.js';
 
 export interface MakeOptions extends CaOptions {
@@ -70,7 +72,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
       steps: steps.filter(isHostStep),
       at,
       progress: work.sys.progress,
-      begin: async () => prepareCa(work, steps, given),
+      begin: async () => prepareKeys(work, steps, given),
       commit: async ({ after, entries, done }, begun, { isFirst, isPart }) =>
         commit({
           after,
@@ -90,6 +92,16 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     if (steps.length === 0) sys.say(nothingToMake(plan, opening));
     if (held.length > 0) sys.endWith(1);
   });
+}
+
+/** What comes before any host: DKIM keys, and the CA. */
+async function prepareKeys(work: Work, steps: readonly Step[], given: Secret | undefined): Promise<PreparedCa> {
+  const { inventory, at } = work;
+  const signing = steps.filter((step) => step.kind === 'dkim-key');
+  const dkim = await withNewKeys(inventory, signing, 'active', at);
+  const begun = await prepareCa({ ...work, inventory: { ...inventory, dkim } }, steps, given);
+  const entries = dkim.slice(inventory.dkim.length).map((key) => dkimEntry('made', key, at));
+  return { ...begun, entries: [...begun.entries, ...entries], done: [...begun.done, ...signing.map(madeStep)] };
 }
 
 /** The state as if this host had never been revoked: its files are then missing, and are made. @throws usage */
@@ -159,7 +171,7 @@ async function foreseeOpening(
   steps: Plan['steps'],
   given: Secret | undefined,
 ): Promise<Opening | undefined> {
-  if (steps.some((step) => step.kind !== 'bundle')) return undefined;
+  if (steps.some((step) => step.kind !== 'bundle' && step.kind !== 'dkim-key')) return undefined;
   const opening = await judgeOpening(work, given === undefined ? 'unasked' : { given });
   const source = given === undefined ? `in ${quotePath(work.settings.passphrase.file)}` : 'that was given';
   for (const { message, hint } of custodyWarnings(opening, source)) work.sys.warn(message, hint);

@@ -118,8 +118,11 @@ function hintFor(
     return { run: ['make'], before: 'nothing was changed; with the current names, first:', after };
   }
   // openssl makes these with `authorityKeyIdentifier = issuer:always`.
-  const before = 'nothing was changed; if it names the serial number of the current CA certificate, first:';
-  return { run: ['renew', hostname, '--force'], before, after };
+  if (info.namesCaSerial) {
+    const before = 'nothing was changed; it names the serial number of the current CA certificate, so first:';
+    return { run: ['make'], before, after };
+  }
+  return { run: ['renew', hostname, '--force'], before: 'nothing was changed; first:', after };
 }
 
 /** Whole days, so that a certificate that begins at the one ends after the other. */

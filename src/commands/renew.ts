@@ -21,6 +21,7 @@ import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { openIssuer } from './ca-key.js';
 import { certifyInBatches } from './certify.js';
+import { takeDkimStage } from './dkim-stage.js';
 import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
 
@@ -53,16 +54,23 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const { steps: due, blocked } = options.rekey ? planRekeys(work, chosen) : planDue(work, chosen, options);
     const held = new Set(warnHeld(work, chosen, due));
     const steps = due.filter(({ hostname }) => !held.has(hostname));
+    const isSigning = options.due && options.hosts.length === 0 && settings.dkim !== undefined;
+    const signing = isSigning ? await takeDkimStage(work, { begin: false, force: false }) : undefined;
+    const start = signing === undefined ? inventory : { ...inventory, dkim: signing.dkim };
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
     await certifyInBatches(settings, {
       steps,
       at,
       progress: work.sys.progress,
-      begin: () => Promise.resolve({ after: inventory, issuer }),
-      commit: async (certified, _, { isPart }) =>
+      begin: () => Promise.resolve({ after: start, issuer }),
+      commit: async (certified, _, { isFirst, isPart }) =>
         commit({
           ...certified,
-          entries: certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry)),
+          entries: [
+            ...(isFirst ? (signing?.entries ?? []) : []),
+            ...certified.entries.map((entry) => (options.rekey ? { ...entry, event: 'rekeyed' as const } : entry)),
+          ],
+          done: [...(isFirst ? (signing?.done ?? []) : []), ...certified.done],
           keeps: [],
           removes: [],
           isPart,
@@ -73,8 +81,9 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
               install,
               retire: toRetire(certified.after, [...hostsIn(install), ...blocked]),
               next: null,
+              ...(signing === undefined ? {} : { dkim: signing.answer }),
             }),
-          tell: (install) => renderInstallation(settings, certified.after, install, blocked),
+          tell: (install) => `${signing?.text ?? ''}${renderInstallation(settings, certified.after, install, blocked)}`,
         }),
     });
   });

@@ -1,7 +1,7 @@
 // `relaycerts restore`: a project from a backup, into an empty folder, with the passphrase file and the operator key in
 // their places. It is one change, and replaces nothing. Bundles are left to make, which needs no passphrase for them.
 
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { brokenBackup, findOpeningKey, largestBackup, openBackup } from '../custody/backup-file.js';
@@ -25,6 +25,7 @@ import { recover } from '../store/state.js';
 import type { FileWrite } from '../store/transaction.js';
 import { attempt } from '../sys/file-error.js';
 import { listFolder, readFile } from '../sys/files.js';
+import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { assertWritable } from '../wizard/settings-file.js';
@@ -57,7 +58,7 @@ export async function restore(options: RestoreOptions, sys: Sys): Promise<void> 
   if ('flaw' in content) throw brokenBackup(from, content.flaw);
   const { settings } = content;
   await assertPlace(settings.passphrase.file, from);
-  await attempt('make the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+  await attempt('make the folder', folder, async () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
   await assertSafeFolder(folder, 'project', sys);
   await assertSafe(settings, sys);
   await withLock(layoutOf(settings).lock, sys, async (lock) => {
@@ -142,7 +143,7 @@ async function custodyWrites(content: BackupContent, sys: Sys): Promise<readonly
   for (const bytes of [...(passphraseFile ? [passphraseFile] : []), ...kept.values()]) {
     readSealedTo(bytes, { from: settings.passphrase.file });
   }
-  const path = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const path = followLinks(settings.passphrase.file);
   const files: readonly (readonly [string, Buffer | undefined])[] = [
     [path, passphraseFile],
     ...[...kept].map(([end, bytes]) => [`${path}${end}`, bytes] as const),

@@ -26,6 +26,7 @@ import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { judgeOpening } from './custody.js';
+import { dkimNotes } from './dkim-stage.js';
 import { findHosts } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
 import { noteRead } from './known-clients.js';
@@ -91,7 +92,8 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.endWith(code);
     return;
   }
-  const said = [...problems, ...warnings];
+  const signing = dkimNotes(settings, inventory, { bundles, installed: installed.hosts, at });
+  const said = [...problems, ...warnings, ...(isWhole ? signing.warnings : [])];
   const isReport = !options.due && isWhole;
   const backup = options.json || isReport ? await readBackupAge(settings, inventory) : undefined;
   if (options.json) {
@@ -108,6 +110,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     sys.say(`${unproven.name}: ${problemText(unproven.why, sys.program)}`);
   }
   if (!options.json && isReport) {
+    for (const line of signing.lines) sys.say(line);
     for (const line of stillInstalled(settings, installed.hosts, at)) sys.say(line);
     const age = backup && backupAgeText(backup, sys.program);
     if (age !== undefined) sys.say(age);

@@ -131,6 +131,11 @@ function problemOf(frame: Buffer): string | undefined {
   const [kdf, encryption] = der.readInside(parameters);
   if (!readableCiphers.includes(der.readOid(der.readInside(encryption)[0]))) return 'is not encrypted with AES-CBC';
   if (length === 0 || length % 16 !== 0) return 'is damaged';
+  return problemOfCost(kdf);
+}
+
+/** Why a PBES2 frame's key derivation function must not run here; undefined if it may. @throws DerError */
+export function problemOfCost(kdf: der.DerElement | undefined): string | undefined {
   const [kdfOid, kdfParameters] = der.readInside(kdf);
   const [, first, second, third] = der.readInside(kdfParameters);
   switch (der.readOid(kdfOid)) {

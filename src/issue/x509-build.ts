@@ -5,12 +5,12 @@
 import { hash } from 'node:crypto';
 import * as der from '../certificate/der.js';
 import { dnsNameTag } from '../certificate/parts.js';
-import { keyUsageBits, profiles, type KeyUsageBit } from '../certificate/profile.js';
-import type { KeyType, Role, Subject } from '../settings/settings.js';
+import { keyUsageBits, profiles, type KeyUsageBit, type ProfileName } from '../certificate/profile.js';
+import type { KeyType, Subject } from '../settings/settings.js';
 
 /** The contents of one certificate, which it is built from and compared with afterwards. Names and keys are DER. */
 export interface Contents {
-  readonly kind: 'ca' | Role;
+  readonly kind: ProfileName;
   readonly subject: Buffer;
   readonly issuer: Buffer;
   readonly notBefore: Date;

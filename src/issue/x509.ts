@@ -5,7 +5,7 @@
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { RelaycertsError, quote } from '../errors.js';
 import type { HostName } from '../names.js';
-import { maxCommonNameLength } from '../certificate/profile.js';
+import { maxCommonNameLength, profileNameOf } from '../certificate/profile.js';
 import type { KeyType, Role, Subject } from '../settings/settings.js';
 import { type CertificateInfo, parseCertificate, parseSignedCertificate } from '../certificate/certificate.js';
 import { writeBitString, writeSequence } from '../certificate/der.js';
@@ -38,6 +38,7 @@ export interface Issuer {
 /** The input for a host's certificate; `at` is now. */
 export interface LeafRequest {
   readonly role: Role;
+  readonly isInbound: boolean;
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly subject: Subject;
@@ -93,7 +94,7 @@ async function issueRoot(
  * unknown; `contradiction` if a name is outside the CA's permitted domains
  */
 export async function issueLeaf(request: LeafRequest): Promise<CertificateInfo> {
-  const { role, hostname, altNames, subject, spki, at, validDays } = request;
+  const { hostname, altNames, subject, spki, at, validDays } = request;
   const ca = await cachedIssuer(request.ca);
   const dnsNames = [...new Set([hostname, ...altNames])];
   const outside = dnsNames.find((name) => !isPermitted(name, ca.info.permittedDomains));
@@ -111,7 +112,7 @@ export async function issueLeaf(request: LeafRequest): Promise<CertificateInfo> 
   const notAfter = new Date(Math.min(lastSecond(notBefore, validDays).getTime(), ca.info.notAfter.getTime()));
   return issueOne(
     {
-      kind: role,
+      kind: profileNameOf(request),
       subject: asn1.buildName(subject, hostname.length > maxCommonNameLength ? undefined : hostname),
       issuer: ca.name,
       notBefore,

@@ -4,7 +4,7 @@
 // day, and so does our own port: what clients without a certificate of ours cause is kept apart.
 
 import { copyOf } from '../sys/lines.js';
-import { findLogKind, type LogKind } from './log-lines.js';
+import { findLogKind, logKinds, type LogKind } from './log-lines.js';
 import { Recent } from './recent.js';
 import { sessionKind, type SessionKind } from './sessions.js';
 import type { LogRecord } from './log-record.js';
@@ -41,6 +41,7 @@ export interface Judge {
   readonly hasOurs: () => boolean;
 }
 
+const otherName = logKinds.find(({ id }) => id === 'other-name');
 const fine: Verdict = { is: 'fine' };
 const sent: Verdict = { is: 'sent' };
 const unknown: Verdict = { is: 'unknown' };
@@ -51,12 +52,14 @@ const homePrograms = new Set(['exim', 'exim4', 'smtpd', 'msmtp', 'nullmailer', '
 /** What Postfix logs about mail in normal operation, by its beginning. */
 const ordinary =
   /(?:connect from |disconnect from |[0-9A-Za-z]{5,24}: (?:client=|uid=|message-id=|removed|from=<[^>]*>, size=|to=<[^>]*>, .{20,900} status=sent |resent-message-id=)|(?:Trusted|Verified|Untrusted|Anonymous) TLS connection established |statistics: |setting up TLS connection )/y;
+/** Of those, what says nothing even of mail that is ours. */
+const idle = /[0-9A-Za-z]{5,24}: (?:uid=|message-id=|removed|from=<|resent-)/y;
 /** Marks a line of ours that deserves a look even if its words are not known. */
 const alarm =
   /^(?:warning|error|fatal|panic): |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
-/** Of those, the ones caused by strangers, their DNS, upgrades, a replaced setting, or a file that the line before names. */
+/** Of those, the ones caused by strangers, their DNS, upgrades, a replaced setting, or what the next line or the one before names. */
 const noise =
-  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:system lib/;
+  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|relayhost configuration problem|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|TCP map|connect to Milter service|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:(?:system|BIO) lib/;
 /** The same for the other programs: what they log about mail that waits or is returned. */
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;
@@ -71,6 +74,8 @@ const nameAndAddress = /([\w.-]{1,255})\[([\da-fA-F.:]{2,45})\]/g;
 export function logJudge(hosts: ReadonlySet<string>): Judge {
   const known = new Recent<true>();
   const clients = new Recent<string>();
+  /** Processes whose last connection was to a server that the CA trusts, under whatever name. */
+  const nameless = new Recent<true>();
   let hasOurs = false;
 
   const noteKnown = (address: string): void => {
@@ -89,14 +94,22 @@ export function logJudge(hosts: ReadonlySet<string>): Judge {
       if (isServer && text.startsWith('disconnect ')) {
         return { is: 'end', as: sessionKind(text), address: peerIn(text).address };
       }
-      if (isOurs && isServer && text.startsWith('Trusted ')) return { is: 'trusted', address: peerIn(text).address };
+      const isTrusted = isOurs && text.startsWith('Trusted ');
+      if (isTrusted && isServer) return { is: 'trusted', address: peerIn(text).address };
+      if (isTrusted) nameless.set(copyOf(pid), true);
+      else if (text.includes(' TLS connection ')) nameless.delete(pid);
       return isOurs && (isServer ? text.includes(': client=') : text.includes(' status=sent ')) ? sent : fine;
     }
     if (!isOurs && !alarm.test(text) && !text.includes('TLS')) return fine;
-    const kind = findLogKind(text);
+    let kind = findLogKind(text);
+    // Postfix 3.5 has no line of its own for this.
+    if (kind?.id === 'not-verified' && !isServer && nameless.has(pid)) kind = otherName;
     if (kind === undefined) {
       if (!alarm.test(text) || noise.test(text)) return fine;
-      return isOurs || namesOurs(text) ? unknown : fine;
+      // The detail of a handshake that failed, which the line before says.
+      if (text.startsWith('warning: TLS library problem: ') && clients.has(pid)) return fine;
+      // error(8) logs this for any transport, and does not name it.
+      return isOurs || namesOurs(text) || text.endsWith('(deferred transport)') ? unknown : fine;
     }
     const side = isServer ? 'relay' : 'home';
     let { name, address } = peerIn(text);
@@ -155,13 +168,18 @@ export function ordinaryLines(isAwaited: () => boolean): (text: string, from: nu
     // Of our lines, those about known clients and delivered mail matter.
     const first = text.charCodeAt(end + 3);
     if (first === 0x64) return !isAwaited();
-    return first === 0x63 || !ourTag.test(text.slice(program, end));
+    return first === 0x63 || isAt(idle, text, end + 3) || !ourTag.test(text.slice(program, end));
   };
 }
 
 function beginsOrdinary(text: string, at: number): boolean {
-  ordinary.lastIndex = at;
-  return ordinary.test(text);
+  return isAt(ordinary, text, at);
+}
+
+/** `pattern` is sticky. */
+function isAt(pattern: RegExp, text: string, at: number): boolean {
+  pattern.lastIndex = at;
+  return pattern.test(text);
 }
 
 function peerIn(text: string): { readonly name: string; readonly address: string } {

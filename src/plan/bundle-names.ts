@@ -2,7 +2,10 @@
 // store/layout.ts has the bundle's path and its files' modes; render/bundle.ts their contents.
 
 import type { HostName } from '../names.js';
-import type { HostSettings, Role } from '../settings/settings.js';
+import type { HostSettings, Role, Settings } from '../settings/settings.js';
+import { dkimFiles } from './dkim.js';
+import { inboundFiles } from './inbound.js';
+import { port25Files } from './port25.js';
 
 /** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
 export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
@@ -31,7 +34,12 @@ export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart
 }
 
 /** The file names of a host's bundle. */
-export function bundleFiles(domain: HostName, { role, hostname }: HostSettings, keyPlace: KeyPlace): readonly string[] {
-  const names = bundleNames(domain, hostname);
-  return bundleParts(role, keyPlace).map((part) => names[part]);
+export function bundleFiles(
+  settings: Pick<Settings, 'domain' | 'dkim' | 'relayPort25'>,
+  host: HostSettings,
+  keyPlace: KeyPlace,
+): readonly string[] {
+  const names = bundleNames(settings.domain, host.hostname);
+  const parts = bundleParts(host.role, keyPlace).map((part) => names[part]);
+  return [...parts, ...dkimFiles(settings, host), ...port25Files(settings, host), ...inboundFiles(host)];
 }

@@ -64,8 +64,9 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
     const visits = wave(role, files);
     if (visits.length > 0) return visits;
   }
+  // A host that may not be visited may have to come first.
+  if (relays.length === 0 || hosts.some((host) => !isDone(host) && only?.has(host.hostname) === false)) return [];
   // Another CA altogether: no host can trust it beforehand, so mail waits from the first host to the last.
-  if (only !== undefined || relays.length === 0) return [];
   const [first] = open.toSorted((one, other) => rank(one) - rank(other));
   return open.filter((host) => host.role === first?.role).map(({ hostname }) => ({ hostname, files: 'all' }));
 }
@@ -98,6 +99,18 @@ export function allVisits(all: readonly DeployedHost[], only: Choice['only'], at
     }
     visits.push(...next);
   }
+}
+
+/**
+ * The hosts to name so that `deploy` installs one, wrong or not as last seen; none if it has to install several that it
+ * finds by itself.
+ */
+export function namesToDeploy(all: readonly DeployedHost[], hostname: HostName): readonly HostName[] {
+  const open = all.filter((host) => !isDone(host)).map((host) => host.hostname);
+  if (open.includes(hostname)) return open.length > 1 ? [] : [hostname];
+  const named = all.map((host) => (host.hostname === hostname ? { ...host, seen: undefined } : host));
+  const visits = nextVisits(named, { failed: new Set(), only: new Set([hostname]) });
+  return open.length === 0 || visits.some(({ files }) => files === 'all') ? [hostname] : [...open, hostname];
 }
 
 interface Peers {

@@ -21,6 +21,8 @@ export function describeStep(step: Step): string {
       return `the CA's certificate ${quote(step.commonName)}, ${step.validDays} days`;
     case 'certificate':
       return `the ${step.role} certificate of ${step.hostname}, ${step.validDays} days`;
+    case 'dkim-key':
+      return `the DKIM key of ${step.domain}, selector ${step.selector}, ${step.keyType}`;
     case 'bundle':
       return `the bundle of ${step.hostname} (${step.files.join(', ')})`;
   }

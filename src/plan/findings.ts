@@ -54,6 +54,8 @@ export function describeFinding(
       return say(`is valid until ${found}, longer than its CA (${expected})`);
     case 'weak-signature':
       return say(`is signed with ${found}, which mail servers refuse`);
+    case 'names-ca-serial':
+      return say("names the serial number of its CA's certificate, so it would not verify after a renewal of the CA");
     case 'is-ca':
       return say('is a CA of its own, which no host may have');
     case 'not-ca':

@@ -78,6 +78,7 @@ const words: Readonly<Record<InstalledPart, string>> = {
   authorities: 'CA file',
   table: 'relay_clientcerts',
   configuration: 'configuration',
+  dkim: 'DKIM key',
 };
 
 function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore }: CertificateInfo): Verdict {

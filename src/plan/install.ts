@@ -2,11 +2,14 @@
 // knows whether a host has it by now. Pure.
 
 import type { HostName } from '../names.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { bundleNames, tableName } from './bundle-names.js';
+import { dkimFiles } from './dkim.js';
+import { peersName } from './inbound.js';
+import { port25Files } from './port25.js';
 
-/** What is new in a bundle: the host's key or certificate, the CA's certificates, or the table of pins. */
-export type News = 'key' | 'certificate' | 'ca' | 'table';
+/** What is new in a bundle: the host's key or certificate, the CA's certificates, the table of pins, or what it signs with. */
+export type News = 'key' | 'certificate' | 'ca' | 'table' | 'dkim' | 'dnsbl';
 
 /** One host to install. */
 export interface Install {
@@ -16,9 +19,10 @@ export interface Install {
 
 /** The hosts with something new, relays first; `files` are the ones that a change writes, by host. */
 export function installOf(settings: Settings, files: ReadonlyMap<HostName, ReadonlySet<string>>): readonly Install[] {
-  return hostsOf(settings).flatMap(({ hostname: host }) => {
+  return hostsOf(settings).flatMap((one) => {
+    const { hostname: host } = one;
     const names = files.get(host);
-    return names === undefined ? [] : [{ host, why: newsOf(settings, host, names) }];
+    return names === undefined ? [] : [{ host, why: newsOf(settings, one, names) }];
   });
 }
 
@@ -27,13 +31,15 @@ export function hostsIn(install: readonly Install[]): readonly HostName[] {
   return install.map(({ host }) => host);
 }
 
-function newsOf({ domain }: Settings, host: HostName, files: ReadonlySet<string>): readonly News[] {
-  const { key, certificate, chain, ca } = bundleNames(domain, host);
+function newsOf(settings: Settings, host: HostSettings, files: ReadonlySet<string>): readonly News[] {
+  const { key, certificate, chain, ca } = bundleNames(settings.domain, host.hostname);
   const news: readonly (readonly [News, boolean])[] = [
     ['key', files.has(key)],
     ['certificate', files.has(certificate) || files.has(chain)],
     ['ca', files.has(ca)],
-    ['table', files.has(tableName)],
+    ['table', files.has(tableName) || files.has(peersName)],
+    ['dkim', dkimFiles(settings, host).some((name) => files.has(name))],
+    ['dnsbl', port25Files(settings, host).some((name) => files.has(name))],
   ];
   return news.flatMap(([what, isNew]) => (isNew ? [what] : []));
 }

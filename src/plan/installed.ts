@@ -9,10 +9,12 @@ export interface HostContent {
   readonly certificate: string;
   /** Of the DER of each CA certificate in its CA file, in any order. */
   readonly authorities: readonly string[];
-  /** Of the file relay_clientcerts; undefined on a client or if unknown. */
+  /** Of the file relay_clientcerts, or relay_clientcerts_in on the home of inbound; undefined if it has neither or is unknown. */
   readonly table: string | undefined;
   /** Of the configuration set there (render/installed.ts); undefined if unknown. */
   readonly configuration: string | undefined;
+  /** Of the files with which it signs mail (render/installed.ts); undefined if it does not sign, or if unknown. */
+  readonly dkim?: string | undefined;
 }
 
 /** The most CA certificates that are recorded of a host; during a CA rekey it has two. */
@@ -21,12 +23,14 @@ export const mostAuthorities = 100;
 /** What a host had when it was last looked at. */
 export interface SeenHost extends HostContent {
   readonly seen: Date;
+  /** Since when it has been seen with this `dkim`. */
+  readonly dkimSince?: Date;
   /** How it was reached then, if that was noted: the settings forget it with the host. */
   readonly ssh?: Ssh;
 }
 
 /** The most noticeable difference first. */
-const parts = ['certificate', 'authorities', 'table', 'configuration'] as const;
+const parts = ['certificate', 'authorities', 'table', 'configuration', 'dkim'] as const;
 export type InstalledPart = (typeof parts)[number];
 
 export type Installation =

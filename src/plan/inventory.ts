@@ -7,6 +7,8 @@ import type { RequestInfo } from '../certificate/request.js';
 import type { Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { KeyPlace } from './bundle-names.js';
+import type { FoundDkimKey } from './dkim.js';
+import type { Secret } from '../secret.js';
 import type { HostSettings, MailProgram, Role } from '../settings/settings.js';
 
 /** The contents of certs/revoked/ (store/revoked.ts). */
@@ -158,6 +160,11 @@ export interface Inventory {
   readonly operatorKeyPath: string;
   readonly operatorKey: Buffer | undefined;
   readonly hosts: readonly HostInventory[];
+  /** The keys in certs/dkim/, and that folder. */
+  readonly dkim: readonly FoundDkimKey[];
+  readonly dkimFolder: string;
+  /** Spamhaus' key from relayPort25.dqsKeyFile. */
+  readonly dqsKey: Secret | undefined;
   /** The contents of certs/revoked/. */
   readonly revoked: Revoked;
   /** The ledger exists, so there was a CA. */

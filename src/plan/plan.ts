@@ -4,13 +4,15 @@
 // (ca-problems.ts, host-problems.ts), and then the plan only reports it.
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
+import { inboundFiles } from './inbound.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { HostSettings, KeyType, Settings } from '../settings/settings.js';
+import type { Dkim, HostSettings, KeyType, Settings } from '../settings/settings.js';
 import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
+import { dkimFiles, ed25519Warnings, newDkimKeys } from './dkim.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
 import {
@@ -30,6 +32,13 @@ export type Step = { readonly path: string } & (
   | { readonly kind: 'reseal'; readonly recipients: readonly string[]; readonly removed: readonly string[] }
   | { readonly kind: 'ca-key'; readonly keyType: KeyType }
   | { readonly kind: 'ca-certificate'; readonly commonName: string; readonly validDays: number }
+  /** The key with which a domain's mail is signed from now on. */
+  | {
+      readonly kind: 'dkim-key';
+      readonly domain: HostName;
+      readonly selector: string;
+      readonly keyType: Dkim['keyType'];
+    }
   | (Pick<HostSettings, 'role' | 'hostname'> &
       (
         | { readonly kind: 'key'; readonly keyType: KeyType }
@@ -133,7 +142,12 @@ export function planMake(
     certificates.push({ kind: 'certificate', event, path: found.certificatePath, role, hostname, validDays });
   }
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
-  const steps = [...unsealed, ...keys, ...certificates, ...bundleSteps(settings, inventory, bundles, certificates)];
+  const signing = dkimSteps(settings, inventory, at);
+  warnings.push(
+    ...ed25519Warnings([...signing.map(({ keyType }) => ({ keyType, state: 'active' as const })), ...inventory.dkim]),
+  );
+  const made = bundleSteps(settings, inventory, bundles, { certificates, signing });
+  const steps = [...unsealed, ...keys, ...signing, ...certificates, ...made];
   return { steps, problems, held, warnings };
 }
 
@@ -176,13 +190,22 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
   return [{ kind: 'operator-key', path: inventory.operatorKeyPath }, passphrase];
 }
 
+/** A domain's first key signs at once: until its record is seen, receivers take the mail as not signed. */
+function dkimSteps(settings: Settings, { dkim, dkimFolder }: Inventory, at: Date): readonly StepOf<'dkim-key'>[] {
+  return newDkimKeys(settings, dkim, at).map(({ domain, selector, keyType }) => {
+    const path = `${dkimFolder}/${domain}.${selector}.key.pem`;
+    return { kind: 'dkim-key', path, domain, selector, keyType };
+  });
+}
+
 /** The files of each bundle that will change. */
 function bundleSteps(
-  { domain, postfix }: Settings,
+  settings: Settings,
   inventory: Inventory,
   bundles: Bundles,
-  certificates: readonly Step[],
+  { certificates, signing }: { readonly certificates: readonly Step[]; readonly signing: readonly Step[] },
 ): readonly Step[] {
+  const { domain, postfix } = settings;
   const reissued = new Set(certificates.map((step) => ('hostname' in step ? step.hostname : '')));
   const newCa = certificates.some(({ kind }) => kind === 'ca-certificate');
   // A renewal keeps the key's pin, so the table stays the same.
@@ -191,6 +214,9 @@ function bundleSteps(
     step.role === 'smtp-client' &&
     (step.event === 'issued' || postfix.pin === 'certificate');
   const newPin = certificates.some(hasNewPin);
+  const newRelayPin = certificates.some(
+    (step) => step.kind === 'certificate' && step.role === 'smtpd-server' && step.event === 'issued',
+  );
   return inventory.hosts.flatMap((found) => {
     if (found.isRevoked || isKnownRight(found, inventory)) return [];
     const { host, bundle, bundleFolder, request } = found;
@@ -203,9 +229,11 @@ function bundleSteps(
       ...(newCa ? [names.ca] : []),
       ...(reissued.has(hostname) ? [names.certificate, names.chain] : []),
       ...(newPin ? [names.table] : []),
-      ...(wanted === undefined ? Object.values(names) : staleFiles(bundle, wanted)),
+      ...(newRelayPin ? inboundFiles(host) : []),
+      ...(wanted === undefined ? bundleFiles(settings, host, 'here') : staleFiles(bundle, wanted)),
+      ...(signing.length > 0 ? dkimFiles(settings, host) : []),
     ]);
-    const files = bundleFiles(domain, host, request === undefined ? 'here' : 'host').filter((name) =>
+    const files = bundleFiles(settings, host, request === undefined ? 'here' : 'host').filter((name) =>
       changed.has(name),
     );
     if (files.length === 0) return [];

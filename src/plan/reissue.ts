@@ -30,7 +30,7 @@ export function isCuredByMake(
   if (code === 'wrong-name') {
     return info.dnsNames.length === 0 ? info.commonName === hostname : info.dnsNames.includes(hostname);
   }
-  return code === 'wrong-purpose' || code === 'outlives-ca' || code === 'weak-signature';
+  return ['wrong-purpose', 'outlives-ca', 'weak-signature', 'names-ca-serial'].includes(code);
 }
 
 /** What `make` fixes in a host's certificate; empty if it leaves the certificate unchanged. */

@@ -3,35 +3,41 @@
 
 import { RelaycertsError } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
-import { streamOf } from '../sys/stream.js';
+import { streamOf, type StreamLimits } from '../sys/stream.js';
 import mailLog from './mail-log.sh';
 import { shellOn } from './script-run.js';
+
+/** A log that is read once has an end, whatever the host sends. */
+const limits: StreamLimits = { octets: 8 * 2 ** 30, silentMs: 120_000, wholeMs: 3_600_000 };
 
 /** Lines of ssh's and the script's messages that are kept: a banner may come first. */
 const mostWords = 20;
 
 /**
  * A host's log; undefined is this machine, as this user. With `stop`, as it grows.
- * @throws tool - ssh is missing here or does not reach the host, or there is no log
+ * @throws tool - ssh is missing here or does not reach the host, there is no log, or it does not end
  */
 export async function* hostLog(host: HostSettings | undefined, stop: AbortSignal | undefined): AsyncGenerator<Buffer> {
   const [command, ...args] = host === undefined ? (['sh'] as const) : shellOn(host);
   const said: string[] = [];
-  const status = yield* streamOf(command, args, {
-    input: `mode=${stop === undefined ? 'once' : 'follow'}\n${mailLog}`,
-    stop,
-    hear: (line) => {
-      if (said.length < mostWords) said.push(line.trim());
-    },
-  });
-  if (status === 0 || stop?.aborted === true) return;
-  const why = said.findLast((line) => line !== '') ?? `it ended with ${status}`;
-  const name = host?.hostname ?? 'this machine';
-  throw new RelaycertsError(
-    'tool',
-    `cannot read the mail log of ${name}: ${why.replace(/^relaycerts: error: /u, '')}`,
-    {
+  try {
+    const status = yield* streamOf(command, args, {
+      input: `mode=${stop === undefined ? 'once' : 'follow'}\n${mailLog}`,
+      stop,
+      limits: stop === undefined ? limits : undefined,
+      hear: (line) => {
+        if (said.length < mostWords) said.push(line.trim());
+      },
+    });
+    if (status === 0 || stop?.aborted === true) return;
+    throw new RelaycertsError('tool', said.findLast((line) => line !== '') ?? `it ended with ${status}`);
+  } catch (error) {
+    if (!(error instanceof RelaycertsError)) throw error;
+    const name = host?.hostname ?? 'this machine';
+    const why = error.message.replace(/^relaycerts: error: /u, '');
+    throw new RelaycertsError('tool', `cannot read the mail log of ${name}: ${why}`, {
       hint: { run: ['explain', '-'], before: 'read it there as root and hand it over: cat FILE |' },
-    },
-  );
+      cause: error,
+    });
+  }
 }

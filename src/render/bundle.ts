@@ -1,15 +1,18 @@
 // The contents of each host's bundle: its own key and certificate, the CA's certificate (two during a CA rekey), and on
-// a relay the table of pins. A host that keeps its own key gets no key and no chain, which would contain it. The CA's
+// a relay the table of pins; the home of inbound has one too. A host that keeps its own key gets no key and no chain, which would contain it. The CA's
 // key and other hosts' keys are never within reach here.
 
 import type { HostName } from '../names.js';
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
+import { inboundFiles, peersName } from '../plan/inbound.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { Settings } from '../settings/settings.js';
-import { pinsOf } from './pin.js';
-import { renderTable } from './table.js';
+import { signingFilesOf } from './dkim.js';
+import { pinsOf, relayPinsOf } from './pin.js';
+import { keyedFiles } from './port25.js';
+import { renderPeers, renderTable } from './table.js';
 
 /**
  * Only the tables, of every relay that has a bundle's folder: they can be written whatever else contradicts. A table is
@@ -19,7 +22,11 @@ export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
   const table = tableOf(settings, inventory);
   const standing = inventory.hosts.filter(({ hasBundle, isRevoked }) => hasBundle && !isRevoked);
   const relays = standing.map(({ host }) => host).filter(({ role }) => role === 'smtpd-server');
-  return new Map(relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])]));
+  const homes = standing.map(({ host }) => host).filter((host) => inboundFiles(host).length > 0);
+  return new Map([
+    ...relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])] as const),
+    ...homes.map(({ hostname }) => [hostname, new Map([[peersName, peersOf(settings, inventory)]])] as const),
+  ]);
 }
 
 /**
@@ -51,9 +58,19 @@ export function bundlesOf(
     if (host.role === 'smtpd-server') {
       files.set(tableName, tableOf(settings, inventory));
     }
+    if (host.role === 'smtpd-server') {
+      for (const [name, bytes] of keyedFiles(settings, inventory.dqsKey)) files.set(name, bytes);
+    }
+    for (const name of inboundFiles(host)) files.set(name, peersOf(settings, inventory));
+    for (const [name, bytes] of signingFilesOf(settings, host, inventory.dkim)) files.set(name, bytes);
     bundles.set(host.hostname, files);
   }
   return bundles;
+}
+
+/** The relays that may hand mail from the world to home. */
+function peersOf(settings: Settings, { hosts }: Inventory): Buffer {
+  return Buffer.from(renderPeers(settings, relayPinsOf({ hosts })));
 }
 
 /** The same for all relays, and for every call with the same hosts. */

@@ -77,10 +77,12 @@ check_bundle() {
   openssl x509 -in "$bundle/$chain" -noout -checkend 0 >/dev/null 2>&1 ||
     fail "the certificate in $bundle/$chain has expired" "renew it where relaycerts runs, then copy the bundle: $copy_hint"
   # Without the system's store, which would let any public CA pass.
-  SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$bundle/$ca" -purpose "$purpose" \
-    -verify_hostname "$host" "$bundle/$certificate" >/dev/null 2>&1 ||
-    fail "$bundle/$ca did not issue $bundle/$certificate for $host and this purpose, or the clock is wrong" \
-      "check date -u, then copy the whole bundle again: $copy_hint"
+  for one in $purpose; do
+    SSL_CERT_FILE=/dev/null SSL_CERT_DIR=/dev/null openssl verify -CAfile "$bundle/$ca" -purpose "$one" \
+      -verify_hostname "$host" "$bundle/$certificate" >/dev/null 2>&1 ||
+      fail "$bundle/$ca did not issue $bundle/$certificate for $host and this purpose, or the clock is wrong" \
+        "check date -u, then copy the whole bundle again: $copy_hint"
+  done
 }
 
 # Changes if the bundle has changed since the last run. Only a reload depends on it. A file that was different

@@ -3,6 +3,7 @@
 
 import { commandText, escapeControls, quotePath, renderHint } from '../errors.js';
 import { fillIn, shorten, type CureStep, type Finding } from '../findings/finding.js';
+import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { installCommand, rootCommand } from './commands.js';
@@ -13,13 +14,43 @@ export interface CureLine {
   readonly text: string;
 }
 
+/** The hosts that `deploy` has to be given so that it installs this one; none: it finds them by itself. */
+export type NamesToDeploy = (hostname: HostName) => readonly HostName[];
+
+const byItself: NamesToDeploy = (hostname) => [hostname];
+
 /** What to do about a finding, in order. */
-export function cureLines(settings: Settings, finding: Pick<Finding, 'cure' | 'host' | 'values'>): readonly CureLine[] {
-  return finding.cure.flatMap((step): readonly CureLine[] => {
+export function cureLines(
+  settings: Settings,
+  finding: Pick<Finding, 'cure' | 'host' | 'values'>,
+  names: NamesToDeploy = byItself,
+): readonly CureLine[] {
+  return finding.cure.flatMap((step, at): readonly CureLine[] => {
     if (step.words !== undefined) return [{ kind: 'words', text: fillIn(step.words, finding.values, shorten) }];
     if (step.hint !== undefined) return [{ kind: 'words', text: plainLine(renderHint(step.hint, settings.program)) }];
-    return commandsOf(settings, finding, step).map((text) => ({ kind: 'command', text }));
+    if (step.install === undefined) return commandsOf(settings, finding, step).map(commandLine);
+    // Hosts that are installed one after the other are one command.
+    if (finding.cure[at - 1]?.install !== undefined) return [];
+    const after = finding.cure.slice(at);
+    const end = after.findIndex(({ install }) => install === undefined);
+    return installOf(settings, finding, end < 0 ? after : after.slice(0, end), names).map(commandLine);
   });
+}
+
+const commandLine = (text: string): CureLine => ({ kind: 'command', text });
+
+/** The one command that installs the hosts of these steps. */
+function installOf(
+  settings: Settings,
+  { values }: Pick<Finding, 'values'>,
+  steps: readonly CureStep[],
+  names: NamesToDeploy,
+): readonly string[] {
+  const wanted = new Set(steps.map(({ install = '' }) => fillIn(install, values)));
+  const each = hostsOf(settings).flatMap(({ hostname }) => (wanted.has(hostname) ? [names(hostname)] : []));
+  if (each.length === 0) return [];
+  const isAll = each.some((one) => one.length === 0);
+  return [installCommand(settings.program, isAll ? [] : [...new Set(each.flat())])];
 }
 
 /** A hint on one line, without characters that move the cursor or reverse text. */
@@ -35,21 +66,16 @@ function plainValue(value: string): string {
 function commandsOf(
   settings: Settings,
   { host, values }: Pick<Finding, 'host' | 'values'>,
-  { run, root, install }: CureStep,
+  { run, root }: CureStep,
 ): readonly string[] {
-  const find = (name: string) => hostsOf(settings).find(({ hostname }) => hostname === name);
   if (run !== undefined) {
     const words = run.split(' ').map((word) => fillIn(word, values, plainValue));
     return [commandText(settings.program, words)];
   }
-  if (root !== undefined) {
-    const on = find(host);
-    if (on === undefined) return [];
-    const command = fillIn(root, values, (value) => shellWord(plainValue(value)));
-    // sudo runs one command, and a cure may have two.
-    const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
-    return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
-  }
-  const target = find(fillIn(install ?? '', values));
-  return target === undefined ? [] : [installCommand(settings.program, [target.hostname])];
+  const on = hostsOf(settings).find(({ hostname }) => hostname === host);
+  if (root === undefined || on === undefined) return [];
+  const command = fillIn(root, values, (value) => shellWord(plainValue(value)));
+  // sudo runs one command, and a cure may have two.
+  const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;
+  return [rootCommand(on.ssh, on.ssh.isLocal ? inner : shellWord(inner))];
 }

@@ -1,7 +1,7 @@
 // What `deploy` sends to a host: an archive with files of its bundle and the script that installs them, and the command
 // that runs there (receive.sh). The key is only in the archive, which goes through ssh's stdin.
 
-import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
+import { bundleFiles, bundleNames, type KeyPlace } from '../plan/bundle-names.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -34,14 +34,14 @@ export function renderDelivery(
     readonly at: Date;
   },
 ): Delivery {
-  const { ca } = bundleNames(settings.domain, host.hostname);
-  const isSent = (name: string): boolean => visit === 'all' || name === ca || name === tableName;
+  const { key, certificate, chain } = bundleNames(settings.domain, host.hostname);
+  const isSent = (name: string): boolean => visit === 'all' || ![key, certificate, chain].includes(name);
   const sent = [...bundle].filter(([name]) => isSent(name));
   const script = renderScript(settings, host, { undo: false, forceRoutes, keyPlace });
   const files = new Map<string, Buffer>([
     ...sent,
     ['install.sh', Buffer.from(script)],
-    ['receive.sh', Buffer.from(receiver(settings, bundleFiles(settings.domain, host, 'here')))],
+    ['receive.sh', Buffer.from(receiver(settings, bundleFiles(settings, host, 'here')))],
   ]);
   const archive = writeTar(
     [...files].map(([name, bytes]) => ({ name, bytes, mode: 0o600 })),

@@ -37,6 +37,7 @@ const partWords = {
   authorities: 'CA',
   table: 'pins',
   configuration: 'configuration',
+  dkim: 'DKIM key',
 } as const;
 /** The most visits that are listed one by one. */
 const mostListed = 40;

@@ -4,7 +4,7 @@
 import { findingOf, shorten, type Finding } from '../findings/finding.js';
 import type { Fault, LogSummary, Sighting } from '../log/tally.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
-import { cureLines, type CureLine } from './cure.js';
+import { cureLines, type CureLine, type NamesToDeploy } from './cure.js';
 
 /** A fault in the log, with its meaning and what to do about it. */
 export interface Explanation {
@@ -14,7 +14,7 @@ export interface Explanation {
 }
 
 /** What a fault means for the hosts in the settings, if there are settings. */
-export function explainFault(fault: Fault, settings: Settings | undefined): Explanation {
+export function explainFault(fault: Fault, settings: Settings | undefined, names?: NamesToDeploy): Explanation {
   const { kind, side, line } = fault;
   const hosts = settings === undefined ? [] : hostsOf(settings);
   const isRelay = side === 'relay';
@@ -27,16 +27,24 @@ export function explainFault(fault: Fault, settings: Settings | undefined): Expl
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
   const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {
     peer: nameOf(other, !isTargetRelay),
-    address,
-    port: port ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
-    found: line,
+    // A relay's log has the address of the client.
+    address: isRelay ? `for ${address}` : address,
+    port: (isRelay ? undefined : port) ?? String(relay?.role === 'smtpd-server' ? relay.port : 2500),
+    found: reasonIn(line),
     service: 'relaycerts/unix',
   });
   const cure =
     settings === undefined || target === undefined
       ? [{ kind: 'words', text: kind.fix } as const]
-      : cureLines(settings, finding);
+      : cureLines(settings, finding, names);
   return { fault, finding, cure };
+}
+
+/** What a line says, without the program and the mail. */
+function reasonIn(line: string): string {
+  return (
+    / status=\w+ \((.*)\)$/.exec(line)?.[1] ?? line.replace(/^[\w./-]{1,200}: (?:[0-9A-Za-z]{5,24}: (?=to=))?/, '')
+  );
 }
 
 function nameOf(host: HostSettings | undefined, isRelay: boolean): string {
@@ -104,7 +112,7 @@ export function renderLogSummary(name: string, summary: LogSummary, explained: r
     ),
     ...summary.unknown.map(renderUnknown),
     ...notesOf(summary).map((note) => lines(note)),
-    lines(`${name}: ${sumOf(summary, explained)}`),
+    lines(`${shorten(name)}: ${sumOf(summary, explained)}`),
   ].join('');
 }
 

@@ -31,6 +31,9 @@ at_least() {
   [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
 }
 
+# Calls the function $1_PART of each part that is more than mail and its locks.
+each_part() { for part in ${parts-}; do "$1_$part" || return; done; }
+
 # The file $config/$1, or the target if it is a link.
 behind() { readlink -f "$config/$1" 2>/dev/null || echo "$config/$1"; }
 
@@ -100,6 +103,7 @@ put_back() {
   tell_if_full
   if [ "$guarded" = yes ]; then
     outcome="it failed; the configuration of $host is as it was before"
+    each_part put_back
     put_bundle_back || outcome="it failed; not all files in $folder/previous could be put back to $folder"
     [ "$changing" = no ] || put_files_back
     resume "$was_running" >/dev/null 2>&1
@@ -128,6 +132,7 @@ begin_change() {
 }
 
 end_change() {
+  each_part keep
   guarded=no
   trap - EXIT HUP INT PIPE TERM
   for file in $edited; do rm -f "$(behind "$file").relaycerts-old"; done

@@ -11,6 +11,8 @@ import { RelaycertsError } from '../errors.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Pin } from './pin.js';
+import { fail2banStep } from './fail2ban.js';
+import { firewallStep } from './firewall.js';
 import { monitorStep } from './monitor.js';
 import { requestStep } from './request.js';
 import { renderScript } from './script.js';
@@ -53,6 +55,8 @@ function stepOnDemand(
 ): readonly Step[] | undefined {
   if (section === 'request') return [requestStep(settings, host, isRevoked)];
   if (section === 'monitor') return [monitorStep(settings, host)];
+  if (section === 'fail2ban' && host.role === 'smtpd-server') return [fail2banStep(host)];
+  if (section === 'firewall') return [firewallStep(settings, host)];
   return undefined;
 }
 

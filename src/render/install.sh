@@ -8,7 +8,7 @@
 : "${host:?}" "${folder:?}" "${edited:?}" "${oldest:?}" "${active:?}" "${saved:?}" "${was_running:?}"
 : "${root_hint:?}" "${check_hint:?}"
 
-# In $saved also: settings, those our runs made in main.cf; bundle, the bundle as Postfix last read it; loaded and
+# In $saved also: settings and tokens, those our runs made in main.cf; bundle, the bundle as Postfix last read it; loaded and
 # overrides, see smtpd-server.sh.
 
 log_hint='the mail log says why'
@@ -19,6 +19,13 @@ find_postfix() {
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
+  # What our last run edited, this one edits too.
+  for file in "$saved"/after/*; do
+    case " $edited " in
+      *" ${file##*/} "*) ;;
+      *) [ ! -f "$file" ] || edited="$edited ${file##*/}" ;;
+    esac
+  done
   note_settings
   note_services
   twice=$(postconf -n 2>&1 >/dev/null | sed -n 's/.*overriding earlier entry: \([^=]*\)=.*/\1/p' | sort -u | tr '\n' ' ')
@@ -90,7 +97,8 @@ install_host() {
   complete_bundle
   check_bundle
   check_role
-  if configuration_is_right && [ -f "$saved/bundle" ]; then
+  each_part check
+  if ! has_leftovers && configuration_is_right && [ -f "$saved/bundle" ]; then
     if [ "$(cat "$saved/bundle")" = "$(bundle_state)" ]; then
       say "nothing to change on $host: $active"
       outcome unchanged
@@ -98,6 +106,7 @@ install_host() {
     fi
     begin_bundle
     prepare_tables
+    each_part prepare
     check_and_reload
     await_verdict
     bundle_state >"$saved/bundle"
@@ -109,6 +118,7 @@ install_host() {
   save_configuration
   switch_bundle
   prepare_tables
+  each_part prepare
   change_configuration "$saved/new"
   replace_files
   # postconf accepts a misspelt name without an error.
@@ -116,8 +126,11 @@ install_host() {
   check_and_reload
   [ "$was_running" = no ] || check_active
   await_verdict
-  for file in $edited; do copy_file "$(behind "$file")" "$saved/after/$file"; done
+  for file in $edited; do
+    if [ -e "$(behind "$file")" ]; then copy_file "$(behind "$file")" "$saved/after/$file"; else rm -f "$saved/after/$file"; fi
+  done
   settings_of main.cf >"$saved/settings"
+  all_tokens >"$saved/tokens"
   bundle_state >"$saved/bundle"
   end_change
   say "$host is set up: $active"
@@ -127,6 +140,7 @@ undo_host() {
   find_postfix
   if [ ! -d "$saved/before" ]; then
     remove_monitor
+    each_part undo
     say "nothing to undo on $host: no configuration was saved in $saved"
     outcome unchanged
     return
@@ -137,6 +151,7 @@ undo_host() {
   check_and_reload
   end_change
   for name in $kept; do warn "$name was changed since; it stays as it is"; done
+  each_part undo
   rm -rf "$saved"
   remove_monitor
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"

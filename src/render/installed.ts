@@ -2,9 +2,9 @@
 // say what differs. It is derived only from settings and certificates; plan/installed.ts says what the digests are of.
 
 import { hash } from 'node:crypto';
-import type { HostName } from '../names.js';
-import { tableName } from '../plan/bundle-names.js';
 import { trustedCas } from '../plan/ca-rekey.js';
+import { dkimFiles } from '../plan/dkim.js';
+import { pinTableOf } from '../plan/inbound.js';
 import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
@@ -24,8 +24,8 @@ export function expectedContents(
   const authorities = trustedCas(inventory).map(({ info }) => hash('sha256', info.der));
   // All relays have the same table, which is hashed once.
   const tables = new Map<Buffer, string>();
-  const tableDigest = (hostname: HostName): string | undefined => {
-    const table = bundles.get(hostname)?.get(tableName);
+  const tableDigest = (host: HostSettings): string | undefined => {
+    const table = bundles.get(host.hostname)?.get(pinTableOf(host) ?? '');
     if (table === undefined) return undefined;
     const digest = tables.get(table) ?? hash('sha256', table);
     tables.set(table, digest);
@@ -36,10 +36,20 @@ export function expectedContents(
     return {
       certificate: hash('sha256', certificate.info.der),
       authorities,
-      table: tableDigest(host.hostname),
+      table: tableDigest(host),
       configuration: configurationDigest(settings, host),
+      dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };
+}
+
+/** The digest of the files with which a host signs; undefined if it does not. */
+export function signingDigest(
+  bundle: ReadonlyMap<string, Buffer> | undefined,
+  names: readonly string[],
+): string | undefined {
+  if (bundle === undefined || names.length === 0) return undefined;
+  return hash('sha256', names.map((name) => hash('sha256', bundle.get(name) ?? '')).join(' '));
 }
 
 /**
@@ -53,9 +63,11 @@ export function configurationDigest(settings: Settings, host: HostSettings): str
     const { title, user, access, edits } = program;
     return hash('sha256', JSON.stringify([title, user, access, edits]));
   }
-  const { main, services } = configurationOf(settings, host);
+  const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = [
     ...main.map(({ name, value }) => `main.cf ${name}=${value}`),
+    ...tokens.map(({ name, place, token }) => `main.cf ${name} ${place} ${token}`),
+    ...files.flatMap(({ name, lines: text }) => text.map((line) => `${name} ${line}`)),
     ...services.flatMap(({ id, line, overrides }) => [
       `${id} ${line}`,
       ...overrides.map(({ name, value }) => `${id} ${name}=${value}`),

@@ -37,6 +37,18 @@ export class Pin {
   }
 }
 
+/**
+ * The pins of all relays, for home. They are of public keys, whatever postfix.pin says: a relay's previous certificate is
+ * not kept, so after its renewal mail would wait until home has the new pin.
+ */
+export function relayPinsOf({ hosts }: { readonly hosts: readonly Omit<CertifiedHost, 'keyPlace'>[] }): readonly Pin[] {
+  return hosts.flatMap(({ host: { role, hostname }, certificate, isRevoked }) =>
+    role === 'smtpd-server' && certificate !== undefined && !isRevoked
+      ? [new Pin(hostname, certificate.info, 'public-key', false)]
+      : [],
+  );
+}
+
 /** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
 export function pinsOf(
   { postfix }: Settings,

@@ -1,7 +1,7 @@
 // The Postfix configuration as data: what is set, to what value, since which release. The home host's is here; the
 // relay's, with both locks, is in relay-service.ts. postconf(5) and TLS_README explain the parameters.
 
-import type { Settings, SmtpClient } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpClient } from '../settings/settings.js';
 import { bundleNames } from '../plan/bundle-names.js';
 
 /** A Postfix release: major, minor. */
@@ -21,6 +21,14 @@ export const syslogName = 'postfix/relaycerts';
 /** `>=TLSv1.2` would be clearer, but needs 3.6. */
 export const protocols = ['!SSLv2', '!SSLv3', '!TLSv1', '!TLSv1.1'].join(',');
 
+/** An item of a list in main.cf that also has others; it has no white space, and a comma only within braces. */
+export interface ListToken {
+  readonly name: string;
+  /** In a list of restrictions, the last place is before a final permit or reject. */
+  readonly place: 'first' | 'last';
+  readonly token: string;
+}
+
 /** The oldest Postfix: chain files came with 3.4, several relayhosts with 3.5. */
 export function oldestRelease(settings: Settings, role: 'smtp-client' | 'smtpd-server'): Release {
   return role === 'smtp-client' && settings.smtpdServers.length > 1 ? [3, 5] : [3, 4];
@@ -34,6 +42,17 @@ export interface Service {
   readonly line: string;
   /** Without white space in any value: 3.7's `postconf -P` refuses it. */
   readonly overrides: readonly Parameter[];
+}
+
+/**
+ * The parameters, overridden by those in `own`. Those of later releases come last, because the text sets each of them
+ * separately, and must give the script's result.
+ */
+export function overridden(parameters: readonly Parameter[], own: readonly Parameter[]): readonly Parameter[] {
+  const all = new Map([...parameters, ...own].map((one) => [one.name, one]));
+  return [...all.values()].toSorted(
+    (one, other) => Number(one.since !== undefined) - Number(other.since !== undefined),
+  );
 }
 
 /** The name of the home host's transport to the relay. */
@@ -53,8 +72,18 @@ export function homeParameters({ smtpdServers }: Settings): readonly Parameter[]
  * host too: content filters, routes to the LAN, other providers.
  */
 export function homeService(settings: Settings, client: SmtpClient): Service {
+  return transportService(settings, client, homeTransport, []);
+}
+
+/** A transport that shows our certificate and checks the next hop's; `own` are the parameters that differ. */
+export function transportService(
+  settings: Settings,
+  host: HostSettings,
+  transport: string,
+  own: readonly Parameter[],
+): Service {
   const { directory, masterChroot } = settings.postfix;
-  const names = bundleNames(settings.domain, client.hostname);
+  const names = bundleNames(settings.domain, host.hostname);
   const overrides: readonly Parameter[] = [
     { name: 'syslog_name', value: syslogName },
     { name: 'smtp_tls_security_level', value: 'secure' },
@@ -78,7 +107,7 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
     { name: 'smtp_tls_mandatory_protocols', value: protocols },
     // tlsproxy makes shared connections, and does not read what is set here.
     { name: 'smtp_tls_connection_reuse', value: 'no' },
-    { name: 'smtp_tls_loglevel', value: String(client.tlsLogLevel) },
+    { name: 'smtp_tls_loglevel', value: String(host.tlsLogLevel) },
     // Another provider's password must not go to this relay, and a fallback host has no certificate of ours.
     { name: 'smtp_sasl_auth_enable', value: 'no' },
     { name: 'smtp_fallback_relay', value: '' },
@@ -90,9 +119,9 @@ export function homeService(settings: Settings, client: SmtpClient): Service {
     { name: 'tls_required_enable', value: 'no', since: [3, 10] },
   ];
   return {
-    id: `${homeTransport}/unix`,
-    // As many processes as the relay's service accepts connections from one address.
-    line: `${homeTransport} unix - - ${masterChroot} - 10 smtp`,
-    overrides,
+    id: `${transport}/unix`,
+    // As many processes as our services accept connections from one address.
+    line: `${transport} unix - - ${masterChroot} - 10 smtp`,
+    overrides: overridden(overrides, own),
   };
 }

@@ -27,12 +27,30 @@ probe_service() {
 
 probe_values() {
   section values
-  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree; do
+  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree \
+    defer_transports master_service_disable; do
     printf '%s=%s\n' "$name" "$(value_of "$name")"
   done | lines
   queue=$(value_of queue_directory)
   section disk "$queue"
   df -Pk "$queue" 2>/dev/null | awk 'END { print $4 }' | lines
+}
+
+# Other services with our overrides: those of ours remain if only its first line is removed, and belong to the one above.
+probe_left() {
+  section left
+  {
+    all_services | sed 's/^/own /'
+    postconf -M 2>/dev/null | grep -F -e '-o syslog_name=postfix/relaycerts'
+  } | awk '$1 == "own" { own[$2]; next } !(($1 "/" $2) in own) { print $1 "/" $2 }' | lines
+}
+
+# The queue, or why it is not known.
+probe_queue() {
+  section queue
+  postqueue -j 2>/dev/null | head -n 500 | lines
+  section queue-error
+  postqueue -j 2>&1 >/dev/null | sed -n 's/^postqueue: fatal: //p' | lines
 }
 
 probe_relay() {
@@ -73,6 +91,7 @@ probe_postfix() {
     printf '%s=%s\n' "${setting%%=*}" "$(postconf -h "${setting%%=*}" 2>/dev/null)"
   done | lines
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
+  probe_left
   if command -v services_on_port >/dev/null 2>&1; then
     probe_relay
     [ -z "$mail_domain" ] || probe_port25
@@ -80,7 +99,6 @@ probe_postfix() {
     find_routes
     section routes
     printf '%s\n' "$routes" | sed '/^$/d' | lines
-    section queue
-    [ "$running" = no ] || postqueue -j 2>/dev/null | head -n 500 | lines
+    [ "$running" = no ] || probe_queue
   fi
 }

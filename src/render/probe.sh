@@ -68,6 +68,7 @@ probe_files() {
     case $file in
       "$key") probe_file "$folder/$file" 0:0 600 ;;
       "$chain") probe_file "$folder/$file" "$chain_owner" "$chain_mode" ;;
+      dnsbl | dnsbl_replies | opendkim.* | *.dkim.key.pem) probe_file "$folder/$file" 0:0 600 ;;
       *) probe_file "$folder/$file" 0:0 644 ;;
     esac
   done
@@ -94,5 +95,6 @@ probe_host() {
   done
   if command -v find_postfix >/dev/null 2>&1; then probe_postfix; fi
   if command -v program_release >/dev/null 2>&1; then probe_program; fi
+  each_part probe
   section end
 }

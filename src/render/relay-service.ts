@@ -9,8 +9,11 @@
 
 import { bundleNames, tableName } from '../plan/bundle-names.js';
 import type { OverrideName } from '../settings/overrides.js';
-import type { Settings, SmtpdServer } from '../settings/settings.js';
-import { protocols, syslogName, type Parameter, type Service } from './postfix.js';
+import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
+import { isSigner } from '../plan/dkim.js';
+import { dkimMilter, macroName } from './dkim.js';
+import { srsOverrides } from './port25.js';
+import { overridden, protocols, syslogName, type Parameter, type Service } from './postfix.js';
 import { senderLimits } from './senders.js';
 
 const stages = ['client', 'helo', 'sender', 'data', 'end_of_data'];
@@ -24,7 +27,7 @@ const unlessStress = (value: string, stressed: string): string => `\${stress?{${
 const pinTable = ({ postfix: { tableType, directory } }: Settings) => `${tableType}:${directory}/${tableName}`;
 
 /** What the certificates, the CA and the pins are checked with. */
-function locks(settings: Settings, server: SmtpdServer): readonly Parameter[] {
+function locks(settings: Settings, server: HostSettings): readonly Parameter[] {
   const { directory, unlisted } = settings.postfix;
   const names = bundleNames(settings.domain, server.hostname);
   return [
@@ -65,7 +68,7 @@ function noResumption(tlsmgr: string): readonly Parameter[] {
 }
 
 /** Nothing is rejected permanently, and only the locks reject. */
-function answers(settings: Settings, server: SmtpdServer, cleanup: string): readonly Parameter[] {
+function answers(settings: Settings, server: HostSettings, cleanup: string): readonly Parameter[] {
   const relays = [server.hostname, ...server.altNames].map((name) => `${name}=DEFER`);
   return [
     // Without TLS the answer would be 530, which is a bounce. With `unlisted: "reject"` the user asks for bounces.
@@ -112,6 +115,13 @@ function answers(settings: Settings, server: SmtpdServer, cleanup: string): read
   ];
 }
 
+/** Our signer comes last, so that it signs what other milters of this port have changed. */
+function milters(settings: Settings, server: SmtpdServer): readonly Parameter[] {
+  const { dkim } = settings;
+  if (dkim === undefined || !isSigner(settings, server)) return [];
+  return [set('smtpd_milters', dkimMilter(dkim)), set('milter_macro_daemon_name', macroName(server))];
+}
+
 /** Strangers can hold only a few processes for a short time; nothing in main.cf holds up a client with a key. */
 function limits(): readonly Parameter[] {
   return [
@@ -156,49 +166,63 @@ const cleanupNames: ReadonlySet<string> = new Set<OverrideName>(['header_checks'
 /** Read by both smtpd and cleanup. */
 const sharedNames: ReadonlySet<string> = new Set<OverrideName>(['message_size_limit']);
 
-/**
- * The parameters, overridden by the user's. Those of later releases come last, because the text sets each of them
- * separately, and must give the script's result.
- */
-function overridden(parameters: readonly Parameter[], own: readonly Parameter[]): readonly Parameter[] {
-  const all = new Map([...parameters, ...own].map((one) => [one.name, one]));
-  return [...all.values()].toSorted(
-    (one, other) => Number(one.since !== undefined) - Number(other.since !== undefined),
-  );
+/** What makes one service with both locks different from another. */
+export interface Guarded {
+  readonly host: HostSettings;
+  readonly port: number;
+  /** The first column of master.cf: the port, or an address and the port. */
+  readonly place: string;
+  /** Parameters of smtpd(8) and of cleanup(8) that differ; the last one of a name counts. */
+  readonly own: readonly Parameter[];
+  readonly ownCleanup: readonly Parameter[];
 }
 
-/** The relay's services: first the one on its port, then those that only it uses, which are named after the port. */
-export function relayServices(settings: Settings, server: SmtpdServer): readonly [Service, ...Service[]] {
+/** An smtpd with both locks, then the services that only it uses, which are named after the port. */
+export function guardedServices(settings: Settings, guarded: Guarded): readonly [Service, ...Service[]] {
+  const { host, port, place, own, ownCleanup } = guarded;
   const { masterChroot: chroot } = settings.postfix;
-  const port = String(server.port);
   const [tlsmgr, cleanup] = [`relaycerts-${port}-tlsmgr`, `relaycerts-${port}-cleanup`];
-  const own = Object.entries(server.overrides).flatMap(([name, value]) =>
-    value === undefined ? [] : [set(name, value)],
-  );
   const parameters = [
-    ...locks(settings, server),
+    ...locks(settings, host),
     ...noResumption(tlsmgr),
-    ...answers(settings, server, cleanup),
+    ...answers(settings, host, cleanup),
     ...limits(),
-    ...senderLimits(settings, pinTable(settings)),
   ];
   return [
     {
-      id: `${port}/inet`,
-      line: `${port} inet n - ${chroot} - - smtpd`,
-      overrides: overridden(
-        parameters,
-        own.filter(({ name }) => !cleanupNames.has(name)),
-      ),
+      id: `${place}/inet`,
+      line: `${place} inet n - ${chroot} - - smtpd`,
+      overrides: overridden(parameters, own),
     },
     { id: `${tlsmgr}/unix`, line: `${tlsmgr} unix - - ${chroot} 1000? 1 tlsmgr`, overrides: uncached },
     {
       id: `${cleanup}/unix`,
       line: `${cleanup} unix n - ${chroot} - 0 cleanup`,
-      overrides: overridden(
-        unchecked,
-        own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
-      ),
+      overrides: overridden(unchecked, ownCleanup),
     },
   ];
+}
+
+/** The relay's services. */
+export function relayServices(settings: Settings, server: SmtpdServer): readonly [Service, ...Service[]] {
+  const signer = settings.dkim?.signAt === 'relay' ? dkimMilter(settings.dkim) : undefined;
+  const own = Object.entries(server.overrides).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const isBeside = name === 'smtpd_milters' && signer !== undefined;
+    return [set(name, isBeside ? [value, signer].filter((one) => one !== '').join(',') : value)];
+  });
+  return guardedServices(settings, {
+    host: server,
+    port: server.port,
+    place: String(server.port),
+    own: [
+      ...milters(settings, server),
+      ...senderLimits(settings, pinTable(settings)),
+      ...own.filter(({ name }) => !cleanupNames.has(name)),
+    ],
+    ownCleanup: [
+      ...srsOverrides(settings),
+      ...own.filter(({ name }) => cleanupNames.has(name) || sharedNames.has(name)),
+    ],
+  });
 }

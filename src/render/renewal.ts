@@ -22,6 +22,8 @@ export interface RenewalAnswer {
   readonly retire: readonly HostName[];
   /** The command to run once every host is installed. */
   readonly next: string | null;
+  /** What happened to DKIM keys; left out if the settings ask for none. */
+  readonly dkim?: object;
 }
 
 /** Every host whose certificate changed, and what to do now. */

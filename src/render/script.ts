@@ -4,21 +4,32 @@
 // is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
+import { dkimFiles, isSigner } from '../plan/dkim.js';
+import { peersName } from '../plan/inbound.js';
+import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
+import dkim from './dkim.sh';
+import { dkimFolder, dkimUnit } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
 import failure from './failure.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
+import inboundHome from './inbound-home.sh';
+import inboundRelay from './inbound-relay.sh';
+import { inboundPlace } from './inbound-service.js';
 import install from './install.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
+import { srsExcluded } from './port25.js';
+import port25Functions from './port25.sh';
 import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
@@ -131,7 +142,7 @@ function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) 
     key,
     certificate,
     ca,
-    bundle_files: bundleFiles(domain, host, 'here').join(' '),
+    bundle_files: bundleFiles(settings, host, 'here').join(' '),
     copy_hint: copy,
     request_hint: keyPlace === 'host' ? request : '',
     pair_hint:
@@ -151,19 +162,32 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
+  const signing = signingPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
-  const { main, services } = configurationOf(settings, host);
+  const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
     parameters.map(({ name, value, since }) => `${since?.join('.') ?? oldest} ${place} ${name}=${value}`);
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   return {
     needs: `Postfix ${oldest} or later`,
-    values: { oldest, ...own.values },
+    values: { oldest, ...own.values, ...signing.values, parts: [...own.parts, ...signing.parts].join(' ') },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
   cat <<'END'
 ${all.join('\n')}
 END
+}
+
+# Items of lists in main.cf that also have others: the list, the place, the item.
+all_tokens() {
+  cat <<'END'
+${tokens.map(({ name, place, token }) => `${name} ${place} ${token}\n`).join('')}END
+}
+
+# Our own files beside main.cf: the name, then a line of it.
+all_files() {
+  cat <<'END'
+${files.flatMap(({ name, lines: text }) => text.map((line) => `${name} ${line}\n`)).join('')}END
 }
 
 # The services of master.cf: each by its first two columns, then its line.
@@ -173,40 +197,82 @@ ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
 `,
-    functions: [install, editConfiguration, own.functions].join('\n'),
+    functions: [install, editConfiguration, own.functions, ...signing.functions].join('\n'),
+  };
+}
+
+/** The part for a host that signs mail; nothing if it does not. */
+function signingPart(settings: Settings, host: HostSettings) {
+  const { dkim: signing } = settings;
+  if (signing === undefined || !isSigner(settings, host)) return { parts: [], values: {}, functions: [] };
+  return {
+    parts: ['dkim'],
+    values: {
+      dkim_folder: dkimFolder(settings),
+      dkim_unit: dkimUnit(settings),
+      dkim_port: String(signing.socket),
+      dkim_files: dkimFiles(settings, host).join(' '),
+    },
+    functions: [dkim],
   };
 }
 
 /** For a Postfix host: values, and `functions`, the text that install.sh calls. */
 function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: ScriptOptions) {
   const relays = settings.smtpdServers.map(({ hostname, port }) => `${hostname}:${port}`).join(', then ');
+  const inbound = client.isInbound ? settings.inbound : undefined;
   return {
+    parts: inbound === undefined ? [] : ['inbound'],
     values: {
       domain: settings.domain,
       // The transport must exist before main.cf names it.
       edited: 'master.cf main.cf',
-      purpose: 'sslclient',
+      purpose: inbound === undefined ? 'sslclient' : 'sslclient sslserver',
       force_routes: forceRoutes ? 'yes' : 'no',
       force_hint: scriptCommand(settings.program, client, ['--force-routes']),
       active: `it hands its mail to ${relays} over verified TLS; look for "Verified" in its mail log`,
+      ...(inbound === undefined
+        ? {}
+        : {
+            port: String(inbound.port),
+            service: `${inboundPlace(inbound)}/inet`,
+            table: `texthash:${settings.postfix.directory}/${peersName}`,
+            inbound_domains: inbound.domains.join(' '),
+          }),
     },
-    functions: smtpClient,
+    functions: [smtpClient, ...(inbound === undefined ? [] : [ownService, inboundHome])].join('\n'),
   };
 }
 
 function serverPart(settings: Settings, server: SmtpdServer) {
   const { directory, tableType } = settings.postfix;
+  const { main, tokens, files } = configurationOf(settings, server);
+  const { relayPort25: port25 } = settings;
+  const inbound = server.isInbound ? settings.inbound : undefined;
+  const names = files.map(({ name }) => name);
   return {
+    parts: ['port25', ...(inbound === undefined ? [] : ['inbound'])],
     values: {
-      edited: 'master.cf',
-      purpose: 'sslserver',
+      edited: [...names, 'master.cf', ...(main.length + tokens.length > 0 ? ['main.cf'] : [])].join(' '),
+      purpose: inbound === undefined ? 'sslserver' : 'sslserver sslclient',
       domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
       syslog_name: syslogName,
       table: `${tableType}:${directory}/${tableName}`,
+      postscreen: port25?.postscreen === true ? 'yes' : 'no',
+      spf: port25?.spf ?? 'off',
+      srs_excluded: port25?.srs === true ? srsExcluded(settings).join(',') : '',
+      secret_lists: port25Files(settings, server).join(' '),
+      port25_files: names.join(' '),
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
+      ...(inbound === undefined
+        ? {}
+        : {
+            inbound_domains: inbound.domains.join(' '),
+            inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
+          }),
     },
-    functions: smtpdServer,
+    functions: [ownService, smtpdServer, port25Functions, ...(inbound === undefined ? [] : [inboundRelay])].join('\n'),
   };
 }

@@ -5,13 +5,17 @@
 export const sections = [
   'request',
   'rsync',
+  'dkim',
   'main.cf',
   'master.cf',
   'config',
   'relay_clientcerts',
+  'port25',
   'install',
   'verify',
   'monitor',
+  'fail2ban',
+  'firewall',
   'renewal-timer',
 ] as const;
 export type Section = (typeof sections)[number];

@@ -5,11 +5,21 @@
 : "${host:?}" "${domain:?}" "${folder:?}" "${saved:?}" "${chain:?}" "${force_routes:?}" "${force_hint:?}"
 
 transport=relaycerts
-service=$transport/unix
+inbound_syslog_name=postfix/relaycerts_in
 
-# Whichever folder it reads: check_role refuses another one.
+# The transport, whichever folder it reads: check_role refuses another one. Then the service for mail from the world with
+# what only it uses, recognised by the name under which it logs and by our table.
 our_services() {
-  [ -z "$(postconf -M "$service" 2>/dev/null)" ] || echo "$service"
+  [ -z "$(postconf -M "$transport/unix" 2>/dev/null)" ] || echo "$transport/unix"
+  for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $inbound_syslog_name\$,,p"); do
+    case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
+      *":$folder/relay_clientcerts_in") ;;
+      *) continue ;;
+    esac
+    echo "$id"
+    used=${id%/*}
+    postconf -M 2>/dev/null | awk -v begin="relaycerts-${used##*:}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
+  done
 }
 
 # Value $1 of a chain file is in another postfix.directory that our script configured. In ours, it may belong to a host
@@ -17,9 +27,9 @@ our_services() {
 is_elsewhere() { [ "${1%/*}" != "$folder" ] && [ -d "${1%/*}/saved/before" ]; }
 
 check_role() {
-  value=$(postconf -P "$service/smtp_tls_chain_files" 2>/dev/null | sed 's/.* = //')
-  if [ -n "$(postconf -M "$service" 2>/dev/null)" ] && [ -z "$value" ]; then
-    fail "master.cf has a transport $transport that is not ours" "rename it there, or remove it: postconf -MX $service"
+  value=$(postconf -P "$transport/unix/smtp_tls_chain_files" 2>/dev/null | sed 's/.* = //')
+  if [ -n "$(postconf -M "$transport/unix" 2>/dev/null)" ] && [ -z "$value" ]; then
+    fail "master.cf has a transport $transport that is not ours" "rename it there, or remove it: postconf -MX $transport/unix"
   fi
   # Earlier releases set it in main.cf.
   for value in "$value" "$(value_of smtp_tls_chain_files)"; do
@@ -161,5 +171,11 @@ prepare_tables() { :; }
 tables_are_there() { :; }
 
 check_active() { :; }
+
+has_other_leftovers() { false; }
+
+set_postscreen() { :; }
+
+undo_postscreen() { :; }
 
 after_reload() { :; }

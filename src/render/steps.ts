@@ -6,10 +6,12 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
+import { dkimSteps, undoDkimLines, undoMilterLines } from './dkim-steps.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
 import { removeMonitorLines } from './monitor.js';
+import { port25Steps, undoPort25Lines } from './port25-steps.js';
 import { programSteps, undoProgramStep } from './program-steps.js';
 import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
@@ -42,8 +44,11 @@ export function fileOf(
   pins: readonly Pin[],
 ): Block | undefined {
   if (homeProgramOf(settings, host) !== undefined) return undefined;
-  const { main, services } = configurationOf(settings, host);
-  if (section === 'main.cf' && main.length > 0) return inFile('main.cf', withReleases(main, mainCfLine));
+  const { main, tokens, services } = configurationOf(settings, host);
+  if (section === 'main.cf' && main.length + tokens.length > 0) {
+    const items = tokens.map(({ name, place, token }) => `# ${name}, ${place}: ${token}`);
+    return inFile('main.cf', [...withReleases(main, mainCfLine), ...items]);
+  }
   if (section === 'master.cf') {
     const linesOf = ({ line, overrides }: Service) => [
       line,
@@ -57,9 +62,10 @@ export function fileOf(
 
 function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
   return [
+    ...dkimSteps(settings, host),
     ...(host.role === 'smtp-client'
       ? [transportStep(settings, host), mainCfStep(settings, host)]
-      : [masterCfStep(settings, host)]),
+      : [masterCfStep(settings, host), ...port25Steps(settings, host)]),
     checkStep(settings, host),
   ];
 }
@@ -80,7 +86,7 @@ function copyCommand(settings: Settings, host: HostSettings, keyPlace: KeyPlace)
   const sudo = needsSudo ? 'sudo ' : '';
   // Among the names for ssh, only an IPv6 address has a colon.
   const target = host.ssh.host.includes(':') ? `[${host.ssh.host}]` : host.ssh.host;
-  const files = bundleFiles(settings.domain, host, keyPlace).map((name) =>
+  const files = bundleFiles(settings, host, keyPlace).map((name) =>
     shellWord(join(settings.folder, 'hosts', host.hostname, name)),
   );
   const makeFolder = `${sudo}mkdir -p -m 0700 ${directory} &&`;
@@ -123,9 +129,15 @@ function masterCfStep(settings: Settings, server: SmtpdServer): Step {
   const { directory, tableType } = settings.postfix;
   const postmap = tableType === 'texthash' ? [] : [`postmap ${shellWord(`${tableType}:${directory}/${tableName}`)}`];
   return step('master.cf', `Add the relay service, port ${server.port}, to master.cf`, [
-    `A service of its own, with a tlsmgr and a cleanup that only it uses: main.cf and port 25 stay as they are, and nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
+    `A service of its own, with a tlsmgr and a cleanup that only it uses: ${leavesMainCf(settings, server) ? 'main.cf and port 25 stay as they are, and ' : ''}nothing in main.cf refuses, filters or checks mail on this port. A client relays only if this CA signed its certificate and its pin is listed. What you add to the service by hand goes at the next run: smtpdServers[].overrides in the settings is for milters and limits. Port ${server.port} must be free; if this prints anything below its header, the port is taken, unless the service is ours already:\n    ss -ltn ${shellWord(`sport = :${server.port}`)}`,
     onHost([...backup('master.cf'), ...postmap, ...setServices(configurationOf(settings, server).services)]),
   ]);
+}
+
+/** A relay's main.cf is changed only if the settings ask for more than the relay service. */
+function leavesMainCf(settings: Settings, server: SmtpdServer): boolean {
+  const { main, tokens } = configurationOf(settings, server);
+  return main.length + tokens.length === 0;
 }
 
 function checkStep(settings: Settings, host: HostSettings): Step {
@@ -164,16 +176,21 @@ function undoStep(settings: Settings, host: HostSettings): Step {
   ];
   return step('install', `Take the configuration back`, [
     host.role === 'smtpd-server'
-      ? 'The service goes; main.cf was never changed.'
+      ? leavesMainCf(settings, host)
+        ? 'The service goes; main.cf was never changed.'
+        : 'The service goes, and so do our items of the lists in main.cf.'
       : `If the numbered steps configured it: ${names.replace(' ', ' and ')} become what they were before, and the transport goes.`,
     onHost([
       ...inConfiguration([
-        ...(main.length > 0 ? parameters : []),
+        ...(host.role === 'smtp-client' ? parameters : []),
+        ...undoMilterLines(settings, host),
         'rm -f main.cf.before-relaycerts master.cf.before-relaycerts',
       ]),
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
+      ...(host.role === 'smtpd-server' ? undoPort25Lines(settings, host) : []),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
+      ...undoDkimLines(settings, host),
     ]),
     `The key and certificates stay on the host: rm -r ${settings.postfix.directory}`,
   ]);
@@ -216,7 +233,9 @@ type ParameterText = (parameter: Parameter) => string;
 function setServices(services: readonly Service[]): readonly string[] {
   return services.flatMap(({ id, line, overrides }) => [
     `postconf -M ${shellWord(`${id}=${line}`)}`,
-    ...setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`),
+    ...(overrides.length === 0
+      ? []
+      : setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`)),
   ]);
 }
 

@@ -1,4 +1,4 @@
-// The relay's table of pins, the text of relay_clientcerts. Nothing in it depends on the time of writing or, if the key
+// The tables of pins: a relay's, the text of relay_clientcerts, and that of the home that gets mail from the world. Nothing in it depends on the time of writing or, if the key
 // is pinned, on the certificate, so a correct table stays as it is, and a renewal does not touch it.
 
 import { timeText } from '../errors.js';
@@ -14,6 +14,12 @@ export function renderTable(settings: Settings, pins: readonly Pin[]): string {
   });
   const head = `# relaycerts ${settings.domain}: the clients that may relay, SHA-256 of their ${what}`;
   return `${[head, ...lines].join('\n')}\n`;
+}
+
+/** The text of relay_clientcerts_in: lines of the same form. */
+export function renderPeers(settings: Settings, pins: readonly Pin[]): string {
+  const head = `# relaycerts ${settings.domain}: the relays that may hand over mail from the world, SHA-256 of their public keys`;
+  return `${[head, ...pins.map(({ fingerprint, hostname }) => `${fingerprint} ${hostname}`)].join('\n')}\n`;
 }
 
 function commentOf(pin: Pin): string {

@@ -8,7 +8,7 @@ import { choice, flag, list, parsed, parsePath, section, textFormats, whole } fr
 import { checked, noValue, optional, withDefault, type Kind } from './kinds.js';
 
 const loopbackSocket = { pattern: '^inet:127\\.0\\.0\\.1:[1-9][0-9]{0,4}$' };
-const ipAddress = { maxLength: 45, pattern: '^[0-9A-Fa-f:.]+$' };
+const dnsServer = { maxLength: 53, pattern: '^(?:[0-9A-Fa-f:.]+|\\[[0-9A-Fa-f:.]+\\]:[1-9][0-9]{0,4})$' };
 
 function parseBlockList(input: string): string {
   const [name = '', ...answers] = input.split('=');
@@ -27,8 +27,12 @@ function parseLoopbackSocket(input: string): number {
   throw new RelaycertsError('name', `not a socket on 127.0.0.1: ${quote(input)}`, { hint });
 }
 
-function parseIpAddress(input: string): string {
-  if (isIP(input) !== 0 && !input.includes('%')) return input;
+/** The address of a DNS server, with a port if it is not 53: `192.0.2.53:5353`, `[2001:db8::53]:5353`. @throws name */
+export function parseDnsServer(input: string): string {
+  const [, six, four, digits] = /^(?:\[([\dA-Fa-f:.]+)\]|([\d.]+)):([1-9]\d{0,4})$/u.exec(input) ?? [];
+  const [address, port] = [six ?? four ?? input, Number(digits ?? 53)];
+  const isOne = six === undefined ? isIP(address) !== 0 : isIP(six) === 6;
+  if (isOne && port <= 65535 && !address.includes('%')) return input;
   const hint = 'write an IPv4 or IPv6 address, such as "192.0.2.53"';
   throw new RelaycertsError('name', `not an IP address: ${quote(input)}`, { hint });
 }
@@ -95,8 +99,8 @@ export function buildDomainMail(domain: HostName) {
     dmarc: withDefault(dmarc, {}),
     resolver: optional(
       parsed(
-        parseIpAddress,
-        ipAddress,
+        parseDnsServer,
+        dnsServer,
         '192.0.2.53',
         "The address of the DNS server that checks ask; default: the system's",
       ),

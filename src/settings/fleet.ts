@@ -3,7 +3,7 @@
 
 import { basename, dirname } from 'node:path';
 import { quote, RelaycertsError } from '../errors.js';
-import { completeHostName, parseSshHost } from '../names.js';
+import { completeHostName, findHostName, parseSshHost } from '../names.js';
 import { readClientRows, readClients, type ClientRow } from './clients-file.js';
 import { findContradictions, formatPath, member, resolvePath } from './contradictions.js';
 import type { Path } from './kinds.js';
@@ -21,7 +21,9 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
     return parseSettings(value, context);
   const path = parsePlace(named, context);
   const rows = readClientRows(path, bytes ?? (context.readClients ?? readClients)(path));
-  const kinds = [...new Map(rows.toReversed().map((row) => [row.kind, row])).values()].toReversed();
+  const firstOf = new Map(rows.toReversed().map((row) => [row.kind, row]));
+  const home = homeIn(value, rows);
+  const kinds = rows.filter((row) => row === home || firstOf.get(row.kind) === row);
   const placeIn =
     (list: readonly ClientRow[]) =>
     (at: Path): string => {
@@ -44,7 +46,7 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
     try {
       const hostname = completeHostName(text, settings.domain);
       const ssh = 'sshHost' in rest ? model.ssh : { ...model.ssh, host: parseSshHost(hostname) };
-      clients.push({ ...model, hostname, ssh });
+      clients.push({ ...model, hostname, ssh, isInbound: settings.inbound?.home === hostname });
     } catch (error) {
       if (!(error instanceof RelaycertsError)) throw error;
       if (problems.length >= mostProblems) break;
@@ -61,6 +63,13 @@ export function parseWithClients(value: unknown, context: SettingsContext, bytes
     throw new RelaycertsError('settings', problems.map(({ message }) => message).join('; '), { problems });
   }
   return { ...settings, clientsFile: path, smtpClients: [first, ...clients.slice(1)] };
+}
+
+/** The row that `inbound` names. */
+function homeIn(value: object, rows: readonly ClientRow[]): ClientRow | undefined {
+  const domain = findHostName(member(value, 'domain'));
+  const home = domain && findHostName(member(member(value, 'inbound'), 'home'), domain);
+  return home && rows.find(({ hostname }) => findHostName(hostname, domain) === home);
 }
 
 const hostnameHint = 'write a label, completed with the domain, or a whole DNS name';

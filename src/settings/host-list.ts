@@ -1,7 +1,7 @@
 // Adds a host to the settings or removes one: in the list of its role, or in the clients' file. The rest of the file
 // stays as written, comments included. The result has been parsed like any settings; nothing is written here.
 
-import { realpath } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { completeHostName, type HostName } from '../names.js';
@@ -72,13 +72,13 @@ async function editList(
   const place = { ...context, file: resolve(file) };
   if (role === 'smtpd-server' || clientsFile === undefined) {
     const edited = list(text);
-    return { path: await realpath(file), before: text, text: edited, settings: parseSettingsText(edited, place) };
+    return { path: realpathSync.native(file), before: text, text: edited, settings: parseSettingsText(edited, place) };
   }
   const before = readClients(clientsFile)?.toString('utf8');
   if (before === undefined) throw new RelaycertsError('files', `${quotePath(clientsFile)} went away`);
   const edited = rows(clientsFile, before);
   const settings = parseSettingsText(text, place, Buffer.from(edited));
-  return { path: await realpath(clientsFile), before, text: edited, settings };
+  return { path: realpathSync.native(clientsFile), before, text: edited, settings };
 }
 
 function lineOf(path: string, hostname: HostName, { domain }: Settings): number {

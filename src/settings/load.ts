@@ -3,8 +3,7 @@
 // the meaning of the settings in schema.ts.
 
 import { hash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
 import { readClients } from './clients-file.js';
@@ -69,12 +68,12 @@ function refuse(message: string, hint: Hint, cause?: unknown): RelaycertsError {
   return new RelaycertsError('settings', message, { hint, cause });
 }
 
-async function readBounded(path: string): Promise<Buffer> {
+function readBounded(path: string): Buffer {
   try {
     // Opening a FIFO waits for a writer unless it is non-blocking; a terminal must not become our controlling terminal.
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
-      const stats = await handle.stat();
+      const stats = fstatSync(file);
       if (stats.isDirectory()) {
         throw refuse(
           `the settings file is a folder: ${quote(path)}`,
@@ -85,13 +84,13 @@ async function readBounded(path: string): Promise<Buffer> {
         throw refuse(`the settings file is not a regular file: ${quote(path)}`, 'copy the settings into a file first');
       }
       // One octet over the limit, because the size may have changed since.
-      const bytes = await readUpTo(handle, maxBytes + 1);
+      const bytes = readUpTo(file, maxBytes + 1);
       if (bytes.length > maxBytes) {
         throw refuse(`${nameFile(path)}: over 1 MiB long`, 'is that the settings file? see settings.example.json');
       }
       return bytes;
     } finally {
-      await handle.close();
+      closeSync(file);
     }
   } catch (error) {
     if (error instanceof RelaycertsError) throw error;
@@ -100,13 +99,14 @@ async function readBounded(path: string): Promise<Buffer> {
 }
 
 /** A file's contents, at most `limit` octets, even if its size has changed since it was opened. */
-async function readUpTo(handle: FileHandle, limit: number): Promise<Buffer> {
+function readUpTo(file: number, limit: number): Buffer {
   const chunks: Buffer[] = [];
   for (let left = limit; left > 0;) {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(Math.min(left, chunkSize)));
-    if (bytesRead === 0) break;
-    chunks.push(buffer.subarray(0, bytesRead));
-    left -= bytesRead;
+    const chunk = Buffer.alloc(Math.min(left, chunkSize));
+    const size = readSync(file, chunk);
+    if (size === 0) break;
+    chunks.push(chunk.subarray(0, size));
+    left -= size;
   }
   return Buffer.concat(chunks);
 }

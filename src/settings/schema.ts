@@ -152,11 +152,11 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({
     role: 'smtpd-server' as const,
-    ...hostOf(host, context),
+    ...hostOf(host, context, file.inbound !== undefined),
   }));
   const [client, ...clients] = file.smtpClients.map(({ programUser, senders, ...host }) => ({
     role: 'smtp-client' as const,
-    ...hostOf(host, context),
+    ...hostOf(host, context, file.inbound?.home === host.hostname),
     programUser: programUser ?? parseSshUser(programUsers[host.program]),
     senders: senders ?? [],
   }));
@@ -199,8 +199,9 @@ function fillInDomainMail({ domain, inbound, dkim, tunnel, dns, relayPort25 }: F
 function hostOf<Host extends Omit<FileValue['smtpClients'][number], 'program' | 'programUser' | 'senders'>>(
   { local, sshUser, sshHost, sshPort, ...host }: Host,
   { uid }: SettingsContext,
+  isInbound: boolean,
 ) {
   const needsSudo = local ? uid !== 0 : sshUser !== 'root';
   const way = { user: sshUser, host: sshHost ?? parseSshHost(host.hostname), port: sshPort };
-  return { ...host, ssh: { isLocal: local, needsSudo, ...way } };
+  return { ...host, isInbound, ssh: { isLocal: local, needsSudo, ...way } };
 }

@@ -43,6 +43,8 @@ interface Host {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
+  /** Mail from the world passes through it (`inbound`): it is both server and client, and its certificate is for both. */
+  readonly isInbound: boolean;
   /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */
   readonly tlsLogLevel: number;
 }
@@ -106,7 +108,7 @@ export interface Dkim {
 export interface Dns {
   readonly spf: 'mx' | 'a';
   readonly dmarc: { readonly policy: 'none' | 'quarantine' | 'reject'; readonly reportTo: Address | undefined };
-  /** The IP address of the server that checks ask; undefined: the system's. */
+  /** The server that checks ask: an IP address, with a port if it is not 53 (`[2001:db8::53]:5353`); undefined: the system's. */
   readonly resolver: string | undefined;
 }
 

@@ -70,8 +70,17 @@ export function installedChange(
   const hosts = new Map(before);
   for (const [hostname, content] of seen) {
     const ssh = ways.get(hostname);
-    if (content === undefined) hosts.delete(hostname);
-    else hosts.set(hostname, ssh === undefined ? content : { ...content, ssh });
+    if (content === undefined) {
+      hosts.delete(hostname);
+      continue;
+    }
+    const old = before.get(hostname);
+    const dkimSince = old?.dkim === content.dkim ? old?.dkimSince : content.seen;
+    hosts.set(hostname, {
+      ...content,
+      ...(content.dkim === undefined || dkimSince === undefined ? {} : { dkimSince }),
+      ...(ssh === undefined ? {} : { ssh }),
+    });
   }
   const bytes = Buffer.from(renderInstalled(hosts));
   return {
@@ -86,8 +95,9 @@ export function installedChange(
 export function renderInstalled(hosts: Installed['hosts']): string {
   const lines = [...hosts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null, ssh }]) => {
-      const entry = { seen: seen.toISOString(), certificate, authorities, table, configuration, ssh };
+    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null, dkim, dkimSince, ssh }]) => {
+      const content = { certificate, authorities, table, configuration, dkim, dkimSince: dkimSince?.toISOString() };
+      const entry = { seen: seen.toISOString(), ...content, ssh };
       return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
     });
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
@@ -112,16 +122,34 @@ function parseSeen(value: unknown): SeenHost | undefined {
   const fields = fieldsOf(value);
   const [time, certificate, authorities] = [fields.get('seen'), fields.get('certificate'), fields.get('authorities')];
   const [table, configuration] = [fields.get('table'), fields.get('configuration')];
-  if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/u.test(time)) return undefined;
-  const seen = new Date(time);
-  if (Number.isNaN(seen.getTime()) || !isDigest(certificate)) return undefined;
+  const [dkim, since] = [fields.get('dkim'), fields.get('dkimSince')];
+  const [seen, dkimSince] = [parseTime(time), parseTime(since)];
+  if (seen === undefined || !isDigest(certificate)) return undefined;
   if (!Array.isArray(authorities) || authorities.length > mostAuthorities || !authorities.every(isDigest)) {
     return undefined;
   }
   if (!isDigestOrNull(table) || !isDigestOrNull(configuration)) return undefined;
+  if (dkim !== undefined && !isDigest(dkim)) return undefined;
   const ssh = parseSsh(fields.get('ssh'));
-  const content = { certificate, authorities, table: table ?? undefined, configuration: configuration ?? undefined };
-  return { seen, ...content, ...(ssh === undefined ? {} : { ssh }) };
+  const content = {
+    certificate,
+    authorities,
+    table: table ?? undefined,
+    configuration: configuration ?? undefined,
+    dkim,
+  };
+  return {
+    seen,
+    ...content,
+    ...(dkimSince === undefined ? {} : { dkimSince }),
+    ...(ssh === undefined ? {} : { ssh }),
+  };
+}
+
+function parseTime(time: unknown): Date | undefined {
+  if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/u.test(time)) return undefined;
+  const date = new Date(time);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 /** Undefined if it is invalid: the host is then looked for under its name. */

@@ -8,7 +8,7 @@
 // note void.
 
 import { hash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { Settings, SmtpClient } from '../settings/settings.js';
@@ -194,7 +194,9 @@ export function clientRecord(client: Client, stamps: Stamps, info: CertificateIn
   return new KnownClient(record, 0);
 }
 
-export function isFleet({ smtpClients }: Settings): boolean {
+export function isFleet({ smtpClients, dkim }: Settings): boolean {
+  // The files with which clients sign change with a selector, which is in none of their own files.
+  if (dkim?.signAt === 'home') return false;
   return smtpClients.length >= fewest;
 }
 
@@ -225,7 +227,7 @@ export async function writeKnown(
   if (ca === undefined || clients.length < fewest) return;
   const bytes = Buffer.concat([basisOf(settings, ca), ...clients.map(({ record }) => record)]);
   try {
-    await mkdir(`${configHome}/relaycerts`, { recursive: true, mode: 0o700 });
+    mkdirSync(`${configHome}/relaycerts`, { recursive: true, mode: 0o700 });
     await replaceFile(fileOf(ca, configHome), bytes, 0o600);
   } catch {
     // Nobody waits for it.

@@ -183,6 +183,11 @@ class KnownCertificate implements CertificateInfo {
     return this.#ca.subjectKeyIdentifier;
   }
 
+  // Known clients have no findings.
+  get namesCaSerial(): boolean {
+    return false;
+  }
+
   get signatureAlgorithm(): string {
     return this.#whole().signatureAlgorithm;
   }

@@ -4,7 +4,10 @@
 import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
-import type { Role, Settings } from '../settings/settings.js';
+import { dkimFiles } from '../plan/dkim.js';
+import { inboundFiles } from '../plan/inbound.js';
+import { port25Files } from '../plan/port25.js';
+import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
 
 export interface Place {
@@ -16,11 +19,17 @@ export interface Place {
 export type Layout = ReturnType<typeof layoutOf>;
 
 /** The layout beside a settings file. */
-export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>) {
+export function layoutOf({
+  folder,
+  domain,
+  dkim,
+  relayPort25,
+}: Pick<Settings, 'folder' | 'domain'> & Partial<Pick<Settings, 'dkim' | 'relayPort25'>>) {
   const certsFolder = join(folder, 'certs');
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
   const retiredFolder = join(certsFolder, 'retired');
+  const dkimFolder = join(certsFolder, 'dkim');
   const roleFolders = {
     'smtpd-server': join(certsFolder, 'smtpd-server'),
     'smtp-client': join(certsFolder, 'smtp-client'),
@@ -57,6 +66,10 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
     retiredCaKey: (serial: Serial) => secret(retiredFolder, `${domain}-ca-${serial}.key.pem`),
     retiredCaCertificate: (serial: Serial) => plain(retiredFolder, `${domain}-ca-${serial}.crt.pem`),
     revokedFolder: join(certsFolder, 'revoked'),
+    dkimFolder,
+    dkimKey: (of: HostName, selector: string) => secret(dkimFolder, `${of}.${selector}.key.pem`),
+    /** What each DKIM key is for now. */
+    dkimSelectors: plain(dkimFolder, 'selectors.json'),
     bundleFolder,
     /** Every file of a host's bundle, by its part. */
     bundle: (hostname: HostName): Readonly<Record<BundlePart, Place>> => {
@@ -70,6 +83,11 @@ export function layoutOf({ folder, domain }: Pick<Settings, 'folder' | 'domain'>
         table: plain(bundle, tableName),
       };
     },
+    /** The other files of a host's bundle: what it signs mail with, block lists that it asks with a key, the relays' pins. */
+    signingFiles: (host: HostSettings): readonly Place[] =>
+      [...dkimFiles({ dkim }, host), ...port25Files({ relayPort25 }, host), ...inboundFiles(host)].map((name) =>
+        secret(bundleFolder(host.hostname), name),
+      ),
   } as const;
 }
 

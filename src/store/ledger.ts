@@ -1,10 +1,12 @@
 // The ledger, certs/ca/issued.jsonl: one JSON object per line for each certificate ever issued, retired or revoked. It
 // is a log for people and reports. No decision reads it: what is revoked is in certs/revoked/.
 
+import { hash } from 'node:crypto';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeJson } from '../json-text.js';
+import type { FoundDkimKey } from '../plan/dkim.js';
 import type { HostSettings } from '../settings/settings.js';
 import { readFile } from '../sys/files.js';
 import type { Layout } from './layout.js';
@@ -68,8 +70,27 @@ export function hostEntry(
   return { ...entryOf(event, host.role, host.hostname, info, time), ...program };
 }
 
+/** One line about a DKIM key. */
+export interface DkimEntry {
+  readonly time: string;
+  readonly event: 'made' | 'switched' | 'retired';
+  readonly role: 'dkim';
+  /** The domain. */
+  readonly name: string;
+  readonly selector: string;
+  /** Undefined if the key is gone. */
+  readonly publicKeySha256?: string;
+}
+
+/** The line for an event of a DKIM key: it was made, or from now on it signs, or its record is emptied. */
+export function dkimEntry(event: DkimEntry['event'], found: FoundDkimKey, time: Date): DkimEntry {
+  const { domain: name, selector, key } = found;
+  const pin = key === undefined ? {} : { publicKeySha256: hash('sha256', key.spki) };
+  return { time: time.toISOString(), event, role: 'dkim', name, selector, ...pin };
+}
+
 /** Entries as lines of the file. */
-export function renderEntries(entries: readonly LedgerEntry[]): string {
+export function renderEntries(entries: readonly (LedgerEntry | DkimEntry)[]): string {
   return entries.map((entry) => `${writeJson(entry)}\n`).join('');
 }
 
@@ -93,6 +114,7 @@ export async function readLedger(layout: Layout): Promise<Ledger> {
   let [damaged, empty] = [0, 0];
   for (const line of linesOf((await readFile(path, { limit: ledgerLimit })) ?? Buffer.alloc(0))) {
     const entry = line.length > longestLine ? undefined : parseEntry(line.toString('utf8'));
+    if (entry === 'dkim') continue;
     if (entry !== undefined) entries.push(entry);
     else if (line.length === 0) empty += 1;
     else damaged += 1;
@@ -114,9 +136,11 @@ function* linesOf(bytes: Buffer): Generator<Buffer> {
   }
 }
 
-function parseEntry(line: string): LedgerEntry | undefined {
+/** Lines about DKIM keys are for people: no report reads them. */
+function parseEntry(line: string): LedgerEntry | 'dkim' | undefined {
   try {
     const value: unknown = JSON.parse(line);
+    if (isDkimEntry(value)) return 'dkim';
     return isEntry(value) ? value : undefined;
   } catch {
     return undefined;
@@ -125,6 +149,14 @@ function parseEntry(line: string): LedgerEntry | undefined {
 
 const texts = ['time', 'name', 'certificateSha256', 'publicKeySha256', 'notBefore', 'notAfter'] as const;
 const optionalTexts = ['authorityKeyIdentifier', 'program', 'reason'] as const;
+
+function isDkimEntry(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const given: ReadonlyMap<string, unknown> = new Map(Object.entries(value));
+  return (
+    given.get('role') === 'dkim' && ['time', 'name', 'selector'].every((key) => typeof given.get(key) === 'string')
+  );
+}
 
 function isEntry(value: unknown): value is LedgerEntry {
   if (typeof value !== 'object' || value === null) return false;

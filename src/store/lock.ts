@@ -3,7 +3,7 @@
 // change, for readers, which take no lock (store/state.ts).
 
 import { randomBytes } from 'node:crypto';
-import { lstat, unlink, type FileHandle } from 'node:fs/promises';
+import { closeSync, fstatSync, ftruncateSync, lstatSync, unlinkSync, writeSync, type BigIntStats } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -11,6 +11,7 @@ import { assertLockIsPrivate } from '../sys/disk.js';
 import { attempt, fileError } from '../sys/file-error.js';
 import { readFile } from '../sys/files.js';
 import { openWithLock } from '../sys/flock.js';
+import { statIfThere } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 
 export interface Lock {
@@ -37,18 +38,18 @@ export async function withLock<T>(
   const file = await takeLock(path, sys);
   const describe = async (mark: string): Promise<void> => {
     await attempt('write', path, async () => {
-      await file.truncate(0);
-      await file.write(`${sys.pid} ${sys.machine}\n${mark}\n`, 0);
+      ftruncateSync(file, 0);
+      writeSync(file, `${sys.pid} ${sys.machine}\n${mark}\n`, 0);
     });
   };
   try {
     await describe(await readMark(path));
     return await work({
       markChange: () => describe(randomBytes(8).toString('hex')),
-      remove: () => unlink(path),
+      remove: async () => unlinkSync(path),
     });
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -60,9 +61,17 @@ export async function readMark(path: string): Promise<string> {
   try {
     return (await readLock(path))[1] ?? '';
   } catch (error) {
-    const state = await lstat(path, { bigint: true }).catch(() => undefined);
+    const state = timesOf(path);
     if (state === undefined || process.geteuid?.() === Number(state.uid)) throw error;
     return String(state.mtimeNs);
+  }
+}
+
+function timesOf(path: string): BigIntStats | undefined {
+  try {
+    return lstatSync(path, { bigint: true });
+  } catch {
+    return undefined;
   }
 }
 
@@ -70,7 +79,7 @@ async function readLock(path: string): Promise<readonly string[]> {
   return ((await readFile(path, { limit: 4096 })) ?? '').toString().split('\n');
 }
 
-async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promise<FileHandle> {
+async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promise<number> {
   const begun = process.uptime();
   let hasSaid = false;
   for (;;) {
@@ -85,24 +94,24 @@ async function takeLock(path: string, sys: Pick<Sys, 'say' | 'lockWait'>): Promi
 }
 
 /** The locked file; undefined if another process holds it or has removed it meanwhile. */
-async function tryLock(path: string): Promise<FileHandle | undefined> {
-  let file: FileHandle | undefined;
+async function tryLock(path: string): Promise<number | undefined> {
+  let file: number | undefined;
   try {
     file = await openWithLock(path);
     if (file === undefined) return undefined;
-    const [ours, there] = await Promise.all([file.stat(), lstat(path).catch(() => undefined)]);
+    const [ours, there] = [fstatSync(file), statIfThere(path)];
     if (!ours.isFile()) throw notALockError(path, 'rm');
     if (there?.ino === ours.ino) {
-      await assertLockIsPrivate(file, path);
+      assertLockIsPrivate(file, path);
       return file;
     }
   } catch (error) {
-    await file?.close();
+    if (file !== undefined) closeSync(file);
     const code = systemCode(error) ?? '';
     if (['ELOOP', 'ENXIO', 'EISDIR'].includes(code)) throw notALockError(path, code === 'EISDIR' ? 'rmdir' : 'rm');
     throw fileError(error, 'use the lock', path);
   }
-  await file.close();
+  closeSync(file);
   return undefined;
 }
 

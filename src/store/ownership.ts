@@ -2,7 +2,7 @@
 // found at once and given back with one command. Nothing that another user could have put there is judged here: that is
 // in safety.ts.
 
-import { access, constants, lstat, readdir } from 'node:fs/promises';
+import { constants, promises as fs } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type Problem } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
@@ -24,7 +24,7 @@ export async function rootsProblem(settings: Settings, { uid, configHome }: Owne
   const { file } = settings.passphrase;
   const kept = await keptPassphrases(file).catch(() => []);
   // That run may have made ~/.config as well.
-  const isRoots = (await lstat(configHome).catch(() => undefined))?.uid === 0;
+  const isRoots = (await fs.lstat(configHome).catch(() => undefined))?.uid === 0;
   const configFolder = isRoots ? configHome : dirname(operatorKeyPlace(configHome).path);
   const places = [
     ...[file, ...kept].map(async (path) => ((await isClosed(path)) ? rootsBelow(path) : [])),
@@ -59,7 +59,7 @@ export function isDenied(error: unknown): boolean {
 }
 
 async function isClosed(path: string): Promise<boolean> {
-  return access(path, constants.R_OK).then(
+  return fs.access(path, constants.R_OK).then(
     () => false,
     (error: unknown) => systemCode(error) === 'EACCES',
   );
@@ -74,10 +74,10 @@ interface Owned {
 async function rootsBelow(place: string): Promise<readonly Owned[]> {
   const found: Owned[] = [];
   const visit = async (path: string): Promise<void> => {
-    const stats = await lstat(path).catch(() => undefined);
+    const stats = await fs.lstat(path).catch(() => undefined);
     if (stats?.uid === 0) found.push({ path, place });
     if (stats?.isDirectory() !== true) return;
-    for (const name of await readdir(path).catch(() => [])) await visit(join(path, name));
+    for (const name of await fs.readdir(path).catch(() => [])) await visit(join(path, name));
   };
   await visit(place);
   return found;

@@ -98,6 +98,7 @@ export async function readHosts(
     const { role, hostname } = host;
     const isPlain =
       role === 'smtp-client' &&
+      !host.isInbound &&
       there.has(layout.certificate(role, hostname).path) &&
       !there.has(layout.request(role, hostname).path) &&
       !there.has(layout.previous(role, hostname).path) &&
@@ -180,10 +181,11 @@ function joinTexts(key: Buffer | undefined, certificate: Buffer | undefined): Te
 
 /** Most files of a bundle are copies; equal ones share memory. */
 function readBundle(
-  { role, hostname }: HostSettings,
+  host: HostSettings,
   { layout, findings, trusted }: Around,
   { key, certificate, chain }: Texts,
 ): ReadonlyMap<string, Buffer> {
+  const { role, hostname } = host;
   const bundle = new Map<string, Buffer>();
   const places = layout.bundle(hostname);
   const copies = { ca: trusted, certificate, key, chain, table: undefined } as const;
@@ -195,6 +197,10 @@ function readBundle(
       mode === 0o600
         ? readPrivate(path, findings, same)
         : collect(findings, path, () => readFileNow(path, { same, ...limit }));
+    if (bytes !== undefined) bundle.set(basename(path), bytes);
+  }
+  for (const { path } of layout.signingFiles(host)) {
+    const bytes = readPrivate(path, findings);
     if (bytes !== undefined) bundle.set(basename(path), bytes);
   }
   return bundle;

@@ -1,7 +1,6 @@
 // Reads the state beside the settings into an Inventory. Nothing is written or judged here; a file that cannot be read
 // is a problem in the inventory.
 
-import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
@@ -10,7 +9,10 @@ import type { CertifiedHost, FoundCa, Inventory } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { listFolder, readFileNow, statFile } from '../sys/files.js';
+import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
+import { readDkimKeys } from './dkim-keys.js';
+import { readDqsKey } from './dqs-key.js';
 import { KnownClients, readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
@@ -52,6 +54,9 @@ export async function readInventory(settings: Settings, sys: Onlooker): Promise<
     caCertificate,
     ...ca,
     hosts,
+    dkim: readDkimKeys(layout, findings),
+    dkimFolder: layout.dkimFolder,
+    dqsKey: readDqsKey(settings, findings),
     revoked,
     hasLedger: ledger !== undefined && ledger.size > 0,
     problems: await problemsOf(findings, [layout.certsFolder, layout.hostsFolder], () => rootsProblem(settings, sys)),
@@ -73,7 +78,7 @@ async function readCustodyFiles(settings: Settings, { configHome }: Onlooker, fi
   const caKey = readPrivate(layoutOf(settings).caKey.path, findings);
   const passphraseFile = collect(findings, file, () => readFileNow(file, { followLink: true }));
   const operatorKey = readPrivate(operatorKeyPath, findings);
-  const passphrasePath = await realpath(file).catch(() => file);
+  const passphrasePath = followLinks(file);
   return { caKey, passphraseFile, passphrasePath, operatorKey, operatorKeyPath };
 }
 
@@ -111,6 +116,12 @@ export async function readCertifiedHosts(settings: Settings) {
     };
   });
   return { hosts, revoked, authority: ca };
+}
+
+/** Only the DKIM keys, and what is wrong with their files. */
+export function readDkim(settings: Settings, { uid }: Onlooker): Pick<Inventory, 'dkim' | 'problems'> {
+  const findings = noFindings(uid);
+  return { dkim: readDkimKeys(layoutOf(settings), findings), problems: findings.problems };
 }
 
 /** The CA of the next stage of a rekey, and the previous one. */

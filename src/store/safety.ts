@@ -10,8 +10,8 @@
 // - owned by a third user: refused; only a warning for root, because its files are then in that user's folder.
 // A folder of ours that is a link is refused too. Files are opened without following links, so they need no check here.
 
-import { access, constants, realpath } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
 import { hostsOf, roles, type Settings } from '../settings/settings.js';
@@ -20,6 +20,7 @@ import { readAccounts, type Accounts } from '../sys/accounts.js';
 import { assertKeepsModes } from '../sys/disk.js';
 import { linkHint } from '../sys/file-error.js';
 import { listFolder, statFile, type FileState } from '../sys/files.js';
+import { resolveLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { rootsProblem } from './ownership.js';
@@ -47,7 +48,7 @@ export async function assertSafe(settings: Settings, sys: Onlooker): Promise<voi
   const seen = await seeProject(settings, sys);
   await refuse(seen, sys);
   const roots = seen.filter(({ duty, uid, path }) => duty === 'ours' && uid === 0 && path !== settings.file);
-  if (sys.uid <= 0 || (await Promise.all(roots.map(isWritable))).every(Boolean)) return;
+  if (sys.uid <= 0 || roots.every(isWritable)) return;
   const problem = await rootsProblem(settings, sys);
   if (problem !== undefined) throw new RelaycertsError('permissions', problem.message, problem);
 }
@@ -63,7 +64,7 @@ export async function assertKeepsKeys(settings: Settings): Promise<void> {
   const { file } = settings.passphrase;
   for (const { path, folder } of [
     { path: layoutOf(settings).lock, folder: settings.folder },
-    { path: file, folder: dirname(await resolveLinks(file)) },
+    { path: file, folder: dirname(resolveLinks(file)) },
   ]) {
     if ((await statFile(path)) === undefined) await assertKeepsModes(folder);
   }
@@ -116,8 +117,8 @@ async function seeProject(settings: Settings, { configHome }: Onlooker): Promise
 
 /** The folders of every project, the outermost first. */
 export function foldersOf(layout: Layout): readonly string[] {
-  const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, hostsFolder } = layout;
-  return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, hostsFolder];
+  const { certsFolder, caFolder, roleFolder, retiredFolder, revokedFolder, dkimFolder, hostsFolder } = layout;
+  return [certsFolder, caFolder, ...roles.map(roleFolder), retiredFolder, revokedFolder, dkimFolder, hostsFolder];
 }
 
 /** A link is followed only if no other user could have put it there. */
@@ -127,7 +128,7 @@ async function see(
   wanted: Seen['wanted'],
   followLink = false,
 ): Promise<readonly Seen[]> {
-  const real = followLink ? await resolveLinks(path) : path;
+  const real = followLink ? resolveLinks(path) : path;
   const state = await statFile(real);
   return state === undefined ? [] : [{ ...state, path, real, duty, wanted, hasAcl: false }];
 }
@@ -135,25 +136,20 @@ async function see(
 /** Every folder above these places up to the root, links resolved, except those already seen. */
 async function seeAbove(paths: readonly string[], own: readonly Seen[]): Promise<readonly Seen[]> {
   const folders = new Set<string>();
-  for (const path of await Promise.all(paths.map(resolveLinks))) {
+  for (const path of paths.map(resolveLinks)) {
     for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
   }
   for (const { real } of own) folders.delete(real);
   return (await Promise.all([...folders].map((folder) => see(folder, 'above', 'folder')))).flat();
 }
 
-/** The real path, also of something that does not exist yet. */
-async function resolveLinks(path: string): Promise<string> {
-  return realpath(path).catch(async () =>
-    dirname(path) === path ? path : join(await resolveLinks(dirname(path)), basename(path)),
-  );
-}
-
-async function isWritable({ real }: Seen): Promise<boolean> {
-  return access(real, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
+function isWritable({ real }: Seen): boolean {
+  try {
+    accessSync(real, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Judgement> {
@@ -165,7 +161,7 @@ async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Jud
     ...one,
     hasAcl: isShared(one) && (one.mode & 0o020) !== 0 && (await isListed(one, run)),
   }));
-  return judgePlaces(await Promise.all(looked), uid, await readAccounts());
+  return judgePlaces(await Promise.all(looked), uid, readAccounts());
 }
 
 /** The plus sign of ls(1); Node cannot read the list itself. */

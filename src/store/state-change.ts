@@ -7,8 +7,9 @@ import type { Bundles } from '../plan/plan.js';
 import { staleFiles } from '../plan/warnings.js';
 import type { Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
+import { renderSelectors } from './dkim-keys.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
-import { renderEntries, type LedgerEntry } from './ledger.js';
+import { renderEntries, type DkimEntry, type LedgerEntry } from './ledger.js';
 import type { Change, FileWrite } from './transaction.js';
 
 /** The result of a command. */
@@ -16,7 +17,7 @@ export interface Decision {
   /** The new state. The bundles in it follow from `bundles`. */
   readonly after: Inventory;
   /** Lines for the ledger. */
-  readonly entries: readonly LedgerEntry[];
+  readonly entries: readonly (LedgerEntry | DkimEntry)[];
   /** Other files: those put away, or kept beside their replacement. */
   readonly keeps: readonly FileWrite[];
   /** Files to remove, whatever the inventory could read of them. */
@@ -52,7 +53,8 @@ export function changeTo(
     const wanted = bundles.get(host.hostname);
     if (wanted === undefined) continue;
     for (const name of staleFiles(found.bundle, wanted)) {
-      const place = Object.values(layout.bundle(host.hostname)).find(({ path }) => path.endsWith(`/${name}`));
+      const places = [...Object.values(layout.bundle(host.hostname)), ...layout.signingFiles(host)];
+      const place = places.find(({ path }) => path.endsWith(`/${name}`));
       const bytes = wanted.get(name);
       if (place === undefined || bytes === undefined) throw new TypeError(`a bundle has no ${name}`);
       bundleWrites.push({ ...place, bytes, folderMode: 0o700, isNew: false });
@@ -100,5 +102,7 @@ function filesOf(layout: Layout, configHome: string, state: Inventory): Readonly
     add(layout.certificate(role, hostname), certificate?.info.pem);
     add(layout.previous(role, hostname), previous?.info.pem);
   }
+  for (const { domain, selector, key } of state.dkim) add(layout.dkimKey(domain, selector), key?.pem);
+  if (state.dkim.length > 0) add(layout.dkimSelectors, renderSelectors(state.dkim));
   return files;
 }

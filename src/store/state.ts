@@ -2,12 +2,12 @@
 // lock. It notes the last change, reads, and reads again if there was another one meanwhile. An interrupted change is
 // finished first.
 
-import { realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { realDisk } from '../sys/disk.js';
+import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace } from './layout.js';
 import { readMark, withLock, type Lock } from './lock.js';
@@ -54,7 +54,7 @@ async function finishChange(settings: Settings, sys: Reader, begun: number): Pro
 /** Finishes an interrupted change and says so; drops one that was only staged. @throws files, permissions */
 export async function recover(settings: Settings, sys: Reader, lock: Lock): Promise<void> {
   const { folder } = settings;
-  const passphrase = await realpath(settings.passphrase.file).catch(() => settings.passphrase.file);
+  const passphrase = followLinks(settings.passphrase.file);
   const own = [passphrase, operatorKeyPlace(sys.configHome).path];
   const strange = (await findElsewhere(realDisk(), folder)).find(
     (path) =>

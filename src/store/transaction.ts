@@ -151,11 +151,13 @@ export async function isCutOff(disk: Disk, project: string): Promise<boolean> {
  * lock. @throws files
  */
 export async function recoverChange(disk: Disk, project: string, mark = noMark): Promise<Outcome> {
+  const nothing = { isRecovered: false, edited: [] };
+  if (!(await attempt('look at', changeFolder(project), () => disk.has(changeFolder(project))))) return nothing;
   if (await isCutOff(disk, project)) return { isRecovered: true, edited: await carryOut(disk, project, mark) };
   // A killed process may have removed the journal, and a power failure could bring it back.
   await attempt('sync', changeFolder(project), () => disk.sync([changeFolder(project)]));
   await dropDraft(disk, project);
-  return { isRecovered: false, edited: [] };
+  return nothing;
 }
 
 async function draftJournal(disk: Disk, project: string, change: Change): Promise<Journal> {

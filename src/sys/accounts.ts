@@ -1,7 +1,7 @@
 // Users and groups of this machine, only from /etc/passwd and /etc/group: Node has no getgrgid(3), and running getent
 // at every start would be slow. Accounts of a directory service (LDAP) are not known here, and messages say so.
 
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 
 export interface Accounts {
   /** uid -> name. */
@@ -41,9 +41,14 @@ function fieldsOf(text: string): readonly (readonly string[])[] {
 }
 
 /** This machine's accounts; empty if a file cannot be read. */
-export async function readAccounts(): Promise<Accounts> {
-  const [passwd = '', group = ''] = await Promise.all(
-    ['/etc/passwd', '/etc/group'].map((path) => readFile(path, 'utf8').catch(() => '')),
-  );
-  return parseAccounts(passwd, group);
+export function readAccounts(): Accounts {
+  return parseAccounts(readIfReadable('/etc/passwd'), readIfReadable('/etc/group'));
+}
+
+function readIfReadable(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -6,7 +6,6 @@
 // that. Only syncs wait for a disk, and those go to the threads.
 
 import * as fs from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inParallel } from './all-ended.js';
@@ -117,7 +116,7 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
   try {
     // A link to a folder is followed: a home may be one, and a sync changes nothing.
-    const file = await open(path, O_RDONLY | O_NONBLOCK);
+    const file = await fs.promises.open(path, O_RDONLY | O_NONBLOCK);
     try {
       await file.sync();
     } catch (error) {
@@ -225,10 +224,10 @@ export async function assertKeepsModes(folder: string): Promise<void> {
  * The lock is the first file of a change, and so the first test of whether its file system keeps modes. @throws
  * permissions
  */
-export async function assertLockIsPrivate(file: FileHandle, path: string): Promise<void> {
-  if (((await file.stat()).mode & 0o077) === 0) return;
-  chmodIfKept(file.fd, 0o600);
-  assertPrivate(path, (await file.stat()).mode, 0o600);
+export function assertLockIsPrivate(file: number, path: string): void {
+  if ((fs.fstatSync(file).mode & 0o077) === 0) return;
+  chmodIfKept(file, 0o600);
+  assertPrivate(path, fs.fstatSync(file).mode, 0o600);
 }
 
 /** Removes something if it is there. A read-only file system refuses to remove even what does not exist. */

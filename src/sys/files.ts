@@ -2,8 +2,7 @@
 // part of a path are not followed unless the caller asks for it.
 
 import { randomBytes } from 'node:crypto';
-import { rmSync, type Stats } from 'node:fs';
-import { constants, copyFile, link, rename, unlink } from 'node:fs/promises';
+import { constants, copyFileSync, linkSync, renameSync, rmSync, unlinkSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode, type Hint } from '../errors.js';
 import { pathWord } from '../shell-word.js';
@@ -98,7 +97,7 @@ export async function listFolder(path: string): Promise<readonly string[]> {
  * that belong together there is store/transaction.ts. @throws files
  */
 export async function replaceFile(path: string, bytes: string | Uint8Array, mode: FileMode): Promise<void> {
-  await viaTemporary(path, bytes, mode, (temporary) => rename(temporary, path));
+  await viaTemporary(path, bytes, mode, async (temporary) => renameSync(temporary, path));
 }
 
 /**
@@ -127,11 +126,13 @@ export async function writeNewFile(
   await viaTemporary(path, bytes, mode, async (temporary) => {
     await prove(temporary);
     // Unlike a rename, this never replaces a file that got the name meanwhile. FAT has no hard links.
-    await link(temporary, path).catch((error: unknown) => {
+    try {
+      linkSync(temporary, path);
+    } catch (error) {
       if (!hasNoSuchCall.has(systemCode(error) ?? '')) throw error;
-      return copyFile(temporary, path, constants.COPYFILE_EXCL);
-    });
-    await unlink(temporary);
+      copyFileSync(temporary, path, constants.COPYFILE_EXCL);
+    }
+    unlinkSync(temporary);
   });
 }
 

@@ -4,29 +4,29 @@
 // Node has no flock. The lock belongs to the open file and not to a process, so flock(1) can take it for us on a file
 // descriptor that it inherits, and exit. BSD and macOS lock when they open a file.
 
-import { constants, open, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, openSync } from 'node:fs';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 
 /** O_EXLOCK of open(2) on BSD and macOS. */
 const openLocked = 0x20;
 
 /**
- * Opens a file, makes it if it is missing (mode 0600), and locks it; undefined if another process holds the lock.
+ * Opens a file as a descriptor, makes it if it is missing (mode 0600), and locks it; undefined if another process holds the lock.
  * @throws lock - this file system does not support locks; tool - flock(1) is missing; Node's system error
  */
-export async function openWithLock(path: string): Promise<FileHandle | undefined> {
+export async function openWithLock(path: string): Promise<number | undefined> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   if (process.platform === 'darwin' || process.platform === 'freebsd') {
     try {
-      return await open(path, flags | openLocked | constants.O_NONBLOCK, 0o600);
+      return openSync(path, flags | openLocked | constants.O_NONBLOCK, 0o600);
     } catch (error) {
       if (systemCode(error) === 'EAGAIN') return undefined;
       throw error;
     }
   }
-  const file = await open(path, flags, 0o600);
+  const file = openSync(path, flags, 0o600);
   try {
-    const { status, stderr } = await runFlock(file.fd);
+    const { status, stderr } = await runFlock(file);
     if (status === 0) return file;
     if (status !== 1) {
       throw new RelaycertsError('lock', `the file system of ${quotePath(path)} keeps no locks: ${stderr.trim()}`, {
@@ -34,10 +34,10 @@ export async function openWithLock(path: string): Promise<FileHandle | undefined
       });
     }
   } catch (error) {
-    await file.close();
+    closeSync(file);
     throw error;
   }
-  await file.close();
+  closeSync(file);
   return undefined;
 }
 
@@ -47,6 +47,8 @@ async function runFlock(fd: number): Promise<{ readonly status: number | null; r
   const { spawnSync } = await import('node:child_process');
   const { status, stderr, error } = spawnSync('flock', ['-n', '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
+    // It loads a dozen files of a locale otherwise.
+    env: { ...process.env, LC_ALL: 'C' },
     encoding: 'utf8',
   });
   if (error === undefined) return { status, stderr };

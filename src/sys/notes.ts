@@ -2,7 +2,7 @@
 // note could say anything: a note is read only if it and its folder belong to this user and nobody else can get in. Any
 // note may be lost at any time, so nothing here fails.
 
-import { mkdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { lookAt, readFileNow, replaceFile, type FileState } from './files.js';
 import type { Sys } from './sys.js';
@@ -26,7 +26,7 @@ export function readNote(name: string, limit: number, { cacheHome, uid }: NoteKe
 export async function writeNote(name: string, text: string, { home, cacheHome, uid }: NoteKeeper): Promise<void> {
   try {
     const folder = join(cacheHome, 'relaycerts');
-    if (lookAt(home)?.uid === uid) await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (lookAt(home)?.uid === uid) mkdirSync(folder, { recursive: true, mode: 0o700 });
     if (isOwn(lookAt(folder), uid)) await replaceFile(join(folder, name), text, 0o600);
   } catch {
     // Without the note, only time is lost.

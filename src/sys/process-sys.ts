@@ -49,7 +49,7 @@ export interface ProcessLike {
   readonly run?: Run;
 }
 
-interface ProcessOutput {
+export interface ProcessOutput {
   readonly fd?: number;
   readonly isTTY?: boolean;
   readonly columns?: number;

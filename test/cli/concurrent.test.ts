@@ -2,7 +2,7 @@
 // process that must be in the middle of its work is stopped there by strace, so nothing here depends on speed.
 
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { answerOf, certificatesOf } from '../support/answer.js';
 import { breakAt, isDeep, traceOf, type Point } from '../support/faults.js';
@@ -90,7 +90,7 @@ async function runAfterWait(lines: readonly (readonly string[])[], change: () =>
   const waiting = lines.map((line) => start(['--wait', '99999', ...line]));
   await until(() => waiting.every(({ said }) => said().includes('waiting up to')));
   change();
-  await lock?.close();
+  if (lock !== undefined) closeSync(lock);
   return Promise.all(waiting.map(({ ends }) => ends));
 }
 

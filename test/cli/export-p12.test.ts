@@ -99,6 +99,14 @@ describe('the file', () => {
     expect(nowhere.status).toBe(1);
   });
 
+  it('--legacy: the same in an old form, with a warning', () => {
+    expect(exportHost().status).toBe(0);
+    const result = exportHost('--legacy', '--out', 'other.pfx');
+    expect(result.status, result.stderr).toBe(0);
+    expect(result.stderr).toMatch(/warning: .* triple DES and SHA-1 only.*\nrelaycerts: hint: use a random password/u);
+    expect(contentsOf('other.pfx')).toBe(contentsOf(name));
+  });
+
   it('--json names it', () => {
     const result = project.spawn(['--json', 'export', 'p12', 'mailhost', '--password-fd', '0'], { input: secret });
     expect(JSON.parse(result.stdout)).toMatchObject({ host: 'mailhost.example.org', file: project.path(name) });

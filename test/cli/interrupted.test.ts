@@ -3,7 +3,7 @@
 // files.
 
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isDeep, nameOf, runSignalled, runWhole, type WholeRun } from '../support/faults.js';
 import { leftOver, shapeOf, tooWide, wrongIn } from '../support/invariants.js';
@@ -84,7 +84,7 @@ describe('a signal', () => {
     expect(ended, stderr).toBe(signal);
     expect(stderr).toContain(words);
     expect(treeOf(victim.folder)).toEqual(before);
-    await lock?.close();
+    if (lock !== undefined) closeSync(lock);
     victim.remove();
   });
 });

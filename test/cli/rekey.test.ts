@@ -271,7 +271,7 @@ describe('renew --rekey and retire', () => {
     succeed(await run('renew', '--rekey', 'mailhost'));
     const cleaned = succeed(await run('clean', '--yes'));
     expect(cleaned.stdout).toMatch(/certs\/retired\/mailhost\.example\.org-[0-9a-f]+\.crt\.pem\n/u);
-    expect(cleaned.stdout).toContain(project.path(oldCertificate));
+    expect(cleaned.stdout).toContain(`\n${oldCertificate}\n`);
     expect(readdirSync(project.folder)).toEqual(['settings.json']);
   });
 });

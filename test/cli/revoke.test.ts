@@ -164,7 +164,9 @@ To let it relay again, with a new key:
     const before = treeOf(project.folder);
     const again = succeed(await run('revoke', home, '--reason', 'lost'));
     expect(again.stdout).toBe(first.stdout);
-    expect(again.stderr).toMatch(new RegExp(`^relaycerts: nothing to do: ${home} was revoked at [-\\d]{10}T[:\\d]{8}Z\n`, 'u'));
+    expect(again.stderr).toMatch(
+      new RegExp(`^relaycerts: nothing to do: ${home} was revoked at [-\\d]{10}T[:\\d]{8}Z\n`, 'u'),
+    );
     expect(again.stderr).toContain('the reason is not kept');
     // The same file is already kept.
     for (const words of [['--reason', 'stolen'], []]) {

@@ -62,6 +62,7 @@ const faults: readonly Fault[] = [
     logged: [['service-missing', 'home']],
     put: 'postconf -MX relaycerts/unix',
   },
+  { what: 'a transport that is deferred', id: 'service-disabled', put: 'postconf -e defer_transports=relaycerts' },
   { what: 'level may', id: 'level-differs', put: set('smtp_tls_security_level=may') },
   {
     what: 'a policy map of the admin',

@@ -195,7 +195,7 @@ beforeAll(async () => {
   desk = new Desk(lab.operator);
   await desk.make(settings);
   ca = await openCa(desk);
-  otherCa = await makeCa(lab.operator, 'example.org relay CA');
+  otherCa = await makeCa(lab.operator, 'another CA');
 });
 afterAll(() => lab.stop());
 

@@ -110,9 +110,11 @@ export const logCases: Readonly<Record<string, LogCase>> = {
   // Files and tables.
   homeca: { kinds: ['ca-file'], home: { smtp_tls_CAfile: 'relaycerts/example.org-ca.crt.pem' } },
   relayca: { kinds: ['ca-file'], relay: { smtpd_tls_CAfile: file('missing.pem') } },
+  relayemptyca: { kinds: ['ca-file'], relay: { smtpd_tls_CAfile: '/dev/null' } },
   trustanchor: { kinds: ['trust-anchor'], home: { smtp_tls_trust_anchor_file: file(bundle.ca) } },
   homechain: { kinds: ['chain-file', 'no-client-certificate'], home: homeChain('missing.pem') },
   relaychain: { kinds: ['chain-file'], relay: relayChain('missing.pem') },
+  relaynopem: { kinds: [], relay: relayChain(bundle.table) },
   keynotfirst: { kinds: ['key-not-first'], home: homeChain('key-last.pem') },
   relaykeynotfirst: { kinds: ['key-not-first'], relay: relayChain('key-last.pem') },
   mismatch: { kinds: ['key-mismatch'], home: homeChain('other-key-chain.pem') },
@@ -151,6 +153,10 @@ export const logCases: Readonly<Record<string, LogCase>> = {
   noroute: { kinds: ['no-connection'], to: '[192.0.2.98]:2500' },
   unreachable: { kinds: ['no-connection'], to: '[203.0.113.9]:2500' },
   nohost: { kinds: ['name-not-found'], to: '[nohost.example.org]:2500' },
+  proxyheader: {
+    kinds: ['proxy-protocol', 'greeting-refused'],
+    relay: { smtpd_upstream_proxy_protocol: 'haproxy', smtpd_upstream_proxy_timeout: '1s' },
+  },
   proxy: {
     kinds: ['dsn-disabled'],
     home: { smtp_tls_security_level: 'none' },

@@ -360,8 +360,11 @@ describe('the rest of the alphabet of paths', () => {
           ]);
           const text = await hostile.print(['show', host.hostname]);
           expect(pipedCommands(text).map((command) => ran(command))).toEqual([sorted(pipeOf(host))]);
-          const line = /^ {4}11 6 \* \* \* (cd [^\n]*)/mu.exec(text)?.[1] ?? '';
-          expect(stubs.run(['dash'], `${asCron(line, /^\\([%\\])/u)} && pwd`).stdout).toBe(`${hostile.folder}\n`);
+          const monitor = await hostile.print(['show', host.hostname, '--section', 'monitor']);
+          const line = /^ {4}11 6 \* \* \* (relaycerts [^\n]*)/mu.exec(monitor)?.[1] ?? '';
+          expect(ran(`{ ${asCron(line, /^\\([%\\])/u)}; } >&2`)).toEqual([
+            ['relaycerts', '--settings', hostile.file, 'status', '--due'],
+          ]);
         }
       } finally {
         hostile.project.remove();

@@ -3,6 +3,7 @@
 
 import { createPrivateKey } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync } from 'node:fs';
+import forge from 'node-forge';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodePkcs12 } from '../../src/issue/pkcs12.js';
 import { Secret } from '../../src/secret.js';
@@ -23,13 +24,14 @@ afterAll(() => {
   scratch.remove();
 });
 
-async function encode(leaf: TestLeaf, secret: string | Uint8Array = password): Promise<Buffer> {
+async function encode(leaf: TestLeaf, secret: string | Uint8Array = password, isLegacy = false): Promise<Buffer> {
   return encodePkcs12({
     privateKey: leaf.keyPair.privateKey,
     certificate: leaf.info.der,
     authorities: [ca.info.der],
     friendlyName: 'mailhost.example.org',
     password: new Secret(secret),
+    isLegacy,
   });
 }
 
@@ -95,6 +97,49 @@ Shrouded Keybag: PBES2, PBKDF2, AES-256-CBC, Iteration 250000, PRF hmacWithSHA25
     const load = ['--pubkey-info', '--pkcs8', '--password', password, '--load-privkey', from];
     const opened = runTool('certtool', load);
     expect(opened.stdout, opened.stderr).toContain(publicPem);
+  });
+});
+
+describe('for programs that open nothing else', () => {
+  let leaf: TestLeaf;
+  let file: string;
+  beforeAll(async () => {
+    leaf = await makeLeaf(ca, { keyType: 'rsa-2048' });
+    file = scratch.write('legacy.p12', await encode(leaf, password, true));
+  });
+
+  it('openssl: triple DES and SHA-1, with the same key and certificates', () => {
+    const { stdout, stderr, status } = runTool('openssl', [...words(file, password), '-info', '-nodes']);
+    expect(status, stderr).toBe(0);
+    expect(stderr).toBe(`MAC: sha1, Iteration 2048
+MAC length: 20, salt length: 8
+PKCS7 Encrypted data: pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048
+Certificate bag
+Certificate bag
+PKCS7 Data
+Shrouded Keybag: pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048
+`);
+    expect(certificatesIn(stdout)).toEqual([leaf.pem, ca.pem]);
+    expect(createPrivateKey(stdout).equals(leaf.keyPair.privateKey)).toBe(true);
+    expect(runTool('openssl', [...words(file, 'wrong password'), '-nodes']).status).not.toBe(0);
+  });
+
+  it('passwords of any length open it, and node-forge reads it', async () => {
+    for (const secret of ['a', 'p\u00e4ssword', 'x'.repeat(100), '\ud83d\udd11 key']) {
+      const from = scratch.write('any.p12', await encode(leaf, secret, true));
+      expect(certificatesIn(openssl([...words(from, secret), '-nodes']))).toEqual([leaf.pem, ca.pem]);
+    }
+    const opened = forge.pkcs12.pkcs12FromAsn1(forge.asn1.fromDer(readFileSync(file).toString('latin1')), password);
+    expect(opened.getBags({ bagType: forge.pki.oids['certBag'] ?? '' })[forge.pki.oids['certBag'] ?? '']).toHaveLength(
+      2,
+    );
+  });
+
+  it('keytool and NSS import it', () => {
+    const list = ['-list', '-keystore', file, '-storetype', 'PKCS12', '-storepass', password];
+    expect(runTool('keytool', list).stdout).toContain('PrivateKeyEntry');
+    const imported = runTool('pk12util', ['-i', file, '-d', newStore('nss-legacy'), '-W', password]);
+    expect(imported.stdout + imported.stderr).toContain('PKCS12 IMPORT SUCCESSFUL');
   });
 });
 

@@ -45,6 +45,7 @@ const chain = fc.record({
   leafDays: fc.integer({ min: 1, max: 9000 }),
   role: fc.constantFrom(...roles),
   hostname: name,
+  isInbound: fc.boolean(),
   altNames: fc.array(name, { maxLength: 4 }),
   constrained: fc.boolean(),
   caKey: fc.integer({ min: 0, max: 2 }),
@@ -66,7 +67,7 @@ async function issue(given: Chain) {
   if (caKey === undefined || leafKey === undefined) throw new Error('no key');
   const permittedDomains: readonly HostName[] = given.constrained ? [parseHostName('example.org')] : [];
   const commonName = 'a relay CA';
-  const { subject, role, hostname, altNames } = given;
+  const { subject, role, isInbound, hostname, altNames } = given;
   const caPem = await issueCa({
     commonName,
     subject,
@@ -77,6 +78,7 @@ async function issue(given: Chain) {
   });
   const leaf = await issueLeaf({
     role,
+    isInbound,
     hostname,
     altNames,
     subject,

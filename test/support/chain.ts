@@ -53,6 +53,7 @@ export interface LeafOptions {
   readonly keyType?: KeyType;
   readonly keyPair?: KeyPair;
   readonly role?: Role;
+  readonly isInbound?: boolean;
   readonly hostname?: string;
   readonly altNames?: readonly string[];
   readonly subject?: Subject;
@@ -64,6 +65,7 @@ export async function makeLeaf(ca: TestCa, options: LeafOptions = {}): Promise<T
   const keyPair = options.keyPair ?? (await generateKey(options.keyType ?? 'ecdsa-p256'));
   const info = await issueLeaf({
     role: options.role ?? 'smtp-client',
+    isInbound: options.isInbound ?? false,
     hostname: hostName(options.hostname ?? 'mailhost.example.org'),
     altNames: (options.altNames ?? []).map(hostName),
     subject: options.subject ?? noSubject,

@@ -3,7 +3,6 @@
 
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -93,7 +92,7 @@ function fakeGpg(stdout: Buffer, statusText: string, stderr: string, status = 0)
 }
 
 export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedParser[] {
-  let held: FileHandle | undefined;
+  let held: number | undefined;
   const requestKey = createPrivateKey(seeds.requestKey[0] ?? '');
   const parser = (
     name: string,
@@ -140,7 +139,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         for (const info of firstOf(infos, 20)) {
           const [again] = parseCertificates(info.pem, { from });
           hold(again.der.equals(info.der), 'a certificate goes round');
-          const leaf = { role: 'smtpd-server' as const, hostname: 'a.example.org', altNames: [] };
+          const leaf = { role: 'smtpd-server' as const, isInbound: false, hostname: 'a.example.org', altNames: [] };
           let found = checkCa(info, { commonName: 'x', permittedDomains: [] }, at);
           try {
             found = [...found, ...checkLeaf(info, ca, leaf, at)];

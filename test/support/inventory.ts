@@ -45,8 +45,11 @@ export async function makeInventory(settings: Settings, at: Date): Promise<Inven
     operatorKeyPath: operatorKeyPlace(configHome).path,
     operatorKey: Buffer.from('key'),
     hosts,
+    dkim: [],
+    dkimFolder: layout.dkimFolder,
     revoked: { hosts: new Map(), ownKey: new Set(), keys: new Set() },
     hasLedger: true,
+    dqsKey: undefined,
     problems: [],
     strangers: [],
   };

@@ -49,6 +49,10 @@ describe('a connection', () => {
     ['no-greeting', talk('greeting', {}, ['closed', ''])],
     ['not-smtp', talk('greeting', {}, ['not-smtp', 'SSH-2.0-OpenSSH'])],
     ['banner-foreign', talk('greeting', { greeting: { code: 554, lines: ['no service here'] } })],
+    [
+      'greeting-refused',
+      talk('greeting', { greeting: { code: 421, lines: ['4.3.0 relayhost.example.org Server local error'] } }),
+    ],
     ['tls-not-offered', talk('mail', { greeting, ehlo: { code: 250, lines: ['relayhost.example.org', 'SIZE'] } })],
     ['tls-not-offered', talk('starttls', { greeting, ehlo, starttls: { code: 502, lines: [''] } })],
     [

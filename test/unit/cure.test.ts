@@ -3,8 +3,9 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { findingOf } from '../../src/findings/finding.js';
-import { cureLines } from '../../src/render/cure.js';
+import { cureLines, type NamesToDeploy } from '../../src/render/cure.js';
 import { parseSettings } from '../../src/settings/schema.js';
+import { hostName } from '../support/chain.js';
 
 const settings = parseSettings(
   {
@@ -46,7 +47,26 @@ describe('a command for root on a host', () => {
   });
 });
 
-it('an installation is one command, for any host', () => {
-  const lines = cureLines(settings, findingOf('not-installed', 'relayhost.example.org'));
-  expect(lines.map(({ text }) => text)).toEqual(['relaycerts deploy relayhost.example.org']);
+describe('an installation', () => {
+  const hosts = { host: 'relayhost.example.org', peer: 'mailhost.example.org' };
+  const commandsOf = (id: string, names?: NamesToDeploy): readonly string[] =>
+    cureLines(settings, findingOf(id, hosts.host, hosts), names).map(({ text }) => text);
+
+  it('is one command, for any host', () => {
+    expect(commandsOf('not-installed')).toEqual(['relaycerts deploy relayhost.example.org']);
+  });
+
+  it('of two hosts is one command', () => {
+    expect(commandsOf('untrusted-issuer')).toEqual(['relaycerts deploy relayhost.example.org mailhost.example.org']);
+  });
+
+  it('names the hosts that come first, and none if deploy finds them', () => {
+    const second = hostName('second.example.org');
+    expect(commandsOf('not-installed', (host) => [second, host])).toEqual([
+      'relaycerts deploy second.example.org relayhost.example.org',
+    ]);
+    expect(commandsOf('untrusted-issuer', (host) => (host === hosts.peer ? [] : [host]))).toEqual([
+      'relaycerts deploy',
+    ]);
+  });
 });

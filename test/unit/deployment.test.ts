@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { parseHostName } from '../../src/names.js';
-import { afterVisit, isDone, nextVisits, type DeployedHost } from '../../src/plan/deployment.js';
+import { afterVisit, isDone, namesToDeploy, nextVisits, type DeployedHost } from '../../src/plan/deployment.js';
 import type { SeenHost } from '../../src/plan/installed.js';
 
 const at = new Date('2027-01-01T00:00:00Z');
@@ -121,9 +121,38 @@ describe('the order of a deployment', () => {
     expect(wavesOf(hosts, { only: ['relay'] })).toEqual(['relay']);
   });
 
+  test('those that are named are all that is open: they wait for no others', () => {
+    const next = { leaf: 'new', cas: ['ca9'] };
+    const hosts = [host('home', next, old, 'ca9'), relayOf(next, {}, 'ca9')];
+    expect(wavesOf(hosts, { only: ['relay'] })).toEqual([]);
+    expect(wavesOf(hosts, { only: ['relay', 'home'] })).toEqual(['relay', 'home']);
+  });
+
   test('a host with its CA and pins only is not done', () => {
     const relay = relayOf({ leaf: 'new', table: 't2' }, {});
     const visited = { ...relay, seen: afterVisit(relay, { hostname: relay.hostname, files: 'trust' }, at) };
     expect([isDone(visited), visited.seen.table]).toEqual([false, 't2']);
+  });
+});
+
+describe('the names that make deploy install a host', () => {
+  const done = host('home', old, old);
+  const open = host('home2', { ...old, leaf: 'new' }, old);
+  const namesFor = (name: string, ...hosts: readonly DeployedHost[]): readonly string[] =>
+    namesToDeploy(hosts, parseHostName(`${name}.example.org`)).map((one) => one.split('.')[0] ?? '');
+
+  test.each([
+    ['its own, if nothing else is open', 'home2', [open, done, relayOf({}, {})], ['home2']],
+    ['its own, if it was seen to be right', 'home', [done, relayOf({}, {})], ['home']],
+    ['none, if several are open', 'home2', [open, relayOf({ table: 't2' }, {})], []],
+    ['those before it, if it was seen to be right', 'home', [done, relayOf({ table: 't2' }, {})], ['relay', 'home']],
+    ['its own, if it waits for none of those', 'relay', [open, relayOf({}, {})], ['relay']],
+  ])('%s', (_, name, hosts, names) => {
+    expect(namesFor(name, ...hosts)).toEqual(names);
+    const choices = names.length === 0 ? {} : { only: names };
+    const asked = hosts.map((one) =>
+      one.hostname.startsWith(`${name}.`) && isDone(one) ? { ...one, seen: undefined } : one,
+    );
+    expect(wavesOf(asked, choices).join(' ').split(' ')).toContain(name);
   });
 });

@@ -8,7 +8,12 @@ import { checkCa, checkLeaf, type ExpectedLeaf, isPermitted } from '../../src/ce
 import { issueCa } from '../../src/issue/x509.js';
 import { hostName, issuedAt, makeCa, makeLeaf, noSubject, type TestCa, type TestLeaf } from '../support/chain.js';
 
-const expected: ExpectedLeaf = { role: 'smtp-client', hostname: 'mailhost.example.org', altNames: [] };
+const expected: ExpectedLeaf = {
+  role: 'smtp-client',
+  isInbound: false,
+  hostname: 'mailhost.example.org',
+  altNames: [],
+};
 
 let ca: TestCa;
 let leaf: TestLeaf;

@@ -2,6 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -41,7 +42,7 @@ async function whileHeld(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -137,7 +138,7 @@ describe('a lock that is held', () => {
     const holder = spawn('flock', ['--no-fork', path, 'sleep', '600']);
     const isHeld = async (): Promise<boolean> => {
       const file = await openWithLock(path);
-      await file?.close();
+      if (file !== undefined) closeSync(file);
       return file === undefined;
     };
     await vi.waitUntil(isHeld, { timeout: 600_000 });

@@ -319,3 +319,27 @@ describe('gzip', () => {
     await expect(unpack([packed.subarray(0, 30)])).rejects.toThrow('log is not a whole gzip file');
   });
 });
+
+describe('Postfix 3.5, to which a relay of this CA with another name is only not verified', () => {
+  const smtp = 'Nov 27 11:32:23 mailhost postfix/relaycerts/smtp[380]: ';
+  const established = (how: string): string =>
+    `${smtp}${how} TLS connection established to relayhost.example.org[192.0.2.11]:2500: TLSv1.3 with cipher x\n`;
+  const deferred = `${smtp}478AF99: to=<bob@example.net>, relay=relayhost.example.org[192.0.2.11]:2500, delay=0.1, dsn=4.7.5, status=deferred (Server certificate not verified)\n`;
+
+  it.each([
+    [['other-name'], established('Trusted') + deferred + deferred],
+    [['not-verified'], established('Trusted') + established('Untrusted') + deferred],
+    [['not-verified'], established('Trusted').replace('380', '381') + deferred],
+    [[], established('Trusted')],
+  ])('%j', (ids, log) => {
+    expect(idsIn(log)).toEqual(ids);
+  });
+});
+
+it('the detail of a handshake that failed is not another line that is unknown', () => {
+  const detail = 'warning: TLS library problem: error:0A0000F4:SSL routines::unexpected message:../ssl/record/x.c:855:';
+  const line = (text: string): string => `Nov 27 11:49:35 relayhost ${tag}${text}\n`;
+  expect(summaryOf(line(detail)).unknown).toHaveLength(1);
+  const { unknown } = summaryOf(line('SSL_accept error from unknown[203.0.113.9]: -1') + line(detail));
+  expect(unknown).toEqual([]);
+});

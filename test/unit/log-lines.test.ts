@@ -15,8 +15,14 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'not-trusted': ['3.5'],
   // The queue manager's words are the same in all.
   'service-missing': ['3.7'],
+  // A case of its own lab (test/e2e/port25.test.ts).
+  'rewrite-failed': ['3.7'],
   // For other programs only.
   'key-file': [],
+  // The same in all.
+  'greeting-refused': ['3.7'],
+  'proxy-protocol': ['3.7'],
+  'milter-refuses': ['3.7'],
 };
 const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));
 
@@ -44,7 +50,9 @@ describe('a sample', () => {
   it('names hosts and addresses of documentation only', () => {
     const text = samples.map(({ line }) => line).join('\n');
     const addresses = new Set(text.match(/\b\d+\.\d+\.\d+\.\d+\b/gu));
-    expect([...addresses].filter((one) => !/^(?:192\.0\.2|198\.51\.100|203\.0\.113)\./u.test(one))).toEqual([]);
+    expect([...addresses].filter((one) => !/^(?:127\.0\.0|192\.0\.2|198\.51\.100|203\.0\.113)\./u.test(one))).toEqual(
+      [],
+    );
     const hosts = new Set(text.match(/\b[\w.-]+\.(?:com|org|net|example)\b/gu));
     expect(hosts.size).toBeGreaterThan(1);
     expect([...hosts].filter((one) => !/\bexample\.(?:org|net|com)$/u.test(one))).toEqual([]);

@@ -1,0 +1,62 @@
+// SPF records, evaluated as a receiver does it: every address of every relay has to pass, and a stranger must not. How
+// the record is written does not matter, so one that allows other senders, too, is right.
+
+import { evaluateSpf, type SpfVerdict } from '../dns/spf.js';
+import { isSpf } from '../dns/spf-record.js';
+import { findingOf, type Finding } from '../findings/finding.js';
+import type { HostName } from '../names.js';
+import { insteadOf, unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
+import type { Report } from './report.js';
+
+/** An address of nobody (RFC 5737). */
+const stranger = '203.0.113.254';
+
+/** The SPF record of a domain, or of a relay's HELO name: then `relays` is that relay. */
+export async function checkSpf(
+  host: HostName,
+  relays: readonly LocatedRelay[],
+  { lookup, settings: { smtpdServers } }: DnsWork,
+): Promise<Report> {
+  const isHelo = smtpdServers.some(({ hostname }) => hostname === host);
+  const answer = await lookup.txt(host);
+  const unknown = unknownFinding(host, 'TXT', host, answer);
+  const records = valuesIn(answer).filter(isSpf);
+  const report = (...findings: readonly Finding[]): Report => ({ host, fine: '', findings });
+  if (unknown.length > 0) return report(...unknown);
+  if (records.length === 0) {
+    return report(findingOf(isHelo ? 'spf-helo-missing' : 'spf-missing', host, { found: insteadOf(valuesIn(answer)) }));
+  }
+  if (records.length > 1) return report(findingOf('spf-several', host, { count: String(records.length) }));
+  const evaluate = (address: string, helo: string): Promise<SpfVerdict> =>
+    evaluateSpf({ address, domain: host, sender: `postmaster@${host}`, helo }, lookup);
+  const tried = relays.flatMap(({ relay, addresses }) =>
+    addresses.map((address) => ({ address, helo: relay.hostname })),
+  );
+  const verdicts = await Promise.all(
+    tried.map(async ({ address, helo }) => ({ address, helo, verdict: await evaluate(address, helo) })),
+  );
+  const ofStranger = await evaluate(stranger, 'mail.example.net');
+  const byMessage = new Map<string, Finding>();
+  const all = [...verdicts, ...(tried.length === 0 ? [{ address: stranger, helo: '', verdict: ofStranger }] : [])];
+  for (const finding of all.flatMap((one) => judgeVerdict(host, one))) byMessage.set(finding.message, finding);
+  const isOpen = ofStranger.result === 'pass' && !tried.some(({ address }) => address === stranger);
+  return {
+    host,
+    fine: `DNS: SPF passes for ${tried.map(({ address }) => address).join(', ')}`,
+    findings: [...byMessage.values(), ...(isOpen ? [findingOf('spf-open', host, { found: ofStranger.why })] : [])],
+  };
+}
+
+interface Tried {
+  readonly address: string;
+  readonly helo: string;
+  readonly verdict: SpfVerdict;
+}
+
+function judgeVerdict(host: string, { address, helo, verdict: { result, why } }: Tried): readonly Finding[] {
+  if (result === 'permerror') return [findingOf('spf-permerror', host, { found: why })];
+  if (result === 'temperror') return [findingOf('dns-unknown', host, { type: 'SPF', name: host, found: why })];
+  if (result === 'pass' || address === stranger) return [];
+  const values = { address, peer: helo, result, found: why === '' ? 'no term matches' : why };
+  return [findingOf(result === 'fail' ? 'spf-fail' : 'spf-no-pass', host, values)];
+}

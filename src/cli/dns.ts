@@ -1,0 +1,36 @@
+// The command that prints and checks DNS records: its options and help. Its code is in commands/dns.ts, and loaded when
+// it runs.
+
+import { Option } from 'commander';
+import type { DnsOptions } from '../commands/dns.js';
+import { dnsFormats } from '../render/dns-records.js';
+import type { SysCommand } from './options.js';
+
+/** Adds dns. */
+export function addDns(program: SysCommand): void {
+  program
+    .command('dns')
+    .description(
+      'print the DNS records that mail of the domain needs, or check whether they are there; exit code 3 if an error or ' +
+        'a warning is found',
+    )
+    .addOption(new Option('--check', 'ask the DNS: each record is right, wrong or not known').conflicts('format'))
+    .addOption(
+      new Option('--format <format>', 'plain for web forms, zone for a zone file').choices(dnsFormats).default('plain'),
+    )
+    .option('--resolver <ip>', "ask this DNS server, otherwise the settings' or the system's")
+    .addOption(
+      new Option('--dnsbl', 'also check whether block lists have the addresses of the relays').implies({ check: true }),
+    )
+    .option('--tlsa', "also print the TLSA records of the relays' certificates, for a zone with DNSSEC")
+    .examples(
+      'relaycerts dns',
+      'relaycerts dns --format zone >records.zone',
+      'relaycerts dns --check',
+      'relaycerts dns --check --resolver 9.9.9.9 --dnsbl',
+    )
+    .runs(async (sys, options: Omit<DnsOptions, 'resolver'> & { resolver?: string }) => {
+      const { dns } = await import('../commands/dns.js');
+      await dns({ ...options, resolver: options.resolver }, sys);
+    });
+}

@@ -1,0 +1,72 @@
+// `relaycerts dns`: the DNS records that mail of these settings needs, or whether they are there. It publishes nothing,
+// and of certs/ it reads only the DKIM keys, and certificates for TLSA records.
+
+import { createHash } from 'node:crypto';
+import { usualBlockLists } from '../check/block-lists.js';
+import { checkDns } from '../check/dns.js';
+import { locateRelay } from '../check/dns-relay.js';
+import { checkObject, countsOf, renderCheck } from '../check/text.js';
+import { dnsRecords, type RelayFacts } from '../dns/records.js';
+import { writeAnswer } from '../json-text.js';
+import type { HostName } from '../names.js';
+import type { CertifiedHost } from '../plan/inventory.js';
+import { dnsRecordObject, renderPlain, renderZone, type DnsFormat } from '../render/dns-records.js';
+import { parseDnsServer } from '../settings/domain-mail.js';
+import { readCertifiedHosts, readDkim } from '../store/read.js';
+import type { Sys } from '../sys/sys.js';
+import { makeDnsWork } from './dns-work.js';
+import { notCertifiedError } from './hosts.js';
+import { contradiction, reading, type GlobalOptions } from './run.js';
+
+export interface DnsOptions extends GlobalOptions {
+  readonly check: boolean;
+  readonly format: DnsFormat;
+  /** The DNS server to ask, as typed; undefined: as in the settings. */
+  readonly resolver: string | undefined;
+  /** With `check`: also ask block lists. */
+  readonly dnsbl: boolean;
+  /** Also the TLSA records of the relays' certificates. */
+  readonly tlsa: boolean;
+}
+
+/** Exit code 0, or 3 if a check found an error or a warning. @throws name, settings, contradiction, certificate, files */
+export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
+  const resolver = options.resolver === undefined ? undefined : parseDnsServer(options.resolver);
+  const { settings, found } = await reading(options, sys, async (one) => ({
+    hosts: options.tlsa ? (await readCertifiedHosts(one)).hosts : [],
+    ...readDkim(one, sys),
+  }));
+  if (found.problems.length > 0) throw contradiction(found.problems);
+  const lists = [...new Set([...usualBlockLists, ...(settings.relayPort25?.dnsbl ?? [])])];
+  const work = makeDnsWork(settings, found.dkim, resolver, options.dnsbl ? lists : []);
+  const located = await Promise.all(settings.smtpdServers.map((relay) => locateRelay(relay, work)));
+  const facts = new Map(
+    located.map(({ relay: { hostname }, addresses }): [typeof hostname, RelayFacts] => [
+      hostname,
+      { addresses, keyDigest: options.tlsa ? keyDigest(found.hosts, hostname) : undefined },
+    ]),
+  );
+  const records = dnsRecords(settings, work.keys, facts);
+  const reports = options.check ? await checkDns(work) : undefined;
+  const { error, warning } = countsOf(reports ?? []);
+  if (options.json || options.format === 'json') {
+    const check = reports === undefined ? null : checkObject(settings, reports, onlyThatHost);
+    sys.write(writeAnswer('dns', { records: records.map(dnsRecordObject), check }));
+  } else if (reports !== undefined) {
+    sys.write(renderCheck(settings, reports, onlyThatHost, (style, word) => sys.paint(style, word)));
+  } else {
+    sys.write(options.format === 'zone' ? renderZone(records) : renderPlain(records));
+  }
+  if (error + warning > 0) sys.endWith(3);
+}
+
+/** What a cure deploys; no cure of a record does. */
+function onlyThatHost(hostname: HostName): readonly HostName[] {
+  return [hostname];
+}
+
+function keyDigest(hosts: readonly CertifiedHost[], hostname: string): Buffer {
+  const certificate = hosts.find(({ host }) => host.hostname === hostname)?.certificate;
+  if (certificate === undefined) throw notCertifiedError([hostname]);
+  return createHash('sha256').update(certificate.info.spki).digest();
+}

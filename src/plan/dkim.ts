@@ -1,0 +1,135 @@
+// DKIM keys: one for each domain and selector, all domains change theirs together. A change has three stages: the next
+// key is made and published; once its record is seen it signs, and the former one stays published for what is still
+// under way; then that is retired. Pure.
+
+import type { HostKey } from '../certificate/private-key.js';
+import type { Problem } from '../errors.js';
+import type { HostName } from '../names.js';
+import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
+import type { SeenHost } from './installed.js';
+
+/** `former` no longer signs but is still published; of a `retired` one only the selector is left. */
+export const dkimStates = ['next', 'active', 'former', 'retired'] as const;
+
+/** What certs/dkim/ has about one selector of a domain. */
+export interface FoundDkimKey {
+  readonly domain: HostName;
+  readonly selector: string;
+  readonly keyType: Dkim['keyType'];
+  readonly state: (typeof dkimStates)[number];
+  /** When it came into this state. */
+  readonly since: Date;
+  readonly keyPath: string;
+  /** Undefined if it is retired. */
+  readonly key: HostKey | undefined;
+}
+
+/** Days that a former key stays published: Postfix keeps mail for five, and receivers may verify late. */
+export const formerDays = 7;
+const dayMs = 86_400_000;
+
+/** True if this host signs mail. */
+export function isSigner({ dkim }: Pick<Settings, 'dkim'>, host: HostSettings): boolean {
+  if (dkim === undefined) return false;
+  if (dkim.signAt === 'relay') return host.role === 'smtpd-server';
+  return host.role === 'smtp-client' && host.program === 'postfix';
+}
+
+/** One whose private key is there. */
+type WholeDkimKey = FoundDkimKey & { readonly key: HostKey };
+
+function isWhole(one: FoundDkimKey): one is WholeDkimKey {
+  return one.key !== undefined;
+}
+
+/** The keys that sign now, in the settings' order; domains without one are left out. */
+export function activeKeys({ dkim }: Pick<Settings, 'dkim'>, keys: readonly FoundDkimKey[]): readonly WholeDkimKey[] {
+  return (dkim?.domains ?? []).flatMap((domain) => {
+    const found = keys.find((one) => one.domain === domain && one.state === 'active');
+    return found === undefined || !isWhole(found) ? [] : [found];
+  });
+}
+
+/** A selector that no domain has had: the month, and a letter if that was used already. */
+export function newSelector(keys: readonly Pick<FoundDkimKey, 'selector'>[], at: Date): string {
+  const month = `rc${at.toISOString().slice(0, 7).replace('-', '')}`;
+  const used = new Set(keys.map(({ selector }) => selector));
+  const free = ['', ...'bcdefghijklmnopqrstuvwxyz'].find((letter) => !used.has(`${month}${letter}`));
+  // Twenty-six changes in one month are a mistake, and the next selector would not be known to be new.
+  if (free === undefined) throw new TypeError(`no selector of ${month} is free`);
+  return `${month}${free}`;
+}
+
+/** The keys that are missing: for domains that have none that signs, of the type of those that sign. */
+export function newDkimKeys(
+  { dkim }: Pick<Settings, 'dkim'>,
+  keys: readonly FoundDkimKey[],
+  at: Date,
+): readonly Pick<FoundDkimKey, 'domain' | 'selector' | 'keyType'>[] {
+  if (dkim === undefined) return [];
+  const active = activeKeys({ dkim }, keys);
+  const keyType = active[0]?.keyType ?? dkim.keyType;
+  const missing = dkim.domains.filter((domain) => active.every((one) => one.domain !== domain));
+  const selector = missing.length === 0 ? '' : newSelector(keys, at);
+  return missing.map((domain) => ({ domain, selector, keyType }));
+}
+
+/** What to know about Ed25519 before it is used. */
+export function ed25519Warnings(keys: readonly Pick<FoundDkimKey, 'keyType' | 'state'>[]): readonly Problem[] {
+  if (keys.every(({ keyType, state }) => keyType !== 'ed25519' || state === 'retired')) return [];
+  const message =
+    'few receivers verify DKIM signatures of Ed25519 keys; others take the mail as not signed, and it fails DMARC if SPF does not pass';
+  return [{ message, hint: 'set dkim.keyType to "rsa-2048" in the settings, and run renew --dkim' }];
+}
+
+/** Why the next stage is not due yet. */
+export type DkimWait =
+  | { readonly kind: 'until'; readonly time: Date }
+  /** These hosts are not known to sign with the new key. */
+  | { readonly kind: 'hosts'; readonly hosts: readonly HostName[] };
+
+/** The next stage. */
+export type DkimStage =
+  /** No change has begun. */
+  | { readonly kind: 'make' }
+  /** Due once the records of these are seen. */
+  | { readonly kind: 'switch'; readonly keys: readonly FoundDkimKey[] }
+  | { readonly kind: 'retire'; readonly keys: readonly FoundDkimKey[]; readonly wait: DkimWait | undefined };
+
+/**
+ * The stage that comes next. A former key is retired 7 days after the last signer was seen with the new one, which
+ * `seen` says of each; `signs` is what each should have.
+ */
+export function dkimStage(
+  settings: Settings,
+  keys: readonly FoundDkimKey[],
+  signers: readonly { readonly hostname: HostName; readonly wanted: string; readonly seen: SeenHost | undefined }[],
+  at: Date,
+): DkimStage {
+  const next = keys.filter(({ domain, state }) => state === 'next' && settings.dkim?.domains.includes(domain));
+  if (next.length > 0) return { kind: 'switch', keys: next };
+  const former = keys.filter(({ state }) => state === 'former');
+  if (former.length === 0) return { kind: 'make' };
+  const late = signers.filter(({ wanted, seen }) => seen?.dkim !== wanted).map(({ hostname }) => hostname);
+  if (late.length > 0) return { kind: 'retire', keys: former, wait: { kind: 'hosts', hosts: late } };
+  const times = [...former.map(({ since }) => since), ...signers.flatMap(({ seen }) => seen?.dkimSince ?? [])];
+  const time = new Date(Math.max(...times.map(Number)) + formerDays * dayMs);
+  return { kind: 'retire', keys: former, wait: at < time ? { kind: 'until', time } : undefined };
+}
+
+/** The names of the files in a signer's bundle; the same here and in postfix.directory there. */
+export const dkimNames = {
+  configuration: 'opendkim.conf',
+  keyTable: 'opendkim.KeyTable',
+  signingTable: 'opendkim.SigningTable',
+  unit: 'opendkim.service',
+  /** Without the selector, so that the settings are enough to know the name. */
+  key: (domain: HostName) => `${domain}.dkim.key.pem`,
+} as const;
+
+/** All of them; none if the host does not sign. */
+export function dkimFiles(settings: Pick<Settings, 'dkim'>, host: HostSettings): readonly string[] {
+  if (settings.dkim === undefined || !isSigner(settings, host)) return [];
+  const { configuration, keyTable, signingTable, unit, key } = dkimNames;
+  return [configuration, keyTable, signingTable, unit, ...settings.dkim.domains.map(key)];
+}

@@ -1,0 +1,168 @@
+# shellcheck shell=sh
+# The part of install.sh for a host that signs mail: an OpenDKIM of its own, beside any other. Its files are copied from
+# the bundle to $dkim_folder, since opendkim cannot enter $folder: only it may read them, and only root may change them,
+# or opendkim refuses to use the keys. While something is wrong with it, Postfix answers that mail has to wait.
+
+: "${host:?}" "${folder:?}" "${bundle:?}" "${saved:?}" "${dkim_folder:?}" "${dkim_unit:?}" "${dkim_port:?}" "${dkim_files:?}"
+
+dkim_unit_file=/etc/systemd/system/$dkim_unit
+dkim_conf=$dkim_folder/opendkim.conf
+# What was there is in $saved/dkim until the end.
+dkim_changed=no
+
+# The processes of our OpenDKIM, however it was started.
+dkim_processes() {
+  for process in /proc/[0-9]*; do
+    case $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) in
+      *opendkim\ *"-x $dkim_conf "*) echo "${process#/proc/}" ;;
+    esac
+  done
+}
+
+dkim_listener() { ss -H -ltn "sport = :$dkim_port" 2>/dev/null || :; }
+
+has_systemd() { [ -d /run/systemd/system ]; }
+
+# The keys in the table: domain and path.
+dkim_keys() { sed 's/^\([^ ]*\) [^:]*:[^:]*:\(.*\)$/\1 \2/' "$1"; }
+
+check_dkim() {
+  command -v opendkim >/dev/null 2>&1 ||
+    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "install it: apt-get install opendkim"
+  id opendkim >/dev/null 2>&1 ||
+    fail "$host has no user opendkim; nothing was changed" "install its package again: apt-get install --reinstall opendkim"
+  for file in $dkim_files; do own_file "$file" 600; done
+  [ -n "$(dkim_processes)" ] || [ -z "$(dkim_listener)" ] ||
+    fail "another program listens on port $dkim_port of $host" \
+      "set another dkim.socket in the settings; ss -ltnp shows the program" port-taken
+  if [ -d "$dkim_folder" ]; then check_parents "$dkim_folder"; fi
+}
+
+# The file $2 has the content of $1, and mode $3.
+is_copy() { cmp -s "$1" "$2" && [ -z "$(find "$2" -prune ! -perm "$3")" ]; }
+
+# What is installed is what the installed bundle says, and runs.
+is_right_dkim() {
+  [ -f "$folder/opendkim.KeyTable" ] || return 1
+  for file in opendkim.conf KeyTable SigningTable; do
+    is_copy "$folder/opendkim.${file#opendkim.}" "$dkim_folder/$file" 640 || return 1
+  done
+  dkim_keys "$folder/opendkim.KeyTable" | while IFS=' ' read -r domain path; do
+    is_copy "$folder/$domain.dkim.key.pem" "$path" 640 || exit 1
+  done || return 1
+  if has_systemd; then is_copy "$folder/opendkim.service" "$dkim_unit_file" 644 || return 1; fi
+  [ -n "$(dkim_processes)" ]
+}
+
+# Copies file $1 to $2 all at once; nobody but root and opendkim can read it, not even for an instant.
+place_dkim() {
+  rm -f "$2.new"
+  cat "$1" >"$2.new"
+  chown 0:opendkim "$2.new"
+  chmod 640 "$2.new"
+  mv -f "$2.new" "$2"
+}
+
+prepare_dkim() {
+  ! is_right_dkim || return 0
+  rm -rf "$saved/dkim"
+  mkdir -p "$saved/dkim"
+  [ ! -d "$dkim_folder" ] || cp -Rp "$dkim_folder" "$saved/dkim/files"
+  [ ! -f "$dkim_unit_file" ] || cp -p "$dkim_unit_file" "$saved/dkim/unit"
+  dkim_changed=yes
+  mkdir -p "$dkim_folder"
+  chown 0:0 "${dkim_folder%/*}"
+  chmod 755 "${dkim_folder%/*}"
+  chown 0:opendkim "$dkim_folder"
+  chmod 750 "$dkim_folder"
+  again=yes
+  ! is_copy "$folder/opendkim.conf" "$dkim_conf" 640 || again=no
+  dkim_keys "$folder/opendkim.KeyTable" | while IFS=' ' read -r domain path; do
+    place_dkim "$folder/$domain.dkim.key.pem" "$path"
+  done
+  for file in SigningTable KeyTable; do place_dkim "$folder/opendkim.$file" "$dkim_folder/$file"; done
+  place_dkim "$folder/opendkim.conf" "$dkim_conf"
+  opendkim -n -x "$dkim_conf" >/dev/null 2>&1 || fail "opendkim does not accept $dkim_conf" "opendkim -n -x $dkim_conf"
+  if has_systemd && ! is_copy "$folder/opendkim.service" "$dkim_unit_file" 644; then
+    cat "$folder/opendkim.service" >"$dkim_unit_file"
+    chmod 644 "$dkim_unit_file"
+    again=yes
+  fi
+  run_dkim "$again"
+}
+
+# Starts it, or makes it read its tables; with yes, and if it was not running, it is started from the beginning.
+run_dkim() {
+  if [ "$1" = no ] && [ -n "$(dkim_processes)" ]; then
+    # shellcheck disable=SC2046 # several processes
+    kill -USR1 $(dkim_processes)
+    return
+  fi
+  if has_systemd; then
+    systemctl daemon-reload
+    systemctl enable "$dkim_unit" >/dev/null 2>&1
+    systemctl restart "$dkim_unit" || fail "$dkim_unit does not start" "journalctl -u $dkim_unit"
+  else
+    end_dkim
+    opendkim -x "$dkim_conf" </dev/null >/dev/null 2>&1 3<&- || fail "opendkim does not start" "opendkim -f -x $dkim_conf"
+    warn "systemd does not run on $host, so opendkim was started here; have it started with the host: opendkim -x $dkim_conf"
+  fi
+  await_dkim || fail "opendkim does not listen on port $dkim_port" "the mail log says why; or: opendkim -f -x $dkim_conf"
+}
+
+await_dkim() {
+  command -v ss >/dev/null 2>&1 || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -z "$(dkim_listener)" ] || return 0
+    sleep 1
+  done
+  return 1
+}
+
+end_dkim() {
+  for process in $(dkim_processes); do kill "$process" 2>/dev/null || :; done
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -n "$(dkim_processes)" ] || return 0
+    sleep 1
+  done
+}
+
+put_back_dkim() {
+  [ "$dkim_changed" = yes ] || return 0
+  if [ ! -d "$saved/dkim/files" ]; then
+    undo_dkim
+    return
+  fi
+  rm -rf "$dkim_folder"
+  cp -Rp "$saved/dkim/files" "$dkim_folder"
+  [ ! -f "$saved/dkim/unit" ] || cp -p "$saved/dkim/unit" "$dkim_unit_file"
+  rm -rf "$saved/dkim"
+  (run_dkim yes) >/dev/null 2>&1
+}
+
+# Keys that are no longer in the table go; until now, mail that was being signed could still need them.
+keep_dkim() {
+  rm -rf "$saved/dkim"
+  for file in "$dkim_folder"/*.key.pem; do
+    [ ! -f "$file" ] || grep -q ":$file\$" "$dkim_folder/KeyTable" || rm -f "$file"
+  done
+}
+
+undo_dkim() {
+  if has_systemd && [ -f "$dkim_unit_file" ]; then
+    systemctl disable --now "$dkim_unit" >/dev/null 2>&1 || :
+    rm -f "$dkim_unit_file"
+    systemctl daemon-reload
+  fi
+  end_dkim
+  rm -rf "$dkim_folder" "$saved/dkim"
+  rmdir "${dkim_folder%/*}" 2>/dev/null || :
+}
+
+probe_dkim() {
+  section dkim "$dkim_folder"
+  {
+    is_right_dkim || echo stale
+    [ -n "$(dkim_processes)" ] || echo down
+  } | lines
+}

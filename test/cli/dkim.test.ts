@@ -1,0 +1,106 @@
+// DKIM keys as make, show, backup and clean know them. What OpenDKIM does with them is in test/e2e/dkim.test.ts.
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answerOf } from '../support/answer.js';
+import { makeProject, smallSettings, type Project } from '../support/project.js';
+import { succeed } from '../support/succeed.js';
+
+const at = new Date('2026-11-27T12:00:00Z');
+const key = 'certs/dkim/example.org.rc202611.key.pem';
+
+let project: Project;
+beforeEach(() => {
+  project = makeProject(smallSettings({ dkim: {} }));
+});
+afterEach(() => {
+  project.remove();
+});
+
+const make = async () => succeed(await project.run(['make'], { now: at }));
+
+describe('make with dkim', () => {
+  it('makes a key for root only, in the bundle of the relay and no other', async () => {
+    const { stderr } = await make();
+    expect(stderr).toContain('made the DKIM key of example.org, selector rc202611, rsa-2048');
+    expect(stderr).not.toContain('Ed25519');
+    expect(statSync(project.path(key)).mode & 0o777).toBe(0o600);
+    const bundle = readdirSync(project.path('hosts/relayhost.example.org'));
+    expect(bundle).toContain('example.org.dkim.key.pem');
+    expect(statSync(project.path('hosts/relayhost.example.org/example.org.dkim.key.pem')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(project.path('hosts/mailhost.example.org')).filter((name) => /dkim/u.test(name))).toEqual([]);
+    expect(project.read('certs/ca/issued.jsonl')).toContain('"event":"made","role":"dkim","name":"example.org"');
+    const again = await make();
+    expect(again.stderr).toContain('nothing to make');
+    const ledger = await project.run(['status'], { now: at });
+    expect(ledger.stderr).not.toContain('damaged');
+  });
+
+  it('adds a key to a project without opening the passphrase', async () => {
+    project.settings(smallSettings());
+    await make();
+    expect(existsSync(project.path('certs/dkim'))).toBe(false);
+    expect((await project.run(['show', 'relayhost'])).stdout).not.toMatch(/opendkim|milter_macro/u);
+    project.settings(smallSettings({ dkim: { signAt: 'home', keyType: 'ed25519' } }));
+    const { stderr } = succeed(await project.run(['make'], { now: at, env: { PATH: '/nowhere' } }));
+    expect(stderr).toContain('few receivers verify DKIM signatures of Ed25519 keys');
+    expect(project.read('hosts/mailhost.example.org/opendkim.conf')).toContain('SignatureAlgorithm ed25519-sha256\n');
+    expect(existsSync(project.path('hosts/relayhost.example.org/opendkim.conf'))).toBe(false);
+  });
+
+  it.each([
+    ['a missing key', () => project.write(key, ''), /example\.org\.rc202611\.key\.pem/u],
+    ['a damaged list', () => project.write('certs/dkim/selectors.json', '{}'), /selectors\.json.* is damaged/u],
+  ])('makes no other key in place of %s', async (_, damage, words) => {
+    await make();
+    damage();
+    const { status, stderr } = await project.run(['make'], { now: at });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(words);
+    expect(readdirSync(project.path('certs/dkim'))).toHaveLength(2);
+  });
+});
+
+describe('a DKIM key', () => {
+  it('is in a backup, with what it is for, and comes back', async () => {
+    await make();
+    const password = 'a long password of the backup';
+    expect(project.spawn(['backup', 'b.gpg', '--password-fd', '0'], { input: password }).status).toBe(0);
+    const other = makeProject(null);
+    try {
+      const restored = other.spawn(['restore', project.path('b.gpg'), '--password-fd', '0'], { input: password });
+      expect(restored.status, restored.stderr).toBe(0);
+      expect(other.read(key)).toBe(project.read(key));
+      expect(other.read('certs/dkim/selectors.json')).toBe(project.read('certs/dkim/selectors.json'));
+    } finally {
+      other.remove();
+    }
+  });
+
+  it('goes with clean', async () => {
+    await make();
+    succeed(await project.run(['clean', '--yes']));
+    expect(readdirSync(project.folder)).toEqual(['settings.json']);
+  });
+});
+
+describe('renew --dkim', () => {
+  it('makes the next key, and says which record to publish', async () => {
+    await make();
+    const { stdout } = succeed(await project.run(['renew', '--dkim', '--json'], { now: at }));
+    const { dkim } = answerOf<{ readonly dkim: unknown }>(stdout);
+    expect(dkim).toMatchObject({ stage: 'made', keys: [{ selector: 'rc202611b', state: 'published-next' }] });
+    const status = await project.run(['status'], { now: at });
+    expect(status.stderr).toContain('the next DKIM key rc202611b, made just now, signs once its record is seen');
+    // The bundle still has the key that signs.
+    expect(project.read('hosts/relayhost.example.org/opendkim.KeyTable')).toContain(':rc202611:');
+  });
+
+  it('says what is missing without dkim in the settings', async () => {
+    project.settings(smallSettings());
+    await make();
+    const { status, stderr } = await project.run(['renew', '--dkim']);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/ask for no DKIM signatures\nrelaycerts: hint: add "dkim": \{\}/u);
+  });
+});

@@ -1,0 +1,209 @@
+// Mail signed by an OpenDKIM of its own, from the settings to the outside: verified by mailauth and dkimpy, neither of
+// them OpenDKIM. What must not be signed is not, what cannot be signed waits, and keys change while mail flows.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import { KeyServer, recordsIn, signatureOf, verify, type Records } from './lab/dkim.js';
+import type { MailHost } from './lab/mail-host.js';
+import { startFlow } from './lab/mail-flow.js';
+import { deliver, Desk } from './lab/operator.js';
+
+const folder = '/etc/relaycerts-opendkim/example.org';
+const start = `opendkim -x ${folder}/opendkim.conf`;
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let keys: KeyServer;
+let settings: Readonly<Record<string, unknown>>;
+let stock: string;
+let records: Records;
+let count = 0;
+
+/** Every file of a host that a configuration may touch, except the bundle. */
+async function filesOf(host: MailHost): Promise<string> {
+  const find = `find /etc -path /etc/postfix/relaycerts -prune -o -type f -printf '%p %u:%g %m ' -exec sha256sum {} ';'`;
+  return (await host.sh(`${find} | sort; pgrep -x opendkim || :`)).stdout;
+}
+
+/** The record of the key that signs, from its file and by openssl. */
+async function activeRecords(): Promise<Records> {
+  const { stdout } = await desk.run(`cd certs/dkim && for key in *.key.pem; do
+    echo "$key $(openssl pkey -in "$key" -pubout -outform DER | base64 -w 0)"; done`);
+  return new Map(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [, selector = '', key = ''] = /^example\.org\.(\w+)\.key\.pem (\S+)$/u.exec(line) ?? [];
+        return [`${selector}._domainkey.example.org`, `v=DKIM1; k=rsa; p=${key}`];
+      }),
+  );
+}
+
+/** Sends a mail by SMTP to a port of the host itself. */
+async function sendTo(host: MailHost, from: string): Promise<string> {
+  const subject = `to the port ${++count}`;
+  const words = ['--server', '127.0.0.1', '--from', from, '--to', 'bob@example.net', '--header', `Subject: ${subject}`];
+  await host.exec(['swaks', '--hide-all', ...words]);
+  return lab.outside.waitForMail(subject);
+}
+
+beforeAll(async () => {
+  requireTools('opendkim', 'dkimverify', 'openssl', 'swaks', 'faketime', 'dnsmasq');
+  lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  desk = new Desk(lab.operator);
+  keys = new KeyServer(lab);
+  await keys.publish(new Map());
+  settings = {
+    smtpdServers: [{ hostname: 'relayhost' }],
+    smtpClients: [{ hostname: 'mailhost' }],
+    dkim: {},
+    dns: { resolver: keys.address },
+  };
+  stock = await filesOf(relay);
+  await desk.make(settings);
+  records = await activeRecords();
+});
+afterAll(() => lab.stop());
+
+describe('a relay that signs', () => {
+  test('is not touched if opendkim is missing', async () => {
+    await desk.copy(relay);
+    await relay.sh('mount --bind /dev/null /usr/sbin/opendkim');
+    const { code, stderr } = await desk.script(relay);
+    await relay.sh('umount /usr/sbin/opendkim');
+    expect(stderr).toContain('error: opendkim is not installed on relayhost.example.org');
+    expect(stderr).toContain('hint: install it: apt-get install opendkim');
+    expect(code).toBe(1);
+    expect(await filesOf(relay)).toBe(stock);
+  });
+
+  test('signs mail from home, as two verifiers say', async () => {
+    const { stdout, stderr, code } = await desk.run('relaycerts deploy --yes 2>&1', true);
+    expect(code, stdout + stderr).toBe(0);
+    expect(stdout).toContain(`systemd does not run on relayhost.example.org`);
+    const mail = await deliver(home, lab.outside);
+    expect([...records.keys()]).toEqual([signatureOf(mail)]);
+    expect(await verify(mail, records)).toBe('pass pass');
+    expect(await verify(mail.replace('mail ', 'mall '), records)).toMatch(/^(?:fail|neutral) fail$/u);
+    // Without its record the mail is as good as not signed.
+    expect(await verify(mail, new Map())).toBe('neutral fail');
+  });
+
+  test('keeps its key for opendkim only', async () => {
+    const { stdout } = await relay.sh(`stat -c '%U:%G %a %n' ${folder} ${folder}/*.key.pem ${folder}/KeyTable`);
+    expect(stdout.replaceAll(/rc\d{6}/gu, 'SELECTOR')).toBe(
+      `root:opendkim 750 ${folder}\nroot:opendkim 640 ${folder}/example.org.SELECTOR.key.pem\nroot:opendkim 640 ${folder}/KeyTable\n`,
+    );
+  });
+
+  test('does not sign a From: of another domain', async () => {
+    const subject = 'forged';
+    await home.sendMail({ from: 'ann@example.com', to: 'bob@example.net', subject });
+    expect(signatureOf(await lab.outside.waitForMail(subject))).toBeUndefined();
+  });
+
+  test('does not sign on port 25, not even with the milter there', async () => {
+    expect(signatureOf(await sendTo(relay, 'ann@example.org'))).toBeUndefined();
+    await relay.setMainCf({ smtpd_milters: 'inet:127.0.0.1:8891', non_smtpd_milters: 'inet:127.0.0.1:8891' });
+    await relay.reload();
+    expect(signatureOf(await sendTo(relay, 'ann@example.org'))).toBeUndefined();
+    await relay.sh('postconf -X smtpd_milters non_smtpd_milters');
+    await relay.reload();
+  });
+
+  test('lets mail wait while opendkim is down', async () => {
+    await relay.sh('pkill -x opendkim; while pgrep -x opendkim; do sleep 0.1; done');
+    await home.markLog();
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'down' });
+    // Postfix's answer to STARTTLS, which a milter that does not answer makes useless.
+    expect(await home.waitForDeferred()).toContain('refused to start TLS: 454 4.3.0 ');
+    expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-down"');
+    await relay.sh(start);
+    expect(await verify(await lab.outside.waitForFlushed(home, 'down'), records)).toBe('pass pass');
+  });
+
+  test('lets mail wait while the key is unreadable', async () => {
+    await relay.sh(`chown root:root ${folder}/*.key.pem && chmod 600 ${folder}/*.key.pem`);
+    await home.markLog();
+    await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'unreadable' });
+    expect(await home.waitForDeferred()).toContain('said: 451 4.7.1 ');
+    expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-differs"');
+    expect((await desk.script(relay)).code).toBe(0);
+    expect(await verify(await lab.outside.waitForFlushed(home, 'unreadable'), records)).toBe('pass pass');
+  });
+});
+
+describe('new DKIM keys', () => {
+  test('come in stages while mail flows, and every mail verifies', async () => {
+    const renew = async (words = '', before = ''): Promise<{ stdout: string; stderr: string; code: number }> =>
+      desk.run(`${before} relaycerts renew --dkim ${words}`, true);
+    const flow = await startFlow([home], lab.outside);
+    const made = await renew();
+    expect(made.code, made.stderr).toBe(0);
+    const next = recordsIn(made.stdout);
+    expect(next.size).toBe(1);
+    const [name = ''] = next.keys();
+
+    const early = await renew();
+    expect(early.stderr).toContain('the present DKIM key goes on signing: ');
+    expect(early.stderr).toContain(name);
+    expect(early.code).toBe(0);
+    await keys.publish(new Map([[name, 'v=DKIM1; k=rsa; p=AAAA']]));
+    const wrong = await renew();
+    expect(wrong.stderr).toContain('the present DKIM key goes on signing: ');
+    expect(wrong.code).toBe(1);
+    await keys.stop();
+    expect((await renew()).stderr).toMatch(/goes on signing: .*(?:nothing answers at the DNS server|does not answer)/u);
+    expect((await desk.run('relaycerts status', true)).stderr).toMatch(
+      /the next DKIM key rc\d+b?, made just now, signs/u,
+    );
+    expect(signatureOf(await deliver(home, lab.outside))).not.toBe(name);
+
+    records = new Map([...records, ...next]);
+    await keys.publish(records);
+    const switched = await desk.run('relaycerts renew --due', true);
+    expect(switched.code, switched.stderr).toBe(0);
+    expect(switched.stdout).toContain('relaycerts deploy relayhost');
+    expect((await renew()).stderr).toContain('relayhost.example.org was not seen to sign with the new one');
+    const deployed = await desk.run('relaycerts deploy --yes 2>&1', true);
+    expect(deployed.code, deployed.stdout).toBe(0);
+    expect(signatureOf(await deliver(home, lab.outside))).toBe(name);
+    await flow.stop();
+    for (const mail of await lab.outside.mails()) {
+      if (/^Subject: flow /mu.test(mail)) expect(await verify(mail, records), mail).toBe('pass pass');
+    }
+
+    expect((await renew()).stderr).toMatch(/the former DKIM key stays published: until .*, 7 days after the switch/u);
+    const retired = await renew('', "faketime '+8 days'");
+    expect(retired.code, retired.stderr).toBe(0);
+    expect([...recordsIn(retired.stdout).values()]).toEqual(['v=DKIM1; k=rsa; p=']);
+    expect((await desk.run('ls certs/dkim')).stdout.split('\n').filter((file) => file.endsWith('.pem'))).toHaveLength(
+      1,
+    );
+    expect((await relay.sh(`ls ${folder}/*.key.pem`)).stdout.trim().split('\n')).toHaveLength(1);
+  });
+});
+
+describe('undo', () => {
+  test('gives back every file', async () => {
+    const { code, stdout } = await desk.run('relaycerts deploy --undo --yes relayhost 2>&1', true);
+    expect(code, stdout).toBe(0);
+    expect(await filesOf(relay)).toBe(stock);
+  });
+
+  test('gives back every file after the pasted text too', async () => {
+    await desk.paste(relay);
+    records = await activeRecords();
+    expect(await verify(await deliver(home, lab.outside), records)).toBe('pass pass');
+    await desk.paste(relay, '--undo');
+    expect(await filesOf(relay)).toBe(stock);
+  });
+});

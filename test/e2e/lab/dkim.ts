@@ -1,0 +1,81 @@
+// What the world sees of signed mail: a DNS server for the keys' records, and verification by two programs that are not
+// OpenDKIM.
+
+import { spawnSync } from 'node:child_process';
+
+import { authenticate } from 'mailauth';
+
+import type { Lab } from '../lab.js';
+import { addressOf } from './wire.js';
+
+/** The records of keys, by name. */
+export type Records = ReadonlyMap<string, string>;
+
+/** A DNS server of the lab for the domain's records; the hosts' own server does not know them. */
+export class KeyServer {
+  readonly address = addressOf({ hostname: 'ns', octet: 53 });
+  readonly #lab: Lab;
+
+  constructor(lab: Lab) {
+    this.#lab = lab;
+  }
+
+  /** Publishes these records and no others. */
+  async publish(records: Records): Promise<void> {
+    const [wire] = this.#lab.machines;
+    if (wire === undefined) throw new TypeError('a lab without a wire');
+    const lines = [...records].map(([name, value]) => {
+      const strings = value.match(/.{1,200}/gu) ?? [];
+      return `txt-record=${[name, ...strings.map((text) => `"${text}"`)].join(',')}\n`;
+    });
+    await wire.writeFile('/run/lab/keys.conf', lines.join(''));
+    await wire.sh(`ip address replace ${this.address}/24 dev wire
+      test ! -e /run/keys.pid || kill "$(cat /run/keys.pid)"
+      while ss -lun 'sport = :53' | grep -q ${this.address}:53; do sleep 0.05; done
+      dnsmasq --conf-file=/run/lab/keys.conf --pid-file=/run/keys.pid --user=root --no-hosts --no-resolv --local=/#/ \\
+        --listen-address=${this.address} --bind-interfaces`);
+  }
+
+  /** No answer at all. */
+  async stop(): Promise<void> {
+    await this.#lab.machines[0]?.sh('kill "$(cat /run/keys.pid)"; rm -f /run/keys.pid');
+  }
+}
+
+/** Records as `renew --dkim` prints them: NAME TXT VALUE. */
+export function recordsIn(text: string): Records {
+  const lines = [...text.matchAll(/^ *(\S+\._domainkey\.\S+) TXT (.*)$/gmu)];
+  return new Map(lines.map(([, name = '', value = '']) => [name, value]));
+}
+
+/** The signature's domain and selector; undefined if the mail is not signed. */
+export function signatureOf(mail: string): string | undefined {
+  const header = /^DKIM-Signature:(?:.|\n[ \t])*/mu.exec(mail)?.[0];
+  if (header === undefined) return undefined;
+  const tag = (name: string): string => new RegExp(String.raw`\b${name}=([^;\s]+)`, 'u').exec(header)?.[1] ?? '';
+  return `${tag('s')}._domainkey.${tag('d')}`;
+}
+
+const dkimpy = `import dkim, json, sys
+records = json.loads(sys.argv[1])
+def find(name, timeout=5):
+    value = records.get(name.decode().rstrip('.'))
+    return None if value is None else value.encode()
+print(dkim.verify(sys.stdin.buffer.read(), dnsfunc=find))
+`;
+
+/** What mailauth and dkimpy say of the signature with these records: `pass pass` if it is good. */
+export async function verify(mail: string, records: Records): Promise<string> {
+  const text = mail.replaceAll(/\r?\n/gu, '\r\n');
+  const resolver = async (name: string, type: string): Promise<string[][]> => {
+    const found = type === 'TXT' ? records.get(name) : undefined;
+    if (found === undefined) throw Object.assign(new Error('not found'), { code: 'ENOTFOUND' });
+    return Promise.resolve([[found]]);
+  };
+  const { dkim } = await authenticate(text, { resolver, ip: '192.0.2.1', helo: 'x', sender: 'ann@example.org' });
+  const results = dkim.results.map(({ status }) => status.result);
+  const args = ['-c', dkimpy, JSON.stringify(Object.fromEntries(records))];
+  const { stdout, stderr } = spawnSync('/usr/bin/python3', args, { input: text, encoding: 'utf8' });
+  if (stderr !== '' && stdout === '') throw new Error(stderr);
+  return `${results.join(',')} ${stdout.trim() === 'True' ? 'pass' : 'fail'}`;
+}

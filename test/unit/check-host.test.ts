@@ -1,0 +1,87 @@
+// What the facts of a host mean that no real host of the lab has: each section of probe.sh that is unusual, and its finding.
+
+import { describe, expect, it } from 'vitest';
+import { judgeConfiguration } from '../../src/check/host-configuration.js';
+import { parseFacts, type HostFacts } from '../../src/check/host-facts.js';
+import { judgeFiles } from '../../src/check/host-files.js';
+import { judgeState } from '../../src/check/host-state.js';
+import { threeHosts } from '../support/inventory.js';
+
+const [relay] = threeHosts.smtpdServers;
+const [home] = threeHosts.smtpClients;
+
+function factsOf(...lines: readonly string[]): HostFacts {
+  const facts = parseFacts([...lines, '@end', ''].join('\n'));
+  if (facts === undefined) throw new TypeError('facts without an end');
+  return facts;
+}
+
+const idsOf = (findings: readonly { readonly id: string }[]): readonly string[] => findings.map(({ id }) => id);
+
+describe('files', () => {
+  const wanted = new Map([['example.org-ca.crt.pem', Buffer.from('ca')]]);
+
+  it('in a folder that is missing are missing', () => {
+    const [finding, ...more] = judgeFiles(threeHosts, relay, wanted, factsOf('@folder /etc/postfix/relaycerts'));
+    expect([finding?.id, finding?.values['file'], more]).toEqual([
+      'file-missing',
+      '/etc/postfix/relaycerts/example.org-ca.crt.pem',
+      [],
+    ]);
+  });
+
+  const chain = '/etc/postfix/relaycerts/mailhost.example.org.chain.pem';
+  it.each([
+    ['garbage', ['first '], 'chain-differs'],
+    ['with lines of another system', ['first PRIVATE KEY\r', 'pair'], 'chain-differs'],
+    ['with the certificate first', ['first CERTIFICATE', 'pair'], 'key-not-first'],
+    ['of another key', ['first PRIVATE KEY'], 'key-mismatch'],
+  ])('a chain: %s', (_, lines, id) => {
+    const facts = factsOf(
+      `@file ${chain} 0:0 600`,
+      ' names root:root',
+      ' mode -rw-------',
+      ' owner 0:0',
+      ' sha256 00',
+      `@chain ${chain}`,
+      ...lines.map((line) => ` ${line}`),
+    );
+    const bundle = new Map([['mailhost.example.org.chain.pem', Buffer.from('chain')]]);
+    expect(idsOf(judgeFiles(threeHosts, home, bundle, facts))).toEqual([id]);
+  });
+});
+
+describe('a service', () => {
+  const service = '@service relaycerts/unix relaycerts unix - - y - 10 smtp';
+  const found = ' relaycerts unix - - y - 10 smtp';
+  it.each([
+    ['defer_transports=uucp, relaycerts', ['service-disabled']],
+    ['defer_transports=uucp', []],
+    ['defer_transports=!relaycerts', []],
+    ['master_service_disable=relaycerts.unix', ['service-disabled']],
+    ['master_service_disable=unix', ['service-disabled']],
+    ['master_service_disable=!relaycerts.unix, unix', []],
+    ['master_service_disable=inet', []],
+  ])('with %s in main.cf: %j', (value, ids) => {
+    const facts = factsOf('@postfix 3.7', service, found, '@values', ` ${value}`);
+    expect(idsOf(judgeConfiguration(threeHosts, home, facts))).toEqual(ids);
+  });
+
+  it('of another program under its name is replaced, and its settings are of no interest', () => {
+    const other = found.replace('smtp', 'error');
+    const facts = factsOf('@postfix 3.7', service, other, '@wanted relaycerts/unix', ' smtp_tls_security_level=secure');
+    expect(idsOf(judgeConfiguration(threeHosts, home, facts))).toEqual(['service-replaced']);
+  });
+
+  it('of others that has our settings is named', () => {
+    const facts = factsOf('@postfix 3.7', '@left', ' mailman/unix');
+    const [finding] = judgeConfiguration(threeHosts, home, facts);
+    expect([finding?.id, finding?.values['service']]).toEqual(['settings-left', 'mailman/unix']);
+  });
+});
+
+it('a queue that cannot be listed is unknown', () => {
+  const facts = factsOf('@queue', '@queue-error', ' Queue report unavailable - mail system is down');
+  const [finding] = judgeState(threeHosts, home, facts, { from: 0, to: 0 });
+  expect([finding?.id, finding?.severity]).toEqual(['queue-unknown', 'unknown']);
+});

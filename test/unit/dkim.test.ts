@@ -1,0 +1,103 @@
+// DKIM keys: selectors, the stages of a change, and the file that keeps them.
+
+import { describe, expect, it } from 'vitest';
+import { parseHostName } from '../../src/names.js';
+import { dkimStage, newDkimKeys, newSelector, type FoundDkimKey } from '../../src/plan/dkim.js';
+import type { SeenHost } from '../../src/plan/installed.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import { parseSelectors, renderSelectors } from '../../src/store/dkim-keys.js';
+
+const day = 86_400_000;
+const at = new Date('2026-11-27T12:00:00Z');
+const ago = (days: number): Date => new Date(at.getTime() - days * day);
+const domain = parseHostName('example.org');
+const relay = parseHostName('relayhost.example.org');
+const settings = parseSettings(
+  { domain, smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }], dkim: {} },
+  { file: '/p/settings.json', home: '/home/o', program: 'relaycerts', command: 'relaycerts' },
+);
+
+function keyOf(state: FoundDkimKey['state'], days: number, selector = `rc20261${days % 10}`): FoundDkimKey {
+  return { domain, selector, keyType: 'rsa-2048', state, since: ago(days), keyPath: `/p/${selector}`, key: undefined };
+}
+
+function seen(dkim: string, days: number): SeenHost {
+  const known = { certificate: '', authorities: [], table: undefined, configuration: undefined };
+  return { seen: at, ...known, dkim, dkimSince: ago(days) };
+}
+
+const signer = (one: SeenHost | undefined) => [{ hostname: relay, wanted: 'new', seen: one }];
+
+describe('a selector', () => {
+  it('is the month, with a letter if that was used', () => {
+    expect(newSelector([], at)).toBe('rc202611');
+    expect(newSelector([{ selector: 'rc202611' }], at)).toBe('rc202611b');
+    expect(newSelector([{ selector: 'rc202611b' }, { selector: 'rc202611' }], at)).toBe('rc202611c');
+  });
+});
+
+describe('a first key', () => {
+  it('is made for a domain that has none', () => {
+    expect(newDkimKeys(settings, [], at)).toEqual([{ domain, selector: 'rc202611', keyType: 'rsa-2048' }]);
+    const { dkim: _, ...without } = settings;
+    expect(newDkimKeys({ ...without, dkim: undefined }, [], at)).toEqual([]);
+  });
+});
+
+describe('the next stage', () => {
+  it('is to make keys, then to switch', () => {
+    expect(dkimStage(settings, [keyOf('active', 400)], [], at).kind).toBe('make');
+    const next = keyOf('next', 1);
+    expect(dkimStage(settings, [keyOf('active', 400), next], [], at)).toEqual({ kind: 'switch', keys: [next] });
+  });
+
+  it.each([
+    ['a signer that was never seen', undefined, { kind: 'hosts', hosts: [relay] }],
+    ['a signer with the former key', seen('old', 30), { kind: 'hosts', hosts: [relay] }],
+    ['a signer with the new key since 2 days', seen('new', 2), { kind: 'until', time: ago(-5) }],
+    ['a signer with the new key since 7 days', seen('new', 7), undefined],
+  ])('is to retire the former key, which waits for %s', (_, one, wait) => {
+    const former = keyOf('former', 9);
+    expect(dkimStage(settings, [keyOf('active', 9), former], signer(one), at)).toEqual({
+      kind: 'retire',
+      keys: [former],
+      wait,
+    });
+  });
+
+  it('never comes less than 7 days after the switch', () => {
+    const stage = dkimStage(settings, [keyOf('active', 3), keyOf('former', 3)], signer(seen('new', 100)), at);
+    expect(stage).toMatchObject({ kind: 'retire', wait: { kind: 'until', time: ago(-4) } });
+  });
+});
+
+describe('selectors.json', () => {
+  const file = (text: string): unknown => parseSelectors(Buffer.from(text));
+
+  it('is read as it was written', () => {
+    const keys = [keyOf('retired', 401), keyOf('former', 3), keyOf('active', 2)];
+    const entries = keys.map(({ keyPath: _, key: __, ...entry }) => entry);
+    expect(file(renderSelectors(keys))).toEqual(entries);
+  });
+
+  const entry = '"selector":"rc202611","keyType":"rsa-2048","state":"active","since":"2026-11-27T12:00:00.000Z"';
+  it.each([
+    ['no JSON', '{'],
+    ['another version', '{"version":2,"selectors":[]}'],
+    ['a name that is no domain', `{"version":1,"selectors":[{"domain":"../x",${entry}}]}`],
+    [
+      'a selector with a path',
+      `{"version":1,"selectors":[{"domain":"example.org",${entry.replace('rc202611', '../rc202611')}}]}`,
+    ],
+    [
+      'two keys that sign for a domain',
+      `{"version":1,"selectors":[{"domain":"example.org",${entry}},{"domain":"example.org",${entry.replace('rc202611', 'rc202612')}}]}`,
+    ],
+    [
+      'an entry twice',
+      `{"version":1,"selectors":[{"domain":"example.org",${entry}},{"domain":"example.org",${entry}}]}`,
+    ],
+  ])('is refused with %s', (_, text) => {
+    expect(file(text)).toBeUndefined();
+  });
+});

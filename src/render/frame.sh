@@ -57,6 +57,8 @@ replace_files() {
       else
         made="$made $target"
         cp -p "$saved/new/$file" "$target.relaycerts"
+        # Otherwise it has the mode of the original.
+        [ -e "$saved/before/$file" ] || chmod 644 "$target.relaycerts"
       fi
     fi
     [ ! -e "$target" ] || ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"

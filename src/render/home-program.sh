@@ -122,7 +122,6 @@ make_new() {
     [ "$1" != undo ] || continue
     [ -e "$old" ] || old=/dev/null
     with_ours "$file" <"$old" >"$saved/new/$file"
-    [ "$old" != /dev/null ] || chmod 644 "$saved/new/$file"
   done
 }
 

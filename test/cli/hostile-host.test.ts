@@ -1,7 +1,7 @@
 // Hosts that are hostile, as ssh brings their words: what they print moves no cursor, has an end, and harms no other host.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
@@ -125,7 +125,7 @@ describe('deploy', () => {
   });
 
   it('does what was agreed to, whatever the settings say meanwhile', async () => {
-    const script = `head -c 20000 >"$HOME/sent.$(echo "$*" | grep -o 'mailhost\\|relayhost' | head -n 1)"; echo relaycerts: outcome: changed`;
+    const script = `head -c 30000 >"$HOME/sent.$(echo "$*" | grep -o 'mailhost\\|relayhost' | head -n 1)"; echo relaycerts: outcome: changed`;
     ssh(script);
     const asked = () => {
       project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }));

@@ -35,7 +35,7 @@ check_dkim() {
   check_key_table
   [ -n "$(dkim_processes)" ] || [ -z "$(dkim_listener)" ] ||
     fail "another program listens on port $dkim_port of $host" \
-      "set another dkim.socket in the settings; ss -ltnp shows the program"
+      "set another dkim.socket in the settings; ss -ltnp shows the program" port-taken
   if [ -d "$dkim_folder" ]; then check_parents "$dkim_folder"; fi
 }
 

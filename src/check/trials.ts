@@ -132,5 +132,15 @@ async function issueOne(
   at: Date,
 ): Promise<CertificateInfo> {
   const { issueLeaf } = await import('../issue/x509.js');
-  return issueLeaf({ role: 'smtp-client', isInbound: false, hostname, altNames: [], subject, spki, ca, at, validDays: 1 });
+  return issueLeaf({
+    role: 'smtp-client',
+    isInbound: false,
+    hostname,
+    altNames: [],
+    subject,
+    spki,
+    ca,
+    at,
+    validDays: 1,
+  });
 }

@@ -59,7 +59,8 @@ function withKnown(
   let count = 0;
   const hosts = inventory.hosts.map((found) => {
     const { host, certificate } = found;
-    if (isKnownRight(found, inventory) || host.role !== 'smtp-client' || host.isInbound || certificate === undefined) return found;
+    if (isKnownRight(found, inventory) || host.role !== 'smtp-client' || host.isInbound || certificate === undefined)
+      return found;
     const stamps = stampsFor(found);
     if (stamps === undefined || !isRight(settings, inventory, found, bundles.get(host.hostname), at)) return found;
     count += 1;

@@ -48,11 +48,11 @@ check_port() {
         ;;
     esac
     fail "master.cf has a service ${name%/inet} on port $port that is not ours" \
-      "choose another port in the settings, or remove it: postconf -MX $name && postfix reload"
+      "choose another port in the settings, or remove it: postconf -MX $name && postfix reload" port-taken
   done
   [ -n "$(services_on_port)" ] || [ -z "$(listener)" ] ||
     fail "another program listens on port $port of $host" \
-      "choose another port in the settings; ss -ltnp shows the program"
+      "choose another port in the settings; ss -ltnp shows the program" port-taken
 }
 
 # The parameter $1 of main.cf lists the domain $2, itself or in a table.
@@ -91,7 +91,7 @@ check_active() {
     [ -z "$(listener)" ] || return 0
     sleep 1
   done
-  fail "Postfix does not listen on port $port" "$log_hint"
+  fail "Postfix does not listen on port $port" "$log_hint" reload-failed
 }
 
 # An smtpd keeps the table, the CA and the settings that it started with until its client leaves. So the connections are

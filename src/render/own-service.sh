@@ -36,9 +36,10 @@ check_table_type() {
 # A second listener on the port would stop all of Postfix at the reload.
 check_port() {
   for name in $(services_on_port); do
+    # It may be ours on another address.
+    ! our_services | grep -qx "$name" || continue
     case $name in
       "$service")
-        is_ours && continue
         # A service that the same client could use: one like ours, made by hand or by another program.
         if postconf -M "$service" | grep -Eq 'relay_clientcerts=|permit_tls_(all_)?clientcerts|_ccert=yes'; then
           say "the service $service in master.cf relays by certificates already: this one replaces it, undo brings it back"

@@ -38,6 +38,10 @@ probe_chain() {
   {
     printf 'first %s\n' "$(sed -n '/-----BEGIN/{s/-----//g;s/BEGIN //;p;q;}' "$folder/$chain")"
     ! grep -q ENCRYPTED "$folder/$chain" || echo encrypted
+    if ! command -v openssl >/dev/null 2>&1; then
+      echo unread
+      exit
+    fi
     public=$(openssl pkey -in "$folder/$chain" -passin pass: -pubout 2>/dev/null </dev/null) || :
     certified=$(openssl x509 -in "$folder/$chain" -noout -pubkey 2>/dev/null) || :
     if [ -n "$public" ] && [ "$public" = "$certified" ]; then echo pair; fi

@@ -2,7 +2,7 @@
 # What `deploy` runs on a host, as root. A line of stdin has the word `archive` and a size in octets, and the archive
 # follows: the script in it installs the bundle in it, and reads on from descriptor 3. A copy of this file stays on the
 # host for a key that may do nothing else (command= in authorized_keys), and passes over the one that is sent: with $only
-# it accepts only certificates, keys and the table, and uses the script that was installed before.
+# it accepts only certificates, keys and tables, and uses the script and the settings that were installed before.
 
 set -eu
 umask 077
@@ -67,7 +67,7 @@ trap clean_up EXIT
 mkdir "$arrived"
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
-  rm -f "$arrived/install.sh" "$arrived/receive.sh"
+  for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service; do rm -f "$arrived/$file"; done
   for file in "$arrived"/* "$arrived"/.[!.]*; do
     [ -e "$file" ] || continue
     case " $only " in

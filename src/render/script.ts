@@ -28,7 +28,7 @@ import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
-import { srsExcluded } from './port25.js';
+import { port25Of, srsExcluded } from './port25.js';
 import port25Functions from './port25.sh';
 import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
@@ -264,7 +264,9 @@ function serverPart(settings: Settings, server: SmtpdServer) {
       spf: port25?.spf ?? 'off',
       srs_excluded: port25?.srs === true ? srsExcluded(settings).join(',') : '',
       secret_lists: port25Files(settings, server).join(' '),
-      port25_files: names.join(' '),
+      port25_files: port25Of(settings, server)
+        .files.map(({ name }) => name)
+        .join(' '),
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
       ...(inbound === undefined
         ? {}

@@ -55,6 +55,12 @@ describe('check', () => {
     expect(findings.map(({ id }) => id)).toEqual(['ssh-missing', 'ssh-missing', 'name-not-found']);
   });
 
+  it('--from a host without openssl says so, and calls it no fault', async () => {
+    const script = String.raw`printf '@no-openssl\n@end\n'`;
+    const { stdout, status } = await withHosts(script, 'check', '--from', 'mailhost');
+    expect([status, stdout]).toEqual([0, expect.stringContaining('[openssl-missing]')]);
+  });
+
   it('takes no name from a host for an address, and notes no more CAs than can be read back', async () => {
     const digest = 'a'.repeat(64);
     const flood = `yes ' ${digest}' | head -n 500`;

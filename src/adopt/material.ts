@@ -58,6 +58,13 @@ export function sortMaterial({ files, passedOver }: Scan, index?: string): Mater
     const info = read(file, () => parseRequest(file.bytes, { from: quotePath(file.path) }));
     return info === undefined ? [] : [{ path: file.path, info }];
   });
+  const revoked = files
+    .filter(({ path }) => path === index || basename(path) === 'index.txt')
+    .flatMap(({ path, bytes }) => {
+      const lines = parseIndex(bytes.toString('latin1'));
+      if (lines === undefined) damaged.push(path);
+      return lines ?? [];
+    });
   return {
     certificates: [...certificates.values()],
     keys: withWords('PRIVATE KEY-----').flatMap((file) => {
@@ -65,9 +72,7 @@ export function sortMaterial({ files, passedOver }: Scan, index?: string): Mater
       return found === undefined ? [] : [{ ...found, state: file.state }];
     }),
     requests,
-    revoked: files
-      .filter(({ path }) => path === index || basename(path) === 'index.txt')
-      .flatMap((file) => parseIndex(file.bytes.toString('latin1')) ?? (damaged.push(file.path), [])),
+    revoked,
     sealed: files.filter(isSealed),
     makeSettings: files.find(({ path }) => basename(path) === 'settings.mk'),
     passedOver: [...passedOver, ...damaged],

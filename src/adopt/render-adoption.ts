@@ -1,4 +1,5 @@
-// What `adopt` found and will do, for people and as JSON. Names from certificates are quoted; nothing is decided here.
+// What `adopt` found and will do, for people and as JSON. Names from certificates are unchecked, so they are quoted;
+// nothing is decided here.
 
 import { fingerprintOf } from '../certificate/fingerprint.js';
 import { caFlaws } from '../certificate/ca-flaws.js';

@@ -41,23 +41,24 @@ async function checkMx(host: HostName, work: DnsWork): Promise<readonly Report[]
   const answer = await lookup.mx(host);
   const exchanges = valuesIn(answer).toSorted((a, b) => a.priority - b.priority);
   const names = exchanges.slice(0, most).map(({ exchange }) => findHostName(exchange));
-  const isRelay = (name: HostName | undefined): boolean => settings.smtpdServers.some((one) => one.hostname === name);
+  const usable = names.filter((name) => name !== undefined);
+  const isRelay = (name: HostName): boolean => settings.smtpdServers.some((one) => one.hostname === name);
   const report = (...findings: readonly Finding[]): readonly Report[] => [{ host, fine: '', findings }];
   if (!isInbound(work, host)) {
-    const named = names.filter(isRelay);
-    return named.length === 0 ? [] : report(findingOf('mx-without-inbound', host, { found: String(named[0]) }));
+    const named = usable.filter(isRelay);
+    return named.length === 0 ? [] : report(findingOf('mx-without-inbound', host, { found: named.join(', ') }));
   }
   if (answer.kind === 'unknown') return report(...unknownFinding(host, 'MX', host, answer));
   if (answer.kind === 'absent') return report(findingOf('mx-missing', host));
   if (exchanges.some(({ exchange }) => exchange === '')) return report(findingOf('mx-null', host));
-  const others = names.filter((name) => name !== undefined && !isRelay(name)).join(', ');
+  const others = usable.filter((name) => !isRelay(name)).join(', ');
   const findings = [
     ...(names.includes(undefined) ? [findingOf('mx-bad-name', host)] : []),
-    ...(names.some(isRelay) ? (others === '' ? [] : [findingOf('mx-other', host, { found: others })]) : []),
-    ...(names.some(isRelay) || others === '' ? [] : [findingOf('mx-no-relay', host, { found: others })]),
-    ...(await Promise.all(names.map((name) => (name === undefined ? [] : checkExchange(host, name, work))))).flat(),
+    ...(usable.some(isRelay) ? (others === '' ? [] : [findingOf('mx-other', host, { found: others })]) : []),
+    ...(usable.some(isRelay) || others === '' ? [] : [findingOf('mx-no-relay', host, { found: others })]),
+    ...(await Promise.all(usable.map((name) => checkExchange(host, name, work)))).flat(),
   ];
-  return [{ host, fine: `DNS: MX names ${names.join(', ')}`, findings }];
+  return [{ host, fine: `DNS: MX names ${usable.join(', ')}`, findings }];
 }
 
 async function checkExchange(host: HostName, name: HostName, { lookup }: DnsWork): Promise<readonly Finding[]> {

@@ -30,12 +30,13 @@ function judgeRelease(settings: Settings, { hostname, role }: HostSettings, fact
   return isOld ? [findingOf('postfix-old', hostname, { found, wanted: wanted.join('.') })] : [];
 }
 
-function judgeMain({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+function judgeMain({ hostname, role }: HostSettings, facts: HostFacts): readonly Finding[] {
   const found = valuesOf(linesOf(facts, 'found', 'main.cf'));
   return [...valuesOf(linesOf(facts, 'wanted', 'main.cf'))].flatMap(([name, wanted]) => {
     const value = found.get(name) ?? '';
     if (value === wanted) return [];
     const values = { found: value, wanted };
+    if (role === 'smtpd-server') return [findingOf('main-cf-differs', hostname, { ...values, name })];
     if (name === 'default_transport') return [findingOf('transport-differs', hostname, values)];
     const isBare = value !== '' && value === wanted.replaceAll(/[[\]]/gu, '');
     return [findingOf(isBare ? 'relayhost-brackets' : 'relayhost-differs', hostname, values)];

@@ -1,4 +1,5 @@
-// `relaycerts adopt`: its options and help. Its code is in commands/adopt.ts, and loaded when it runs.
+// `relaycerts adopt`: its options and help. Its code is in commands/adopt.ts, and loaded when it runs. Commander leaves
+// out lists that were not given; from here on they are empty.
 
 import type { AdoptOptions } from '../commands/adopt.js';
 import { passphraseFdOption, type SysCommand } from './options.js';

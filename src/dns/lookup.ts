@@ -128,5 +128,5 @@ export function nibblesOf(address: string): readonly string[] {
   const groups = [...(before ?? []), ...Array<string>(8).fill('0'), ...(after ?? [])];
   const count = (before ?? []).length;
   const whole = right === undefined ? (before ?? []) : groups.toSpliced(count, groups.length - 8);
-  return whole.flatMap((group) => [...group.toLowerCase().padStart(4, '0')]);
+  return whole.flatMap((group) => Array.from(group.toLowerCase().padStart(4, '0')));
 }

@@ -18,9 +18,20 @@ check_port25() {
     fail "Postfix on $host has its configuration in $config; port 25 is set up only in /etc/postfix; nothing was changed" \
       "remove relayPort25.spf and relayPort25.srs from the settings"
   fi
+  ! all_tokens | grep -q '^smtpd_recipient_restrictions last relaycerts_[0-9]*_port25$' || check_restrictions
   [ "$spf" = off ] || check_spf
   [ -z "$srs_excluded" ] || check_srs
   [ "$postscreen" = no ] || check_postscreen
+}
+
+# With restrictions of its own, port 25 would not read those of main.cf.
+check_restrictions() {
+  for id in smtp/inet smtpd/pass; do
+    found=$(postconf -P "$id/smtpd_recipient_restrictions" 2>/dev/null) || :
+    [ -z "$found" ] ||
+      fail "master.cf on $host overrides smtpd_recipient_restrictions, so port 25 would ignore relayPort25: $found; nothing was changed" \
+        'move its value to main.cf'
+  done
 }
 
 check_spf() {

@@ -7,7 +7,8 @@ import type { Secret } from '../secret.js';
 import type { RelayPort25, Settings, SmtpdServer } from '../settings/settings.js';
 import type { ListToken, Parameter, Service } from './postfix.js';
 
-const restrictionClass = 'relaycerts_port25';
+/** Named after the port, because another domain may have a relay on the same host. */
+const classOf = ({ port }: SmtpdServer): string => `relaycerts_${port}_port25`;
 
 /** A file in Postfix' configuration folder that the script writes; everybody may read it. */
 export interface ConfigurationFile {
@@ -36,7 +37,7 @@ export function port25Of(settings: Settings, server: SmtpdServer): Port25 {
   const keyed = keyedLists(port25);
   return {
     main: [
-      ...(isChecked ? [{ name: restrictionClass, value: [...exempt, ...restrictions].join(', ') }] : []),
+      ...(isChecked ? [{ name: classOf(server), value: [...exempt, ...restrictions].join(', ') }] : []),
       ...(port25.spf === 'off' ? [] : [{ name: `${spfService(server)}_time_limit`, value: '3600' }]),
       // Tests after the greeting would answer 450 to every new server once, so they stay off.
       ...(port25.postscreen ? ['postscreen_greet_action', 'postscreen_dnsbl_action'] : []).map((name) => ({
@@ -46,7 +47,7 @@ export function port25Of(settings: Settings, server: SmtpdServer): Port25 {
     ],
     tokens: [
       ...(isChecked
-        ? [last('smtpd_restriction_classes', restrictionClass), last('smtpd_recipient_restrictions', restrictionClass)]
+        ? [last('smtpd_restriction_classes', classOf(server)), last('smtpd_recipient_restrictions', classOf(server))]
         : []),
       ...(keyed.length > 0
         ? [

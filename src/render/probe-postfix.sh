@@ -63,7 +63,7 @@ probe_relay() {
 }
 
 # Does this host reach the mail server of $mail_domain on port 25, and is that really the server that answers?
-probe_port25() {
+probe_way_out() {
   section port25 "$mail_domain"
   posttls-finger -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |
     sed -n 's/^posttls-finger: //; /^Connected to /p; /^< 220/p; /^Failed to /p; /lookup failed/p' | lines
@@ -84,17 +84,19 @@ probe_postfix() {
   section maps
   postconf -m 2>/dev/null | lines
   probe_values
+  # A list without an item of ours should be as it would be with it.
+  wanted=$(settings_of main.cf && add_tokens "$(value_of config_directory)")
   section wanted main.cf
-  settings_of main.cf | lines
+  printf '%s\n' "$wanted" | sed '/^$/d' | lines
   section found main.cf
-  settings_of main.cf | while IFS= read -r setting; do
+  printf '%s\n' "$wanted" | sed '/^$/d' | while IFS= read -r setting; do
     printf '%s=%s\n' "${setting%%=*}" "$(postconf -h "${setting%%=*}" 2>/dev/null)"
   done | lines
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then
     probe_relay
-    [ -z "$mail_domain" ] || probe_port25
+    [ -z "$mail_domain" ] || probe_way_out
   else
     find_routes
     section routes

@@ -15,6 +15,7 @@ import checkBundle from './check-bundle.sh';
 import dkim from './dkim.sh';
 import { dkimFolder, dkimUnit } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
+import failure from './failure.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
 import inboundHome from './inbound-home.sh';
@@ -27,7 +28,7 @@ import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
-import { srsExcluded } from './port25.js';
+import { port25Of, srsExcluded } from './port25.js';
 import port25Functions from './port25.sh';
 import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
@@ -114,6 +115,7 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
   return `${assignmentsOf(values)}
 
 ${own.texts}
+${failure}
 ${frame}
 ${arrival}
 ${parents}
@@ -262,7 +264,9 @@ function serverPart(settings: Settings, server: SmtpdServer) {
       spf: port25?.spf ?? 'off',
       srs_excluded: port25?.srs === true ? srsExcluded(settings).join(',') : '',
       secret_lists: port25Files(settings, server).join(' '),
-      port25_files: names.join(' '),
+      port25_files: port25Of(settings, server)
+        .files.map(({ name }) => name)
+        .join(' '),
       active: `port ${server.port} relays only for the listed clients; look for "Trusted" in its mail log`,
       ...(inbound === undefined
         ? {}

@@ -12,6 +12,7 @@ import { copyOf, makeProject, treeOf, type Project } from '../support/project.js
 import { requireTools } from '../support/require-tools.js';
 
 let base: Project;
+const sourceOf = ({ home }: Project) => treeOf(join(home, 'old'));
 beforeAll(() => {
   requireTools('strace', 'openssl');
   base = makeProject(null);
@@ -24,7 +25,6 @@ it('ends in nothing or everything, and once more in everything', { timeout: 3_60
   const scene = { base, args };
   const whole = await runWhole(scene);
   const { points, commit, end, after } = whole;
-  const sourceOf = (project: Project) => treeOf(join(project.home, 'old'));
   const few = [Math.floor(commit / 2), commit, commit + 2, Math.floor((commit + end) / 2), end];
   const done = shapeOf(after, base);
   for (const index of isDeep ? points.keys() : few) {

@@ -33,9 +33,9 @@ async function mainCf(relayPort25: Readonly<Record<string, unknown>>): Promise<s
 describe('the settings of main.cf', () => {
   it('have a filter for every list, in one class', async () => {
     expect(await mainCf(port25)).toBe(
-      `relaycerts_port25 = permit_mynetworks, permit_sasl_authenticated, reject_rbl_client zen.spamhaus.org=127.0.0.[2..11], reject_rbl_client bl.example.net=127.0.0.[2..254], reject_rbl_client a.example=127.0.0.3
-# smtpd_restriction_classes, last: relaycerts_port25
-# smtpd_recipient_restrictions, last: relaycerts_port25
+      `relaycerts_2500_port25 = permit_mynetworks, permit_sasl_authenticated, reject_rbl_client zen.spamhaus.org=127.0.0.[2..11], reject_rbl_client bl.example.net=127.0.0.[2..254], reject_rbl_client a.example=127.0.0.3
+# smtpd_restriction_classes, last: relaycerts_2500_port25
+# smtpd_recipient_restrictions, last: relaycerts_2500_port25
 # recipient_canonical_maps, last: pipemap:{regexp:/etc/postfix/relaycerts-2500-srs,tcp:127.0.0.1:10002}`,
     );
   });
@@ -57,15 +57,16 @@ postscreen_dnsbl_action = enforce
   });
 });
 
+/** What a make says that changes nothing. */
+async function problem(): Promise<string> {
+  const tree = treeOf(project.folder);
+  const { status, stderr } = await project.run(['make']);
+  expect([status, treeOf(project.folder)]).toEqual([1, tree]);
+  return stderr;
+}
+
 describe("Spamhaus' key", () => {
   const settings = smallSettings({ relayPort25: { ...port25, dqsKeyFile: 'dqs-key' } });
-  const problem = async (): Promise<string> => {
-    const tree = treeOf(project.folder);
-    const { status, stderr } = await project.run(['make']);
-    expect([status, treeOf(project.folder)]).toEqual([1, tree]);
-    return stderr;
-  };
-
   it('is missing, open or no key: nothing is made, and the hint says what to do', async () => {
     project.settings(settings);
     expect(await problem()).toMatch(

@@ -61,7 +61,7 @@ async function makeByEasyRsa(): Promise<void> {
 }
 
 async function makeByOpensslCa(): Promise<void> {
-  const config = `[ca]\ndefault_ca=d\n[d]\ndir=demoCA\ndatabase=$dir/index.txt\nnew_certs_dir=$dir/newcerts\nserial=$dir/serial
+  const config = `[ca]\ndefault_ca=d\n[d]\ndir=demoCA\ndatabase=$dir/index.txt\nnew_certs_dir=$dir/newcerts\nserial=$dir/serial\ncertificate=$dir/cacert.pem\nprivate_key=$dir/private/cakey.pem
 default_md=sha256\ndefault_days=365\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\nbasicConstraints=CA:FALSE
 subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid,issuer\n`;
   await lab.operator.writeFile('/home/operator/ca.cnf', config);

@@ -256,6 +256,11 @@ describe('a root with an intermediate, as step makes it', () => {
   });
 });
 
+const named = (): readonly string[] => {
+  const files = ['relay.crt', 'relay.key', 'home.cer', 'home.key'].map((name) => source(name));
+  return ['adopt', '--ca-key', source('ca.key'), '--ca-cert', source('ca.crt'), '--certificate', ...files];
+};
+
 describe('files', () => {
   let made: ForeignCa;
   let base: Project;
@@ -267,11 +272,6 @@ describe('files', () => {
   beforeEach(() => {
     cpSync(made.folder, source(), { recursive: true });
   });
-  const named = (): readonly string[] => [
-    ...['adopt', '--ca-key', source('ca.key'), '--ca-cert', source('ca.crt'), '--certificate'],
-    ...['relay.crt', 'relay.key', 'home.cer', 'home.key'].map((name) => source(name)),
-  ];
-
   it('as XCA exports them are adopted, DER too, and certificates that are right stay', async () => {
     openssl(['x509', '-in', source('home.crt'), '-outform', 'DER', '-out', source('home.cer')]);
     const answer = await adoptAndRenew(() => run(...named(), '--yes', '--json'), {

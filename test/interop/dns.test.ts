@@ -128,16 +128,16 @@ describe('a zone', () => {
   });
 });
 
-describe('a server', () => {
-  const text = (...parts: readonly string[]): Buffer =>
-    Buffer.concat(parts.map((part) => Buffer.concat([Buffer.from([part.length]), Buffer.from(part, 'latin1')])));
-  const garbage = (question: Buffer): Buffer => Buffer.concat([question.subarray(0, 2), Buffer.alloc(30, 0xff)]);
-  const forged = (question: Buffer): Buffer => {
-    const answer = answerTo(question, 0, 16, text('v=spf1 +all'));
-    answer[0] = (answer[0] ?? 0) ^ 0xff;
-    return answer;
-  };
+const text = (...parts: readonly string[]): Buffer =>
+  Buffer.concat(parts.map((part) => Buffer.concat([Buffer.from([part.length]), Buffer.from(part, 'latin1')])));
+const garbage = (question: Buffer): Buffer => Buffer.concat([question.subarray(0, 2), Buffer.alloc(30, 0xff)]);
+const forged = (question: Buffer): Buffer => {
+  const answer = answerTo(question, 0, 16, text('v=spf1 +all'));
+  answer[0] = (answer[0] ?? 0) ^ 0xff;
+  return answer;
+};
 
+describe('a server', () => {
   it.each([
     ['that fails', 'failing.example'],
     ['that refuses', 'refused.test'],

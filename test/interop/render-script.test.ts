@@ -72,7 +72,7 @@ const relaysNow = [{ hostname: 'relayhost' }];
 const relaysThen = [...relaysNow, { hostname: 'relay2' }];
 
 beforeAll(async () => {
-  requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash');
+  requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash', 'policyd-spf');
   project = makeProject(smallSettings());
   await make(smallSettings({ smtpdServers: relaysThen }));
   await print('home_two_relays', 'mailhost', '--format', 'sh');
@@ -85,6 +85,8 @@ beforeAll(async () => {
   scripts.set('net', await run(another, 'show', 'relayhost', '--format', 'sh'));
   await make(smallSettings({ smtpdServers: relaysNow, postfix: { tableType: 'hash' } }));
   await print('relay_hash', 'relayhost', '--format', 'sh');
+  await make(smallSettings({ relayPort25: { dnsbl: ['bl.example.net'], postscreen: true, spf: 'reject' } }));
+  await print('port25', 'relayhost', '--format', 'sh');
   await make(smallSettings({ smtpdServers: relaysNow }));
   for (const [variable, host] of [
     ['home', 'mailhost'],
@@ -216,6 +218,24 @@ ${ports}; echo
 `);
     expect(said).toMatch(/\n2500 2600 \n(?:.*\n)*2600 \n$/u);
     expect(said).toContain('nothing to change on relayhost.example.org');
+  });
+
+  it('port 25: --undo gives back every byte, also by a script that knows nothing of it', async () => {
+    await answer(`
+chgrp postfix /etc/postfix/main.cf && chmod 640 /etc/postfix/main.cf
+echo 'smtpd_recipient_restrictions = permit_mynetworks,  permit # ours' >>/etc/postfix/main.cf
+receive hosts/relayhost.example.org ${bundle}
+state >"$top/stock"
+ls /etc/postfix >"$top/names"
+paste "$port25" | dash
+state >"$top/first"
+differ "$top/first" "$top/stock"
+paste "$port25" | busybox ash | grep -q 'nothing to change'
+state | cmp - "$top/first"
+paste "$relay_undo" | dash
+state | cmp - "$top/stock"
+ls /etc/postfix | cmp - "$top/names"
+`);
   });
 
   it('makes a lost hash table again', async () => {

@@ -1,7 +1,7 @@
 // Folders of CAs as other programs make them, small and quick: with openssl itself, so that what they hold is really
 // what such a CA signs.
 
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openssl } from './openssl.js';
 
@@ -119,10 +119,4 @@ export function makeFlatCa(folder: string, subject = '/CN=Our CA'): ForeignCa {
   ca.sign(pair('relay'), pair('ca'), '/CN=relayhost.example.org', server);
   ca.sign(pair('home'), pair('ca'), '/CN=mailhost.example.org', client);
   return ca;
-}
-
-/** The same, made once in a test file and copied. */
-export function copyFlatCa(made: ForeignCa, folder: string): ForeignCa {
-  cpSync(made.folder, folder, { recursive: true });
-  return new ForeignCa(folder);
 }

@@ -1,5 +1,5 @@
 // How long the commands take, in processor time, as ratios within this one run: to `node -e 0`, and for the first make to
-// what others need for the same work. Rounds are interleaved, so that a machine whose speed drifts slows all alike. Each
+// what others need for the same work, also in wall time, because keys are made in parallel. Rounds are interleaved, so that a machine whose speed drifts slows all alike. Each
 // ratio is the median of the rounds' own; with RSA keys, which take a random time, it is that of the sums of all rounds.
 // Usage: npm run bench [-- ROUNDS [KEYTYPE...]]
 
@@ -38,16 +38,16 @@ function freshFolder(keyType, recipients = []) {
   return folder;
 }
 
-/** Milliseconds of processor time, those of its children too. bash measures to the millisecond. */
+/** Milliseconds of processor time, those of its children too, and of wall time. bash measures to the millisecond. */
 function run(cwd, command, args, { expected = 0, env = environment } = {}) {
-  const timed = ['-c', 'TIMEFORMAT="%U %S"; time "$@" 2>&3', 'bash', command, ...args];
+  const timed = ['-c', 'TIMEFORMAT="%U %S %R"; time "$@" 2>&3', 'bash', command, ...args];
   const stdio = ['pipe', 'pipe', 'pipe', 'pipe'];
   const result = spawnSync('bash', timed, { cwd, stdio, env: { ...env, LC_ALL: 'C' } });
   if (result.status !== expected) {
     throw new Error(`${command} ${args.join(' ')} failed: ${String(result.error ?? result.output[3])}`);
   }
-  const [user, system] = String(result.stderr).trim().split(' ').map(Number);
-  return 1000 * (user + system);
+  const [user, system, wall] = String(result.stderr).trim().split(' ').map(Number);
+  return { processor: 1000 * (user + system), wall: 1000 * wall };
 }
 
 /** In a home of its own, without an operator key. Each kind of project has its own cache of what V8 compiled. */
@@ -96,7 +96,8 @@ function timeProject(keyType, kind, note) {
   time('fingerprint FILE', ['fingerprint', `certs/smtp-client/${certificate}`]);
   time('show', ['show']);
   // Nothing is installed.
-  time('status', ['status'], 3);
+  time('first status', ['status'], 3);
+  time('second status', ['status'], 3);
   time('second make', ['make']);
 }
 
@@ -104,17 +105,21 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 const sum = (values) => values.reduce((total, one) => total + one, 0);
 
 function report(times) {
-  const ratio = (name, base) =>
+  const of = (name, kind) => times.get(name).map((time) => time[kind]);
+  const ratio = (name, base, kind) =>
     name.includes('rsa-')
-      ? sum(times.get(name)) / sum(times.get(base))
-      : median(times.get(name).map((ms, round) => ms / times.get(base)[round]));
-  const column = (name, base) => `${ratio(name, base).toFixed(2).padStart(6)} x ${base}`;
+      ? sum(of(name, kind)) / sum(of(base, kind))
+      : median(of(name, kind).map((ms, round) => ms / of(base, kind)[round]));
+  const column = (name, base) => {
+    const [processor, wall] = ['processor', 'wall'].map((kind) => ratio(name, base, kind).toFixed(2));
+    return `${processor.padStart(6)} (wall ${wall}) x ${base}`;
+  };
   console.log(`node ${process.version}, ${rounds} rounds`);
-  for (const [name, values] of times) {
+  for (const name of times.keys()) {
     const [, keyType] = /^first make, ([^,]*)/u.exec(name) ?? [];
     const others = peers.map((peer) => `${peer.name}, ${keyType}`).filter((other) => times.has(other));
     const columns = ['node -e 0', ...others].map((base) => column(name, base));
-    console.log(`${name.padEnd(40)} ${median(values).toFixed(0).padStart(6)} ms ${columns.join('  ')}`);
+    console.log(`${name.padEnd(40)} ${median(of(name, 'processor')).toFixed(0).padStart(6)} ms ${columns.join('  ')}`);
   }
 }
 
@@ -129,7 +134,7 @@ try {
   // Round 0 warms the caches and is not counted.
   timeRound(installed, () => undefined);
   for (let round = 1; round <= rounds; round += 1) {
-    timeRound(installed, (name, ms) => times.set(name, [...(times.get(name) ?? []), ms]));
+    timeRound(installed, (name, time) => times.set(name, [...(times.get(name) ?? []), time]));
   }
   report(times);
 } finally {

@@ -70,9 +70,9 @@ export function completeHostName(label: unknown, domain: HostName): HostName {
   return parseHostName(`${name}.${domain}`);
 }
 
-/** net.isIP, whose module takes milliseconds to load and which hardly any name needs. */
-function isIP(text: string): boolean {
-  return process.getBuiltinModule('node:net').isIP(text) !== 0;
+/** net.isIP (4, 6 or 0), whose module takes milliseconds to load and which hardly any command needs. */
+export function isIP(text: string): number {
+  return process.getBuiltinModule('node:net').isIP(text);
 }
 
 /** The form of nearly every name: nothing in it has to be converted, and no rule below can refuse it. */
@@ -102,7 +102,7 @@ function findHostNameFlaw(text: string): string | undefined {
   if (text === '') return 'it is empty';
   if (text.length > 1000) return 'it is over 253 octets long';
   if (text.includes('*')) return 'it has a wildcard';
-  if (text.includes(':') && isIP(text.replaceAll(/^\[|\]$/g, ''))) return 'it is an address';
+  if (text.includes(':') && isIP(text.replaceAll(/^\[|\]$/g, '')) !== 0) return 'it is an address';
   if (text.includes('_')) return 'it has an underscore';
   if (text.includes('/') || text.includes(':')) return 'it is a URL, a path or has a port';
   if (!/^(?:[A-Za-z0-9.-]|(?![\0-\x7f])[\p{L}\p{M}\p{Nd}])+$/u.test(text))
@@ -154,7 +154,7 @@ export function parseSshHost(input: unknown): SshHost {
   const refuse = (flaw: string) => refusal(`an ssh host (${flaw})`, input, hint);
   if (typeof input !== 'string') throw refuse('it is not text');
   if (input.includes('%')) throw refuse('it has a zone or a character that no host has');
-  if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input)) return branded(input);
+  if (/[:.]/.test(input) && /^[0-9A-Fa-f:.]+$/.test(input) && isIP(input) !== 0) return branded(input);
   if (input.length > 253) throw refuse('it is over 253 characters long');
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(input)) {
     if (!/[^\0-\x7f]/.test(input)) throw refuse('it has a character that no host has, or begins with one');

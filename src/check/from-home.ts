@@ -5,7 +5,7 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import { renderProbeFrom } from '../render/script.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
-import { linesOf, parseFacts, type HostFacts } from './host-facts.js';
+import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { lookAtHost, unseenFinding } from './host.js';
 import type { Report } from './report.js';
 
@@ -18,6 +18,9 @@ export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = client;
   if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];
+  if (sectionOf(facts, 'no-openssl') !== undefined) {
+    return [{ host: hostname, fine: '', findings: [findingOf('openssl-missing', hostname)] }];
+  }
   return settings.smtpdServers.map((relay) => ({
     host: hostname,
     fine: `relays through ${relay.hostname}, and is refused there without its certificate`,

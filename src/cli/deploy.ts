@@ -1,9 +1,8 @@
 // The command that changes the hosts: deploy. Its options and help are here; its code is in commands/, and loaded when
 // it runs.
 
-import type { Option } from 'commander';
-import type { DeployOptions } from '../commands/deploy.js';
-import { RelaycertsError } from '../errors.js';
+import { Option } from 'commander';
+import type { DeployOptions } from '../commands/deployment.js';
 import { count, type SysCommand } from './options.js';
 
 const mostAtOnce = 8;
@@ -24,11 +23,17 @@ export function addDeploy(program: SysCommand): void {
     .option('--dry-run', 'print what would be done, and do nothing')
     .option('--yes', 'do not ask')
     .option('--undo', 'undo everything that deploy and the scripts set up on these hosts')
-    .option('--force-routes', 'install also if main.cf of a home host routes mail past the relay')
+    .addOption(
+      new Option('--force-routes', 'install also if main.cf of a home host routes mail past the relay').conflicts(
+        'undo',
+      ),
+    )
     .addOption(hostCount('--parallel <n>', 'hosts at the same time', 2).default(mostAtOnce))
-    .option(
-      '--canary <host>',
-      'the host that goes first in its role (default: the first, if there are more than --parallel)',
+    .addOption(
+      new Option(
+        '--canary <host>',
+        'the host that goes first in its role (default: the first, if there are more than --parallel)',
+      ).conflicts('undo'),
     )
     .addOption(hostCount('--max-failures <n>', 'start no further host after this many failures', 5).default(10))
     .examples(
@@ -38,11 +43,6 @@ export function addDeploy(program: SysCommand): void {
       'relaycerts deploy --undo mailhost',
     )
     .runs(async (sys, options: Omit<DeployOptions, 'hosts' | 'canary'> & { canary?: string }, hosts: string[]) => {
-      if (options.undo && options.forceRoutes) {
-        throw new RelaycertsError('usage', '--force-routes cannot be used with --undo', {
-          hint: { run: ['deploy', '--undo', ...hosts] },
-        });
-      }
       const { deploy } = await import('../commands/deploy.js');
       await deploy({ ...options, canary: options.canary, hosts }, sys);
     });

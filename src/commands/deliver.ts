@@ -6,7 +6,7 @@ import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
-import { asksForVerdict, renderDelivery } from '../render/delivery.js';
+import { asksForVerdict, renderDelivery, toldOutcome } from '../render/delivery.js';
 import type { Failure } from '../render/deployment.js';
 import { renderScript } from '../render/script.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -42,20 +42,16 @@ export async function deliver(
   };
   const answer = (line: string): Promise<string> | undefined => (asksForVerdict(line) ? judge() : undefined);
   const outcome = await feedHost(host, { script, seconds, input, answer }, sys);
-  const failure = failureOf(host, outcome);
-  if (failure !== undefined) {
-    return flaw === undefined ? failure : { kind: 'failed', id: 'verdict-bad', message: flaw, hint: undefined };
-  }
-  const isUnchanged = outcome.kind === 'ran' && /^relaycerts: nothing to change on /mu.test(outcome.stdout);
-  return { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
+  const delivered = deliveredOf(host, outcome);
+  return delivered.kind === 'failed' && flaw !== undefined
+    ? { kind: 'failed', id: 'verdict-bad', message: flaw, hint: undefined }
+    : delivered;
 }
 
 /** Undoes the whole installation on a host. @throws tool */
 export async function takeBack(settings: Settings, { host, request }: HostInventory, sys: Sys): Promise<Delivered> {
   const script = renderScript(settings, host, { undo: true, forceRoutes: false, keyPlace: keyPlaceOf(request) });
-  const outcome = await runOnHost(host, { script, seconds }, sys);
-  const isUnchanged = outcome.kind === 'ran' && /^relaycerts: nothing to undo on /mu.test(outcome.stdout);
-  return failureOf(host, outcome) ?? { kind: isUnchanged ? 'unchanged' : 'installed', warnings: warningsOf(outcome) };
+  return deliveredOf(host, await runOnHost(host, { script, seconds }, sys));
 }
 
 /** A host that made its request also has the key. */
@@ -78,18 +74,7 @@ const hints = {
   slow: 'see why it is slow, then deploy again',
 } as const;
 
-/** The scripts' errors, by their words; the first that matches counts. */
-const scriptWords: readonly (readonly [string, RegExp])[] = [
-  ['disk-full', /no space left on device|disk quota exceeded/iu],
-  ['postfix-missing', /^relaycerts: error: (?!openssl ).* is not installed on /mu],
-  ['postfix-old', / is too old: /u],
-  ['postfix-check', /postfix check finds an error/u],
-  ['port-taken', /port \d+ is taken|listens on port|in use by/u],
-  ['route-stops', /this mail will stop/u],
-  ['reload-failed', /reload failed|stopped at the reload|does not listen on port|does not take its configuration/u],
-];
-
-function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | undefined {
+function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   if (outcome.kind !== 'ran') {
     return {
       kind: 'failed',
@@ -98,13 +83,16 @@ function failureOf({ hostname }: HostSettings, outcome: Outcome): Failure | unde
       hint: hints[outcome.kind],
     };
   }
-  if (outcome.status === 0) return undefined;
+  const told = toldOutcome(outcome.stdout);
+  const kind = told === 'changed' ? 'installed' : told === 'unchanged' ? told : undefined;
+  if (kind !== undefined && outcome.status === 0) return { kind, warnings: warningsOf(outcome.stderr) };
   const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
   const first = (kind: string): string | undefined => said.find(([, one]) => one === kind)?.[2];
-  const lines = outcome.stderr.split('\n').filter((line) => line.trim() !== '');
-  const message = first('error') ?? lines.at(-1) ?? `the script ended with ${outcome.status}`;
-  const id = scriptWords.find(([, pattern]) => pattern.test(outcome.stderr))?.[0] ?? 'install-failed';
-  return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint: hintOf(hostname, first('hint')) };
+  const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n').filter((line) => line.trim() !== '');
+  const message = first('error') ?? lines.at(-1) ?? `the login ended with ${outcome.status}, and ran no script`;
+  const id = kind === undefined && told !== undefined ? told : 'install-failed';
+  const hint = said.length === 0 ? loginHint : hintOf(hostname, first('hint'));
+  return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint };
 }
 
 /** What to run is for the admin to judge: it is in the host's words. */
@@ -112,15 +100,16 @@ function hintOf(hostname: string, said: string | undefined): string | undefined 
   return said && `${hostname} says: ${shorten(said, longestHint)}`;
 }
 
+const loginHint = 'log in there by hand with ssh, and see that its shell runs commands';
+
 /** A command of ours with a long path. */
 const longestHint = 1000;
 
 /** Of one host; a script has a few. */
 const mostWarnings = 20;
 
-function warningsOf(outcome: Outcome): readonly string[] {
-  if (outcome.kind !== 'ran') return [];
-  return [...outcome.stderr.matchAll(/^relaycerts: warning: (.*)$/gmu)]
+function warningsOf(stderr: string): readonly string[] {
+  return [...stderr.matchAll(/^relaycerts: warning: (.*)$/gmu)]
     .slice(0, mostWarnings)
     .map(([, text = '']) => shorten(text));
 }

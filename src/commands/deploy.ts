@@ -3,14 +3,14 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { checkFrom } from '../check/from-home.js';
-import { RelaycertsError, listSome } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
-import { contradictionsOf, type Bundles } from '../plan/plan.js';
+import type { HostInventory } from '../plan/inventory.js';
+import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { isWell, planText, reportsJson, reportText, type Report } from '../render/deployment.js';
+import { isWell, planText, reportText, type Report } from '../render/deployment.js';
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
@@ -18,50 +18,26 @@ import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
-import { deliver, takeBack } from './deliver.js';
+import { deliver } from './deliver.js';
 import { deployedHosts } from './deployed-hosts.js';
+import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
 import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
 import { checkRelays } from './live-relays.js';
-import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
-import { visitNotes, type VisitNotes } from './visit-notes.js';
-
-export interface DeployOptions extends GlobalOptions {
-  /** As typed; all if empty. */
-  readonly hosts: readonly string[];
-  readonly dryRun: boolean;
-  readonly yes: boolean;
-  readonly undo: boolean;
-  readonly forceRoutes: boolean;
-  /** Hosts that are visited in parallel. */
-  readonly parallel: number;
-  /** The host that goes first, as typed; one of each role if undefined. */
-  readonly canary: string | undefined;
-  /** After this many failures no further host is started. */
-  readonly maxFailures: number;
-}
-
-/** What a deployment works with. */
-interface Deployment {
-  readonly options: DeployOptions;
-  readonly settings: Settings;
-  readonly inventory: Inventory;
-  readonly bundles: Bundles;
-  readonly canary: HostName | undefined;
-  readonly sys: Sys;
-  readonly note: VisitNotes['note'];
-}
+import { contradiction, locked, noteUnderLock } from './run.js';
+import { undoAll } from './undeploy.js';
+import { visitNotes } from './visit-notes.js';
 
 /** Exit code 1 if a host failed or waits. @throws usage, settings, permissions, contradiction, lock, tool, files */
 export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
-  await locked(options.settings, sys, async (named, lock) => {
-    const settings = options.undo ? await withFormerHosts(named, formerWords(options, named)) : named;
+  await locked(options.settings, sys, async (written, lock) => {
+    const settings = options.undo ? await withFormerHosts(written, formerWords(options, written)) : written;
     const inventory = await readInventory(settings, sys);
     const problems = contradictionsOf(settings, inventory, sys.now());
     if (problems.length > 0 && !options.undo) throw contradiction(problems);
     const bundles = options.undo ? new Map() : bundlesOf(settings, inventory);
     const { note, end } = visitNotes((seen) => noteUnderLock(settings, sys, lock, seen));
     const canary = options.canary === undefined ? undefined : findHost(settings, options.canary).hostname;
-    const deployment = { options, settings, inventory, bundles, canary, sys, note };
+    const deployment = { options, settings, written, inventory, bundles, canary, sys, note };
     const hosts = findHosts(settings, options.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
@@ -87,31 +63,6 @@ function formerWords({ hosts }: DeployOptions, settings: Settings): readonly str
   return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
 }
 
-/** The result as data, or in these words unless --quiet is given. */
-function tell({ options, sys }: Deployment, reports: readonly Report[], words: string): void {
-  if (options.json) sys.write(reportsJson(reports));
-  else if (!sys.isQuiet) sys.write(words);
-}
-
-/** Shows what will be done on which hosts, and asks; false if nothing is to be done now. */
-async function isAgreed(deployment: Deployment, visits: readonly Visit[], plan: string): Promise<boolean> {
-  const { options, sys } = deployment;
-  if (options.dryRun) {
-    sys.write(options.json ? reportsJson([], visits) : plan);
-    return false;
-  }
-  if (!options.json && !sys.isQuiet) sys.write(plan);
-  if (options.yes) return true;
-  const length = new Set(visits.map(({ hostname }) => hostname)).size;
-  if (sys.interactive) {
-    if (await sys.confirm(`Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`)) return true;
-    throw new RelaycertsError('interrupted', 'no host was changed');
-  }
-  throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
-    hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
-  });
-}
-
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
 const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
 
@@ -128,7 +79,7 @@ async function lookAt(deployment: Deployment, found: HostInventory, isAgain = fa
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
-  const { options, settings, inventory, sys } = deployment;
+  const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
   const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
@@ -143,6 +94,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());
+  if (canary !== undefined && !visits.some(({ hostname }) => hostname === canary)) throw idleCanary(canary, options);
   if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
@@ -200,10 +152,10 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   for (;;) {
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
-    const [canary, rest] = withCanary(deployment, next);
-    if (canary !== undefined) await counted(canary);
+    const [first, rest] = withCanary(deployment, next);
+    if (first !== undefined) await counted(first);
     // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
-    if (canary !== undefined && isTelling(reports.get(canary.hostname))) {
+    if (first !== undefined && isTelling(reports.get(first.hostname))) {
       for (const { hostname } of rest) failed.add(hostname);
       continue;
     }
@@ -218,44 +170,11 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/**
- * Clients first: mail of a client whose relays are undone waits until it bounces. So relays that are not named stay
- * while a client could not be undone.
- */
-async function undoAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
-  const { settings, inventory, options, sys, note } = deployment;
-  const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
-  const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
-  const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
-  const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n`;
-  if (!(await isAgreed(deployment, visits, plan))) return undefined;
-  sys.progress.begin('hosts', hosts.length);
-  const reports: Report[] = [];
-  for (const role of ['smtp-client', 'smtpd-server'] as const) {
-    const ofRole = hosts.filter(({ host }) => host.role === role);
-    if (role === 'smtpd-server' && named.length === 0 && reports.some(({ outcome }) => outcome === 'failed')) {
-      const names = ofRole.map(({ host: { hostname } }) => hostname);
-      sys.warn('the relays stay, because a client may still need them', {
-        run: ['deploy', '--undo', ...names],
-        before: 'if none does:',
-      });
-      return [...reports, ...names.map((host) => ({ host, outcome: 'waiting' }) as const)];
-    }
-    await inParallel(ofRole, options.parallel, async (found) => {
-      const { hostname } = found.host;
-      const result = await takeBack(settings, found, sys);
-      await sys.progress.add();
-      if (result.kind === 'failed') {
-        sys.warn(result.message, result.hint);
-        reports.push({ host: hostname, outcome: 'failed', failure: result });
-        return;
-      }
-      await note(hostname, undefined);
-      for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
-      reports.push({ host: hostname, outcome: result.kind });
-    });
-  }
-  return reports;
+/** Without its canary, a deployment would begin on hosts that were not meant to be first. */
+function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError {
+  return new RelaycertsError('usage', `the canary ${canary} has nothing to install`, {
+    hint: { run: ['deploy', ...hosts] },
+  });
 }
 
 /** The first visit, by itself, and the others: the canary's if there is one, or one of many. */

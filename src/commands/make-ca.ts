@@ -24,7 +24,6 @@ import { planKept } from '../store/kept-passphrases.js';
 import { entryOf, type DkimEntry, type LedgerEntry } from '../store/ledger.js';
 import type { FileWrite } from '../store/transaction.js';
 import { openCaKey } from './ca-key.js';
-import { judgeOpening } from './custody.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Done, Work } from './run.js';
 
@@ -35,6 +34,8 @@ export interface PreparedCa {
   readonly done: readonly Done[];
   /** For use after the change. */
   readonly warnings: readonly Problem[];
+  /** The passphrase is encrypted to an operator key made for it. */
+  readonly isOperatorKeyNew: boolean;
   /** The CA, ready to sign; only if a step needs it. */
   readonly issuer: () => Issuer | Promise<Issuer>;
 }
@@ -79,11 +80,6 @@ export async function prepareCa(
     }
   }
   const issued = await issueMissingCa(work, after, pair);
-  // A new operator key is proven to open the CA before either is kept, and noted, so that the next status need not.
-  if (custody.isOperatorKeyNew && caKey !== undefined) {
-    const opening = await judgeOpening({ ...work, inventory: issued.after }, 'unasked');
-    if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
-  }
   return {
     ...custody,
     after: issued.after,
@@ -111,13 +107,11 @@ async function issueMissingCa({ settings, at }: Work, state: Inventory, keyPair:
   };
 }
 
-interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 'warnings'> {
+interface PreparedCustody extends Pick<PreparedCa, 'after' | 'keeps' | 'done' | 'warnings' | 'isOperatorKeyNew'> {
   /** Undefined if the passphrase was not opened. */
   readonly passphrase: Secret | undefined;
   /** It is new, with 256 random bits. */
   readonly isRandom: boolean;
-  /** The passphrase is encrypted to an operator key made for it. */
-  readonly isOperatorKeyNew: boolean;
 }
 
 async function prepareCustody(

@@ -100,6 +100,7 @@ async function prepareKeys(work: Work, steps: readonly Step[], given: Secret | u
   const signing = steps.filter((step) => step.kind === 'dkim-key');
   const dkim = await withNewKeys(inventory, signing, 'active', at);
   const begun = await prepareCa({ ...work, inventory: { ...inventory, dkim } }, steps, given);
+  await proveNewKey(work, begun);
   const entries = dkim.slice(inventory.dkim.length).map((key) => dkimEntry('made', key, at));
   return { ...begun, entries: [...begun.entries, ...entries], done: [...begun.done, ...signing.map(madeStep)] };
 }
@@ -177,6 +178,13 @@ async function foreseeOpening(
   for (const { message, hint } of custodyWarnings(opening, source)) work.sys.warn(message, hint);
   if (isShut(opening)) work.sys.endWith(3);
   return opening;
+}
+
+/** A new operator key is proven to open the new CA before either is kept, and noted, so that the next status need not. */
+async function proveNewKey(work: Work, { after, isOperatorKeyNew }: PreparedCa): Promise<void> {
+  if (!isOperatorKeyNew || after.caKey === undefined || after.caKey === work.inventory.caKey) return;
+  const opening = await judgeOpening({ ...work, inventory: after }, 'unasked');
+  if (opening?.kind !== 'opened') throw new Error('the new operator key does not open the new CA');
 }
 
 function isShut(opening: Opening | undefined): boolean {

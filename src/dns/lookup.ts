@@ -2,9 +2,8 @@
 // server never means that a record is not there. What a server says is untrusted: addresses are checked here, names
 // are parsed before they are followed or printed.
 
-import { Resolver } from 'node:dns/promises';
-import { isIP } from 'node:net';
 import { systemCode } from '../errors.js';
+import { isIP } from '../names.js';
 
 export type Answer<Value> =
   | { readonly kind: 'found'; readonly values: readonly Value[] }
@@ -57,6 +56,8 @@ export function isQueryName(name: string): boolean {
  * more of a server that has not answered the first ones.
  */
 export function makeLookup(server: string | undefined, begun = performance.now()): Lookup {
+  // Loaded now, because status loads this file and looks nothing up.
+  const { Resolver } = process.getBuiltinModule('node:dns/promises');
   const resolver = new Resolver({ timeout, tries: 2 });
   if (server !== undefined) resolver.setServers([server]);
   const asked = new Map<string, Promise<Answer<unknown>>>();

@@ -54,6 +54,10 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
         return peers.trusted(host.issuer) && (role === 'smtpd-server' || isListed);
       })
       .map(({ hostname }) => ({ hostname, files }));
+  // A relay hands mail from the world to a home, which has a table of relays: it has to know their pins first.
+  const homes = new Set(clients.filter((host) => host.seen !== undefined && !knowsPins(host)).map(nameOf));
+  const visitsHome = wave('smtp-client', 'all').filter(({ hostname }) => homes.has(hostname));
+  if (visitsHome.length > 0) return visitsHome;
   const order = [
     ['smtpd-server', 'all'],
     ['smtpd-server', 'trust'],
@@ -70,6 +74,8 @@ export function nextVisits(hosts: readonly DeployedHost[], { failed, only }: Cho
   const [first] = open.toSorted((one, other) => rank(one) - rank(other));
   return open.filter((host) => host.role === first?.role).map(({ hostname }) => ({ hostname, files: 'all' }));
 }
+
+const nameOf = ({ hostname }: DeployedHost): HostName => hostname;
 
 function rank({ role }: DeployedHost): number {
   return role === 'smtpd-server' ? 0 : 1;

@@ -54,7 +54,7 @@ export function activeKeys({ dkim }: Pick<Settings, 'dkim'>, keys: readonly Foun
 export function newSelector(keys: readonly Pick<FoundDkimKey, 'selector'>[], at: Date): string {
   const month = `rc${at.toISOString().slice(0, 7).replace('-', '')}`;
   const used = new Set(keys.map(({ selector }) => selector));
-  const free = ['', ...'bcdefghijklmnopqrstuvwxyz'].find((letter) => !used.has(`${month}${letter}`));
+  const free = ['', ...'bcdefghijklmnopqrstuvwxyz'.split('')].find((letter) => !used.has(`${month}${letter}`));
   // Twenty-six changes in one month are a mistake, and the next selector would not be known to be new.
   if (free === undefined) throw new TypeError(`no selector of ${month} is free`);
   return `${month}${free}`;

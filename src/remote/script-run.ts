@@ -43,11 +43,12 @@ export interface Feeding extends ScriptRun {
 }
 
 /**
- * Runs a short script without secrets, with an input of its own, and answers its output.
+ * Runs a short script with an input of its own, which follows it on standard input, and answers its output.
  * @throws tool - ssh is missing here
  */
 export function feedHost(host: HostSettings, { script, seconds, input, answer }: Feeding, sys: Sys): Promise<Outcome> {
-  return outcomeOf(shellOn(host, script), { input, answer, timeoutMs: seconds * 1000 }, sys);
+  const all = Buffer.concat([Buffer.from(script), input]);
+  return outcomeOf(shellOn(host, Buffer.byteLength(script)), { input: all, answer, timeoutMs: seconds * 1000 }, sys);
 }
 
 async function outcomeOf(
@@ -75,17 +76,27 @@ async function outcomeOf(
   return failure ?? { kind: 'ran', status, stdout: result.stdout.toString(), stderr };
 }
 
-/** The words that start a root shell on a host; without a script it reads one from standard input. */
-export function shellOn({ ssh }: HostSettings, script?: string): readonly [string, ...string[]] {
+/**
+ * The words that start a root shell on a host, which reads a script from standard input; with `octets` only so many, and
+ * leaves the rest to the script. A login shell other than POSIX sh (csh, fish) sees only words that it reads alike.
+ */
+export function shellOn({ ssh }: HostSettings, octets?: number): readonly [string, ...string[]] {
   const shell = ssh.needsSudo ? sudo : (['sh'] as const);
-  if (ssh.isLocal) return script === undefined ? shell : [...shell, '-c', script];
+  // A shell itself, or head -c of busybox, may read more from a pipe.
+  const begin = `eval "$(dd bs=1 count=${octets} 2>/dev/null)"`;
+  if (ssh.isLocal) return octets === undefined ? shell : [...shell, '-c', begin];
   const { user, host, port } = ssh;
-  const options = ['BatchMode=yes', `ConnectTimeout=${connectSeconds}`, `ServerAliveInterval=${aliveSeconds}`].flatMap(
-    (one) => ['-o', one],
-  );
+  const options = [
+    'BatchMode=yes',
+    // What the user's configuration may ask of a login by hand.
+    'RemoteCommand=none',
+    'ClearAllForwardings=yes',
+    `ConnectTimeout=${connectSeconds}`,
+    `ServerAliveInterval=${aliveSeconds}`,
+  ].flatMap((one) => ['-o', one]);
   const place = [...(port === 22 ? [] : ['-p', String(port)]), `${user}@${host}`];
-  const words = script === undefined ? shell : [...shell, '-c', textWord(script)];
-  return ['ssh', '-T', ...options, ...place, words.join(' ')];
+  const words = octets === undefined ? shell : [...shell, '-c', textWord(begin)];
+  return ['ssh', '-T', '-a', '-x', ...options, ...place, words.join(' ')];
 }
 
 /** sudo uses the user's language, and its messages are parsed. */

@@ -16,6 +16,8 @@ const words: readonly (readonly [SshFailure, RegExp])[] = [
   ],
 ];
 const sudoWords = /^sudo: |^env: .?sudo|sudo: (?:command )?not found/mu;
+/** A script that ran and failed: sudo may have warned before it (unable to resolve host). */
+const scriptWords = /^relaycerts: /mu;
 
 /** Undefined if the script ran: its own status and output are then the result. */
 export function sshFailureOf(
@@ -26,7 +28,7 @@ export function sshFailureOf(
     const kind = words.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'unreachable';
     return { kind, words: lineOf(stderr, words.find(([one]) => one === kind)?.[1]) };
   }
-  if (status !== 0 && sudoWords.test(stderr)) return { kind: 'no-sudo', words: lineOf(stderr, sudoWords) };
+  if (status !== 0 && sudoWords.test(stderr) && !scriptWords.test(stderr)) return { kind: 'no-sudo', words: lineOf(stderr, sudoWords) };
   return undefined;
 }
 

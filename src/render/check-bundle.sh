@@ -5,11 +5,11 @@
 : "${host:?}" "${folder:?}" "${bundle:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${purpose:?}"
 : "${copy_hint:?}" "${pair_hint:?}" "${request_hint?}"
 
-# The owner of the folder and the key, for chown and chmod; home-program.sh sets others.
+# The owner of the folder and of the chain, which has the key, for chown and chmod; home-program.sh sets others.
 folder_owner=0:0
 folder_mode=700
-key_owner=0:0
-key_mode=600
+chain_owner=0:0
+chain_mode=600
 
 # The bundle's file $1 exists, is not a link, and has mode $2 and owner $3, by default root. The owner is set first, so
 # that a mode that opens the file opens it to the right group.
@@ -36,11 +36,13 @@ check_pair() {
 build_chain() {
   [ -f "$bundle/$key" ] ||
     fail "$bundle/$key is missing: $host makes its own key" "make it and its request first: $request_hint"
-  own_file "$key" "$key_mode" "$key_owner"
+  own_file "$key" 600
   own_file "$certificate" 644
   check_pair "$key" "$certificate"
   rm -f "$bundle/$chain.new"
   cat "$bundle/$key" "$bundle/$certificate" >"$bundle/$chain.new"
+  chown "$chain_owner" "$bundle/$chain.new"
+  chmod "$chain_mode" "$bundle/$chain.new"
   if [ ! -L "$bundle/$chain" ] && cmp -s "$bundle/$chain.new" "$bundle/$chain"; then
     rm -f "$bundle/$chain.new"
   else
@@ -62,8 +64,8 @@ check_bundle() {
   chown "$folder_owner" "$folder" "$bundle"
   chmod "$folder_mode" "$folder" "$bundle"
   [ -z "$request_hint" ] || build_chain
-  own_file "$chain" 600
-  own_file "$key" "$key_mode" "$key_owner"
+  own_file "$chain" "$chain_mode" "$chain_owner"
+  own_file "$key" 600
   own_file "$certificate" 644
   own_file "$ca" 644
   # Postfix wants the key first; openssl accepts any order.

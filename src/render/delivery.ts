@@ -6,6 +6,7 @@ import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
+import failure from './failure.sh';
 import parents from './parents.sh';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
@@ -46,15 +47,38 @@ export function renderDelivery(
     [...files].map(([name, bytes]) => ({ name, bytes, mode: 0o600 })),
     at,
   );
-  return { script: receiver(settings, []), input: Buffer.concat([Buffer.from(`${archive.length}\n`), archive]) };
+  return {
+    script: receiver(settings, []),
+    input: Buffer.concat([Buffer.from(`archive ${archive.length}\n`), archive]),
+  };
 }
 
 /** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
-  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${parents}\n${receive}`;
+  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${failure}\n${parents}\n${receive}`;
 }
 
-/** The line with which the script asks whether to keep what it installed (arrival.sh). */
+/** The line with which the script asks whether to keep what it installed (arrival.sh); a login may print before it. */
 export function asksForVerdict(line: string): boolean {
-  return line.startsWith('relaycerts: waiting for the verdict on ');
+  return line.includes('relaycerts: waiting for the verdict on ');
 }
+
+/** The first outcome that a script told (failure.sh); undefined if it told none of these. */
+export function toldOutcome(stdout: string): string | undefined {
+  const told = /relaycerts: outcome: ([a-z-]+)$/mu.exec(stdout)?.[1];
+  return outcomes.find((one) => one === told);
+}
+
+/** What a script may tell; each id is that of a finding. */
+const outcomes = [
+  'changed',
+  'unchanged',
+  'disk-full',
+  'postfix-missing',
+  'postfix-old',
+  'postfix-check',
+  'port-taken',
+  'route-stops',
+  'route-around',
+  'reload-failed',
+] as const;

@@ -3,7 +3,7 @@
 # the bundle to $dkim_folder, since opendkim cannot enter $folder: only it may read them, and only root may change them,
 # or opendkim refuses to use the keys. While something is wrong with it, Postfix answers that mail has to wait.
 
-: "${host:?}" "${folder:?}" "${bundle:?}" "${saved:?}" "${dkim_folder:?}" "${dkim_unit:?}" "${dkim_port:?}" "${dkim_files:?}"
+: "${host:?}" "${folder:?}" "${bundle:?}" "${saved:?}" "${dkim_folder:?}" "${dkim_unit:?}" "${dkim_port:?}" "${dkim_files:?}" "${copy_hint:?}"
 
 dkim_unit_file=/etc/systemd/system/$dkim_unit
 dkim_conf=$dkim_folder/opendkim.conf
@@ -32,10 +32,22 @@ check_dkim() {
   id opendkim >/dev/null 2>&1 ||
     fail "$host has no user opendkim; nothing was changed" "install its package again: apt-get install --reinstall opendkim"
   for file in $dkim_files; do own_file "$file" 600; done
+  check_key_table
   [ -n "$(dkim_processes)" ] || [ -z "$(dkim_listener)" ] ||
     fail "another program listens on port $dkim_port of $host" \
-      "set another dkim.socket in the settings; ss -ltnp shows the program"
+      "set another dkim.socket in the settings; ss -ltnp shows the program" port-taken
   if [ -d "$dkim_folder" ]; then check_parents "$dkim_folder"; fi
+}
+
+# Every key stays in our folder: a key that may only renew can send this table (receive.sh).
+check_key_table() {
+  dkim_keys "$bundle/opendkim.KeyTable" | while IFS=' ' read -r domain path; do
+    case $domain:${path#"$dkim_folder"/} in
+      */*) exit 1 ;;
+      *.key.pem) ;;
+      *) exit 1 ;;
+    esac
+  done || fail "$bundle/opendkim.KeyTable names a file outside $dkim_folder" "copy the bundle again: $copy_hint"
 }
 
 # The file $2 has the content of $1, and mode $3.

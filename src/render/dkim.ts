@@ -29,6 +29,8 @@ export function homeMilter({ dkim }: Pick<Settings, 'dkim'>, host: HostSettings)
   return `{${dkimMilter(dkim)},default_action=tempfail}`;
 }
 
+const text = (lines: readonly string[]): Buffer => Buffer.from(lines.map((line) => `${line}\n`).join(''));
+
 /** The files of a host that signs, by name; none if it does not, or a domain has no key yet. */
 export function signingFilesOf(
   settings: Settings,
@@ -39,7 +41,6 @@ export function signingFilesOf(
   const active = activeKeys(settings, keys);
   if (dkim === undefined || !isSigner(settings, host) || active.length < dkim.domains.length) return new Map();
   const folder = dkimFolder(settings);
-  const text = (lines: readonly string[]): Buffer => Buffer.from(lines.map((line) => `${line}\n`).join(''));
   // A key's name has its selector, so that the table, which is replaced all at once, decides which key is used.
   const keyLine = ({ domain, selector }: FoundDkimKey): string =>
     `${domain} ${domain}:${selector}:${folder}/${domain}.${selector}.key.pem`;

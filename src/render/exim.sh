@@ -2,13 +2,13 @@
 # What home-program.sh needs for Exim 4 as Debian configures it, split or not: macros for the transport to the
 # smarthost, in separate files, and the smarthost in update-exim4.conf.conf.
 
-: "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}"
+: "${host:?}" "${folder:?}" "${chain:?}" "${ca:?}"
 : "${force_routes:?}" "${force_hint:?}" "${routes:?}"
 
 program_release() { exim4 -bV 2>/dev/null | sed -n 's/^Exim version \([0-9]*\.[0-9]*\).*/\1/p'; }
 
 check_program() {
-  by_hand="set in its transport: hosts_require_tls = *, tls_verify_hosts = *, tls_verify_certificates = $folder/$ca, tls_certificate = $folder/$certificate, tls_privatekey = $folder/$key; and in its router: route_list = * $routes byname"
+  by_hand="set in its transport: hosts_require_tls = *, tls_verify_hosts = *, tls_verify_certificates = $folder/$ca, tls_certificate = $folder/$chain, tls_privatekey = $folder/$chain; and in its router: route_list = * $routes byname"
   command -v update-exim4.conf >/dev/null 2>&1 || fail "Exim on $host is not configured by Debian's update-exim4.conf" "$by_hand"
   [ ! -e /etc/exim4/exim4.conf ] ||
     fail "/etc/exim4/exim4.conf takes the place of the files that update-exim4.conf reads" "move it away, or $by_hand"
@@ -30,7 +30,7 @@ check_routers() {
   if [ "$force_routes" = yes ]; then
     warn "$what"
   else
-    fail "$what" "give them a transport of their own; or, to install all the same: $force_hint"
+    fail "$what" "give them a transport of their own; or, to install all the same: $force_hint" route-stops
   fi
 }
 
@@ -40,7 +40,7 @@ apply_program() { update-exim4.conf; }
 check_applied() {
   found=$(exim4 -bP transport remote_smtp_smarthost 2>/dev/null) || :
   for line in 'hosts_require_tls = *' 'tls_verify_hosts = *' "tls_verify_certificates = $folder/$ca" \
-    "tls_certificate = $folder/$certificate" "tls_privatekey = $folder/$key" 'hosts_avoid_tls = '; do
+    "tls_certificate = $folder/$chain" "tls_privatekey = $folder/$chain" 'hosts_avoid_tls = '; do
     printf '%s\n' "$found" | grep -qxF -e "$line" ||
       fail "Exim did not take the setting: $line" "exim4 -bP transport remote_smtp_smarthost shows what it has"
   done

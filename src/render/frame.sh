@@ -26,11 +26,6 @@ say() { printf 'relaycerts: %s\n' "$1"; }
 
 warn() { printf 'relaycerts: warning: %s\n' "$1" >&2; }
 
-fail() {
-  printf 'relaycerts: error: %s\nrelaycerts: hint: %s\n' "$1" "$2" >&2
-  exit 1
-}
-
 # True if the program's release is $1 (3.10) or later.
 at_least() {
   [ "${release%.*}" -gt "${1%.*}" ] || { [ "${release%.*}" -eq "${1%.*}" ] && [ "${release#*.}" -ge "${1#*.}" ]; }
@@ -56,9 +51,15 @@ replace_files() {
     ! cmp -s "$saved/new/$file" "$target" || continue
     rm -f "$target.relaycerts" "$target.relaycerts-old"
     if [ -e "$saved/new/$file" ]; then
-      if [ -e "$target" ]; then cp -p "$target" "$target.relaycerts"; else made="$made $target"; fi
-      cat "$saved/new/$file" >"$target.relaycerts"
-      [ -e "$target" ] || chmod 644 "$target.relaycerts"
+      if [ -e "$target" ]; then
+        cp -p "$target" "$target.relaycerts"
+        cat "$saved/new/$file" >"$target.relaycerts"
+      else
+        made="$made $target"
+        cp -p "$saved/new/$file" "$target.relaycerts"
+        # Otherwise it has the mode of the original.
+        [ -e "$saved/before/$file" ] || chmod 644 "$target.relaycerts"
+      fi
     fi
     [ ! -e "$target" ] || ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"
   done
@@ -101,6 +102,7 @@ put_back() {
   # A second signal must not stop this halfway. Unlike an ignored signal, a trap is not inherited by the mail program.
   trap : HUP INT PIPE TERM
   end_watcher
+  tell_if_full
   if [ "$guarded" = yes ]; then
     outcome="it failed; the configuration of $host is as it was before"
     each_part put_back
@@ -136,4 +138,5 @@ end_change() {
   guarded=no
   trap - EXIT HUP INT PIPE TERM
   for file in $edited; do rm -f "$(behind "$file").relaycerts-old"; done
+  outcome changed
 }

@@ -4,11 +4,11 @@
 # program: program_release; check_program, which fails if its files cannot be edited, and undone, exactly;
 # apply_program, which makes it check its files; check_applied, which fails if the settings are not in effect.
 
-: "${host:?}" "${folder:?}" "${edited:?}" "${oldest?}" "${active:?}" "${saved:?}" "${key:?}" "${bundle:?}"
+: "${host:?}" "${folder:?}" "${edited:?}" "${oldest?}" "${active:?}" "${saved:?}" "${chain:?}" "${bundle:?}"
 : "${title:?}" "${package?}" "${command?}" "${service?}" "${action?}" "${user:?}" "${access:?}" "${was_running:?}"
 : "${root_hint:?}" "${user_hint:?}"
 
-: "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}"
+: "${folder_owner:?}" "${folder_mode:?}" "${chain_owner:?}" "${chain_mode:?}"
 
 # Values that only some of the programs use.
 : "${check_hint:?}" "${config_hint:?}" "${routes:?}" "${force_routes:?}" "${force_hint:?}"
@@ -23,10 +23,10 @@ is_installed() { [ -z "$command" ] || command -v "$command" >/dev/null 2>&1; }
 check_tools() {
   check_root
   command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
-  is_installed || fail "$title is not installed on $host" "install it: apt-get install $package"
+  is_installed || fail "$title is not installed on $host" "install it: apt-get install $package" postfix-missing
   release=$(program_release)
   [ -z "$oldest" ] || [ -z "$release" ] || at_least "$oldest" ||
-    fail "$title $release is too old: $oldest or later is needed" "upgrade $title"
+    fail "$title $release is too old: $oldest or later is needed" "upgrade $title" postfix-old
 }
 
 # The program reads the key as its user; nobody else can.
@@ -37,10 +37,10 @@ find_user() {
   folder_mode=710
   case $access in
     group)
-      key_owner=0:$group
-      key_mode=640
+      chain_owner=0:$group
+      chain_mode=640
       ;;
-    *) key_owner=$user:0 ;;
+    *) chain_owner=$user:0 ;;
   esac
 }
 
@@ -48,8 +48,8 @@ find_user() {
 as_user() { su -s /bin/sh "$user" -c "$1" </dev/null; }
 
 check_user() {
-  as_user "test -r $bundle/$key" ||
-    fail "$user cannot read $bundle/$key, though it may" "let $user pass the folders above it: namei -l $folder"
+  as_user "test -r $bundle/$chain" ||
+    fail "$user cannot read $bundle/$chain, though it may" "let $user pass the folders above it: namei -l $folder"
 }
 
 # The new text of file $1 on stdout, from the old one on stdin, which has no lines of ours.
@@ -95,7 +95,7 @@ copy_without_ours() {
     target=$(behind "$file")
     mkdir -p "$(dirname "$saved/without/$file")"
     if [ ! -e "$target" ]; then
-      continue
+      : # It was removed since: the original is what there was before.
     elif [ -d "$saved/before" ] || grep -qxF -e "$begin" "$target"; then
       if ! cmp -s "$saved/after/$file" "$target"; then
         without_ours "$file" <"$target" >"$saved/without/$file"
@@ -118,12 +118,10 @@ make_new() {
   for file in $edited; do
     mkdir -p "$(dirname "$saved/new/$file")"
     old=$saved/without/$file
-    if [ "$1" != undo ]; then
-      [ -e "$old" ] || old=/dev/null
-      with_ours "$file" <"$old" >"$saved/new/$file"
-    elif [ -e "$old" ]; then
-      cp -p "$old" "$saved/new/$file"
-    fi
+    [ ! -e "$old" ] || cp -p "$old" "$saved/new/$file"
+    [ "$1" != undo ] || continue
+    [ -e "$old" ] || old=/dev/null
+    with_ours "$file" <"$old" >"$saved/new/$file"
   done
 }
 
@@ -164,10 +162,10 @@ resume() {
 }
 
 resume_or_fail() {
-  resume "$was_running" || fail "$title does not take its configuration" "its messages are above, or in the log"
+  resume "$was_running" || fail "$title does not take its configuration" "its messages are above, or in the log" reload-failed
   if [ "$was_running" = yes ]; then
     sleep 1
-    is_running || fail "$title stopped" "the log says why"
+    is_running || fail "$title stopped" "the log says why" reload-failed
   elif [ -n "$service" ]; then
     warn "$title is not running on $host; start it: service $service start"
   fi
@@ -191,6 +189,7 @@ install_host() {
     rm -rf "$saved/new" "$saved/without"
     if [ "$(cat "$saved/bundle" 2>/dev/null)" = "$(bundle_state)" ]; then
       say "nothing to change on $host: $active"
+      outcome unchanged
       return
     fi
     begin_bundle
@@ -224,6 +223,7 @@ undo_host() {
   if [ ! -d "$saved/before" ]; then
     remove_monitor
     say "nothing to undo on $host: no configuration was saved in $saved"
+    outcome unchanged
     return
   fi
   begin_change
@@ -235,7 +235,7 @@ undo_host() {
   # The key belongs to root again.
   chown 0:0 "$folder"
   chmod 700 "$folder"
-  if [ -f "$folder/$key" ]; then chown 0:0 "$folder/$key" && chmod 600 "$folder/$key"; fi
+  if [ -f "$folder/$chain" ]; then chown 0:0 "$folder/$chain" && chmod 600 "$folder/$chain"; fi
   remove_monitor
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"
 }

@@ -53,17 +53,17 @@ interface Place {
   readonly hostname: string;
   readonly folder: string;
   readonly ca: string;
-  readonly certificate: string;
-  readonly key: string;
+  /** Key and certificate in one file, which one rename replaces, so that no program can read two that do not match. */
+  readonly chain: string;
 }
 
 /** The macros of Debian's transport to a smarthost. Without HOSTS_REQUIRE_TLS, Exim would go on in plain text. */
-const eximMacros = ({ ca, certificate, key }: Place): readonly string[] => [
+const eximMacros = ({ ca, chain }: Place): readonly string[] => [
   'REMOTE_SMTP_SMARTHOST_HOSTS_REQUIRE_TLS = *',
   `REMOTE_SMTP_SMARTHOST_TLS_VERIFY_CERTIFICATES = ${ca}`,
   'REMOTE_SMTP_SMARTHOST_TLS_VERIFY_HOSTS = *',
-  `REMOTE_SMTP_SMARTHOST_TLS_CERTIFICATE = ${certificate}`,
-  `REMOTE_SMTP_SMARTHOST_PRIVATEKEY = ${key}`,
+  `REMOTE_SMTP_SMARTHOST_TLS_CERTIFICATE = ${chain}`,
+  `REMOTE_SMTP_SMARTHOST_PRIVATEKEY = ${chain}`,
 ];
 
 const noQueue = (title: string): string =>
@@ -104,7 +104,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
     log: 'its log, /var/log/exim4/mainlog, must say CV=yes',
     limits: ['A mail that waits for longer than its retry rules allow, 4 days in Debian, is returned.'],
   }),
-  opensmtpd: ({ relays: [relay], certificate, key, ca }) => ({
+  opensmtpd: ({ relays: [relay], chain, ca }) => ({
     title: 'OpenSMTPD',
     command: 'smtpd',
     package: 'opensmtpd',
@@ -120,8 +120,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
         file: '/etc/smtpd.conf',
         place: 'first',
         lines: [
-          `pki relaycerts cert "${certificate}"`,
-          `pki relaycerts key "${key}"`,
+          `pki relaycerts cert "${chain}"`,
+          `pki relaycerts key "${chain}"`,
           `ca relaycerts cert "${ca}"`,
           // smtp:// would not verify anything.
           `action "relay" relay host smtp+tls://${relay.hostname}:${relay.port} pki relaycerts ca relaycerts`,
@@ -136,7 +136,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
       'It takes OpenSMTPD 7: 6.8, which Debian 12 has, cannot show a client certificate.',
     ],
   }),
-  msmtp: ({ relays: [relay], hostname, certificate, key, ca }) => ({
+  msmtp: ({ relays: [relay], hostname, chain, ca }) => ({
     title: 'msmtp',
     command: 'msmtp',
     package: 'msmtp',
@@ -161,8 +161,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
           'tls_starttls on',
           'tls_certcheck on',
           `tls_trust_file ${ca}`,
-          `tls_cert_file ${certificate}`,
-          `tls_key_file ${key}`,
+          `tls_cert_file ${chain}`,
+          `tls_key_file ${chain}`,
           'syslog LOG_MAIL',
           'account default : relaycerts',
         ],
@@ -176,7 +176,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
       'Only the user that runs it may read the key (programUser in the settings). A file ~/.msmtprc, and an account of msmtprc whose "from" is the sender, come before this one.',
     ],
   }),
-  nullmailer: ({ relays, certificate, key, ca }) => ({
+  nullmailer: ({ relays, chain, ca }) => ({
     title: 'nullmailer',
     command: 'nullmailer-send',
     package: 'nullmailer',
@@ -193,7 +193,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
         place: 'alone',
         lines: relays.map(
           ({ hostname, port }) =>
-            `${hostname} smtp port=${port} starttls x509certfile=${certificate} x509keyfile=${key} x509cafile=${ca}`,
+            `${hostname} smtp port=${port} starttls x509certfile=${chain} x509keyfile=${chain} x509cafile=${ca}`,
         ),
       },
     ],
@@ -204,7 +204,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
       'After a failure nullmailer waits longer and longer, up to a day (maxpause): service nullmailer restart tries at once. After 7 days (queuelifetime) the mail is returned.',
     ],
   }),
-  nodemailer: ({ relays: [relay], folder, certificate, key, ca }) => ({
+  nodemailer: ({ relays: [relay], folder, chain, ca }) => ({
     title: 'Nodemailer',
     command: '',
     package: '',
@@ -221,6 +221,7 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
         lines: [
           `// Options for Nodemailer: createTransport(require('${folder}/nodemailer.cjs')), or the default export of import.`,
           "const { readFileSync } = require('node:fs');",
+          `const chain = readFileSync('${chain}');`,
           '',
           'module.exports = {',
           `  host: '${relay.hostname}',`,
@@ -232,8 +233,8 @@ const programs: Readonly<Record<Exclude<MailProgram, 'postfix'>, (place: Place) 
           '    rejectUnauthorized: true,',
           "    minVersion: 'TLSv1.2',",
           `    ca: readFileSync('${ca}'),`,
-          `    cert: readFileSync('${certificate}'),`,
-          `    key: readFileSync('${key}'),`,
+          '    cert: chain,',
+          '    key: chain,',
           '  },',
           '};',
         ],
@@ -256,7 +257,7 @@ export function homeProgramOf(
   if (host.role === 'smtpd-server' || host.program === 'postfix') return undefined;
   const folder = postfix.directory;
   const names = bundleNames(domain, host.hostname);
-  const [ca, certificate, key] = [`${folder}/${names.ca}`, `${folder}/${names.certificate}`, `${folder}/${names.key}`];
-  const place = { relays: smtpdServers, hostname: host.hostname, folder, ca, certificate, key };
+  const [ca, chain] = [`${folder}/${names.ca}`, `${folder}/${names.chain}`];
+  const place = { relays: smtpdServers, hostname: host.hostname, folder, ca, chain };
   return { ...programs[host.program](place), user: host.programUser };
 }

@@ -5,8 +5,8 @@
 
 import { peersName } from '../plan/inbound.js';
 import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import type { Configuration } from './configuration.js';
-import { syslogName, transportService, type Parameter, type Service } from './postfix.js';
+import type { Port25 } from './port25.js';
+import { syslogName, transportService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
@@ -51,19 +51,21 @@ export function inboundServices(
   });
 }
 
+const first = (name: string, token: string): ListToken => ({ name, place: 'first', token });
+
 /** Postfix's folder, for files of ours beside main.cf. */
 const folder = '/etc/postfix';
 
 /** What is set on a relay: what its port 25 accepts, and the transport home. */
-export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Configuration {
+export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Port25 {
   const { domains, recipients } = inbound;
+  const isAsked = recipients === 'verify';
   // Named after the port, like all that belongs to one project on a relay.
   const name = `relaycerts-${relay.port}-home`;
   const question = `relaycerts_${relay.port}_home`;
-  const first = (list: string, token: string) => ({ name: list, place: 'first', token }) as const;
   const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
   const replies = { name: `${name}-replies`, lines: replyLines(inbound) };
-  const listed = { name: `${name}-recipients`, lines: recipientLines(inbound) };
+  const listed = { name: `${name}-recipients`, lines: isAsked ? [] : recipientLines(domains, recipients) };
   const transport = transportService(settings, relay, name, [
     set('syslog_name', `${syslogName}_home`),
     // Whatever the next hop is called: an address, with the tunnel.
@@ -71,7 +73,6 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
     set('smtp_delivery_status_filter', `regexp:${folder}/${replies.name}`),
     set('soft_bounce', 'no'),
   ]);
-  const isAsked = recipients === 'verify';
   return {
     main: isAsked
       ? [
@@ -100,9 +101,9 @@ export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): s
 const madeLine = '# Made by relaycerts; changes are lost.';
 
 /** relay_recipient_maps: who gets mail at home. */
-function recipientLines({ domains, recipients }: Inbound): readonly string[] {
+function recipientLines(domains: readonly string[], recipients: readonly string[]): readonly string[] {
   const always = domains.flatMap((domain) => alwaysThere.map((name) => `${name}@${domain}`));
-  return [madeLine, ...new Set([...recipients, ...always])].map((one) => (one === madeLine ? one : `${one} x`));
+  return [madeLine, ...[...new Set([...recipients, ...always])].map((one) => `${one} x`)];
 }
 
 /**

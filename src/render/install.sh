@@ -15,7 +15,7 @@ log_hint='the mail log says why'
 
 find_postfix() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
-  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix"
+  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix" postfix-missing
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
@@ -64,8 +64,8 @@ check_postfix() {
 check_tools() {
   find_postfix
   command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
-  at_least "$oldest" || fail "Postfix $release is too old: $oldest or later is needed" "upgrade Postfix"
-  check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint"
+  at_least "$oldest" || fail "Postfix $release is too old: $oldest or later is needed" "upgrade Postfix" postfix-old
+  check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint" postfix-check
 }
 
 is_running() { postfix status >/dev/null 2>&1; }
@@ -83,9 +83,9 @@ resume() {
 check_and_reload() {
   check_postfix || fail "postfix check found an error in $config" "$check_hint"
   if [ "$was_running" = yes ]; then
-    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "$log_hint"
+    postfix reload >/dev/null 2>&1 || fail "postfix reload failed" "$log_hint" reload-failed
     sleep 1
-    is_running || fail "Postfix stopped at the reload" "$log_hint"
+    is_running || fail "Postfix stopped at the reload" "$log_hint" reload-failed
   else
     warn "Postfix is not running on $host; start it: postfix start"
   fi
@@ -101,6 +101,7 @@ install_host() {
   if ! has_leftovers && configuration_is_right && [ -f "$saved/bundle" ]; then
     if [ "$(cat "$saved/bundle")" = "$(bundle_state)" ]; then
       say "nothing to change on $host: $active"
+      outcome unchanged
       return
     fi
     begin_bundle
@@ -141,6 +142,7 @@ undo_host() {
     remove_monitor
     each_part undo
     say "nothing to undo on $host: no configuration was saved in $saved"
+    outcome unchanged
     return
   fi
   begin_change

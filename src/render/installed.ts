@@ -4,7 +4,8 @@
 import { hash } from 'node:crypto';
 import { trustedCas } from '../plan/ca-rekey.js';
 import { dkimFiles } from '../plan/dkim.js';
-import { pinTableOf } from '../plan/inbound.js';
+import { inboundFiles } from '../plan/inbound.js';
+import { tableName } from '../plan/bundle-names.js';
 import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
@@ -41,6 +42,11 @@ export function expectedContents(
       dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };
+}
+
+/** The table of those who may use our service on a host; undefined if it has no service. */
+function pinTableOf(host: HostSettings): string | undefined {
+  return host.role === 'smtpd-server' ? tableName : inboundFiles(host)[0];
 }
 
 /** The digest of the files with which a host signs; undefined if it does not. */

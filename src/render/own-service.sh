@@ -36,9 +36,10 @@ check_table_type() {
 # A second listener on the port would stop all of Postfix at the reload.
 check_port() {
   for name in $(services_on_port); do
+    # It may be ours on another address.
+    ! our_services | grep -qx "$name" || continue
     case $name in
       "$service")
-        is_ours && continue
         # A service that the same client could use: one like ours, made by hand or by another program.
         if postconf -M "$service" | grep -Eq 'relay_clientcerts=|permit_tls_(all_)?clientcerts|_ccert=yes'; then
           say "the service $service in master.cf relays by certificates already: this one replaces it, undo brings it back"
@@ -47,11 +48,11 @@ check_port() {
         ;;
     esac
     fail "master.cf has a service ${name%/inet} on port $port that is not ours" \
-      "choose another port in the settings, or remove it: postconf -MX $name && postfix reload"
+      "choose another port in the settings, or remove it: postconf -MX $name && postfix reload" port-taken
   done
   [ -n "$(services_on_port)" ] || [ -z "$(listener)" ] ||
     fail "another program listens on port $port of $host" \
-      "choose another port in the settings; ss -ltnp shows the program"
+      "choose another port in the settings; ss -ltnp shows the program" port-taken
 }
 
 # The parameter $1 of main.cf lists the domain $2, itself or in a table.
@@ -90,7 +91,7 @@ check_active() {
     [ -z "$(listener)" ] || return 0
     sleep 1
   done
-  fail "Postfix does not listen on port $port" "$log_hint"
+  fail "Postfix does not listen on port $port" "$log_hint" reload-failed
 }
 
 # An smtpd keeps the table, the CA and the settings that it started with until its client leaves. So the connections are

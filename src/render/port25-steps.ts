@@ -4,42 +4,8 @@
 import { shellWord } from '../shell-word.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { port25Of, srsExcluded } from './port25.js';
-import type { ListToken } from './postfix.js';
+import { listsOf, withItems, withoutItems } from './list-items.js';
 import { continued, inFile, onHost, step, type Step } from './step.js';
-
-/**
- * The setting of a list, with items first or last, each once; or without them. All lists are read before one postconf
- * sets them, because it waits until main.cf's last edit is two seconds old.
- */
-const withItems = [
-  'with() {',
-  '  name=$1 place=$2 list=$(postconf -h "$1")',
-  '  shift 2',
-  '  for item in "$@"; do',
-  '    case ", $list, " in *[,\\ ]"$item"[,\\ ]*) continue ;; esac',
-  '    if test "$place" = first; then list="$item${list:+, $list}"; else list="${list:+$list, }$item"; fi',
-  '  done',
-  '  echo "$name = $list"',
-  '}',
-];
-const withoutItems = [
-  'without() {',
-  '  name=$1 list=$(postconf -h "$1")',
-  '  shift',
-  '  for item in "$@"; do',
-  `    list=$(echo "$list" | awk -v item="$item" '{ at = index($0, item) }`,
-  `      at { $0 = substr($0, 1, at - 1) substr($0, at + length(item)); sub(/^[, ]+/, ""); sub(/[, ]+$/, ""); gsub(/, *,/, ",") } 1')`,
-  '  done',
-  '  echo "$name = $list"',
-  '}',
-];
-
-/** The items of each list, which begin with the place. */
-function listsOf(tokens: readonly ListToken[]): ReadonlyMap<string, readonly [place: string, ...items: string[]]> {
-  const lists = new Map<string, [string, ...string[]]>();
-  for (const { name, place, token } of tokens) lists.set(name, [...(lists.get(name) ?? ([place] as const)), token]);
-  return lists;
-}
 
 /** Where postscreen is not yet, it takes over port 25; the smtpd behind it has the options that it had there. */
 function postscreenLines(chroot: string): readonly string[] {

@@ -46,6 +46,11 @@ try_relay() {
 
 # One relay and port per line of all_relays.
 probe_from() {
+  if ! command -v openssl >/dev/null 2>&1; then
+    section no-openssl
+    section end
+    return
+  fi
   folder_of_replies=$(mktemp -d) || exit
   trap 'rm -rf "$folder_of_replies"' EXIT
   trap 'exit 1' HUP INT PIPE TERM

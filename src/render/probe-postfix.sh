@@ -63,7 +63,7 @@ probe_relay() {
 }
 
 # Does this host reach the mail server of $mail_domain on port 25, and is that really the server that answers?
-probe_port25() {
+probe_way_out() {
   section port25 "$mail_domain"
   posttls-finger -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |
     sed -n 's/^posttls-finger: //; /^Connected to /p; /^< 220/p; /^Failed to /p; /lookup failed/p' | lines
@@ -96,7 +96,7 @@ probe_postfix() {
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then
     probe_relay
-    [ -z "$mail_domain" ] || probe_port25
+    [ -z "$mail_domain" ] || probe_way_out
   else
     find_routes
     section routes

@@ -4,7 +4,7 @@
 # lines that begin with a space; "@end" is last.
 
 : "${host:?}" "${folder:?}" "${chain:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${bundle_files:?}" "${request_hint?}"
-: "${folder_owner:?}" "${folder_mode:?}" "${key_owner:?}" "${key_mode:?}" "${user=}"
+: "${folder_owner:?}" "${folder_mode:?}" "${chain_owner:?}" "${chain_mode:?}" "${user=}"
 : "${relay_names?}" "${mail_domain?}"
 
 section() { printf '@%s\n' "$*"; }
@@ -38,6 +38,10 @@ probe_chain() {
   {
     printf 'first %s\n' "$(sed -n '/-----BEGIN/{s/-----//g;s/BEGIN //;p;q;}' "$folder/$chain")"
     ! grep -q ENCRYPTED "$folder/$chain" || echo encrypted
+    if ! command -v openssl >/dev/null 2>&1; then
+      echo unread
+      exit
+    fi
     public=$(openssl pkey -in "$folder/$chain" -passin pass: -pubout 2>/dev/null </dev/null) || :
     certified=$(openssl x509 -in "$folder/$chain" -noout -pubkey 2>/dev/null) || :
     if [ -n "$public" ] && [ "$public" = "$certified" ]; then echo pair; fi
@@ -66,8 +70,9 @@ probe_files() {
   probe_file "$folder" "$folder_owner" "$folder_mode"
   for file in $bundle_files; do
     case $file in
-      "$key") probe_file "$folder/$file" "$key_owner" "$key_mode" ;;
-      "$chain" | dnsbl | dnsbl_replies | opendkim.* | *.dkim.key.pem) probe_file "$folder/$file" 0:0 600 ;;
+      "$key") probe_file "$folder/$file" 0:0 600 ;;
+      "$chain") probe_file "$folder/$file" "$chain_owner" "$chain_mode" ;;
+      dnsbl | dnsbl_replies | opendkim.* | *.dkim.key.pem) probe_file "$folder/$file" 0:0 600 ;;
       *) probe_file "$folder/$file" 0:0 644 ;;
     esac
   done

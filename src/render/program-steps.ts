@@ -41,7 +41,7 @@ export function programSteps(settings: Settings, host: HostSettings, program: Ho
 /** What undoes the steps, or the script. */
 export function undoProgramStep(settings: Settings, host: HostSettings, program: HomeProgram): Step {
   const { directory } = settings.postfix;
-  const { key } = bundleNames(settings.domain, host.hostname);
+  const { chain } = bundleNames(settings.domain, host.hostname);
   return step('install', 'Take the configuration back', [
     'If the numbered steps configured it: the files become what they were before.',
     onHost([
@@ -49,7 +49,7 @@ export function undoProgramStep(settings: Settings, host: HostSettings, program:
         ({ file }) => `if test -e ${savedFile(file)}; then mv ${savedFile(file)} ${file}; else rm -f ${file}; fi`,
       ),
       ...removeMonitorLines(settings, host),
-      `chown 0:0 ${directory} ${directory}/${key} && chmod 600 ${directory}/${key} && chmod 700 ${directory}`,
+      `chown 0:0 ${directory} ${directory}/${chain} && chmod 600 ${directory}/${chain} && chmod 700 ${directory}`,
       ...program.check,
       ...serviceLines(program),
     ]),
@@ -64,14 +64,14 @@ function serviceLines({ service, action }: HomeProgram): readonly string[] {
 /** The owner is set before the mode, so that nobody else reads the key meanwhile. The copy made all files 0600. */
 function keyLines(settings: Settings, { hostname }: HostSettings, { access, user }: HomeProgram) {
   const { directory } = settings.postfix;
-  const { ca, certificate, key } = bundleNames(settings.domain, hostname);
+  const { ca, chain } = bundleNames(settings.domain, hostname);
   const group = `"$(id -g ${user})"`;
   return [
     '(',
     `  cd ${directory} || exit`,
     `  chgrp ${group} . && chmod 710 .`,
-    `  chmod 644 ${ca} ${certificate}`,
-    access === 'group' ? `  chgrp ${group} ${key} && chmod 640 ${key}` : `  chown ${user} ${key}`,
+    `  chmod 644 ${ca}`,
+    access === 'group' ? `  chgrp ${group} ${chain} && chmod 640 ${chain}` : `  chown ${user} ${chain}`,
     ')',
   ];
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What `deploy` runs on a host, as root. The first line of stdin is the size of an archive in octets, and the archive
+# What `deploy` runs on a host, as root. A line of stdin has the word `archive` and a size in octets, and the archive
 # follows: the script in it installs the bundle in it, and reads on from descriptor 3. A copy of this file stays on the
-# host for a key that may do nothing else (command= in authorized_keys): with $only it accepts only certificates, keys
-# and the table, and uses the script that was installed before.
+# host for a key that may do nothing else (command= in authorized_keys), and passes over the one that is sent: with $only
+# it accepts only certificates, keys and tables, and uses the script and the settings that were installed before.
 
 set -eu
 umask 077
@@ -16,14 +16,10 @@ arrived=$folder/next
 script=$arrived/install.sh
 
 clean_up() {
+  [ $? -eq 0 ] || tell_if_full
   rm -rf "$arrived"
   # Only if it is empty: nothing was installed here.
   rmdir "$folder" 2>/dev/null || :
-}
-
-fail() {
-  printf 'relaycerts: error: %s\nrelaycerts: hint: %s\n' "$1" "$2" >&2
-  exit 1
 }
 
 # Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
@@ -57,7 +53,10 @@ take_turn() {
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
 command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' 'install it: apt-get install tar'
-read -r size
+word=
+until [ "$word" = archive ]; do
+  read -r word size || fail 'what arrived is not an archive' 'use relaycerts deploy'
+done
 case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
@@ -68,7 +67,7 @@ trap clean_up EXIT
 mkdir "$arrived"
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
-  rm -f "$arrived/install.sh" "$arrived/receive.sh"
+  for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service; do rm -f "$arrived/$file"; done
   for file in "$arrived"/* "$arrived"/.[!.]*; do
     [ -e "$file" ] || continue
     case " $only " in

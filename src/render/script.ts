@@ -15,6 +15,7 @@ import checkBundle from './check-bundle.sh';
 import dkim from './dkim.sh';
 import { dkimFolder, dkimUnit } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
+import failure from './failure.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
 import inboundHome from './inbound-home.sh';
@@ -114,6 +115,7 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
   return `${assignmentsOf(values)}
 
 ${own.texts}
+${failure}
 ${frame}
 ${arrival}
 ${parents}

@@ -11,6 +11,8 @@ export const sections = [
   'config',
   'relay_clientcerts',
   'port25',
+  'inbound',
+  'tunnel',
   'install',
   'verify',
   'monitor',

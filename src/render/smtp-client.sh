@@ -140,12 +140,18 @@ check_routes() {
   for kind in stops passes; do
     [ -n "$(list "$kind")" ] || continue
     case $kind in
-      stops) what="this mail will stop, since the transport to the relay takes it to no other host" ;;
-      passes) what="this mail goes past the relay" ;;
+      stops)
+        what="this mail will stop, since the transport to the relay takes it to no other host"
+        finding='route-stops'
+        ;;
+      passes)
+        what="this mail goes past the relay"
+        finding='route-around'
+        ;;
     esac
     [ "$force_routes" = no ] || { warn "$what: $(list "$kind")" && continue; }
     fail "$what: $(list "$kind")" \
-      "give it a transport of its own, as in: smtp:[host]:587; or, to install all the same: $force_hint"
+      "give it a transport of its own, as in: smtp:[host]:587; or, to install all the same: $force_hint" "$finding"
   done
   kept=$(printf '%s\n' "$routes" | grep -c '^keeps ') || :
   case $kept in

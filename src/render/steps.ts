@@ -10,6 +10,7 @@ import { dkimSteps, undoDkimLines, undoMilterLines } from './dkim-steps.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
+import { inboundSteps, undoInboundLines } from './inbound-steps.js';
 import { removeMonitorLines } from './monitor.js';
 import { port25Steps, undoPort25Lines } from './port25-steps.js';
 import { programSteps, undoProgramStep } from './program-steps.js';
@@ -17,6 +18,7 @@ import { chainParts, requestStep } from './request.js';
 import { continued, inFile, onHost, step, type Block, type Step } from './step.js';
 import { shellWord } from '../shell-word.js';
 import { renderTable } from './table.js';
+import { tunnelSteps, undoTunnelLines } from './tunnel-steps.js';
 import { verifyStep } from './verify.js';
 
 /** The steps of a host, in order; with `undo`, those that undo it. */
@@ -65,8 +67,9 @@ function postfixSteps(settings: Settings, host: HostSettings): readonly Step[] {
     ...dkimSteps(settings, host),
     ...(host.role === 'smtp-client'
       ? [transportStep(settings, host), mainCfStep(settings, host)]
-      : [masterCfStep(settings, host), ...port25Steps(settings, host)]),
+      : [masterCfStep(settings, host), ...port25Steps(settings, host), ...inboundSteps(settings, host)]),
     checkStep(settings, host),
+    ...tunnelSteps(settings, host),
   ];
 }
 
@@ -144,12 +147,16 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, host.hostname);
   const [major, minor] = oldestRelease(settings, host.role);
-  const purpose = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+  const own = host.role === 'smtp-client' ? 'sslclient' : 'sslserver';
+  const purposes = host.isInbound ? ['sslclient', 'sslserver'] : [own];
   const parts = host.role === 'smtp-client' ? [] : endParts(host);
   return step('install', 'Check and reload', [
     `Postfix ${major}.${minor} or later is needed (postconf mail_version). The first command must say "OK".`,
     onHost([
-      `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+      ...purposes.map(
+        (purpose) =>
+          `openssl verify -CAfile ${directory}/${names.ca} -purpose ${purpose} ${directory}/${names.certificate} &&`,
+      ),
       '  postfix check &&',
       '  postfix reload',
     ]),
@@ -188,6 +195,8 @@ function undoStep(settings: Settings, host: HostSettings): Step {
       ]),
       ...(host.role === 'smtpd-server' ? removeRelayServices(settings) : removeServices(services)),
       ...(host.role === 'smtpd-server' ? undoPort25Lines(settings, host) : []),
+      ...(host.role === 'smtpd-server' ? undoInboundLines(settings, host) : []),
+      ...undoTunnelLines(settings, host),
       ...removeMonitorLines(settings, host),
       'postfix check && postfix reload',
       ...undoDkimLines(settings, host),

@@ -17,9 +17,11 @@ export function verifyStep(settings: Settings, host: HostSettings, pins: readonl
 function homeParts(settings: Settings, client: SmtpClient): Step['parts'] {
   const { directory } = settings.postfix;
   const names = bundleNames(settings.domain, client.hostname);
-  const [ca, key, certificate] = [names.ca, names.key, names.certificate].map((name) => `${directory}/${name}`);
-  const mailbox = `postmaster@${settings.domain}`;
   const program = homeProgramOf(settings, client);
+  // A program's user may read only what the program reads.
+  const pair = program === undefined ? [names.key, names.certificate] : [names.chain, names.chain];
+  const [ca, key, certificate] = [names.ca, ...pair].map((name) => `${directory}/${name}`);
+  const mailbox = `postmaster@${settings.domain}`;
   const asUser = program === undefined || program.user === 'root' ? '' : `su -s /bin/sh ${program.user} -c `;
   const openssl = (words: readonly string[]): readonly string[] =>
     asUser === '' ? continued(words).map((line) => `  ${line}`) : [`  ${asUser}${shellWord(words.join(' '))}`];

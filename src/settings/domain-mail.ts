@@ -1,9 +1,16 @@
 // The keys for mail of the whole domain: mail to home through the relays (inbound, tunnel), signatures (dkim), records
 // (dns), and what the relays' port 25 does about mail from the world (relayPort25). Without them nothing of it is set up.
 
-import { isIP } from 'node:net';
 import { quote, RelaycertsError } from '../errors.js';
-import { completeHostName, parseAddress, parseHostName, parseSshUser, type Address, type HostName } from '../names.js';
+import {
+  isIP,
+  completeHostName,
+  parseAddress,
+  parseHostName,
+  parseSshUser,
+  type Address,
+  type HostName,
+} from '../names.js';
 import { choice, flag, list, parsed, parsePath, section, textFormats, whole } from './fields.js';
 import { checked, noValue, optional, withDefault, type Kind } from './kinds.js';
 

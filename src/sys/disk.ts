@@ -7,12 +7,15 @@
 
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { inParallel } from './all-ended.js';
 import { isMissing, statIfThere, unlessMissing } from './missing.js';
 import { syncFileSystems } from './sync-file-systems.js';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+
+const fsync = promisify(fs.fsync);
 
 /** The modes of files and folders that relaycerts makes. */
 export type FileMode = 0o600 | 0o644;
@@ -116,14 +119,14 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
 async function syncOne(path: string, unsynced: Set<string>): Promise<void> {
   try {
     // A link to a folder is followed: a home may be one, and a sync changes nothing.
-    const file = await fs.promises.open(path, O_RDONLY | O_NONBLOCK);
+    const file = fs.openSync(path, O_RDONLY | O_NONBLOCK);
     try {
-      await file.sync();
+      await fsync(file);
     } catch (error) {
-      if (!cannotSync.has(systemCode(error) ?? '') || !(await file.stat()).isDirectory()) throw error;
+      if (!cannotSync.has(systemCode(error) ?? '') || !fs.fstatSync(file).isDirectory()) throw error;
       unsynced.add(path);
     } finally {
-      await file.close();
+      fs.closeSync(file);
     }
   } catch (error) {
     if (!isMissing(error)) throw error;

@@ -9,7 +9,7 @@ import type { ProcessOutput } from './process-sys.js';
 const pause = 5;
 
 /** The output with this descriptor; `open` opens Node's stream for it. An error is kept in `errored`, never thrown. */
-export function findOutput(fd: 1 | 2, open: () => NodeJS.WriteStream): ProcessOutput {
+export function findOutput(fd: number, open: () => NodeJS.WriteStream): ProcessOutput {
   if (isFileOrPipe(fd)) return writeDirectly(fd);
   const stream = open();
   stream.on('error', () => undefined);

@@ -250,6 +250,8 @@ describe('a reader', () => {
     const pins = new Set<number>();
     const read = async (): Promise<void> => {
       while (!writer.isOver) {
+        // Reading is synchronous: without a turn the writers' ends would not be seen.
+        await new Promise((turn) => setImmediate(turn));
         const status = await project.run(['--wait', '99999', 'status', '--json']);
         states.add(statesIn(status.stdout, ['smtp-client']).join(' '));
         const show = succeed(await project.run(['--wait', '99999', 'show', '--section', 'relay_clientcerts']));

@@ -107,6 +107,18 @@ describe('a note', () => {
     expect(isOld(note)).toBe(true);
   });
 
+  it('is made by the make that makes the operator key', async () => {
+    const fresh = makeProject();
+    const env = { XDG_CACHE_HOME: join(fresh.home, 'cache') };
+    expect((await fresh.run(['make'], { env })).status).toBe(0);
+    const [name = '', ...others] = readdirSync(join(fresh.home, 'cache/relaycerts'));
+    expect(others).toEqual([]);
+    const path = join(fresh.home, 'cache/relaycerts', name);
+    utimesSync(path, 1, 1);
+    await fresh.run(['status'], { env });
+    expect(lstatSync(path).mtimeMs).toBe(1000);
+    fresh.remove();
+  });
   it('is not asked by status --open, which opens the file', async () => {
     const note = await makeNote();
     const whole = readFileSync(sealedFile());

@@ -32,6 +32,15 @@ describe('deploy', () => {
     expect(stderr).toMatch(/error: mailhost\.example\.org is revoked\n.*hint: .*make --again mailhost/u);
   });
 
+  it('with a canary that has nothing to install, begins nowhere', async () => {
+    const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', '--canary', 'relayhost', '--yes']);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(
+      /error: the canary relayhost\.example\.org has nothing to install\n.*hint: relaycerts deploy mailhost\n$/u,
+    );
+    expect((await project.run(['deploy', '--undo', '--canary', 'relayhost'])).status).toBe(2);
+  });
+
   it('answered with no, changes nothing and says so', async () => {
     const sys = { ...project.sys(), interactive: true, confirm: () => Promise.resolve(false) };
     const options = { hosts: [], dryRun: false, yes: false, undo: false, forceRoutes: false, parallel: 8 };

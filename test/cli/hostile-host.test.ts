@@ -1,14 +1,15 @@
 // Hosts that are hostile, as ssh brings their words: what they print moves no cursor, has an end, and harms no other host.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deploy } from '../../src/commands/deploy.js';
 import { parseFacts } from '../../src/check/host-facts.js';
 import { renderDelivery } from '../../src/render/delivery.js';
 import { run } from '../../src/sys/run.js';
 import { threeHosts } from '../support/inventory.js';
-import { makeProject, type Project, type Result } from '../support/project.js';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 
 let project: Project;
 beforeEach(async () => {
@@ -17,13 +18,16 @@ beforeEach(async () => {
 });
 afterEach(() => project.remove());
 
-/** Runs a command line where ssh does this; its last words name the host. */
+/** From now on ssh does this; its last words name the host. */
+function ssh(script: string): void {
+  project.write('../bin/ssh', `#!/bin/sh\nhead -c 1 >/dev/null\n${script}\n`);
+  chmodSync(project.path('../bin/ssh'), 0o755);
+}
+
+/** Runs a command line where ssh does this. */
 function withHosts(script: string, ...args: readonly string[]): Promise<Result> {
-  const bin = join(project.home, 'bin');
-  mkdirSync(bin);
-  project.write('../home/bin/ssh', `#!/bin/sh\nhead -c 1 >/dev/null\n${script}\n`);
-  chmodSync(join(bin, 'ssh'), 0o755);
-  return project.run(args, { env: { PATH: `${bin}:${process.env['PATH'] ?? ''}` } });
+  ssh(script);
+  return project.run(args);
 }
 
 describe('check', () => {
@@ -49,6 +53,12 @@ describe('check', () => {
     const { findings } = JSON.parse(stdout) as { readonly findings: readonly { readonly id: string }[] };
     expect([status, stderr]).toEqual([3, '']);
     expect(findings.map(({ id }) => id)).toEqual(['ssh-missing', 'ssh-missing', 'name-not-found']);
+  });
+
+  it('--from a host without openssl says so, and calls it no fault', async () => {
+    const script = String.raw`printf '@no-openssl\n@end\n'`;
+    const { stdout, status } = await withHosts(script, 'check', '--from', 'mailhost');
+    expect([status, stdout]).toEqual([0, expect.stringContaining('[openssl-missing]')]);
   });
 
   it('takes no name from a host for an address, and notes no more CAs than can be read back', async () => {
@@ -91,9 +101,55 @@ describe('deploy', () => {
     expect([status, existsSync(join(project.home, 'relay'))]).toEqual([1, false]);
     expect(stdout).toContain('not done: mailhost.example.org, relayhost.example.org');
     expect(stderr).toContain('hint: if none does: relaycerts deploy --undo relayhost.example.org');
-    project.write('../home/bin/ssh', '#!/bin/sh\nhead -c 1 >/dev/null\n');
-    const env = { PATH: `${join(project.home, 'bin')}:${process.env['PATH'] ?? ''}` };
-    expect((await project.run(['deploy', '--undo', 'relayhost', '--yes'], { env })).status).toBe(0);
+    const own = ['deploy', '--undo', 'relayhost', '--yes'];
+    expect((await withHosts('echo relaycerts: outcome: changed', ...own)).status).toBe(0);
+  });
+
+  it('does not believe a host that it is done without an outcome, or out of the rest that it says', async () => {
+    const script = String.raw`printf 'relaycerts: relayhost is set up\nrelaycerts: outcome: ssh-unreachable\n\033]0;x\007'`;
+    const { stdout, status } = await withHosts(script, 'deploy', '--yes', '--json');
+    const { hosts } = JSON.parse(stdout) as {
+      hosts: { host: string; outcome: string; failure: { id: string } | null }[];
+    };
+    expect([status, hosts.map(({ outcome, failure }) => [outcome, failure?.id])]).toEqual([
+      1,
+      [
+        ['failed', 'install-failed'],
+        ['waiting', undefined],
+      ],
+    ]);
+    expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+  });
+
+  it('goes on with the others if one host prints without end', async () => {
+    const script = `case "$*" in *relayhost2*) yes ;; *) echo relaycerts: outcome: changed ;; esac`;
+    project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }] }));
+    await project.run(['make', '--quiet']);
+    const { stdout, stderr } = await withHosts(script, 'deploy', '--yes');
+    expect(stderr).toContain('relayhost2.example.org: ssh was stopped: it wrote more than');
+    expect(stdout).toMatch(/^deploy: 2 installed, 1 failed and left as before$/mu);
+  });
+
+  it('does what was agreed to, whatever the settings say meanwhile', async () => {
+    const script = `head -c 30000 >"$HOME/sent.$(echo "$*" | grep -o 'mailhost\\|relayhost' | head -n 1)"; echo relaycerts: outcome: changed`;
+    ssh(script);
+    const asked = () => {
+      project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }));
+      return Promise.resolve(true);
+    };
+    const options = {
+      hosts: [],
+      dryRun: false,
+      yes: false,
+      undo: false,
+      forceRoutes: false,
+      parallel: 8,
+      maxFailures: 10,
+    };
+    const all = { ...options, canary: undefined, json: false, settings: project.path('settings.json') };
+    await deploy(all, { ...project.sys(), interactive: true, confirm: asked });
+    expect(readFileSync(join(project.home, 'sent.relayhost'), 'latin1')).toContain("port='2500'");
+    expect((await project.run(['deploy', '--dry-run'])).stdout).toContain('1. relayhost.example.org: configuration');
   });
 
   it('unpacks nothing where others than root can replace what root then runs', () => {

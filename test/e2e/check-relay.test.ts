@@ -199,11 +199,12 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-test('before anything is installed, both hosts are named; the cure works', async () => {
-  for (const host of [relay, home]) {
-    const finding = await expectFound(desk, 'not-installed', host.hostname);
-    await runCure(desk, finding);
-  }
+test('before anything is installed, both hosts are named; one command is the cure', async () => {
+  const findings = [];
+  for (const host of [relay, home]) findings.push(await expectFound(desk, 'not-installed', host.hostname));
+  const [finding] = findings;
+  for (const { cure } of findings) expect(cure).toEqual([{ kind: 'command', text: 'relaycerts deploy' }]);
+  if (finding !== undefined) await runCure(desk, finding);
   await expectGreen(desk);
 });
 

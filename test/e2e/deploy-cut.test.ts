@@ -1,6 +1,6 @@
-// A deployment that is killed, or whose network is cut, at moments throughout its run on both hosts: the next one
-// completes it, and the relay, which does a handshake every 50 ms with a separate process, never serves a key with
-// another's certificate. Two moments each day, 30 with RELAYCERTS_DEEP=1.
+// A deployment to 2 relays and 3 homes that is killed, or whose network is cut, at moments throughout its run on all of
+// them: the next one completes it, and a relay, with which a separate process does a handshake every 50 ms, never serves a
+// key with another's certificate. Two moments each day, 30 with RELAYCERTS_DEEP=1.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const moments = process.env['RELAYCERTS_DEEP'] === '1' ? 30 : 2;
 let lab: Lab;
 let desk: Desk;
 let relay: MailHost;
-let home: MailHost;
+let hosts: readonly MailHost[];
 let watcher: ChildProcess;
 let watching: Promise<unknown>;
 let watched = '';
@@ -63,12 +63,12 @@ const stopAt = (host: MailHost, number: number) =>
 
 const goOn = (host: MailHost) => host.sh(': >/run/go-on');
 
-/** New certificates for both, the relay's with a new key. */
-async function renew(): Promise<void> {
-  await desk.run('relaycerts renew --rekey relayhost && relaycerts renew --force mailhost');
+/** New certificates for all, the relays' with new keys. */
+async function renew(at = desk): Promise<void> {
+  await at.run("relaycerts renew --rekey 'relayhost*' && relaycerts renew --force 'mailhost*'");
   const show = 'openssl x509 -noout -serial -in certs/smtpd-server/relayhost.example.org.crt.pem';
   serials.add(
-    (await desk.run(show)).stdout
+    (await at.run(show)).stdout
       .trim()
       .replace(/^serial=/u, '')
       .toLowerCase(),
@@ -77,17 +77,21 @@ async function renew(): Promise<void> {
 
 const deploy = (anyExit = false) => desk.run('relaycerts deploy --yes 2>&1', anyExit);
 
-/** The cable of the relay or the home, on the wire's side. */
+/** The cable of a host, on the wire's side. */
 async function plug(host: MailHost, state: 'up' | 'down'): Promise<void> {
   const wire = lab.machines.find(({ hostname }) => hostname === 'wire');
   await wire?.exec(['ip', 'link', 'set', `port${host.address.split('.')[3] ?? ''}`, state]);
 }
 
-/** The host and its step at one of the moments, which are evenly spread over both. */
+/** The host and its step at one of the moments, which are evenly spread over all. */
 function placeOf(moment: number): readonly [MailHost, number] {
-  const [ofRelay = 0, ofHome = 0] = [steps.get(relay), steps.get(home)];
-  const number = Math.floor(((moment + 0.5) * (ofRelay + ofHome)) / moments) + 1;
-  return number <= ofRelay ? [relay, number] : [home, number - ofRelay];
+  const total = [...steps.values()].reduce((sum, count) => sum + count, 0);
+  let number = Math.floor(((moment + 0.5) * total) / moments) + 1;
+  for (const [host, count] of steps) {
+    if (number <= count) return [host, number];
+    number -= count;
+  }
+  throw new RangeError(`no moment ${moment}`);
 }
 
 /** The key and the certificate in the file that Postfix reads match. */
@@ -102,9 +106,9 @@ async function expectPair(host: MailHost): Promise<void> {
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 1, homes: 1, faults: ['no-client-certificate'] });
+  lab = await startLab({ relays: 2, homes: 3, faults: ['no-client-certificate'] });
   [relay] = lab.relays;
-  [home] = lab.homes;
+  hosts = [...lab.relays, ...lab.homes];
   desk = new Desk(lab.operator);
   // A separate connection for each visit, which notices a cut within seconds.
   const ssh = '#!/bin/sh\nexec /usr/bin/ssh -o ServerAliveInterval=1 -o ControlPath=none "$@"\n';
@@ -118,12 +122,13 @@ beforeAll(async () => {
   // Each connection is a new process, which reads the files again.
   await relay.setMainCf({ max_use: '1' });
   await relay.reload();
-  await desk.make({ smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] });
+  const named = (some: readonly MailHost[]) => some.map(({ hostname }) => ({ hostname }));
+  await desk.make({ smtpdServers: named(lab.relays), smtpClients: named(lab.homes) });
   await deploy();
   await renew();
-  for (const host of [relay, home]) await countSteps(host);
+  await Promise.all(hosts.map(countSteps));
   await deploy();
-  for (const host of [relay, home]) steps.set(host, Number((await host.sh('cat /run/steps')).stdout));
+  for (const host of hosts) steps.set(host, Number((await host.sh('cat /run/steps')).stdout));
   serials.add(await servedSerial(desk, relay));
   scratch = await mkdtemp(join(tmpdir(), 'relaycerts-handshakes-'));
   const program = join(scratch, 'handshakes.mjs');
@@ -166,7 +171,7 @@ describe('a deployment', () => {
     ]);
     await expectPair(host);
     expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
-    expect((await host.sh(`ls ${folder}`)).stdout).not.toMatch(/next|part/u);
+    for (const one of hosts) expect((await one.sh(`ls ${folder}`)).stdout).not.toMatch(/next|part|full/u);
   });
 
   test('that hangs does not put its old files over those of the next', async () => {
@@ -183,6 +188,18 @@ describe('a deployment', () => {
     expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
   });
 
+  test('from two machines at once leaves each host with what one of them has', async () => {
+    await desk.run('mkdir second && cp -a settings.json certs hosts second');
+    const second = new Desk(lab.operator, `${desk.folder}/second`);
+    await renew(second);
+    await renew();
+    await Promise.all([deploy(true), second.run('relaycerts deploy --yes', true)]);
+    for (const host of hosts) await expectPair(host);
+    // Named hosts are visited, whatever was last seen there.
+    await desk.run("relaycerts deploy --yes 'relayhost*' 'mailhost*'");
+    expect(await servedSerial(desk, relay)).toBe([...serials].at(-1));
+  });
+
   test('never made the relay serve a key with a certificate of another', async () => {
     watcher.stdin?.end();
     expect(await watching).toEqual([0, null]);
@@ -195,6 +212,6 @@ describe('a deployment', () => {
     // On a reload, Postfix opens its port again, and ends the earlier connections.
     const other = lines.filter((line) => !line.startsWith('served ') && !/^(?:closed$|error ECONN)/u.test(line));
     expect(other).toEqual([]);
-    await deliver(home, lab.outside);
+    for (const host of lab.homes) await deliver(host, lab.outside);
   });
 });

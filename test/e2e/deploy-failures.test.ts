@@ -44,7 +44,7 @@ async function deployJson(): Promise<Answer> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl');
+  requireTools('bash', 'openssl', 'tcsh');
   lab = await startLab({ relays: 1, homes: 1, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
@@ -88,6 +88,13 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
     mend: () => home.writeFile('/etc/sudoers.d/admin', 'admin ALL=(ALL:ALL) NOPASSWD: ALL\n', '0440'),
   },
   {
+    id: 'install-failed',
+    what: 'a login shell that does nothing, with success',
+    says: 'the login ended with 0, and ran no script',
+    break: () => loginShell(home, '/bin/true'),
+    mend: () => loginShell(home, '/bin/bash'),
+  },
+  {
     id: 'disk-full',
     what: 'a full disk',
     break: () => home.sh(`mkdir -p ${folder} && mount -t tmpfs -o size=4k,mode=700 tmpfs ${folder}`),
@@ -123,6 +130,12 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
   },
 ];
 
+/** A new shell for root, whose logins are new connections. */
+async function loginShell(host: MailHost, shell: string): Promise<void> {
+  await host.sh(`sed -i 's,^\\(root:.*:\\).*,\\1${shell},' /etc/passwd`);
+  await lab.operator.writeFile(`${ssh}/config`, 'ControlPath none\n', '0600');
+}
+
 const hinted = (id: string): unknown => expect.objectContaining({ id, hint: expect.any(String) as string });
 
 describe('a failure at home', () => {
@@ -152,6 +165,20 @@ describe('a failure at home', () => {
     expect([code, hosts]).toEqual([0, [done]]);
     await deliver(home, lab.outside);
   });
+});
+
+test('logins that print, are no POSIX shell, or are set up for a person', async () => {
+  await desk.run('relaycerts renew --force');
+  await loginShell(relay, '/bin/bash');
+  await relay.writeFile('/root/.bashrc', String.raw`echo hello >&2; printf '\033]0;title\007Welcome '`);
+  await loginShell(home, '/usr/bin/tcsh');
+  const own =
+    'ControlPath none\nRemoteCommand id\nRequestTTY force\nExitOnForwardFailure yes\nLocalForward 1 localhost:25\n';
+  await lab.operator.writeFile(`${ssh}/config`, own, '0600');
+  expect(await deployJson()).toMatchObject({ code: 0, hosts: [{ outcome: 'installed' }, { outcome: 'installed' }] });
+  await desk.run('relaycerts --json check', true).then(({ stdout }) => expect(stdout).not.toContain('"ssh-'));
+  await relay.sh('rm /root/.bashrc');
+  await loginShell(home, '/bin/bash');
 });
 
 describe('a reload that Postfix does not survive', () => {

@@ -9,6 +9,7 @@ import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { adminAccount } from './lab/accounts.js';
 import { patienceMs, rootAccount, runProcess } from './lab/machine.js';
+import { Shell } from './lab/newcomer.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
@@ -122,10 +123,8 @@ describe('a host that is this machine', () => {
   test.each([
     { what: 'the relay, as root', isRelay: true, account: rootAccount },
     { what: 'home, with sudo', isRelay: false, account: adminAccount },
-  ])('$what: no ssh to it, and mail flows', async ({ isRelay, account }) => {
+  ])('$what: two commands, no ssh to it, and mail flows', async ({ isRelay, account }) => {
     const [here, there] = isRelay ? [relay, other] : [other, relay];
-    const run = (script: string) =>
-      here.machine.execAs({ ...account, path: `/opt/bin:${account.path}` }, ['sh', '-c', `cd ~ && ${script}`]);
     const ssh = ['id_ed25519', 'known_hosts'].map((name) => lab.operator.readFile(`.ssh/${name}`));
     const [key = '', known = ''] = await Promise.all(ssh);
     await here.writeFile(`${account.home}/.ssh/id_ed25519`, key, '0600');
@@ -136,14 +135,22 @@ describe('a host that is this machine', () => {
         .filter((line) => !line.includes(here.hostname))
         .join('\n'),
     );
-    const label = (host: MailHost) => ({ hostname: host.hostname, ...(host === here ? { local: true } : {}) });
-    const own = { domain: 'example.org', smtpdServers: [label(relay)], smtpClients: [label(other)] };
-    await here.writeFile(`${account.home}/settings.json`, JSON.stringify(own));
     await here.sh(`chown -R ${account.uid}:${account.uid} ${account.home}`);
-    await run('relaycerts make');
-    expect((await run('relaycerts deploy --yes')).stdout).toContain('deploy: 2 installed');
+    const shell = await Shell.open(here.machine, { ...account, path: `/opt/bin:${account.path}` });
+    await shell.run('relaycerts wizard', [
+      ['Mail domain:', 'example.org'],
+      ['Relay:', relay.hostname],
+      ['Mail server at home:', other.hostname],
+      ['This machine is:', ''],
+      ['Write settings.json:', ''],
+    ]);
+    await shell.run('relaycerts deploy', [['Do this on these 2 hosts?', 'y']]);
+    expect(shell.screen()).toContain(`This machine is: ${here.hostname}\n`);
+    expect(shell.screen()).toContain('deploy: 2 installed');
     await deliver(other, lab.outside);
-    expect((await run('relaycerts deploy --undo --yes')).stdout).toContain('undo: 2 undone');
+    await shell.run('relaycerts deploy --undo --yes');
+    expect(shell.screen()).toContain('undo: 2 undone');
+    shell.close();
     for (const host of [here, there]) {
       expect(await contentOf(host)).toBe(before.get(host));
       await host.sh(`rm -rf ${folder}`);

@@ -1,5 +1,6 @@
 // Mail signed by an OpenDKIM of its own, from the settings to the outside: verified by mailauth and dkimpy, neither of
 // them OpenDKIM. What must not be signed is not, what cannot be signed waits, and keys change while mail flows.
+// RELAYCERTS_DEEP=1 also sets up home with the pasted text, as the relay is here.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -12,6 +13,7 @@ import { startFlow } from './lab/mail-flow.js';
 import { deliver, Desk } from './lab/operator.js';
 
 const folder = '/etc/relaycerts-opendkim/example.org';
+const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const start = `opendkim -x ${folder}/opendkim.conf`;
 
 let lab: Lab;
@@ -51,6 +53,10 @@ async function sendTo(host: MailHost, from: string): Promise<string> {
   const words = ['--server', '127.0.0.1', '--from', from, '--to', 'bob@example.net', '--header', `Subject: ${subject}`];
   await host.exec(['swaks', '--hide-all', ...words]);
   return lab.outside.waitForMail(subject);
+}
+
+async function milters(): Promise<string> {
+  return (await home.sh('postconf -n smtpd_milters non_smtpd_milters')).stdout;
 }
 
 beforeAll(async () => {
@@ -125,7 +131,7 @@ describe('a relay that signs', () => {
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'down' });
     // Postfix's answer to STARTTLS, which a milter that does not answer makes useless.
     expect(await home.waitForDeferred()).toContain('refused to start TLS: 454 4.3.0 ');
-    expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-down"');
+    expect((await desk.run('relaycerts check relayhost --json', true)).stdout).toContain('"dkim-down"');
     await relay.sh(start);
     expect(await verify(await lab.outside.waitForFlushed(home, 'down'), records)).toBe('pass pass');
   });
@@ -135,10 +141,20 @@ describe('a relay that signs', () => {
     await home.markLog();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'unreadable' });
     expect(await home.waitForDeferred()).toContain('said: 451 4.7.1 ');
-    expect((await desk.run('relaycerts check --json', true)).stdout).toContain('"dkim-differs"');
+    expect((await desk.run('relaycerts check relayhost --json', true)).stdout).toContain('"dkim-differs"');
     expect((await desk.script(relay)).code).toBe(0);
     expect(await verify(await lab.outside.waitForFlushed(home, 'unreadable'), records)).toBe('pass pass');
   });
+});
+
+test('a table of keys that names a file elsewhere changes nothing', async () => {
+  const before = await filesOf(relay);
+  await relay.sh(`sed -i 's#:/etc/.*#:/etc/cron.d/x.key.pem#' /etc/postfix/relaycerts/opendkim.KeyTable`);
+  const { code, stderr } = await desk.script(relay);
+  expect(stderr).toContain(`opendkim.KeyTable names a file outside ${folder}`);
+  expect(code).toBe(1);
+  expect(await filesOf(relay)).toBe(before);
+  await desk.copy(relay);
 });
 
 describe('new DKIM keys', () => {
@@ -205,5 +221,49 @@ describe('undo', () => {
     expect(await verify(await deliver(home, lab.outside), records)).toBe('pass pass');
     await desk.paste(relay, '--undo');
     expect(await filesOf(relay)).toBe(stock);
+  });
+});
+
+describe('a home that signs', () => {
+  const other = '{ inet:127.0.0.1:9, default_action=accept }';
+  const ours = '{inet:127.0.0.1:8891,default_action=tempfail}';
+
+  test('signs what is sent from it, next to the milters that are there', async () => {
+    await home.restorePostfix();
+    await home.setMainCf({ smtpd_milters: other });
+    stock = await filesOf(home);
+    await desk.make({ ...settings, dkim: { signAt: 'home' } });
+    await desk.install(relay, home);
+    expect(await milters()).toBe(`smtpd_milters = ${other}, ${ours}\nnon_smtpd_milters = ${ours}\n`);
+    records = await activeRecords();
+    expect(await verify(await deliver(home, lab.outside), records)).toBe('pass pass');
+    expect(await verify(await sendTo(home, 'ann@example.org'), records)).toBe('pass pass');
+    expect((await relay.sh('pgrep -x opendkim || :')).stdout).toBe('');
+  });
+
+  test('does not sign what comes from elsewhere', async () => {
+    const words = ['--server', home.address, '--from', 'ann@example.org', '--to', 'root@mailhost.example.org'];
+    await home.sh('rm -f /var/mail/*');
+    await relay.exec(['swaks', '--hide-all', ...words, '--header', 'Subject: from the world']);
+    await home.waitForLog(/status=sent \(delivered to/u);
+    const mail = (await home.sh('cat /var/mail/*')).stdout;
+    expect(mail).toContain('Subject: from the world');
+    expect(signatureOf(mail)).toBeUndefined();
+  });
+
+  test('keeps what was added since, and gives back every file', async () => {
+    await home.setMainCf({ smtpd_milters: `${other}, ${ours}, ${other}` });
+    expect((await desk.script(home, '--undo')).code).toBe(0);
+    expect(await milters()).toBe(`smtpd_milters = ${other}, ${other}\n`);
+    await home.setMainCf({ smtpd_milters: other });
+    expect(await filesOf(home)).toBe(stock);
+  });
+
+  test.runIf(isDeep)('does so with the pasted text too', async () => {
+    await desk.paste(home);
+    expect(await milters()).toBe(`smtpd_milters = ${other}, ${ours}\nnon_smtpd_milters = ${ours}\n`);
+    expect(await verify(await deliver(home, lab.outside), records)).toBe('pass pass');
+    await desk.paste(home, '--undo');
+    expect(await filesOf(home)).toBe(stock);
   });
 });

@@ -114,6 +114,9 @@ describe('a life', () => {
     for (const line of first.toReversed()) await shell.run(line, answersTo(line));
     await deliver(isThere(home), lab.outside);
     expect(lines.slice(1)).toHaveLength(6);
+    // Without what brings the program there.
+    const own = lines.filter((line) => /^relaycerts (?:wizard|make|deploy)\b/u.test(line));
+    expect(own).toEqual(['relaycerts wizard', 'relaycerts deploy']);
     expect(shell.screen().match(/^\S (?:Mail domain|Relay|Mail server at home|This machine is): \S/gmu)).toHaveLength(
       4,
     );

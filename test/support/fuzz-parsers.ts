@@ -36,6 +36,7 @@ import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
 import { layoutOf } from '../../src/store/layout.js';
 import { parseJournal } from '../../src/store/journal.js';
+import { parseSelectors, renderSelectors } from '../../src/store/dkim-keys.js';
 import { parseInstalled, renderInstalled } from '../../src/store/installed.js';
 import { readLedger, renderEntries } from '../../src/store/ledger.js';
 import { isTarName, readTar, writeTar } from '../../src/store/tar.js';
@@ -385,6 +386,17 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
       const written = parseInstalled(Buffer.from(renderInstalled(hosts)));
       hold(isDeepStrictEqual(written, { hosts, flaw: undefined }), 'what was seen goes round');
       return flaw === undefined;
+    }),
+    parser('selectors.json', 6000, jsonOf(seeds.selectors), (bytes) => {
+      const entries = parseSelectors(bytes);
+      if (entries === undefined) return false;
+      const keys = entries.map((entry) => ({ ...entry, keyPath: '', key: undefined }));
+      hold(isDeepStrictEqual(parseSelectors(Buffer.from(renderSelectors(keys))), entries), 'selectors go round');
+      hold(
+        entries.every(({ selector }) => /^rc\d{6}[b-z]?$/u.test(selector)),
+        'a selector is a file name and a label',
+      );
+      return true;
     }),
     parser('archive of a backup', 6000, textOf([writeTar([settingsEntry], at).toString('latin1')]), (bytes) => {
       const found = readTar(bytes);

@@ -13,6 +13,8 @@ import { Secret } from '../../src/secret.js';
 import { keyTypes } from '../../src/settings/settings.js';
 import { changeFolder } from '../../src/store/journal.js';
 import { stageChange } from '../../src/store/transaction.js';
+import { dkimStates, type FoundDkimKey } from '../../src/plan/dkim.js';
+import { renderSelectors } from '../../src/store/dkim-keys.js';
 import { renderInstalled } from '../../src/store/installed.js';
 import { entryOf, ledgerEvents, renderEntries } from '../../src/store/ledger.js';
 import { withLock } from '../../src/store/lock.js';
@@ -47,6 +49,8 @@ export interface Seeds {
   readonly journals: readonly Buffer[];
   /** certs/installed.json. */
   readonly installed: readonly Buffer[];
+  /** certs/dkim/selectors.json. */
+  readonly selectors: readonly Buffer[];
 }
 
 export async function makeSeeds(): Promise<Seeds> {
@@ -218,7 +222,9 @@ const seenHosts = new Map(
   ]),
 );
 
-async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals' | 'installed'>> {
+async function makeTexts(): Promise<
+  Pick<Seeds, 'settings' | 'ledgers' | 'holders' | 'journals' | 'installed' | 'selectors'>
+> {
   const every = {
     $schema: './settings.schema.json',
     domain: 'example.org',
@@ -282,11 +288,19 @@ async function makeTexts(): Promise<Pick<Seeds, 'settings' | 'ledgers' | 'holder
       holders: [holder],
       journals: [journal],
       installed: toBytes([renderInstalled(seenHosts)]),
+      selectors: toBytes([renderSelectors(dkimStates.map(dkimSeed))]),
     };
   } finally {
     rmSync(folder, { recursive: true });
     rmSync(`${folder}-elsewhere`, { recursive: true, force: true });
   }
+}
+
+/** A DKIM key in this state. */
+function dkimSeed(state: FoundDkimKey['state'], index: number): FoundDkimKey {
+  const domain = parseHostName('example.org');
+  const selector = `rc20261${index}`;
+  return { domain, selector, keyType: 'rsa-2048', state, since: new Date(0), keyPath: '', key: undefined };
 }
 
 function toBytes(texts: readonly string[]): readonly Buffer[] {

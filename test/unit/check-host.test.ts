@@ -36,6 +36,7 @@ describe('files', () => {
     ['with lines of another system', ['first PRIVATE KEY\r', 'pair'], 'chain-differs'],
     ['with the certificate first', ['first CERTIFICATE', 'pair'], 'key-not-first'],
     ['of another key', ['first PRIVATE KEY'], 'key-mismatch'],
+    ['another one, without an openssl', ['first PRIVATE KEY', 'unread'], 'chain-differs'],
   ])('a chain: %s', (_, lines, id) => {
     const facts = factsOf(
       `@file ${chain} 0:0 600`,

@@ -79,6 +79,14 @@ describe('the order of a deployment', () => {
     expect(wavesOf([host('home', { ...old, leaf: 'new' }, old), ...relays])).toEqual(['relay relay2', 'home']);
   });
 
+  test('home knows the relays before they hand it mail from the world', () => {
+    const both = { ...old, leaf: 'both', table: 'relays' };
+    const relay = relayOf({ leaf: 'both' }, {});
+    expect(wavesOf([host('home', both, old), relay])).toEqual(['home', 'relay']);
+    expect(wavesOf([host('home', both, undefined), relay])).toEqual(['relay', 'home']);
+    expect(wavesOf([host('home', both, old), relay], { failed: ['home'] })).toEqual(['relay']);
+  });
+
   test('a new CA is everywhere before anybody shows a certificate of it', () => {
     const both = ['ca1', 'ca2'];
     const next = { leaf: 'new', cas: both };

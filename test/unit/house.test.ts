@@ -119,11 +119,13 @@ describe('commands', () => {
     'dkim-stage',
     'dns-work',
     'deployed-hosts',
+    'deployment',
     'known-clients',
     'live-relays',
     'make-ca',
     'operator-key',
     'revocation',
+    'undeploy',
     'visit-notes',
   ].map((name) => `commands/${name}.ts`);
 

@@ -20,8 +20,8 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   // For other programs only.
   'key-file': [],
   // The same in all.
-  'greeting-refused': ['3.7'],
-  'proxy-protocol': ['3.7'],
+  'greeting-refused': ['3.5', '3.7', '3.10'],
+  'proxy-protocol': ['3.5', '3.7', '3.10'],
   'milter-refuses': ['3.7'],
 };
 const samples = logKinds.flatMap((kind) => [...kind.samples, ...kind.programs].map(({ line }) => ({ kind, line })));

@@ -39,6 +39,7 @@ describe('a script that ran', () => {
     [1, 'relaycerts: error: something'],
     [0, 'Permission denied'],
     [254, 'Permission denied'],
+    [1, 'sudo: unable to resolve host mailhost: Name or service not known\nrelaycerts: error: something'],
   ])('ended with %d', (status, stderr) => {
     expect(sshFailureOf(status, stderr)).toBeUndefined();
   });

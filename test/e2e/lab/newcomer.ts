@@ -69,10 +69,10 @@ export class Shell {
     this.#terminal = terminal;
   }
 
-  static async open(machine: Machine, columns = 80): Promise<Shell> {
-    const { command, env } = machine.within(machine.account, ['sh', '-i']);
+  static async open(machine: Machine, account = machine.account): Promise<Shell> {
+    const { command, env } = machine.within(account, ['sh', '-i']);
     const shell = new Shell(
-      await openTerminal({ command, cwd: '/', env: { ...env, PS1: prompt }, columns, rows: 200 }),
+      await openTerminal({ command, cwd: '/', env: { ...env, PS1: prompt }, columns: 80, rows: 200 }),
     );
     await shell.#prompted();
     return shell;

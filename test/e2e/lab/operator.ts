@@ -68,7 +68,10 @@ export class Desk {
   }
 
   /** Pastes each printed block of a host at its place, in the order of the text; resolves with the output of each. */
-  async paste(host: MailHost, words: '' | '--undo' | '--section monitor' = ''): Promise<readonly string[]> {
+  async paste(
+    host: MailHost,
+    words: '' | '--undo' | '--section monitor' | '--section tunnel' = '',
+  ): Promise<readonly string[]> {
     const said: string[] = [];
     for (const block of blocksOf(await this.show(`${host.hostname} ${words}`))) {
       if (block.where !== 'here' && block.host !== host.hostname) {

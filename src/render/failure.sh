@@ -1,0 +1,20 @@
+# shellcheck shell=sh
+# How the scripts for all hosts and receive.sh end: `outcome` is a line that deploy reads. It is changed, unchanged, or the
+# id of what failed, if that has an id of its own in docs/findings.md.
+
+: "${folder:?}"
+
+outcome() { printf 'relaycerts: outcome: %s\n' "$1"; }
+
+# Ends with the message $1, the hint $2, and the id $3 if there is one.
+fail() {
+  printf 'relaycerts: error: %s\nrelaycerts: hint: %s\n' "$1" "$2" >&2
+  [ -z "${3-}" ] || outcome "$3"
+  exit 1
+}
+
+# With a full disk, anything may fail, so this is asked before anything is removed.
+tell_if_full() {
+  { touch "$folder/full" && ! head -c 1048576 /dev/zero >"$folder/full"; } 2>/dev/null && outcome disk-full
+  rm -f "$folder/full"
+}

@@ -1,0 +1,54 @@
+// The numbered steps for mail from the world on its way home, and their inverse: what the scripts do with a relay's
+// lists in main.cf, as commands for a person. Home has only services, which steps.ts sets with the others.
+
+import type { Settings, SmtpdServer } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
+import { inboundOf } from './inbound-service.js';
+import { listsOf, withItems, withoutItems } from './list-items.js';
+import { continued, inFile, onHost, step, type Step } from './step.js';
+
+/** The step of a relay; none if the settings do not ask. */
+export function inboundSteps(settings: Settings, server: SmtpdServer): readonly Step[] {
+  const { inbound } = settings;
+  if (inbound === undefined || !server.isInbound) return [];
+  const { main, tokens, files } = inboundOf(settings, inbound, server);
+  const lists = [...listsOf(tokens)].map(
+    ([name, words]) => `"$(with ${name} ${words.map((one) => shellWord(one)).join(' ')})"`,
+  );
+  const domains = inbound.domains.join(', ');
+  return [
+    step('inbound', `Hand mail from the world for ${domains} to ${inbound.home}`, [
+      `Do this last, when ${inbound.home} is set up. Port 25 accepts these domains, and refuses unknown recipients while the sender is there. What cannot be handed over waits: Postfix keeps it for maximal_queue_lifetime, five days, which counts for all mail of this host. ${listWords(settings, inbound.recipients)}None of these may list one of the domains:\n    postconf -x mydestination virtual_alias_domains virtual_mailbox_domains`,
+      ...files.map(({ name, lines }) => inFile(`/etc/postfix/${name}`, lines)),
+      onHost([
+        ...withItems,
+        ...continued(['postconf -e', ...main.map(({ name, value }) => shellWord(`${name} = ${value}`)), ...lists]),
+      ]),
+    ]),
+  ];
+}
+
+function listWords(settings: Settings, recipients: 'verify' | readonly string[]): string {
+  if (recipients === 'verify') {
+    return `If relay_recipient_maps is not empty, one of its tables needs "@${settings.domain} x". `;
+  }
+  return 'Addresses such as ann+list@ are accepted only if recipient_delimiter has the "+" on this host too. With relay_recipient_maps, recipients of all relay_domains have to be listed. ';
+}
+
+/** What takes it out again, in a relay's undo. */
+export function undoInboundLines(settings: Settings, server: SmtpdServer): readonly string[] {
+  const { inbound } = settings;
+  if (inbound === undefined || !server.isInbound) return [];
+  const { main, tokens, files } = inboundOf(settings, inbound, server);
+  const lists = [...listsOf(tokens)];
+  const set = lists.map(
+    ([name, [, ...items]]) => `"$(without ${name} ${items.map((one) => shellWord(one)).join(' ')})"`,
+  );
+  const empty = `$(postconf -n ${lists.map(([name]) => name).join(' ')} | sed -n 's/ =$//p')`;
+  return [
+    ...withoutItems,
+    ...continued(['postconf -e', ...set]),
+    `postconf -X ${[...main.map(({ name }) => name), empty].join(' ')}`,
+    `rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`,
+  ];
+}

@@ -1,0 +1,264 @@
+// Mail from the world on its way home: the outside MX hands it to a relay's port 25, which takes it home over TLS that
+// both sides check. Nothing that is wrong on the way makes mail bounce, and no recipient is accepted who does not exist.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { requireTools } from '../support/require-tools.js';
+import { startLab } from './lab.js';
+import type { Lab } from './lab.js';
+import type { MailHost, OutsideMx } from './lab/mail-host.js';
+import { Desk, contentOf, deliver } from './lab/operator.js';
+
+const hosts = {
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
+};
+const listed = { ...hosts, inbound: { home: 'mailhost', recipients: ['ann@example.org', 'gone@example.org'] } };
+const asked = { ...hosts, inbound: { home: 'mailhost' } };
+
+let lab: Lab;
+let desk: Desk;
+let relay: MailHost;
+let home: MailHost;
+let outside: OutsideMx;
+const mydestination = 'example.org, mailhost.example.org, localhost';
+const before = new Map<MailHost, string>();
+let count = 0;
+
+async function deploy(): Promise<string> {
+  const { code, stdout, stderr } = await desk.run('relaycerts deploy --yes', true);
+  expect(code, stdout + stderr).toBe(0);
+  return stdout + stderr;
+}
+
+/** Sends a mail from the world to an address at home; resolves with its subject. */
+async function sendHome(to = 'ann@example.org'): Promise<string> {
+  const subject = `inbound ${++count}`;
+  await outside.sendMail({ from: 'bob@example.net', to, subject });
+  return subject;
+}
+
+/** Waits until home has a mail, as its mailbox shows. */
+async function waitAtHome(subject: string): Promise<string> {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
+    const text = await home.machine.peek('/var/mail/admin');
+    if (text.includes(`Subject: ${subject}\n`)) return text;
+    await relay.flushQueue();
+    await home.sh('sleep 0.3');
+  }
+  throw new Error(`${subject} did not arrive: ${await relay.mailLog()}\n${await home.mailLog()}`);
+}
+
+/** What a relay's port 25 answers to RCPT, for a mail from outside. */
+async function rcpt(to: string): Promise<string> {
+  const argv = ['swaks', '--server', relay.hostname, '--from', 'bob@example.net', '--to', to, '--quit-after', 'RCPT'];
+  const { stdout } = await outside.exec(argv, { anyExit: true });
+  return /^ -> RCPT TO.*\n<[-*~ ]+ (.*)$/mu.exec(stdout)?.[1] ?? stdout;
+}
+
+/** What the service at home answers to a mail from the world. */
+async function talk(host: MailHost, words: readonly string[]): Promise<string> {
+  const argv = ['swaks', '--server', 'mailhost.example.org', '--port', '2525', '--from', 'bob@example.net'];
+  const rest = ['--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'];
+  return (await host.exec([...argv, ...rest], { anyExit: true })).stdout;
+}
+
+/** The arguments of ssh that are printed for a home without systemd. */
+async function tunnelArguments(): Promise<string> {
+  const text = await desk.show('mailhost.example.org --section tunnel');
+  return /autossh -M 0 (.*)$/mu.exec(text)?.[1] ?? '';
+}
+
+beforeAll(async () => {
+  requireTools('openssl', 'swaks');
+  lab = await startLab({ relays: 1, homes: 2, faults: 'any' });
+  [relay] = lab.relays;
+  [home] = lab.homes;
+  outside = lab.outside;
+  desk = new Desk(lab.operator);
+  await home.setMainCf({ mydestination });
+  await home.sh(`echo 'ann: admin' >> /etc/aliases; newaliases`);
+  await home.reload();
+  await outside.setMainCf({ transport_maps: 'inline:{example.org=smtp:[relayhost.example.org]}' });
+  await outside.reload();
+  for (const host of [relay, home]) before.set(host, await contentOf(host));
+});
+afterAll(() => lab.stop());
+
+describe('with a list of recipients', () => {
+  test('mail from the world arrives at home, and home still sends', async () => {
+    await desk.make(listed);
+    await deploy();
+    await waitAtHome(await sendHome());
+    expect(await home.mailLog()).toMatch(/postfix\/relaycerts_in\/smtpd\[\d+\]: Trusted TLS connection established/u);
+    expect(await relay.mailLog()).toMatch(
+      /postfix\/relaycerts_home\/smtp\[\d+\]: Verified TLS connection established/u,
+    );
+    await deliver(home, outside);
+  });
+
+  test('the scripts change nothing when they run again', async () => {
+    for (const host of [relay, home]) {
+      const { stdout, stderr } = await desk.script(host);
+      expect(stdout, stderr).toMatch(/^relaycerts: nothing to change on/mu);
+    }
+  });
+
+  test('an unknown recipient is refused while the sender is there', async () => {
+    expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+    expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
+    expect(await rcpt('postmaster@example.org')).toMatch(/^250 /u);
+    expect(await rcpt('bob@example.com')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
+  });
+});
+
+describe('what goes wrong waits, and arrives later', () => {
+  test('home is away', async () => {
+    await home.exec(['postfix', 'stop']);
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/Connection refused/u);
+    await home.exec(['postfix', 'start']);
+    await waitAtHome(subject);
+  });
+
+  test('a stranger who refuses everything is at the address of home', async () => {
+    await home.sh(
+      'postconf -P 2525/inet/smtpd_tls_security_level=none 2525/inet/smtpd_client_restrictions=reject 2525/inet/smtpd_delay_reject=no',
+    );
+    await home.reload();
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/554|TLS is required/u);
+    expect(await relay.mailLog()).not.toMatch(/status=bounced/u);
+    await desk.script(home);
+    await waitAtHome(subject);
+    await relay.emptyLog();
+  });
+
+  test('home no longer holds the domain: no loop, and the script says so', async () => {
+    await home.sh("postconf -e 'mydestination = mailhost.example.org, localhost'");
+    await home.reload();
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/said: 454 4\.7\.1 .*Relay access denied/u);
+    const { code, stderr } = await desk.script(home);
+    expect(code).toBe(1);
+    const command = /(postconf -e 'mydestination = .*')$/mu.exec(stderr)?.[1] ?? '';
+    await home.sh(command);
+    await home.reload();
+    await waitAtHome(subject);
+    await home.setMainCf({ mydestination });
+    await home.reload();
+  });
+
+  test('a recipient that the list has and home does not', async () => {
+    await sendHome('gone@example.org');
+    expect(await relay.waitForDeferred()).toMatch(/User unknown/u);
+    expect(await relay.mailLog()).not.toMatch(/status=bounced/u);
+    await relay.exec(['postsuper', '-d', 'ALL']);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+});
+
+describe('nobody else', () => {
+  test('may hand mail to the service at home, not even another client of the CA', async () => {
+    const other = lab.homes[1] ?? home;
+    const own = `/etc/postfix/relaycerts/${other.hostname}`;
+    expect(await talk(other, [])).toMatch(/530 5\.7\.0 Must issue a STARTTLS/u);
+    expect(await talk(other, ['--tls'])).toMatch(/No client certificate presented/u);
+    expect(await talk(other, ['--tls', '--tls-cert', `${own}.crt.pem`, '--tls-key', `${own}.key.pem`])).toMatch(
+      /450 4\.3\.2 .*Try again later/u,
+    );
+    await home.emptyLog();
+  });
+
+  test('is relayed for by it: a relay may only reach the domains of home', async () => {
+    const own = `/etc/postfix/relaycerts/${relay.hostname}`;
+    const argv = [
+      'swaks',
+      '--server',
+      'mailhost.example.org',
+      '--port',
+      '2525',
+      '--from',
+      'ann@example.org',
+      '--to',
+      'bob@example.net',
+    ];
+    const tls = ['--tls', '--tls-cert', `${own}.crt.pem`, '--tls-key', `${own}.key.pem`, '--quit-after', 'RCPT'];
+    expect((await relay.exec([...argv, ...tls], { anyExit: true })).stdout).toMatch(
+      /454 4\.7\.1 .*Relay access denied/u,
+    );
+  });
+});
+
+describe('when home is asked for each recipient', () => {
+  test('known ones arrive, unknown ones are refused at once', async () => {
+    await desk.make(asked);
+    await deploy();
+    await waitAtHome(await sendHome());
+    expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
+  test('while home is down, only what is not known yet has to wait', async () => {
+    await home.exec(['postfix', 'stop']);
+    expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
+    expect(await rcpt('postmaster@example.org')).toMatch(/^450 /u);
+    const subject = await sendHome();
+    await home.exec(['postfix', 'start']);
+    await waitAtHome(subject);
+  });
+});
+
+describe('through the tunnel', () => {
+  test('mail arrives at home, whose port nobody else reaches', async () => {
+    await relay.sh(`sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config`);
+    await desk.make({ ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } });
+    await desk.install(home);
+    await desk.install(relay);
+    await desk.paste(home, '--section tunnel');
+    await desk.paste(relay, '--section tunnel');
+    await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
+    await waitAtHome(await sendHome());
+    expect(await talk(relay, [])).toMatch(/Connection refused/u);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
+  test.each([
+    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET'],
+    ['a connection to our port', '-W 127.0.0.1:2500 TARGET'],
+    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET'],
+    ['the port on every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET'],
+    ['a shell', 'TARGET id'],
+    ['a terminal', '-tt TARGET id'],
+    ['sftp', '-s TARGET sftp'],
+  ])('its key opens nothing else: %s', async (_, words) => {
+    const args = await tunnelArguments();
+    const target = args.split(' ').at(-1) ?? '';
+    const own = args.replace(/ -R .*$/u, '').replace(' -N', '');
+    const command = `timeout 20 ssh ${own} ${words.replace('TARGET', target)} < /dev/null`;
+    const { code, stdout } = await home.exec(['sh', '-c', command], { anyExit: true });
+    // 124: it was still open after 20 seconds.
+    expect([0, 124]).not.toContain(code);
+    expect(stdout.replace(/This account is currently not available\.\r?\n/u, '')).toBe('');
+  });
+});
+
+test('undo gives back every file, also if main.cf was edited in between', async () => {
+  for (const host of [home, relay]) {
+    const { code, stderr } = await desk.script(host, '--undo');
+    expect(code, stderr).toBe(0);
+    expect(await contentOf(host)).toBe(before.get(host));
+  }
+  await desk.make(listed);
+  await desk.install(home);
+  await desk.install(relay);
+  const lists = 'relay_domains transport_maps relay_recipient_maps';
+  await relay.sh(
+    `postconf -e "relay_domains = other.example, $(postconf -h relay_domains)" "transport_maps = $(postconf -h transport_maps), inline:{a.example=smtp:}"`,
+  );
+  await desk.script(relay, '--undo');
+  // Without a setting of its own, relay_domains had a default, which stays in it.
+  expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
+    /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
+  );
+});

@@ -60,7 +60,8 @@ async function rcpt(to: string): Promise<string> {
 async function talk(host: MailHost, words: readonly string[]): Promise<string> {
   const argv = ['swaks', '--server', 'mailhost.example.org', '--port', '2525', '--from', 'bob@example.net'];
   const rest = ['--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'];
-  return (await host.exec([...argv, ...rest], { anyExit: true })).stdout;
+  const { stdout, stderr } = await host.exec([...argv, ...rest], { anyExit: true });
+  return stdout + stderr;
 }
 
 /** The arguments of ssh that are printed for a home without systemd. */
@@ -220,6 +221,7 @@ describe('through the tunnel', () => {
     await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
     await waitAtHome(await sendHome());
     expect(await talk(relay, [])).toMatch(/Connection refused/u);
+    expect(await talk(relay, ['--server', '127.0.0.1', '--tls'])).toMatch(/No client certificate presented/u);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 

@@ -43,8 +43,6 @@ export function sortMaterial({ files, passedOver }: Scan, index?: string): Mater
     }
   };
   const withWords = (words: string): readonly ScannedFile[] => files.filter(({ bytes }) => bytes.includes(words));
-  const hasCertificate = ({ path, bytes }: ScannedFile): boolean =>
-    bytes.includes('-----BEGIN CERTIFICATE-----') || (bytes[0] === 0x30 && /\.(?:crt|cer|der)$/iu.test(path));
   for (const file of files.filter(hasCertificate)) {
     const found = read(file, () => parseCertificates(file.bytes, { from: quotePath(file.path) }));
     for (const info of found ?? []) {
@@ -77,6 +75,12 @@ export function sortMaterial({ files, passedOver }: Scan, index?: string): Mater
     makeSettings: files.find(({ path }) => basename(path) === 'settings.mk'),
     passedOver: [...passedOver, ...damaged],
   };
+}
+
+/** PEM, or a file with the usual name of a DER one. */
+function hasCertificate({ path, bytes }: ScannedFile): boolean {
+  if (bytes.includes('-----BEGIN CERTIFICATE-----')) return true;
+  return bytes[0] === 0x30 && /\.(?:crt|cer|der)$/iu.test(path);
 }
 
 /** An armored message, or a file with the usual name of a binary one. */

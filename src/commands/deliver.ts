@@ -87,11 +87,11 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   const kind = told === 'changed' ? 'installed' : told === 'unchanged' ? told : undefined;
   if (kind !== undefined && outcome.status === 0) return { kind, warnings: warningsOf(outcome.stderr) };
   const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
-  const first = (kind: string): string | undefined => said.find(([, one]) => one === kind)?.[2];
+  const first = (word: string): string | undefined => said.find(([, one]) => one === word)?.[2];
   const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n').filter((line) => line.trim() !== '');
   const message = first('error') ?? lines.at(-1) ?? `the login ended with ${outcome.status}, and ran no script`;
   const id = kind === undefined && told !== undefined ? told : 'install-failed';
-  const hint = said.length === 0 ? loginHint : hintOf(hostname, first('hint'));
+  const hint = said.length === 0 && told === undefined ? loginHint : hintOf(hostname, first('hint'));
   return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint };
 }
 

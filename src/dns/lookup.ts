@@ -94,10 +94,9 @@ export function makeLookup(server: string | undefined, begun = performance.now()
       asked.set(key, answer);
       return answer;
     };
-  const ofFamily = (family: number) => (found: readonly string[]) => found.filter((one) => isIP(one) === family);
   return {
-    a: ask('a', async (name) => ofFamily(4)(await resolver.resolve4(name))),
-    aaaa: ask('aaaa', async (name) => ofFamily(6)(await resolver.resolve6(name))),
+    a: ask('a', async (name) => ofFamily(4, await resolver.resolve4(name))),
+    aaaa: ask('aaaa', async (name) => ofFamily(6, await resolver.resolve6(name))),
     cname: ask('cname', async (name) => (await resolver.resolveCname(name)).map(withoutDot)),
     mx: ask('mx', async (name) =>
       (await resolver.resolveMx(name)).map(({ priority, exchange }) => ({ priority, exchange: withoutDot(exchange) })),
@@ -105,6 +104,10 @@ export function makeLookup(server: string | undefined, begun = performance.now()
     ptr: ask('ptr', async (name) => (await resolver.resolvePtr(name)).map(withoutDot)),
     txt: ask('txt', async (name) => (await resolver.resolveTxt(name)).map((strings) => strings.join(''))),
   };
+}
+
+function ofFamily(family: 4 | 6, found: readonly string[]): readonly string[] {
+  return found.filter((one) => isIP(one) === family);
 }
 
 function withoutDot(name: string): string {

@@ -58,7 +58,11 @@ function domainRecords(settings: Settings, domain: HostName, keys: readonly Dkim
   const { inbound, smtpdServers, dns } = settings;
   const place = { domain };
   const record = (type: 'MX' | 'TXT', name: string, value: string, purpose: string): DnsRecord => ({
-    ...{ name, type, value, purpose, place },
+    name,
+    type,
+    value,
+    purpose,
+    place,
     held: undefined,
   });
   const isInbound = inbound?.domains.includes(domain) ?? false;
@@ -138,20 +142,33 @@ function reportRecords(domain: HostName, reportTo: string | undefined): readonly
 export function reportDomain(domain: HostName, reportTo: string | undefined): HostName | undefined {
   if (reportTo === undefined) return undefined;
   const target = findHostName(reportTo.slice(reportTo.lastIndexOf('@') + 1));
-  const organizationOf = (name: string): string => name.split('.').slice(-2).join('.');
   return target === undefined || organizationOf(target) === organizationOf(domain) ? undefined : target;
+}
+
+function organizationOf(name: string): string {
+  return name.split('.').slice(-2).join('.');
+}
+
+function addressType(address: string): 'A' | 'AAAA' {
+  return isIP(address) === 4 ? 'A' : 'AAAA';
 }
 
 function relayRecords(settings: Settings, hostname: HostName, { addresses }: RelayFacts): readonly DnsRecord[] {
   const place = { domain: zoneOf(settings, hostname) };
-  const type = (address: string) => (isIP(address) === 4 ? ('A' as const) : ('AAAA' as const));
   const purpose = 'the public address of the relay';
   const ptr = 'the name of the address, which receivers look up; its provider sets it';
   const unknown = 'fill in the public address, because the DNS gave none';
   return [
     ...(addresses.length === 0
       ? [{ name: hostname, type: 'A' as const, value: undefined, purpose, place, held: unknown }]
-      : addresses.map((value) => ({ name: hostname, type: type(value), value, purpose, place, held: undefined }))),
+      : addresses.map((value) => ({
+          name: hostname,
+          type: addressType(value),
+          value,
+          purpose,
+          place,
+          held: undefined,
+        }))),
     ...(mailDomainsOf(settings).includes(hostname)
       ? []
       : [

@@ -7,7 +7,8 @@ export type Tags = { readonly tags: ReadonlyMap<string, string> } | { readonly f
 /** Reads a list of tags. Blanks around names and values do not count; a tag that occurs twice makes the list void. */
 export function parseTags(text: string): Tags {
   const tags = new Map<string, string>();
-  const parts = text.split(';').map((part) => part.replaceAll(/^[ \t\r\n]+|[ \t\r\n]+$/gu, ''));
+  // Not with a regular expression, which takes the square of the time for many blanks.
+  const parts = text.split(';').map((part) => part.trim());
   if (parts.at(-1) === '') parts.pop();
   for (const part of parts) {
     const [, name = '', value = ''] = /^([A-Za-z][A-Za-z0-9_]*)[ \t\r\n]*=[ \t\r\n]*([^]*)$/u.exec(part) ?? [];

@@ -28,7 +28,8 @@ export function sshFailureOf(
     const kind = words.find(([, pattern]) => pattern.test(stderr))?.[0] ?? 'unreachable';
     return { kind, words: lineOf(stderr, words.find(([one]) => one === kind)?.[1]) };
   }
-  if (status !== 0 && sudoWords.test(stderr) && !scriptWords.test(stderr)) return { kind: 'no-sudo', words: lineOf(stderr, sudoWords) };
+  if (status !== 0 && sudoWords.test(stderr) && !scriptWords.test(stderr))
+    return { kind: 'no-sudo', words: lineOf(stderr, sudoWords) };
   return undefined;
 }
 

@@ -67,7 +67,9 @@ trap clean_up EXIT
 mkdir "$arrived"
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
-  for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service; do rm -f "$arrived/$file"; done
+  for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service dnsbl dnsbl_replies; do
+    rm -f "$arrived/$file"
+  done
   for file in "$arrived"/* "$arrived"/.[!.]*; do
     [ -e "$file" ] || continue
     case " $only " in

@@ -40,13 +40,14 @@ function digestOf({ clientsFile }: Settings): string {
 }
 
 /** The text of a settings file, valid or not. @throws settings */
+// oxlint-disable-next-line typescript/require-await -- what is thrown becomes a rejection
 export async function readSettingsText(file: string): Promise<string> {
   const path = resolve(file);
   // Commands with this path are printed for a shell, one per line.
   if (/\p{Cc}/u.test(path)) {
     throw refuse(`the settings file's path has a control character: ${quote(path, 200)}`, 'move it to another folder');
   }
-  return decodeText(await readBounded(path), path);
+  return decodeText(readBounded(path), path);
 }
 
 /**

@@ -148,7 +148,7 @@ describe('deploy', () => {
     };
     const all = { ...options, canary: undefined, json: false, settings: project.path('settings.json') };
     await deploy(all, { ...project.sys(), interactive: true, confirm: asked });
-    expect(readFileSync(join(project.home, 'sent.relayhost'), 'latin1')).toContain("port='2500'");
+    expect(readFileSync(join(project.home, 'sent.relayhost'), 'latin1')).toContain('\nport=2500\n');
     expect((await project.run(['deploy', '--dry-run'])).stdout).toContain('1. relayhost.example.org: configuration');
   });
 

@@ -104,6 +104,8 @@ async function expectPair(host: MailHost): Promise<void> {
   expect(certificate.stdout).toBe(key.stdout);
 }
 
+const named = (some: readonly MailHost[]) => some.map(({ hostname }) => ({ hostname }));
+
 beforeAll(async () => {
   requireTools('openssl');
   lab = await startLab({ relays: 2, homes: 3, faults: ['no-client-certificate'] });
@@ -122,7 +124,6 @@ beforeAll(async () => {
   // Each connection is a new process, which reads the files again.
   await relay.setMainCf({ max_use: '1' });
   await relay.reload();
-  const named = (some: readonly MailHost[]) => some.map(({ hostname }) => ({ hostname }));
   await desk.make({ smtpdServers: named(lab.relays), smtpClients: named(lab.homes) });
   await deploy();
   await renew();

@@ -16,6 +16,11 @@ export interface NameRecords {
 /** Names in lower case; an address means its name in the reverse tree. */
 export type Zone = Readonly<Record<string, NameRecords>>;
 
+const exchangeOf = (text: string): MailExchange => {
+  const [priority = '0', exchange = ''] = text.split(' ');
+  return { priority: Number(priority), exchange };
+};
+
 /** A Lookup that answers from the table, and notes each question as `type name`. */
 export function lookupOf(zone: Zone): Lookup & { readonly asked: readonly string[] } {
   const asked: string[] = [];
@@ -39,10 +44,6 @@ export function lookupOf(zone: Zone): Lookup & { readonly asked: readonly string
     return Promise.resolve(
       values === undefined || values.length === 0 ? { kind: 'absent' } : { kind: 'found', values },
     );
-  };
-  const exchangeOf = (text: string): MailExchange => {
-    const [priority = '0', exchange = ''] = text.split(' ');
-    return { priority: Number(priority), exchange };
   };
   return {
     asked,

@@ -38,12 +38,12 @@ const ed25519: DkimKey = { ...rsa, publicKeyDer: der('ed25519'), keyType: 'ed255
 const relay = hostName('relayhost.example.org');
 const facts = new Map([[relay, { addresses: ['192.0.2.11', '2001:db8::11'], keyDigest: Buffer.alloc(32, 7) }]]);
 
-describe('the records', () => {
-  const listOf = (change: Readonly<Record<string, unknown>>, known = facts, keys: readonly DkimKey[] = []) =>
-    dnsRecords(settingsWith(change), keys, known).map(
-      ({ name, type, value, held }) => `${held === undefined ? '' : 'not '}${name} ${type} ${value ?? '?'}`,
-    );
+const listOf = (change: Readonly<Record<string, unknown>>, known = facts, keys: readonly DkimKey[] = []) =>
+  dnsRecords(settingsWith(change), keys, known).map(
+    ({ name, type, value, held }) => `${held === undefined ? '' : 'not '}${name} ${type} ${value ?? '?'}`,
+  );
 
+describe('the records', () => {
   it('are those of sending, without inbound', () => {
     expect(listOf({ dns: { spf: 'a' } })).toEqual([
       'example.org TXT v=spf1 a:relayhost.example.org -all',
@@ -196,6 +196,8 @@ describe('a DKIM record', () => {
   });
 });
 
+const record = (text: string) => ({ txt: [`v=DMARC1; ${text}`] });
+
 describe('a DMARC record', () => {
   it.each([
     ['v=DMARC1; p=none', { policy: 'none', subdomains: 'none' }],
@@ -221,7 +223,6 @@ describe('a DMARC record', () => {
     expect(parseDmarc(text)).toHaveProperty('flaw');
   });
 
-  const record = (text: string) => ({ txt: [`v=DMARC1; ${text}`] });
   it.each([
     [
       'of the highest domain that has one',

@@ -46,16 +46,17 @@ export async function* streamOf(
   child.stderr.on('data', (chunk: Buffer) => errors.add(chunk));
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
-  let giveUp = (_words: string): void => undefined;
+  let refuse: (error: Error) => void;
   const isOver = new Promise<never>((_, reject) => {
-    giveUp = (words) => {
-      const error = new RelaycertsError('tool', words);
-      child.stdout.destroy(error);
-      // It may have closed its output before.
-      reject(error);
-    };
+    refuse = reject;
   });
   isOver.catch(() => undefined);
+  const giveUp = (words: string): void => {
+    const error = new RelaycertsError('tool', words);
+    child.stdout.destroy(error);
+    // It may have closed its output before.
+    refuse(error);
+  };
   const after = (milliseconds: number, words: string): NodeJS.Timeout =>
     setTimeout(() => giveUp(`${words} ${milliseconds / 1000} seconds`), milliseconds);
   const silence = limits && after(limits.silentMs, 'it wrote nothing for');

@@ -31,6 +31,7 @@ import * as names from '../../src/names.js';
 import { describeFinding } from '../../src/plan/findings.js';
 import { Secret } from '../../src/secret.js';
 import { readClientRows } from '../../src/settings/clients-file.js';
+import { parseDnsServer } from '../../src/settings/domain-mail.js';
 import { parsePath, parseRecipient } from '../../src/settings/fields.js';
 import { parseJsonc } from '../../src/settings/jsonc.js';
 import { readSettings } from '../../src/settings/load.js';
@@ -345,6 +346,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     named('parseFingerprint', names.parseFingerprint, ['AB:'.repeat(31).concat('CD'), 'AB:'.repeat(19).concat('CD')]),
     named('parseSerial', names.parseSerial, ['00ab', 'ff'.repeat(20), '01']),
     named('parseRecipient', parseRecipient, ['keys/a.asc', 'A <a@example.org>']),
+    named('parseDnsServer', parseDnsServer, ['192.0.2.53', '2001:db8::53', '[2001:db8::53]:5353', '192.0.2.53:53']),
     named('parsePath', parsePath, ['~/x.gpg', '/root/x y']),
     parser(
       'ledger',

@@ -143,12 +143,12 @@ describe('the order of a deployment', () => {
   });
 });
 
+const namesFor = (name: string, ...hosts: readonly DeployedHost[]): readonly string[] =>
+  namesToDeploy(hosts, parseHostName(`${name}.example.org`)).map((one) => one.split('.')[0] ?? '');
+
 describe('the names that make deploy install a host', () => {
   const done = host('home', old, old);
   const open = host('home2', { ...old, leaf: 'new' }, old);
-  const namesFor = (name: string, ...hosts: readonly DeployedHost[]): readonly string[] =>
-    namesToDeploy(hosts, parseHostName(`${name}.example.org`)).map((one) => one.split('.')[0] ?? '');
-
   test.each([
     ['its own, if nothing else is open', 'home2', [open, done, relayOf({}, {})], ['home2']],
     ['its own, if it was seen to be right', 'home', [done, relayOf({}, {})], ['home']],

@@ -196,7 +196,7 @@ describe('a DKIM record', () => {
   });
 });
 
-const record = (text: string) => ({ txt: [`v=DMARC1; ${text}`] });
+const dmarcRecord = (text: string) => ({ txt: [`v=DMARC1; ${text}`] });
 
 describe('a DMARC record', () => {
   it.each([
@@ -226,21 +226,21 @@ describe('a DMARC record', () => {
   it.each([
     [
       'of the highest domain that has one',
-      { '_dmarc.b.co.uk': record('p=none'), '_dmarc.a.b.co.uk': record('p=reject') },
+      { '_dmarc.b.co.uk': dmarcRecord('p=none'), '_dmarc.a.b.co.uk': dmarcRecord('p=reject') },
       '_dmarc.b.co.uk',
     ],
     [
       'of the one below a public suffix',
-      { '_dmarc.b.co.uk': record('p=none'), '_dmarc.co.uk': record('p=reject; psd=y') },
+      { '_dmarc.b.co.uk': dmarcRecord('p=none'), '_dmarc.co.uk': dmarcRecord('p=reject; psd=y') },
       '_dmarc.b.co.uk',
     ],
-    ['of a public suffix if there is no other', { '_dmarc.co.uk': record('p=reject; psd=y') }, '_dmarc.co.uk'],
+    ['of a public suffix if there is no other', { '_dmarc.co.uk': dmarcRecord('p=reject; psd=y') }, '_dmarc.co.uk'],
     [
       'of the one that says that it is the highest',
-      { '_dmarc.a.b.co.uk': record('p=none; psd=n'), '_dmarc.b.co.uk': record('p=none') },
+      { '_dmarc.a.b.co.uk': dmarcRecord('p=none; psd=n'), '_dmarc.b.co.uk': dmarcRecord('p=none') },
       '_dmarc.a.b.co.uk',
     ],
-    ['not one that is not valid', { '_dmarc.b.co.uk': record('p=x') }, undefined],
+    ['not one that is not valid', { '_dmarc.b.co.uk': dmarcRecord('p=x') }, undefined],
   ])('for a domain without is that %s', async (_, zone, at) => {
     const found = await findParentDmarc('mail.a.b.co.uk', lookupOf(zone));
     expect('at' in found ? found.at : undefined).toBe(at);

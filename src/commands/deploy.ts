@@ -3,7 +3,7 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { checkFrom } from '../check/from-home.js';
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, listSome } from '../errors.js';
 import type { Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
@@ -14,6 +14,8 @@ import { isWell, planText, reportText, type Report } from '../render/deployment.
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
+import { issuedCertificates } from '../store/ledger-report.js';
+import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -54,7 +56,19 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
       sys.warn('other hosts have to be installed first', { run: ['deploy'] });
     }
+    if (!options.undo) warnOfTunnel(settings, reports, sys);
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
+  });
+}
+
+/** The tunnel needs a key that home makes, so a person sets it up. */
+function warnOfTunnel({ inbound, smtpdServers }: Settings, reports: readonly Report[], sys: Sys): void {
+  if (inbound?.via !== 'tunnel') return;
+  const ends = [inbound.home, ...smtpdServers.map(({ hostname }) => hostname)];
+  if (!reports.some(({ host, outcome }) => outcome === 'installed' && ends.some((name) => name === host))) return;
+  sys.warn('deploy does not set up the tunnel, and without it mail for home waits on the relays', {
+    run: ['show', ...ends, '--section', 'tunnel'],
+    before: 'if it is not there yet:',
   });
 }
 
@@ -81,9 +95,7 @@ async function lookAt(deployment: Deployment, found: HostInventory, isAgain = fa
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
-  const standing = inventory.hosts.filter(({ isRevoked }) => !isRevoked);
-  const missing = standing.filter(({ certificate }) => certificate === undefined);
-  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  await leaveOutNewClients(deployment, named);
   const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
@@ -168,6 +180,23 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
   }
   return [...reports.values()];
+}
+
+/**
+ * A client that never had a certificate holds up no other host, least of all a revocation. If one that had is missing,
+ * the relays would lose its pin. @throws contradiction
+ */
+async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
+  const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
+  if (missing.length === 0) return;
+  const { entries } = await readLedger(layoutOf(settings));
+  const known = new Set(issuedCertificates(entries, inventory).map(({ name }) => name));
+  const needed = missing.filter(
+    ({ host: { role, hostname } }) => role === 'smtpd-server' || known.has(hostname) || named.includes(hostname),
+  );
+  if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
+  const names = listSome(missing.map(({ host }) => host.hostname));
+  sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */

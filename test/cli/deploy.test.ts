@@ -1,6 +1,7 @@
 // `relaycerts deploy` before it reaches a host: what it refuses, and what it says of hosts that it cannot reach. What it
 // does on hosts is in test/e2e.
 
+import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
 import { putMade } from '../support/made-project.js';
@@ -30,6 +31,25 @@ describe('deploy', () => {
     const { status, stdout, stderr } = await project.run(['deploy', 'mailhost', '--yes']);
     expect([status, stdout]).toEqual([1, '']);
     expect(stderr).toMatch(/error: mailhost\.example\.org is revoked\n.*hint: .*make --again mailhost/u);
+  });
+
+  it('is not held up by a new client, but by one whose certificate is lost', async () => {
+    succeed(await project.run(['add', 'shop']));
+    const { status, stdout, stderr } = await project.run(['deploy', '--dry-run']);
+    expect([status, stdout.includes('shop')], stderr).toEqual([0, false]);
+    expect(stdout).toContain('relayhost.example.org');
+    expect(stderr).toBe(
+      'relaycerts: warning: left out, because there is no certificate yet: shop.example.org\nrelaycerts: hint: relaycerts make\n',
+    );
+    const named = await project.run(['deploy', 'shop', '--dry-run']);
+    expect([named.status, named.stderr]).toEqual([
+      1,
+      'relaycerts: error: there is no certificate yet for shop.example.org\nrelaycerts: hint: relaycerts make\n',
+    ]);
+    rmSync(project.path('certs/smtp-client/mailhost.example.org.crt.pem'));
+    const lost = await project.run(['deploy', '--dry-run']);
+    expect(lost.status).toBe(1);
+    expect(lost.stderr).toContain('no certificate yet for mailhost.example.org\n');
   });
 
   it('with a canary that has nothing to install, begins nowhere', async () => {

@@ -39,6 +39,11 @@ const always: readonly Exception[] = [
     where: String.raw`(?:file|tree) \S+/certs/revoked/$1-[0-9a-f]+\.key\.pem`,
     why: 'what revoke puts away',
   },
+  {
+    secret: /^key of (\S+\.rc\d{6})$/u,
+    where: String.raw`(?:file|tree) \S+/(?:certs/dkim/$1|hosts/relayhost\.example\.org/example\.org\.dkim)\.key\.pem`,
+    why: 'its own file, and the bundle of the relay that signs',
+  },
 ];
 const operatorFile: Exception = {
   secret: /^operator key$/u,
@@ -199,6 +204,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       { name: 'status for a monitor', args: ['status', '--format', 'nagios'], status: 1 },
       { name: 'check of the files', args: ['check', '--offline'] },
       { name: 'what deploy would do', args: ['deploy', '--dry-run'] },
+      { name: 'dns', args: ['dns'] },
       { name: 'explain', args: ['explain', '-'], input: 'Nov 27 00:37:48 relayhost postfix/smtpd[1]: connect\n' },
     ];
     const makes: readonly Command[] = [
@@ -219,6 +225,11 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
           project.settings(
             settings({ ...clients('mailhost', 'second', 'third'), certificates: { keyType: 'ed25519' } }),
           ),
+      },
+      {
+        name: 'a DKIM key',
+        args: ['make', '--verbose'],
+        before: () => project.settings(settings({ ...clients('mailhost', 'second', 'third'), dkim: {} })),
       },
     ];
     const renewals: readonly Command[] = [
@@ -310,6 +321,23 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
         args: ['--settings', 'restored/settings.json', 'restore', 'backup.gpg', '--password-fd', '0'],
         input: password,
         before: () => mkdirSync(project.path('restored')),
+      },
+      {
+        name: 'adopt',
+        args: [
+          ...['--settings', 'adopted/settings.json', 'adopt', '--ca-key', 'old.key.pem', '--ca-cert', 'old.crt.pem'],
+          ...['--yes', '--passphrase-fd', '0'],
+        ],
+        input: password,
+        before: () => {
+          mkdirSync(project.path('adopted'));
+          project.write('adopted/settings.json', project.read('settings.json'));
+          const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-passout', `pass:${password}`];
+          const files = ['-keyout', project.path('old.key.pem'), '-out', project.path('old.crt.pem')];
+          const usage = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign'];
+          openssl(['req', '-x509', '-days', '100', ...key, ...files, ...usage, '-subj', '/CN=old']);
+          known.push(keySecretOf(project.path('old.key.pem'), [password]));
+        },
       },
     ];
     const renewal = ['renew', 'mailhost', '--force'];

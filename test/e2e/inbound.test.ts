@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { patienceMs } from './lab/machine.js';
 import type { MailHost, OutsideMx } from './lab/mail-host.js';
 import { Desk, contentOf, deliver } from './lab/operator.js';
 
@@ -40,7 +41,7 @@ async function sendHome(to = 'ann@example.org'): Promise<string> {
 
 /** Waits until home has a mail, as its mailbox shows. */
 async function waitAtHome(subject: string): Promise<string> {
-  for (const end = Date.now() + 60_000; Date.now() < end;) {
+  for (const end = Date.now() + patienceMs; Date.now() < end;) {
     const text = await home.machine.peek('/var/mail/admin');
     if (text.includes(`Subject: ${subject}\n`)) return text;
     await relay.flushQueue();
@@ -197,7 +198,6 @@ describe('when home is asked for each recipient', () => {
     await deploy();
     await waitAtHome(await sendHome());
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
-    await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
   test('while home is down, only what is not known yet has to wait', async () => {

@@ -344,3 +344,14 @@ it('the detail of a handshake that failed is not another line that is unknown', 
   const { unknown } = summaryOf(`${failed}${begin}${detail}\n`);
   expect(unknown).toEqual([]);
 });
+
+it('a recipient that home does not know is refused, as it should be', () => {
+  const [rejected, begin] = ['Recipient address rejected: User unknown in local recipient table', 'Nov 27 11:49:35'];
+  const said = `550 5.1.1 <x@example.org>: ${rejected}`;
+  const log = [
+    `${begin} mailhost postfix/relaycerts_in/smtpd[41]: NOQUEUE: reject: RCPT from relayhost.example.org[192.0.2.1]: ${said}; from=<>`,
+    `${begin} relayhost postfix/relaycerts_home/smtp[42]: 4Q2: to=<x@example.org>, relay=mailhost.example.org[192.0.2.2]:2525, delay=1, delays=1/0/0/0, dsn=5.1.1, status=undeliverable (host mailhost.example.org[192.0.2.2] said: ${said} (in reply to RCPT TO command))`,
+  ];
+  const { faults, unknown } = summaryOf(`${log.join('\n')}\n`);
+  expect([faults, unknown]).toEqual([[], []]);
+});

@@ -7,6 +7,8 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { patienceMs } from './lab/machine.js';
+import { authenticity } from './lab/dkim.js';
+import type { DnsRecord } from './lab/dkim.js';
 import type { MailHost, OutsideMx } from './lab/mail-host.js';
 import { Desk, contentOf, deliver } from './lab/operator.js';
 
@@ -72,7 +74,7 @@ async function tunnelArguments(): Promise<string> {
 }
 
 beforeAll(async () => {
-  requireTools('openssl', 'swaks');
+  requireTools('openssl', 'swaks', 'opendkim');
   lab = await startLab({ relays: 1, homes: 2, faults: 'any' });
   [relay] = lab.relays;
   [home] = lab.homes;
@@ -263,4 +265,21 @@ test('undo gives back every file, also if main.cf was edited in between', async 
   expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
     /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
   );
+});
+
+test('with signatures and the printed records, mail and bounces pass DKIM, SPF and DMARC', async () => {
+  await desk.make({ ...asked, dkim: {}, dns: { dmarc: { policy: 'reject' } } });
+  await deploy();
+  const answer = JSON.parse((await desk.run('relaycerts dns --json')).stdout) as { records: readonly DnsRecord[] };
+  const from = { helo: relay.hostname, address: relay.address };
+  const mail = await deliver(home, outside);
+  const sender = /^Return-Path: <(.*)>$/mu.exec(mail)?.[1] ?? '';
+  expect(sender).toContain('@example.org');
+  expect(await authenticity(mail, answer.records, { ...from, sender })).toBe('pass pass pass');
+  expect(await authenticity(mail, answer.records, { ...from, sender, address: home.address })).toBe('pass fail pass');
+  const input = 'From: MAILER-DAEMON@example.org\nTo: bob@example.net\nSubject: a bounce\n\nnot delivered\n';
+  await home.exec(['/usr/sbin/sendmail', '-i', '-f', '<>', 'bob@example.net'], { input });
+  const bounce = await outside.waitForMail('a bounce');
+  expect(await authenticity(bounce, answer.records, { ...from, sender: '' })).toBe('pass pass pass');
+  await waitAtHome(await sendHome());
 });

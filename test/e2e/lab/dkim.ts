@@ -79,3 +79,32 @@ export async function verify(mail: string, records: Records): Promise<string> {
   if (stderr !== '' && stdout === '') throw new Error(stderr);
   return `${results.join(',')} ${stdout.trim() === 'True' ? 'pass' : 'fail'}`;
 }
+
+/** A record as `dns --json` has it. */
+export interface DnsRecord {
+  readonly name: string;
+  readonly type: string;
+  readonly value: string;
+}
+
+/** What mailauth says of a mail from a relay at `address`, if the DNS has these records: `DKIM SPF DMARC`. */
+export async function authenticity(
+  mail: string,
+  records: readonly DnsRecord[],
+  { sender, helo, address }: { readonly sender: string; readonly helo: string; readonly address: string },
+): Promise<string> {
+  const resolver = async (name: string, type: string): Promise<string[]> => {
+    const values = records.filter((one) => one.name === name && one.type === type).map(({ value }) => value);
+    if (values.length === 0) throw Object.assign(new Error('not found'), { code: 'ENOTFOUND' });
+    const answers = values.map((value) => {
+      const [priority = '', exchange = ''] = value.split(' ');
+      return type === 'TXT' ? [value] : type === 'MX' ? { priority: Number(priority), exchange } : value;
+    });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- mailauth's type leaves out what an MX record has
+    return Promise.resolve(answers as unknown as string[]);
+  };
+  const text = mail.replaceAll(/\r?\n/gu, '\r\n');
+  const { dkim, spf, dmarc } = await authenticate(text, { resolver, ip: address, helo, sender });
+  const results = [dkim.results[0]?.status.result, spf && spf.status.result, dmarc && dmarc.status.result];
+  return results.map((one) => one || 'none').join(' ');
+}

@@ -64,6 +64,7 @@ const overrides: readonly (readonly [name: string, filler: string, ascii: TextKe
   ['message_size_limit', '60', count],
 ];
 
+const hex = /^[0-9A-Fa-f]$/;
 const address = [/^[A-Za-z0-9_+-]$/, /^[A-Za-z0-9._+-]$/, /^[A-Za-z0-9_+-]$/] as const;
 
 /** Keys for mail of the whole domain. */
@@ -106,9 +107,16 @@ const domainMail: readonly TextKey[] = [
     beyond: idn,
   },
   words('dkim', 'keyType', 'ed25519', nothing),
-  words('dkim', 'socket', 'inet:127.0.0.1:889', [none, digit, digit]),
-  words('dns', 'spf', '', nothing),
-  words('dns', 'resolver', '2001:db8::53', [digit, /^[0-9a-f:.]$/i, /^[0-9a-f]$/i]),
+  words('dkim', 'socket', 'inet:127.0.0.1:889', [none, none, digit]),
+  words('dns', 'spf', 'mx', nothing),
+  words('dns', 'resolver', 'db8::53', [hex, hex, hex]),
+  {
+    key: 'dns.dmarc.policy',
+    filler: 'reject',
+    settings: (policy) => within('dns', 'dmarc')({ policy }),
+    ascii: nothing,
+    beyond: none,
+  },
   {
     key: 'dns.dmarc.reportTo',
     filler: 'dmarc',

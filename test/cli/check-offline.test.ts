@@ -145,7 +145,7 @@ describe('check of hosts that ssh does not reach', () => {
     const input = sshThatSays(words);
     expect(await idsOf(['mailhost'], input)).toContain(id);
     expect(project.read('../home/calls')).toBe(
-      '-T -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@mailhost.example.org sh\n',
+      '-T -a -x -o BatchMode=yes -o RemoteCommand=none -o ClearAllForwardings=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@mailhost.example.org sh\n',
     );
     expect(Object.keys(treeOf(project.folder))).not.toContain('certs/installed.json');
   });

@@ -129,7 +129,7 @@ describe('explain HOST', () => {
     expect(stdout).toContain('relayhost.example.org: 3 faults; 6 lines');
     expect(status).toBe(3);
     expect(project.read('asked')).toBe(
-      '-T -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@relayhost.example.org sh\n',
+      '-T -a -x -o BatchMode=yes -o RemoteCommand=none -o ClearAllForwardings=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 root@relayhost.example.org sh\n',
     );
     expect(project.read('script')).toContain('journalctl');
   });

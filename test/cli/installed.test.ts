@@ -54,7 +54,7 @@ describe('what was seen of hosts', () => {
   it('is removed by clean', async () => {
     await noteAsInstalled(project);
     const cleaned = await project.run(['clean', '--yes']);
-    expect([cleaned.status, cleaned.stdout.includes(project.path(file))]).toEqual([0, true]);
+    expect([cleaned.status, cleaned.stdout.includes(`${file}\n`)]).toEqual([0, true]);
     expect(existsSync(project.path('certs'))).toBe(false);
   });
 

@@ -105,7 +105,7 @@ function runLine(line: string, broken = '-'): Result & { readonly went: readonly
   mkdirSync(bin, { recursive: true });
   rmSync(log, { force: true });
   writeFileSync(log, '');
-  // deploy's data begin with their size; what is piped must be a complete script.
+  // deploy's script is followed by an archive, and says what it did; what is piped must be a complete script.
   const fake = `#!/bin/sh
 for word; do case $word in *@*) target=$word; break ;; esac; done
 case $target in *${broken}*) exit 255 ;; esac
@@ -114,9 +114,15 @@ for word; do :; done
 case $word in
   sh)
     script=$(cat)
-    case $script in *'</dev/null'*) sh -nc "$script" ;; *) sh -c "$script" ;; esac
+    case $script in *'</dev/null'*) sh -nc "$script" && echo 'relaycerts: outcome: changed' ;; *) sh -c "$script" ;; esac
     ;;
-  *) read -r size; head -c "$size" >/dev/null ;;
+  *)
+    count=\${word##*count=}
+    dd bs=1 count="\${count%% *}" >/dev/null 2>&1
+    read -r word size
+    head -c "$size" >/dev/null
+    echo 'relaycerts: outcome: changed'
+    ;;
 esac
 `;
   writeFileSync(join(bin, 'ssh'), fake, { mode: 0o755 });

@@ -40,7 +40,7 @@ export default defineConfig({
     hookTimeout: noLimit,
     reporters: ['default', slowestFiles],
     globalSetup: ['test/support/global-setup.ts'],
-    maxWorkers: 2 * availableParallelism() + 1,
+    maxWorkers: 3 * availableParallelism(),
     sequence: { sequencer: Mixed },
     projects: [
       {

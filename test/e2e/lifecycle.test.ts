@@ -99,12 +99,14 @@ async function withMail(work: () => Promise<void>): Promise<void> {
     await sending;
   }
   await sendOne();
+  await home.flushQueue();
   for (const subject of subjects) await lab.outside.waitForMail(subject);
   const arrived = (await lab.outside.mails()).map((text) => /^Subject: (.*)$/mu.exec(text)?.[1]);
   for (const subject of subjects) expect(arrived.filter((one) => one === subject)).toHaveLength(1);
   await expect.poll(() => home.queue(), { timeout: patienceMs }).toEqual([]);
   const log = (await home.machine.peek(logFile)).slice(before);
-  expect(log.match(/status=(?!sent).*/gu) ?? []).toEqual([]);
+  // The relay's script ends connections that are open; their mail is sent again.
+  expect(log.match(/status=(?!sent|deferred \(lost connection with ).*/gu) ?? []).toEqual([]);
   expect(log.match(/ status=sent \(250/gu)?.length).toBeGreaterThanOrEqual(subjects.length);
   expect(log).not.toContain('warning:');
   expect(subjects.length).toBeGreaterThan(4);

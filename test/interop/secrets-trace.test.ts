@@ -324,10 +324,9 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
       },
       {
         name: 'adopt',
-        args: [
-          ...['--settings', 'adopted/settings.json', 'adopt', '--ca-key', 'old.key.pem', '--ca-cert', 'old.crt.pem'],
-          ...['--yes', '--passphrase-fd', '0'],
-        ],
+        args: '--settings adopted/settings.json adopt --ca-key old.key.pem --ca-cert old.crt.pem --yes --passphrase-fd 0'.split(
+          ' ',
+        ),
         input: password,
         before: () => {
           mkdirSync(project.path('adopted'));

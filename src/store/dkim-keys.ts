@@ -9,6 +9,7 @@ import { findHostName, type HostName } from '../names.js';
 import { dkimStates, type FoundDkimKey } from '../plan/dkim.js';
 import { shellWord } from '../shell-word.js';
 import { readFileNow } from '../sys/files.js';
+import { fieldsOf, parseJson, parseTime } from './json-fields.js';
 import type { Layout } from './layout.js';
 import { collect, readPrivate, type Findings } from './read-file.js';
 
@@ -62,7 +63,7 @@ export function parseSelectors(bytes: Uint8Array): readonly Entry[] | undefined 
 
 function parseEntry(value: unknown): Entry | undefined {
   const fields = fieldsOf(value);
-  const [selector, time] = [fields.get('selector'), fields.get('since')];
+  const [selector, since] = [fields.get('selector'), parseTime(fields.get('since'))];
   const domain = findHostName(fields.get('domain'));
   const keyType = (['rsa-2048', 'ed25519'] as const).find((one) => one === fields.get('keyType'));
   const state = dkimStates.find((one) => one === fields.get('state'));
@@ -71,19 +72,5 @@ function parseEntry(value: unknown): Entry | undefined {
   }
   // It becomes a part of a path, a DNS name and a line of OpenDKIM's KeyTable.
   if (typeof selector !== 'string' || !/^rc\d{6}[b-z]?$/u.test(selector)) return undefined;
-  if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/u.test(time)) return undefined;
-  const since = new Date(time);
-  return Number.isNaN(since.getTime()) ? undefined : { domain, selector, keyType, state, since };
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
-  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+  return since && { domain, selector, keyType, state, since };
 }

@@ -8,6 +8,7 @@ import { findHostName, parseSshHost, parseSshUser, type HostName } from '../name
 import { mostAuthorities, type SeenHost } from '../plan/installed.js';
 import { hostsOf, type Settings, type Ssh } from '../settings/settings.js';
 import { readFileNow } from '../sys/files.js';
+import { fieldsOf, parseJson, parseTime } from './json-fields.js';
 import type { Layout } from './layout.js';
 import type { Change } from './transaction.js';
 
@@ -103,18 +104,6 @@ export function renderInstalled(hosts: Installed['hosts']): string {
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
-  return new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
-}
-
 const isDigest = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/u.test(value);
 const isDigestOrNull = (value: unknown): value is string | null => value === null || isDigest(value);
 
@@ -144,12 +133,6 @@ function parseSeen(value: unknown): SeenHost | undefined {
     ...(dkimSince === undefined ? {} : { dkimSince }),
     ...(ssh === undefined ? {} : { ssh }),
   };
-}
-
-function parseTime(time: unknown): Date | undefined {
-  if (typeof time !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/u.test(time)) return undefined;
-  const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 /** Undefined if it is invalid: the host is then looked for under its name. */

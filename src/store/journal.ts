@@ -4,6 +4,7 @@
 import { hash } from 'node:crypto';
 import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path';
 import type { FileMode, FolderMode } from '../sys/disk.js';
+import { fieldsOf } from './json-fields.js';
 
 /** A path below the project's folder is relative to it, because a project may be moved meanwhile. */
 export interface Journal {
@@ -66,8 +67,6 @@ const isList =
   (check: Check): Check =>
   (value) =>
     Array.isArray(value) && value.every(check);
-const fieldsOf = (value: unknown): ReadonlyMap<string, unknown> =>
-  new Map(typeof value === 'object' && value !== null ? Object.entries(value) : []);
 const has =
   (checks: Readonly<Record<string, Check>>): Check =>
   (value) => {

@@ -28,6 +28,7 @@ import { attempt } from '../sys/file-error.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { findSettings, writeSchema } from '../wizard/settings-file.js';
+import { agree } from '../sys/agree.js';
 import { prepareCa } from './make-ca.js';
 import { commitChangeWithWords, contradiction, type CaOptions } from './run.js';
 
@@ -77,7 +78,12 @@ export async function adopt(options: AdoptOptions, sys: Sys): Promise<void> {
       return;
     }
     if (!options.json) sys.write(renderAdoption(report, shown));
-    await agree(options, sys);
+    await agree(options, sys, {
+      ask: 'Adopt this CA?',
+      deed: 'adopt asks before it writes',
+      unasked: { run: ['adopt', '...', '--yes'], before: 'to adopt without asking:' },
+      declined: 'nothing was written',
+    });
     const work = {
       settings,
       inventory: { ...inventory, caCertificate: adoption.after.caCertificate },
@@ -170,16 +176,6 @@ function assertNothingHere({ folder }: Settings, inventory: Inventory): void {
   throw new RelaycertsError('contradiction', `${quotePath(folder)} has a CA already, and nothing is replaced`, {
     hint: { run: ['adopt', '...'], before: 'adopt into another folder: mkdir ~/relay && cd ~/relay &&' },
   });
-}
-
-async function agree({ yes }: AdoptOptions, sys: Sys): Promise<void> {
-  if (yes) return;
-  if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'adopt asks before it writes, and there is no terminal to ask on', {
-      hint: { run: ['adopt', '...', '--yes'], before: 'to adopt without asking:' },
-    });
-  }
-  if (!(await sys.confirm('Adopt this CA?'))) throw new RelaycertsError('interrupted', 'nothing was written');
 }
 
 /** What keeps the CA's key here: the passphrase that is there, or a new one. */

@@ -22,6 +22,7 @@ import { listFolder, readFile, statFile } from '../sys/files.js';
 import { followLinks } from '../sys/missing.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
+import { agree } from '../sys/agree.js';
 import { commitChangeWithWords, contradiction, locked, type GlobalOptions } from './run.js';
 
 export interface CleanOptions extends GlobalOptions {
@@ -59,7 +60,12 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
         }
         sys.say('the operator key stays', operatorKeyPlace(sys.configHome).path);
       }
-      await agree(options, sys, removes.length);
+      await agree(options, sys, {
+        ask: `Remove these ${removes.length} files?`,
+        deed: 'clean asks before it removes',
+        unasked: { run: ['clean', '--yes', ...(options.all ? ['--all'] : [])], before: 'to remove without asking:' },
+        declined: 'nothing was removed',
+      });
     }
     const words = options.json ? writeAnswer('clean', { removed: removes }) : '';
     const change = { writes: [], appends: [], removes, empties: folders };
@@ -120,17 +126,5 @@ function isSealed(bytes: Uint8Array, from: string): boolean {
   } catch (error) {
     if (error instanceof RelaycertsError) return false;
     throw error;
-  }
-}
-
-async function agree({ yes, all }: CleanOptions, sys: Sys, count: number): Promise<void> {
-  if (yes) return;
-  if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'clean asks before it removes, and there is no terminal to ask on', {
-      hint: { run: ['clean', '--yes', ...(all ? ['--all'] : [])], before: 'to remove without asking:' },
-    });
-  }
-  if (!(await sys.confirm(`Remove these ${count} files?`))) {
-    throw new RelaycertsError('interrupted', 'nothing was removed');
   }
 }

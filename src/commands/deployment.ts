@@ -1,7 +1,6 @@
 // What a deployment works with, and its two words to the user: the question before anything is done, and the result. What
 // is done on which host is in deploy.ts, or in undeploy.ts for --undo.
 
-import { RelaycertsError } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Visit } from '../plan/deployment.js';
 import type { Inventory } from '../plan/inventory.js';
@@ -9,6 +8,7 @@ import type { Bundles } from '../plan/plan.js';
 import { reportsJson, type Report } from '../render/deployment.js';
 import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
+import { agree } from '../sys/agree.js';
 import type { GlobalOptions } from './run.js';
 import type { VisitNotes } from './visit-notes.js';
 
@@ -55,13 +55,12 @@ export async function isAgreed(deployment: Deployment, visits: readonly Visit[],
     return false;
   }
   if (!options.json && !sys.isQuiet) sys.write(plan);
-  if (options.yes) return true;
   const length = new Set(visits.map(({ hostname }) => hostname)).size;
-  if (sys.interactive) {
-    if (await sys.confirm(`Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`)) return true;
-    throw new RelaycertsError('interrupted', 'no host was changed');
-  }
-  throw new RelaycertsError('usage', 'deploy changes hosts, and there is no terminal to ask on', {
-    hint: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
+  await agree(options, sys, {
+    ask: `Do this on ${length === 1 ? 'this host' : `these ${length} hosts`}?`,
+    deed: 'deploy changes hosts',
+    unasked: { run: ['deploy', ...options.hosts, ...(options.undo ? ['--undo'] : []), '--yes'] },
+    declined: 'no host was changed',
   });
+  return true;
 }

@@ -9,6 +9,7 @@ import { pathWord } from '../shell-word.js';
 import { readCustody } from '../store/read.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
+import { agree, type Question } from '../sys/agree.js';
 import { readOperatorKeyFile } from './operator-key.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
 
@@ -24,7 +25,7 @@ export interface ShowSecretOptions extends GlobalOptions {
 export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Promise<void> {
   const { settings, found, at } = await reading(options, sys, async (one) => readCustody(one, sys));
   if (found.problems.length > 0) throw contradiction(found.problems);
-  await agree(options, sys, 'show', "Print the CA's passphrase here?");
+  await agree(options, sys, secretQuestion('show', "Print the CA's passphrase here?"));
   const passphrase = await openPassphraseFile({ settings, sys, inventory: found, at });
   const text = passphrase.revealText();
   if (!Buffer.from(text).equals(passphrase.revealBytes())) {
@@ -41,7 +42,7 @@ export async function showPassphrase(options: ShowSecretOptions, sys: Sys): Prom
  */
 export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<void> {
   const operatorKey = await readOperatorKeyFile(sys);
-  await agree(options, sys, 'export-key', 'Print the operator key, a private key, here?');
+  await agree(options, sys, secretQuestion('export-key', 'Print the operator key, a private key, here?'));
   const armored = operatorKey.armored.revealText();
   const { fingerprint, isLocked } = await readOperatorKey(operatorKey);
   sys.writeSecret(options.json ? writeAnswer('passphrase export-key', { fingerprint, isLocked, armored }) : armored);
@@ -50,12 +51,7 @@ export async function exportKey(options: ShowSecretOptions, sys: Sys): Promise<v
   sys.say(`  to bring it back as the operator key: install -D -m 600 BACKUP ${shownPath(operatorKey.from, sys)}`);
 }
 
-async function agree({ yes }: ShowSecretOptions, sys: Sys, command: string, question: string): Promise<void> {
-  if (yes) return;
-  if (!sys.interactive) {
-    throw new RelaycertsError('usage', `passphrase ${command} prints a secret, and there is no terminal to ask on`, {
-      hint: { run: ['passphrase', command, '--yes'], before: 'to print it without asking:' },
-    });
-  }
-  if (!(await sys.confirm(question))) throw new RelaycertsError('interrupted', 'nothing was printed');
+function secretQuestion(command: string, ask: string): Question {
+  const unasked = { run: ['passphrase', command, '--yes'], before: 'to print it without asking:' };
+  return { ask, deed: `passphrase ${command} prints a secret`, unasked, declined: 'nothing was printed' };
 }

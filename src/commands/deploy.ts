@@ -4,9 +4,9 @@
 
 import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
-import type { Finding } from '../findings/finding.js';
+import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
+import { afterVisit, allVisits, isBehind, isDone, nextVisits, withKept, type Visit } from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -96,7 +96,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
   await leaveOutNewClients(deployment, named);
-  const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
+  const noted = deployedHosts(settings, inventory, deployment.bundles);
+  const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
   const only = named.length === 0 ? undefined : new Set(named);
@@ -110,6 +111,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
+  const before = new Map(noted.map((host) => [host.hostname, host]));
   const founds = new Map(inventory.hosts.map((found) => [found.host.hostname, found]));
   const reports = new Map<HostName, Report>();
   const failed = new Set<HostName>();
@@ -120,7 +122,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       return;
     }
     const found = founds.get(hostname);
-    if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
+    const known = before.get(hostname);
+    if (found === undefined || known === undefined) throw new TypeError(`the inventory has no ${hostname}`);
     let findings: readonly Finding[] = [];
     const result = await deliver(
       settings,
@@ -145,13 +148,20 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
     for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
     for (const { message } of findings) sys.warn(message, { run: ['check', hostname] });
-    const seen = afterVisit(host, { hostname, files }, sys.now());
-    state.set(hostname, { ...host, seen });
-    await deployment.note(hostname, seen);
-    const before = reports.get(hostname)?.outcome;
+    if (isBehind(known, result.kept)) {
+      const limited = findingOf('key-limited', hostname);
+      sys.warn(limited.message, { run: ['deploy', hostname], before: 'with an ssh key that is not limited:' });
+      findings = [...findings, limited];
+    }
+    const has = withKept(host, result.kept, known.seen);
+    const seen = afterVisit(has, { hostname, files }, sys.now());
+    state.set(hostname, { ...has, seen });
+    // What is not known to be right must not be taken to be.
+    if (seen.configuration !== undefined) await deployment.note(hostname, seen);
+    const earlier = reports.get(hostname)?.outcome;
     reports.set(hostname, {
       host: hostname,
-      outcome: before === 'installed' ? before : result.kind,
+      outcome: earlier === 'installed' ? earlier : result.kind,
       findings: findings.map(({ id, message }) => ({ id, message })),
     });
     sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);

@@ -101,6 +101,15 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
     mend: () => home.sh(`umount ${folder} && rmdir ${folder}`),
   },
   {
+    id: 'disk-full',
+    what: 'a full disk on which the folder cannot be made',
+    break: () =>
+      home.sh(`cp -a /etc/postfix /run/kept
+mount -t tmpfs -o "mode=755,nr_inodes=$(find /run/kept | wc -l)" tmpfs /etc/postfix
+cp -a /run/kept/. /etc/postfix`),
+    mend: () => home.sh('umount /etc/postfix && rm -r /run/kept'),
+  },
+  {
     id: 'postfix-missing',
     what: 'no Postfix',
     break: () => home.sh('mount --bind /dev/null /usr/sbin/postconf'),
@@ -182,19 +191,23 @@ test('logins that print, are no POSIX shell, or are set up for a person', async 
 });
 
 describe('a reload that Postfix does not survive', () => {
-  test('restores the old bundle, and mail keeps flowing', async () => {
+  test('restores the old bundle even on a full disk, and mail keeps flowing', async () => {
     await desk.run('relaycerts renew --force relayhost');
     const chain = `${folder}/relayhost.example.org.chain.pem`;
     const before = (await relay.exec(['sha256sum', chain])).stdout;
     await relay.sh('cp -p /usr/sbin/postfix /run/postfix.real');
+    await relay.sh(`cp -a ${folder} /run/kept && mount -t tmpfs -o size=2m,mode=700 tmpfs ${folder}
+cp -a /run/kept/. ${folder}`);
     await relay.writeFile(
       '/run/postfix.fake',
-      '#!/bin/sh\n[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; exit 1; }\nexec /run/postfix.real "$@"\n',
+      `#!/bin/sh
+[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; cat /dev/zero >${folder}/filled 2>/dev/null; exit 1; }
+exec /run/postfix.real "$@"\n`,
       '0755',
     );
     await relay.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
     const { code, hosts } = await deployJson();
-    await relay.sh('umount /usr/sbin/postfix');
+    await relay.sh(`umount /usr/sbin/postfix; rm ${folder}/filled`);
     expect([code, hosts]).toMatchObject([
       1,
       [{ host: 'relayhost.example.org', outcome: 'failed', failure: { id: 'reload-failed' } }],
@@ -204,6 +217,9 @@ describe('a reload that Postfix does not survive', () => {
     expect((await deployJson()).code).toBe(0);
   });
 });
+
+const logLevel = async (): Promise<string> =>
+  (await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout;
 
 describe('show --section renewal-timer', () => {
   test('an unattended run prints only what is wrong', async () => {
@@ -237,12 +253,17 @@ describe('show --section renewal-timer', () => {
     expect([login.code, login.stdout]).toEqual([1, '']);
     expect((await deployJson()).hosts).toEqual([done]);
     await deliver(home, lab.outside);
-    // Settings that the script would change now are not changed with the limited key.
+    // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
-    await deployJson();
-    expect((await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout).toContain('= 1');
+    await desk.run('relaycerts renew --force mailhost');
+    const limit = { outcome: 'installed', findings: [{ id: 'key-limited' }] };
+    expect(await deployJson()).toMatchObject({ code: 1, hosts: [limit] });
+    expect(await logLevel()).toContain('= 1');
+    expect(await deployJson()).toMatchObject({ code: 1, hosts: [{ ...limit, outcome: 'unchanged' }] });
 
     await home.writeFile('/root/.ssh/authorized_keys', own, '0600');
     await lab.operator.writeFile(`${ssh}/config`, config, '0600');
+    expect(await deployJson()).toEqual({ code: 0, hosts: [done] });
+    expect(await logLevel()).toContain('= 2');
   });
 });

@@ -59,7 +59,8 @@ take_turn() {
 command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' 'install it: apt-get install tar'
 word=
 until [ "$word" = archive ]; do
-  read -r word size || fail 'what arrived is not an archive' 'use relaycerts deploy'
+  read -r word size ||
+    fail 'only relaycerts deploy can use this login' 'log in with an ssh key that is not limited' key-limited
 done
 case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;

@@ -7,7 +7,7 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, contentOf, deliver } from './lab/operator.js';
+import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
 
@@ -115,6 +115,16 @@ cp -a /run/kept/. /etc/postfix`),
     break: () => home.sh('mount --bind /dev/null /usr/sbin/postconf'),
     mend: () => home.sh('umount /usr/sbin/postconf'),
   },
+  {
+    id: 'postfix-old',
+    what: 'a Postfix that is too old',
+    says: 'Postfix 3.3 is too old',
+    break: () =>
+      home.sh(`cp -p /usr/sbin/postconf /run/postconf
+printf '%s\\n' '#!/bin/sh' '[ "$*" != "-dh mail_version" ] || exec echo 3.3.22' 'exec /run/postconf "$@"' >/run/old
+chmod 755 /run/old && mount --bind /run/old /usr/sbin/postconf`),
+    mend: () => home.sh('umount /usr/sbin/postconf'),
+  },
   ...['tar', 'openssl'].map((program) => ({
     id: 'install-failed',
     what: `no ${program}`,
@@ -218,6 +228,34 @@ exec /run/postfix.real "$@"\n`,
   });
 });
 
+describe('a failure at the relay', () => {
+  const refused = async (): Promise<unknown> => {
+    const before = await contentOf(relay);
+    const [serial, { code, hosts }] = [await servedSerial(desk, relay), await deployJson()];
+    expect(await contentOf(relay)).toBe(before);
+    expect(await servedSerial(desk, relay)).toBe(serial);
+    expect([code, hosts.find(({ host }) => host === 'relayhost.example.org')?.outcome]).toEqual([1, 'failed']);
+    return hosts.find(({ outcome }) => outcome === 'failed')?.failure?.id;
+  };
+
+  test('port-taken: another program listens on the new port', async () => {
+    await desk.settings({ ...settings, smtpdServers: [{ hostname: 'relayhost', port: 2600 }] });
+    const listen = `require('node:net').createServer().listen(2600)`;
+    await relay.sh(`${process.execPath} -e "${listen}" </dev/null >/dev/null 2>&1 & echo $! >/run/other`);
+    await relay.sh('until ss -Hltn sport = :2600 | grep -q .; do sleep 0.02; done');
+    expect(await refused()).toBe('port-taken');
+    await relay.sh('kill "$(cat /run/other)"');
+    await desk.settings(settings);
+  });
+
+  test('verdict-bad: the live relay refuses our clients', async () => {
+    const overrides = { smtpd_milters: 'inet:127.0.0.1:9' };
+    await desk.settings({ ...settings, smtpdServers: [{ hostname: 'relayhost', overrides }] });
+    expect(await refused()).toBe('verdict-bad');
+    await desk.settings(settings);
+  });
+});
+
 const logLevel = async (): Promise<string> =>
   (await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout;
 
@@ -251,8 +289,13 @@ describe('show --section renewal-timer', () => {
 
     const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
     expect([login.code, login.stdout]).toEqual([1, '']);
-    expect((await deployJson()).hosts).toEqual([done]);
+    const silent = await desk.run('sh renewal.sh', true);
+    expect([silent.code, silent.stdout, silent.stderr]).toEqual([0, '', '']);
     await deliver(home, lab.outside);
+    const { stdout } = await desk.run('relaycerts check mailhost');
+    expect(stdout).toContain('log in with an ssh key that is not limited');
+    const undone = await desk.run('relaycerts --json deploy --undo mailhost --yes', true);
+    expect(undone.stdout).toContain('"id":"key-limited"');
     // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await desk.run('relaycerts renew --force mailhost');

@@ -100,11 +100,7 @@ export function withKept(host: DeployedHost, kept: readonly string[], noted: See
   return { ...host, expected: { ...expected, configuration, dkim } };
 }
 
-const signingNames: ReadonlySet<string> = new Set([
-  dkimNames.configuration,
-  dkimNames.signingTable,
-  dkimNames.unit,
-]);
+const signingNames: ReadonlySet<string> = new Set([dkimNames.configuration, dkimNames.signingTable, dkimNames.unit]);
 
 /** True if these files make a difference: a script may differ that sets the same. */
 export function isBehind({ expected, seen }: DeployedHost, kept: readonly string[]): boolean {

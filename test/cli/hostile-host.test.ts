@@ -131,7 +131,9 @@ describe('deploy', () => {
       1,
       { hosts: [{ host: 'mailhost.example.org', outcome: 'installed', findings: [{ id: 'key-limited' }] }] },
     ]);
-    expect(limited.stderr).toContain('hint: with an ssh key that is not limited: relaycerts deploy mailhost.example.org\n');
+    expect(limited.stderr).toContain(
+      'hint: with an ssh key that is not limited: relaycerts deploy mailhost.example.org\n',
+    );
     // The certificate is noted, the configuration stays to be installed.
     expect((await project.run(['deploy', '--dry-run'])).stdout).toBe(
       'to install, in this order:\n  1. mailhost.example.org: configuration\n',

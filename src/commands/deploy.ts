@@ -6,7 +6,16 @@ import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { afterVisit, allVisits, isBehind, isDone, nextVisits, withKept, type Visit } from '../plan/deployment.js';
+import {
+  afterVisit,
+  allVisits,
+  isBehind,
+  isDone,
+  needsOnlyPins,
+  nextVisits,
+  withKept,
+  type Visit,
+} from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -174,7 +183,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   for (;;) {
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
-    const [first, rest] = withCanary(deployment, next);
+    const hosts = next.flatMap(({ hostname }) => state.get(hostname) ?? []);
+    const [first, rest] = withCanary(deployment, next, hosts.every(needsOnlyPins));
     if (first !== undefined) await counted(first);
     // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
     if (first !== undefined && isTelling(reports.get(first.hostname))) {
@@ -216,10 +226,15 @@ function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError
   });
 }
 
-/** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
-function withCanary({ options, canary }: Deployment, visits: readonly Visit[]): [Visit | undefined, readonly Visit[]] {
+/** The first visit, by itself, and the others: the canary's if there is one, or one of many if they bring more than pins. */
+function withCanary(
+  { options, canary }: Deployment,
+  visits: readonly Visit[],
+  onlyPins: boolean,
+): [Visit | undefined, readonly Visit[]] {
   const first =
-    visits.find(({ hostname }) => hostname === canary) ?? (visits.length > options.parallel ? visits[0] : undefined);
+    visits.find(({ hostname }) => hostname === canary) ??
+    (visits.length > options.parallel && !onlyPins ? visits[0] : undefined);
   return [first, visits.filter((visit) => visit !== first)];
 }
 

@@ -116,6 +116,12 @@ export function isDone({ expected, seen }: DeployedHost): boolean {
   return judgeInstallation(expected, seen).kind === 'installed';
 }
 
+/** True if a host needs nothing but the other pins: a revocation does not wait for another host's failure to be fixed. */
+export function needsOnlyPins({ expected, seen }: DeployedHost): boolean {
+  const judged = judgeInstallation(expected, seen);
+  return judged.kind === 'differs' && judged.parts.every((part) => part === 'table');
+}
+
 /** All visits in their order, if none fails; a host may occur twice. */
 export function allVisits(all: readonly DeployedHost[], only: Choice['only'], at: Date): readonly Visit[] {
   const state = new Map(all.map((host) => [host.hostname, host]));

@@ -116,6 +116,18 @@ ${script}
     expect([all.slice(2, 3), all.slice(3).toSorted()]).toEqual([['d'], ['a', 'b', 'c', 'e']]);
   });
 
+  it('a revocation reaches every relay, whichever fails', async () => {
+    const relays = ['a', 'b', 'c'];
+    const smtpClients = [{ hostname: 'home' }, { hostname: 'lost' }];
+    project.settings(smallSettings({ smtpdServers: relays.map((hostname) => ({ hostname })), smtpClients }));
+    succeed(await project.run(['make', '--quiet']));
+    expect((await deployWith('echo relaycerts: outcome: changed')).visited).toHaveLength(5);
+    succeed(await project.run(['revoke', 'lost']));
+    const one = `[ "$host" != a ] || { ${failing}; }\necho relaycerts: outcome: changed`;
+    const { status, visited } = await deployWith(one, '--parallel', '2');
+    expect([status, visited.slice(5).toSorted()]).toEqual([1, relays]);
+  });
+
   it('visits as many hosts at a time as --parallel says', async () => {
     // The first goes by itself. Of the others each waits until three are there, and would see a fourth.
     const script = `[ "$host" != a ] || { echo relaycerts: outcome: changed; exit; }

@@ -296,6 +296,9 @@ describe('show --section renewal-timer', () => {
     expect(stdout).toContain('log in with an ssh key that is not limited');
     const undone = await desk.run('relaycerts --json deploy --undo mailhost --yes', true);
     expect(undone.stdout).toContain('"id":"key-limited"');
+    const other = `cd "$(mktemp -d)" && : >other && tar -cf sent other
+{ echo "archive $(wc -c <sent)"; cat sent; } | ssh root@mailhost.example.org`;
+    expect((await desk.run(other, true)).stdout).toBe('relaycerts: outcome: key-limited\n');
     // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await desk.run('relaycerts renew --force mailhost');

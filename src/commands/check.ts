@@ -32,6 +32,7 @@ import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
 import { deployNames } from './deployed-hosts.js';
 import { findHost, findHosts, foundOf } from './hosts.js';
+import { checkWayHome } from './inbound-check.js';
 import { checkRelays } from './live-relays.js';
 import { noteInstalled, reading, type GlobalOptions, type Work } from './run.js';
 
@@ -145,7 +146,7 @@ async function checkThere(
   });
   await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
-  return [...checked.flatMap(({ reports }) => reports), ...relays];
+  return [...checked.flatMap(({ reports }) => reports), ...relays, ...(await checkWayHome(work, checked))];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

@@ -117,6 +117,11 @@ export function dkimStage(
   return { kind: 'retire', keys: former, wait: at < time ? { kind: 'until', time } : undefined };
 }
 
+/** The name of a key's file, in certs/dkim/ and in OpenDKIM's folder on a signer: with the selector, of which there are several. */
+export function dkimKeyFile({ domain, selector }: Pick<FoundDkimKey, 'domain' | 'selector'>): string {
+  return `${domain}.${selector}.key.pem`;
+}
+
 /** The names of the files in a signer's bundle; the same here and in postfix.directory there. */
 export const dkimNames = {
   configuration: 'opendkim.conf',

@@ -40,28 +40,6 @@ check_role() {
   check_routes
 }
 
-# The tables in the parameter $1, one per line; a comma or space within braces does not separate.
-tables_of() {
-  value_of "$1" | awk '{
-    for (i = 1; i <= length($0); i++) {
-      c = substr($0, i, 1)
-      depth += (c == "{") - (c == "}")
-      printf "%s", (depth == 0 && c ~ /[, \t]/) ? "\n" : c
-    }
-    print ""
-  }' | sed '/^$/d'
-}
-
-# Looks a key up as Postfix does: $1 is the parameter, $2 the key.
-lookup() {
-  tables_of "$1" | while IFS= read -r table; do
-    if found=$(postmap -q "$2" "$table" 2>/dev/null); then
-      printf '%s\n' "$found"
-      break
-    fi
-  done
-}
-
 # The entries of the tables in $1, key and value; "?" and the table for one that cannot be listed.
 entries_of() {
   tables_of "$1" | while IFS= read -r table; do
@@ -171,8 +149,6 @@ prepare_tables() { :; }
 tables_are_there() { :; }
 
 check_active() { :; }
-
-has_other_leftovers() { false; }
 
 set_postscreen() { :; }
 

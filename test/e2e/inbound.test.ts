@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { findAll, runCure } from './lab/check.js';
+import type { CheckFinding } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import { authenticity } from './lab/dkim.js';
 import type { DnsRecord } from './lab/dkim.js';
@@ -67,6 +69,31 @@ async function talk(host: MailHost, words: readonly string[]): Promise<string> {
   return stdout + stderr;
 }
 
+/** What check finds on the two hosts, without the DNS: ids with their hosts, sorted. */
+async function found(): Promise<{ readonly ids: readonly string[]; readonly all: readonly CheckFinding[] }> {
+  const all = await findAll(desk, 'relayhost mailhost');
+  return { ids: all.map(({ id, host }) => `${id} ${host?.split('.')[0]}`).toSorted(), all };
+}
+
+/** Puts faults in, expects check to find them, and runs the cures of all that have a command; what is left comes back. */
+async function cure(
+  faults: readonly (readonly [host: MailHost, script: string])[],
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  for (const [host, script] of faults) await host.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  for (const host of new Set(faults.map(([one]) => one))) {
+    await host.settleMainCf();
+    await host.reload();
+  }
+  const { ids: all, all: findings } = await found();
+  expect(all).toEqual(expect.arrayContaining(ids.toSorted()));
+  for (const one of findings) {
+    if (one.cure.some(({ kind }) => kind === 'command')) await runCure(desk, one);
+  }
+  for (const host of [relay, home]) await host.settleMainCf();
+  return (await found()).ids;
+}
+
 /** The arguments of ssh that are printed for a home without systemd. */
 async function tunnelArguments(): Promise<string> {
   const text = await desk.show('mailhost.example.org --section tunnel');
@@ -106,6 +133,81 @@ describe('with a list of recipients', () => {
       const { stdout, stderr } = await desk.script(host);
       expect(stdout, stderr).toMatch(/^relaycerts: nothing to change on/mu);
     }
+  });
+
+  test('check names a recipient that home does not know, and nothing else', async () => {
+    const { ids, all } = await found();
+    expect(ids, JSON.stringify(all)).toEqual(['inbound-unknown-recipient mailhost']);
+    expect(all[0]?.message).toContain('gone@example.org');
+  });
+
+  test('check finds what the lists and limits of both hosts make of mail', async () => {
+    const put = `postconf -e "mydestination = $(postconf -h mydestination), example.org" message_size_limit=20480000 \\
+      smtpd_reject_unlisted_recipient=no "relay_recipient_maps = $(postconf -h relay_recipient_maps), inline:{@example.org=x}" \\
+      "transport_maps = inline:{example.org=smtp:[192.0.2.9]}, $(postconf -h transport_maps)"
+      postconf -P smtp/inet/relay_domains=example.com`;
+    const left = await cure(
+      [
+        [relay, put],
+        [home, 'postconf -e recipient_delimiter=+'],
+      ],
+      [
+        'inbound-accepts-all relayhost',
+        'inbound-catch-all relayhost',
+        'inbound-delimiter relayhost',
+        'inbound-domain-here relayhost',
+        'inbound-overridden relayhost',
+        'inbound-route relayhost',
+        'inbound-size relayhost',
+        'inbound-unknown-recipient mailhost',
+      ],
+    );
+    expect(left).toEqual([
+      'inbound-catch-all relayhost',
+      'inbound-route relayhost',
+      'inbound-unknown-recipient mailhost',
+    ]);
+    await relay.sh(
+      'for name in relay_recipient_maps transport_maps; do postconf -e "$name = $(postconf -h $name | grep -o \'[a-z]*:{*[^ ]*relaycerts[^ ,]*\')"; done',
+    );
+    await home.sh("echo 'gone: admin' >> /etc/aliases; newaliases; postconf -X recipient_delimiter");
+    for (const host of [relay, home]) {
+      await host.settleMainCf();
+      await host.reload();
+    }
+    expect((await desk.run('relaycerts check relayhost mailhost', true)).stdout).toContain('inbound-delimiter');
+    await relay.sh('postconf -X recipient_delimiter; postfix reload');
+    expect((await found()).ids).toEqual([]);
+  });
+
+  test('check tries the way home, and who else has it', async () => {
+    const left = await cure(
+      [
+        [relay, 'postconf -e "relay_domains = $(postconf -h relay_domains), other.example"'],
+        [home, "postconf -e 'mydestination = mailhost.example.org, localhost'"],
+        [home, 'postconf -P 2525/inet/smtpd_client_restrictions= 2525/inet/smtpd_tls_req_ccert=no'],
+        [home, 'postconf -P 2525/inet/smtpd_relay_restrictions=permit_mynetworks,permit_tls_clientcerts,defer'],
+      ],
+      [
+        'inbound-deferred mailhost',
+        'inbound-not-held mailhost',
+        'inbound-refuses-others relayhost',
+        'open-relay mailhost',
+      ],
+    );
+    expect(left).toEqual(['inbound-refuses-others relayhost']);
+    await relay.sh('postconf -e "relay_domains = $(postconf -h relay_domains | sed s/,.other.example//)"');
+    await home.setMainCf({ mydestination });
+    await home.sh('postconf -P 2525/inet/smtpd_client_restrictions= 2525/inet/smtpd_tls_req_ccert=no');
+    await home.settleMainCf();
+    await home.reload();
+    expect((await found()).ids).toEqual(expect.arrayContaining(['inbound-open mailhost', 'ca-lock-open mailhost']));
+    await desk.script(home);
+    await home.exec(['postfix', 'stop']);
+    expect((await found()).ids).toEqual(['connection-refused mailhost', 'postfix-stopped mailhost']);
+    await home.exec(['postfix', 'start']);
+    await home.sh("sed -i '/^gone:/d' /etc/aliases; newaliases");
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
   test('an unknown recipient is refused while the sender is there', async () => {
@@ -202,6 +304,16 @@ describe('when home is asked for each recipient', () => {
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   });
 
+  test('check finds what keeps home from being asked', async () => {
+    const put = `postconf -MX verify/unix; postconf -P 'smtp/inet/smtpd_recipient_restrictions=permit'
+      postconf -e 'relay_recipient_maps = inline:{other=x}'`;
+    const ids = ['inbound-no-verify relayhost', 'inbound-overridden relayhost', 'inbound-refuses relayhost'];
+    expect(await cure([[relay, put]], ids)).toEqual([]);
+    await relay.sh('postconf -X relay_recipient_maps');
+    await relay.settleMainCf();
+    await relay.reload();
+  });
+
   test('while home is down, only what is not known yet has to wait', async () => {
     await home.exec(['postfix', 'stop']);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
@@ -220,8 +332,10 @@ describe('through the tunnel', () => {
     await desk.install(relay);
     await desk.paste(home, '--section tunnel');
     await desk.paste(relay, '--section tunnel');
+    expect((await found()).ids).toContain('inbound-no-tunnel mailhost');
     await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
     await waitAtHome(await sendHome());
+    expect((await found()).ids).toEqual(['inbound-unknown-recipient mailhost']);
     expect(await talk(relay, [])).toMatch(/Connection refused/u);
     expect(await talk(relay, ['--server', '127.0.0.1', '--tls'])).toMatch(/No client certificate presented/u);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);

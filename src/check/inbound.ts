@@ -93,7 +93,9 @@ function answersIn(lines: readonly string[]): ReadonlyMap<string, string> {
   for (const line of lines) {
     const [, asked] = /^> (?:RCPT TO:<(.*)>|.*)$/u.exec(line) ?? [];
     if (line.startsWith('> ')) recipient = asked;
-    else if (recipient !== undefined && /^\d{3} /u.test(line)) answers.set(recipient, line);
+    if (recipient === undefined || !/^\d{3} /u.test(line)) continue;
+    answers.set(recipient, line);
+    recipient = undefined;
   }
   return answers;
 }

@@ -13,9 +13,8 @@ check_inbound() {
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type" "install Postfix 3.4 or later with $type tables"
   done
   hindrances | head -n 1 | {
-    read -r id name found && refuse "$id" "$name" "$found"
-    :
-  }
+    ! read -r id name found || refuse "$id" "$name" "$found"
+  } || exit 1
   [ "$inbound_asks" = no ] || warn_of_code
 }
 

@@ -45,7 +45,7 @@ function judgeSigner(settings: Settings, hostname: string, facts: HostFacts): re
 }
 
 /** Programs of a relay's port 25 (port25.sh). */
-const partKinds = ['postscreen-differs', 'srs-differs', 'srs-down', 'spf-missing'] as const;
+const partKinds = ['postscreen-differs', 'srs-differs', 'srs-down', 'policyd-spf-missing'] as const;
 
 function judgeParts(hostname: string, facts: HostFacts): readonly Finding[] {
   const found = linesOf(facts, 'port25-parts');

@@ -198,6 +198,6 @@ probe_port25() {
     if [ -n "$srs_excluded" ]; then
       if [ "$(has_srs_lines)" != "$(srs_lines)" ]; then echo srs-differs; elif ! srs_works; then echo srs-down; fi
     fi
-    if [ "$spf" != off ] && { [ ! -x /usr/bin/policyd-spf ] || ! id policyd-spf >/dev/null 2>&1; }; then echo spf-missing; fi
+    if [ "$spf" != off ] && { [ ! -x /usr/bin/policyd-spf ] || ! id policyd-spf >/dev/null 2>&1; }; then echo policyd-spf-missing; fi
   } | lines
 }

@@ -40,3 +40,40 @@ it('changes the certificates of home and the relays, and back; pins stay', async
   expect(usesOf(`${home}.crt.pem`)).not.toContain('Server');
   expect((await project.run(['show', '--format', 'json', '*'])).stdout).toBe(shown);
 });
+
+const pins = (): readonly string[] =>
+  project
+    .read('hosts/mailhost.example.org/relay_clientcerts_in')
+    .split('\n')
+    .filter((line) => /^[0-9A-F]{2}:/u.test(line));
+
+it('lists both pins of a relay from its new key until the old one is retired', async () => {
+  project.settings(smallSettings({ ...clients, inbound: { home: 'mailhost' } }));
+  await project.run(['make']);
+  const [before = ''] = pins();
+  const renewed = await project.run(['renew', 'relayhost', '--rekey']);
+  expect(renewed.stdout).toContain('Once mail flows with the new key, run:\n  relaycerts retire relayhost\n');
+  expect(renewed.stdout).toContain('relaycerts deploy relayhost mailhost');
+  const both = pins();
+  expect([both.length, both[1]]).toEqual([2, before]);
+  expect((await project.run(['status'])).stdout).toContain('key change in progress, both pins listed');
+  expect((await project.run(['renew', 'relayhost', '--rekey'])).stderr).toContain('is still listed');
+  await project.run(['retire', 'relayhost']);
+  expect(pins()).toEqual([both[0]]);
+});
+
+it('lists public keys of relays, also if the certificates of clients are pinned', async () => {
+  const pinned = { ...clients, postfix: { pin: 'certificate' }, inbound: { home: 'mailhost' } };
+  project.settings(smallSettings(pinned));
+  await project.run(['make']);
+  const before = pins();
+  await project.run(['renew', '--force', 'relayhost']);
+  expect(pins()).toEqual(before);
+});
+
+it('keeps one pin of a relay that hands over no mail', async () => {
+  project.settings(smallSettings(clients));
+  await project.run(['make']);
+  await project.run(['renew', 'relayhost', '--rekey']);
+  expect((await project.run(['retire', 'relayhost'])).stderr).toContain('nothing to retire');
+});

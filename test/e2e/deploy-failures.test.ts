@@ -186,15 +186,7 @@ describe('a reload that Postfix does not survive', () => {
     await desk.run('relaycerts renew --force relayhost');
     const chain = `${folder}/relayhost.example.org.chain.pem`;
     const before = (await relay.exec(['sha256sum', chain])).stdout;
-    await relay.sh('cp -p /usr/sbin/postfix /run/postfix.real');
-    await relay.writeFile(
-      '/run/postfix.fake',
-      '#!/bin/sh\n[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; exit 1; }\nexec /run/postfix.real "$@"\n',
-      '0755',
-    );
-    await relay.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
-    const { code, hosts } = await deployJson();
-    await relay.sh('umount /usr/sbin/postfix');
+    const { code, hosts } = await relay.withFailingReload(deployJson);
     expect([code, hosts]).toMatchObject([
       1,
       [{ host: 'relayhost.example.org', outcome: 'failed', failure: { id: 'reload-failed' } }],

@@ -19,7 +19,8 @@ const hosts = {
   smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
 };
 const listed = { ...hosts, inbound: { home: 'mailhost', recipients: ['ann@example.org', 'gone@example.org'] } };
-const asked = { ...hosts, inbound: { home: 'mailhost' } };
+/** With other tables and pins besides. */
+const asked = { ...hosts, inbound: { home: 'mailhost' }, postfix: { tableType: 'hash', pin: 'certificate' } };
 
 let lab: Lab;
 let desk: Desk;
@@ -369,6 +370,18 @@ test('undo gives back every file, also if main.cf was edited in between', async 
   expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
     /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
   );
+});
+
+test('pasted text does the same, and its undo gives back every file', async () => {
+  await relay.restorePostfix();
+  await desk.paste(home);
+  await desk.paste(relay);
+  await waitAtHome(await sendHome());
+  expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+  for (const host of [relay, home]) {
+    await desk.paste(host, '--undo');
+    expect(await contentOf(host)).toBe(before.get(host));
+  }
 });
 
 test('with signatures and the printed records, mail and bounces pass DKIM, SPF and DMARC', async () => {

@@ -41,7 +41,7 @@ export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, fa
   const { hostname, port } = relay;
   const values = { port: String(port), address: `from ${peer}` };
   const said = linesOf(facts, 'with', hostname);
-  const kind = kindOf(said);
+  const kind = tlsFaultOf(said);
   if (kind === 'name-not-found') return [findingOf(kind, hostname, { found: `as ${peer} sees it` })];
   if (kind !== undefined) return [findingOf(kind, hostname, { ...values, found: lastOf(said) })];
   const replies = said.filter((line) => /^\d{3} /u.test(line));
@@ -70,7 +70,7 @@ const words: readonly (readonly [string, RegExp])[] = [
 ];
 
 /** What kept TLS from beginning; undefined if it began. */
-export function kindOf(lines: readonly string[]): string | undefined {
+export function tlsFaultOf(lines: readonly string[]): string | undefined {
   const text = lines.join('\n');
   return words.find(([, pattern]) => pattern.test(text))?.[0];
 }

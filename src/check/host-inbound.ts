@@ -40,15 +40,13 @@ export function judgeLimits(
   const own = home.facts.sections.flatMap(({ name, words: [id = ''], lines }) =>
     name === 'found' && id.endsWith(`${port}/inet`) ? lines : [],
   );
-  // postconf(5) message_size_limit: 0 is no limit.
-  const limit = (text: string | undefined): number => Number(text ?? 0) || Number.POSITIVE_INFINITY;
   const [found = '0', wanted = '0'] = [
     here.get('message_size_limit'),
     valuesOf(own).get('message_size_limit') ?? there.get('message_size_limit'),
   ];
-  const isLarger = /^\d+$/u.test(wanted) && limit(found) > limit(wanted);
+  const isLarger = /^\d+$/u.test(wanted) && limitOf(found) > limitOf(wanted);
   const [one = '', other = ''] = [here.get('recipient_delimiter'), there.get('recipient_delimiter')];
-  const isOther = [...one].toSorted().join('') !== [...other].toSorted().join('');
+  const isOther = one.split('').toSorted().join('') !== other.split('').toSorted().join('');
   return [
     ...(isLarger ? [findingOf('inbound-size', hostname, { peer, found, wanted })] : []),
     // If home is asked, its delimiter is the one that counts.
@@ -56,4 +54,9 @@ export function judgeLimits(
       ? [findingOf('inbound-delimiter', hostname, { peer, found: one, wanted: other })]
       : []),
   ];
+}
+
+/** postconf(5) message_size_limit: 0 is no limit. */
+function limitOf(text: string): number {
+  return Number(text) || Number.POSITIVE_INFINITY;
 }

@@ -2,13 +2,16 @@
 // refuses everybody else. Nothing is sent that could become a mail. host-inbound.ts is about the hosts' settings.
 
 import { findingOf, type Finding } from '../findings/finding.js';
+import { mostAtOnce } from '../remote/script-run.js';
 import { nextHopOf } from '../render/inbound-service.js';
 import { renderProbeFrom } from '../render/script.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
-import { kindOf, lastOf } from './from-home.js';
+import { lastOf, tlsFaultOf } from './from-home.js';
 import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
-import { lookAtHost, unseenFinding } from './host.js';
+import { judgeLimits } from './host-inbound.js';
+import { lookAtHost, unseenFinding, type HostCheck } from './host.js';
 import type { Report } from './report.js';
 
 /** Seconds: a connection that times out takes two minutes. */
@@ -20,13 +23,34 @@ const mostRecipients = 100;
 /** RFC 2606: belongs to nobody, and not to home. */
 const outside = 'postmaster@example.com';
 
-/** Tries the service at home from a relay, as that relay. */
-export async function checkHandOver(
+/** Looks at the way home from each relay among these hosts, and at home; nothing if the settings do not ask. */
+export async function checkWayHome(
   settings: Settings,
-  inbound: Inbound,
-  relay: SmtpdServer,
+  checked: readonly HostCheck[],
   sys: Sys,
-): Promise<Report> {
+): Promise<readonly Report[]> {
+  const { inbound } = settings;
+  if (inbound === undefined) return [];
+  const seen = checked.flatMap(({ host, facts, isThere }) =>
+    host.isInbound && isThere && facts !== undefined ? [{ host, facts, hostname: host.hostname }] : [],
+  );
+  const home = seen.find(({ hostname }) => hostname === inbound.home);
+  const limits = seen.flatMap((relay): readonly Report[] => {
+    if (home === undefined || relay.host.role !== 'smtpd-server') return [];
+    const fine = `accepts no mail that ${home.hostname} would refuse for its size or its address`;
+    return [{ host: relay.hostname, fine, findings: judgeLimits(inbound, relay, home) }];
+  });
+  const tries = await inParallel(seen, mostAtOnce, ({ host }) => {
+    sys.detail(`trying ${inbound.home} from ${host.hostname}`);
+    return host.role === 'smtpd-server'
+      ? checkHandOver(settings, inbound, host, sys)
+      : checkOwnDoor(settings, inbound, host, sys);
+  });
+  return [...limits, ...tries];
+}
+
+/** Tries the service at home from a relay, as that relay. */
+async function checkHandOver(settings: Settings, inbound: Inbound, relay: SmtpdServer, sys: Sys): Promise<Report> {
   const listed = inbound.recipients === 'verify' ? [] : inbound.recipients.slice(0, mostRecipients);
   const always = inbound.domains.map((domain) => `postmaster@${domain}`);
   const script = renderProbeFrom(settings, relay, {
@@ -59,7 +83,7 @@ export function judgeHandOver(
 ): readonly Finding[] {
   const { home } = inbound;
   const said = linesOf(facts, 'with', home);
-  const kind = kindOf(said);
+  const kind = tlsFaultOf(said);
   const isUnreached = kind === 'connection-refused' || kind === 'no-connection';
   if (isUnreached && inbound.via === 'tunnel') {
     return [findingOf('inbound-no-tunnel', home, { peer, found: nextHopOf(settings, inbound) })];
@@ -71,7 +95,6 @@ export function judgeHandOver(
   const deferred = (found: string, reply: string): Finding =>
     findingOf('inbound-deferred', home, { peer, found, reply });
   if (answers.size === 0) return [deferred(inbound.domains.join(', '), lastOf(said))];
-  const isGood = (reply = ''): boolean => reply.startsWith('2');
   const refused = [...answers].filter(([to, reply]) => to !== outside && !isGood(reply));
   const unknown = refused.filter(([, reply]) => /^5\d\d 5\.1\./u.test(reply));
   const [other] = refused.filter(([, reply]) => !/^5\d\d 5\.1\./u.test(reply));
@@ -84,6 +107,10 @@ export function judgeHandOver(
     ...unknown.map(([found, reply]) => findingOf('inbound-unknown-recipient', home, { peer, found, reply })),
     ...(isOpen ? [findingOf('inbound-open', home, { ...values, found: 'no certificate' })] : []),
   ];
+}
+
+function isGood(reply = ''): boolean {
+  return reply.startsWith('2');
 }
 
 /** The answer to each recipient. */
@@ -101,7 +128,7 @@ function answersIn(lines: readonly string[]): ReadonlyMap<string, string> {
 }
 
 /** Tries the service at home on home itself, whose certificate is of our CA, and is not listed there. */
-export async function checkOwnDoor(settings: Settings, inbound: Inbound, home: SmtpClient, sys: Sys): Promise<Report> {
+async function checkOwnDoor(settings: Settings, inbound: Inbound, home: SmtpClient, sys: Sys): Promise<Report> {
   const script = renderProbeFrom(settings, home, {
     peers: [{ hostname: home.hostname, place: `127.0.0.1:${inbound.port}` }],
     sender: '',
@@ -119,7 +146,7 @@ export function judgeOwnDoor({ port }: Inbound, { hostname }: SmtpClient, facts:
   const said = linesOf(facts, 'with', hostname);
   const values = { port: String(port), found: 'a certificate of this CA whose pin is not listed' };
   const reply = [...answersIn(said).values()][0] ?? '';
-  if (reply.startsWith('2')) return [findingOf('inbound-open', hostname, values)];
+  if (isGood(reply)) return [findingOf('inbound-open', hostname, values)];
   if (reply.startsWith('5')) return [findingOf('bounces', hostname, { ...values, reply })];
   // It may be closed, or on another address; the relays' tries say so.
   return reply.startsWith('4') ? [] : [findingOf('limit-unknown', hostname, { ...values, reason: lastOf(said) })];

@@ -43,7 +43,7 @@ it('changes the certificates of home and the relays, and back; pins stay', async
   expect((await project.run(['show', '--format', 'json', '*'])).stdout).toBe(shown);
 });
 
-const both = /TLS Web Server Authentication, TLS Web Client Authentication/u;
+const bothUses = /TLS Web Server Authentication, TLS Web Client Authentication/u;
 
 it('signs the request of a home that keeps its key for both directions', async () => {
   project.settings(smallSettings({ ...clients, inbound: { home: 'mailhost' } }));
@@ -51,7 +51,7 @@ it('signs the request of a home that keeps its key for both directions', async (
   writeRequest(project);
   const signed = await project.run(['sign', 'mailhost.example.org.csr.pem', '--host', 'mailhost']);
   expect(signed.status, signed.stderr).toBe(0);
-  expect(usesOf('certs/smtp-client/mailhost.example.org.crt.pem')).toMatch(both);
+  expect(usesOf('certs/smtp-client/mailhost.example.org.crt.pem')).toMatch(bothUses);
 });
 
 it('exports both purposes as PKCS#12', async () => {
@@ -70,7 +70,7 @@ it('exports both purposes as PKCS#12', async () => {
       '-ext',
       'extendedKeyUsage',
     ]).stdout.toString(),
-  ).toMatch(both);
+  ).toMatch(bothUses);
 });
 
 it('has each relay hand over mail, with any table of pins', async () => {

@@ -33,11 +33,17 @@ function factsOf(...lines: readonly string[]): HostFacts {
   return facts;
 }
 
+const rcpt = (to: string, reply: string): readonly string[] => [`> RCPT TO:<${to}>`, reply];
+
+const host = (hostname: typeof home.hostname, size: string, delimiter: string, ...more: readonly string[]) => ({
+  hostname,
+  facts: factsOf('@values', ` message_size_limit=${size}`, ` recipient_delimiter=${delimiter}`, ...more),
+});
+
 const idsOf = (findings: readonly { readonly id: string }[]): readonly string[] => findings.map(({ id }) => id);
 
 describe('a relay that tries home', () => {
   const start = ['250 CHUNKING', '> EHLO relayhost.example.org', '250 DSN', '> MAIL FROM:<>', '250 2.1.0 Ok'];
-  const rcpt = (to: string, reply: string): readonly string[] => [`> RCPT TO:<${to}>`, reply];
   const outside = rcpt('postmaster@example.com', '454 4.7.1 <postmaster@example.com>: Relay access denied');
   const good = rcpt('postmaster@example.org', '250 2.1.5 Ok');
   const end = ['221 2.0.0 Bye'];
@@ -101,10 +107,6 @@ describe('home that tries itself, with a pin that is not listed', () => {
 });
 
 describe('limits of a relay and of home', () => {
-  const host = (hostname: typeof home.hostname, size: string, delimiter: string, ...more: readonly string[]) => ({
-    hostname,
-    facts: factsOf('@values', ` message_size_limit=${size}`, ` recipient_delimiter=${delimiter}`, ...more),
-  });
   type Limits = readonly [size: string, delimiter: string];
   it.each<readonly [string, Limits, Limits, readonly string[]]>([
     ['are the same', ['1000', '+'], ['1000', '+'], []],

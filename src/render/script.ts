@@ -25,6 +25,7 @@ import { homeTransport, inboundPlace } from './inbound-service.js';
 import install from './install.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import noService from './no-service.sh';
 import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
@@ -248,7 +249,7 @@ function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: Scr
             inbound_domains: inbound.domains.join(' '),
           }),
     },
-    functions: [smtpClient, ...(inbound === undefined ? [] : [ownService, inboundHome])].join('\n'),
+    functions: [smtpClient, ...(inbound === undefined ? [noService] : [ownService, inboundHome])].join('\n'),
   };
 }
 

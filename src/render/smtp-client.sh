@@ -142,16 +142,6 @@ check_routes() {
 # The first routes of kind $1, on one line.
 list() { printf '%s\n' "$routes" | sed -n "s/^$1 //p" | head -n 5 | sed '$!s/$/;/' | tr '\n' ' ' | sed 's/ $//'; }
 
-note_services() { :; }
-
-prepare_tables() { :; }
-
-tables_are_there() { :; }
-
-check_active() { :; }
-
 set_postscreen() { :; }
 
 undo_postscreen() { :; }
-
-after_reload() { :; }

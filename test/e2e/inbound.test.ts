@@ -231,6 +231,17 @@ describe('what goes wrong waits, and arrives later', () => {
     await relay.emptyLog();
   });
 
+  test('home does not list the pin of the relay', async () => {
+    await home.sh("sed -i '/^[0-9A-F]/d' /etc/postfix/relaycerts/relay_clientcerts_in");
+    await home.reload();
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/said: 450 4\.3\.2 .*Client host rejected: Try again later/u);
+    expect((await found()).ids).toEqual(['inbound-deferred mailhost', 'table-differs mailhost']);
+    await desk.install(home);
+    await waitAtHome(subject);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
   test('home no longer holds the domain: no loop, and the script says so', async () => {
     await home.sh("postconf -e 'mydestination = mailhost.example.org, localhost'");
     await home.reload();

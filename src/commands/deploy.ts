@@ -4,9 +4,18 @@
 
 import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
-import type { Finding } from '../findings/finding.js';
+import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
+import {
+  afterVisit,
+  allVisits,
+  isBehind,
+  isDone,
+  needsOnlyPins,
+  nextVisits,
+  withKept,
+  type Visit,
+} from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -96,7 +105,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
   await leaveOutNewClients(deployment, named);
-  const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
+  const noted = deployedHosts(settings, inventory, deployment.bundles);
+  const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
   const only = named.length === 0 ? undefined : new Set(named);
@@ -110,6 +120,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
+  const before = new Map(noted.map((host) => [host.hostname, host]));
   const founds = new Map(inventory.hosts.map((found) => [found.host.hostname, found]));
   const reports = new Map<HostName, Report>();
   const failed = new Set<HostName>();
@@ -120,7 +131,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       return;
     }
     const found = founds.get(hostname);
-    if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
+    const known = before.get(hostname);
+    if (found === undefined || known === undefined) throw new TypeError(`the inventory has no ${hostname}`);
     let findings: readonly Finding[] = [];
     const result = await deliver(
       settings,
@@ -145,13 +157,20 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
     for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
     for (const { message } of findings) sys.warn(message, { run: ['check', hostname] });
-    const seen = afterVisit(host, { hostname, files }, sys.now());
-    state.set(hostname, { ...host, seen });
-    await deployment.note(hostname, seen);
-    const before = reports.get(hostname)?.outcome;
+    if (isBehind(known, result.kept)) {
+      const limited = findingOf('key-limited', hostname);
+      sys.warn(limited.message, { run: ['deploy', hostname], before: 'with an ssh key that is not limited:' });
+      findings = [...findings, limited];
+    }
+    const has = withKept(host, result.kept, known.seen);
+    const seen = afterVisit(has, { hostname, files }, sys.now());
+    state.set(hostname, { ...has, seen });
+    // What is not known to be right must not be taken to be.
+    if (seen.configuration !== undefined) await deployment.note(hostname, seen);
+    const earlier = reports.get(hostname)?.outcome;
     reports.set(hostname, {
       host: hostname,
-      outcome: before === 'installed' ? before : result.kind,
+      outcome: earlier === 'installed' ? earlier : result.kind,
       findings: findings.map(({ id, message }) => ({ id, message })),
     });
     sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);
@@ -164,7 +183,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   for (;;) {
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
-    const [first, rest] = withCanary(deployment, next);
+    const hosts = next.flatMap(({ hostname }) => state.get(hostname) ?? []);
+    const [first, rest] = withCanary(deployment, next, hosts.every(needsOnlyPins));
     if (first !== undefined) await counted(first);
     // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
     if (first !== undefined && isTelling(reports.get(first.hostname))) {
@@ -206,10 +226,15 @@ function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError
   });
 }
 
-/** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
-function withCanary({ options, canary }: Deployment, visits: readonly Visit[]): [Visit | undefined, readonly Visit[]] {
+/** The first visit, by itself, and the others: the canary's if there is one, or one of many if they bring more than pins. */
+function withCanary(
+  { options, canary }: Deployment,
+  visits: readonly Visit[],
+  onlyPins: boolean,
+): [Visit | undefined, readonly Visit[]] {
   const first =
-    visits.find(({ hostname }) => hostname === canary) ?? (visits.length > options.parallel ? visits[0] : undefined);
+    visits.find(({ hostname }) => hostname === canary) ??
+    (visits.length > options.parallel && !onlyPins ? visits[0] : undefined);
   return [first, visits.filter((visit) => visit !== first)];
 }
 

@@ -2,21 +2,25 @@
 # What `deploy` runs on a host, as root. A line of stdin has the word `archive` and a size in octets, and the archive
 # follows: the script in it installs the bundle in it, and reads on from descriptor 3. A copy of this file stays on the
 # host for a key that may do nothing else (command= in authorized_keys), and passes over the one that is sent: with $only
-# it accepts only certificates, keys and tables, and uses the script and the settings that were installed before.
+# it accepts only certificates, keys and tables. The files of $configuration stay as they were installed before, and the
+# line `kept` has those that differ.
 
 set -eu
 umask 077
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+RELAYCERTS_DEPLOY=yes
+export LC_ALL PATH RELAYCERTS_DEPLOY
 
-: "${folder:?}" "${only?}"
+: "${folder:?}" "${only?}" "${configuration?}"
 
 arrived=$folder/next
 script=$arrived/install.sh
+is_ours=no
 
 clean_up() {
   [ $? -eq 0 ] || tell_if_full
+  [ "$is_ours" = yes ] || return
   rm -rf "$arrived"
   # Only if it is empty: nothing was installed here.
   rmdir "$folder" 2>/dev/null || :
@@ -55,28 +59,34 @@ take_turn() {
 command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' 'install it: apt-get install tar'
 word=
 until [ "$word" = archive ]; do
-  read -r word size || fail 'what arrived is not an archive' 'use relaycerts deploy'
+  read -r word size ||
+    fail 'only relaycerts deploy can use this login' 'log in with an ssh key that is not limited' key-limited
 done
 case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
+trap clean_up EXIT
 check_folder
 take_turn
+is_ours=yes
 rm -rf "$arrived"
-trap clean_up EXIT
 mkdir "$arrived"
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
-  for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service dnsbl dnsbl_replies; do
+  kept=
+  for file in $configuration; do
+    [ -f "$arrived/$file" ] || continue
+    cmp -s "$arrived/$file" "$folder/$file" || cmp -s "$arrived/$file" "$folder/saved/$file" || kept="$kept $file"
     rm -f "$arrived/$file"
   done
   for file in "$arrived"/* "$arrived"/.[!.]*; do
     [ -e "$file" ] || continue
     case " $only " in
       *" ${file##*/} "*) ;;
-      *) fail "this key may not install ${file##*/}" 'install it with a key that is not limited' ;;
+      *) fail "this ssh key may not install ${file##*/}" 'deploy with an ssh key that is not limited' key-limited ;;
     esac
   done
+  [ -z "$kept" ] || printf 'relaycerts: kept:%s\n' "$kept"
   script=$folder/saved/install.sh
 fi
 # Processes that the script starts may outlive it, so they do not inherit the lock.

@@ -4,6 +4,7 @@
 import { checkFrom } from '../check/from-home.js';
 import { checkDns } from '../check/dns.js';
 import { checkHost, type HostCheck } from '../check/host.js';
+import { checkWayHome } from '../check/inbound.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
@@ -145,7 +146,7 @@ async function checkThere(
   });
   await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
-  return [...checked.flatMap(({ reports }) => reports), ...relays];
+  return [...checked.flatMap(({ reports }) => reports), ...relays, ...(await checkWayHome(settings, checked, sys))];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

@@ -205,19 +205,10 @@ describe('a reload that Postfix does not survive', () => {
     await desk.run('relaycerts renew --force relayhost');
     const chain = `${folder}/relayhost.example.org.chain.pem`;
     const before = (await relay.exec(['sha256sum', chain])).stdout;
-    await relay.sh('cp -p /usr/sbin/postfix /run/postfix.real');
     await relay.sh(`cp -a ${folder} /run/kept && mount -t tmpfs -o size=2m,mode=700 tmpfs ${folder}
 cp -a /run/kept/. ${folder}`);
-    await relay.writeFile(
-      '/run/postfix.fake',
-      `#!/bin/sh
-[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; cat /dev/zero >${folder}/filled 2>/dev/null; exit 1; }
-exec /run/postfix.real "$@"\n`,
-      '0755',
-    );
-    await relay.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
-    const { code, hosts } = await deployJson();
-    await relay.sh(`umount /usr/sbin/postfix; rm ${folder}/filled`);
+    const { code, hosts } = await relay.withFailingReload(deployJson, `cat /dev/zero >${folder}/filled 2>/dev/null`);
+    await relay.sh(`rm ${folder}/filled`);
     expect([code, hosts]).toMatchObject([
       1,
       [{ host: 'relayhost.example.org', outcome: 'failed', failure: { id: 'reload-failed' } }],

@@ -13,6 +13,17 @@ fail() {
   exit 1
 }
 
+# How to install the package $1 on this system: each has its own command.
+get() {
+  for command in 'apt-get install' 'dnf install' 'apk add' 'pkg install'; do
+    ! command -v "${command%% *}" >/dev/null 2>&1 || {
+      echo "install it: $command $1"
+      return
+    }
+  done
+  echo "install the package $1, or what it is called there"
+}
+
 # With a full disk, anything may fail, so this is asked before anything is removed.
 tell_if_full() {
   { touch "$folder/full" && ! head -c 1048576 /dev/zero >"$folder/full"; } 2>/dev/null && outcome disk-full

@@ -34,6 +34,7 @@ import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
+import probeSections from './probe-sections.sh';
 import smtpClient from './smtp-client.sh';
 import { senderOf } from './senders.js';
 import smtpdServer from './smtpd-server.sh';
@@ -73,7 +74,10 @@ export function renderProbe(
 ): string {
   const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
   const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
-  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe, probeProgram];
+  const part =
+    homeProgramOf(settings, host) === undefined
+      ? [probeSections, probe, probePostfix]
+      : [probeSections, probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
 ${assignmentsOf(question)}
@@ -103,6 +107,7 @@ ${settings.smtpdServers.map((relay) => `${relay.hostname} ${relay.port}`).join('
 END
 }
 
+${probeSections}
 ${probeFrom}
 probe_from </dev/null
 }

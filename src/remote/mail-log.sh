@@ -8,7 +8,7 @@ set -u
 set --
 for file in "$(postconf -h maillog_file 2>/dev/null)" /var/log/mail.log /var/log/maillog /var/log/exim4/mainlog /var/log/exim/main.log; do
   # Postfix may be configured to write the file that a syslog daemon would write.
-  case "$file $*" in
+  case "$file ${*-}" in
     /dev/* | "$file $file"*) ;;
     *) if [ -s "$file" ]; then set -- "$@" "$file"; fi ;;
   esac

@@ -14,7 +14,7 @@ fail() {
 }
 
 # How to install the package $1 on this system: each has its own command.
-get() {
+how_to_get() {
   for command in 'apt-get install' 'dnf install' 'apk add' 'pkg install'; do
     ! command -v "${command%% *}" >/dev/null 2>&1 || {
       echo "install it: $command $1"

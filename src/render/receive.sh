@@ -52,7 +52,7 @@ take_turn() {
 }
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
-command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' "$(get tar)"
+command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' "$(how_to_get tar)"
 word=
 until [ "$word" = archive ]; do
   read -r word size || fail 'what arrived is not an archive' 'use relaycerts deploy'

@@ -2,6 +2,7 @@
 // another configuration folder, no chroot, and lmdb tables. Each role has its own mount and network namespace.
 
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { builtElsewhere, onlyBusybox, otherFolder } from '../support/other-systems.js';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
@@ -53,6 +54,7 @@ beforeAll(async () => {
     scripts[`${host}_undo`] = succeed(await project.run(['show', host, '--format', 'sh', '--undo'])).stdout;
   }
 });
+scripts['mail_log'] = readFileSync('src/remote/mail-log.sh', 'utf8');
 afterAll(() => {
   project.remove();
 });
@@ -103,6 +105,9 @@ for tool in apk dnf pkg; do
   rm "/usr/sbin/$tool"
 done
 run 'with none' "$mailhost"
+mount -t tmpfs none /var/log
+echo 'everything' >/var/log/messages
+mode=once sh -c "$mail_log"
 `);
   expect(said).toEqual([]);
   expect(status).toBe(0);

@@ -50,6 +50,7 @@ const packageOfProgram = {
   postfix: 'postfix',
   perl: 'perl',
   pkill: 'procps',
+  posh: 'posh',
   'policyd-spf': 'postfix-policyd-spf-python',
   postsrsd: 'postsrsd',
   'posttls-finger': 'postfix',

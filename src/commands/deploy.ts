@@ -3,7 +3,7 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { checkFrom } from '../check/from-home.js';
-import { RelaycertsError, listSome } from '../errors.js';
+import { RelaycertsError } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import {
@@ -23,8 +23,6 @@ import { isWell, planText, reportText, type Report } from '../render/deployment.
 import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
-import { issuedCertificates } from '../store/ledger-report.js';
-import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -32,7 +30,15 @@ import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
 import { deployedHosts } from './deployed-hosts.js';
 import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
-import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
+import {
+  findHost,
+  findHosts,
+  findNewClients,
+  foundOf,
+  leftOutWarning,
+  notCertifiedError,
+  revokedError,
+} from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock } from './run.js';
 import { undoAll } from './undeploy.js';
@@ -202,21 +208,15 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/**
- * A client that never had a certificate holds up no other host, least of all a revocation. If one that had is missing,
- * the relays would lose its pin. @throws contradiction
- */
+/** New clients, unless they are named. @throws contradiction - another host has no certificate */
 async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (missing.length === 0) return;
-  const { entries } = await readLedger(layoutOf(settings));
-  const known = new Set(issuedCertificates(entries, inventory).map(({ name }) => name));
-  const needed = missing.filter(
-    ({ host: { role, hostname } }) => role === 'smtpd-server' || known.has(hostname) || named.includes(hostname),
-  );
+  const added = await findNewClients(settings, missing);
+  const needed = missing.filter(({ host: { hostname } }) => !added.has(hostname) || named.includes(hostname));
   if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
-  const names = listSome(missing.map(({ host }) => host.hostname));
-  sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  const { message, hint } = leftOutWarning(added);
+  sys.warn(message, hint);
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */

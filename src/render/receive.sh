@@ -56,7 +56,7 @@ take_turn() {
 }
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
-command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' 'install it: apt-get install tar'
+command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' "$(how_to_get tar)"
 word=
 until [ "$word" = archive ]; do
   read -r word size ||

@@ -36,6 +36,7 @@ import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
+import probeSections from './probe-sections.sh';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -74,7 +75,10 @@ export function renderProbe(
 ): string {
   const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
   const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
-  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe, probeProgram];
+  const part =
+    homeProgramOf(settings, host) === undefined
+      ? [probeSections, probe, probePostfix]
+      : [probeSections, probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
 ${assignmentsOf(question)}
@@ -119,6 +123,7 @@ ${tries.peers.map((peer) => `${peer.hostname} ${peer.place}`).join('\n')}
 END
 }
 
+${probeSections}
 ${probeFrom}
 probe_from </dev/null
 }

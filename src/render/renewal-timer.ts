@@ -76,7 +76,7 @@ export function renderRenewalTimer(settings: Settings): string {
     'or log in; put your public key in the place of KEY:',
     '',
     ...hostsOf(settings)
-      .filter(({ ssh }) => !ssh.isLocal)
+      .filter(({ ssh, container }) => !ssh.isLocal && container === undefined)
       .slice(0, mostHosts)
       .flatMap(({ hostname, ssh: { user, needsSudo } }) =>
         marked(`~${user}/.ssh/authorized_keys on ${hostname}`, [

@@ -47,10 +47,14 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     const files = containerFiles(settings, one, bundles.get(host) ?? new Map<string, Buffer>());
     const results = await exportFolder(folder, files, sys);
     const content = expectedContents(settings, inventory, bundles)(found);
-    if (content !== undefined) await noteUnderLock(settings, sys, lock, new Map([[host, { ...content, seen: sys.now() }]]));
+    if (content !== undefined)
+      await noteUnderLock(settings, sys, lock, new Map([[host, { ...content, seen: sys.now() }]]));
     const kept = results.filter(({ outcome }) => outcome === 'kept').map(({ path }) => path);
     if (kept.length > 0) {
-      sys.warn(`edited, and kept as it is: ${listSome(kept)}`, 'compare it with what is beside it, FILE.new, if that is there');
+      sys.warn(
+        `edited, and kept as it is: ${listSome(kept)}`,
+        'compare it with what is beside it, FILE.new, if that is there',
+      );
     }
     if (options.json) {
       const { start, limits } = use;
@@ -59,7 +63,10 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
     }
     if (!sys.isQuiet) sys.write(textOf(use));
     const isNew = results.some(({ outcome }) => outcome === 'written');
-    sys.say(isNew ? `wrote the files of ${host}, with its private key` : `the files of ${host} are there and right`, folder);
+    sys.say(
+      isNew ? `wrote the files of ${host}, with its private key` : `the files of ${host} are there and right`,
+      folder,
+    );
   });
 }
 

@@ -49,7 +49,7 @@ const wholeHome =
 const wholeRelay = [
   'The whole container is the relay: it takes no mail from the world.',
   'A client without TLS gets a permanent answer (530). In a container, soft_bounce would also hold back what the world refuses.',
-  "Filters, DKIM and limits that depend on load are those of the image; smtpdServers[].overrides goes before them.",
+  'Filters, DKIM and limits that depend on load are those of the image; smtpdServers[].overrides goes before them.',
 ];
 
 /** The same for both images that read variables. */

@@ -26,7 +26,11 @@ export function setServices(services: readonly Service[]): readonly string[] {
  * One command for all; a parameter that older releases do not know is set separately, and only if this release knows
  * it.
  */
-export function setParameters(command: string, parameters: readonly Parameter[], text: ParameterText): readonly string[] {
+export function setParameters(
+  command: string,
+  parameters: readonly Parameter[],
+  text: ParameterText,
+): readonly string[] {
   const always = parameters.filter(({ since }) => since === undefined).map((one) => shellWord(text(one)));
   const later = parameters.flatMap((one) => {
     if (one.since === undefined) return [];

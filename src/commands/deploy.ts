@@ -3,7 +3,7 @@
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
 import { checkFrom } from '../check/from-home.js';
-import { RelaycertsError } from '../errors.js';
+import { RelaycertsError, listSome } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
 import {
@@ -14,13 +14,14 @@ import {
   needsOnlyPins,
   nextVisits,
   withKept,
+  type DeployedHost,
   type Visit,
 } from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportText, type Report } from '../render/deployment.js';
-import type { Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
@@ -58,7 +59,13 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const hosts = findHosts(settings, options.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
-    const wanted = hosts.map(({ hostname }) => hostname);
+    const wanted = hosts.filter(({ container }) => container === undefined).map(({ hostname }) => hostname);
+    const [container] = hosts.filter((one) => one.container !== undefined);
+    if (container !== undefined) {
+      const error = containerError(container, options);
+      if (wanted.length === 0) throw error;
+      sys.warn(error.message, error.hint);
+    }
     let reports: Awaited<ReturnType<typeof installAll>>;
     try {
       reports = await (options.undo ? undoAll : installAll)(deployment, wanted);
@@ -89,7 +96,15 @@ function warnOfTunnel({ inbound, smtpdServers }: Settings, reports: readonly Rep
 
 /** The hosts to undo, named or not; those that left the settings are among them as long as they have something of ours. */
 function formerWords({ hosts }: DeployOptions, settings: Settings): readonly string[] {
-  return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
+  if (hosts.length > 0) return hosts;
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  return [...seen].flatMap(([hostname, { container }]) => (container === undefined ? [hostname] : []));
+}
+
+function containerError({ hostname }: HostSettings, { undo }: DeployOptions): RelaycertsError {
+  return new RelaycertsError('usage', `${hostname} runs in a container, where deploy installs nothing`, {
+    hint: undo ? { run: ['show', hostname, '--undo'] } : { run: ['export', 'docker', hostname] },
+  });
 }
 
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
@@ -115,10 +130,13 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
-  const only = named.length === 0 ? undefined : new Set(named);
+  const containers = hostsOf(settings).filter(({ container }) => container !== undefined);
+  const only = named.length === 0 && containers.length === 0 ? undefined : new Set(onlyOf(all, containers, named));
+  if (named.length === 0) warnOfContainers(all, containers, sys);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
-    tell(deployment, [], 'nothing to deploy: every host is up to date\n');
+    const which = all.every(isDone) ? 'every host' : 'every host that is not in a container';
+    tell(deployment, [], `nothing to deploy: ${which} is up to date\n`);
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());
@@ -206,6 +224,28 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
   }
   return [...reports.values()];
+}
+
+/** The hosts that may be visited; what is in a container counts all the same, so that others wait for it. */
+function onlyOf(
+  all: readonly DeployedHost[],
+  containers: readonly HostSettings[],
+  named: readonly HostName[],
+): readonly HostName[] {
+  if (named.length > 0) return named;
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  return all.map(({ hostname }) => hostname).filter((hostname) => !names.has(hostname));
+}
+
+function warnOfContainers(all: readonly DeployedHost[], containers: readonly HostSettings[], sys: Sys): void {
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  const open = all.filter((host) => names.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
+  const [first] = open;
+  if (first === undefined) return;
+  sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {
+    run: ['export', 'docker', first],
+    ...(open.length === 1 ? {} : { after: ', and the same for the others' }),
+  });
 }
 
 /** New clients, unless they are named. @throws contradiction - another host has no certificate */

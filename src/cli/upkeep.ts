@@ -2,6 +2,7 @@
 // in commands/, and loaded when it runs.
 
 import { Option } from 'commander';
+import type { ExportAnsibleOptions } from '../commands/export-ansible.js';
 import type { ExportOptions } from '../commands/export-p12.js';
 import type { RenewOptions } from '../commands/renew.js';
 import type { RevokeOptions } from '../commands/revoke.js';
@@ -165,8 +166,8 @@ export function addUpkeep(program: SysCommand): void {
 
   const group = program
     .command('export')
-    .description("a host's key and certificates in one file, for other programs")
-    .examples('relaycerts export p12 mailhost');
+    .description('the same material for other programs')
+    .examples('relaycerts export p12 mailhost', 'relaycerts export ansible');
   group
     .command('p12')
     .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
@@ -181,6 +182,17 @@ export function addUpkeep(program: SysCommand): void {
     .runs(async (sys, options: Omit<ExportOptions, 'hostname'>, hostname: string) => {
       const { exportPkcs12 } = await import('../commands/export-p12.js');
       await exportPkcs12({ ...options, hostname }, sys);
+    });
+  group
+    .command('ansible')
+    .description(
+      'an inventory, a playbook and a role for Ansible that install on the hosts what deploy would; no key is in them',
+    )
+    .option('--output <folder>', 'the folder to write', 'ansible')
+    .examples('relaycerts export ansible', 'ansible-playbook -i ansible/inventory.yml ansible/playbook.yml --check')
+    .runs(async (sys, options: ExportAnsibleOptions) => {
+      const { exportAnsible } = await import('../commands/export-ansible.js');
+      await exportAnsible(options, sys);
     });
   group.needsOneOf('a format: ');
 }

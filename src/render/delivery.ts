@@ -7,6 +7,7 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
 import failure from './failure.sh';
+import nextFolder from './next-folder.sh';
 import parents from './parents.sh';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
@@ -55,7 +56,7 @@ export function renderDelivery(
 
 /** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
-  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${failure}\n${parents}\n${receive}`;
+  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${failure}\n${parents}\n${nextFolder}\n${receive}`;
 }
 
 /** The line with which the script asks whether to keep what it installed (arrival.sh); a login may print before it. */

@@ -59,11 +59,11 @@ describe('the files', () => {
     expect([status, stderr]).toEqual([0, 'relaycerts: made the Ansible files of 4 hosts: ansible\n']);
     expect(stdout).toMatch(/\n {2}ansible-playbook -i ansible\/inventory\.yml ansible\/playbook\.yml\n$/u);
     const listed = JSON.parse(runAnsible('ansible-inventory', ['-i', 'inventory.yml', '--list'])) as {
-      readonly _meta: { readonly hostvars: Readonly<Record<string, object>> };
+      readonly ['_meta']: { readonly hostvars: Readonly<Record<string, object>> };
       readonly relaycerts_homes: { readonly hosts: readonly string[] };
     };
     expect(listed.relaycerts_homes.hosts).toEqual(['mailhost.example.org', 'here.example.org', 'exim.example.org']);
-    const { hostvars } = listed._meta;
+    const { hostvars } = listed['_meta'];
     expect(hostvars['mailhost.example.org']).toMatchObject({
       ansible_host: 'mailhost.example.org',
       ansible_user: 'admin',
@@ -127,16 +127,16 @@ describe('the files', () => {
   });
 });
 
+const inventory = (): string => project.path('ansible/inventory.yml');
+
+async function expectRefused(path: string): Promise<void> {
+  const { status, stderr } = await run();
+  expect(status).toBe(1);
+  expect(stderr).toContain(`edited since, and not overwritten: "${project.path(path)}"`);
+  expect(stderr).toContain('hint: move them away, or name another folder: relaycerts export ansible --output FOLDER');
+}
+
 describe('a file there', () => {
-  const inventory = (): string => project.path('ansible/inventory.yml');
-
-  async function expectRefused(path: string): Promise<void> {
-    const { status, stderr } = await run();
-    expect(status).toBe(1);
-    expect(stderr).toContain(`edited since, and not overwritten: "${project.path(path)}"`);
-    expect(stderr).toContain('hint: move them away, or name another folder: relaycerts export ansible --output FOLDER');
-  }
-
   it('that was edited is not overwritten, nor is a link', async () => {
     const kept = readFileSync(inventory(), 'utf8');
     appendFileSync(inventory(), '# mine\n');

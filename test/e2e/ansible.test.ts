@@ -7,7 +7,8 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, contentOf, deliver } from './lab/operator.js';
+import { Desk, deliver } from './lab/operator.js';
+import { installProgram } from './lab/programs.js';
 
 const folder = '/etc/postfix/relaycerts';
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
@@ -16,8 +17,18 @@ const size = isDeep ? { relays: 2, homes: 20 } : { relays: 1, homes: 2 };
 let lab: Lab;
 let desk: Desk;
 let hosts: readonly MailHost[];
+/** Has Exim, and is reached as a user who needs sudo. */
 let last: MailHost;
-const before = new Map<MailHost, string>();
+
+const labelOf = ({ hostname }: MailHost): string => hostname.split('.')[0] ?? '';
+const namesOf = (of: readonly MailHost[]): readonly string[] => of.map(({ hostname }) => hostname).toSorted();
+
+/** Names, owners, modes and digests of all that an installation changes. */
+async function contentOf(host: MailHost): Promise<string> {
+  const script = `find /etc/postfix /etc/exim4 -type f 2>/dev/null | sort | while read -r file; do
+  stat -c '%n %U:%G %a' "$file"; sha256sum <"$file"; done`;
+  return (await host.sh(script)).stdout;
+}
 
 /** Runs the printed command; resolves with what the recap says of each host, and all that was said. */
 async function play(words = '', status = 0): Promise<{ readonly changed: readonly string[]; readonly said: string }> {
@@ -26,7 +37,7 @@ async function play(words = '', status = 0): Promise<{ readonly changed: readonl
   expect(code, stdout + stderr).toBe(status);
   expect(stderr).toBe('');
   const changed = [...stdout.matchAll(/^(\S+) +: ok=\d+ +changed=([1-9])/gmu)].map(([, host = '']) => host);
-  return { changed, said: stdout };
+  return { changed: changed.toSorted((one, other) => one.localeCompare(other)), said: stdout };
 }
 
 beforeAll(async () => {
@@ -35,11 +46,13 @@ beforeAll(async () => {
   hosts = [...lab.relays, ...lab.homes];
   last = lab.homes.at(-1) ?? lab.homes[0];
   desk = new Desk(lab.operator);
-  for (const host of hosts) before.set(host, await contentOf(host));
-  const label = ({ hostname }: MailHost) => hostname.split('.')[0];
+  await installProgram(last, 'exim');
   await desk.make({
-    smtpdServers: lab.relays.map((one) => ({ hostname: label(one) })),
-    smtpClients: lab.homes.map((one) => ({ hostname: label(one), ...(one === last ? { sshUser: 'admin' } : {}) })),
+    smtpdServers: lab.relays.map((one) => ({ hostname: labelOf(one) })),
+    smtpClients: lab.homes.map((one) => ({
+      hostname: labelOf(one),
+      ...(one === last ? { sshUser: 'admin', program: 'exim' } : {}),
+    })),
   });
   const { stdout } = await desk.run('relaycerts export ansible');
   expect(stdout).toContain('\n  ansible-playbook -i ansible/inventory.yml ansible/playbook.yml\n');
@@ -47,18 +60,21 @@ beforeAll(async () => {
 afterAll(() => lab.stop());
 
 describe('the exported playbook', () => {
-  const names = (): readonly string[] => hosts.map(({ hostname }) => hostname).toSorted();
-
   test('with --check says that all hosts change, and changes none', async () => {
-    expect((await play('--check')).changed.toSorted()).toEqual(names());
-    for (const [host, content] of before) expect(await contentOf(host)).toBe(content);
+    const before = await Promise.all(hosts.map(contentOf));
+    expect((await play('--check')).changed).toEqual(namesOf(hosts));
+    expect(await Promise.all(hosts.map(contentOf))).toEqual(before);
   });
 
-  test('from nothing: all hosts are set up, relays first, and mail flows', async () => {
-    const { changed, said } = await play();
-    expect(changed.toSorted()).toEqual(names());
+  test('from nothing: all hosts are set up, relays first, no key is shown', async () => {
+    const { changed, said } = await play('-vvv');
+    expect(changed).toEqual(namesOf(hosts));
     const order = [...said.matchAll(/^changed: \[(\S+?)\]/gmu)].map(([, host]) => host);
-    expect(order.slice(0, size.relays).toSorted()).toEqual(lab.relays.map(({ hostname }) => hostname));
+    expect(new Set(order.slice(0, size.relays))).toEqual(new Set(namesOf(lab.relays)));
+    for (const { hostname } of [lab.relays[0], last]) {
+      const key = (await desk.run(`cat hosts/${hostname}/${hostname}.key.pem`)).stdout.split('\n')[1] ?? '';
+      expect([key.length, said.includes(key)]).toEqual([64, false]);
+    }
     await deliver(lab.homes[0], lab.outside);
     await deliver(last, lab.outside);
   });
@@ -68,24 +84,23 @@ describe('the exported playbook', () => {
     expect((await desk.run('relaycerts status', true)).code).toBe(0);
   });
 
-  test('leaves keys readable only by root, and nothing temporary', async () => {
-    const { stdout } = await last.sh(`stat -c '%a %U %n' ${folder}/*.key.pem ${folder}/*.chain.pem; ls ${folder}
+  test('leaves keys to those who need them, and nothing temporary', async () => {
+    const { stdout } = await last.sh(`stat -c '%a %U:%G %n' ${folder}/*.key.pem ${folder}/*.chain.pem; ls ${folder}
       find /root/.ansible /home/admin/.ansible -type f 2>/dev/null || :`);
-    expect(stdout).toMatch(/^600 root \S+key\.pem\n600 root \S+chain\.pem\n/u);
+    expect(stdout).toMatch(/^600 root:root \S+key\.pem\n640 root:Debian-exim \S+chain\.pem\n/u);
     expect(stdout).not.toMatch(/next|install\.sh|\.ansible/u);
   });
 
-  test('stops after a bad batch: its host is restored, the next is not visited', async () => {
+  test('stops after a bad batch: its host is as before, the next not visited', async () => {
     const [first] = lab.homes;
     await desk.run('relaycerts renew --force');
-    const content = (host: MailHost) => host.sh(`sha256sum /etc/postfix/*.cf ${folder}/*.pem`);
-    const held = (await Promise.all([first, last].map(content))).map(({ stdout }) => stdout);
+    const held = await Promise.all([first, last].map(contentOf));
     await first.exec(['postconf', 'transport_maps=inline:{{*=smtp:[mx.example.net]}}']);
     const { changed, said } = await play('', 2);
-    expect(changed.toSorted()).toEqual(lab.relays.map(({ hostname }) => hostname));
+    expect(changed).toEqual(namesOf(lab.relays));
     expect(said).toContain('relaycerts: error: this mail goes past the relay');
     await first.exec(['postconf', '-X', 'transport_maps']);
-    expect((await Promise.all([first, last].map(content))).map(({ stdout }) => stdout)).toEqual(held);
+    expect(await Promise.all([first, last].map(contentOf))).toEqual(held);
     await deliver(first, lab.outside);
   });
 });

@@ -10,7 +10,7 @@ import { pathWord } from '../shell-word.js';
 import { layoutOf } from '../store/layout.js';
 import { readCertifiedHosts } from '../store/read.js';
 import { assertSafeFolder } from '../store/safety.js';
-import { foldersOf, writeGenerated } from '../sys/generated-files.js';
+import { foldersFor, writeGenerated } from '../sys/generated-files.js';
 import type { Sys } from '../sys/sys.js';
 import { notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
@@ -36,7 +36,7 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
   const folder = resolve(sys.cwd, options.output);
   const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
   // Who can write there can choose what root runs.
-  for (const part of foldersOf(folder, files.keys())) await assertSafeFolder(part, 'custody', sys);
+  for (const part of foldersFor(folder, files.keys())) await assertSafeFolder(part, 'custody', sys);
   const { written, removed } = await writeGenerated(folder, {
     by: 'relaycerts export ansible',
     files,

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # What the role of `export ansible` runs on a host, as root, if anything differs there. Stdin has the bundle and the script
 # that installs it as text: a line "file NAME", then the file's lines, each after a space; "end" is last. Nobody looks at
-# the host before the script ends, so it is told at once to keep what it installed and found right.
+# the host before the script ends, so the answer to its question is at once to keep what it installed.
 
 set -eu
 umask 077

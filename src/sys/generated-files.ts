@@ -32,7 +32,7 @@ export async function writeGenerated(
   const foreign: string[] = [];
   const written: string[] = [];
   const removed: string[] = [];
-  for (const part of foldersOf(folder, marked.keys())) {
+  for (const part of foldersFor(folder, marked.keys())) {
     if ((lookAt(part)?.kind ?? 'folder') !== 'folder') foreign.push(part);
   }
   for (const [name, text] of foreign.length > 0 ? [] : marked) {
@@ -59,7 +59,7 @@ export async function writeGenerated(
     }
   }
   const disk = realDisk();
-  const folders = foldersOf(folder, marked.keys());
+  const folders = foldersFor(folder, marked.keys());
   for (const part of folders) await attempt('make', part, () => disk.mkdir(part, 0o755));
   for (const name of written) {
     const path = join(folder, name);
@@ -79,7 +79,7 @@ export async function writeGenerated(
 const mostOctets = 1 << 24;
 
 /** The folder and those below it that hold the files, the outermost first. */
-export function foldersOf(folder: string, names: Iterable<string>): readonly string[] {
+export function foldersFor(folder: string, names: Iterable<string>): readonly string[] {
   const found = new Set([folder]);
   for (const name of names) {
     const parts = dirname(name).split('/');

@@ -279,7 +279,7 @@ describe('show --section renewal-timer', () => {
     await lab.operator.writeFile(`${ssh}/config`, `${limited}Host *\n${config}`, '0600');
 
     const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
-    expect([login.code, login.stdout]).toEqual([1, '']);
+    expect([login.code, login.stdout]).toEqual([1, 'relaycerts: outcome: key-limited\n']);
     const silent = await desk.run('sh renewal.sh', true);
     expect([silent.code, silent.stdout, silent.stderr]).toEqual([0, '', '']);
     await deliver(home, lab.outside);

@@ -288,7 +288,7 @@ describe('show --section renewal-timer', () => {
     const { stdout } = await desk.run('relaycerts check mailhost');
     expect(stdout).toContain('log in with an ssh key that is not limited');
     const undone = await desk.run('relaycerts --json deploy --undo mailhost --yes', true);
-    expect(undone.stdout).toContain('"id":"key-limited"');
+    expect(undone.stdout).toContain('"id": "key-limited"');
     const other = `cd "$(mktemp -d)" && : >other && tar -cf sent other
 { echo "archive $(wc -c <sent)"; cat sent; } | ssh root@mailhost.example.org`;
     expect((await desk.run(other, true)).stdout).toBe('relaycerts: outcome: key-limited\n');

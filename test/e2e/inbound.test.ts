@@ -404,3 +404,12 @@ test('with signatures and the printed records, mail and bounces pass DKIM, SPF a
   expect(await authenticity(bounce, answer.records, { ...from, sender: '' })).toBe('pass pass pass');
   await waitAtHome(await sendHome());
 });
+
+test('what the settings drop goes, with what belongs to it', async () => {
+  await desk.make(hosts);
+  await deploy();
+  const { stdout } = await relay.sh('postconf -n; postconf -M; ls /etc/postfix; ls -d /etc/relaycerts-opendkim; :');
+  expect(stdout).not.toMatch(/2500-home|2500_home|relay_domains|relay_recipient_maps|unverified|8891|opendkim/u);
+  expect((await home.sh('postconf -M; ss -Hltn')).stdout).not.toContain('2525');
+  await deliver(home, outside);
+});

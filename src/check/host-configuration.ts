@@ -4,6 +4,7 @@
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
 /** What is wrong with the configuration of a Postfix host. */
@@ -17,10 +18,28 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
       name === 'service' ? judgeService(settings, host, facts, { id, wanted: line.join(' '), found: lines[0] }) : [],
     ),
     ...judgeDisabled(host, facts),
-    ...linesOf(facts, 'left').map((service) => findingOf('settings-left', hostname, { service })),
+    ...linesOf(facts, 'left').map((line) => judgeLeft(hostname, line)),
     ...judgePorts(settings, host, facts),
-    ...(host.role === 'smtp-client' ? judgeRoutes(host, facts) : []),
+    ...(host.role === 'smtpd-server' ? judgeWayOn(settings, host, facts) : judgeRoutes(host, facts)),
   ];
+}
+
+/** A service, and those of its overrides that have our values: what is removed is named, and nothing else. */
+function judgeLeft(hostname: string, line: string): Finding {
+  const [service = '', ...names] = line.split(' ');
+  const finding = findingOf('settings-left', hostname, { service });
+  const ours = names.filter((name) => /^\w{1,100}$/u.test(name)).map((name) => `${service}/${name}`);
+  if (ours.length === 0 || !/^[\w.:[\]-]{1,255}\/\w{1,20}$/u.test(service)) return finding;
+  const root = `postconf -PX ${ours.map(shellWord).join(' ')} && postfix reload`;
+  return { ...finding, cure: [...finding.cure, { words: 'to remove them:' }, { root }] };
+}
+
+/** A relay that has a home as its own relayhost gets its mail back. */
+function judgeWayOn({ smtpClients }: Settings, { hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const next = valuesOf(linesOf(facts, 'values')).get('relayhost') ?? '';
+  const names = next.split(/[\s,]+/u).map((one) => one.replace(/^\[?([^\]:]*).*$/u, '$1').toLowerCase());
+  const home = smtpClients.find((client) => names.includes(client.hostname));
+  return home === undefined ? [] : [findingOf('relay-loops', hostname, { found: home.hostname })];
 }
 
 function judgeRelease(settings: Settings, { hostname, role }: HostSettings, facts: HostFacts): readonly Finding[] {

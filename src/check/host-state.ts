@@ -28,6 +28,7 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+    ...judgeHeld(hostname, linesOf(facts, 'queue')),
     ...linesOf(facts, 'queue-error')
       .slice(0, 1)
       .map((found) => findingOf('queue-unknown', hostname, { found })),
@@ -86,6 +87,7 @@ const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20)
 function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] {
   const lines = sectionOf(facts, 'port25')?.lines;
   if (lines === undefined) return [];
+  if (lines[0] === 'missing') return [findingOf('posttls-finger-missing', hostname)];
   const greeting = lines.find((line) => line.startsWith('< 220'))?.slice(2);
   const [, peer] = /^Connected to ([^[\s]+)/u.exec(lines.find((line) => line.startsWith('Connected to ')) ?? '') ?? [];
   if (greeting === undefined || peer === undefined) {
@@ -110,16 +112,27 @@ function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonl
   });
 }
 
+/** Mail on hold has no reason and no next hop, so of all of it. */
+function judgeHeld(hostname: string, lines: readonly string[]): readonly Finding[] {
+  const count = lines.filter((line) => mailIn(line)?.queue === 'hold').length;
+  return count === 0 ? [] : [findingOf('queue-held', hostname, { count: String(count) })];
+}
+
 function reasonsIn(line: string): readonly string[] {
+  const mail = mailIn(line);
+  if (mail?.queue !== 'deferred') return [];
+  const [first] = mail.recipients;
+  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
+  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+}
+
+function mailIn(line: string): { readonly queue: unknown; readonly recipients: readonly unknown[] } | undefined {
   let mail: unknown;
   try {
     mail = JSON.parse(line);
   } catch {
-    return [];
+    return undefined;
   }
-  if (typeof mail !== 'object' || mail === null || !('queue_name' in mail) || !('recipients' in mail)) return [];
-  if (mail.queue_name !== 'deferred' || !Array.isArray(mail.recipients)) return [];
-  const [first] = mail.recipients as readonly unknown[];
-  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
-  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+  if (typeof mail !== 'object' || mail === null || !('queue_name' in mail) || !('recipients' in mail)) return undefined;
+  return Array.isArray(mail.recipients) ? { queue: mail.queue_name, recipients: mail.recipients } : undefined;
 }

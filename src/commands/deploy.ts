@@ -14,17 +14,16 @@ import {
   needsOnlyPins,
   nextVisits,
   withKept,
+  type DeployedHost,
   type Visit,
 } from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportText, type Report } from '../render/deployment.js';
-import type { Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
-import { issuedCertificates } from '../store/ledger-report.js';
-import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -32,7 +31,15 @@ import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
 import { deployedHosts } from './deployed-hosts.js';
 import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
-import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
+import {
+  findHost,
+  findHosts,
+  findNewClients,
+  foundOf,
+  leftOutWarning,
+  notCertifiedError,
+  revokedError,
+} from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock } from './run.js';
 import { undoAll } from './undeploy.js';
@@ -52,7 +59,13 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const hosts = findHosts(settings, options.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
-    const wanted = hosts.map(({ hostname }) => hostname);
+    const wanted = hosts.filter(({ container }) => container === undefined).map(({ hostname }) => hostname);
+    const [container] = hosts.filter((one) => one.container !== undefined);
+    if (container !== undefined) {
+      const error = containerError(container, options);
+      if (wanted.length === 0) throw error;
+      sys.warn(error.message, error.hint);
+    }
     let reports: Awaited<ReturnType<typeof installAll>>;
     try {
       reports = await (options.undo ? undoAll : installAll)(deployment, wanted);
@@ -83,7 +96,15 @@ function warnOfTunnel({ inbound, smtpdServers }: Settings, reports: readonly Rep
 
 /** The hosts to undo, named or not; those that left the settings are among them as long as they have something of ours. */
 function formerWords({ hosts }: DeployOptions, settings: Settings): readonly string[] {
-  return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
+  if (hosts.length > 0) return hosts;
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  return [...seen].flatMap(([hostname, { container }]) => (container === undefined ? [hostname] : []));
+}
+
+function containerError({ hostname }: HostSettings, { undo }: DeployOptions): RelaycertsError {
+  return new RelaycertsError('usage', `${hostname} runs in a container, where deploy installs nothing`, {
+    hint: undo ? { run: ['show', hostname, '--undo'] } : { run: ['export', 'docker', hostname] },
+  });
 }
 
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
@@ -109,10 +130,13 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
-  const only = named.length === 0 ? undefined : new Set(named);
+  const containers = hostsOf(settings).filter(({ container }) => container !== undefined);
+  const only = named.length === 0 && containers.length === 0 ? undefined : new Set(onlyOf(all, containers, named));
+  if (named.length === 0) warnOfContainers(all, containers, sys);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
-    tell(deployment, [], 'nothing to deploy: every host is up to date\n');
+    const which = all.every(isDone) ? 'every host' : 'every host that is not in a container';
+    tell(deployment, [], `nothing to deploy: ${which} is up to date\n`);
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());
@@ -202,21 +226,37 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/**
- * A client that never had a certificate holds up no other host, least of all a revocation. If one that had is missing,
- * the relays would lose its pin. @throws contradiction
- */
+/** The hosts that may be visited; what is in a container counts all the same, so that others wait for it. */
+function onlyOf(
+  all: readonly DeployedHost[],
+  containers: readonly HostSettings[],
+  named: readonly HostName[],
+): readonly HostName[] {
+  if (named.length > 0) return named;
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  return all.map(({ hostname }) => hostname).filter((hostname) => !names.has(hostname));
+}
+
+function warnOfContainers(all: readonly DeployedHost[], containers: readonly HostSettings[], sys: Sys): void {
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  const open = all.filter((host) => names.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
+  const [first] = open;
+  if (first === undefined) return;
+  sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {
+    run: ['export', 'docker', first],
+    ...(open.length === 1 ? {} : { after: ', and the same for the others' }),
+  });
+}
+
+/** New clients, unless they are named. @throws contradiction - another host has no certificate */
 async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (missing.length === 0) return;
-  const { entries } = await readLedger(layoutOf(settings));
-  const known = new Set(issuedCertificates(entries, inventory).map(({ name }) => name));
-  const needed = missing.filter(
-    ({ host: { role, hostname } }) => role === 'smtpd-server' || known.has(hostname) || named.includes(hostname),
-  );
+  const added = await findNewClients(settings, missing);
+  const needed = missing.filter(({ host: { hostname } }) => !added.has(hostname) || named.includes(hostname));
   if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
-  const names = listSome(missing.map(({ host }) => host.hostname));
-  sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  const { message, hint } = leftOutWarning(added);
+  sys.warn(message, hint);
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */

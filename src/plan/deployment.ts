@@ -102,11 +102,12 @@ export function withKept(host: DeployedHost, kept: readonly string[], noted: See
 
 const signingNames: ReadonlySet<string> = new Set([dkimNames.configuration, dkimNames.signingTable, dkimNames.unit]);
 
+const sentScripts: readonly string[] = Object.values(scriptNames);
+
 /** True if these files make a difference: a script may differ that sets the same. */
 export function isBehind({ expected, seen }: DeployedHost, kept: readonly string[]): boolean {
-  const isScript = (name: string): boolean => Object.values<string>(scriptNames).includes(name);
   return (
-    kept.some((name) => !isScript(name)) ||
+    kept.some((name) => !sentScripts.includes(name)) ||
     (kept.includes(scriptNames.install) && seen?.configuration !== expected.configuration)
   );
 }

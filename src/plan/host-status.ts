@@ -86,12 +86,17 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const state = installation(found);
   if (state === undefined || state.kind === 'installed') return ['ok'];
   // Of all hosts: it knows which come first, and looks first at what is there.
-  const hint: Command = { run: ['deploy'] };
+  const { container, hostname } = found.host;
+  const hint: Command = { run: container === undefined ? ['deploy'] : ['export', 'docker', hostname] };
   // The ledger is a log, and may have been lost.
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
-  if (state.kind === 'never-seen') return ['not-installed', { message: `${made}, and not seen on the host`, hint }];
+  if (state.kind === 'never-seen') {
+    const where = container === undefined ? 'seen on the host' : 'exported for its container';
+    return ['not-installed', { message: `${made}, and not ${where}`, hint }];
+  }
   const other = listSome(state.parts.map((part) => words[part]));
-  const message = `${made}; seen ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
+  const seen = container === undefined ? 'seen' : 'exported';
+  const message = `${made}; ${seen} ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
   return ['not-installed', { message, hint }];
 }
 

@@ -7,6 +7,7 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
 import failure from './failure.sh';
+import nextFolder from './next-folder.sh';
 import parents from './parents.sh';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
@@ -58,7 +59,7 @@ export function renderDelivery(
 function receiver({ postfix }: Settings, only: readonly string[]): string {
   const values = { folder: postfix.directory, only: only.join(' '), configuration: configurationFiles.join(' ') };
   const lines = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
-  return [...lines, failure, parents, receive].join('\n');
+  return [...lines, failure, parents, nextFolder, receive].join('\n');
 }
 
 /** The script that undoes a host, for a root shell there. */

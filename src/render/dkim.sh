@@ -22,8 +22,6 @@ dkim_processes() {
   done
 }
 
-dkim_listener() { ss -H -ltn "sport = :$dkim_port" 2>/dev/null || :; }
-
 has_systemd() { [ -d /run/systemd/system ]; }
 
 # The keys in the table: domain and path.
@@ -31,13 +29,15 @@ dkim_keys() { sed 's/^\([^ ]*\) [^:]*:[^:]*:\(.*\)$/\1 \2/' "$1"; }
 
 check_dkim() {
   [ -n "$dkim_files" ] || return 0
+  [ -e /proc/self/cmdline ] ||
+    fail "$host has no /proc, by which this script finds its OpenDKIM; nothing was changed" 'remove dkim from the settings'
   command -v opendkim >/dev/null 2>&1 ||
-    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "install it: apt-get install opendkim"
+    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "$(how_to_get opendkim)"
   id opendkim >/dev/null 2>&1 ||
-    fail "$host has no user opendkim; nothing was changed" "install its package again: apt-get install --reinstall opendkim"
+    fail "$host has no user opendkim; nothing was changed" "remove its package and install it again: opendkim"
   for file in $dkim_files; do own_file "$file" 600; done
   check_key_table
-  [ -n "$(dkim_processes)" ] || [ -z "$(dkim_listener)" ] ||
+  [ -n "$(dkim_processes)" ] || [ -z "$(listener "$dkim_port")" ] ||
     fail "another program listens on port $dkim_port of $host" \
       "set another dkim.socket in the settings; ss -ltnp shows the program" port-taken
   if [ -d "$dkim_folder" ]; then check_parents "$dkim_folder"; fi
@@ -132,16 +132,7 @@ run_dkim() {
     opendkim -x "$dkim_conf" </dev/null >/dev/null 2>&1 3<&- || fail "opendkim does not start" "opendkim -f -x $dkim_conf"
     warn "systemd does not run on $host, so opendkim was started here; have it started with the host: opendkim -x $dkim_conf"
   fi
-  await_dkim || fail "opendkim does not listen on port $dkim_port" "the mail log says why; or: opendkim -f -x $dkim_conf"
-}
-
-await_dkim() {
-  command -v ss >/dev/null 2>&1 || return 0
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -z "$(dkim_listener)" ] || return 0
-    sleep 1
-  done
-  return 1
+  await_listener "$dkim_port" || fail "opendkim does not listen on port $dkim_port" "the mail log says why; or: opendkim -f -x $dkim_conf"
 }
 
 end_dkim() {
@@ -198,7 +189,7 @@ probe_dkim() {
       is_right_dkim || echo stale
       if [ -z "$(dkim_processes)" ]; then
         echo down
-      elif command -v ss >/dev/null 2>&1 && [ -z "$(dkim_listener)" ]; then
+      elif command -v ss >/dev/null 2>&1 && [ -z "$(listener "$dkim_port")" ]; then
         echo deaf
       fi
     fi

@@ -201,7 +201,7 @@ undo_settings() (
   undo_postscreen "$1"
   copy=$1
   shift
-  [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
+  if [ -n "$gone" ] || [ $# -gt 0 ]; then end_last_line "$copy/main.cf"; fi
   # Last, and all at once: readers of main.cf wait until its last edit is two seconds old.
   # shellcheck disable=SC2086 # several names
   [ -z "$gone" ] || edit_main "$copy" -X $gone

@@ -13,6 +13,17 @@ fail() {
   exit 1
 }
 
+# How to install the package $1 on this system: each has its own command.
+how_to_get() {
+  for command in 'apt-get install' 'dnf install' 'apk add' 'pkg install'; do
+    ! command -v "${command%% *}" >/dev/null 2>&1 || {
+      echo "install it: $command $1"
+      return
+    }
+  done
+  echo "install the package $1, or what it is called there"
+}
+
 # With a full disk, anything may fail, so this is asked before anything is removed. The folder may not exist yet.
 tell_if_full() {
   above=$folder

@@ -15,7 +15,7 @@ log_hint='the mail log says why'
 
 find_postfix() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
-  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix" postfix-missing
+  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "$(how_to_get postfix)" postfix-missing
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
@@ -91,7 +91,7 @@ check_postfix() {
 
 check_tools() {
   find_postfix
-  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
+  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "$(how_to_get openssl)"
   at_least "$oldest" || fail "Postfix $release is too old: $oldest or later is needed" "upgrade Postfix" postfix-old
   check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint" postfix-check
 }

@@ -37,13 +37,13 @@ check_restrictions() {
 check_spf() {
   { [ -x /usr/bin/policyd-spf ] && id policyd-spf >/dev/null 2>&1; } ||
     fail "policyd-spf is not installed on $host, which has to check SPF; nothing was changed" \
-      "install it: apt-get install postfix-policyd-spf-python"
+      "$(how_to_get postfix-policyd-spf-python)"
 }
 
 check_srs() {
   { [ -x /usr/sbin/postsrsd ] && [ -f "$srs_file" ]; } ||
     fail "postsrsd 1 is not installed on $host, which has to rewrite senders; nothing was changed" \
-      "install it: apt-get install postsrsd"
+      "$(how_to_get postsrsd)"
   for type in tcp regexp pipemap; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type, which SRS needs" \
       "remove relayPort25.srs from the settings"

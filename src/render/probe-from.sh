@@ -5,8 +5,6 @@
 
 : "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender?}" "${greeting:?}" "${recipients:?}"
 
-section() { printf '@%s\n' "$*"; }
-
 lines() { head -n 200 | sed 's/^/ /'; }
 
 # Copies openssl's output to descriptor 4, up to the end of a reply.
@@ -70,8 +68,7 @@ probe_from() {
   replies=$folder_of_replies/replies
   mkfifo "$replies" || exit
   all_peers | while IFS=' ' read -r name place; do
-    section addresses "$name"
-    { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
+    probe_addresses "$name"
     section with "$name"
     said=$(try_peer "$name" "$place" -cert "$folder/$certificate" -key "$folder/$key")
     printf '%s\n' "$said"

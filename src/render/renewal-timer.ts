@@ -77,7 +77,7 @@ export function renderRenewalTimer(settings: Settings): string {
     'the place of KEY:',
     '',
     ...hostsOf(settings)
-      .filter(({ ssh }) => !ssh.isLocal)
+      .filter(({ ssh, container }) => !ssh.isLocal && container === undefined)
       .slice(0, mostHosts)
       .flatMap(({ hostname, ssh: { user, needsSudo } }) =>
         marked(`~${user}/.ssh/authorized_keys on ${hostname}`, [

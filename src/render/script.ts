@@ -36,6 +36,7 @@ import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
+import probeSections from './probe-sections.sh';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
 
@@ -74,7 +75,10 @@ export function renderProbe(
 ): string {
   const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
   const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
-  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe, probeProgram];
+  const part =
+    homeProgramOf(settings, host) === undefined
+      ? [probeSections, probe, probePostfix]
+      : [probeSections, probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
 ${assignmentsOf(question)}
@@ -119,24 +123,30 @@ ${tries.peers.map((peer) => `${peer.hostname} ${peer.place}`).join('\n')}
 END
 }
 
+${probeSections}
 ${probeFrom}
 probe_from </dev/null
 }
 `;
 }
 
-/** The values, texts and functions. */
-function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
-  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
-  return `${assignmentsOf(values)}
+/** The two halves of a script that installs: what only this host has, and what all hosts like it have. */
+export function scriptHalves(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {
+  const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
+  return { values: valuesOf(settings, host, own, keyPlace), functions: functionsOf(own) };
+}
 
-${own.texts}
-${failure}
-${frame}
-${arrival}
-${parents}
-${checkBundle}
-${own.functions}`;
+function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
+  return `${valuesOf(settings, host, own, keyPlace)}\n${functionsOf(own)}`;
+}
+
+/** The values and texts. */
+function valuesOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
+  return `${assignmentsOf({ ...hostValues(settings, host, keyPlace), ...own.values })}\n\n${own.texts}`;
+}
+
+function functionsOf({ functions }: ReturnType<typeof partOf>): string {
+  return [failure, frame, arrival, parents, checkBundle, functions].join('\n');
 }
 
 function assignmentsOf(values: Readonly<Record<string, string>>): string {

@@ -37,7 +37,21 @@ check_role() {
       fail "relaycerts configured $host from ${value%/*} before, and undo could no longer restore that" \
         "undo that first: set postfix.directory to ${value%/*} and run the same command with --undo"
   done
+  check_chroot
   check_routes
+}
+
+# Systems other than Debian have no chroot; in one without the resolver's files, no name is found, and mail waits.
+check_chroot() {
+  [ "$(all_services | awk -v id="$transport/unix" '$1 == id { print $6 }')" = y ] || return 0
+  case $(postconf -M smtp/unix 2>/dev/null | awk '{ print $5 }') in
+    n | -) ;;
+    *) return 0 ;;
+  esac
+  queue=$(value_of queue_directory)
+  [ -e "$queue/etc/resolv.conf" ] ||
+    fail "Postfix on $host runs without a chroot, and in $queue it would find no relay: $queue/etc/resolv.conf is missing" \
+      'set postfix.masterChroot in the settings to "n"'
 }
 
 # The entries of the tables in $1, key and value; "?" and the table for one that cannot be listed.

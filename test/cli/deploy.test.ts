@@ -70,33 +70,33 @@ describe('deploy', () => {
   });
 });
 
-describe('of a fleet', () => {
-  const names = ['a', 'b', 'c', 'd', 'e'];
-  beforeEach(async () => {
-    project.settings(smallSettings({ smtpClients: names.map((hostname) => ({ hostname })) }));
-    succeed(await project.run(['make', '--quiet']));
-  });
-
-  /** Deploys where ssh does this to the host `$host`, after noting it; the relay is installed. */
-  async function deployWith(script: string, ...words: readonly string[]): Promise<Result & { visited: string[] }> {
-    const log = join(project.home, 'visited');
-    project.write(
-      '../bin/ssh',
-      `#!/bin/sh
+/** Deploys where ssh does this to the host `$host`, after noting it; the relay is installed. */
+async function deployWith(script: string, ...words: readonly string[]): Promise<Result & { visited: string[] }> {
+  const log = join(project.home, 'visited');
+  project.write(
+    '../bin/ssh',
+    `#!/bin/sh
 head -c 1 >/dev/null
 for word; do case $word in *@*) host=\${word#*@} host=\${host%%.*}; break ;; esac; done
 echo "$host" >>'${log}'
 [ "$host" != relayhost ] || { echo relaycerts: outcome: changed; exit; }
 ${script}
 `,
-    );
-    chmodSync(project.path('../bin/ssh'), 0o755);
-    const result = await project.run(['deploy', '--yes', ...words]);
-    const visited = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
-    return { ...result, visited };
-  }
+  );
+  chmodSync(project.path('../bin/ssh'), 0o755);
+  const result = await project.run(['deploy', '--yes', ...words]);
+  const visited = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+  return { ...result, visited };
+}
 
-  const failing = 'echo relaycerts: outcome: postfix-check; exit 1';
+const failing = 'echo relaycerts: outcome: postfix-check; exit 1';
+
+describe('of a fleet', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  beforeEach(async () => {
+    project.settings(smallSettings({ smtpClients: names.map((hostname) => ({ hostname })) }));
+    succeed(await project.run(['make', '--quiet']));
+  });
 
   it('--max-failures is where it stops', async () => {
     const { status, stdout, visited } = await deployWith(failing, '--max-failures', '2', '--parallel', '1');

@@ -219,16 +219,16 @@ cp -a /run/kept/. ${folder}`);
   });
 });
 
-describe('a failure at the relay', () => {
-  const refused = async (): Promise<unknown> => {
-    const before = await contentOf(relay);
-    const [serial, { code, hosts }] = [await servedSerial(desk, relay), await deployJson()];
-    expect(await contentOf(relay)).toBe(before);
-    expect(await servedSerial(desk, relay)).toBe(serial);
-    expect([code, hosts.find(({ host }) => host === 'relayhost.example.org')?.outcome]).toEqual([1, 'failed']);
-    return hosts.find(({ outcome }) => outcome === 'failed')?.failure?.id;
-  };
+const refused = async (): Promise<unknown> => {
+  const before = await contentOf(relay);
+  const [serial, { code, hosts }] = [await servedSerial(desk, relay), await deployJson()];
+  expect(await contentOf(relay)).toBe(before);
+  expect(await servedSerial(desk, relay)).toBe(serial);
+  expect([code, hosts.find(({ host }) => host === 'relayhost.example.org')?.outcome]).toEqual([1, 'failed']);
+  return hosts.find(({ outcome }) => outcome === 'failed')?.failure?.id;
+};
 
+describe('a failure at the relay', () => {
   test('port-taken: another program listens on the new port', async () => {
     await desk.settings({ ...settings, smtpdServers: [{ hostname: 'relayhost', port: 2600 }] });
     const listen = `require('node:net').createServer().listen(2600)`;

@@ -3,6 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { onlyBusybox } from '../support/other-systems.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
@@ -40,9 +41,9 @@ beforeAll(async () => {
   [home, other = home] = lab.homes;
   desk = new Desk(lab.operator);
   for (const host of [relay, second, home, other]) before.set(host, await contentOf(host));
-  // What deploy sends runs in the shell that a host has; the other two have this release's.
+  // What deploy sends runs with the shell and the tools that a host has; the other two have this release's.
   await second.sh('mount --bind "$(command -v bash)" "$(readlink -f /bin/sh)"');
-  await home.sh('mount --bind "$(command -v busybox)" "$(readlink -f /bin/sh)"');
+  await home.sh(`set -e\nmount -t tmpfs none /mnt\n${onlyBusybox}`);
   await desk.make(settings);
 });
 afterAll(() => lab.stop());

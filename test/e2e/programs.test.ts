@@ -399,6 +399,17 @@ describe('Nodemailer', () => {
     expect(await mail('www-data')).toMatch(/^250 2\.0\.0 Ok/);
     await lab.outside.waitForMail('by Nodemailer');
     expect(await mail('nobody')).toBe('');
+    // It has no queue: the app is told, and can send again.
+    await relay.sh(`: > ${folder}/relay_clientcerts`);
+    await endSessions();
+    expect(await mail('www-data')).toBe('EENVELOPE\n');
+    await relay.writeFile(`${folder}/relayhost.example.org.chain.pem`, otherChain, '0600');
+    await endSessions();
+    expect(await mail('www-data')).toBe('ESOCKET\n');
+    await desk.copy(relay);
+    await desk.script(relay);
+    await endSessions();
+    expect(await mail('www-data')).toMatch(/^250 2\.0\.0 Ok/);
     await runScript(bare, '--undo');
     expect(await bare.machine.exists(`${folder}/nodemailer.cjs`)).toBe(false);
   });

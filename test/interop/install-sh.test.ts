@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { renderAnsible } from '../../src/render/ansible.js';
 import { renderDelivery } from '../../src/render/delivery.js';
 import { renderSh, showHost } from '../../src/render/host.js';
 import { renderRenewalTimer } from '../../src/render/renewal-timer.js';
@@ -140,6 +141,27 @@ it.each(received)('what deploy sends to $name passes shellcheck, and each shell 
       expect(run([...shell, '-n'], text)).toBe('');
     }
   }
+});
+
+describe('what the role of export ansible runs', () => {
+  const hosts = hostsOf(settings).map((host) => {
+    const keyPlace = 'here' as const;
+    return { host, keyPlace, certificate: undefined, previous: undefined, isRevoked: false };
+  });
+  const files = renderAnsible(settings, hosts, '/project/hosts');
+  const textOf = (name: string): string => files.get(`roles/relaycerts/files/${name}.sh`) ?? '';
+  const kinds = { relayhost: 'smtpd-server', 'postfix-host': 'smtp-client', 'exim-host': 'smtp-client-exim' };
+  const looks = Object.entries(kinds).map(([host, kind]) => [
+    `look at ${host}`,
+    [textOf(`hosts/${host}.example.org`), textOf(kind), 'sent_files() { :; }', textOf('look'), 'look_host'].join('\n'),
+  ]);
+
+  it.each([['receive', textOf('receive')], ...looks])('%s passes shellcheck, and each shell reads it', (_, text) => {
+    expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+      expect(run([...shell, '-n'], text)).toBe('');
+    }
+  });
 });
 
 it('the renewal script passes shellcheck, and each shell reads it', () => {

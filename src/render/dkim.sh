@@ -15,7 +15,8 @@ dkim_changed=no
 # The processes of our OpenDKIM, however it was started.
 dkim_processes() {
   for process in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) in
+    # It may have ended by now.
+    case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in
       *opendkim\ *"-x $dkim_conf "*) echo "${process#/proc/}" ;;
     esac
   done
@@ -169,6 +170,7 @@ keep_dkim() {
 }
 
 undo_dkim() {
+  [ -d "$dkim_folder" ] || [ -f "$dkim_unit_file" ] || return 0
   if has_systemd && [ -f "$dkim_unit_file" ]; then
     systemctl disable --now "$dkim_unit" >/dev/null 2>&1 || :
     rm -f "$dkim_unit_file"

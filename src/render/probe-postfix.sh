@@ -85,6 +85,7 @@ probe_postfix() {
     return
   fi
   release=$(postconf -dh mail_version 2>/dev/null | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+  config=$(value_of config_directory)
   note_settings
   section postfix "$release"
   section errors
@@ -95,7 +96,7 @@ probe_postfix() {
   postconf -m 2>/dev/null | lines
   probe_values
   # A list without an item of ours should be as it would be with it.
-  wanted=$(settings_of main.cf && add_tokens "$(value_of config_directory)")
+  wanted=$(settings_of main.cf && add_tokens "$config")
   section wanted main.cf
   printf '%s\n' "$wanted" | sed '/^$/d' | lines
   section found main.cf

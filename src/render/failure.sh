@@ -21,7 +21,7 @@ how_to_get() {
       return
     }
   done
-  echo "install the package $1, or what it is called there"
+  echo "install the package $1, which may have another name there"
 }
 
 # With a full disk, anything may fail, so this is asked before anything is removed.

@@ -11,6 +11,9 @@ import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 
 const packageOfProgram = {
+  'ansible-inventory': 'ansible-core',
+  'ansible-lint': 'ansible-lint',
+  'ansible-playbook': 'ansible-core',
   bash: 'bash',
   busybox: 'busybox',
   certtool: 'gnutls-bin',

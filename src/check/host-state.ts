@@ -5,6 +5,7 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { dkimUnit } from '../render/dkim.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
+import { judgeInbound } from './host-inbound.js';
 
 /** When the host was asked, in milliseconds: its clock was read between the two. */
 export interface Asked {
@@ -22,6 +23,8 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
   return [
     ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
     ...judgeSigner(settings, hostname, facts),
+    ...judgeParts(hostname, facts),
+    ...judgeInbound(host, facts),
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
@@ -36,9 +39,18 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
 /** OpenDKIM has the files of the bundle, and runs. */
 function judgeSigner(settings: Settings, hostname: string, facts: HostFacts): readonly Finding[] {
   const [folder, lines] = [sectionOf(facts, 'dkim')?.words[0] ?? '', linesOf(facts, 'dkim')];
-  if (lines.includes('down'))
+  if (lines.includes('left')) return [findingOf('dkim-left', hostname, { file: folder })];
+  if (lines.includes('down') || lines.includes('deaf'))
     return [findingOf('dkim-down', hostname, { file: `${folder}/opendkim.conf`, unit: dkimUnit(settings) })];
   return lines.includes('stale') ? [findingOf('dkim-differs', hostname, { file: folder })] : [];
+}
+
+/** Programs of a relay's port 25 (port25.sh). */
+const partKinds = ['postscreen-differs', 'srs-differs', 'srs-down', 'policyd-spf-missing'] as const;
+
+function judgeParts(hostname: string, facts: HostFacts): readonly Finding[] {
+  const found = linesOf(facts, 'port25-parts');
+  return partKinds.filter((id) => found.includes(id)).map((id) => findingOf(id, hostname));
 }
 
 function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): readonly Finding[] {

@@ -32,7 +32,8 @@ has_leftovers() {
   { cat "$saved/tokens" 2>/dev/null || :; } | while IFS= read -r token; do
     all_tokens | grep -qxF -e "$token" || exit 1
   done || return 0
-  has_other_leftovers
+  for part in ${parts-}; do ! "left_$part" || return 0; done
+  return 1
 }
 
 # The text of our own file $1 beside main.cf.

@@ -35,6 +35,34 @@ find_postfix() {
 # The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
 
+# The tables in the parameter $1, one per line; a comma or space within braces does not separate.
+tables_of() { value_of "$1" | tables_in; }
+
+# The same of a list on stdin.
+tables_in() {
+  awk '{
+    for (i = 1; i <= length($0); i++) {
+      c = substr($0, i, 1)
+      depth += (c == "{") - (c == "}")
+      printf "%s", (depth == 0 && c ~ /[, \t]/) ? "\n" : c
+    }
+    print ""
+  }' | sed '/^$/d'
+}
+
+# Looks a key up as Postfix does: $1 is the parameter, $2 the key.
+lookup() { tables_of "$1" | lookup_in "$2"; }
+
+# The same in the tables on stdin.
+lookup_in() {
+  while IFS= read -r table; do
+    if found=$(postmap -q "$1" "$table" 2>/dev/null </dev/null); then
+      printf '%s\n' "$found"
+      break
+    fi
+  done
+}
+
 # True if this Postfix has parameter $1: patches added some to older releases.
 knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
 

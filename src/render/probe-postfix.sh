@@ -27,7 +27,7 @@ probe_service() {
 
 probe_values() {
   section values
-  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree \
+  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree recipient_delimiter \
     defer_transports master_service_disable relayhost; do
     printf '%s=%s\n' "$name" "$(value_of "$name")"
   done | lines
@@ -58,7 +58,8 @@ probe_queue() {
   postqueue -j 2>&1 >/dev/null | sed -n 's/^postqueue: fatal: //p' | lines
 }
 
-probe_relay() {
+# The port of our service, and its table of pins.
+probe_port() {
   section port "$port"
   services_on_port | lines
   section listener "$port"
@@ -104,9 +105,10 @@ probe_postfix() {
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then
-    probe_relay
+    probe_port
     [ -z "$mail_domain" ] || probe_way_out
-  else
+  fi
+  if command -v find_routes >/dev/null 2>&1; then
     find_routes
     section routes
     printf '%s\n' "$routes" | sed '/^$/d' | lines

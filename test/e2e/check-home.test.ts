@@ -173,7 +173,7 @@ describe('at home', () => {
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined) await runCure(desk, finding);
       else await changeHost(home, mend);
-      await expectGreen(desk);
+      await expectGreen(desk, home.hostname);
     });
   });
 

@@ -29,7 +29,7 @@ tell_if_full() {
   above=$folder
   until [ -d "$above" ]; do above=$(dirname "$above"); done
   case $({ head -c 1048576 /dev/zero >"$above/.relaycerts-full"; } 2>&1) in
-    *'No space left'* | *'quota exceeded'*) outcome disk-full ;;
+    *'No space left'* | *'uota exceeded'*) outcome disk-full ;;
   esac
   rm -f "$above/.relaycerts-full"
 }

@@ -45,6 +45,12 @@ state | cmp - /mnt/before
 postfix stop
 `;
 
+const missing = (hint: string) => [
+  'error: Postfix is not installed on mailhost.example.org',
+  `hint: ${hint}`,
+  'ended with 1',
+];
+
 beforeAll(async () => {
   requireTools('postconf', 'openssl', 'busybox', 'unshare', 'ip');
   project = makeProject(smallSettings());
@@ -97,24 +103,19 @@ ${twiceAndBack('relayhost')}`);
     'another program:',
     'error: another program listens on port 2500 of relayhost.example.org',
     'hint: choose another port in the settings; ss -ltnp shows the program',
-    'outcome: port-taken',
     'ended with 1',
     'another service:',
     'error: master.cf has a service rtsserv on port 2500 that is not ours',
     'hint: choose another port in the settings, or remove it: postconf -MX rtsserv/inet && postfix reload',
-    'outcome: port-taken',
     'ended with 1',
     'first:',
     'cannot tell whether the MX of example.org is this relay: neither dig nor host answers',
-    'outcome: changed',
     'relayhost.example.org is set up: port 2500 relays only for the listed clients; look for "Trusted" in its mail log',
     'again:',
     'cannot tell whether the MX of example.org is this relay: neither dig nor host answers',
     'nothing to change on relayhost.example.org: port 2500 relays only for the listed clients; look for "Trusted" in its mail log',
-    'outcome: unchanged',
     'relaycerts',
     'undo:',
-    'outcome: changed',
     `relayhost.example.org is as it was before; its key and certificates are still there: rm -r ${bundle}`,
   ]);
   expect(status).toBe(0);
@@ -138,26 +139,17 @@ mount -t tmpfs none /var/log
 echo 'everything' >/var/log/messages
 mode=once sh -c "$mail_log"
 `);
-  const missing = (hint: string) => [
-    'error: Postfix is not installed on mailhost.example.org',
-    `hint: ${hint}`,
-    'outcome: postfix-missing',
-    'ended with 1',
-  ];
   expect(said).toEqual([
     'in a chroot:',
     'error: Postfix on mailhost.example.org uses no chroot, and in one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
     'hint: set postfix.masterChroot in the settings to "n"',
     'ended with 1',
     'first:',
-    'outcome: changed',
     'mailhost.example.org is set up: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
     'again:',
     'nothing to change on mailhost.example.org: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
-    'outcome: unchanged',
     'relaycerts',
     'undo:',
-    'outcome: changed',
     `mailhost.example.org is as it was before; its key and certificates are still there: rm -r ${bundle}`,
     'with apk:',
     ...missing('install it: apk add postfix'),

@@ -50,13 +50,13 @@ function filesIn(folder: string): ReadonlyMap<string, string> {
 }
 
 interface Status {
-  readonly name: string;
+  readonly host: string;
   readonly state: string;
 }
 
 async function stateOf(host: string): Promise<string | undefined> {
   const rows = certificatesOf<Status>(await project.run(['status', '--json']));
-  return rows.find(({ name }) => name === `${host}.example.org`)?.state;
+  return rows.find((row) => row.host === `${host}.example.org`)?.state;
 }
 
 describe('the folder', () => {
@@ -230,7 +230,8 @@ describe('a container', () => {
     expect(shown).toContain('mailcow cannot be a relay');
     expect((await project.run(['show', 'home4', '--undo'])).stdout).toContain('    docker compose down\n');
     const script = await project.run(['show', 'gw1', '--format', 'sh']);
-    expect([script.status, script.stdout]).toEqual([2, '']);
+    // For a pipe into sh.
+    expect([script.status, script.stdout]).toEqual([2, 'exit 1\n']);
     expect(script.stderr).toContain('hint: relaycerts export docker gw1.example.org');
     expect((await project.run(['show', 'gw1', '--json'])).status).toBe(0);
     expect((await project.run(['show', 'gw1', '--format', 'html'])).stdout).not.toContain('--format sh');

@@ -4,6 +4,7 @@
 import { checkFrom } from '../check/from-home.js';
 import { checkDns } from '../check/dns.js';
 import { checkHost, type HostCheck } from '../check/host.js';
+import { checkWayHome } from '../check/inbound.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
@@ -154,7 +155,8 @@ async function checkThere(
   const unseen = standing
     .filter((found) => !looked.includes(found))
     .map(({ host }): Report => ({ host: host.hostname, fine: 'a container, which is not looked into', findings: [] }));
-  return [...checked.flatMap(({ reports }) => reports), ...unseen, ...relays];
+  const wayHome = await checkWayHome(settings, checked, sys);
+  return [...checked.flatMap(({ reports }) => reports), ...unseen, ...relays, ...wayHome];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

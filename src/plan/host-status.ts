@@ -147,11 +147,16 @@ function renewCommand(
 }
 
 /** The command that ends the period with two pins. */
-function whyRetire({ settings, relays, installation }: Basis, found: HostInventory) {
-  const { hostname } = found.host;
-  const thing = newThing(settings);
+function whyRetire({ settings, inventory, relays, installation }: Basis, found: HostInventory) {
+  const { hostname, role } = found.host;
+  const thing = newThing(settings, found.host);
   const hint = { run: ['retire', hostname], before: `when mail flows with the new ${thing}:` };
-  const isThere = [...relays, found].every((one) => (installation(one)?.kind ?? 'installed') === 'installed');
-  const order = isThere ? '' : `; install the relays first, then ${hostname}`;
+  const isRelay = role === 'smtpd-server';
+  const homes = inventory.hosts.filter(({ host }) => host.role === 'smtp-client' && host.isInbound);
+  const isThere = [...(isRelay ? homes : relays), found].every(
+    (one) => (installation(one)?.kind ?? 'installed') === 'installed',
+  );
+  const first = isRelay ? homes.map(({ host }) => host.hostname).join(', ') : 'the relays';
+  const order = isThere || first === '' ? '' : `; install ${first} first, then ${hostname}`;
   return { message: `${thing} change in progress, both pins listed${order}`, hint };
 }

@@ -23,7 +23,7 @@ export function expectedContents(
   inventory: Inventory,
   bundles: Bundles,
 ): (found: HostInventory) => HostContent | undefined {
-  const authorities = trustedCas(inventory).map(({ info }) => hash('sha256', info.der));
+  const authorities = trustedCas(inventory).map(({ info }) => info.digest('certificate').toString('hex'));
   // All relays have the same table, which is hashed once.
   const tables = new Map<Buffer, string>();
   const tableDigest = (host: HostSettings): string | undefined => {
@@ -36,10 +36,13 @@ export function expectedContents(
   return ({ host, certificate, isRevoked }) => {
     if (certificate === undefined || isRevoked) return undefined;
     return {
-      certificate: hash('sha256', certificate.info.der),
+      certificate: certificate.info.digest('certificate').toString('hex'),
       authorities,
       table: tableDigest(host),
-      configuration: configurationDigest(settings, host),
+      // Only if it is compared: a fleet's take long.
+      get configuration() {
+        return configurationDigest(settings, host);
+      },
       dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };

@@ -87,9 +87,16 @@ function retireParagraph(settings: Settings, after: Inventory, names: readonly H
     after.hosts.map(({ host }) => host.hostname),
   );
   const isAll = retire.length === all.length && retire.length > mostNamed;
+  const isRetired = new Set(retire);
+  const things = new Set(
+    hostsOf(settings)
+      .filter(({ hostname }) => isRetired.has(hostname))
+      .map((host) => newThing(settings, host)),
+  );
+  const thing = things.has('certificate') ? 'certificate' : 'key';
   const words = ['retire', ...(isAll ? [] : shortNames(settings, retire))];
   return {
-    words: `Once mail flows with the new ${newThing(settings)}, run:`,
+    words: `Once mail flows with the new ${thing}, run:`,
     run: retire.length === 0 ? [] : [commandText(settings.program, words)],
   };
 }

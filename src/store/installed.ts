@@ -100,11 +100,16 @@ export function installedChange(
 export function renderInstalled(hosts: Installed['hosts']): string {
   const lines = [...hosts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null, dkim, dkimSince, ssh, container }]) => {
-      const content = { certificate, authorities, table, configuration, dkim, dkimSince: dkimSince?.toISOString() };
-      const entry = { seen: seen.toISOString(), ...content, ssh, container };
-      return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
-    });
+    .map(
+      ([
+        hostname,
+        { seen, certificate, authorities, table = null, configuration = null, dkim, dkimSince, ssh, container },
+      ]) => {
+        const content = { certificate, authorities, table, configuration, dkim, dkimSince: dkimSince?.toISOString() };
+        const entry = { seen: seen.toISOString(), ...content, ssh, container };
+        return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
+      },
+    );
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
 }
 

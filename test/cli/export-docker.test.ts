@@ -223,6 +223,12 @@ describe('a container', () => {
     expect(goes).toMatchObject({ plan: [{ host: 'plain.example.org', files: 'all' }] });
   });
 
+  it('is left out for Ansible, which says so', async () => {
+    const { stdout, stderr } = await project.run(['export', 'ansible', '--json']);
+    expect(answerOf<object>(stdout)).toMatchObject({ hosts: ['plain.example.org'] });
+    expect(stderr).toContain('left out, because they run in containers: gw1.example.org');
+  });
+
   it('has instructions, no script, and is not looked into', async () => {
     const shown = (await project.run(['show', 'home4'])).stdout;
     expect(shown).toContain('# >>> relaycerts: run here\nrelaycerts export docker home4.example.org\n');

@@ -44,7 +44,8 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
       });
     }
     const bundles = bundlesOf(settings, inventory);
-    const files = containerFiles(settings, one, bundles.get(host) ?? new Map<string, Buffer>());
+    // In a fleet, a bundle that is known to be right is only on the disk.
+    const files = containerFiles(settings, one, bundles.get(host) ?? found.bundle);
     const results = await exportFolder(folder, files, sys);
     const content = expectedContents(settings, inventory, bundles)(found);
     if (content !== undefined)

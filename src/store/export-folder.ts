@@ -88,7 +88,7 @@ function foldersOf(folder: string, files: readonly ExportFile[]): readonly strin
   return [folder, ...new Set(inner)];
 }
 
-/** A secret that others can read is written anew, so that it is private again. */
+/** A secret that others can read is written once more, so that it is private again. */
 async function stateOf(
   folder: string,
   { path, bytes, kind }: ExportFile,

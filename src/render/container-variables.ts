@@ -111,7 +111,7 @@ export const mailGateway: Image = {
       inside: 25,
       volumes: [
         `./tls:${tls}:ro`,
-        // Read by smtp(8), which may be chrooted.
+        // Read by smtp(8), which is not root and may be chrooted.
         ...(isHome ? [`./trust:${trust}:ro`, `./trust:/var/spool/postfix${trust}:ro`] : []),
       ],
       // The image's own wants files that only a relay has.

@@ -2,7 +2,7 @@
 // bundles are read from the project when the playbook runs. It changes nothing else, so it needs no lock.
 
 import { relative, resolve } from 'node:path';
-import { listSome } from '../errors.js';
+import { listSome, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { renderAnsible, valuesFolder } from '../render/ansible.js';
 import { renderNowRun } from '../render/now-run.js';
@@ -24,7 +24,13 @@ export interface ExportAnsibleOptions extends GlobalOptions {
 export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
   // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
   const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
-  const standing = found.hosts.filter(({ isRevoked }) => !isRevoked);
+  const inside = found.hosts.filter(({ host, isRevoked }) => host.container !== undefined && !isRevoked);
+  const standing = found.hosts.filter((one) => !one.isRevoked && !inside.includes(one));
+  if (standing.length === 0 && inside[0] !== undefined) {
+    throw new RelaycertsError('usage', 'every host runs in a container, which Ansible does not set up', {
+      hint: { run: ['export', 'docker', inside[0].host.hostname] },
+    });
+  }
   const hosts = standing.filter(({ certificate }) => certificate !== undefined);
   const missing = standing.filter(({ certificate }) => certificate === undefined).map(({ host }) => host);
   const needed = missing.filter(({ role }) => role === 'smtpd-server');
@@ -32,6 +38,11 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
   if (missing.length > 0) {
     const names = listSome(missing.map(({ hostname }) => hostname));
     sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  }
+  if (inside[0] !== undefined) {
+    const names = listSome(inside.map(({ host }) => host.hostname));
+    const run = ['export', 'docker', inside[0].host.hostname];
+    sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
   const folder = resolve(sys.cwd, options.output);
   const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);

@@ -2,6 +2,7 @@
 // bundles are read from the project when the playbook runs. It changes nothing else, so it needs no lock.
 
 import { relative, resolve } from 'node:path';
+import { listSome, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { renderAnsible, valuesFolder } from '../render/ansible.js';
 import { renderNowRun } from '../render/now-run.js';
@@ -23,20 +24,27 @@ export interface ExportAnsibleOptions extends GlobalOptions {
 export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
   // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
   const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
-  const standing = found.hosts.filter(({ isRevoked }) => !isRevoked);
+  const inside = found.hosts.filter(({ host, isRevoked }) => host.container !== undefined && !isRevoked);
+  const standing = found.hosts.filter((one) => !one.isRevoked && !inside.includes(one));
+  if (standing.length === 0 && inside[0] !== undefined) {
+    throw new RelaycertsError('usage', 'every host runs in a container, which Ansible does not set up', {
+      hint: { run: ['export', 'docker', inside[0].host.hostname] },
+    });
+  }
+  const hosts = standing.filter(({ certificate }) => certificate !== undefined);
   const missing = standing.filter(({ certificate }) => certificate === undefined);
   const added = await findNewClients(settings, missing);
-  const needed = missing.filter(({ host }) => !added.has(host.hostname));
+  const needed = missing.filter(({ host }) => hosts.length === 0 || !added.has(host.hostname));
   if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
   if (added.size > 0) {
     const { message, hint } = leftOutWarning(added);
     sys.warn(message, hint);
   }
-  const [contained] = standing.filter(({ host }) => host.container !== undefined);
-  if (contained !== undefined) {
-    sys.warn('the playbook installs nothing in containers', { run: ['export', 'docker', contained.host.hostname] });
+  if (inside[0] !== undefined) {
+    const names = listSome(inside.map(({ host }) => host.hostname));
+    const run = ['export', 'docker', inside[0].host.hostname];
+    sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
-  const hosts = standing.filter(({ host, certificate }) => certificate !== undefined && host.container === undefined);
   const folder = resolve(sys.cwd, options.output);
   const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
   // Who can write there can choose what root runs.

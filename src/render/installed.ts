@@ -10,6 +10,7 @@ import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { containerConfiguration } from './container.js';
 import { configurationOf } from './configuration.js';
 import { homeProgramOf } from './home-programs.js';
 
@@ -64,9 +65,11 @@ export function signingDigest(
 /**
  * The digest of a host's configuration: a sorted list of lines, `main.cf NAME=VALUE`, `SERVICE LINE` and `SERVICE
  * NAME=VALUE`, each with a line feed; for another mail program, our lines in its files. Newer parameters count on every
- * release.
+ * release. Of a container, it is that of the files that are exported.
  */
 export function configurationDigest(settings: Settings, host: HostSettings): string {
+  const exported = containerConfiguration(settings, host);
+  if (exported.length > 0) return hash('sha256', exported.map(({ bytes }) => hash('sha256', bytes)).join(' '));
   const program = homeProgramOf(settings, host);
   if (program !== undefined) {
     const { title, user, access, edits } = program;

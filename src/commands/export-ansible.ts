@@ -23,7 +23,7 @@ export interface ExportAnsibleOptions extends GlobalOptions {
 /** @throws settings, permissions, contradiction, certificate, files */
 export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
   // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
-  const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
+  const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys), true);
   const standing = found.hosts.filter(({ isRevoked }) => !isRevoked);
   const hosts = standing.filter(({ certificate }) => certificate !== undefined);
   const missing = standing.filter(({ certificate }) => certificate === undefined).map(({ host }) => host);

@@ -6,8 +6,8 @@ import { lstatSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { variablesOf } from '../e2e/lab/containers.js';
 import { answerOf, certificatesOf } from '../support/answer.js';
+import { variablesOf } from '../support/env-file.js';
 import { commandsIn } from '../support/now-run.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 

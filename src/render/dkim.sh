@@ -189,7 +189,7 @@ probe_dkim() {
       is_right_dkim || echo stale
       if [ -z "$(dkim_processes)" ]; then
         echo down
-      elif command -v ss >/dev/null 2>&1 && [ -z "$(listener "$dkim_port")" ]; then
+      elif sees_ports && [ -z "$(listener "$dkim_port")" ]; then
         echo deaf
       fi
     fi

@@ -23,7 +23,7 @@ export interface ExportAnsibleOptions extends GlobalOptions {
 /** @throws settings, permissions, contradiction, certificate, files */
 export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
   // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
-  const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
+  const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys), true);
   const inside = found.hosts.filter(({ host, isRevoked }) => host.container !== undefined && !isRevoked);
   const standing = found.hosts.filter((one) => !one.isRevoked && !inside.includes(one));
   if (standing.length === 0 && inside[0] !== undefined) {
@@ -39,11 +39,6 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
   if (added.size > 0) {
     const { message, hint } = leftOutWarning(added);
     sys.warn(message, hint);
-  }
-  if (inside[0] !== undefined) {
-    const names = listSome(inside.map(({ host }) => host.hostname));
-    const run = ['export', 'docker', inside[0].host.hostname];
-    sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
   if (inside[0] !== undefined) {
     const names = listSome(inside.map(({ host }) => host.hostname));

@@ -366,6 +366,9 @@ describe('through the tunnel', () => {
 });
 
 test('undo gives back every file, also if main.cf was edited in between', async () => {
+  // The cures of check have edited the relay's files.
+  await relay.restorePostfix();
+  await desk.install(relay);
   for (const host of [home, relay]) {
     const { code, stderr } = await desk.script(host, '--undo');
     expect(code, stderr).toBe(0);
@@ -386,9 +389,11 @@ test('undo gives back every file, also if main.cf was edited in between', async 
 });
 
 test('pasted text does the same, and its undo gives back every file', async () => {
+  await desk.make(listed);
+  await desk.script(home, '--undo');
   await relay.restorePostfix();
-  await desk.paste(home);
   await desk.paste(relay);
+  await desk.paste(home);
   await waitAtHome(await sendHome());
   expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   for (const host of [relay, home]) {

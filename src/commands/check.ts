@@ -7,6 +7,7 @@ import { checkHost, type HostCheck } from '../check/host.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
+import { judgeTunnel } from '../check/tunnel.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -145,7 +146,7 @@ async function checkThere(
   });
   await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
-  return [...checked.flatMap(({ reports }) => reports), ...relays];
+  return [...checked.flatMap(({ reports }) => reports), ...judgeTunnel(settings, checked), ...relays];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

@@ -11,6 +11,7 @@ import type { Failure } from '../render/deployment.js';
 import { renderScript } from '../render/script.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
+import { hostKeyFiles } from './host-keys.js';
 
 /** `unchanged`: the host had everything. */
 export type Delivered = { readonly kind: 'installed' | 'unchanged'; readonly warnings: readonly string[] } | Failure;
@@ -34,7 +35,8 @@ export async function deliver(
   { bundle, look, ...options }: DeliveryOptions,
   sys: Sys,
 ): Promise<Delivered> {
-  const { script, input } = renderDelivery(settings, host, bundle, { ...options, keyPlace: keyPlaceOf(request) });
+  const files = new Map([...bundle, ...(await hostKeyFiles(settings, host, sys))]);
+  const { script, input } = renderDelivery(settings, host, files, { ...options, keyPlace: keyPlaceOf(request) });
   let flaw: string | undefined;
   const judge = async (): Promise<string> => {
     flaw = await look();

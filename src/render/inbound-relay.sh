@@ -78,3 +78,4 @@ prepare_inbound() { :; }
 put_back_inbound() { :; }
 keep_inbound() { :; }
 undo_inbound() { :; }
+probe_inbound() { :; }

@@ -67,6 +67,7 @@ trap clean_up EXIT
 mkdir "$arrived"
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
+  rm -f "$arrived"/*.known_hosts
   for file in install.sh receive.sh opendkim.conf opendkim.SigningTable opendkim.service dnsbl dnsbl_replies; do
     rm -f "$arrived/$file"
   done

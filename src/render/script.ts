@@ -37,6 +37,7 @@ import probe from './probe.sh';
 import smtpClient from './smtp-client.sh';
 import { senderOf } from './senders.js';
 import smtpdServer from './smtpd-server.sh';
+import { tunnelPart } from './tunnel.js';
 
 export interface ScriptOptions {
   /** The inverse. */
@@ -162,7 +163,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
-  const signing = signingPart(settings, host);
+  const [signing, tunnel] = [signingPart(settings, host), tunnelPart(settings, host)];
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
@@ -170,7 +171,13 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   return {
     needs: `Postfix ${oldest} or later`,
-    values: { oldest, ...own.values, ...signing.values, parts: [...own.parts, ...signing.parts].join(' ') },
+    values: {
+      oldest,
+      ...own.values,
+      ...signing.values,
+      ...tunnel.values,
+      parts: [...own.parts, ...signing.parts, ...tunnel.parts].join(' '),
+    },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
   cat <<'END'
@@ -196,8 +203,8 @@ all_services() {
 ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
-`,
-    functions: [install, editConfiguration, own.functions, ...signing.functions].join('\n'),
+${tunnel.texts}`,
+    functions: [install, editConfiguration, own.functions, ...signing.functions, ...tunnel.functions].join('\n'),
   };
 }
 

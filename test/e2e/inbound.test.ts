@@ -26,6 +26,7 @@ let home: MailHost;
 let outside: OutsideMx;
 const mydestination = 'example.org, mailhost.example.org, localhost';
 const before = new Map<MailHost, string>();
+let accounts = '';
 let count = 0;
 
 async function deploy(): Promise<string> {
@@ -42,11 +43,11 @@ async function sendHome(to = 'ann@example.org'): Promise<string> {
 }
 
 /** Waits until home has a mail, as its mailbox shows. */
-async function waitAtHome(subject: string): Promise<string> {
+async function waitAtHome(subject: string, flush = () => relay.flushQueue()): Promise<string> {
   for (const end = Date.now() + patienceMs; Date.now() < end;) {
     const text = await home.machine.peek('/var/mail/admin');
     if (text.includes(`Subject: ${subject}\n`)) return text;
-    await relay.flushQueue();
+    await flush();
     await home.sh('sleep 0.3');
   }
   throw new Error(`${subject} did not arrive: ${await relay.mailLog()}\n${await home.mailLog()}`);
@@ -65,6 +66,23 @@ async function talk(host: MailHost, words: readonly string[]): Promise<string> {
   const rest = ['--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'];
   const { stdout, stderr } = await host.exec([...argv, ...rest], { anyExit: true });
   return stdout + stderr;
+}
+
+/** What the account of the tunnel could change on a relay. */
+async function accountsOf(host: MailHost): Promise<string> {
+  return (await host.sh(`cat /etc/passwd /etc/shadow /etc/group /etc/gshadow; cd /etc/ssh; find . -type f -exec ls -l {} + ; cat sshd_config`))
+    .stdout;
+}
+
+/** The ids of what check finds. */
+async function checkIds(): Promise<string> {
+  const { stdout } = await desk.run('relaycerts check --json', true);
+  const { findings } = JSON.parse(stdout) as { findings: readonly { readonly id: string }[] };
+  return findings.map(({ id }) => id).join(' ');
+}
+
+async function openTunnel(): Promise<void> {
+  await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
 }
 
 /** The arguments of ssh that are printed for a home without systemd. */
@@ -213,37 +231,99 @@ describe('when home is asked for each recipient', () => {
 });
 
 describe('through the tunnel', () => {
-  test('mail arrives at home, whose port nobody else reaches', async () => {
-    await relay.sh(`sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config`);
-    await desk.make({ ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } });
-    await desk.install(home);
-    await desk.install(relay);
-    await desk.paste(home, '--section tunnel');
-    await desk.paste(relay, '--section tunnel');
-    await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
+  const tunnelled = { ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } };
+
+  test('nothing is installed if sshd would not use the limits of the account', async () => {
+    accounts = await accountsOf(relay);
+    await desk.make(tunnelled);
+    await desk.copy(relay);
+    const { code, stderr } = await desk.script(relay);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/sshd would not use ".*" for relaycerts-tunnel/u);
+    expect(await accountsOf(relay)).toBe(accounts);
+  });
+
+  test('deploy sets it up, and mail arrives at home, whose port nobody else reaches', async () => {
+    await relay.sh(
+      `sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config; kill -HUP $(cat /run/sshd.pid)`,
+    );
+    accounts = await accountsOf(relay);
+    expect(await deploy()).toMatch(/systemd does not run on mailhost\.example\.org/u);
+    expect(await checkIds()).toContain('tunnel-stopped');
+    await openTunnel();
     await waitAtHome(await sendHome());
+    expect(await checkIds()).not.toContain('tunnel-');
     expect(await talk(relay, [])).toMatch(/Connection refused/u);
     expect(await talk(relay, ['--server', '127.0.0.1', '--tls'])).toMatch(/No client certificate presented/u);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
   test.each([
-    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET'],
-    ['a connection to our port', '-W 127.0.0.1:2500 TARGET'],
-    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET'],
-    ['the port on every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET'],
-    ['a shell', 'TARGET id'],
-    ['a terminal', '-tt TARGET id'],
-    ['sftp', '-s TARGET sftp'],
-  ])('its key opens nothing else: %s', async (_, words) => {
+    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET', 'administratively prohibited'],
+    ['a connection to our port', '-W 127.0.0.1:2500 TARGET', 'administratively prohibited'],
+    ['a connection to another host', '-W mx.example.net:25 TARGET', 'administratively prohibited'],
+    ['a local socket', '-W /run/sshd.pid TARGET', 'prohibited|refused|open failed'],
+    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['any port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:0:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['a socket to listen on', '-N -o ExitOnForwardFailure=yes -R /tmp/s:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['a shell', 'TARGET id', 'open failed'],
+    ['a terminal', '-tt TARGET id', 'open failed'],
+    ['an agent', '-A TARGET ssh-add -l', 'open failed'],
+    ['X11', '-X TARGET xterm', 'open failed'],
+    ['sftp', '-s TARGET sftp', 'open failed'],
+    ['a network device', '-o Tunnel=ethernet -w any:any -N -o ExitOnForwardFailure=yes TARGET', 'unnel|open failed'],
+  ])('its key opens nothing else: %s', async (_, words, refusal) => {
     const args = await tunnelArguments();
     const target = args.split(' ').at(-1) ?? '';
-    const own = args.replace(/ -R .*$/u, '').replace(' -N', '');
+    const own = args
+      .replace(/ -R .*$/u, '')
+      .replace(' -N', '')
+      .replace('PermitLocalCommand=yes', 'PermitLocalCommand=no');
     const command = `timeout 20 ssh ${own} ${words.replace('TARGET', target)} < /dev/null`;
-    const { code, stdout } = await home.exec(['sh', '-c', command], { anyExit: true });
+    const { code, stdout, stderr } = await home.exec(['sh', '-c', command], { anyExit: true });
     // 124: it was still open after 20 seconds.
     expect([0, 124]).not.toContain(code);
-    expect(stdout.replace(/This account is currently not available\.\r?\n/u, '')).toBe('');
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(new RegExp(refusal, 'u'));
+  });
+
+  test('mail that waited while home was away comes as soon as the tunnel is up again', async () => {
+    await home.sh("pkill -f 'ssh .*-R 127.0.0.1:2525'");
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/Connection refused/u);
+    await openTunnel();
+    await waitAtHome(subject, async () => {});
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
+  test('check says if home knows another host key, and deploy copies the right one', async () => {
+    const file = '/etc/postfix/relaycerts/relayhost.example.org.known_hosts';
+    await home.sh(`ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sed -i "s,AAAA.*,$(cut -d' ' -f2 /tmp/k.pub)," ${file}`);
+    expect(await checkIds()).toContain('tunnel-host-key');
+    await desk.run('relaycerts deploy mailhost --yes');
+    expect(await checkIds()).not.toContain('tunnel-');
+  });
+
+  test('without it in the settings, all of it goes again', async () => {
+    await desk.make(listed);
+    await deploy();
+    expect(await accountsOf(relay)).toBe(accounts);
+    expect((await home.sh('ls /etc/postfix/relaycerts')).stdout).not.toMatch(/known_hosts|etrn/u);
+    await waitAtHome(await sendHome());
+  });
+
+  test('pasted by hand it works too, and undo removes it', async () => {
+    await desk.make(tunnelled);
+    await desk.install(home);
+    await desk.copy(relay);
+    await desk.script(relay);
+    for (const host of [home, relay]) await desk.paste(host, '--section tunnel');
+    await openTunnel();
+    await waitAtHome(await sendHome());
+    expect(await checkIds()).not.toContain('tunnel-');
+    await desk.script(relay, '--undo');
+    expect(await accountsOf(relay)).toBe(accounts);
   });
 });
 

@@ -5,13 +5,13 @@ import { shorten } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
+import { hostKeyFiles } from '../remote/host-keys.js';
 import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
 import { asksForVerdict, renderDelivery, toldOutcome } from '../render/delivery.js';
 import type { Failure } from '../render/deployment.js';
 import { renderScript } from '../render/script.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
-import { hostKeyFiles } from './host-keys.js';
 
 /** `unchanged`: the host had everything. */
 export type Delivered = { readonly kind: 'installed' | 'unchanged'; readonly warnings: readonly string[] } | Failure;

@@ -11,6 +11,10 @@ export const tunnelKeysName = 'tunnel_keys';
 /** The host keys of a relay, at home. They are no part of the bundle: `deploy` asks the relay for them. */
 export const knownHostsName = (relay: HostName): string => `${relay}.known_hosts`;
 
+/** The name of a relay in known_hosts. */
+export const knownAs = ({ hostname, ssh }: HostSettings): string =>
+  ssh.port === 22 ? hostname : `[${hostname}]:${ssh.port}`;
+
 /** True if a host has an end of the tunnel. */
 export function isTunnelEnd({ inbound }: Partial<Pick<Settings, 'inbound'>>, host: HostSettings): boolean {
   return inbound?.via === 'tunnel' && host.isInbound;

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Asks a relay for the mail that waits there for home, once the tunnel is up again: Postfix would try only after
 # maximal_backoff_time. It is given home's certificate, which the relay's port asks for, and each command is sent after
-# the reply to the one before. It stands beside the files that it reads: in postfix.directory, or in a service's
+# the reply to the one before. It is beside the files that it reads: in postfix.directory, or in a service's
 # credentials.
 
 set -eu

@@ -26,7 +26,7 @@ end_files() {
   done
 }
 
-# True if ssh runs for relay $1, whoever started it.
+# True if ssh runs for relay $1, however it was started.
 tunnel_runs() {
   for process in /proc/[0-9]*; do
     # shellcheck disable=SC2094 # nothing writes there

@@ -1,7 +1,7 @@
 // The numbered steps for the ssh tunnel of inbound, and their inverse: what the scripts do, as commands for a person.
 // tunnel.ts has the files. A relay's step comes after the copy of its bundle, which has home's key.
 
-import { isTunnelEnd } from '../plan/tunnel.js';
+import { isTunnelEnd, knownAs } from '../plan/tunnel.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { rootCommand } from './commands.js';
@@ -12,7 +12,6 @@ import {
   bundledKeysPath,
   keyLimits,
   keysPath,
-  knownAs,
   knownHostsPath,
   tunnelFilesOf,
   tunnelUnit,
@@ -37,7 +36,7 @@ export function undoTunnelLines(settings: Settings, host: HostSettings): readonl
       `rm -f ${[...files, keysPath(settings)].join(' ')}`,
       reload,
       `pkill -KILL -u ${user} || :`,
-      `! id ${user} >/dev/null 2>&1 || userdel ${user}`,
+      `for _ in 1 2 3 4 5; do ! id ${user} >/dev/null 2>&1 || userdel ${user} && break; sleep 1; done`,
     ];
   }
   const units = settings.smtpdServers.map((relay) => tunnelUnit(settings, relay)).join(' ');

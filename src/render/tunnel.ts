@@ -3,7 +3,7 @@
 // 127.0.0.1, and the service behind that port asks for both certificates, as it does without a tunnel.
 //
 // The key is the one of home's certificate: SSH and TLS sign values that are bound to their own sessions and begin
-// differently, so neither signature is any use in the other. Whoever has that key can be home anyway.
+// differently, so neither signature is any use in the other. With that key one can pose as home anyway.
 
 import { sshKeyOfSpki } from '../certificate/ssh-key.js';
 import { bundleNames } from '../plan/bundle-names.js';
@@ -32,10 +32,6 @@ export const knownHostsPath = (settings: Settings, { hostname }: SmtpdServer): s
   fileOf(settings, knownHostsName(hostname));
 export const bundledKeysPath = (settings: Settings): string => fileOf(settings, tunnelKeysName);
 const etrnName = ({ hostname }: SmtpdServer): string => `${hostname}.etrn`;
-
-/** The name of a relay in known_hosts. */
-export const knownAs = ({ hostname, ssh }: SmtpdServer): string =>
-  ssh.port === 22 ? hostname : `[${hostname}]:${ssh.port}`;
 
 /** How the account is known to be ours: no account that was there before is ever changed. */
 export const accountComment = ({ domain }: Settings): string => `relaycerts tunnel of ${domain}`;

@@ -2,12 +2,11 @@
 // trusts anyway, whenever home is visited, so nothing of them is kept here.
 
 import { readHostKeys } from '../certificate/ssh-key.js';
-import { isTunnelEnd, knownHostsName } from '../plan/tunnel.js';
-import { runOnHost } from '../remote/script-run.js';
-import hostKeys from '../render/host-keys.sh';
-import { knownAs } from '../render/tunnel.js';
+import { isTunnelEnd, knownAs, knownHostsName } from '../plan/tunnel.js';
 import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
+import hostKeys from './host-keys.sh';
+import { runOnHost } from './script-run.js';
 
 /** Seconds for one relay. */
 const seconds = 30;

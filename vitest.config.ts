@@ -16,7 +16,7 @@ const noLimit = 3_600_000;
 const shellText = {
   name: 'shell-text',
   transform: (text: string, file: string) =>
-    /\.(?:sh|bash|zsh|fish|html|help)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
+    /\.(?:sh|bash|zsh|fish|html|yml|help)$/u.test(file) ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
 const isLab = ({ project }: TestSpecification): boolean => project.name === 'e2e';

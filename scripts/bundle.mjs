@@ -16,6 +16,7 @@ export const loader = {
   '.zsh': 'text',
   '.fish': 'text',
   '.html': 'text',
+  '.yml': 'text',
   '.help': 'text',
 };
 

@@ -32,7 +32,7 @@ if [ ! -d "$root" ]; then
   unshare --mount --propagation private sh -euc 'mount -t proc proc "$1/proc"; shift; exec "$@"' sh "$root.part" \
     env DEBIAN_FRONTEND=noninteractive chroot "$root.part" apt-get install --quiet --yes --no-install-recommends \
     postfix dnsmasq-base openssh-server openssh-client rsync sudo iproute2 openssl ca-certificates faketime procps \
-    busybox gnupg jq swaks libnet-ssleay-perl >&2
+    busybox gnupg jq swaks libnet-ssleay-perl tmux >&2
   mv "$root.part" "$root"
 fi
 

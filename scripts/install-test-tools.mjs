@@ -11,6 +11,9 @@ import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } fr
 import { join } from 'node:path';
 
 const packageOfProgram = {
+  'ansible-inventory': 'ansible-core',
+  'ansible-lint': 'ansible-lint',
+  'ansible-playbook': 'ansible-core',
   bash: 'bash',
   busybox: 'busybox',
   certtool: 'gnutls-bin',
@@ -50,6 +53,7 @@ const packageOfProgram = {
   postfix: 'postfix',
   perl: 'perl',
   pkill: 'procps',
+  posh: 'posh',
   'policyd-spf': 'postfix-policyd-spf-python',
   postsrsd: 'postsrsd',
   'posttls-finger': 'postfix',

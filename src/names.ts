@@ -16,8 +16,9 @@ export type SshHost = Branded<'SshHost'>;
 export type SshUser = Branded<'SshUser'>;
 /** An envelope sender's address, or a domain of senders; lower case. */
 export type Sender = Branded<'Sender'>;
-/** An absolute POSIX path of plain characters, for a folder that holds only our files. */
+/** A mailbox's address; lower case. */
 export type Address = Branded<'Address'>;
+/** An absolute POSIX path of plain characters, for a folder that holds only our files. */
 export type AbsolutePath = Branded<'AbsolutePath'>;
 /** ISO 3166-1 alpha-2, upper case. */
 export type CountryCode = Branded<'CountryCode'>;

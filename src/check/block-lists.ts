@@ -2,7 +2,7 @@
 // test addresses as RFC 5782 5 says, and an answer in 127.255.255.0/24 is an error of the list and not a listing (wrong
 // name, a public resolver, over the quota).
 
-import { isIP } from 'node:net';
+import { isIP } from '../names.js';
 import { reverseName, type Lookup } from '../dns/lookup.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { valuesIn } from './dns-answer.js';

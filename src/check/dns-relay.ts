@@ -1,10 +1,10 @@
 // The records of a relay's own name: its addresses, and the names of these addresses (PTR). Big receivers refuse mail
 // from an address that has no name, or whose name does not lead back to it.
 
-import { BlockList, isIP } from 'node:net';
+import { BlockList } from 'node:net';
 import { reverseName } from '../dns/lookup.js';
 import { findingOf } from '../findings/finding.js';
-import { findHostName } from '../names.js';
+import { isIP, findHostName } from '../names.js';
 import type { SmtpdServer } from '../settings/settings.js';
 import { unknownFinding, valuesIn, type DnsWork, type LocatedRelay } from './dns-answer.js';
 import type { Report } from './report.js';

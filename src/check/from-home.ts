@@ -3,6 +3,7 @@
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { renderProbeFrom } from '../render/script.js';
+import { senderOf } from '../render/senders.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
@@ -14,7 +15,14 @@ const seconds = 300;
 
 /** Looks at every relay from one home host. */
 export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
-  const outcome = await lookAtHost(client, { script: renderProbeFrom(settings, client), seconds }, sys);
+  const script = renderProbeFrom(settings, client, {
+    peers: settings.smtpdServers.map(({ hostname, port }) => ({ hostname, place: `${hostname}:${port}` })),
+    sender: senderOf(settings, client),
+    // RFC 2606: belongs to nobody.
+    recipients: ['postmaster@example.com'],
+    isTrial: false,
+  });
+  const outcome = await lookAtHost(client, { script, seconds }, sys);
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = client;
   if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];
@@ -33,7 +41,7 @@ export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, fa
   const { hostname, port } = relay;
   const values = { port: String(port), address: `from ${peer}` };
   const said = linesOf(facts, 'with', hostname);
-  const kind = kindOf(said);
+  const kind = tlsFaultOf(said);
   if (kind === 'name-not-found') return [findingOf(kind, hostname, { found: `as ${peer} sees it` })];
   if (kind !== undefined) return [findingOf(kind, hostname, { ...values, found: lastOf(said) })];
   const replies = said.filter((line) => /^\d{3} /u.test(line));
@@ -61,9 +69,12 @@ const words: readonly (readonly [string, RegExp])[] = [
   ['handshake-failed', /SSL routines|wrong version number|handshake failure/iu],
 ];
 
-function kindOf(lines: readonly string[]): string | undefined {
+/** What kept TLS from beginning; undefined if it began. */
+export function tlsFaultOf(lines: readonly string[]): string | undefined {
   const text = lines.join('\n');
   return words.find(([, pattern]) => pattern.test(text))?.[0];
 }
 
-const lastOf = (lines: readonly string[]): string => lines.findLast((line) => line.trim() !== '') ?? 'nothing';
+/** The last answer, if any; lines with `>` are what was asked. */
+export const lastOf = (lines: readonly string[]): string =>
+  lines.findLast((line) => line.trim() !== '' && !line.startsWith('> ')) ?? 'nothing';

@@ -3,7 +3,8 @@
 
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
-import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
+import type { HostSettings, Settings } from '../settings/settings.js';
+import { shellWord } from '../shell-word.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
 /** What is wrong with the configuration of a Postfix host. */
@@ -17,9 +18,28 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
       name === 'service' ? judgeService(settings, host, facts, { id, wanted: line.join(' '), found: lines[0] }) : [],
     ),
     ...judgeDisabled(host, facts),
-    ...linesOf(facts, 'left').map((service) => findingOf('settings-left', hostname, { service })),
-    ...(host.role === 'smtpd-server' ? judgePort(host, facts) : judgeRoutes(host, facts)),
+    ...linesOf(facts, 'left').map((line) => judgeLeft(hostname, line)),
+    ...judgePorts(settings, host, facts),
+    ...(host.role === 'smtpd-server' ? judgeWayOn(settings, host, facts) : judgeRoutes(host, facts)),
   ];
+}
+
+/** A service, and those of its overrides that have our values: what is removed is named, and nothing else. */
+function judgeLeft(hostname: string, line: string): Finding {
+  const [service = '', ...names] = line.split(' ');
+  const finding = findingOf('settings-left', hostname, { service });
+  const ours = names.filter((name) => /^\w{1,100}$/u.test(name)).map((name) => `${service}/${name}`);
+  if (ours.length === 0 || !/^[\w.:[\]-]{1,255}\/\w{1,20}$/u.test(service)) return finding;
+  const root = `postconf -PX ${ours.map(shellWord).join(' ')} && postfix reload`;
+  return { ...finding, cure: [...finding.cure, { words: 'to remove them:' }, { root }] };
+}
+
+/** A relay that has a home as its own relayhost gets its mail back. */
+function judgeWayOn({ smtpClients }: Settings, { hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const next = valuesOf(linesOf(facts, 'values')).get('relayhost') ?? '';
+  const names = next.split(/[\s,]+/u).map((one) => one.replace(/^\[?([^\]:]*).*$/u, '$1').toLowerCase());
+  const home = smtpClients.find((client) => names.includes(client.hostname));
+  return home === undefined ? [] : [findingOf('relay-loops', hostname, { found: home.hostname })];
 }
 
 function judgeRelease(settings: Settings, { hostname, role }: HostSettings, facts: HostFacts): readonly Finding[] {
@@ -36,7 +56,9 @@ function judgeMain({ hostname, role }: HostSettings, facts: HostFacts): readonly
     const value = found.get(name) ?? '';
     if (value === wanted) return [];
     const values = { found: value, wanted };
-    if (role === 'smtpd-server') return [findingOf('main-cf-differs', hostname, { ...values, name })];
+    if (role === 'smtpd-server' || !['default_transport', 'relayhost'].includes(name)) {
+      return [findingOf('main-cf-differs', hostname, { ...values, name })];
+    }
     if (name === 'default_transport') return [findingOf('transport-differs', hostname, values)];
     const isBare = value !== '' && value === wanted.replaceAll(/[[\]]/gu, '');
     return [findingOf(isBare ? 'relayhost-brackets' : 'relayhost-differs', hostname, values)];
@@ -145,17 +167,28 @@ function kindOf(name: string, found: string, maps: readonly string[]): string {
   return effects[name] ?? 'setting-differs';
 }
 
-function judgePort(host: SmtpdServer, facts: HostFacts): readonly Finding[] {
-  const { hostname } = host;
-  const port = String(host.port);
-  const others = linesOf(facts, 'port').filter((found) => found !== `${port}/inet`);
+/** The port of our service; a home has one only for mail from the world. */
+function judgePorts({ inbound }: Settings, host: HostSettings, facts: HostFacts): readonly Finding[] {
+  if (host.role === 'smtpd-server') return judgePort(host, { port: String(host.port), isForOthers: true }, facts);
+  if (!host.isInbound || inbound === undefined) return [];
+  return judgePort(host, { port: String(inbound.port), isForOthers: inbound.via === 'direct' }, facts);
+}
+
+/** `isForOthers`: other hosts connect to it. */
+function judgePort(
+  { hostname }: HostSettings,
+  { port, isForOthers }: { readonly port: string; readonly isForOthers: boolean },
+  facts: HostFacts,
+): readonly Finding[] {
+  const own = isForOthers ? `${port}/inet` : `127.0.0.1:${port}/inet`;
+  const others = linesOf(facts, 'port').filter((found) => found !== own);
   const listeners = linesOf(facts, 'listener').filter((line) => line.startsWith('users:'));
   const isTaken = listeners.length > 0 && !listeners.some((line) => line.includes('"master"'));
   const interfaces = valuesOf(linesOf(facts, 'values')).get('inet_interfaces') ?? '';
   return [
     ...others.map((found) => findingOf('second-service', hostname, { port, found })),
     ...(isTaken ? [findingOf('port-taken', hostname, { port, found: listeners.join(', ') })] : []),
-    ...(['loopback-only', 'localhost', '127.0.0.1'].includes(interfaces)
+    ...(isForOthers && ['loopback-only', 'localhost', '127.0.0.1'].includes(interfaces)
       ? [findingOf('interfaces', hostname, { port, found: interfaces })]
       : []),
   ];

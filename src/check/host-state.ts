@@ -5,6 +5,7 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { dkimUnit } from '../render/dkim.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
+import { judgeInbound } from './host-inbound.js';
 
 /** When the host was asked, in milliseconds: its clock was read between the two. */
 export interface Asked {
@@ -22,9 +23,12 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
   return [
     ...(isStopped ? [findingOf('postfix-stopped', hostname)] : []),
     ...judgeSigner(settings, hostname, facts),
+    ...judgeParts(hostname, facts),
+    ...judgeInbound(host, facts),
     ...judgeClock(hostname, facts, asked),
     ...judgeDisk(hostname, facts),
     ...judgeQueue(settings, hostname, linesOf(facts, 'queue')),
+    ...judgeHeld(hostname, linesOf(facts, 'queue')),
     ...linesOf(facts, 'queue-error')
       .slice(0, 1)
       .map((found) => findingOf('queue-unknown', hostname, { found })),
@@ -35,9 +39,18 @@ export function judgeState(settings: Settings, host: HostSettings, facts: HostFa
 /** OpenDKIM has the files of the bundle, and runs. */
 function judgeSigner(settings: Settings, hostname: string, facts: HostFacts): readonly Finding[] {
   const [folder, lines] = [sectionOf(facts, 'dkim')?.words[0] ?? '', linesOf(facts, 'dkim')];
-  if (lines.includes('down'))
+  if (lines.includes('left')) return [findingOf('dkim-left', hostname, { file: folder })];
+  if (lines.includes('down') || lines.includes('deaf'))
     return [findingOf('dkim-down', hostname, { file: `${folder}/opendkim.conf`, unit: dkimUnit(settings) })];
   return lines.includes('stale') ? [findingOf('dkim-differs', hostname, { file: folder })] : [];
+}
+
+/** Programs of a relay's port 25 (port25.sh). */
+const partKinds = ['postscreen-differs', 'srs-differs', 'srs-down', 'policyd-spf-missing'] as const;
+
+function judgeParts(hostname: string, facts: HostFacts): readonly Finding[] {
+  const found = linesOf(facts, 'port25-parts');
+  return partKinds.filter((id) => found.includes(id)).map((id) => findingOf(id, hostname));
 }
 
 function judgeClock(hostname: string, facts: HostFacts, { from, to }: Asked): readonly Finding[] {
@@ -74,6 +87,7 @@ const inMebibytes = (octets: number): string => `${Math.floor(octets / (1 << 20)
 function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] {
   const lines = sectionOf(facts, 'port25')?.lines;
   if (lines === undefined) return [];
+  if (lines[0] === 'missing') return [findingOf('posttls-finger-missing', hostname)];
   const greeting = lines.find((line) => line.startsWith('< 220'))?.slice(2);
   const [, peer] = /^Connected to ([^[\s]+)/u.exec(lines.find((line) => line.startsWith('Connected to ')) ?? '') ?? [];
   if (greeting === undefined || peer === undefined) {
@@ -98,16 +112,27 @@ function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonl
   });
 }
 
+/** Mail on hold has no reason and no next hop, so of all of it. */
+function judgeHeld(hostname: string, lines: readonly string[]): readonly Finding[] {
+  const count = lines.filter((line) => mailIn(line)?.queue === 'hold').length;
+  return count === 0 ? [] : [findingOf('queue-held', hostname, { count: String(count) })];
+}
+
 function reasonsIn(line: string): readonly string[] {
+  const mail = mailIn(line);
+  if (mail?.queue !== 'deferred') return [];
+  const [first] = mail.recipients;
+  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
+  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+}
+
+function mailIn(line: string): { readonly queue: unknown; readonly recipients: readonly unknown[] } | undefined {
   let mail: unknown;
   try {
     mail = JSON.parse(line);
   } catch {
-    return [];
+    return undefined;
   }
-  if (typeof mail !== 'object' || mail === null || !('queue_name' in mail) || !('recipients' in mail)) return [];
-  if (mail.queue_name !== 'deferred' || !Array.isArray(mail.recipients)) return [];
-  const [first] = mail.recipients as readonly unknown[];
-  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
-  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+  if (typeof mail !== 'object' || mail === null || !('queue_name' in mail) || !('recipients' in mail)) return undefined;
+  return Array.isArray(mail.recipients) ? { queue: mail.queue_name, recipients: mail.recipients } : undefined;
 }

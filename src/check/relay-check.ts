@@ -2,11 +2,11 @@
 // relay, and port 25. Nothing is sent that could become a mail.
 
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { BlockList } from 'node:net';
 import type { CertificateInfo } from '../certificate/certificate.js';
 import { systemCode } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
-import type { HostName } from '../names.js';
+import { isIP, type HostName } from '../names.js';
 import { converse, type Conversation } from '../probe/conversation.js';
 import type { Reply } from '../probe/lines.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';

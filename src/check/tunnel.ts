@@ -1,10 +1,10 @@
-// Judges the ssh tunnel of inbound: what each end has by itself, then both ends together, because the cause of a tunnel
-// that is down is often on the other host. Pure.
+// Judges the ends of the ssh tunnel of inbound: what each has by itself, and whether home knows the host keys that the
+// relays have. inbound.ts tries the way through it. Pure.
 
 import { sshFingerprint } from '../certificate/ssh-key.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { isTunnelEnd } from '../plan/tunnel.js';
-import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpdServer } from '../settings/settings.js';
 import { linesOf, sectionOf, type HostFacts } from './host-facts.js';
 import type { Report } from './report.js';
 
@@ -18,27 +18,16 @@ export function judgeTunnelEnd(settings: Settings, host: HostSettings, facts: Ho
 /** The hosts that were looked at. */
 export type Looked = readonly { readonly host: HostSettings; readonly facts: HostFacts | undefined }[];
 
-/** Whether the tunnel is up, and home's service answers through it: a report for home, and one for each relay. */
+/** Whether ssh runs at home for each relay, and knows that relay's host keys; nothing if home was not looked at. */
 export function judgeTunnel(settings: Settings, looked: Looked): readonly Report[] {
   const ends = looked.filter(({ host }) => isTunnelEnd(settings, host));
-  const factsOf = (host: HostSettings): HostFacts | undefined => ends.find((one) => one.host === host)?.facts;
-  const home = ends.map(({ host }) => host).find((host) => host.role === 'smtp-client');
-  const found = settings.smtpdServers.map((relay) => ({
-    relay,
-    atHome: home === undefined ? [] : judgeHome(settings, home, factsOf(home), { relay, facts: factsOf(relay) }),
-  }));
-  const reports = found.flatMap(({ relay, atHome }) => {
-    const facts = factsOf(relay);
-    const said = wordsOf(facts, settings.tunnel.user, 'said');
-    if (facts === undefined || said === undefined) return [];
-    // What keeps home from opening it is said there.
-    const findings = atHome.length > 0 ? [] : judgeAnswer(settings, relay, said);
-    return [{ host: relay.hostname, fine: 'the service at home answers through the tunnel', findings }];
-  });
-  const homeFacts = home && factsOf(home);
-  if (home === undefined || homeFacts === undefined || sectionOf(homeFacts, 'tunnel') === undefined) return reports;
-  const fine = 'ssh runs for the tunnel, and knows the relays';
-  return [{ host: home.hostname, fine, findings: found.flatMap(({ atHome }) => atHome) }, ...reports];
+  const home = ends.find(({ host }) => host.role === 'smtp-client');
+  if (home?.facts === undefined || sectionOf(home.facts, 'tunnel') === undefined) return [];
+  const { facts, host } = home;
+  const findings = settings.smtpdServers.flatMap((relay) =>
+    judgeHome(settings, host.hostname, facts, { relay, facts: ends.find((one) => one.host === relay)?.facts }),
+  );
+  return [{ host: host.hostname, fine: 'ssh runs for the tunnel, and knows the relays', findings }];
 }
 
 /** What follows a word in the lines of an end's section; undefined without the section. */
@@ -51,13 +40,12 @@ function wordsOf(facts: HostFacts | undefined, end: string, word: string): reado
 
 function judgeHome(
   settings: Settings,
-  home: SmtpClient,
-  facts: HostFacts | undefined,
+  hostname: string,
+  facts: HostFacts,
   { relay, facts: there }: { readonly relay: SmtpdServer; readonly facts: HostFacts | undefined },
 ): readonly Finding[] {
-  const { hostname } = home;
   const known = wordsOf(facts, relay.hostname, 'key');
-  if (facts === undefined || known === undefined) return [];
+  if (known === undefined) return [];
   const peer = relay.hostname;
   const shown = wordsOf(there, settings.tunnel.user, 'key') ?? [];
   if (known.length === 0) return [findingOf('tunnel-host-key', hostname, { peer, found: 'none' })];
@@ -72,13 +60,3 @@ function judgeHome(
 }
 
 const typeOf = (key: string): string => key.split(' ')[0] ?? '';
-
-/** @source openssl-s_client(1): after a verified handshake it shows the server's answer to QUIT. */
-function judgeAnswer(settings: Settings, { hostname }: SmtpdServer, said: readonly string[]): readonly Finding[] {
-  if (said.some((line) => line.startsWith('221 '))) return [];
-  const values = { peer: settings.inbound?.home ?? '', listen: `127.0.0.1:${settings.tunnel.listen}` };
-  if (said.some((line) => /connection refused|errno=(?:111|61)$/iu.test(line))) {
-    return [findingOf('tunnel-down', hostname, values)];
-  }
-  return [findingOf('tunnel-silent', hostname, { ...values, found: said.at(-1) ?? 'no answer' })];
-}

@@ -11,7 +11,7 @@ import type { ProcessLike, SysOptions } from '../sys/process-sys.js';
 export const [, script = ''] = process.argv;
 
 /** The global options, by commander's names; `settings` as typed. */
-export type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command'>;
+export type RawGlobal = GlobalOptions & Omit<SysOptions, 'program' | 'command' | 'typed'>;
 
 /** The start of every printed command. */
 export function wordOf(settings: string, outside: ProcessLike): string {

@@ -3,7 +3,7 @@
 
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { CommanderError } from 'commander';
+import { CommanderError, Help } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { RelaycertsError, quote } from '../errors.js';
 import { calledAnywhere } from '../sys/called-as.js';
@@ -36,13 +36,20 @@ export async function runCommandLine(program: SysCommand, args: readonly string[
   }
 }
 
+/** Columns that a text needs to be wrapped; the longest command leaves as many. */
+const leastWidth = 30;
+
 /** `onWrite` is called when a command writes to stdout. */
 export function buildProgram(outside: ProcessLike, onWrite: () => void): SysCommand {
   const { RELAYCERTS_SETTINGS: fromEnvironment = '' } = outside.env;
   const named = fromEnvironment === '' ? 'settings.json' : fromEnvironment;
   const program: SysCommand = new SysCommand('relaycerts', () => {
     const { settings, json, ...options } = program.opts<RawGlobal>();
-    const words = { program: wordOf(settings, outside), command: outside.program ?? calledAnywhere(script) };
+    const words = {
+      program: wordOf(settings, outside),
+      command: outside.program ?? calledAnywhere(script),
+      typed: program.args,
+    };
     const sys = processSys({ ...options, ...words }, outside, onWrite);
     return [sys, { settings: resolve(sys.cwd, settings), json }];
   })
@@ -71,8 +78,18 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
     .helpCommand('help [command]', "print a command's help")
     .showSuggestionAfterError()
     .exitOverride()
-    // Wider than what the longest command leaves, because otherwise nothing would be wrapped.
-    .configureHelp({ minWidthToWrap: 30 })
+    .configureHelp({
+      minWidthToWrap: leastWidth,
+      // In a narrow terminal, the text of an option or command is below it.
+      formatItem(this: Help, term, termWidth, description, helper) {
+        const columns = this.helpWidth ?? helpWidth;
+        if (columns - termWidth >= leastWidth + 4) {
+          return Help.prototype.formatItem.call(this, term, termWidth, description, helper);
+        }
+        const lines = helper.boxWrap(description, columns - 6).split('\n');
+        return [`  ${term}`, ...lines.map((line) => `      ${line}`)].join('\n');
+      },
+    })
     .configureOutput({
       writeOut: (text) => void outside.stdout.write(text),
       writeErr: () => undefined,

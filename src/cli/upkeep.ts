@@ -2,6 +2,8 @@
 // in commands/, and loaded when it runs.
 
 import { Option } from 'commander';
+import type { ExportDockerOptions } from '../commands/export-docker.js';
+import type { ExportAnsibleOptions } from '../commands/export-ansible.js';
 import type { ExportOptions } from '../commands/export-p12.js';
 import type { RenewOptions } from '../commands/renew.js';
 import type { RevokeOptions } from '../commands/revoke.js';
@@ -165,8 +167,8 @@ export function addUpkeep(program: SysCommand): void {
 
   const group = program
     .command('export')
-    .description("a host's key and certificates in one file, for other programs")
-    .examples('relaycerts export p12 mailhost');
+    .description('the same material for other programs, containers and Ansible')
+    .examples('relaycerts export p12 mailhost', 'relaycerts export docker mailhost', 'relaycerts export ansible');
   group
     .command('p12')
     .description('key, certificate and CA as PKCS#12 (.p12, .pfx), for Windows, Java, mail programs')
@@ -181,6 +183,27 @@ export function addUpkeep(program: SysCommand): void {
     .runs(async (sys, options: Omit<ExportOptions, 'hostname'>, hostname: string) => {
       const { exportPkcs12 } = await import('../commands/export-p12.js');
       await exportPkcs12({ ...options, hostname }, sys);
+    });
+  group
+    .command('docker')
+    .description('a folder with what the container of a host needs; "container" in the settings names its image')
+    .argument('<host>', 'the host, by name')
+    .option('--output <dir>', 'the folder (default: FQDN-docker here)')
+    .examples('relaycerts export docker mailhost', 'relaycerts export docker relayhost --output /srv/relay')
+    .runs(async (sys, options: Omit<ExportDockerOptions, 'hostname'>, hostname: string) => {
+      const { exportDocker } = await import('../commands/export-docker.js');
+      await exportDocker({ ...options, hostname }, sys);
+    });
+  group
+    .command('ansible')
+    .description(
+      'an inventory, a playbook and a role for Ansible that install on the hosts what deploy would; no key is in them',
+    )
+    .option('--output <folder>', 'the folder to write', 'ansible')
+    .examples('relaycerts export ansible', 'ansible-playbook -i ansible/inventory.yml ansible/playbook.yml --check')
+    .runs(async (sys, options: ExportAnsibleOptions) => {
+      const { exportAnsible } = await import('../commands/export-ansible.js');
+      await exportAnsible(options, sys);
     });
   group.needsOneOf('a format: ');
 }

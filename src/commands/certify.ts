@@ -9,7 +9,7 @@ import type { HostName } from '../names.js';
 import { describeHosts } from '../plan/describe-step.js';
 import { changeHost, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { HostStep, Step, StepOf } from '../plan/plan.js';
-import { newThing } from '../plan/retirement.js';
+import { isPinned, newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { hostEntry, type LedgerEntry } from '../store/ledger.js';
 import type { Progress } from '../sys/progress.js';
@@ -162,10 +162,10 @@ function spkiOf({ request, host }: HostInventory, key: HostKey | undefined): Buf
   return key.spki;
 }
 
-/** If a client's pin changes, the old one stays listed until it is retired. */
+/** If a host's pin changes, the old one stays listed until it is retired. */
 function previousOf(settings: Settings, found: HostInventory, hasNewKey: boolean): HostInventory['previous'] {
-  const changesPin = hasNewKey || newThing(settings) === 'certificate';
-  return changesPin && found.host.role === 'smtp-client' && !found.isRevoked
+  const changesPin = hasNewKey || newThing(settings, found.host) === 'certificate';
+  return changesPin && isPinned(found.host) && !found.isRevoked
     ? (found.certificate ?? found.previous)
     : found.previous;
 }

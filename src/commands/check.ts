@@ -4,6 +4,7 @@
 import { checkFrom } from '../check/from-home.js';
 import { checkDns } from '../check/dns.js';
 import { checkHost, type HostCheck } from '../check/host.js';
+import { checkWayHome } from '../check/inbound.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
@@ -63,6 +64,11 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (from?.role === 'smtpd-server') {
     throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
+    });
+  }
+  if (from?.container !== undefined) {
+    throw new RelaycertsError('usage', `${from.hostname} runs in a container, which check cannot look from`, {
+      hint: { run: ['check', ...settings.smtpdServers.map(({ hostname }) => hostname)] },
     });
   }
   if (from !== undefined) reports.push(...(await checkFrom(settings, from, sys)));
@@ -131,7 +137,8 @@ async function checkThere(
     ({ host, isRevoked, certificate }) =>
       !isRevoked && certificate !== undefined && (wanted.size === 0 || wanted.has(host.hostname)),
   );
-  const checked = await inParallel(standing, mostAtOnce, async ({ host, request }) => {
+  const looked = standing.filter(({ host }) => host.container === undefined);
+  const checked = await inParallel(looked, mostAtOnce, async ({ host, request }) => {
     sys.detail(`looking at ${host.hostname}`);
     return checkHost(
       settings,
@@ -146,7 +153,17 @@ async function checkThere(
   });
   await noteSeen(options, work, bundles, checked);
   const relays = await checkRelays(work, standing, checked);
-  return [...checked.flatMap(({ reports }) => reports), ...judgeTunnel(settings, checked), ...relays];
+  const unseen = standing
+    .filter((found) => !looked.includes(found))
+    .map(({ host }): Report => ({ host: host.hostname, fine: 'a container, which is not looked into', findings: [] }));
+  const wayHome = await checkWayHome(settings, checked, sys);
+  return [
+    ...checked.flatMap(({ reports }) => reports),
+    ...unseen,
+    ...judgeTunnel(settings, checked),
+    ...relays,
+    ...wayHome,
+  ];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

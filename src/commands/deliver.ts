@@ -7,14 +7,20 @@ import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import { hostKeyFiles } from '../remote/host-keys.js';
 import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
-import { asksForVerdict, renderDelivery, toldOutcome } from '../render/delivery.js';
+import { asksForVerdict, keptFiles, renderDelivery, renderTakeBack, toldOutcome } from '../render/delivery.js';
 import type { Failure } from '../render/deployment.js';
-import { renderScript } from '../render/script.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 
-/** `unchanged`: the host had everything. */
-export type Delivered = { readonly kind: 'installed' | 'unchanged'; readonly warnings: readonly string[] } | Failure;
+export type Delivered =
+  | {
+      /** `unchanged`: the host had everything. */
+      readonly kind: 'installed' | 'unchanged';
+      readonly warnings: readonly string[];
+      /** Files of its configuration that the host kept. */
+      readonly kept: readonly string[];
+    }
+  | Failure;
 
 /** Seconds for a visit: a reload, postmap of a large table, and the look at the host. */
 const seconds = 600;
@@ -52,7 +58,7 @@ export async function deliver(
 
 /** Undoes the whole installation on a host. @throws tool */
 export async function takeBack(settings: Settings, { host, request }: HostInventory, sys: Sys): Promise<Delivered> {
-  const script = renderScript(settings, host, { undo: true, forceRoutes: false, keyPlace: keyPlaceOf(request) });
+  const script = renderTakeBack(settings, host, keyPlaceOf(request));
   return deliveredOf(host, await runOnHost(host, { script, seconds }, sys));
 }
 
@@ -87,7 +93,9 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   }
   const told = toldOutcome(outcome.stdout);
   const kind = told === 'changed' ? 'installed' : told === 'unchanged' ? told : undefined;
-  if (kind !== undefined && outcome.status === 0) return { kind, warnings: warningsOf(outcome.stderr) };
+  if (kind !== undefined && outcome.status === 0) {
+    return { kind, warnings: warningsOf(outcome.stderr), kept: keptFiles(outcome.stdout) };
+  }
   const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
   const first = (word: string): string | undefined => said.find(([, one]) => one === word)?.[2];
   const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n').filter((line) => line.trim() !== '');

@@ -4,18 +4,26 @@
 
 import { checkFrom } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
-import type { Finding } from '../findings/finding.js';
+import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
-import { afterVisit, allVisits, isDone, nextVisits, type Visit } from '../plan/deployment.js';
+import {
+  afterVisit,
+  allVisits,
+  isBehind,
+  isDone,
+  needsOnlyPins,
+  nextVisits,
+  withKept,
+  type DeployedHost,
+  type Visit,
+} from '../plan/deployment.js';
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
 import { isWell, planText, reportText, type Report } from '../render/deployment.js';
-import type { Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
-import { issuedCertificates } from '../store/ledger-report.js';
-import { readLedger } from '../store/ledger.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -23,7 +31,15 @@ import type { Sys } from '../sys/sys.js';
 import { deliver } from './deliver.js';
 import { deployedHosts } from './deployed-hosts.js';
 import { isAgreed, tell, type DeployOptions, type Deployment } from './deployment.js';
-import { findHost, findHosts, foundOf, notCertifiedError, revokedError } from './hosts.js';
+import {
+  findHost,
+  findHosts,
+  findNewClients,
+  foundOf,
+  leftOutWarning,
+  notCertifiedError,
+  revokedError,
+} from './hosts.js';
 import { checkRelays } from './live-relays.js';
 import { contradiction, locked, noteUnderLock } from './run.js';
 import { undoAll } from './undeploy.js';
@@ -43,7 +59,13 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     const hosts = findHosts(settings, options.hosts);
     const revoked = hosts.find((one) => foundOf(inventory, one).isRevoked);
     if (revoked !== undefined && !options.undo) throw revokedError(revoked, inventory.revoked);
-    const wanted = hosts.map(({ hostname }) => hostname);
+    const wanted = hosts.filter(({ container }) => container === undefined).map(({ hostname }) => hostname);
+    const [container] = hosts.filter((one) => one.container !== undefined);
+    if (container !== undefined) {
+      const error = containerError(container, options);
+      if (wanted.length === 0) throw error;
+      sys.warn(error.message, error.hint);
+    }
     let reports: Awaited<ReturnType<typeof installAll>>;
     try {
       reports = await (options.undo ? undoAll : installAll)(deployment, wanted);
@@ -62,7 +84,15 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
 
 /** The hosts to undo, named or not; those that left the settings are among them as long as they have something of ours. */
 function formerWords({ hosts }: DeployOptions, settings: Settings): readonly string[] {
-  return hosts.length > 0 ? hosts : [...readInstalled(layoutOf(settings)).hosts.keys()];
+  if (hosts.length > 0) return hosts;
+  const { hosts: seen } = readInstalled(layoutOf(settings));
+  return [...seen].flatMap(([hostname, { container }]) => (container === undefined ? [hostname] : []));
+}
+
+function containerError({ hostname }: HostSettings, { undo }: DeployOptions): RelaycertsError {
+  return new RelaycertsError('usage', `${hostname} runs in a container, where deploy installs nothing`, {
+    hint: undo ? { run: ['show', hostname, '--undo'] } : { run: ['export', 'docker', hostname] },
+  });
 }
 
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
@@ -84,13 +114,17 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const { options, settings, inventory, canary, sys } = deployment;
   // A named host is visited whatever was last seen there: the script reports if there was nothing to do.
   await leaveOutNewClients(deployment, named);
-  const all = deployedHosts(settings, inventory, deployment.bundles).map((host) =>
+  const noted = deployedHosts(settings, inventory, deployment.bundles);
+  const all = noted.map((host) =>
     named.includes(host.hostname) && isDone(host) ? { ...host, seen: undefined } : host,
   );
-  const only = named.length === 0 ? undefined : new Set(named);
+  const containers = hostsOf(settings).filter(({ container }) => container !== undefined);
+  const only = named.length === 0 && containers.length === 0 ? undefined : new Set(onlyOf(all, containers, named));
+  if (named.length === 0) warnOfContainers(all, containers, sys);
   const open = all.filter((host) => only?.has(host.hostname) !== false && !isDone(host));
   if (open.length === 0) {
-    tell(deployment, [], 'nothing to deploy: every host is up to date\n');
+    const which = all.every(isDone) ? 'every host' : 'every host that is not in a container';
+    tell(deployment, [], `nothing to deploy: ${which} is up to date\n`);
     return undefined;
   }
   const visits = allVisits(all, only, sys.now());
@@ -98,6 +132,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   if (!(await isAgreed(deployment, visits, planText(all, visits)))) return undefined;
 
   const state = new Map(all.map((host) => [host.hostname, host]));
+  const before = new Map(noted.map((host) => [host.hostname, host]));
   const founds = new Map(inventory.hosts.map((found) => [found.host.hostname, found]));
   const reports = new Map<HostName, Report>();
   const failed = new Set<HostName>();
@@ -108,7 +143,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
       return;
     }
     const found = founds.get(hostname);
-    if (found === undefined) throw new TypeError(`the inventory has no ${hostname}`);
+    const known = before.get(hostname);
+    if (found === undefined || known === undefined) throw new TypeError(`the inventory has no ${hostname}`);
     let findings: readonly Finding[] = [];
     const result = await deliver(
       settings,
@@ -133,13 +169,20 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     }
     for (const text of result.warnings) sys.warn(`${hostname}: ${text}`);
     for (const { message } of findings) sys.warn(message, { run: ['check', hostname] });
-    const seen = afterVisit(host, { hostname, files }, sys.now());
-    state.set(hostname, { ...host, seen });
-    await deployment.note(hostname, seen);
-    const before = reports.get(hostname)?.outcome;
+    if (isBehind(known, result.kept)) {
+      const limited = findingOf('key-limited', hostname);
+      sys.warn(limited.message, { run: ['deploy', hostname], before: 'with an ssh key that is not limited:' });
+      findings = [...findings, limited];
+    }
+    const has = withKept(host, result.kept, known.seen);
+    const seen = afterVisit(has, { hostname, files }, sys.now());
+    state.set(hostname, { ...has, seen });
+    // What is not known to be right must not be taken to be.
+    if (seen.configuration !== undefined) await deployment.note(hostname, seen);
+    const earlier = reports.get(hostname)?.outcome;
     reports.set(hostname, {
       host: hostname,
-      outcome: before === 'installed' ? before : result.kind,
+      outcome: earlier === 'installed' ? earlier : result.kind,
       findings: findings.map(({ id, message }) => ({ id, message })),
     });
     sys.say(`${hostname}: ${files === 'all' ? result.kind : `${result.kind} (CA and pins; the rest follows)`}`);
@@ -152,7 +195,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   for (;;) {
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
-    const [first, rest] = withCanary(deployment, next);
+    const hosts = next.flatMap(({ hostname }) => state.get(hostname) ?? []);
+    const [first, rest] = withCanary(deployment, next, hosts.every(needsOnlyPins));
     if (first !== undefined) await counted(first);
     // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
     if (first !== undefined && isTelling(reports.get(first.hostname))) {
@@ -170,21 +214,37 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   return [...reports.values()];
 }
 
-/**
- * A client that never had a certificate holds up no other host, least of all a revocation. If one that had is missing,
- * the relays would lose its pin. @throws contradiction
- */
+/** The hosts that may be visited; what is in a container counts all the same, so that others wait for it. */
+function onlyOf(
+  all: readonly DeployedHost[],
+  containers: readonly HostSettings[],
+  named: readonly HostName[],
+): readonly HostName[] {
+  if (named.length > 0) return named;
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  return all.map(({ hostname }) => hostname).filter((hostname) => !names.has(hostname));
+}
+
+function warnOfContainers(all: readonly DeployedHost[], containers: readonly HostSettings[], sys: Sys): void {
+  const names = new Set(containers.map(({ hostname }) => hostname));
+  const open = all.filter((host) => names.has(host.hostname) && !isDone(host)).map(({ hostname }) => hostname);
+  const [first] = open;
+  if (first === undefined) return;
+  sys.warn(`deploy installs nothing in containers: ${listSome(open)}`, {
+    run: ['export', 'docker', first],
+    ...(open.length === 1 ? {} : { after: ', and the same for the others' }),
+  });
+}
+
+/** New clients, unless they are named. @throws contradiction - another host has no certificate */
 async function leaveOutNewClients({ settings, inventory, sys }: Deployment, named: readonly HostName[]): Promise<void> {
   const missing = inventory.hosts.filter(({ certificate, isRevoked }) => certificate === undefined && !isRevoked);
   if (missing.length === 0) return;
-  const { entries } = await readLedger(layoutOf(settings));
-  const known = new Set(issuedCertificates(entries, inventory).map(({ name }) => name));
-  const needed = missing.filter(
-    ({ host: { role, hostname } }) => role === 'smtpd-server' || known.has(hostname) || named.includes(hostname),
-  );
+  const added = await findNewClients(settings, missing);
+  const needed = missing.filter(({ host: { hostname } }) => !added.has(hostname) || named.includes(hostname));
   if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
-  const names = listSome(missing.map(({ host }) => host.hostname));
-  sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  const { message, hint } = leftOutWarning(added);
+  sys.warn(message, hint);
 }
 
 /** Without its canary, a deployment would begin on hosts that were not meant to be first. */
@@ -194,10 +254,15 @@ function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError
   });
 }
 
-/** The first visit, by itself, and the others: the canary's if there is one, or one of many. */
-function withCanary({ options, canary }: Deployment, visits: readonly Visit[]): [Visit | undefined, readonly Visit[]] {
+/** The first visit, by itself, and the others: the canary's if there is one, or one of many if they bring more than pins. */
+function withCanary(
+  { options, canary }: Deployment,
+  visits: readonly Visit[],
+  onlyPins: boolean,
+): [Visit | undefined, readonly Visit[]] {
   const first =
-    visits.find(({ hostname }) => hostname === canary) ?? (visits.length > options.parallel ? visits[0] : undefined);
+    visits.find(({ hostname }) => hostname === canary) ??
+    (visits.length > options.parallel && !onlyPins ? visits[0] : undefined);
   return [first, visits.filter((visit) => visit !== first)];
 }
 

@@ -3,7 +3,7 @@
 
 import { readHostKey } from '../certificate/private-key.js';
 import { generateHostKey } from '../issue/keys.js';
-import type { FoundDkimKey } from '../plan/dkim.js';
+import { dkimKeyFile, type FoundDkimKey } from '../plan/dkim.js';
 import type { Inventory } from '../plan/inventory.js';
 
 /** New keys, in this state from now on; those that the inventory has come first. */
@@ -14,7 +14,7 @@ export async function withNewKeys(
   since: Date,
 ): Promise<readonly FoundDkimKey[]> {
   const made = wanted.map(async ({ domain, selector, keyType }): Promise<FoundDkimKey> => {
-    const keyPath = `${dkimFolder}/${domain}.${selector}.key.pem`;
+    const keyPath = `${dkimFolder}/${dkimKeyFile({ domain, selector })}`;
     const pem = Buffer.from((await generateHostKey(keyType)).revealBytes());
     return { domain, selector, keyType, state, since, keyPath, key: readHostKey(keyPath, pem) };
   });

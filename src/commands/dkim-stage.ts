@@ -12,6 +12,7 @@ import {
   dkimStage,
   formerDays,
   isSigner,
+  keyTypeWarnings,
   newSelector,
   type DkimStage,
   type FoundDkimKey,
@@ -96,7 +97,7 @@ export function dkimNotes(
 ): { readonly warnings: readonly Problem[]; readonly lines: readonly string[] } {
   if (settings.dkim === undefined || inventory.dkim.length === 0) return { warnings: [], lines: [] };
   const stage = stageOf(settings, inventory, basis);
-  if (stage.kind === 'make') return { warnings: [], lines: [] };
+  if (stage.kind === 'make') return { warnings: keyTypeWarnings(settings, inventory.dkim), lines: [] };
   const names = listSome([...new Set(stage.keys.map(({ selector }) => selector))]);
   const run = { run: ['renew', '--dkim'] };
   if (stage.kind === 'switch') {

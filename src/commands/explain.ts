@@ -99,6 +99,11 @@ async function findLog({ log, json }: ExplainOptions, settings: Settings | undef
   if (file === undefined) {
     const host = settings === undefined || log.includes('/') ? undefined : findHostIn(settings, log);
     if (host === undefined) throw notFound(log, settings);
+    if (host.container !== undefined) {
+      throw new RelaycertsError('usage', `${host.hostname} runs in a container, whose log is not read from here`, {
+        hint: { run: ['explain', '-'], before: 'on the machine that runs it: docker compose logs --no-log-prefix |' },
+      });
+    }
     return { name: host.hostname, open: (stop) => hostLog(host, stop) };
   }
   if (file.kind === 'folder') {

@@ -8,7 +8,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { readCertifiedHosts } from '../store/read.js';
 import { readFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
-import { notCertifiedError } from './hosts.js';
+import { findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface FingerprintOptions extends GlobalOptions {
@@ -40,7 +40,14 @@ async function pinnedOfClients(
   const { settings, found } = await reading(options, sys, readCertifiedHosts);
   const clients = found.hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.filter(({ certificate }) => certificate === undefined);
-  if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+  if (missing.length > 0) {
+    const added = await findNewClients(settings, missing);
+    if (missing.length > added.size || missing.length === clients.length) {
+      throw notCertifiedError(missing.map(({ host }) => host.hostname));
+    }
+    const { message, hint } = leftOutWarning(added);
+    sys.warn(message, hint);
+  }
   const pinned = clients.flatMap(({ certificate, previous }) =>
     [certificate, previous].flatMap((one) => (one === undefined ? [] : [one.info])),
   );

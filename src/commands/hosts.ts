@@ -11,6 +11,8 @@ import {
   type Revoked,
 } from '../plan/inventory.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
+import { layoutOf } from '../store/layout.js';
+import { readLedger } from '../store/ledger.js';
 
 /** The host that a word means: its FQDN, or its label within the domain. @throws usage */
 export function findHost(settings: Settings, word: string): HostSettings {
@@ -109,6 +111,25 @@ export function notCertifiedError(names: readonly string[]): RelaycertsError {
   return new RelaycertsError('contradiction', `there is no certificate yet for ${listSome(names)}`, {
     hint: { run: ['make'] },
   });
+}
+
+/**
+ * Of hosts without a certificate, the clients that never had one: they hold up no other host, least of all a revocation.
+ * If one that had is missing, the relays would lose its pin.
+ */
+export async function findNewClients(
+  settings: Settings,
+  missing: readonly { readonly host: HostSettings }[],
+): Promise<ReadonlySet<HostName>> {
+  const clients = missing.flatMap(({ host: { role, hostname } }) => (role === 'smtp-client' ? [hostname] : []));
+  if (clients.length === 0) return new Set();
+  const { entries } = await readLedger(layoutOf(settings));
+  const known = new Set(entries.map(({ name }) => name));
+  return new Set(clients.filter((hostname) => !known.has(hostname)));
+}
+
+export function leftOutWarning(names: Iterable<string>): { readonly message: string; readonly hint: Hint } {
+  return { message: `left out, because there is no certificate yet: ${listSome([...names])}`, hint: { run: ['make'] } };
 }
 
 export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsError {

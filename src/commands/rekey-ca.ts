@@ -119,7 +119,7 @@ async function takeOver(work: Work, given: Secret | undefined): Promise<Stage> {
   if (nextCa === undefined || caCertificate === undefined) throw new TypeError('there is no new CA to take over');
   const pending = inventory.hosts.find((found) => isBlocked(found, settings));
   if (pending !== undefined) {
-    const { message, hint } = stillListed(settings, pending.host.hostname);
+    const { message, hint } = stillListed(settings, pending.host);
     throw new RelaycertsError('contradiction', message, { hint });
   }
   const state: Inventory = {

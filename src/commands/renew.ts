@@ -176,7 +176,10 @@ function warnHeld(
 }
 
 function warnBlocked({ settings, sys }: Work, blocked: readonly HostName[]): void {
-  const problems = blocked.map((hostname) => stillListed(settings, hostname));
+  const names = new Set(blocked);
+  const problems = hostsOf(settings)
+    .filter(({ hostname }) => names.has(hostname))
+    .map((host) => stillListed(settings, host));
   warnNotRenewed(problems, sys);
   if (blocked.length > 0) sys.endWith(1);
 }

@@ -222,8 +222,11 @@ export async function commitChangeWithWords(
   if (!isEmpty(change)) await stageChange(disk, folder, change);
   try {
     say();
-    sys.write(words);
-    await sys.flush();
+    // Without words, nothing depends on the output.
+    if (words !== '') {
+      sys.write(words);
+      await sys.flush();
+    }
   } catch (error) {
     await dropDraft(disk, folder);
     throw error;

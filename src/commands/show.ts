@@ -1,5 +1,5 @@
 // `relaycerts show`: prints the instructions again, only from the settings and the certificates. It opens no key, and
-// reads the ledger only for a host that is no longer in the settings.
+// reads the ledger only for a host that is no longer in the settings, or that has no certificate.
 
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -13,7 +13,7 @@ import type { Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readCertifiedHosts } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { findHosts, notCertifiedError, revokedError } from './hosts.js';
+import { findHosts, findNewClients, leftOutWarning, notCertifiedError, revokedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface ShowOptions extends GlobalOptions {
@@ -49,7 +49,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     at,
   } = await reading(options, sys, read, format === 'sh');
   const named = new Set(findHosts(settings, options.hosts).map(({ hostname }) => hostname));
-  const wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
+  let wanted = hosts.filter(({ host, isRevoked }) => (named.size === 0 ? !isRevoked : named.has(host.hostname)));
   if (format === 'sh' && wanted.length > 1) {
     throw new RelaycertsError('usage', 'a script is for one host', {
       hint: { run: ['show', wanted[0]?.host.hostname ?? 'HOST', '--format', 'sh'] },
@@ -73,7 +73,15 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
     const hasPins = format !== 'sh' || section === 'verify';
     const needed = hosts.filter((one) => wanted.includes(one) || (hasPins && one.host.role === 'smtp-client'));
     const missing = needed.filter(isMissing);
-    if (missing.length > 0) throw notCertifiedError(missing.map(({ host }) => host.hostname));
+    if (missing.length > 0) {
+      const added = await findNewClients(settings, missing);
+      if (missing.some(({ host: { hostname } }) => !added.has(hostname) || named.has(hostname))) {
+        throw notCertifiedError(missing.map(({ host }) => host.hostname));
+      }
+      const { message, hint } = leftOutWarning(added);
+      sys.warn(message, hint);
+      wanted = wanted.filter((one) => !isMissing(one));
+    }
   }
   const pins = pinsOf(settings, { hosts });
   const toShown = ({ host, keyPlace, isRevoked }: CertifiedHost): Shown =>

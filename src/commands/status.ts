@@ -4,7 +4,7 @@
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath, renderHint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import { judgeInstallation, type Installation } from '../plan/installed.js';
+import { judgeInstallation, recordOf, type Installation } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
@@ -142,7 +142,7 @@ function installationOf(
     const { hostname } = found.host;
     if (!known.has(hostname)) {
       const content = expected(found);
-      known.set(hostname, content && judgeInstallation(content, hosts.get(hostname)));
+      known.set(hostname, content && judgeInstallation(content, recordOf(hosts, found.host)));
     }
     return known.get(hostname);
   };
@@ -155,7 +155,8 @@ function filtersOf({ hosts, role }: StatusOptions): readonly string[] {
 /** The one command to run next: for the first problem, or else for the most urgent certificate. */
 function sayNext([problem]: readonly Problem[], rows: readonly CertificateStatus[], sys: Sys): void {
   const [urgent] = rows.filter(needsCare);
-  const many = urgent === undefined ? undefined : cureOfMany(urgent.state);
+  const isOwn = urgent === undefined || urgent.state === 'not-installed';
+  const many = isOwn ? undefined : cureOfMany(urgent.state);
   const hint = problem?.hint ?? (many === undefined ? urgent?.why?.hint : { run: many });
   sys.write(hint === undefined ? `all commands: ${sys.program} --help\n` : `next: ${renderHint(hint, sys.program)}\n`);
 }

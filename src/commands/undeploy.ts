@@ -19,7 +19,10 @@ export async function undoAll(
 ): Promise<readonly Report[] | undefined> {
   const { settings, inventory, options, sys, note } = deployment;
   const isWanted = (hostname: HostName): boolean => named.length === 0 || named.includes(hostname);
-  const hosts = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
+  const all = inventory.hosts.filter(({ host }) => isWanted(host.hostname));
+  const hosts = all.filter(({ host }) => host.container === undefined);
+  const left = all.filter((found) => !hosts.includes(found)).map(({ host }) => host.hostname);
+  if (left.length > 0) sys.warn(`stop them by hand, because they run in containers: ${listSome(left)}`);
   const visits = hosts.map(({ host: { hostname } }) => ({ hostname, files: 'all' }) as const);
   const plan = `to undo: ${listSome(visits.map(({ hostname }) => hostname))}\n`;
   warnOfSenders(deployment, hosts);

@@ -2,8 +2,7 @@
 // from the DNS, because the settings have none. Pure; render/dns-records.ts prints them, check/ compares them with the
 // DNS.
 
-import { isIP } from 'node:net';
-import { findHostName, type HostName } from '../names.js';
+import { isIP, findHostName, type HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimRecordName, dkimRecordValue, type DkimKey } from './dkim-record.js';
 import { reverseName } from './lookup.js';

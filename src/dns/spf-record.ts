@@ -1,7 +1,7 @@
 // SPF records as text (RFC 7208 4.5 to 7): which of a name's TXT records is one, its terms, and the macros in names. A
 // record is read as a whole before anything of it is used, because one wrong term makes all of it void.
 
-import { isIP } from 'node:net';
+import { isIP } from '../names.js';
 
 export type Qualifier = '+' | '-' | '~' | '?';
 

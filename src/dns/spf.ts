@@ -1,7 +1,8 @@
 // SPF as a receiver evaluates it (RFC 7208): may this address send for this domain? At most ten terms that need the DNS
 // and two of their questions without an answer, as in 4.6.4. Explanations (exp=) are not fetched.
 
-import { BlockList, isIP } from 'node:net';
+import { BlockList } from 'node:net';
+import { isIP } from '../names.js';
 import { isQueryName, nibblesOf, reverseName, type Answer, type Lookup } from './lookup.js';
 import { expandMacros, isSpf, parseSpf, type Qualifier, type SpfTerm } from './spf-record.js';
 

@@ -9,7 +9,11 @@ const clock = String.raw`\d\d:\d\d:\d\d\S*`;
 const zone = String.raw`(?: (?:[A-Z]{3,5}|[+-]\d{4})(?= \S+ \S))?`;
 // Month names and their place depend on the language.
 const time = String.raw`(.{0,48}?${clock}${zone}|\[ *\d{1,12}\.\d{1,6}\]|\d{9,11}\.\d{1,6})`;
-const syslog = new RegExp(String.raw`^(?:<\d{1,3}>)?${time} +(\S{1,255}) ([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`);
+// Busybox's syslogd writes facility and level after the host.
+const facility = String.raw`(?:[a-z0-9]{3,8}\.[a-z]{3,7} )?`;
+const syslog = new RegExp(
+  String.raw`^(?:<\d{1,3}>)?${time} +(\S{1,255}) ${facility}([^\s:[\]]{1,100})(?:\[(\d{1,10})\])?: ?`,
+);
 /** RFC 5424 6: priority, version, time, host, program, process, message ID, structured data, and perhaps a BOM. */
 const structured =
   /^<\d{1,3}>1 (\S{1,64}) (\S{1,255}) (\S{1,100}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+) ?(?:\xEF\xBB\xBF)?/;

@@ -3,9 +3,9 @@
 
 import type { HostName } from '../names.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
-import { dkimFiles } from './dkim.js';
+import { dkimFiles, dkimNames } from './dkim.js';
 import { inboundFiles } from './inbound.js';
-import { port25Files } from './port25.js';
+import { port25Files, port25Names } from './port25.js';
 import { tunnelFiles } from './tunnel.js';
 
 /** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
@@ -50,3 +50,15 @@ export function bundleFiles(
     ...tunnelFiles(settings, host),
   ];
 }
+
+/** The scripts that are sent with a bundle. */
+export const scriptNames = { install: 'install.sh', receive: 'receive.sh' } as const;
+
+/** What decides what a host does. An ssh key that may only renew cannot replace these (render/receive.sh). */
+export const configurationFiles: readonly string[] = [
+  ...Object.values(scriptNames),
+  dkimNames.configuration,
+  dkimNames.signingTable,
+  dkimNames.unit,
+  ...Object.values(port25Names),
+];

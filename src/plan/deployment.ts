@@ -5,6 +5,8 @@
 
 import type { HostName } from '../names.js';
 import type { Role } from '../settings/settings.js';
+import { scriptNames } from './bundle-names.js';
+import { dkimNames } from './dkim.js';
 import { judgeInstallation, type HostContent, type SeenHost } from './installed.js';
 
 /** `trust`: the CA file and the table; the key and the certificate there are not changed. */
@@ -87,9 +89,38 @@ export function afterVisit({ expected, seen }: DeployedHost, { files }: Visit, a
   return { ...expected, certificate, seen: at };
 }
 
+/**
+ * A host that kept these files of its configuration, because the ssh key may only renew: nothing else can be expected of
+ * it now. Of what they decide it has what was `noted` before, if that is known.
+ */
+export function withKept(host: DeployedHost, kept: readonly string[], noted: SeenHost | undefined): DeployedHost {
+  const { expected } = host;
+  const configuration = kept.includes(scriptNames.install) ? noted?.configuration : expected.configuration;
+  const dkim = kept.some((name) => signingNames.has(name)) ? noted?.dkim : expected.dkim;
+  return { ...host, expected: { ...expected, configuration, dkim } };
+}
+
+const signingNames: ReadonlySet<string> = new Set([dkimNames.configuration, dkimNames.signingTable, dkimNames.unit]);
+
+const sentScripts: readonly string[] = Object.values(scriptNames);
+
+/** True if these files make a difference: a script may differ that sets the same. */
+export function isBehind({ expected, seen }: DeployedHost, kept: readonly string[]): boolean {
+  return (
+    kept.some((name) => !sentScripts.includes(name)) ||
+    (kept.includes(scriptNames.install) && seen?.configuration !== expected.configuration)
+  );
+}
+
 /** True if the host has what it should have, as last seen. */
 export function isDone({ expected, seen }: DeployedHost): boolean {
   return judgeInstallation(expected, seen).kind === 'installed';
+}
+
+/** True if a host needs nothing but the other pins: a revocation does not wait for another host's failure to be fixed. */
+export function needsOnlyPins({ expected, seen }: DeployedHost): boolean {
+  const judged = judgeInstallation(expected, seen);
+  return judged.kind === 'differs' && judged.parts.every((part) => part === 'table');
 }
 
 /** All visits in their order, if none fails; a host may occur twice. */

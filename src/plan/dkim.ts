@@ -74,6 +74,19 @@ export function newDkimKeys(
   return missing.map((domain) => ({ domain, selector, keyType }));
 }
 
+/** The settings ask for keys of another type than those that sign, or will sign next. */
+export function keyTypeWarnings({ dkim }: Pick<Settings, 'dkim'>, keys: readonly FoundDkimKey[]): readonly Problem[] {
+  if (dkim === undefined) return [];
+  const latest = dkim.domains.flatMap((domain) => {
+    const own = keys.filter((key) => key.domain === domain);
+    return own.find(({ state }) => state === 'next') ?? own.find(({ state }) => state === 'active') ?? [];
+  });
+  const other = latest.find(({ keyType }) => keyType !== dkim.keyType);
+  if (other === undefined) return [];
+  const message = `dkim.keyType is "${dkim.keyType}", and the DKIM key ${other.selector} is ${other.keyType}: it stays until the keys are renewed`;
+  return [{ message, hint: { run: ['renew', '--dkim'] } }];
+}
+
 /** What to know about Ed25519 before it is used. */
 export function ed25519Warnings(keys: readonly Pick<FoundDkimKey, 'keyType' | 'state'>[]): readonly Problem[] {
   if (keys.every(({ keyType, state }) => keyType !== 'ed25519' || state === 'retired')) return [];
@@ -115,6 +128,11 @@ export function dkimStage(
   const times = [...former.map(({ since }) => since), ...signers.flatMap(({ seen }) => seen?.dkimSince ?? [])];
   const time = new Date(Math.max(...times.map(Number)) + formerDays * dayMs);
   return { kind: 'retire', keys: former, wait: at < time ? { kind: 'until', time } : undefined };
+}
+
+/** The name of a key's file, in certs/dkim/ and in OpenDKIM's folder on a signer: with the selector, of which there are several. */
+export function dkimKeyFile({ domain, selector }: Pick<FoundDkimKey, 'domain' | 'selector'>): string {
+  return `${domain}.${selector}.key.pem`;
 }
 
 /** The names of the files in a signer's bundle; the same here and in postfix.directory there. */

@@ -54,6 +54,7 @@ export function withFormerHost(
   const host = {
     hostname,
     altNames: [],
+    container: undefined,
     isInbound: false,
     ssh: known ?? root,
     tlsLogLevel: 1,

@@ -86,12 +86,17 @@ function judgeInstalled(basis: Basis, found: HostInventory, { serial, notBefore 
   const state = installation(found);
   if (state === undefined || state.kind === 'installed') return ['ok'];
   // Of all hosts: it knows which come first, and looks first at what is there.
-  const hint: Command = { run: ['deploy'] };
+  const { container, hostname } = found.host;
+  const hint: Command = { run: container === undefined ? ['deploy'] : ['export', 'docker', hostname] };
   // The ledger is a log, and may have been lost.
   const made = `made ${agoText(issued.issuedAt(serial) ?? notBefore, at)}`;
-  if (state.kind === 'never-seen') return ['not-installed', { message: `${made}, and not seen on the host`, hint }];
+  if (state.kind === 'never-seen') {
+    const where = container === undefined ? 'seen on the host' : 'exported for its container';
+    return ['not-installed', { message: `${made}, and not ${where}`, hint }];
+  }
   const other = listSome(state.parts.map((part) => words[part]));
-  const message = `${made}; seen ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
+  const seen = container === undefined ? 'seen' : 'exported';
+  const message = `${made}; ${seen} ${agoText(state.seen, at)} with another ${other}${whoseStillRelay(basis, state)}`;
   return ['not-installed', { message, hint }];
 }
 
@@ -142,11 +147,16 @@ function renewCommand(
 }
 
 /** The command that ends the period with two pins. */
-function whyRetire({ settings, relays, installation }: Basis, found: HostInventory) {
-  const { hostname } = found.host;
-  const thing = newThing(settings);
+function whyRetire({ settings, inventory, relays, installation }: Basis, found: HostInventory) {
+  const { hostname, role } = found.host;
+  const thing = newThing(settings, found.host);
   const hint = { run: ['retire', hostname], before: `when mail flows with the new ${thing}:` };
-  const isThere = [...relays, found].every((one) => (installation(one)?.kind ?? 'installed') === 'installed');
-  const order = isThere ? '' : `; install the relays first, then ${hostname}`;
+  const isRelay = role === 'smtpd-server';
+  const homes = inventory.hosts.filter(({ host }) => host.role === 'smtp-client' && host.isInbound);
+  const isThere = [...(isRelay ? homes : relays), found].every(
+    (one) => (installation(one)?.kind ?? 'installed') === 'installed',
+  );
+  const first = isRelay ? homes.map(({ host }) => host.hostname).join(', ') : 'the relays';
+  const order = isThere || first === '' ? '' : `; install ${first} first, then ${hostname}`;
   return { message: `${thing} change in progress, both pins listed${order}`, hint };
 }

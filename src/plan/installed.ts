@@ -1,7 +1,8 @@
 // What a host has, what it should have, and what differs. Pure: render/installed.ts derives what it should have from
 // settings and certificates, store/installed.ts keeps what it was last seen to have. Made is not installed.
 
-import type { Ssh } from '../settings/settings.js';
+import type { HostName } from '../names.js';
+import type { Container, HostSettings, Ssh } from '../settings/settings.js';
 
 /** What distinguishes one installation of a host from another. Digests are SHA-256 in lower-case hexadecimal. */
 export interface HostContent {
@@ -27,6 +28,17 @@ export interface SeenHost extends HostContent {
   readonly dkimSince?: Date;
   /** How it was reached then, if that was noted: the settings forget it with the host. */
   readonly ssh?: Ssh;
+  /** It was not seen: this is what was exported for its container, of this image. */
+  readonly container?: Container;
+}
+
+/** What is recorded of a host; nothing if it was a container then and is none now, or the other way round. */
+export function recordOf<Recorded extends Pick<SeenHost, 'container'>>(
+  records: ReadonlyMap<HostName, Recorded>,
+  { hostname, container }: Pick<HostSettings, 'hostname' | 'container'>,
+): Recorded | undefined {
+  const record = records.get(hostname);
+  return record?.container === container ? record : undefined;
 }
 
 /** The most noticeable difference first. */

@@ -13,7 +13,7 @@ import { bundleFiles, bundleNames } from './bundle-names.js';
 import { caProblems } from './ca-problems.js';
 import { hostProblems, requestProblems, revokedKeyProblems } from './host-problems.js';
 import { isKnownRight, type Custody, type Inventory } from './inventory.js';
-import { dkimFiles, ed25519Warnings, newDkimKeys } from './dkim.js';
+import { dkimFiles, dkimKeyFile, ed25519Warnings, keyTypeWarnings, newDkimKeys } from './dkim.js';
 import { leafDays } from './leaf-days.js';
 import { heldBack, isForMake, type Held } from './reissue.js';
 import {
@@ -145,6 +145,7 @@ export function planMake(
   if (certificates.length > 0) unsealed.push(...passphraseSteps(settings, inventory, custody, problems));
   const signing = dkimSteps(settings, inventory, at);
   warnings.push(
+    ...keyTypeWarnings(settings, inventory.dkim),
     ...ed25519Warnings([...signing.map(({ keyType }) => ({ keyType, state: 'active' as const })), ...inventory.dkim]),
   );
   const made = bundleSteps(settings, inventory, bundles, { certificates, signing });
@@ -194,7 +195,7 @@ function passphraseSteps(settings: Settings, inventory: Inventory, { isGiven }: 
 /** A domain's first key signs at once: until its record is seen, receivers take the mail as not signed. */
 function dkimSteps(settings: Settings, { dkim, dkimFolder }: Inventory, at: Date): readonly StepOf<'dkim-key'>[] {
   return newDkimKeys(settings, dkim, at).map(({ domain, selector, keyType }) => {
-    const path = `${dkimFolder}/${domain}.${selector}.key.pem`;
+    const path = `${dkimFolder}/${dkimKeyFile({ domain, selector })}`;
     return { kind: 'dkim-key', path, domain, selector, keyType };
   });
 }

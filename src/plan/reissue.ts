@@ -54,7 +54,7 @@ export function isForMake(found: HostInventory, inventory: Inventory): boolean {
 export function heldBack(settings: Settings, inventory: Inventory, found: HostInventory): Held | undefined {
   const { hostname } = found.host;
   if (isBlocked(found, settings)) {
-    const { message, hint } = stillListed(settings, hostname);
+    const { message, hint } = stillListed(settings, found.host);
     return { hostname, message, hint };
   }
   return outsideOf(inventory, found);

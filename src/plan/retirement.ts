@@ -3,12 +3,20 @@
 
 import type { Command } from '../errors.js';
 import type { HostName } from '../names.js';
-import type { Settings } from '../settings/settings.js';
+import { type HostSettings, type Settings } from '../settings/settings.js';
 import type { HostInventory, Inventory } from './inventory.js';
 
-/** What makes a host's pin change: any new certificate if the certificate is pinned, otherwise a new key. */
-export function newThing({ postfix }: Settings): 'certificate' | 'key' {
-  return postfix.pin === 'certificate' ? 'certificate' : 'key';
+/** True if other hosts list its pin: relays that of a client, and home that of a relay which hands mail over to it. */
+export function isPinned({ role, isInbound }: HostSettings): boolean {
+  return role === 'smtp-client' || isInbound;
+}
+
+/**
+ * What makes a host's pin change: any new certificate if the certificate is pinned, otherwise a new key. Of a relay, the
+ * key is always pinned.
+ */
+export function newThing({ postfix }: Settings, { role }: Pick<HostSettings, 'role'>): 'certificate' | 'key' {
+  return postfix.pin === 'certificate' && role === 'smtp-client' ? 'certificate' : 'key';
 }
 
 /** Reports that old pins are out of the tables, one line each; if there are many, one line with their number. */
@@ -20,11 +28,11 @@ export function retiredWords(rows: readonly { readonly host: HostName; readonly 
 /** Reports that a host's old pin has to be retired first: the table has room for one. */
 export function stillListed(
   settings: Settings,
-  hostname: HostName,
+  host: HostSettings,
 ): { readonly message: string; readonly hint: Command } {
   return {
-    message: `the old pin of ${hostname} is still listed`,
-    hint: { run: ['retire', hostname], before: `once its new ${newThing(settings)} is in use:` },
+    message: `the old pin of ${host.hostname} is still listed`,
+    hint: { run: ['retire', host.hostname], before: `once its new ${newThing(settings, host)} is in use:` },
   };
 }
 
@@ -33,7 +41,7 @@ export function isBlocked({ host, previous }: HostInventory, { postfix }: Settin
   return postfix.pin === 'certificate' && host.role === 'smtp-client' && previous !== undefined;
 }
 
-/** Those of these clients whose old pin is still listed, and is retired once mail flows. */
+/** Those of these hosts whose old pin is still listed, and is retired once mail flows. */
 export function toRetire({ hosts }: Inventory, names: readonly HostName[]): readonly HostName[] {
   const chosen = new Set(names);
   return hosts.flatMap(({ host: { hostname }, previous, isRevoked }) =>

@@ -204,7 +204,8 @@ const mostFormer = 10;
 /** Hosts that were seen with an installation of ours but are no longer in the settings. */
 export function stillInstalled(settings: Settings, seen: ReadonlyMap<HostName, SeenHost>, at: Date): readonly string[] {
   const known = new Set<HostName>(hostsOf(settings).map(({ hostname }) => hostname));
-  const gone = [...seen].filter(([hostname]) => !known.has(hostname));
+  // What was exported for a container was never seen, and nothing can undo it from here.
+  const gone = [...seen].filter(([hostname, { container }]) => !known.has(hostname) && container === undefined);
   return gone.slice(0, mostFormer).map(([hostname, host]) => {
     const undo = commandText(settings.program, ['deploy', '--undo', hostname]);
     return `${hostname} is no longer in the settings, and was seen installed ${agoText(host.seen, at)}: ${undo}`;

@@ -19,8 +19,14 @@ export function installCommand(program: string, names: readonly string[]): strin
   return commandText(program, ['deploy', ...names]);
 }
 
+/** The command that writes the files of a host's container. */
+export function exportCommand(program: string, { hostname }: Pick<HostSettings, 'hostname'>): string {
+  return commandText(program, ['export', 'docker', hostname]);
+}
+
 /** The manual commands: deploy installs nothing while there is any contradiction, not even on another host. */
 export function handCommands(program: string, host: HostSettings): readonly string[] {
+  if (host.container !== undefined) return [exportCommand(program, host)];
   return [`${program} show ${host.hostname} --section rsync --format sh | sh`, scriptCommand(program, host)];
 }
 

@@ -6,7 +6,7 @@ import { fillIn, shorten, type CureStep, type Finding } from '../findings/findin
 import type { HostName } from '../names.js';
 import { hostsOf, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
-import { installCommand, rootCommand } from './commands.js';
+import { exportCommand, installCommand, rootCommand } from './commands.js';
 
 /** A line of a cure: words for a person, or a command. */
 export interface CureLine {
@@ -39,7 +39,7 @@ export function cureLines(
 
 const commandLine = (text: string): CureLine => ({ kind: 'command', text });
 
-/** The one command that installs the hosts of these steps. */
+/** The one command that installs the hosts of these steps; a container has its own. */
 function installOf(
   settings: Settings,
   { values }: Pick<Finding, 'values'>,
@@ -47,10 +47,14 @@ function installOf(
   names: NamesToDeploy,
 ): readonly string[] {
   const wanted = new Set(steps.map(({ install = '' }) => fillIn(install, values)));
-  const each = hostsOf(settings).flatMap(({ hostname }) => (wanted.has(hostname) ? [names(hostname)] : []));
-  if (each.length === 0) return [];
+  const hosts = hostsOf(settings).filter(({ hostname }) => wanted.has(hostname));
+  const exports = hosts.filter(({ container }) => container !== undefined);
+  const each = hosts.filter((one) => !exports.includes(one)).map(({ hostname }) => names(hostname));
   const isAll = each.some((one) => one.length === 0);
-  return [installCommand(settings.program, isAll ? [] : [...new Set(each.flat())])];
+  return [
+    ...exports.map((one) => exportCommand(settings.program, one)),
+    ...(each.length === 0 ? [] : [installCommand(settings.program, isAll ? [] : [...new Set(each.flat())])]),
+  ];
 }
 
 /** A hint on one line, without characters that move the cursor or reverse text. */

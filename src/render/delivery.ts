@@ -1,12 +1,13 @@
 // What `deploy` sends to a host: an archive with files of its bundle and the script that installs them, and the command
 // that runs there (receive.sh). The key is only in the archive, which goes through ssh's stdin.
 
-import { bundleFiles, bundleNames, type KeyPlace } from '../plan/bundle-names.js';
+import { bundleFiles, bundleNames, configurationFiles, scriptNames, type KeyPlace } from '../plan/bundle-names.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
 import failure from './failure.sh';
+import nextFolder from './next-folder.sh';
 import parents from './parents.sh';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
@@ -38,10 +39,11 @@ export function renderDelivery(
   const isSent = (name: string): boolean => visit === 'all' || ![key, certificate, chain].includes(name);
   const sent = [...bundle].filter(([name]) => isSent(name));
   const script = renderScript(settings, host, { undo: false, forceRoutes, keyPlace });
+  const renewable = bundleFiles(settings, host, 'here').filter((name) => !configurationFiles.includes(name));
   const files = new Map<string, Buffer>([
     ...sent,
-    ['install.sh', Buffer.from(script)],
-    ['receive.sh', Buffer.from(receiver(settings, bundleFiles(settings, host, 'here')))],
+    [scriptNames.install, Buffer.from(script)],
+    [scriptNames.receive, Buffer.from(receiver(settings, renewable))],
   ]);
   const archive = writeTar(
     [...files].map(([name, bytes]) => ({ name, bytes, mode: 0o600 })),
@@ -55,7 +57,16 @@ export function renderDelivery(
 
 /** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
-  return `folder=${shellWord(postfix.directory)}\nonly=${shellWord(only.join(' '))}\n${failure}\n${parents}\n${receive}`;
+  const values = { folder: postfix.directory, only: only.join(' '), configuration: configurationFiles.join(' ') };
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
+  return [...lines, failure, parents, nextFolder, receive].join('\n');
+}
+
+/** The script that undoes a host, for a root shell there. */
+export function renderTakeBack(settings: Settings, host: HostSettings, keyPlace: KeyPlace): string {
+  const script = renderScript(settings, host, { undo: true, forceRoutes: false, keyPlace });
+  // As in receive.sh.
+  return `RELAYCERTS_DEPLOY=yes\n${script}`;
 }
 
 /** The line with which the script asks whether to keep what it installed (arrival.sh); a login may print before it. */
@@ -67,6 +78,12 @@ export function asksForVerdict(line: string): boolean {
 export function toldOutcome(stdout: string): string | undefined {
   const told = /relaycerts: outcome: ([a-z-]+)$/mu.exec(stdout)?.[1];
   return outcomes.find((one) => one === told);
+}
+
+/** The files of the configuration that a host kept, because the ssh key may only renew, and that differ from ours. */
+export function keptFiles(stdout: string): readonly string[] {
+  const told = /relaycerts: kept:([ \w.]+)$/mu.exec(stdout)?.[1]?.split(' ') ?? [];
+  return configurationFiles.filter((name) => told.includes(name));
 }
 
 /** What a script may tell; each id is that of a finding. */
@@ -81,4 +98,5 @@ const outcomes = [
   'route-stops',
   'route-around',
   'reload-failed',
+  'key-limited',
 ] as const;

@@ -1,9 +1,11 @@
 # shellcheck shell=sh
 # The part of install.sh for a host that signs mail: an OpenDKIM of its own, beside any other. Its files are copied from
 # the bundle to $dkim_folder, since opendkim cannot enter $folder: only it may read them, and only root may change them,
-# or opendkim refuses to use the keys. While something is wrong with it, Postfix answers that mail has to wait.
+# or opendkim refuses to use the keys. While something is wrong with it, Postfix answers that mail has to wait. It is in
+# the script of every Postfix host, without files if the host does not sign, so that a signer that the settings no longer
+# ask for goes.
 
-: "${host:?}" "${folder:?}" "${bundle:?}" "${saved:?}" "${dkim_folder:?}" "${dkim_unit:?}" "${dkim_port:?}" "${dkim_files:?}" "${copy_hint:?}"
+: "${host:?}" "${folder:?}" "${bundle:?}" "${saved:?}" "${dkim_folder:?}" "${dkim_unit:?}" "${dkim_port?}" "${dkim_files?}" "${copy_hint:?}"
 
 dkim_unit_file=/etc/systemd/system/$dkim_unit
 dkim_conf=$dkim_folder/opendkim.conf
@@ -19,21 +21,22 @@ dkim_processes() {
   done
 }
 
-dkim_listener() { ss -H -ltn "sport = :$dkim_port" 2>/dev/null || :; }
-
 has_systemd() { [ -d /run/systemd/system ]; }
 
 # The keys in the table: domain and path.
 dkim_keys() { sed 's/^\([^ ]*\) [^:]*:[^:]*:\(.*\)$/\1 \2/' "$1"; }
 
 check_dkim() {
+  [ -n "$dkim_files" ] || return 0
+  [ -e /proc/self/cmdline ] ||
+    fail "$host has no /proc, by which this script finds its OpenDKIM; nothing was changed" 'remove dkim from the settings'
   command -v opendkim >/dev/null 2>&1 ||
-    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "install it: apt-get install opendkim"
+    fail "opendkim is not installed on $host, which has to sign mail; nothing was changed" "$(how_to_get opendkim)"
   id opendkim >/dev/null 2>&1 ||
-    fail "$host has no user opendkim; nothing was changed" "install its package again: apt-get install --reinstall opendkim"
+    fail "$host has no user opendkim; nothing was changed" "remove its package and install it again: opendkim"
   for file in $dkim_files; do own_file "$file" 600; done
   check_key_table
-  [ -n "$(dkim_processes)" ] || [ -z "$(dkim_listener)" ] ||
+  [ -n "$(dkim_processes)" ] || [ -z "$(listener "$dkim_port")" ] ||
     fail "another program listens on port $dkim_port of $host" \
       "set another dkim.socket in the settings; ss -ltnp shows the program" port-taken
   if [ -d "$dkim_folder" ]; then check_parents "$dkim_folder"; fi
@@ -55,6 +58,7 @@ is_copy() { cmp -s "$1" "$2" && [ -z "$(find "$2" -prune ! -perm "$3")" ]; }
 
 # What is installed is what the installed bundle says, and runs.
 is_right_dkim() {
+  [ -n "$dkim_files" ] || return 0
   [ -f "$folder/opendkim.KeyTable" ] || return 1
   for file in opendkim.conf KeyTable SigningTable; do
     is_copy "$folder/opendkim.${file#opendkim.}" "$dkim_folder/$file" 640 || return 1
@@ -66,6 +70,9 @@ is_right_dkim() {
   [ -n "$(dkim_processes)" ]
 }
 
+# A signer that the settings no longer ask for.
+left_dkim() { [ -z "$dkim_files" ] && [ -d "$dkim_folder" ]; }
+
 # Copies file $1 to $2 all at once; nobody but root and opendkim can read it, not even for an instant.
 place_dkim() {
   rm -f "$2.new"
@@ -76,12 +83,17 @@ place_dkim() {
 }
 
 prepare_dkim() {
-  ! is_right_dkim || return 0
-  rm -rf "$saved/dkim"
-  mkdir -p "$saved/dkim"
-  [ ! -d "$dkim_folder" ] || cp -Rp "$dkim_folder" "$saved/dkim/files"
-  [ ! -f "$dkim_unit_file" ] || cp -p "$dkim_unit_file" "$saved/dkim/unit"
+  # If it is there already, a run was killed, and what is in place was never confirmed.
+  if [ ! -d "$saved/dkim" ]; then
+    ! is_right_dkim || return 0
+    rm -rf "$saved/dkim.part"
+    mkdir -p "$saved/dkim.part"
+    [ ! -d "$dkim_folder" ] || cp -Rp "$dkim_folder" "$saved/dkim.part/files"
+    [ ! -f "$dkim_unit_file" ] || cp -p "$dkim_unit_file" "$saved/dkim.part/unit"
+    mv "$saved/dkim.part" "$saved/dkim"
+  fi
   dkim_changed=yes
+  ! is_right_dkim || return 0
   mkdir -p "$dkim_folder"
   chown 0:0 "${dkim_folder%/*}"
   chmod 755 "${dkim_folder%/*}"
@@ -119,16 +131,7 @@ run_dkim() {
     opendkim -x "$dkim_conf" </dev/null >/dev/null 2>&1 3<&- || fail "opendkim does not start" "opendkim -f -x $dkim_conf"
     warn "systemd does not run on $host, so opendkim was started here; have it started with the host: opendkim -x $dkim_conf"
   fi
-  await_dkim || fail "opendkim does not listen on port $dkim_port" "the mail log says why; or: opendkim -f -x $dkim_conf"
-}
-
-await_dkim() {
-  command -v ss >/dev/null 2>&1 || return 0
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -z "$(dkim_listener)" ] || return 0
-    sleep 1
-  done
-  return 1
+  await_listener "$dkim_port" || fail "opendkim does not listen on port $dkim_port" "the mail log says why; or: opendkim -f -x $dkim_conf"
 }
 
 end_dkim() {
@@ -152,9 +155,14 @@ put_back_dkim() {
   (run_dkim yes) >/dev/null 2>&1
 }
 
-# Keys that are no longer in the table go; until now, mail that was being signed could still need them.
+# Keys that are no longer in the table go; until now, mail that was being signed could still need them. A signer goes
+# after the reload, when no service has it as a milter any more.
 keep_dkim() {
   rm -rf "$saved/dkim"
+  if left_dkim; then
+    undo_dkim
+    say "OpenDKIM of $host is gone: the settings no longer ask it to sign"
+  fi
   for file in "$dkim_folder"/*.key.pem; do
     [ ! -f "$file" ] || grep -q ":$file\$" "$dkim_folder/KeyTable" || rm -f "$file"
   done
@@ -174,7 +182,14 @@ undo_dkim() {
 probe_dkim() {
   section dkim "$dkim_folder"
   {
-    is_right_dkim || echo stale
-    [ -n "$(dkim_processes)" ] || echo down
+    ! left_dkim || echo left
+    if [ -n "$dkim_files" ]; then
+      is_right_dkim || echo stale
+      if [ -z "$(dkim_processes)" ]; then
+        echo down
+      elif command -v ss >/dev/null 2>&1 && [ -z "$(listener "$dkim_port")" ]; then
+        echo deaf
+      fi
+    fi
   } | lines
 }

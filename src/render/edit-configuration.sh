@@ -33,7 +33,8 @@ has_leftovers() {
     all_tokens | grep -qxF -e "$token" || exit 1
   done || return 0
   [ -z "$(parts_besides "${kept_parts-}")" ] || return 0
-  has_other_leftovers
+  for part in ${parts-}; do ! "left_$part" || return 0; done
+  return 1
 }
 
 # The text of our own file $1 beside main.cf.
@@ -201,7 +202,7 @@ undo_settings() (
   undo_postscreen "$1"
   copy=$1
   shift
-  [ -z "$gone$*" ] || end_last_line "$copy/main.cf"
+  if [ -n "$gone" ] || [ $# -gt 0 ]; then end_last_line "$copy/main.cf"; fi
   # Last, and all at once: readers of main.cf wait until its last edit is two seconds old.
   # shellcheck disable=SC2086 # several names
   [ -z "$gone" ] || edit_main "$copy" -X $gone

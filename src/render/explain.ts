@@ -25,6 +25,9 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
   const other = target === here ? peer : here;
   const isTargetRelay = kind.at === 'relay' || (kind.at === 'here' ? isRelay : kind.at === 'peer' && !isRelay);
   const [, address = 'address unknown', port] = /\[([\da-fA-F.:]{2,45})\](?::(\d{1,5}))?/.exec(line) ?? [];
+  const loop = kind.id === 'port-25' ? loopIn(fault, hosts) : undefined;
+  if (settings !== undefined && loop !== undefined)
+    return { fault, finding: loop, cure: cureLines(settings, loop, names) };
   const finding = findingOf(kind.id, nameOf(target, isTargetRelay), {
     peer: nameOf(other, !isTargetRelay),
     // A relay's log has the address of the client.
@@ -38,6 +41,13 @@ export function explainFault(fault: Fault, settings: Settings | undefined, names
       ? [{ kind: 'words', text: kind.fix } as const]
       : cureLines(settings, finding, names);
   return { fault, finding, cure };
+}
+
+/** The line is a relay's own, whose mail a home did not relay: it was on its way back. */
+function loopIn({ host, peers }: Fault, hosts: readonly HostSettings[]): Finding | undefined {
+  const relay = findHost(hosts, true, [host]);
+  const home = hosts.find(({ role, hostname }) => role === 'smtp-client' && peers.has(hostname));
+  return relay && home && findingOf('relay-loops', relay.hostname, { found: home.hostname });
 }
 
 /** What a line says, without the program and the mail. */

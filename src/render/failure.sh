@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# How the scripts for all hosts and receive.sh end: `outcome` is a line that deploy reads. It is changed, unchanged, or the
-# id of what failed, if that has an id of its own in docs/findings.md.
+# How the scripts for all hosts and receive.sh end: `outcome` is a line for deploy, which sets RELAYCERTS_DEPLOY. It is
+# changed, unchanged, or the id of what failed, if that has an id of its own in docs/findings.md.
 
 : "${folder:?}"
 
-outcome() { printf 'relaycerts: outcome: %s\n' "$1"; }
+outcome() { [ -z "${RELAYCERTS_DEPLOY-}" ] || printf 'relaycerts: outcome: %s\n' "$1"; }
 
 # Ends with the message $1, the hint $2, and the id $3 if there is one.
 fail() {
@@ -13,8 +13,23 @@ fail() {
   exit 1
 }
 
-# With a full disk, anything may fail, so this is asked before anything is removed.
+# How to install the package $1 on this system: each has its own command.
+how_to_get() {
+  for command in 'apt-get install' 'dnf install' 'apk add' 'pkg install'; do
+    ! command -v "${command%% *}" >/dev/null 2>&1 || {
+      echo "install it: $command $1"
+      return
+    }
+  done
+  echo "install the package $1, or what it is called there"
+}
+
+# With a full disk, anything may fail, so this is asked before anything is removed. The folder may not exist yet.
 tell_if_full() {
-  { touch "$folder/full" && ! head -c 1048576 /dev/zero >"$folder/full"; } 2>/dev/null && outcome disk-full
-  rm -f "$folder/full"
+  above=$folder
+  until [ -d "$above" ]; do above=$(dirname "$above"); done
+  case $({ head -c 1048576 /dev/zero >"$above/.relaycerts-full"; } 2>&1) in
+    *'No space left'* | *'quota exceeded'*) outcome disk-full ;;
+  esac
+  rm -f "$above/.relaycerts-full"
 }

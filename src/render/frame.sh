@@ -37,6 +37,26 @@ each_part() { for part in ${parts-}; do "$1_$part" || return; done; }
 # The file $config/$1, or the target if it is a link.
 behind() { readlink -f "$config/$1" 2>/dev/null || echo "$config/$1"; }
 
+# Prints something if a program listens on the TCP port $1; nothing if that cannot be seen here.
+listener() {
+  if command -v ss >/dev/null 2>&1; then
+    ss -H -ltn "sport = :$1" 2>/dev/null || :
+  else
+    netstat -an 2>/dev/null | awk -v port="$1" '
+      $1 ~ /^tcp/ && $NF == "LISTEN" { place = $4; sub(/.*[.:]/, "", $4); if ($4 == port) print place }' || :
+  fi
+}
+
+# Waits until a program listens on the port $1; false if it does not.
+await_listener() {
+  command -v ss >/dev/null 2>&1 || command -v netstat >/dev/null 2>&1 || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -z "$(listener "$1")" ] || return 0
+    sleep 1
+  done
+  return 1
+}
+
 copy_file() {
   cp -p "$1" "$2.part"
   mv -f "$2.part" "$2"

@@ -22,8 +22,8 @@ is_installed() { [ -z "$command" ] || command -v "$command" >/dev/null 2>&1; }
 
 check_tools() {
   check_root
-  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
-  is_installed || fail "$title is not installed on $host" "install it: apt-get install $package" postfix-missing
+  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "$(how_to_get openssl)"
+  is_installed || fail "$title is not installed on $host" "$(how_to_get "$package")" postfix-missing
   release=$(program_release)
   [ -z "$oldest" ] || [ -z "$release" ] || at_least "$oldest" ||
     fail "$title $release is too old: $oldest or later is needed" "upgrade $title" postfix-old

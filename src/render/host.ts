@@ -53,6 +53,7 @@ function stepOnDemand(
   host: HostSettings,
   { section, isRevoked }: RenderOptions,
 ): readonly Step[] | undefined {
+  if (host.container !== undefined) return undefined;
   if (section === 'request') return [requestStep(settings, host, isRevoked)];
   if (section === 'monitor') return [monitorStep(settings, host)];
   if (section === 'fail2ban' && host.role === 'smtpd-server') return [fail2banStep(host)];
@@ -82,6 +83,7 @@ function renderAll({ settings, host, steps, undo, keyPlace }: Shown): string {
     ? 'If the script configured it, use the script, which restores every setting'
     : `${scripted}, with more checks, and may be run again at any time`;
   const texts = steps.map((step, at) => `${at + 1}. ${step.title}\n\n${renderParts(step, host)}`);
+  if (host.container !== undefined) return `${title}\n${'='.repeat(title.length)}\n\n${texts.join('\n')}\n`;
   const command = scriptCommand(settings.program, host, undo ? ['--undo'] : []);
   return `${title}\n${'='.repeat(title.length)}\n\n${short}:\n    ${command}\n\n${texts.join('\n')}\n`;
 }
@@ -119,6 +121,11 @@ function blocksOf(step: Step | undefined): readonly Block[] {
  */
 export function renderSh(shown: Shown): string {
   const { settings, host, steps, section = 'install', undo } = shown;
+  if (host.container !== undefined) {
+    throw new RelaycertsError('usage', `${host.hostname} runs in a container, and has no script`, {
+      hint: undo ? { run: ['show', host.hostname, '--undo'] } : { run: ['export', 'docker', host.hostname] },
+    });
+  }
   if (section === 'install') return renderScript(settings, host, shown);
   if (undo || !['rsync', 'request', 'monitor', 'verify'].includes(section)) {
     throw new RelaycertsError('usage', `${undo ? 'the inverse of ' : ''}section ${section} has no script of its own`, {
@@ -149,7 +156,7 @@ export function jsonOf(shown: Shown): unknown {
     role: host.role,
     undo,
     sections: Object.fromEntries(entries),
-    script: section === undefined ? renderScript(settings, host, shown) : null,
+    script: section === undefined && host.container === undefined ? renderScript(settings, host, shown) : null,
   };
 }
 

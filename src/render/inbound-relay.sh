@@ -3,7 +3,7 @@
 # unknown recipients while the sender is there, and a transport of ours leads home. All of it is settings and tokens of
 # main.cf, files beside it, and a service.
 
-: "${host:?}" "${saved:?}" "${config=}" "${inbound_domains:?}" "${inbound_asks:?}"
+: "${host:?}" "${saved:?}" "${config=}" "${inbound_domains:?}" "${inbound_asks:?}" "${inbound_transport:?}"
 
 check_inbound() {
   [ "$config" = /etc/postfix ] ||
@@ -12,15 +12,49 @@ check_inbound() {
   for type in regexp inline; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type" "install Postfix 3.4 or later with $type tables"
   done
+  hindrances | head -n 1 | {
+    ! read -r id name found || refuse "$id" "$name" "$found"
+  } || exit 1
+  [ "$inbound_asks" = no ] || warn_of_code
+}
+
+# What keeps mail from going home, or would have it returned to senders that may be forged: the id of a finding, and the
+# name and the value that it is about. The settings and tokens that are ours may not be there yet.
+hindrances() {
   for name in $inbound_domains; do
-    # This host would look for the recipients among its own, and refuse them.
     for list in mydestination virtual_alias_domains virtual_mailbox_domains; do
-      ! lists_domain "$list" "$name" ||
-        fail "$list on $host lists $name, whose mail should go home: its recipients would be looked for here and refused" \
-          "take $name out of it: postconf -e '$list = ...'"
+      ! lists_domain "$list" "$name" || echo "inbound-domain-here $list $name"
     done
   done
-  if [ "$inbound_asks" = yes ]; then check_questions; else check_recipients; fi
+  overrides_of_port25 relay_domains | sed 's/^/inbound-overridden /'
+  if [ "$inbound_asks" = yes ]; then hindrances_to_questions; else hindrances_to_lists; fi
+}
+
+# One of these: id, name, value.
+refuse() {
+  case $1 in
+    inbound-domain-here) fail "$2 on $host lists $3, whose mail should go home: its recipients would be looked for here and refused" \
+      "take $3 out of it: postconf -e '$2 = ...'" ;;
+    inbound-overridden) fail "master.cf on $host overrides ${2##*/} for port 25, so that what is in main.cf would not count there: $2 $3" \
+      'move its value to main.cf' ;;
+    inbound-refuses) fail "relay_recipient_maps on $host would refuse every recipient of $2 before home is asked" \
+      "add to one of its tables: @$2 x" ;;
+    inbound-no-verify) fail "master.cf on $host has no service verify, so no recipient could be asked for at home" \
+      "add it: postconf -M 'verify/unix=verify unix - - y - 1 verify'" ;;
+    inbound-accepts-all) fail "$2 is not yes on $host: port 25 would accept every recipient" \
+      'set it to yes, or set inbound.recipients to "verify"' ;;
+    inbound-catch-all) fail "relay_recipient_maps on $host has @$2: port 25 would accept every recipient" \
+      'take that out of its table, or set inbound.recipients to "verify"' ;;
+    inbound-refuses-others) fail "relay_domains on $host has other domains, with any recipient, and a list of recipients would refuse all of theirs: $2 $3" \
+      'set relay_recipient_maps to a table that has "@DOMAIN x" for each of them, or inbound.recipients to "verify"' ;;
+  esac
+}
+
+# An unknown recipient is refused with this code, and Postfix has no other for each question.
+warn_of_code() {
+  others=$(postconf -xn 2>/dev/null | sed -n '/^relaycerts_/d; s/^\([^ ]*\) = .*reject_unverified_recipient.*/\1/p' | tr '\n' ' ')
+  [ -z "$others" ] ||
+    warn "unverified_recipient_reject_code = 550 is for all questions of $host, also those of ${others% }: a recipient unknown there is refused for good too"
 }
 
 # The overrides of the parameter $1 in the services that take mail from the world.
@@ -37,43 +71,60 @@ list_of_others() {
 }
 
 # Home is asked for each recipient, so port 25 has to come that far.
-check_questions() {
-  found=$(overrides_of_port25 smtpd_recipient_restrictions)
-  [ -z "$found" ] ||
-    fail "master.cf on $host overrides smtpd_recipient_restrictions, so port 25 would not ask home for a recipient: $found" \
-      'move its value to main.cf, or list the recipients in inbound.recipients'
+hindrances_to_questions() {
+  for name in smtpd_recipient_restrictions smtpd_restriction_classes unverified_recipient_reject_code; do
+    overrides_of_port25 "$name" | sed 's/^/inbound-overridden /'
+  done
+  [ -n "$(postconf -M verify/unix 2>/dev/null)" ] || echo inbound-no-verify verify/unix
   others=$(list_of_others relay_recipient_maps | sed 's/^[^=]*= *//')
   [ -n "$others" ] || return 0
   for name in $inbound_domains; do
-    [ -n "$(lookup_in "$others" "@$name")" ] ||
-      fail "relay_recipient_maps on $host would refuse every recipient of $name before home is asked" \
-        "add to one of its tables: @$name x"
+    [ -n "$(printf '%s\n' "$others" | tables_in | lookup_in "@$name")" ] || echo "inbound-refuses $name"
   done
 }
 
-# The answer of the tables $1 for the key $2.
-lookup_in() {
-  for one in $(printf '%s' "$1" | tr ',' ' '); do postmap -q "$2" "$one" 2>/dev/null || :; done
-}
-
-# Without these, mail for users that do not exist would be returned to senders that may be forged, or mail for other
-# domains would be refused.
-check_recipients() {
-  if [ "$(value_of smtpd_reject_unlisted_recipient)" != yes ] ||
-    overrides_of_port25 smtpd_reject_unlisted_recipient | grep -q ' = no$'; then
-    fail "smtpd_reject_unlisted_recipient is not yes on $host: port 25 would accept every recipient" \
-      'set it to yes, or set inbound.recipients to "verify"'
-  fi
+# Otherwise mail for users that do not exist would be returned to senders that may be forged, or mail for other domains
+# would be refused.
+hindrances_to_lists() {
+  overrides_of_port25 relay_recipient_maps | sed 's/^/inbound-overridden /'
+  [ "$(value_of smtpd_reject_unlisted_recipient)" = yes ] ||
+    echo inbound-accepts-all smtpd_reject_unlisted_recipient
+  overrides_of_port25 smtpd_reject_unlisted_recipient | sed -n 's/^\(.* = no\)$/inbound-overridden \1/p'
+  others=$(list_of_others relay_recipient_maps | sed 's/^[^=]*= *//')
+  for name in $inbound_domains; do
+    [ -z "$(printf '%s\n' "$others" | tables_in | lookup_in "@$name")" ] ||
+      echo "inbound-catch-all $name"
+  done
   [ -n "$(postconf -n relay_domains 2>/dev/null)" ] || return 0
   others=$(list_of_others relay_domains | sed 's/^[^=]*=//' | tr -s ', \t' '\n' | sed '/^$/d')
   for name in $inbound_domains; do others=$(printf '%s\n' "$others" | grep -vxF -e "$name" || :); done
   if [ -n "$others" ] && [ -z "$(list_of_others relay_recipient_maps | sed 's/^[^=]*= *//')" ]; then
-    fail "relay_domains on $host has other domains, with any recipient, and a list of recipients would refuse all of theirs: $(printf '%s' "$others" | tr '\n' ' ')" \
-      'set relay_recipient_maps to a table that has "@DOMAIN x" for each of them, or inbound.recipients to "verify"'
+    echo "inbound-refuses-others $(printf '%s' "$others" | tr '\n' ' ')"
   fi
 }
 
+# Mail, and questions, leave by another way than ours.
+other_routes() {
+  maps=transport_maps
+  [ "$inbound_asks" = no ] || maps="$maps address_verify_transport_maps"
+  for map in $maps; do
+    for name in $inbound_domains; do
+      route=$(lookup "$map" "$name")
+      case $route in
+        '' | "$inbound_transport":*) ;;
+        *) echo "inbound-route $map $name $route" ;;
+      esac
+    done
+  done
+}
+
+probe_inbound() {
+  section inbound
+  { hindrances && other_routes; } | lines
+}
+
 is_right_inbound() { :; }
+left_inbound() { false; }
 prepare_inbound() { :; }
 put_back_inbound() { :; }
 keep_inbound() { :; }

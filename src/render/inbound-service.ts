@@ -56,12 +56,14 @@ const first = (name: string, token: string): ListToken => ({ name, place: 'first
 /** Postfix's folder, for files of ours beside main.cf. */
 const folder = '/etc/postfix';
 
+/** The transport of a relay. It is named after the port, like all that belongs to one project there. */
+export const homeTransport = ({ port }: SmtpdServer): string => `relaycerts-${port}-home`;
+
 /** What is set on a relay: what its port 25 accepts, and the transport home. */
 export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServer): Port25 {
   const { domains, recipients } = inbound;
   const isAsked = recipients === 'verify';
-  // Named after the port, like all that belongs to one project on a relay.
-  const name = `relaycerts-${relay.port}-home`;
+  const name = homeTransport(relay);
   const question = `relaycerts_${relay.port}_home`;
   const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
   const replies = { name: `${name}-replies`, lines: replyLines(inbound) };

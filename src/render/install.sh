@@ -15,7 +15,7 @@ log_hint='the mail log says why'
 
 find_postfix() {
   [ "$(id -u)" = 0 ] || fail "this script has to run as root on $host" "$root_hint"
-  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "install it: apt-get install postfix" postfix-missing
+  command -v postconf >/dev/null 2>&1 || fail "Postfix is not installed on $host" "$(how_to_get postfix)" postfix-missing
   # -d asks the program, because main.cf can set mail_version to anything.
   release=$(postconf -dh mail_version | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
   config=$(value_of config_directory)
@@ -34,6 +34,34 @@ find_postfix() {
 
 # The value of parameter $1, expanded. find_postfix has already printed the warnings that postconf repeats each time.
 value_of() { postconf -xh "$1" 2>/dev/null; }
+
+# The tables in the parameter $1, one per line; a comma or space within braces does not separate.
+tables_of() { value_of "$1" | tables_in; }
+
+# The same of a list on stdin.
+tables_in() {
+  awk '{
+    for (i = 1; i <= length($0); i++) {
+      c = substr($0, i, 1)
+      depth += (c == "{") - (c == "}")
+      printf "%s", (depth == 0 && c ~ /[, \t]/) ? "\n" : c
+    }
+    print ""
+  }' | sed '/^$/d'
+}
+
+# Looks a key up as Postfix does: $1 is the parameter, $2 the key.
+lookup() { tables_of "$1" | lookup_in "$2"; }
+
+# The same in the tables on stdin.
+lookup_in() {
+  while IFS= read -r table; do
+    if found=$(postmap -q "$1" "$table" 2>/dev/null </dev/null); then
+      printf '%s\n' "$found"
+      break
+    fi
+  done
+}
 
 # True if this Postfix has parameter $1: patches added some to older releases.
 knows() { [ -n "$(postconf -d "$1" 2>/dev/null)" ]; }
@@ -63,7 +91,7 @@ check_postfix() {
 
 check_tools() {
   find_postfix
-  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "install it: apt-get install openssl"
+  command -v openssl >/dev/null 2>&1 || fail "openssl is not installed on $host" "$(how_to_get openssl)"
   at_least "$oldest" || fail "Postfix $release is too old: $oldest or later is needed" "upgrade Postfix" postfix-old
   check_postfix || fail "postfix check finds an error in $config as it is now; nothing was changed" "$check_hint" postfix-check
 }

@@ -10,6 +10,7 @@ import type { HostContent } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
+import { containerConfiguration } from './container.js';
 import { configurationOf } from './configuration.js';
 import { homeProgramOf } from './home-programs.js';
 import { tunnelFilesOf } from './tunnel.js';
@@ -23,7 +24,7 @@ export function expectedContents(
   inventory: Inventory,
   bundles: Bundles,
 ): (found: HostInventory) => HostContent | undefined {
-  const authorities = trustedCas(inventory).map(({ info }) => hash('sha256', info.der));
+  const authorities = trustedCas(inventory).map(({ info }) => info.digest('certificate').toString('hex'));
   // All relays have the same table, which is hashed once.
   const tables = new Map<Buffer, string>();
   const tableDigest = (host: HostSettings): string | undefined => {
@@ -36,10 +37,13 @@ export function expectedContents(
   return ({ host, certificate, isRevoked }) => {
     if (certificate === undefined || isRevoked) return undefined;
     return {
-      certificate: hash('sha256', certificate.info.der),
+      certificate: certificate.info.digest('certificate').toString('hex'),
       authorities,
       table: tableDigest(host),
-      configuration: configurationDigest(settings, host),
+      // Only if it is compared: a fleet's take long.
+      get configuration() {
+        return configurationDigest(settings, host);
+      },
       dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };
   };
@@ -62,9 +66,11 @@ export function signingDigest(
 /**
  * The digest of a host's configuration: a sorted list of lines, `main.cf NAME=VALUE`, `SERVICE LINE` and `SERVICE
  * NAME=VALUE`, each with a line feed; for another mail program, our lines in its files. Newer parameters count on every
- * release.
+ * release. Of a container, it is that of the files that are exported.
  */
 export function configurationDigest(settings: Settings, host: HostSettings): string {
+  const exported = containerConfiguration(settings, host);
+  if (exported.length > 0) return hash('sha256', exported.map(({ bytes }) => hash('sha256', bytes)).join(' '));
   const program = homeProgramOf(settings, host);
   if (program !== undefined) {
     const { title, user, access, edits } = program;

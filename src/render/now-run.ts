@@ -6,7 +6,7 @@ import { findHostName, type HostName } from '../names.js';
 import { hostsIn, type Install } from '../plan/install.js';
 import type { Inventory } from '../plan/inventory.js';
 import { newThing, toRetire } from '../plan/retirement.js';
-import { hostsOf, type Settings } from '../settings/settings.js';
+import { hostsOf, type HostSettings, type Role, type Settings } from '../settings/settings.js';
 import { installCommand } from './commands.js';
 
 /** Words, and the commands they introduce. */
@@ -20,6 +20,7 @@ export interface Paragraph {
  * not change.
  */
 const mostNamed = 4;
+const mostExports = 2;
 
 /** The block: text as it is, and paragraphs if there is something to run. */
 export function renderNowRun(...parts: readonly (string | Paragraph)[]): string {
@@ -49,8 +50,21 @@ export function renderInstallation(
 /** Installs these hosts; deploy knows the order. */
 export function installParagraph(settings: Settings, names: readonly HostName[], words = 'Now run:'): Paragraph {
   const isAll = names.length === hostsOf(settings).length || names.length > mostNamed;
-  const command = installCommand(settings.program, isAll ? [] : shortNames(settings, names));
-  return { words, run: names.length === 0 ? [] : [command] };
+  const containers = hostsOf(settings).filter((one) => one.container !== undefined && names.includes(one.hostname));
+  const others = names.filter((name) => !containers.some(({ hostname }) => hostname === name));
+  const command = installCommand(settings.program, isAll ? [] : shortNames(settings, others));
+  const exports = (role: Role): readonly string[] => exportsOf(settings, containers, role);
+  return {
+    words,
+    run: [...exports('smtpd-server'), ...(others.length === 0 ? [] : [command]), ...exports('smtp-client')],
+  };
+}
+
+/** Containers are not deployed to: the command for each, or what lists them. */
+function exportsOf(settings: Settings, containers: readonly HostSettings[], role: Role): readonly string[] {
+  const names = containers.filter((one) => one.role === role).map(({ hostname }) => hostname);
+  if (names.length > mostExports) return [commandText(settings.program, ['status', '--state', 'not-installed'])];
+  return shortNames(settings, names).map((name) => commandText(settings.program, ['export', 'docker', name]));
 }
 
 /** Shows that a new client can relay. */
@@ -73,9 +87,16 @@ function retireParagraph(settings: Settings, after: Inventory, names: readonly H
     after.hosts.map(({ host }) => host.hostname),
   );
   const isAll = retire.length === all.length && retire.length > mostNamed;
+  const isRetired = new Set(retire);
+  const things = new Set(
+    hostsOf(settings)
+      .filter(({ hostname }) => isRetired.has(hostname))
+      .map((host) => newThing(settings, host)),
+  );
+  const thing = things.has('certificate') ? 'certificate' : 'key';
   const words = ['retire', ...(isAll ? [] : shortNames(settings, retire))];
   return {
-    words: `Once mail flows with the new ${newThing(settings)}, run:`,
+    words: `Once mail flows with the new ${thing}, run:`,
     run: retire.length === 0 ? [] : [commandText(settings.program, words)],
   };
 }

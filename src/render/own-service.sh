@@ -18,13 +18,18 @@ is_ours() { our_services | grep -qx "$service"; }
 services_on_port() {
   for name in $(postconf -M 2>/dev/null | awk '$2 == "inet" { print $1 }'); do
     number=${name##*:}
-    found=$(getent services "$number/tcp" 2>/dev/null | awk '{ sub("/.*", "", $2); print $2 }') || :
-    [ "${found:-$number}" != "$port" ] || echo "$name/inet"
+    [ "$(number_of "$number")" != "$port" ] || echo "$name/inet"
   done
 }
 
-# Prints something if a program listens on the port; nothing if ss is missing.
-listener() { ss -H -ltn "sport = :$port" 2>/dev/null || :; }
+# The number of the TCP port $1, which may be a name; not every system has getent.
+number_of() {
+  found=$(getent services "$1/tcp" 2>/dev/null || awk -v name="$1" '
+    { sub(/#.*/, "") }
+    $2 ~ /\/tcp$/ { for (i = 1; i <= NF; i++) if (i != 2 && $i == name) { print; exit } }' /etc/services 2>/dev/null) || :
+  found=$(printf '%s\n' "$found" | awk '{ sub("/.*", "", $2); print $2 }')
+  echo "${found:-$1}"
+}
 
 check_table_type() {
   here=$(postconf -m)
@@ -33,8 +38,21 @@ check_table_type() {
   fail "this Postfix has no map type $table_type" "set postfix.tableType in the settings to one of: ${both% }"
 }
 
+# SELinux lets Postfix listen on ports with one label only, and a port that it cannot have stops all of Postfix.
+check_label() {
+  [ "$(getenforce 2>/dev/null)" = Enforcing ] || return 0
+  label="semanage port -a -t smtp_port_t -p tcp $port"
+  log_hint="the mail log says why; if SELinux denies the port: $label"
+  # As in "smtp_port_t  tcp  25, 465, 587"; a range is 2500-2510.
+  ports=$(semanage port -l 2>/dev/null | sed -n 's/^smtp_port_t  *tcp  *//p' | tr -d ' ' | tr ',' '\n')
+  [ -n "$ports" ] || return 0
+  printf '%s\n' "$ports" | awk -F - -v port="$port" 'port >= $1 + 0 && port <= $NF + 0 { found = 1 } END { exit !found }' ||
+    fail "SELinux on $host does not let Postfix listen on port $port" "$label"
+}
+
 # A second listener on the port would stop all of Postfix at the reload.
 check_port() {
+  check_label
   for name in $(services_on_port); do
     # It may be ours on another address.
     ! our_services | grep -qx "$name" || continue
@@ -50,7 +68,7 @@ check_port() {
     fail "master.cf has a service ${name%/inet} on port $port that is not ours" \
       "choose another port in the settings, or remove it: postconf -MX $name && postfix reload" port-taken
   done
-  [ -n "$(services_on_port)" ] || [ -z "$(listener)" ] ||
+  [ -n "$(services_on_port)" ] || [ -z "$(listener "$port")" ] ||
     fail "another program listens on port $port of $host" \
       "choose another port in the settings; ss -ltnp shows the program" port-taken
 }
@@ -86,12 +104,7 @@ entries() { awk 'NF { print tolower($1), $2 }' | sort; }
 
 # Postfix opens the port at the reload; if anything prevents that, only the mail log says so.
 check_active() {
-  command -v ss >/dev/null 2>&1 || return 0
-  for _ in 1 2 3 4 5; do
-    [ -z "$(listener)" ] || return 0
-    sleep 1
-  done
-  fail "Postfix does not listen on port $port" "$log_hint" reload-failed
+  await_listener "$port" || fail "Postfix does not listen on port $port" "$log_hint" reload-failed
 }
 
 # An smtpd keeps the table, the CA and the settings that it started with until its client leaves. So the connections are

@@ -65,7 +65,7 @@ function renderShown({ settings, host, steps, undo, section }: Shown, id: string
     `<section aria-labelledby="${id}">`,
     `<h2 id="${id}">${escapeHtml(hostname)}</h2>`,
     `<p class="quiet">${role}</p>`,
-    ...(section === undefined ? script : []),
+    ...(section === undefined && host.container === undefined ? script : []),
     '<ol>',
     ...wanted.map((step, at) =>
       renderStep(step, `${id}-${at}`, `${hostname} ${serial} ${undo ? 'undo ' : ''}${step.section}`, hostname),

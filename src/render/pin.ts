@@ -42,11 +42,7 @@ export class Pin {
  * not kept, so after its renewal mail would wait until home has the new pin.
  */
 export function relayPinsOf({ hosts }: { readonly hosts: readonly Omit<CertifiedHost, 'keyPlace'>[] }): readonly Pin[] {
-  return hosts.flatMap(({ host: { role, hostname }, certificate, isRevoked }) =>
-    role === 'smtpd-server' && certificate !== undefined && !isRevoked
-      ? [new Pin(hostname, certificate.info, 'public-key', false)]
-      : [],
-  );
+  return hosts.flatMap((found) => (found.host.role === 'smtpd-server' ? pinsOfHost(found, 'public-key') : []));
 }
 
 /** The pins of all clients that have a certificate and are not revoked, in the settings' order. */
@@ -54,10 +50,15 @@ export function pinsOf(
   { postfix }: Settings,
   { hosts }: { readonly hosts: readonly Omit<CertifiedHost, 'keyPlace'>[] },
 ): readonly Pin[] {
-  return hosts.flatMap(({ host: { role, hostname }, certificate, previous, isRevoked }) => {
-    if (role !== 'smtp-client' || certificate === undefined || isRevoked) return [];
-    const pin = new Pin(hostname, certificate.info, postfix.pin, false);
-    const before = previous === undefined ? undefined : new Pin(hostname, previous.info, postfix.pin, true);
-    return before === undefined || before.fingerprint === pin.fingerprint ? [pin] : [pin, before];
-  });
+  return hosts.flatMap((found) => (found.host.role === 'smtp-client' ? pinsOfHost(found, postfix.pin) : []));
+}
+
+function pinsOfHost(
+  { host: { hostname }, certificate, previous, isRevoked }: Omit<CertifiedHost, 'keyPlace'>,
+  of: PinKind,
+): readonly Pin[] {
+  if (certificate === undefined || isRevoked) return [];
+  const pin = new Pin(hostname, certificate.info, of, false);
+  const before = previous === undefined ? undefined : new Pin(hostname, previous.info, of, true);
+  return before === undefined || before.fingerprint === pin.fingerprint ? [pin] : [pin, before];
 }

@@ -37,13 +37,13 @@ check_restrictions() {
 check_spf() {
   { [ -x /usr/bin/policyd-spf ] && id policyd-spf >/dev/null 2>&1; } ||
     fail "policyd-spf is not installed on $host, which has to check SPF; nothing was changed" \
-      "install it: apt-get install postfix-policyd-spf-python"
+      "$(how_to_get postfix-policyd-spf-python)"
 }
 
 check_srs() {
   { [ -x /usr/sbin/postsrsd ] && [ -f "$srs_file" ]; } ||
     fail "postsrsd 1 is not installed on $host, which has to rewrite senders; nothing was changed" \
-      "install it: apt-get install postsrsd"
+      "$(how_to_get postsrsd)"
   for type in tcp regexp pipemap; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type, which SRS needs" \
       "remove relayPort25.srs from the settings"
@@ -73,7 +73,7 @@ daemon_of() { postconf -c "$1" -M "$2" 2>/dev/null | awk '{ print $8 }'; }
 # The arguments of that service, on one line.
 arguments_of() { postconf -c "$1" -M "$2" 2>/dev/null | tr -s '[:space:]' ' ' | cut -d ' ' -f 9-; }
 
-has_other_leftovers() {
+left_port25() {
   { [ "$postscreen" = no ] && [ -f "$saved/postscreen" ]; } || { [ -z "$srs_excluded" ] && [ -n "$(has_srs_lines)" ]; }
 }
 
@@ -190,4 +190,14 @@ undo_port25() {
   rm -f "$saved/postsrsd.before" "$saved/postsrsd.after"
 }
 
-probe_port25() { :; }
+# What of it does not work, each by the id of its finding.
+probe_port25() {
+  section port25-parts
+  {
+    postscreen_is_right || echo postscreen-differs
+    if [ -n "$srs_excluded" ]; then
+      if [ "$(has_srs_lines)" != "$(srs_lines)" ]; then echo srs-differs; elif ! srs_works; then echo srs-down; fi
+    fi
+    if [ "$spf" != off ] && { [ ! -x /usr/bin/policyd-spf ] || ! id policyd-spf >/dev/null 2>&1; }; then echo policyd-spf-missing; fi
+  } | lines
+}

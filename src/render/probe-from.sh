@@ -1,17 +1,16 @@
 # shellcheck shell=sh
-# Tries to relay from the home host itself, with openssl only: it runs like probe.sh, and prints the same sections. Each
-# try is a conversation up to RCPT, with and without the host's certificate. No mail is sent, and nothing stays on the
-# host.
+# Tries services of ours from a host itself, with openssl only: the relays from a home, and the service for mail from the
+# world from a relay or at home. It runs like probe.sh, and prints the same sections. Each try is a conversation up to
+# RCPT, with and without the host's certificate. No mail is sent, and nothing stays on the host.
 
-: "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender:?}"
-
-section() { printf '@%s\n' "$*"; }
+: "${host:?}" "${folder:?}" "${key:?}" "${certificate:?}" "${ca:?}" "${sender?}" "${greeting:?}" "${recipients:?}"
 
 lines() { head -n 200 | sed 's/^/ /'; }
 
 # Copies openssl's output to descriptor 4, up to the end of a reply.
 await_reply() {
   while IFS= read -r line; do
+    reply=$line
     printf '%s\n' "$line" >&4
     case $line in
       [2-5][0-9][0-9]' '*) return 0 ;;
@@ -22,19 +21,31 @@ await_reply() {
 }
 
 # Each command is sent after the reply to the previous one: openssl reads its input only once it is connected, and then
-# repeats the last line of the server's greeting.
+# repeats the last line of the server's greeting. After five refused recipients the others are not tried.
 converse() {
-  for command in "EHLO $host" "MAIL FROM:<$sender>" 'RCPT TO:<postmaster@example.com>' QUIT; do
+  # Two NOOPs show in the log that this is a trial (log/sessions.ts).
+  if [ "$greeting" = trial ]; then set -- NOOP NOOP; else set --; fi
+  set -- "EHLO $host" "$@" "MAIL FROM:<$sender>"
+  set -f
+  for recipient in $recipients; do set -- "$@" "RCPT TO:<$recipient>"; done
+  reply=
+  refused=0
+  for command in "$@"; do
     await_reply || return 0
+    case $reply in [45]*) refused=$((refused + 1)) ;; esac
+    [ "$refused" -lt 5 ] || break
+    printf '> %s\n' "$command" >&4
     printf '%s\n' "$command"
   done
+  [ "$refused" -ge 5 ] || await_reply || return 0
+  echo QUIT
   while await_reply; do :; done
 }
 
-# $1 is a relay, $2 its port, the rest are options about the certificate.
-try_relay() {
+# $1 is a host's name, $2 its address and port, the rest are options about the certificate.
+try_peer() {
   name=$1
-  place=$1:$2
+  place=$2
   shift 2
   # shellcheck disable=SC2094 # a named pipe leads from the second back to the first
   {
@@ -44,7 +55,7 @@ try_relay() {
   } 4>&1 | lines
 }
 
-# One relay and port per line of all_relays.
+# One name, and one address with port, per line of all_peers.
 probe_from() {
   if ! command -v openssl >/dev/null 2>&1; then
     section no-openssl
@@ -56,16 +67,15 @@ probe_from() {
   trap 'exit 1' HUP INT PIPE TERM
   replies=$folder_of_replies/replies
   mkfifo "$replies" || exit
-  all_relays | while IFS=' ' read -r name number; do
-    section addresses "$name"
-    { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
+  all_peers | while IFS=' ' read -r name place; do
+    probe_addresses "$name"
     section with "$name"
-    said=$(try_relay "$name" "$number" -cert "$folder/$certificate" -key "$folder/$key")
+    said=$(try_peer "$name" "$place" -cert "$folder/$certificate" -key "$folder/$key")
     printf '%s\n' "$said"
     section without "$name"
-    # A relay that does not answer would make a second try wait just as long.
+    # A host that does not answer would make a second try wait just as long.
     case $said in
-      *' 250 '*) try_relay "$name" "$number" ;;
+      *' 250 '*) try_peer "$name" "$place" ;;
     esac
   done
   section end

@@ -27,8 +27,8 @@ probe_service() {
 
 probe_values() {
   section values
-  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree \
-    defer_transports master_service_disable; do
+  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree recipient_delimiter \
+    defer_transports master_service_disable relayhost; do
     printf '%s=%s\n' "$name" "$(value_of "$name")"
   done | lines
   queue=$(value_of queue_directory)
@@ -37,12 +37,17 @@ probe_values() {
 }
 
 # Other services with our overrides: those of ours remain if only its first line is removed, and belong to the one above.
+# Behind each, the names of its overrides that have our values.
 probe_left() {
   section left
+  ours=$(all_services | while IFS=' ' read -r id _; do settings_of "$id"; done)
   {
     all_services | sed 's/^/own /'
     postconf -M 2>/dev/null | grep -F -e '-o syslog_name=postfix/relaycerts'
-  } | awk '$1 == "own" { own[$2]; next } !(($1 "/" $2) in own) { print $1 "/" $2 }' | lines
+  } | awk '$1 == "own" { own[$2]; next } !(($1 "/" $2) in own) { print $1 "/" $2 }' | while IFS= read -r id; do
+    # shellcheck disable=SC2046 # names
+    echo "$id" $(overrides_of "$id" | grep -xF -e "$ours" | sed 's/=.*//')
+  done | lines
 }
 
 # The queue, or why it is not known.
@@ -53,7 +58,8 @@ probe_queue() {
   postqueue -j 2>&1 >/dev/null | sed -n 's/^postqueue: fatal: //p' | lines
 }
 
-probe_relay() {
+# The port of our service, and its table of pins.
+probe_port() {
   section port "$port"
   services_on_port | lines
   section listener "$port"
@@ -65,6 +71,10 @@ probe_relay() {
 # Does this host reach the mail server of $mail_domain on port 25, and is that really the server that answers?
 probe_way_out() {
   section port25 "$mail_domain"
+  command -v posttls-finger >/dev/null 2>&1 || {
+    echo missing | lines
+    return
+  }
   posttls-finger -l none -t 10 -T 10 -o dnssec_probe= "$mail_domain" 2>&1 </dev/null |
     sed -n 's/^posttls-finger: //; /^Connected to /p; /^< 220/p; /^Failed to /p; /lookup failed/p' | lines
 }
@@ -95,9 +105,10 @@ probe_postfix() {
   all_services | while IFS=' ' read -r id line; do probe_service "$id" "$line"; done
   probe_left
   if command -v services_on_port >/dev/null 2>&1; then
-    probe_relay
+    probe_port
     [ -z "$mail_domain" ] || probe_way_out
-  else
+  fi
+  if command -v find_routes >/dev/null 2>&1; then
     find_routes
     section routes
     printf '%s\n' "$routes" | sed '/^$/d' | lines

@@ -7,8 +7,6 @@
 : "${folder_owner:?}" "${folder_mode:?}" "${chain_owner:?}" "${chain_mode:?}" "${user=}"
 : "${relay_names?}" "${mail_domain?}"
 
-section() { printf '@%s\n' "$*"; }
-
 # The lines of a section, from stdin: at most 2000.
 lines() { head -n 2000 | sed 's/^/ /'; }
 
@@ -93,10 +91,7 @@ probe_host() {
     if id "$user" >/dev/null 2>&1; then find_user; fi
   fi
   probe_files
-  for name in $relay_names; do
-    section addresses "$name"
-    { getent ahosts "$name" 2>/dev/null || :; } | awk '{ print $1 }' | sort -u | lines
-  done
+  for name in $relay_names; do probe_addresses "$name"; done
   if command -v find_postfix >/dev/null 2>&1; then probe_postfix; fi
   if command -v program_release >/dev/null 2>&1; then probe_program; fi
   each_part probe

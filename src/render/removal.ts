@@ -25,6 +25,12 @@ export function renderRemoval(
       : smtpdServers.map(({ hostname }) => hostname).filter((hostname) => install.includes(hostname));
   const { words, run } = installParagraph(settings, touched);
   const first = [...(isKept ? [commandText(program, ['make'])] : []), ...run];
+  if (gone.container !== undefined) {
+    return renderNowRun(
+      { words, run: first },
+      `Then stop the container of ${gone.hostname}, and remove its folder there.`,
+    );
+  }
   return renderNowRun(
     { words, run: first },
     {

@@ -73,10 +73,11 @@ export function renderRenewalTimer(settings: Settings): string {
     '',
     'That ssh key needs nothing else on the hosts. After the first deploy, a line in',
     'authorized_keys lets it renew what is installed, and not change the configuration',
-    'or log in; put your public key in the place of KEY:',
+    'or log in, so that check sees the relays only from outside. Put your public key in',
+    'the place of KEY:',
     '',
     ...hostsOf(settings)
-      .filter(({ ssh }) => !ssh.isLocal)
+      .filter(({ ssh, container }) => !ssh.isLocal && container === undefined)
       .slice(0, mostHosts)
       .flatMap(({ hostname, ssh: { user, needsSudo } }) =>
         marked(`~${user}/.ssh/authorized_keys on ${hostname}`, [

@@ -4,26 +4,27 @@
 // is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
-import { dkimFiles, isSigner } from '../plan/dkim.js';
 import { peersName } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
+import type { HostName } from '../names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import dkim from './dkim.sh';
-import { dkimFolder, dkimUnit } from './dkim.js';
+import { signingValues } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
 import failure from './failure.sh';
 import frame from './frame.sh';
 import { homeProgramOf } from './home-programs.js';
 import inboundHome from './inbound-home.sh';
 import inboundRelay from './inbound-relay.sh';
-import { inboundPlace } from './inbound-service.js';
+import { homeTransport, inboundPlace } from './inbound-service.js';
 import install from './install.sh';
 import { configurationOf } from './configuration.js';
 import { removeMonitorLines } from './monitor.js';
+import noService from './no-service.sh';
 import ownService from './own-service.sh';
 import parents from './parents.sh';
 import { oldestRelease, syslogName, type Parameter } from './postfix.js';
@@ -34,8 +35,8 @@ import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
+import probeSections from './probe-sections.sh';
 import smtpClient from './smtp-client.sh';
-import { senderOf } from './senders.js';
 import smtpdServer from './smtpd-server.sh';
 import { tunnelPart } from './tunnel.js';
 
@@ -74,7 +75,10 @@ export function renderProbe(
 ): string {
   const relays = host.role === 'smtp-client' ? settings.smtpdServers : [];
   const question = { relay_names: relays.map(({ hostname }) => hostname).join(' '), mail_domain: mailDomain };
-  const part = homeProgramOf(settings, host) === undefined ? [probe, probePostfix] : [probe, probeProgram];
+  const part =
+    homeProgramOf(settings, host) === undefined
+      ? [probeSections, probe, probePostfix]
+      : [probeSections, probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
 ${assignmentsOf(question)}
@@ -86,42 +90,63 @@ probe_host </dev/null
 `;
 }
 
-/**
- * A script that needs only openssl: does this home host get through to the relays, and is it refused without its
- * certificate?
- */
-export function renderProbeFrom(settings: Settings, client: SmtpClient): string {
-  const { hostname } = client;
+/** Services of ours to try from a host, up to RCPT. */
+export interface Tries {
+  /** Where each is: an address and a port. */
+  readonly peers: readonly { readonly hostname: HostName; readonly place: string }[];
+  /** '' is the null sender. */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** It cannot be accepted, so its log lines have to show that it is a trial. */
+  readonly isTrial: boolean;
+}
+
+/** A script that needs only openssl: does this host get through to services of ours, also without its certificate? */
+export function renderProbeFrom(settings: Settings, { hostname }: HostSettings, tries: Tries): string {
   const { key, certificate, ca } = bundleNames(settings.domain, hostname);
-  const sender = senderOf(settings, client);
-  const values = { host: hostname, folder: settings.postfix.directory, key, certificate, ca, sender };
+  const values = {
+    host: hostname,
+    folder: settings.postfix.directory,
+    key,
+    certificate,
+    ca,
+    sender: tries.sender,
+    greeting: tries.isTrial ? 'trial' : 'usual',
+    recipients: tries.recipients.join(' '),
+  };
   return `{
 ${assignmentsOf(values)}
 
-all_relays() {
+all_peers() {
   cat <<'END'
-${settings.smtpdServers.map((relay) => `${relay.hostname} ${relay.port}`).join('\n')}
+${tries.peers.map((peer) => `${peer.hostname} ${peer.place}`).join('\n')}
 END
 }
 
+${probeSections}
 ${probeFrom}
 probe_from </dev/null
 }
 `;
 }
 
-/** The values, texts and functions. */
-function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
-  const values = { ...hostValues(settings, host, keyPlace), ...own.values };
-  return `${assignmentsOf(values)}
+/** The two halves of a script that installs: what only this host has, and what all hosts like it have. */
+export function scriptHalves(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {
+  const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
+  return { values: valuesOf(settings, host, own, keyPlace), functions: functionsOf(own) };
+}
 
-${own.texts}
-${failure}
-${frame}
-${arrival}
-${parents}
-${checkBundle}
-${own.functions}`;
+function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
+  return `${valuesOf(settings, host, own, keyPlace)}\n${functionsOf(own)}`;
+}
+
+/** The values and texts. */
+function valuesOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
+  return `${assignmentsOf({ ...hostValues(settings, host, keyPlace), ...own.values })}\n\n${own.texts}`;
+}
+
+function functionsOf({ functions }: ReturnType<typeof partOf>): string {
+  return [failure, frame, arrival, parents, checkBundle, functions].join('\n');
 }
 
 function assignmentsOf(values: Readonly<Record<string, string>>): string {
@@ -163,7 +188,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
-  const [signing, tunnel] = [signingPart(settings, host), tunnelPart(settings, host)];
+  const tunnel = tunnelPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
@@ -174,9 +199,9 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     values: {
       oldest,
       ...own.values,
-      ...signing.values,
+      ...signingValues(settings, host),
       ...tunnel.values,
-      parts: [...own.parts, ...signing.parts, ...tunnel.parts].join(' '),
+      parts: [...own.parts, 'dkim', ...tunnel.parts].join(' '),
     },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
@@ -204,23 +229,7 @@ ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
 ${tunnel.texts}`,
-    functions: [install, editConfiguration, own.functions, ...signing.functions, ...tunnel.functions].join('\n'),
-  };
-}
-
-/** The part for a host that signs mail; nothing if it does not. */
-function signingPart(settings: Settings, host: HostSettings) {
-  const { dkim: signing } = settings;
-  if (signing === undefined || !isSigner(settings, host)) return { parts: [], values: {}, functions: [] };
-  return {
-    parts: ['dkim'],
-    values: {
-      dkim_folder: dkimFolder(settings),
-      dkim_unit: dkimUnit(settings),
-      dkim_port: String(signing.socket),
-      dkim_files: dkimFiles(settings, host).join(' '),
-    },
-    functions: [dkim],
+    functions: [install, editConfiguration, own.functions, dkim, ...tunnel.functions].join('\n'),
   };
 }
 
@@ -247,7 +256,7 @@ function clientPart(settings: Settings, client: SmtpClient, { forceRoutes }: Scr
             inbound_domains: inbound.domains.join(' '),
           }),
     },
-    functions: [smtpClient, ...(inbound === undefined ? [] : [ownService, inboundHome])].join('\n'),
+    functions: [smtpClient, ...(inbound === undefined ? [noService] : [ownService, inboundHome])].join('\n'),
   };
 }
 
@@ -280,6 +289,7 @@ function serverPart(settings: Settings, server: SmtpdServer) {
         : {
             inbound_domains: inbound.domains.join(' '),
             inbound_asks: inbound.recipients === 'verify' ? 'yes' : 'no',
+            inbound_transport: homeTransport(server),
           }),
     },
     functions: [ownService, smtpdServer, port25Functions, ...(inbound === undefined ? [] : [inboundRelay])].join('\n'),

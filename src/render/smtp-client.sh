@@ -37,29 +37,21 @@ check_role() {
       fail "relaycerts configured $host from ${value%/*} before, and undo could no longer restore that" \
         "undo that first: set postfix.directory to ${value%/*} and run the same command with --undo"
   done
+  check_chroot
   check_routes
 }
 
-# The tables in the parameter $1, one per line; a comma or space within braces does not separate.
-tables_of() {
-  value_of "$1" | awk '{
-    for (i = 1; i <= length($0); i++) {
-      c = substr($0, i, 1)
-      depth += (c == "{") - (c == "}")
-      printf "%s", (depth == 0 && c ~ /[, \t]/) ? "\n" : c
-    }
-    print ""
-  }' | sed '/^$/d'
-}
-
-# Looks a key up as Postfix does: $1 is the parameter, $2 the key.
-lookup() {
-  tables_of "$1" | while IFS= read -r table; do
-    if found=$(postmap -q "$2" "$table" 2>/dev/null); then
-      printf '%s\n' "$found"
-      break
-    fi
-  done
+# Systems other than Debian have no chroot; in one without the resolver's files, no name is found, and mail waits.
+check_chroot() {
+  [ "$(all_services | awk -v id="$transport/unix" '$1 == id { print $6 }')" = y ] || return 0
+  case $(postconf -M smtp/unix 2>/dev/null | awk '{ print $5 }') in
+    n | -) ;;
+    *) return 0 ;;
+  esac
+  queue=$(value_of queue_directory)
+  [ -e "$queue/etc/resolv.conf" ] ||
+    fail "Postfix on $host runs without a chroot, and in $queue it would find no relay: $queue/etc/resolv.conf is missing" \
+      'set postfix.masterChroot in the settings to "n"'
 }
 
 # The entries of the tables in $1, key and value; "?" and the table for one that cannot be listed.
@@ -164,18 +156,6 @@ check_routes() {
 # The first routes of kind $1, on one line.
 list() { printf '%s\n' "$routes" | sed -n "s/^$1 //p" | head -n 5 | sed '$!s/$/;/' | tr '\n' ' ' | sed 's/ $//'; }
 
-note_services() { :; }
-
-prepare_tables() { :; }
-
-tables_are_there() { :; }
-
-check_active() { :; }
-
-has_other_leftovers() { false; }
-
 set_postscreen() { :; }
 
 undo_postscreen() { :; }
-
-after_reload() { :; }

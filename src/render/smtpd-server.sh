@@ -22,9 +22,6 @@ check_role() {
   own_file "${table_file##*/}" 644
   check_table_type
   check_port
-  # Even if root lets Postfix have a port, SELinux may refuse it.
-  [ "$(getenforce 2>/dev/null)" != Enforcing ] ||
-    log_hint="the mail log says why; if SELinux denies the port: semanage port -a -t smtp_port_t -p tcp $port"
   warn_of_hand_edits
   warn_of_main_cf
 }

@@ -6,7 +6,10 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Pin } from './pin.js';
 import { configurationOf } from './configuration.js';
+import { containerUse } from './container.js';
+import { containerSteps } from './container-steps.js';
 import { dkimSteps, undoDkimLines, undoMilterLines } from './dkim-steps.js';
+import { mainCfLine, setParameters, setServices, type ParameterText } from './postconf-lines.js';
 import { oldestRelease, type Parameter, type Service } from './postfix.js';
 import type { Section } from './sections.js';
 import { homeProgramOf } from './home-programs.js';
@@ -28,6 +31,8 @@ export function stepsOf(
   pins: readonly Pin[],
   { undo, keyPlace }: { readonly undo: boolean; readonly keyPlace: KeyPlace },
 ): readonly Step[] {
+  const use = containerUse(settings, host);
+  if (use !== undefined) return containerSteps(settings, host, use, undo);
   const program = homeProgramOf(settings, host);
   if (undo) return [program === undefined ? undoStep(settings, host) : undoProgramStep(settings, host, program)];
   return [
@@ -45,7 +50,7 @@ export function fileOf(
   section: Section,
   pins: readonly Pin[],
 ): Block | undefined {
-  if (homeProgramOf(settings, host) !== undefined) return undefined;
+  if (host.container !== undefined || homeProgramOf(settings, host) !== undefined) return undefined;
   const { main, tokens, services } = configurationOf(settings, host);
   if (section === 'main.cf' && main.length + tokens.length > 0) {
     const items = tokens.map(({ name, place, token }) => `# ${name}, ${place}: ${token}`);
@@ -231,35 +236,6 @@ function backup(file: string): readonly string[] {
     // Otherwise postconf appends to the end of the last line.
     `tail -c 1 ${file} | read -r _ || echo >>${file}`,
   ]);
-}
-
-function mainCfLine({ name, value }: Parameter): string {
-  return `${name} = ${value}`.trimEnd();
-}
-
-type ParameterText = (parameter: Parameter) => string;
-
-function setServices(services: readonly Service[]): readonly string[] {
-  return services.flatMap(({ id, line, overrides }) => [
-    `postconf -M ${shellWord(`${id}=${line}`)}`,
-    ...(overrides.length === 0
-      ? []
-      : setParameters('postconf -P', overrides, ({ name, value }) => `${id}/${name}=${value}`)),
-  ]);
-}
-
-/**
- * One command for all; a parameter that older releases do not know is set separately, and only if this release knows
- * it.
- */
-function setParameters(command: string, parameters: readonly Parameter[], text: ParameterText): readonly string[] {
-  const always = parameters.filter(({ since }) => since === undefined).map((one) => shellWord(text(one)));
-  const later = parameters.flatMap((one) => {
-    if (one.since === undefined) return [];
-    const test = `test -z "$(postconf -d ${one.name} 2>/dev/null)"`;
-    return [`# Postfix ${one.since.join('.')} and later`, `${test} || ${command} ${shellWord(text(one))}`];
-  });
-  return [...continued([command, ...always]), ...later];
 }
 
 function withReleases(parameters: readonly Parameter[], text: ParameterText): readonly string[] {

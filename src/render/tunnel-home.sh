@@ -3,7 +3,7 @@
 # there, with the key that home has anyway, and knows one relay by its host keys. `deploy` sends these; without them the
 # rest is installed, and the script says what is missing.
 
-: "${host:?}" "${folder:?}" "${bundle:?}" "${arrived:?}" "${saved:?}" "${key:?}" "${tunnel_user:?}" "${tunnel_relays:?}" "${tunnel_hint:?}" "${tunnel_steps_hint:?}" "${tunnel_changed:?}"
+: "${host:?}" "${folder:?}" "${bundle:?}" "${arrived:?}" "${saved:?}" "${key:?}" "${tunnel_user:?}" "${tunnel_relays:?}" "${tunnel_hint:?}" "${tunnel_steps_hint:?}"
 
 unit_of() { echo "$tunnel_user-$1.service"; }
 
@@ -88,9 +88,7 @@ start_tunnel() {
 }
 
 put_back_tunnel() {
-  [ "$tunnel_changed" = yes ] || return 0
-  put_back_tunnel_files
-  has_systemd || return 0
+  put_back_tunnel_files && has_systemd || return 0
   systemctl daemon-reload
   for relay in $tunnel_relays; do
     if [ -f "$(unit_file_of "$relay")" ]; then
@@ -120,6 +118,8 @@ rm -f $folder/$relay.known_hosts $folder/$relay.etrn
 END
   done
 }
+
+left_tunnel() { false; }
 
 undo_tunnel() { :; }
 

@@ -5,10 +5,7 @@
 
 : "${saved:?}"
 
-has_systemd() { [ -d /run/systemd/system ]; }
-
 # Files were replaced in this run; each has a folder in $saved/tunnel until the end: path, and old if it was there.
-# shellcheck disable=SC2034 # read at both ends
 tunnel_changed=no
 
 tunnel_paths() { end_files | cut -d ' ' -f 1 | sort -u; }
@@ -37,7 +34,9 @@ place_tunnel_files() {
   done
 }
 
+# False if no file was replaced.
 put_back_tunnel_files() {
+  [ "$tunnel_changed" = yes ] || return 1
   for one in "$saved/tunnel"/*; do
     [ -f "$one/path" ] || continue
     read -r path <"$one/path"

@@ -47,6 +47,7 @@ export function findContradictions(
     ...findEarlyRenewal(member(value, 'certificates')),
     ...findManySenders(member(value, 'smtpClients'), domain),
     ...findInboundContradictions(value, domain),
+    ...findContainerContradictions(value, domain),
     ...findTwiceListed(member(passphrase, 'recipients')),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
@@ -184,6 +185,30 @@ function findInboundContradictions(value: unknown, domain: HostName | undefined)
   if (program === 'postfix') return strangers;
   const what = `has another mail program than Postfix (${quote(program)}): ${quote(home)}`;
   return [{ path, what, hint: 'write the hostname of a client with Postfix' }, ...strangers];
+}
+
+/** What is set up beside the service and the transport is only for hosts that are not containers. */
+function findContainerContradictions(value: unknown, domain: HostName | undefined): readonly Contradiction[] {
+  const [inbound, dkim] = [member(value, 'inbound'), member(value, 'dkim')];
+  const home = findHostName(member(inbound, 'home'), domain);
+  const signers = member(dkim, 'signAt') === 'home' ? 'smtpClients' : 'smtpdServers';
+  const hint = 'remove one of the two';
+  return (['smtpdServers', 'smtpClients'] as const).flatMap((key) =>
+    items(member(value, key)).flatMap((host, index) => {
+      if (member(host, 'container') === undefined) return [];
+      const path = [key, index, 'container'];
+      const program = member(host, 'program') ?? 'postfix';
+      const isRelay = key === 'smtpdServers';
+      const isInbound = isRelay || (home !== undefined && findHostName(member(host, 'hostname'), domain) === home);
+      const rules: readonly (readonly [isBroken: boolean, what: string])[] = [
+        [program !== 'postfix', `runs Postfix, and not ${quote(program)}`],
+        [inbound !== undefined && isInbound, 'cannot pass on mail from the world (inbound)'],
+        [dkim !== undefined && key === signers, "is not set up to sign (dkim): use the image's own DKIM"],
+        [isRelay && member(value, 'relayPort25') !== undefined, 'has no port 25 to set up (relayPort25)'],
+      ];
+      return rules.flatMap(([isBroken, what]) => (isBroken ? [{ path, what, hint }] : []));
+    }),
+  );
 }
 
 function findTwiceListed(recipients: unknown): readonly Contradiction[] {

@@ -146,6 +146,18 @@ export function choice<const Value extends string>(
   values: readonly [Value, ...Value[]],
   description: string,
 ): Kind<Value> {
+  return withDefault(word(values, description), values[0]);
+}
+
+/** One of some words, or none. */
+export function oneOf<const Value extends string>(
+  values: readonly Value[],
+  description: string,
+): Kind<Value | undefined> {
+  return optional(word(values, description));
+}
+
+function word<const Value extends string>(values: readonly Value[], description: string): Kind<Value> {
   const all = values.map((value) => `"${value}"`).join(', ');
   const words = (input: unknown): Words => {
     const text = typeof input === 'string' ? input.slice(0, 64).toLowerCase() : '';
@@ -164,7 +176,7 @@ export function choice<const Value extends string>(
     flaws.push({ path, ...words(input) });
     return noValue;
   };
-  return withDefault({ read, jsonSchema: { type: 'string', enum: values, description } }, values[0]);
+  return { read, jsonSchema: { type: 'string', enum: values, description } };
 }
 
 /** Text that a parser of names.ts (or one below) accepts; `format` is what the JSON Schema says of it. */

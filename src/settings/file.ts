@@ -3,12 +3,12 @@
 
 import { completeHostName, parseAbsolutePath, parseCountryCode, parseHostName } from '../names.js';
 import { parseSender, parseSshHost, parseSshUser, type HostName } from '../names.js';
-import { attribute, choice, flag, textFormats, list, parsed, parsePath, parseRecipient } from './fields.js';
+import { attribute, choice, flag, oneOf, textFormats, list, parsed, parsePath, parseRecipient } from './fields.js';
 import { buildDomainMail } from './domain-mail.js';
 import { section, whole } from './fields.js';
 import { checked, optional, withDefault, type Kind } from './kinds.js';
 import { buildOverrides } from './overrides.js';
-import { keyTypes, mailPrograms, tableTypes } from './settings.js';
+import { containers, keyTypes, mailPrograms, tableTypes } from './settings.js';
 
 const about = 'What relaycerts makes: a private CA, certificates and Postfix configuration for mutual-TLS relaying';
 const maxClients = 5000;
@@ -42,6 +42,7 @@ export function buildSchema(domain: HostName) {
     return withDefault(list(hostname('A DNS name', example), meta, `["${example}"]`), []);
   };
 
+  const containerWords = 'The image, if its Postfix runs in a container: relaycerts export docker writes its files';
   const notPort25 = {
     what: 'must not be 25, which stays as it is for mail from the world: 25',
     hint: 'write another port, for example 2500',
@@ -56,6 +57,8 @@ export function buildSchema(domain: HostName) {
     ),
     altNames: altNames('relay2'),
     ...ssh,
+    // mailcow has no way to add a service.
+    container: oneOf(['mail-gateway', 'boky', 'docker-mailserver'], containerWords),
     tlsLogLevel: tlsLogLevel('smtpd_tls_loglevel'),
     overrides: withDefault(overrides, {}),
   });
@@ -74,6 +77,7 @@ export function buildSchema(domain: HostName) {
     hostname: hostname('The client: a label, completed with the domain, or a whole DNS name', 'mailhost'),
     altNames: altNames('mail2'),
     ...ssh,
+    container: oneOf(containers, containerWords),
     tlsLogLevel: tlsLogLevel('smtp_tls_loglevel'),
     program: choice(mailPrograms, 'What hands its mail to the relay'),
     programUser: optional(parsed(parseSshUser, textFormats.sshUser, 'www-data', programUser)),

@@ -22,6 +22,10 @@ export const programUsers = {
 export type MailProgram = keyof typeof programUsers;
 export const mailPrograms = ['postfix', 'exim', 'opensmtpd', 'msmtp', 'nullmailer', 'nodemailer'] as const;
 
+/** Container images that have their own way of configuring Postfix. */
+export const containers = ['mail-gateway', 'boky', 'docker-mailserver', 'mailcow'] as const;
+export type Container = (typeof containers)[number];
+
 export const roles = ['smtpd-server', 'smtp-client'] as const;
 export type Role = (typeof roles)[number];
 
@@ -43,6 +47,8 @@ interface Host {
   readonly hostname: HostName;
   readonly altNames: readonly HostName[];
   readonly ssh: Ssh;
+  /** The image whose Postfix it is; undefined: it is not a container. */
+  readonly container: Container | undefined;
   /** Mail from the world passes through it (`inbound`): it is both server and client, and its certificate is for both. */
   readonly isInbound: boolean;
   /** postconf(5) smtpd_tls_loglevel or smtp_tls_loglevel, 0 to 4. */

@@ -26,7 +26,7 @@ export function readDkimKeys(layout: Layout, findings: Findings): readonly Found
     return [];
   }
   return entries.map((entry) => {
-    const keyPath = layout.dkimKey(entry.domain, entry.selector).path;
+    const keyPath = layout.dkimKey(entry).path;
     if (entry.state === 'retired') return { ...entry, keyPath, key: undefined };
     const pem = readPrivate(keyPath, findings);
     const key = collect(findings, keyPath, () => pem && readHostKey(keyPath, pem));

@@ -6,7 +6,7 @@ import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { writeJson } from '../json-text.js';
 import { findHostName, parseSshHost, parseSshUser, type HostName } from '../names.js';
 import { mostAuthorities, type SeenHost } from '../plan/installed.js';
-import { hostsOf, type Settings, type Ssh } from '../settings/settings.js';
+import { containers, hostsOf, type Settings, type Ssh } from '../settings/settings.js';
 import { readFileNow } from '../sys/files.js';
 import { fieldsOf, parseJson, parseTime } from './json-fields.js';
 import type { Layout } from './layout.js';
@@ -67,10 +67,14 @@ export function installedChange(
   seen: ReadonlyMap<HostName, SeenHost | undefined>,
   settings: Settings,
 ): Change {
-  const ways = new Map(hostsOf(settings).map(({ hostname, ssh }) => [hostname, ssh]));
+  const ways = new Map(
+    hostsOf(settings).map(({ hostname, ssh, container }) => [
+      hostname,
+      container === undefined ? { ssh } : { container },
+    ]),
+  );
   const hosts = new Map(before);
   for (const [hostname, content] of seen) {
-    const ssh = ways.get(hostname);
     if (content === undefined) {
       hosts.delete(hostname);
       continue;
@@ -80,7 +84,7 @@ export function installedChange(
     hosts.set(hostname, {
       ...content,
       ...(content.dkim === undefined || dkimSince === undefined ? {} : { dkimSince }),
-      ...(ssh === undefined ? {} : { ssh }),
+      ...ways.get(hostname),
     });
   }
   const bytes = Buffer.from(renderInstalled(hosts));
@@ -96,11 +100,16 @@ export function installedChange(
 export function renderInstalled(hosts: Installed['hosts']): string {
   const lines = [...hosts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([hostname, { seen, certificate, authorities, table = null, configuration = null, dkim, dkimSince, ssh }]) => {
-      const content = { certificate, authorities, table, configuration, dkim, dkimSince: dkimSince?.toISOString() };
-      const entry = { seen: seen.toISOString(), ...content, ssh };
-      return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
-    });
+    .map(
+      ([
+        hostname,
+        { seen, certificate, authorities, table = null, configuration = null, dkim, dkimSince, ssh, container },
+      ]) => {
+        const content = { certificate, authorities, table, configuration, dkim, dkimSince: dkimSince?.toISOString() };
+        const entry = { seen: seen.toISOString(), ...content, ssh, container };
+        return `    ${writeJson(hostname)}: ${writeJson(entry)}`;
+      },
+    );
   return `{\n  "version": 1,\n  "hosts": {${lines.length === 0 ? '' : `\n${lines.join(',\n')}\n  `}}\n}\n`;
 }
 
@@ -120,6 +129,7 @@ function parseSeen(value: unknown): SeenHost | undefined {
   if (!isDigestOrNull(table) || !isDigestOrNull(configuration)) return undefined;
   if (dkim !== undefined && !isDigest(dkim)) return undefined;
   const ssh = parseSsh(fields.get('ssh'));
+  const container = containers.find((one) => one === fields.get('container'));
   const content = {
     certificate,
     authorities,
@@ -132,6 +142,7 @@ function parseSeen(value: unknown): SeenHost | undefined {
     ...content,
     ...(dkimSince === undefined ? {} : { dkimSince }),
     ...(ssh === undefined ? {} : { ssh }),
+    ...(container === undefined ? {} : { container }),
   };
 }
 

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import type { HostName, Serial } from '../names.js';
 import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js';
-import { dkimFiles } from '../plan/dkim.js';
+import { dkimFiles, dkimKeyFile } from '../plan/dkim.js';
 import { inboundFiles } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
 import { tunnelFiles } from '../plan/tunnel.js';
@@ -69,7 +69,7 @@ export function layoutOf({
     retiredCaCertificate: (serial: Serial) => plain(retiredFolder, `${domain}-ca-${serial}.crt.pem`),
     revokedFolder: join(certsFolder, 'revoked'),
     dkimFolder,
-    dkimKey: (of: HostName, selector: string) => secret(dkimFolder, `${of}.${selector}.key.pem`),
+    dkimKey: (key: Parameters<typeof dkimKeyFile>[0]) => secret(dkimFolder, dkimKeyFile(key)),
     /** What each DKIM key is for now. */
     dkimSelectors: plain(dkimFolder, 'selectors.json'),
     bundleFolder,

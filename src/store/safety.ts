@@ -25,7 +25,7 @@ import type { Sys } from '../sys/sys.js';
 import { layoutOf, operatorKeyPlace, type Layout } from './layout.js';
 import { rootsProblem } from './ownership.js';
 
-type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn' | 'run'>;
+type Onlooker = Pick<Sys, 'uid' | 'configHome' | 'warn' | 'run' | 'typed'>;
 
 interface Seen extends Pick<FileState, 'kind' | 'mode' | 'uid' | 'gid'> {
   readonly path: string;
@@ -152,7 +152,7 @@ function isWritable({ real }: Seen): boolean {
   }
 }
 
-async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Judgement> {
+async function judge(seen: readonly Seen[], { uid, run, typed }: Onlooker): Promise<Judgement> {
   const isPlain = (one: Seen): boolean =>
     one.kind === one.wanted && !isShared(one) && (one.uid === uid || one.uid === 0);
   // A system without user ids has no other users.
@@ -161,7 +161,7 @@ async function judge(seen: readonly Seen[], { uid, run }: Onlooker): Promise<Jud
     ...one,
     hasAcl: isShared(one) && (one.mode & 0o020) !== 0 && (await isListed(one, run)),
   }));
-  return judgePlaces(await Promise.all(looked), uid, readAccounts());
+  return judgePlaces(await Promise.all(looked), uid, readAccounts(), typed);
 }
 
 /** The plus sign of ls(1); Node cannot read the list itself. */
@@ -171,8 +171,13 @@ async function isListed({ kind, real }: Seen, run: Sys['run']): Promise<boolean>
   return /^\S{10}\+/u.test(found?.stdout.toString() ?? '');
 }
 
-/** What is wrong with these places, for the user with this effective uid. */
-export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accounts): Judgement {
+/** What is wrong with these places, for the user with this effective uid, who typed this command. */
+export function judgePlaces(
+  seen: readonly Seen[],
+  uid: number,
+  accounts: Accounts,
+  typed: readonly string[],
+): Judgement {
   const right = seen.filter(({ kind, wanted }) => kind === wanted);
   const problems = seen.filter((one) => !right.includes(one)).map(strangeProblem);
   const warnings: Problem[] = [];
@@ -196,7 +201,7 @@ export function judgePlaces(seen: readonly Seen[], uid: number, accounts: Accoun
       if (own.length > 0) problems.push(ownerProblem(own, who, uid));
       else problems.push(aboveProblem(his, who, project));
     } else if (project?.uid === owner || own.every(({ duty }) => duty !== 'ours')) {
-      warnings.push(rootWarning(own.length > 0 ? own : his, who, accounts));
+      warnings.push(rootWarning(own.length > 0 ? own : his, who, accounts, typed));
     } else problems.push(ownerProblem(own, who, uid));
   }
   return { problems, warnings };
@@ -272,7 +277,7 @@ function aboveProblem(his: readonly Seen[], who: string, project: Seen | undefin
   };
 }
 
-function rootWarning(his: readonly Seen[], who: string, { users }: Accounts): Problem {
+function rootWarning(his: readonly Seen[], who: string, { users }: Accounts, typed: readonly string[]): Problem {
   const [{ uid, gid } = { uid: 0, gid: 0 }] = his;
   const name = users.get(uid);
   // sudo does not know a user who is in no file of this machine.
@@ -280,7 +285,7 @@ function rootWarning(his: readonly Seen[], who: string, { users }: Accounts): Pr
   const as = name === undefined ? nameless : `sudo -u ${shellWord(name)}`;
   return {
     message: `running as root, but ${nameAll(his)} belongs to ${who}, who can change it; what root makes there is root's`,
-    hint: { run: ['make'], before: `to run it as ${who}: ${as}` },
+    hint: { run: typed, before: `to run it as ${who}: ${as}` },
   };
 }
 

@@ -102,7 +102,7 @@ function filesOf(layout: Layout, configHome: string, state: Inventory): Readonly
     add(layout.certificate(role, hostname), certificate?.info.pem);
     add(layout.previous(role, hostname), previous?.info.pem);
   }
-  for (const { domain, selector, key } of state.dkim) add(layout.dkimKey(domain, selector), key?.pem);
+  for (const one of state.dkim) add(layout.dkimKey(one), one.key?.pem);
   if (state.dkim.length > 0) add(layout.dkimSelectors, renderSelectors(state.dkim));
   return files;
 }

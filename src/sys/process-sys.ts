@@ -24,7 +24,7 @@ import type { Run } from './run.js';
 import { shownPath } from './shown-path.js';
 import type { Style, Sys } from './sys.js';
 
-export interface SysOptions extends Pick<Sys, 'program' | 'command'> {
+export interface SysOptions extends Pick<Sys, 'program' | 'command' | 'typed'> {
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: boolean;
@@ -62,7 +62,7 @@ export interface ProcessOutput {
  * printed anyway, and only on a terminal.
  */
 export function processSys(
-  { quiet, verbose, color, wait, program, command }: SysOptions,
+  { quiet, verbose, color, wait, program, command, typed }: SysOptions,
   outside: ProcessLike = process,
   onWrite: () => void = () => undefined,
 ): Sys {
@@ -113,6 +113,7 @@ export function processSys(
     machine: hostname(),
     program,
     command,
+    typed,
     get interactive() {
       return outside.stderr.isTTY === true && outside.stdin.isTTY === true;
     },

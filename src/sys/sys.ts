@@ -25,6 +25,8 @@ export interface Sys {
   readonly program: string;
   /** The same for any folder and without --settings, for cron. */
   readonly command: string;
+  /** The command and its words, as typed; global options are not among them. */
+  readonly typed: readonly string[];
   /** True if questions can be asked: stdin and stderr are terminals. */
   readonly interactive: boolean;
   /** The terminal for pinentry (`/dev/pts/3`); undefined if there is none. */

@@ -61,7 +61,7 @@ async function makeNote(): Promise<string> {
 
 /** The digest of the files as they are now, whatever they are. */
 async function digestNow(): Promise<string> {
-  const words = { program: 'relaycerts', command: 'relaycerts' };
+  const words = { program: 'relaycerts', command: 'relaycerts', typed: [] };
   const { stdin, stdout, stderr } = process;
   const sys = processSys(
     { quiet: true, verbose: false, color: false, wait: 0, ...words },

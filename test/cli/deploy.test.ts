@@ -1,11 +1,12 @@
-// `relaycerts deploy` before it reaches a host: what it refuses, and what it says of hosts that it cannot reach. What it
-// does on hosts is in test/e2e.
+// `relaycerts deploy` before it reaches a host: what it refuses, and what it says of hosts that it cannot reach; and which
+// hosts of a fleet it visits. What it does on hosts is in test/e2e.
 
-import { rmSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
 import { putMade } from '../support/made-project.js';
-import { makeProject, type Project } from '../support/project.js';
+import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -66,6 +67,82 @@ describe('deploy', () => {
     const options = { hosts: [], dryRun: false, yes: false, undo: false, forceRoutes: false, parallel: 8 };
     const all = { ...options, canary: undefined, maxFailures: 10, settings: project.path('settings.json'), json: true };
     await expect(deploy(all, sys)).rejects.toMatchObject({ code: 'interrupted', message: 'no host was changed' });
+  });
+});
+
+/** Deploys where ssh does this to the host `$host`, after noting it; the relay is installed. */
+async function deployWith(script: string, ...words: readonly string[]): Promise<Result & { visited: string[] }> {
+  const log = join(project.home, 'visited');
+  project.write(
+    '../bin/ssh',
+    `#!/bin/sh
+head -c 1 >/dev/null
+for word; do case $word in *@*) host=\${word#*@} host=\${host%%.*}; break ;; esac; done
+echo "$host" >>'${log}'
+[ "$host" != relayhost ] || { echo relaycerts: outcome: changed; exit; }
+${script}
+`,
+  );
+  chmodSync(project.path('../bin/ssh'), 0o755);
+  const result = await project.run(['deploy', '--yes', ...words]);
+  const visited = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+  return { ...result, visited };
+}
+
+const failing = 'echo relaycerts: outcome: postfix-check; exit 1';
+
+describe('of a fleet', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  beforeEach(async () => {
+    project.settings(smallSettings({ smtpClients: names.map((hostname) => ({ hostname })) }));
+    succeed(await project.run(['make', '--quiet']));
+  });
+
+  it('--max-failures is where it stops', async () => {
+    const { status, stdout, visited } = await deployWith(failing, '--max-failures', '2', '--parallel', '1');
+    // With more than can be visited in parallel, one goes first by itself, and its failure counts for all.
+    expect([status, visited]).toEqual([1, ['relayhost', 'a']]);
+    expect(stdout).toContain('deploy: 1 installed, 1 failed and left as before, 4 waiting for others\n');
+    const unreachable = await deployWith('exit 255', '--max-failures', '2', '--parallel', '1');
+    expect([unreachable.status, unreachable.visited.slice(2)]).toEqual([1, ['a', 'b']]);
+    expect(unreachable.stdout).toContain('deploy: 2 failed and left as before, 3 waiting for others\n');
+  });
+
+  it('a canary goes first, and if it fails, no other host of its role', async () => {
+    const { status, stdout, visited } = await deployWith(failing, '--canary', 'd');
+    expect([status, visited]).toEqual([1, ['relayhost', 'd']]);
+    expect(stdout).toMatch(/^deploy: 1 installed, 1 failed and left as before, 4 waiting for others\nnot done: /mu);
+    const { visited: all } = await deployWith('echo relaycerts: outcome: changed', '--canary', 'd');
+    expect([all.slice(2, 3), all.slice(3).toSorted()]).toEqual([['d'], ['a', 'b', 'c', 'e']]);
+  });
+
+  it('a revocation reaches every relay, whichever fails', async () => {
+    const relays = ['a', 'b', 'c'];
+    const smtpClients = [{ hostname: 'home' }, { hostname: 'lost' }];
+    project.settings(smallSettings({ smtpdServers: relays.map((hostname) => ({ hostname })), smtpClients }));
+    succeed(await project.run(['make', '--quiet']));
+    expect((await deployWith('echo relaycerts: outcome: changed')).visited).toHaveLength(5);
+    succeed(await project.run(['revoke', 'lost']));
+    const one = `[ "$host" != a ] || { ${failing}; }\necho relaycerts: outcome: changed`;
+    const { status, visited } = await deployWith(one, '--parallel', '2');
+    expect([status, visited.slice(5).toSorted()]).toEqual([1, relays]);
+  });
+
+  it('visits as many hosts at a time as --parallel says', async () => {
+    // The first goes by itself. Of the others each waits until three are there, and would see a fourth.
+    const script = `[ "$host" != a ] || { echo relaycerts: outcome: changed; exit; }
+mkdir -p "$HOME/there" && : >"$HOME/there/$host"
+tries=0
+until [ -e "$HOME/full" ] || [ "$tries" = 200 ]; do
+  [ "$(ls "$HOME/there" | wc -l)" -lt 3 ] || : >"$HOME/full"
+  tries=$((tries + 1))
+  sleep 0.05
+done
+[ "$(ls "$HOME/there" | wc -l)" -le 3 ] && [ "$tries" -lt 200 ] || exit 1
+rm "$HOME/there/$host"
+echo relaycerts: outcome: changed`;
+    const { status, stdout, stderr } = await deployWith(script, '--parallel', '3');
+    expect([status, stdout], stderr).toEqual([0, expect.stringContaining('deploy: 6 installed\n')]);
   });
 });
 

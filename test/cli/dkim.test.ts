@@ -43,9 +43,20 @@ describe('make with dkim', () => {
     expect((await project.run(['show', 'relayhost'])).stdout).not.toMatch(/opendkim|milter_macro/u);
     project.settings(smallSettings({ dkim: { signAt: 'home', keyType: 'ed25519' } }));
     const { stderr } = succeed(await project.run(['make'], { now: at, env: { PATH: '/nowhere' } }));
+    expect(stderr).not.toContain('dkim.keyType is');
     expect(stderr).toContain('few receivers verify DKIM signatures of Ed25519 keys');
     expect(project.read('hosts/mailhost.example.org/opendkim.conf')).toContain('SignatureAlgorithm ed25519-sha256\n');
     expect(existsSync(project.path('hosts/relayhost.example.org/opendkim.conf'))).toBe(false);
+  });
+
+  it('says that another type of key waits for the next change of keys, and so does status', async () => {
+    await make();
+    project.settings(smallSettings({ dkim: { keyType: 'ed25519' } }));
+    const words = 'dkim.keyType is "ed25519", and the DKIM key rc202611 is rsa-2048';
+    expect((await make()).stderr).toContain(words);
+    expect((await project.run(['status'], { now: at })).stderr).toContain(words);
+    succeed(await project.run(['renew', '--dkim'], { now: at }));
+    expect((await make()).stderr).not.toContain(words);
   });
 
   it.each([

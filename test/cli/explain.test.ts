@@ -54,6 +54,19 @@ mail.log: 3 faults; 6 lines from Nov 27 00:37:48 to Nov 27 00:40:00; 1 of them f
 `);
   });
 
+  it('of a relay that sends mail back to the home: says so', async () => {
+    project.write(
+      'loop.log',
+      'Nov 27 00:37:48 relayhost postfix/smtp[423]: B47F390: to=<bob@example.net>, relay=mailhost.example.org[192.0.2.31]:25, delay=3.8, delays=0.68/1.9/0.73/0.51, dsn=4.7.1, status=deferred (host mailhost.example.org[192.0.2.31] said: 454 4.7.1 <bob@example.net>: Relay access denied (in reply to RCPT TO command))\n',
+    );
+    const { status, stdout } = await project.run(['explain', 'loop.log']);
+    expect(status).toBe(3);
+    expect(stdout).toMatch(
+      /^error {4}relayhost\.example\.org sends mail on to mailhost\.example\.org, .*\[relay-loops\]\n/u,
+    );
+    expect(stdout).toMatch(/^ +ssh root@relayhost\.example\.org 'postconf -X relayhost && postfix reload'$/mu);
+  });
+
   it('has its cure in words without settings', async () => {
     bare.write('mail.log', reject);
     const { status, stdout } = await bare.run(['explain', 'mail.log']);

@@ -1,6 +1,7 @@
 // `relaycerts fingerprint`: what openssl says of the same files.
 
 import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 
@@ -74,6 +75,30 @@ describe('fingerprint', () => {
     project.settings(smallSettings({ postfix: { pin: 'certificate' } }));
     expect((await project.run(['fingerprint'])).stdout).toContain(`\n${certificatePin} mailhost.example.org\n`);
     project.settings(smallSettings());
+  });
+
+  it('leaves out a client that never had a certificate, but not one that lost it', async () => {
+    const other = makeProject(smallSettings({ smtpClients: [{ hostname: 'mailhost' }, { hostname: 'shop' }] }));
+    const early = await other.run(['fingerprint']);
+    expect([early.status, early.stdout]).toEqual([1, '']);
+    other.settings(smallSettings());
+    expect((await other.run(['make'])).status).toBe(0);
+    expect((await other.run(['add', 'shop'])).status).toBe(0);
+    const warning =
+      'relaycerts: warning: left out, because there is no certificate yet: shop.example.org\nrelaycerts: hint: relaycerts make\n';
+    for (const words of [['fingerprint'], ['show'], ['show', 'relayhost']]) {
+      const { status, stdout, stderr } = await other.run(words);
+      expect([status, stderr]).toEqual([0, warning]);
+      expect(stdout).toContain('mailhost.example.org');
+      expect(stdout).not.toContain('shop');
+    }
+    expect((await other.run(['show', 'shop'])).status).toBe(1);
+    rmSync(other.path(certificate));
+    for (const words of [['fingerprint'], ['show'], ['show', 'relayhost']]) {
+      const { status, stdout } = await other.run(words);
+      expect([status, stdout]).toEqual([1, '']);
+    }
+    other.remove();
   });
 
   it('gives JSON', async () => {

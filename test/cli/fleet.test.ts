@@ -247,8 +247,10 @@ describe('what is noted of clients that are right', () => {
   it('spares reading their files, unless others could have written it', async () => {
     const note = readFileSync(noteOf(project));
     const bent = Buffer.from(note);
-    bent[pinAt] = (bent[pinAt] ?? 0) ^ 1;
+    for (const digest of [pinAt, pinAt + 32]) bent[digest] = (bent[digest] ?? 0) ^ 1;
+    await noteAsInstalled(project);
     writeFileSync(noteOf(project), bent);
+    expect((await project.run(['status', 'c0', '--json'])).stdout).toContain('with another certificate');
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('relay_clientcerts');
     chmodSync(noteOf(project), 0o660);
     expect(succeed(await project.run(['make', '--dry-run'])).stdout).toContain('nothing to make');

@@ -121,6 +121,29 @@ describe('deploy', () => {
     expect(stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
   });
 
+  it('does not note a configuration that a host kept, because the ssh key is limited', async () => {
+    await withHosts('echo relaycerts: outcome: changed', 'deploy', '--yes');
+    project.settings(smallSettings({ smtpClients: [{ hostname: 'mailhost', tlsLogLevel: 2 }] }));
+    await project.run(['renew', '--force', '--quiet', 'mailhost']);
+    const kept = String.raw`printf 'relaycerts: kept: install.sh receive.sh\nrelaycerts: outcome: changed\n'`;
+    const limited = await withHosts(kept, 'deploy', '--yes', '--json');
+    expect([limited.status, JSON.parse(limited.stdout)]).toMatchObject([
+      1,
+      { hosts: [{ host: 'mailhost.example.org', outcome: 'installed', findings: [{ id: 'key-limited' }] }] },
+    ]);
+    expect(limited.stderr).toContain(
+      'hint: with an ssh key that is not limited: relaycerts deploy mailhost.example.org\n',
+    );
+    // The certificate is noted, the configuration stays to be installed.
+    expect((await project.run(['deploy', '--dry-run'])).stdout).toBe(
+      'to install, in this order:\n  1. mailhost.example.org: configuration\n',
+    );
+    await withHosts('echo relaycerts: outcome: changed', 'deploy', '--yes');
+    // A newer script that sets the same is no difference.
+    const same = await withHosts(kept, 'deploy', 'mailhost', '--yes');
+    expect([same.status, same.stderr]).toEqual([0, expect.not.stringContaining('keeps')]);
+  });
+
   it('goes on with the others if one host prints without end', async () => {
     const script = `case "$*" in *relayhost2*) yes ;; *) echo relaycerts: outcome: changed ;; esac`;
     project.settings(smallSettings({ smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'relayhost2' }] }));

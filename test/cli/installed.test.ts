@@ -51,6 +51,14 @@ describe('what was seen of hosts', () => {
     expect(noted()).toEqual(['other.example.org', relay]);
   });
 
+  it('is noted whatever becomes of the output, which is not its fault', async () => {
+    const settings = { settings: project.path('settings.json') };
+    const full = { ...project.sys(), flush: () => Promise.reject(new Error('the disk is full')) };
+    await noteAsInstalled(project);
+    await noteInstalled(settings, full, new Map([[hostName(home), undefined]]));
+    expect(noted()).toEqual([relay]);
+  });
+
   it('is removed by clean', async () => {
     await noteAsInstalled(project);
     const cleaned = await project.run(['clean', '--yes']);

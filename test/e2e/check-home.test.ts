@@ -15,6 +15,7 @@ import {
   findAll,
   orRestored,
   runCure,
+  runCures,
 } from './lab/check.js';
 import type { Logged } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
@@ -172,7 +173,18 @@ describe('at home', () => {
       expect(finding.cure).not.toEqual([]);
       if (mend === undefined) await runCure(desk, finding);
       else await changeHost(home, mend);
+      await expectGreen(desk, home.hostname);
+    });
+  });
+
+  test('our settings below another service: settings-left', async () => {
+    await orRestored(desk, home, async () => {
+      const stock = (await home.exec(['postconf', '-M'])).stdout;
+      await changeHost(home, "sed -i 's/^relaycerts /#&/' /etc/postfix/master.cf");
+      await runCure(desk, await expectFound(desk, 'settings-left', home.hostname));
+      await runCures(desk);
       await expectGreen(desk);
+      expect((await home.exec(['postconf', '-M'])).stdout).toBe(stock);
     });
   });
 
@@ -207,6 +219,8 @@ describe('at home', () => {
     await relay.sh('postfix start >/dev/null 2>&1');
     const finding = await expectFound(desk, 'queue-deferred', home.hostname);
     expect(finding.message).toMatch(/^mail for relayhost.example.org waits .*\(1\).*Connection refused/u);
+    await home.exec(['postsuper', '-h', 'ALL']);
+    await runCure(desk, await expectFound(desk, 'queue-held', home.hostname));
     await runCure(desk, finding);
     await lab.outside.waitForMail(subject);
     await expectGreen(desk);

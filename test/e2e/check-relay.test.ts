@@ -232,7 +232,7 @@ describe('on the relay', () => {
       if (mend === undefined)
         await runCure(desk, cause === id ? finding : await expectFound(desk, cause, relay.hostname));
       else await changeHost(relay, mend);
-      await expectGreen(desk);
+      await expectGreen(desk, relay.hostname);
     });
   });
 
@@ -282,7 +282,7 @@ describe('on the relay', () => {
         await expectLogged(desk, { home, relay }, [[fault.logged, 'log' in fault ? fault.log : 'home']]);
       }
       await runCure(desk, finding);
-      await expectGreen(desk);
+      await expectGreen(desk, relay.hostname);
     });
   });
 });
@@ -304,7 +304,7 @@ describe('the way there', () => {
     await relay.sh('ip rule add ipproto tcp sport 2500 blackhole');
     await expectFound(desk, 'no-connection', relay.hostname);
     await relay.sh('ip rule del ipproto tcp sport 2500 blackhole');
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 
   test('a firewall that refuses: no-connection', async () => {
@@ -318,7 +318,7 @@ describe('the way there', () => {
     await relay.sh(
       'ip rule add pref 0 lookup local; ip rule del pref 1; ip rule del pref 2; echo 0 >/proc/sys/net/ipv4/ip_forward',
     );
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 
   test.each([
@@ -334,7 +334,7 @@ describe('the way there', () => {
     const { message } = await expectFound(desk, 'address-differs', relay.hostname);
     expect(message).toContain(`also has the address ${other},`);
     await asRoot('cat /tmp/hosts >/etc/hosts');
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 
   test('DNS that gives another address, where another server answers: banner-foreign', async () => {
@@ -348,7 +348,7 @@ describe('the way there', () => {
     await expectLogged(desk, { home, relay }, [['no-connection', 'home']]);
     await lab.outside.sh('postconf -MX 2500/inet; postfix stop; postfix start');
     await answer(lab.outside.address, relay.address);
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 
   test('a passphrase that nobody opens: what that keeps from being tried is said', async () => {
@@ -365,7 +365,7 @@ describe('the way there', () => {
     const { message } = await expectFound(desk, 'clock-differs', relay.hostname);
     expect(message).toContain('24 hours (it is ahead)');
     await relay.sh('umount /usr/local/sbin');
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 
   test.each([
@@ -393,6 +393,6 @@ describe('the way there', () => {
     await desk.run(back);
     expect(found.map((one) => one.id)).toEqual([id]);
     expect(found.map(({ severity }) => severity)).toEqual(['unknown']);
-    await expectGreen(desk);
+    await expectGreen(desk, relay.hostname);
   });
 });

@@ -7,7 +7,7 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
-import { Desk, contentOf, deliver } from './lab/operator.js';
+import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
 const folder = '/etc/postfix/relaycerts';
 
@@ -101,9 +101,28 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
     mend: () => home.sh(`umount ${folder} && rmdir ${folder}`),
   },
   {
+    id: 'disk-full',
+    what: 'a full disk on which the folder cannot be made',
+    break: () =>
+      home.sh(`cp -a /etc/postfix /run/kept
+mount -t tmpfs -o "mode=755,nr_inodes=$(find /run/kept | wc -l)" tmpfs /etc/postfix
+cp -a /run/kept/. /etc/postfix`),
+    mend: () => home.sh('umount /etc/postfix && rm -r /run/kept'),
+  },
+  {
     id: 'postfix-missing',
     what: 'no Postfix',
     break: () => home.sh('mount --bind /dev/null /usr/sbin/postconf'),
+    mend: () => home.sh('umount /usr/sbin/postconf'),
+  },
+  {
+    id: 'postfix-old',
+    what: 'a Postfix that is too old',
+    says: 'Postfix 3.3 is too old',
+    break: () =>
+      home.sh(`cp -p /usr/sbin/postconf /run/postconf
+printf '%s\\n' '#!/bin/sh' '[ "$*" != "-dh mail_version" ] || exec echo 3.3.22' 'exec /run/postconf "$@"' >/run/old
+chmod 755 /run/old && mount --bind /run/old /usr/sbin/postconf`),
     mend: () => home.sh('umount /usr/sbin/postconf'),
   },
   ...['tar', 'openssl'].map((program) => ({
@@ -182,19 +201,14 @@ test('logins that print, are no POSIX shell, or are set up for a person', async 
 });
 
 describe('a reload that Postfix does not survive', () => {
-  test('restores the old bundle, and mail keeps flowing', async () => {
+  test('restores the old bundle even on a full disk, and mail keeps flowing', async () => {
     await desk.run('relaycerts renew --force relayhost');
     const chain = `${folder}/relayhost.example.org.chain.pem`;
     const before = (await relay.exec(['sha256sum', chain])).stdout;
-    await relay.sh('cp -p /usr/sbin/postfix /run/postfix.real');
-    await relay.writeFile(
-      '/run/postfix.fake',
-      '#!/bin/sh\n[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; exit 1; }\nexec /run/postfix.real "$@"\n',
-      '0755',
-    );
-    await relay.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
-    const { code, hosts } = await deployJson();
-    await relay.sh('umount /usr/sbin/postfix');
+    await relay.sh(`cp -a ${folder} /run/kept && mount -t tmpfs -o size=2m,mode=700 tmpfs ${folder}
+cp -a /run/kept/. ${folder}`);
+    const { code, hosts } = await relay.withFailingReload(deployJson, `cat /dev/zero >${folder}/filled 2>/dev/null`);
+    await relay.sh(`rm ${folder}/filled`);
     expect([code, hosts]).toMatchObject([
       1,
       [{ host: 'relayhost.example.org', outcome: 'failed', failure: { id: 'reload-failed' } }],
@@ -204,6 +218,37 @@ describe('a reload that Postfix does not survive', () => {
     expect((await deployJson()).code).toBe(0);
   });
 });
+
+const refused = async (): Promise<unknown> => {
+  const before = await contentOf(relay);
+  const [serial, { code, hosts }] = [await servedSerial(desk, relay), await deployJson()];
+  expect(await contentOf(relay)).toBe(before);
+  expect(await servedSerial(desk, relay)).toBe(serial);
+  expect([code, hosts.find(({ host }) => host === 'relayhost.example.org')?.outcome]).toEqual([1, 'failed']);
+  return hosts.find(({ outcome }) => outcome === 'failed')?.failure?.id;
+};
+
+describe('a failure at the relay', () => {
+  test('port-taken: another program listens on the new port', async () => {
+    await desk.settings({ ...settings, smtpdServers: [{ hostname: 'relayhost', port: 2600 }] });
+    const listen = `require('node:net').createServer().listen(2600)`;
+    await relay.sh(`${process.execPath} -e "${listen}" </dev/null >/dev/null 2>&1 & echo $! >/run/other`);
+    await relay.sh('until ss -Hltn sport = :2600 | grep -q .; do sleep 0.02; done');
+    expect(await refused()).toBe('port-taken');
+    await relay.sh('kill "$(cat /run/other)"');
+    await desk.settings(settings);
+  });
+
+  test('verdict-bad: the live relay refuses our clients', async () => {
+    const overrides = { smtpd_milters: 'inet:127.0.0.1:9' };
+    await desk.settings({ ...settings, smtpdServers: [{ hostname: 'relayhost', overrides }] });
+    expect(await refused()).toBe('verdict-bad');
+    await desk.settings(settings);
+  });
+});
+
+const logLevel = async (): Promise<string> =>
+  (await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout;
 
 describe('show --section renewal-timer', () => {
   test('an unattended run prints only what is wrong', async () => {
@@ -235,14 +280,24 @@ describe('show --section renewal-timer', () => {
 
     const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
     expect([login.code, login.stdout]).toEqual([1, '']);
-    expect((await deployJson()).hosts).toEqual([done]);
+    const silent = await desk.run('sh renewal.sh', true);
+    expect([silent.code, silent.stdout, silent.stderr]).toEqual([0, '', '']);
     await deliver(home, lab.outside);
-    // Settings that the script would change now are not changed with the limited key.
+    const { stdout } = await desk.run('relaycerts check mailhost');
+    expect(stdout).toContain('log in with an ssh key that is not limited');
+    const undone = await desk.run('relaycerts --json deploy --undo mailhost --yes', true);
+    expect(undone.stdout).toContain('"id":"key-limited"');
+    // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
-    await deployJson();
-    expect((await home.exec(['postconf', '-P', 'relaycerts/unix/smtp_tls_loglevel'])).stdout).toContain('= 1');
+    await desk.run('relaycerts renew --force mailhost');
+    const limit = { outcome: 'installed', findings: [{ id: 'key-limited' }] };
+    expect(await deployJson()).toMatchObject({ code: 1, hosts: [limit] });
+    expect(await logLevel()).toContain('= 1');
+    expect(await deployJson()).toMatchObject({ code: 1, hosts: [{ ...limit, outcome: 'unchanged' }] });
 
     await home.writeFile('/root/.ssh/authorized_keys', own, '0600');
     await lab.operator.writeFile(`${ssh}/config`, config, '0600');
+    expect(await deployJson()).toEqual({ code: 0, hosts: [done] });
+    expect(await logLevel()).toContain('= 2');
   });
 });

@@ -189,7 +189,14 @@ describe('new DKIM keys', () => {
     expect(switched.code, switched.stderr).toBe(0);
     expect(switched.stdout).toContain('relaycerts deploy relayhost');
     expect((await renew()).stderr).toContain('relayhost.example.org was not seen to sign with the new one');
-    const deployed = await desk.run('relaycerts deploy --yes 2>&1', true);
+    const deploy = async () => desk.run('relaycerts deploy --yes 2>&1', true);
+    const filesNow = async (): Promise<string> => (await filesOf(relay)).replaceAll(/^\d+$/gmu, '');
+    const before = await filesNow();
+    const failed = await relay.withFailingReload(deploy);
+    expect(failed.code, failed.stdout).toBe(1);
+    expect(await filesNow()).toBe(before);
+    expect(signatureOf(await deliver(home, lab.outside))).not.toBe(name);
+    const deployed = await deploy();
     expect(deployed.code, deployed.stdout).toBe(0);
     expect(signatureOf(await deliver(home, lab.outside))).toBe(name);
     await flow.stop();
@@ -206,6 +213,19 @@ describe('new DKIM keys', () => {
     );
     expect((await relay.sh(`ls ${folder}/*.key.pem`)).stdout.trim().split('\n')).toHaveLength(1);
   });
+});
+
+test('a signer goes when the settings drop it, and comes back', async () => {
+  await desk.make({ ...settings, dkim: undefined });
+  const { stdout, code } = await desk.run('relaycerts deploy --yes 2>&1', true);
+  expect(code, stdout).toBe(0);
+  expect((await relay.sh(`pgrep -x opendkim; ls -d /etc/relaycerts-opendkim; :`)).stdout).toBe('');
+  expect(signatureOf(await deliver(home, lab.outside))).toBeUndefined();
+  expect((await desk.script(relay)).stdout).toContain('nothing to change');
+  await desk.make(settings);
+  expect((await desk.run('relaycerts deploy --yes 2>&1', true)).code).toBe(0);
+  records = new Map([...records, ...(await activeRecords())]);
+  expect(await verify(await deliver(home, lab.outside), records)).toBe('pass pass');
 });
 
 describe('undo', () => {

@@ -3,9 +3,12 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { unasked } from '../support/now-run.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { findAll } from './lab/check.js';
+import type { CheckFinding } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import { authenticity } from './lab/dkim.js';
 import type { DnsRecord } from './lab/dkim.js';
@@ -17,7 +20,8 @@ const hosts = {
   smtpClients: [{ hostname: 'mailhost' }, { hostname: 'mailhost2' }],
 };
 const listed = { ...hosts, inbound: { home: 'mailhost', recipients: ['ann@example.org', 'gone@example.org'] } };
-const asked = { ...hosts, inbound: { home: 'mailhost' } };
+/** With other tables and pins besides. */
+const asked = { ...hosts, inbound: { home: 'mailhost' }, postfix: { tableType: 'hash', pin: 'certificate' } };
 
 let lab: Lab;
 let desk: Desk;
@@ -77,15 +81,34 @@ async function accountsOf(host: MailHost): Promise<string> {
   ).stdout;
 }
 
-/** The ids of what check finds. */
-async function checkIds(): Promise<string> {
-  const { stdout } = await desk.run('relaycerts check --json', true);
-  const { findings } = JSON.parse(stdout) as { findings: readonly { readonly id: string }[] };
-  return findings.map(({ id }) => id).join(' ');
-}
-
 async function openTunnel(): Promise<void> {
   await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
+}
+
+/** What check finds on the two hosts, without the DNS: ids with their hosts, sorted. */
+async function found(): Promise<{ readonly ids: readonly string[]; readonly all: readonly CheckFinding[] }> {
+  const all = await findAll(desk, 'relayhost mailhost');
+  return { ids: all.map(({ id, host }) => `${id} ${host?.split('.')[0]}`).toSorted(), all };
+}
+
+/** Puts faults in, expects check to find them, and runs the cures of all that have a command; what is left comes back. */
+async function cure(
+  faults: readonly (readonly [host: MailHost, script: string])[],
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  for (const [host, script] of faults) await host.sh(`{ ${script}\n} >/dev/null 2>&1`);
+  for (const host of new Set(faults.map(([one]) => one))) {
+    await host.settleMainCf();
+    await host.reload();
+  }
+  const { ids: all, all: findings } = await found();
+  expect(all).toEqual(expect.arrayContaining(ids.toSorted()));
+  const commands = new Set(
+    findings.flatMap((one) => one.cure.filter(({ kind }) => kind === 'command')).map(({ text }) => text),
+  );
+  for (const text of commands) await desk.run(unasked(text));
+  for (const host of [relay, home]) await host.settleMainCf();
+  return (await found()).ids;
 }
 
 /** The arguments of ssh that are printed for a home without systemd. */
@@ -129,6 +152,62 @@ describe('with a list of recipients', () => {
     }
   });
 
+  test('check names a recipient that home does not know, and nothing else', async () => {
+    const { ids, all } = await found();
+    expect(ids, JSON.stringify(all)).toEqual(['inbound-unknown-recipient mailhost']);
+    expect(all[0]?.message).toContain('gone@example.org');
+  });
+
+  test('check finds what the lists and limits of both hosts make of mail', async () => {
+    const put = `postconf -e "mydestination = $(postconf -h mydestination), example.org" message_size_limit=20480000 recipient_delimiter= \\
+      smtpd_reject_unlisted_recipient=no "relay_recipient_maps = $(postconf -h relay_recipient_maps), inline:{@example.org=x}" \\
+      "transport_maps = inline:{example.org=smtp:[192.0.2.9]}, $(postconf -h transport_maps)"
+      postconf -P smtp/inet/relay_domains=example.com`;
+    const left = await cure(
+      [[relay, put]],
+      [
+        'inbound-accepts-all relayhost',
+        'inbound-catch-all relayhost',
+        'inbound-delimiter relayhost',
+        'inbound-domain-here relayhost',
+        'inbound-overridden relayhost',
+        'inbound-route relayhost',
+        'inbound-size relayhost',
+        'inbound-unknown-recipient mailhost',
+      ],
+    );
+    expect(left).toEqual([
+      'inbound-catch-all relayhost',
+      'inbound-route relayhost',
+      'inbound-unknown-recipient mailhost',
+    ]);
+    await relay.sh('postconf -X relay_recipient_maps transport_maps');
+    await desk.script(relay);
+    await home.sh("echo 'gone: admin' >> /etc/aliases; newaliases");
+    expect((await found()).ids).toEqual([]);
+  });
+
+  test('check tries the way home, and who else has it', async () => {
+    const left = await cure(
+      [
+        [relay, 'postconf -e "relay_domains = $(postconf -h relay_domains), other.example"'],
+        [home, "postconf -e 'mydestination = mailhost.example.org, localhost'"],
+      ],
+      ['inbound-deferred mailhost', 'inbound-not-held mailhost', 'inbound-refuses-others relayhost'],
+    );
+    expect(left).toEqual(['inbound-refuses-others relayhost']);
+    await relay.sh('postconf -e "relay_domains = $(postconf -h relay_domains | sed s/,.other.example//)"');
+    await home.setMainCf({ mydestination });
+    const open = `postconf -P 2525/inet/smtpd_client_restrictions= \\
+      2525/inet/smtpd_relay_restrictions=permit_tls_clientcerts,defer_unauth_destination`;
+    expect(await cure([[home, open]], ['inbound-open mailhost', 'open-relay mailhost'])).toEqual([]);
+    await home.exec(['postfix', 'stop']);
+    expect((await found()).ids).toEqual(['connection-refused mailhost', 'postfix-stopped mailhost']);
+    await home.exec(['postfix', 'start']);
+    await home.sh("sed -i '/^gone:/d' /etc/aliases; newaliases");
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
   test('an unknown recipient is refused while the sender is there', async () => {
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
@@ -157,6 +236,17 @@ describe('what goes wrong waits, and arrives later', () => {
     await desk.script(home);
     await waitAtHome(subject);
     await relay.emptyLog();
+  });
+
+  test('home does not list the pin of the relay', async () => {
+    await home.sh("sed -i '/^[0-9A-F]/d' /etc/postfix/relaycerts/relay_clientcerts_in");
+    await home.reload();
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/said: 450 4\.3\.2 .*Client host rejected: Try again later/u);
+    expect((await found()).ids).toEqual(['inbound-deferred mailhost', 'table-differs mailhost']);
+    await desk.install(home);
+    await waitAtHome(subject);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
   test('home no longer holds the domain: no loop, and the script says so', async () => {
@@ -223,6 +313,16 @@ describe('when home is asked for each recipient', () => {
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   });
 
+  test('check finds what keeps home from being asked', async () => {
+    const put = `postconf -MX verify/unix; postconf -P 'smtp/inet/smtpd_recipient_restrictions=permit'
+      postconf -e 'relay_recipient_maps = inline:{other=x}'`;
+    const ids = ['inbound-no-verify relayhost', 'inbound-overridden relayhost', 'inbound-refuses relayhost'];
+    expect(await cure([[relay, put]], ids)).toEqual([]);
+    await relay.sh('postconf -X relay_recipient_maps');
+    await relay.settleMainCf();
+    await relay.reload();
+  });
+
   test('while home is down, only what is not known yet has to wait', async () => {
     await home.exec(['postfix', 'stop']);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
@@ -252,10 +352,10 @@ describe('through the tunnel', () => {
     );
     accounts = await accountsOf(relay);
     expect(await deploy()).toMatch(/systemd does not run on mailhost\.example\.org/u);
-    expect(await checkIds()).toContain('tunnel-stopped');
+    expect((await found()).ids).toContain('tunnel-stopped mailhost');
     await openTunnel();
     await waitAtHome(await sendHome());
-    expect(await checkIds()).not.toContain('tunnel-');
+    expect((await found()).ids).toEqual(['inbound-unknown-recipient mailhost']);
     expect(await talk(relay, [])).toMatch(/Connection refused/u);
     expect(await talk(relay, ['--server', '127.0.0.1', '--tls'])).toMatch(/No client certificate presented/u);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);
@@ -314,9 +414,9 @@ describe('through the tunnel', () => {
   test('check says if home knows another host key, and deploy copies the right one', async () => {
     const file = '/etc/postfix/relaycerts/relayhost.example.org.known_hosts';
     await home.sh(`ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sed -i "s,AAAA.*,$(cut -d' ' -f2 /tmp/k.pub)," ${file}`);
-    expect(await checkIds()).toContain('tunnel-host-key');
+    expect((await found()).ids).toContain('tunnel-host-key mailhost');
     await desk.run('relaycerts deploy mailhost --yes');
-    expect(await checkIds()).not.toContain('tunnel-');
+    expect((await found()).ids).toEqual(['inbound-unknown-recipient mailhost']);
   });
 
   test('the numbered steps make the same files, and their inverse removes them', async () => {
@@ -360,6 +460,18 @@ test('undo gives back every file, also if main.cf was edited in between', async 
   expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
     /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
   );
+});
+
+test('pasted text does the same, and its undo gives back every file', async () => {
+  await relay.restorePostfix();
+  await desk.paste(home);
+  await desk.paste(relay);
+  await waitAtHome(await sendHome());
+  expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+  for (const host of [relay, home]) {
+    await desk.paste(host, '--undo');
+    expect(await contentOf(host)).toBe(before.get(host));
+  }
 });
 
 test('with signatures and the printed records, mail and bounces pass DKIM, SPF and DMARC', async () => {

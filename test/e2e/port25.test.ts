@@ -185,6 +185,7 @@ while pids=$(pidof postsrsd); do kill $pids 2> /dev/null; sleep 0.05; done`);
     expect(why).toContain('451 4.3.0');
     expect(mail).toMatch(/^<- {2}250 2\.0\.0 Ok/mu);
     expect(bounce).toMatch(/^<\*\* 451 4\.3\.0 /mu);
+    expect((await desk.run('relaycerts check relayhost --json', true)).stdout).toContain('"srs-down"');
     await relay.sh('service postsrsd start < /dev/null > /dev/null 2>&1');
     await lab.outside.waitForFlushed(home, 'without postsrsd');
   });
@@ -242,8 +243,15 @@ describe('postscreen, with SPF that only marks', () => {
   test('check finds an item that somebody took out, and a file with another key', async () => {
     expect(await differences()).toEqual([]);
     await relay.setMainCf({ rbl_reply_maps: '' });
-    await relay.sh('echo >> /etc/postfix/relaycerts/dnsbl');
-    expect(await differences()).toEqual(['dnsbl-differs', 'main-cf-differs']);
+    await relay.sh(`echo >> /etc/postfix/relaycerts/dnsbl
+cp /etc/default/postsrsd /run/lab/srs && sed -i '/relaycerts: begin/,/relaycerts: end/d' /etc/default/postsrsd
+postconf -MX tlsproxy/unix; mount --bind /dev/null /usr/bin/policyd-spf`);
+    const { stdout } = await desk.run('relaycerts check relayhost --json', true);
+    for (const id of ['dnsbl-differs', 'main-cf-differs', 'srs-differs', 'postscreen-differs', 'policyd-spf-missing']) {
+      expect(stdout).toContain(`"id": "${id}"`);
+    }
+    await relay.sh(`umount /usr/bin/policyd-spf; cat /run/lab/srs > /etc/default/postsrsd
+postconf -M 'tlsproxy/unix=tlsproxy unix - - y - 0 tlsproxy'`);
   });
 
   test('goes when the settings drop it, and what somebody edited since stays', async () => {
@@ -251,6 +259,9 @@ describe('postscreen, with SPF that only marks', () => {
 postconf -e 'smtpd_recipient_restrictions = reject_unlisted_recipient, relaycerts_2500_port25' 'rbl_reply_maps ='
 echo SRS_HASHLENGTH=6 >> /etc/default/postsrsd`);
     await desk.make({ ...settings, relayPort25: undefined });
+    const before = await files();
+    const failed = await relay.withFailingReload(async () => desk.script(relay));
+    expect([failed.code, await files()]).toEqual([1, before]);
     await run();
     const { stdout } = await relay.sh('postconf -M; postconf -n; cat /etc/default/postsrsd; ls /etc/postfix');
     expect(stdout.replaceAll(/ +/gu, ' ')).toContain('smtp inet n - y - - smtpd -o smtpd_timeout=77\n');

@@ -24,6 +24,7 @@ const before = new Map<MailHost, string>();
 function answered(line: string): string {
   const [, verb = ''] = /^relaycerts (\S+)/u.exec(line) ?? [];
   if (verb === 'deploy' || verb === 'clean') return `${line} --yes`;
+  if (verb === 'adopt' && !line.endsWith(' --dry-run')) return `${line} --yes`;
   return ['backup', 'restore', 'export'].includes(verb) ? `${line} --password-fd 3 3<~/password` : line;
 }
 
@@ -258,5 +259,25 @@ describe('a life', () => {
     await followAll('A host that makes its own key');
     await deliver(isThere(home), lab.outside);
     expect((await desk.run('find . -name "mailhost*key.pem"')).stdout).toBe('');
+  });
+
+  test('an existing CA, whose hosts keep their keys', async () => {
+    await moveTo('fifth');
+    await lab.operator.sh(`mkdir fifth/old && cd fifth/old
+new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 800'
+openssl req -x509 $new -subj '/CN=Our CA' -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.crt
+for host in relayhost.example.org:serverAuth mailhost.example.org:clientAuth; do
+  name=\${host%:*}
+  openssl req -x509 -CA ca.crt -CAkey ca.key $new -subj "/CN=$name" -addext basicConstraints=critical,CA:FALSE \\
+    -addext "subjectAltName=DNS:$name" -addext "extendedKeyUsage=\${host#*:}" -keyout "$name.key" -out "$name.crt"
+done`);
+    const pin = 'openssl x509 -noout -pubkey';
+    const { stdout: old } = await lab.operator.sh(`cd fifth/old && ${pin} -in relayhost.example.org.crt`);
+    await followAll('An existing CA');
+    await deliver(isThere(home), lab.outside);
+    const { stdout: served } = await desk.run(
+      `openssl s_client -starttls smtp -connect relayhost.example.org:2500 </dev/null 2>/dev/null | ${pin}`,
+    );
+    expect(served).toBe(old);
   });
 });

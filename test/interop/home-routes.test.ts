@@ -91,7 +91,7 @@ describe.concurrent('refused, and nothing is touched', () => {
     const refused = await install(prepare);
     expect(refused.stderr).toMatch(says);
     expect(refused.status).toBe(1);
-    expect(refused.stdout).toMatch(/^relaycerts: outcome: route-(?:stops|around)\n$/u);
+    expect(refused.stdout).toBe('');
     expect(refused.stderr).toContain(
       'to install all the same: relaycerts show mailhost.example.org --format sh --force-routes | ssh root@mailhost.example.org sh\n',
     );
@@ -196,7 +196,7 @@ echo '# by hand' >>/media/main.cf`);
 mount -o remount,size=$(($(du -sk "$top" | cut -f 1) + ${free}))k "$top"
 trap 'find /etc/postfix -name "*.relaycerts*" -o -name saved >&2' EXIT`);
       if (status === 0) return true;
-      expect(stdout).toMatch(/^(?:relaycerts: outcome: disk-full\n)?$/u);
+      expect(stdout).toBe('');
       expect(stderr).toMatch(
         /relaycerts: error: .*; the configuration of mailhost\.example\.org is as it was before\n$/u,
       );

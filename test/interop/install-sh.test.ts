@@ -5,22 +5,36 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { renderAnsible } from '../../src/render/ansible.js';
 import { renderDelivery } from '../../src/render/delivery.js';
 import { renderSh, showHost } from '../../src/render/host.js';
 import { renderRenewalTimer } from '../../src/render/renewal-timer.js';
+import { renderProbe, renderProbeFrom, renderScript } from '../../src/render/script.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, mailPrograms } from '../../src/settings/settings.js';
 import { blocksOf } from '../support/blocks.js';
 import { requireTools } from '../support/require-tools.js';
 
-const settings = parseSettings(
-  {
-    domain: 'example.org',
-    smtpdServers: [{ hostname: 'relayhost' }],
-    smtpClients: mailPrograms.map((program) => ({ hostname: `${program}-host`, program })),
-  },
-  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
+const written = {
+  domain: 'example.org',
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: mailPrograms.map((program) => ({ hostname: `${program}-host`, program })),
+};
+const place = { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' };
+const settings = parseSettings(written, place);
+
+/** With all that the settings can ask for besides. */
+const whole = ['verify', ['ann@example.org']].map((recipients) =>
+  parseSettings(
+    {
+      ...written,
+      inbound: { home: 'postfix-host', recipients },
+      dkim: {},
+      relayPort25: { spf: 'mark', srs: true, postscreen: true, dnsbl: ['bl.example.net'] },
+    },
+    place,
+  ),
 );
 
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
@@ -67,6 +81,29 @@ function run(command: readonly [string, ...string[]], input = ''): string {
   return status === 0 ? stdout + stderr : `${String(error ?? status)}: ${stdout}${stderr}`;
 }
 
+/** The scripts of hosts with everything, and what check runs there. */
+const asked = whole.flatMap((all) =>
+  hostsOf(all)
+    .filter(({ isInbound }) => isInbound)
+    .flatMap((host) => {
+      const own = { keyPlace: 'here', mailDomain: undefined } as const;
+      const tries = { peers: [], sender: '', recipients: ['ann@example.org'], isTrial: true };
+      const name = `${host.hostname}, recipients ${String(all.inbound?.recipients)}`;
+      return [
+        { name, text: renderScript(all, host, { undo: false, forceRoutes: false, keyPlace: 'here' }) },
+        { name: `${name}, check`, text: renderProbe(all, host, own) },
+        { name: `${name}, tries`, text: renderProbeFrom(all, host, tries) },
+      ];
+    }),
+);
+
+it.each(asked)('$name: passes shellcheck, and each shell reads it', ({ text }) => {
+  expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+  for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+    expect(run([...shell, '-n'], text)).toBe('');
+  }
+});
+
 beforeAll(() => requireTools('shellcheck', 'shfmt', 'dash', 'busybox', 'bash'));
 
 describe('the files in src/render', () => {
@@ -104,6 +141,27 @@ it.each(received)('what deploy sends to $name passes shellcheck, and each shell 
       expect(run([...shell, '-n'], text)).toBe('');
     }
   }
+});
+
+describe('what the role of export ansible runs', () => {
+  const hosts = hostsOf(settings).map((host) => {
+    const keyPlace = 'here' as const;
+    return { host, keyPlace, certificate: undefined, previous: undefined, isRevoked: false };
+  });
+  const files = renderAnsible(settings, hosts, '/project/hosts');
+  const textOf = (name: string): string => files.get(`roles/relaycerts/files/${name}.sh`) ?? '';
+  const kinds = { relayhost: 'smtpd-server', 'postfix-host': 'smtp-client', 'exim-host': 'smtp-client-exim' };
+  const looks = Object.entries(kinds).map(([host, kind]) => [
+    `look at ${host}`,
+    [textOf(`hosts/${host}.example.org`), textOf(kind), 'sent_files() { :; }', textOf('look'), 'look_host'].join('\n'),
+  ]);
+
+  it.each([['receive', textOf('receive')], ...looks])('%s passes shellcheck, and each shell reads it', (_, text) => {
+    expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+      expect(run([...shell, '-n'], text)).toBe('');
+    }
+  });
 });
 
 it('the renewal script passes shellcheck, and each shell reads it', () => {

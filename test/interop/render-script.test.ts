@@ -72,7 +72,7 @@ const relaysNow = [{ hostname: 'relayhost' }];
 const relaysThen = [...relaysNow, { hostname: 'relay2' }];
 
 beforeAll(async () => {
-  requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash', 'policyd-spf');
+  requireTools('postconf', 'openssl', 'dash', 'busybox', 'bash', 'posh', 'policyd-spf');
   project = makeProject(smallSettings());
   await make(smallSettings({ smtpdServers: relaysThen }));
   await print('home_two_relays', 'mailhost', '--format', 'sh');
@@ -112,7 +112,7 @@ describe.concurrent.each([
     ['busybox ash', `chgrp postfix /etc/postfix/${file} && chmod 640 /etc/postfix/${file}`],
     ['bash --posix', `mv /etc/postfix/${file} /etc/postfix/real.cf && ln -s real.cf /etc/postfix/${file}`],
     // at_least asks the program, not main.cf.
-    ['dash', 'echo "mail_version = none of your business" >>/etc/postfix/main.cf'],
+    ['posh', 'echo "mail_version = none of your business" >>/etc/postfix/main.cf'],
   ])('%s, %s: twice is as once, and --undo gives back bytes, owner and mode', async (shell, before) => {
     const said = await answer(`
 ${before}
@@ -137,18 +137,14 @@ paste "$${role}_undo" | ${shell}
     expect(
       said.split('\n').map((line) => line.replace(/(?:: it hands| on \/| with|; its|: port|: no) .*$/u, '')),
     ).toEqual([
-      'relaycerts: outcome: changed',
       `relaycerts: ${host} is set up`,
       `relaycerts: nothing to change on ${host}`,
-      'relaycerts: outcome: unchanged',
       'root:root 700',
       'root:root 700',
       'root:root 600',
       'root:root 600',
-      'relaycerts: outcome: changed',
       `relaycerts: ${host} is as it was before`,
       `relaycerts: nothing to undo on ${host}`,
-      'relaycerts: outcome: unchanged',
       '',
     ]);
   });

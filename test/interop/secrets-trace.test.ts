@@ -263,6 +263,7 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
         args: ['export', 'p12', 'third', '--password-fd', '0', '--out', '-'],
         input: password,
       },
+      { name: 'export ansible', args: ['export', 'ansible'] },
       { name: 'export p12 without a password', args: ['export', 'p12', 'mailhost', '--out', 'x.p12'], status: 2 },
     ];
     const custodies: readonly Command[] = [

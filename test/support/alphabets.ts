@@ -173,6 +173,13 @@ export const textKeys: readonly TextKey[] = [
     beyond: none,
   })),
   { key: 'smtpClients.program', filler: '', settings: (program) => client({ program }), ascii: nothing, beyond: none },
+  ...(['smtpdServers', 'smtpClients'] as const).map((key) => ({
+    key: `${key}.container`,
+    filler: '',
+    settings: (container: string) => (key === 'smtpdServers' ? relay({ container }) : client({ container })),
+    ascii: nothing,
+    beyond: none,
+  })),
   {
     key: 'smtpClients.programUser',
     filler: 'www-data',

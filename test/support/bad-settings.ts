@@ -323,6 +323,45 @@ export const badSettings: readonly BadSettings[] = [
     'must be one of "postfix", "exim"',
   ),
   row(
+    'a container image that nobody knows',
+    { smtpClients: [{ hostname: 'a', container: 'postfix' }] },
+    'smtpClients[0].container',
+    'must be one of "mail-gateway", "boky"',
+  ),
+  relay('mailcow as a relay', { container: 'mailcow' }, 'container', 'must be one of "mail-gateway"'),
+  ...(
+    [
+      ['another mail program', { smtpClients: [{ hostname: 'a', container: 'boky', program: 'exim' }] }, 'not "exim"'],
+      [
+        'mail from the world',
+        { smtpClients: [{ hostname: 'a', container: 'boky' }], inbound: { home: 'a' } },
+        'cannot pass on mail from the world',
+      ],
+      [
+        'a signing home',
+        { smtpClients: [{ hostname: 'a', container: 'boky' }], dkim: { signAt: 'home' } },
+        'is not set up to sign',
+      ],
+    ] as const
+  ).map(([name, changes, says]) =>
+    row(`a container with ${name}`, changes, 'smtpClients[0].container', says, 'cross-check'),
+  ),
+  ...(
+    [
+      ['a signing relay', { dkim: {} }, 'is not set up to sign'],
+      ['port 25', { relayPort25: {} }, 'has no port 25 to set up'],
+      ['mail from the world through it', { inbound: { home: 'mailhost' } }, 'cannot pass on mail from the world'],
+    ] as const
+  ).map(([name, changes, says]) =>
+    row(
+      `a container with ${name}`,
+      { smtpdServers: [{ hostname: 'relayhost', container: 'boky' }], ...changes },
+      'smtpdServers[0].container',
+      says,
+      'cross-check',
+    ),
+  ),
+  row(
     'a shell word for programUser',
     { smtpClients: [{ hostname: 'a', program: 'msmtp', programUser: 'mail;id' }] },
     'smtpClients[0].programUser',

@@ -121,7 +121,7 @@ export function makeProject(settings: unknown = smallSettings()): Project {
     run: (args, input = {}) => runWithin(args, { cwd: folder, ...input, env: environmentOf(input) }),
     sys: () =>
       processSys(
-        { quiet: true, verbose: false, color: false, wait: 0, program: 'relaycerts', command: 'relaycerts' },
+        { quiet: true, verbose: false, color: false, wait: 0, program: 'relaycerts', command: 'relaycerts', typed: [] },
         outsideOf({ cwd: folder, env: environmentOf({}) }).outside,
       ),
     spawn: (args, input = {}) => {

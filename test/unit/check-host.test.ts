@@ -79,6 +79,39 @@ describe('a service', () => {
     const [finding] = judgeConfiguration(threeHosts, home, facts);
     expect([finding?.id, finding?.values['service']]).toEqual(['settings-left', 'mailman/unix']);
   });
+
+  it.each([
+    ['smtp/unix smtp_tls_CAfile syslog_name', 'postconf -PX smtp/unix/smtp_tls_CAfile smtp/unix/syslog_name'],
+    ['127.0.0.1:25/inet syslog_name $(id) a;b', 'postconf -PX 127.0.0.1:25/inet/syslog_name'],
+    ['$(id)/inet syslog_name', undefined],
+  ])('of others, %s: only names reach the command that removes them', (line, command) => {
+    const [finding] = judgeConfiguration(threeHosts, home, factsOf('@postfix 3.7', '@left', ` ${line}`));
+    const roots = (finding?.cure ?? []).flatMap(({ root = '' }) => (root.startsWith('postconf -PX') ? [root] : []));
+    expect(roots).toEqual(command === undefined ? [] : [`${command} && postfix reload`]);
+  });
+});
+
+it.each([
+  ['[mailhost.example.org]:25', ['relay-loops']],
+  ['Mailhost.example.org', ['relay-loops']],
+  ['[smtp.provider.example]:587, mailhost.example.org:2525', ['relay-loops']],
+  ['[smtp.provider.example]:587', []],
+  ['', []],
+])('a relay with the relayhost %s: %j', (value, ids) => {
+  const facts = factsOf('@postfix 3.7', '@values', ` relayhost=${value}`);
+  expect(idsOf(judgeConfiguration(threeHosts, relay, facts))).toEqual(ids);
+});
+
+it('mail on hold is named, and counted', () => {
+  const held = '{"queue_name":"hold","queue_id":"A","recipients":[{"address":"bob@example.net"}]}';
+  const facts = factsOf('@queue', ` ${held}`, ` ${held}`, ' {"queue_name":"active","recipients":[]}', ' {', ' null');
+  const [finding, ...more] = judgeState(threeHosts, home, facts, { from: 0, to: 0 });
+  expect([finding?.id, finding?.values['count'], more]).toEqual(['queue-held', '2', []]);
+});
+
+it('without posttls-finger, the way out is unknown', () => {
+  const [finding] = judgeState(threeHosts, relay, factsOf('@port25 example.net', ' missing'), { from: 0, to: 0 });
+  expect([finding?.id, finding?.severity]).toEqual(['posttls-finger-missing', 'unknown']);
 });
 
 it('a queue that cannot be listed is unknown', () => {

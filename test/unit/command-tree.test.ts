@@ -51,6 +51,16 @@ describe('every command', () => {
   });
 });
 
+it.each([40, 60])('help fits %d columns', (columns) => {
+  const stdout = { isTTY: true, columns, write: () => undefined };
+  const narrow = allCommands(buildProgram({ ...outside, stdout }, () => undefined));
+  const text = narrow.map((command) => command.helpInformation().replace(/\nExamples:[^]*$/u, '')).join('\n');
+  // Words that are longer than a line are not cut.
+  expect(
+    text.split('\n').filter((line) => line.length > columns && !/^(?:Usage: .*| *\S+(?: \S+)?)$/u.test(line)),
+  ).toEqual([]);
+});
+
 describe('the man page', () => {
   beforeAll(() => requireTools('mandoc', 'groff'));
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { parseHostName } from '../../src/names.js';
-import { dkimStage, newDkimKeys, newSelector, type FoundDkimKey } from '../../src/plan/dkim.js';
+import { dkimStage, keyTypeWarnings, newDkimKeys, newSelector, type FoundDkimKey } from '../../src/plan/dkim.js';
 import type { SeenHost } from '../../src/plan/installed.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { parseSelectors, renderSelectors } from '../../src/store/dkim-keys.js';
@@ -12,10 +12,14 @@ const at = new Date('2026-11-27T12:00:00Z');
 const ago = (days: number): Date => new Date(at.getTime() - days * day);
 const domain = parseHostName('example.org');
 const relay = parseHostName('relayhost.example.org');
-const settings = parseSettings(
-  { domain, smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }], dkim: {} },
-  { file: '/p/settings.json', home: '/home/o', program: 'relaycerts', command: 'relaycerts' },
-);
+const written = {
+  domain,
+  smtpdServers: [{ hostname: 'relayhost' }],
+  smtpClients: [{ hostname: 'mailhost' }],
+  dkim: {},
+};
+const place = { file: '/p/settings.json', home: '/home/o', program: 'relaycerts', command: 'relaycerts' };
+const settings = parseSettings(written, place);
 
 function keyOf(state: FoundDkimKey['state'], days: number, selector = `rc20261${days % 10}`): FoundDkimKey {
   return { domain, selector, keyType: 'rsa-2048', state, since: ago(days), keyPath: `/p/${selector}`, key: undefined };
@@ -40,6 +44,34 @@ describe('a first key', () => {
   it('is made for a domain that has none', () => {
     expect(newDkimKeys(settings, [], at)).toEqual([{ domain, selector: 'rc202611', keyType: 'rsa-2048' }]);
     expect(newDkimKeys({ dkim: undefined }, [], at)).toEqual([]);
+  });
+});
+
+describe('a key of another type than the settings ask for', () => {
+  const other = parseSettings({ ...written, dkim: { keyType: 'ed25519' } }, place);
+  it.each([
+    ['signs: said', other, [keyOf('active', 9)], ['renew', '--dkim']],
+    [
+      'signs, and the next has the type: not said',
+      other,
+      [keyOf('active', 9), { ...keyOf('next', 1), keyType: 'ed25519' as const }],
+      undefined,
+    ],
+    [
+      'comes next: said',
+      settings,
+      [keyOf('active', 9), { ...keyOf('next', 1), keyType: 'ed25519' as const }],
+      ['renew', '--dkim'],
+    ],
+    [
+      'signs no more: not said',
+      settings,
+      [{ ...keyOf('former', 9), keyType: 'ed25519' as const }, keyOf('active', 1)],
+      undefined,
+    ],
+    ['is there without dkim: not said', { dkim: undefined }, [keyOf('active', 9)], undefined],
+  ] as const)('%s', (_, one, keys, run) => {
+    expect(keyTypeWarnings(one, keys).map(({ hint }) => hint)).toEqual(run === undefined ? [] : [{ run }]);
   });
 });
 

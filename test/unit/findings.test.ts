@@ -11,6 +11,11 @@ const kinds = [...findingKinds.values()];
 const namesIn = (text: string): readonly string[] => [...text.matchAll(/\{(\w+)\}/gu)].map(([, name = '']) => name);
 
 describe('a kind of finding', () => {
+  it('has an id of its own', () => {
+    const ids = [...readFileSync('src/findings/catalogue.json', 'utf8').matchAll(/^ {4}"id": "(.*)"/gmu)];
+    expect(ids.map(([, id]) => id)).toEqual([...findingKinds.keys()]);
+  });
+
   it.each(kinds.map((kind) => [kind.id, kind] as const))('%s: one sentence, and a cure of its words', (id, kind) => {
     const { text, cure, severity } = kind;
     expect(id).toMatch(/^[a-z0-9]+(?:-[a-z0-9]+)*$/u);

@@ -50,6 +50,7 @@ describe('a line of any form', () => {
     ['French', `déc. 27 00:37:48 relayhost ${tag}${reject}`, 'déc. 27 00:37:48', 'relayhost'],
     ['Japanese', `11月 27 00:37:48 relayhost ${tag}${reject}`, '11月 27 00:37:48', 'relayhost'],
     ['Russian', `ноя 27 00:37:48 relayhost ${tag}${reject}`, 'ноя 27 00:37:48', 'relayhost'],
+    ["busybox's", `Nov 27 00:37:48 relayhost mail.info ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
     ['with a priority', `<22>Nov 27 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 00:37:48', 'relayhost'],
     ['with a year', `Nov 27 2026 00:37:48 relayhost ${tag}${reject}`, 'Nov 27 2026 00:37:48', 'relayhost'],
     ['RFC 3339', `${zoned} relayhost ${tag}${reject}`, zoned, 'relayhost'],

@@ -15,8 +15,9 @@ const partly: Readonly<Record<string, readonly string[]>> = {
   'not-trusted': ['3.5'],
   // The queue manager's words are the same in all.
   'service-missing': ['3.7'],
-  // A case of its own lab (test/e2e/port25.test.ts).
+  // Cases of other labs (test/e2e/port25.test.ts, inbound.test.ts).
   'rewrite-failed': ['3.7'],
+  'inbound-pin-not-listed': ['3.7'],
   // For other programs only.
   'key-file': [],
   // The same in all.

@@ -39,7 +39,8 @@ const seen = (change: Partial<Seen>): Seen => ({
   gid: 1000,
   ...change,
 });
-const judge = (change: Partial<Seen>, uid = 1000) => judgePlaces([seen(change)], uid, accounts);
+const typed = ['check', 'relay host'];
+const judge = (change: Partial<Seen>, uid = 1000) => judgePlaces([seen(change)], uid, accounts, typed);
 const hintsOf = (problems: ReturnType<typeof judge>['problems']): readonly string[] =>
   problems.map(({ hint = '' }) => renderHint(hint, 'relaycerts'));
 
@@ -110,6 +111,7 @@ describe('who can write', () => {
       paths.map((path) => seen({ path, duty: path === '/p' ? 'project' : 'ours', mode: 0o777 })),
       1000,
       accounts,
+      typed,
     );
     expect(problems).toEqual([
       {
@@ -151,14 +153,16 @@ describe('whose it is', () => {
       { uid: 1001, gid: 1001 },
       0,
       [],
-      ['to run it as the user bob: sudo -u bob relaycerts make'],
+      [`to run it as the user bob: sudo -u bob relaycerts check 'relay host'`],
     ],
     [
       'a nameless user is named by number, and sudo does not know it',
       { uid: 5000, gid: 6 },
       0,
       [],
-      ['to run it as the user with uid 5000: setpriv --reuid=5000 --regid=6 --clear-groups relaycerts make'],
+      [
+        `to run it as the user with uid 5000: setpriv --reuid=5000 --regid=6 --clear-groups relaycerts check 'relay host'`,
+      ],
     ],
   ])('%s', (_, change, uid, problems, warnings) => {
     const judgement = judge(change, uid);
@@ -169,14 +173,14 @@ describe('whose it is', () => {
   it('a folder above is not taken from its owner: the project moves', () => {
     const project = seen({ path: '/link', real: '/bob/p q' });
     const bobs = seen({ path: '/bob', real: '/bob', duty: 'above', uid: 1001 });
-    const { problems } = judgePlaces([project, bobs], 1000, accounts);
+    const { problems } = judgePlaces([project, bobs], 1000, accounts, typed);
     expect(problems).toEqual([
       {
         message: '"/bob" belongs to the user bob, who could replace all that is below',
         hint: `move the project to a folder of your own: sudo mv '/bob/p q' "$HOME"/`,
       },
     ]);
-    const elsewhere = judgePlaces([seen({}), { ...bobs, path: '/keys', real: '/keys' }], 1000, accounts);
+    const elsewhere = judgePlaces([seen({}), { ...bobs, path: '/keys', real: '/keys' }], 1000, accounts, typed);
     expect(hintsOf(elsewhere.problems)).toEqual([
       'set passphrase.file, HOME and XDG_CONFIG_HOME to folders of your own',
     ]);
@@ -185,8 +189,8 @@ describe('whose it is', () => {
   it("root may work for the project's owner, and takes nothing from others", () => {
     const project = seen({});
     const settings = seen({ path: '/p/settings.json', duty: 'ours', kind: 'file', wanted: 'file' });
-    expect(judgePlaces([project, settings], 0, accounts).problems).toEqual([]);
-    const { problems } = judgePlaces([project, { ...settings, uid: 1001 }], 0, accounts);
+    expect(judgePlaces([project, settings], 0, accounts, typed).problems).toEqual([]);
+    const { problems } = judgePlaces([project, { ...settings, uid: 1001 }], 0, accounts, typed);
     expect(problems).toEqual([
       {
         message: '"/p/settings.json" belongs to the user bob, who could change what is in it',
@@ -200,6 +204,7 @@ describe('whose it is', () => {
       [seen({ uid: 1001 }), seen({ path: '/p/certs', duty: 'ours', uid: 1002 }), seen({ path: '/p/hosts', uid: 1002 })],
       1000,
       accounts,
+      typed,
     );
     expect(problems.map(({ message }) => message)).toEqual([
       'the project folder "/p" belongs to the user bob, who could change what is in it',

@@ -1,4 +1,4 @@
-// What both ends of the tunnel were seen to have, and what follows from it; a cause is reported once.
+// What both ends of the tunnel were seen to have, and what follows from it.
 
 import { expect, it } from 'vitest';
 import { parseFacts } from '../../src/check/host-facts.js';
@@ -25,20 +25,17 @@ function seen(host: typeof relay | typeof home, lines: readonly string[] | undef
 }
 
 const [one, other] = ['ssh-ed25519 AAAA', 'ssh-ed25519 BBBB'];
-const right = { home: [`key ${one}`], relay: [`key ${one}`, 'said depth=1', 'said 221 2.0.0 Bye'] };
+const right = { home: [`key ${one}`], relay: [`key ${one}`] };
 
 it.each([
   ['all is right', right.home, right.relay, []],
   ['home knows more types', [`key ${one}`, 'key ssh-rsa AAAA'], right.relay, []],
-  ['home knows no key', ['stopped'], ['said connect:errno=111'], ['tunnel-host-key']],
+  ['home knows no key', ['stopped'], right.relay, ['tunnel-host-key']],
   ['home knows another key', [`key ${other}`], right.relay, ['tunnel-host-key']],
   ['home knows only types that are gone', ['key ssh-rsa AAAA'], right.relay, ['tunnel-host-key']],
-  ['ssh does not run', [`key ${one}`, 'stopped'], [`key ${one}`, 'said connect:errno=111'], ['tunnel-stopped']],
-  ['nothing listens', right.home, [`key ${one}`, 'said connect:errno=111'], ['tunnel-down']],
-  ['another certificate', right.home, [`key ${one}`, 'said certificate verify failed'], ['tunnel-silent']],
-  ['no answer', right.home, [`key ${one}`], ['tunnel-silent']],
+  ['ssh does not run', [`key ${one}`, 'stopped'], right.relay, ['tunnel-stopped']],
   ['only home was looked at', right.home, undefined, []],
-  ['only the relay was looked at', undefined, ['said connect:errno=111'], ['tunnel-down']],
+  ['only the relay was looked at', undefined, right.relay, []],
   ['neither has anything', undefined, undefined, []],
 ])('%s', (_, atHome, atRelay, ids) => {
   const reports = judgeTunnel(settings, [seen(relay, atRelay), seen(home, atHome)]);

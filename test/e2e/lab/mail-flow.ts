@@ -6,6 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MailHost, OutsideMx } from './mail-host.js';
 import { patienceMs } from './machine.js';
 
+/** What a reloading relay answers to the homes that are connected, as `MailFlow.stop` says it. */
+export const reloadReason =
+  /^handshake: (?:lost connection|Connection reset)|lost connection with|Connection refused|server dropped connection|4\.3\.2 Service (?:currently )?unavailable/u;
+
+/** What explain calls a reload during a handshake: the `faults` of a lab with a flow. */
+export const reloadFaults = ['handshake-failed'];
+
 let flows = 0;
 
 /** Sends until it is stopped; make one with `startFlow`. */
@@ -37,7 +44,12 @@ export async function startFlow(homes: readonly MailHost[], outside: OutsideMx):
       const logs = (await Promise.all(homes.map((home) => home.mailLog()))).join('');
       const bounced = logs.split('\n').filter((line) => /status=(?:bounced|expired)/u.test(line));
       if (bounced.length > 0) throw new Error(`mail bounced:\n${bounced.join('\n')}`);
-      const waits = [...logs.matchAll(/status=deferred \((.*)\)|SSL_connect error to [^ ]+: (.*)/gu)];
+      // Of a handshake that failed, its own line has the reason.
+      const waits = [
+        ...logs.matchAll(
+          /status=deferred \((?!Cannot start TLS: handshake failure\))(.*)\)|SSL_connect error to [^ ]+: (.*)/gu,
+        ),
+      ];
       return waits.map(([, why, error]) => why ?? `handshake: ${error ?? ''}`);
     },
   };

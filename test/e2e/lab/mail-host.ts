@@ -151,6 +151,21 @@ export class MailHost {
     if ((await poll(reloaded, patienceMs)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);
   }
 
+  /** Does something while the next `postfix reload` fails, and only that one; with a command that runs then. */
+  async withFailingReload<T>(work: () => Promise<T>, then = ':'): Promise<T> {
+    await this.sh('cp -p /usr/sbin/postfix /run/postfix.real; rm -f /run/reloaded');
+    const fake = `#!/bin/sh
+[ "$1" != reload ] || [ -e /run/reloaded ] || { touch /run/reloaded; ${then}; exit 1; }
+exec /run/postfix.real "$@"\n`;
+    await this.machine.writeFile('/run/postfix.fake', fake, '0755');
+    await this.sh('mount --bind /run/postfix.fake /usr/sbin/postfix');
+    try {
+      return await work();
+    } finally {
+      await this.sh('umount /usr/sbin/postfix');
+    }
+  }
+
   /** Back to the stock /etc/postfix and /etc/cron.d, an empty queue and no cached TLS session, with Postfix running. */
   async restorePostfix(): Promise<void> {
     await restoreStock(this.machine);

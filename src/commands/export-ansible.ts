@@ -1,0 +1,55 @@
+// `relaycerts export ansible`: the hosts, and how each is installed, as files for ansible-playbook. They hold no key: the
+// bundles are read from the project when the playbook runs. It changes nothing else, so it needs no lock.
+
+import { relative, resolve } from 'node:path';
+import { listSome } from '../errors.js';
+import { writeAnswer } from '../json-text.js';
+import { renderAnsible, valuesFolder } from '../render/ansible.js';
+import { renderNowRun } from '../render/now-run.js';
+import { pathWord } from '../shell-word.js';
+import { layoutOf } from '../store/layout.js';
+import { readCertifiedHosts } from '../store/read.js';
+import { assertSafeFolder } from '../store/safety.js';
+import { foldersFor, writeGenerated } from '../sys/generated-files.js';
+import type { Sys } from '../sys/sys.js';
+import { notCertifiedError } from './hosts.js';
+import { reading, type GlobalOptions } from './run.js';
+
+export interface ExportAnsibleOptions extends GlobalOptions {
+  /** The folder, as typed. */
+  readonly output: string;
+}
+
+/** @throws settings, permissions, contradiction, certificate, files */
+export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
+  // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
+  const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
+  const standing = found.hosts.filter(({ isRevoked }) => !isRevoked);
+  const hosts = standing.filter(({ certificate }) => certificate !== undefined);
+  const missing = standing.filter(({ certificate }) => certificate === undefined).map(({ host }) => host);
+  const needed = missing.filter(({ role }) => role === 'smtpd-server');
+  if (needed.length > 0 || hosts.length === 0) throw notCertifiedError(missing.map(({ hostname }) => hostname));
+  if (missing.length > 0) {
+    const names = listSome(missing.map(({ hostname }) => hostname));
+    sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  }
+  const folder = resolve(sys.cwd, options.output);
+  const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
+  // Who can write there can choose what root runs.
+  for (const part of foldersFor(folder, files.keys())) await assertSafeFolder(part, 'custody', sys);
+  const { written, removed } = await writeGenerated(folder, {
+    by: 'relaycerts export ansible',
+    files,
+    swept: [valuesFolder],
+    hint: { run: ['export', 'ansible', '--output', 'FOLDER'], before: 'move them away, or name another folder:' },
+  });
+  const names = hosts.map(({ host }) => host.hostname);
+  if (options.json) sys.write(writeAnswer('export ansible', { folder, hosts: names, written, removed }));
+  const changes = written.length + removed.length;
+  sys.say(changes === 0 ? 'nothing to change' : `made the Ansible files of ${names.length} hosts`, folder);
+  if (options.json || sys.isQuiet) return;
+  const way = relative(sys.cwd, folder);
+  const place = way.startsWith('..') ? folder : way;
+  const run = `ansible-playbook -i ${pathWord(`${place}/inventory.yml`)} ${pathWord(`${place}/playbook.yml`)}`;
+  sys.write(renderNowRun({ words: 'Now run, with --check first to see what it would change:', run: [run] }));
+}

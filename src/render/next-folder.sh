@@ -1,0 +1,34 @@
+# shellcheck shell=sh
+# The functions of receive.sh and receive-lines.sh for the folder on a host in which files arrive, before anything is in
+# it. Both have the functions of failure.sh and parents.sh.
+
+: "${folder:?}" "${arrived=$folder/next}"
+
+# Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
+check_folder() {
+  above=$folder
+  until [ -d "$above" ]; do above=$(dirname "$above"); done
+  if [ "$above" != "$folder" ]; then
+    check_parents "$above/."
+    return
+  fi
+  [ ! -L "$folder" ] || fail "the folder $folder is a link" 'set postfix.directory in the settings to what it leads to'
+  check_parents "$folder"
+  chown 0 "$folder"
+  chmod go-w "$folder"
+}
+
+# One at a time. A run that waits for a verdict on a dead connection would restore the old files later, over those of
+# this run, so it is made to do it now.
+take_turn() {
+  mkdir -p "$folder"
+  command -v flock >/dev/null 2>&1 || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+    mkdir -p "$folder"
+    exec 9<"$folder"
+    ! flock -n 9 || return 0
+    { read -r waiting <"$arrived/waiting" && kill "$waiting"; } 2>/dev/null || :
+    sleep 1
+  done
+  fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
+}

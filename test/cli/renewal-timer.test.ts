@@ -1,0 +1,76 @@
+// The script of `show --section renewal-timer`, run as printed: what it runs, what it says, and that it runs once at a
+// time. test/e2e/deploy-failures.test.ts runs it on hosts.
+
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { blocksFor } from '../support/blocks.js';
+import { makeProject, type Project } from '../support/project.js';
+import { succeed } from '../support/succeed.js';
+
+let project: Project;
+beforeEach(async () => {
+  project = makeProject();
+  mkdirSync(join(project.home, '.local/bin'), { recursive: true });
+  // Notes its words, and fails in the verb that the file `failing` names.
+  stub(
+    'relaycerts',
+    `[ "$1" != --settings ] || shift 2
+echo "$*" >>"$HOME/ran"
+if grep -qsx -e "$1" -e "\${3-none}" "$HOME/failing"; then echo "relaycerts: error: no"; exit 1; fi`,
+  );
+  stub('sendmail', `{ echo "to $*"; cat; } >"$HOME/mail"`);
+  const shown = succeed(await project.run(['show', '--section', 'renewal-timer'])).stdout;
+  const [make = ''] = blocksFor(shown, 'here');
+  expect(shell(make).stderr).toBe('');
+});
+afterEach(() => project.remove());
+
+function stub(name: string, script: string): void {
+  project.write(`../home/.local/bin/${name}`, `#!/bin/sh\n${script}\n`);
+  chmodSync(join(project.home, '.local/bin', name), 0o755);
+}
+
+function shell(script: string) {
+  const env = { HOME: project.home, PATH: process.env['PATH'] ?? '' };
+  return spawnSync('sh', ['-c', script], { cwd: project.folder, env, encoding: 'utf8' });
+}
+
+const inHome = (name: string): string => readFileSync(join(project.home, name), 'utf8');
+const work = ['--wait 600 renew --due', '--wait 600 deploy --yes', 'check'];
+
+describe('the renewal script', () => {
+  it('renews, deploys and checks, and says nothing', () => {
+    const { status, stdout, stderr } = shell('sh renewal.sh');
+    expect([status, stdout, stderr, inHome('ran').trim().split('\n')]).toEqual([0, '', '', work]);
+  });
+
+  it.each([
+    ['renew', 1],
+    ['deploy', 2],
+    ['check', 3],
+  ])('prints what %s says when it fails, and stops there', (verb, count) => {
+    project.write('../home/failing', `${verb}\n`);
+    const { status, stdout, stderr } = shell('sh renewal.sh');
+    expect([status, stdout, stderr]).toEqual([1, 'relaycerts: error: no\n', '']);
+    expect(inHome('ran').trim().split('\n')).toEqual(work.slice(0, count));
+  });
+
+  it('for systemd sends that as a mail, and none if all is well', () => {
+    expect(shell('sh renewal.sh mail').status).toBe(0);
+    expect(existsSync(join(project.home, 'mail'))).toBe(false);
+    project.write('../home/failing', 'deploy\n');
+    const { status, stdout, stderr } = shell('sh renewal.sh mail');
+    expect([status, stdout, stderr]).toEqual([1, '', '']);
+    expect(inHome('mail')).toMatch(
+      /^to \S+\nSubject: relaycerts: the certificates of example\.org need care\n\nrelaycerts: error: no\n$/u,
+    );
+  });
+
+  it('does nothing while another one runs', () => {
+    const { status } = shell('exec 8>renewal.lock && flock 8 && sh renewal.sh 8>&-');
+    expect([status, existsSync(join(project.home, 'ran'))]).toEqual([0, false]);
+    expect([shell('sh renewal.sh').status, existsSync(join(project.home, 'ran'))]).toEqual([0, true]);
+  });
+});

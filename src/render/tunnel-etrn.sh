@@ -24,7 +24,7 @@ await_reply() {
   return 1
 }
 
-# openssl repeats the last line of the server's greeting.
+# openssl repeats the last line of the server's greeting, on stderr.
 converse() {
   last=
   set -- "EHLO $host"
@@ -40,4 +40,4 @@ converse() {
 # shellcheck disable=SC2094 # a named pipe leads from the second back to the first
 converse <"$made/replies" |
   openssl s_client -quiet -crlf -starttls smtp -connect "$relay:$port" -servername "$relay" -verify_hostname "$relay" \
-    -verify_return_error -CAfile "$ca" -cert "$certificate" -key "$key" >"$made/replies" 2>/dev/null
+    -verify_return_error -CAfile "$ca" -cert "$certificate" -key "$key" >"$made/replies" 2>&1

@@ -15,7 +15,8 @@ tunnel_user_made=no
 
 end_files() {
   all_tunnel_files
-  sed -n "s|^\([^#]\)|$tunnel_keys $tunnel_limits \1|p" "$bundle/tunnel_keys"
+  # With its comment, so that the file is replaced also if no key is left.
+  sed "s|^\([^#]\)|$tunnel_limits \1|; s|^|$tunnel_keys |" "$bundle/tunnel_keys"
 }
 
 # The account is ours: it has our comment.
@@ -63,7 +64,7 @@ prepare_tunnel() {
   ! is_right_tunnel || return 0
   if ! getent passwd "$tunnel_user" >/dev/null; then
     # Root cannot log in as it without the key: '*' is no password's hash, and unlike '!' it does not lock the account.
-    useradd --system --no-create-home --home-dir /nonexistent --shell "$(command -v nologin || echo /usr/sbin/nologin)" \
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell "$(command -v nologin || echo /usr/sbin/nologin)" \
       --password '*' --comment "$tunnel_comment" "$tunnel_user" 2>/dev/null ||
       fail "useradd did not make the account $tunnel_user" "useradd --system $tunnel_user"
     tunnel_user_made=yes
@@ -106,6 +107,7 @@ if getent passwd $tunnel_user | cut -d : -f 5 | grep -qxF '$tunnel_comment'; the
     kill -9 "\${process#/proc/}" 2>/dev/null || :
   done
   for _ in 1 2 3 4 5; do ! userdel $tunnel_user 2>/dev/null || break; sleep 1; done
+  ! getent group $tunnel_user >/dev/null || groupdel $tunnel_user
 fi
 END
 }

@@ -79,9 +79,9 @@ function relaySteps(settings: Settings, relay: SmtpdServer): readonly Step[] {
     step('tunnel', `Let ${settings.inbound?.home ?? ''} open a tunnel, and nothing else`, [
       `The account can only listen on 127.0.0.1:${listen}, where this relay finds home. If it is there already and not ours, set another tunnel.user in the settings first: these settings would lock its user out. sshd_config has to begin with "Include /etc/ssh/sshd_config.d/*.conf".`,
       onHost([
-        `id ${user} >/dev/null 2>&1 || useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin -p '*' -c ${comment} ${user}`,
+        `id ${user} >/dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin -p '*' -c ${comment} ${user}`,
         'mkdir -p /etc/ssh/sshd_config.d',
-        `sed -n ${shellWord(`s/^\\([^#]\\)/${keyLimits(settings)} \\1/p`)} ${bundledKeysPath(settings)} >${keysPath(settings)}`,
+        `sed ${shellWord(`s/^\\([^#]\\)/${keyLimits(settings)} \\1/`)} ${bundledKeysPath(settings)} >${keysPath(settings)}`,
         `chmod 644 ${keysPath(settings)}`,
       ]),
       inFile(file.path, file.lines),

@@ -66,6 +66,7 @@ function accountLines(settings: Settings): readonly string[] {
     ...[
       // In case others are not allowed to log in.
       `AllowUsers ${user}`,
+      `AllowGroups ${user}`,
       `AuthorizedKeysFile ${keysPath(settings)}`,
       'AuthenticationMethods publickey',
       'PubkeyAuthentication yes',

@@ -72,13 +72,10 @@ async function talk(host: MailHost, words: readonly string[]): Promise<string> {
   return stdout + stderr;
 }
 
-/** What the account of the tunnel could change on a relay. */
+/** What the tunnel changes on a relay besides Postfix. */
 async function accountsOf(host: MailHost): Promise<string> {
-  return (
-    await host.sh(
-      `cat /etc/passwd /etc/shadow /etc/group /etc/gshadow; cd /etc/ssh; find . -type f -exec ls -l {} + ; cat sshd_config`,
-    )
-  ).stdout;
+  const files = `find . -type f | sort | xargs stat -c '%n %U:%G %a'; find . -type f | sort | xargs sha256sum`;
+  return (await host.sh(`cd /etc/ssh; sha256sum ../passwd ../shadow ../group ../gshadow; ${files}`)).stdout;
 }
 
 async function openTunnel(): Promise<void> {
@@ -408,6 +405,7 @@ describe('through the tunnel', () => {
     expect(await relay.waitForDeferred()).toMatch(/Connection refused/u);
     await openTunnel();
     await waitAtHome(subject, async () => {});
+    expect(await home.machine.peek('/var/log/tunnel.log')).toMatch(/^ETRN example\.org: 250 2\.0\.0 Queuing started/mu);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 
@@ -420,7 +418,7 @@ describe('through the tunnel', () => {
   });
 
   test('the numbered steps make the same files, and their inverse removes them', async () => {
-    const filesAtHome = `cd /etc/postfix/relaycerts && ls -l *.etrn && cat *.etrn *.known_hosts`;
+    const filesAtHome = `cd /etc/postfix/relaycerts && stat -c '%n %a' *.etrn && cat *.etrn *.known_hosts`;
     const before = [await accountsOf(relay), (await home.sh(filesAtHome)).stdout];
     for (const host of [home, relay]) await desk.paste(host, '--section tunnel');
     expect([await accountsOf(relay), (await home.sh(filesAtHome)).stdout]).toEqual(before);

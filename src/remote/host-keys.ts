@@ -13,7 +13,7 @@ const seconds = 30;
 
 /**
  * The files with host keys that home gets besides its bundle, by name; none for another host. A relay that does not
- * answer has none, and home keeps what it has.
+ * answer, or an ssh key that may only renew, has none: home keeps what it has, and its script says if that is nothing.
  */
 export async function hostKeyFiles(
   settings: Settings,
@@ -28,12 +28,7 @@ export async function hostKeyFiles(
 async function fileOf(relay: SmtpdServer, sys: Sys): Promise<readonly (readonly [string, Buffer])[]> {
   const outcome = await runOnHost(relay, { script: hostKeys, seconds }, sys);
   const keys = outcome.kind === 'ran' ? readHostKeys(outcome.stdout) : [];
-  if (keys.length > 0) {
-    const text = keys.map((key) => `${knownAs(relay)} ${key}\n`).join('');
-    return [[knownHostsName(relay.hostname), Buffer.from(text)]];
-  }
-  sys.warn(`${relay.hostname} did not show its ssh host keys, which home needs for the tunnel`, {
-    run: ['check', relay.hostname],
-  });
-  return [];
+  if (keys.length === 0) return [];
+  const text = keys.map((key) => `${knownAs(relay)} ${key}\n`).join('');
+  return [[knownHostsName(relay.hostname), Buffer.from(text)]];
 }

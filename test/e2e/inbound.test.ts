@@ -419,9 +419,9 @@ describe('through the tunnel', () => {
 
   test('the numbered steps make the same files, and their inverse removes them', async () => {
     const filesAtHome = `cd /etc/postfix/relaycerts && stat -c '%n %a' *.etrn && cat *.etrn *.known_hosts`;
-    const before = [await accountsOf(relay), (await home.sh(filesAtHome)).stdout];
+    const deployed = [await accountsOf(relay), (await home.sh(filesAtHome)).stdout];
     for (const host of [home, relay]) await desk.paste(host, '--section tunnel');
-    expect([await accountsOf(relay), (await home.sh(filesAtHome)).stdout]).toEqual(before);
+    expect([await accountsOf(relay), (await home.sh(filesAtHome)).stdout]).toEqual(deployed);
     const undo = (await desk.show('relayhost --undo'))
       .split('\n')
       .filter((line) => /relaycerts-tunnel|sshd=/u.test(line));

@@ -1,14 +1,15 @@
 // What a fleet costs, in processor time: each command as a multiple of what Python's cryptography takes to make as many
-// keys and certificates, without files, in the same round. It also measures peak memory. The machine needs GNU time and
-// python3-cryptography.
+// keys and certificates, without files, in the same round. It also measures peak memory, and counts the system calls of
+// a first make. The machine needs GNU time and python3-cryptography, and strace to count.
 // Usage: npm run bench:fleet [-- CLIENTS [ROUNDS]]
 //
 // Nothing is removed between rounds: after thousands of removals, ext4 makes files at a tenth of the speed.
 
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { findNodes } from './bench-nodes.mjs';
 
 const clients = Number(process.argv[2] ?? 10_000);
 const rounds = Number(process.argv[3] ?? 3);
@@ -60,15 +61,14 @@ function run(folder, command, args) {
   return { cpu: user + system, peak: peak / 1024, wall, text: result.stdout.length + result.stderr.length };
 }
 
-function freshFolder(round) {
-  const folder = join(root, String(round));
+let folders = 0;
+function freshFolder(count) {
+  folders += 1;
+  const folder = join(root, String(folders));
   mkdirSync(join(folder, 'home'), { recursive: true });
   const settings = { domain: 'example.org', smtpdServers: [{ hostname: 'relayhost' }], smtpClients: { file: 'c.csv' } };
   writeFileSync(join(folder, 'settings.json'), JSON.stringify(settings));
-  writeFileSync(
-    join(folder, 'c.csv'),
-    ['hostname', ...[...Array(clients).keys()].map((at) => `c${at}`), ''].join('\n'),
-  );
+  writeFileSync(join(folder, 'c.csv'), ['hostname', ...[...Array(count).keys()].map((at) => `c${at}`), ''].join('\n'));
   return folder;
 }
 
@@ -81,24 +81,50 @@ const steps = [
   ['make with one client more', ['make']],
 ];
 
+/** The calls of a first make by name, of all threads; undefined without strace. */
+function countCalls(count) {
+  const report = join(root, 'calls');
+  const folder = freshFolder(count);
+  const traced = ['-f', '-c', '-U', 'name,calls', '-o', report, process.execPath, program, 'make'];
+  const { status } = spawnSync('strace', traced, { cwd: folder, env: { ...environment, HOME: join(folder, 'home') } });
+  if (status !== 0) return undefined;
+  const lines = readFileSync(report, 'utf8').split('\n').slice(2);
+  return new Map(lines.map((line) => line.trim().split(/\s+/u)).map(([name, calls]) => [name, Number(calls)]));
+}
+
+/** What each client more adds: the difference of two fleets. */
+function reportCalls() {
+  const [few, many] = [500, 1500];
+  const [before, after] = [countCalls(few), countCalls(many)];
+  if (before === undefined || after === undefined) return console.log('strace failed, so no calls are counted');
+  const each = [...after].map(([name, calls]) => [name, (calls - (before.get(name) ?? 0)) / (many - few)]);
+  const often = each.filter(([name, calls]) => name !== 'total' && name !== '' && calls >= 0.05);
+  const text = often.toSorted(([, a], [, b]) => b - a).map(([name, calls]) => `${name} ${calls.toFixed(1)}`);
+  console.log(`system calls of a first make for each client: ${text.join(', ')}`);
+}
+
 try {
-  const found = new Map(steps.map(([name]) => [name, []]));
+  const nodes = findNodes();
+  const found = new Map(nodes.flatMap(({ version }) => steps.map(([name]) => [`${version}: ${name}`, []])));
   for (let round = 0; round < rounds; round += 1) {
-    const folder = freshFolder(round);
-    for (const [name, args] of steps) {
-      const { cpu } = run(folder, '/usr/bin/python3', ['-c', peer, String(clients)]);
-      if (name.endsWith('more')) appendFileSync(join(folder, 'c.csv'), 'newcomer\n');
-      const own = run(folder, 'node', [program].concat(args));
-      found.get(name).push({ ...own, ratio: own.cpu / cpu });
+    for (const { version, path } of nodes) {
+      const folder = freshFolder(clients);
+      for (const [name, args] of steps) {
+        const { cpu } = run(folder, '/usr/bin/python3', ['-c', peer, String(clients)]);
+        if (name.endsWith('more')) appendFileSync(join(folder, 'c.csv'), 'newcomer\n');
+        const own = run(folder, path, [program].concat(args));
+        found.get(`${version}: ${name}`).push({ ...own, ratio: own.cpu / cpu });
+      }
     }
   }
-  console.log(`node ${process.version}, ${clients} clients, ${rounds} rounds, medians`);
+  console.log(`${clients} clients, ${rounds} rounds, medians, load ${loadavg()[0].toFixed(1)} at the end`);
   for (const [name, all] of found) {
     const of = (key) => median(all.map((one) => one[key]));
-    const rate = name === 'first make' ? `, ${Math.round(clients / of('wall'))} certificates/s` : '';
+    const rate = name.endsWith('first make') ? `, ${Math.round(clients / of('wall'))} certificates/s` : '';
     const figures = `${of('cpu').toFixed(2)} s of CPU, ${of('ratio').toFixed(2)} x the peer, ${of('peak').toFixed(0)} MB`;
-    console.log(`${name.padEnd(26)} ${figures}, ${(of('text') / 1000).toFixed(0)} kB of text${rate}`);
+    console.log(`${name.padEnd(36)} ${figures}, ${(of('text') / 1000).toFixed(0)} kB of text${rate}`);
   }
+  reportCalls();
 } finally {
   rmSync(root, { recursive: true, force: true });
 }

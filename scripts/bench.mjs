@@ -1,12 +1,14 @@
-// How long the commands take, in processor time, as ratios within this one run: to `node -e 0`, and for the first make to
-// what others need for the same work, also in wall time, because keys are made in parallel. Rounds are interleaved, so that a machine whose speed drifts slows all alike. Each
-// ratio is the median of the rounds' own; with RSA keys, which take a random time, it is that of the sums of all rounds.
+// How long the commands take, in processor time, as ratios within this one run: to `node -e 0` of the same version of Node,
+// and for the first make to what others need for the same work, also in wall time, because keys are made in parallel.
+// Rounds are interleaved, so that a machine whose speed drifts slows all alike. Each ratio is the median of the rounds'
+// own; with RSA keys, which take a random time, it is that of the sums of all rounds.
 // Usage: npm run bench [-- ROUNDS [KEYTYPE...]]
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { findNodes } from './bench-nodes.mjs';
 import { peerFolders, peers } from './bench-peers.mjs';
 
 const [, , rounds = 15, ...named] = process.argv;
@@ -51,8 +53,8 @@ function run(cwd, command, args, { expected = 0, env = environment } = {}) {
 }
 
 /** In a home of its own, without an operator key. Each kind of project has its own cache of what V8 compiled. */
-const relaycerts = (folder, words, { kind = 'plain', expected = 0 } = {}) =>
-  run(folder, 'node', [program, ...words], {
+const relaycerts = (node, folder, words, { kind = 'plain', expected = 0 } = {}) =>
+  run(folder, node, [program, ...words], {
     expected,
     env: { ...environment, HOME: join(folder, 'home'), XDG_CACHE_HOME: join(root, `cache-${kind}`) },
   });
@@ -70,15 +72,20 @@ const isInstalled = ({ needs, modules = [] }) =>
   needs.every((tool) => succeeds('sh', ['-c', `command -v ${tool}`])) &&
   modules.every((module) => succeeds('python3', ['-c', `import ${module}`]));
 
-function timeRound(installed, note) {
-  const start = freshFolder('ecdsa-p256');
-  note('node -e 0', run(root, 'node', ['-e', '0']));
-  note('--version', relaycerts(start, ['--version']));
-  note('--help', relaycerts(start, ['--help']));
-  note('a usage error', relaycerts(start, ['mkae'], { expected: 2 }));
+function timeRound(nodes, installed, note) {
+  for (const { version, path } of nodes) {
+    const start = freshFolder('ecdsa-p256');
+    const noteHere = (name, time) => note(`${version}: ${name}`, time);
+    noteHere('node -e 0', run(root, path, ['-e', '0']));
+    noteHere('--version', relaycerts(path, start, ['--version']));
+    noteHere('--help', relaycerts(path, start, ['--help']));
+    noteHere('a usage error', relaycerts(path, start, ['mkae'], { expected: 2 }));
+    for (const keyType of keyTypes) {
+      timeProject(path, keyType, 'recipient key', noteHere);
+      if (keyType === 'ecdsa-p256') timeProject(path, keyType, 'operator key', noteHere);
+    }
+  }
   for (const keyType of keyTypes) {
-    timeProject(keyType, 'recipient key', note);
-    if (keyType === 'ecdsa-p256') timeProject(keyType, 'operator key', note);
     for (const { name, script } of installed) {
       const text = script(keyType);
       if (text !== undefined) note(`${name}, ${keyType}`, run(freshFolder(keyType), 'sh', ['-euc', text]));
@@ -87,9 +94,9 @@ function timeRound(installed, note) {
 }
 
 /** The passphrase is encrypted to a key in GnuPG, or to the operator key that the first make makes. */
-function timeProject(keyType, kind, note) {
+function timeProject(node, keyType, kind, note) {
   const folder = freshFolder(keyType, kind === 'recipient key' ? ['../recipient.asc'] : []);
-  const time = (name, words, expected) => note(`${name}, ${kind}`, relaycerts(folder, words, { kind, expected }));
+  const time = (name, words, expected) => note(`${name}, ${kind}`, relaycerts(node, folder, words, { kind, expected }));
   time(`first make, ${keyType}`, ['make']);
   if (keyType !== 'ecdsa-p256') return;
   const [certificate] = readdirSync(join(folder, 'certs/smtp-client')).filter((name) => name.endsWith('.crt.pem'));
@@ -114,17 +121,20 @@ function report(times) {
     const [processor, wall] = ['processor', 'wall'].map((kind) => ratio(name, base, kind).toFixed(2));
     return `${processor.padStart(6)} (wall ${wall}) x ${base}`;
   };
-  console.log(`node ${process.version}, ${rounds} rounds`);
+  console.log(`${rounds} rounds, load ${loadavg()[0].toFixed(1)} at the end`);
   for (const name of times.keys()) {
-    const [, keyType] = /^first make, ([^,]*)/u.exec(name) ?? [];
+    const [, version, keyType] = /^(v[^:]*): (?:first make, ([^,]*))?/u.exec(name) ?? [];
     const others = peers.map((peer) => `${peer.name}, ${keyType}`).filter((other) => times.has(other));
-    const columns = ['node -e 0', ...others].map((base) => column(name, base));
-    console.log(`${name.padEnd(40)} ${median(of(name, 'processor')).toFixed(0).padStart(6)} ms ${columns.join('  ')}`);
+    const columns = [...(version === undefined ? [] : [`${version}: node -e 0`]), ...others].map((base) =>
+      column(name, base),
+    );
+    console.log(`${name.padEnd(50)} ${median(of(name, 'processor')).toFixed(0).padStart(6)} ms ${columns.join('  ')}`);
   }
 }
 
 try {
   prepareGnuPg();
+  const nodes = findNodes();
   const installed = peers.filter(isInstalled);
   const missing = peers.filter((peer) => !installed.includes(peer));
   if (missing.length > 0) {
@@ -132,9 +142,9 @@ try {
   }
   const times = new Map();
   // Round 0 warms the caches and is not counted.
-  timeRound(installed, () => undefined);
+  timeRound(nodes, installed, () => undefined);
   for (let round = 1; round <= rounds; round += 1) {
-    timeRound(installed, (name, time) => times.set(name, [...(times.get(name) ?? []), time]));
+    timeRound(nodes, installed, (name, time) => times.set(name, [...(times.get(name) ?? []), time]));
   }
   report(times);
 } finally {

@@ -4,7 +4,6 @@
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
 import { linesOf, sectionOf, valuesOf, type HostFacts } from './host-facts.js';
 
 /** What is wrong with the configuration of a Postfix host. */
@@ -24,14 +23,10 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
   ];
 }
 
-/** A service, and those of its overrides that have our values: what is removed is named, and nothing else. */
+/** A service, and its line as it should be. */
 function judgeLeft(hostname: string, line: string): Finding {
-  const [service = '', ...names] = line.split(' ');
-  const finding = findingOf('settings-left', hostname, { service });
-  const ours = names.filter((name) => /^\w{1,100}$/u.test(name)).map((name) => `${service}/${name}`);
-  if (ours.length === 0 || !/^[\w.:[\]-]{1,255}\/\w{1,20}$/u.test(service)) return finding;
-  const root = `postconf -PX ${ours.map(shellWord).join(' ')} && postfix reload`;
-  return { ...finding, cure: [...finding.cure, { words: 'to remove them:' }, { root }] };
+  const [service = '', ...rest] = line.split(' ');
+  return findingOf('settings-left', hostname, { service, entry: `${service}=${rest.join(' ')}` });
 }
 
 /** A relay that has a home as its own relayhost gets its mail back. */

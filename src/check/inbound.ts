@@ -40,7 +40,11 @@ export async function checkWayHome(
     const fine = `accepts no mail that ${home.hostname} would refuse for its size or its address`;
     return [{ host: relay.hostname, fine, findings: judgeLimits(inbound, relay, home) }];
   });
-  const tries = await inParallel(seen, mostAtOnce, ({ host }) => {
+  // At a home whose Postfix is stopped there is no door to try.
+  const tried = seen.filter(
+    ({ host, facts }) => host.role === 'smtpd-server' || sectionOf(facts, 'running')?.words[0] !== 'no',
+  );
+  const tries = await inParallel(tried, mostAtOnce, ({ host }) => {
     sys.detail(`trying ${inbound.home} from ${host.hostname}`);
     return host.role === 'smtpd-server'
       ? checkHandOver(settings, inbound, host, sys)

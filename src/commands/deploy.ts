@@ -96,7 +96,10 @@ function containerError({ hostname }: HostSettings, { undo }: DeployOptions): Re
 }
 
 /** Findings after which an installation is rolled back. A look that could not be made says nothing about it. */
-const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay']);
+const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounced', 'open-relay', 'relay-tls-off']);
+
+/** What may be over a moment after a reload. */
+const passing: ReadonlySet<string> = new Set(['no-greeting', 'relay-tls-off']);
 
 /** Looks at a host that has everything installed and waits: a relay from here, a client's way out from there. */
 async function lookAt(deployment: Deployment, found: HostInventory, isAgain = false): Promise<readonly Finding[]> {
@@ -107,7 +110,7 @@ async function lookAt(deployment: Deployment, found: HostInventory, isAgain = fa
     host.role === 'smtpd-server' ? await checkRelays(work, [found], []) : await checkFrom(settings, host, sys);
   const errors = reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
   // A connection that a busy relay accepts just as it reloads may wait for longer than a look does.
-  return !isAgain && errors.some(({ id }) => id === 'no-greeting') ? lookAt(deployment, found, true) : errors;
+  return !isAgain && errors.some(({ id }) => passing.has(id)) ? lookAt(deployment, found, true) : errors;
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {

@@ -5,7 +5,7 @@ import { hash } from 'node:crypto';
 import type { HostName } from '../names.js';
 import { signerOf } from '../plan/ca-rekey.js';
 import { namesToDeploy, type DeployedHost } from '../plan/deployment.js';
-import { recordOf } from '../plan/installed.js';
+import { seenHostOf } from '../plan/installed.js';
 import type { Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -35,7 +35,7 @@ export function deployedHosts(
         role,
         expected,
         issuer: issuer === undefined ? '' : hash('sha256', issuer.info.der),
-        seen: recordOf(seen, found.host),
+        seen: seenHostOf(seen, found.host),
       },
     ];
   });

@@ -33,7 +33,7 @@ export interface DnsOptions extends GlobalOptions {
 export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
   const resolver = options.resolver === undefined ? undefined : parseDnsServer(options.resolver);
   const { settings, found } = await reading(options, sys, async (one) => ({
-    hosts: options.tlsa ? (await readCertifiedHosts(one)).hosts : [],
+    hosts: options.tlsa ? (await readCertifiedHosts(one, sys)).hosts : [],
     ...readDkim(one, sys),
   }));
   if (found.problems.length > 0) throw contradiction(found.problems);

@@ -2,7 +2,7 @@
 // bundles are read from the project when the playbook runs. It changes nothing else, so it needs no lock.
 
 import { relative, resolve } from 'node:path';
-import { listSome } from '../errors.js';
+import { listSome, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { renderAnsible, valuesFolder } from '../render/ansible.js';
 import { renderNowRun } from '../render/now-run.js';
@@ -12,7 +12,7 @@ import { readCertifiedHosts } from '../store/read.js';
 import { assertSafeFolder } from '../store/safety.js';
 import { foldersFor, writeGenerated } from '../sys/generated-files.js';
 import type { Sys } from '../sys/sys.js';
-import { notCertifiedError } from './hosts.js';
+import { findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface ExportAnsibleOptions extends GlobalOptions {
@@ -23,15 +23,27 @@ export interface ExportAnsibleOptions extends GlobalOptions {
 /** @throws settings, permissions, contradiction, certificate, files */
 export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Promise<void> {
   // What runs on the hosts as root follows from the settings, so nobody else may be able to write them.
-  const { settings, found } = await reading(options, sys, readCertifiedHosts, true);
-  const standing = found.hosts.filter(({ isRevoked }) => !isRevoked);
+  const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys), true);
+  const inside = found.hosts.filter(({ host, isRevoked }) => host.container !== undefined && !isRevoked);
+  const standing = found.hosts.filter((one) => !one.isRevoked && !inside.includes(one));
+  if (standing.length === 0 && inside[0] !== undefined) {
+    throw new RelaycertsError('usage', 'every host runs in a container, which Ansible does not set up', {
+      hint: { run: ['export', 'docker', inside[0].host.hostname] },
+    });
+  }
   const hosts = standing.filter(({ certificate }) => certificate !== undefined);
-  const missing = standing.filter(({ certificate }) => certificate === undefined).map(({ host }) => host);
-  const needed = missing.filter(({ role }) => role === 'smtpd-server');
-  if (needed.length > 0 || hosts.length === 0) throw notCertifiedError(missing.map(({ hostname }) => hostname));
-  if (missing.length > 0) {
-    const names = listSome(missing.map(({ hostname }) => hostname));
-    sys.warn(`left out, because there is no certificate yet: ${names}`, { run: ['make'] });
+  const missing = standing.filter(({ certificate }) => certificate === undefined);
+  const added = await findNewClients(settings, missing);
+  const needed = missing.filter(({ host }) => hosts.length === 0 || !added.has(host.hostname));
+  if (needed.length > 0) throw notCertifiedError(needed.map(({ host }) => host.hostname));
+  if (added.size > 0) {
+    const { message, hint } = leftOutWarning(added);
+    sys.warn(message, hint);
+  }
+  if (inside[0] !== undefined) {
+    const names = listSome(inside.map(({ host }) => host.hostname));
+    const run = ['export', 'docker', inside[0].host.hostname];
+    sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
   const folder = resolve(sys.cwd, options.output);
   const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);

@@ -7,7 +7,8 @@ import { listSome, quotePath, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { containerFiles, containerUse, type ContainerUse } from '../render/container.js';
+import { containerFiles, containerUse } from '../render/container.js';
+import type { ContainerUse } from '../render/container-image.js';
 import { expectedContents } from '../render/installed.js';
 import { renderNowRun } from '../render/now-run.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -44,7 +45,8 @@ export async function exportDocker(options: ExportDockerOptions, sys: Sys): Prom
       });
     }
     const bundles = bundlesOf(settings, inventory);
-    const files = containerFiles(settings, one, bundles.get(host) ?? new Map<string, Buffer>());
+    // In a fleet, a bundle that is known to be right is only on the disk.
+    const files = containerFiles(settings, one, bundles.get(host) ?? found.bundle);
     const results = await exportFolder(folder, files, sys);
     const content = expectedContents(settings, inventory, bundles)(found);
     if (content !== undefined)

@@ -37,7 +37,7 @@ async function pinnedOfClients(
   options: FingerprintOptions,
   sys: Sys,
 ): Promise<{ readonly pinned: readonly Pinned[]; readonly of: PinKind }> {
-  const { settings, found } = await reading(options, sys, readCertifiedHosts);
+  const { settings, found } = await reading(options, sys, (one) => readCertifiedHosts(one, sys));
   const clients = found.hosts.filter(({ host: { role }, isRevoked }) => role === 'smtp-client' && !isRevoked);
   const missing = clients.filter(({ certificate }) => certificate === undefined);
   if (missing.length > 0) {

@@ -10,6 +10,7 @@ import { isFleet, clientRecord, stampsNoted, stampsOf, writeKnown } from '../sto
 import { KnownHost } from '../store/known-host.js';
 import { layoutOf } from '../store/layout.js';
 import { readerOf } from '../store/read-host.js';
+import { hostsThatDiffer } from '../store/state-change.js';
 import type { Sys } from '../sys/sys.js';
 
 /** Records the clients that were read and are right. */
@@ -34,8 +35,8 @@ export function withMadeKnown(
 ): Inventory {
   if (!isFleet(settings) || after.problems.length > 0) return after;
   const layout = layoutOf(settings);
-  const old = new Set(before.hosts);
-  const stamps = (found: HostInventory) => (old.has(found) ? undefined : stampsOf(layout, found.host, written));
+  const made = new Set(hostsThatDiffer(after, before));
+  const stamps = (found: HostInventory) => (made.has(found) ? stampsOf(layout, found.host, written) : undefined);
   return { ...after, hosts: withKnown(settings, after, bundles, at, sys, stamps) };
 }
 

@@ -127,6 +127,8 @@ export async function changing<T>(
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     await noteRead(settings, inventory, at, sys);
+    const wordsOf = ({ answer, tell }: Step, install: readonly Install[]): string =>
+      json ? answer(install) : sys.isQuiet ? '' : tell(install);
     const commit = async (step: Step): Promise<Inventory> => {
       const isBroken = isUrgent && contradictionsOf(settings, step.after, at).length > 0;
       const only = step.isPart === true ? hostsThatDiffer(step.after, inventory) : undefined;
@@ -136,8 +138,7 @@ export async function changing<T>(
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
       for (const [host, files] of made) news.set(host, new Set([...(news.get(host) ?? []), ...files]));
-      const install = installOf(settings, news);
-      const told = step.isPart === true ? '' : json ? step.answer(install) : sys.isQuiet ? '' : step.tell(install);
+      const told = step.isPart === true ? '' : wordsOf(step, installOf(settings, news));
       const say = (): void => {
         for (const one of step.done) {
           if (typeof one === 'string') sys.say(one);

@@ -42,7 +42,7 @@ export async function show(options: ShowOptions, sys: Sys): Promise<void> {
   // What is piped into a shell goes where the settings say, so nobody else may be able to write them.
   const read = async (named: Settings) => {
     const settings = undo ? await withFormerHosts(named, options.hosts) : named;
-    return { settings, ...(await readCertifiedHosts(settings)) };
+    return { settings, ...(await readCertifiedHosts(settings, sys)) };
   };
   const {
     found: { settings, hosts, revoked, authority },

@@ -4,7 +4,7 @@
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath, renderHint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
-import { judgeInstallation, recordOf, type Installation } from '../plan/installed.js';
+import { judgeInstallation, seenHostOf, type Installation } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
@@ -142,7 +142,7 @@ function installationOf(
     const { hostname } = found.host;
     if (!known.has(hostname)) {
       const content = expected(found);
-      known.set(hostname, content && judgeInstallation(content, recordOf(hosts, found.host)));
+      known.set(hostname, content && judgeInstallation(content, seenHostOf(hosts, found.host)));
     }
     return known.get(hostname);
   };

@@ -33,7 +33,7 @@ export interface SeenHost extends HostContent {
 }
 
 /** What is recorded of a host; nothing if it was a container then and is none now, or the other way round. */
-export function recordOf<Recorded extends Pick<SeenHost, 'container'>>(
+export function seenHostOf<Recorded extends Pick<SeenHost, 'container'>>(
   records: ReadonlyMap<HostName, Recorded>,
   { hostname, container }: Pick<HostSettings, 'hostname' | 'container'>,
 ): Recorded | undefined {

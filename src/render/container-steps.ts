@@ -4,7 +4,7 @@
 import { commandText } from '../errors.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { exportCommand } from './commands.js';
-import type { ContainerUse } from './container.js';
+import type { ContainerUse } from './container-image.js';
 import { step, type Step } from './step.js';
 
 /** Write, start, verify; with `undo`, how to be rid of it. */

@@ -77,7 +77,7 @@ function commandsOf(
     return [commandText(settings.program, words)];
   }
   const on = hostsOf(settings).find(({ hostname }) => hostname === host);
-  if (root === undefined || on === undefined) return [];
+  if (root === undefined || on === undefined || on.container !== undefined) return [];
   const command = fillIn(root, values, (value) => shellWord(plainValue(value)));
   // sudo runs one command, and a cure may have two.
   const inner = on.ssh.needsSudo ? `sh -c ${shellWord(command)}` : command;

@@ -15,7 +15,8 @@ dkim_changed=no
 # The processes of our OpenDKIM, however it was started.
 dkim_processes() {
   for process in /proc/[0-9]*; do
-    case $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) in
+    # It may have ended by now.
+    case $({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null) in
       *opendkim\ *"-x $dkim_conf "*) echo "${process#/proc/}" ;;
     esac
   done
@@ -169,6 +170,7 @@ keep_dkim() {
 }
 
 undo_dkim() {
+  [ -d "$dkim_folder" ] || [ -f "$dkim_unit_file" ] || return 0
   if has_systemd && [ -f "$dkim_unit_file" ]; then
     systemctl disable --now "$dkim_unit" >/dev/null 2>&1 || :
     rm -f "$dkim_unit_file"
@@ -187,7 +189,7 @@ probe_dkim() {
       is_right_dkim || echo stale
       if [ -z "$(dkim_processes)" ]; then
         echo down
-      elif command -v ss >/dev/null 2>&1 && [ -z "$(listener "$dkim_port")" ]; then
+      elif sees_ports && [ -z "$(listener "$dkim_port")" ]; then
         echo deaf
       fi
     fi

@@ -21,7 +21,7 @@ how_to_get() {
       return
     }
   done
-  echo "install the package $1, or what it is called there"
+  echo "install the package $1, which may have another name there"
 }
 
 # With a full disk, anything may fail, so this is asked before anything is removed. The folder may not exist yet.
@@ -29,7 +29,7 @@ tell_if_full() {
   above=$folder
   until [ -d "$above" ]; do above=$(dirname "$above"); done
   case $({ head -c 1048576 /dev/zero >"$above/.relaycerts-full"; } 2>&1) in
-    *'No space left'* | *'quota exceeded'*) outcome disk-full ;;
+    *'No space left'* | *'uota exceeded'*) outcome disk-full ;;
   esac
   rm -f "$above/.relaycerts-full"
 }

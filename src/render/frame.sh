@@ -47,9 +47,11 @@ listener() {
   fi
 }
 
+sees_ports() { command -v ss >/dev/null 2>&1 || command -v netstat >/dev/null 2>&1; }
+
 # Waits until a program listens on the port $1; false if it does not.
 await_listener() {
-  command -v ss >/dev/null 2>&1 || command -v netstat >/dev/null 2>&1 || return 0
+  sees_ports || return 0
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -z "$(listener "$1")" ] || return 0
     sleep 1

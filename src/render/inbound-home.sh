@@ -8,7 +8,7 @@ check_inbound() {
   own_file "${table_file##*/}" 600
   check_table_type
   check_port
-  name=$(domains_elsewhere | head -n 1)
+  name=$(domains_elsewhere | sed -n 1p)
   [ -z "$name" ] ||
     fail "$host does not hold $name: mail from the world for it would wait at the relay" \
       "let it deliver that mail, as in: postconf -e 'mydestination = $(postconf -h mydestination), $name'"

@@ -12,7 +12,7 @@ check_inbound() {
   for type in regexp inline; do
     postconf -m | grep -qx "$type" || fail "this Postfix has no map type $type" "install Postfix 3.4 or later with $type tables"
   done
-  hindrances | head -n 1 | {
+  hindrances | sed -n 1p | {
     ! read -r id name found || refuse "$id" "$name" "$found"
   } || exit 1
   [ "$inbound_asks" = no ] || warn_of_code
@@ -120,7 +120,10 @@ other_routes() {
 
 probe_inbound() {
   section inbound
-  { hindrances && other_routes; } | lines
+  {
+    hindrances
+    other_routes
+  } | lines
 }
 
 is_right_inbound() { :; }

@@ -36,13 +36,15 @@ export function expectedContents(
   };
   return ({ host, certificate, isRevoked }) => {
     if (certificate === undefined || isRevoked) return undefined;
+    let configuration: string | undefined;
     return {
       certificate: certificate.info.digest('certificate').toString('hex'),
       authorities,
       table: tableDigest(host),
-      // Only if it is compared: a fleet's take long.
+      // Once, and only if it is compared: those of a fleet take long.
       get configuration() {
-        return configurationDigest(settings, host);
+        configuration ??= configurationDigest(settings, host);
+        return configuration;
       },
       dkim: signingDigest(bundles.get(host.hostname), dkimFiles(settings, host)),
     };

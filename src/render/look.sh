@@ -5,6 +5,9 @@
 
 : "${host:?}" "${folder:?}" "${saved:?}" "${key:?}" "${chain:?}" "${chain_mode:?}"
 
+# The answer is an outcome.
+export RELAYCERTS_DEPLOY=yes
+
 has_bundle() {
   sent_files | while IFS=' ' read -r wanted file; do
     found=$(openssl dgst -sha256 "$folder/$file" 2>/dev/null | sed 's/.*= *//')

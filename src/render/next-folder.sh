@@ -4,6 +4,17 @@
 
 : "${folder:?}" "${arrived=$folder/next}"
 
+is_ours=no
+
+# On exit, whatever the status.
+clean_up() {
+  [ $? -eq 0 ] || tell_if_full
+  [ "$is_ours" = yes ] || return 0
+  rm -rf "$arrived"
+  # Only if it is empty: nothing was installed here.
+  rmdir "$folder" 2>/dev/null || :
+}
+
 # Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
 check_folder() {
   above=$folder
@@ -31,4 +42,13 @@ take_turn() {
     sleep 1
   done
   fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
+}
+
+# Makes the folder, empty.
+begin_arrival() {
+  check_folder
+  take_turn
+  is_ours=yes
+  rm -rf "$arrived"
+  mkdir "$arrived"
 }

@@ -145,7 +145,7 @@ end_connections() {
   for process in /proc/[0-9]*; do
     { read -r _ name _ parent _ <"$process/stat"; } 2>/dev/null || continue
     [ "$name $parent" = "(smtpd) $master" ] || continue
-    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -Eq -- " -n ($ports) "; then
+    if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -Eq -- " -n ($ports) "; then
       kill "${process#/proc/}" 2>/dev/null && ended=yes
     fi
   done

@@ -37,17 +37,26 @@ probe_values() {
 }
 
 # Other services with our overrides: those of ours remain if only its first line is removed, and belong to the one above.
-# Behind each, the names of its overrides that have our values.
+# Behind each, its line without the overrides that have our values.
 probe_left() {
   section left
-  ours=$(all_services | while IFS=' ' read -r id _; do settings_of "$id"; done)
   {
-    all_services | sed 's/^/own /'
+    all_services | while IFS=' ' read -r id _; do
+      echo "own $id"
+      settings_of "$id" | sed 's/^/ours /'
+    done
     postconf -M 2>/dev/null | grep -F -e '-o syslog_name=postfix/relaycerts'
-  } | awk '$1 == "own" { own[$2]; next } !(($1 "/" $2) in own) { print $1 "/" $2 }' | while IFS= read -r id; do
-    # shellcheck disable=SC2046 # names
-    echo "$id" $(overrides_of "$id" | grep -xF -e "$ours" | sed 's/=.*//')
-  done | lines
+  } | awk '
+    $1 == "own" { own[$2]; next }
+    $1 == "ours" { ours[$2]; next }
+    !(($1 "/" $2) in own) {
+      line = $1
+      for (i = 2; i <= NF; i++) {
+        if ($i == "-o" && (($(i + 1) in ours) || $(i + 1) ~ /^syslog_name=postfix\/relaycerts/)) i++
+        else line = line " " $i
+      }
+      print $1 "/" $2, line
+    }' | lines
 }
 
 # The queue, or why it is not known.
@@ -85,6 +94,7 @@ probe_postfix() {
     return
   fi
   release=$(postconf -dh mail_version 2>/dev/null | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+  config=$(value_of config_directory)
   note_settings
   section postfix "$release"
   section errors
@@ -95,7 +105,7 @@ probe_postfix() {
   postconf -m 2>/dev/null | lines
   probe_values
   # A list without an item of ours should be as it would be with it.
-  wanted=$(settings_of main.cf && add_tokens "$(value_of config_directory)")
+  wanted=$(settings_of main.cf && add_tokens "$config")
   section wanted main.cf
   printf '%s\n' "$wanted" | sed '/^$/d' | lines
   section found main.cf

@@ -7,21 +7,15 @@ set -eu
 umask 077
 LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+RELAYCERTS_DEPLOY=yes
+export LC_ALL PATH RELAYCERTS_DEPLOY
 
-: "${folder:?}"
+: "${folder:?}" "${arrived:?}"
 
-arrived=$folder/next
-
-clean_up() {
-  [ $? -eq 0 ] || tell_if_full
-  # Ansible's error would otherwise be that nobody reads.
+# If nobody read the rest, that would be Ansible's only error.
+finish() {
+  clean_up
   cat >/dev/null
-  # Another run may be at work there.
-  [ "$is_ours" = yes ] || return
-  rm -rf "$arrived"
-  # Only if it is empty: nothing was installed here.
-  rmdir "$folder" 2>/dev/null || :
 }
 
 # The last line of a file has a line end only if that of the file had.
@@ -35,13 +29,8 @@ unpack() {
     END { exit !ended }'
 }
 
-is_ours=no
-trap clean_up EXIT
+trap finish EXIT
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or let ansible become root there'
-check_folder
-take_turn
-is_ours=yes
-rm -rf "$arrived"
-mkdir "$arrived"
+begin_arrival
 unpack || fail 'what arrived is not whole' 'run ansible-playbook again'
 echo keep | sh "$arrived/install.sh" "$arrived" 3<&0 </dev/null 9<&-

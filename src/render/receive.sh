@@ -16,15 +16,6 @@ export LC_ALL PATH RELAYCERTS_DEPLOY
 
 arrived=$folder/next
 script=$arrived/install.sh
-is_ours=no
-
-clean_up() {
-  [ $? -eq 0 ] || tell_if_full
-  [ "$is_ours" = yes ] || return
-  rm -rf "$arrived"
-  # Only if it is empty: nothing was installed here.
-  rmdir "$folder" 2>/dev/null || :
-}
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
 command -v tar >/dev/null 2>&1 || fail 'tar is not installed there' "$(how_to_get tar)"
@@ -37,11 +28,7 @@ case $size in
   '' | *[!0-9]*) fail 'what arrived is not an archive' 'use relaycerts deploy' ;;
 esac
 trap clean_up EXIT
-check_folder
-take_turn
-is_ours=yes
-rm -rf "$arrived"
-mkdir "$arrived"
+begin_arrival
 head -c "$size" | tar -x -o -f - -C "$arrived"
 if [ -n "$only" ]; then
   # What deploy sends besides, whatever the key may do.

@@ -50,7 +50,7 @@ check_chroot() {
   esac
   queue=$(value_of queue_directory)
   [ -e "$queue/etc/resolv.conf" ] ||
-    fail "Postfix on $host runs without a chroot, and in $queue it would find no relay: $queue/etc/resolv.conf is missing" \
+    fail "Postfix on $host uses no chroot, and in one it could not look up the relay: $queue/etc/resolv.conf is missing" \
       'set postfix.masterChroot in the settings to "n"'
 }
 

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { realDisk, type FileMode } from '../sys/disk.js';
+import { realDisk, type FileMode, type FolderMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
 import { lookAt, readFile, replaceFile, writeNewFile } from '../sys/files.js';
 import { assertSafeFolder } from './safety.js';
@@ -44,7 +44,7 @@ export async function exportFolder(
   const folders = foldersOf(folder, files);
   const parent = dirname(folder);
   await assertSafeFolder(parent, 'custody', sys);
-  for (const each of folders) if (lookAt(each) !== undefined) await assertSafeFolder(each, 'custody', sys);
+  for (const { path } of folders) if (lookAt(path) !== undefined) await assertSafeFolder(path, 'custody', sys);
   const known = await readNote(folder);
   const writes: Write[] = [];
   const results: ExportedFile[] = [];
@@ -67,8 +67,8 @@ export async function exportFolder(
   }
   if (writes.length === 0 && isSame(wanted, known)) return results;
   await attempt('make the folder', folder, async () => {
-    for (const each of folders) await realDisk().mkdir(each, 0o700);
-    await realDisk().sync([parent, ...folders]);
+    for (const { path, mode } of folders) await realDisk().mkdir(path, mode);
+    await realDisk().sync([parent, ...folders.map(({ path }) => path)]);
   });
   await writeNote(folder, new Set([...known, ...wanted]));
   for (const { path, bytes, kind, isNew } of writes) {
@@ -79,16 +79,23 @@ export async function exportFolder(
   return results;
 }
 
-/** The folder and those in it, the outermost first. */
-function foldersOf(folder: string, files: readonly ExportFile[]): readonly string[] {
+/** The folder and those in it, the outermost first. Where no key is, a program that is not root may have to read. */
+function foldersOf(folder: string, files: readonly ExportFile[]) {
   const inner = files.flatMap(({ path }) => {
     const parts = path.split('/').slice(0, -1);
-    return parts.map((_, at) => join(folder, ...parts.slice(0, at + 1)));
+    return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
   });
-  return [folder, ...new Set(inner)];
+  const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(path)] : [])));
+  return [
+    { path: folder, mode: 0o700 as FolderMode },
+    ...[...new Set(inner)].map((path) => ({
+      path: join(folder, path),
+      mode: (closed.has(path) ? 0o700 : 0o755) as FolderMode,
+    })),
+  ];
 }
 
-/** A secret that others can read is written anew, so that it is private again. */
+/** A secret that others can read is written once more, so that it is private again. */
 async function stateOf(
   folder: string,
   { path, bytes, kind }: ExportFile,

@@ -13,7 +13,7 @@ import { followLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { readDkimKeys } from './dkim-keys.js';
 import { readDqsKey } from './dqs-key.js';
-import { KnownClients, readKnown } from './known-clients.js';
+import { readKnown } from './known-clients.js';
 import { layoutOf, operatorKeyPlace, type Layout, type Place } from './layout.js';
 import { rootsProblem } from './ownership.js';
 import {
@@ -96,13 +96,13 @@ export async function readHostFiles(settings: Settings, one: HostSettings, sys: 
 }
 
 /** The certificates of all hosts, in the settings' order, for commands that need no keys. @throws certificate, files */
-export async function readCertifiedHosts(settings: Settings) {
+export async function readCertifiedHosts(settings: Settings, sys: Onlooker) {
   const layout = layoutOf(settings);
   const revoked = await readRevoked(layout);
   const there = await listHostPaths(layout);
   // Only certificates signed by the CA are read without OpenSSL; other commands report a damaged CA.
   const ca = collect(noFindings(-1), layout.caCertificate.path, () => readWholeCertificate(layout.caCertificate.path));
-  const signers = ca === undefined ? [] : [asSigner(ca.info, new KnownClients())];
+  const signers = ca === undefined ? [] : [asSigner(ca.info, readKnown(settings, ca.info, sys))];
   const hosts = hostsOf(settings).map((host): CertifiedHost => {
     const { role, hostname } = host;
     const certificate = readWholeCertificate(layout.certificate(role, hostname).path, signers);

@@ -44,7 +44,8 @@ function withoutPlainFiles(paths: readonly string[]): readonly string[] {
     else group.push(path);
   }
   return [...byFolder].flatMap(([folder, group]) => {
-    if (group.length < manyFiles) return group;
+    // Folders are looked at one by one anyway, and those of a fleet make a long list.
+    if (group.length < manyFiles || statIfThere(group[0] ?? '')?.isFile() !== true) return group;
     const entries = unlessMissing(() => readdirSync(folder, { withFileTypes: true })) ?? [];
     const files = new Set(entries.flatMap((entry) => (entry.isFile() ? [`${folder}/${entry.name}`] : [])));
     const plain = group.filter((path) => files.has(path));

@@ -319,6 +319,7 @@ async function allSay(project: Project, hasNote: boolean): Promise<readonly unkn
     ['status', '--json'],
     ['renew', '--due'],
     ['show', 'c9', '--json'],
+    ['fingerprint'],
     ['make', '--dry-run'],
   ]) {
     if (!hasNote) rmSync(noteOf(project));

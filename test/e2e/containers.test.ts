@@ -110,21 +110,21 @@ describe.each(['mail-gateway', 'boky', 'docker-mailserver'] as const)('a relay i
   });
 });
 
-describe('a home in each image', () => {
-  /** All send, all mails wait; then the relay is right again, and all arrive. */
-  async function allWait(chain: string, says: RegExp): Promise<void> {
-    const path = '/etc/postfix/relaycerts/relayhost.example.org.chain.pem';
-    const right = await relay.readFile(path);
-    await relay.writeFile(path, chain, '0600');
-    await relay.reload();
-    const mails = await Promise.all(homes.map(async ([host]) => [host, await send(host)] as const));
-    for (const [host] of mails) expect(await host.waitForDeferred()).toMatch(says);
-    await relay.writeFile(path, right, '0600');
-    await relay.reload();
-    await Promise.all(mails.map(([host, subject]) => lab.outside.waitForFlushed(host, subject)));
-    for (const [host] of mails) expect(await host.mailLog()).not.toContain('status=bounced');
-  }
+/** All send, all mails wait; then the relay is right again, and all arrive. */
+async function allWait(chain: string, says: RegExp): Promise<void> {
+  const path = '/etc/postfix/relaycerts/relayhost.example.org.chain.pem';
+  const right = await relay.readFile(path);
+  await relay.writeFile(path, chain, '0600');
+  await relay.reload();
+  const mails = await Promise.all(homes.map(async ([host]) => [host, await send(host)] as const));
+  for (const [host] of mails) expect(await host.waitForDeferred()).toMatch(says);
+  await relay.writeFile(path, right, '0600');
+  await relay.reload();
+  await Promise.all(mails.map(([host, subject]) => lab.outside.waitForFlushed(host, subject)));
+  for (const [host] of mails) expect(await host.mailLog()).not.toContain('status=bounced');
+}
 
+describe('a home in each image', () => {
   test('waits if a relay of another CA answers', async () => {
     const issuer = await makeCa(lab.operator, 'example.org relay CA');
     const other = await makeCertificate(lab.operator, { name: relay.hostname, purpose: 'serverAuth', issuer });

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
+import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
@@ -223,7 +224,8 @@ const refused = async (): Promise<unknown> => {
   const before = await contentOf(relay);
   const [serial, { code, hosts }] = [await servedSerial(desk, relay), await deployJson()];
   expect(await contentOf(relay)).toBe(before);
-  expect(await servedSerial(desk, relay)).toBe(serial);
+  // A process from before the reload may take the first connection.
+  await expect.poll(() => servedSerial(desk, relay), { timeout: patienceMs }).toBe(serial);
   expect([code, hosts.find(({ host }) => host === 'relayhost.example.org')?.outcome]).toEqual([1, 'failed']);
   return hosts.find(({ outcome }) => outcome === 'failed')?.failure?.id;
 };
@@ -279,14 +281,17 @@ describe('show --section renewal-timer', () => {
     await lab.operator.writeFile(`${ssh}/config`, `${limited}Host *\n${config}`, '0600');
 
     const login = await desk.run('ssh root@mailhost.example.org id < /dev/null', true);
-    expect([login.code, login.stdout]).toEqual([1, '']);
+    expect([login.code, login.stdout]).toEqual([1, 'relaycerts: outcome: key-limited\n']);
     const silent = await desk.run('sh renewal.sh', true);
     expect([silent.code, silent.stdout, silent.stderr]).toEqual([0, '', '']);
     await deliver(home, lab.outside);
     const { stdout } = await desk.run('relaycerts check mailhost');
     expect(stdout).toContain('log in with an ssh key that is not limited');
     const undone = await desk.run('relaycerts --json deploy --undo mailhost --yes', true);
-    expect(undone.stdout).toContain('"id":"key-limited"');
+    expect(undone.stdout).toContain('"id": "key-limited"');
+    const other = `cd "$(mktemp -d)" && : >other && tar -cf sent other
+{ echo "archive $(wc -c <sent)"; cat sent; } | ssh root@mailhost.example.org`;
+    expect((await desk.run(other, true)).stdout).toBe('relaycerts: outcome: key-limited\n');
     // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await desk.run('relaycerts renew --force mailhost');

@@ -178,6 +178,11 @@ describe('with a list of recipients', () => {
       'inbound-route relayhost',
       'inbound-unknown-recipient mailhost',
     ]);
+    const refused = await desk.script(relay);
+    expect(refused.stderr).toContain(
+      'relay_recipient_maps on relayhost.example.org has @example.org: port 25 would accept',
+    );
+    expect(refused.code).toBe(1);
     await relay.sh('postconf -X relay_recipient_maps transport_maps');
     await desk.script(relay);
     await home.sh("echo 'gone: admin' >> /etc/aliases; newaliases");
@@ -315,7 +320,11 @@ describe('when home is asked for each recipient', () => {
       postconf -e 'relay_recipient_maps = inline:{other=x}'`;
     const ids = ['inbound-no-verify relayhost', 'inbound-overridden relayhost', 'inbound-refuses relayhost'];
     expect(await cure([[relay, put]], ids)).toEqual([]);
-    await relay.sh('postconf -X relay_recipient_maps');
+    await relay.sh('postconf -X relay_recipient_maps; postconf -e smtpd_data_restrictions=reject_unverified_recipient');
+    expect((await desk.script(relay)).stderr).toMatch(
+      /unverified_recipient_reject_code = 550 .*, also those of smtpd_data_restrictions:/u,
+    );
+    await relay.sh('postconf -X smtpd_data_restrictions');
     await relay.settleMainCf();
     await relay.reload();
   });
@@ -487,4 +496,13 @@ test('with signatures and the printed records, mail and bounces pass DKIM, SPF a
   const bounce = await outside.waitForMail('a bounce');
   expect(await authenticity(bounce, answer.records, { ...from, sender: '' })).toBe('pass pass pass');
   await waitAtHome(await sendHome());
+});
+
+test('what the settings drop goes, with what belongs to it', async () => {
+  await desk.make(hosts);
+  await deploy();
+  const { stdout } = await relay.sh('postconf -n; postconf -M; ls /etc/postfix; ls -d /etc/relaycerts-opendkim; :');
+  expect(stdout).not.toMatch(/2500-home|2500_home|relay_domains|relay_recipient_maps|unverified|8891|opendkim/u);
+  expect((await home.sh('postconf -M; ss -Hltn')).stdout).not.toContain('2525');
+  await deliver(home, outside);
 });

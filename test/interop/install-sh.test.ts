@@ -25,7 +25,7 @@ const place = { file: '/project/settings.json', home: '/home/operator', program:
 const settings = parseSettings(written, place);
 
 /** With all that the settings can ask for besides. */
-const whole = ['verify', ['ann@example.org']].map((recipients) =>
+const complete = ['verify', ['ann@example.org']].map((recipients) =>
   parseSettings(
     {
       ...written,
@@ -82,7 +82,7 @@ function run(command: readonly [string, ...string[]], input = ''): string {
 }
 
 /** The scripts of hosts with everything, and what check runs there. */
-const asked = whole.flatMap((all) =>
+const asked = complete.flatMap((all) =>
   hostsOf(all)
     .filter(({ isInbound }) => isInbound)
     .flatMap((host) => {

@@ -22,6 +22,8 @@ receive() { mkdir -p -m 700 ${bundle} && cp "$project/hosts/$1.example.org/"* ${
 state() { cat ${otherFolder}/m*.cf && ls -ln ${otherFolder}/m*.cf | awk '{ print $1, $3, $4 }'; }
 run() { echo "$1:"; printf "%s\\n" "$2" | sh || echo "ended with $?"; }
 postconf -e maillog_file=/var/spool/postfix/maillog
+# Readers of main.cf wait until its last edit is two seconds old.
+touch -t 200001010000 ${otherFolder}/main.cf
 postfix start
 state >/mnt/before
 `;
@@ -42,6 +44,12 @@ run undo "$${host}_undo"
 state | cmp - /mnt/before
 postfix stop
 `;
+
+const missing = (hint: string) => [
+  'error: Postfix is not installed on mailhost.example.org',
+  `hint: ${hint}`,
+  'ended with 1',
+];
 
 beforeAll(async () => {
   requireTools('postconf', 'openssl', 'busybox', 'unshare', 'ip');
@@ -87,7 +95,29 @@ run 'another service' "$relayhost"
 postconf -MX rtsserv/inet
 state >/mnt/before
 ${twiceAndBack('relayhost')}`);
-  expect(said).toEqual([]);
+  expect(said).toEqual([
+    'no label:',
+    'error: SELinux on relayhost.example.org does not let Postfix listen on port 2500',
+    'hint: semanage port -a -t smtp_port_t -p tcp 2500',
+    'ended with 1',
+    'another program:',
+    'error: another program listens on port 2500 of relayhost.example.org',
+    'hint: choose another port in the settings; ss -ltnp shows the program',
+    'ended with 1',
+    'another service:',
+    'error: master.cf has a service rtsserv on port 2500 that is not ours',
+    'hint: choose another port in the settings, or remove it: postconf -MX rtsserv/inet && postfix reload',
+    'ended with 1',
+    'first:',
+    'cannot tell whether the MX of example.org is this relay: neither dig nor host answers',
+    'relayhost.example.org is set up: port 2500 relays only for the listed clients; look for "Trusted" in its mail log',
+    'again:',
+    'cannot tell whether the MX of example.org is this relay: neither dig nor host answers',
+    'nothing to change on relayhost.example.org: port 2500 relays only for the listed clients; look for "Trusted" in its mail log',
+    'relaycerts',
+    'undo:',
+    `relayhost.example.org is as it was before; its key and certificates are still there: rm -r ${bundle}`,
+  ]);
   expect(status).toBe(0);
 });
 
@@ -109,6 +139,27 @@ mount -t tmpfs none /var/log
 echo 'everything' >/var/log/messages
 mode=once sh -c "$mail_log"
 `);
-  expect(said).toEqual([]);
+  expect(said).toEqual([
+    'in a chroot:',
+    'error: Postfix on mailhost.example.org uses no chroot, and in one it could not look up the relay: /var/spool/postfix/etc/resolv.conf is missing',
+    'hint: set postfix.masterChroot in the settings to "n"',
+    'ended with 1',
+    'first:',
+    'mailhost.example.org is set up: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
+    'again:',
+    'nothing to change on mailhost.example.org: it hands its mail to relayhost.example.org:2500 over verified TLS; look for "Verified" in its mail log',
+    'relaycerts',
+    'undo:',
+    `mailhost.example.org is as it was before; its key and certificates are still there: rm -r ${bundle}`,
+    'with apk:',
+    ...missing('install it: apk add postfix'),
+    'with dnf:',
+    ...missing('install it: dnf install postfix'),
+    'with pkg:',
+    ...missing('install it: pkg install postfix'),
+    'with none:',
+    ...missing('install the package postfix, which may have another name there'),
+    'everything',
+  ]);
   expect(status).toBe(0);
 });

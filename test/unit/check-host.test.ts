@@ -1,10 +1,12 @@
 // What the facts of a host mean that no real host of the lab has: each section of probe.sh that is unusual, and its finding.
 
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { judgeConfiguration } from '../../src/check/host-configuration.js';
 import { parseFacts, type HostFacts } from '../../src/check/host-facts.js';
 import { judgeFiles } from '../../src/check/host-files.js';
 import { judgeState } from '../../src/check/host-state.js';
+import { cureLines } from '../../src/render/cure.js';
 import { threeHosts } from '../support/inventory.js';
 
 const [relay] = threeHosts.smtpdServers;
@@ -80,14 +82,13 @@ describe('a service', () => {
     expect([finding?.id, finding?.values['service']]).toEqual(['settings-left', 'mailman/unix']);
   });
 
-  it.each([
-    ['smtp/unix smtp_tls_CAfile syslog_name', 'postconf -PX smtp/unix/smtp_tls_CAfile smtp/unix/syslog_name'],
-    ['127.0.0.1:25/inet syslog_name $(id) a;b', 'postconf -PX 127.0.0.1:25/inet/syslog_name'],
-    ['$(id)/inet syslog_name', undefined],
-  ])('of others, %s: only names reach the command that removes them', (line, command) => {
+  it('of others that has them gets its own line back, quoted for a shell', () => {
+    const line = "mailman/unix mailman unix - n n - - pipe argv=/x '$(id)' ${nexthop}";
     const [finding] = judgeConfiguration(threeHosts, home, factsOf('@postfix 3.7', '@left', ` ${line}`));
-    const roots = (finding?.cure ?? []).flatMap(({ root = '' }) => (root.startsWith('postconf -PX') ? [root] : []));
-    expect(roots).toEqual(command === undefined ? [] : [`${command} && postfix reload`]);
+    const commands = finding === undefined ? [] : cureLines(threeHosts, finding).map(({ text }) => text);
+    const inner = /^ssh root@mailhost\.example\.org ('.*')$/u.exec(commands.at(-1) ?? '')?.[1] ?? '';
+    const run = spawnSync('sh', ['-c', `postconf() { printf '%s\\n' "$@"; }; postfix() { :; }; eval ${inner}`]);
+    expect(run.stdout.toString()).toBe(`-M\nmailman/unix=${line.slice('mailman/unix '.length)}\n`);
   });
 });
 

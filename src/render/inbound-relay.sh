@@ -132,4 +132,3 @@ prepare_inbound() { :; }
 put_back_inbound() { :; }
 keep_inbound() { :; }
 undo_inbound() { :; }
-probe_inbound() { :; }

@@ -414,7 +414,7 @@ describe('through the tunnel', () => {
     expect(await relay.waitForDeferred()).toMatch(/Connection refused/u);
     await openTunnel();
     await waitAtHome(subject, async () => {});
-    expect(await home.machine.peek('/var/log/tunnel.log')).toMatch(/^ETRN example\.org: 250 2\.0\.0 Queuing started/mu);
+    expect(await home.machine.peek('/var/log/tunnel.log')).toMatch(/^ETRN example\.org: 250 Queuing started/mu);
     await Promise.all([relay.emptyLog(), home.emptyLog()]);
   });
 

@@ -470,9 +470,11 @@ test('undo gives back every file, also if main.cf was edited in between', async 
 });
 
 test('pasted text does the same, and its undo gives back every file', async () => {
+  await desk.make(listed);
   await relay.restorePostfix();
-  await desk.paste(home);
+  // Home's text ends with a connection to the relay.
   await desk.paste(relay);
+  await desk.paste(home);
   await waitAtHome(await sendHome());
   expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   for (const host of [relay, home]) {

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { realDisk, type FileMode, type FolderMode } from '../sys/disk.js';
+import { realDisk, type FileMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
 import { lookAt, readFile, replaceFile, writeNewFile } from '../sys/files.js';
 import { assertSafeFolder } from './safety.js';
@@ -87,10 +87,10 @@ function foldersOf(folder: string, files: readonly ExportFile[]) {
   });
   const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(path)] : [])));
   return [
-    { path: folder, mode: 0o700 as FolderMode },
+    { path: folder, mode: 0o700 as const },
     ...[...new Set(inner)].map((path) => ({
       path: join(folder, path),
-      mode: (closed.has(path) ? 0o700 : 0o755) as FolderMode,
+      mode: closed.has(path) ? (0o700 as const) : (0o755 as const),
     })),
   ];
 }

@@ -168,8 +168,8 @@ const faults: readonly Fault[] = [
     what: 'a disk without room',
     id: 'disk-full',
     logged: [
-      ['disk-full', 'home'],
-      ['disk-full', 'relay'],
+      ['queue-full', 'home'],
+      ['queue-full', 'relay'],
     ],
     put: "mount -o remount,size=$(($(df -Pk /var | awk 'END { print $3 }') + 5000))k /var",
     mend: 'mount -o remount,size=50% /var',

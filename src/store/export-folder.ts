@@ -91,7 +91,7 @@ function foldersOf(
   const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(path)] : [])));
   return [
     { path: folder, mode: 0o700 },
-    ...[...new Set(inner)].map((path) => ({
+    ...[...new Set(inner)].map((path): { readonly path: string; readonly mode: FolderMode } => ({
       path: join(folder, path),
       mode: closed.has(path) ? 0o700 : 0o755,
     })),

@@ -1,6 +1,5 @@
 // `relaycerts export docker` in the whole program: the folder for each image, its modes, what is not in it, what is
-// never overwritten, and what make, status, show, deploy and check say of a host in a container. What Postfix makes of
-// it is in test/e2e/containers.test.ts.
+// never overwritten, and what make, status, show, deploy and check say of a host in a container.
 
 import { lstatSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

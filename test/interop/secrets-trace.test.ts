@@ -269,8 +269,8 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
         args: ['export', 'docker', 'mailhost'],
         prints: {
           secret: /^key of mailhost\.example\.org$/u,
-          where: String.raw`(?:file|tree) \S+/mailhost\.example\.org-docker/relaycerts/\.mailhost\.example\.org\.chain\.pem\.relaycerts-[0-9a-f]+`,
-          why: 'what the container needs, before it has its name',
+          where: String.raw`(?:file|tree) \S+/mailhost\.example\.org-docker/relaycerts/\.?mailhost\.example\.org\.chain\.pem(?:\.relaycerts-[0-9a-f]+)?`,
+          why: 'what the container needs, also before it has its name',
         },
         before: () => {
           const [contained, ...rest] = clients('mailhost', 'second', 'third', 'own').smtpClients;

@@ -3,6 +3,7 @@
 
 import { Option } from 'commander';
 import type { DnsOptions } from '../commands/dns.js';
+import { mtaStsModes, type MtaStsMode } from '../dns/mta-sts.js';
 import { dnsFormats } from '../render/dns-records.js';
 import type { SysCommand } from './options.js';
 
@@ -23,14 +24,22 @@ export function addDns(program: SysCommand): void {
       new Option('--dnsbl', 'also check whether block lists have the addresses of the relays').implies({ check: true }),
     )
     .option('--tlsa', "also print the TLSA records of the relays' certificates, for a zone with DNSSEC")
+    .addOption(
+      new Option(
+        '--mta-sts <mode>',
+        'also print the record and the file of MTA-STS, to begin with in mode testing',
+      ).choices(mtaStsModes),
+    )
     .examples(
       'relaycerts dns',
       'relaycerts dns --format zone >records.zone',
       'relaycerts dns --check',
       'relaycerts dns --check --resolver 9.9.9.9 --dnsbl',
     )
-    .runs(async (sys, options: Omit<DnsOptions, 'resolver'> & { resolver?: string }) => {
-      const { dns } = await import('../commands/dns.js');
-      await dns({ ...options, resolver: options.resolver }, sys);
-    });
+    .runs(
+      async (sys, options: Omit<DnsOptions, 'resolver' | 'mtaSts'> & { resolver?: string; mtaSts?: MtaStsMode }) => {
+        const { dns } = await import('../commands/dns.js');
+        await dns({ ...options, resolver: options.resolver, mtaSts: options.mtaSts }, sys);
+      },
+    );
 }

@@ -6,7 +6,9 @@ import { usualBlockLists } from '../check/block-lists.js';
 import { checkDns } from '../check/dns.js';
 import { locateRelay } from '../check/dns-relay.js';
 import { checkObject, countsOf, renderCheck } from '../check/text.js';
+import type { MtaStsMode } from '../dns/mta-sts.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
+import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
 import type { CertifiedHost } from '../plan/inventory.js';
@@ -27,6 +29,8 @@ export interface DnsOptions extends GlobalOptions {
   readonly dnsbl: boolean;
   /** Also the TLSA records of the relays' certificates. */
   readonly tlsa: boolean;
+  /** Also the record of MTA-STS, and the file that belongs to it. */
+  readonly mtaSts: MtaStsMode | undefined;
 }
 
 /** Exit code 0, or 3 if a check found an error or a warning. @throws name, settings, contradiction, certificate, files */
@@ -37,6 +41,11 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
     ...readDkim(one, sys),
   }));
   if (found.problems.length > 0) throw contradiction(found.problems);
+  if (options.mtaSts !== undefined && settings.inbound === undefined) {
+    throw new RelaycertsError('usage', 'MTA-STS is about mail from the world, and the settings have no "inbound"', {
+      hint: 'add "inbound" to the settings, or leave out --mta-sts',
+    });
+  }
   const lists = [...new Set([...usualBlockLists, ...(settings.relayPort25?.dnsbl ?? [])])];
   const work = makeDnsWork(settings, found.dkim, resolver, options.dnsbl ? lists : []);
   const located = await Promise.all(settings.smtpdServers.map((relay) => locateRelay(relay, work)));
@@ -46,7 +55,7 @@ export async function dns(options: DnsOptions, sys: Sys): Promise<void> {
       { addresses, keyDigest: options.tlsa ? keyDigest(found.hosts, hostname) : undefined },
     ]),
   );
-  const records = dnsRecords(settings, work.keys, facts);
+  const records = dnsRecords(settings, work.keys, facts, options.mtaSts);
   const reports = options.check ? await checkDns(work) : undefined;
   const { error, warning } = countsOf(reports ?? []);
   if (options.json || options.format === 'json') {

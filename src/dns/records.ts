@@ -6,6 +6,7 @@ import { isIP, findHostName, type HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimRecordName, dkimRecordValue, type DkimKey } from './dkim-record.js';
 import { reverseName } from './lookup.js';
+import { mtaStsFile, mtaStsValue, type MtaStsMode, type WebFile } from './mta-sts.js';
 
 export interface DnsRecord {
   /** Without a trailing dot. */
@@ -19,6 +20,8 @@ export interface DnsRecord {
   readonly place: { readonly domain: HostName } | { readonly provider: string };
   /** Why it must not be published as it is; undefined: it may. */
   readonly held: string | undefined;
+  /** What a web server has to show first. */
+  readonly file?: WebFile;
 }
 
 /** Addresses of relays that the DNS knows, and what TLSA records need. */
@@ -38,10 +41,14 @@ export function dnsRecords(
   settings: Settings,
   keys: readonly DkimKey[],
   factsOf: ReadonlyMap<HostName, RelayFacts>,
+  mtaSts?: MtaStsMode,
 ): readonly DnsRecord[] {
   const domains = mailDomainsOf(settings);
   return [
-    ...domains.flatMap((domain) => domainRecords(settings, domain, keys)),
+    ...domains.flatMap((domain) => [
+      ...domainRecords(settings, domain, keys),
+      ...(mtaSts === undefined ? [] : mtaStsRecords(settings, domain, mtaSts)),
+    ]),
     ...settings.smtpdServers.flatMap(({ hostname, port }) => {
       const facts = factsOf.get(hostname) ?? { addresses: [], keyDigest: undefined };
       const records = relayRecords(settings, hostname, facts);
@@ -93,6 +100,27 @@ function domainRecords(settings: Settings, domain: HostName, keys: readonly Dkim
           ),
         ]
       : []),
+  ];
+}
+
+/** Only for a domain whose mail comes to the relays. */
+function mtaStsRecords({ inbound, smtpdServers }: Settings, domain: HostName, mode: MtaStsMode): readonly DnsRecord[] {
+  if (inbound?.domains.includes(domain) !== true) return [];
+  const file = mtaStsFile(
+    domain,
+    smtpdServers.map(({ hostname }) => hostname),
+    mode,
+  );
+  return [
+    {
+      name: `_mta-sts.${domain}`,
+      type: 'TXT',
+      value: mtaStsValue(file),
+      purpose: 'MTA-STS: senders insist on TLS and a public certificate of the relays',
+      place: { domain },
+      held: `publish it once ${file.url} shows the lines below, and port 25 of each relay a public certificate`,
+      file,
+    },
   ];
 }
 

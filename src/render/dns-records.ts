@@ -40,7 +40,12 @@ function renderGroups(
     const lines = members.flatMap((record) => {
       const isNew = !purposes.has(record.purpose);
       purposes.add(record.purpose);
-      return [...(isNew ? [`${mark} ${record.purpose}`] : []), ...linesOf(record)];
+      const file = record.file?.text.trimEnd().split('\r\n') ?? [];
+      return [
+        ...(isNew ? [`${mark} ${record.purpose}`] : []),
+        ...linesOf(record),
+        ...file.map((line) => `${mark}   ${line}`),
+      ];
     });
     return [`${mark} ${place}`, ...lines].join('\n');
   });
@@ -83,7 +88,7 @@ function zoneCharacter(octet: number): string {
 }
 
 /** A record in JSON. */
-export function dnsRecordObject({ name, type, value, purpose, place, held }: DnsRecord): object {
+export function dnsRecordObject({ name, type, value, purpose, place, held, file }: DnsRecord): object {
   return {
     name,
     type,
@@ -92,5 +97,6 @@ export function dnsRecordObject({ name, type, value, purpose, place, held }: Dns
     domain: 'domain' in place ? place.domain : null,
     provider: 'provider' in place ? place.provider : null,
     held: held ?? null,
+    file: file ?? null,
   };
 }

@@ -77,7 +77,9 @@ describe('what dns prints', () => {
   it('is a zone that named loads, and dns --check finds all of it right', async () => {
     const dns = { dmarc: { reportTo: 'dmarc@right.example' } };
     project.settings(smallSettings({ domain: 'right.example', inbound: { home: 'mailhost' }, dns }));
-    const { stdout } = succeed(await project.run(['dns', '--format', 'zone', '--resolver', bind.address]));
+    const { stdout } = succeed(
+      await project.run(['dns', '--format', 'zone', '--mta-sts', 'testing', '--resolver', bind.address]),
+    );
     const file = join(bind.folder, 'printed');
     writeFileSync(file, zoneText('right.example', stdout));
     const read = spawnSync('named-checkzone', ['-D', 'right.example', file], { encoding: 'utf8' });
@@ -204,6 +206,8 @@ describe('the command line', () => {
       ['--resolver', 'dns.example'],
       ['--resolver', '192.0.2.1:99999'],
       ['--check', '--format', 'zone'],
+      // Without inbound in the settings.
+      ['--mta-sts', 'testing', '--resolver', bind.address],
     ]) {
       const { status, stderr } = await project.run(['dns', ...words]);
       expect(status).toBe(2);

@@ -43,6 +43,44 @@ const listOf = (change: Readonly<Record<string, unknown>>, known = facts, keys: 
     ({ name, type, value, held }) => `${held === undefined ? '' : 'not '}${name} ${type} ${value ?? '?'}`,
   );
 
+describe('MTA-STS', () => {
+  const inbound = { inbound: { home: 'mailhost' } };
+  const recordsIn = (mode: 'testing' | 'enforce') => dnsRecords(settingsWith(inbound), [], facts, mode);
+  const stsIn = (mode: 'testing' | 'enforce') => recordsIn(mode).filter(({ name }) => name.startsWith('_mta-sts.'));
+
+  it('is a record that waits for a file with the relays', () => {
+    const [record, ...more] = stsIn('testing');
+    expect(more).toEqual([]);
+    expect(record).toMatchObject({ name: '_mta-sts.example.org', type: 'TXT' });
+    expect(record?.value).toMatch(/^v=STSv1; id=[0-9a-f]{16}$/u);
+    expect(record?.held).toMatch(/^publish it once https:\/\/mta-sts\.example\.org\//u);
+    expect(record?.file?.text).toBe(
+      'version: STSv1\r\nmode: testing\r\nmx: relayhost.example.org\r\nmax_age: 86400\r\n',
+    );
+  });
+
+  it('has another id if the file differs, so that senders fetch it', () => {
+    expect(stsIn('enforce')[0]?.value).not.toBe(stsIn('testing')[0]?.value);
+    expect(stsIn('enforce')[0]?.value).toBe(stsIn('enforce')[0]?.value);
+  });
+
+  it('is a comment in a zone, its file too', () => {
+    const lines = renderZone(recordsIn('testing')).split('\n');
+    const at = lines.findIndex((line) => line.includes('_mta-sts.example.org. 3600 IN TXT'));
+    expect(lines[at]).toMatch(/^; _mta-sts/u);
+    expect(lines.slice(at + 1, at + 5)).toEqual([
+      ';   version: STSv1',
+      ';   mode: testing',
+      ';   mx: relayhost.example.org',
+      ';   max_age: 86400',
+    ]);
+  });
+
+  it('is nothing for a domain whose mail does not come to the relays', () => {
+    expect(dnsRecords(settingsWith({}), [], facts, 'enforce')).toEqual(dnsRecords(settingsWith({}), [], facts));
+  });
+});
+
 describe('the records', () => {
   it('are those of sending, without inbound', () => {
     expect(listOf({ dns: { spf: 'a' } })).toEqual([

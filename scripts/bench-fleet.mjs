@@ -74,11 +74,11 @@ function freshFolder(count) {
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 const steps = [
-  ['first make', ['make']],
-  ['empty make', ['make']],
-  ['status', ['status']],
-  ['renew --due, nothing due', ['renew', '--due']],
-  ['make with one client more', ['make']],
+  { name: 'first make', args: ['make'] },
+  { name: 'empty make', args: ['make'] },
+  { name: 'status', args: ['status'] },
+  { name: 'renew --due, nothing due', args: ['renew', '--due'] },
+  { name: 'make with one client more', args: ['make'] },
 ];
 
 /** The calls of a first make by name, of all threads; undefined without strace. */
@@ -105,11 +105,11 @@ function reportCalls() {
 
 try {
   const nodes = findNodes();
-  const found = new Map(nodes.flatMap(({ version }) => steps.map(([name]) => [`${version}: ${name}`, []])));
+  const found = new Map(nodes.flatMap(({ version }) => steps.map(({ name }) => [`${version}: ${name}`, []])));
   for (let round = 0; round < rounds; round += 1) {
     for (const { version, path } of nodes) {
       const folder = freshFolder(clients);
-      for (const [name, args] of steps) {
+      for (const { name, args } of steps) {
         const { cpu } = run(folder, '/usr/bin/python3', ['-c', peer, String(clients)]);
         if (name.endsWith('more')) appendFileSync(join(folder, 'c.csv'), 'newcomer\n');
         const own = run(folder, path, [program].concat(args));

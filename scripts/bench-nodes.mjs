@@ -5,11 +5,10 @@ import { spawnSync } from 'node:child_process';
 /** Each with its version, and the path of the program. */
 export function findNodes() {
   const found = [{ version: process.version, path: process.execPath }];
-  const { status, stdout } = spawnSync('npx', ['--yes', 'node@24', '-p', 'process.version + " " + process.execPath'], {
-    encoding: 'utf8',
-  });
-  const [version, path] = status === 0 ? stdout.trim().split('\n').at(-1).split(' ') : [];
-  if (path === undefined) console.log('npx cannot run node@24, so it is not compared');
+  const words = ['--yes', 'node@24', '-p', 'process.version + " " + process.execPath'];
+  const { status, stdout } = spawnSync('npx', words);
+  const [version = '', path = ''] = String(stdout).trim().split(' ');
+  if (status !== 0) console.log('npx cannot run node@24, so it is not compared');
   else if (version !== process.version) found.push({ version, path });
   return found;
 }

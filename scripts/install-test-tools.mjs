@@ -70,6 +70,7 @@ const packageOfProgram = {
   sudo: 'sudo',
   // swaks loads its TLS from a package that Debian only recommends.
   swaks: 'swaks libnet-ssleay-perl',
+  'systemd-analyze': 'systemd',
   tcsh: 'tcsh',
   tmux: 'tmux',
   unshare: 'util-linux',

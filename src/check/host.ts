@@ -15,6 +15,7 @@ import { hasNoFiles, judgeFiles, type WantedFiles } from './host-files.js';
 import { judgeProgram } from './host-program.js';
 import { judgeState } from './host-state.js';
 import type { Report } from './report.js';
+import { judgeTunnelEnd } from './tunnel.js';
 
 export interface HostCheck {
   readonly host: HostSettings;
@@ -94,7 +95,9 @@ function judgeHost(settings: Settings, host: HostSettings, wanted: WantedFiles, 
     host: hostname,
     fine: `${program?.title ?? 'Postfix'} ${release} has the settings that it should`.replace(' unknown', ''),
     findings:
-      program === undefined ? judgeConfiguration(settings, host, facts) : judgeProgram(program, hostname, facts),
+      program === undefined
+        ? [...judgeConfiguration(settings, host, facts), ...judgeTunnelEnd(settings, host, facts)]
+        : judgeProgram(program, hostname, facts),
   };
   if (sectionOf(facts, 'postfix')?.words[0] === 'missing') {
     return [{ host: hostname, fine: '', findings: [findingOf('postfix-missing', hostname)] }];

@@ -8,6 +8,7 @@ import { checkWayHome } from '../check/inbound.js';
 import { judgeOffline } from '../check/offline.js';
 import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
+import { judgeTunnel } from '../check/tunnel.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
@@ -156,7 +157,13 @@ async function checkThere(
     .filter((found) => !looked.includes(found))
     .map(({ host }): Report => ({ host: host.hostname, fine: 'a container, which is not looked into', findings: [] }));
   const wayHome = await checkWayHome(settings, checked, sys);
-  return [...checked.flatMap(({ reports }) => reports), ...unseen, ...relays, ...wayHome];
+  return [
+    ...checked.flatMap(({ reports }) => reports),
+    ...unseen,
+    ...judgeTunnel(settings, checked),
+    ...relays,
+    ...wayHome,
+  ];
 }
 
 /** Notes what was seen, right or not; of a host that has nothing of ours any more, nothing. */

@@ -10,6 +10,7 @@ import { findHostName } from '../names.js';
 import { tableName } from '../plan/bundle-names.js';
 import { dkimNames } from '../plan/dkim.js';
 import { peersName } from '../plan/inbound.js';
+import { tunnelKeysName } from '../plan/tunnel.js';
 import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
@@ -79,7 +80,9 @@ export async function clean(options: CleanOptions, sys: Sys): Promise<void> {
 function isOurs(path: string): boolean {
   return (
     /^[^.]+\.[^.].*\.(?:key|crt|csr|chain)\.pem(?:\.relaycerts-new(?:-\d+)?)?$/u.test(basename(path)) ||
-    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName, peersName].includes(basename(path)) ||
+    ['issued.jsonl', 'installed.json', 'selectors.json', recordName, tableName, peersName, tunnelKeysName].includes(
+      basename(path),
+    ) ||
     [...Object.values(dkimNames), ...Object.values(port25Names)].some((name) => name === basename(path))
   );
 }

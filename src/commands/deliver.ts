@@ -5,6 +5,7 @@ import { shorten } from '../findings/finding.js';
 import type { KeyPlace } from '../plan/bundle-names.js';
 import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
+import { hostKeyFiles } from '../remote/host-keys.js';
 import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
 import { asksForVerdict, keptFiles, renderDelivery, renderTakeBack, toldOutcome } from '../render/delivery.js';
 import type { Failure } from '../render/deployment.js';
@@ -43,7 +44,8 @@ export async function deliver(
   { bundle, look, ...options }: DeliveryOptions,
   sys: Sys,
 ): Promise<Delivered> {
-  const { script, input } = renderDelivery(settings, host, bundle, { ...options, keyPlace: keyPlaceOf(request) });
+  const files = new Map([...bundle, ...(await hostKeyFiles(settings, host, sys))]);
+  const { script, input } = renderDelivery(settings, host, files, { ...options, keyPlace: keyPlaceOf(request) });
   let flaw: string | undefined;
   const said: string[] = [];
   const judge = async (): Promise<string> => {

@@ -78,19 +78,7 @@ export async function deploy(options: DeployOptions, sys: Sys): Promise<void> {
     if (wanted.length > 0 && reports.some(({ outcome }) => outcome === 'waiting')) {
       sys.warn('other hosts have to be installed first', { run: ['deploy'] });
     }
-    if (!options.undo) warnOfTunnel(settings, reports, sys);
     if (reports.some((one) => !isWell(one))) sys.endWith(1);
-  });
-}
-
-/** The tunnel needs a key that home makes, so a person sets it up. */
-function warnOfTunnel({ inbound, smtpdServers }: Settings, reports: readonly Report[], sys: Sys): void {
-  if (inbound?.via !== 'tunnel') return;
-  const ends = [inbound.home, ...smtpdServers.map(({ hostname }) => hostname)];
-  if (!reports.some(({ host, outcome }) => outcome === 'installed' && ends.some((name) => name === host))) return;
-  sys.warn('deploy does not set up the tunnel, and without it mail for home waits on the relays', {
-    run: ['show', ...ends, '--section', 'tunnel'],
-    before: 'if it is not there yet:',
   });
 }
 

@@ -6,6 +6,7 @@ import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import { dkimFiles, dkimNames } from './dkim.js';
 import { inboundFiles } from './inbound.js';
 import { port25Files, port25Names } from './port25.js';
+import { tunnelFiles } from './tunnel.js';
 
 /** The chain is the key, then the certificate, as smtp_tls_chain_files and smtpd_tls_chain_files require. */
 export type BundlePart = 'ca' | 'certificate' | 'key' | 'chain' | 'table';
@@ -35,13 +36,19 @@ export function bundleParts(role: Role, keyPlace: KeyPlace): readonly BundlePart
 
 /** The file names of a host's bundle. */
 export function bundleFiles(
-  settings: Pick<Settings, 'domain' | 'dkim' | 'relayPort25'>,
+  settings: Pick<Settings, 'domain' | 'dkim' | 'inbound' | 'relayPort25'>,
   host: HostSettings,
   keyPlace: KeyPlace,
 ): readonly string[] {
   const names = bundleNames(settings.domain, host.hostname);
   const parts = bundleParts(host.role, keyPlace).map((part) => names[part]);
-  return [...parts, ...dkimFiles(settings, host), ...port25Files(settings, host), ...inboundFiles(host)];
+  return [
+    ...parts,
+    ...dkimFiles(settings, host),
+    ...port25Files(settings, host),
+    ...inboundFiles(host),
+    ...tunnelFiles(settings, host),
+  ];
 }
 
 /** The scripts that are sent with a bundle. */

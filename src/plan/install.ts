@@ -7,6 +7,7 @@ import { bundleNames, tableName } from './bundle-names.js';
 import { dkimFiles } from './dkim.js';
 import { peersName } from './inbound.js';
 import { port25Files } from './port25.js';
+import { tunnelKeysName } from './tunnel.js';
 
 /** What is new in a bundle: the host's key or certificate, the CA's certificates, the table of pins, or what it signs with. */
 export type News = 'key' | 'certificate' | 'ca' | 'table' | 'dkim' | 'dnsbl';
@@ -37,7 +38,7 @@ function newsOf(settings: Settings, host: HostSettings, files: ReadonlySet<strin
     ['key', files.has(key)],
     ['certificate', files.has(certificate) || files.has(chain)],
     ['ca', files.has(ca)],
-    ['table', files.has(tableName) || files.has(peersName)],
+    ['table', [tableName, peersName, tunnelKeysName].some((name) => files.has(name))],
     ['dkim', dkimFiles(settings, host).some((name) => files.has(name))],
     ['dnsbl', port25Files(settings, host).some((name) => files.has(name))],
   ];

@@ -5,6 +5,7 @@
 
 import type { CertificateFindingCode } from '../certificate/verify.js';
 import { inboundFiles } from './inbound.js';
+import { tunnelFiles } from './tunnel.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import type { Dkim, HostSettings, KeyType, Settings } from '../settings/settings.js';
@@ -231,6 +232,7 @@ function bundleSteps(
       ...(reissued.has(hostname) ? [names.certificate, names.chain] : []),
       ...(newPin ? [names.table] : []),
       ...(newRelayPin ? inboundFiles(host) : []),
+      ...(newPin ? tunnelFiles(settings, host) : []),
       ...(wanted === undefined ? bundleFiles(settings, host, 'here') : staleFiles(bundle, wanted)),
       ...(signing.length > 0 ? dkimFiles(settings, host) : []),
     ]);

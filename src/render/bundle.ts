@@ -8,11 +8,13 @@ import { trustedCas } from '../plan/ca-rekey.js';
 import { inboundFiles, peersName } from '../plan/inbound.js';
 import { isKnownRight, type HostInventory, type Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
+import { tunnelFiles } from '../plan/tunnel.js';
 import type { Settings } from '../settings/settings.js';
 import { signingFilesOf } from './dkim.js';
 import { pinsOf, relayPinsOf } from './pin.js';
 import { keyedFiles } from './port25.js';
 import { renderPeers, renderTable } from './table.js';
+import { renderTunnelKeys } from './tunnel.js';
 
 /**
  * Only the tables, of every relay that has a bundle's folder: they can be written whatever else contradicts. A table is
@@ -24,7 +26,10 @@ export function tablesOf(settings: Settings, inventory: Inventory): Bundles {
   const relays = standing.map(({ host }) => host).filter(({ role }) => role === 'smtpd-server');
   const homes = standing.map(({ host }) => host).filter((host) => inboundFiles(host).length > 0);
   return new Map([
-    ...relays.map(({ hostname }) => [hostname, new Map([[tableName, table]])] as const),
+    ...relays.map((relay) => {
+      const keys = tunnelFiles(settings, relay).map((name) => [name, tunnelKeysOf(settings, inventory)] as const);
+      return [relay.hostname, new Map([[tableName, table], ...keys])] as const;
+    }),
     ...homes.map(({ hostname }) => [hostname, new Map([[peersName, peersOf(settings, inventory)]])] as const),
   ]);
 }
@@ -62,6 +67,7 @@ export function bundlesOf(
       for (const [name, bytes] of keyedFiles(settings, inventory.dqsKey)) files.set(name, bytes);
     }
     for (const name of inboundFiles(host)) files.set(name, peersOf(settings, inventory));
+    for (const name of tunnelFiles(settings, host)) files.set(name, tunnelKeysOf(settings, inventory));
     for (const [name, bytes] of signingFilesOf(settings, host, inventory.dkim)) files.set(name, bytes);
     bundles.set(host.hostname, files);
   }
@@ -72,6 +78,9 @@ export function bundlesOf(
 function peersOf(settings: Settings, { hosts }: Inventory): Buffer {
   return Buffer.from(renderPeers(settings, relayPinsOf({ hosts })));
 }
+
+const tunnelKeysOf = (settings: Settings, inventory: Inventory): Buffer =>
+  Buffer.from(renderTunnelKeys(settings, inventory));
 
 /** The same for all relays, and for every call with the same hosts. */
 function tableOf(settings: Settings, inventory: Inventory): Buffer {

@@ -5,7 +5,7 @@
 // host and by its users (opendkim(8) -i, InternalHosts; a user is who has logged in), and never what comes from
 // elsewhere. In both, only mail whose From: is in one of the domains is signed; everything else passes as it is.
 
-import { activeKeys, dkimKeyFile, dkimNames, isSigner, type FoundDkimKey } from '../plan/dkim.js';
+import { activeKeys, dkimFiles, dkimKeyFile, dkimNames, isSigner, type FoundDkimKey } from '../plan/dkim.js';
 import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
 
 /** The relay's port tells the milter this name, and opendkim.conf(5) MTA asks for it. */
@@ -106,4 +106,14 @@ function unitLines(settings: Settings): readonly string[] {
     '[Install]',
     'WantedBy=multi-user.target',
   ];
+}
+
+/** For dkim.sh; a host that does not sign has no files. */
+export function signingValues(settings: Settings, host: HostSettings) {
+  return {
+    dkim_folder: dkimFolder(settings),
+    dkim_unit: dkimUnit(settings),
+    dkim_port: String(settings.dkim?.socket ?? ''),
+    dkim_files: dkimFiles(settings, host).join(' '),
+  };
 }

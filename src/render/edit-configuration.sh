@@ -32,6 +32,7 @@ has_leftovers() {
   { cat "$saved/tokens" 2>/dev/null || :; } | while IFS= read -r token; do
     all_tokens | grep -qxF -e "$token" || exit 1
   done || return 0
+  [ -z "$(parts_besides "${kept_parts-}")" ] || return 0
   for part in ${parts-}; do ! "left_$part" || return 0; done
   return 1
 }

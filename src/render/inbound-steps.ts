@@ -44,11 +44,13 @@ export function undoInboundLines(settings: Settings, server: SmtpdServer): reado
   const set = lists.map(
     ([name, [, ...items]]) => `"$(without ${name} ${items.map((one) => shellWord(one)).join(' ')})"`,
   );
-  const empty = `$(postconf -n ${lists.map(([name]) => name).join(' ')} | sed -n 's/ =$//p')`;
+  // As the default has it: the list was not in main.cf.
+  const names = lists.map(([name]) => name).join(' ');
+  const usual = `$(for name in ${names}; do test "$(postconf -h $name)" != "$(postconf -dh $name)" || echo $name; done)`;
   return [
     ...withoutItems,
     ...continued(['postconf -e', ...set]),
-    `postconf -X ${[...main.map(({ name }) => name), empty].join(' ')}`,
+    `postconf -X ${[...main.map(({ name }) => name), usual].join(' ')}`,
     `rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`,
   ];
 }

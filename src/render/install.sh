@@ -120,6 +120,31 @@ check_and_reload() {
   after_reload
 }
 
+# Keeps stdin, a script that takes something out again that a part installed: for undo, and for a later run whose
+# settings do not name it.
+keep_undo() {
+  mkdir -p "$saved/parts"
+  cat >"$saved/parts/$1"
+}
+
+# The names of those scripts that are not in $1.
+parts_besides() {
+  for file in "$saved"/parts/*; do
+    [ -f "$file" ] || continue
+    case " $1 " in
+      *" ${file##*/} "*) ;;
+      *) echo "${file##*/}" ;;
+    esac
+  done
+}
+
+remove_parts_besides() {
+  for name in $(parts_besides "$1"); do
+    sh "$saved/parts/$name" || warn "not all of $name could be taken out"
+    rm -f "$saved/parts/$name"
+  done
+}
+
 install_host() {
   check_tools
   complete_bundle
@@ -161,6 +186,7 @@ install_host() {
   all_tokens >"$saved/tokens"
   bundle_state >"$saved/bundle"
   end_change
+  remove_parts_besides "${kept_parts-}"
   say "$host is set up: $active"
 }
 
@@ -169,6 +195,7 @@ undo_host() {
   if [ ! -d "$saved/before" ]; then
     remove_monitor
     each_part undo
+    remove_parts_besides ''
     say "nothing to undo on $host: no configuration was saved in $saved"
     outcome unchanged
     return
@@ -180,6 +207,7 @@ undo_host() {
   end_change
   for name in $kept; do warn "$name was changed since; it stays as it is"; done
   each_part undo
+  remove_parts_besides ''
   rm -rf "$saved"
   remove_monitor
   say "$host is as it was before; its key and certificates are still there: rm -r $folder"

@@ -13,6 +13,7 @@ import type { HostSettings, Settings } from '../settings/settings.js';
 import { containerConfiguration } from './container.js';
 import { configurationOf } from './configuration.js';
 import { homeProgramOf } from './home-programs.js';
+import { tunnelFilesOf } from './tunnel.js';
 
 /**
  * What a host should have; undefined for one that is revoked or has no certificate. `bundles` are those of all hosts,
@@ -82,6 +83,7 @@ export function configurationDigest(settings: Settings, host: HostSettings): str
     ...main.map(({ name, value }) => `main.cf ${name}=${value}`),
     ...tokens.map(({ name, place, token }) => `main.cf ${name} ${place} ${token}`),
     ...files.flatMap(({ name, lines: text }) => text.map((line) => `${name} ${line}`)),
+    ...tunnelFilesOf(settings, host).flatMap(({ path, lines: text }) => text.map((line) => `${path} ${line}`)),
     ...services.flatMap(({ id, line, overrides }) => [
       `${id} ${line}`,
       ...overrides.map(({ name, value }) => `${id} ${name}=${value}`),

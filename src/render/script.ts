@@ -4,7 +4,6 @@
 // is ever read as shell.
 
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
-import { dkimFiles } from '../plan/dkim.js';
 import { peersName } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
@@ -13,7 +12,7 @@ import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
 import dkim from './dkim.sh';
-import { dkimFolder, dkimUnit } from './dkim.js';
+import { signingValues } from './dkim.js';
 import editConfiguration from './edit-configuration.sh';
 import failure from './failure.sh';
 import frame from './frame.sh';
@@ -37,6 +36,7 @@ import probe from './probe.sh';
 import probeSections from './probe-sections.sh';
 import smtpClient from './smtp-client.sh';
 import smtpdServer from './smtpd-server.sh';
+import { tunnelPart } from './tunnel.js';
 
 export interface ScriptOptions {
   /** The inverse. */
@@ -149,6 +149,7 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
     return { needs: program.title, ...programPart(settings, host, program, options.forceRoutes) };
   }
   const own = host.role === 'smtp-client' ? clientPart(settings, host, options) : serverPart(settings, host);
+  const tunnel = tunnelPart(settings, host);
   const oldest = oldestRelease(settings, host.role).join('.');
   const { main, tokens, services, files } = configurationOf(settings, host);
   const lines = (place: string, parameters: readonly Parameter[]): readonly string[] =>
@@ -156,7 +157,13 @@ function partOf(settings: Settings, host: HostSettings, options: ScriptOptions) 
   const all = [...lines('main.cf', main), ...services.flatMap(({ id, overrides }) => lines(id, overrides))];
   return {
     needs: `Postfix ${oldest} or later`,
-    values: { oldest, ...own.values, ...signingValues(settings, host), parts: [...own.parts, 'dkim'].join(' ') },
+    values: {
+      oldest,
+      ...own.values,
+      ...signingValues(settings, host),
+      ...tunnel.values,
+      parts: [...own.parts, 'dkim', ...tunnel.parts].join(' '),
+    },
     texts: `# The oldest Postfix release for a setting, then its place, then the setting.
 all_settings() {
   cat <<'END'
@@ -182,18 +189,8 @@ all_services() {
 ${services.map(({ id, line }) => `${id} ${line}`).join('\n')}
 END
 }
-`,
-    functions: [install, editConfiguration, own.functions, dkim].join('\n'),
-  };
-}
-
-/** For dkim.sh; a host that does not sign has no files. */
-function signingValues(settings: Settings, host: HostSettings) {
-  return {
-    dkim_folder: dkimFolder(settings),
-    dkim_unit: dkimUnit(settings),
-    dkim_port: String(settings.dkim?.socket ?? ''),
-    dkim_files: dkimFiles(settings, host).join(' '),
+${tunnel.texts}`,
+    functions: [install, editConfiguration, own.functions, dkim, ...tunnel.functions].join('\n'),
   };
 }
 

@@ -81,7 +81,13 @@ export function buildDomainMail(domain: HostName) {
   });
   const tunnel = section('The ssh tunnel of inbound\'s "via": "tunnel"', {
     user: withDefault(
-      parsed(parseSshUser, textFormats.sshUser, 'relaycerts-tunnel', 'The account on the relays that it logs in to'),
+      checked(
+        parsed(parseSshUser, textFormats.sshUser, 'relaycerts-tunnel', 'The account on the relays that it logs in to'),
+        // Its limits would lock root out.
+        (user) =>
+          user === 'root' ? { what: 'must not be root: "root"', hint: 'write the name of a new account' } : undefined,
+        { not: { const: 'root' } },
+      ),
       'relaycerts-tunnel',
     ),
     listen: whole(1024, 65535, "Its TCP port on the relays' 127.0.0.1", 2525),

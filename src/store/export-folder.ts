@@ -80,17 +80,20 @@ export async function exportFolder(
 }
 
 /** The folder and those in it, the outermost first. Where no key is, a program that is not root may have to read. */
-function foldersOf(folder: string, files: readonly ExportFile[]) {
+function foldersOf(
+  folder: string,
+  files: readonly ExportFile[],
+): readonly { readonly path: string; readonly mode: FolderMode }[] {
   const inner = files.flatMap(({ path }) => {
     const parts = path.split('/').slice(0, -1);
     return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
   });
   const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(path)] : [])));
   return [
-    { path: folder, mode: 0o700 as FolderMode },
-    ...[...new Set(inner)].map((path) => ({
+    { path: folder, mode: 0o700 },
+    ...[...new Set(inner)].map((path): { readonly path: string; readonly mode: FolderMode } => ({
       path: join(folder, path),
-      mode: (closed.has(path) ? 0o700 : 0o755) as FolderMode,
+      mode: closed.has(path) ? 0o700 : 0o755,
     })),
   ];
 }

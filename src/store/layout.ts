@@ -7,6 +7,7 @@ import { bundleNames, tableName, type BundlePart } from '../plan/bundle-names.js
 import { dkimFiles, dkimKeyFile } from '../plan/dkim.js';
 import { inboundFiles } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
+import { tunnelFiles } from '../plan/tunnel.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
 import type { FileMode } from '../sys/disk.js';
 
@@ -23,8 +24,9 @@ export function layoutOf({
   folder,
   domain,
   dkim,
+  inbound,
   relayPort25,
-}: Pick<Settings, 'folder' | 'domain'> & Partial<Pick<Settings, 'dkim' | 'relayPort25'>>) {
+}: Pick<Settings, 'folder' | 'domain'> & Partial<Pick<Settings, 'dkim' | 'inbound' | 'relayPort25'>>) {
   const certsFolder = join(folder, 'certs');
   const caFolder = join(certsFolder, 'ca');
   const hostsFolder = join(folder, 'hosts');
@@ -83,11 +85,14 @@ export function layoutOf({
         table: plain(bundle, tableName),
       };
     },
-    /** The other files of a host's bundle: what it signs mail with, block lists that it asks with a key, the relays' pins. */
+    /** The other files of a host's bundle: what it signs mail with, block lists that it asks with a key, the relays' pins, home's key. */
     signingFiles: (host: HostSettings): readonly Place[] =>
-      [...dkimFiles({ dkim }, host), ...port25Files({ relayPort25 }, host), ...inboundFiles(host)].map((name) =>
-        secret(bundleFolder(host.hostname), name),
-      ),
+      [
+        ...dkimFiles({ dkim }, host),
+        ...port25Files({ relayPort25 }, host),
+        ...inboundFiles(host),
+        ...tunnelFiles({ inbound }, host),
+      ].map((name) => secret(bundleFolder(host.hostname), name)),
   } as const;
 }
 

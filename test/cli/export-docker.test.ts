@@ -1,13 +1,12 @@
 // `relaycerts export docker` in the whole program: the folder for each image, its modes, what is not in it, what is
-// never overwritten, and what make, status, show, deploy and check say of a host in a container. What Postfix makes of
-// it is in test/e2e/containers.test.ts.
+// never overwritten, and what make, status, show, deploy and check say of a host in a container.
 
 import { lstatSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { variablesOf } from '../e2e/lab/containers.js';
 import { answerOf, certificatesOf } from '../support/answer.js';
+import { variablesOf } from '../support/env-file.js';
 import { commandsIn } from '../support/now-run.js';
 import { makeProject, smallSettings, treeOf, type Project, type Result } from '../support/project.js';
 

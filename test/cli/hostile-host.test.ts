@@ -31,6 +31,14 @@ function withHosts(script: string, ...args: readonly string[]): Promise<Result> 
   return project.run(args);
 }
 
+/** A home that prints this, asks for the verdict, and is done if the last line it reads is `keep`. */
+const homeThatSaw = (
+  sections: string,
+): string => `case "$*" in *relayhost*) echo relaycerts: outcome: changed; exit ;; esac
+printf '${sections}relaycerts: waiting for the verdict on mailhost.example.org\\n'
+[ "$(tail -n 1)" = keep ] || { echo 'relaycerts: error: back' >&2; exit 1; }
+echo relaycerts: outcome: changed`;
+
 describe('check', () => {
   it('prints a release from a host without its escape sequences', async () => {
     const { stdout } = await withHosts(String.raw`printf '@postfix 9.9\033]0;x\007\n@end\n'`, 'check', 'mailhost');
@@ -144,14 +152,6 @@ describe('deploy', () => {
     const same = await withHosts(kept, 'deploy', 'mailhost', '--yes');
     expect([same.status, same.stderr]).toEqual([0, expect.not.stringContaining('keeps')]);
   });
-
-  /** A home that prints this, asks for the verdict, and is done if the last line it reads is `keep`. */
-  const homeThatSaw = (
-    sections: string,
-  ): string => `case "$*" in *relayhost*) echo relaycerts: outcome: changed; exit ;; esac
-printf '${sections}relaycerts: waiting for the verdict on mailhost.example.org\\n'
-[ "$(tail -n 1)" = keep ] || { echo 'relaycerts: error: back' >&2; exit 1; }
-echo relaycerts: outcome: changed`;
 
   it.each([
     ['accepted', String.raw`@with relayhost.example.org\n 250 2.1.5 Ok\n@end\n`, 0, 'installed', undefined],

@@ -167,6 +167,10 @@ const faults: readonly Fault[] = [
   {
     what: 'a disk without room',
     id: 'disk-full',
+    logged: [
+      ['queue-full', 'home'],
+      ['queue-full', 'relay'],
+    ],
     put: "mount -o remount,size=$(($(df -Pk /var | awk 'END { print $3 }') + 5000))k /var",
     mend: 'mount -o remount,size=50% /var',
   },

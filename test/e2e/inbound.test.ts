@@ -30,6 +30,7 @@ let home: MailHost;
 let outside: OutsideMx;
 const mydestination = 'example.org, mailhost.example.org, localhost';
 const before = new Map<MailHost, string>();
+let accounts = '';
 let count = 0;
 
 async function deploy(): Promise<string> {
@@ -46,11 +47,11 @@ async function sendHome(to = 'ann@example.org'): Promise<string> {
 }
 
 /** Waits until home has a mail, as its mailbox shows. */
-async function waitAtHome(subject: string): Promise<string> {
+async function waitAtHome(subject: string, flush = () => relay.flushQueue()): Promise<string> {
   for (const end = Date.now() + patienceMs; Date.now() < end;) {
     const text = await home.machine.peek('/var/mail/admin');
     if (text.includes(`Subject: ${subject}\n`)) return text;
-    await relay.flushQueue();
+    await flush();
     await home.sh('sleep 0.3');
   }
   throw new Error(`${subject} did not arrive: ${await relay.mailLog()}\n${await home.mailLog()}`);
@@ -69,6 +70,16 @@ async function talk(host: MailHost, words: readonly string[]): Promise<string> {
   const rest = ['--to', 'ann@example.org', ...words, '--quit-after', 'RCPT'];
   const { stdout, stderr } = await host.exec([...argv, ...rest], { anyExit: true });
   return stdout + stderr;
+}
+
+/** What the tunnel changes on a relay besides Postfix. */
+async function accountsOf(host: MailHost): Promise<string> {
+  const files = `find . -type f | sort | xargs stat -c '%n %U:%G %a'; find . -type f | sort | xargs sha256sum`;
+  return (await host.sh(`cd /etc/ssh; sha256sum ../passwd ../shadow ../group ../gshadow; ${files}`)).stdout;
+}
+
+async function openTunnel(): Promise<void> {
+  await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
 }
 
 /** What check finds on the two hosts, without the DNS: ids with their hosts, sorted. */
@@ -329,15 +340,26 @@ describe('when home is asked for each recipient', () => {
 });
 
 describe('through the tunnel', () => {
-  test('mail arrives at home, whose port nobody else reaches', async () => {
-    await relay.sh(`sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config`);
-    await desk.make({ ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } });
-    await desk.install(home);
-    await desk.install(relay);
-    await desk.paste(home, '--section tunnel');
-    await desk.paste(relay, '--section tunnel');
-    expect((await found()).ids).toContain('inbound-no-tunnel mailhost');
-    await home.sh(`ssh ${await tunnelArguments()} > /var/log/tunnel.log 2>&1 < /dev/null &`);
+  const tunnelled = { ...hosts, inbound: { ...listed.inbound, via: 'tunnel' } };
+
+  test('nothing is installed if sshd would not use the limits of the account', async () => {
+    accounts = await accountsOf(relay);
+    await desk.make(tunnelled);
+    await desk.copy(relay);
+    const { code, stderr } = await desk.script(relay);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/sshd would not use ".*" for relaycerts-tunnel/u);
+    expect(await accountsOf(relay)).toBe(accounts);
+  });
+
+  test('deploy sets it up, and mail arrives at home, whose port nobody else reaches', async () => {
+    await relay.sh(
+      `sed -i '1i Include /etc/ssh/sshd_config.d/*.conf' /etc/ssh/sshd_config; kill -HUP $(cat /run/sshd.pid)`,
+    );
+    accounts = await accountsOf(relay);
+    expect(await deploy()).toMatch(/systemd does not run on mailhost\.example\.org/u);
+    expect((await found()).ids).toContain('tunnel-stopped mailhost');
+    await openTunnel();
     await waitAtHome(await sendHome());
     expect((await found()).ids).toEqual(['inbound-unknown-recipient mailhost']);
     expect(await talk(relay, [])).toMatch(/Connection refused/u);
@@ -346,39 +368,104 @@ describe('through the tunnel', () => {
   });
 
   test.each([
-    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET'],
-    ['a connection to our port', '-W 127.0.0.1:2500 TARGET'],
-    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET'],
-    ['the port on every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET'],
-    ['a shell', 'TARGET id'],
-    ['a terminal', '-tt TARGET id'],
-    ['sftp', '-s TARGET sftp'],
-  ])('its key opens nothing else: %s', async (_, words) => {
+    ['a connection to port 25 of the relay', '-W 127.0.0.1:25 TARGET', 'administratively prohibited'],
+    ['a connection to our port', '-W 127.0.0.1:2500 TARGET', 'administratively prohibited'],
+    ['a connection to another host', '-W mx.example.net:25 TARGET', 'administratively prohibited'],
+    ['another port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:2526:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['every address', '-N -o ExitOnForwardFailure=yes -R 0.0.0.0:2527:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['any port', '-N -o ExitOnForwardFailure=yes -R 127.0.0.1:0:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['a socket to listen on', '-N -o ExitOnForwardFailure=yes -R /tmp/s:127.0.0.1:25 TARGET', 'forwarding failed'],
+    ['a shell', 'TARGET id', 'open failed'],
+    ['a terminal', '-tt TARGET id', 'open failed'],
+    ['an agent', '-A TARGET ssh-add -l', 'open failed'],
+    ['X11', '-X TARGET xterm', 'open failed'],
+    ['sftp', '-s TARGET sftp', 'open failed'],
+    ['a network device', '-o Tunnel=ethernet -w any:any -N -o ExitOnForwardFailure=yes TARGET', 'unnel|open failed'],
+  ])('its key opens nothing else: %s', async (_, words, refusal) => {
     const args = await tunnelArguments();
     const target = args.split(' ').at(-1) ?? '';
-    const own = args.replace(/ -R .*$/u, '').replace(' -N', '');
+    const own = args
+      .replace(/ -R .*$/u, '')
+      .replace(' -N', '')
+      .replace('PermitLocalCommand=yes', 'PermitLocalCommand=no');
     const command = `timeout 20 ssh ${own} ${words.replace('TARGET', target)} < /dev/null`;
-    const { code, stdout } = await home.exec(['sh', '-c', command], { anyExit: true });
+    const { code, stdout, stderr } = await home.exec(['sh', '-c', command], { anyExit: true });
     // 124: it was still open after 20 seconds.
     expect([0, 124]).not.toContain(code);
-    expect(stdout.replace(/This account is currently not available\.\r?\n/u, '')).toBe('');
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(new RegExp(refusal, 'u'));
+  });
+
+  test('its key opens no way to anything at the relay', async () => {
+    const args = await tunnelArguments();
+    const own = args.replace(/ -R .*$/u, '').replace('PermitLocalCommand=yes', 'PermitLocalCommand=no');
+    const ways = '-L 127.0.0.1:10025:127.0.0.1:25 -L 127.0.0.1:10026:/var/spool/postfix/public/showq';
+    await home.sh(`ssh -f ${own} ${ways} ${args.split(' ').at(-1) ?? ''} > /dev/null 2>&1`);
+    for (const port of [10025, 10026]) {
+      const argv = ['swaks', '--server', '127.0.0.1', '--port', String(port), '--quit-after', 'CONNECT'];
+      const { code, stdout } = await home.exec(argv, { anyExit: true });
+      expect([code === 0, /^<.. 220/mu.test(stdout)], stdout).toEqual([false, false]);
+    }
+  });
+
+  test('mail that waited while home was away comes as soon as the tunnel is up again', async () => {
+    await home.sh('pkill -x ssh');
+    const subject = await sendHome();
+    expect(await relay.waitForDeferred()).toMatch(/Connection refused/u);
+    await openTunnel();
+    await waitAtHome(subject, async () => {});
+    expect(await home.machine.peek('/var/log/tunnel.log')).toMatch(/^ETRN example\.org: 250 Queuing started/mu);
+    await Promise.all([relay.emptyLog(), home.emptyLog()]);
+  });
+
+  test('check says if home knows another host key, and deploy copies the right one', async () => {
+    const file = '/etc/postfix/relaycerts/relayhost.example.org.known_hosts';
+    await home.sh(`ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sed -i "s,AAAA.*,$(cut -d' ' -f2 /tmp/k.pub)," ${file}`);
+    expect((await found()).ids).toContain('tunnel-host-key mailhost');
+    await desk.run('relaycerts deploy mailhost --yes');
+    expect((await found()).ids).toEqual(['inbound-unknown-recipient mailhost']);
+  });
+
+  test('the numbered steps make the same files, and their inverse removes them', async () => {
+    const filesAtHome = `cd /etc/postfix/relaycerts && stat -c '%n %a' *.etrn && cat *.etrn *.known_hosts`;
+    const deployed = [await accountsOf(relay), (await home.sh(filesAtHome)).stdout];
+    for (const host of [home, relay]) await desk.paste(host, '--section tunnel');
+    expect([await accountsOf(relay), (await home.sh(filesAtHome)).stdout]).toEqual(deployed);
+    const undo = (await desk.show('relayhost --undo'))
+      .split('\n')
+      .filter((line) => /relaycerts-tunnel|sshd=/u.test(line));
+    await relay.sh(undo.join('\n'));
+    expect(await accountsOf(relay)).toBe(accounts);
+  });
+
+  test('without it in the settings, all of it goes again', async () => {
+    await desk.make(listed);
+    await deploy();
+    expect(await accountsOf(relay)).toBe(accounts);
+    expect((await home.sh('ls /etc/postfix/relaycerts')).stdout).not.toMatch(/known_hosts|etrn/u);
+    await waitAtHome(await sendHome());
   });
 });
 
 test('undo gives back every file, also if main.cf was edited in between', async () => {
+  // The cures of check have edited the relay's files.
+  await relay.restorePostfix();
+  await desk.install(relay);
   for (const host of [home, relay]) {
     const { code, stderr } = await desk.script(host, '--undo');
     expect(code, stderr).toBe(0);
     expect(await contentOf(host)).toBe(before.get(host));
   }
-  await desk.make(listed);
+  await desk.make({ ...listed, inbound: { ...listed.inbound, via: 'tunnel' } });
   await desk.install(home);
   await desk.install(relay);
+  expect(await accountsOf(relay)).not.toBe(accounts);
   const lists = 'relay_domains transport_maps relay_recipient_maps';
   await relay.sh(
     `postconf -e "relay_domains = other.example, $(postconf -h relay_domains)" "transport_maps = $(postconf -h transport_maps), inline:{a.example=smtp:}"`,
   );
   await desk.script(relay, '--undo');
+  expect(await accountsOf(relay)).toBe(accounts);
   // Without a setting of its own, relay_domains had a default, which stays in it.
   expect((await relay.sh(`postconf -n ${lists}`)).stdout).toMatch(
     /^relay_domains = other\.example(?:, \$\{.*\})?\ntransport_maps = inline:\{a\.example=smtp:\}\n$/u,
@@ -386,9 +473,12 @@ test('undo gives back every file, also if main.cf was edited in between', async 
 });
 
 test('pasted text does the same, and its undo gives back every file', async () => {
+  await desk.make(listed);
+  await desk.script(home, '--undo');
   await relay.restorePostfix();
-  await desk.paste(home);
+  // Home's text ends with a connection to the relay.
   await desk.paste(relay);
+  await desk.paste(home);
   await waitAtHome(await sendHome());
   expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
   for (const host of [relay, home]) {

@@ -524,6 +524,7 @@ export const badSettings: readonly BadSettings[] = [
     'cross-check',
   ),
   ...inboundRows,
+  row('root at the end of the tunnel', { tunnel: { user: 'root' } }, 'tunnel.user', 'must not be root'),
   row('port 25 at home', { inbound: { home: 'mailhost', port: 25 } }, 'inbound.port', 'must not be 25'),
   row('no domain for home', { inbound: { home: 'mailhost', domains: [] } }, 'inbound.domains', 'must name a domain'),
   row('a socket elsewhere', { dkim: { socket: 'inet:192.0.2.1:8891' } }, 'dkim.socket', 'not a socket on 127.0.0.1'),

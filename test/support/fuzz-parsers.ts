@@ -13,6 +13,7 @@ import { boundInput, readPemBlocks, writePem } from '../../src/certificate/pem.j
 import { parsePrivateKey, readHostKey } from '../../src/certificate/private-key.js';
 import { encodeSpki, keyTypeOfSpki } from '../../src/certificate/public-key.js';
 import { parseRequest } from '../../src/certificate/request.js';
+import { readHostKeys, sshKeyOfSpki } from '../../src/certificate/ssh-key.js';
 import { checkCa, checkLeaf } from '../../src/certificate/verify.js';
 import { decryptWithGpg } from '../../src/custody/gpg.js';
 import { parseStatus } from '../../src/custody/gpg-status.js';
@@ -111,6 +112,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
   const allBlocks = [...seeds.certificates, ...seeds.requests, ...seeds.publicKeys];
   const [ca] = parseCertificates(seeds.certificates[0] ?? '', { from });
   const domain = names.parseHostName('example.org');
+  const sshKeys = [ca].flatMap(({ spki }) => sshKeyOfSpki(spki) ?? []);
 
   const named = (name: string, parse: (text: string) => string, good: readonly string[]): FuzzedParser =>
     parser(`names: ${name}`, 6000, textOf(good), (bytes) => {
@@ -128,6 +130,12 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
         hold(more.length === 0 && again?.label === label && again.der.equals(der), 'PEM goes round');
       }
       return blocks.length > 0;
+    }),
+    parser('ssh host keys', 4000, textOf([...sshKeys, `Welcome!\n${sshKeys.join(' a comment\n')}\n`]), (bytes) => {
+      const keys = readHostKeys(bytes.toString('latin1'));
+      hold(isDeepStrictEqual(readHostKeys(keys.join('\n')), keys), 'host keys are themselves');
+      hold(keys.join('').length < 5 * 6000, 'a few, none too long');
+      return keys.length > 0;
     }),
     parser('DER', 10_000, derOf(allBlocks), (bytes) => walkDer(bytes) > 0),
     parser(

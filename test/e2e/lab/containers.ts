@@ -2,24 +2,12 @@
 // scripts and manuals describe, in our words, on the stock Postfix of this release. A published port is a service there
 // without settings of its own, because a container's main.cf holds for every port.
 
+import { variablesOf } from '../../support/env-file.js';
 import type { MailHost } from './mail-host.js';
 import type { Desk } from './operator.js';
 
 export const images = ['mail-gateway', 'boky', 'docker-mailserver', 'mailcow'] as const;
 export type Image = (typeof images)[number];
-
-/** The variables of an env file. Docker takes a line as it is; Compose gives these characters a meaning. */
-export function variablesOf(text: string): ReadonlyMap<string, string> {
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return new Map(
-    lines.map((line) => {
-      const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=([^"'$#\\`]*)$/u.exec(line) ?? [];
-      if (name === undefined || value === undefined)
-        throw new Error(`Docker and Compose read this differently: ${line}`);
-      return [name, value];
-    }),
-  );
-}
 
 /** Copies the operator's folder to the host, keeping modes, as /run/container. */
 async function carry(desk: Desk, folder: string, host: MailHost): Promise<void> {

@@ -1,0 +1,116 @@
+// The tunnel of inbound as other programs read it: ssh-keygen our keys, systemd our units, three shells the scripts of
+// both ends.
+
+import { generateKeyPairSync } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readHostKeys, sshFingerprint, sshKeyOfSpki } from '../../src/certificate/ssh-key.js';
+import { renderScript } from '../../src/render/script.js';
+import { tunnelFilesOf } from '../../src/render/tunnel.js';
+import { parseSettings } from '../../src/settings/schema.js';
+import { hostsOf } from '../../src/settings/settings.js';
+import { requireTools } from '../support/require-tools.js';
+
+const settings = parseSettings(
+  {
+    domain: 'example.org',
+    smtpdServers: [{ hostname: 'relayhost' }, { hostname: 'second', sshPort: 2222 }],
+    smtpClients: [{ hostname: 'mailhost' }],
+    inbound: { home: 'mailhost', via: 'tunnel' },
+  },
+  { file: '/project/settings.json', home: '/home/operator', program: 'relaycerts', command: 'relaycerts' },
+);
+
+let folder: string;
+beforeAll(() => {
+  requireTools('ssh-keygen', 'systemd-analyze', 'ssh', 'dash', 'bash', 'busybox');
+  folder = mkdtempSync(join(tmpdir(), 'relaycerts-tunnel-'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function run(argv: readonly [string, ...string[]], input = ''): readonly [number | null, string] {
+  const [program, ...args] = argv;
+  const { status, stdout, stderr } = spawnSync(program, args, { input, encoding: 'utf8' });
+  return [status, stdout + stderr];
+}
+
+it.each([
+  ['ecdsa-p256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+  ['ecdsa-p384', () => generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+  ['rsa-2048', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+] as const)('ssh-keygen sees the same key: %s', (_, makePair) => {
+  const { publicKey, privateKey } = makePair();
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const file = join(folder, 'key.pem');
+  writeFileSync(file, pem, { mode: 0o600 });
+  const [status, said] = run(['ssh-keygen', '-y', '-P', '', '-f', file]);
+  const ours = sshKeyOfSpki(publicKey.export({ type: 'spki', format: 'der' })) ?? '';
+  expect([status, said]).toEqual([0, `${ours}\n`]);
+  expect(run(['ssh-keygen', '-l', '-f', '-'], `${ours}\n`)[1]).toContain(` ${sshFingerprint(ours)} `);
+});
+
+it('an Ed25519 key, and host keys, are read as ssh-keygen writes them', () => {
+  const file = join(folder, 'ed25519');
+  run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'a comment', '-f', file]);
+  const line = run(['cat', `${file}.pub`])[1];
+  const key = line.split(' ').slice(0, 2).join(' ');
+  const raw = Buffer.from(key.split(' ')[1] ?? '', 'base64').subarray(-32);
+  const spki = Buffer.concat([Buffer.from('302a300506032b6570032100', 'hex'), raw]);
+  expect(sshKeyOfSpki(spki)).toBe(key);
+  expect(readHostKeys(`Welcome!\n${line}${line}`)).toEqual([key]);
+});
+
+it.each([
+  ['an option before it', (key: string) => `command="id" ${key}`],
+  ['another type than it has', (key: string) => key.replace('ssh-ed25519', 'ssh-rsa')],
+  ['a certificate', (key: string) => key.replace('ssh-ed25519', 'ssh-ed25519-cert-v01@openssh.com')],
+  ['something after it without a space', (key: string) => `${key}\u0000x`],
+  ['a name before it', (key: string) => `relayhost ${key}`],
+])('no host key: one with %s', (_, change) => {
+  const blob = Buffer.concat([Buffer.from('0000000b', 'hex'), Buffer.from('ssh-ed25519'), Buffer.alloc(36, 7)]);
+  const key = `ssh-ed25519 ${blob.toString('base64')}`;
+  expect(readHostKeys(key)).toEqual([key]);
+  expect(readHostKeys(change(key))).toEqual([]);
+});
+
+it('systemd finds nothing to say about the units of home', () => {
+  const [home] = settings.smtpClients;
+  const units = tunnelFilesOf(settings, home).filter(({ path }) => path.endsWith('.service'));
+  expect(units).toHaveLength(2);
+  const files = units.map(({ path, lines }) => {
+    const file = join(folder, path.slice(path.lastIndexOf('/') + 1));
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return file;
+  });
+  expect(run(['systemd-analyze', 'verify', '--man=no', ...files])).toEqual([0, '']);
+});
+
+it.each(hostsOf(settings).slice(1))('each shell reads the script of $hostname', (host) => {
+  const text = renderScript(settings, host, { undo: false, forceRoutes: false, keyPlace: 'here' });
+  for (const shell of [['dash'], ['bash', '--posix'], ['busybox', 'sh']] as const) {
+    expect(run([...shell, '-n'], text)).toEqual([0, '']);
+  }
+});
+
+it.each([
+  ['a key', 'ecdsa-sha2-nistp256 AAAA=', 'restrict,x="1" ecdsa-sha2-nistp256 AAAA='],
+  ['none, because home is revoked', undefined, undefined],
+])('what a relay lets in is replaced by what its bundle has: %s', (_, key, line) => {
+  writeFileSync(join(folder, 'tunnel_keys'), ['# the keys', key, ''].filter((one) => one !== undefined).join('\n'));
+  const values = 'host saved copy_hint tunnel_comment tunnel_listen tunnel_home'.split(' ').map((name) => `${name}=x`);
+  const text = [
+    ...values,
+    `bundle=${folder} tunnel_user=tunnel tunnel_limits='restrict,x="1"'`,
+    'all_tunnel_files() { :; }',
+    '. src/render/tunnel.sh',
+    '. src/render/tunnel-relay.sh',
+    'tunnel_text /etc/ssh/tunnel.keys',
+  ].join('\n');
+  const lines = ['# the keys', line, ''].filter((one) => one !== undefined);
+  expect(run(['sh', '-eu', '-c', text])).toEqual([0, lines.join('\n')]);
+});

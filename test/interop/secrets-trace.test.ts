@@ -4,7 +4,7 @@
 // here, with its reason; and each exception has to be seen, so that a search that finds nothing cannot pass.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leafCommands, runsCommand } from '../support/command-tree.js';
@@ -264,6 +264,23 @@ for (const custody of ['operator key', 'GnuPG keyring'] as const) {
         input: password,
       },
       { name: 'export ansible', args: ['export', 'ansible'] },
+      {
+        name: 'export docker',
+        args: ['export', 'docker', 'mailhost'],
+        prints: {
+          secret: /^key of mailhost\.example\.org$/u,
+          where: String.raw`(?:file|tree) \S+/mailhost\.example\.org-docker/relaycerts/\.?mailhost\.example\.org\.chain\.pem(?:\.relaycerts-[0-9a-f]+)?`,
+          why: 'what the container needs, also before it has its name',
+        },
+        before: () => {
+          const [contained, ...rest] = clients('mailhost', 'second', 'third', 'own').smtpClients;
+          project.settings(settings({ smtpClients: [{ ...contained, container: 'boky' }, ...rest] }));
+        },
+        after: () => {
+          rmSync(project.path('mailhost.example.org-docker'), { recursive: true });
+          project.settings(settings(clients('mailhost', 'second', 'third', 'own')));
+        },
+      },
       { name: 'export p12 without a password', args: ['export', 'p12', 'mailhost', '--out', 'x.p12'], status: 2 },
     ];
     const custodies: readonly Command[] = [

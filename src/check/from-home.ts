@@ -2,8 +2,7 @@
 // what they do not say is reported as unknown.
 
 import { findingOf, type Finding } from '../findings/finding.js';
-import { renderProbeFrom } from '../render/script.js';
-import { senderOf } from '../render/senders.js';
+import { renderLookOut } from '../render/probe-from.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
@@ -15,14 +14,19 @@ const seconds = 300;
 
 /** Looks at every relay from one home host. */
 export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
-  const script = renderProbeFrom(settings, client, {
-    peers: settings.smtpdServers.map(({ hostname, port }) => ({ hostname, place: `${hostname}:${port}` })),
-    sender: senderOf(settings, client),
-    // RFC 2606: belongs to nobody.
-    recipients: ['postmaster@example.com'],
-    isTrial: false,
-  });
-  const outcome = await lookAtHost(client, { script, seconds }, sys);
+  return judgeLook(
+    settings,
+    client,
+    await lookAtHost(client, { script: renderLookOut(settings, client), seconds }, sys),
+  );
+}
+
+/** What a look from one home host has found, if it was made. Pure. */
+export function judgeLook(
+  settings: Settings,
+  client: SmtpClient,
+  outcome: Awaited<ReturnType<typeof lookAtHost>>,
+): readonly Report[] {
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = client;
   if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];
@@ -40,6 +44,10 @@ export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys
 export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, facts: HostFacts): readonly Finding[] {
   const { hostname, port } = relay;
   const values = { port: String(port), address: `from ${peer}` };
+  // A host that may only renew looks with the script from before, which may not know this relay.
+  if (sectionOf(facts, 'with', hostname) === undefined) {
+    return [findingOf('probe-failed', peer, { found: `nothing about ${hostname}` })];
+  }
   const said = linesOf(facts, 'with', hostname);
   const kind = tlsFaultOf(said);
   if (kind === 'name-not-found') return [findingOf(kind, hostname, { found: `as ${peer} sees it` })];

@@ -4,7 +4,7 @@
 import { findingOf, type Finding } from '../findings/finding.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import { nextHopOf } from '../render/inbound-service.js';
-import { renderProbeFrom } from '../render/script.js';
+import { renderProbeFrom } from '../render/probe-from.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';

@@ -30,8 +30,11 @@ export interface DeliveryOptions {
   readonly bundle: ReadonlyMap<string, Buffer>;
   readonly forceRoutes: boolean;
   readonly at: Date;
-  /** Looks at the host with everything installed; returns the reason if it does not work and must be rolled back. */
-  readonly look: () => Promise<string | undefined>;
+  /**
+   * Judges the host with everything installed, also from what its script printed so far; returns the reason if it does
+   * not work and must be rolled back.
+   */
+  readonly look: (stdout: string) => Promise<string | undefined>;
 }
 
 /** Brings a host what it should have. @throws tool - ssh is missing here */
@@ -44,11 +47,16 @@ export async function deliver(
   const files = new Map([...bundle, ...(await hostKeyFiles(settings, host, sys))]);
   const { script, input } = renderDelivery(settings, host, files, { ...options, keyPlace: keyPlaceOf(request) });
   let flaw: string | undefined;
+  const said: string[] = [];
   const judge = async (): Promise<string> => {
-    flaw = await look();
+    flaw = await look(said.join('\n'));
     return flaw === undefined ? 'keep\n' : 'back\n';
   };
-  const answer = (line: string): Promise<string> | undefined => (asksForVerdict(line) ? judge() : undefined);
+  const answer = (line: string): Promise<string> | undefined => {
+    if (asksForVerdict(line)) return judge();
+    said.push(line);
+    return undefined;
+  };
   const outcome = await feedHost(host, { script, seconds, input, answer }, sys);
   const delivered = deliveredOf(host, outcome);
   return delivered.kind === 'failed' && flaw !== undefined

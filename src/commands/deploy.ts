@@ -2,7 +2,7 @@
 // what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
-import { checkFrom } from '../check/from-home.js';
+import { judgeLook } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
@@ -101,16 +101,23 @@ const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounc
 /** What may be over a moment after a reload. */
 const passing: ReadonlySet<string> = new Set(['no-greeting', 'relay-tls-off']);
 
-/** Looks at a host that has everything installed and waits: a relay from here, a client's way out from there. */
-async function lookAt(deployment: Deployment, found: HostInventory, isAgain = false): Promise<readonly Finding[]> {
+/** Looks at a host that has everything installed and waits: a relay from here; a client's script has looked, and printed what it saw. */
+async function lookAt(
+  deployment: Deployment,
+  found: HostInventory,
+  stdout: string,
+  isAgain = false,
+): Promise<readonly Finding[]> {
   const { settings, inventory, sys } = deployment;
   const { host } = found;
   const work = { settings, inventory, sys, at: sys.now() };
   const reports =
-    host.role === 'smtpd-server' ? await checkRelays(work, [found], []) : await checkFrom(settings, host, sys);
+    host.role === 'smtpd-server'
+      ? await checkRelays(work, [found], [])
+      : judgeLook(settings, host, { kind: 'ran', status: 0, stdout, stderr: '' });
   const errors = reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
   // A connection that a busy relay accepts just as it reloads may wait for longer than a look does.
-  return !isAgain && errors.some(({ id }) => passing.has(id)) ? lookAt(deployment, found, true) : errors;
+  return !isAgain && errors.some(({ id }) => passing.has(id)) ? lookAt(deployment, found, stdout, true) : errors;
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {
@@ -157,8 +164,8 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
         bundle: deployment.bundles.get(hostname) ?? new Map<string, Buffer>(),
         forceRoutes: options.forceRoutes,
         at: sys.now(),
-        look: async () => {
-          findings = await lookAt(deployment, found);
+        look: async (stdout) => {
+          findings = await lookAt(deployment, found, stdout);
           return findings.find((one) => unbearable.has(one.id))?.message;
         },
       },

@@ -4,13 +4,15 @@
 # into place together; the old ones are kept in $previous and come back if a later step fails. A bundle that was copied
 # by hand is already in place.
 
-: "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}" "${watcher?}"
+: "${host:?}" "${folder:?}" "${saved:?}" "${bundle_files:?}" "${chain:?}" "${guarded:?}" "${watcher?}" "${looker?}"
 
 bundle=${1:-$folder}
 arrived=$bundle
 previous=$folder/previous
 sent=no
 switched=no
+# Yes in a script that is sent to a home: it has look_script, which looks at the relays.
+looks=no
 [ "$bundle" = "$folder" ] || sent=yes
 
 # Files that were not sent stay as they are. Once all are in place, the installed folder counts.
@@ -69,11 +71,10 @@ put_bundle_back() {
   prepare_tables || :
 }
 
-# The sender of the bundle looks at the host as it is now, and says on descriptor 3 whether to keep it. A connection
-# that is gone, or silent for five minutes, means no.
+# The sender of the bundle looks at the host as it is now, from outside and by what it prints itself, and says on
+# descriptor 3 whether to keep it. A connection that is gone, or silent for five minutes, means no.
 await_verdict() {
   [ "$sent" = yes ] || return 0
-  say "waiting for the verdict on $host"
   (
     trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
     sleep 300 &
@@ -81,14 +82,24 @@ await_verdict() {
     wait "$sleeper" && kill -TERM "$$"
   ) >/dev/null 2>&1 </dev/null 3<&- &
   watcher=$!
-  verdict=
   # For the next run, if this one waits in vain (receive.sh).
   echo "$$" 2>/dev/null >"$arrived/waiting" || :
+  [ "$looks" = no ] || look_out
+  say "waiting for the verdict on $host"
+  verdict=
   read -r verdict <&3 || :
   rm -f "$arrived/waiting"
   end_watcher
   [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
   keep_script
+}
+
+# Runs what look_script prints, for less time than a verdict may take. A signal ends a wait at once, but not a command.
+look_out() {
+  look_script | timeout 240 sh 2>/dev/null 3<&- &
+  looker=$!
+  wait "$looker" || :
+  looker=
 }
 
 # For a key that may only renew (receive.sh): it runs the script that was installed last.

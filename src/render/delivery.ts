@@ -9,6 +9,7 @@ import { writeTar } from '../store/tar.js';
 import failure from './failure.sh';
 import nextFolder from './next-folder.sh';
 import parents from './parents.sh';
+import { lookPart } from './probe-from.js';
 import receive from './receive.sh';
 import { renderScript } from './script.js';
 
@@ -38,7 +39,8 @@ export function renderDelivery(
   const { key, certificate, chain } = bundleNames(settings.domain, host.hostname);
   const isSent = (name: string): boolean => visit === 'all' || ![key, certificate, chain].includes(name);
   const sent = [...bundle].filter(([name]) => isSent(name));
-  const script = renderScript(settings, host, { undo: false, forceRoutes, keyPlace });
+  const look = host.role === 'smtp-client' ? lookPart(settings, host) : '';
+  const script = renderScript(settings, host, { undo: false, forceRoutes, keyPlace, look });
   const renewable = bundleFiles(settings, host, 'here').filter((name) => !configurationFiles.includes(name));
   const files = new Map<string, Buffer>([
     ...sent,

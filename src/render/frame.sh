@@ -18,8 +18,9 @@ changing=no
 guarded=no
 first_run=no
 was_running=no
-# The process that ends this script if no verdict comes (arrival.sh).
+# The processes that end this script if no verdict comes, and that look at what it installed (arrival.sh).
 watcher=
+looker=
 made=
 
 say() { printf 'relaycerts: %s\n' "$1"; }
@@ -112,8 +113,9 @@ put_files_back() {
 note_running() { ! is_running || was_running=yes; }
 
 end_watcher() {
-  [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || :
+  for process in $watcher $looker; do kill "$process" 2>/dev/null || :; done
   watcher=
+  looker=
 }
 
 # Restores the configuration from before this run, on every exit but a successful one.

@@ -6,7 +6,6 @@
 import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bundle-names.js';
 import { peersName } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
-import type { HostName } from '../names.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { shellWord } from '../shell-word.js';
 import arrival from './arrival.sh';
@@ -31,7 +30,6 @@ import { oldestRelease, syslogName, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
 import { port25Of, srsExcluded } from './port25.js';
 import port25Functions from './port25.sh';
-import probeFrom from './probe-from.sh';
 import probePostfix from './probe-postfix.sh';
 import probeProgram from './probe-program.sh';
 import probe from './probe.sh';
@@ -46,11 +44,13 @@ export interface ScriptOptions {
   /** Install a home host even if its main.cf routes mail past the relay. */
   readonly forceRoutes: boolean;
   readonly keyPlace: KeyPlace;
+  /** With which it looks at what it installed (arrival.sh); without it, it does not look. */
+  readonly look?: string;
 }
 
 /** The script for a host; with `undo`, the one that undoes it. */
 export function renderScript(settings: Settings, host: HostSettings, options: ScriptOptions): string {
-  const { undo, keyPlace } = options;
+  const { undo, keyPlace, look = '' } = options;
   const { hostname, role } = host;
   const own = partOf(settings, host, options);
   return `#!/bin/sh
@@ -61,7 +61,7 @@ export function renderScript(settings: Settings, host: HostSettings, options: Sc
 {
 ${bodyOf(settings, host, own, keyPlace)}
 remove_monitor() ${removeMonitorLines(settings, host).join('\n')}
-
+${look}
 ${undo ? 'undo_host' : 'install_host'} </dev/null
 }
 `;
@@ -90,46 +90,6 @@ probe_host </dev/null
 `;
 }
 
-/** Services of ours to try from a host, up to RCPT. */
-export interface Tries {
-  /** Where each is: an address and a port. */
-  readonly peers: readonly { readonly hostname: HostName; readonly place: string }[];
-  /** '' is the null sender. */
-  readonly sender: string;
-  readonly recipients: readonly string[];
-  /** It cannot be accepted, so its log lines have to show that it is a trial. */
-  readonly isTrial: boolean;
-}
-
-/** A script that needs only openssl: does this host get through to services of ours, also without its certificate? */
-export function renderProbeFrom(settings: Settings, { hostname }: HostSettings, tries: Tries): string {
-  const { key, certificate, ca } = bundleNames(settings.domain, hostname);
-  const values = {
-    host: hostname,
-    folder: settings.postfix.directory,
-    key,
-    certificate,
-    ca,
-    sender: tries.sender,
-    greeting: tries.isTrial ? 'trial' : 'usual',
-    recipients: tries.recipients.join(' '),
-  };
-  return `{
-${assignmentsOf(values)}
-
-all_peers() {
-  cat <<'END'
-${tries.peers.map((peer) => `${peer.hostname} ${peer.place}`).join('\n')}
-END
-}
-
-${probeSections}
-${probeFrom}
-probe_from </dev/null
-}
-`;
-}
-
 /** The two halves of a script that installs: what only this host has, and what all hosts like it have. */
 export function scriptHalves(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
@@ -149,7 +109,8 @@ function functionsOf({ functions }: ReturnType<typeof partOf>): string {
   return [failure, frame, arrival, parents, checkBundle, functions].join('\n');
 }
 
-function assignmentsOf(values: Readonly<Record<string, string>>): string {
+/** Variables of a script. */
+export function assignmentsOf(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}=${shellWord(value)}`)
     .join('\n');

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploy } from '../../src/commands/deploy.js';
 import { parseFacts } from '../../src/check/host-facts.js';
-import { renderDelivery } from '../../src/render/delivery.js';
+import { asksForVerdict, keptFiles, renderDelivery, toldOutcome } from '../../src/render/delivery.js';
+import { renderLookOut } from '../../src/render/probe-from.js';
 import { run } from '../../src/sys/run.js';
 import { threeHosts } from '../support/inventory.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
@@ -29,6 +30,14 @@ function withHosts(script: string, ...args: readonly string[]): Promise<Result> 
   ssh(script);
   return project.run(args);
 }
+
+/** A home that prints this, asks for the verdict, and is done if the last line it reads is `keep`. */
+const homeThatSaw = (
+  sections: string,
+): string => `case "$*" in *relayhost*) echo relaycerts: outcome: changed; exit ;; esac
+printf '${sections}relaycerts: waiting for the verdict on mailhost.example.org\\n'
+[ "$(tail -n 1)" = keep ] || { echo 'relaycerts: error: back' >&2; exit 1; }
+echo relaycerts: outcome: changed`;
 
 describe('check', () => {
   it('prints a release from a host without its escape sequences', async () => {
@@ -142,6 +151,39 @@ describe('deploy', () => {
     // A newer script that sets the same is no difference.
     const same = await withHosts(kept, 'deploy', 'mailhost', '--yes');
     expect([same.status, same.stderr]).toEqual([0, expect.not.stringContaining('keeps')]);
+  });
+
+  it.each([
+    ['accepted', String.raw`@with relayhost.example.org\n 250 2.1.5 Ok\n@end\n`, 0, 'installed', undefined],
+    ['refused', String.raw`@with relayhost.example.org\n 451 4.7.1 no\n@end\n`, 1, 'failed', 'verdict-bad'],
+    ['not said of the relay', String.raw`@with other.example.org\n 451 4.7.1 no\n@end\n`, 0, 'installed', undefined],
+    ['cut off', String.raw`@with relayhost.example.org\n 451 4.7.1 no\n`, 0, 'installed', undefined],
+  ])('judges a home by what it saw, on the connection that waits: %s', async (_, sections, code, outcome, id) => {
+    const { status, stdout } = await withHosts(homeThatSaw(sections), 'deploy', '--yes', '--json');
+    const { hosts } = JSON.parse(stdout) as {
+      hosts: { host: string; outcome: string; failure: { id: string } | null }[];
+    };
+    const home = hosts.find(({ host }) => host === 'mailhost.example.org');
+    expect([status, home?.outcome, home?.failure?.id]).toEqual([code, outcome, id]);
+  });
+
+  it('takes nothing that a relay says to a home for words of its script', () => {
+    const words = ['outcome: unchanged', 'kept: install.sh', 'waiting for the verdict on x'];
+    const says = words.map((one) => `relaycerts: ${one}`).join('\n');
+    for (const [name, script] of [
+      ['openssl', `cat <<'END'\n${says}\nEND\nhead -c 100000 /dev/zero | tr '\\0' x`],
+      ['getent', ':'],
+    ] as const) {
+      project.write(`../bin/${name}`, `#!/bin/sh\n${script}\n`);
+      chmodSync(project.path(`../bin/${name}`), 0o755);
+    }
+    const env = { PATH: `${project.path('../bin')}:${process.env['PATH']}` };
+    const look = renderLookOut(threeHosts, threeHosts.smtpClients[0]);
+    const { stdout } = spawnSync('sh', [], { input: look, env, encoding: 'utf8' });
+    expect(parseFacts(stdout)?.sections.map(({ name }) => name)).toContain('with');
+    expect(stdout).toContain(' relaycerts; outcome: unchanged\n');
+    expect([toldOutcome(stdout), keptFiles(stdout), asksForVerdict(stdout)]).toEqual([undefined, [], false]);
+    expect(stdout.length).toBeLessThan(10_000);
   });
 
   it('goes on with the others if one host prints without end', async () => {

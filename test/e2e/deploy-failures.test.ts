@@ -247,6 +247,21 @@ describe('a failure at the relay', () => {
     expect(await refused()).toBe('verdict-bad');
     await desk.settings(settings);
   });
+
+  test('verdict-bad: a home that it refuses gets its old certificate back', async () => {
+    const chain = ['sha256sum', `${folder}/mailhost.example.org.chain.pem`];
+    const before = (await home.exec(chain)).stdout;
+    await relay.sh(`cp -p /etc/postfix/master.cf /tmp/kept
+postconf -P 2500/inet/smtpd_client_restrictions=defer && postfix reload`);
+    await desk.run('relaycerts renew --force mailhost');
+    expect(await deployJson()).toMatchObject({
+      code: 1,
+      hosts: [{ outcome: 'failed', failure: { id: 'verdict-bad' } }],
+    });
+    expect((await home.exec(chain)).stdout).toBe(before);
+    await relay.sh('cp -p /tmp/kept /etc/postfix/master.cf && postfix reload');
+    expect(await deployJson()).toMatchObject({ code: 0, hosts: [done] });
+  });
 });
 
 const logLevel = async (): Promise<string> =>

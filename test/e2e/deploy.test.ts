@@ -67,7 +67,12 @@ describe('deploy', () => {
   });
 
   test('from nothing: all hosts are set up, and mail flows', async () => {
+    // Other logins share a connection (lab/accounts.ts).
+    const logins = async (): Promise<number> =>
+      Number((await other.sh('grep -c "Accepted publickey for admin " /var/log/sshd.log', { anyExit: true })).stdout);
+    const earlier = await logins();
     expect(await deploy()).toContain('deploy: 4 installed');
+    expect((await logins()) - earlier).toBe(1);
     await deliver(home, lab.outside);
     await deliver(other, lab.outside);
   });

@@ -9,7 +9,8 @@ import { renderAnsible } from '../../src/render/ansible.js';
 import { renderDelivery } from '../../src/render/delivery.js';
 import { renderSh, showHost } from '../../src/render/host.js';
 import { renderRenewalTimer } from '../../src/render/renewal-timer.js';
-import { renderProbe, renderProbeFrom, renderScript } from '../../src/render/script.js';
+import { lookPart, renderProbeFrom } from '../../src/render/probe-from.js';
+import { renderProbe, renderScript } from '../../src/render/script.js';
 import type { Section } from '../../src/render/sections.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, mailPrograms } from '../../src/settings/settings.js';
@@ -92,6 +93,15 @@ const asked = complete.flatMap((all) =>
       return [
         { name, text: renderScript(all, host, { undo: false, forceRoutes: false, keyPlace: 'here' }) },
         { name: `${name}, check`, text: renderProbe(all, host, own) },
+        {
+          name: `${name}, sent`,
+          text: renderScript(all, host, {
+            undo: false,
+            forceRoutes: false,
+            keyPlace: 'here',
+            look: lookPart(all, all.smtpClients[0]),
+          }),
+        },
         { name: `${name}, tries`, text: renderProbeFrom(all, host, tries) },
       ];
     }),

@@ -29,7 +29,15 @@ beforeAll(async () => {
     format: 'esm',
     platform: 'node',
     mainFields: ['module', 'main'],
-    loader: { '.sh': 'text', '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.html': 'text', '.help': 'text' },
+    loader: {
+      '.sh': 'text',
+      '.bash': 'text',
+      '.zsh': 'text',
+      '.fish': 'text',
+      '.html': 'text',
+      '.help': 'text',
+      '.yml': 'text',
+    },
   });
   for (const input of Object.keys(metafile.inputs)) {
     const [folder] = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/u.exec(input) ?? [];

@@ -15,6 +15,7 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { patienceMs } from './lab/machine.js';
+import { reloadFaults } from './lab/mail-flow.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, servedSerial } from './lab/operator.js';
 
@@ -111,7 +112,7 @@ const named = (some: readonly MailHost[]) => some.map(({ hostname }) => ({ hostn
 
 beforeAll(async () => {
   requireTools('openssl');
-  lab = await startLab({ relays: 2, homes: 3, faults: ['no-client-certificate'] });
+  lab = await startLab({ relays: 2, homes: 3, faults: ['no-client-certificate', ...reloadFaults] });
   [relay] = lab.relays;
   hosts = [...lab.relays, ...lab.homes];
   desk = new Desk(lab.operator);

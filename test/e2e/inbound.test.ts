@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { unasked } from '../support/now-run.js';
+import { startBind } from '../support/name-server.js';
 import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
@@ -11,7 +12,6 @@ import { findAll } from './lab/check.js';
 import type { CheckFinding } from './lab/check.js';
 import { patienceMs } from './lab/machine.js';
 import { authenticity } from './lab/dkim.js';
-import type { DnsRecord } from './lab/dkim.js';
 import type { MailHost, OutsideMx } from './lab/mail-host.js';
 import { Desk, contentOf, deliver } from './lab/operator.js';
 
@@ -492,17 +492,21 @@ test('with signatures and the printed records, mail and bounces pass DKIM, SPF a
   // deploy goes by what was last seen, and nobody has looked since the pasted undo.
   await desk.run('relaycerts check', true);
   await deploy();
-  const answer = JSON.parse((await desk.run('relaycerts dns --json')).stdout) as { records: readonly DnsRecord[] };
-  const from = { helo: relay.hostname, address: relay.address };
-  const mail = await deliver(home, outside);
-  const sender = /^Return-Path: <(.*)>$/mu.exec(mail)?.[1] ?? '';
-  expect(sender).toContain('@example.org');
-  expect(await authenticity(mail, answer.records, { ...from, sender })).toBe('pass pass pass');
-  expect(await authenticity(mail, answer.records, { ...from, sender, address: home.address })).toBe('pass fail pass');
-  const input = 'From: MAILER-DAEMON@example.org\nTo: bob@example.net\nSubject: a bounce\n\nnot delivered\n';
-  await home.exec(['/usr/sbin/sendmail', '-i', '-f', '<>', 'bob@example.net'], { input });
-  const bounce = await outside.waitForMail('a bounce');
-  expect(await authenticity(bounce, answer.records, { ...from, sender: '' })).toBe('pass pass pass');
+  const bind = await startBind({ 'example.org': (await desk.run('relaycerts dns --format zone')).stdout });
+  try {
+    const from = { helo: relay.hostname, address: relay.address };
+    const mail = await deliver(home, outside);
+    const sender = /^Return-Path: <(.*)>$/mu.exec(mail)?.[1] ?? '';
+    expect(sender).toContain('@example.org');
+    expect(await authenticity(mail, bind.address, { ...from, sender })).toBe('pass pass pass');
+    expect(await authenticity(mail, bind.address, { ...from, sender, address: home.address })).toBe('pass fail pass');
+    const input = 'From: MAILER-DAEMON@example.org\nTo: bob@example.net\nSubject: a bounce\n\nnot delivered\n';
+    await home.exec(['/usr/sbin/sendmail', '-i', '-f', '<>', 'bob@example.net'], { input });
+    const bounce = await outside.waitForMail('a bounce');
+    expect(await authenticity(bounce, bind.address, { ...from, sender: '' })).toBe('pass pass pass');
+  } finally {
+    await bind.stop();
+  }
   await waitAtHome(await sendHome());
 });
 

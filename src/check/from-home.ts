@@ -2,8 +2,9 @@
 // what they do not say is reported as unknown.
 
 import { findingOf, type Finding } from '../findings/finding.js';
+import type { HostName } from '../names.js';
 import { renderLookOut } from '../render/probe-from.js';
-import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
 import { lookAtHost, unseenFinding } from './host.js';
@@ -27,12 +28,9 @@ export function judgeLook(
   client: SmtpClient,
   outcome: Awaited<ReturnType<typeof lookAtHost>>,
 ): readonly Report[] {
-  const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
+  const facts = factsFrom(client, outcome);
+  if ('findings' in facts) return [facts];
   const { hostname } = client;
-  if (facts === undefined) return [{ host: hostname, fine: '', findings: [unseenFinding(client, outcome)] }];
-  if (sectionOf(facts, 'no-openssl') !== undefined) {
-    return [{ host: hostname, fine: '', findings: [findingOf('openssl-missing', hostname)] }];
-  }
   return settings.smtpdServers.map((relay) => ({
     host: hostname,
     fine: `relays through ${relay.hostname}, and is refused there without its certificate`,
@@ -40,18 +38,25 @@ export function judgeLook(
   }));
 }
 
+/** What a host printed when it tried others; if that is nothing, why. */
+export function factsFrom(host: HostSettings, outcome: Awaited<ReturnType<typeof lookAtHost>>): HostFacts | Report {
+  const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
+  const { hostname } = host;
+  if (facts === undefined) return { host: hostname, fine: '', findings: [unseenFinding(host, outcome)] };
+  if (sectionOf(facts, 'no-openssl') === undefined) return facts;
+  return { host: hostname, fine: '', findings: [findingOf('openssl-missing', hostname)] };
+}
+
 /** What is wrong between the two. Pure. */
 export function judgeFrom(relay: SmtpdServer, { hostname: peer }: SmtpClient, facts: HostFacts): readonly Finding[] {
   const { hostname, port } = relay;
-  const values = { port: String(port), address: `from ${peer}` };
   // A host that may only renew looks with the script from before, which may not know this relay.
   if (sectionOf(facts, 'with', hostname) === undefined) {
     return [findingOf('probe-failed', peer, { found: `nothing about ${hostname}` })];
   }
   const said = linesOf(facts, 'with', hostname);
   const kind = tlsFaultOf(said);
-  if (kind === 'name-not-found') return [findingOf(kind, hostname, { found: `as ${peer} sees it` })];
-  if (kind !== undefined) return [findingOf(kind, hostname, { ...values, found: lastOf(said) })];
+  if (kind !== undefined) return [tlsFinding(kind, relay, peer, said)];
   const replies = said.filter((line) => /^\d{3} /u.test(line));
   const isTaken = replies.some((line) => line.startsWith('250 2.1.5'));
   if (!isTaken) {
@@ -81,6 +86,17 @@ const words: readonly (readonly [string, RegExp])[] = [
 export function tlsFaultOf(lines: readonly string[]): string | undefined {
   const text = lines.join('\n');
   return words.find(([, pattern]) => pattern.test(text))?.[0];
+}
+
+/** The same as a finding about the host that was tried. */
+export function tlsFinding(
+  kind: string,
+  { hostname, port }: Pick<SmtpdServer, 'hostname' | 'port'>,
+  peer: HostName,
+  said: readonly string[],
+): Finding {
+  if (kind === 'name-not-found') return findingOf(kind, hostname, { found: `as ${peer} sees it` });
+  return findingOf(kind, hostname, { port: String(port), address: `from ${peer}`, found: lastOf(said) });
 }
 
 /** The last answer, if any; lines with `>` are what was asked. */

@@ -8,10 +8,10 @@ import { renderProbeFrom } from '../render/probe-from.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
-import { lastOf, tlsFaultOf } from './from-home.js';
-import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js';
+import { factsFrom, lastOf, tlsFaultOf, tlsFinding } from './from-home.js';
+import { linesOf, sectionOf, type HostFacts } from './host-facts.js';
 import { judgeLimits } from './host-inbound.js';
-import { lookAtHost, unseenFinding, type HostCheck } from './host.js';
+import { lookAtHost, type HostCheck } from './host.js';
 import type { Report } from './report.js';
 
 /** Seconds: a connection that times out takes two minutes. */
@@ -70,12 +70,7 @@ async function checkHandOver(settings: Settings, inbound: Inbound, relay: SmtpdS
 }
 
 async function tryFrom(host: HostSettings, script: string, sys: Sys): Promise<Report | HostFacts> {
-  const outcome = await lookAtHost(host, { script, seconds }, sys);
-  const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
-  const { hostname } = host;
-  if (facts === undefined) return { host: hostname, fine: '', findings: [unseenFinding(host, outcome)] };
-  if (sectionOf(facts, 'no-openssl') === undefined) return facts;
-  return { host: hostname, fine: '', findings: [findingOf('openssl-missing', hostname)] };
+  return factsFrom(host, await lookAtHost(host, { script, seconds }, sys));
 }
 
 /** What is wrong between a relay and home. Pure. */
@@ -92,9 +87,8 @@ export function judgeHandOver(
   if (isUnreached && inbound.via === 'tunnel') {
     return [findingOf('inbound-no-tunnel', home, { peer, found: nextHopOf(settings, inbound) })];
   }
+  if (kind !== undefined) return [tlsFinding(kind, { hostname: home, port: inbound.port }, peer, said)];
   const values = { port: String(inbound.port), address: `from ${peer}` };
-  if (kind === 'name-not-found') return [findingOf(kind, home, { found: `as ${peer} sees it` })];
-  if (kind !== undefined) return [findingOf(kind, home, { ...values, found: lastOf(said) })];
   const answers = answersIn(said);
   const deferred = (found: string, reply: string): Finding =>
     findingOf('inbound-deferred', home, { peer, found, reply });

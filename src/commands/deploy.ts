@@ -102,22 +102,20 @@ const unbearable: ReadonlySet<string> = new Set(['client-refused', 'client-bounc
 const passing: ReadonlySet<string> = new Set(['no-greeting', 'relay-tls-off']);
 
 /** Looks at a host that has everything installed and waits: a relay from here; a client's script has looked, and printed what it saw. */
-async function lookAt(
-  deployment: Deployment,
-  found: HostInventory,
-  stdout: string,
-  isAgain = false,
-): Promise<readonly Finding[]> {
+async function lookAt(deployment: Deployment, found: HostInventory, stdout: string): Promise<readonly Finding[]> {
   const { settings, inventory, sys } = deployment;
   const { host } = found;
-  const work = { settings, inventory, sys, at: sys.now() };
-  const reports =
-    host.role === 'smtpd-server'
-      ? await checkRelays(work, [found], [])
-      : judgeLook(settings, host, { kind: 'ran', status: 0, stdout, stderr: '' });
-  const errors = reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
+  if (host.role === 'smtp-client') {
+    return errorsIn(judgeLook(settings, host, { kind: 'ran', status: 0, stdout, stderr: '' }));
+  }
+  const look = async () => errorsIn(await checkRelays({ settings, inventory, sys, at: sys.now() }, [found], []));
+  const errors = await look();
   // A connection that a busy relay accepts just as it reloads may wait for longer than a look does.
-  return !isAgain && errors.some(({ id }) => passing.has(id)) ? lookAt(deployment, found, stdout, true) : errors;
+  return errors.some(({ id }) => passing.has(id)) ? look() : errors;
+}
+
+function errorsIn(reports: Awaited<ReturnType<typeof checkRelays>>): readonly Finding[] {
+  return reports.flatMap(({ findings }) => findings).filter(({ severity }) => severity === 'error');
 }
 
 async function installAll(deployment: Deployment, named: readonly HostName[]): Promise<readonly Report[] | undefined> {

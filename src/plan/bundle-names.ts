@@ -3,7 +3,7 @@
 
 import type { HostName } from '../names.js';
 import type { HostSettings, Role, Settings } from '../settings/settings.js';
-import { dkimFiles, dkimNames } from './dkim.js';
+import { dkimFiles, signingFiles } from './dkim.js';
 import { inboundFiles } from './inbound.js';
 import { port25Files, port25Names } from './port25.js';
 import { tunnelFiles } from './tunnel.js';
@@ -57,8 +57,6 @@ export const scriptNames = { install: 'install.sh', receive: 'receive.sh' } as c
 /** What decides what a host does. An ssh key that may only renew cannot replace these (render/receive.sh). */
 export const configurationFiles: readonly string[] = [
   ...Object.values(scriptNames),
-  dkimNames.configuration,
-  dkimNames.signingTable,
-  dkimNames.unit,
+  ...signingFiles,
   ...Object.values(port25Names),
 ];

@@ -6,7 +6,7 @@
 import type { HostName } from '../names.js';
 import type { Role } from '../settings/settings.js';
 import { scriptNames } from './bundle-names.js';
-import { dkimNames } from './dkim.js';
+import { signingFiles } from './dkim.js';
 import { judgeInstallation, type HostContent, type SeenHost } from './installed.js';
 
 /** `trust`: the CA file and the table; the key and the certificate there are not changed. */
@@ -96,11 +96,9 @@ export function afterVisit({ expected, seen }: DeployedHost, { files }: Visit, a
 export function withKept(host: DeployedHost, kept: readonly string[], noted: SeenHost | undefined): DeployedHost {
   const { expected } = host;
   const configuration = kept.includes(scriptNames.install) ? noted?.configuration : expected.configuration;
-  const dkim = kept.some((name) => signingNames.has(name)) ? noted?.dkim : expected.dkim;
+  const dkim = kept.some((name) => signingFiles.includes(name)) ? noted?.dkim : expected.dkim;
   return { ...host, expected: { ...expected, configuration, dkim } };
 }
-
-const signingNames: ReadonlySet<string> = new Set([dkimNames.configuration, dkimNames.signingTable, dkimNames.unit]);
 
 const sentScripts: readonly string[] = Object.values(scriptNames);
 

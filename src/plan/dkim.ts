@@ -145,6 +145,9 @@ export const dkimNames = {
   key: (domain: HostName) => `${domain}.dkim.key.pem`,
 } as const;
 
+/** Those that decide what is signed, and how; not the keys. */
+export const signingFiles: readonly string[] = [dkimNames.configuration, dkimNames.signingTable, dkimNames.unit];
+
 /** All of them; none if the host does not sign. */
 export function dkimFiles(settings: Pick<Settings, 'dkim'>, host: HostSettings): readonly string[] {
   if (settings.dkim === undefined || !isSigner(settings, host)) return [];

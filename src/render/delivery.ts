@@ -4,7 +4,7 @@
 import { bundleFiles, bundleNames, configurationFiles, scriptNames, type KeyPlace } from '../plan/bundle-names.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { assignments } from '../shell-word.js';
 import { writeTar } from '../store/tar.js';
 import failure from './failure.sh';
 import nextFolder from './next-folder.sh';
@@ -60,7 +60,7 @@ export function renderDelivery(
 /** receive.sh for all files, or only for these. */
 function receiver({ postfix }: Settings, only: readonly string[]): string {
   const values = { folder: postfix.directory, only: only.join(' '), configuration: configurationFiles.join(' ') };
-  const lines = Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
+  const lines = assignments(values);
   return [...lines, failure, parents, nextFolder, receive].join('\n');
 }
 

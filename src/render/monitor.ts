@@ -4,7 +4,7 @@
 
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
-import { pathWord, shellWord } from '../shell-word.js';
+import { assignments, pathWord } from '../shell-word.js';
 import checkExpiry from './check-expiry.sh';
 import removeMonitor from './remove-monitor.sh';
 import { inFile, onHost, step, type Step } from './step.js';
@@ -62,12 +62,7 @@ export function monitorStep(settings: Settings, host: HostSettings): Step {
 export function removeMonitorLines(settings: Settings, host: HostSettings): readonly string[] {
   const { cron, unit } = monitorFiles(settings);
   const values = { host: host.hostname, folder: settings.postfix.directory, cron, unit };
-  return [
-    '(',
-    ...Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`),
-    ...shellLines(removeMonitor),
-    ')',
-  ];
+  return ['(', ...assignments(values), ...shellLines(removeMonitor), ')'];
 }
 
 /** One line of each file that the step makes, by which undo recognises them. */
@@ -104,7 +99,7 @@ function valuesOf({ domain, certificates, postfix }: Settings, { hostname }: Hos
     certificate: `${postfix.directory}/${names.certificate}`,
     ca: `${postfix.directory}/${names.ca}`,
   };
-  return Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`);
+  return assignments(values);
 }
 
 /** Checks all hosts, from any folder. */

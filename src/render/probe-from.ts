@@ -5,9 +5,9 @@
 import { bundleNames } from '../plan/bundle-names.js';
 import type { HostName } from '../names.js';
 import type { HostSettings, Settings, SmtpClient } from '../settings/settings.js';
+import { assignments } from '../shell-word.js';
 import probeFrom from './probe-from.sh';
 import probeSections from './probe-sections.sh';
-import { assignmentsOf } from './script.js';
 import { senderOf } from './senders.js';
 
 /** Services of ours to try from a host, up to RCPT. */
@@ -35,7 +35,7 @@ export function renderProbeFrom(settings: Settings, { hostname }: HostSettings, 
     recipients: tries.recipients.join(' '),
   };
   return `{
-${assignmentsOf(values)}
+${assignments(values).join('\n')}
 
 all_peers() {
   cat <<'END'

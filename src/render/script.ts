@@ -7,7 +7,7 @@ import { bundleFiles, bundleNames, tableName, type KeyPlace } from '../plan/bund
 import { peersName } from '../plan/inbound.js';
 import { port25Files } from '../plan/port25.js';
 import type { HostSettings, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { assignments } from '../shell-word.js';
 import arrival from './arrival.sh';
 import { rootCommand, scriptCommand } from './commands.js';
 import checkBundle from './check-bundle.sh';
@@ -81,7 +81,7 @@ export function renderProbe(
       : [probeSections, probe, probeProgram];
   const own = partOf(settings, host, { undo: false, forceRoutes: false, keyPlace });
   return `{
-${assignmentsOf(question)}
+${assignments(question).join('\n')}
 ${bodyOf(settings, host, own, keyPlace)}
 ${part.join('\n')}
 
@@ -102,18 +102,11 @@ function bodyOf(settings: Settings, host: HostSettings, own: ReturnType<typeof p
 
 /** The values and texts. */
 function valuesOf(settings: Settings, host: HostSettings, own: ReturnType<typeof partOf>, keyPlace: KeyPlace): string {
-  return `${assignmentsOf({ ...hostValues(settings, host, keyPlace), ...own.values })}\n\n${own.texts}`;
+  return `${assignments({ ...hostValues(settings, host, keyPlace), ...own.values }).join('\n')}\n\n${own.texts}`;
 }
 
 function functionsOf({ functions }: ReturnType<typeof partOf>): string {
   return [failure, frame, arrival, parents, checkBundle, functions].join('\n');
-}
-
-/** Variables of a script. */
-export function assignmentsOf(values: Readonly<Record<string, string>>): string {
-  return Object.entries(values)
-    .map(([name, value]) => `${name}=${shellWord(value)}`)
-    .join('\n');
 }
 
 function hostValues(settings: Settings, host: HostSettings, keyPlace: KeyPlace) {

@@ -10,7 +10,7 @@ import { bundleNames } from '../plan/bundle-names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { isTunnelEnd, knownHostsName, tunnelKeysName } from '../plan/tunnel.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { assignments, shellWord } from '../shell-word.js';
 import etrn from './tunnel-etrn.sh';
 import tunnelHome from './tunnel-home.sh';
 import tunnelRelay from './tunnel-relay.sh';
@@ -176,11 +176,7 @@ function etrnLines(settings: Settings, { domains }: Inbound, { home, relay }: En
     certificate,
     ca,
   };
-  return [
-    madeLine,
-    ...Object.entries(values).map(([name, value]) => `${name}=${shellWord(value)}`),
-    ...etrn.trimEnd().split('\n'),
-  ];
+  return [madeLine, ...assignments(values), ...etrn.trimEnd().split('\n')];
 }
 
 /** In a relay's bundle: home's key, and until it is retired the one before; none if it is revoked. */

@@ -9,6 +9,7 @@ import { RelaycertsError, quotePath } from '../errors.js';
 import { realDisk, type FileMode, type FolderMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
 import { lookAt, readFile, replaceFile, writeNewFile } from '../sys/files.js';
+import { foldersFor } from '../sys/generated-files.js';
 import { assertSafeFolder } from './safety.js';
 
 export interface ExportFile {
@@ -84,18 +85,11 @@ function foldersOf(
   folder: string,
   files: readonly ExportFile[],
 ): readonly { readonly path: string; readonly mode: FolderMode }[] {
-  const inner = files.flatMap(({ path }) => {
-    const parts = path.split('/').slice(0, -1);
-    return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
-  });
-  const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(path)] : [])));
-  return [
-    { path: folder, mode: 0o700 },
-    ...[...new Set(inner)].map((path): { readonly path: string; readonly mode: FolderMode } => ({
-      path: join(folder, path),
-      mode: closed.has(path) ? 0o700 : 0o755,
-    })),
-  ];
+  const closed = new Set(files.flatMap(({ path, kind }) => (kind === 'secret' ? [dirname(join(folder, path))] : [])));
+  return foldersFor(
+    folder,
+    files.map(({ path }) => path),
+  ).map((path) => ({ path, mode: path === folder || closed.has(path) ? 0o700 : 0o755 }));
 }
 
 /** A secret that others can read is written once more, so that it is private again. */

@@ -58,6 +58,9 @@ beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: images.length, faults: 'any' });
   [relay] = lab.relays;
   homes = lab.homes.map((host, at) => [host, images[at] ?? 'boky'] as const);
+  // mailcow's image has 3.10, and takes no protocols in the words that an older Postfix knows.
+  const { stdout: version } = await relay.exec(['postconf', '-dh', 'mail_version']);
+  if (/^3\.[0-5]\./u.test(version)) homes = homes.filter(([, image]) => image !== 'mailcow');
   desk = new Desk(lab.operator);
   await desk.make(settingsFor('mail-gateway'));
   const ca = await openCa(desk);

@@ -141,11 +141,15 @@ export class MailHost {
     await this.exec(['touch', '--no-create', '--date=10 seconds ago', '/etc/postfix/main.cf']);
   }
 
-  /** `postfix reload`; resolves once the master has done it. */
+  /**
+   * `postfix reload`; resolves once the master has done it and what spoke SMTP before it has ended. A process that waits
+   * for a client ends when the master tells it, which is after the line in the log: until then it can take one more.
+   */
   async reload(): Promise<void> {
     const before = (await readMailLog(this.machine)).length;
     await this.settleMainCf();
-    await this.exec(['postfix', 'reload']);
+    const ended = 'for pid in $old; do while [ -e "/proc/$pid" ]; do sleep 0.02; done; done';
+    await this.sh(`old=$(pgrep -x 'smtpd?'); postfix reload && ${ended}`);
     const reloaded = async (): Promise<true | undefined> =>
       /postfix\/master\[\d+\]: reload/.test((await readMailLog(this.machine)).slice(before)) ? true : undefined;
     if ((await poll(reloaded, patienceMs)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);

@@ -4,6 +4,9 @@
 
 : "${folder:?}" "${arrived=$folder/next}"
 
+# The process that waits for a verdict (arrival.sh). Nothing that arrives can replace it.
+waiting=$folder/saved/waiting
+
 is_ours=no
 
 # On exit, whatever the status.
@@ -38,7 +41,7 @@ take_turn() {
     mkdir -p "$folder"
     exec 9<"$folder"
     ! flock -n 9 || return 0
-    { read -r waiting <"$arrived/waiting" && kill "$waiting"; } 2>/dev/null || :
+    { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :
     sleep 1
   done
   fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
@@ -49,6 +52,6 @@ begin_arrival() {
   check_folder
   take_turn
   is_ours=yes
-  rm -rf "$arrived"
+  rm -rf "$arrived" "$waiting"
   mkdir "$arrived"
 }

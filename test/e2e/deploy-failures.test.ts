@@ -307,6 +307,15 @@ describe('show --section renewal-timer', () => {
     const other = `cd "$(mktemp -d)" && : >other && tar -cf sent other
 { echo "archive $(wc -c <sent)"; cat sent; } | ssh root@mailhost.example.org`;
     expect((await desk.run(other, true)).stdout).toBe('relaycerts: outcome: key-limited\n');
+    // The next run would have taken what the link stands for as its script.
+    const link = other.replace(
+      ': >other && tar -cf sent other',
+      'ln -s ../next/x install.sh && tar -cf sent install.sh',
+    );
+    expect(await desk.run(link, true)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('has more than files') as string,
+    });
     // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await desk.run('relaycerts renew --force mailhost');

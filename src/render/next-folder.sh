@@ -9,9 +9,12 @@ waiting=$folder/saved/waiting
 
 is_ours=no
 
-# On exit, whatever the status.
+# On exit, whatever the status, and also if nobody reads the messages any more.
 clean_up() {
-  [ $? -eq 0 ] || tell_if_full
+  status=$?
+  set +e
+  trap : PIPE
+  [ "$status" -eq 0 ] || tell_if_full
   [ "$is_ours" = yes ] || return 0
   rm -rf "$arrived"
   # Only if it is empty: nothing was installed here.

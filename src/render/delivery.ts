@@ -85,7 +85,8 @@ export function toldOutcome(stdout: string): string | undefined {
 /** Why a script failed, in its own words, and what it could not restore; undefined if it told no error. */
 export function toldReason(stderr: string): string | undefined {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  const errors = lines.flatMap((line) => /^relaycerts: error: (.*)$/u.exec(line)?.slice(1) ?? []);
+  const told = lines.flatMap((line) => /^relaycerts: error: (.*)$/u.exec(line)?.slice(1) ?? []);
+  const errors = [...new Set(told)];
   // The last words of frame.sh. A command that failed has told the reason before.
   const last = errors.filter((error) => error.startsWith('it failed; '));
   const own = errors.filter((error) => !last.includes(error));

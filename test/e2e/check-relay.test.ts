@@ -296,8 +296,8 @@ test('status then says what differs', async () => {
   await changeHost(home, "postconf -P 'relaycerts/unix/smtp_tls_security_level=may'");
   await findAll(desk);
   const { stdout } = await desk.run('relaycerts status', true);
-  expect(stdout).toMatch(/seen just now with another relay_clientcerts/u);
-  expect(stdout).toMatch(/seen just now with another configuration/u);
+  expect(stdout).toMatch(/seen (?:just now|\d+ minutes? ago) with another relay_clientcerts/u);
+  expect(stdout).toMatch(/seen (?:just now|\d+ minutes? ago) with another configuration/u);
   await desk.install(relay, home);
   await expectGreen(desk);
   expect((await desk.run('relaycerts status', true)).code).toBe(0);

@@ -32,7 +32,7 @@ beforeAll(async () => {
   made.write('settings.json', JSON.stringify(hosts));
   made.write('c.csv', `hostname\n${names.join('\n')}\n`);
   printed = succeed(await made.run(['make']));
-}, 120_000);
+});
 afterAll(() => made.remove());
 
 const noteOf = (project: Project): string => {
@@ -204,7 +204,7 @@ describe('Ctrl-C', () => {
     expect([999, 1500]).toContain(renewed.length);
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     project.remove();
-  }, 240_000);
+  });
 });
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
@@ -233,7 +233,7 @@ describe('what is noted of clients that are right', () => {
     project = copyOf(made);
     // A copy is another file, and old enough after a tick of the clock.
     for (let run = 0; run < 2; run += 1) succeed(await project.run(['make']));
-  }, 120_000);
+  });
   afterAll(() => project.remove());
 
   it('is for this user, and for a fleet only', async () => {

@@ -25,24 +25,26 @@ async function masterOf(machine: Machine): Promise<string> {
   return pid !== '' && (await readProc(machine, `${pid}/comm`)) === 'master\n' ? pid : '';
 }
 
-/** What a process does: `waiting` for whatever comes, or for the lock that lets it; or for one connection only. */
-async function doingOf(machine: Machine, pid: string): Promise<'waiting' | 'in a session' | 'busy'> {
+/** `waiting` for whatever comes; `blocked` by one thing, as in a session; some kernels do not say by what. */
+async function doingOf(machine: Machine, pid: string): Promise<'waiting' | 'blocked' | 'busy' | 'unknown'> {
   const [status, place] = await Promise.all([readProc(machine, `${pid}/status`), readProc(machine, `${pid}/wchan`)]);
   const isSignalled = [...status.matchAll(/^(?:SigPnd|ShdPnd):\t([0-9a-f]+)$/gmu)].some(
     ([, mask = '0']) => (BigInt(`0x${mask}`) & hangup) !== 0n,
   );
   if (isSignalled || /^State:\t[RD]/mu.test(status)) return 'busy';
-  return /epoll|ep_poll|lock/u.test(place) ? 'waiting' : 'in a session';
+  if (place === '' || place === '0') return 'unknown';
+  return /epoll|ep_poll/u.test(place) ? 'waiting' : 'blocked';
 }
 
 /**
  * Whether no reload is under way, and no process from before the last one can take anything more. One in a session or a
- * delivery does not count: it goes on to its end, as on any host.
+ * delivery does not count: it goes on to its end, as on any host. Nor does one that waits for the lock of its service: it
+ * is the next one's turn as soon as an old one ends.
  */
 export async function hasSettled(machine: Machine): Promise<boolean> {
   const master = await masterOf(machine);
   if (master === '') return true;
-  if ((await doingOf(machine, master)) === 'busy') return false;
+  if (['busy', 'blocked'].includes(await doingOf(machine, master))) return false;
   const folder = `/proc/${machine.pid}/root/proc/${master}/fd`;
   const descriptors = await readdir(folder).catch(() => []);
   const open = new Set(await Promise.all(descriptors.map((name) => readProcLink(machine, `${master}/fd/${name}`))));
@@ -51,14 +53,16 @@ export async function hasSettled(machine: Machine): Promise<boolean> {
     .filter((pid) => pid !== '');
   const canTakeMore = async (pid: string): Promise<boolean> => {
     const pipe = await readProcLink(machine, `${pid}/fd/${statusPipe}`);
-    return pipe !== '' && !open.has(pipe) && (await doingOf(machine, pid)) !== 'in a session';
+    if (pipe === '' || open.has(pipe)) return false;
+    return ['busy', 'waiting'].includes(await doingOf(machine, pid));
   };
   return !(await Promise.all(children.map(canTakeMore))).includes(true);
 }
 
-/** Waits for the end of a reload, whoever asked for it. */
+/** Waits for the end of a reload, whoever asked for it: seen twice, because one look takes a moment itself. */
 export async function settle(machine: Machine): Promise<void> {
-  const settled = async (): Promise<true | undefined> => (await hasSettled(machine)) || undefined;
+  const settled = async (): Promise<true | undefined> =>
+    ((await hasSettled(machine)) && (await hasSettled(machine))) || undefined;
   if ((await poll(settled, patienceMs)) === undefined) throw new Error(`${machine.hostname}: a reload does not end`);
 }
 

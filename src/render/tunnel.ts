@@ -11,6 +11,7 @@ import type { Inventory } from '../plan/inventory.js';
 import { isTunnelEnd, knownHostsName, tunnelKeysName } from '../plan/tunnel.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { assignments, shellWord } from '../shell-word.js';
+import { madeLine } from './step.js';
 import etrn from './tunnel-etrn.sh';
 import tunnelHome from './tunnel-home.sh';
 import tunnelRelay from './tunnel-relay.sh';
@@ -20,8 +21,6 @@ export interface TunnelFile {
   readonly path: string;
   readonly lines: readonly string[];
 }
-
-const madeLine = '# Made by relaycerts; changes are lost.';
 
 const fileOf = ({ postfix }: Settings, name: string): string => `${postfix.directory}/${name}`;
 export const settingsPath = ({ tunnel }: Settings): string => `/etc/ssh/sshd_config.d/${tunnel.user}.conf`;

@@ -11,7 +11,7 @@ import { guardedServices } from './relay-service.js';
 import { madeLine } from './step.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
-export const inboundSyslogName = `${syslogName}_in`;
+const inboundSyslogName = `${syslogName}_in`;
 
 /** The mailboxes that always accept mail (RFC 5321 4.5.1, RFC 2142). */
 const alwaysThere = ['postmaster', 'abuse'];

@@ -23,7 +23,7 @@ export interface TunnelFile {
 }
 
 const fileOf = ({ postfix }: Settings, name: string): string => `${postfix.directory}/${name}`;
-export const settingsPath = ({ tunnel }: Settings): string => `/etc/ssh/sshd_config.d/${tunnel.user}.conf`;
+const settingsPath = ({ tunnel }: Settings): string => `/etc/ssh/sshd_config.d/${tunnel.user}.conf`;
 export const keysPath = ({ tunnel }: Settings): string => `/etc/ssh/${tunnel.user}.keys`;
 export const tunnelUnit = ({ tunnel }: Settings, { hostname }: SmtpdServer): string =>
   `${tunnel.user}-${hostname}.service`;

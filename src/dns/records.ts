@@ -132,7 +132,7 @@ const dkimPurposes: Readonly<Record<DkimKey['state'], string>> = {
 };
 
 /** The SPF record of a mail domain. */
-export function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
+function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
   const isOwn = smtpdServers.some(({ hostname }) => hostname === domain);
   const others = smtpdServers.filter(({ hostname }) => hostname !== domain);
   const words = dns.spf === 'mx' ? ['mx'] : others.map(({ hostname }) => `a:${hostname}`);

@@ -72,7 +72,7 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
     const value = { file: path, made: record.made, files: files.length, recipients, authority: fingerprint };
     sys.write(writeAnswer('backup', value));
   }
-  sys.say(`made the backup ${path}, and opened the CA's key from it; ${describeOpeners(opener)}`);
+  sys.say(`made the backup, and opened the CA's key from it; ${describeOpeners(opener)}`, path);
   sys.say(`  it is of the CA ${fingerprint}; keep it on another machine`);
 }
 

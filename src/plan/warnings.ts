@@ -9,9 +9,9 @@ import { shellWord, shellWords } from '../shell-word.js';
 import { agoText } from './ago.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
-import { formerHosts, type FormerHost } from './former-hosts.js';
+import type { FormerHost } from './former-hosts.js';
 import type { SeenHost } from './installed.js';
-import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
+import type { HostInventory, Inventory, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
 /** Warnings about a host's certificate and the contents of its bundle. */
@@ -188,15 +188,11 @@ function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'ho
 }
 
 /** Hosts that only the ledger knows. */
-export function formerWarnings(
-  settings: Settings,
-  { strangers }: Pick<Inventory, 'strangers'>,
-  issued: readonly IssuedCertificate[],
-): readonly Problem[] {
-  const former = formerHosts(settings, issued, strangers).filter(({ isOver }) => !isOver);
-  const named = former.slice(0, mostFormer).map((one) => formerWarning(settings.program, one));
-  if (former.length === named.length) return named;
-  return [...named, { message: `${former.length - named.length} more hosts are no longer in the settings` }];
+export function formerWarnings(program: string, former: readonly FormerHost[]): readonly Problem[] {
+  const left = former.filter(({ isOver }) => !isOver);
+  const named = left.slice(0, mostFormer).map((one) => formerWarning(program, one));
+  if (left.length === named.length) return named;
+  return [...named, { message: `${left.length - named.length} more hosts are no longer in the settings` }];
 }
 
 const mostFormer = 10;

@@ -204,14 +204,16 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
     const hosts = next.flatMap(({ hostname }) => state.get(hostname) ?? []);
-    const [first, rest] = withCanary(deployment, next, hosts.every(needsOnlyPins));
-    if (first !== undefined) await counted(first);
-    // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
-    if (first !== undefined && isTelling(reports.get(first.hostname))) {
-      for (const { hostname } of rest) failed.add(hostname);
-      continue;
+    const [isCareful, sorted] = withCanary(deployment, next, hosts.every(needsOnlyPins));
+    const queue = [...sorted];
+    for (let first = isCareful ? queue.shift() : undefined; first !== undefined;) {
+      await counted(first);
+      const report = reports.get(first.hostname);
+      // A failure on one host must not be repeated on all others. If it is only unreachable, that proves nothing.
+      if (isTelling(report)) for (const { hostname } of queue.splice(0)) failed.add(hostname);
+      first = report?.outcome === 'failed' ? queue.shift() : undefined;
     }
-    await inParallel(rest, options.parallel, counted);
+    await inParallel(queue, options.parallel, counted);
   }
   for (const { hostname } of open) {
     const host = state.get(hostname);
@@ -262,16 +264,15 @@ function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError
   });
 }
 
-/** The first visit, by itself, and the others: the canary's if there is one, or one of many if they bring more than pins. */
+/** True if the first goes by itself, and the visits: the canary's first, or any of many if they bring more than pins. */
 function withCanary(
   { options, canary }: Deployment,
   visits: readonly Visit[],
   onlyPins: boolean,
-): [Visit | undefined, readonly Visit[]] {
-  const first =
-    visits.find(({ hostname }) => hostname === canary) ??
-    (visits.length > options.parallel && !onlyPins ? visits[0] : undefined);
-  return [first, visits.filter((visit) => visit !== first)];
+): [boolean, readonly Visit[]] {
+  const first = visits.filter(({ hostname }) => hostname === canary);
+  const isCareful = first.length > 0 || (visits.length > options.parallel && !onlyPins);
+  return [isCareful, [...first, ...visits.filter((visit) => !first.includes(visit))]];
 }
 
 /** False for a host that is only unreachable, which says nothing about the others. */

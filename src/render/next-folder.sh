@@ -12,11 +12,17 @@ export LC_ALL PATH RELAYCERTS_DEPLOY
 : "${folder:?}"
 
 arrived=$folder/next
+# The process that waits for a verdict (arrival.sh). Nothing that arrives can replace it.
+waiting=$folder/saved/waiting
+
 is_ours=no
 
-# On exit, whatever the status.
+# On exit, whatever the status, and also if nobody reads the messages any more.
 clean_up() {
-  [ $? -eq 0 ] || tell_if_full
+  status=$?
+  set +e
+  trap : PIPE
+  [ "$status" -eq 0 ] || tell_if_full
   [ "$is_ours" = yes ] || return 0
   rm -rf "$arrived"
   # Only if it is empty: nothing was installed here.
@@ -46,7 +52,7 @@ take_turn() {
     mkdir -p "$folder"
     exec 9<"$folder"
     ! flock -n 9 || return 0
-    { read -r waiting <"$arrived/waiting" && kill "$waiting"; } 2>/dev/null || :
+    { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :
     sleep 1
   done
   fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
@@ -57,6 +63,6 @@ begin_arrival() {
   check_folder
   take_turn
   is_ours=yes
-  rm -rf "$arrived"
+  rm -rf "$arrived" "$waiting"
   mkdir "$arrived"
 }

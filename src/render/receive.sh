@@ -22,6 +22,9 @@ esac
 trap clean_up EXIT
 begin_arrival
 head -c "$size" | tar -x -o -f - -C "$arrived"
+# A link could stand for a file that is elsewhere, or that exists only later: find prints the folder first, and no more.
+[ "$(find "$arrived" \( ! -type f -o -links +1 \) | wc -l)" -eq 1 ] ||
+  fail 'what arrived has more than files in it' 'use relaycerts deploy'
 if [ -n "$only" ]; then
   # What deploy sends besides, whatever the key may do.
   rm -f "$arrived"/*.known_hosts

@@ -2,7 +2,7 @@
 // what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
-import { judgeLook } from '../check/from-home.js';
+import { factsFrom, judgeLook } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
@@ -106,7 +106,7 @@ async function lookAt(deployment: Deployment, found: HostInventory, stdout: stri
   const { settings, inventory, sys } = deployment;
   const { host } = found;
   if (host.role === 'smtp-client') {
-    return errorsIn(judgeLook(settings, host, { kind: 'ran', status: 0, stdout, stderr: '' }));
+    return errorsIn(judgeLook(settings, host, factsFrom(host, { kind: 'ran', status: 0, stdout, stderr: '' })));
   }
   const look = async () => errorsIn(await checkRelays({ settings, inventory, sys, at: sys.now() }, [found], []));
   const errors = await look();

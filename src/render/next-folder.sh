@@ -1,9 +1,17 @@
 # shellcheck shell=sh
-# The functions of receive.sh and receive-lines.sh for the folder on a host in which files arrive, before anything is in
-# it. Both have the functions of failure.sh and parents.sh.
+# How receive.sh and receive-lines.sh begin: a fixed environment, and functions for the folder on a host in which files
+# arrive, before anything is in it. Both have the functions of failure.sh and parents.sh.
 
-: "${folder:?}" "${arrived=$folder/next}"
+set -eu
+umask 077
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+RELAYCERTS_DEPLOY=yes
+export LC_ALL PATH RELAYCERTS_DEPLOY
 
+: "${folder:?}"
+
+arrived=$folder/next
 # The process that waits for a verdict (arrival.sh). Nothing that arrives can replace it.
 waiting=$folder/saved/waiting
 

@@ -5,16 +5,8 @@
 # it accepts only certificates, keys and tables. The files of $configuration stay as they were installed before, and the
 # line `kept` has those that differ.
 
-set -eu
-umask 077
-LC_ALL=C
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-RELAYCERTS_DEPLOY=yes
-export LC_ALL PATH RELAYCERTS_DEPLOY
+: "${folder:?}" "${arrived:?}" "${only?}" "${configuration?}"
 
-: "${folder:?}" "${only?}" "${configuration?}"
-
-arrived=$folder/next
 script=$arrived/install.sh
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'

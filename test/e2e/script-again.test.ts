@@ -220,13 +220,15 @@ describe('another name in the settings', () => {
   test('in the other role: the old service goes, and undo leaves nothing', async () => {
     await both((host) => host.restorePostfix());
     const before = await Promise.all([relay, home].map(contentOf));
-    await desk.make({ ...oneRelay, ...oneHome });
-    await desk.install(relay, home);
-    await desk.make({ smtpdServers: [{ hostname: 'mailhost' }], smtpClients: [{ hostname: 'relayhost' }] });
-    await desk.install(relay, home);
+    const [one, two] = [relay, home].map((host, at) => ({ hostname: `both${at}`, sshHost: host.hostname }));
+    await desk.make({ smtpdServers: [one], smtpClients: [two] });
+    await Promise.all([installAs('both0', relay), installAs('both1', home)]);
+    expect(await listeners()).toEqual(['2500']);
+    await desk.make({ smtpdServers: [two], smtpClients: [one] });
+    await Promise.all([installAs('both0', relay), installAs('both1', home)]);
     expect(await listeners()).toEqual([]);
     expect((await home.exec(['postconf', '-M', 'relaycerts/unix'])).stdout).toBe('');
-    await both((host) => desk.script(host, '--undo'));
+    await Promise.all([undoAs('both0', relay), undoAs('both1', home)]);
     expect(await Promise.all([relay, home].map(contentOf))).toEqual(before);
   });
 });

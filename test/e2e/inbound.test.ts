@@ -214,7 +214,9 @@ describe('with a list of recipients', () => {
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
     expect(await rcpt('postmaster@example.org')).toMatch(/^250 /u);
-    expect(await rcpt('bob@example.com')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
+    for (const to of ['bob@example.com', 'ann@mailhost.example.org']) {
+      expect(await rcpt(to)).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
+    }
   });
 });
 
@@ -313,6 +315,8 @@ describe('when home is asked for each recipient', () => {
     await deploy();
     await waitAtHome(await sendHome());
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+    // Nobody asked for subdomains.
+    expect(await rcpt('ann@mailhost.example.org')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
   });
 
   test('check finds what keeps home from being asked', async () => {

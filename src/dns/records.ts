@@ -36,6 +36,12 @@ export function mailDomainsOf({ domain, inbound, dkim }: Settings): readonly Hos
   return [...new Set([domain, ...(inbound?.domains ?? []), ...(dkim?.domains ?? [])])];
 }
 
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+export function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
+}
+
 /** All records, domain by domain, then the relays' own. */
 export function dnsRecords(
   settings: Settings,

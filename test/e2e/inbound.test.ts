@@ -157,12 +157,14 @@ describe('with a list of recipients', () => {
 
   test('check finds what the lists and limits of both hosts make of mail', async () => {
     const put = `postconf -e "mydestination = $(postconf -h mydestination), example.org" message_size_limit=20480000 recipient_delimiter= \\
+      smtp_helo_name=vps.example.net \\
       smtpd_reject_unlisted_recipient=no "relay_recipient_maps = $(postconf -h relay_recipient_maps), inline:{@example.org=x}" \\
       "transport_maps = inline:{example.org=smtp:[192.0.2.9]}, $(postconf -h transport_maps)"
       postconf -P smtp/inet/relay_domains=example.com`;
     const left = await cure(
       [[relay, put]],
       [
+        'helo-differs relayhost',
         'inbound-accepts-all relayhost',
         'inbound-catch-all relayhost',
         'inbound-delimiter relayhost',

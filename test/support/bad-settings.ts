@@ -594,6 +594,7 @@ export const badSettings: readonly BadSettings[] = [
   row('no address', { dns: { resolver: '192.0.2.256' } }, 'dns.resolver', 'not an IP address', 'parser rule'),
   row('an address with a zone', { dns: { resolver: 'fe80::1%eth0' } }, 'dns.resolver', 'not an IP address'),
   row('a domain for reports', { dns: { dmarc: { reportTo: 'example.org' } } }, 'dns.dmarc.reportTo', 'not an address'),
+  row('a list for reports', { dns: { dmarc: { reportTo: 'a,b@c.org' } } }, 'dns.dmarc.reportTo', 'not an address'),
   row(
     'a list with a shell word',
     { relayPort25: { dnsbl: ['a.example.org;id'] } },

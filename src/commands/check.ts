@@ -29,7 +29,6 @@ import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
-import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';

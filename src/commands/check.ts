@@ -10,9 +10,11 @@ import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
 import { judgeTunnel } from '../check/tunnel.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
+import { asksForDns } from '../dns/records.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
+import { formerHosts } from '../plan/former-hosts.js';
 import type { SeenHost } from '../plan/installed.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
@@ -28,7 +30,6 @@ import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
-import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
@@ -61,6 +62,11 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const reports: Report[] = [];
   if (wanted.size === 0 && options.from === undefined) reports.push(...(await checkHere(work, found.ledger)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
+  if (from !== undefined && wanted.size > 0) {
+    throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
+      hint: { run: ['check', '--from', from.hostname] },
+    });
+  }
   if (from?.role === 'smtpd-server') {
     throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
@@ -90,12 +96,6 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   if (error + warning > 0) sys.endWith(3);
 }
 
-/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
-function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
-  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
-  return inbound !== undefined || dkim !== undefined || isChanged;
-}
-
 /** What the hosts have is looked up there, not in the notes of an earlier run. */
 function notLookedAt(): undefined {
   return undefined;
@@ -116,7 +116,7 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
       // If the passphrase cannot be opened, that is a row of its own.
       ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
       ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
-      ...formerWarnings(settings, inventory, issued),
+      ...formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)),
       ...returnWarnings(inventory),
       ...ledgerAheadWarnings(inventory, issued),
       ...ledgerWarnings(ledger.damaged, layout.ledger.path),

@@ -6,7 +6,8 @@ import { isIP, findHostName, type HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimRecordName, dkimRecordValue, type DkimKey } from './dkim-record.js';
 import { reverseName } from './lookup.js';
-import { mtaStsFile, mtaStsValue, type MtaStsMode, type WebFile } from './mta-sts.js';
+import type { MtaStsMode } from './mta-sts-mode.js';
+import { mtaStsFile, mtaStsValue, type WebFile } from './mta-sts.js';
 
 export interface DnsRecord {
   /** Without a trailing dot. */
@@ -34,6 +35,12 @@ export interface RelayFacts {
 /** The domains whose mail the settings are about. */
 export function mailDomainsOf({ domain, inbound, dkim }: Settings): readonly HostName[] {
   return [...new Set([domain, ...(inbound?.domains ?? []), ...(dkim?.domains ?? [])])];
+}
+
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+export function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
 }
 
 /** All records, domain by domain, then the relays' own. */
@@ -131,7 +138,7 @@ const dkimPurposes: Readonly<Record<DkimKey['state'], string>> = {
 };
 
 /** The SPF record of a mail domain. */
-export function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
+function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
   const isOwn = smtpdServers.some(({ hostname }) => hostname === domain);
   const others = smtpdServers.filter(({ hostname }) => hostname !== domain);
   const words = dns.spf === 'mx' ? ['mx'] : others.map(({ hostname }) => `a:${hostname}`);
@@ -166,7 +173,7 @@ function reportRecords(domain: HostName, reportTo: string | undefined): readonly
  * The other domain that gets the DMARC reports of a domain; undefined if none does. Domains with the last two labels in
  * common count as one organization, because a list of public suffixes is too long to have here.
  */
-export function reportDomain(domain: HostName, reportTo: string | undefined): HostName | undefined {
+export function reportDomain(domain: string, reportTo: string | undefined): HostName | undefined {
   if (reportTo === undefined) return undefined;
   const target = findHostName(reportTo.slice(reportTo.lastIndexOf('@') + 1));
   return target === undefined || organizationOf(target) === organizationOf(domain) ? undefined : target;
@@ -219,7 +226,7 @@ function relayRecords(settings: Settings, hostname: HostName, { addresses }: Rel
   ];
 }
 
-/** The nearest mail domain above a relay, or what is above its first label. */
+/** The nearest mail domain above a relay, or its own name. */
 function zoneOf(settings: Settings, hostname: HostName): HostName {
   const above = mailDomainsOf(settings).filter((domain) => hostname === domain || hostname.endsWith(`.${domain}`));
   const [nearest] = above.toSorted((a, b) => b.length - a.length);

@@ -8,9 +8,10 @@ import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/set
 import type { Port25 } from './port25.js';
 import { syslogName, transportService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
+import { madeLine } from './step.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
-export const inboundSyslogName = `${syslogName}_in`;
+const inboundSyslogName = `${syslogName}_in`;
 
 /** The mailboxes that always accept mail (RFC 5321 4.5.1, RFC 2142). */
 const alwaysThere = ['postmaster', 'abuse'];
@@ -65,8 +66,9 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
   const isAsked = recipients === 'verify';
   const name = homeTransport(relay);
   const question = `relaycerts_${relay.port}_home`;
-  const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
+  const hop = `${name}:${nextHopOf(settings, inbound)}`;
   const replies = { name: `${name}-replies`, lines: replyLines(inbound) };
+  const known = { name: `${name}-domains`, lines: domainLines(domains) };
   const listed = { name: `${name}-recipients`, lines: isAsked ? [] : recipientLines(domains, recipients) };
   const transport = transportService(settings, relay, name, [
     set('syslog_name', `${syslogName}_home`),
@@ -78,20 +80,20 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
   return {
     main: isAsked
       ? [
-          set(question, `check_recipient_access ${inline('reject_unverified_recipient')}`),
+          set(question, `check_recipient_access regexp:${folder}/${known.name}`),
           // An unknown recipient is refused for good, not for five days.
           set('unverified_recipient_reject_code', '550'),
         ]
       : [],
     tokens: [
-      ...domains.map((domain) => first('relay_domains', domain)),
-      first('transport_maps', inline(`${name}:${nextHopOf(settings, inbound)}`)),
+      first('relay_domains', `regexp:${folder}/${known.name}`),
+      first('transport_maps', `inline:{${domains.map((domain) => `${domain}=${hop}`).join(',')}}`),
       ...(isAsked
         ? [first('smtpd_restriction_classes', question), first('smtpd_recipient_restrictions', question)]
         : [first('relay_recipient_maps', `texthash:${folder}/${listed.name}`)]),
     ],
     services: [transport],
-    files: isAsked ? [replies] : [replies, listed],
+    files: isAsked ? [known, replies] : [known, replies, listed],
   };
 }
 
@@ -100,7 +102,14 @@ export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): s
   return via === 'tunnel' ? `[127.0.0.1]:${tunnel.listen}` : `[${home}]:${port}`;
 }
 
-const madeLine = '# Made by relaycerts; changes are lost.';
+/**
+ * relay_domains, and whose recipients are asked for. As plain names there, parent_domain_matches_subdomains would open
+ * the relay to their subdomains, for mail to wherever the DNS sends it.
+ */
+function domainLines(domains: readonly string[]): readonly string[] {
+  const patterns = domains.map((domain) => domain.replaceAll('.', String.raw`\.`));
+  return [madeLine, ...patterns.map((one) => `/^(.*@)?${one}$/ reject_unverified_recipient`)];
+}
 
 /** relay_recipient_maps: who gets mail at home. */
 function recipientLines(domains: readonly string[], recipients: readonly string[]): readonly string[] {

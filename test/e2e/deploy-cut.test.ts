@@ -184,7 +184,7 @@ describe('a deployment', () => {
   test('that hangs does not put its old files over those of the next', async () => {
     await renew();
     const running = deploy(true);
-    const waits = () => relay.machine.peek(`${folder}/next/waiting`);
+    const waits = () => relay.machine.peek(`${folder}/saved/waiting`);
     await expect.poll(waits, { timeout: patienceMs, interval: 5 }).not.toBe('');
     // Like a laptop that sleeps: the connection stays.
     await lab.operator.sh('pkill -STOP -x ssh; pkill -KILL -x node');

@@ -97,12 +97,14 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
   {
     id: 'disk-full',
     what: 'a full disk',
+    says: 'the disk with /etc/postfix/relaycerts is full',
     break: () => home.sh(`mkdir -p ${folder} && mount -t tmpfs -o size=4k,mode=700 tmpfs ${folder}`),
     mend: () => home.sh(`umount ${folder} && rmdir ${folder}`),
   },
   {
     id: 'disk-full',
     what: 'a full disk on which the folder cannot be made',
+    says: 'the disk with /etc/postfix is full',
     break: () =>
       home.sh(`cp -a /etc/postfix /run/kept
 mount -t tmpfs -o "mode=755,nr_inodes=$(find /run/kept | wc -l)" tmpfs /etc/postfix
@@ -307,6 +309,15 @@ describe('show --section renewal-timer', () => {
     const other = `cd "$(mktemp -d)" && : >other && tar -cf sent other
 { echo "archive $(wc -c <sent)"; cat sent; } | ssh root@mailhost.example.org`;
     expect((await desk.run(other, true)).stdout).toBe('relaycerts: outcome: key-limited\n');
+    // The next run would have taken what the link stands for as its script.
+    const link = other.replace(
+      ': >other && tar -cf sent other',
+      'ln -s ../next/x install.sh && tar -cf sent install.sh',
+    );
+    expect(await desk.run(link, true)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('has more than files') as string,
+    });
     // Settings that the script would change now are not changed with the limited key, and deploy knows it.
     await desk.settings(withHome({ tlsLogLevel: 2 }));
     await desk.run('relaycerts renew --force mailhost');

@@ -123,6 +123,7 @@ describe('commands', () => {
     'known-clients',
     'live-relays',
     'make-ca',
+    'new-file',
     'operator-key',
     'revocation',
     'undeploy',

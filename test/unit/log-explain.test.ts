@@ -66,6 +66,12 @@ describe('a line of any form', () => {
     ['short-monotonic', `[12345.678901] relayhost ${tag}${reject}`, '[12345.678901]', 'relayhost'],
     ['of a container', `2026-11-27T00:37:48Z INFO    ${tag}${reject}`, '2026-11-27T00:37:48Z', ''],
     ['of compose', `mail-1  | ${tag}${reject}`, '', ''],
+    [
+      "of Docker's json-file",
+      JSON.stringify({ log: `Nov 27 00:37:48 relayhost ${tag}${reject}\n`, stream: 'stdout' }),
+      'Nov 27 00:37:48',
+      'relayhost',
+    ],
     ['without a head', reject, '', ''],
     ['json', JSON.stringify({ ...journal, MESSAGE: reject }), '2026-11-27T00:37:48.123Z', 'relayhost'],
     [

@@ -12,7 +12,7 @@ import { readCertifiedHosts } from '../store/read.js';
 import { assertSafeFolder } from '../store/safety.js';
 import { foldersFor, writeGenerated } from '../sys/generated-files.js';
 import type { Sys } from '../sys/sys.js';
-import { findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
+import { assertElsewhere, findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface ExportAnsibleOptions extends GlobalOptions {
@@ -46,6 +46,7 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
     sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
   const folder = resolve(sys.cwd, options.output);
+  assertElsewhere(settings, folder);
   const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
   // Who can write there can choose what root runs.
   for (const part of foldersFor(folder, files.keys())) await assertSafeFolder(part, 'custody', sys);

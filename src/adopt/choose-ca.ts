@@ -80,7 +80,8 @@ export async function chooseCa(
   const named = certificates.filter(({ paths }) => certificateFile === undefined || paths.includes(certificateFile));
   const roots = newestOfEach(named.filter(isSelfSigned));
   const signers = roots.filter((one) => certificates.some(({ info }) => info !== one.info && isIssuedBy(info, one)));
-  const likely = signers.length > 0 ? signers : roots.filter(({ info }) => info.isCa);
+  // A root of version 1 does not say that it is one, but a person may.
+  const likely = signers.length > 0 ? signers : roots.filter(({ info }) => info.isCa || certificateFile !== undefined);
   const encrypted = keys
     .filter(({ isEncrypted }) => isEncrypted)
     .toSorted((a, b) => Number(looksLikeCa(b.path)) - Number(looksLikeCa(a.path)));

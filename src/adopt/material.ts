@@ -33,9 +33,15 @@ export interface Material {
 
 /**
  * The material in files; `index`: the path of one that is an index.txt, whatever its name.
- * @throws certificate - what says which certificates are revoked is damaged
+ * @throws certificate, files - what says which certificates are revoked is damaged, or was not read
  */
 export function sortMaterial({ files, passedOver }: Scan, index?: string): Material {
+  const unread = passedOver.find((path) => isListName(path) && !files.some((file) => file.path === path));
+  if (unread !== undefined) {
+    throw new RelaycertsError('files', `${quotePath(unread)} may say what is revoked, and was not read`, {
+      hint: 'it has to be a file of at most 1 MiB, not a link, that you can read; or name it with --index FILE',
+    });
+  }
   const certificates = new Map<string, { info: CertificateInfo; paths: string[] }>();
   const damaged: string[] = [];
   /** Undefined, and noted, if the file is damaged. */
@@ -99,6 +105,11 @@ function revokedIn(file: ScannedFile, index: string | undefined): readonly Revok
 
 function isIndex({ path }: ScannedFile, index: string | undefined): boolean {
   return path === index || basename(path) === 'index.txt';
+}
+
+/** The usual names of what says which certificates are revoked. */
+function isListName(path: string): boolean {
+  return /\/(?:index\.txt|crl\.pem|[^/]*\.crl)$/iu.test(path);
 }
 
 /** PKCS#12 and keys in DER form: they have to be converted first. */

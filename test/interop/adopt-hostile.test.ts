@@ -194,6 +194,15 @@ describe('what was revoked', () => {
     expect(project.read('hosts', relay, 'relay_clientcerts')).not.toContain(gone);
   });
 
+  it('is told from a list that cannot be read only if it is named', async () => {
+    renameSync(source('index.txt'), join(project.home, 'index'));
+    writeFileSync(join(project.home, 'index'), lineOf('07', gone));
+    symlinkSync(join(project.home, 'index'), source('index.txt'));
+    await expectRefused(/index\.txt" may say what is revoked, and was not read/u, /name it with --index FILE/u);
+    const { revoked } = answerOf<Answer>(succeed(await adopt('--json', '--index', source('index.txt'))).stdout);
+    expect(revoked).toMatchObject([{ host: gone }]);
+  });
+
   it('is told from a CRL, and a damaged one is refused', async () => {
     const config = ca.write('../crl.cnf', '[ca]\ndefault_ca=d\n[d]\ndatabase=index\ndefault_md=sha256\n');
     const [cwd, by] = [join(project.home, 'db'), ['-config', config, '-keyfile', source('ca.key')]];

@@ -170,15 +170,15 @@ describe('a key', () => {
   });
 });
 
+/** Of an index.txt. */
+const lineOf = (serial: string, name: string, reason = ''): string =>
+  `R\t300101000000Z\t250101000000Z${reason}\t${serial}\tunknown\t/CN=${name}\n`;
+
 describe('what was revoked', () => {
   const gone = 'gone.example.org';
-  const sign = (name: string, serial: string): void =>
-    ca.sign(pair(name), pair('ca'), `/CN=${name}.example.org`, client, { more: ['-set_serial', serial] });
-  const lineOf = (serial: string, name: string, reason = ''): string =>
-    `R\t300101000000Z\t250101000000Z${reason}\t${serial}\tunknown\t/CN=${name}\n`;
   beforeEach(() => {
     ca.write('index.txt', '');
-    sign('gone', '7');
+    ca.sign(pair('gone'), pair('ca'), `/CN=${gone}`, client, { more: ['-set_serial', '7'] });
   });
 
   it('is told from an index with comments, and an odd line is refused', async () => {

@@ -93,7 +93,9 @@ export function findHostMaterial(
     leftOut.push({ name: quote(subject === '' ? serial : subject), path: '', why });
   }
   const taken = new Map<string, HostName>();
-  const revokedKeys = new Set(revoked.map(({ held }) => held.info.spki.toString('hex')));
+  // Also of a certificate that names no host.
+  const gone = [...lines].filter(([held, line]) => !isReplaced(held, line));
+  const revokedKeys = new Set(gone.map(([{ info }]) => info.spki.toString('hex')));
   const hosts: HostMaterial[] = [];
   for (const [hostname, all] of byName) {
     const sorted = all.toSorted((a, b) => b.info.notBefore.getTime() - a.info.notBefore.getTime());
@@ -146,7 +148,9 @@ function revocationsOf({ certificates, revoked }: Material): ReadonlyMap<Held, R
     const { serial, subject, issuer } = line;
     const same = bySerial.get(serial)?.filter(({ info }) => issuer?.equals(info.issuer) ?? true) ?? [];
     const named = same.filter(({ info }) => `${subject}/`.includes(`/CN=${info.commonName ?? ''}/`));
-    for (const held of named.length > 0 ? named : same) if (!found.has(held)) found.set(held, line);
+    // A CRL may be read before the index that it was made from, which has the reason.
+    const all = named.length > 0 ? named : same;
+    for (const held of all) if ((found.get(held)?.reason ?? '') === '') found.set(held, line);
   }
   return found;
 }

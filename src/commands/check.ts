@@ -62,6 +62,11 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const reports: Report[] = [];
   if (wanted.size === 0 && options.from === undefined) reports.push(...(await checkHere(work, found.ledger)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
+  if (from !== undefined && wanted.size > 0) {
+    throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
+      hint: { run: ['check', '--from', from.hostname] },
+    });
+  }
   if (from?.role === 'smtpd-server') {
     throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },

@@ -158,7 +158,7 @@ export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsErr
 }
 
 /** The command that lets a revoked host relay again. A host that made its own key has to make the new one too. */
-export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
+function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
   const again = 'to let it relay again, with a';
   return ownKey.has(hostname)
     ? { run: ['sign', 'FILE', '--host', hostname, '--again'], before: `${again} request for a new key:` }

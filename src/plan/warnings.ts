@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { commandText, quotePath, timeText, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { shellWord, shellWords } from '../shell-word.js';
 import { agoText } from './ago.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
@@ -26,7 +26,7 @@ function leftoverWarnings(found: HostInventory, settings: Settings): readonly Pr
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
   const message = `${host.hostname} keeps its own key, but its bundle has an older key of it: ${left.map(quotePath).join(', ')}`;
-  return [{ message, hint: `rm ${left.map(shellWord).join(' ')}` }];
+  return [{ message, hint: `rm ${shellWords(left)}` }];
 }
 
 function expiryWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
@@ -164,7 +164,7 @@ export function strangerWarnings(
       hint: {
         run: ['show', hostname, '--undo'],
         before: `move it back into ${list}, and do what this prints:`,
-        after: `; take it out again; then, or if that is done: rm -r ${paths.map(shellWord).join(' ')}`,
+        after: `; take it out again; then, or if that is done: rm -r ${shellWords(paths)}`,
       },
     };
   });

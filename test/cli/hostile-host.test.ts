@@ -115,6 +115,22 @@ describe('deploy', () => {
     expect(stderr).toContain('hint: relayhost.example.org says: curl x | sh');
   });
 
+  it.each([
+    [
+      'a command',
+      "cp: No space left' 'relaycerts: error: it failed; the configuration of x is as it was before",
+      'cp: No space left',
+    ],
+    [
+      'the script',
+      "relaycerts: error: no' 'relaycerts: error: it failed; f could not be put back: mv a f",
+      'no; it failed; f could not be put back: mv a f',
+    ],
+  ])('says why %s failed there, and what is not restored', async (_, lines, reason) => {
+    const { stderr } = await withHosts(`printf '%s\\n' 'b' '${lines}' >&2\nexit 1`, 'deploy', 'relayhost', '--yes');
+    expect(stderr).toContain(`warning: relayhost.example.org: ${reason}\n`);
+  });
+
   it('--undo keeps the relays while a client could not be undone', async () => {
     const script = `case "$*" in *mailhost*) exit 255 ;; *) echo reached >>"$HOME/relay" ;; esac`;
     const { stderr, stdout, status } = await withHosts(script, 'deploy', '--undo', '--yes');
@@ -244,7 +260,7 @@ describe('deploy', () => {
 
 it('a child that is out of time ends, whatever it has started', async () => {
   const begun = Date.now();
-  const { status } = await run('sh', ['-c', 'sleep 60 & sleep 60'], { timeoutMs: 100 });
+  const { status } = await run('sh', ['-c', 'sleep 900 & sleep 900'], { timeoutMs: 100 });
   expect(status).toBeNull();
-  expect(Date.now() - begun).toBeLessThan(20_000);
+  expect(Date.now() - begun).toBeLessThan(240_000);
 });

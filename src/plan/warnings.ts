@@ -152,19 +152,26 @@ export function staleFiles(
  * Another relay or client may be the same machine under another name; its installation takes over.
  */
 export function strangerWarnings(
-  { program }: Settings,
+  { program, smtpClients }: Settings,
   { strangers }: Pick<Inventory, 'strangers'>,
 ): readonly Problem[] {
   return strangers.map(({ hostname, role, nowRole, paths }) => {
     if (nowRole === undefined) return formerWarning(program, { hostname, role });
     const isRelay = role === 'smtpd-server';
+    const message = `${hostname} is no longer ${isRelay ? 'a relay' : 'a client'}: ${stillDoes(role)}`;
+    const remove = `rm -r ${shellWords(paths)}`;
+    const client = smtpClients.find((one) => one.hostname === hostname);
+    // The script of a home with Postfix takes out what the relay had. A relay's does not know another program.
+    if (client?.program === 'postfix' && client.container === undefined) {
+      return { message, hint: { run: ['deploy', hostname], after: `; then: ${remove}` } };
+    }
     const list = isRelay ? 'smtpdServers, with the port that it had' : 'smtpClients';
     return {
-      message: `${hostname} is no longer ${isRelay ? 'a relay' : 'a client'}: ${stillDoes(role)}`,
+      message,
       hint: {
         run: ['show', hostname, '--undo'],
         before: `move it back into ${list}, and do what this prints:`,
-        after: `; take it out again; then, or if that is done: rm -r ${shellWords(paths)}`,
+        after: `; take it out again; then, or if that is done: ${remove}`,
       },
     };
   });

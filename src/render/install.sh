@@ -120,6 +120,27 @@ check_and_reload() {
   after_reload
 }
 
+# The services of ours that are there: the transport, and those with a table of pins, with what only they use. A host that
+# was in the other role before has that role's.
+our_services() {
+  our_transport
+  services_with postfix/relaycerts relay_clientcerts
+  services_with postfix/relaycerts_in relay_clientcerts_in
+}
+
+# Those that log under the name $1 and read our table $2: another domain may have its own on this host.
+services_with() {
+  for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $1\$,,p"); do
+    case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
+      *":$folder/$2") ;;
+      *) continue ;;
+    esac
+    echo "$id"
+    used=${id%/*}
+    postconf -M 2>/dev/null | awk -v begin="relaycerts-${used##*:}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
+  done
+}
+
 # Keeps stdin, a script that takes something out again that a part installed: for undo, and for a later run whose
 # settings do not name it.
 keep_undo() {

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The functions that install.sh calls on a host with a service of ours: the port, the table of pins, and the connections
-# that were open. our_services lists what is ours, and belongs to the host's role.
+# that were open.
 
 : "${host:?}" "${port:?}" "${service:?}" "${table:?}" "${ca:?}"
 : "${folder:?}" "${saved:?}" "${was_running:?}" "${changing:?}" "${log_hint:?}"

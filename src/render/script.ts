@@ -26,7 +26,7 @@ import { removeMonitorLines } from './monitor.js';
 import noService from './no-service.sh';
 import ownService from './own-service.sh';
 import parents from './parents.sh';
-import { oldestRelease, syslogName, type Parameter } from './postfix.js';
+import { oldestRelease, type Parameter } from './postfix.js';
 import { programPart } from './program-script.js';
 import { port25Of, srsExcluded } from './port25.js';
 import port25Functions from './port25.sh';
@@ -228,7 +228,6 @@ function serverPart(settings: Settings, server: SmtpdServer) {
       domain: settings.domain,
       port: String(server.port),
       service: `${server.port}/inet`,
-      syslog_name: syslogName,
       table: `${tableType}:${directory}/${tableName}`,
       postscreen: port25?.postscreen === true ? 'yes' : 'no',
       spf: port25?.spf ?? 'off',

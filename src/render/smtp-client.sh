@@ -5,22 +5,9 @@
 : "${host:?}" "${domain:?}" "${folder:?}" "${saved:?}" "${chain:?}" "${force_routes:?}" "${force_hint:?}"
 
 transport=relaycerts
-inbound_syslog_name=postfix/relaycerts_in
 
-# The transport, whichever folder it reads: check_role refuses another one. Then the service for mail from the world with
-# what only it uses, recognised by the name under which it logs and by our table.
-our_services() {
-  [ -z "$(postconf -M "$transport/unix" 2>/dev/null)" ] || echo "$transport/unix"
-  for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $inbound_syslog_name\$,,p"); do
-    case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
-      *":$folder/relay_clientcerts_in") ;;
-      *) continue ;;
-    esac
-    echo "$id"
-    used=${id%/*}
-    postconf -M 2>/dev/null | awk -v begin="relaycerts-${used##*:}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
-  done
-}
+# Whichever folder it reads: check_role refuses another one.
+our_transport() { [ -z "$(postconf -M "$transport/unix" 2>/dev/null)" ] || echo "$transport/unix"; }
 
 # Value $1 of a chain file is in another postfix.directory that our script configured. In ours, it may belong to a host
 # of another name: that is the same machine under its old name.

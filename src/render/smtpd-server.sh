@@ -2,20 +2,14 @@
 # The functions that install.sh calls on an smtpd-server, besides those of own-service.sh: one service in master.cf
 # relays for the listed clients, with a tlsmgr and a cleanup that only it uses. They leave main.cf, port 25 and the services of other domains as they are.
 
-: "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${syslog_name:?}" "${table:?}" "${ca:?}"
-: "${saved:?}" "${table_file:?}" "${log_hint:?}"
+: "${host:?}" "${port:?}" "${service:?}" "${domain:?}" "${table:?}" "${ca:?}"
+: "${folder:?}" "${saved:?}" "${table_file:?}" "${log_hint:?}"
 
-# The service on the port of this or an earlier run, with what only it uses. It is recognised by the name under which it
-# logs and by our table: another domain may have its own on this host.
-our_services() {
-  for id in $(postconf -P '*/inet/syslog_name' 2>/dev/null | sed -n "s,/syslog_name = $syslog_name\$,,p"); do
-    case $(postconf -P "$id/relay_clientcerts" 2>/dev/null) in
-      *":$table_file") ;;
-      *) continue ;;
-    esac
-    echo "$id"
-    postconf -M 2>/dev/null | awk -v begin="relaycerts-${id%/*}-" 'index($1, begin) == 1 { print $1 "/" $2 }'
-  done
+# The transport of a home that this host was before; another domain may have its own on this host.
+our_transport() {
+  case $(postconf -P relaycerts/unix/smtp_tls_chain_files 2>/dev/null) in
+    *" = $folder/"*) echo relaycerts/unix ;;
+  esac
 }
 
 check_role() {

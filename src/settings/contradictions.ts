@@ -215,11 +215,12 @@ function findContainerContradictions(value: unknown, domain: HostName | undefine
 /** Where postsrsd 1.x listens (render/port25.ts). */
 const srsPorts: readonly unknown[] = [10001, 10002];
 
+type Port = readonly [path: Path, port: unknown];
+const portIf = (isThere: boolean, path: Path, port: unknown): readonly Port[] => (isThere ? [[path, port]] : []);
+
 /** Two programs cannot listen on one port of a host, and Postfix ends if one of them is Postfix. */
 function findPortTwins(value: unknown): readonly Contradiction[] {
   const [inbound, dkim] = [member(value, 'inbound'), member(value, 'dkim')];
-  type Port = readonly [path: Path, port: unknown];
-  const when = (isThere: boolean, path: Path, port: unknown): readonly Port[] => (isThere ? [[path, port]] : []);
   const socket = member(dkim, 'socket') ?? 'inet:127.0.0.1:8891';
   const signer = typeof socket === 'string' ? Number(socket.split(':').at(-1)) : undefined;
   const isAtHome = member(dkim, 'signAt') === 'home';
@@ -227,14 +228,14 @@ function findPortTwins(value: unknown): readonly Contradiction[] {
   const isForwarding = member(member(value, 'relayPort25'), 'srs') === true;
   const groups = [
     [
-      ...when(inbound !== undefined, ['inbound', 'port'], member(inbound, 'port') ?? 2525),
-      ...when(dkim !== undefined && isAtHome, ['dkim', 'socket'], signer),
+      ...portIf(inbound !== undefined, ['inbound', 'port'], member(inbound, 'port') ?? 2525),
+      ...portIf(dkim !== undefined && isAtHome, ['dkim', 'socket'], signer),
     ],
     ...items(member(value, 'smtpdServers')).map((relay, at) => [
-      ...srsPorts.flatMap((port) => when(isForwarding, ['relayPort25', 'srs'], port)),
-      ...when(true, ['smtpdServers', at, 'port'], member(relay, 'port') ?? 2500),
-      ...when(dkim !== undefined && !isAtHome, ['dkim', 'socket'], signer),
-      ...when(member(inbound, 'via') === 'tunnel', ['tunnel', 'listen'], tunnel),
+      ...srsPorts.flatMap((port) => portIf(isForwarding, ['relayPort25', 'srs'], port)),
+      ...portIf(true, ['smtpdServers', at, 'port'], member(relay, 'port') ?? 2500),
+      ...portIf(dkim !== undefined && !isAtHome, ['dkim', 'socket'], signer),
+      ...portIf(member(inbound, 'via') === 'tunnel', ['tunnel', 'listen'], tunnel),
     ]),
   ];
   const twins = groups.flatMap((group) =>
@@ -248,11 +249,12 @@ function findPortTwins(value: unknown): readonly Contradiction[] {
   return [...new Map(twins.map((one) => [formatPath(one.path), one])).values()];
 }
 
+const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
+const isPostfix = (client: unknown): boolean => (member(client, 'program') ?? 'postfix') === 'postfix';
+
 /** What would change nothing, although it looks as if it did. */
 function findIdleKeys(value: unknown): readonly Contradiction[] {
   const [port25, dkim] = [member(value, 'relayPort25'), member(value, 'dkim')];
-  const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
-  const isPostfix = (client: unknown): boolean => (member(client, 'program') ?? 'postfix') === 'postfix';
   const clients = items(member(value, 'smtpClients'));
   const rules: readonly (readonly [isBroken: boolean, path: Path, what: string, hint: string])[] = [
     [

@@ -102,6 +102,7 @@ describe('another role', () => {
     expect(warning).toContain(
       'second.example.org is no longer a relay: until its configuration is undone there, its port stays open',
     );
+    expect(hint).toContain('hint: relaycerts deploy second.example.org; then: rm -r ');
     expect(pinsListed(project).map(([, name]) => name)).toEqual([home, 'second.example.org']);
     await removeLeft(hint);
     expect(existsSync(project.path('hosts/second.example.org/relay_clientcerts'))).toBe(false);

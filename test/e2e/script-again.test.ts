@@ -216,4 +216,17 @@ describe('another name in the settings', () => {
     for (const [, remove = ''] of stderr.matchAll(/: (relaycerts remove \S+)$/gmu)) await desk.run(remove);
     expect((await desk.run('relaycerts make')).stderr).not.toContain('no longer');
   });
+
+  test('in the other role: the old service goes, and undo leaves nothing', async () => {
+    await both((host) => host.restorePostfix());
+    const before = await Promise.all([relay, home].map(contentOf));
+    await desk.make({ ...oneRelay, ...oneHome });
+    await desk.install(relay, home);
+    await desk.make({ smtpdServers: [{ hostname: 'mailhost' }], smtpClients: [{ hostname: 'relayhost' }] });
+    await desk.install(relay, home);
+    expect(await listeners()).toEqual([]);
+    expect((await home.exec(['postconf', '-M', 'relaycerts/unix'])).stdout).toBe('');
+    await both((host) => desk.script(host, '--undo'));
+    expect(await Promise.all([relay, home].map(contentOf))).toEqual(before);
+  });
 });

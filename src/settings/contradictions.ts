@@ -215,11 +215,12 @@ function findContainerContradictions(value: unknown, domain: HostName | undefine
 /** Where postsrsd 1.x listens (render/port25.ts). */
 const srsPorts: readonly unknown[] = [10001, 10002];
 
+type Port = readonly [path: Path, port: unknown];
+const when = (isThere: boolean, path: Path, port: unknown): readonly Port[] => (isThere ? [[path, port]] : []);
+
 /** Two programs cannot listen on one port of a host, and Postfix ends if one of them is Postfix. */
 function findPortTwins(value: unknown): readonly Contradiction[] {
   const [inbound, dkim] = [member(value, 'inbound'), member(value, 'dkim')];
-  type Port = readonly [path: Path, port: unknown];
-  const when = (isThere: boolean, path: Path, port: unknown): readonly Port[] => (isThere ? [[path, port]] : []);
   const socket = member(dkim, 'socket') ?? 'inet:127.0.0.1:8891';
   const signer = typeof socket === 'string' ? Number(socket.split(':').at(-1)) : undefined;
   const isAtHome = member(dkim, 'signAt') === 'home';
@@ -248,10 +249,11 @@ function findPortTwins(value: unknown): readonly Contradiction[] {
   return [...new Map(twins.map((one) => [formatPath(one.path), one])).values()];
 }
 
+const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
+
 /** What would change nothing, although it looks as if it did. */
 function findIdleKeys(value: unknown): readonly Contradiction[] {
   const [port25, dkim] = [member(value, 'relayPort25'), member(value, 'dkim')];
-  const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
   const isPostfix = (client: unknown): boolean => (member(client, 'program') ?? 'postfix') === 'postfix';
   const clients = items(member(value, 'smtpClients'));
   const rules: readonly (readonly [isBroken: boolean, path: Path, what: string, hint: string])[] = [

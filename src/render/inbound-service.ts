@@ -8,9 +8,10 @@ import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/set
 import type { Port25 } from './port25.js';
 import { syslogName, transportService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
+import { madeLine } from './step.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
-export const inboundSyslogName = `${syslogName}_in`;
+const inboundSyslogName = `${syslogName}_in`;
 
 /** The mailboxes that always accept mail (RFC 5321 4.5.1, RFC 2142). */
 const alwaysThere = ['postmaster', 'abuse'];
@@ -100,8 +101,6 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
 export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): string {
   return via === 'tunnel' ? `[127.0.0.1]:${tunnel.listen}` : `[${home}]:${port}`;
 }
-
-const madeLine = '# Made by relaycerts; changes are lost.';
 
 /**
  * relay_domains, and whose recipients are asked for. As plain names there, parent_domain_matches_subdomains would open

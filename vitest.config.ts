@@ -47,6 +47,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'fast',
+          // They hold no state in modules, and loading everything for each file takes longer than many a file.
+          isolate: false,
           include: ['test/{unit,property,interop,cli}/**/*.test.ts'],
         },
       },

@@ -4,7 +4,7 @@
 import { findFixedAnswer } from './cli/fixed-answer.js';
 import { wordOf, type RawGlobal } from './cli/called.js';
 import type { SysCommand } from './cli/options.js';
-import { exitCodeOf, renderError, renderErrorJson } from './errors.js';
+import { exitCodeOf, pluginUnknown, renderError, renderErrorJson, renderErrorPlugin } from './errors.js';
 import { flushOutput } from './sys/flush-output.js';
 import type { ProcessLike } from './sys/process-sys.js';
 
@@ -21,16 +21,20 @@ export async function runProgram(args: readonly string[], outside: ProcessLike):
     } else outside.stdout.write(fixed);
     await flushOutput(outside.stdout);
   } catch (error) {
-    outside.exitCode = exitCodeOf(error);
+    const isJson = wantsJson(program, args);
+    const isPlugin = !isJson && wantsFormat(args, 'nagios');
+    outside.exitCode = isPlugin ? pluginUnknown : exitCodeOf(error);
     const debug = outside.env['RELAYCERTS_DEBUG'] === '1';
     const stack = debug && error instanceof Error ? [error.stack ?? '', ...causes(error)] : [];
     const word = wordOf(program?.opts<RawGlobal>().settings ?? 'settings.json', outside);
     outside.stderr.write([...renderError(error, word), ...stack, ''].join('\n'));
     // One object, whatever happens: an answer already written stays, and the exit code says that it is incomplete.
-    if (!hasAnswered && wantsJson(program, args)) outside.stdout.write(renderErrorJson(error, word));
+    if (hasAnswered) return;
+    if (isJson) outside.stdout.write(renderErrorJson(error, word));
+    else if (isPlugin) outside.stdout.write(renderErrorPlugin(error));
     // Piped to a shell, so that the pipe fails too. Otherwise the shell would exit with 0, because it got nothing to
     // run.
-    else if (!hasAnswered && wantsScript(args)) outside.stdout.write('exit 1\n');
+    else if (wantsFormat(args, 'sh')) outside.stdout.write('exit 1\n');
   }
 }
 
@@ -39,8 +43,8 @@ function wantsJson(program: SysCommand | undefined, args: readonly string[]): bo
   return program?.opts<RawGlobal>().json === true || args.includes('--json');
 }
 
-function wantsScript(args: readonly string[]): boolean {
-  return args.some((word, at) => word === '--format=sh' || (word === '--format' && args[at + 1] === 'sh'));
+function wantsFormat(args: readonly string[], format: string): boolean {
+  return args.some((word, at) => word === `--format=${format}` || (word === '--format' && args[at + 1] === format));
 }
 
 function causes(error: Error): readonly string[] {

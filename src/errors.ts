@@ -105,6 +105,15 @@ export function renderErrorJson(error: unknown, program: string): string {
   return `${writeJson({ version: 1, error: errorObject(error, program) }, 2)}\n`;
 }
 
+/** The exit code of a monitoring plugin that could not look. @source Monitoring Plugins Development Guidelines 2.3 */
+export const pluginUnknown = 3;
+
+/** The same as the line of a monitoring plugin. */
+export function renderErrorPlugin(error: unknown): string {
+  const message = problemsOf(error)[0]?.message ?? '';
+  return `RELAYCERTS UNKNOWN - ${escapeControls(message).replaceAll('|', ' ')}\n`;
+}
+
 /** `problems` has all of them, including the first. */
 export function errorObject(error: unknown, program: string): object {
   const code = error instanceof RelaycertsError ? error.code : 'bug';

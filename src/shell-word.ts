@@ -1,5 +1,5 @@
 // One word of POSIX sh. Values are validated by their own parsers first; quoting comes on top of that.
-// It quotes single words, also as values of variables, and does not build command lines.
+// It quotes words, also as values of variables, and does not build command lines.
 
 import { writeJson } from './json-text.js';
 
@@ -13,6 +13,11 @@ const plain = /^[A-Za-z0-9_@%+=:,./-]+$/u;
 export function shellWord(text: string): string {
   if (/[\0\n\r]/u.test(text)) throw new TypeError('a shell word never holds a line end here');
   return plain.test(text) ? text : textWord(text);
+}
+
+/** Several words, with spaces between them. */
+export function shellWords(texts: readonly string[]): string {
+  return texts.map((text) => shellWord(text)).join(' ');
 }
 
 /** Variables of a script, one line each. */

@@ -19,7 +19,7 @@ export interface MakeSettings {
 const assignment = /^(?:(?:export|override)\s+)*([A-Za-z_][A-Za-z0-9_.-]{0,63})\s*(?::{0,3}|\?|\+)=\s*(.*)$/u;
 
 /** The variables of the text, with others of it put in; `home` is $(HOME). */
-export function parseMakeVariables(text: string, home: string): ReadonlyMap<string, string> {
+function parseMakeVariables(text: string, home: string): ReadonlyMap<string, string> {
   const raw = new Map([['HOME', home]]);
   for (const one of text.replaceAll(/\\\r?\n\s*/gu, ' ').split(/\r?\n/u)) {
     const [, name, value = ''] = assignment.exec(one.trim()) ?? [];

@@ -5,7 +5,7 @@ import { RelaycertsError, quote } from '../errors.js';
 import { derTags } from './der.js';
 
 /** Far more octets than any certificate, key or chain that Postfix reads. */
-export const maxInputOctets = 1024 * 1024;
+const maxInputOctets = 1024 * 1024;
 
 export interface PemBlock {
   /** `CERTIFICATE`, `PRIVATE KEY`... */

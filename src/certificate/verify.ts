@@ -108,7 +108,7 @@ export function checkCa(
  * A finding if the instant is outside the validity. RFC 5280 4.1.2.5 includes both ends, but OpenSSL refuses from
  * notAfter on, and a certificate that Postfix refuses is not valid here.
  */
-export function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
+function checkValidity(certificate: CertificateInfo, at: Date): readonly CertificateFinding[] {
   const { notBefore, notAfter } = certificate;
   if (at < notBefore) return findIf(true, 'not-yet-valid', () => [timeText(notBefore), timeText(at)]);
   return findIf(at >= notAfter, 'expired', () => [timeText(notAfter), timeText(at)]);

@@ -10,25 +10,13 @@ import { linesOf, parseFacts, sectionOf, type HostFacts } from './host-facts.js'
 import { lookAtHost, unseenFinding } from './host.js';
 import type { Report } from './report.js';
 
-/** Seconds: connections that time out take two minutes each. */
-const seconds = 300;
-
 /** Looks at every relay from one home host. */
 export async function checkFrom(settings: Settings, client: SmtpClient, sys: Sys): Promise<readonly Report[]> {
-  return judgeLook(
-    settings,
-    client,
-    await lookAtHost(client, { script: renderLookOut(settings, client), seconds }, sys),
-  );
+  return judgeLook(settings, client, await tryFrom(client, renderLookOut(settings, client), sys));
 }
 
-/** What a look from one home host has found, if it was made. Pure. */
-export function judgeLook(
-  settings: Settings,
-  client: SmtpClient,
-  outcome: Awaited<ReturnType<typeof lookAtHost>>,
-): readonly Report[] {
-  const facts = factsFrom(client, outcome);
+/** What is wrong between one home host and each relay. Pure. */
+export function judgeLook(settings: Settings, client: SmtpClient, facts: HostFacts | Report): readonly Report[] {
   if ('findings' in facts) return [facts];
   const { hostname } = client;
   return settings.smtpdServers.map((relay) => ({
@@ -38,7 +26,13 @@ export function judgeLook(
   }));
 }
 
-/** What a host printed when it tried others; if that is nothing, why. */
+/** Lets a host try others with a script of render/probe-from.ts; gives what it printed, or why it printed nothing. */
+export async function tryFrom(host: HostSettings, script: string, sys: Sys): Promise<HostFacts | Report> {
+  // Connections that time out take two minutes each.
+  return factsFrom(host, await lookAtHost(host, { script, seconds: 300 }, sys));
+}
+
+/** The same of a host that has tried. Pure. */
 export function factsFrom(host: HostSettings, outcome: Awaited<ReturnType<typeof lookAtHost>>): HostFacts | Report {
   const facts = outcome.kind === 'ran' ? parseFacts(outcome.stdout) : undefined;
   const { hostname } = host;

@@ -107,6 +107,10 @@ function judgeService(
     const own = found.get(name);
     if (own === value) continue;
     const values = { service, name, found: own ?? inherited.get(name) ?? '', wanted: value };
+    if (values.found === value) {
+      findings.push(findingOf('setting-inherited', hostname, values));
+      continue;
+    }
     const isFilter = own === undefined && filters.has(name) && values.found !== '';
     findings.push(findingOf(isFilter ? 'filter-inherited' : kindOf(name, values.found, maps), hostname, values));
   }

@@ -99,18 +99,36 @@ function judgePort25Out(hostname: string, facts: HostFacts): readonly Finding[] 
     : [findingOf('port-25-proxied', hostname, { peer, found: greeting })];
 }
 
-/** One finding for each relay, with the most frequent reason. @source postqueue(1) JSON OBJECT FORMAT */
+/**
+ * One finding for each relay, and one for mail that does not get as far as a relay because of this host. Each has its most
+ * frequent reason. @source postqueue(1) JSON OBJECT FORMAT
+ */
 function judgeQueue({ smtpdServers }: Settings, hostname: string, lines: readonly string[]): readonly Finding[] {
-  const reasons = lines.flatMap(reasonsIn);
-  return smtpdServers.flatMap(({ hostname: peer }) => {
+  const mails = lines.map(reasonsIn);
+  const judgeWaiting = (
+    id: string,
+    isMeant: (reason: string) => boolean,
+    values: Readonly<Record<string, string>> = {},
+  ): readonly Finding[] => {
     const counts = new Map<string, number>();
-    const about = reasons.filter((reason) => reason.includes(peer));
+    const about = mails.flatMap((reasons) => reasons.find(isMeant) ?? []);
     for (const reason of about) counts.set(reason, (counts.get(reason) ?? 0) + 1);
     const [most] = [...counts].toSorted(([, one], [, other]) => other - one);
-    if (most === undefined) return [];
-    return [findingOf('queue-deferred', hostname, { count: String(about.length), peer, found: most[0] })];
-  });
+    return most === undefined
+      ? []
+      : [findingOf(id, hostname, { ...values, count: String(about.length), found: most[0] })];
+  };
+  return [
+    ...smtpdServers.flatMap(({ hostname: peer }) =>
+      judgeWaiting('queue-deferred', (reason) => reason.includes(peer), { peer }),
+    ),
+    ...judgeWaiting('queue-stuck', (reason) => ownReasons.test(reason)),
+  ];
 }
+
+/** These name no other host. @source qmgr_transport.c, qmgr_message.c, qmgr_deliver.c, smtp_proto.c, smtp_connect.c */
+const ownReasons =
+  /^(?:delivery temporarily suspended: )?(?:mail transport unavailable|unknown mail transport error|deferred transport|TLS is required, but our TLS engine is unavailable)/u;
 
 /** Mail on hold has no reason and no next hop, so of all of it. */
 function judgeHeld(hostname: string, lines: readonly string[]): readonly Finding[] {
@@ -118,12 +136,15 @@ function judgeHeld(hostname: string, lines: readonly string[]): readonly Finding
   return count === 0 ? [] : [findingOf('queue-held', hostname, { count: String(count) })];
 }
 
+/** Why a deferred mail waits, for each recipient. */
 function reasonsIn(line: string): readonly string[] {
   const mail = mailIn(line);
   if (mail?.queue !== 'deferred') return [];
-  const [first] = mail.recipients;
-  if (typeof first !== 'object' || first === null || !('delay_reason' in first)) return [];
-  return typeof first.delay_reason === 'string' ? [first.delay_reason] : [];
+  return mail.recipients.flatMap((one) =>
+    typeof one === 'object' && one !== null && 'delay_reason' in one && typeof one.delay_reason === 'string'
+      ? [one.delay_reason]
+      : [],
+  );
 }
 
 function mailIn(line: string): { readonly queue: unknown; readonly recipients: readonly unknown[] } | undefined {

@@ -73,7 +73,7 @@ export async function checkHost(
   const reports = judgeHost(settings, host, wanted, facts);
   const state: Report = {
     host: host.hostname,
-    fine: 'runs, its clock is right, and no mail for a relay waits',
+    fine: stateWords(settings, host, facts),
     findings: judgeState(settings, host, facts, asked),
   };
   const isThere = reports.every(({ findings }) => findings.every(({ id }) => id !== 'not-installed'));
@@ -84,6 +84,17 @@ export async function checkHost(
     isThere,
     installed: reports,
   };
+}
+
+/** What is right about its state: only what was looked at. */
+function stateWords(settings: Settings, host: HostSettings, facts: HostFacts): string {
+  const isStarted = homeProgramOf(settings, host)?.service === '';
+  const known = [
+    ...(isStarted ? [] : ['runs']),
+    'its clock is right',
+    ...(sectionOf(facts, 'queue') === undefined ? [] : ['no mail for a relay waits']),
+  ];
+  return known.length > 2 ? `${known.slice(0, -1).join(', ')}, and ${known.at(-1)}` : known.join(', and ');
 }
 
 /** Its files and its configuration. */
@@ -129,7 +140,7 @@ export function unseenFinding(
     case 'denied':
       return findingOf('ssh-denied', hostname, { found: outcome.words });
     case 'no-sudo':
-      return findingOf('no-sudo', hostname, { found: ssh.user });
+      return findingOf('no-sudo', hostname, { found: ssh.isLocal ? 'this user' : ssh.user });
     case 'no-ssh':
       return findingOf('ssh-missing', hostname, { found: outcome.words });
     case 'slow':

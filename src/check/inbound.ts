@@ -5,17 +5,14 @@ import { findingOf, type Finding } from '../findings/finding.js';
 import { mostAtOnce } from '../remote/script-run.js';
 import { nextHopOf } from '../render/inbound-service.js';
 import { renderProbeFrom } from '../render/probe-from.js';
-import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
+import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
 import { inParallel } from '../sys/all-ended.js';
 import type { Sys } from '../sys/sys.js';
-import { factsFrom, lastOf, tlsFaultOf, tlsFinding } from './from-home.js';
+import { lastOf, tlsFaultOf, tlsFinding, tryFrom } from './from-home.js';
 import { linesOf, sectionOf, type HostFacts } from './host-facts.js';
 import { judgeLimits } from './host-inbound.js';
-import { lookAtHost, type HostCheck } from './host.js';
+import type { HostCheck } from './host.js';
 import type { Report } from './report.js';
-
-/** Seconds: a connection that times out takes two minutes. */
-const seconds = 300;
 
 /** Listed recipients that are tried. */
 const mostRecipients = 100;
@@ -67,10 +64,6 @@ async function checkHandOver(settings: Settings, inbound: Inbound, relay: SmtpdS
   if ('findings' in facts) return facts;
   const fine = `hands mail from the world over to ${inbound.home}, and could not without its certificate`;
   return { host: relay.hostname, fine, findings: judgeHandOver(settings, inbound, relay, facts) };
-}
-
-async function tryFrom(host: HostSettings, script: string, sys: Sys): Promise<Report | HostFacts> {
-  return factsFrom(host, await lookAtHost(host, { script, seconds }, sys));
 }
 
 /** What is wrong between a relay and home. Pure. */

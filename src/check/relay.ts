@@ -140,7 +140,7 @@ export function lastReply({ replies, stage }: Conversation): Reply | undefined {
   return replies[stage];
 }
 
-export function replyWords({ code, lines }: Reply): string {
+function replyWords({ code, lines }: Reply): string {
   return `${code} ${lines.join(' ')}`;
 }
 

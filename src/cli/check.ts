@@ -28,11 +28,13 @@ export function addCheck(program: SysCommand): void {
       new Option(
         '--port25 <domain>',
         "also check that the relays reach this domain's mail server on port 25, which some providers block",
-      ).argParser((text) => {
-        const domain = findHostName(text);
-        if (domain === undefined) throw new InvalidArgumentError('Expected a domain that takes mail.');
-        return domain;
-      }),
+      )
+        .argParser((text) => {
+          const domain = findHostName(text);
+          if (domain === undefined) throw new InvalidArgumentError('Expected a domain that takes mail.');
+          return domain;
+        })
+        .conflicts(['offline', 'from']),
     )
     .addOption(
       new Option('--format <format>', 'nagios: the line and the codes of a monitoring plugin')

@@ -3,7 +3,7 @@
 
 import { Option } from 'commander';
 import type { DnsOptions } from '../commands/dns.js';
-import { mtaStsModes, type MtaStsMode } from '../dns/mta-sts.js';
+import { mtaStsModes, type MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsFormats } from '../render/dns-records.js';
 import type { SysCommand } from './options.js';
 

@@ -82,8 +82,10 @@ export class SysCommand extends Command {
   async refuseUnknown(...before: readonly string[]): Promise<void> {
     const [word] = this.args;
     if (word === undefined) return;
-    const names = this.commands.map((command) => command.name()).filter((name) => !destructive.has(name));
-    const near = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
+    const names = this.commands.map((command) => command.name());
+    const nearest = closestMatch(word.slice(0, 40), names, { maxDistance: 3 });
+    // Next to a destructive command, another one that happens to be spelt like it is not what was meant.
+    const near = nearest !== undefined && destructive.has(nearest) ? undefined : nearest;
     const meant = near === undefined ? '' : `, did you mean ${near}?`;
     throw new RelaycertsError('usage', `unknown command ${quote(word)}${meant}`, {
       hint: { run: [...before, near ?? '--help'] },

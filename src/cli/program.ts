@@ -121,7 +121,8 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
       if (running === program) await program.refuseUnknown();
     })
     .runs(async (sys, global) => {
-      if (existsSync(global.settings)) {
+      // With --json, an error about the missing settings is an object too.
+      if (existsSync(global.settings) || (global.json && !sys.interactive)) {
         await runStatus(sys, global);
         return;
       }
@@ -129,7 +130,7 @@ export function buildProgram(outside: ProcessLike, onWrite: () => void): SysComm
         program.outputHelp();
         return;
       }
-      sys.say(`there are no settings here yet (${global.settings}); the wizard asks for them. --help: all commands`);
+      sys.say('there are no settings here yet; the wizard asks for them. --help: all commands');
       await runWizard(sys, global);
     });
 }

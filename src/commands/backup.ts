@@ -2,7 +2,7 @@
 // back from the disk and opened, and the CA's key was opened with nothing but its contents. In the project, only the
 // note of the last backup changes.
 
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { findOpeningKey, largestBackup, openBackup, recipientsForBackup } from '../custody/backup-file.js';
 import { isWeak, readPassphraseFd } from '../custody/passphrase.js';
 import { openPassphraseFile } from '../custody/passphrase-file.js';
@@ -15,11 +15,11 @@ import { Secret } from '../secret.js';
 import { collectBackup, parseBackup } from '../store/backup.js';
 import { recordOf, writeBackupRecord } from '../store/backup-record.js';
 import { readInventory } from '../store/read.js';
-import { assertSafeFolder } from '../store/safety.js';
 import { writeTar } from '../store/tar.js';
-import { readFile, statFile, writeNewFile } from '../sys/files.js';
+import { readFile, writeNewFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { openCaKey } from './ca-key.js';
+import { assertNewFile, obtainNewPassword } from './new-file.js';
 import { contradiction, reading, type CaOptions, type Work } from './run.js';
 
 export interface BackupOptions extends CaOptions {
@@ -47,8 +47,7 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
       },
     );
   }
-  await assertSafeFolder(dirname(path), 'custody', sys);
-  if ((await statFile(path)) !== undefined) throw isThereError(path);
+  await assertNewFile(path, ['backup', 'FILE'], sys);
   const work = { settings, inventory, sys, at };
   const ownKey = await findOpeningKey(work);
   const record = await recordOf(settings, inventory, at);
@@ -73,19 +72,13 @@ export async function backup(options: BackupOptions, sys: Sys): Promise<void> {
     const value = { file: path, made: record.made, files: files.length, recipients, authority: fingerprint };
     sys.write(writeAnswer('backup', value));
   }
-  sys.say(`made the backup ${path}, and opened the CA's key from it; ${describeOpeners(opener)}`);
+  sys.say(`made the backup, and opened the CA's key from it; ${describeOpeners(opener)}`, path);
   sys.say(`  it is of the CA ${fingerprint}; keep it on another machine`);
 }
 
 function describeOpeners(opener: Secret | readonly RecipientKey[]): string {
   if (opener instanceof Secret) return 'it opens with its password only';
   return `it opens for ${opener.map(({ fingerprint, userId }) => userId || fingerprint).join(', ')}`;
-}
-
-function isThereError(path: string): RelaycertsError {
-  return new RelaycertsError('files', `${quotePath(path)} exists and is not overwritten`, {
-    hint: { run: ['backup', 'FILE'], before: 'move it away, or name another file:' },
-  });
 }
 
 /** The keys or the password that open the backup. @throws usage, recipient, passphrase, tool, interrupted */
@@ -97,7 +90,8 @@ async function chooseOpener(options: BackupOptions, work: Work): Promise<Secret 
     for (const { warnings } of recipients) for (const warning of warnings) sys.warn(warning);
     if (recipients.length > 0) return recipients;
   }
-  const password = await obtainPassword(passwordFd, file, sys);
+  const why = 'the backup holds the key that opens it here, so it gets a password of its own: write it down';
+  const password = await obtainNewPassword({ file: 'backup', passwordFd, run: ['backup', file], why }, sys);
   if (isWeak(password)) {
     sys.warn('the password is short or simple: anyone who gets a copy of the backup may guess it', {
       run: ['backup', 'FILE'],
@@ -105,22 +99,6 @@ async function chooseOpener(options: BackupOptions, work: Work): Promise<Secret 
     });
   }
   return password;
-}
-
-async function obtainPassword(passwordFd: number | undefined, file: string, sys: Sys): Promise<Secret> {
-  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', 'password of the backup');
-  const byFd: Hint = { run: ['backup', file, '--password-fd', '3'], after: '3< PASSWORD-FILE' };
-  if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'the backup needs a password, and there is no terminal to ask on', {
-      hint: byFd,
-    });
-  }
-  sys.say('the backup holds the key that opens it here, so it gets a password of its own: write it down');
-  const password = await sys.askNewSecret('Password of the backup:');
-  if (password.revealBytes().length > 0) return password;
-  throw new RelaycertsError('usage', 'the backup holds private keys, and an empty password protects nothing', {
-    hint: byFd,
-  });
 }
 
 interface Proof {

@@ -13,6 +13,7 @@ import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
+import { formerHosts } from '../plan/former-hosts.js';
 import type { SeenHost } from '../plan/installed.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
 import { ledgerAheadWarnings, returnWarnings } from '../plan/restored.js';
@@ -61,6 +62,11 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   const reports: Report[] = [];
   if (wanted.size === 0 && options.from === undefined) reports.push(...(await checkHere(work, found.ledger)));
   const from = options.from === undefined ? undefined : findHost(settings, options.from);
+  if (from !== undefined && wanted.size > 0) {
+    throw new RelaycertsError('usage', '--from tries every relay, and takes no other host', {
+      hint: { run: ['check', '--from', from.hostname] },
+    });
+  }
   if (from?.role === 'smtpd-server') {
     throw new RelaycertsError('usage', `${from.hostname} is a relay, and --from is a home host`, {
       hint: { run: ['check', '--from', settings.smtpClients[0].hostname] },
@@ -116,7 +122,7 @@ async function checkHere(work: Work, ledger: Awaited<ReturnType<typeof readLedge
       // If the passphrase cannot be opened, that is a row of its own.
       ...(opening?.kind === 'opened' ? custodyWarnings(opening, `in ${quotePath(settings.passphrase.file)}`) : []),
       ...bundleWarnings(inventory, bundlesOf(settings, inventory)),
-      ...formerWarnings(settings, inventory, issued),
+      ...formerWarnings(settings.program, formerHosts(settings, issued, inventory.strangers)),
       ...returnWarnings(inventory),
       ...ledgerAheadWarnings(inventory, issued),
       ...ledgerWarnings(ledger.damaged, layout.ledger.path),

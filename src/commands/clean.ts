@@ -13,7 +13,7 @@ import { peersName } from '../plan/inbound.js';
 import { tunnelKeysName } from '../plan/tunnel.js';
 import { port25Names } from '../plan/port25.js';
 import { passphraseFileName, type Settings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { shellWords } from '../shell-word.js';
 import { recordName } from '../store/backup-record.js';
 import { keptPassphrases } from '../store/kept-passphrases.js';
 import { layoutOf, operatorKeyPlace, type Layout } from '../store/layout.js';
@@ -117,7 +117,7 @@ async function sealedFiles(settings: Settings, layout: Layout, sys: Sys): Promis
   if (sealed.length === 0 || hasCa !== undefined) return sealed;
   sys.warn(
     `the passphrase file ${quotePath(file)} stays: no CA was made here, and other projects may share it`,
-    `if nothing needs it: rm ${sealed.map((path) => shellWord(path)).join(' ')}`,
+    `if nothing needs it: rm ${shellWords(sealed)}`,
   );
   return [];
 }

@@ -7,7 +7,14 @@ import type { HostInventory } from '../plan/inventory.js';
 import type { VisitFiles } from '../plan/deployment.js';
 import { hostKeyFiles } from '../remote/host-keys.js';
 import { feedHost, runOnHost, type Outcome } from '../remote/script-run.js';
-import { asksForVerdict, keptFiles, renderDelivery, renderTakeBack, toldOutcome } from '../render/delivery.js';
+import {
+  asksForVerdict,
+  keptFiles,
+  renderDelivery,
+  renderTakeBack,
+  toldOutcome,
+  toldReason,
+} from '../render/delivery.js';
 import type { Failure } from '../render/deployment.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
@@ -104,17 +111,17 @@ function deliveredOf({ hostname }: HostSettings, outcome: Outcome): Delivered {
   if (kind !== undefined && outcome.status === 0) {
     return { kind, warnings: warningsOf(outcome.stderr), kept: keptFiles(outcome.stdout) };
   }
-  const said = [...outcome.stderr.matchAll(/^relaycerts: (error|hint): (.*)$/gmu)];
-  const first = (word: string): string | undefined => said.find(([, one]) => one === word)?.[2];
+  const reason = toldReason(outcome.stderr);
   const lines = `${outcome.stdout}\n${outcome.stderr}`.split('\n').filter((line) => line.trim() !== '');
-  const message = first('error') ?? lines.at(-1) ?? `the login ended with ${outcome.status}, and ran no script`;
+  const message = reason ?? lines.at(-1) ?? `the login ended with ${outcome.status}, and ran no script`;
   const id = kind === undefined && told !== undefined ? told : 'install-failed';
-  const hint = said.length === 0 && told === undefined ? loginHint : hintOf(hostname, first('hint'));
+  const hint = reason === undefined && told === undefined ? loginHint : hintOf(hostname, outcome.stderr);
   return { kind: 'failed', id, message: `${hostname}: ${shorten(message)}`, hint };
 }
 
 /** What to run is for the admin to judge: it is in the host's words. */
-function hintOf(hostname: string, said: string | undefined): string | undefined {
+function hintOf(hostname: string, stderr: string): string | undefined {
+  const said = /^relaycerts: hint: (.*)$/mu.exec(stderr)?.[1];
   return said && `${hostname} says: ${shorten(said, longestHint)}`;
 }
 

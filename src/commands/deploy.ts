@@ -2,7 +2,7 @@
 // what each host then has. plan/deployment.ts says who is next, deliver.ts visits one host. The project's lock is held
 // throughout, so that keys do not change meanwhile; a host that fails stays as it is, and the others proceed.
 
-import { judgeLook } from '../check/from-home.js';
+import { factsFrom, judgeLook } from '../check/from-home.js';
 import { RelaycertsError, listSome } from '../errors.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import type { HostName } from '../names.js';
@@ -106,7 +106,7 @@ async function lookAt(deployment: Deployment, found: HostInventory, stdout: stri
   const { settings, inventory, sys } = deployment;
   const { host } = found;
   if (host.role === 'smtp-client') {
-    return errorsIn(judgeLook(settings, host, { kind: 'ran', status: 0, stdout, stderr: '' }));
+    return errorsIn(judgeLook(settings, host, factsFrom(host, { kind: 'ran', status: 0, stdout, stderr: '' })));
   }
   const look = async () => errorsIn(await checkRelays({ settings, inventory, sys, at: sys.now() }, [found], []));
   const errors = await look();
@@ -204,14 +204,16 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
     const next = nextVisits([...state.values()], { failed, only });
     if (next.length === 0) break;
     const hosts = next.flatMap(({ hostname }) => state.get(hostname) ?? []);
-    const [first, rest] = withCanary(deployment, next, hosts.every(needsOnlyPins));
-    if (first !== undefined) await counted(first);
-    // A failure on one host must not be repeated on all others; a host that is only unreachable proves nothing.
-    if (first !== undefined && isTelling(reports.get(first.hostname))) {
-      for (const { hostname } of rest) failed.add(hostname);
-      continue;
+    const [isCareful, sorted] = withCanary(deployment, next, hosts.every(needsOnlyPins));
+    const queue = [...sorted];
+    for (let first = isCareful ? queue.shift() : undefined; first !== undefined;) {
+      await counted(first);
+      const report = reports.get(first.hostname);
+      // A failure on one host must not be repeated on all others. If it is only unreachable, that proves nothing.
+      if (isTelling(report)) for (const { hostname } of queue.splice(0)) failed.add(hostname);
+      first = report?.outcome === 'failed' ? queue.shift() : undefined;
     }
-    await inParallel(rest, options.parallel, counted);
+    await inParallel(queue, options.parallel, counted);
   }
   for (const { hostname } of open) {
     const host = state.get(hostname);
@@ -262,16 +264,15 @@ function idleCanary(canary: HostName, { hosts }: DeployOptions): RelaycertsError
   });
 }
 
-/** The first visit, by itself, and the others: the canary's if there is one, or one of many if they bring more than pins. */
+/** True if the first goes by itself, and the visits: the canary's first, or any of many if they bring more than pins. */
 function withCanary(
   { options, canary }: Deployment,
   visits: readonly Visit[],
   onlyPins: boolean,
-): [Visit | undefined, readonly Visit[]] {
-  const first =
-    visits.find(({ hostname }) => hostname === canary) ??
-    (visits.length > options.parallel && !onlyPins ? visits[0] : undefined);
-  return [first, visits.filter((visit) => visit !== first)];
+): [boolean, readonly Visit[]] {
+  const first = visits.filter(({ hostname }) => hostname === canary);
+  const isCareful = first.length > 0 || (visits.length > options.parallel && !onlyPins);
+  return [isCareful, [...first, ...visits.filter((visit) => !first.includes(visit))]];
 }
 
 /** False for a host that is only unreachable, which says nothing about the others. */

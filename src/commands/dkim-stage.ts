@@ -47,7 +47,7 @@ export interface DkimChange {
 }
 
 /** The stage that comes next; `installed` is what hosts were seen to have. */
-export function stageOf(settings: Settings, inventory: Inventory, { bundles, installed, at }: StageBasis): DkimStage {
+function stageOf(settings: Settings, inventory: Inventory, { bundles, installed, at }: StageBasis): DkimStage {
   const signers = inventory.hosts.flatMap(({ host, isRevoked }) => {
     const { hostname } = host;
     const wanted = isSigner(settings, host)

@@ -6,7 +6,7 @@ import { usualBlockLists } from '../check/block-lists.js';
 import { checkDns } from '../check/dns.js';
 import { locateRelay } from '../check/dns-relay.js';
 import { checkObject, countsOf, renderCheck } from '../check/text.js';
-import type { MtaStsMode } from '../dns/mta-sts.js';
+import type { MtaStsMode } from '../dns/mta-sts-mode.js';
 import { dnsRecords, type RelayFacts } from '../dns/records.js';
 import { RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';

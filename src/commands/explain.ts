@@ -16,6 +16,7 @@ import { readInventory } from '../store/read.js';
 import { followChunks, readChunks, unpacked, untilStopped, type Chunks } from '../sys/chunks.js';
 import { untilInterrupted } from '../sys/interrupt.js';
 import { statFile } from '../sys/files.js';
+import { resolveLinks } from '../sys/missing.js';
 import type { Sys } from '../sys/sys.js';
 import { pathWord } from '../shell-word.js';
 import { deployNames } from './deployed-hosts.js';
@@ -91,11 +92,11 @@ interface Log {
 }
 
 /** @throws usage - there is no such log */
-async function findLog({ log, json }: ExplainOptions, settings: Settings | undefined, sys: Sys): Promise<Log> {
+async function findLog({ log, json, follow }: ExplainOptions, settings: Settings | undefined, sys: Sys): Promise<Log> {
   if (log === '-') return { name: 'standard input', open: (stop) => unpacked(sys.stdin(stop), 'standard input') };
   if (log === undefined) return { name: sys.machine, open: (stop) => hostLog(undefined, stop) };
   const path = resolve(sys.cwd, log);
-  const file = await statFile(path);
+  const file = await statFile(resolveLinks(path));
   if (file === undefined) {
     const host = settings === undefined || log.includes('/') ? undefined : findHostIn(settings, log);
     if (host === undefined) throw notFound(log, settings);
@@ -111,8 +112,13 @@ async function findLog({ log, json }: ExplainOptions, settings: Settings | undef
       hint: `name a file in it: ls ${pathWord(path)}`,
     });
   }
+  if (follow && file.kind !== 'file') {
+    throw new RelaycertsError('usage', `${quotePath(path)} is not a file that grows`, {
+      hint: { run: ['explain', '-', '--follow'], before: `cat ${pathWord(path)} |` },
+    });
+  }
   const open = (stop: AbortSignal | undefined): Chunks =>
-    stop === undefined ? unpacked(readChunks(path), quotePath(path)) : followChunks(path, stop);
+    unpacked(stop === undefined ? readChunks(path) : followChunks(path, stop), quotePath(path));
   return { name: json ? path : log, open: (stop) => orAsRoot(open(stop), path) };
 }
 

@@ -4,13 +4,12 @@
 import { relative, resolve } from 'node:path';
 import { listSome, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
-import { renderAnsible, valuesFolder } from '../render/ansible.js';
+import { renderAnsible } from '../render/ansible.js';
 import { renderNowRun } from '../render/now-run.js';
 import { pathWord } from '../shell-word.js';
+import { exportFolder } from '../store/export-folder.js';
 import { layoutOf } from '../store/layout.js';
 import { readCertifiedHosts } from '../store/read.js';
-import { assertSafeFolder } from '../store/safety.js';
-import { foldersFor, writeGenerated } from '../sys/generated-files.js';
 import type { Sys } from '../sys/sys.js';
 import { assertElsewhere, findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
@@ -47,15 +46,12 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
   }
   const folder = resolve(sys.cwd, options.output);
   assertElsewhere(settings, folder);
-  const files = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
-  // Who can write there can choose what root runs.
-  for (const part of foldersFor(folder, files.keys())) await assertSafeFolder(part, 'custody', sys);
-  const { written, removed } = await writeGenerated(folder, {
-    by: 'relaycerts export ansible',
-    files,
-    swept: [valuesFolder],
-    hint: { run: ['export', 'ansible', '--output', 'FOLDER'], before: 'move them away, or name another folder:' },
-  });
+  const rendered = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
+  const files = [...rendered].map(([path, text]) => ({ path, bytes: Buffer.from(text), kind: 'material' as const }));
+  const results = await exportFolder(folder, files, sys);
+  const [written = [], removed = []] = ['written', 'removed'].map((outcome) =>
+    results.flatMap((file) => (file.outcome === outcome ? [file.path] : [])),
+  );
   const names = hosts.map(({ host }) => host.hostname);
   if (options.json) sys.write(writeAnswer('export ansible', { folder, hosts: names, written, removed }));
   const changes = written.length + removed.length;

@@ -2,24 +2,22 @@
 // under a password, for programs other than Postfix. It writes one new file, for its owner only, and changes nothing
 // else, so it needs no lock.
 
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { isKeyOf, type HostKey } from '../certificate/private-key.js';
 import { checkLeaf, type CertificateFinding } from '../certificate/verify.js';
-import { readPassphraseFd } from '../custody/passphrase.js';
-import { RelaycertsError, quotePath, type Hint, type Problem } from '../errors.js';
+import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import { signerOf, trustedCas } from '../plan/ca-rekey.js';
 import { describeFinding } from '../plan/findings.js';
 import type { FoundCertificate } from '../plan/inventory.js';
 import { isCuredByMake } from '../plan/reissue.js';
-import type { Secret } from '../secret.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
 import { readHostFiles } from '../store/read.js';
-import { assertSafeFolder } from '../store/safety.js';
-import { statFile, writeNewFile } from '../sys/files.js';
+import { writeNewFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { findHost, notCertifiedError, revokedError } from './hosts.js';
+import { assertNewFile, obtainNewPassword } from './new-file.js';
 import { contradiction, reading, type GlobalOptions } from './run.js';
 
 export interface ExportOptions extends GlobalOptions {
@@ -42,12 +40,12 @@ export async function exportPkcs12(options: ExportOptions, sys: Sys): Promise<vo
   const one = found.files.host;
   const path = choosePath(options, one, sys);
   if (path !== undefined) {
-    await assertSafeFolder(dirname(path), 'custody', sys);
-    if ((await statFile(path)) !== undefined) throw isThereError(path, one);
+    await assertNewFile(path, ['export', 'p12', one.hostname, '--out', 'FILE'], sys);
   }
   const { key, certificate, authorities, warnings } = await pairOf(settings, found, at);
   for (const { message, hint } of warnings) sys.warn(message, hint);
-  const password = await obtainPassword(options, one, sys);
+  const run = ['export', 'p12', one.hostname, ...(options.out === undefined ? [] : ['--out', options.out])];
+  const password = await obtainNewPassword({ file: 'PKCS#12 file', passwordFd: options.passwordFd, run }, sys);
   if (/[^\0-\x7f]/u.test(password.revealText())) {
     sys.warn(
       'the password has characters beyond ASCII, and Java cannot open such a file',
@@ -93,12 +91,6 @@ function choosePath({ out, json }: ExportOptions, one: HostSettings, sys: Sys): 
     });
   }
   return resolve(sys.cwd, out ?? name);
-}
-
-function isThereError(path: string, { hostname }: HostSettings): RelaycertsError {
-  return new RelaycertsError('files', `${quotePath(path)} exists and is not overwritten`, {
-    hint: { run: ['export', 'p12', hostname, '--out', 'FILE'], before: 'move it away, or name another file:' },
-  });
 }
 
 interface Pair {
@@ -149,22 +141,4 @@ async function pairOf(
       hint: { run: ['make'], after: ', then export it again' },
     })),
   };
-}
-
-async function obtainPassword({ passwordFd, out }: ExportOptions, one: HostSettings, sys: Sys): Promise<Secret> {
-  if (passwordFd !== undefined) return readPassphraseFd(passwordFd, '--password-fd', 'password of the PKCS#12 file');
-  const byFd: Hint = {
-    run: ['export', 'p12', one.hostname, ...(out === undefined ? [] : ['--out', out]), '--password-fd', '3'],
-    after: '3< FILE',
-  };
-  if (!sys.interactive) {
-    throw new RelaycertsError('usage', 'the PKCS#12 file needs a password, and there is no terminal to ask on', {
-      hint: byFd,
-    });
-  }
-  const password = await sys.askNewSecret('Password of the PKCS#12 file:');
-  if (password.revealBytes().length > 0) return password;
-  throw new RelaycertsError('usage', 'the file holds a private key, and an empty password protects nothing', {
-    hint: byFd,
-  });
 }

@@ -32,19 +32,40 @@ function noHostError(settings: Settings, message: string): RelaycertsError {
 
 /**
  * The hosts that several words mean, each once: names, or patterns with * and ? for whole names or for the part before
- * the domain. @throws usage
+ * the domain. A word may also mean one of the `others`, which are not among the result. @throws usage
  */
-export function findHosts(settings: Settings, words: readonly string[]): readonly HostSettings[] {
+export function findHosts(
+  settings: Settings,
+  words: readonly string[],
+  others: readonly Named[] = [],
+): readonly HostSettings[] {
   const find = (word: string): readonly HostSettings[] => {
-    if (!/[*?]/u.test(word)) return [findHost(settings, word)];
-    const found = hostsOf(settings).filter((host) => isMatch(word.toLowerCase(), host, settings));
-    if (found.length > 0) return found;
-    throw noHostError(settings, `the settings have no host like ${quote(word)}`);
+    const found = matching(settings, [word], hostsOf(settings));
+    if (found.length > 0 || matching(settings, [word], others).length > 0) return found;
+    throw noHostError(settings, `the settings have no host ${isPattern(word) ? 'like ' : ''}${quote(word)}`);
   };
   return [...new Set(words.flatMap(find))];
 }
 
-function isMatch(pattern: string, { hostname }: HostSettings, { domain }: Settings): boolean {
+/** Those of the hosts that one of the words means. */
+export function matching<One extends Named>(
+  settings: Settings,
+  words: readonly string[],
+  hosts: readonly One[],
+): readonly One[] {
+  const tests = words.map((word): ((host: Named) => boolean) => {
+    if (isPattern(word)) return (host) => isMatch(word.toLowerCase(), host, settings);
+    const name = findHostName(word, settings.domain);
+    return ({ hostname }) => hostname === name;
+  });
+  return hosts.filter((host) => tests.some((test) => test(host)));
+}
+
+type Named = Pick<HostSettings, 'hostname'>;
+
+const isPattern = (word: string): boolean => /[*?]/u.test(word);
+
+function isMatch(pattern: string, { hostname }: Named, { domain }: Settings): boolean {
   if (matchesGlob(pattern, hostname)) return true;
   return hostname.endsWith(`.${domain}`) && matchesGlob(pattern, hostname.slice(0, -domain.length - 1));
 }
@@ -137,7 +158,7 @@ export function revokedError(one: HostSettings, revoked: Revoked): RelaycertsErr
 }
 
 /** The command that lets a revoked host relay again. A host that made its own key has to make the new one too. */
-export function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
+function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hint, string> {
   const again = 'to let it relay again, with a';
   return ownKey.has(hostname)
     ? { run: ['sign', 'FILE', '--host', hostname, '--again'], before: `${again} request for a new key:` }

@@ -10,7 +10,7 @@ import { readFile, statFile } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 
 /** Undefined if there is no key. @throws files, permissions - others can read it */
-export async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undefined> {
+async function findOperatorKey(sys: Sys): Promise<OperatorKeyFile | undefined> {
   const { path } = operatorKeyPlace(sys.configHome);
   const state = await statFile(path);
   if (state?.kind === 'file' && (state.mode & 0o077) !== 0) {

@@ -4,6 +4,7 @@
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { quotePath, renderHint, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
+import { formerHosts, type FormerHost } from '../plan/former-hosts.js';
 import { judgeInstallation, seenHostOf, type Installation } from '../plan/installed.js';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
@@ -27,7 +28,7 @@ import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { judgeOpening } from './custody.js';
 import { dkimNotes } from './dkim-stage.js';
-import { findHosts } from './hosts.js';
+import { findHosts, matching } from './hosts.js';
 import { reading, type CaOptions } from './run.js';
 import { noteRead } from './known-clients.js';
 
@@ -62,7 +63,8 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
   const warnDays = options.warnDays ?? settings.certificates.renewBeforeDays;
   const issued = issuedCertificates(ledger.entries, inventory);
   const bundles = bundlesOf(settings, inventory);
-  const chosen = chooseFrom(settings, inventory, options);
+  const former = formerHosts(settings, issued, inventory.strangers);
+  const chosen = chooseFrom(settings, inventory, former, options);
   const way = given === undefined ? (options.open ? 'asking' : 'unasked') : { given };
   // A command line that names hosts does not ask about the passphrase.
   const isWhole = options.hosts.length === 0;
@@ -80,7 +82,7 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     ...bundleWarnings(about, bundles),
     ...returnWarnings(inventory),
     ...ledgerAheadWarnings(about, issued),
-    ...(isWhole ? formerWarnings(settings, inventory, issued) : []),
+    ...formerWarnings(settings.program, chosen.former),
     ...ledgerWarnings(ledger.damaged, layoutOf(settings).ledger.path),
     ...installed.problems,
   ];
@@ -115,16 +117,27 @@ export async function status(options: StatusOptions, sys: Sys): Promise<void> {
     const age = backup && backupAgeText(backup, sys.program);
     if (age !== undefined) sys.say(age);
   }
+  if (!options.json && !options.due && !isWhole) {
+    for (const { hostname } of chosen.former.filter(({ isOver }) => isOver)) {
+      sys.say(`${hostname} is no longer in the settings; its certificate is revoked or retired`);
+    }
+  }
   if (options.next && !options.json) sayNext(said, rows, sys);
   if (said.length > 0 || rows.some(needsCare)) sys.endWith(3);
 }
 
 /** The hosts that the command line names, and whether it also names the CA. */
-function chooseFrom(settings: Settings, { hosts }: Inventory, { hosts: words, role }: StatusOptions) {
-  const named = words.length === 0 ? hostsOf(settings) : findHosts(settings, words);
+function chooseFrom(
+  settings: Settings,
+  { hosts }: Inventory,
+  former: readonly FormerHost[],
+  { hosts: words, role }: StatusOptions,
+) {
+  const named = words.length === 0 ? hostsOf(settings) : findHosts(settings, words, former);
   const names = new Set<HostName>(named.map(({ hostname }) => hostname));
   return {
     hosts: hosts.filter(({ host }) => names.has(host.hostname) && (role === undefined || host.role === role)),
+    former: words.length === 0 ? former : matching(settings, words, former),
     hasCa: words.length === 0 && (role === undefined || role === 'ca'),
   };
 }

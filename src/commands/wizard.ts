@@ -25,6 +25,10 @@ export interface WizardOptions extends GlobalOptions {
   readonly runMake: () => Promise<void>;
 }
 
+/** Settings that make takes. */
+const smallest =
+  '"domain": "example.org", "smtpdServers": [{ "hostname": "relayhost" }], "smtpClients": [{ "hostname": "mailhost" }]';
+
 /**
  * Makes or changes the settings file. With `json` the settings go to stdout, without comments.
  * @throws usage - there is no terminal to ask on; settings, files; interrupted - then nothing was written
@@ -32,7 +36,7 @@ export interface WizardOptions extends GlobalOptions {
 export async function wizard(options: WizardOptions, sys: Sys): Promise<void> {
   if (!sys.interactive || ['', 'dumb'].includes(process.env['TERM'] ?? '')) {
     throw new RelaycertsError('usage', 'the wizard needs a terminal that can move its cursor', {
-      hint: 'copy settings.example.json to settings.json and edit it',
+      hint: `write ${nameFile(options.settings)} yourself: { ${smallest} }`,
     });
   }
   const { settings: file, json } = options;

@@ -3,9 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { HostName } from '../names.js';
-
-export const mtaStsModes = ['testing', 'enforce'] as const;
-export type MtaStsMode = (typeof mtaStsModes)[number];
+import type { MtaStsMode } from './mta-sts-mode.js';
 
 /** Seconds for which senders keep the policy: in testing short, so that it can be dropped soon. */
 const maxAges: Readonly<Record<MtaStsMode, number>> = { testing: 86_400, enforce: 604_800 };

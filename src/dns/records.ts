@@ -6,7 +6,8 @@ import { isIP, findHostName, type HostName } from '../names.js';
 import type { Settings } from '../settings/settings.js';
 import { dkimRecordName, dkimRecordValue, type DkimKey } from './dkim-record.js';
 import { reverseName } from './lookup.js';
-import { mtaStsFile, mtaStsValue, type MtaStsMode, type WebFile } from './mta-sts.js';
+import type { MtaStsMode } from './mta-sts-mode.js';
+import { mtaStsFile, mtaStsValue, type WebFile } from './mta-sts.js';
 
 export interface DnsRecord {
   /** Without a trailing dot. */
@@ -131,7 +132,7 @@ const dkimPurposes: Readonly<Record<DkimKey['state'], string>> = {
 };
 
 /** The SPF record of a mail domain. */
-export function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
+function domainSpf({ dns, smtpdServers }: Settings, domain: HostName): string {
   const isOwn = smtpdServers.some(({ hostname }) => hostname === domain);
   const others = smtpdServers.filter(({ hostname }) => hostname !== domain);
   const words = dns.spf === 'mx' ? ['mx'] : others.map(({ hostname }) => `a:${hostname}`);

@@ -7,7 +7,7 @@ import { escapeControls, type Hint } from '../errors.js';
 import catalogue from './catalogue.json' with { type: 'json' };
 
 /** `unknown`: something could not be checked; this is reported and never guessed. */
-export const severities = ['error', 'warning', 'unknown'] as const;
+const severities = ['error', 'warning', 'unknown'] as const;
 export type Severity = (typeof severities)[number];
 
 /** One part of a cure, in the order a person does them; `{name}` is one of the finding's values. */

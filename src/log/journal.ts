@@ -1,6 +1,6 @@
-// journalctl -o json and -o export (systemd's "Journal Export Formats"). An entry that is damaged, or longer than a
-// line may be, is skipped. A field that is not printable is an array of octets in JSON, and is preceded by its length
-// in the export format.
+// journalctl -o json and -o export (systemd's "Journal Export Formats"), and Docker's json-file. An entry that is
+// damaged, or longer than a line may be, is skipped. A field that is not printable is an array of octets in JSON, and is
+// preceded by its length in the export format.
 
 import type { LogRecord } from './log-record.js';
 
@@ -8,12 +8,13 @@ import type { LogRecord } from './log-record.js';
 const names = ['MESSAGE', 'SYSLOG_IDENTIFIER', '_COMM', '_PID', 'SYSLOG_PID', '_HOSTNAME', '__REALTIME_TIMESTAMP'];
 type Fields = ReadonlyMap<string, string>;
 
-/** A line of `-o json` or json-seq; undefined if it is neither. */
-export function readJournalJson(line: string): LogRecord | undefined {
+/** A line of `-o json` or json-seq; of json-file, the line that the container wrote; undefined if it is none of them. */
+export function readJsonLine(line: string): LogRecord | string | undefined {
   const from = line.startsWith('\u001E') ? 1 : 0;
   if (line[from] !== '{') return undefined;
   const entry = parseObject(line.slice(from));
   if (entry === undefined) return undefined;
+  if (typeof entry['log'] === 'string') return entry['log'].trimEnd();
   return recordOf(new Map(names.flatMap((name) => textOf(entry[name]).map((text) => [name, text] as const))));
 }
 

@@ -2,7 +2,7 @@
 // be in digits), RFC 3339 and RFC 5424; the short forms, JSON and export of journalctl; Exim's and msmtp's own logs;
 // and what containers prepend or leave out. A time stays as written. Texts are latin1, as lines are (sys/lines.ts).
 
-import { journalExport, readJournalJson } from './journal.js';
+import { journalExport, readJsonLine } from './journal.js';
 import type { LogRecord } from './log-record.js';
 
 const clock = String.raw`\d\d:\d\d:\d\d\S*`;
@@ -46,7 +46,8 @@ export function recordReader(): RecordReader {
 /** A line that is a record by itself. */
 export function readRecord(line: string): LogRecord {
   const whole = line.endsWith('\r') ? line.slice(0, -1) : line;
-  return readJournalJson(whole) ?? readSyslog(whole);
+  const found = readJsonLine(whole);
+  return typeof found === 'object' ? found : readSyslog(found ?? whole);
 }
 
 function readSyslog(line: string): LogRecord {

@@ -9,7 +9,7 @@ import { encodeSpki } from '../certificate/public-key.js';
 import { checkLeaf } from '../certificate/verify.js';
 import { quotePath, type Problem } from '../errors.js';
 import type { HostSettings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { shellWord, shellWords } from '../shell-word.js';
 import { signerOf } from './ca-rekey.js';
 import { describeFinding, setAside } from './findings.js';
 import { isKnownRight, type HostInventory, type Inventory } from './inventory.js';
@@ -96,7 +96,7 @@ export function revokedKeyProblems(found: HostInventory, { revoked }: Inventory)
   if ([key?.spki, request?.info.spki, certificate?.info.spki].some(isRevoked)) {
     const paths = [key, request, certificate, previous].flatMap((one) => (one === undefined ? [] : [one.path]));
     const message = `the key of ${host.hostname} was revoked, and is here again: ${paths.map(quotePath).join(', ')}`;
-    return [{ message, hint: `rm ${paths.map(shellWord).join(' ')}, then the same command again, for a new key` }];
+    return [{ message, hint: `rm ${shellWords(paths)}, then the same command again, for a new key` }];
   }
   if (previous === undefined || !isRevoked(previous.info.spki)) return [];
   const message = `the certificate ${quotePath(previous.path)} is for a key that was revoked`;

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { commandText, quotePath, timeText, type Problem } from '../errors.js';
 import type { HostName } from '../names.js';
 import { hostsOf, type Role, type Settings, type TableType } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { shellWord, shellWords } from '../shell-word.js';
 import { agoText } from './ago.js';
 import { bundleNames } from './bundle-names.js';
 import { caStageOf } from './ca-rekey.js';
-import { formerHosts, type FormerHost } from './former-hosts.js';
+import type { FormerHost } from './former-hosts.js';
 import type { SeenHost } from './installed.js';
-import type { HostInventory, Inventory, IssuedCertificate, Opening } from './inventory.js';
+import type { HostInventory, Inventory, Opening } from './inventory.js';
 import { daysLeft } from './leaf-days.js';
 
 /** Warnings about a host's certificate and the contents of its bundle. */
@@ -26,7 +26,7 @@ function leftoverWarnings(found: HostInventory, settings: Settings): readonly Pr
   const left = [names.key, names.chain].filter((name) => bundle.has(name)).map((name) => join(bundleFolder, name));
   if (left.length === 0) return [];
   const message = `${host.hostname} keeps its own key, but its bundle has an older key of it: ${left.map(quotePath).join(', ')}`;
-  return [{ message, hint: `rm ${left.map(shellWord).join(' ')}` }];
+  return [{ message, hint: `rm ${shellWords(left)}` }];
 }
 
 function expiryWarnings({ certificate, host }: HostInventory, settings: Settings, at: Date): readonly Problem[] {
@@ -164,7 +164,7 @@ export function strangerWarnings(
       hint: {
         run: ['show', hostname, '--undo'],
         before: `move it back into ${list}, and do what this prints:`,
-        after: `; take it out again; then, or if that is done: rm -r ${paths.map(shellWord).join(' ')}`,
+        after: `; take it out again; then, or if that is done: rm -r ${shellWords(paths)}`,
       },
     };
   });
@@ -188,15 +188,11 @@ function formerWarning(program: string, { hostname, role }: Pick<FormerHost, 'ho
 }
 
 /** Hosts that only the ledger knows. */
-export function formerWarnings(
-  settings: Settings,
-  { strangers }: Pick<Inventory, 'strangers'>,
-  issued: readonly IssuedCertificate[],
-): readonly Problem[] {
-  const former = formerHosts(settings, issued, strangers).filter(({ isOver }) => !isOver);
-  const named = former.slice(0, mostFormer).map((one) => formerWarning(settings.program, one));
-  if (former.length === named.length) return named;
-  return [...named, { message: `${former.length - named.length} more hosts are no longer in the settings` }];
+export function formerWarnings(program: string, former: readonly FormerHost[]): readonly Problem[] {
+  const left = former.filter(({ isOver }) => !isOver);
+  const named = left.slice(0, mostFormer).map((one) => formerWarning(program, one));
+  if (left.length === named.length) return named;
+  return [...named, { message: `${left.length - named.length} more hosts are no longer in the settings` }];
 }
 
 const mostFormer = 10;

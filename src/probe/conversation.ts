@@ -15,7 +15,7 @@ export interface Patience {
   readonly whole: number;
 }
 
-export const usualPatience: Patience = { connect: 10_000, reply: 20_000, whole: 60_000 };
+const usualPatience: Patience = { connect: 10_000, reply: 20_000, whole: 60_000 };
 
 /** A certificate to show, and its key, both PEM. */
 export interface Shown {

@@ -20,9 +20,6 @@ import { scriptHalves } from './script.js';
 
 const role = 'roles/relaycerts';
 
-/** The folder of the scripts' values, with one file for each host. */
-export const valuesFolder = `${role}/files/hosts`;
-
 /** The files by path; `bundles` is the folder with each host's bundle, an absolute path. */
 export function renderAnsible(
   settings: Settings,
@@ -43,9 +40,9 @@ export function renderAnsible(
     const path = `${role}/files/${kindOf(settings, host)}.sh`;
     if ((files.get(path) ?? functions) !== functions) throw new TypeError(`two hosts need another ${path}`);
     files.set(path, functions);
-    files.set(`${valuesFolder}/${host.hostname}.sh`, values);
+    files.set(`${role}/files/hosts/${host.hostname}.sh`, values);
   }
-  return files;
+  return new Map([...files].map(([path, text]) => [path, `# Made by relaycerts export ansible.\n${text}`]));
 }
 
 /** Hosts of one kind have the same functions in their scripts. */

@@ -83,12 +83,12 @@ await_verdict() {
   ) >/dev/null 2>&1 </dev/null 3<&- &
   watcher=$!
   # For the next run, if this one waits in vain (receive.sh).
-  echo "$$" 2>/dev/null >"$arrived/waiting" || :
+  echo "$$" 2>/dev/null >"$saved/waiting" || :
   [ "$looks" = no ] || look_out
   say "waiting for the verdict on $host"
   verdict=
   read -r verdict <&3 || :
-  rm -f "$arrived/waiting"
+  rm -f "$saved/waiting"
   end_watcher
   [ "$verdict" = keep ] || fail "$host was not confirmed with this installed" "deploy says why"
   keep_script

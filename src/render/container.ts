@@ -4,19 +4,12 @@
 import { parseAbsolutePath } from '../names.js';
 import { bundleNames } from '../plan/bundle-names.js';
 import type { Container, HostSettings, Settings } from '../settings/settings.js';
+import type { ExportFile } from '../store/export-folder.js';
 import { configurationOf } from './configuration.js';
 import { begins, chainIn, ends, parametersOf, type ContainerUse, type Image } from './container-image.js';
 import { inContainer } from './container-parameters.js';
 import { boky, mailGateway } from './container-variables.js';
 import { mainCfLine, setParameters, setServices } from './postconf-lines.js';
-
-export interface ContainerFile {
-  /** Relative to the folder. */
-  readonly path: string;
-  readonly bytes: Buffer;
-  /** Material is ours alone; configuration may be edited. */
-  readonly kind: 'secret' | 'material' | 'configuration';
-}
 
 const dockerMailserver: Image = {
   use: ({ host }) => ({
@@ -99,7 +92,7 @@ export function containerUse(settings: Settings, host: HostSettings): ContainerU
 }
 
 /** The files that are not keys, certificates and pins; none for a host that is not a container. */
-export function containerConfiguration(settings: Settings, host: HostSettings): readonly ContainerFile[] {
+export function containerConfiguration(settings: Settings, host: HostSettings): readonly ExportFile[] {
   if (host.container === undefined) return [];
   return images[host.container].configuration({ settings, host }).map(([path, lines]) => ({
     path,
@@ -113,10 +106,10 @@ export function containerFiles(
   settings: Settings,
   host: HostSettings,
   bundle: ReadonlyMap<string, Buffer>,
-): readonly ContainerFile[] {
+): readonly ExportFile[] {
   if (host.container === undefined) return [];
   const { key, chain } = bundleNames(settings.domain, host.hostname);
-  const material = images[host.container].material({ settings, host }).map(([path, name]): ContainerFile => {
+  const material = images[host.container].material({ settings, host }).map(([path, name]): ExportFile => {
     const bytes = bundle.get(name);
     if (bytes === undefined) throw new TypeError(`the bundle has no ${name}`);
     return { path, bytes, kind: name === key || name === chain ? 'secret' : 'material' };

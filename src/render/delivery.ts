@@ -82,6 +82,20 @@ export function toldOutcome(stdout: string): string | undefined {
   return outcomes.find((one) => one === told);
 }
 
+/** Why a script failed, in its own words, and what it could not restore; undefined if it told no error. */
+export function toldReason(stderr: string): string | undefined {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const told = lines.flatMap((line) => /^relaycerts: error: (.*)$/u.exec(line)?.slice(1) ?? []);
+  const errors = [...new Set(told)];
+  // The last words of frame.sh. A command that failed has told the reason before.
+  const last = errors.filter((error) => error.startsWith('it failed; '));
+  const own = errors.filter((error) => !last.includes(error));
+  const foreign = lines.filter((line) => !line.startsWith('relaycerts: ')).slice(-1);
+  const reasons = own.length > 0 || last.length === 0 ? own : foreign;
+  const left = last.filter((error) => reasons.length === 0 || !error.endsWith(' is as it was before'));
+  return [...reasons, ...left].join('; ') || undefined;
+}
+
 /** The files of the configuration that a host kept, because the ssh key may only renew, and that differ from ours. */
 export function keptFiles(stdout: string): readonly string[] {
   const told = /relaycerts: kept:([ \w.]+)$/mu.exec(stdout)?.[1]?.split(' ') ?? [];

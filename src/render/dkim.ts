@@ -9,7 +9,7 @@ import { activeKeys, dkimFiles, dkimKeyFile, dkimNames, isSigner, type FoundDkim
 import type { Dkim, HostSettings, Settings } from '../settings/settings.js';
 
 /** The relay's port tells the milter this name, and opendkim.conf(5) MTA asks for it. */
-export const originating = 'ORIGINATING';
+const originating = 'ORIGINATING';
 
 /** The folder of OpenDKIM's files on a host: opendkim cannot enter postfix.directory, which is root's. */
 export const dkimFolder = ({ domain }: Pick<Settings, 'domain'>): string => `/etc/relaycerts-opendkim/${domain}`;

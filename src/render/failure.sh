@@ -29,7 +29,10 @@ tell_if_full() {
   above=$folder
   until [ -d "$above" ]; do above=$(dirname "$above"); done
   case $({ head -c 1048576 /dev/zero >"$above/.relaycerts-full"; } 2>&1) in
-    *'No space left'* | *'uota exceeded'*) outcome disk-full ;;
+    *'No space left'* | *'uota exceeded'*)
+      printf 'relaycerts: error: the disk with %s is full\nrelaycerts: hint: make room: df -h %s\n' "$above" "$above" >&2
+      outcome disk-full
+      ;;
   esac
   rm -f "$above/.relaycerts-full"
 }

@@ -84,7 +84,7 @@ replace_files() {
         [ -e "$saved/before/$file" ] || chmod 644 "$target.relaycerts"
       fi
     fi
-    [ ! -e "$target" ] || ln "$target" "$target.relaycerts-old" 2>/dev/null || cp -p "$target" "$target.relaycerts-old"
+    [ ! -e "$target" ] || ln "$target" "$target.relaycerts-old" 2>/dev/null || copy_file "$target" "$target.relaycerts-old"
   done
   for file in $edited; do
     target=$(behind "$file")
@@ -102,7 +102,9 @@ put_files_back() {
   [ -z "$made" ] || rm -f $made
   for file in $edited; do
     target=$(behind "$file")
-    rm -f "$target.relaycerts"
+    rm -f "$target.relaycerts" "$target.relaycerts-old.part"
+    # Not replaced yet, and mv does not move a file to another name of itself.
+    ! cmp -s "$target.relaycerts-old" "$target" || rm -f "$target.relaycerts-old"
     [ ! -e "$target.relaycerts-old" ] || mv -f "$target.relaycerts-old" "$target" ||
       outcome="it failed; $target could not be put back: mv $target.relaycerts-old $target"
   done

@@ -18,7 +18,7 @@ import { requestStep } from './request.js';
 import { renderScript } from './script.js';
 import { sections, type Section } from './sections.js';
 import { scriptCommand } from './commands.js';
-import { marked, type Block, type Step } from './step.js';
+import { marked, placeOf, type Block, type Step } from './step.js';
 import { fileOf, stepsOf } from './steps.js';
 
 export interface RenderOptions {
@@ -105,10 +105,8 @@ function renderParts({ parts }: Step, host: HostSettings): string {
     .join('\n');
 }
 
-function renderBlock({ where, lines }: Block, { hostname }: HostSettings): string {
-  const place =
-    where === 'here' ? 'run here' : where === 'host' ? `run on ${hostname} as root` : `${where.file} on ${hostname}`;
-  return marked(place, lines).join('\n');
+function renderBlock(block: Block, { hostname }: HostSettings): string {
+  return marked(placeOf(block, hostname), block.lines).join('\n');
 }
 
 function blocksOf(step: Step | undefined): readonly Block[] {

@@ -8,9 +8,10 @@ import type { Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/set
 import type { Port25 } from './port25.js';
 import { syslogName, transportService, type ListToken, type Parameter, type Service } from './postfix.js';
 import { guardedServices } from './relay-service.js';
+import { madeLine } from './step.js';
 
 /** The name under which the service at home logs, and by which it is recognised as ours. */
-export const inboundSyslogName = `${syslogName}_in`;
+const inboundSyslogName = `${syslogName}_in`;
 
 /** The mailboxes that always accept mail (RFC 5321 4.5.1, RFC 2142). */
 const alwaysThere = ['postmaster', 'abuse'];
@@ -99,8 +100,6 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
 export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): string {
   return via === 'tunnel' ? `[127.0.0.1]:${tunnel.listen}` : `[${home}]:${port}`;
 }
-
-const madeLine = '# Made by relaycerts; changes are lost.';
 
 /** relay_recipient_maps: who gets mail at home. */
 function recipientLines(domains: readonly string[], recipients: readonly string[]): readonly string[] {

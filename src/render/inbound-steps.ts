@@ -2,28 +2,21 @@
 // lists in main.cf, as commands for a person. Home has only services, which steps.ts sets with the others.
 
 import type { Settings, SmtpdServer } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
 import { inboundOf } from './inbound-service.js';
-import { listsOf, withItems, withoutItems } from './list-items.js';
-import { continued, inFile, onHost, step, type Step } from './step.js';
+import { listsOf, settingLines, takingOutLines } from './list-items.js';
+import { inFile, onHost, step, type Step } from './step.js';
 
 /** The step of a relay; none if the settings do not ask. */
 export function inboundSteps(settings: Settings, server: SmtpdServer): readonly Step[] {
   const { inbound } = settings;
   if (inbound === undefined || !server.isInbound) return [];
   const { main, tokens, files } = inboundOf(settings, inbound, server);
-  const lists = [...listsOf(tokens)].map(
-    ([name, words]) => `"$(with ${name} ${words.map((one) => shellWord(one)).join(' ')})"`,
-  );
   const domains = inbound.domains.join(', ');
   return [
     step('inbound', `Hand mail from the world for ${domains} to ${inbound.home}`, [
       `Do this last, when ${inbound.home} is set up. Port 25 accepts these domains, and refuses unknown recipients while the sender is there. What cannot be handed over waits: Postfix keeps it for maximal_queue_lifetime, five days, which counts for all mail of this host. ${listWords(settings, inbound.recipients)}None of these may list one of the domains:\n    postconf -x mydestination virtual_alias_domains virtual_mailbox_domains`,
       ...files.map(({ name, lines }) => inFile(`/etc/postfix/${name}`, lines)),
-      onHost([
-        ...withItems,
-        ...continued(['postconf -e', ...main.map(({ name, value }) => shellWord(`${name} = ${value}`)), ...lists]),
-      ]),
+      onHost(settingLines(main, tokens)),
     ]),
   ];
 }
@@ -40,16 +33,11 @@ export function undoInboundLines(settings: Settings, server: SmtpdServer): reado
   const { inbound } = settings;
   if (inbound === undefined || !server.isInbound) return [];
   const { main, tokens, files } = inboundOf(settings, inbound, server);
-  const lists = [...listsOf(tokens)];
-  const set = lists.map(
-    ([name, [, ...items]]) => `"$(without ${name} ${items.map((one) => shellWord(one)).join(' ')})"`,
-  );
   // As the default has it: the list was not in main.cf.
-  const names = lists.map(([name]) => name).join(' ');
+  const names = [...listsOf(tokens).keys()].join(' ');
   const usual = `$(for name in ${names}; do test "$(postconf -h $name)" != "$(postconf -dh $name)" || echo $name; done)`;
   return [
-    ...withoutItems,
-    ...continued(['postconf -e', ...set]),
+    ...takingOutLines(tokens),
     `postconf -X ${[...main.map(({ name }) => name), usual].join(' ')}`,
     `rm -f ${files.map(({ name }) => `/etc/postfix/${name}`).join(' ')}`,
   ];

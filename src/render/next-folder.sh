@@ -1,14 +1,28 @@
 # shellcheck shell=sh
-# The functions of receive.sh and receive-lines.sh for the folder on a host in which files arrive, before anything is in
-# it. Both have the functions of failure.sh and parents.sh.
+# How receive.sh and receive-lines.sh begin: a fixed environment, and functions for the folder on a host in which files
+# arrive, before anything is in it. Both have the functions of failure.sh and parents.sh.
 
-: "${folder:?}" "${arrived=$folder/next}"
+set -eu
+umask 077
+LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+RELAYCERTS_DEPLOY=yes
+export LC_ALL PATH RELAYCERTS_DEPLOY
+
+: "${folder:?}"
+
+arrived=$folder/next
+# The process that waits for a verdict (arrival.sh). Nothing that arrives can replace it.
+waiting=$folder/saved/waiting
 
 is_ours=no
 
-# On exit, whatever the status.
+# On exit, whatever the status, and also if nobody reads the messages any more.
 clean_up() {
-  [ $? -eq 0 ] || tell_if_full
+  status=$?
+  set +e
+  trap : PIPE
+  [ "$status" -eq 0 ] || tell_if_full
   [ "$is_ours" = yes ] || return 0
   rm -rf "$arrived"
   # Only if it is empty: nothing was installed here.
@@ -38,7 +52,7 @@ take_turn() {
     mkdir -p "$folder"
     exec 9<"$folder"
     ! flock -n 9 || return 0
-    { read -r waiting <"$arrived/waiting" && kill "$waiting"; } 2>/dev/null || :
+    { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :
     sleep 1
   done
   fail 'another deployment is at work on this host' 'run relaycerts deploy again when it is done'
@@ -49,6 +63,6 @@ begin_arrival() {
   check_folder
   take_turn
   is_ours=yes
-  rm -rf "$arrived"
+  rm -rf "$arrived" "$waiting"
   mkdir "$arrived"
 }

@@ -8,7 +8,7 @@ import type { Settings } from '../settings/settings.js';
 import { scriptCommand } from './commands.js';
 import type { Shown } from './host.js';
 import template from './page.html';
-import type { Block, Step } from './step.js';
+import { placeOf, type Step } from './step.js';
 
 /** A certificate in the timeline. */
 export interface Dated {
@@ -80,16 +80,10 @@ function renderStep({ title, parts }: Step, id: string, name: string, hostname: 
   const body = parts.map((part, at) =>
     typeof part === 'string'
       ? renderWords(part, `${id}-${at}`, title)
-      : renderBlock(part, `${id}-${at}`, title, hostname),
+      : renderCopied(`${id}-${at}`, placeOf(part, hostname), `${part.lines.join('\n')}\n`, title),
   );
   const tick = `<input type="checkbox" name="${escapeHtml(name)}" disabled autocomplete="off">`;
   return [`<li>`, `<h3><label>${tick} ${escapeHtml(title)}</label></h3>`, ...body, '</li>'].join('\n');
-}
-
-function renderBlock({ where, lines }: Block, id: string, title: string, hostname: string): string {
-  const place =
-    where === 'here' ? 'run here' : where === 'host' ? `run on ${hostname} as root` : `${where.file} on ${hostname}`;
-  return renderCopied(id, place, `${lines.join('\n')}\n`, title);
 }
 
 /** Words; an indented line between them is a command. */

@@ -1,11 +1,10 @@
 // The numbered step for a relay's port 25, and its inverse: what the script does with settings, tokens and services, as
 // commands for a person. The files with a key are copied with the bundle, so nothing printed here has it.
 
-import { shellWord } from '../shell-word.js';
 import type { Settings, SmtpdServer } from '../settings/settings.js';
 import { port25Of, srsExcluded } from './port25.js';
-import { listsOf, withItems, withoutItems } from './list-items.js';
-import { continued, inFile, onHost, step, type Step } from './step.js';
+import { listsOf, settingLines, takingOutLines } from './list-items.js';
+import { inFile, onHost, step, type Step } from './step.js';
 
 /** Where postscreen is not yet, it takes over port 25; the smtpd behind it has the options that it had there. */
 function postscreenLines(chroot: string): readonly string[] {
@@ -40,16 +39,7 @@ export function port25Steps(settings: Settings, server: SmtpdServer): readonly S
   ];
   const lines = [
     ...(port25.postscreen ? postscreenLines(settings.postfix.masterChroot) : []),
-    ...(tokens.length === 0 ? [] : withItems),
-    ...(main.length + tokens.length === 0
-      ? []
-      : continued([
-          'postconf -e',
-          ...main.map(({ name, value }) => shellWord(`${name} = ${value}`)),
-          ...[...listsOf(tokens)].map(
-            ([name, words]) => `"$(with ${name} ${words.map((one) => shellWord(one)).join(' ')})"`,
-          ),
-        ])),
+    ...settingLines(main, tokens),
   ];
   if (lines.length === 0) return [];
   return [
@@ -84,14 +74,11 @@ export function undoPort25Lines(settings: Settings, server: SmtpdServer): readon
   const { relayPort25: port25 } = settings;
   if (port25 === undefined) return [];
   const { main, tokens, files } = port25Of(settings, server);
-  const lists = [...listsOf(tokens)].map(
-    ([name, [, ...items]]) => `"$(without ${name} ${items.map((one) => shellWord(one)).join(' ')})"`,
-  );
   const names = [...listsOf(tokens).keys()].join(' ');
   const empty = tokens.length === 0 ? [] : [`$(postconf -n ${names} | sed -n 's/ =$//p')`];
   return [
     ...(port25.postscreen ? noPostscreenLines(settings.postfix.masterChroot) : []),
-    ...(tokens.length === 0 ? [] : [...withoutItems, ...continued(['postconf -e', ...lists])]),
+    ...takingOutLines(tokens),
     ...(main.length + tokens.length === 0
       ? []
       : [`postconf -X ${[...main.map(({ name }) => name), ...empty].join(' ')}`]),

@@ -6,6 +6,7 @@ import { keyedLists, openLists, port25Names, type BlockList } from '../plan/port
 import type { Secret } from '../secret.js';
 import type { RelayPort25, Settings, SmtpdServer } from '../settings/settings.js';
 import type { ListToken, Parameter, Service } from './postfix.js';
+import { madeLine } from './step.js';
 
 /** Named after the port, because another domain may have a relay on the same host. */
 const classOf = ({ port }: SmtpdServer): string => `relaycerts_${port}_port25`;
@@ -100,7 +101,7 @@ function spfPolicy(server: SmtpdServer): Service {
 /** Only a sender whose own record forbids it is refused: not a HELO name, and nothing because DNS does not answer. */
 function spfLines(spf: 'mark' | 'reject'): readonly string[] {
   return [
-    '# Made by relaycerts; changes are lost.',
+    madeLine,
     'debugLevel = 1',
     'TestOnly = 1',
     'HELO_reject = False',
@@ -121,7 +122,7 @@ function srsReverse(server: SmtpdServer): string {
 
 function srsLines({ hostname }: SmtpdServer): readonly string[] {
   const host = hostname.replaceAll('.', String.raw`\.`);
-  return ['# Made by relaycerts; changes are lost.', String.raw`/^(SRS[01][-+=].+@${host})$/ $` + '{1}'];
+  return [madeLine, String.raw`/^(SRS[01][-+=].+@${host})$/ $` + '{1}'];
 }
 
 /** The overrides of our port's cleanup: the sender of what home forwards is rewritten to this relay. */

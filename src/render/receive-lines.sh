@@ -3,13 +3,6 @@
 # that installs it as text: a line "file NAME", then the file's lines, each after a space; "end" is last. Nobody looks at
 # the host before the script ends, so the answer to its question is at once to keep what it installed.
 
-set -eu
-umask 077
-LC_ALL=C
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-RELAYCERTS_DEPLOY=yes
-export LC_ALL PATH RELAYCERTS_DEPLOY
-
 : "${folder:?}" "${arrived:?}"
 
 # If nobody read the rest, that would be Ansible's only error.

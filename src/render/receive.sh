@@ -5,16 +5,8 @@
 # it accepts only certificates, keys and tables. The files of $configuration stay as they were installed before, and the
 # line `kept` has those that differ.
 
-set -eu
-umask 077
-LC_ALL=C
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-RELAYCERTS_DEPLOY=yes
-export LC_ALL PATH RELAYCERTS_DEPLOY
+: "${folder:?}" "${arrived:?}" "${only?}" "${configuration?}"
 
-: "${folder:?}" "${only?}" "${configuration?}"
-
-arrived=$folder/next
 script=$arrived/install.sh
 
 [ "$(id -u)" = 0 ] || fail 'this has to run as root' 'set sshUser to root, or allow sudo without a password'
@@ -30,6 +22,9 @@ esac
 trap clean_up EXIT
 begin_arrival
 head -c "$size" | tar -x -o -f - -C "$arrived"
+# A link could stand for a file that is elsewhere, or that exists only later: find prints the folder first, and no more.
+[ "$(find "$arrived" \( ! -type f -o -links +1 \) | wc -l)" -eq 1 ] ||
+  fail 'what arrived has more than files in it' 'use relaycerts deploy'
 if [ -n "$only" ]; then
   # What deploy sends besides, whatever the key may do.
   rm -f "$arrived"/*.known_hosts

@@ -25,6 +25,15 @@ export function marked(place: string, lines: readonly string[]): readonly string
   return [`# >>> relaycerts: ${place}`, ...lines, '# <<< relaycerts'];
 }
 
+/** Where a block is run, in words, or which file its lines are for. */
+export function placeOf({ where }: Block, hostname: string): string {
+  if (where === 'here') return 'run here';
+  return where === 'host' ? `run on ${hostname} as root` : `${where.file} on ${hostname}`;
+}
+
+/** The first line of a file on the host in which everything is ours. */
+export const madeLine = '# Made by relaycerts; changes are lost.';
+
 /** Commands for the host, as root. */
 export function onHost(lines: readonly string[]): Block {
   return { where: 'host', lines };

@@ -10,7 +10,8 @@ import { bundleNames } from '../plan/bundle-names.js';
 import type { Inventory } from '../plan/inventory.js';
 import { isTunnelEnd, knownHostsName, tunnelKeysName } from '../plan/tunnel.js';
 import type { HostSettings, Inbound, Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
-import { assignments, shellWord } from '../shell-word.js';
+import { assignments, shellWords } from '../shell-word.js';
+import { madeLine } from './step.js';
 import etrn from './tunnel-etrn.sh';
 import tunnelHome from './tunnel-home.sh';
 import tunnelRelay from './tunnel-relay.sh';
@@ -21,10 +22,8 @@ export interface TunnelFile {
   readonly lines: readonly string[];
 }
 
-const madeLine = '# Made by relaycerts; changes are lost.';
-
 const fileOf = ({ postfix }: Settings, name: string): string => `${postfix.directory}/${name}`;
-export const settingsPath = ({ tunnel }: Settings): string => `/etc/ssh/sshd_config.d/${tunnel.user}.conf`;
+const settingsPath = ({ tunnel }: Settings): string => `/etc/ssh/sshd_config.d/${tunnel.user}.conf`;
 export const keysPath = ({ tunnel }: Settings): string => `/etc/ssh/${tunnel.user}.keys`;
 export const tunnelUnit = ({ tunnel }: Settings, { hostname }: SmtpdServer): string =>
   `${tunnel.user}-${hostname}.service`;
@@ -130,7 +129,7 @@ export function autosshCommand(settings: Settings, home: SmtpClient, relay: Smtp
   const { inbound } = settings;
   if (inbound === undefined) throw new TypeError('a tunnel without inbound');
   const words = sshWords(settings, inbound, { home, relay }, settings.postfix.directory);
-  return `autossh -M 0 ${words.map((word) => shellWord(word)).join(' ')}`;
+  return `autossh -M 0 ${shellWords(words)}`;
 }
 
 /** Where systemd puts what it hands to the service, whose user cannot enter postfix.directory. */

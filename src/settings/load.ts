@@ -6,6 +6,7 @@ import { hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { quote, RelaycertsError, systemCode, type Hint } from '../errors.js';
+import { pathWord } from '../shell-word.js';
 import { readClients } from './clients-file.js';
 import { parseWithClients } from './fleet.js';
 import { parseJsonc } from './jsonc.js';
@@ -114,25 +115,29 @@ function readUpTo(file: number, limit: number): Buffer {
 
 function explainSystemError(error: unknown, path: string): RelaycertsError {
   const code = systemCode(error);
-  const start: Hint = { run: ['wizard'], after: ', or copy settings.example.json to settings.json' };
-  if (code === 'ENOENT' || code === 'ENOTDIR') return refuse(`no settings file ${quote(path)}`, start, error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return refuse(`no settings file ${quote(path)}`, { run: ['wizard'] }, error);
+  }
   if (code === 'EACCES' || code === 'EPERM') {
     return refuse(`the settings file may not be read: ${quote(path)}`, `look at its owner and mode: ls -l`, error);
   }
-  if (code === 'ELOOP') return refuse(`the settings file is a link to itself: ${quote(path)}`, start, error);
+  if (code === 'ELOOP') {
+    return refuse(`the settings file is a link to itself: ${quote(path)}`, startOver(path), error);
+  }
   const what = `the settings file cannot be read (${code ?? String(error)}): ${quote(path)}`;
   return refuse(what, 'name another file with --settings FILE', error);
+}
+
+/** The wizard writes over no file that it cannot read. */
+function startOver(path: string): Hint {
+  return { run: ['wizard'], before: `rm ${pathWord(path)} &&` };
 }
 
 function decodeText(bytes: Buffer, path: string): string {
   const name = nameFile(path);
   const saveAs = 'save it as UTF-8 without a byte order mark';
   const start = bytes.toString('hex', 0, 3);
-  if (start === '')
-    throw refuse(`${name}: empty`, {
-      run: ['wizard'],
-      after: ', or copy settings.example.json over it',
-    });
+  if (start === '') throw refuse(`${name}: empty`, startOver(path));
   if (start === 'efbbbf') throw refuse(`${name}: begins with a byte order mark`, saveAs);
   if (/^(?:fffe|feff)/u.test(start)) throw refuse(`${name}: is UTF-16, not UTF-8`, saveAs);
   try {

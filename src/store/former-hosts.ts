@@ -11,7 +11,7 @@ import { layoutOf } from './layout.js';
 import { findStrangers } from './strangers.js';
 
 /** All former hosts. @throws files */
-export async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
+async function readFormerHosts(settings: Settings): Promise<readonly FormerHost[]> {
   const layout = layoutOf(settings);
   const { entries } = await readLedger(layout);
   const issued = issuedCertificates(entries, { caCertificate: undefined, hosts: [] });

@@ -10,7 +10,7 @@ import {
 } from '../certificate/certificate.js';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import type { FoundCertificate } from '../plan/inventory.js';
-import { shellWord } from '../shell-word.js';
+import { shellWord, shellWords } from '../shell-word.js';
 import { lookAt, readFileNow, type FileState } from '../sys/files.js';
 import { isDenied } from './ownership.js';
 
@@ -48,15 +48,17 @@ export async function problemsOf(
   const [wide, other] = [open[0], roots === undefined ? foreign[0] : undefined];
   if (wide !== undefined) {
     const mode = wide.mode.toString(8).padStart(4, '0');
-    const everywhere = `find ${words(folders)} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`;
+    const everywhere = `find ${shellWords(folders)} '(' -name '*.key.pem' -o -name '*.chain.pem' ')' -exec chmod 600 {} +`;
     found.push({
       message: `${countOf(open)} can be read or changed by others (mode ${mode}); if others use this machine, they may have copied it`,
-      hint: open.length <= 3 ? `chmod 600 ${words(open.map(({ path }) => path))}` : everywhere,
+      hint: open.length <= 3 ? `chmod 600 ${shellWords(open.map(({ path }) => path))}` : everywhere,
     });
   }
   if (other !== undefined) {
     const which =
-      foreign.length <= 3 ? `${uid} ${words(foreign.map(({ path }) => path))}` : `-R ${uid} ${words(folders)}`;
+      foreign.length <= 3
+        ? `${uid} ${shellWords(foreign.map(({ path }) => path))}`
+        : `-R ${uid} ${shellWords(folders)}`;
     found.push({
       message: `${countOf(foreign)} belongs to another user (uid ${other.uid})`,
       hint: `${uid === 0 ? '' : 'sudo '}chown ${which}`,
@@ -71,10 +73,6 @@ function byMessage(a: Problem, b: Problem): number {
 
 function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
   return a.path < b.path ? -1 : 1;
-}
-
-function words(paths: readonly string[]): string {
-  return paths.map((path) => shellWord(path)).join(' ');
 }
 
 function countOf(files: readonly { readonly path: string }[]): string {

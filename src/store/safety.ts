@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, type Problem } from '../errors.js';
 import { findHostName } from '../names.js';
 import { hostsOf, roles, type Settings } from '../settings/settings.js';
-import { shellWord } from '../shell-word.js';
+import { shellWord, shellWords } from '../shell-word.js';
 import { readAccounts, type Accounts } from '../sys/accounts.js';
 import { assertKeepsModes } from '../sys/disk.js';
 import { linkHint } from '../sys/file-error.js';
@@ -189,7 +189,7 @@ export function judgePlaces(
     const sudo = uid === 0 || open.every((one) => one.uid === uid) ? '' : 'sudo ';
     problems.push({
       message: `${nameAll(open)} can be written by ${whoWrites(open, accounts)}, who could replace what is in it`,
-      hint: `${sudo}chmod go-w ${words(open)}`,
+      hint: `${sudo}chmod go-w ${shellWords(open.map(({ path }) => path))}`,
     });
   }
   for (const owner of new Set(right.map((one) => one.uid))) {
@@ -261,7 +261,7 @@ function nameUser(uid: number, { users }: Accounts): string {
 function ownerProblem(his: readonly Seen[], who: string, uid: number): Problem {
   return {
     message: `${nameAll(his)} belongs to ${who}, who could change what is in it`,
-    hint: `${uid === 0 ? '' : 'sudo '}chown ${uid} ${words(his)}`,
+    hint: `${uid === 0 ? '' : 'sudo '}chown ${uid} ${shellWords(his.map(({ path }) => path))}`,
   };
 }
 
@@ -293,8 +293,4 @@ function nameAll([first, ...more]: readonly Seen[]): string {
   if (first === undefined) return '';
   const what = first.duty === 'project' ? 'the project folder ' : '';
   return `${what}${quotePath(first.path)}${more.length === 0 ? '' : ` (and ${more.length} more)`}`;
-}
-
-function words(some: readonly Seen[]): string {
-  return some.map(({ path }) => shellWord(path)).join(' ');
 }

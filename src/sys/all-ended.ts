@@ -2,7 +2,7 @@
 // being written when a lock is released or a folder is removed.
 
 /** All results, in order. @throws the first failure, once all have ended */
-export async function allEnded<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+async function allEnded<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }

@@ -97,7 +97,18 @@ export async function listFolder(path: string): Promise<readonly string[]> {
  * that belong together there is store/transaction.ts. @throws files
  */
 export async function replaceFile(path: string, bytes: string | Uint8Array, mode: FileMode): Promise<void> {
-  await viaTemporary(path, bytes, mode, async (temporary) => renameSync(temporary, path));
+  await replaceFiles([{ path, bytes, mode }]);
+}
+
+/** The same for many files: none is replaced before all are on the disk. @throws files */
+export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
+  await viaTemporaries(files, async ({ path }, temporary) => renameSync(temporary, path));
+}
+
+interface NewFile {
+  readonly path: string;
+  readonly bytes: string | Uint8Array;
+  readonly mode: FileMode;
 }
 
 /**
@@ -123,7 +134,7 @@ export async function writeNewFile(
   mode: FileMode,
   prove: (temporary: string) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  await viaTemporary(path, bytes, mode, async (temporary) => {
+  await viaTemporaries([{ path, bytes, mode }], async (_, temporary) => {
     await prove(temporary);
     // Unlike a rename, this never replaces a file that got the name meanwhile. FAT has no hard links.
     try {
@@ -136,28 +147,33 @@ export async function writeNewFile(
   });
 }
 
-async function viaTemporary(
-  path: string,
-  bytes: string | Uint8Array,
-  mode: FileMode,
-  place: (temporary: string) => Promise<void>,
+async function viaTemporaries(
+  files: readonly NewFile[],
+  place: (file: NewFile, temporary: string) => Promise<void>,
 ): Promise<void> {
-  await attempt('write', path, async () => {
-    const temporary = join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(4).toString('hex')}`);
-    const disk = realDisk();
-    // For example, on Ctrl-C while somebody is asked for a PIN.
-    const drop = (): void => rmSync(temporary, { force: true });
-    process.on('exit', drop);
-    try {
-      await disk.create(temporary, Buffer.from(bytes), mode);
-      await disk.sync([temporary]);
-      await place(temporary);
-      await disk.sync([dirname(path)]);
-    } catch (error) {
-      await disk.unlink(temporary);
-      throw error;
-    } finally {
-      process.off('exit', drop);
-    }
+  const [first] = files;
+  if (first === undefined) return;
+  const disk = realDisk();
+  const made = files.map((file) => {
+    const { path } = file;
+    return { file, temporary: join(dirname(path), `.${basename(path)}.relaycerts-${randomBytes(4).toString('hex')}`) };
   });
+  // For example, on Ctrl-C while somebody is asked for a PIN.
+  const drop = (): void => {
+    for (const { temporary } of made) rmSync(temporary, { force: true });
+  };
+  process.on('exit', drop);
+  try {
+    for (const { file, temporary } of made) {
+      await attempt('write', file.path, () => disk.create(temporary, Buffer.from(file.bytes), file.mode));
+    }
+    await attempt('write', first.path, () => disk.sync(made.map(({ temporary }) => temporary)));
+    for (const { file, temporary } of made) await attempt('write', file.path, () => place(file, temporary));
+    await attempt('write', first.path, () => disk.sync([...new Set(files.map(({ path }) => dirname(path)))]));
+  } catch (error) {
+    for (const { temporary } of made) await disk.unlink(temporary);
+    throw error;
+  } finally {
+    process.off('exit', drop);
+  }
 }

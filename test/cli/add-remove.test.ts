@@ -249,6 +249,21 @@ describe('a host that only the ledger knows', () => {
     expect(succeed(await run(...remove.split(' '))).stderr).toContain('nothing to do');
   });
 
+  it('is in status by name and by pattern, over or not', async () => {
+    for (const word of [gone, 'relayh*']) {
+      const { status, stdout, stderr } = await run('status', word);
+      expect([status, stdout]).toEqual([3, 'no hosts\n']);
+      expect(stderr).toContain(`${gone} is no longer in the settings: until its configuration is undone there`);
+    }
+    succeed(await run('remove', gone));
+    expect(await run('status', gone)).toEqual({
+      status: 0,
+      stdout: 'no hosts\n',
+      stderr: `relaycerts: ${gone} is no longer in the settings; its certificate is revoked or retired\n`,
+    });
+    expect((await run('status', 'never')).status).toBe(2);
+  });
+
   it('can be revoked, once', async () => {
     expect(succeed(await run('revoke', gone, '--reason', 'stolen')).stderr).toContain(`revoked ${gone}`);
     await noteAsInstalled(project);

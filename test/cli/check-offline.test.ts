@@ -119,6 +119,13 @@ describe('check --offline', () => {
     expect(warned.stdout).toMatch(/^RELAYCERTS WARNING - project-warning \| errors=0;;0 warnings=1;0 /u);
     const { status, stderr } = await project.run(['check', '--json', '--format', 'nagios']);
     expect([status, stderr]).toEqual([2, expect.stringContaining('--json cannot be used')]);
+    for (const command of ['check', 'status']) {
+      const unable = await project.run([command, '--settings', 'a|b.json', '--format', 'nagios']);
+      expect([unable.status, unable.stdout]).toEqual([
+        3,
+        expect.stringMatching(/^RELAYCERTS UNKNOWN - no settings file "[^|]*a b\.json"\n$/u),
+      ]);
+    }
   });
 });
 

@@ -116,6 +116,12 @@ describe('of a fleet', () => {
     expect([all.slice(2, 3), all.slice(3).toSorted()]).toEqual([['d'], ['a', 'b', 'c', 'e']]);
   });
 
+  it('if the canary cannot be reached, the next one goes first', async () => {
+    const { status, stdout, visited } = await deployWith(`[ "$host" != d ] || exit 255\n${failing}`, '--canary', 'd');
+    expect([status, visited]).toEqual([1, ['relayhost', 'd', 'a']]);
+    expect(stdout).toContain('deploy: 1 installed, 2 failed and left as before, 3 waiting for others\n');
+  });
+
   it('a revocation reaches every relay, whichever fails', async () => {
     const relays = ['a', 'b', 'c'];
     const smtpClients = [{ hostname: 'home' }, { hostname: 'lost' }];

@@ -137,6 +137,13 @@ describe('the folder', () => {
       expect(readFileSync(at('boky.env'), 'utf8')).toBe(edited);
       expect(readFileSync(at('boky.env.new'), 'utf8')).toContain(`POSTFIX_smtp_tls_loglevel=${level}\n`);
     }
+    // What is new takes the place of the edited file.
+    writeFileSync(at('boky.env'), readFileSync(at('boky.env.new')));
+    const { stdout } = await exportHost('home2', '--output', 'edited', '--json');
+    expect(answerOf<object>(stdout)).toMatchObject({
+      files: expect.arrayContaining([{ path: 'boky.env.new', outcome: 'removed' }]) as unknown,
+    });
+    expect([...filesIn(project.path('edited')).keys()]).not.toContain('boky.env.new');
     project.settings(settings);
   });
 
@@ -147,7 +154,7 @@ describe('the folder', () => {
     rmSync(project.path('pins/tls/rootCA.crt'));
     const before = treeOf(project.path('pins'));
     const { status, stderr } = await exportHost('gw1', '--output', 'pins');
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/relay_clientcerts" is not as it was written/u)]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/and not overwritten: "\S+relay_clientcerts"\n/u)]);
     expect(treeOf(project.path('pins'))).toEqual(before);
   });
 

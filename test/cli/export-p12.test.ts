@@ -148,7 +148,7 @@ describe('the password', () => {
     screen.press('Enter');
     expect(await screen.ended()).toBe(2);
     await screen.waitFor('an empty password protects nothing');
-    const hint = /relaycerts export p12 mailhost\.example\.org --password-fd 3 3< FILE$/u;
+    const hint = /relaycerts export p12 mailhost\.example\.org --password-fd 3 3< PASSWORD-FILE$/u;
     expectError(await project.run(['export', 'p12', 'mailhost']), 2, /here is no terminal to ask on/u, hint);
     for (const [input, what] of [
       ['', /the password of the PKCS#12 file from "file descriptor 0" is empty/u],

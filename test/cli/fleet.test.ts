@@ -32,7 +32,7 @@ beforeAll(async () => {
   made.write('settings.json', JSON.stringify(hosts));
   made.write('c.csv', `hostname\n${names.join('\n')}\n`);
   printed = succeed(await made.run(['make']));
-}, 120_000);
+});
 afterAll(() => made.remove());
 
 const noteOf = (project: Project): string => {
@@ -182,10 +182,20 @@ function bend(project: Project, path: string, at: number): void {
 
 describe('Ctrl-C', () => {
   it('keeps completed batches, and the next command continues', async () => {
-    const project = makeProject(null);
-    project.write('settings.json', made.read('settings.json'));
-    project.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
-    expect(await interruptAfterBatch(project, ['make'])).toBe(130);
+    const begin = (): Project => {
+      const empty = makeProject(null);
+      empty.write('settings.json', made.read('settings.json'));
+      empty.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
+      return empty;
+    };
+    let project = begin();
+    await untilInTime(async (isFirst) => {
+      if (!isFirst) {
+        project.remove();
+        project = begin();
+      }
+      return interruptAfterBatch(project, ['make']);
+    });
     const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
     const first = listed();
     // With the relay, a batch has 1000 hosts.
@@ -198,16 +208,26 @@ describe('Ctrl-C', () => {
     expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(1500);
 
     const certificates = (): readonly string[] => listed().map((name) => project.read('certs/smtp-client', name));
-    const old = certificates();
-    expect(await interruptAfterBatch(project, ['renew', '--force'])).toBe(130);
+    let old: readonly string[] = [];
+    await untilInTime(async () => {
+      old = certificates();
+      return interruptAfterBatch(project, ['renew', '--force']);
+    });
     const renewed = certificates().filter((certificate, index) => certificate !== old[index]);
     expect([999, 1500]).toContain(renewed.length);
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     project.remove();
-  }, 240_000);
+  });
 });
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
+
+/** Repeats what ends with this exit code if it was interrupted: the signal of a busy process comes too late sometimes. */
+async function untilInTime(interrupt: (isFirst: boolean) => Promise<number | null>): Promise<void> {
+  let code = await interrupt(true);
+  for (let more = 10; code === 0 && more > 0; more -= 1) code = await interrupt(false);
+  expect(code).toBe(130);
+}
 
 /** Interrupts a command when it announces the second batch, so that the first is done; returns its exit code. */
 async function interruptAfterBatch(project: Project, words: readonly string[]): Promise<number | null> {
@@ -233,7 +253,7 @@ describe('what is noted of clients that are right', () => {
     project = copyOf(made);
     // A copy is another file, and old enough after a tick of the clock.
     for (let run = 0; run < 2; run += 1) succeed(await project.run(['make']));
-  }, 120_000);
+  });
   afterAll(() => project.remove());
 
   it('is for this user, and for a fleet only', async () => {

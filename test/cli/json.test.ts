@@ -55,6 +55,7 @@ describe('an error', () => {
     ['an option that is none', ['make', '--json', '--bogus'], 2, 'usage', 'relaycerts make --help'],
     ['a value that is none, before --json', ['--wait', 'x', 'make', '--json'], 2, 'usage', 'relaycerts --help'],
     ['a command that is none', ['--json', 'mkae'], 2, 'usage', 'relaycerts make'],
+    ['no command and no settings', ['--settings', 'none.json', '--json'], 2, 'settings', null],
     ['settings that are not there', ['--settings', 'none.json', '--json', 'status'], 2, 'settings', null],
     ['a host that is none', ['show', 'nobody', '--json'], 2, 'usage', null],
     [

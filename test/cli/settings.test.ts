@@ -1,7 +1,7 @@
 // Bad settings on the command line: each exits 2 with the place and a hint, writes nothing and shows no stack.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { badSettings } from '../support/bad-settings.js';
 import { makeProject, treeOf, type Project, type Result } from '../support/project.js';
@@ -43,6 +43,7 @@ describe('make on bad settings', () => {
 const files: readonly (readonly [name: string, make: () => void, says: RegExp])[] = [
   ['nothing', () => undefined, /no settings file/u],
   ['an empty file', () => project.write('settings.json', ''), /empty/u],
+  ['a link to itself', () => symlinkSync('settings.json', project.path('settings.json')), /link to itself/u],
   ['a folder', () => mkdirSync(project.path('settings.json')), /folder/u],
   ['a byte order mark', () => project.write('settings.json', '\ufeff{}'), /byte order mark/u],
   ['UTF-16', () => project.write('settings.json', Buffer.from('{"domain": 1}', 'utf16le')), /UTF-8|u0000/u],
@@ -62,5 +63,11 @@ describe('make with a file that is not settings', () => {
     expect(result.stderr).toMatch(says);
     expect(result.stderr).toMatch(/^relaycerts: hint: \S/mu);
     expect(result.stderr).not.toMatch(/\n\s+at |SyntaxError/u);
+    // The wizard refuses to write over what it cannot read, so its hint makes room for it.
+    const [, before] = /^relaycerts: hint: (.*)relaycerts wizard/mu.exec(result.stderr) ?? [];
+    if (before === undefined) return;
+    execFileSync('sh', ['-c', `${before}true`], { cwd: project.folder });
+    expect((await project.run(['wizard'])).stderr).toContain('needs a terminal');
+    expect(readdirSync(project.folder)).toEqual([]);
   });
 });

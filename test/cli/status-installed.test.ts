@@ -75,7 +75,7 @@ describe('what was made', () => {
   it('says how long ago it was made', async () => {
     for (const [milliseconds, said] of [
       [1000, 'just now'],
-      [90_000, '1 minute ago'],
+      [61_000, '1 minute ago'],
       [7_300_000, '2 hours ago'],
       [3 * day, '3 days ago'],
       [-day / 100, 'just now'],

@@ -129,12 +129,12 @@ postconf -M '2500/inet=2500 inet n - n - - smtpd'
 postconf -P 2500/inet/smtpd_tls_security_level=encrypt 2500/inet/smtpd_tls_ask_ccert=yes \\
   2500/inet/smtpd_tls_cert_file=${folder}/crt.pem 2500/inet/smtpd_tls_key_file=${folder}/key.pem \\
   2500/inet/smtpd_tls_fingerprint_digest=sha256 2500/inet/relay_clientcerts=hash:/etc/postfix/relay_clientcerts \\
-  2500/inet/smtpd_relay_restrictions=permit_tls_clientcerts,defer
-postfix reload`);
+  2500/inet/smtpd_relay_restrictions=permit_tls_clientcerts,defer`);
+  await relay.reload();
   for (const home of homes) {
     await home.sh(`postconf -e 'relayhost = [${relay.hostname}]:2500' smtp_tls_security_level=encrypt \\
-  smtp_tls_cert_file=${folder}/crt.pem smtp_tls_key_file=${folder}/key.pem
-postfix reload`);
+  smtp_tls_cert_file=${folder}/crt.pem smtp_tls_key_file=${folder}/key.pem`);
+    await home.reload();
   }
 }
 

@@ -10,7 +10,6 @@ import { requireTools } from '../support/require-tools.js';
 import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { expectGreen, findAll } from './lab/check.js';
-import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, servedSerial } from './lab/operator.js';
 import { commandsOf, readStatus } from './lab/status.js';
@@ -39,8 +38,7 @@ beforeAll(async () => {
 // A failure's leftovers in the queue must not fail a later test.
 beforeEach(() => home.exec(['postsuper', '-d', 'ALL']));
 afterEach(async () => {
-  // What has arrived leaves the queue a moment later.
-  await expect.poll(() => home.queue(), { timeout: patienceMs }).toEqual([]);
+  await home.waitForEmptyQueue();
   expect(await home.readFile('/var/log/mail.log')).not.toMatch(/status=(?:bounced|expired)/u);
 });
 afterAll(() => lab.stop());

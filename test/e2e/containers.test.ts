@@ -9,7 +9,7 @@ import type { Lab } from './lab.js';
 import { makeCa, makeCertificate } from './lab/certificates.js';
 import type { Credential } from './lab/certificates.js';
 import { images, startContainer, type Image } from './lab/containers.js';
-import { patienceMs, runProcess } from './lab/machine.js';
+import { programMs, runProcess } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, openCa, send } from './lab/operator.js';
 import { badServerCertificate } from './lab/words.js';
@@ -146,6 +146,6 @@ const releases = process.env['RELAYCERTS_DEEP'] === '1' ? ['bullseye', 'trixie']
 test.each(releases)('all of this on Debian %s', async (release) => {
   const words = ['scripts/in-release.sh', release, 'vitest', 'run', '--project', 'e2e', 'test/e2e/containers.test.ts'];
   const env = { PATH: process.env['PATH'] ?? '', HOME: '/root' };
-  const { code, stdout, stderr } = await runProcess(words, env, { timeoutMs: 4 * patienceMs });
+  const { code, stdout, stderr } = await runProcess(words, env, { timeoutMs: 4 * programMs });
   expect(code, stdout + stderr).toBe(0);
 });

@@ -9,7 +9,7 @@ import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { adminAccount } from './lab/accounts.js';
-import { patienceMs, rootAccount, runProcess } from './lab/machine.js';
+import { programMs, rootAccount, runProcess } from './lab/machine.js';
 import { Shell } from './lab/newcomer.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
@@ -176,6 +176,6 @@ const releases = process.env['RELAYCERTS_DEEP'] === '1' ? ['bullseye', 'bookworm
 test.each(releases)('all of this on Debian %s', async (release) => {
   const words = ['scripts/in-release.sh', release, 'vitest', 'run', '--project', 'e2e', 'test/e2e/deploy.test.ts'];
   const env = { PATH: process.env['PATH'] ?? '', HOME: '/root' };
-  const { code, stdout, stderr } = await runProcess(words, env, { timeoutMs: 4 * patienceMs });
+  const { code, stdout, stderr } = await runProcess(words, env, { timeoutMs: 4 * programMs });
   expect(code, stdout + stderr).toBe(0);
 });

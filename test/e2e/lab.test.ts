@@ -16,6 +16,7 @@ import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import { adminAccount } from './lab/accounts.js';
 import { patienceMs } from './lab/machine.js';
+import { hasSettled, settle } from './lab/settled.js';
 
 /** How many processes of the real machine live in one of these PID namespaces. */
 async function countProcesses(namespaces: readonly string[]): Promise<number> {
@@ -54,7 +55,7 @@ describe('the lab', () => {
     expect(mail).toMatch(/^Received: from relayhost\.example\.org \(relayhost\.example\.org \[192\.0\.2\.11\]\)/m);
     expect(mail).toMatch(/^Received: from mailhost\.example\.org \(mailhost\.example\.org \[192\.0\.2\.31\]\)/m);
     expect(await relay.mailLog()).toContain('client=mailhost.example.org[192.0.2.31]');
-    expect(await home.queue()).toEqual([]);
+    await home.waitForEmptyQueue();
 
     await lab.restore();
     expect((await relay.exec(['postconf', '-h', 'mynetworks'])).stdout).not.toContain(home.address);
@@ -82,9 +83,22 @@ describe('the lab', () => {
     expect(await home.queue()).toHaveLength(1);
     await relay.sh('pkill -CONT -x "master|smtpd"');
     await lab.outside.waitForMail('meanwhile');
-    await home.waitForLog(/status=sent/u);
-    expect(await home.queue()).toEqual([]);
+    await home.waitForEmptyQueue();
     await lab.restore();
+  });
+
+  test('a reload is over once who was there before it has ended', async () => {
+    const [relay] = lab.relays;
+    const processes = async (): Promise<readonly string[]> =>
+      (await relay.sh('pgrep -x "qmgr|pickup|smtpd|cleanup"')).stdout.trim().split('\n');
+    const old = await processes();
+    await relay.sh('pkill -STOP -x master');
+    await relay.exec(['postfix', 'reload']);
+    expect(await hasSettled(relay.machine)).toBe(false);
+    await relay.sh('pkill -CONT -x master');
+    await settle(relay.machine);
+    const after = await processes();
+    expect(old.filter((pid) => after.includes(pid))).toEqual([]);
   });
 
   test('a stock relay defers strangers, and its chrooted smtpd resolves names', async () => {

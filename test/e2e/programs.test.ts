@@ -149,10 +149,7 @@ async function retry(host: MailHost, name: keyof typeof queues, subject: string)
 }
 
 /** Starts the relay's Postfix again: OpenSMTPD keeps a session open for later mails, a reload would leave it that. */
-const endSessions = () =>
-  relay.sh(`postfix abort > /dev/null 2>&1
-until /usr/lib/postfix/sbin/master -t 2> /dev/null; do sleep 0.02; done
-postfix start > /dev/null 2>&1`);
+const endSessions = () => relay.restart();
 
 const msmtp = (subject: string) =>
   bare.exec(['su', '-s', '/bin/sh', 'www-data', '-c', 'msmtp -f ann@example.org bob@example.net'], {
@@ -281,7 +278,7 @@ update-exim4.conf`);
       ['mailhost4.example.org', 'program-differs', 'the lines of relaycerts are missing, or somebody changed them'],
     ]);
     const status = (await desk.run('relaycerts status', true)).stdout;
-    expect(status).toMatch(/seen just now with another configuration/u);
+    expect(status).toMatch(/seen (?:just now|\d+ minutes? ago) with another configuration/u);
     await runCures(desk);
     await exim.sh('service exim4 stop >/dev/null 2>&1');
     const [stopped] = await wrong();

@@ -192,7 +192,7 @@ describe('keys in GnuPG', () => {
       gnupg.gpg(['--quick-set-expire', fingerprints.open, until, subkey ?? 'none']);
     expire('seconds=1');
     await expect
-      .poll(() => gnupg.gpg(['--with-colons', '--list-keys', 'open@example.org']).toString(), { timeout: 30_000 })
+      .poll(() => gnupg.gpg(['--with-colons', '--list-keys', 'open@example.org']).toString(), { timeout: 240_000 })
       .toMatch(/^sub:e:/mu);
     await expectWell();
     expire('0');

@@ -167,7 +167,7 @@ describe('a server', () => {
     expect(answers.map(({ kind }) => kind)).toEqual(Array.from({ length: 6 }, () => 'unknown'));
     expect(new Set(findings.map(({ id }) => id))).toEqual(new Set(['dns-unknown']));
     expect(status).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(30_000);
+    expect(performance.now() - begun).toBeLessThan(240_000);
     await Promise.all(servers.map((server) => server.stop()));
   });
 

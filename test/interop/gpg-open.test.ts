@@ -190,7 +190,7 @@ describe("the user's own key has a passphrase", () => {
       const run = withEnv({ TERM: 'screen' });
       const opening = open(toLocked, { run, tty: tmux('display-message', '-p', '#{pane_tty}').trim() });
       await vi.waitFor(() => expect(tmux('capture-pane', '-p')).toMatch(/Locked <locked@example\.org>/u), {
-        timeout: 900_000,
+        timeout: 240_000,
       });
       tmux('send-keys', '-l', keyPassword);
       tmux('send-keys', 'Enter');

@@ -3,7 +3,9 @@
 // in their values and their last line only are for shellcheck with RELAYCERTS_DEEP=1, and so is each cut of all.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { renderAnsible } from '../../src/render/ansible.js';
 import { renderDelivery } from '../../src/render/delivery.js';
@@ -151,6 +153,27 @@ it.each(received)('what deploy sends to $name passes shellcheck, and each shell 
       expect(run([...shell, '-n'], text)).toBe('');
     }
   }
+});
+
+it('files that were not replaced yet have one name when a script fails', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));
+  // The second file cannot be written: a folder is no text.
+  const script = `host=h folder=. edited='a b'
+. ./src/render/failure.sh
+. ./src/render/frame.sh
+for part in is_running resume put_bundle_back; do eval "$part() { :; }"; done
+cd '${folder}'
+config=$PWD saved=$PWD/saved
+mkdir -p saved/before saved/new/b
+for file in a b; do echo old >"$file" && cp "$file" saved/before; done
+echo new >saved/new/a
+begin_change
+replace_files`;
+  const { stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+  expect(stderr).toContain('the configuration of h is as it was before');
+  expect(readdirSync(folder)).toEqual(['a', 'b', 'saved']);
+  expect(readFileSync(join(folder, 'a'), 'utf8')).toBe('old\n');
+  rmSync(folder, { recursive: true });
 });
 
 describe('what the role of export ansible runs', () => {

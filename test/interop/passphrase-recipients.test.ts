@@ -332,11 +332,14 @@ describe('recipients that change', () => {
   it('but not because a recipient has expired since', async () => {
     const gnupg = makeGnupg();
     try {
-      const fingerprint = gnupg.makeKey({ userId: 'soon@example.org', expire: 'seconds=3' });
-      const now = Date.now();
+      const fingerprint = gnupg.makeKey({ userId: 'soon@example.org' });
       settings([fingerprint]);
       await succeed(['make'], gnupg);
-      while (Date.now() < now + 4000) spawnSync('sleep', ['0.2']);
+      gnupg.gpg(['--quick-set-expire', fingerprint, 'seconds=1', '*']);
+      gnupg.gpg(['--quick-set-expire', fingerprint, 'seconds=1']);
+      const isExpired = (): boolean =>
+        ['pub', 'sub'].every((kind) => gnupg.gpg(['--with-colons', '--list-keys']).toString().includes(`${kind}:e:`));
+      await expect.poll(isExpired, { timeout: 240_000 }).toBe(true);
       expect((await succeed(['make'], gnupg)).stderr).toMatch(/nothing to make/u);
     } finally {
       gnupg.dispose();

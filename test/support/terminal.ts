@@ -42,7 +42,7 @@ export interface Terminal {
 let started = 0;
 
 /** Milliseconds: a busy machine takes many times as long as an idle one. */
-const patience = 900_000;
+const patience = 240_000;
 
 /** Starts a program in its own terminal. @throws Error naming the Debian package if tmux is missing */
 export async function openTerminal(request: TerminalRequest): Promise<Terminal> {

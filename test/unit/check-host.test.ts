@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import { unseenFinding } from '../../src/check/host.js';
 import { judgeConfiguration } from '../../src/check/host-configuration.js';
 import { parseFacts, type HostFacts } from '../../src/check/host-facts.js';
 import { judgeFiles } from '../../src/check/host-files.js';
@@ -70,6 +71,22 @@ describe('a service', () => {
     expect(idsOf(judgeConfiguration(threeHosts, home, facts))).toEqual(ids);
   });
 
+  it.each([
+    ['no', 'setting-inherited'],
+    ['yes', 'wrapper-mode'],
+  ])('without an override, when main.cf has %s: %s', (value, id) => {
+    const facts = factsOf(
+      '@postfix 3.7',
+      service,
+      found,
+      '@wanted relaycerts/unix',
+      ' smtp_tls_wrappermode=no',
+      '@inherited relaycerts/unix',
+      ` smtp_tls_wrappermode=${value}`,
+    );
+    expect(idsOf(judgeConfiguration(threeHosts, home, facts))).toEqual([id]);
+  });
+
   it('of another program under its name is replaced, and its settings are of no interest', () => {
     const other = found.replace('smtp', 'error');
     const facts = factsOf('@postfix 3.7', service, other, '@wanted relaycerts/unix', ' smtp_tls_security_level=secure');
@@ -108,6 +125,25 @@ it('mail on hold is named, and counted', () => {
   const facts = factsOf('@queue', ` ${held}`, ` ${held}`, ' {"queue_name":"active","recipients":[]}', ' {', ' null');
   const [finding, ...more] = judgeState(threeHosts, home, facts, { from: 0, to: 0 });
   expect([finding?.id, finding?.values['count'], more]).toEqual(['queue-held', '2', []]);
+});
+
+it.each([
+  [['mail transport unavailable'], ['queue-stuck']],
+  [['delivery temporarily suspended: TLS is required, but our TLS engine is unavailable'], ['queue-stuck']],
+  [['user unknown', 'deferred transport'], ['queue-stuck']],
+  [['elsewhere', 'connect to relayhost.example.org[192.0.2.11]:2500: Connection refused'], ['queue-deferred']],
+  [['connect to lan.example.net[192.0.2.32]:25: Connection refused', 'the transport map is unavailable'], []],
+])('mail that waits because of %j: %j', (reasons, ids) => {
+  const recipients = reasons.map((reason) => ({ address: 'bob@example.net', delay_reason: reason }));
+  const mail = JSON.stringify({ queue_name: 'deferred', queue_id: 'A', recipients });
+  const findings = judgeState(threeHosts, home, factsOf('@queue', ` ${mail}`, ` ${mail}`), { from: 0, to: 0 });
+  expect(findings.map(({ id, values }) => [id, values['count']])).toEqual(ids.map((id) => [id, '2']));
+});
+
+it('of a host here, it is this user who may not use sudo', () => {
+  const here = { ...home, ssh: { ...home.ssh, isLocal: true } };
+  const { values } = unseenFinding(here, { kind: 'no-sudo', words: 'sudo: a password is required' });
+  expect(values['found']).toBe('this user');
 });
 
 it('without posttls-finger, the way out is unknown', () => {

@@ -111,6 +111,9 @@ describe('a mistyped command', () => {
       expect(stderr).toContain(`unknown command "${typed}"`);
       for (const name of destructive)
         expect(stderr).not.toMatch(new RegExp(`did you mean ${name}|hint: relaycerts ${name}`, 'u'));
+      // Nor a harmless one that is spelt alike: who mistypes "revoke" does not want "renew".
+      if (destructive.some((name) => typed.startsWith(name.slice(0, -1))))
+        expect(stderr).toMatch(/"\nrelaycerts: hint: relaycerts --help\n$/u);
     },
   );
 

@@ -123,6 +123,7 @@ describe('commands', () => {
     'known-clients',
     'live-relays',
     'make-ca',
+    'new-file',
     'operator-key',
     'revocation',
     'undeploy',
@@ -152,6 +153,20 @@ describe('a host of the inventory', () => {
 });
 
 const inCamel = (name: string): string => name.replaceAll(/-(.)/gu, (_, letter: string) => letter.toUpperCase());
+
+describe('the labs', () => {
+  it('reload and end Postfix by the helpers, which wait until it is done', () => {
+    const folder = join(root, 'test/e2e');
+    const helpers = ['lab/mail-host.ts', 'lab/postfix.ts'];
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+    const asked = files.filter((path) => {
+      const code = readFileSync(join(folder, path), 'utf8').replaceAll(/^ *(?:\/\/|\*|\/\*\*).*$/gmu, '');
+      return /\bpostfix(?:', ')? ?(?:reload|abort)\b/u.test(code);
+    });
+    // lab.test.ts has a reload that is not waited for, in the middle of a delivery.
+    expect(asked.toSorted()).toEqual([...helpers, 'lab.test.ts'].toSorted());
+  });
+});
 
 describe('names', () => {
   const gone = [

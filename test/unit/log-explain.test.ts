@@ -66,6 +66,12 @@ describe('a line of any form', () => {
     ['short-monotonic', `[12345.678901] relayhost ${tag}${reject}`, '[12345.678901]', 'relayhost'],
     ['of a container', `2026-11-27T00:37:48Z INFO    ${tag}${reject}`, '2026-11-27T00:37:48Z', ''],
     ['of compose', `mail-1  | ${tag}${reject}`, '', ''],
+    [
+      "of Docker's json-file",
+      JSON.stringify({ log: `Nov 27 00:37:48 relayhost ${tag}${reject}\n`, stream: 'stdout' }),
+      'Nov 27 00:37:48',
+      'relayhost',
+    ],
     ['without a head', reject, '', ''],
     ['json', JSON.stringify({ ...journal, MESSAGE: reject }), '2026-11-27T00:37:48.123Z', 'relayhost'],
     [
@@ -337,13 +343,39 @@ describe('Postfix 3.5, to which a relay of this CA with another name is only not
   });
 });
 
-it('the detail of a handshake that failed is not another line that is unknown', () => {
+describe('the detail of a handshake that failed', () => {
   const detail = 'warning: TLS library problem: error:0A0000F4:SSL routines::unexpected message:../ssl/record/x.c:855:';
-  const begin = `Nov 27 11:49:35 relayhost ${tag}`;
-  expect(summaryOf(`${begin}${detail}\n`).unknown).toHaveLength(1);
-  const failed = `${begin}SSL_accept error from unknown[203.0.113.9]: -1\n`;
-  const { unknown } = summaryOf(`${failed}${begin}${detail}\n`);
-  expect(unknown).toEqual([]);
+  it.each([
+    [`Nov 27 11:49:35 relayhost ${tag}`, 'SSL_accept error from unknown[203.0.113.9]: -1'],
+    [
+      'Nov 27 11:49:35 mailhost postfix/relaycerts/smtp[380]: ',
+      'SSL_connect error to relayhost.example.org[192.0.2.11]:2500: -1',
+    ],
+  ])('is not another line that is unknown: %s', (begin, failed) => {
+    expect(summaryOf(`${begin}${detail}\n`).unknown).toHaveLength(1);
+    expect(summaryOf(`${begin}${failed}\n${begin}${detail}\n`).unknown).toEqual([]);
+  });
+});
+
+it('what a reload ends is neither a fault nor unknown', () => {
+  const waits = '4Q2: to=<bob@example.net>, relay=none, delay=3, delays=1/2/0/0, dsn=4.4.2, status=deferred ';
+  const lines = [
+    `relaycerts/smtp[1]: ${waits}(lost connection with relayhost.example.org[192.0.2.11] while receiving the initial server greeting)`,
+    `relaycerts/smtp[1]: ${waits}(host relayhost.example.org[192.0.2.11] refused to talk to me: 421 4.3.2 Service currently unavailable)`,
+    `error[2]: ${waits}(delivery temporarily suspended: lost connection with relayhost.example.org[192.0.2.11] while sending RCPT TO)`,
+    'qmgr[3]: warning: premature end-of-input on private/relaycerts socket while reading input attribute name',
+    'qmgr[3]: warning: private/relaycerts socket: malformed response',
+    'relaycerts/smtp[1]: warning: problem talking to server private/tlsmgr: Connection reset by peer',
+    'relaycerts/smtp[1]: warning: problem talking to service rewrite: Success',
+  ];
+  const { faults, unknown } = summaryOf(
+    lines.map((line) => `Nov 27 11:49:35 mailhost postfix/${line}\n`).join(''),
+    hosts,
+  );
+  expect([faults, unknown]).toEqual([[], []]);
+  // What keeps a service from being reached is not.
+  const refused = 'warning: problem talking to server private/relaycerts-2500-tlsmgr: Connection refused';
+  expect(summaryOf(`Nov 27 11:49:35 relayhost ${tag}${refused}\n`).unknown).toHaveLength(1);
 });
 
 it('a recipient that home does not know is refused, as it should be', () => {

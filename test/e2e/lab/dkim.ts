@@ -30,16 +30,19 @@ export class KeyServer {
       return `txt-record=${[name, ...strings.map((text) => `"${text}"`)].join(',')}\n`;
     });
     await wire.writeFile('/run/lab/keys.conf', lines.join(''));
+    await this.stop();
     await wire.sh(`ip address replace ${this.address}/24 dev wire
-      test ! -e /run/keys.pid || kill "$(cat /run/keys.pid)"
-      while ss -lun 'sport = :53' | grep -q ${this.address}:53; do sleep 0.05; done
       dnsmasq --conf-file=/run/lab/keys.conf --pid-file=/run/keys.pid --user=root --no-hosts --no-resolv --local=/#/ \\
         --listen-address=${this.address} --bind-interfaces`);
   }
 
-  /** No answer at all. */
+  /** No answer at all, from now on. */
   async stop(): Promise<void> {
-    await this.#lab.machines[0]?.sh('kill "$(cat /run/keys.pid)"; rm -f /run/keys.pid');
+    const script = `pid=$(cat /run/keys.pid 2> /dev/null) || exit 0
+      kill "$pid"
+      while [ -e "/proc/$pid" ]; do sleep 0.02; done
+      rm -f /run/keys.pid`;
+    await this.#lab.machines[0]?.sh(script);
   }
 }
 

@@ -7,6 +7,13 @@ import type { MailHost } from './mail-host.js';
 /** Exim has its own log. */
 const logs = ['/var/log/mail.log', '/var/log/exim4/mainlog'];
 
+/** Warnings and errors, but for those of the machine's clocks, which are a tick apart. */
+export function warningsIn(log: string): readonly string[] {
+  const isWarning = /warning|error|fatal|backwards-compatible|legacy/u;
+  const isOfClocks = /file system clock is \d+ seconds? ahead|resetting file time stamps/u;
+  return log.split('\n').filter((line) => isWarning.test(line) && !isOfClocks.test(line));
+}
+
 /** What explain reports for each host. */
 async function summaryOf(host: MailHost, names: ReadonlySet<string>): Promise<LogSummary> {
   const { sink, summary } = logTally(names);

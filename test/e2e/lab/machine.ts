@@ -9,14 +9,20 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { readFile, readdir, readlink } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long the lab waits for something that must happen, in milliseconds: long, because the machine may be busy. */
-export const patienceMs = 900_000;
+/**
+ * How long the lab waits for something that must happen, in milliseconds: long, because the machine may be busy, and
+ * less than Postfix waits until it tries a mail again by itself.
+ */
+export const patienceMs = 240_000;
+/** The same for a program, which may do the work of many waits. */
+export const programMs = 900_000;
 
 export interface ExecOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
-  /** Milliseconds until the call fails; `patienceMs` if not given. */
+  /** Milliseconds until the call fails; `programMs` if not given. */
   readonly timeoutMs?: number;
   /** Resolve whatever the exit code is, instead of rejecting unless it is 0. */
   readonly anyExit?: boolean;
@@ -98,6 +104,19 @@ async function orWithout<Answer>(call: Promise<Answer>, otherwise: Answer): Prom
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return otherwise;
     throw error;
+  }
+}
+
+/** Asks again every 15 ms until the answer is not undefined; undefined after the time limit. */
+export async function poll<Answer>(
+  ask: () => Promise<Answer | undefined>,
+  timeoutMs: number,
+): Promise<Answer | undefined> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined || performance.now() > end) return answer;
+    await sleep(15);
   }
 }
 
@@ -263,7 +282,7 @@ function textOf(chunks: readonly Buffer[]): string {
 export async function runProcess(
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
-  { input, timeoutMs = patienceMs }: ExecOptions,
+  { input, timeoutMs = programMs }: ExecOptions,
 ): Promise<ExecResult> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {

@@ -10,8 +10,19 @@ import { patienceMs } from './machine.js';
 export const reloadReason =
   /^handshake: (?:lost connection|Connection reset)|lost connection with|Connection refused|server dropped connection|4\.3\.2 Service (?:currently )?unavailable/u;
 
-/** What explain calls a reload during a handshake: the `faults` of a lab with a flow. */
-export const reloadFaults = ['handshake-failed'];
+/** What explain calls a reload that a connection meets: the `faults` of a lab with a flow. */
+export const reloadFaults = ['handshake-failed', 'connection-refused'];
+
+/** Why mails waited, or a handshake failed, by the logs of homes. Of such a handshake, its own line has the reason. */
+export function waitsIn(logs: string): readonly string[] {
+  const lines = logs.matchAll(
+    /status=deferred \((?!Cannot start TLS: handshake failure\))(.*)\)|SSL_connect error to [^ ]+: (.*)/gu,
+  );
+  return [...lines].map(([, why, error]) => why ?? `handshake: ${error ?? ''}`);
+}
+
+/** How many mails may arrive twice, by the logs of homes: those cut off after the relay had them, as it says. */
+export const repeatsIn = (logs: string): number => logs.match(/message may be sent more than once/gu)?.length ?? 0;
 
 let flows = 0;
 
@@ -44,13 +55,7 @@ export async function startFlow(homes: readonly MailHost[], outside: OutsideMx):
       const logs = (await Promise.all(homes.map((home) => home.mailLog()))).join('');
       const bounced = logs.split('\n').filter((line) => /status=(?:bounced|expired)/u.test(line));
       if (bounced.length > 0) throw new Error(`mail bounced:\n${bounced.join('\n')}`);
-      // Of a handshake that failed, its own line has the reason.
-      const waits = [
-        ...logs.matchAll(
-          /status=deferred \((?!Cannot start TLS: handshake failure\))(.*)\)|SSL_connect error to [^ ]+: (.*)/gu,
-        ),
-      ];
-      return waits.map(([, why, error]) => why ?? `handshake: ${error ?? ''}`);
+      return waitsIn(logs);
     },
   };
 }

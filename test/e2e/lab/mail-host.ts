@@ -1,13 +1,12 @@
 // A machine with a stock Debian Postfix: its log, its queue, and mail in and out. Nothing here sets up TLS: that is for
 // the tests.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { z } from 'zod';
 
-import { patienceMs } from './machine.js';
+import { patienceMs, poll } from './machine.js';
 import type { Machine } from './machine.js';
-import { logFile, outsideMaildir, readMailLog, restoreStock } from './postfix.js';
+import { abort, logFile, mailMachines, outsideMaildir, readMailLog, restoreStock } from './postfix.js';
+import { settle } from './settled.js';
 
 export interface Mail {
   readonly from: string;
@@ -24,14 +23,13 @@ const queuedMail = z.object({
 });
 export type QueuedMail = z.infer<typeof queuedMail>;
 
-/** Asks again every 15 ms until the answer is not undefined; undefined after the time limit. */
-async function poll<Answer>(ask: () => Promise<Answer | undefined>, timeoutMs: number): Promise<Answer | undefined> {
-  const end = performance.now() + timeoutMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined || performance.now() > end) return answer;
-    await sleep(15);
-  }
+/**
+ * Waits until a host has logged a status of one of its mails: it does so after the mail has gone on, or was deferred. Not
+ * for ever: a mail that was cut off as it was sent has none.
+ */
+async function waitForStatus(host: Machine, id: string, status: 'sent' | 'deferred'): Promise<void> {
+  const line = new RegExp(`: ${id}: to=<[^\\n]* status=${status} `, 'u');
+  await poll(async () => line.test(await readMailLog(host)) || undefined, 20_000);
 }
 
 /**
@@ -107,10 +105,19 @@ export class MailHost {
     const reason = await poll(async () => {
       if ((await this.machine.peekBelow('/var/spool/postfix/deferred')).length === 0) return undefined;
       const deferred = (await this.queue()).find((mail) => mail.queue_name === 'deferred');
-      return deferred?.recipients[0]?.delay_reason;
+      const why = deferred?.recipients[0]?.delay_reason;
+      if (deferred !== undefined && why !== undefined) await waitForStatus(this.machine, deferred.queue_id, 'deferred');
+      return why;
     }, timeoutMs);
     if (reason !== undefined) return reason;
     throw new Error(`${this.hostname}: no mail was deferred; its log:\n${await this.mailLog()}`);
+  }
+
+  /** Waits until no mail is left: what has arrived leaves the queue a moment later. */
+  async waitForEmptyQueue(): Promise<void> {
+    const isEmpty = async (): Promise<true | undefined> => (await this.queue()).length === 0 || undefined;
+    if ((await poll(isEmpty, patienceMs)) !== undefined) return;
+    throw new Error(`${this.hostname}: mail stays in the queue; its log:\n${await this.mailLog()}`);
   }
 
   /** Tries every queued mail again now. */
@@ -141,18 +148,16 @@ export class MailHost {
     await this.exec(['touch', '--no-create', '--date=10 seconds ago', '/etc/postfix/main.cf']);
   }
 
-  /**
-   * `postfix reload`; resolves once the master has done it and what spoke SMTP before it has ended. A process that waits
-   * for a client ends when the master tells it, which is after the line in the log: until then it can take one more.
-   */
+  /** `postfix reload`; resolves once it is done (settled.ts). */
   async reload(): Promise<void> {
-    const before = (await readMailLog(this.machine)).length;
     await this.settleMainCf();
-    const ended = 'for pid in $old; do while [ -e "/proc/$pid" ]; do sleep 0.02; done; done';
-    await this.sh(`old=$(pgrep -x 'smtpd?'); postfix reload && ${ended}`);
-    const reloaded = async (): Promise<true | undefined> =>
-      /postfix\/master\[\d+\]: reload/.test((await readMailLog(this.machine)).slice(before)) ? true : undefined;
-    if ((await poll(reloaded, patienceMs)) === undefined) throw new Error(`${this.hostname}: postfix did not reload`);
+    await this.exec(['postfix', 'reload']);
+    await settle(this.machine);
+  }
+
+  /** Ends Postfix, with all of its processes, and starts it again: no session and no cached connection survives. */
+  async restart(): Promise<void> {
+    await this.sh(`${abort}\npostfix start > /dev/null 2>&1`);
   }
 
   /** Does something while the next `postfix reload` fails, and only that one; with a command that runs then. */
@@ -177,6 +182,18 @@ exec /run/postfix.real "$@"\n`;
   }
 }
 
+/** Waits until every Postfix that a mail came through has logged that it went on; returns the mail. */
+async function logged(mail: string): Promise<string> {
+  const hops = [...mail.matchAll(/\bby (\S+) \(Postfix[^)]*\)\s+(?:with \S+ )?id (\w+)/gu)];
+  await Promise.all(
+    hops.map(async ([, name, id = '']) => {
+      const host = mailMachines.find(({ hostname }) => hostname === name);
+      if (host !== undefined) await waitForStatus(host, id, 'sent');
+    }),
+  );
+  return mail;
+}
+
 /** The outside world's MX: accepts every mail for its domain and keeps it. */
 export class OutsideMx extends MailHost {
   readonly #read = new Map<string, string>();
@@ -198,7 +215,7 @@ export class OutsideMx extends MailHost {
   /** Waits until a mail with this subject has arrived; resolves with its full text. */
   async waitForMail(subject: string, timeoutMs = patienceMs): Promise<string> {
     const mail = await poll(() => this.#find(subject), timeoutMs);
-    if (mail !== undefined) return mail;
+    if (mail !== undefined) return logged(mail);
     throw new Error(`no mail ${JSON.stringify(subject)} reached ${this.hostname}; its log:\n${await this.mailLog()}`);
   }
 
@@ -215,7 +232,7 @@ export class OutsideMx extends MailHost {
       }
       return this.#find(subject);
     }, patienceMs);
-    if (mail !== undefined) return mail;
+    if (mail !== undefined) return logged(mail);
     throw new Error(
       `${host.hostname}: ${JSON.stringify(subject)} stays in the queue; its log:\n${await host.mailLog()}`,
     );

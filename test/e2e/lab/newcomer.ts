@@ -12,6 +12,7 @@ import { openTerminal } from '../../support/terminal.js';
 import type { Terminal } from '../../support/terminal.js';
 import { rootAccount } from './machine.js';
 import type { Machine } from './machine.js';
+import { settleAll } from './settled.js';
 
 const checkout = resolve(import.meta.dirname, '../../..');
 const modules = 'node_modules';
@@ -89,6 +90,7 @@ export class Shell {
       this.#terminal.press('Enter');
     }
     await this.#prompted();
+    await settleAll();
     const status = /\((\d+)\) newcomer\$\s*$/u.exec(this.screen())?.[1];
     expect(status, this.screen().trim()).toBe('0');
   }

@@ -7,6 +7,7 @@ import { patienceMs } from './machine.js';
 import type { ExecResult, Machine } from './machine.js';
 import type { Authority } from './certificates.js';
 import type { MailHost, OutsideMx } from './mail-host.js';
+import { settleAll } from './settled.js';
 
 let mailCount = 0;
 
@@ -26,9 +27,11 @@ export class Desk {
     this.folder = folder;
   }
 
-  /** Runs a command line of the operator's in the folder. */
-  run(command: string, anyExit = false): Promise<ExecResult> {
-    return this.machine.sh(`cd ${this.folder} || exit\n${command}`, { anyExit });
+  /** Runs a command line of the operator's in the folder; a reload that it asked a host for is over afterwards. */
+  async run(command: string, anyExit = false): Promise<ExecResult> {
+    const result = await this.machine.sh(`cd ${this.folder} || exit\n${command}`, { anyExit });
+    await settleAll();
+    return result;
   }
 
   async settings(settings: Readonly<Record<string, unknown>>): Promise<void> {
@@ -93,6 +96,7 @@ export class Desk {
       }
       said.push(stdout);
     }
+    await settleAll();
     return said;
   }
 

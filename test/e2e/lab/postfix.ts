@@ -76,8 +76,12 @@ const startScript = `if ! grep -q configure-instance.sh /usr/lib/postfix/sbin/po
 fi
 postfix start`;
 
+/** The machines of the lab that have a Postfix. */
+export const mailMachines: Machine[] = [];
+
 /** Installs and starts Postfix as Debian's package would. */
 export async function startPostfix(host: Machine, role: MailRole): Promise<void> {
+  mailMachines.push(host);
   await host.exec(['sh', '-euc', installScript, 'sh', role.hostname, ...answers(role)]);
   await host.sh(
     `sh -euc '${startScript}' > /run/lab/start.log 2>&1 || { cat /run/lab/start.log ${logFile} >&2; exit 1; }`,
@@ -85,14 +89,20 @@ export async function startPostfix(host: Machine, role: MailRole): Promise<void>
 }
 
 /**
- * Puts the stock /etc/postfix and /etc/cron.d back, empties the queue, and starts Postfix again. `postfix stop` would
- * check only once a second whether it has ended. The file quick-start (postfix(1) quick-stop) skips the checks at the
- * start.
+ * Ends Postfix and waits for its last process, which may be in a delivery or hold a port after the master is gone.
+ * `postfix stop` would check only once a second whether it has ended.
+ */
+export const abort = `group=$(tr -d ' ' < /var/spool/postfix/pid/master.pid)
+postfix abort > /dev/null 2>&1
+while pgrep -g "$group" > /dev/null; do sleep 0.02; done`;
+
+/**
+ * Puts the stock /etc/postfix and /etc/cron.d back, empties the queue, and starts Postfix again. The file quick-start
+ * (postfix(1) quick-stop) skips the checks at the start.
  */
 export async function restoreStock(host: Machine): Promise<void> {
   const script = `rsync --archive --checksum --delete ${stockFolder}/postfix ${stockFolder}/cron.d /etc/
-postfix abort > /dev/null 2>&1
-until /usr/lib/postfix/sbin/master -t 2> /dev/null; do sleep 0.02; done
+${abort}
 postsuper -d ALL > /dev/null 2>&1
 rm -f /var/lib/postfix/*
 : > /var/spool/postfix/quick-start

@@ -185,21 +185,24 @@ export function parseSshUser(input: unknown): SshUser {
  */
 export function parseSender(input: unknown): Sender {
   const hint = 'write an address such as ann@example.org, its local part of letters, digits and ._+-, or a domain';
-  const refuse = (): RelaycertsError => refusal('a sender', input, hint);
-  if (typeof input !== 'string') throw refuse();
+  const sender = typeof input === 'string' ? readSender(input) : undefined;
+  if (sender === undefined) throw refusal('a sender', input, hint);
+  return branded(sender);
+}
+
+function readSender(input: string): string | undefined {
   const [, local, domain] = /^(?:([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@)?([^@]+)$/.exec(input) ?? [];
   const host = findHostName(domain);
-  if (host === undefined || (local !== undefined && local.length > 64)) throw refuse();
-  return branded(local === undefined ? host : `${local.toLowerCase()}@${host}`);
+  if (host === undefined || (local !== undefined && local.length > 64)) return undefined;
+  return local === undefined ? host : `${local.toLowerCase()}@${host}`;
 }
 
 /** An address, in the alphabet of a sender's. @throws name */
 export function parseAddress(input: unknown): Address {
-  if (typeof input === 'string' && input.includes('@')) {
-    const sender: string = parseSender(input);
-    return branded(sender);
-  }
-  throw refusal('an address', input, 'write an address such as ann@example.org');
+  const hint = 'write an address such as ann@example.org, its local part of letters, digits and ._+-';
+  const sender = typeof input === 'string' && input.includes('@') ? readSender(input) : undefined;
+  if (sender === undefined) throw refusal('an address', input, hint);
+  return branded(sender);
 }
 
 const foreignTrees =

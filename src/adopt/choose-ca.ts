@@ -80,7 +80,8 @@ export async function chooseCa(
   const named = certificates.filter(({ paths }) => certificateFile === undefined || paths.includes(certificateFile));
   const roots = newestOfEach(named.filter(isSelfSigned));
   const signers = roots.filter((one) => certificates.some(({ info }) => info !== one.info && isIssuedBy(info, one)));
-  const likely = signers.length > 0 ? signers : roots.filter(({ info }) => info.isCa);
+  // A root of version 1 does not say that it is one, but a person may.
+  const likely = signers.length > 0 ? signers : roots.filter(({ info }) => info.isCa || certificateFile !== undefined);
   const encrypted = keys
     .filter(({ isEncrypted }) => isEncrypted)
     .toSorted((a, b) => Number(looksLikeCa(b.path)) - Number(looksLikeCa(a.path)));
@@ -96,16 +97,14 @@ export async function chooseCa(
   const [held] = likely;
   if (held === undefined || encrypted.length === 0) throw noKeyError(likely, keyFile);
   const passphrase = await ask((encrypted[0] ?? { path: '' }).path);
-  let opened = 0;
+  let closed: ForeignKey | undefined;
   for (const one of encrypted) {
     const key = await openOrUndefined(one, passphrase, run);
     if (key?.spki.equals(held.info.spki) === true) return judgeCaMaterial(held, key, at, passphrase);
-    if (key !== undefined) opened += 1;
+    if (key === undefined) closed ??= one;
   }
-  if (opened > 0) throw noKeyError(likely, keyFile);
   // Again, for its error.
-  const [first] = encrypted;
-  if (first !== undefined) await openForeignKey(first, passphrase, run);
+  if (closed !== undefined) await openForeignKey(closed, passphrase, run);
   throw noKeyError(likely, keyFile);
 }
 

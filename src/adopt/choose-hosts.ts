@@ -58,11 +58,18 @@ export function findHostMaterial(
   at: Date,
 ): FoundHosts {
   const { info: root } = ca.held;
-  const middles = material.certificates.filter(({ info }) => info.isCa && info !== root && isSigned(info, root));
+  const lines = revocationsOf(material);
+  const middles = material.certificates.filter(
+    (one) => one.info.isCa && one.info !== root && !lines.has(one) && isSigned(one.info, root),
+  );
+  // A CA that signs the same key again has to revoke the old certificate first (ca(1), unique_subject).
+  const isReplaced = ({ info }: Held, { reason }: RevokedLine): boolean =>
+    reason === 'superseded' &&
+    material.certificates.some((one) => !lines.has(one) && one.info.spki.equals(info.spki) && isSigned(one.info, root));
   const revoked: RevokedMaterial[] = [];
   const leftOut: LeftOut[] = [];
+  const older: { hostname: HostName; held: Held }[] = [];
   const byName = new Map<HostName, Held[]>();
-  const lines = new Map(material.revoked.map((line) => [line.serial, line]));
   for (const held of material.certificates) {
     const { info, paths } = held;
     if (info.spki.equals(root.spki)) continue;
@@ -70,25 +77,26 @@ export function findHostMaterial(
     const leave = (why: string): void => void leftOut.push({ name, path: paths[0] ?? '', why });
     const isDirect = isSigned(info, root);
     const hostname = hostNameOf(held);
-    const line = isDirect ? lines.get(indexSerial(info)) : undefined;
+    const line = lines.get(held);
     if (info.isCa) leave('is a CA of its own: hosts trust the root directly');
     else if (!isDirect && !middles.some((middle) => isSigned(info, middle.info))) leave('is signed by another CA');
     else if (hostname === undefined) leave('names no host');
+    else if (line !== undefined && isReplaced(held, line)) older.push({ hostname, held });
     else if (line !== undefined) revoked.push({ hostname, held, line });
     else byName.set(hostname, [...(byName.get(hostname) ?? []), held]);
-    if (line !== undefined) lines.delete(line.serial);
   }
-  for (const { serial, subject } of lines.values()) {
-    leftOut.push({
-      name: quote(subject),
-      path: '',
-      why: `is revoked (serial ${serial}), and its certificate is not here`,
-    });
+  const known = new Set([...lines.values()].map(({ serial }) => serial));
+  for (const { serial, subject } of material.revoked) {
+    if (known.has(serial)) continue;
+    known.add(serial);
+    const why = `is revoked (serial ${serial}), and its certificate is not here`;
+    leftOut.push({ name: quote(subject === '' ? serial : subject), path: '', why });
   }
   const taken = new Map<string, HostName>();
-  const revokedKeys = new Set(revoked.map(({ held }) => held.info.spki.toString('hex')));
+  // Also of a certificate that names no host.
+  const gone = [...lines].filter(([held, line]) => !isReplaced(held, line));
+  const revokedKeys = new Set(gone.map(([{ info }]) => info.spki.toString('hex')));
   const hosts: HostMaterial[] = [];
-  const older: { hostname: HostName; held: Held }[] = [];
   for (const [hostname, all] of byName) {
     const sorted = all.toSorted((a, b) => b.info.notBefore.getTime() - a.info.notBefore.getTime());
     const judged = sorted.map((held) => ({ held, ...keyFor(held, material, opened) }));
@@ -97,14 +105,17 @@ export function findHostMaterial(
     const { held } = best;
     const spki = held.info.spki.toString('hex');
     const owner = taken.get(spki);
-    const noKey = revokedKeys.has(spki)
-      ? 'its key was revoked'
-      : owner === undefined
-        ? best.noKey
-        : `its key is the one of ${owner}, and every host needs its own`;
-    older.push(...judged.filter((one) => one !== best).map((one) => ({ hostname, held: one.held })));
+    const noKey = owner === undefined ? best.noKey : `its key is the one of ${owner}, and every host needs its own`;
+    const leave = (why: string): void => void leftOut.push({ name: quote(hostname), path: held.paths[0] ?? '', why });
+    const others = judged.filter((one) => one !== best);
+    older.push(...others.map((one) => ({ hostname, held: one.held })));
+    if (revokedKeys.has(spki)) {
+      leave(`stays revoked, because its key was revoked: make --again ${hostname} gives it another`);
+      older.push({ hostname, held });
+      continue;
+    }
     if (noKey !== '' && held.info.notAfter < at) {
-      leftOut.push({ name: quote(hostname), path: held.paths[0] ?? '', why: `expired, and ${noKey}` });
+      leave(`expired, and ${noKey}`);
       continue;
     }
     taken.set(spki, hostname);
@@ -120,6 +131,28 @@ export function findHostMaterial(
     });
   }
   return { hosts, revoked, leftOut, older };
+}
+
+/**
+ * The line that revokes a certificate. An index.txt does not say which CA it is of, and two CAs may give the same serial
+ * number: then the subject tells; if it does not, all of them are revoked.
+ */
+function revocationsOf({ certificates, revoked }: Material): ReadonlyMap<Held, RevokedLine> {
+  const bySerial = new Map<string, Held[]>();
+  for (const held of certificates) {
+    const serial = indexSerial(held.info);
+    bySerial.set(serial, [...(bySerial.get(serial) ?? []), held]);
+  }
+  const found = new Map<Held, RevokedLine>();
+  for (const line of revoked) {
+    const { serial, subject, issuer } = line;
+    const same = bySerial.get(serial)?.filter(({ info }) => issuer?.equals(info.issuer) ?? true) ?? [];
+    const named = same.filter(({ info }) => `${subject}/`.includes(`/CN=${info.commonName ?? ''}/`));
+    // A CRL may be read before the index that it was made from, which has the reason.
+    const all = named.length > 0 ? named : same;
+    for (const held of all) if ((found.get(held)?.reason ?? '') === '') found.set(held, line);
+  }
+  return found;
 }
 
 function isSigned(info: Held['info'], ca: Held['info']): boolean {

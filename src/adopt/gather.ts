@@ -5,6 +5,7 @@ import { isAbsolute, join, relative } from 'node:path';
 import { openPassphrase } from '../custody/open.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import type { Secret } from '../secret.js';
+import { pathWord } from '../shell-word.js';
 import { lookAt } from '../sys/files.js';
 import type { Sys } from '../sys/sys.js';
 import { openOrUndefined, type AskPassphrase, type ChosenCa, type OpenKey } from './choose-ca.js';
@@ -47,20 +48,23 @@ export async function gatherMaterial(
   const known = new Set(scan.files.map(({ path }) => path));
   const more = named.filter((path) => !known.has(path)).map((path) => readNamed(path));
   const material = sortMaterial({ ...scan, files: [...scan.files, ...more] }, index);
-  for (const path of named) if (path !== index && !isUsed(path, material)) throw emptyError(path);
-  if (index !== undefined && material.passedOver.includes(index)) throw emptyError(index);
+  for (const path of named) if (!isUsed(path, material)) throw emptyError(path);
   return { material, kind: folder === undefined ? 'files' : kindOf(folder, scan) };
 }
 
-function isUsed(path: string, { certificates, keys, requests }: Material): boolean {
+function isUsed(path: string, { certificates, keys, requests, lists }: Material): boolean {
   return (
-    certificates.some(({ paths }) => paths.includes(path)) || [...keys, ...requests].some((one) => one.path === path)
+    lists.includes(path) ||
+    certificates.some(({ paths }) => paths.includes(path)) ||
+    [...keys, ...requests].some((one) => one.path === path)
   );
 }
 
 function emptyError(path: string): RelaycertsError {
   return new RelaycertsError('certificate', `${quotePath(path)} holds nothing that can be used, or is damaged`, {
-    hint: 'give a certificate, a private key or a request in PEM form; for --index the index.txt of openssl ca',
+    hint: /\.(?:p12|pfx)$/iu.test(path)
+      ? `convert it first: openssl pkcs12 -in ${pathWord(path)} -out NEWFILE`
+      : 'give a certificate, a private key or a request in PEM form; for --index the index.txt of openssl ca',
   });
 }
 

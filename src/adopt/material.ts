@@ -5,7 +5,8 @@ import { basename, relative } from 'node:path';
 import { parseCertificates, type CertificateInfo } from '../certificate/certificate.js';
 import { parseRequest, type RequestInfo } from '../certificate/request.js';
 import { RelaycertsError, quotePath } from '../errors.js';
-import { findForeignKey, type ForeignKey } from '../issue/foreign-key.js';
+import { findForeignKeys, type ForeignKey } from '../issue/foreign-key.js';
+import { parseCrls } from './crl.js';
 import { parseIndex, type RevokedLine } from './index-txt.js';
 import type { Scan, ScannedFile } from './scan.js';
 
@@ -21,6 +22,8 @@ export interface Material {
   readonly keys: readonly (ForeignKey & Pick<ScannedFile, 'state'>)[];
   readonly requests: readonly { readonly path: string; readonly info: RequestInfo }[];
   readonly revoked: readonly RevokedLine[];
+  /** The files that say what is revoked. */
+  readonly lists: readonly string[];
   /** OpenPGP messages: the passphrase file may be one. */
   readonly sealed: readonly ScannedFile[];
   readonly makeSettings: ScannedFile | undefined;
@@ -28,8 +31,17 @@ export interface Material {
   readonly passedOver: readonly string[];
 }
 
-/** The material in files; `index`: the path of one that is an index.txt, whatever its name. */
+/**
+ * The material in files; `index`: the path of one that is an index.txt, whatever its name.
+ * @throws certificate, files - what says which certificates are revoked is damaged, or was not read
+ */
 export function sortMaterial({ files, passedOver }: Scan, index?: string): Material {
+  const unread = passedOver.find((path) => isListName(path) && !files.some((file) => file.path === path));
+  if (unread !== undefined) {
+    throw new RelaycertsError('files', `${quotePath(unread)} may say what is revoked, and was not read`, {
+      hint: 'it has to be a file of at most 1 MiB, not a link, that you can read; or name it with --index FILE',
+    });
+  }
   const certificates = new Map<string, { info: CertificateInfo; paths: string[] }>();
   const damaged: string[] = [];
   /** Undefined, and noted, if the file is damaged. */
@@ -56,31 +68,58 @@ export function sortMaterial({ files, passedOver }: Scan, index?: string): Mater
     const info = read(file, () => parseRequest(file.bytes, { from: quotePath(file.path) }));
     return info === undefined ? [] : [{ path: file.path, info }];
   });
-  const revoked = files
-    .filter(({ path }) => path === index || basename(path) === 'index.txt')
-    .flatMap(({ path, bytes }) => {
-      const lines = parseIndex(bytes.toString('latin1'));
-      if (lines === undefined) damaged.push(path);
-      return lines ?? [];
-    });
+  const lists: string[] = [];
+  const revoked = files.flatMap((file) => {
+    const lines = revokedIn(file, index);
+    if (lines !== undefined) lists.push(file.path);
+    else if (isIndex(file, index)) damaged.push(file.path);
+    return lines ?? [];
+  });
   return {
     certificates: [...certificates.values()],
-    keys: withWords('PRIVATE KEY-----').flatMap((file) => {
-      const found = findForeignKey(file.path, file.bytes);
-      return found === undefined ? [] : [{ ...found, state: file.state }];
-    }),
+    keys: withWords('PRIVATE KEY-----').flatMap(({ path, bytes, state }) =>
+      findForeignKeys(path, bytes).map((found) => ({ ...found, state })),
+    ),
     requests,
     revoked,
+    lists,
     sealed: files.filter(isSealed),
     makeSettings: files.find(({ path }) => basename(path) === 'settings.mk'),
-    passedOver: [...passedOver, ...damaged],
+    passedOver: [...passedOver, ...damaged, ...files.filter(isOtherForm).map(({ path }) => path)],
   };
 }
 
 /** PEM, or a file with the usual name of a DER one. */
 function hasCertificate({ path, bytes }: ScannedFile): boolean {
   if (bytes.includes('-----BEGIN CERTIFICATE-----')) return true;
-  return bytes[0] === 0x30 && /\.(?:crt|cer|der)$/iu.test(path);
+  return isDer(bytes) && /\.(?:crt|cer|der)$/iu.test(path);
+}
+
+/** What a CRL or an index.txt revokes; undefined if the file is neither. @throws certificate */
+function revokedIn(file: ScannedFile, index: string | undefined): readonly RevokedLine[] | undefined {
+  const { path, bytes } = file;
+  const isCrl = bytes.includes('-----BEGIN X509 CRL-----') || (isDer(bytes) && path.toLowerCase().endsWith('.crl'));
+  if (isCrl) return parseCrls(bytes, quotePath(path));
+  return isIndex(file, index) ? parseIndex(bytes.toString('latin1'), path) : undefined;
+}
+
+function isIndex({ path }: ScannedFile, index: string | undefined): boolean {
+  return path === index || basename(path) === 'index.txt';
+}
+
+/** The usual names of what says which certificates are revoked. */
+function isListName(path: string): boolean {
+  return /\/(?:index\.txt|crl\.pem|[^/]*\.crl)$/iu.test(path);
+}
+
+/** PKCS#12 and keys in DER form: they have to be converted first. */
+function isOtherForm({ path, bytes }: ScannedFile): boolean {
+  return isDer(bytes) && /\.(?:p12|pfx|key|pk8|p8)$/iu.test(path);
+}
+
+/** It begins as DER does. */
+function isDer(bytes: Buffer): boolean {
+  return bytes[0] === 0x30;
 }
 
 /** An armored message, or a file with the usual name of a binary one. */

@@ -93,10 +93,14 @@ export function proposeSettings(
     keyType: keyTypes.size === 1 ? [...keyTypes][0] : undefined,
     recipients: fromMake === undefined || fromMake.recipients.length === 0 ? undefined : fromMake.recipients,
   });
-  const named = hosts.reduce((edited, { hostname, altNames }) => {
+  // A name belongs to one host. Relays come first, because homes look for theirs.
+  const given = new Set(roles.keys());
+  const inOrder = hosts.toSorted((a, b) => Number(relays.includes(b.hostname)) - Number(relays.includes(a.hostname)));
+  const named = inOrder.reduce((edited, { hostname, altNames }) => {
     const list = roles.get(hostname) === 'smtpd-server' ? 'smtpdServers' : 'smtpClients';
     const index = (list === 'smtpdServers' ? relays : clients).indexOf(hostname);
-    const others = altNames.filter((name) => !roles.has(name));
+    const others = altNames.filter((name) => !given.has(name));
+    for (const name of others) given.add(name);
     return others.length === 0 ? edited : setValue(edited, [list, index, 'altNames'], others);
   }, text);
   const subject = Object.entries(fromMake?.subject ?? {});

@@ -30,6 +30,8 @@ export interface Report {
 
 /** Lines about each of many hosts, and a number for the others. */
 const mostLines = 20;
+/** Of a line of the settings: one has all hosts. */
+const mostCharacters = 500;
 
 /** The text before the question. */
 export function renderAdoption(report: Report, shown: (path: string) => string): string {
@@ -59,7 +61,7 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
   const written =
     newText === undefined
       ? []
-      : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n'), ''];
+      : [`${isNewFile ? 'New' : 'Changed'} ${file}:`, '', ...newText.trimEnd().split('\n').map(clip), ''];
   return `${[
     `Found ${kind === 'files' ? 'these' : `the CA of ${kind}`}; it is copied, and stays as it is:`,
     ...lines,
@@ -72,6 +74,10 @@ export function renderAdoption(report: Report, shown: (path: string) => string):
 function some(rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
   if (rows.length <= mostLines) return rows;
   return [...rows.slice(0, mostLines), ['', `and ${rows.length - mostLines} more; all of them with --json`]];
+}
+
+function clip(line: string): string {
+  return line.length <= mostCharacters ? line : `${line.slice(0, mostCharacters)}... (all of it with --json)`;
 }
 
 function hostLine({ host, key, certificate, why }: AdoptedHost): string {

@@ -31,7 +31,8 @@ export async function checkDkimRecord(key: DkimKey, lookup: Lookup): Promise<Rep
   if (first === undefined) {
     return report(state === 'active' ? 'dkim-missing' : 'dkim-not-published', insteadOf(values));
   }
-  if (judged.length > 1) return report('dkim-several', String(judged.length));
+  // Of any kind: OpenDKIM refuses a name with a second text, whatever it is.
+  if (values.length > 1) return report('dkim-several', String(values.length));
   if (typeof first === 'object') return report('dkim-flawed', first.flaw);
   if (first === 'ours') return fine('publishes our DKIM key');
   return report(ids[first]);

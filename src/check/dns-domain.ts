@@ -1,7 +1,7 @@
 // The records of a mail domain besides SPF and DKIM: no CNAME, MX (with inbound), DMARC, reports about TLS, and a sign
 // of MTA-STS, whose policy is on a web server and cannot be judged here.
 
-import { findParentDmarc, readDmarc, dmarcPolicies, type DmarcRecord, type FoundDmarc } from '../dns/dmarc.js';
+import { findParentDmarc, readDmarc, dmarcPolicies, type FoundDmarc } from '../dns/dmarc.js';
 import { reportDomain } from '../dns/records.js';
 import { hasVersion, parseTags } from '../dns/tags.js';
 import { findingOf, type Finding } from '../findings/finding.js';
@@ -81,7 +81,10 @@ async function checkDmarc(host: HostName, work: DnsWork): Promise<readonly Repor
     const isWeaker = dmarcPolicies.indexOf(policy) < dmarcPolicies.indexOf(wanted);
     const findings = [
       ...(isWeaker ? [findingOf('dmarc-weaker', host, { name: at, policy, found: wanted })] : []),
-      ...(await checkReportTargets(host, record, work)),
+      ...(wanted === 'none' || isWeaker || record.exemption === ''
+        ? []
+        : [findingOf('dmarc-exempts', host, { name: at, policy, found: record.exemption })]),
+      ...(await checkReportTargets(host, found, work)),
     ];
     return [{ host, fine: `DNS: DMARC says ${policy}, at ${at}`, findings }];
   }
@@ -96,23 +99,24 @@ function dmarcFinding(host: HostName, found: Exclude<FoundDmarc, { kind: 'record
   return findingOf('dns-unknown', host, { name: found.at, type: 'TXT', found: found.why });
 }
 
-/** Other domains have to agree to get reports (RFC 7489 7.1). */
+/** Other domains have to agree to get reports: about the domain that has the record (RFC 7489 7.1). */
 async function checkReportTargets(
   host: HostName,
-  { reportTo }: DmarcRecord,
+  { at, record }: Extract<FoundDmarc, { kind: 'record' }>,
   { lookup }: DnsWork,
 ): Promise<readonly Finding[]> {
-  const addresses = reportTo.slice(0, most).map((uri) => uri.replace(/^mailto:/iu, '').replace(/!.*$/u, ''));
-  const targets = new Set(addresses.map((address) => reportDomain(host, address)));
+  const about = at.replace(/^_dmarc\./u, '');
+  const addresses = record.reportTo.slice(0, most).map((uri) => uri.replace(/^mailto:/iu, '').replace(/!.*$/u, ''));
+  const targets = new Set(addresses.map((address) => reportDomain(about, address)));
   const findings = await Promise.all(
     [...targets].map(async (target) => {
       if (target === undefined) return [];
-      const name = `${host}._report._dmarc.${target}`;
+      const name = `${about}._report._dmarc.${target}`;
       const answer = await lookup.txt(name);
       const isAgreed = valuesIn(answer).some((text) => hasVersion(text, 'DMARC1'));
       if (isAgreed) return [];
       const unknown = unknownFinding(host, 'TXT', name, answer);
-      return unknown.length > 0 ? unknown : [findingOf('dmarc-no-reports', host, { name, peer: target })];
+      return unknown.length > 0 ? unknown : [findingOf('dmarc-no-reports', host, { name, peer: target, found: about })];
     }),
   );
   return findings.flat();

@@ -1,6 +1,7 @@
 // Compares postconf's output on a host with what should be set there: main.cf, the services of master.cf and their
 // overrides, and settings that bypass them. For the important settings, the effect of another value is known. Pure.
 
+import { asksForDns } from '../dns/records.js';
 import { findingOf, type Finding } from '../findings/finding.js';
 import { oldestRelease } from '../render/postfix.js';
 import type { HostSettings, Settings } from '../settings/settings.js';
@@ -20,6 +21,7 @@ export function judgeConfiguration(settings: Settings, host: HostSettings, facts
     ...linesOf(facts, 'left').map((line) => judgeLeft(hostname, line)),
     ...judgePorts(settings, host, facts),
     ...(host.role === 'smtpd-server' ? judgeWayOn(settings, host, facts) : judgeRoutes(host, facts)),
+    ...(host.role === 'smtpd-server' && asksForDns(settings) ? judgeHelo(host, facts) : []),
   ];
 }
 
@@ -35,6 +37,12 @@ function judgeWayOn({ smtpClients }: Settings, { hostname }: HostSettings, facts
   const names = next.split(/[\s,]+/u).map((one) => one.replace(/^\[?([^\]:]*).*$/u, '$1').toLowerCase());
   const home = smtpClients.find((client) => names.includes(client.hostname));
   return home === undefined ? [] : [findingOf('relay-loops', hostname, { found: home.hostname })];
+}
+
+/** The SPF record for bounces, and the name of the relay's address, are of the name in the settings. */
+function judgeHelo({ hostname }: HostSettings, facts: HostFacts): readonly Finding[] {
+  const found = valuesOf(linesOf(facts, 'values')).get('smtp_helo_name') ?? '';
+  return found === '' || found.toLowerCase() === hostname ? [] : [findingOf('helo-differs', hostname, { found })];
 }
 
 function judgeRelease(settings: Settings, { hostname, role }: HostSettings, facts: HostFacts): readonly Finding[] {

@@ -88,9 +88,9 @@ export async function checkHost(
 
 /** What is right about its state: only what was looked at. */
 function stateWords(settings: Settings, host: HostSettings, facts: HostFacts): string {
-  const isStarted = homeProgramOf(settings, host)?.service === '';
+  const hasService = homeProgramOf(settings, host)?.service !== '';
   const known = [
-    ...(isStarted ? [] : ['runs']),
+    ...(hasService ? ['runs'] : []),
     'its clock is right',
     ...(sectionOf(facts, 'queue') === undefined ? [] : ['no mail for a relay waits']),
   ];

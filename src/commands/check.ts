@@ -10,6 +10,7 @@ import type { Report } from '../check/report.js';
 import { seenContent } from '../check/seen.js';
 import { judgeTunnel } from '../check/tunnel.js';
 import { checkObject, countsOf, renderCheck, renderCheckPlugin } from '../check/text.js';
+import { asksForDns } from '../dns/records.js';
 import { RelaycertsError, quotePath } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import type { HostName } from '../names.js';
@@ -29,7 +30,6 @@ import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import { inParallel } from '../sys/all-ended.js';
-import type { Settings } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { judgeOpening } from './custody.js';
 import { makeDnsWork } from './dns-work.js';
@@ -94,12 +94,6 @@ export async function check(options: CheckOptions, sys: Sys): Promise<void> {
   else sys.write(renderCheck(settings, reports, names, (style, word) => sys.paint(style, word)));
   const { error, warning } = countsOf(reports);
   if (error + warning > 0) sys.endWith(3);
-}
-
-/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
-function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
-  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
-  return inbound !== undefined || dkim !== undefined || isChanged;
 }
 
 /** What the hosts have is looked up there, not in the notes of an earlier run. */

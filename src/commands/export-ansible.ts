@@ -11,7 +11,7 @@ import { exportFolder } from '../store/export-folder.js';
 import { layoutOf } from '../store/layout.js';
 import { readCertifiedHosts } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
+import { assertElsewhere, findNewClients, leftOutWarning, notCertifiedError } from './hosts.js';
 import { reading, type GlobalOptions } from './run.js';
 
 export interface ExportAnsibleOptions extends GlobalOptions {
@@ -45,6 +45,7 @@ export async function exportAnsible(options: ExportAnsibleOptions, sys: Sys): Pr
     sys.warn(`left out, because they run in containers: ${names}`, { run, before: 'for each of them:' });
   }
   const folder = resolve(sys.cwd, options.output);
+  assertElsewhere(settings, folder);
   const rendered = renderAnsible(settings, hosts, layoutOf(settings).hostsFolder);
   const files = [...rendered].map(([path, text]) => ({ path, bytes: Buffer.from(text), kind: 'material' as const }));
   const results = await exportFolder(folder, files, sys);

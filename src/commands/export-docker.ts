@@ -3,7 +3,7 @@
 // which container has something new to get. It starts nothing, and knows of no container.
 
 import { resolve } from 'node:path';
-import { listSome, quotePath, RelaycertsError } from '../errors.js';
+import { listSome, RelaycertsError } from '../errors.js';
 import { writeAnswer } from '../json-text.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
@@ -11,12 +11,11 @@ import { containerFiles, containerUse } from '../render/container.js';
 import type { ContainerUse } from '../render/container-image.js';
 import { expectedContents } from '../render/installed.js';
 import { renderNowRun } from '../render/now-run.js';
-import type { HostSettings, Settings } from '../settings/settings.js';
+import type { HostSettings } from '../settings/settings.js';
 import { exportFolder } from '../store/export-folder.js';
-import { layoutOf } from '../store/layout.js';
 import { readInventory } from '../store/read.js';
 import type { Sys } from '../sys/sys.js';
-import { certifiedHost, findHost } from './hosts.js';
+import { assertElsewhere, certifiedHost, findHost } from './hosts.js';
 import { contradiction, locked, noteUnderLock, type GlobalOptions } from './run.js';
 
 export interface ExportDockerOptions extends GlobalOptions {
@@ -81,15 +80,5 @@ function noContainerError({ hostname, role }: HostSettings): RelaycertsError {
   const list = role === 'smtp-client' ? 'smtpClients' : 'smtpdServers';
   return new RelaycertsError('usage', `${hostname} is not a container in the settings`, {
     hint: `add "container" to it in ${list}, for example "container": "boky"`,
-  });
-}
-
-/** Not among the files that relaycerts keeps itself. @throws usage */
-function assertElsewhere(settings: Settings, folder: string): void {
-  const { certsFolder, hostsFolder } = layoutOf(settings);
-  const taken = [certsFolder, hostsFolder].find((own) => `${folder}/`.startsWith(`${own}/`));
-  if (taken === undefined) return;
-  throw new RelaycertsError('usage', `${quotePath(folder)} is within what relaycerts writes itself`, {
-    hint: 'name a folder outside: --output DIR',
   });
 }

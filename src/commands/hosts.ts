@@ -1,7 +1,7 @@
 // The hosts that the words on a command line mean, and the errors about hosts that a command cannot work with. It
 // prints nothing, and changes no host.
 
-import { RelaycertsError, listSome, quote, type Hint } from '../errors.js';
+import { RelaycertsError, listSome, quote, quotePath, type Hint } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
 import {
   changeHost,
@@ -163,4 +163,14 @@ function againHint({ hostname }: HostSettings, { ownKey }: Revoked): Exclude<Hin
   return ownKey.has(hostname)
     ? { run: ['sign', 'FILE', '--host', hostname, '--again'], before: `${again} request for a new key:` }
     : { run: ['make', '--again', hostname], before: `${again} new key:` };
+}
+
+/** What is exported does not go among the files that relaycerts keeps itself. @throws usage */
+export function assertElsewhere(settings: Settings, folder: string): void {
+  const { certsFolder, hostsFolder } = layoutOf(settings);
+  const taken = [certsFolder, hostsFolder].find((own) => `${folder}/`.startsWith(`${own}/`));
+  if (taken === undefined) return;
+  throw new RelaycertsError('usage', `${quotePath(folder)} is within what relaycerts writes itself`, {
+    hint: 'name a folder outside: --output FOLDER',
+  });
 }

@@ -56,7 +56,7 @@ export async function renewCa(options: CaOptions, sys: Sys): Promise<void> {
             retire: [],
             next: isAwaited ? commandText(settings.program, ['make']) : null,
           }),
-        tell: (install) => renderCaRenewal(settings, before, install, isAwaited),
+        tell: (install) => renderCaRenewal(settings, before, install, isAwaited, at),
         done: [{ what: `made a new CA certificate for the same key, ${validDays} days`, path }],
       });
     },

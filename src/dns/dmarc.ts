@@ -12,6 +12,8 @@ export interface DmarcRecord {
   readonly policy: DmarcPolicy;
   /** For the domains below it. */
   readonly subdomains: DmarcPolicy;
+  /** The tag for which receivers do less than the policy, to some or all of the mail; '' if they do not. */
+  readonly exemption: string;
   /** Who gets reports, as URIs. */
   readonly reportTo: readonly string[];
   readonly isPublicSuffix: boolean;
@@ -47,10 +49,18 @@ export function parseDmarc(text: string): DmarcRecord | { readonly flaw: string 
   return {
     policy,
     subdomains: subdomains ?? policy,
+    exemption: exemptionIn(tags),
     reportTo: reportTo.filter((uri) => uri !== ''),
     isPublicSuffix: tags.get('psd')?.toLowerCase() === 'y',
     isTop: tags.get('psd')?.toLowerCase() === 'n',
   };
+}
+
+/** `t=y`, and what RFC 7489 had in its place: either may be what a receiver knows. */
+function exemptionIn(tags: ReadonlyMap<string, string>): string {
+  if (tags.get('t')?.toLowerCase() === 'y') return 't=y';
+  const pct = tags.get('pct') ?? '';
+  return /^[0-9]{1,2}$/u.test(pct) ? `pct=${pct}` : '';
 }
 
 /** The record at one name. */

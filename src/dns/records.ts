@@ -37,6 +37,12 @@ export function mailDomainsOf({ domain, inbound, dkim }: Settings): readonly Hos
   return [...new Set([domain, ...(inbound?.domains ?? []), ...(dkim?.domains ?? [])])];
 }
 
+/** True if the settings are about more than relaying; a section `dns` that only has defaults is as none. */
+export function asksForDns({ inbound, dkim, dns: { spf, dmarc, resolver } }: Settings): boolean {
+  const isChanged = spf !== 'mx' || dmarc.policy !== 'none' || dmarc.reportTo !== undefined || resolver !== undefined;
+  return inbound !== undefined || dkim !== undefined || isChanged;
+}
+
 /** All records, domain by domain, then the relays' own. */
 export function dnsRecords(
   settings: Settings,
@@ -167,7 +173,7 @@ function reportRecords(domain: HostName, reportTo: string | undefined): readonly
  * The other domain that gets the DMARC reports of a domain; undefined if none does. Domains with the last two labels in
  * common count as one organization, because a list of public suffixes is too long to have here.
  */
-export function reportDomain(domain: HostName, reportTo: string | undefined): HostName | undefined {
+export function reportDomain(domain: string, reportTo: string | undefined): HostName | undefined {
   if (reportTo === undefined) return undefined;
   const target = findHostName(reportTo.slice(reportTo.lastIndexOf('@') + 1));
   return target === undefined || organizationOf(target) === organizationOf(domain) ? undefined : target;
@@ -220,7 +226,7 @@ function relayRecords(settings: Settings, hostname: HostName, { addresses }: Rel
   ];
 }
 
-/** The nearest mail domain above a relay, or what is above its first label. */
+/** The nearest mail domain above a relay, or its own name. */
 function zoneOf(settings: Settings, hostname: HostName): HostName {
   const above = mailDomainsOf(settings).filter((domain) => hostname === domain || hostname.endsWith(`.${domain}`));
   const [nearest] = above.toSorted((a, b) => b.length - a.length);

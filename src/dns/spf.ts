@@ -127,8 +127,10 @@ async function matchPtr(evaluation: Evaluation, target: string): Promise<boolean
 }
 
 /** The names of the address that lead back to it. */
-async function validatedNames({ call: { address }, lookup }: Evaluation): Promise<readonly string[]> {
-  const answer = await lookup.ptr(reverseName(address));
+async function validatedNames({ call: { address }, lookup, count }: Evaluation): Promise<readonly string[]> {
+  const reverse = reverseName(address);
+  const answer = await lookup.ptr(reverse);
+  if (answer.kind === 'absent') countVoid(count, reverse);
   const names = answer.kind === 'found' ? answer.values.slice(0, mostNames).filter(isQueryName) : [];
   const found: string[] = [];
   for (const name of names) {
@@ -168,11 +170,15 @@ async function ask(
   if (answer.kind === 'unknown') {
     throw new SpfError('temperror', `${type.toUpperCase()} of ${name}: ${answer.why}`);
   }
+  countVoid(count, name);
+  return [];
+}
+
+function countVoid(count: Evaluation['count'], name: string): void {
   count.voids += 1;
   if (count.voids > mostVoid) {
     throw new SpfError('permerror', `more than ${mostVoid} of its names do not exist, the last one ${name}`);
   }
-  return [];
 }
 
 /** The name that a term is about: the domain itself if it names none. */

@@ -19,18 +19,24 @@ export interface ForeignKey {
   readonly isEncrypted: boolean;
 }
 
-const blockBegin = /-----BEGIN ((?:[A-Z0-9]{1,16} ){0,2}PRIVATE KEY)-----/u;
+const blockBegin = /-----BEGIN ((?:[A-Z0-9]{1,16} ){0,2}PRIVATE KEY)-----/gu;
 
-/** The first private key of a file; undefined if it has none. */
-export function findForeignKey(path: string, bytes: Buffer): ForeignKey | undefined {
+/** The private keys of a file, in its order, up to one that does not end. */
+export function findForeignKeys(path: string, bytes: Buffer): readonly ForeignKey[] {
   const text = bytes.toString('latin1');
-  const begin = blockBegin.exec(text);
-  if (begin === null) return undefined;
-  const end = `-----END ${begin[1] ?? ''}-----`;
-  const at = text.indexOf(end, begin.index);
-  if (at === -1) return undefined;
-  const block = `${text.slice(begin.index, at + end.length)}\n`;
-  return { path, block, isEncrypted: begin[1] === 'ENCRYPTED PRIVATE KEY' || block.includes('Proc-Type: 4,ENCRYPTED') };
+  const keys: ForeignKey[] = [];
+  let last = 0;
+  for (const { index, 1: label = '' } of text.matchAll(blockBegin)) {
+    if (index < last) continue;
+    const end = `-----END ${label}-----`;
+    const at = text.indexOf(end, index);
+    if (at === -1) break;
+    last = at + end.length;
+    const block = `${text.slice(index, last)}\n`;
+    const isEncrypted = label === 'ENCRYPTED PRIVATE KEY' || block.includes('Proc-Type: 4,ENCRYPTED');
+    keys.push({ path, block, isEncrypted });
+  }
+  return keys;
 }
 
 /**

@@ -56,13 +56,13 @@ const ordinary =
 const idle = /[0-9A-Za-z]{5,24}: (?:uid=|message-id=|removed|from=<|resent-)/y;
 /** Marks a line of ours that deserves a look even if its words are not known. */
 const alarm =
-  /^(?:warning|error|fatal|panic): |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
+  /^(?:warning|error|fatal|panic): |certificate verification failed for |status=(?:deferred|bounced|expired|undeliverable)|^NOQUEUE: (?:reject|abort)|: (?:milter-)?reject: /;
 /**
  * Of those, the ones caused by strangers, their DNS, upgrades, a replaced setting, a reload or an installation that ends
  * connections and processes, mail that is deleted while it is sent, or what the next line or the one before names.
  */
 const noise =
-  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|relayhost configuration problem|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|TCP map|connect to Milter service|milter \S+: (?:can't read|read error)|Recipient address rejected: User unknown|status=undeliverable .*[Uu]ser unknown|status=deferred \((?:delivery temporarily suspended: )?lost connection with |Service currently unavailable|premature end-of-input on (?:private|public)\/|(?:private|public)\/\S+ socket: malformed response|problem talking to (?:server|service) \S+: (?:Success|Connection reset|Broken pipe)|open active \w+: No such file|file system clock is \d+ seconds? ahead|resetting file time stamps|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:(?:system|BIO) lib/;
+  /hostname \S+ does not resolve|hostname \S+ verification failed|[Cc]onnection (?:rate|concurrency|count) limit|run-time library|non-SMTP command|command pipelining|numeric (?:host|domain) name|relayhost configuration problem|llegal address syntax|too many errors|Unable to look up|CONNECT|read timeout|smtp_tls_per_site ignored|TCP map|connect to Milter service|milter \S+: (?:can't read|read error)|Recipient address rejected: User unknown|status=undeliverable .*[Uu]ser unknown|status=deferred \((?:delivery temporarily suspended: )?lost connection with |Service currently unavailable|premature end-of-input on (?:private|public)\/|(?:private|public)\/\S+ socket: malformed response|problem talking to (?:server|service) \S+: (?:Success|Connection reset|Broken pipe)|open active \w+: No such file|file system clock is \d+ seconds? ahead|resetting file time stamps|dict_nis_init: NIS domain name not set|dict_proxy_open: service \w+: Connection reset|system library:.*fopen|BIO routines:\S*:no such file|x509 certificate routines:\S*:(?:system|BIO) lib/;
 /** The same for the other programs: what they log about mail that waits or is returned. */
 const alarmElsewhere = / (?:==|\*\*) |result="(?:Temp|Perm)Fail"|mta error reason=|errormsg=|smtp: Failed: /;
 const sentElsewhere = / => \S+ .* C="250|result="Ok"|exitcode=EX_OK|^Sent file\./;

@@ -35,7 +35,11 @@ export function describeFinding(
           : `is not signed by this CA ${quote(expected)}, but by another CA (${quote(found)})`,
       );
     case 'wrong-purpose':
-      return say(`is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`);
+      return say(
+        found === expected
+          ? 'has a key usage that is not the one for its purpose, or none'
+          : `is for another purpose: extended key usage ${quote(found)}, needed ${quote(expected)}`,
+      );
     case 'wrong-constraints':
       return say(`permits the domains ${quote(found)}, and ca.permittedDomains in the settings is ${quote(expected)}`, {
         run: renewCa,

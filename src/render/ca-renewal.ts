@@ -13,9 +13,11 @@ export function renderCaRenewal(
   before: CertificateInfo,
   install: readonly Install[],
   isAwaited: boolean,
+  at: Date,
 ): string {
   const day = before.notAfter.toISOString().slice(0, 10);
-  const words = `Now run, before ${day}; pins and certificates of the hosts stay as they are:`;
+  const until = before.notAfter < at ? `because it expired on ${day}` : `before ${day}`;
+  const words = `Now run, ${until}; pins and certificates of the hosts stay as they are:`;
   return renderNowRun(installParagraph(settings, hostsIn(install), words), {
     words: 'When every host is installed, make issues what waits for it:',
     run: isAwaited ? [commandText(settings.program, ['make'])] : [],

@@ -57,11 +57,6 @@ warn_of_code() {
     warn "unverified_recipient_reject_code = 550 is for all questions of $host, also those of ${others% }: a recipient unknown there is refused for good too"
 }
 
-# The overrides of the parameter $1 in the services that take mail from the world.
-overrides_of_port25() {
-  for id in smtp/inet 25/inet smtpd/pass; do postconf -P "$id/$1" 2>/dev/null || :; done
-}
-
 # The list $1 of main.cf, expanded, without the tokens of our last run.
 list_of_others() {
   {

@@ -66,8 +66,9 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
   const isAsked = recipients === 'verify';
   const name = homeTransport(relay);
   const question = `relaycerts_${relay.port}_home`;
-  const inline = (value: string): string => `inline:{${domains.map((domain) => `${domain}=${value}`).join(',')}}`;
+  const hop = `${name}:${nextHopOf(settings, inbound)}`;
   const replies = { name: `${name}-replies`, lines: replyLines(inbound) };
+  const known = { name: `${name}-domains`, lines: domainLines(domains) };
   const listed = { name: `${name}-recipients`, lines: isAsked ? [] : recipientLines(domains, recipients) };
   const transport = transportService(settings, relay, name, [
     set('syslog_name', `${syslogName}_home`),
@@ -79,26 +80,35 @@ export function inboundOf(settings: Settings, inbound: Inbound, relay: SmtpdServ
   return {
     main: isAsked
       ? [
-          set(question, `check_recipient_access ${inline('reject_unverified_recipient')}`),
+          set(question, `check_recipient_access regexp:${folder}/${known.name}`),
           // An unknown recipient is refused for good, not for five days.
           set('unverified_recipient_reject_code', '550'),
         ]
       : [],
     tokens: [
-      ...domains.map((domain) => first('relay_domains', domain)),
-      first('transport_maps', inline(`${name}:${nextHopOf(settings, inbound)}`)),
+      first('relay_domains', `regexp:${folder}/${known.name}`),
+      first('transport_maps', `inline:{${domains.map((domain) => `${domain}=${hop}`).join(',')}}`),
       ...(isAsked
         ? [first('smtpd_restriction_classes', question), first('smtpd_recipient_restrictions', question)]
         : [first('relay_recipient_maps', `texthash:${folder}/${listed.name}`)]),
     ],
     services: [transport],
-    files: isAsked ? [replies] : [replies, listed],
+    files: isAsked ? [known, replies] : [known, replies, listed],
   };
 }
 
 /** Where the relay finds home. */
 export function nextHopOf({ tunnel }: Settings, { via, home, port }: Inbound): string {
   return via === 'tunnel' ? `[127.0.0.1]:${tunnel.listen}` : `[${home}]:${port}`;
+}
+
+/**
+ * relay_domains, and whose recipients are asked for. As plain names there, parent_domain_matches_subdomains would open
+ * the relay to their subdomains, for mail to wherever the DNS sends it.
+ */
+function domainLines(domains: readonly string[]): readonly string[] {
+  const patterns = domains.map((domain) => domain.replaceAll('.', String.raw`\.`));
+  return [madeLine, ...patterns.map((one) => `/^(.*@)?${one}$/ reject_unverified_recipient`)];
 }
 
 /** relay_recipient_maps: who gets mail at home. */

@@ -26,12 +26,15 @@ check_port25() {
 
 # With restrictions of its own, port 25 would not read those of main.cf.
 check_restrictions() {
-  for id in smtp/inet smtpd/pass; do
-    found=$(postconf -P "$id/smtpd_recipient_restrictions" 2>/dev/null) || :
-    [ -z "$found" ] ||
-      fail "master.cf on $host overrides smtpd_recipient_restrictions, so port 25 would ignore relayPort25: $found; nothing was changed" \
-        'move its value to main.cf'
-  done
+  found=$(overrides_of_port25 smtpd_recipient_restrictions | sed -n 1p)
+  [ -z "$found" ] ||
+    fail "master.cf on $host overrides smtpd_recipient_restrictions, so port 25 would ignore relayPort25: $found; nothing was changed" \
+      'move its value to main.cf'
+}
+
+# The overrides of the parameter $1 in the services that take mail from the world.
+overrides_of_port25() {
+  for id in smtp/inet 25/inet smtpd/pass; do postconf -P "$id/$1" 2>/dev/null || :; done
 }
 
 check_spf() {

@@ -27,7 +27,7 @@ probe_service() {
 
 probe_values() {
   section values
-  for name in myhostname smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree recipient_delimiter \
+  for name in myhostname smtp_helo_name smtpd_banner inet_interfaces inet_protocols mynetworks queue_directory message_size_limit queue_minfree recipient_delimiter \
     defer_transports master_service_disable relayhost; do
     printf '%s=%s\n' "$name" "$(value_of "$name")"
   done | lines

@@ -48,7 +48,8 @@ export function findContradictions(
     ...findManySenders(member(value, 'smtpClients'), domain),
     ...findInboundContradictions(value, domain),
     ...findContainerContradictions(value, domain),
-    ...findTwiceListed(member(passphrase, 'recipients')),
+    ...findPortTwins(value),
+    ...findIdleKeys(value),
     ...findBadPassphrasePath(member(passphrase, 'file'), context),
   ];
 }
@@ -211,14 +212,65 @@ function findContainerContradictions(value: unknown, domain: HostName | undefine
   );
 }
 
-function findTwiceListed(recipients: unknown): readonly Contradiction[] {
-  const seen = new Set<unknown>();
-  return items(recipients).flatMap((recipient, index) => {
-    const isTwin = typeof recipient === 'string' && seen.has(recipient);
-    seen.add(recipient);
-    const path = ['passphrase', 'recipients', index];
-    return isTwin ? [{ path, what: `is there twice: ${quote(recipient)}`, hint: 'remove one' }] : [];
-  });
+/** Where postsrsd 1.x listens (render/port25.ts). */
+const srsPorts: readonly unknown[] = [10001, 10002];
+
+type Port = readonly [path: Path, port: unknown];
+const portIf = (isThere: boolean, path: Path, port: unknown): readonly Port[] => (isThere ? [[path, port]] : []);
+
+/** Two programs cannot listen on one port of a host, and Postfix ends if one of them is Postfix. */
+function findPortTwins(value: unknown): readonly Contradiction[] {
+  const [inbound, dkim] = [member(value, 'inbound'), member(value, 'dkim')];
+  const socket = member(dkim, 'socket') ?? 'inet:127.0.0.1:8891';
+  const signer = typeof socket === 'string' ? Number(socket.split(':').at(-1)) : undefined;
+  const isAtHome = member(dkim, 'signAt') === 'home';
+  const tunnel = member(member(value, 'tunnel'), 'listen') ?? 2525;
+  const isForwarding = member(member(value, 'relayPort25'), 'srs') === true;
+  const groups = [
+    [
+      ...portIf(inbound !== undefined, ['inbound', 'port'], member(inbound, 'port') ?? 2525),
+      ...portIf(dkim !== undefined && isAtHome, ['dkim', 'socket'], signer),
+    ],
+    ...items(member(value, 'smtpdServers')).map((relay, at) => [
+      ...srsPorts.flatMap((port) => portIf(isForwarding, ['relayPort25', 'srs'], port)),
+      ...portIf(true, ['smtpdServers', at, 'port'], member(relay, 'port') ?? 2500),
+      ...portIf(dkim !== undefined && !isAtHome, ['dkim', 'socket'], signer),
+      ...portIf(member(inbound, 'via') === 'tunnel', ['tunnel', 'listen'], tunnel),
+    ]),
+  ];
+  const twins = groups.flatMap((group) =>
+    group.flatMap(([path, port], index): readonly Contradiction[] => {
+      const [twin] = group.slice(0, index).find(([, other]) => other === port) ?? [];
+      if (twin === undefined) return [];
+      const what = `is a port of ${formatPath(twin)} on the same host: ${String(port)}`;
+      return [{ path, what, hint: 'write another port' }];
+    }),
+  );
+  return [...new Map(twins.map((one) => [formatPath(one.path), one])).values()];
+}
+
+const isSpamhaus = (list: unknown): boolean => typeof list === 'string' && /\.spamhaus\.org(?:=|$)/iu.test(list);
+const isPostfix = (client: unknown): boolean => (member(client, 'program') ?? 'postfix') === 'postfix';
+
+/** What would change nothing, although it looks as if it did. */
+function findIdleKeys(value: unknown): readonly Contradiction[] {
+  const [port25, dkim] = [member(value, 'relayPort25'), member(value, 'dkim')];
+  const clients = items(member(value, 'smtpClients'));
+  const rules: readonly (readonly [isBroken: boolean, path: Path, what: string, hint: string])[] = [
+    [
+      member(port25, 'dqsKeyFile') !== undefined && !items(member(port25, 'dnsbl')).some(isSpamhaus),
+      ['relayPort25', 'dqsKeyFile'],
+      "is for Spamhaus' lists, and relayPort25.dnsbl has none",
+      'add "zen.spamhaus.org" to relayPort25.dnsbl, or remove it',
+    ],
+    [
+      member(dkim, 'signAt') === 'home' && clients.length > 0 && !clients.some(isPostfix),
+      ['dkim', 'signAt'],
+      'no smtp-client has Postfix, so nothing would be signed: "home"',
+      'write "relay"',
+    ],
+  ];
+  return rules.flatMap(([isBroken, path, what, hint]) => (isBroken ? [{ path, what, hint }] : []));
 }
 
 function findBadPassphrasePath(

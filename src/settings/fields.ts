@@ -99,12 +99,22 @@ export function section<Shape extends Readonly<Record<string, Kind<unknown>>>>(
   return { read, jsonSchema, shape };
 }
 
-/** A list; `example` is one in JSON. */
+/** A list; `example` is one in JSON. With `uniqueItems`, items may not be alike once they are read. */
 export function list<Item>(item: Kind<Item>, meta: JsonSchema, example: string): Kind<readonly Item[]> {
   const hint = `write [ ... ] there, for example ${example}`;
   return {
     read: (input, path, flaws) => {
-      if (Array.isArray(input)) return input.map((each: unknown, at) => item.read(each, [...path, at], flaws));
+      if (Array.isArray(input)) {
+        const values = input.map((each: unknown, at) => item.read(each, [...path, at], flaws));
+        const seen = new Set<Item>();
+        for (const [at, value] of meta['uniqueItems'] === true ? values.entries() : []) {
+          const isTwin = value !== noValue && seen.has(value);
+          if (isTwin)
+            flaws.push({ path: [...path, at], what: `is there twice: ${quote(input[at])}`, hint: 'remove one' });
+          seen.add(value);
+        }
+        return values;
+      }
       flaws.push({ path, ...missingOr(input, `must be a list, is ${kindOf(input)}`, hint, example) });
       return noValue;
     },

@@ -159,6 +159,11 @@ describe('a file there', () => {
     renameSync(project.path('tasks'), project.path(role, 'tasks'));
   });
 
+  it('would be among those of relaycerts, and is refused', async () => {
+    const { status, stderr } = await run('--output', 'hosts');
+    expect([status, stderr]).toMatchObject([2, expect.stringContaining('is within what relaycerts writes itself')]);
+  });
+
   it('of a host that left goes, and nothing else does', async () => {
     project.write(`${role}/files/hosts/mine.sh`, 'echo mine\n');
     project.settings(smallSettings({ smtpClients: clients.slice(0, 2) }));

@@ -182,17 +182,11 @@ function bend(project: Project, path: string, at: number): void {
 
 describe('Ctrl-C', () => {
   it('keeps completed batches, and the next command continues', async () => {
-    const begin = (): Project => {
-      const empty = makeProject(null);
-      empty.write('settings.json', made.read('settings.json'));
-      empty.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
-      return empty;
-    };
-    let project = begin();
+    let project = beginFleet();
     await untilInTime(async (isFirst) => {
       if (!isFirst) {
         project.remove();
-        project = begin();
+        project = beginFleet();
       }
       return interruptAfterBatch(project, ['make']);
     });
@@ -222,7 +216,14 @@ describe('Ctrl-C', () => {
 
 const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 
-/** Repeats what ends with this exit code if it was interrupted: the signal of a busy process comes too late sometimes. */
+function beginFleet(): Project {
+  const empty = makeProject(null);
+  empty.write('settings.json', made.read('settings.json'));
+  empty.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
+  return empty;
+}
+
+/** Again if the command was done first: the signal of a busy process comes too late sometimes. */
 async function untilInTime(interrupt: (isFirst: boolean) => Promise<number | null>): Promise<void> {
   let code = await interrupt(true);
   for (let more = 10; code === 0 && more > 0; more -= 1) code = await interrupt(false);

@@ -123,7 +123,8 @@ describe('renew --ca', () => {
     expect(expired.status).toBe(1);
     expect(expired.stderr).toMatch(/expired on .*\nrelaycerts: hint: relaycerts renew --ca\n/u);
     expect((await inDays(project, 3651, 'renew')).status).toBe(1);
-    succeed(await inDays(project, 3651, 'renew', '--ca'));
+    const said = succeed(await inDays(project, 3651, 'renew', '--ca')).stdout;
+    expect(said).toMatch(/^Now run, because it expired on \d{4}-\d{2}-\d{2}; pins/u);
     succeed(await inDays(project, 3651, 'renew'));
     await noteAsInstalled(project);
     expect((await inDays(project, 3651, 'status')).status).toBe(0);

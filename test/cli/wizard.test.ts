@@ -343,8 +343,8 @@ describe('the terminal', () => {
   test('none at all: the hint has settings that make takes', async () => {
     const { status, stdout, stderr } = await project.run(['wizard']);
     expect([status, stdout]).toEqual([2, '']);
-    const [error, hint = '', ...more] = stderr.trimEnd().split('\n');
-    expect([error, more]).toEqual(['relaycerts: error: the wizard needs a terminal that can move its cursor', []]);
+    const [error, hint = '', ...others] = stderr.trimEnd().split('\n');
+    expect([error, others]).toEqual(['relaycerts: error: the wizard needs a terminal that can move its cursor', []]);
     expectNothing();
     project.write('settings.json', hint.replace('relaycerts: hint: write settings.json yourself: ', ''));
     expect((await project.run(['make', '--dry-run'])).status).toBe(0);

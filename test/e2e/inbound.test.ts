@@ -168,12 +168,14 @@ describe('with a list of recipients', () => {
 
   test('check finds what the lists and limits of both hosts make of mail', async () => {
     const put = `postconf -e "mydestination = $(postconf -h mydestination), example.org" message_size_limit=20480000 recipient_delimiter= \\
+      smtp_helo_name=vps.example.net \\
       smtpd_reject_unlisted_recipient=no "relay_recipient_maps = $(postconf -h relay_recipient_maps), inline:{@example.org=x}" \\
       "transport_maps = inline:{example.org=smtp:[192.0.2.9]}, $(postconf -h transport_maps)"
       postconf -P smtp/inet/relay_domains=example.com`;
     const left = await cure(
       [[relay, put]],
       [
+        'helo-differs relayhost',
         'inbound-accepts-all relayhost',
         'inbound-catch-all relayhost',
         'inbound-delimiter relayhost',
@@ -225,7 +227,9 @@ describe('with a list of recipients', () => {
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
     expect(await rcpt('ann@example.org')).toMatch(/^250 /u);
     expect(await rcpt('postmaster@example.org')).toMatch(/^250 /u);
-    expect(await rcpt('bob@example.com')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
+    for (const to of ['bob@example.com', 'ann@mailhost.example.org']) {
+      expect(await rcpt(to)).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
+    }
   });
 });
 
@@ -324,6 +328,8 @@ describe('when home is asked for each recipient', () => {
     await deploy();
     await waitAtHome(await sendHome());
     expect(await rcpt('stranger@example.org')).toMatch(/^550 5\.1\.1 /u);
+    // Nobody asked for subdomains.
+    expect(await rcpt('ann@mailhost.example.org')).toMatch(/^454 4\.7\.1 .*Relay access denied/u);
   });
 
   test('check finds what keeps home from being asked', async () => {

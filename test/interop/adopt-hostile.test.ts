@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findForeignKey, openForeignKey } from '../../src/issue/foreign-key.js';
+import { findForeignKeys, openForeignKey } from '../../src/issue/foreign-key.js';
 import { Secret } from '../../src/secret.js';
 import { run as runChild } from '../../src/sys/run.js';
 import { answerOf } from '../support/answer.js';
@@ -50,6 +50,7 @@ const source = (...parts: readonly string[]): string => join(project.home, 'old'
 const adopt = (...words: readonly string[]): Promise<Result> => project.run(['adopt', source(), '--yes', ...words]);
 
 interface Answer {
+  readonly revoked: readonly { readonly host: string }[];
   readonly hosts: readonly { readonly host: string; readonly key: string; readonly why: string | null }[];
   readonly leftOut: readonly { readonly name: string; readonly why: string }[];
   readonly passedOver: readonly string[];
@@ -153,17 +154,139 @@ describe('a key', () => {
     openssl(['pkcs8', '-topk8', '-in', plain, '-out', source('ca.key'), '-passout', 'stdin'], 'the passphrase');
     await expectRefused(/ca\.key" is encrypted, and there is no terminal/u, /--passphrase-fd 3 3< PASSPHRASE-FILE/u, 2);
     const words = ['adopt', source(), '--yes', '--passphrase-fd', '0'];
+    const homeKey = readFileSync(source('home.key'));
+    openssl(
+      ['ec', '-aes128', '-out', source('home.key'), '-passout', 'stdin', '-in', made.path('home.key')],
+      'another',
+    );
     expectError(
       project.spawn(words, { input: 'another' }),
       1,
       /the passphrase does not open the key in ".*ca\.key"/u,
       /that this key was encrypted with/u,
     );
+    writeFileSync(source('home.key'), homeKey);
     expect(succeed(project.spawn(words, { input: 'the passphrase\n' })).stdout).not.toContain('the passphrase');
   });
 });
 
+/** Of an index.txt. */
+const lineOf = (serial: string, name: string, reason = ''): string =>
+  `R\t300101000000Z\t250101000000Z${reason}\t${serial}\tunknown\t/CN=${name}\n`;
+
+describe('what was revoked', () => {
+  const gone = 'gone.example.org';
+  beforeEach(() => {
+    ca.write('index.txt', '');
+    ca.sign(pair('gone'), pair('ca'), `/CN=${gone}`, client, { more: ['-set_serial', '7'] });
+  });
+
+  it('is told from an index with comments, and an odd line is refused', async () => {
+    const text = `# ours\nV\t300101000000Z\t\t08\tunknown\t/CN=x\n\n${lineOf('07', gone)}`;
+    for (const odd of [text.replaceAll('\t', ' '), text.replace('unknown\t/CN=gone', '/CN=gone')]) {
+      ca.write('index.txt', odd);
+      await expectRefused(/line \d of ".*index\.txt" is not one of openssl ca: "[VR]/u, /six fields with a tab/u);
+    }
+    ca.write('index.txt', text.replaceAll('\n', '\r\n'));
+    const { hosts, revoked } = answerOf<Answer>(succeed(await adopt('--json')).stdout);
+    expect([hosts.map(({ host }) => host), revoked]).toMatchObject([[relay, home], [{ host: gone }]]);
+    succeed(await project.run(['make']));
+    expect(project.read('hosts', relay, 'relay_clientcerts')).not.toContain(gone);
+  });
+
+  it('is told from a list that cannot be read only if it is named', async () => {
+    renameSync(source('index.txt'), join(project.home, 'index'));
+    writeFileSync(join(project.home, 'index'), lineOf('07', gone));
+    symlinkSync(join(project.home, 'index'), source('index.txt'));
+    await expectRefused(/index\.txt" may say what is revoked, and was not read/u, /name it with --index FILE/u);
+    const { revoked } = answerOf<Answer>(succeed(await adopt('--json', '--index', source('index.txt'))).stdout);
+    expect(revoked).toMatchObject([{ host: gone }]);
+  });
+
+  it('is told from a CRL, and a damaged one is refused', async () => {
+    const config = ca.write('../crl.cnf', '[ca]\ndefault_ca=d\n[d]\ndatabase=index\ndefault_md=sha256\n');
+    const [cwd, by] = [join(project.home, 'db'), ['-config', config, '-keyfile', source('ca.key')]];
+    mkdirSync(cwd);
+    writeFileSync(join(cwd, 'index'), '');
+    for (const words of [
+      ['-revoke', source('gone.crt')],
+      ['-gencrl', '-crldays', '30', '-out', source('list.pem')],
+    ]) {
+      expect(spawnSync('openssl', ['ca', ...by, '-cert', source('ca.crt'), ...words], { cwd }).status).toBe(0);
+    }
+    const text = readFileSync(source('list.pem'), 'latin1');
+    ca.write('list.pem', text.replace(/MI.{30}/u, `MI${'A'.repeat(30)}`));
+    await expectRefused(/the list of revoked certificates in ".*list\.pem" is damaged/u, /copy the file again/u);
+    openssl(['crl', '-outform', 'DER', '-out', source('list.crl')], text);
+    rmSync(source('list.pem'));
+    expect(answerOf<Answer>(succeed(await adopt('--json')).stdout).revoked).toMatchObject([{ host: gone }]);
+  });
+
+  it('of an intermediate does not come back, nor takes a serial of the root with it', async () => {
+    ca.sign(pair('int/ca'), pair('ca'), '/CN=Int', [...rootExtensions, ...keyId]);
+    const more = ['-set_serial', '7'];
+    ca.sign(pair('int/away'), pair('int/ca'), '/CN=away.example.org', client, { more });
+    ca.write('int/index.txt', lineOf('07', 'away.example.org'));
+    const { hosts, revoked } = answerOf<Answer>(succeed(await adopt('--json')).stdout);
+    expect(hosts.map(({ host }) => host)).toEqual([relay, gone, home]);
+    expect(revoked).toMatchObject([{ host: 'away.example.org' }]);
+  });
+
+  it('keeps its key from a newer certificate, unless that one replaced it', async () => {
+    const csr = join(project.home, 'gone.csr');
+    openssl(['req', '-new', '-key', source('gone.key'), '-subj', `/CN=${gone}`, '-out', csr]);
+    const by = ['-CA', source('ca.crt'), '-CAkey', source('ca.key'), '-set_serial', '8', '-days', '9'];
+    openssl(['x509', '-req', '-in', csr, ...by, '-out', source('newer.crt')]);
+    ca.write('index.txt', lineOf('07', gone));
+    const told = answerOf<Answer>(succeed(await adopt('--json', '--dry-run', '--client', gone)).stdout);
+    expect(told.leftOut[0]?.why).toMatch(
+      /stays revoked, because its key was revoked: make --again gone\.example\.org/u,
+    );
+    // As after a CRL, which is read first.
+    ca.write('index.txt', lineOf('07', gone) + lineOf('07', gone, ',superseded'));
+    const { hosts, revoked } = answerOf<Answer>(succeed(await adopt('--json', '--client', gone)).stdout);
+    expect([revoked, hosts.find(({ host }) => host === gone)?.key]).toEqual([[], 'here']);
+  });
+});
+
+describe('files in other forms', () => {
+  it('that hold everything at once are read: a BOM, line ends, several keys', async () => {
+    const names = readdirSync(source());
+    const all = names.map((name) => `\uFEFFBag Attributes\n    x: y\n${readFileSync(source(name), 'latin1')}`).join('');
+    for (const name of names) rmSync(source(name));
+    ca.write('all.pem', all.replaceAll('\n', '\r\n'));
+    const { hosts } = answerOf<Answer>(succeed(await adopt('--json')).stdout);
+    expect(hosts.map(({ key }) => key)).toEqual(['here', 'here']);
+  });
+
+  it('that have to be converted are named, with the command', async () => {
+    const words = ['-inkey', source('home.key'), '-in', source('home.crt'), '-passout', 'pass:x'];
+    openssl(['pkcs12', '-export', ...words, '-out', source('home.p12')]);
+    openssl(['pkey', '-in', source('home.key'), '-outform', 'DER', '-out', source('der.key')]);
+    const { passedOver } = answerOf<Answer>(succeed(await adopt('--json', '--dry-run')).stdout);
+    expect(passedOver).toEqual([source('der.key'), source('home.p12')]);
+    await expectRefused(
+      /home\.p12" holds nothing/u,
+      /^.*openssl pkcs12 -in \S+ -out NEWFILE/u,
+      1,
+      '--ca-key',
+      source('home.p12'),
+    );
+  });
+});
+
 describe('a name', () => {
+  it('that two certificates have is given to one host', async () => {
+    const shared = 'subjectAltName=DNS:mail.example.org,DNS:relayhost.example.org';
+    ca.sign(pair('relay'), pair('ca'), `/CN=${relay}`, ['extendedKeyUsage=serverAuth', shared]);
+    ca.sign(pair('home'), pair('ca'), `/CN=${home}`, ['extendedKeyUsage=clientAuth', shared]);
+    succeed(await adopt());
+    expect(JSON.parse(project.read('settings.json'))).toMatchObject({
+      smtpdServers: [{ hostname: 'relayhost', altNames: ['mail.example.org'] }],
+      smtpClients: [{ hostname: 'mailhost' }],
+    });
+  });
+
   it('with shell words, paths and line ends goes nowhere', async () => {
     const evil = String.raw`$(touch pwned)";\n`;
     ca.root(pair('ca'), { subject: `/O=a\\/CN=b/CN=${evil}` });
@@ -248,7 +371,7 @@ describe('an encrypted key', () => {
     const [command = '', ...options] = words;
     const path = source('encrypted.pem');
     openssl([command, ...options, '-in', source('ca.key'), '-out', path, '-passout', 'stdin'], 'pass wörd');
-    const found = findForeignKey(path, readFileSync(path));
+    const [found] = findForeignKeys(path, readFileSync(path));
     if (found === undefined) throw new Error('no key');
     expect(found.isEncrypted).toBe(true);
     const opened = await openForeignKey(found, new Secret('pass wörd'), runChild);
@@ -263,7 +386,7 @@ describe('an encrypted key', () => {
     const path = source('costly.pem');
     const cost = ['-v2', 'aes-256-cbc', '-iter', '1000000'];
     openssl(['pkcs8', '-topk8', ...cost, '-in', source('ca.key'), '-out', path, '-passout', 'stdin'], 'x');
-    const found = findForeignKey(path, readFileSync(path));
+    const [found] = findForeignKeys(path, readFileSync(path));
     if (found === undefined) throw new Error('no key');
     await expect(openForeignKey(found, new Secret('x'), runChild)).rejects.toMatchObject({
       code: 'certificate',

@@ -356,6 +356,16 @@ describe('a root of version 1', () => {
     });
     expect(answer.next).toEqual(['relaycerts renew --ca', 'relaycerts make']);
   });
+
+  it('that signed nothing yet is taken if it is named', async () => {
+    new ForeignCa(source()).root(pair('ca'), { extensions: [] });
+    const hosts = ['--relay', relay, '--client', home];
+    expect((await run('adopt', source(), ...hosts, '--yes')).status).toBe(1);
+    const files = ['--ca-key', source('ca.key'), '--ca-cert', source('ca.crt')];
+    succeed(await run('adopt', ...files, ...hosts, '--yes'));
+    succeed(await run('renew', '--ca'));
+    succeed(await run('make'));
+  });
 });
 
 it('a CA of mkcert is adopted', async () => {

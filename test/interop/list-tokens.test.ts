@@ -1,8 +1,8 @@
 // Lists of main.cf that also have other people's items: edit-configuration.sh adds ours, and undo takes out what is ours
 // and nothing else, whatever was edited in between. The real postconf edits copies in a temporary folder.
 
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -149,5 +149,26 @@ it.concurrent.each(cases)(
       expect(stderr).toBe('');
       expect(stdout).toBe(`${ours}\n--\n${undone === '' ? '' : `${undone}\n`}`);
     }
+  },
+);
+
+it.concurrent.each(['smtp/inet', '25/inet', 'smtpd/pass'])(
+  'restrictions that port 25 has of its own are seen: %s',
+  (id) => {
+    const etc = mkdtempSync(join(folder, 'port25-'));
+    const file = 'src/render/port25.sh';
+    const names = [...readFileSync(file, 'utf8').matchAll(/\$\{(\w+)[:?=]/gu)].map(([, name = '']) => `${name}=x`);
+    const [name = '', type = ''] = id.split('/');
+    writeFileSync(join(etc, 'main.cf'), 'compatibility_level = 3.6\n');
+    writeFileSync(
+      join(etc, 'master.cf'),
+      `${name} ${type} n - y - - smtpd\n  -o smtpd_recipient_restrictions=permit\n`,
+    );
+    const text = `fail() { echo "$1"; exit 1; }\npostconf() { command postconf -c ${etc} "$@"; }\n. ./${file}\ncheck_restrictions`;
+    const { status, stdout } = spawnSync('sh', ['-euc', [...names, text].join('\n')], { encoding: 'utf8' });
+    expect([status, stdout]).toEqual([
+      1,
+      expect.stringContaining(`relayPort25: ${id}/smtpd_recipient_restrictions = permit`),
+    ]);
   },
 );

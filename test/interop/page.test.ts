@@ -77,6 +77,9 @@ describe('the page', () => {
     const widths = '[document.documentElement.scrollWidth, document.documentElement.clientWidth]';
     const [needed, given] = await browser.ask<number[]>(widths);
     expect(needed).toBe(given);
+    // The label of a button is on one line, however long the text beside it.
+    const heights = `[...new Set([...document.querySelectorAll('button')].map((one) => one.offsetHeight))].length`;
+    expect(await browser.ask<number>(heights)).toBe(1);
     await browser.look({ width: 1280 });
   });
 

@@ -131,7 +131,13 @@ const domainMail: readonly TextKey[] = [
     ascii: ldh,
     beyond: idn,
   },
-  words('relayPort25', 'dqsKeyFile', 'dir/file', [/^[ -#%-}]$/, /^[ -~]$/, /^[ -.0-~]$/], printable),
+  {
+    key: 'relayPort25.dqsKeyFile',
+    filler: 'dir/file',
+    settings: (file) => ({ ...smallest, relayPort25: { dnsbl: ['zen.spamhaus.org'], dqsKeyFile: file } }),
+    ascii: [/^[ -#%-}]$/, /^[ -~]$/, /^[ -.0-~]$/],
+    beyond: printable,
+  },
   words('relayPort25', 'spf', 'mark', nothing),
 ];
 

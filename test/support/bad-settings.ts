@@ -31,6 +31,9 @@ function client(name: string, hostname: unknown, says: string, only?: BadSetting
   return row(name, { smtpClients: [{ hostname: 'mailhost' }, { hostname }] }, 'smtpClients[1].hostname', says, only);
 }
 
+const toHome = { inbound: { home: 'mailhost' } };
+const tunnelled = { inbound: { home: 'mailhost', via: 'tunnel' } };
+
 const inboundRows = [
   row(
     'a home that is no client',
@@ -59,6 +62,59 @@ const inboundRows = [
     'inbound.recipients[1]',
     'is not in inbound.domains: "bob@example.net"',
     'cross-check',
+  ),
+  ...(
+    [
+      ['of a signer on a relay', { dkim: { socket: 'inet:127.0.0.1:2500' } }, 'dkim.socket', 'smtpdServers[0].port'],
+      [
+        'of a signer at home',
+        { ...toHome, dkim: { signAt: 'home', socket: 'inet:127.0.0.1:2525' } },
+        'dkim.socket',
+        'inbound.port',
+      ],
+      [
+        'of a signer and the tunnel',
+        { ...tunnelled, dkim: { socket: 'inet:127.0.0.1:2525' } },
+        'tunnel.listen',
+        'dkim.socket',
+      ],
+      ['of the tunnel on a relay', { ...tunnelled, tunnel: { listen: 2500 } }, 'tunnel.listen', 'smtpdServers[0].port'],
+      [
+        'of SRS',
+        { smtpdServers: [{ hostname: 'relayhost', port: 10002 }], relayPort25: { srs: true } },
+        'smtpdServers[0].port',
+        'relayPort25.srs',
+      ],
+    ] as const
+  ).map(([name, changes, at, twin]) =>
+    row(`the port ${name}`, changes, at, `is a port of ${twin} on the same host: `, 'cross-check'),
+  ),
+  row(
+    'a key for lists that are not there',
+    { relayPort25: { dnsbl: ['bl.example.net'], dqsKeyFile: 'key' } },
+    'relayPort25.dqsKeyFile',
+    'relayPort25.dnsbl has none',
+    'cross-check',
+  ),
+  row(
+    'signing homes, none with Postfix',
+    { smtpClients: [{ hostname: 'mailhost', program: 'exim' }], dkim: { signAt: 'home' } },
+    'dkim.signAt',
+    'nothing would be signed',
+    'cross-check',
+  ),
+  row(
+    'a domain twice',
+    { dkim: { domains: ['example.org', 'Example.ORG'] } },
+    'dkim.domains[1]',
+    'is there twice: "Example.ORG"',
+    'parser rule',
+  ),
+  row(
+    'a recipient at home twice',
+    { inbound: { home: 'mailhost', recipients: ['ann@example.org', 'ann@example.org'] } },
+    'inbound.recipients[1]',
+    'is there twice',
   ),
   row(
     'a word for recipients',
@@ -538,6 +594,7 @@ export const badSettings: readonly BadSettings[] = [
   row('no address', { dns: { resolver: '192.0.2.256' } }, 'dns.resolver', 'not an IP address', 'parser rule'),
   row('an address with a zone', { dns: { resolver: 'fe80::1%eth0' } }, 'dns.resolver', 'not an IP address'),
   row('a domain for reports', { dns: { dmarc: { reportTo: 'example.org' } } }, 'dns.dmarc.reportTo', 'not an address'),
+  row('a list for reports', { dns: { dmarc: { reportTo: 'a,b@c.org' } } }, 'dns.dmarc.reportTo', 'not an address'),
   row(
     'a list with a shell word',
     { relayPort25: { dnsbl: ['a.example.org;id'] } },

@@ -120,6 +120,16 @@ it.each([
   expect(idsOf(judgeConfiguration(threeHosts, relay, facts))).toEqual(ids);
 });
 
+it.each([
+  ['vps.example.net', 'a', ['helo-differs']],
+  ['RelayHost.example.org', 'a', []],
+  ['vps.example.net', 'mx', []],
+] as const)('a relay that says %s in HELO, with SPF by %s: %j', (name, spf, ids) => {
+  const facts = factsOf('@postfix 3.7', '@values', ` smtp_helo_name=${name}`);
+  const settings = { ...threeHosts, dns: { ...threeHosts.dns, spf } };
+  expect(idsOf(judgeConfiguration(settings, relay, facts))).toEqual(ids);
+});
+
 it('mail on hold is named, and counted', () => {
   const held = '{"queue_name":"hold","queue_id":"A","recipients":[{"address":"bob@example.net"}]}';
   const facts = factsOf('@queue', ` ${held}`, ` ${held}`, ' {"queue_name":"active","recipients":[]}', ' {', ' null');

@@ -131,6 +131,15 @@ describe('what is wrong has its finding:', () => {
       ['dmarc-weaker'],
       { settings: { ...asked, dns: { dmarc: { policy: 'reject', reportTo: 'dmarc@example.org' } } } },
     ],
+    ...(['t=y', 'pct=0'] as const).map(
+      (tag) =>
+        [
+          `DMARC with ${tag}`,
+          txt('_dmarc.example.org', `v=DMARC1; p=reject; ${tag}`),
+          ['dmarc-exempts'],
+          { settings: { ...asked, dns: { dmarc: { policy: 'quarantine', reportTo: 'dmarc@example.org' } } } },
+        ] as const,
+    ),
     [
       'DMARC reports that nobody accepts',
       txt('_dmarc.example.org', 'v=DMARC1; p=none; rua=mailto:a@other.example'),
@@ -148,6 +157,7 @@ describe('what is wrong has its finding:', () => {
     ],
     ['a wildcard in place of DKIM', txt(keyName, 'v=spf1 -all'), ['dkim-missing']],
     ['two DKIM records', txt(keyName, dkimRecordValue(key), 'v=DKIM1; p='), ['dkim-several']],
+    ['a DKIM record beside another text', txt(keyName, 'a=b', dkimRecordValue(key)), ['dkim-several']],
     ['another DKIM key', txt(keyName, `v=DKIM1; k=ed25519; p=${'A'.repeat(43)}=`), ['dkim-other']],
     ['a revoked DKIM key', txt(keyName, 'v=DKIM1; p='), ['dkim-revoked']],
     ['a DKIM record in test mode', txt(keyName, `${dkimRecordValue(key)}; t=y`), ['dkim-testing']],
@@ -176,7 +186,7 @@ describe('what is right:', () => {
       { ...apex({ mx: ['10 RELAYHOST.example.org'] }), '192.0.2.11': { ptr: ['Relayhost.Example.ORG'] } },
       {},
     ],
-    ['a stricter DMARC policy', txt('_dmarc.example.org', 'v=DMARC1; p=reject'), {}],
+    ['a stricter DMARC policy, also as a test', txt('_dmarc.example.org', 'v=DMARC1; p=reject; t=y'), {}],
     ['a wildcard beside the right DMARC record', txt('_dmarc.example.org', 'v=spf1 -all', 'v=DMARC1; p=none'), {}],
     [
       'reports to another domain that agrees',
@@ -199,7 +209,9 @@ describe('what is right:', () => {
       'mail.example.org': { txt: [`v=spf1 a:${name} -all`] },
       [name]: { a: ['192.0.2.11'], txt: ['v=spf1 a -all'] },
       '192.0.2.11': { ptr: [name] },
-      ...txt('_dmarc.example.org', 'v=DMARC1; p=none; sp=reject'),
+      ...txt('_dmarc.example.org', 'v=DMARC1; p=none; sp=reject; rua=mailto:a@other.example'),
+      // About the domain that has the record.
+      ...txt('example.org._report._dmarc.other.example', 'v=DMARC1'),
     };
     const { ids, reports } = await check(zone, { settings, keys: [] });
     expect(ids).toEqual([]);

@@ -243,6 +243,14 @@ describe('a summary', () => {
     expect(unknown.map(({ count, last }) => [count, last])).toEqual([[2, 'Nov 27 00:37:42']]);
   });
 
+  it('shows a certificate that was not verified for a reason that is not known', () => {
+    const because = 'certificate verification failed for relayhost.example.org[192.0.2.11]:2500: num=47:permitted';
+    const log = ['relaycerts/', ''].map(
+      (ours) => `Nov 27 00:37:42 mailhost postfix/${ours}smtp[6]: server ${because}\n`,
+    );
+    expect(summaryOf(log.join('')).unknown.map(({ count }) => count)).toEqual([1]);
+  });
+
   it('reports whether any line is ours', () => {
     expect(summaryOf(trusted).hasOurs).toBe(true);
     expect(summaryOf('Nov 27 00:37:47 relayhost postfix/smtpd[399]: statistics: max\n').hasOurs).toBe(false);

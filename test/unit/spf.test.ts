@@ -213,6 +213,13 @@ describe('the limits', () => {
     });
   });
 
+  it('are two names that do not exist, that of the address included', async () => {
+    const record = 'v=spf1 ptr a:x.example.org a:y.example.org ?all';
+    expect((await evaluate(record)).verdict.result).toBe('pass');
+    expect((await evaluate(record, { [own]: { ptr: ['forged.example.org'] } })).verdict.result).toBe('neutral');
+    expect((await evaluate(record, { [own]: {} })).verdict.result).toBe('permerror');
+  });
+
   it('are ten MX records, and ten names of the address', async () => {
     expect((await evaluate('v=spf1 mx:m.example.org ?all', { 'm.example.org': { mx: mx(10) } })).verdict.result).toBe(
       'neutral',

@@ -25,6 +25,13 @@ async function masterOf(machine: Machine): Promise<string> {
   return pid !== '' && (await readProc(machine, `${pid}/comm`)) === 'master\n' ? pid : '';
 }
 
+async function childrenOf(machine: Machine, pid: string): Promise<readonly string[]> {
+  return (await readProc(machine, `${pid}/task/${pid}/children`)).split(' ').filter((child) => child !== '');
+}
+
+/** The children of each master when it was last seen settled, so that little is read if nothing has happened. */
+const settledWith = new WeakMap<Machine, ReadonlySet<string>>();
+
 /** `waiting` for whatever comes; `blocked` by one thing, as in a session; some kernels do not say by what. */
 async function doingOf(machine: Machine, pid: string): Promise<'waiting' | 'blocked' | 'busy' | 'unknown'> {
   const [status, place] = await Promise.all([readProc(machine, `${pid}/status`), readProc(machine, `${pid}/wchan`)]);
@@ -45,12 +52,12 @@ export async function hasSettled(machine: Machine): Promise<boolean> {
   const master = await masterOf(machine);
   if (master === '') return true;
   if (['busy', 'blocked'].includes(await doingOf(machine, master))) return false;
+  const children = await childrenOf(machine, master);
+  // A reload starts new ones at once.
+  if (children.every((pid) => settledWith.get(machine)?.has(pid))) return true;
   const folder = `/proc/${machine.pid}/root/proc/${master}/fd`;
   const descriptors = await readdir(folder).catch(() => []);
   const open = new Set(await Promise.all(descriptors.map((name) => readProcLink(machine, `${master}/fd/${name}`))));
-  const children = (await readProc(machine, `${master}/task/${master}/children`))
-    .split(' ')
-    .filter((pid) => pid !== '');
   const canTakeMore = async (pid: string): Promise<boolean> => {
     const pipe = await readProcLink(machine, `${pid}/fd/${statusPipe}`);
     if (pipe === '' || open.has(pipe)) return false;
@@ -61,8 +68,12 @@ export async function hasSettled(machine: Machine): Promise<boolean> {
 
 /** Waits for the end of a reload, whoever asked for it: seen twice, because one look takes a moment itself. */
 export async function settle(machine: Machine): Promise<void> {
-  const settled = async (): Promise<true | undefined> =>
-    ((await hasSettled(machine)) && (await hasSettled(machine))) || undefined;
+  const settled = async (): Promise<true | undefined> => {
+    const children = await childrenOf(machine, await masterOf(machine));
+    if (!(await hasSettled(machine)) || !(await hasSettled(machine))) return undefined;
+    settledWith.set(machine, new Set(children));
+    return true;
+  };
   if ((await poll(settled, patienceMs)) === undefined) throw new Error(`${machine.hostname}: a reload does not end`);
 }
 

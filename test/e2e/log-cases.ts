@@ -26,6 +26,8 @@ export const bundle = {
   relay: 'relayhost.example.org.chain.pem',
   table: 'relay_clientcerts',
 } as const;
+/** The CA of somebody else where Postfix can read it without root's rights. */
+export const openAnchor = '/etc/postfix/other-ca.pem';
 /** Listens without TLS, and refuses as a provider's proxy does. */
 export const proxyPort = 2599;
 /** What comes from here is never answered. */
@@ -70,6 +72,7 @@ export const logCases: Readonly<Record<string, LogCase>> = {
 
   // The relay's certificate, judged at home.
   otherca: { kinds: ['untrusted-issuer'], home: { smtp_tls_CAfile: file('other-ca.pem') } },
+  anchor: { kinds: ['untrusted-issuer'], home: { smtp_tls_trust_anchor_file: openAnchor } },
   selfsigned: { kinds: ['untrusted-issuer'], to: '[relayhost.example.org]:25' },
   namesake: { kinds: ['other-ca-same-name'], home: { smtp_tls_CAfile: file('namesake-ca.pem') } },
   othername: { kinds: ['other-name'], since: { 'other-name': 6 }, relay: relayChain('other-name.pem') },

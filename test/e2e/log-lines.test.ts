@@ -20,6 +20,7 @@ import {
   goodHome,
   goodRelay,
   logCases,
+  openAnchor,
   proxyPort,
   unansweredAddress,
   type Parameters,
@@ -101,6 +102,7 @@ async function putFiles(): Promise<void> {
     'other-key.pem': second.key,
     'rsa-key.pem': rsa.key,
   });
+  await home.writeFile(openAnchor, other.pem);
   const encrypt = `openssl pkey -in ${bundle.home} -aes256 -passout pass:secret`;
   await home.sh(`cd ${folder} && { ${encrypt} && cat certificate.pem; } > encrypted.pem`);
   await put(relay, {

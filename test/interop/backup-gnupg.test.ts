@@ -129,7 +129,7 @@ it('has a password if only that or the operator key opens the passphrase', async
   project.settings(withRecipients(fingerprint, names.open));
   succeed(await run(['make', '--quiet']));
   const made = succeed(await run(['backup', 'b.gpg']));
-  expect(made.stderr).toMatch(/it opens for Open <open@example\.org>\n/u);
+  expect(made.stderr).toMatch(/it opens for Open <open@example\.org>:\n/u);
   const listed = gnupg.gpg(['--decrypt', project.path('b.gpg')]);
   expect(spawnSync('tar', ['-t'], { input: listed }).stdout.toString()).toContain('operator-key.asc\n');
 });

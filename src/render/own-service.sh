@@ -130,8 +130,9 @@ pins_missing_in() {
     END { if (count) print substr(found, 2) (count > 10 ? " and " count - 10 " more" : "") }' "$1" "$2"
 }
 
-# Ends the processes of our service, on the port of this run and of the previous one: smtpd, a child of this Postfix's
-# master, with the service's name among its arguments.
+# Ends the connections to our service, on the port of this run and of the previous one. If a process in its first session
+# is killed, master closes the service for a minute (service_throttle_time): so the kernel closes connections first, and
+# what is left is killed.
 end_connections() {
   [ "$was_running" = yes ] || return 0
   ports=$(printf '%s\n' "$service" "$found_services" | sed -n 's,/inet$,,p' | sort -u | tr '\n' '|')
@@ -140,14 +141,24 @@ end_connections() {
     warn "connections that are open keep their old rights until they end; to end them: postfix stop; postfix start"
     return
   fi
+  found=$(smtpd_processes "$ports")
+  [ -n "$found" ] || return 0
+  for name in $(echo "$ports" | tr '|' ' '); do ss -K -t -n "sport = :${name##*:}" >/dev/null 2>&1 || :; done
+  # They notice it at once, and those of before the reload end.
+  sleep 1
+  for process in $found; do
+    case " $(smtpd_processes "$ports" | tr '\n' ' ')" in *" $process "*) kill "$process" 2>/dev/null || : ;; esac
+  done
+  say "connections to port $(echo "$ports" | tr '|' ' ') that were open have ended; mail that was on its way comes again"
+}
+
+# The processes that serve these ports, as "2500|2501": smtpd, a child of this Postfix's master, with the service's name
+# among its arguments.
+smtpd_processes() {
   read -r master <"$(postconf -h queue_directory)/pid/master.pid" || return 0
-  ended=no
   for process in /proc/[0-9]*; do
     { read -r _ name _ parent _ <"$process/stat"; } 2>/dev/null || continue
     [ "$name $parent" = "(smtpd) $master" ] || continue
-    if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -Eq -- " -n ($ports) "; then
-      kill "${process#/proc/}" 2>/dev/null && ended=yes
-    fi
+    ! { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -Eq -- " -n ($1) " || echo "${process#/proc/}"
   done
-  [ "$ended" = no ] || say "connections to port $(echo "$ports" | tr '|' ' ') that were open have ended; mail that was on its way comes again"
 }

@@ -169,12 +169,19 @@ function checkStep(settings: Settings, host: HostSettings): Step {
   ]);
 }
 
-/** An smtpd keeps the table it has read until its client leaves; pkill finds only the children of this Postfix. */
+/**
+ * An smtpd keeps the table it has read until its client leaves. The connections are closed before the processes end, as
+ * own-service.sh says; pkill finds only the children of this Postfix.
+ */
 function endParts({ port }: SmtpdServer): Step['parts'] {
   const master = '$(cat "$(postconf -h queue_directory)/pid/master.pid")';
   return [
     'Connections that are open keep the table and settings that they began with. This ends them, so that a client that is revoked sends no more; mail that is on its way comes again:',
-    onHost([`pkill -P ${master} -f ${shellWord(`^smtpd .*-n ${port} `)} || :`]),
+    onHost([
+      `ss -K -t -n 'sport = :${port}' > /dev/null || :`,
+      'sleep 1',
+      `pkill -P ${master} -f ${shellWord(`^smtpd .*-n ${port} `)} || :`,
+    ]),
   ];
 }
 

@@ -146,8 +146,9 @@ end_connections() {
   for name in $(echo "$ports" | tr '|' ' '); do ss -K -t -n "sport = :${name##*:}" >/dev/null 2>&1 || :; done
   # They notice it at once, and those of before the reload end.
   sleep 1
+  left=" $(smtpd_processes "$ports" | tr '\n' ' ')"
   for process in $found; do
-    case " $(smtpd_processes "$ports" | tr '\n' ' ')" in *" $process "*) kill "$process" 2>/dev/null || : ;; esac
+    case $left in *" $process "*) kill "$process" 2>/dev/null || : ;; esac
   done
   say "connections to port $(echo "$ports" | tr '|' ' ') that were open have ended; mail that was on its way comes again"
 }

@@ -49,7 +49,8 @@ const packageOfProgram = {
   opendkim: 'opendkim',
   openssl: 'openssl',
   pk12util: 'libnss3-tools',
-  postconf: 'postfix',
+  // The tables of Alpine and Red Hat are a package of their own in Debian.
+  postconf: 'postfix postfix-lmdb',
   postfix: 'postfix',
   perl: 'perl',
   pkill: 'procps',

@@ -218,17 +218,17 @@ const foreignFolders = new Set(
 /**
  * An absolute path on a Postfix host for a folder that holds only our files and may have its mode set.
  *
- * At most 200 characters of `[A-Za-z0-9._-]` components, none of them `.` or `..` or with a leading hyphen; one
+ * At most 300 characters of `[A-Za-z0-9._-]` components, none of them `.` or `..` or with a leading hyphen; one
  * trailing slash is removed. Folders of the system and of other programs, those that do not survive a reboot, and
  * Postfix's chroot and queue are refused.
  * @throws name
  */
 export function parseAbsolutePath(input: unknown): AbsolutePath {
-  const hint = 'write a folder of its own, such as /etc/postfix/relaycerts';
+  const hint = 'write a folder of its own, such as /etc/postfix/relaycerts/example.org';
   const refuse = (flaw: string) => refusal(`a usable path (${flaw})`, input, hint);
   if (typeof input !== 'string') throw refuse('it is not text');
   if (!input.startsWith('/')) throw refuse('it does not begin with a slash');
-  if (input.length > 200) throw refuse('it is over 200 characters long');
+  if (input.length > 300) throw refuse('it is over 300 characters long');
   const path = input === '/' ? input : input.replace(/\/$/, '');
   const components = path.slice(1).split('/');
   if (path !== '/' && components.includes('')) throw refuse('it has a double slash');

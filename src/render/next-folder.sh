@@ -25,9 +25,13 @@ clean_up() {
   [ "$status" -eq 0 ] || tell_if_full
   [ "$is_ours" = yes ] || return 0
   rm -rf "$arrived"
-  # Only if it is empty: nothing was installed here.
-  rmdir "$folder" 2>/dev/null || :
+  # Only what is empty: nothing was installed here.
+  rmdir "$folder" 2>/dev/null || return 0
+  case ${folder%/*} in */relaycerts) rmdir "${folder%/*}" 2>/dev/null || : ;; esac
 }
+
+# The user of a mail program has to pass the folders above.
+make_folder() { (umask 022 && mkdir -p -m 700 "$folder"); }
 
 # Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
 check_folder() {
@@ -46,10 +50,10 @@ check_folder() {
 # One at a time. A run that waits for a verdict on a dead connection would restore the old files later, over those of
 # this run, so it is made to do it now.
 take_turn() {
-  mkdir -p "$folder"
+  make_folder
   command -v flock >/dev/null 2>&1 || return 0
   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
-    mkdir -p "$folder"
+    make_folder
     exec 9<"$folder"
     ! flock -n 9 || return 0
     { read -r process <"$waiting" && kill "$process"; } 2>/dev/null || :

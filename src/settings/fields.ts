@@ -29,7 +29,7 @@ export const textFormats = {
     maxLength: 253,
     pattern: `^${label}(?:\\.${label})+(?:=127(?:\\.(?:[0-9]{1,3}|\\[[0-9.;]{1,60}\\])){3})?$`,
   },
-  directory: { maxLength: 200, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
+  directory: { maxLength: 300, pattern: '^(?:/(?!\\.{1,2}(?:/|$))[A-Za-z0-9._][A-Za-z0-9._\\-]*){2,}/?$' },
   country: { pattern: '^[A-Za-z]{2}$' },
   address: {
     maxLength: 318,

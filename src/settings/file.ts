@@ -125,17 +125,16 @@ export function buildSchema(domain: HostName) {
     file: optional(passphraseFile),
     recipients: withDefault(recipients, []),
   });
-  const ourFolder = '/etc/postfix/relaycerts';
   const directory = parsed(
     parseAbsolutePath,
     textFormats.directory,
-    ourFolder,
-    'The folder for our files on every host',
+    '/etc/postfix/relaycerts/example.org',
+    'The folder for our files on every host; default: "/etc/postfix/relaycerts/DOMAIN"',
   );
   const unlisted =
     'What a client without a listed pin gets: a temporary answer, or a bounce; with "reject" the relay refuses for good whatever else is wrong, too';
   const postfix = section('The configuration of Postfix', {
-    directory: withDefault(directory, ourFolder),
+    directory: optional(directory),
     tableType: choice(
       tableTypes,
       'The map type of relay_clientcerts: texthash works everywhere, cdb is for more than 10,000 clients; with hash, Postfix 3.11 of Debian logs that it is deprecated',

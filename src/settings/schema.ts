@@ -5,7 +5,7 @@
 import { basename, dirname } from 'node:path';
 import { closestMatch } from 'leven';
 import { quote, RelaycertsError, type Problem } from '../errors.js';
-import { findHostName, parseHostName, parseSshHost, parseSshUser } from '../names.js';
+import { findHostName, parseAbsolutePath, parseHostName, parseSshHost, parseSshUser } from '../names.js';
 import { findContradictions, formatPath, member, resolvePath, type Contradiction } from './contradictions.js';
 import { buildSchema } from './file.js';
 import { readKind, type Flaw, type Path, type ValueOf } from './kinds.js';
@@ -179,7 +179,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
       file: resolvePath(passphrase.file ?? `~/${passphraseFileName(domain)}`, folder, context.home),
       recipients: passphrase.recipients,
     },
-    postfix,
+    postfix: { ...postfix, directory: postfix.directory ?? parseAbsolutePath(`/etc/postfix/relaycerts/${domain}`) },
     ...fillInDomainMail(file, context),
   };
 }

@@ -294,10 +294,12 @@ describe('"local": true', () => {
     for (const args of asked) expect(await of(...args)).not.toMatch(/\bssh\b|2222|192\.0\.2\.1|\bpi\b/u);
     expect(await of()).toContain(`relaycerts show mailhost.example.org --format sh | ${sudo}sh\n`);
     const copy = await of('--section', 'rsync');
-    expect(copy).toContain(`\n${sudo}mkdir -p -m 0700 /etc/postfix/relaycerts &&\n  ${sudo}rsync --checksum`);
-    expect(copy).toContain('  /etc/postfix/relaycerts/\n# <<<');
+    expect(copy).toContain(
+      `\n${sudo}mkdir -p -m 0700 /etc/postfix/relaycerts/example.org &&\n  ${sudo}rsync --checksum`,
+    );
+    expect(copy).toContain('  /etc/postfix/relaycerts/example.org/\n# <<<');
     expect(await of('--section', 'request')).toContain(
-      `\n${sudo}cat /etc/postfix/relaycerts/mailhost.example.org.csr.pem >mailhost.example.org.csr.pem &&`,
+      `\n${sudo}cat /etc/postfix/relaycerts/example.org/mailhost.example.org.csr.pem >mailhost.example.org.csr.pem &&`,
     );
     expect(await of('--format', 'sh')).toContain(`shell: ... | ${sudo}sh`);
   });

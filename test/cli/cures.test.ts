@@ -13,7 +13,7 @@ import { succeed } from '../support/succeed.js';
 const ssh = `#!/bin/sh
 head -c 1 >/dev/null
 case "$*" in *' -c '*) echo relaycerts: outcome: changed; exit 0 ;; esac
-printf '@postfix 3.7.11\\n@running yes\\n@file /etc/postfix/relaycerts/example.org-ca.crt.pem 0:0 644\\n'
+printf '@postfix 3.7.11\\n@running yes\\n@file /etc/postfix/relaycerts/example.org/example.org-ca.crt.pem 0:0 644\\n'
 printf ' names root:root\\n mode -rw-r--r--\\n owner 0:0\\n sha256 00\\n@end\\n'
 `;
 

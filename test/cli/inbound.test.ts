@@ -83,7 +83,9 @@ it('has each relay hand over mail, with any table of pins', async () => {
     const shown = async (host: string): Promise<string> => (await project.run(['show', host, '--format', 'sh'])).stdout;
     const home = await shown('mailhost');
     // Home's own table is read as it is, whatever the relays' tables are.
-    expect(home).toContain(' 2525/inet relay_clientcerts=texthash:/etc/postfix/relaycerts/relay_clientcerts_in\n');
+    expect(home).toContain(
+      ' 2525/inet relay_clientcerts=texthash:/etc/postfix/relaycerts/example.org/relay_clientcerts_in\n',
+    );
     expect(home).toContain(' 2525/inet smtpd_client_connection_count_limit=20\n');
     expect(await shown('relayhost')).toContain(` 2500/inet relay_clientcerts=${tableType}:`);
     for (const [host, port] of [

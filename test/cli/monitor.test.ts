@@ -25,7 +25,7 @@ beforeAll(async () => {
   expect((await project.run(['make'])).status).toBe(0);
   // On a host it is a system folder; here it is the project's.
   const printed = (await project.run(['show', 'mailhost', '--section', 'monitor'])).stdout;
-  const shown = printed.replaceAll('/etc/postfix/relaycerts', folder).replaceAll('/etc/cron.d', folder);
+  const shown = printed.replaceAll('/etc/postfix/relaycerts/example.org', folder).replaceAll('/etc/cron.d', folder);
   const [block = ''] = blocksFor(shown, { host: home });
   expect(spawnSync('sh', { input: block, encoding: 'utf8' })).toMatchObject({ status: 0, stdout: '', stderr: '' });
   // Cron's subject is the whole line; a percent sign would end it.

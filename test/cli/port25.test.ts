@@ -97,7 +97,7 @@ describe("Spamhaus' key", () => {
       await show('--json'),
       (await project.run(['status', '--json'])).stdout,
     ].join('');
-    expect(printed).toContain('check_client_access cidr:/etc/postfix/relaycerts/dnsbl');
+    expect(printed).toContain('check_client_access cidr:/etc/postfix/relaycerts/example.org/dnsbl');
     expect(printed).not.toContain(key);
     expect(printed).not.toContain('reject_rbl_client zen.');
   });

@@ -66,7 +66,7 @@ describe('revoke of a host with its own key', () => {
   it('prints how to come back with a new key', async () => {
     const there = project.path('../there');
     const own = 'own.example.org';
-    const directory = '/etc/postfix/relaycerts';
+    const directory = '/etc/postfix/relaycerts/example.org';
     project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'own' }] });
     const makeRequest = async (): Promise<void> => {
       const { stdout } = succeed(await run('show', 'own', '--section', 'request', '--format', 'sh'));

@@ -75,11 +75,11 @@ relaycerts unix - - y - 10 smtp
   -o smtp_never_send_ehlo=no
   -o smtp_tls_secure_cert_match=nexthop
   -o smtp_cname_overrides_servername=no
-  -o smtp_tls_CAfile=/etc/postfix/relaycerts/example.org-ca.crt.pem
+  -o smtp_tls_CAfile=/etc/postfix/relaycerts/example.org/example.org-ca.crt.pem
   -o smtp_tls_CApath=
   -o tls_append_default_CA=no
   -o smtp_tls_trust_anchor_file=
-  -o smtp_tls_chain_files=/etc/postfix/relaycerts/mailhost.example.org.chain.pem
+  -o smtp_tls_chain_files=/etc/postfix/relaycerts/example.org/mailhost.example.org.chain.pem
   -o smtp_tls_cert_file=
   -o smtp_tls_key_file=
   -o smtp_tls_eccert_file=
@@ -103,7 +103,7 @@ relaycerts unix - - y - 10 smtp
       true,
     );
     expect(text).toContain(`
-  -o smtpd_tls_CAfile=/etc/postfix/relaycerts/example.org-ca.crt.pem
+  -o smtpd_tls_CAfile=/etc/postfix/relaycerts/example.org/example.org-ca.crt.pem
   -o smtpd_tls_CApath=
 `);
     expect(text).toContain('\n  -o smtpd_relay_restrictions=permit_tls_clientcerts,defer\n');

@@ -49,7 +49,9 @@ describe('show for such a host', () => {
   it('prints the request before anything was made, also as a script', async () => {
     for (const host of ['mailhost', 'relayhost']) {
       const script = succeed(await project.run(['show', host, '--section', 'request', '--format', 'sh'])).stdout;
-      expect(script).toMatch(/^#!\/bin\/sh\n\{\nset -eu\n\(\n {2}umask 077\n[^]*\n\)\n\}\n$/u);
+      expect(script).toMatch(
+        /^#!\/bin\/sh\n\{\nset -eu\n\(\n {2}mkdir -p \/etc\/postfix\/relaycerts\n[^]*\n\)\n\}\n$/u,
+      );
       expect(script).not.toContain('relaycerts sign');
     }
     expectError(await project.run(['show', 'mailhost']), 1, /no certificate yet/u, /make/u);
@@ -81,7 +83,7 @@ describe('show for such a host', () => {
     const label = 'a'.repeat(60);
     project.settings(smallSettings({ smtpClients: [{ hostname: label }] }));
     const printed = succeed(await project.run(['show', label, '--section', 'request', '--format', 'sh'])).stdout;
-    const script = printed.replaceAll('/etc/postfix/relaycerts', join(project.home, 'there'));
+    const script = printed.replaceAll('/etc/postfix/relaycerts/example.org', join(project.home, 'there'));
     expect(spawnSync('sh', { input: script }).status).toBe(0);
     const file = join(project.home, 'there', `${label}.example.org.csr.pem`);
     succeed(await project.run(['sign', file, '--host', label]));

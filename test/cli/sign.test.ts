@@ -138,12 +138,14 @@ describe('a host that makes its own key', () => {
 
   it.each(keyTypes)('%s, by the printed lines, which may be run again', async (keyType) => {
     const folder = join(project.home, 'relaycerts');
-    project.settings(smallSettings({ certificates: { keyType }, postfix: { directory: '/etc/postfix/relaycerts' } }));
+    project.settings(
+      smallSettings({ certificates: { keyType }, postfix: { directory: '/etc/postfix/relaycerts/example.org' } }),
+    );
     const printed = succeed(await project.run(['show', 'mailhost', '--section', 'request']));
     const [onHost, here, ...more] = blocksOf(printed.stdout);
     expect([onHost?.where, here?.where, more]).toEqual(['host', 'here', []]);
     const run = (): void => {
-      const script = (onHost?.text ?? '').replaceAll('/etc/postfix/relaycerts', folder);
+      const script = (onHost?.text ?? '').replaceAll('/etc/postfix/relaycerts/example.org', folder);
       const { stdout, status } = spawnSync('sh', ['-c', 'umask 022; exec sh'], { input: script, cwd: project.home });
       expect([status, stdout.toString()]).toEqual([0, '']);
     };
@@ -158,7 +160,7 @@ describe('a host that makes its own key', () => {
     expect(readFileSync(join(folder, `${home}.key.pem`)).equals(key)).toBe(true);
     expect(readdirSync(folder)).toHaveLength(2);
     expect(here?.text).toBe(
-      `ssh root@${home} cat /etc/postfix/relaycerts/${request} >${request} &&\n  relaycerts sign ${request} --host ${home}\n`,
+      `ssh root@${home} cat /etc/postfix/relaycerts/example.org/${request} >${request} &&\n  relaycerts sign ${request} --host ${home}\n`,
     );
     writeFileSync(project.path(request), readFileSync(join(folder, request)));
     succeed(await sign());

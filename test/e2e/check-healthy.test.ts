@@ -122,7 +122,7 @@ describe('a pair', () => {
     for (const host of [relay, home]) await host.restorePostfix();
     await desk.make({ ...settings, postfix: { tableType: 'hash' } });
     await desk.install(relay, home);
-    const folder = '/etc/postfix/relaycerts';
+    const folder = '/etc/postfix/relaycerts/example.org';
     for (const put of [
       `rm ${folder}/relay_clientcerts.db`,
       `: >/tmp/none; postmap hash:/tmp/none; cp /tmp/none.db ${folder}/relay_clientcerts.db`,

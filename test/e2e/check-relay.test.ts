@@ -23,7 +23,7 @@ import { rootAccount } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, openCa } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 const chain = `${folder}/relayhost.example.org.chain.pem`;
 const caFile = `${folder}/example.org-ca.crt.pem`;

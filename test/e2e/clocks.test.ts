@@ -16,7 +16,7 @@ import { commandsOf, readStatus } from './lab/status.js';
 import type { Status } from './lab/status.js';
 import { badServerCertificate } from './lab/words.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let relay: MailHost;

@@ -115,7 +115,7 @@ describe.each(['mail-gateway', 'boky', 'docker-mailserver'] as const)('a relay i
 
 /** All send, all mails wait; then the relay is right again, and all arrive. */
 async function allWait(chain: string, says: RegExp): Promise<void> {
-  const path = '/etc/postfix/relaycerts/relayhost.example.org.chain.pem';
+  const path = '/etc/postfix/relaycerts/example.org/relayhost.example.org.chain.pem';
   const right = await relay.readFile(path);
   await relay.writeFile(path, chain, '0600');
   await relay.reload();

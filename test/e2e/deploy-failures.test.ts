@@ -9,7 +9,7 @@ import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let desk: Desk;
@@ -97,7 +97,7 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
   {
     id: 'disk-full',
     what: 'a full disk',
-    says: 'the disk with /etc/postfix/relaycerts is full',
+    says: 'the disk with /etc/postfix/relaycerts/example.org is full',
     break: () => home.sh(`mkdir -p ${folder} && mount -t tmpfs -o size=4k,mode=700 tmpfs ${folder}`),
     mend: () => home.sh(`umount ${folder} && rmdir ${folder}`),
   },

@@ -13,7 +13,7 @@ import { programMs, rootAccount, runProcess } from './lab/machine.js';
 import { Shell } from './lab/newcomer.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let desk: Desk;

@@ -28,7 +28,7 @@ let count = 0;
 
 /** Every file of a host that a configuration may touch, except the bundle. */
 async function filesOf(host: MailHost): Promise<string> {
-  const find = `find /etc -path /etc/postfix/relaycerts -prune -o -type f -printf '%p %u:%g %m ' -exec sha256sum {} ';'`;
+  const find = `find /etc -path /etc/postfix/relaycerts/example.org -prune -o -type f -printf '%p %u:%g %m ' -exec sha256sum {} ';'`;
   return (await host.sh(`${find} | sort; pgrep -x opendkim || :`)).stdout;
 }
 
@@ -149,7 +149,7 @@ describe('a relay that signs', () => {
 
 test('a table of keys that names a file elsewhere changes nothing', async () => {
   const before = await filesOf(relay);
-  await relay.sh(`sed -i 's#:/etc/.*#:/etc/cron.d/x.key.pem#' /etc/postfix/relaycerts/opendkim.KeyTable`);
+  await relay.sh(`sed -i 's#:/etc/.*#:/etc/cron.d/x.key.pem#' /etc/postfix/relaycerts/example.org/opendkim.KeyTable`);
   const { code, stderr } = await desk.script(relay);
   expect(stderr).toContain(`opendkim.KeyTable names a file outside ${folder}`);
   expect(code).toBe(1);

@@ -62,7 +62,7 @@ test('a healthy pair has no fault, with strangers at the door', async () => {
 });
 
 test('an unlisted pin is named on both sides, and the printed cure works', async () => {
-  await relay.sh(': > /etc/postfix/relaycerts/relay_clientcerts');
+  await relay.sh(': > /etc/postfix/relaycerts/example.org/relay_clientcerts');
   await relay.reload();
   const subject = await send(home);
   await home.waitForDeferred();

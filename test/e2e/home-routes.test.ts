@@ -9,7 +9,7 @@ import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, contentOf, deliver, send } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let desk: Desk;

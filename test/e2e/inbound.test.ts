@@ -256,7 +256,7 @@ describe('what goes wrong waits, and arrives later', () => {
   });
 
   test('home does not list the pin of the relay', async () => {
-    await home.sh("sed -i '/^[0-9A-F]/d' /etc/postfix/relaycerts/relay_clientcerts_in");
+    await home.sh("sed -i '/^[0-9A-F]/d' /etc/postfix/relaycerts/example.org/relay_clientcerts_in");
     await home.reload();
     const subject = await sendHome();
     expect(await relay.waitForDeferred()).toMatch(/said: 450 4\.3\.2 .*Client host rejected: Try again later/u);
@@ -293,7 +293,7 @@ describe('what goes wrong waits, and arrives later', () => {
 describe('nobody else', () => {
   test('may hand mail to the service at home, not even another client of the CA', async () => {
     const other = lab.homes[1] ?? home;
-    const own = `/etc/postfix/relaycerts/${other.hostname}`;
+    const own = `/etc/postfix/relaycerts/example.org/${other.hostname}`;
     expect(await talk(other, [])).toMatch(/530 5\.7\.0 Must issue a STARTTLS/u);
     expect(await talk(other, ['--tls'])).toMatch(/No client certificate presented/u);
     expect(await talk(other, ['--tls', '--tls-cert', `${own}.crt.pem`, '--tls-key', `${own}.key.pem`])).toMatch(
@@ -303,7 +303,7 @@ describe('nobody else', () => {
   });
 
   test('is relayed for by it: a relay may only reach the domains of home', async () => {
-    const own = `/etc/postfix/relaycerts/${relay.hostname}`;
+    const own = `/etc/postfix/relaycerts/example.org/${relay.hostname}`;
     const argv = [
       'swaks',
       '--server',
@@ -437,7 +437,7 @@ describe('through the tunnel', () => {
   });
 
   test('check says if home knows another host key, and deploy copies the right one', async () => {
-    const file = '/etc/postfix/relaycerts/relayhost.example.org.known_hosts';
+    const file = '/etc/postfix/relaycerts/example.org/relayhost.example.org.known_hosts';
     await home.sh(`ssh-keygen -q -t ed25519 -N '' -f /tmp/k; sed -i "s,AAAA.*,$(cut -d' ' -f2 /tmp/k.pub)," ${file}`);
     expect((await found()).ids).toContain('tunnel-host-key mailhost');
     await desk.run('relaycerts deploy mailhost --yes');
@@ -445,7 +445,7 @@ describe('through the tunnel', () => {
   });
 
   test('the numbered steps make the same files, and their inverse removes them', async () => {
-    const filesAtHome = `cd /etc/postfix/relaycerts && stat -c '%n %a' *.etrn && cat *.etrn *.known_hosts`;
+    const filesAtHome = `cd /etc/postfix/relaycerts/example.org && stat -c '%n %a' *.etrn && cat *.etrn *.known_hosts`;
     const deployed = [await accountsOf(relay), (await home.sh(filesAtHome)).stdout];
     for (const host of [home, relay]) await desk.paste(host, '--section tunnel');
     expect([await accountsOf(relay), (await home.sh(filesAtHome)).stdout]).toEqual(deployed);
@@ -460,7 +460,7 @@ describe('through the tunnel', () => {
     await desk.make(listed);
     await deploy();
     expect(await accountsOf(relay)).toBe(accounts);
-    expect((await home.sh('ls /etc/postfix/relaycerts')).stdout).not.toMatch(/known_hosts|etrn/u);
+    expect((await home.sh('ls /etc/postfix/relaycerts/example.org')).stdout).not.toMatch(/known_hosts|etrn/u);
     await waitAtHome(await sendHome());
   });
 });

@@ -17,7 +17,7 @@ import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, servedSerial } from './lab/operator.js';
 
 const logFile = '/var/log/mail.log';
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let desk: Desk;

@@ -17,7 +17,7 @@ interface LogCase {
   readonly isMissing?: boolean;
 }
 
-export const folder = '/etc/postfix/relaycerts';
+export const folder = '/etc/postfix/relaycerts/example.org';
 const file = (name: string): string => `${folder}/${name}`;
 /** The bundle's names; a flawed file has a name of its own. */
 export const bundle = {

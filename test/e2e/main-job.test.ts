@@ -38,7 +38,7 @@ describe('two relays and two homes', () => {
         const table = name.startsWith('relayhost') ? ['relay_clientcerts'] : [];
         const files = [...own, ...table].toSorted().map((file) => `./${file} root:root 600\n`);
         const { stdout } = await host.sh(
-          `cd /etc/postfix/relaycerts && find . -printf '%p %u:%g %m\n' | LC_ALL=C sort`,
+          `cd /etc/postfix/relaycerts/example.org && find . -printf '%p %u:%g %m\n' | LC_ALL=C sort`,
         );
         expect(stdout).toBe(`. root:root 700\n${files.join('')}`);
       }),
@@ -52,7 +52,9 @@ describe('two relays and two homes', () => {
         expect(stderr).toBe('');
         expect(stdout).toContain(`relaycerts: ${host.hostname} is set up: `);
         expect(code).toBe(0);
-        const modes = await host.sh(`stat -c '%U:%G %a' /etc/postfix/relaycerts /etc/postfix/relaycerts/*.key.pem`);
+        const modes = await host.sh(
+          `stat -c '%U:%G %a' /etc/postfix/relaycerts/example.org /etc/postfix/relaycerts/example.org/*.key.pem`,
+        );
         expect(modes.stdout).toBe('root:root 700\nroot:root 600\n');
         expect((await host.sh('postfix check 2>&1')).stdout).toBe('');
       }),
@@ -114,7 +116,7 @@ async function indexedType(): Promise<string> {
 }
 
 async function publicKeyOf(host: MailHost): Promise<string> {
-  const chain = `/etc/postfix/relaycerts/${host.hostname}.chain.pem`;
+  const chain = `/etc/postfix/relaycerts/example.org/${host.hostname}.chain.pem`;
   return (await host.sh(`openssl x509 -in ${chain} -noout -text | grep 'Public Key Algorithm\\|Public-Key'`)).stdout;
 }
 
@@ -145,18 +147,21 @@ describe('other settings', () => {
     await own.install(relay, home);
     for (const host of [relay, home]) {
       expect(await publicKeyOf(host)).toContain('ED25519');
-      const { stdout } = await host.sh(`stat -c '%U:%G %a' /etc/postfix/relaycerts /etc/postfix/relaycerts/*.key.pem`);
+      const { stdout } = await host.sh(
+        `stat -c '%U:%G %a' /etc/postfix/relaycerts/example.org /etc/postfix/relaycerts/example.org/*.key.pem`,
+      );
       expect(stdout).toBe('root:root 700\nroot:root 600\n');
     }
     expect(
       await relay.machine.exists(
-        `/etc/postfix/relaycerts/relay_clientcerts.${tableType === 'hash' ? 'db' : tableType}`,
+        `/etc/postfix/relaycerts/example.org/relay_clientcerts.${tableType === 'hash' ? 'db' : tableType}`,
       ),
     ).toBe(true);
     expect((await relay.exec(['postconf', '-P', '2500/inet/relay_clientcerts'])).stdout).toContain(`${tableType}:`);
-    const digest = 'openssl x509 -in /etc/postfix/relaycerts/mailhost.example.org.crt.pem -noout -fingerprint -sha256';
+    const digest =
+      'openssl x509 -in /etc/postfix/relaycerts/example.org/mailhost.example.org.crt.pem -noout -fingerprint -sha256';
     const pin = (await home.sh(digest)).stdout.trim().replace(/^.*=/, '');
-    expect(await relay.readFile('/etc/postfix/relaycerts/relay_clientcerts')).toContain(
+    expect(await relay.readFile('/etc/postfix/relaycerts/example.org/relay_clientcerts')).toContain(
       `\n${pin} mailhost.example.org`,
     );
     await relays();
@@ -182,7 +187,7 @@ describe('other settings', () => {
       },
     );
     await own.install(relay, home);
-    expect((await home.sh('ls -d /etc/postfix/relaycerts; true', { anyExit: true })).stdout).toBe('');
+    expect((await home.sh('ls -d /etc/postfix/relaycerts/example.org; true', { anyExit: true })).stdout).toBe('');
     await relays();
   });
 });

@@ -125,7 +125,9 @@ describe('block lists', () => {
       await desk.run('relaycerts show relayhost; relaycerts show relayhost --format sh; relaycerts show --json')
     ).stdout;
     const there = (
-      await relay.sh('cat /etc/postfix/*.cf /var/log/mail.log; postconf -n; stat -c %a /etc/postfix/relaycerts/dnsbl*')
+      await relay.sh(
+        'cat /etc/postfix/*.cf /var/log/mail.log; postconf -n; stat -c %a /etc/postfix/relaycerts/example.org/dnsbl*',
+      )
     ).stdout;
     for (const text of [said, shown, there]) expect(text).not.toContain(dqsKey);
     expect(there).toMatch(/^600\n600\n$/mu);
@@ -244,7 +246,7 @@ describe('postscreen, with SPF that only marks', () => {
   test('check finds an item that somebody took out, and a file with another key', async () => {
     expect(await differences()).toEqual([]);
     await relay.setMainCf({ rbl_reply_maps: '' });
-    await relay.sh(`echo >> /etc/postfix/relaycerts/dnsbl
+    await relay.sh(`echo >> /etc/postfix/relaycerts/example.org/dnsbl
 cp /etc/default/postsrsd /run/lab/srs && sed -i '/relaycerts: begin/,/relaycerts: end/d' /etc/default/postsrsd
 postconf -MX tlsproxy/unix; mount --bind /dev/null /usr/bin/policyd-spf`);
     const { stdout } = await desk.run('relaycerts check relayhost --json', true);
@@ -300,7 +302,7 @@ if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (sp
     const connect = ['swaks', '--server', `${relay.address}:2500`, '--tls', '--to', 'x@example.net'];
     await lab.outside.exec(connect, { anyExit: true });
     // The pin of home is not listed, as in a rotation in the wrong order.
-    const table = '/etc/postfix/relaycerts/relay_clientcerts';
+    const table = '/etc/postfix/relaycerts/example.org/relay_clientcerts';
     await relay.sh(`cp ${table} /run/lab/table; sed -i 's/^[0-9A-F]/#&/' ${table}`);
     await relay.reload();
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'in a rotation' });
@@ -312,7 +314,7 @@ if ($text =~ /NOOP/) { print $s $text; <$s> for 1 .. 2 } else { for my $line (sp
     await trust('/etc/ssl/certs/ssl-cert-snakeoil.pem');
     await home.sendMail({ from: 'ann@example.org', to: 'bob@example.net', subject: 'with another CA' });
     expect(await home.waitForDeferred()).toMatch(/not verified|not trusted/u);
-    await trust('/etc/postfix/relaycerts/example.org-ca.crt.pem');
+    await trust('/etc/postfix/relaycerts/example.org/example.org-ca.crt.pem');
     await lab.outside.waitForFlushed(home, 'with another CA');
     const blocks = blocksOf(await desk.show('relayhost --section fail2ban'));
     for (const block of blocks) if (block.where === 'file') await relay.writeFile(block.file, block.text);

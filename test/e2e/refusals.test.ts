@@ -11,7 +11,7 @@ import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, openCa } from './lab/operator.js';
 import { badServerCertificate, otherIssuer, otherName } from './lab/words.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 
 let lab: Lab;

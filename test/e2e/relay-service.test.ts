@@ -39,7 +39,7 @@ async function install(): Promise<string> {
 
 /** Opens a session from a home on our port that stays open; resolves once MAIL FROM was accepted. */
 async function openSession(host: MailHost): Promise<void> {
-  const own = `/etc/postfix/relaycerts/${host.hostname}`;
+  const own = `/etc/postfix/relaycerts/example.org/${host.hostname}`;
   await host.sh(`rm -f /run/lab/in /run/lab/out; mkfifo /run/lab/in
 sleep 3600 > /run/lab/in 2> /dev/null &
 openssl s_client -quiet -crlf -starttls smtp -connect ${relay.hostname}:2500 -cert ${own}.crt.pem -key ${own}.key.pem \\
@@ -86,7 +86,7 @@ describe('a service that was on the port before', () => {
     expect((await relay.exec(['postconf', '-M', '2500/inet'])).stdout).toBe(before);
     expect((await relay.exec(['postconf', '-M'])).stdout).not.toContain('relaycerts');
     await relay.restorePostfix();
-    await relay.sh('rm -rf /etc/postfix/relaycerts');
+    await relay.sh('rm -rf /etc/postfix/relaycerts/example.org');
     await desk.copy(relay);
   });
 

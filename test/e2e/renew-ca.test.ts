@@ -12,7 +12,7 @@ import { reloadFaults, reloadReason, repeatsIn, waitsIn } from './lab/mail-flow.
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, send } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 

@@ -96,7 +96,7 @@ describe('the script again', () => {
       expect(undone.stdout).toContain(`relaycerts: ${host.hostname} is as it was before`);
       expect(undone.code).toBe(0);
       expect(await contentOf(host)).toBe(stock.get(host));
-      expect((await host.sh('ls -A /etc/postfix/relaycerts | grep -c pem')).stdout).toBe('4\n');
+      expect((await host.sh('ls -A /etc/postfix/relaycerts/example.org | grep -c pem')).stdout).toBe('4\n');
 
       const before = await configurationOf(host);
       const again = await desk.script(host, '--undo');

@@ -11,7 +11,7 @@ import type { ExecResult } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, contentOf } from './lab/operator.js';
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 // postconf does not mind this group; the postfix command does.
 const breakMainCf = 'echo "setgid_group = nosuchgroup" >> /etc/postfix/main.cf';

@@ -15,7 +15,7 @@ let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
 
-const folder = '/etc/postfix/relaycerts';
+const folder = '/etc/postfix/relaycerts/example.org';
 
 beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: 1 });

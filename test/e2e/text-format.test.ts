@@ -82,7 +82,7 @@ describe('the text, pasted', () => {
       expect((await host.sh(command)).stdout).toBe('');
       // With a file missing, the same command sends its mail.
       for (const name of [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem']) {
-        const file = `/etc/postfix/relaycerts/${name}`;
+        const file = `/etc/postfix/relaycerts/example.org/${name}`;
         expect(await host.mailLog()).not.toContain('postfix/pickup');
         await host.sh(`mv ${file} ${file}.away`);
         await host.sh(command);
@@ -99,7 +99,7 @@ describe('the text, pasted', () => {
       const crontab = await host.readFile('/etc/cron.d/relaycerts-example_org');
       expect((await host.sh('stat -c "%U:%G %a" /etc/cron.d/relaycerts-example_org')).stdout).toBe('root:root 644\n');
       const commands = [...crontab.matchAll(/^\d+ \d+ \* \* \* root (.*)$/gm)].map(([, command = '']) => command);
-      expect(commands).toEqual(['sh /etc/postfix/relaycerts/check-expiry']);
+      expect(commands).toEqual(['sh /etc/postfix/relaycerts/example.org/check-expiry']);
       const morning = async (): Promise<string> => {
         const runs = await Promise.all(commands.map((command) => host.sh(command)));
         return runs.map(({ stdout }) => stdout).join('');
@@ -109,14 +109,14 @@ describe('the text, pasted', () => {
       const [own, ca] = [`${host.hostname}.crt.pem`, 'example.org-ca.crt.pem'];
       // For 30 days, minus a moment.
       const ending = await makeCertificate(host.machine, { name: 'x', purpose: 'clientAuth', issuer: 'self' });
-      await host.sh('cp -a /etc/postfix/relaycerts /root/kept');
-      await host.writeFile(`/etc/postfix/relaycerts/${own}`, ending.certificate);
+      await host.sh('cp -a /etc/postfix/relaycerts/example.org /root/kept');
+      await host.writeFile(`/etc/postfix/relaycerts/example.org/${own}`, ending.certificate);
       expect(await morning()).toMatch(
         new RegExp(`^relaycerts: the certificate of ${host.hostname} expires within 30 days, .*/${own}\n$`),
       );
-      await host.sh(`rm /etc/postfix/relaycerts/${ca}`);
+      await host.sh(`rm /etc/postfix/relaycerts/example.org/${ca}`);
       expect(await morning()).toMatch(new RegExp(`relaycerts: the CA of example.org expires .*/${ca}\n$`));
-      await host.sh('rm -r /etc/postfix/relaycerts && mv /root/kept /etc/postfix/relaycerts');
+      await host.sh('rm -r /etc/postfix/relaycerts/example.org && mv /root/kept /etc/postfix/relaycerts/example.org');
       expect(await morning()).toBe('');
     }
   });
@@ -164,5 +164,7 @@ async function filesOn(host: MailHost): Promise<readonly string[]> {
 /** What an installation has left behind outside the folder of the bundle, which undo names. */
 async function leftOn(host: MailHost): Promise<readonly string[]> {
   const before = stockFiles.get(host) ?? [];
-  return (await filesOn(host)).filter((file) => !before.includes(file) && !file.startsWith('/etc/postfix/relaycerts/'));
+  return (await filesOn(host)).filter(
+    (file) => !before.includes(file) && !file.startsWith('/etc/postfix/relaycerts/example.org/'),
+  );
 }

@@ -8,7 +8,7 @@ import { makeProject, smallSettings, type Project, type Result } from '../suppor
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
 
-const bundle = '/etc/postfix/relaycerts';
+const bundle = '/etc/postfix/relaycerts/example.org';
 
 let project: Project;
 let script: string;
@@ -26,7 +26,7 @@ afterAll(() => project.remove());
 /** Runs the script after these commands on a stock host; `changed` if main.cf or master.cf differ afterwards. */
 function install(prepare: string, text = script): Promise<Result> {
   const commands = `${stockPostfix}
-mkdir -m 700 ${bundle}
+mkdir -p -m 700 ${bundle}
 cp "$project"/hosts/mailhost.example.org/* ${bundle}/
 ${prepare}
 mount -t tmpfs none /media

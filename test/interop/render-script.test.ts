@@ -9,7 +9,7 @@ import { makeProject, smallSettings, type Project, type Result } from '../suppor
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
 
-const bundle = '/etc/postfix/relaycerts';
+const bundle = '/etc/postfix/relaycerts/example.org';
 
 const stock = `${stockPostfix}cd "$project"
 receive() { mkdir -p -m 700 "$2" && cp "$1/"* "$2/"; }

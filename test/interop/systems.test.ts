@@ -10,7 +10,7 @@ import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
 
-const bundle = '/etc/postfix/relaycerts';
+const bundle = '/etc/postfix/relaycerts/example.org';
 let project: Project;
 const scripts: Record<string, string> = {};
 

@@ -69,7 +69,14 @@ const known = [
   ' 250 2.1.5 Ok',
 ];
 const word = fc.oneof(
-  fc.constantFrom('main.cf', '2500/inet', '/etc/postfix/relaycerts/relay_clientcerts', relay.hostname, 'no', '600'),
+  fc.constantFrom(
+    'main.cf',
+    '2500/inet',
+    '/etc/postfix/relaycerts/example.org/relay_clientcerts',
+    relay.hostname,
+    'no',
+    '600',
+  ),
   fc.string({ maxLength: 12 }),
 );
 const line = fc.oneof(

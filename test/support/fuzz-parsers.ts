@@ -349,7 +349,7 @@ export function fuzzedParsers(seeds: Seeds, scratch: string): readonly FuzzedPar
     named('parseSshUser', names.parseSshUser, ['root', '_a.b-c']),
     named('parseAddress', names.parseAddress, ['Ann.b+c@example.org', 'a@b\u00fccher.example']),
     named('parseSender', names.parseSender, ['Ann.b+c@example.org', 'example.org', 'a@b\u00fccher.example']),
-    named('parseAbsolutePath', names.parseAbsolutePath, ['/etc/postfix/relaycerts', '/opt/a/b/']),
+    named('parseAbsolutePath', names.parseAbsolutePath, ['/etc/postfix/relaycerts/example.org', '/opt/a/b/']),
     named('parseCountryCode', names.parseCountryCode, ['NL', 'nl']),
     named('parseFingerprint', names.parseFingerprint, ['AB:'.repeat(31).concat('CD'), 'AB:'.repeat(19).concat('CD')]),
     named('parseSerial', names.parseSerial, ['00ab', 'ff'.repeat(20), '01']),

@@ -248,7 +248,7 @@ async function makeTexts(): Promise<
     certificates: { validDays: 398, keyType: 'ed25519', renewBeforeDays: 30 },
     passphrase: { file: '~/x', recipients: ['keys/a.asc', '0xDEADBEEF', 'a@example.org'] },
     postfix: {
-      directory: '/etc/postfix/relaycerts',
+      directory: '/etc/postfix/relaycerts/example.org',
       tableType: 'cdb',
       pin: 'certificate',
       unlisted: 'reject',

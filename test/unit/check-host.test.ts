@@ -25,15 +25,20 @@ describe('files', () => {
   const wanted = new Map([['example.org-ca.crt.pem', Buffer.from('ca')]]);
 
   it('in a folder that is missing are missing', () => {
-    const [finding, ...more] = judgeFiles(threeHosts, relay, wanted, factsOf('@folder /etc/postfix/relaycerts'));
+    const [finding, ...more] = judgeFiles(
+      threeHosts,
+      relay,
+      wanted,
+      factsOf('@folder /etc/postfix/relaycerts/example.org'),
+    );
     expect([finding?.id, finding?.values['file'], more]).toEqual([
       'file-missing',
-      '/etc/postfix/relaycerts/example.org-ca.crt.pem',
+      '/etc/postfix/relaycerts/example.org/example.org-ca.crt.pem',
       [],
     ]);
   });
 
-  const chain = '/etc/postfix/relaycerts/mailhost.example.org.chain.pem';
+  const chain = '/etc/postfix/relaycerts/example.org/mailhost.example.org.chain.pem';
   it.each([
     ['garbage', ['first '], 'chain-differs'],
     ['with lines of another system', ['first PRIVATE KEY\r', 'pair'], 'chain-differs'],

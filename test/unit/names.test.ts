@@ -248,11 +248,11 @@ describe('parseAbsolutePath', () => {
     ['/etc/a;b', 'only letters'],
     ['/etc/\u00e9', 'only letters'],
     ['/srv/a:b', 'only letters'],
-    [`/srv/${'a'.repeat(196)}`, 'over 200 characters'],
+    [`/srv/${'a'.repeat(296)}`, 'over 300 characters'],
     [7, 'not text'],
     [null, 'not text'],
   ])('%j is refused', (input, says) => {
-    expectRefusal(() => parseAbsolutePath(input), says, '/etc/postfix/relaycerts');
+    expectRefusal(() => parseAbsolutePath(input), says, '/etc/postfix/relaycerts/example.org');
   });
 
   test.each(
@@ -263,7 +263,11 @@ describe('parseAbsolutePath', () => {
       '/var/spool/postfix /var/spool/postfix/etc/x /home/alice /boot/x'
     ).split(' '),
   )('%s holds other things', (input) => {
-    expectRefusal(() => parseAbsolutePath(input), 'that folder holds other things', '/etc/postfix/relaycerts');
+    expectRefusal(
+      () => parseAbsolutePath(input),
+      'that folder holds other things',
+      '/etc/postfix/relaycerts/example.org',
+    );
   });
 });
 

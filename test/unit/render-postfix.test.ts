@@ -63,7 +63,7 @@ describe('the home host', () => {
     expect([id, line]).toEqual(['relaycerts/unix', 'relaycerts unix - - y - 10 smtp']);
     expect(valueOf(overrides, 'smtp_tls_secure_cert_match')).toBe('nexthop');
     expect(valueOf(overrides, 'smtp_tls_security_level')).toBe('secure');
-    expect(valueOf(overrides, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org-ca.crt.pem');
+    expect(valueOf(overrides, 'smtp_tls_CAfile')).toBe('/etc/postfix/relaycerts/example.org/example.org-ca.crt.pem');
     expect(valueOf(overrides, 'smtp_tls_policy_maps')).toBe('static:secure');
     for (const name of ['CApath', 'trust_anchor_file']) {
       expect(valueOf(overrides, `smtp_tls_${name}`)).toBe('');
@@ -170,7 +170,7 @@ describe('the senders of clients', () => {
     const hosts =
       'a.example.org=relaycerts_senders_1,b.example.org=relaycerts_senders_2,c.example.org=relaycerts_senders_1';
     expect(valueOf(overrides, 'smtpd_sender_restrictions')).toBe(
-      `check_ccert_access,pipemap:{texthash:/etc/postfix/relaycerts/relay_clientcerts,inline:{${hosts}}}`,
+      `check_ccert_access,pipemap:{texthash:/etc/postfix/relaycerts/example.org/relay_clientcerts,inline:{${hosts}}}`,
     );
     expect(overrides.filter(({ value }) => /\s/u.test(value))).toEqual([]);
     expect(new Set(overrides.map(({ name }) => name)).size).toBe(overrides.length);

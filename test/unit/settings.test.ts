@@ -63,7 +63,7 @@ describe('good settings', () => {
       certificates: { validDays: 398, keyType: 'ecdsa-p256', renewBeforeDays: 30 },
       passphrase: { file: '/home/postmaster/.example.org-relaycerts-passphrase.gpg', recipients: [] },
       postfix: {
-        directory: '/etc/postfix/relaycerts',
+        directory: '/etc/postfix/relaycerts/example.org',
         tableType: 'texthash',
         pin: 'public-key',
         unlisted: 'defer',
@@ -278,7 +278,7 @@ describe('the JSON Schema', () => {
         certificates: { validDays: 3650, keyType: 'ed25519', renewBeforeDays: 3649 },
         passphrase: { file: '~/x', recipients: ['keys/a.asc', '0xDEADBEEF', 'a@example.org'] },
         postfix: {
-          directory: '/usr/local/etc/postfix/relaycerts/',
+          directory: '/usr/local/etc/postfix/relaycerts/example.org/',
           tableType: 'cdb',
           pin: 'certificate',
           unlisted: 'reject',

@@ -28,11 +28,14 @@ export async function startContainer(desk: Desk, folder: string, host: MailHost,
   await host.reload();
 }
 
+/** What the volume of the compose file does. */
+const mounted = 'mkdir /etc/postfix/relaycerts && cp -a /run/container/relaycerts /etc/postfix/relaycerts/example.org';
+
 const starts: Readonly<Record<Image, (host: MailHost) => Promise<void>>> = {
   'mail-gateway': startMailGateway,
   boky: startBoky,
   'docker-mailserver': async (host) => {
-    await host.sh('cp -a /run/container/relaycerts /etc/postfix/ && sh -eu /run/container/user-patches.sh');
+    await host.sh(`${mounted} && sh -eu /run/container/user-patches.sh`);
   },
   mailcow: async (host) => {
     const text = await host.readFile('/run/container/data/conf/postfix/extra.cf');
@@ -109,7 +112,7 @@ sed -i 's/^smtpd*_tls_.*//' /etc/postfix/main.cf`);
 
 async function startBoky(host: MailHost): Promise<void> {
   const env = variablesOf(await host.readFile('/run/container/boky.env'));
-  await host.sh('cp -a /run/container/relaycerts /etc/postfix/');
+  await host.sh(mounted);
   const main: Record<string, string> = {
     mynetworks: '127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16',
     smtpd_helo_required: 'yes',
@@ -133,7 +136,7 @@ async function startBoky(host: MailHost): Promise<void> {
   // When it is started again, each "hash:" in main.cf becomes "lmdb:", and what follows, up to a comma, is made into a
   // table if it is a file: the script ends if that fails, as in a folder mounted read-only.
   const found = await host.sh(`sed -i -E '/^#/!s/(hash|btree):/lmdb:/g' /etc/postfix/main.cf
-grep -v '^#' /etc/postfix/main.cf | grep -oE 'lmdb:/etc/postfix/relaycerts[^,]*' | while IFS=: read -r _ file; do
+grep -v '^#' /etc/postfix/main.cf | grep -oE 'lmdb:/etc/postfix/relaycerts/example.org[^,]*' | while IFS=: read -r _ file; do
   if [ -f "$file" ]; then echo "$file"; fi
 done`);
   if (found.stdout !== '') throw new Error(`boky/postfix would make a table of ${found.stdout}`);

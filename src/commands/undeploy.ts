@@ -41,6 +41,10 @@ export async function undoAll(
     }
     await inParallel(ofRole, options.parallel, async (found) => {
       const { hostname } = found.host;
+      if (reports.filter(({ outcome }) => outcome === 'failed').length >= options.maxFailures) {
+        reports.push({ host: hostname, outcome: 'waiting' });
+        return;
+      }
       const result = await takeBack(settings, found, sys);
       await sys.progress.add();
       if (result.kind === 'failed') {

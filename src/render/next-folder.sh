@@ -31,7 +31,7 @@ clean_up() {
 }
 
 # The user of a mail program has to pass the folders above.
-make_folder() { (umask 022 && mkdir -p -m 700 "$folder"); }
+make_folder() { (umask 022 && mkdir -p "${folder%/*}") && mkdir -p "$folder"; }
 
 # Anyone who can replace the folder can replace the script in it before root runs that, so this comes first.
 check_folder() {

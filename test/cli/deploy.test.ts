@@ -108,6 +108,12 @@ describe('of a fleet', () => {
     expect(unreachable.stdout).toContain('deploy: 2 failed and left as before, 3 waiting for others\n');
   });
 
+  it('--max-failures is where --undo stops', async () => {
+    const { status, stdout, visited } = await deployWith(failing, '--undo', '--max-failures', '2', '--parallel', '1');
+    expect([status, visited]).toEqual([1, ['a', 'b']]);
+    expect(stdout).toContain('undo: 2 failed and left as before, 4 waiting for others\n');
+  });
+
   it('a canary goes first, and if it fails, no other host of its role', async () => {
     const { status, stdout, visited } = await deployWith(failing, '--canary', 'd');
     expect([status, visited]).toEqual([1, ['relayhost', 'd']]);

@@ -104,7 +104,7 @@ sed -i "/^.mailhost/s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 ${ssh}/other.pub)|" ${s
   {
     id: 'disk-full',
     what: 'a full disk on which the folder cannot be made',
-    says: 'the disk with /etc/postfix is full',
+    says: 'the disk with /etc/postfix/relaycerts is full',
     break: () =>
       home.sh(`cp -a /etc/postfix /run/kept
 mount -t tmpfs -o "mode=755,nr_inodes=$(find /run/kept | wc -l)" tmpfs /etc/postfix

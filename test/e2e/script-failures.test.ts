@@ -114,7 +114,9 @@ afterAll(() => lab.stop());
 
 describe('before any change', () => {
   test('the bundle is not there', async () => {
-    await Promise.all([relay, home].map((host) => refuses(host, /the folder \/etc\/postfix\/relaycerts is missing/)));
+    await Promise.all(
+      [relay, home].map((host) => refuses(host, /the folder \/etc\/postfix\/relaycerts\/example\.org is missing/)),
+    );
   });
 
   test('Postfix itself finds an error in its configuration', async () => {

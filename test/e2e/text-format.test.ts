@@ -35,7 +35,7 @@ describe('the text, pasted', () => {
     const [monitor] = await desk.paste(relay, '--section monitor');
     expect(more).toEqual([]);
     expect([copy, configure, end, monitor]).toEqual(['', '', '', '']);
-    expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/relayhost\.example\.org\.crt\.pem: OK\n/);
+    expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/example\.org\/relayhost\.example\.org\.crt\.pem: OK\n/);
     expect(check).not.toMatch(/warning|error|fatal/);
     expect(listens).toMatch(/^LISTEN .*:2500 /m);
     expect(table).toBe('mailhost.example.org\n');
@@ -46,7 +46,7 @@ describe('the text, pasted', () => {
     const [monitor] = await desk.paste(home, '--section monitor');
     expect(more).toEqual([]);
     expect([copy, transport, configure, monitor]).toEqual(['', '', '', '']);
-    expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/mailhost\.example\.org\.crt\.pem: OK\n/);
+    expect(check).toMatch(/^\/etc\/postfix\/relaycerts\/example\.org\/mailhost\.example\.org\.crt\.pem: OK\n/);
     expect(check).not.toMatch(/warning|error|fatal/);
     expect(finger).toMatch(/: Verified TLS connection established to relayhost\.example\.org\S*:2500: /);
     // No word of whether the resolver validates, and fingerprints of the digest that the pins have.

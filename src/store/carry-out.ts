@@ -1,13 +1,13 @@
 // Carries out a committed change: does what its journal says, from wherever it was cut off. Each step may be repeated,
 // and finds what an earlier run did. store/transaction.ts stages and commits.
 
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
 import { attempt } from '../sys/file-error.js';
 import { giveTurn } from '../sys/progress.js';
-import { changeFolder, digestOf, gapAfter, isBelow, journalOf, parseJournal, type Journal } from './journal.js';
+import { changeFolder, digestOf, gapAfter, isBelow, journalOf, parseJournal, pathAt, type Journal } from './journal.js';
 
 /**
  * A file that was edited since and is therefore kept; `kept` is the path of the change's own version, if there is one.
@@ -19,10 +19,10 @@ export interface EditedFile {
 
 /** Does what the journal says, from wherever it was cut off. The journal is removed last. */
 export async function carryOut(disk: Disk, project: string, mark: () => Promise<void>): Promise<readonly EditedFile[]> {
-  // The paths in a journal are normalised.
-  const at = (path: string): string => (isAbsolute(path) ? path : `${project}/${path}`);
+  const at = (path: string): string => pathAt(project, path);
+  const folder = changeFolder(project);
   // A killed process may have left a journal whose name is not durable yet.
-  await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));
+  await attempt('sync', journalOf(project), () => disk.sync([folder]));
   await mark();
   const bytes = await attempt('read', journalOf(project), () => disk.read(journalOf(project)));
   const journal = bytes === undefined ? undefined : parseJournal(bytes);
@@ -39,11 +39,11 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   }
   // A file moved into a folder is lost with it, so the folders are made durable first.
   await attempt('sync', project, () => disk.sync([...above]));
-  const stagedHere = new Set(await attempt('list', changeFolder(project), () => disk.list(changeFolder(project))));
+  const stagedHere = new Set(await attempt('list', folder, () => disk.list(folder)));
   for (const write of journal.writes) {
     await giveTurn();
     const [path, staged] = [at(write.path), at(write.staged)];
-    const isHere = dirname(staged) === changeFolder(project);
+    const isHere = dirname(staged) === folder;
     const found = made.has(dirname(path)) ? undefined : await attempt('read', path, () => disk.read(path));
     const now = found === undefined ? null : digestOf(found);
     await attempt('write', path, async () => {
@@ -82,8 +82,8 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
   await attempt('sync', project, () => disk.sync([...touched]));
   await attempt('remove', journalOf(project), async () => {
     await disk.unlink(journalOf(project));
-    await disk.sync([changeFolder(project)]);
-    await disk.rmdir(changeFolder(project));
+    await disk.sync([folder]);
+    await disk.rmdir(folder);
   });
   return edited;
 }

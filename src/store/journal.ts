@@ -67,18 +67,17 @@ const isList =
   (check: Check): Check =>
   (value) =>
     Array.isArray(value) && value.every(check);
-const has =
-  (checks: Readonly<Record<string, Check>>): Check =>
-  (value) => {
+type Fields = ReturnType<typeof fieldsOf>;
+const has = (checks: Readonly<Record<string, Check>>, agree: (fields: Fields) => boolean = () => true): Check => {
+  const each = Object.entries(checks);
+  return (value) => {
     const fields = fieldsOf(value);
-    return Object.entries(checks).every(([key, check]) => check(fields.get(key)));
+    return each.every(([key, check]) => check(fields.get(key))) && agree(fields);
   };
-
-const isWrite = has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest });
+};
 
 /** Staged in the change's folder, or elsewhere next to its destination. */
-function isPlaced(value: unknown): boolean {
-  const fields = fieldsOf(value);
+function isPlaced(fields: Fields): boolean {
   const [path, staged] = [fields.get('path'), fields.get('staged')];
   if (!isPath(path) || !isPath(staged)) return false;
   if (!isAbsolute(path)) return /^\.relaycerts\.change\/\d+$/u.test(staged);
@@ -89,7 +88,7 @@ const isWhole = has({
   version: (value) => value === 1,
   elsewhere: isList((value) => isPath(value) && isAbsolute(value)),
   folders: isList(has({ path: isPath, mode: isFolderMode })),
-  writes: isList((value) => isWrite(value) && isPlaced(value)),
+  writes: isList(has({ mode: isFileMode, old: (value) => value === null || isDigest(value), new: isDigest }, isPlaced)),
   appends: isList(
     has({
       path: isPath,
@@ -120,6 +119,11 @@ export const noJournal: Journal = {
 export function pathsElsewhere({ writes, removes, appends, empties, elsewhere }: Journal): readonly string[] {
   const paths = [...writes, ...removes, ...appends].map(({ path }) => path);
   return [...paths, ...empties, ...elsewhere].filter((path) => isAbsolute(path));
+}
+
+/** Where a path of a journal leads; it is normalised. */
+export function pathAt(project: string, path: string): string {
+  return isAbsolute(path) ? path : `${project}/${path}`;
 }
 
 export function storedPath(project: string, path: string): string {

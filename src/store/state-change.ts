@@ -1,7 +1,7 @@
 // From one state to another as a change on disk: what differs between two inventories is written or removed. Commands
 // describe the new state; only this file decides which files follow from it, bundles included. Pure.
 
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { HostInventory, Inventory } from '../plan/inventory.js';
 import type { Bundles } from '../plan/plan.js';
 import { staleFiles } from '../plan/warnings.js';
@@ -52,9 +52,12 @@ export function changeTo(
     const { host } = found;
     const wanted = bundles.get(host.hostname);
     if (wanted === undefined) continue;
-    for (const name of staleFiles(found.bundle, wanted)) {
-      const places = [...Object.values(layout.bundle(host.hostname)), ...layout.signingFiles(host)];
-      const place = places.find(({ path }) => path.endsWith(`/${name}`));
+    const stale = staleFiles(found.bundle, wanted);
+    if (stale.length === 0) continue;
+    const all = [...Object.values(layout.bundle(host.hostname)), ...layout.signingFiles(host)];
+    const places = new Map(all.map((place) => [basename(place.path), place]));
+    for (const name of stale) {
+      const place = places.get(name);
       const bytes = wanted.get(name);
       if (place === undefined || bytes === undefined) throw new TypeError(`a bundle has no ${name}`);
       bundleWrites.push({ ...place, bytes, folderMode: 0o700, isNew: false });
@@ -85,7 +88,7 @@ export function hostsThatDiffer({ hosts }: Inventory, other: Inventory): readonl
 function filesOf(layout: Layout, configHome: string, state: Inventory): ReadonlyMap<string, Content> {
   const files = new Map<string, Content>();
   const add = ({ path, mode }: Place, bytes: Buffer | string | undefined): void => {
-    if (bytes !== undefined) files.set(path, { bytes: Buffer.from(bytes), mode });
+    if (bytes !== undefined) files.set(path, { bytes: typeof bytes === 'string' ? Buffer.from(bytes) : bytes, mode });
   };
   add(layout.caKey, state.caKey);
   add(layout.caCertificate, state.caCertificate?.info.pem);

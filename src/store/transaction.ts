@@ -8,7 +8,7 @@
 // carry-out.ts carries it out. Nothing here knows of certificates, locks or terminals.
 
 import { randomBytes } from 'node:crypto';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { RelaycertsError, quotePath, systemCode } from '../errors.js';
 import { shellWord } from '../shell-word.js';
 import type { Disk, FileMode, FolderMode } from '../sys/disk.js';
@@ -23,6 +23,7 @@ import {
   journalOf,
   parseJournal,
   noJournal,
+  pathAt,
   pathsElsewhere,
   storedPath,
   type Journal,
@@ -75,7 +76,7 @@ export async function stageChange(disk: Disk, project: string, change: Change): 
   await dropDraft(disk, project);
   try {
     const journal = await draftJournal(disk, project, change);
-    const staged = journal.writes.map((write) => resolve(project, write.staged));
+    const staged = journal.writes.map((write) => pathAt(project, write.staged));
     const elsewhere = [...staged.filter((path) => dirname(path) !== folder), ...journal.elsewhere];
     const folders = new Set([project, folder, ...elsewhere.map((path) => dirname(path))]);
     await attempt('make the folder', folder, () => disk.mkdir(folder, 0o700));
@@ -162,13 +163,14 @@ export async function recoverChange(disk: Disk, project: string, mark = noMark):
 
 async function draftJournal(disk: Disk, project: string, change: Change): Promise<Journal> {
   const id = randomBytes(4).toString('hex');
+  const folder = changeFolder(project);
   const stored = (path: string): string => storedPath(project, path);
   const read = async (path: string): Promise<Buffer | undefined> => attempt('read', path, () => disk.read(path));
   const isFolderThere = new Map<string, boolean>();
   /** A missing folder is empty: a fleet's bundles need only one look each. */
-  const readIn = async (folder: string, path: string): Promise<Buffer | undefined> => {
-    const isThere = isFolderThere.get(folder) ?? (await attempt('look at', folder, () => disk.has(folder)));
-    isFolderThere.set(folder, isThere);
+  const readIn = async (parent: string, path: string): Promise<Buffer | undefined> => {
+    const isThere = isFolderThere.get(parent) ?? (await attempt('look at', parent, () => disk.has(parent)));
+    isFolderThere.set(parent, isThere);
     return isThere ? read(path) : undefined;
   };
   const writes: JournalWrite[] = [];
@@ -178,7 +180,7 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
     if (isNew && before !== undefined) throw appearedError(path);
     // Files for elsewhere are staged there, so that no private key is copied to another disk on its way.
     const staged = isBelow(project, path)
-      ? join(changeFolder(project), String(index))
+      ? `${folder}/${index}`
       : join(dirname(path), `.${basename(path)}.relaycerts-${id}`);
     const old = before === undefined ? null : digestOf(before);
     writes.push({ path: stored(path), staged: stored(staged), mode, old, new: digestOf(bytes) });
@@ -195,7 +197,7 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   }
   const elsewhere = new Set<string>();
   for (const { path } of change.writes) {
-    if (!isBelow(project, path)) for (const folder of await missingFolders(disk, dirname(path))) elsewhere.add(folder);
+    if (!isBelow(project, path)) for (const one of await missingFolders(disk, dirname(path))) elsewhere.add(one);
   }
   const folders = new Map<string, FolderMode>();
   for (const { path } of change.appends) folders.set(dirname(path), 0o755);

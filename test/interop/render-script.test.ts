@@ -79,7 +79,6 @@ beforeAll(async () => {
   another = makeProject({
     ...smallSettings({ smtpdServers: [{ hostname: 'relayhost', port: 2600 }] }),
     domain: 'example.net',
-    postfix: { directory: '/etc/postfix/relaycerts-net' },
   });
   await run(another, 'make', '--quiet');
   scripts.set('net', await run(another, 'show', 'relayhost', '--format', 'sh'));
@@ -208,7 +207,7 @@ describe.concurrent('the relay', () => {
     const ports = `postconf -M | sed -n 's/^\\([0-9]*\\) *inet.*/\\1/p' | tr '\\n' ' '`;
     const said = await answer(`
 receive hosts/relayhost.example.org ${bundle}
-receive "$another"/hosts/relayhost.example.net /etc/postfix/relaycerts-net
+receive "$another"/hosts/relayhost.example.net /etc/postfix/relaycerts/example.net
 paste "$relay" | sh
 paste "$net" | sh
 ${ports}; echo

@@ -144,7 +144,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'no ledger yet',
     'journal not synced',
-    "await attempt('sync', journalOf(project), () => disk.sync([changeFolder(project)]));",
+    "await attempt('sync', journalOf(project), () => disk.sync([folder]));",
     nothing,
   ),
   mutant(
@@ -208,7 +208,7 @@ export const mutants: readonly Mutant[] = [
   mutant(
     'no ledger yet',
     'removal of the journal not synced',
-    'await disk.unlink(journalOf(project));\n    await disk.sync([changeFolder(project)]);',
+    'await disk.unlink(journalOf(project));\n    await disk.sync([folder]);',
     'await disk.unlink(journalOf(project));',
   ),
   mutant('hosts/ on another file system', 'copy not synced before its rename', 'await disk.sync([beside]);', nothing),

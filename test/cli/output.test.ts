@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 const noStream = (): never => {
-  throw new Error('this is a file or a pipe');
+  throw new Error('this is no terminal');
 };
 
 it('waits for the reader of a full pipe that does not block', async () => {
@@ -38,15 +38,18 @@ it('waits for the reader of a full pipe that does not block', async () => {
   expect(readFileSync(join(folder, 'arrived'), 'utf8') === `${text}ä\n`).toBe(true);
 });
 
-it('appends to a file, and is a pipe or file by what the descriptor is', () => {
+it('appends to a file, and asks for a stream only if it may be a terminal', () => {
   const path = join(folder, 'file');
   writeFileSync(path, 'before\n');
   const fd = openSync(path, 'a');
   findOutput(fd, noStream).write('after\n');
   closeSync(fd);
   expect(readFileSync(path, 'utf8')).toBe('before\nafter\n');
-  const device = openSync('/dev/null', 'w');
-  expect(() => findOutput(device, noStream)).toThrow('this is a file or a pipe');
+  const nowhere = openSync('/dev/null', 'w');
+  expect(findOutput(nowhere, noStream).fd).toBe(nowhere);
+  closeSync(nowhere);
+  const device = openSync('/dev/ptmx', constants.O_RDWR | constants.O_NOCTTY);
+  expect(() => findOutput(device, noStream)).toThrow('this is no terminal');
   closeSync(device);
 });
 

@@ -146,15 +146,18 @@ describe.each(printed)('$name', ({ text, isLike }) => {
   });
 });
 
-it.each(received)('what deploy sends to $name passes shellcheck, and each shell reads it', ({ script, inner, isLike }) => {
-  expect(inner).toContain("only='");
-  for (const text of [script, inner]) {
-    if (isDeep || !isLike) expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
-    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-      expect(run([...shell, '-n'], text)).toBe('');
+it.each(received)(
+  'what deploy sends to $name passes shellcheck, and each shell reads it',
+  ({ script, inner, isLike }) => {
+    expect(inner).toContain("only='");
+    for (const text of [script, inner]) {
+      if (isDeep || !isLike) expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
+      for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+        expect(run([...shell, '-n'], text)).toBe('');
+      }
     }
-  }
-});
+  },
+);
 
 it('files that were not replaced yet have one name when a script fails', () => {
   const folder = mkdtempSync(join(tmpdir(), 'relaycerts-frame-'));

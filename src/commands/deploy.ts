@@ -20,7 +20,7 @@ import {
 import type { HostInventory } from '../plan/inventory.js';
 import { contradictionsOf } from '../plan/plan.js';
 import { bundlesOf } from '../render/bundle.js';
-import { isWell, planText, reportText, type Report } from '../render/deployment.js';
+import { failureCount, isWell, planText, reportText, type Report } from '../render/deployment.js';
 import { hostsOf, type HostSettings, type Settings } from '../settings/settings.js';
 import { withFormerHosts } from '../store/former-hosts.js';
 import { readInstalled } from '../store/installed.js';
@@ -146,7 +146,7 @@ async function installAll(deployment: Deployment, named: readonly HostName[]): P
   const failed = new Set<HostName>();
   const visit = async ({ files, hostname }: Visit): Promise<void> => {
     const host = state.get(hostname);
-    if (host === undefined || failures(reports) >= options.maxFailures) {
+    if (host === undefined || failureCount([...reports.values()]) >= options.maxFailures) {
       failed.add(hostname);
       return;
     }
@@ -279,8 +279,4 @@ function withCanary(
 function isTelling(report: Report | undefined): boolean {
   const id = report?.failure?.id ?? '';
   return report?.outcome === 'failed' && !id.startsWith('ssh-') && id !== 'no-sudo';
-}
-
-function failures(reports: ReadonlyMap<HostName, Report>): number {
-  return [...reports.values()].filter(({ outcome }) => outcome === 'failed').length;
 }

@@ -5,7 +5,7 @@ import { listSome } from '../errors.js';
 import type { HostName } from '../names.js';
 import { isFormer } from '../plan/former-hosts.js';
 import type { HostInventory } from '../plan/inventory.js';
-import type { Report } from '../render/deployment.js';
+import { failureCount, type Report } from '../render/deployment.js';
 import { readInstalled } from '../store/installed.js';
 import { layoutOf } from '../store/layout.js';
 import { inParallel } from '../sys/all-ended.js';
@@ -31,7 +31,7 @@ export async function undoAll(
   const reports: Report[] = [];
   for (const role of ['smtp-client', 'smtpd-server'] as const) {
     const ofRole = hosts.filter(({ host }) => host.role === role);
-    if (role === 'smtpd-server' && named.length === 0 && reports.some(({ outcome }) => outcome === 'failed')) {
+    if (role === 'smtpd-server' && named.length === 0 && failureCount(reports) > 0) {
       const names = ofRole.map(({ host: { hostname } }) => hostname);
       sys.warn('the relays stay, because a client may still need them', {
         run: ['deploy', '--undo', ...names],
@@ -41,7 +41,7 @@ export async function undoAll(
     }
     await inParallel(ofRole, options.parallel, async (found) => {
       const { hostname } = found.host;
-      if (reports.filter(({ outcome }) => outcome === 'failed').length >= options.maxFailures) {
+      if (failureCount(reports) >= options.maxFailures) {
         reports.push({ host: hostname, outcome: 'waiting' });
         return;
       }

@@ -27,6 +27,10 @@ export interface Report {
   readonly findings?: readonly { readonly id: string; readonly message: string }[];
 }
 
+export function failureCount(reports: readonly Report[]): number {
+  return reports.filter(({ outcome }) => outcome === 'failed').length;
+}
+
 /** For a host with nothing left to do. */
 export function isWell({ outcome, findings = [] }: Report): boolean {
   return (outcome === 'installed' || outcome === 'unchanged') && findings.length === 0;

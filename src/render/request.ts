@@ -2,8 +2,7 @@
 // request is brought here and signed, and how the host builds its chain. The lines may be pasted again: an existing key
 // stays. A revoked host's key is the one that was revoked, and is removed.
 
-import { dirname } from 'node:path/posix';
-
+import { dirname } from 'node:path';
 import { maxCommonNameLength } from '../certificate/profile.js';
 import type { HostName } from '../names.js';
 import { bundleNames } from '../plan/bundle-names.js';
@@ -31,8 +30,8 @@ function requestLines(settings: Settings, { hostname }: HostSettings, isRevoked:
   return [
     '(',
     `  mkdir -p ${dirname(directory)}`,
-    `  [ -d ${directory} ] || mkdir -m 0700 ${directory}`,
     '  umask 077',
+    `  mkdir -p ${directory}`,
     `  cd ${directory} || exit`,
     ...(isRevoked ? [`  rm -f ${key} ${requestName(hostname)}`] : []),
     `  test -s ${key} || {`,

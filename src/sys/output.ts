@@ -1,4 +1,4 @@
-// Standard output and standard error. Only a terminal has Node's stream, which takes a tenth of a short command's time to
+// Standard output and standard error. Only what may be a terminal has Node's stream, which takes a tenth of a short command's time to
 // load; all else is written directly, and so is complete when the program ends.
 
 import { fstatSync, statSync, writeSync } from 'node:fs';
@@ -10,7 +10,7 @@ const pause = 5;
 
 /** The output with this descriptor; `open` opens Node's stream for it. An error is kept in `errored`, never thrown. */
 export function findOutput(fd: number, open: () => NodeJS.WriteStream): ProcessOutput {
-  if (isNoTerminal(fd)) return writeDirectly(fd);
+  if (!mayBeTerminal(fd)) return writeDirectly(fd);
   const stream = open();
   stream.on('error', () => undefined);
   return stream;
@@ -46,12 +46,12 @@ function writeWhole(fd: number, bytes: Buffer): void {
   }
 }
 
-/** False if it may be one, or is closed. */
-function isNoTerminal(fd: number): boolean {
+/** True if the descriptor is closed too. */
+function mayBeTerminal(fd: number): boolean {
   try {
     const stats = fstatSync(fd);
-    return !stats.isCharacterDevice() || stats.rdev === statSync('/dev/null').rdev;
+    return stats.isCharacterDevice() && stats.rdev !== statSync('/dev/null').rdev;
   } catch {
-    return false;
+    return true;
   }
 }

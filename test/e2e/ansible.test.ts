@@ -9,8 +9,8 @@ import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver } from './lab/operator.js';
 import { installProgram } from './lab/programs.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const size = isDeep ? { relays: 2, homes: 20 } : { relays: 1, homes: 2 };
 

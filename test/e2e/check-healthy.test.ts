@@ -9,6 +9,7 @@ import { expectFound, expectGreen, findAll, runCure } from './lab/check.js';
 import { forStrangers } from './lab/for-strangers.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
 /** RELAYCERTS_DEEP=1: all variants of the settings. */
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
@@ -123,7 +124,6 @@ describe('a pair', () => {
     for (const host of [relay, home]) await host.restorePostfix();
     await desk.make({ ...settings, postfix: { tableType: 'hash' } });
     await desk.install(relay, home);
-    const folder = '/etc/postfix/relaycerts/example.org';
     for (const put of [
       `rm ${folder}/relay_clientcerts.db`,
       `: >/tmp/none; postmap hash:/tmp/none; cp /tmp/none.db ${folder}/relay_clientcerts.db`,

@@ -20,8 +20,8 @@ import {
 import type { Logged } from './lab/check.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, openCa, send } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 const chain = `${folder}/mailhost.example.org.chain.pem`;
 const caFile = `${folder}/example.org-ca.crt.pem`;

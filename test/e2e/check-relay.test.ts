@@ -22,8 +22,8 @@ import type { Logged } from './lab/check.js';
 import { rootAccount } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, openCa } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 const chain = `${folder}/relayhost.example.org.chain.pem`;
 const caFile = `${folder}/example.org-ca.crt.pem`;

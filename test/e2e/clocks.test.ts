@@ -15,8 +15,7 @@ import { Desk, deliver, send, servedSerial } from './lab/operator.js';
 import { commandsOf, readStatus } from './lab/status.js';
 import type { Status } from './lab/status.js';
 import { badServerCertificate } from './lab/words.js';
-
-const folder = '/etc/postfix/relaycerts/example.org';
+import { folder } from '../support/folder.js';
 
 let lab: Lab;
 let relay: MailHost;

@@ -18,8 +18,8 @@ import { patienceMs } from './lab/machine.js';
 import { reloadFaults } from './lab/mail-flow.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, servedSerial } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const moments = isDeep ? 30 : 3;
 /** What ends a deployment: a signal to it, or a network that is gone. */

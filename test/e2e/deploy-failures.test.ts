@@ -8,8 +8,7 @@ import { startLab } from './lab.js';
 import type { Lab } from './lab.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
-
-const folder = '/etc/postfix/relaycerts/example.org';
+import { folder } from '../support/folder.js';
 
 let lab: Lab;
 let desk: Desk;

@@ -12,8 +12,7 @@ import { adminAccount } from './lab/accounts.js';
 import { programMs, rootAccount, runProcess } from './lab/machine.js';
 import { Shell } from './lab/newcomer.js';
 import { Desk, contentOf, deliver, servedSerial } from './lab/operator.js';
-
-const folder = '/etc/postfix/relaycerts/example.org';
+import { folder } from '../support/folder.js';
 
 let lab: Lab;
 let desk: Desk;

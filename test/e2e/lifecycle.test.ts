@@ -15,9 +15,9 @@ import { warningsIn } from './lab/logs.js';
 import { reloadFaults, reloadReason, repeatsIn, waitsIn } from './lab/mail-flow.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, servedSerial } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
 const logFile = '/var/log/mail.log';
-const folder = '/etc/postfix/relaycerts/example.org';
 
 let lab: Lab;
 let desk: Desk;

@@ -1,6 +1,8 @@
 // The failures that src/log/log-lines.json is about, as one flaw each on the home host's transport or on the relay's
 // service, and the kinds that the two logs must then name. log-lines.test.ts causes them all.
 
+import { folder } from '../support/folder.js';
+
 export type Parameters = Readonly<Record<string, string>>;
 
 interface LogCase {
@@ -17,7 +19,6 @@ interface LogCase {
   readonly isMissing?: boolean;
 }
 
-export const folder = '/etc/postfix/relaycerts/example.org';
 const file = (name: string): string => `${folder}/${name}`;
 /** The bundle's names; a flawed file has a name of its own. */
 export const bundle = {

@@ -16,7 +16,6 @@ import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import {
   bundle,
-  folder,
   goodHome,
   goodRelay,
   logCases,
@@ -25,6 +24,7 @@ import {
   unansweredAddress,
   type Parameters,
 } from './log-cases.js';
+import { folder } from '../support/folder.js';
 
 const day = 86_400_000;
 const caName = 'example.org relay CA';

@@ -14,8 +14,8 @@ import { patienceMs } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk } from './lab/operator.js';
 import { installProgram } from './lab/programs.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const configured = '/etc/exim4 /etc/nullmailer /etc/msmtprc /etc/smtpd.conf';
 
 /** The commands that count waiting mails and retry them. */

@@ -10,8 +10,8 @@ import type { Authority, CertificateOptions, Credential } from './lab/certificat
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver, send, openCa } from './lab/operator.js';
 import { badServerCertificate, otherIssuer, otherName } from './lab/words.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const settings = { smtpdServers: [{ hostname: 'relayhost' }], smtpClients: [{ hostname: 'mailhost' }] };
 
 let lab: Lab;

@@ -11,8 +11,8 @@ import type { Lab } from './lab.js';
 import { reloadFaults, reloadReason, repeatsIn, waitsIn } from './lab/mail-flow.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, send } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
-const folder = '/etc/postfix/relaycerts/example.org';
 const isDeep = process.env['RELAYCERTS_DEEP'] === '1';
 const [first, second] = ['example.org relay CA', 'example.org relay CA 2'];
 

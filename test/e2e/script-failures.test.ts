@@ -10,8 +10,7 @@ import { patienceMs } from './lab/machine.js';
 import type { ExecResult } from './lab/machine.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, configurationOf, contentOf } from './lab/operator.js';
-
-const folder = '/etc/postfix/relaycerts/example.org';
+import { folder } from '../support/folder.js';
 
 // postconf does not mind this group; the postfix command does.
 const breakMainCf = 'echo "setgid_group = nosuchgroup" >> /etc/postfix/main.cf';

@@ -9,13 +9,12 @@ import type { Lab } from './lab.js';
 import { warningsIn } from './lab/logs.js';
 import type { MailHost } from './lab/mail-host.js';
 import { Desk, deliver } from './lab/operator.js';
+import { folder } from '../support/folder.js';
 
 let lab: Lab;
 let desk: Desk;
 let relay: MailHost;
 let home: MailHost;
-
-const folder = '/etc/postfix/relaycerts/example.org';
 
 beforeAll(async () => {
   lab = await startLab({ relays: 1, homes: 1 });

@@ -7,8 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
-
-const bundle = '/etc/postfix/relaycerts/example.org';
+import { folder as bundle } from '../support/folder.js';
 
 let project: Project;
 let script: string;

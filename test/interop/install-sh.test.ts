@@ -85,6 +85,12 @@ function run(command: readonly [string, ...string[]], input = ''): string {
   return status === 0 ? stdout + stderr : `${String(error ?? status)}: ${stdout}${stderr}`;
 }
 
+function eachShellReads(text: string): void {
+  for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
+    expect(run([...shell, '-n'], text)).toBe('');
+  }
+}
+
 /** The scripts of hosts with everything, and what check runs there. */
 const asked = complete.flatMap((all) =>
   hostsOf(all)
@@ -112,9 +118,7 @@ const asked = complete.flatMap((all) =>
 
 it.each(asked)('$name: passes shellcheck, and each shell reads it', ({ text }) => {
   expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
-  for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-    expect(run([...shell, '-n'], text)).toBe('');
-  }
+  eachShellReads(text);
 });
 
 beforeAll(() => requireTools('shellcheck', 'shfmt', 'dash', 'busybox', 'bash'));
@@ -131,9 +135,7 @@ describe('the files in src/render', () => {
 describe.each(printed)('$name', ({ text, isLike }) => {
   it('passes shellcheck, and each shell reads it', () => {
     if (isDeep || !isLike) expect(run(['shellcheck', '-'], text)).toBe('');
-    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-      expect(run([...shell, '-n'], text)).toBe('');
-    }
+    eachShellReads(text);
   });
 
   it('is a syntax error if it is cut short', () => {
@@ -152,9 +154,7 @@ it.each(received)(
     expect(inner).toContain("only='");
     for (const text of [script, inner]) {
       if (isDeep || !isLike) expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
-      for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-        expect(run([...shell, '-n'], text)).toBe('');
-      }
+      eachShellReads(text);
     }
   },
 );
@@ -195,9 +195,7 @@ describe('what the role of export ansible runs', () => {
 
   it.each([['receive', textOf('receive')], ...looks])('%s passes shellcheck, and each shell reads it', (_, text) => {
     expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
-    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-      expect(run([...shell, '-n'], text)).toBe('');
-    }
+    eachShellReads(text);
   });
 });
 
@@ -210,8 +208,6 @@ it('the renewal script passes shellcheck, and each shell reads it', () => {
   expect(scripts.some((text) => text.startsWith('#!/bin/sh\n'))).toBe(true);
   for (const text of scripts) {
     expect(run(['shellcheck', '--shell=sh', '-'], text)).toBe('');
-    for (const shell of [['dash'], ['busybox', 'ash'], ['bash', '--posix']] as const) {
-      expect(run([...shell, '-n'], text)).toBe('');
-    }
+    eachShellReads(text);
   }
 });

@@ -8,8 +8,7 @@ import { blocksFor } from '../support/blocks.js';
 import { makeProject, smallSettings, type Project, type Result } from '../support/project.js';
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
-
-const bundle = '/etc/postfix/relaycerts/example.org';
+import { folder as bundle } from '../support/folder.js';
 
 const stock = `${stockPostfix}cd "$project"
 receive() { mkdir -p -m 700 "$2" && cp "$1/"* "$2/"; }

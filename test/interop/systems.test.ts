@@ -9,8 +9,8 @@ import { makeProject, smallSettings, type Project } from '../support/project.js'
 import { requireTools } from '../support/require-tools.js';
 import { stockPostfix } from '../support/stock-postfix.js';
 import { succeed } from '../support/succeed.js';
+import { folder as bundle } from '../support/folder.js';
 
-const bundle = '/etc/postfix/relaycerts/example.org';
 let project: Project;
 const scripts: Record<string, string> = {};
 

@@ -91,16 +91,19 @@ export async function carryOut(disk: Disk, project: string, mark: () => Promise<
 /** Writes lines at their place in a log, unless they are there; after an edit by hand, at the end. */
 async function appendOnce(disk: Disk, { path, offset, text, mode }: Journal['appends'][number]): Promise<void> {
   const wanted = Buffer.from(text);
-  const found = (await disk.read(path)) ?? Buffer.alloc(0);
-  const tail = found.subarray(offset);
+  const { size, bytes: tail } = (await disk.readEnd(path, offset)) ?? { size: 0, bytes: Buffer.alloc(0) };
   // A power failure may leave the new size, with zeros for what was not written. Lines that look complete are written
   // again too: after a failed sync, the system may show what never reached the disk.
   const isOurs =
-    found.length >= offset &&
+    size >= offset &&
     tail.length <= wanted.length &&
     tail.every((octet, index) => octet === 0 || octet === wanted[index]);
-  if (isOurs) await disk.writeAt(path, offset, wanted, mode);
-  else if (!found.includes(text.trim())) {
+  if (isOurs) {
+    await disk.writeAt(path, offset, wanted, mode);
+    return;
+  }
+  const found = (await disk.read(path)) ?? Buffer.alloc(0);
+  if (!found.includes(text.trim())) {
     await disk.writeAt(path, found.length, Buffer.from(`${gapAfter(found)}${text.trimStart()}`), mode);
   }
 }

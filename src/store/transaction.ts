@@ -192,8 +192,9 @@ async function draftJournal(disk: Disk, project: string, change: Change): Promis
   }
   const appends = [];
   for (const { path, text, mode } of change.appends) {
-    const before = (await read(path)) ?? Buffer.alloc(0);
-    appends.push({ path: stored(path), offset: before.length, text: `${gapAfter(before)}${text}`, mode });
+    const before = await attempt('read', path, () => disk.readEnd(path, -1));
+    const gap = before === undefined ? '' : gapAfter(before.bytes);
+    appends.push({ path: stored(path), offset: before?.size ?? 0, text: `${gap}${text}`, mode });
   }
   const elsewhere = new Set<string>();
   for (const { path } of change.writes) {

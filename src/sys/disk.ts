@@ -21,10 +21,18 @@ const fsync = promisify(fs.fsync);
 export type FileMode = 0o600 | 0o644;
 export type FolderMode = 0o700 | 0o755;
 
+export interface FileEnd {
+  readonly bytes: Buffer;
+  /** That of the whole file, in octets. */
+  readonly size: number;
+}
+
 /** Paths are absolute. Every call but `sync` may be lost or reordered by a power failure until `sync` names its folder. */
 export interface Disk {
   /** The bytes of a file; undefined if it does not exist. */
   read(path: string): Promise<Buffer | undefined>;
+  /** The octets of a file from `start` on, negative: before its end; undefined if it does not exist. */
+  readEnd(path: string, start: number): Promise<FileEnd | undefined>;
   /** True if anything has this name. */
   has(path: string): Promise<boolean>;
   /** The names in a folder; none if the folder does not exist. */
@@ -60,10 +68,18 @@ export function realDisk(unsynced: Set<string> = new Set()): Disk {
     read: async (path) => {
       // Most files of a change are new, and throwing an error takes longer than a look.
       if (statIfThere(path) === undefined) return undefined;
-      return readChecked(path, (stats) => {
-        if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
-      });
+      return readChecked(path, assertFile);
     },
+    readEnd: async (path, start) =>
+      unlessMissing(() =>
+        withFile(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW, undefined, (file) => {
+          const stats = fs.fstatSync(file);
+          assertFile(stats);
+          const { size } = stats;
+          const bytes = Buffer.alloc(Math.max(0, size - (start < 0 ? Math.max(0, size + start) : start)));
+          return { size, bytes: bytes.subarray(0, readUpTo(file, bytes, bytes.length, size - bytes.length)) };
+        }),
+      ),
     has: async (path) => statIfThere(path) !== undefined,
     list: async (path) => unlessMissing(() => fs.readdirSync(path)) ?? [],
     create: async (path, bytes, mode) => {
@@ -158,11 +174,15 @@ export function readChecked(
   );
 }
 
+function assertFile(stats: fs.Stats): void {
+  if (!stats.isFile()) throw Object.assign(new Error('not a file'), { code: 'EISDIR' });
+}
+
 /** Fills the buffer, or reads to the end of the file; if one read returns `expected` octets, that is all. */
-function readUpTo(file: number, buffer: Buffer, expected: number): number {
+function readUpTo(file: number, buffer: Buffer, expected: number, start?: number): number {
   let size = 0;
   while (size < buffer.length) {
-    const more = fs.readSync(file, buffer, size, buffer.length - size, null);
+    const more = fs.readSync(file, buffer, size, buffer.length - size, start === undefined ? null : start + size);
     if (more === 0) return size;
     size += more;
     if (more === expected) return size;

@@ -10,7 +10,7 @@
 // rule about secrets is checked after each. Symbolic links, hard links and other processes are not simulated.
 
 import { basename, dirname } from 'node:path';
-import type { Disk, FileMode, FolderMode } from '../../src/sys/disk.js';
+import type { Disk, FileEnd, FileMode, FolderMode } from '../../src/sys/disk.js';
 import {
   nodeAt,
   setName,
@@ -87,6 +87,11 @@ export class SimulatedDisk implements Disk {
       if (node?.kind === 'folder') throw systemError('EISDIR');
       return node === undefined ? undefined : Buffer.from(node.bytes);
     });
+  }
+
+  async readEnd(path: string, start: number): Promise<FileEnd | undefined> {
+    const found = await this.read(path);
+    return found && { size: found.length, bytes: found.subarray(start) };
   }
 
   has(path: string): Promise<boolean> {

@@ -273,7 +273,7 @@ export const mutants: readonly Mutant[] = [
     'no ledger yet',
     'ledger appended to again',
     'await disk.writeAt(path, offset, wanted, mode);',
-    'await disk.writeAt(path, found.length, wanted, mode);',
+    'await disk.writeAt(path, size, wanted, mode);',
   ),
   mutant(
     'no ledger yet',

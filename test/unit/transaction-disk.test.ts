@@ -112,6 +112,7 @@ describe('a call to the disk', () => {
     symlinkSync(at('file'), at('link'));
     const disk = realDisk();
     expect(await codeOf(disk.read(at('link')))).toBe('ELOOP');
+    expect(await codeOf(disk.readEnd(at('link'), 0))).toBe('ELOOP');
     expect(await codeOf(disk.create(at('link'), Buffer.from('x'), 0o600))).toBe('EEXIST');
     expect(await codeOf(disk.writeAt(at('link'), 0, Buffer.from('x'), 0o644))).toBe('ELOOP');
     expect(readFileSync(at('file'), 'utf8')).toBe('as it was');
@@ -127,6 +128,22 @@ describe('a call to the disk', () => {
     await realDisk().writeAt(at('log'), 0, Buffer.from('one\ntwo\nthree\n'), 0o644);
     await realDisk().writeAt(at('log'), 4, Buffer.from('2\n'), 0o644);
     expect(readFileSync(at('log'), 'utf8')).toBe('one\n2\n');
+  });
+
+  it('reads the end of a file, with the size of the whole', async () => {
+    writeFileSync(at('log'), 'one\ntwo\n');
+    writeFileSync(at('empty'), '');
+    const disk = realDisk();
+    const readEnd = async (name: string, start: number): Promise<unknown> => {
+      const end = await disk.readEnd(at(name), start);
+      return end && [end.bytes.toString(), end.size];
+    };
+    expect(await readEnd('log', 4)).toEqual(['two\n', 8]);
+    expect(await readEnd('log', -1)).toEqual(['\n', 8]);
+    expect(await readEnd('log', -99)).toEqual(['one\ntwo\n', 8]);
+    expect(await readEnd('log', 9)).toEqual(['', 8]);
+    expect(await readEnd('empty', -1)).toEqual(['', 0]);
+    expect(await readEnd('missing', -1)).toBeUndefined();
   });
 
   it('leaves a folder that is not empty, and makes none twice', async () => {

@@ -7,7 +7,7 @@ import type { Issuer } from '../issue/x509.js';
 import { RelaycertsError } from '../errors.js';
 import { readHostKey } from '../certificate/private-key.js';
 import type { HostName } from '../names.js';
-import type { HostInventory, Inventory } from '../plan/inventory.js';
+import type { Inventory } from '../plan/inventory.js';
 import type { Call, Shown } from '../probe/conversation.js';
 import { senderOf } from '../render/senders.js';
 import type { Settings, SmtpClient, SmtpdServer } from '../settings/settings.js';
@@ -61,14 +61,14 @@ export async function makeVisitors(
   issuer: Issuer | undefined,
   at: Date,
 ): Promise<Visitors> {
-  const standing = hosts.flatMap((found): readonly (HostInventory & { readonly host: SmtpClient })[] =>
-    found.host.role === 'smtp-client' && !found.isRevoked ? [{ ...found, host: found.host }] : [],
-  );
-  const clients = standing.flatMap(({ host, key, certificate }) =>
-    key === undefined || certificate === undefined
-      ? []
-      : [{ host, shown: { certificate: certificate.info.pem, key: key.pem } }],
-  );
+  const clients: Visitors['clients'][number][] = [];
+  const absent: HostName[] = [];
+  for (const { host, key, certificate, isRevoked } of hosts) {
+    if (host.role !== 'smtp-client' || isRevoked) continue;
+    if (key === undefined) absent.push(host.hostname);
+    else if (certificate !== undefined)
+      clients.push({ host, shown: { certificate: certificate.info.pem, key: key.pem } });
+  }
   const { issueCa } = await import('../issue/x509.js');
   const keyPair = await generateKey('ecdsa-p256');
   const other: Issuer = {
@@ -103,7 +103,7 @@ export async function makeVisitors(
   ];
   return {
     clients,
-    absent: standing.filter(({ key }) => key === undefined).map(({ host }) => host.hostname),
+    absent,
     strangers: [
       { who: 'no TLS', withTls: false, shown: undefined },
       { who: 'no certificate', withTls: true, shown: undefined },

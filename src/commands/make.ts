@@ -143,7 +143,7 @@ async function compareWithSettings(work: Work): Promise<RecipientChange> {
 /** What a plan would require to be installed. */
 function installFor(settings: Settings, steps: Plan['steps']): readonly Install[] {
   const bundles = steps.filter((step): step is StepOf<'bundle'> => step.kind === 'bundle');
-  return installOf(settings, new Map(bundles.map(({ hostname, files }) => [hostname, new Set(files)])));
+  return installOf(settings, new Map(bundles.map(({ hostname, files }) => [hostname, files])));
 }
 
 interface Answer {

@@ -7,7 +7,7 @@ import type { CertificateFindingCode } from '../certificate/verify.js';
 import { readPassphraseFd } from '../custody/passphrase.js';
 import { RelaycertsError, type Problem } from '../errors.js';
 import { findHostName, type HostName } from '../names.js';
-import { installOf, type Install } from '../plan/install.js';
+import { installOf, installOfAll, joinNews, type Install, type News } from '../plan/install.js';
 import type { SeenHost } from '../plan/installed.js';
 import { changeHost, type Inventory } from '../plan/inventory.js';
 import { contradictionsOf, type Bundles } from '../plan/plan.js';
@@ -123,7 +123,7 @@ export async function changing<T>(
     const at = sys.now();
     assertClock(at);
     let inventory = await readInventory(settings, sys);
-    const news = new Map<HostName, ReadonlySet<string>>();
+    const news = new Map<HostName, readonly News[]>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     await noteRead(settings, inventory, at, sys);
@@ -137,8 +137,8 @@ export async function changing<T>(
       const bundles: Bundles = new Map([...(isUrgent ? tablesOf(settings, step.after) : []), ...whole]);
       const change = changeTo(settings, sys.configHome, inventory, step, bundles);
       const made = bundlesIn(settings, change);
-      for (const [host, files] of made) news.set(host, new Set([...(news.get(host) ?? []), ...files]));
-      const told = step.isPart === true ? '' : wordsOf(step, installOf(settings, news));
+      for (const { host, why } of installOf(settings, made)) news.set(host, joinNews(news.get(host) ?? [], why));
+      const told = step.isPart === true ? '' : wordsOf(step, installOfAll(settings, news));
       const say = (): void => {
         for (const one of step.done) {
           if (typeof one === 'string') sys.say(one);

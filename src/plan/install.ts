@@ -9,8 +9,11 @@ import { peersName } from './inbound.js';
 import { port25Files } from './port25.js';
 import { tunnelKeysName } from './tunnel.js';
 
-/** What is new in a bundle: the host's key or certificate, the CA's certificates, the table of pins, or what it signs with. */
-export type News = 'key' | 'certificate' | 'ca' | 'table' | 'dkim' | 'dnsbl';
+/** The host's key or certificate, the CA's certificates, the table of pins, what it signs with, or its block lists. */
+const kindsOfNews = ['key', 'certificate', 'ca', 'table', 'dkim', 'dnsbl'] as const;
+
+/** What is new in a bundle. */
+export type News = (typeof kindsOfNews)[number];
 
 /** One host to install. */
 export interface Install {
@@ -19,12 +22,24 @@ export interface Install {
 }
 
 /** The hosts with something new, relays first; `files` are the ones that a change writes, by host. */
-export function installOf(settings: Settings, files: ReadonlyMap<HostName, ReadonlySet<string>>): readonly Install[] {
+export function installOf(settings: Settings, files: ReadonlyMap<HostName, readonly string[]>): readonly Install[] {
   return hostsOf(settings).flatMap((one) => {
     const { hostname: host } = one;
     const names = files.get(host);
-    return names === undefined ? [] : [{ host, why: newsOf(settings, one, names) }];
+    return names === undefined ? [] : [{ host, why: newsOf(settings, one, new Set(names)) }];
   });
+}
+
+/** The same for several changes: `news` is all that is new at each host. */
+export function installOfAll(settings: Settings, news: ReadonlyMap<HostName, readonly News[]>): readonly Install[] {
+  return hostsOf(settings).flatMap(({ hostname: host }) => {
+    const why = news.get(host);
+    return why === undefined ? [] : [{ host, why }];
+  });
+}
+
+export function joinNews(before: readonly News[], after: readonly News[]): readonly News[] {
+  return kindsOfNews.filter((kind) => before.includes(kind) || after.includes(kind));
 }
 
 /** Their names. */
@@ -34,13 +49,13 @@ export function hostsIn(install: readonly Install[]): readonly HostName[] {
 
 function newsOf(settings: Settings, host: HostSettings, files: ReadonlySet<string>): readonly News[] {
   const { key, certificate, chain, ca } = bundleNames(settings.domain, host.hostname);
-  const news: readonly (readonly [News, boolean])[] = [
-    ['key', files.has(key)],
-    ['certificate', files.has(certificate) || files.has(chain)],
-    ['ca', files.has(ca)],
-    ['table', [tableName, peersName, tunnelKeysName].some((name) => files.has(name))],
-    ['dkim', dkimFiles(settings, host).some((name) => files.has(name))],
-    ['dnsbl', port25Files(settings, host).some((name) => files.has(name))],
-  ];
-  return news.flatMap(([what, isNew]) => (isNew ? [what] : []));
+  const filesOf: Readonly<Record<News, readonly string[]>> = {
+    key: [key],
+    certificate: [certificate, chain],
+    ca: [ca],
+    table: [tableName, peersName, tunnelKeysName],
+    dkim: dkimFiles(settings, host),
+    dnsbl: port25Files(settings, host),
+  };
+  return kindsOfNews.filter((kind) => filesOf[kind].some((name) => files.has(name)));
 }

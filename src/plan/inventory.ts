@@ -36,29 +36,30 @@ export interface FoundCa {
   readonly certificate: FoundCertificate;
 }
 
-export interface HostInventory {
-  readonly host: HostSettings;
-  readonly keyPath: string;
-  readonly key: HostKey | undefined;
+/** A class only so that TypeScript refuses to spread it, which would lose what is read on demand: use changeHost. */
+export declare abstract class HostInventory {
+  abstract get host(): HostSettings;
+  abstract get keyPath(): string;
+  abstract get key(): HostKey | undefined;
   /** The request of a host that keeps its key. */
-  readonly requestPath: string;
-  readonly request: Found<RequestInfo> | undefined;
-  readonly certificatePath: string;
-  readonly certificate: FoundCertificate | undefined;
+  abstract get requestPath(): string;
+  abstract get request(): Found<RequestInfo> | undefined;
+  abstract get certificatePath(): string;
+  abstract get certificate(): FoundCertificate | undefined;
   /** The certificate before a rekey, until it is retired: its pin stays listed. */
-  readonly previous: FoundCertificate | undefined;
+  abstract get previous(): FoundCertificate | undefined;
   /** True if its files are in certs/revoked/ and it has no certificate for another key. */
-  readonly isRevoked: boolean;
-  readonly bundleFolder: string;
+  abstract get isRevoked(): boolean;
+  abstract get bundleFolder(): string;
   /** True if that folder exists, with any contents. */
-  readonly hasBundle: boolean;
+  abstract get hasBundle(): boolean;
   /** The bundle's files by name; missing ones are absent. */
-  readonly bundle: ReadonlyMap<string, Buffer>;
+  abstract get bundle(): ReadonlyMap<string, Buffer>;
   /**
    * The CA under which all files of this client were found right; they have not changed since. They are read only on
    * demand, which takes time: ask `isKnownRight` first. Undefined: nothing is known.
    */
-  readonly rightUnder: CertificateInfo | undefined;
+  abstract get rightUnder(): CertificateInfo | undefined;
 }
 
 /** True if this client's files have no findings and nothing has to be made for it. */

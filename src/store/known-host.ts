@@ -13,6 +13,7 @@ import type { FoundCertificate, HostInventory } from '../plan/inventory.js';
 import type { SmtpClient } from '../settings/settings.js';
 import type { KnownClient } from './known-clients.js';
 import type { Layout } from './layout.js';
+import { PlacedHost } from './placed-host.js';
 
 /** What all known clients share. */
 export interface KnownUnder {
@@ -22,37 +23,19 @@ export interface KnownUnder {
   readonly read: (host: SmtpClient) => HostInventory;
 }
 
-export class KnownHost implements HostInventory {
-  readonly host: SmtpClient;
+export class KnownHost extends PlacedHost<SmtpClient> implements HostInventory {
   readonly known: KnownClient;
   readonly #under: KnownUnder;
-  #certificate: FoundCertificate | undefined;
   #files: HostInventory | undefined;
 
   constructor(host: SmtpClient, known: KnownClient, under: KnownUnder) {
-    this.host = host;
+    super(host, under.layout);
     this.known = known;
     this.#under = under;
   }
 
   get rightUnder(): CertificateInfo {
     return this.#under.ca;
-  }
-
-  get keyPath(): string {
-    return this.#under.layout.key('smtp-client', this.host.hostname).path;
-  }
-
-  get requestPath(): string {
-    return this.#under.layout.request('smtp-client', this.host.hostname).path;
-  }
-
-  get certificatePath(): string {
-    return this.#under.layout.certificate('smtp-client', this.host.hostname).path;
-  }
-
-  get bundleFolder(): string {
-    return this.#under.layout.bundleFolder(this.host.hostname);
   }
 
   get request(): undefined {
@@ -73,11 +56,10 @@ export class KnownHost implements HostInventory {
 
   get certificate(): FoundCertificate {
     const { certificatePath: path, known } = this;
-    this.#certificate ??= {
+    return {
       path,
       info: new KnownCertificate(known, this.#under.ca, () => this.#read().certificate?.info, path),
     };
-    return this.#certificate;
   }
 
   get key(): HostKey | undefined {

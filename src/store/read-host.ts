@@ -9,7 +9,7 @@ import { parseRequest } from '../certificate/request.js';
 import { quotePath } from '../errors.js';
 import { bundleParts } from '../plan/bundle-names.js';
 import { trustedCas, type Cas } from '../plan/ca-rekey.js';
-import type { HostInventory, Inventory, Revoked } from '../plan/inventory.js';
+import { changeHost, type HostInventory, type Inventory, type Revoked } from '../plan/inventory.js';
 import { hostsOf, roles, type HostSettings, type Settings } from '../settings/settings.js';
 import { listFolder, lookAt, readFileNow } from '../sys/files.js';
 import { statIfThere } from '../sys/missing.js';
@@ -18,6 +18,7 @@ import type { Sys } from '../sys/sys.js';
 import { KnownClients, isFleet, noteStamps, stampsOf } from './known-clients.js';
 import { KnownHost } from './known-host.js';
 import { layoutOf, type Layout } from './layout.js';
+import { AbsentHost } from './placed-host.js';
 import {
   collect,
   noFindings,
@@ -129,6 +130,10 @@ export function readHost(host: HostSettings, around: Around): HostInventory {
   const previousPath = layout.previous(role, hostname).path;
   const bundleFolder = layout.bundleFolder(hostname);
   const hasFolder = there.has(bundleFolder);
+  if (!hasFolder && ![keyPath, certificatePath, requestPath, previousPath].some((path) => there.has(path))) {
+    const absent = new AbsentHost(host, layout);
+    return isRevokedHost(revoked, hostname, undefined) ? changeHost(absent, { isRevoked: true }) : absent;
+  }
   const texts = joinTexts(
     there.has(keyPath) ? readPrivate(keyPath, findings) : undefined,
     there.has(certificatePath) ? collect(findings, certificatePath, () => readFileNow(certificatePath)) : undefined,

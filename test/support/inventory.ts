@@ -3,7 +3,9 @@
 import type { KeyObject } from 'node:crypto';
 import { readHostKey } from '../../src/certificate/private-key.js';
 import { encodePrivateKey } from '../../src/issue/keys.js';
-import type { HostInventory, Inventory } from '../../src/plan/inventory.js';
+import { changeHost as changedHost, type HostInventory, type Inventory } from '../../src/plan/inventory.js';
+
+export { changedHost };
 import { bundlesOf } from '../../src/render/bundle.js';
 import { parseSettings } from '../../src/settings/schema.js';
 import { hostsOf, type HostSettings, type Settings } from '../../src/settings/settings.js';
@@ -54,7 +56,7 @@ export async function makeInventory(settings: Settings, at: Date): Promise<Inven
     strangers: [],
   };
   const bundles = bundlesOf(settings, state);
-  return { ...state, hosts: hosts.map((one) => ({ ...one, bundle: bundles.get(one.host.hostname) ?? new Map() })) };
+  return { ...state, hosts: hosts.map((one) => changedHost(one, { bundle: bundles.get(one.host.hostname) ?? new Map() })) };
 }
 
 function foundHost(
@@ -91,7 +93,7 @@ export function changeHost(
   change: (one: HostInventory) => Partial<HostInventory>,
 ): Inventory {
   const hosts = state.hosts.map((one) =>
-    one.host.hostname.startsWith(`${label}.`) ? { ...one, ...change(one) } : one,
+    one.host.hostname.startsWith(`${label}.`) ? changedHost(one, change(one)) : one,
   );
   return { ...state, hosts };
 }

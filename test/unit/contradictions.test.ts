@@ -7,7 +7,7 @@ import { renderHint } from '../../src/errors.js';
 import type { Inventory } from '../../src/plan/inventory.js';
 import { contradictionsOf, planMake, type Plan } from '../../src/plan/plan.js';
 import { bundlesOf } from '../../src/render/bundle.js';
-import { changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
+import { changedHost, changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
 
 const at = new Date('2026-11-20T12:00:00Z');
 
@@ -46,7 +46,7 @@ describe('what contradicts', () => {
         ...whole,
         caKey: undefined,
         caCertificate: undefined,
-        hosts: whole.hosts.map((one) => ({ ...one, certificate: undefined, bundle: new Map() })),
+        hosts: whole.hosts.map((one) => changedHost(one, { certificate: undefined, bundle: new Map() })),
       }),
       /issued\.jsonl" shows that there was a CA/u,
     ],

@@ -17,7 +17,7 @@ import { installedChange, parseInstalled, readInstalled, renderInstalled } from 
 import { layoutOf, type Layout } from '../../src/store/layout.js';
 import { parseSshHost, parseSshUser } from '../../src/names.js';
 import { hostName } from '../support/chain.js';
-import { makeInventory, threeHosts } from '../support/inventory.js';
+import { changedHost, makeInventory, threeHosts } from '../support/inventory.js';
 
 const at = new Date('2026-11-20T12:00:00.000Z');
 const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(64)) as [string, string, string, string];
@@ -106,7 +106,7 @@ describe('what a host ought to have', () => {
 
   it('is nothing for a revoked host, and the relay gets another table', () => {
     const [table] = contentsOf(threeHosts, state);
-    const hosts = state.hosts.map((found) => ({ ...found, isRevoked: found.host.hostname === home }));
+    const hosts = state.hosts.map((found) => changedHost(found, { isRevoked: found.host.hostname === home }));
     const [now, gone, other] = contentsOf(threeHosts, { ...state, hosts });
     expect([gone, now?.table === table?.table, now?.certificate === table?.certificate]).toEqual([
       undefined,

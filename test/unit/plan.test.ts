@@ -8,7 +8,7 @@ import { describeHosts, describeStep } from '../../src/plan/describe-step.js';
 import { isHostStep, planMake, type Plan } from '../../src/plan/plan.js';
 import { bundleWarnings, tableWarnings } from '../../src/plan/warnings.js';
 import { bundlesOf } from '../../src/render/bundle.js';
-import { changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
+import { changedHost, changeHost, makeInventory, threeHosts as settings } from '../support/inventory.js';
 
 const at = new Date('2026-11-20T12:00:00Z');
 
@@ -39,7 +39,7 @@ describe('what is made', () => {
       caCertificate: undefined,
       passphraseFile: undefined,
       operatorKey: undefined,
-      hosts: whole.hosts.map((one) => ({ ...one, key: undefined, certificate: undefined, bundle: new Map() })),
+      hosts: whole.hosts.map((one) => changedHost(one, { key: undefined, certificate: undefined, bundle: new Map() })),
       hasLedger: false,
     };
     expect(kinds(plan(empty))).toEqual([
@@ -75,7 +75,7 @@ describe('what is made', () => {
     const early: Inventory = {
       ...whole,
       caCertificate: undefined,
-      hosts: whole.hosts.map((one) => ({ ...one, certificate: undefined, bundle: new Map() })),
+      hosts: whole.hosts.map((one) => changedHost(one, { certificate: undefined, bundle: new Map() })),
     };
     expect(kinds(plan(early)).slice(0, 1)).toEqual(['ca-certificate']);
     expect(kinds(plan(early))).not.toContain('ca-key');
@@ -119,7 +119,8 @@ const messages = (result: Plan): string => result.problems.map(({ message }) => 
 const said = (inventory: Inventory): readonly string[] =>
   bundleWarnings(inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
 /** Without the first file of its bundle. */
-const spoil = (one: HostInventory): HostInventory => ({ ...one, bundle: new Map([...one.bundle].slice(1)) });
+const spoil = (one: HostInventory): HostInventory =>
+  changedHost(one, { bundle: new Map([...one.bundle].slice(1)) });
 const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
 
 const warned = (tableType: 'texthash' | 'hash' | 'lmdb' | 'cdb', count: number): number => {
@@ -157,7 +158,7 @@ describe('what status reports about bundles', () => {
 
   it('nothing for a revoked host, one without certificate, or unreadable', () => {
     for (const change of [{ isRevoked: true }, { certificate: undefined }, { key: undefined }]) {
-      expect(said({ ...whole, hosts: whole.hosts.map((one) => ({ ...spoil(one), ...change })) })).toEqual([]);
+      expect(said({ ...whole, hosts: whole.hosts.map((one) => changedHost(spoil(one), change)) })).toEqual([]);
     }
     expect(said({ ...spoilt(), problems: [{ message: 'a file cannot be read' }] })).toEqual([]);
   });
@@ -168,7 +169,7 @@ const signed = (request: HostInventory['request'], change: Partial<HostInventory
   ...whole,
   hosts: whole.hosts.map((one) =>
     one.host.hostname === 'mailhost.example.org'
-      ? { ...one, key: undefined, bundle: new Map(), request, ...change }
+      ? changedHost(one, { key: undefined, bundle: new Map(), request, ...change })
       : one,
   ),
 });

@@ -7,7 +7,7 @@ import { bundlesOf } from '../../src/render/bundle.js';
 import { entryOf, renderEntries } from '../../src/store/ledger.js';
 import { changeTo, isEmpty, type Decision } from '../../src/store/state-change.js';
 import type { Change } from '../../src/store/transaction.js';
-import { changeHost, configHome, makeInventory, threeHosts as settings } from '../support/inventory.js';
+import { changedHost, changeHost, configHome, makeInventory, threeHosts as settings } from '../support/inventory.js';
 
 const at = new Date('2026-11-20T12:00:00Z');
 
@@ -26,13 +26,9 @@ const nothing = (): Inventory => ({
   passphraseFile: undefined,
   operatorKey: undefined,
   hasLedger: false,
-  hosts: whole.hosts.map((one) => ({
-    ...one,
-    key: undefined,
-    certificate: undefined,
-    hasBundle: false,
-    bundle: new Map(),
-  })),
+  hosts: whole.hosts.map((one) =>
+    changedHost(one, { key: undefined, certificate: undefined, hasBundle: false, bundle: new Map() }),
+  ),
 });
 
 const change = (before: Inventory, after: Inventory, decision: Partial<Decision> = {}): Change =>

@@ -1,0 +1,71 @@
+// A host of the inventory whose paths follow from its name. They are put together when they are asked for, because a
+// fleet would keep fifty thousand of them otherwise. read-host.ts decides which kind a host is.
+
+import type { HostInventory } from '../plan/inventory.js';
+import type { HostSettings } from '../settings/settings.js';
+import type { Layout } from './layout.js';
+
+type Paths = Pick<HostInventory, 'keyPath' | 'requestPath' | 'certificatePath' | 'bundleFolder'>;
+
+export class PlacedHost<Host extends HostSettings = HostSettings> implements Paths {
+  readonly host: Host;
+  readonly #layout: Layout;
+
+  constructor(host: Host, layout: Layout) {
+    this.host = host;
+    this.#layout = layout;
+  }
+
+  get keyPath(): string {
+    return this.#layout.key(this.host.role, this.host.hostname).path;
+  }
+
+  get requestPath(): string {
+    return this.#layout.request(this.host.role, this.host.hostname).path;
+  }
+
+  get certificatePath(): string {
+    return this.#layout.certificate(this.host.role, this.host.hostname).path;
+  }
+
+  get bundleFolder(): string {
+    return this.#layout.bundleFolder(this.host.hostname);
+  }
+}
+
+const noFiles: ReadonlyMap<string, Buffer> = new Map();
+
+/** A host that has no file yet. */
+export class AbsentHost extends PlacedHost implements HostInventory {
+  get key(): undefined {
+    return undefined;
+  }
+
+  get request(): undefined {
+    return undefined;
+  }
+
+  get certificate(): undefined {
+    return undefined;
+  }
+
+  get previous(): undefined {
+    return undefined;
+  }
+
+  get isRevoked(): boolean {
+    return false;
+  }
+
+  get hasBundle(): boolean {
+    return false;
+  }
+
+  get bundle(): ReadonlyMap<string, Buffer> {
+    return noFiles;
+  }
+
+  get rightUnder(): undefined {
+    return undefined;
+  }
+}

@@ -43,8 +43,11 @@ interface Signing {
   readonly progress: Progress;
 }
 
-/** Hosts that are made in one change: Ctrl-C keeps the completed batches. */
-const batchSize = 1000;
+/**
+ * Hosts that are made in one change: Ctrl-C keeps the completed batches. Few, because all files of a batch are in
+ * memory; at most a hundred batches, because each looks at every host.
+ */
+const batchSizeFor = (hosts: number): number => Math.max(250, Math.ceil(hosts / 100));
 
 /** The state before the first batch, and the CA that signs. */
 interface Beginning extends Pick<Signing, 'issuer'> {
@@ -73,7 +76,7 @@ export async function certifyInBatches<Begun extends Beginning>(
   settings: Settings,
   { steps, at, progress, begin, commit }: Batches<Begun>,
 ): Promise<Begun> {
-  const batches = batchesOf(steps);
+  const batches = batchesOf(steps, batchSizeFor(settings.smtpClients.length));
   progress.begin('keys and certificates', steps.length);
   let keys = generateKeys(batches[0] ?? [], progress);
   const begun = await begin();
@@ -84,18 +87,20 @@ export async function certifyInBatches<Begun extends Beginning>(
   for (const [index, batch] of batches.entries()) {
     const certified = await certify(settings, state, batch, { issuer, keys: await keys, at, progress });
     keys = generateKeys(batches[index + 1] ?? [], progress);
-    state = await commit(certified, begun, { isFirst: index === 0, isPart: index < batches.length - 1 });
+    const isPart = index < batches.length - 1;
+    const done = isPart ? [] : madeLines(steps);
+    state = await commit({ ...certified, done }, begun, { isFirst: index === 0, isPart });
   }
   return begun;
 }
 
-function batchesOf(steps: readonly HostStep[]): readonly (readonly HostStep[])[] {
+function batchesOf(steps: readonly HostStep[], size: number): readonly (readonly HostStep[])[] {
   const batches: HostStep[][] = [[]];
   const batchOf = new Map<HostName, HostStep[]>();
   for (const step of steps) {
     let batch = batchOf.get(step.hostname);
     if (batch === undefined) {
-      if (batchOf.size > 0 && batchOf.size % batchSize === 0) batches.push([]);
+      if (batchOf.size > 0 && batchOf.size % size === 0) batches.push([]);
       batch = batches.at(-1) ?? [];
       batchOf.set(step.hostname, batch);
     }
@@ -152,8 +157,12 @@ export async function certify(
   return {
     after: { ...inventory, hosts },
     entries,
-    done: describeHosts(steps).map((what) => `made ${what}`),
+    done: madeLines(steps),
   };
+}
+
+function madeLines(steps: readonly HostStep[]): readonly string[] {
+  return describeHosts(steps).map((what) => `made ${what}`);
 }
 
 function spkiOf({ request, host }: HostInventory, key: HostKey | undefined): Buffer {

@@ -60,7 +60,7 @@ export interface Step extends Decision {
   readonly tell: (install: readonly Install[]) => string;
   /** The same for --json (writeAnswer). */
   readonly answer: (install: readonly Install[]) => string;
-  /** What was done, for stderr. */
+  /** What was done, for stderr; of several batches, the last one says it for all. */
   readonly done: readonly Done[];
   /** More steps follow: only the bundles of the hosts that differ are made now, the others in the last step. */
   readonly isPart?: boolean;
@@ -124,6 +124,8 @@ export async function changing<T>(
     assertClock(at);
     let inventory = await readInventory(settings, sys);
     const news = new Map<HostName, readonly News[]>();
+    /** Hosts with a new bundle, of which nothing was said yet. */
+    const unsaid = new Set<HostName>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
     await noteRead(settings, inventory, at, sys);
@@ -144,7 +146,13 @@ export async function changing<T>(
           if (typeof one === 'string') sys.say(one);
           else sys.say(one.what, one.path);
         }
-        sayBundles(made, layoutOf(settings), sys);
+        for (const [host, files] of made) {
+          sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
+          unsaid.add(host);
+        }
+        if (step.isPart === true) return;
+        sayBundles([...unsaid], layoutOf(settings), sys);
+        unsaid.clear();
       };
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
       // As it is now: problems of a file that was put away are gone.
@@ -244,14 +252,9 @@ export async function commitChangeWithWords(
 }
 
 /** One line each; with more than a few, one line with their number. */
-function sayBundles(
-  made: ReadonlyMap<HostName, readonly string[]>,
-  { hostsFolder, bundleFolder }: Layout,
-  sys: Sys,
-): void {
-  for (const [host, files] of made) sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
-  if (made.size > 4) sys.say(`made the bundles of ${made.size} hosts`, hostsFolder);
-  else for (const host of made.keys()) sys.say('made the bundle', bundleFolder(host));
+function sayBundles(made: readonly HostName[], { hostsFolder, bundleFolder }: Layout, sys: Sys): void {
+  if (made.length > 4) sys.say(`made the bundles of ${made.length} hosts`, hostsFolder);
+  else for (const host of made) sys.say('made the bundle', bundleFolder(host));
 }
 
 /** The error that reports all problems of a state. */

@@ -16,6 +16,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeVisitors } from '../../src/check/trials.js';
+import { readSettings } from '../../src/settings/load.js';
+import { readInventory } from '../../src/store/read.js';
 import { commandsIn, installs } from '../support/now-run.js';
 import { answerOf } from '../support/answer.js';
 import { noteAsInstalled } from '../support/installed.js';
@@ -54,6 +57,8 @@ describe('a fleet', () => {
 
   it('prints no more than a person reads, and one command for all', () => {
     expect(printed.stderr.split('\n').length).toBeLessThan(20);
+    expect(printed.stderr).toContain(`made the keys and certificates of ${count + 1} hosts, 398 days\n`);
+    expect(printed.stderr.match(/made the bundles? .*/gu)).toEqual([`made the bundles of ${count + 1} hosts: hosts`]);
     expect(printed.stdout.split('\n').length).toBeLessThan(10);
     expect(commandsIn(printed.stdout)).toEqual([installs(), 'relaycerts show c0 --section verify']);
   });
@@ -192,14 +197,14 @@ describe('Ctrl-C', () => {
     });
     const listed = (): readonly string[] => readdirSync(project.path('certs/smtp-client')).filter(isCertificate);
     const first = listed();
-    // With the relay, a batch has 1000 hosts.
-    expect([999, 1500]).toContain(first.length);
+    // With the relay, a batch has 250 hosts.
+    expect([249, 499, 750]).toContain(first.length);
     const before = project.read('certs/smtp-client/c7.example.org.crt.pem');
     succeed(await project.run(['make']));
-    expect(listed()).toHaveLength(1500);
+    expect(listed()).toHaveLength(750);
     expect(project.read('certs/smtp-client/c7.example.org.crt.pem')).toBe(before);
     const table = project.read('hosts/relayhost.example.org/relay_clientcerts');
-    expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(1500);
+    expect(table.match(/^[0-9A-F]{2}:/gmu)).toHaveLength(750);
 
     const certificates = (): readonly string[] => listed().map((name) => project.read('certs/smtp-client', name));
     let old: readonly string[] = [];
@@ -208,7 +213,7 @@ describe('Ctrl-C', () => {
       return interruptAfterBatch(project, ['renew', '--force']);
     });
     const renewed = certificates().filter((certificate, index) => certificate !== old[index]);
-    expect([999, 1500]).toContain(renewed.length);
+    expect([249, 499, 750]).toContain(renewed.length);
     expect(succeed(await project.run(['make'])).stderr).toContain('nothing to make');
     project.remove();
   });
@@ -219,7 +224,7 @@ const isCertificate = (name: string): boolean => name.endsWith('.crt.pem');
 function beginFleet(): Project {
   const empty = makeProject(null);
   empty.write('settings.json', made.read('settings.json'));
-  empty.write('c.csv', `hostname\n${Array.from({ length: 1500 }, (_, index) => `c${index}`).join('\n')}\n`);
+  empty.write('c.csv', `hostname\n${Array.from({ length: 750 }, (_, index) => `c${index}`).join('\n')}\n`);
   return empty;
 }
 
@@ -230,9 +235,9 @@ async function untilInTime(interrupt: (isFirst: boolean) => Promise<number | nul
   expect(code).toBe(130);
 }
 
-/** Interrupts a command when it announces the second batch, so that the first is done; returns its exit code. */
+/** Interrupts a command when it prints a detail of the second batch, so that the first is done; returns its exit code. */
 async function interruptAfterBatch(project: Project, words: readonly string[]): Promise<number | null> {
-  const child = spawn(process.execPath, [program, ...words], {
+  const child = spawn(process.execPath, [program, ...words, '--verbose'], {
     cwd: project.folder,
     env: { PATH: process.env['PATH'], HOME: project.home },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -240,7 +245,7 @@ async function interruptAfterBatch(project: Project, words: readonly string[]): 
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text;
-    if (said.split('made the bundle').length === 3) child.kill('SIGINT');
+    if (said.includes('the bundle of c300.')) child.kill('SIGINT');
   });
   // It ends by the signal, which a shell shows as 130.
   return new Promise((resolve) => child.once('close', (code, signal) => resolve(signal === 'SIGINT' ? 130 : code)));
@@ -317,6 +322,15 @@ describe('what is noted of clients that are right', () => {
   it('changes nothing that a command prints', async () => {
     const withNote = await allSay(project, true);
     expect(await allSay(project, false)).toEqual(withNote);
+  });
+
+  it('keeps no client from trying a relay', async () => {
+    const sys = project.sys();
+    const settings = await readSettings(project.path('settings.json'), sys);
+    const inventory = await readInventory(settings, sys);
+    const { clients, absent } = await makeVisitors(settings, inventory, undefined, new Date());
+    expect([clients.length, absent]).toEqual([count, []]);
+    expect(String(clients[7]?.shown.key)).toContain('PRIVATE KEY');
   });
 
   it('is not missed if it is damaged', async () => {

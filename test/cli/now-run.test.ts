@@ -43,7 +43,7 @@ describe('the lines', () => {
     expect(again.filter((line) => line.length > 80)).toEqual([]);
   });
 
-  it('with 1000 clients, which are made in two batches', async () => {
+  it('with 1000 clients, which are made in several batches', async () => {
     project = makeProject(settingsFor(1000));
     const { block, all } = await seen('make');
     expect(block.length, all.join('\n')).toBeLessThanOrEqual(10);

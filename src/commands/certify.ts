@@ -13,11 +13,19 @@ import { isPinned, newThing } from '../plan/retirement.js';
 import type { Settings } from '../settings/settings.js';
 import { hostEntry, type LedgerEntry } from '../store/ledger.js';
 import type { Progress } from '../sys/progress.js';
+import type { Sys } from '../sys/sys.js';
 
 export interface Certified {
   readonly after: Inventory;
   readonly entries: readonly LedgerEntry[];
   readonly done: readonly string[];
+}
+
+/** Progress counts what is done, so it shows nothing until the first of these keys is. */
+export function sayIfSlow(steps: readonly Step[], sys: Pick<Sys, 'say'>): void {
+  const count = steps.filter((step) => 'keyType' in step && step.keyType === 'rsa-4096').length;
+  if (count === 0) return;
+  sys.say(`making ${count === 1 ? 'an RSA key' : `${count} RSA keys`} of 4096 bits, which takes seconds each`);
 }
 
 /** Starts making the keys that the steps ask for; a failure is reported when they are awaited. */

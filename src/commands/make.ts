@@ -26,7 +26,7 @@ import { assertKeepsKeys } from '../store/safety.js';
 import { shownPath } from '../sys/shown-path.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
-import { certifyInBatches } from './certify.js';
+import { certifyInBatches, sayIfSlow } from './certify.js';
 import { judgeOpening } from './custody.js';
 import { findHost, withHost } from './hosts.js';
 import { withNewKeys } from './dkim-keys.js';
@@ -68,6 +68,7 @@ export async function make(options: MakeOptions, sys: Sys): Promise<void> {
     const plan = await planFor(work, given !== undefined);
     const { steps, held } = plan;
     const opening = await foreseeOpening(work, steps, given);
+    sayIfSlow(steps, work.sys);
     const ca = await certifyInBatches(settings, {
       steps: steps.filter(isHostStep),
       at,

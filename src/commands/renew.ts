@@ -20,7 +20,7 @@ import { hostsOf } from '../settings/settings.js';
 import type { Sys } from '../sys/sys.js';
 import { warnSome } from '../sys/warn-some.js';
 import { openIssuer } from './ca-key.js';
-import { certifyInBatches } from './certify.js';
+import { certifyInBatches, sayIfSlow } from './certify.js';
 import { takeDkimStage } from './dkim-stage.js';
 import { certifiedCa, certifiedHost, findHosts } from './hosts.js';
 import { changing, type CaOptions, type Work } from './run.js';
@@ -58,6 +58,7 @@ export async function renew(options: RenewOptions, sys: Sys): Promise<void> {
     const signing = isSigning ? await takeDkimStage(work, { begin: false, force: false }) : undefined;
     const start = signing === undefined ? inventory : { ...inventory, dkim: signing.dkim };
     const issuer = (): Promise<Issuer> => openIssuer(work, given);
+    sayIfSlow(steps, work.sys);
     await certifyInBatches(settings, {
       steps,
       at,

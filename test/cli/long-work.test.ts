@@ -1,4 +1,4 @@
-// Long work on a real terminal: the bar is there, and Ctrl-C works while a thousand keys are in the thread pool's
+// Long work on a real terminal: it says that it takes long, the bar is there, and Ctrl-C works while a thousand keys are in the thread pool's
 // queue.
 
 import { readdirSync } from 'node:fs';
@@ -24,6 +24,7 @@ it('shows a bar, and Ctrl-C ends it at once', async () => {
     env: { PATH: process.env['PATH'] ?? '', HOME: project.home },
   });
   await making.waitFor('left');
+  expect(making.screen()).toContain('relaycerts: making 901 RSA keys of 4096 bits, which takes seconds each');
   expect(making.screen()).toMatch(
     /keys and certificates \[[#-]{20}\] \d+ of 1802, [\d.]+\/(?:s|min), [\d.]+ (?:min|h) left/u,
   );

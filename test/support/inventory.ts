@@ -56,7 +56,10 @@ export async function makeInventory(settings: Settings, at: Date): Promise<Inven
     strangers: [],
   };
   const bundles = bundlesOf(settings, state);
-  return { ...state, hosts: hosts.map((one) => changedHost(one, { bundle: bundles.get(one.host.hostname) ?? new Map() })) };
+  return {
+    ...state,
+    hosts: hosts.map((one) => changedHost(one, { bundle: bundles.get(one.host.hostname) ?? new Map() })),
+  };
 }
 
 function foundHost(

@@ -119,8 +119,7 @@ const messages = (result: Plan): string => result.problems.map(({ message }) => 
 const said = (inventory: Inventory): readonly string[] =>
   bundleWarnings(inventory, bundlesOf(settings, inventory)).map(({ message }) => message);
 /** Without the first file of its bundle. */
-const spoil = (one: HostInventory): HostInventory =>
-  changedHost(one, { bundle: new Map([...one.bundle].slice(1)) });
+const spoil = (one: HostInventory): HostInventory => changedHost(one, { bundle: new Map([...one.bundle].slice(1)) });
 const spoilt = (): Inventory => ({ ...whole, hosts: whole.hosts.map(spoil) });
 
 const warned = (tableType: 'texthash' | 'hash' | 'lmdb' | 'cdb', count: number): number => {

@@ -124,7 +124,7 @@ export async function changing<T>(
     assertClock(at);
     let inventory = await readInventory(settings, sys);
     const news = new Map<HostName, readonly News[]>();
-    /** Hosts with a new bundle, of which nothing was said yet. */
+    /** Hosts that have a new bundle from earlier parts: said with the last part, or if that fails. */
     const unsaid = new Set<HostName>();
     const problems = contradictionsOf(settings, inventory, at, fixes);
     if (problems.length > 0 && !isUrgent) throw contradiction(problems);
@@ -146,15 +146,12 @@ export async function changing<T>(
           if (typeof one === 'string') sys.say(one);
           else sys.say(one.what, one.path);
         }
-        for (const [host, files] of made) {
-          sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
-          unsaid.add(host);
-        }
-        if (step.isPart === true) return;
-        sayBundles([...unsaid], layoutOf(settings), sys);
-        unsaid.clear();
+        for (const [host, files] of made) sys.detail(`the bundle of ${host} has a new ${files.join(', ')}`);
+        if (step.isPart !== true) sayBundles(new Set([...unsaid, ...made.keys()]), layoutOf(settings), sys);
       };
       const written = await commitChangeWithWords(settings, sys, lock, change, told, say);
+      if (step.isPart === true) for (const host of made.keys()) unsaid.add(host);
+      else unsaid.clear();
       // As it is now: problems of a file that was put away are gone.
       const left = isBroken ? contradictionsOf(settings, await readInventory(settings, sys), at) : [];
       warnSome(left, sys);
@@ -167,6 +164,7 @@ export async function changing<T>(
       return await work({ settings, named, inventory, at, sys, lock, given, commit });
     } finally {
       sys.progress.end();
+      sayBundles(unsaid, layoutOf(settings), sys);
     }
   });
 }
@@ -252,8 +250,8 @@ export async function commitChangeWithWords(
 }
 
 /** One line each; with more than a few, one line with their number. */
-function sayBundles(made: readonly HostName[], { hostsFolder, bundleFolder }: Layout, sys: Sys): void {
-  if (made.length > 4) sys.say(`made the bundles of ${made.length} hosts`, hostsFolder);
+function sayBundles(made: ReadonlySet<HostName>, { hostsFolder, bundleFolder }: Layout, sys: Sys): void {
+  if (made.size > 4) sys.say(`made the bundles of ${made.size} hosts`, hostsFolder);
   else for (const host of made) sys.say('made the bundle', bundleFolder(host));
 }
 

@@ -17,8 +17,11 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeVisitors } from '../../src/check/trials.js';
+import { changing } from '../../src/commands/run.js';
+import { changeHost } from '../../src/plan/inventory.js';
 import { readSettings } from '../../src/settings/load.js';
 import { readInventory } from '../../src/store/read.js';
+import type { Sys } from '../../src/sys/sys.js';
 import { commandsIn, installs } from '../support/now-run.js';
 import { answerOf } from '../support/answer.js';
 import { noteAsInstalled } from '../support/installed.js';
@@ -184,6 +187,23 @@ function bend(project: Project, path: string, at: number): void {
   writeSync(file, Buffer.from([(octet[0] ?? 0) ^ 1]), 0, 1, at);
   closeSync(file);
 }
+
+it('says what the parts before a failure have made', async () => {
+  const project = copyOf(made);
+  const said: unknown[] = [];
+  const sys = Object.create(project.sys(), { say: { value: (...words: unknown[]) => said.push(words) } }) as Sys;
+  rmSync(project.path('hosts/c5.example.org'), { recursive: true });
+  const failing = changing({ settings: project.path('settings.json'), json: false }, sys, async (frame) => {
+    const { inventory, commit } = frame;
+    const hosts = inventory.hosts.map((one) => (one.bundle.size === 0 ? changeHost(one, {}) : one));
+    const nothing = { entries: [], keeps: [], removes: [], done: [], tell: () => '', answer: () => '' };
+    await commit({ ...nothing, after: { ...inventory, hosts }, isPart: true });
+    throw new Error('the next part fails');
+  });
+  await expect(failing).rejects.toThrow('the next part fails');
+  expect(said).toEqual([['made the bundle', project.path('hosts/c5.example.org')]]);
+  project.remove();
+});
 
 describe('Ctrl-C', () => {
   it('keeps completed batches, and the next command continues', async () => {

@@ -99,7 +99,10 @@ export function parseSettings(value: unknown, context: SettingsContext, placeOf 
   const seen = new Set<string>();
   const distinct = problems.filter(({ message }) => !seen.has(message) && seen.add(message));
   const [first, second] = distinct;
-  if (first === undefined && 'value' in result) return fillIn(result.value, context);
+  if (first === undefined && 'value' in result) {
+    const hasTunnel = member(value, 'tunnel') !== undefined;
+    return fillIn(result.value, context, hasTunnel && result.value.inbound?.via !== 'tunnel');
+  }
   if (first !== undefined && second === undefined) throw new RelaycertsError('settings', first.message, first);
   const count = distinct.length > mostProblems ? `over ${String(mostProblems)}` : String(distinct.length);
   throw new RelaycertsError('settings', `${name}: ${count} problems`, { problems: distinct.slice(0, mostProblems) });
@@ -147,7 +150,7 @@ function describeUnknownKey(key: string, path: Path, { file, places }: Schema) {
 }
 
 /** The settings of a file that passed every check. */
-function fillIn(file: FileValue, context: SettingsContext): Settings {
+function fillIn(file: FileValue, context: SettingsContext, hasIdleTunnel: boolean): Settings {
   const { domain, ca, certificates, passphrase, postfix } = file;
   const folder = dirname(context.file);
   const [server, ...servers] = file.smtpdServers.map((host) => ({
@@ -181,6 +184,7 @@ function fillIn(file: FileValue, context: SettingsContext): Settings {
     },
     postfix: { ...postfix, directory: postfix.directory ?? parseAbsolutePath(`/etc/postfix/relaycerts/${domain}`) },
     ...fillInDomainMail(file, context),
+    hasIdleTunnel,
   };
 }
 

@@ -174,6 +174,20 @@ Then, unless second.example.org is gone:
     expect((await run('status')).status).toBe(0);
   });
 
+  it('of a relay: what it prints can be run, with a client that is revoked and a relay without a certificate', async () => {
+    project.settings({ ...two, smtpClients: [{ hostname: 'mailhost' }, { hostname: 'office' }] });
+    await putMade(project);
+    succeed(await run('revoke', 'office'));
+    expect(succeed(await run('add', 'third', '--relay')).stdout).toContain(`run:\n  ${installs()}\n`);
+    const { stdout } = succeed(await run('remove', 'second', '--json'));
+    expect(JSON.parse(stdout)).toMatchObject({ install: [{ host: 'mailhost.example.org', why: ['configuration'] }] });
+    expect(succeed(await run('remove', 'relayhost')).stdout).toContain(
+      `Now run:\n  relaycerts make\n  ${installs()}\n`,
+    );
+    succeed(await run('make'));
+    expect(succeed(await run('deploy', '--dry-run')).stdout).toContain('third.example.org');
+  });
+
   it('with --keep revokes nothing, and the same key is used again', async () => {
     project.settings(three);
     await putMade(project);

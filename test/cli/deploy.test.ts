@@ -91,6 +91,14 @@ describe('deploy', () => {
     expect((await project.run(['deploy', '--undo', '--canary', 'relayhost'])).status).toBe(2);
   });
 
+  it.each([
+    ['deploy mailhost relayhost', '--canary relayhost --force-routes', '--force-routes --canary relayhost'],
+    ['deploy', '--undo', '--undo'],
+  ])('%s %s: without a terminal it names the same command that does not ask', async (command, options, same) => {
+    const { status, stderr } = await project.run([...command.split(' '), ...options.split(' ')]);
+    expect([status, stderr.split('\n').at(-2)]).toEqual([2, `relaycerts: hint: relaycerts ${command} ${same} --yes`]);
+  });
+
   it('answered with no, changes nothing and says so', async () => {
     const sys = { ...project.sys(), interactive: true, confirm: () => Promise.resolve(false) };
     const options = { hosts: [], dryRun: false, yes: false, undo: false, forceRoutes: false, parallel: 8 };
